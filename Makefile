@@ -1,0 +1,70 @@
+# Every target sets itself up: a fresh machine needs only make and Python 3.11 or newer.
+
+PYTHON   ?= python3
+VENV     ?= .venv
+POLICIES ?= policies/support
+ENTITIES ?= $(wildcard $(POLICIES)/entities.json)
+PORT     ?= 8080
+JOBS     ?= auto
+ARGS     ?=
+
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check fmt bench test-nightly fuzz golden clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+serve: $(VENV)/.run  ## answer decisions over HTTP  [POLICIES= ENTITIES= PORT=]
+	$(BIN)/policyengine serve $(POLICIES) $(if $(ENTITIES),--entities $(ENTITIES)) --port $(PORT) $(ARGS)
+
+test: $(VENV)/.dev  ## run the tests  [JOBS= ARGS=]
+	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+check: $(VENV)/.dev  ## format, lint, types, architecture, and the starter policies
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	@for bundle in $(wildcard policies/*/); do \
+	  echo "$(BIN)/policyengine check, fmt --check $$bundle"; \
+	  $(BIN)/policyengine check $$bundle && $(BIN)/policyengine fmt --check $$bundle || exit 1; \
+	done
+
+fmt: $(VENV)/.dev  ## format the Python and the policies
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+	$(BIN)/policyengine fmt policies
+
+bench: $(VENV)/.bench  ## run the benchmarks  [ARGS=]
+	$(BIN)/python -m bench $(ARGS)
+
+test-nightly: $(VENV)/.dev  ## the laws, with 10,000 examples each
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n $(JOBS) -m hypothesis $(ARGS)
+
+fuzz: $(VENV)/.dev  ## arbitrary input against every entry point, for long
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -n $(JOBS) -m fuzz $(ARGS)
+
+golden: $(VENV)/.dev  ## rewrite the golden files; review the result with git diff
+	UPDATE_GOLDEN=1 $(BIN)/pytest -n $(JOBS) -m "not hypothesis" $(ARGS)
+
+clean:  ## remove the virtual environment and everything generated
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One stamp per set of dependencies; each is renewed when pyproject.toml changes.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "policyengine needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: EXTRAS =
+$(VENV)/.dev: EXTRAS = [dev]
+$(VENV)/.bench: EXTRAS = [dev,bench]
+$(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml | $(BIN)/python
+	@echo "installing policyengine$(EXTRAS) into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --editable '.$(EXTRAS)'
+	@touch $@

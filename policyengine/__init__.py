@@ -1,0 +1,32 @@
+"""policyengine: policy-as-code authorization for AI systems.
+
+from policyengine import Engine
+
+engine = Engine.load("policies/")
+decision = engine.decide(principal=..., action="retrieve", resource=..., context=...)
+if decision.allowed:
+    ...
+"""
+
+from policyengine.bundle import InvalidPolicies, Snapshot
+from policyengine.diagnostics.diagnostic import Diagnostic
+from policyengine.engine import Engine, Reload
+from policyengine.guard import Denied, enforce, guard
+from policyengine.model.decision import Approval, Decision, Obligation, RuleError
+from policyengine.watch import Watcher
+
+__all__ = [
+    "Approval",
+    "Decision",
+    "Denied",
+    "Diagnostic",
+    "Engine",
+    "InvalidPolicies",
+    "Obligation",
+    "Reload",
+    "RuleError",
+    "Snapshot",
+    "Watcher",
+    "enforce",
+    "guard",
+]

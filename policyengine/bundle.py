@@ -1,0 +1,255 @@
+"""Files to an immutable snapshot.
+
+In: a path or text, and the entities to go with it. Out: a Loaded, whose snapshot exists only if there were no errors.
+The only code that reads policy files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+from time import sleep
+from typing import Any
+
+from cachetools import LRUCache, cached
+
+from policyengine.check.check import check
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.diagnostic import Code, Diagnostic, has_errors
+from policyengine.diagnostics.render import concise, summary
+from policyengine.diagnostics.source import Source
+from policyengine.diagnostics.suggest import did_you_mean, one_of
+from policyengine.evaluate.evaluator import Evaluator
+from policyengine.ir.nodes import PolicySet
+from policyengine.model.entities import World, world
+from policyengine.model.json_text import parse_json
+from policyengine.model.values import Fault
+from policyengine.schema.declare import BUILTIN, ModuleTree, declare
+from policyengine.schema.schema import Schema
+from policyengine.syntax.parse import Parsed, parse
+
+# Flat entities, or a JSON file with a list of them.
+Entities = Sequence[Mapping[str, Any]] | str | Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a decision depends on besides the request. Never changes."""
+
+    policies: PolicySet
+    schema: Schema
+    world: World
+    revision: str
+    evaluator: Evaluator
+
+    @property
+    def obligations(self) -> tuple[str, ...]:
+        """The types of obligation that these policies can impose."""
+        return self.policies.obligations
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of some texts. `sources` are all that were read."""
+
+    snapshot: Snapshot | None
+    diagnostics: tuple[Diagnostic, ...]
+    sources: tuple[Source, ...] = ()
+
+    @property
+    def policies(self) -> PolicySet | None:
+        return self.snapshot.policies if self.snapshot is not None else None
+
+
+class InvalidPolicies(Exception):
+    """Policies with errors. `diagnostics` holds them all; the text shows the first few."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        errors = [d for d in self.diagnostics if d.is_error]
+        shown = "".join(f"\n  {concise(d)}" for d in errors[:5])
+        super().__init__(f"the policies have {summary(errors)}{shown}")
+
+
+def load_text(text: str, path: str = "policy.pol", entities: Entities = None) -> Loaded:
+    """One module from text. `path` is for display, and names the module where the text does not."""
+    return _load([Source(path, text)], entities, ())
+
+
+def load_path(path: str | Path, entities: Entities = None) -> Loaded:
+    """All `.pol` files below a directory, or one file. Names that start with a dot are passed over."""
+    sources, diagnostics = read_sources(Path(path))
+    return _load(sources, entities, diagnostics)
+
+
+def read_sources(root: Path) -> tuple[list[Source], list[Diagnostic]]:
+    """The texts below a path, all read while nothing changed: a half-written set of files is read again."""
+    for _ in range(50):
+        before = signature(root)
+        sources, diagnostics = _read(root)
+        if signature(root) == before:
+            break
+        sleep(0.01)
+    return sources, diagnostics
+
+
+def signature(root: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """What tells one state of the files from another, without reading them."""
+    found = []
+    for path in policy_files(root):
+        try:
+            stat = path.stat()
+        except OSError:
+            found.append((str(path), 0, 0, 0))
+            continue
+        found.append((str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return tuple(found)
+
+
+def policy_files(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return [root]
+    return sorted(p for p in root.rglob("*.pol") if not any(part.startswith(".") for part in p.relative_to(root).parts))
+
+
+def _read(root: Path) -> tuple[list[Source], list[Diagnostic]]:
+    sources: list[Source] = []
+    diagnostics: list[Diagnostic] = []
+    for path in policy_files(root):
+        try:
+            sources.append(Source(str(path), path.read_bytes().decode("utf-8-sig")))
+        except OSError as error:
+            diagnostics.append(_about(str(path), codes.UNREADABLE, f"cannot read it: {(error.strerror or '').lower()}"))
+        except UnicodeDecodeError:
+            diagnostics.append(_about(str(path), codes.NOT_UTF8, "the file is not UTF-8 text"))
+    if not sources and not diagnostics:
+        diagnostics.append(_about(str(root), codes.NO_POLICIES, "no `.pol` file found"))
+    return sources, diagnostics
+
+
+def _load(sources: list[Source], entities: Entities, earlier: Sequence[Diagnostic]) -> Loaded:
+    diagnostics = list(earlier)
+    parsed = [_parse(source) for source in sources]
+    for one in parsed:
+        diagnostics += one.diagnostics
+    if has_errors(diagnostics):
+        # Names that a syntax error hides would only be reported as unknown.
+        return Loaded(None, tuple(diagnostics), tuple(sources))
+    modules = _modules(parsed, diagnostics)
+    declared = declare(modules)
+    checked = check(modules, declared.schema, [*diagnostics, *declared.diagnostics])
+    found = list(checked.diagnostics)
+    records, digest = _entities(entities, found)
+    if checked.policies is None or has_errors(found):
+        return Loaded(None, tuple(found), tuple(sources))
+    facts = [(uid, dict(items)) for uid, items in checked.policies.facts]
+    try:
+        known = world(records, facts)
+    except Fault as fault:
+        found.append(_about(_entities_name(entities), codes.BAD_ENTITIES, fault.message))
+        return Loaded(None, tuple(found), tuple(sources))
+    revision = _revision(sources, digest)
+    evaluator = Evaluator(checked.policies, declared.schema, known, revision)
+    snapshot = Snapshot(checked.policies, declared.schema, known, revision, evaluator)
+    return Loaded(snapshot, tuple(found), tuple(sources))
+
+
+def _modules(parsed: Sequence[Parsed], diagnostics: list[Diagnostic]) -> list[ModuleTree]:
+    """The modules with what each can see; the built-in one first."""
+    trees = {BUILTIN: _builtin().module}
+    for one in parsed:
+        tree = one.module
+        source = tree.span.source
+        name = tree.name.text if tree.name is not None else Path(source.path).stem
+        span = tree.name.span if tree.name is not None else source.span(0, 0)
+        if tree.name is None and not name.isidentifier():
+            message = f"`{name}` cannot name a module"
+            diagnostics.append(Diagnostic(codes.MODULE_NAME, span, message, "", "start the file with `module NAME`"))
+        elif name == BUILTIN:
+            diagnostics.append(Diagnostic(codes.RESERVED, span, f"`{BUILTIN}` is the built-in module"))
+        elif name in trees:
+            message = f"module `{name}` is also in {trees[name].span.source.path}"
+            help_ = "one module per file; start each with its own `module NAME`"
+            diagnostics.append(Diagnostic(codes.DUPLICATE_MODULE, span, message, "", help_))
+        else:
+            trees[name] = tree
+    uses = {name: [use.name for use in tree.uses] for name, tree in trees.items()}
+    for names in uses.values():
+        for use in names:
+            if use.text not in trees:
+                diagnostics.append(_unknown_module(use, trees))
+    return [ModuleTree(name, _visible(name, uses), tree) for name, tree in trees.items()]
+
+
+def _unknown_module(use: Any, trees: Mapping[str, Any]) -> Diagnostic:
+    help_ = did_you_mean(use.text, trees) or f"known: {one_of(trees)}"
+    return Diagnostic(codes.UNKNOWN_MODULE, use.span, f"unknown module `{use.text}`", "", help_)
+
+
+def _visible(name: str, uses: Mapping[str, Sequence[Any]]) -> frozenset[str]:
+    """The module itself, what it uses, and what those use."""
+    seen: set[str] = set()
+    todo = [name]
+    while todo:
+        one = todo.pop()
+        if one not in seen:
+            seen.add(one)
+            todo.extend(use.text for use in uses.get(one, ()))
+    return frozenset(seen & uses.keys())
+
+
+# Trees by path and text: a reload parses only what changed.
+@cached(LRUCache(maxsize=4096), key=lambda source: (source.path, source.text), lock=Lock())
+def _parse(source: Source) -> Parsed:
+    return parse(source)
+
+
+@cache
+def _builtin() -> Parsed:
+    path = Path(__file__).parent / "schema" / "ai.pol"
+    return parse(Source("ai.pol", path.read_text(encoding="utf-8")))
+
+
+def _entities(entities: Entities, diagnostics: list[Diagnostic]) -> tuple[Sequence[Mapping[str, Any]], bytes]:
+    """The entities, and a digest of them for the revision."""
+    if entities is None:
+        return (), b""
+    if not isinstance(entities, str | Path):
+        return entities, sha256(repr(entities).encode("utf-8", "surrogatepass")).digest()
+    name = str(entities)
+    try:
+        data = Path(entities).read_bytes()
+        found = parse_json(data)
+    except OSError as error:
+        diagnostics.append(_about(name, codes.UNREADABLE, f"cannot read it: {(error.strerror or '').lower()}"))
+        return (), b""
+    except Fault as fault:
+        diagnostics.append(_about(name, codes.BAD_ENTITIES, fault.message))
+        return (), b""
+    if not isinstance(found, list):
+        diagnostics.append(_about(name, codes.BAD_ENTITIES, "expected a list of entities"))
+        return (), b""
+    return found, sha256(data).digest()
+
+
+def _entities_name(entities: Entities) -> str:
+    return str(entities) if isinstance(entities, str | Path) else "entities"
+
+
+def _revision(sources: Sequence[Source], entities: bytes) -> str:
+    """A digest of all that was read: equal content, equal revision."""
+    digest = sha256(entities)
+    for source in sorted(sources, key=lambda s: s.path):
+        for part in (Path(source.path).name, source.text):
+            data = part.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()[:16]
+
+
+def _about(path: str, code: Code, message: str) -> Diagnostic:
+    """A finding about a file as a whole."""
+    return Diagnostic(code, Source(path, "").span(0, 0), message)

@@ -1,0 +1,1 @@
+"""Trees and schema to typed policies, or to findings."""

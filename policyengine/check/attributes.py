@@ -1,0 +1,181 @@
+"""Reading attributes: what `base.name` and `base has name` mean for a typed base."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from policyengine.check.environment import UNKNOWN, Env, Typed
+from policyengine.check.narrowing import Facts, path_of
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.source import Span
+from policyengine.diagnostics.suggest import did_you_mean, one_of
+from policyengine.ir.nodes import Attribute, Const, Expr, Has, Identity, Local, Root
+from policyengine.model.types import BOOL, JSON, STRING, EntityT, Field, RecordT, Type, entity, join
+from policyengine.syntax import ast
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    field: Field
+    owners: frozenset[str] | None = None
+
+
+def read(base: Typed, name: ast.Name, span: Span, env: Env) -> Typed:
+    """`base.name`. A finding where the attribute is unknown, or optional and not known to be there."""
+    findings = env.place.findings
+    if base.type == UNKNOWN:
+        return unknown(span)
+    if isinstance(base.type, EntityT) and name.text == "id":
+        return Typed(Identity(base=base.expr, type=STRING, span=span))
+    if isinstance(base.type, EntityT) and name.text == "type":
+        findings.report(codes.RESERVED, name.span, "the type of an entity cannot be read", "", "test it with `is`")
+        return unknown(span)
+    found = _find(base, name, env)
+    if found is None:
+        return unknown(span)
+    expr = Attribute(base=base.expr, name=name.text, owners=found.owners, type=found.field.type, span=span)
+    path = path_of(expr)
+    present = path is not None and path in env.facts.present
+    if found.field.optional and not present:
+        holder = "context" if isinstance(base.expr, Root) and base.expr.name == "context" else base.expr.span.text
+        findings.report(
+            codes.MAYBE_ABSENT, name.span, f"`{name.text}` may be absent", "optional in the schema",
+            f"test it first: `{holder} has {name.text} and ...`",
+        )  # fmt: skip
+    elif found.owners is not None and not present and env.place.warn_absent:
+        lacking = base.type.names - found.owners if isinstance(base.type, EntityT) else frozenset()
+        findings.report(
+            codes.ABSENT_FOR_SOME,
+            name.span,
+            f"{one_of(lacking)} {'has' if len(lacking) == 1 else 'have'} no attribute `{name.text}`",
+            f"cannot be evaluated for {'it' if len(lacking) == 1 else 'them'}",
+            f"{_head_word(base.expr, found.owners)}test it first with `is` or `has`",
+        )
+    return Typed(_narrowed(expr, env))
+
+
+def _head_word(base: Expr, owners: frozenset[str]) -> str:
+    """How the head of a rule says which types it is for, if the attribute is one of a principal or resource."""
+    if not isinstance(base, Root) or base.name not in ("principal", "resource"):
+        return ""
+    word = "for" if base.name == "principal" else "on"
+    return f"say which types the rule is for: `{word} {', '.join(sorted(owners))}`; or " if len(owners) == 1 else ""
+
+
+def has(base: Typed, name: ast.Name, span: Span, env: Env) -> Typed:
+    """`base has name`. From there on the attribute is known to be there, and the entity to be of a type that has it."""
+    if base.type == UNKNOWN:
+        return unknown(span)
+    if isinstance(base.type, EntityT) and name.text in ("id", "type"):
+        env.place.findings.report(codes.RESERVED, name.span, f"every entity has its `{name.text}`", "", "leave it out")
+        return unknown(span)
+    found = _find(base, name, env)
+    if found is None:
+        return unknown(span)
+    expr = Has(base=base.expr, name=name.text, owners=found.owners, type=BOOL, span=span)
+    path = path_of(base.expr)
+    if path is None:
+        return Typed(expr)
+    types = {path: found.owners} if found.owners is not None else {}
+    return Typed(expr, when_true=Facts(frozenset({(*path, name.text)}), types))
+
+
+def narrow(expr: Expr, env: Env) -> Expr:
+    """The expression with the type that is known at this point."""
+    return _narrowed(expr, env)
+
+
+def unknown(span: Span) -> Typed:
+    return Typed(Const(value=None, type=UNKNOWN, span=span))
+
+
+def _find(base: Typed, name: ast.Name, env: Env) -> _Found | None:
+    """The attribute as declared; None, with a finding, where nothing declares it."""
+    type_ = base.type
+    if type_ == JSON:
+        return _Found(Field(JSON))
+    if isinstance(base.expr, Root) and base.expr.name == "resource" and name.text == "args" and env.place.tool_args:
+        return _Found(Field(env.place.tool_args))
+    if isinstance(type_, RecordT):
+        found = type_.get(name.text)
+        if found is not None:
+            return _Found(found)
+        known: Iterable[str] = [n for n, _ in type_.fields]
+        _unknown_attribute(base, name, known, env)
+        return None
+    if isinstance(type_, EntityT):
+        return _find_on_entity(base, type_, name, env)
+    env.place.findings.report(
+        codes.WRONG_TYPE, name.span, f"{type_} has no attributes", f"`{base.expr.span.text}` is {type_}"
+    )
+    return None
+
+
+def _find_on_entity(base: Typed, type_: EntityT, name: ast.Name, env: Env) -> _Found | None:
+    entities = env.place.schema.entities
+    if not type_.names:
+        env.place.findings.report(codes.WRONG_TYPE, base.expr.span, "no entity type is possible here")
+        return None
+    owners = env.place.schema.declaring(type_.names, name.text)
+    if not owners:
+        known = {attribute for n in type_.names for attribute in entities[n].attributes} | {"id"}
+        _unknown_attribute(base, name, known, env)
+        return None
+    fields = [entities[n].attributes[name.text] for n in sorted(owners)]
+    joined: Type | None = fields[0].type
+    for other in fields[1:]:
+        joined = join(joined, other.type) if joined is not None else None
+    if joined is None:
+        env.place.findings.report(
+            codes.WRONG_TYPE, name.span, f"`{name.text}` has different types on {one_of(owners)}", "",
+            "say which type is meant with `for` or `is`",
+        )  # fmt: skip
+        return None
+    field = Field(joined, any(f.optional for f in fields))
+    return _Found(field, None if owners == type_.names else owners)
+
+
+def _unknown_attribute(base: Typed, name: ast.Name, known: Iterable[str], env: Env) -> None:
+    if name.text in env.place.findings.lost:
+        return
+    known = set(known)
+    match base.expr:
+        case Root(name="context"):
+            owner = "the context"
+        case Root(name="action"):
+            owner = "the action"
+        case _ if isinstance(base.type, EntityT) and len(base.type.names) == 1:
+            owner = f"entity type `{base.type}`"
+        case _ if isinstance(base.type, EntityT):
+            owner = f"any of {one_of(base.type.names)}"
+        case _:
+            owner = f"`{base.expr.span.text}`"
+    help_ = did_you_mean(name.text, known) or (f"known: {one_of(known)}" if known else "")
+    if base.type == entity("Tool") and not did_you_mean(name.text, known):
+        help_ = f"arguments are in `args`: `{base.expr.span.text}.args.{name.text}`"
+    if isinstance(base.expr, Root) and base.expr.name == "action" and name.text == "name":
+        help_ = "the head of the rule says which actions it is about"
+    env.place.findings.report(
+        codes.UNKNOWN_ATTRIBUTE, name.span, f"unknown attribute `{name.text}` on {owner}",
+        "not declared in the schema", help_,
+    )  # fmt: skip
+
+
+def _narrowed(expr: Expr, env: Env) -> Expr:
+    path = path_of(expr)
+    if path is None or path not in env.facts.types or not isinstance(expr.type, EntityT):
+        return expr
+    names = expr.type.names & env.facts.types[path]
+    return _retyped(expr, EntityT(names))
+
+
+def _retyped(expr: Expr, type_: Type) -> Expr:
+    match expr:
+        case Attribute(base=base, name=name, owners=owners, span=span):
+            return Attribute(base=base, name=name, owners=owners, type=type_, span=span)
+        case Root(name=root, span=span):
+            return Root(name=root, type=type_, span=span)
+        case Local(name=local, slot=slot, span=span):
+            return Local(name=local, slot=slot, type=type_, span=span)
+    return expr

@@ -1,0 +1,182 @@
+"""Trees and schema to typed policies.
+
+In: the modules of a bundle and their schema. Out: a Checked: the findings and, only if none is an error, the PolicySet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from policyengine.check.cases import check_test
+from policyengine.check.environment import Env, Findings, Place, TooLarge
+from policyengine.check.expressions import check_expression, param_type
+from policyengine.check.functions import FUNCTIONS
+from policyengine.check.heads import open_place
+from policyengine.check.lints import lint_defines, lint_rules
+from policyengine.check.rules import check_proof, check_rule, report_too_large
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.diagnostic import Diagnostic, Note, has_errors, in_order
+from policyengine.ir.nodes import Local, PolicySet, Proof, Rule, TestCase
+from policyengine.model.values import Uid
+from policyengine.schema.declare import ModuleTree
+from policyengine.schema.schema import Schema
+from policyengine.syntax import ast
+
+Defines = Mapping[str, tuple[str, ast.Define]]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    policies: PolicySet | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def check(modules: Sequence[ModuleTree], schema: Schema, earlier: Sequence[Diagnostic] = ()) -> Checked:
+    """Check every rule, claim and test. `earlier` are the findings of the stages before: policies exist only if none of
+    those is an error either."""
+    findings = Findings()
+    findings.lost = _lost(modules, schema)
+    defines = {module.name: _defines(module, modules, schema, findings) for module in modules}
+    places = {m.name: open_place(m.name, m.visible, schema, defines[m.name], findings) for m in modules}
+    rules: list[Rule] = []
+    trees: dict[str, ast.Rule] = {}
+    proofs: list[Proof] = []
+    names: dict[str, ast.Name] = {}
+    for module in modules:
+        for statement in module.tree.statements:
+            if not isinstance(statement, ast.Rule | ast.Prove):
+                continue
+            if not _fresh(statement.name, f"{module.name}.{statement.name.text}", names, findings):
+                continue
+            findings.nodes = findings.slots = 0
+            if isinstance(statement, ast.Rule):
+                rule = check_rule(statement, places[module.name])
+                if rule is not None:
+                    rules.append(rule)
+                    trees[rule.name] = statement
+            elif (proof := check_proof(statement, places[module.name])) is not None:
+                proofs.append(proof)
+    tests = _tests(modules, places, frozenset(trees))
+    unused = _unused_defines(modules, places, findings)
+    diagnostics = [*earlier, *findings.diagnostics]
+    if has_errors(diagnostics):
+        return Checked(None, _each_use_once(in_order(diagnostics)))
+    lint_defines(unused, findings)
+    lint_rules(rules, trees, findings)
+    facts = tuple((Uid("Tool", t.name), tuple(sorted(t.facts.items()))) for _, t in sorted(schema.tools.items()))
+    owed = {o.type for rule in rules for o in rule.obligations}
+    policies = PolicySet(
+        rules=tuple(sorted(rules, key=lambda r: r.name)),
+        facts=tuple((uid, items) for uid, items in facts if items),
+        proofs=tuple(sorted(proofs, key=lambda p: p.name)),
+        tests=tests,
+        obligations=tuple(sorted(owed)),
+    )
+    return Checked(policies, in_order([*earlier, *findings.diagnostics]))
+
+
+def _fresh(name: ast.Name, full: str, names: dict[str, ast.Name], findings: Findings) -> bool:
+    if full in names:
+        note = Note(names[full].span, "first declared here")
+        findings.report(codes.DUPLICATE, name.span, f"rule `{name.text}` is declared twice", "", "", note)
+        return False
+    names[full] = name
+    return True
+
+
+def _defines(module: ModuleTree, modules: Sequence[ModuleTree], schema: Schema, findings: Findings) -> Defines:
+    """The definitions a module can use: its own, and those of the modules it uses."""
+    found: dict[str, tuple[str, ast.Define]] = {}
+    taken = {"principal", "action", "resource", "context", *schema.context, *FUNCTIONS}
+    aliases = {name.lower() for name, entity in schema.entities.items() if entity.module in module.visible}
+    for other in sorted(modules, key=lambda m: (m.name != module.name, m.name)):
+        if other.name not in module.visible:
+            continue
+        for statement in other.tree.statements:
+            if not isinstance(statement, ast.Define):
+                continue
+            name = statement.name
+            if other.name == module.name and name.text in taken | aliases:
+                findings.refused.add(name.text)
+                findings.report(
+                    codes.RESERVED, name.span, f"`{name.text}` already has a meaning", "", "use another name"
+                )
+            elif other.name == module.name and not _fresh_params(statement, taken, findings):
+                found.setdefault(name.text, (other.name, statement))
+            elif other.name == module.name and name.text in found:
+                note = Note(found[name.text][1].name.span, "first declared here")
+                findings.report(codes.DUPLICATE, name.span, f"`{name.text}` is defined twice", "", "", note)
+            else:
+                found.setdefault(name.text, (other.name, statement))
+    return found
+
+
+def _fresh_params(define: ast.Define, taken: Collection[str], findings: Findings) -> bool:
+    """Whether the parameters have names that mean nothing else there; a finding for each that has not."""
+    seen: set[str] = set()
+    for param in define.params:
+        name = param.name
+        if name.text in seen:
+            findings.report(codes.DUPLICATE, name.span, f"parameter `{name.text}` is declared twice")
+            return False
+        if name.text in taken:
+            findings.report(codes.RESERVED, name.span, f"`{name.text}` already has a meaning", "", "use another name")
+            return False
+        seen.add(name.text)
+    return True
+
+
+def _unused_defines(modules: Sequence[ModuleTree], places: Mapping[str, Place], findings: Findings) -> list[ast.Define]:
+    """The definitions nobody uses, each checked all the same, as far as that can be done without knowing its place."""
+    unused = []
+    for module in modules:
+        for statement in module.tree.statements:
+            if not isinstance(statement, ast.Define) or (module.name, statement.name.text) in findings.used_defines:
+                continue
+            if places[module.name].defines.get(statement.name.text) != (module.name, statement):
+                continue
+            unused.append(statement)
+            findings.nodes = 0
+            env = Env(places[module.name], expanding=(statement.name.text,))
+            for param in statement.params:
+                local = Local(
+                    name=param.name.text,
+                    slot=findings.next_slot(),
+                    type=param_type(param.type, env),
+                    span=param.span,
+                )
+                env = env.binding(param.name.text, local)
+            try:
+                check_expression(statement.body, env)
+            except TooLarge:
+                report_too_large(statement.name, places[module.name])
+    return unused
+
+
+def _each_use_once(diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """A missing `use` is one mistake, told where it first shows; a misspelled one is told already."""
+    misspelled = {d.span.source.path for d in diagnostics if d.code is codes.UNKNOWN_MODULE}
+    kept: dict[object, Diagnostic] = {}
+    for d in diagnostics:
+        missing_use = d.help.startswith("add `use ")
+        if not (missing_use and d.span.source.path in misspelled):
+            kept.setdefault((d.span.source.path, d.help) if missing_use else id(d), d)
+    return tuple(kept.values())
+
+
+def _lost(modules: Sequence[ModuleTree], schema: Schema) -> frozenset[str]:
+    """The attributes that `extend` adds to a type that does not exist."""
+    extends = [s for m in modules for s in m.tree.statements if isinstance(s, ast.ExtendDecl)]
+    return frozenset(f.name.text for s in extends if s.name.text not in schema.entities for f in s.fields)
+
+
+def _tests(modules: Sequence[ModuleTree], places: Mapping[str, Place], rules: frozenset[str]) -> tuple[TestCase, ...]:
+    cases = []
+    for module in modules:
+        for statement in module.tree.statements:
+            if isinstance(statement, ast.Test):
+                case = check_test(statement, places[module.name], rules)
+                if case is not None:
+                    cases.append(case)
+    return tuple(cases)

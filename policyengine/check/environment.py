@@ -1,0 +1,106 @@
+"""Where an expression stands: what its names mean there, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from policyengine.check.narrowing import NOTHING, Facts, both
+from policyengine.diagnostics.diagnostic import Code, Diagnostic, Note
+from policyengine.diagnostics.source import Span
+from policyengine.ir.nodes import Expr
+from policyengine.model.types import Prim, RecordT, Type
+from policyengine.schema.schema import Schema
+from policyengine.syntax import ast
+
+# The type of an expression that has an error of its own: it fits everywhere, so that one mistake is told once.
+UNKNOWN = Prim("?")
+MAX_DEPTH = 100
+MAX_NODES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A checked expression, and what is certain once it turned out true or false."""
+
+    expr: Expr
+    when_true: Facts = NOTHING
+    when_false: Facts = NOTHING
+
+    @property
+    def type(self) -> Type:
+        return self.expr.type
+
+
+class TooLarge(Exception):
+    """A rule whose written-out form passes MAX_NODES. Caught where the rule is checked."""
+
+
+class Findings:
+    """Collects what a check finds, and counts what it makes."""
+
+    def __init__(self) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self.nodes = 0
+        self.slots = 0
+        self.used_defines: set[tuple[str, str]] = set()
+        # Attributes whose declaration has an error: to report them as unknown would tell one mistake twice.
+        self.lost: frozenset[str] = frozenset()
+        # Definitions that were refused because their name has a meaning: what a use of the name means is open.
+        self.refused: set[str] = set()
+
+    def report(self, code: Code, span: Span, message: str, label: str = "", help: str = "", *notes: Note) -> None:
+        self.diagnostics.append(Diagnostic(code, span, message, label, help, notes))
+
+    def used_here(self, since: int, span: Span) -> None:
+        """Says of what was found in a definition where that was used."""
+        note = Note(span, "used here")
+        self.diagnostics[since:] = [replace(d, notes=(*d.notes, note)) for d in self.diagnostics[since:]]
+
+    def count(self) -> None:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise TooLarge
+
+    def next_slot(self) -> int:
+        self.slots += 1
+        return self.slots
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What stays the same throughout one rule."""
+
+    module: str
+    visible: frozenset[str]
+    schema: Schema
+    defines: Mapping[str, tuple[str, ast.Define]]
+    findings: Findings
+    principal: Type
+    resource: Type
+    action: Type
+    context: RecordT
+    alias: str | None = None
+    tool_args: RecordT | None = None
+    # No rule: a definition that nothing uses, which may be meant for a rule on any type.
+    open: bool = False
+    # What a rule of this kind does when it cannot be evaluated is worth a warning, or is just "does not grant".
+    warn_absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    place: Place
+    facts: Facts = NOTHING
+    locals: Mapping[str, Expr] = field(default_factory=dict)
+    expanding: tuple[str, ...] = ()
+    depth: int = 0
+
+    def knowing(self, facts: Facts) -> Env:
+        return replace(self, facts=both(self.facts, facts)) if facts is not NOTHING else self
+
+    def deeper(self) -> Env:
+        return replace(self, depth=self.depth + 1)
+
+    def binding(self, name: str, value: Expr) -> Env:
+        return replace(self, locals={**self.locals, name: value})

@@ -1,0 +1,392 @@
+"""One expression: tree in, typed expression out.
+
+Every name is resolved, every definition written out in place, every operand checked. What is learned on the way (`has`,
+`is`) is carried from left to right, as evaluation will.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from policyengine.check import attributes, functions, hints, names, operands
+from policyengine.check.environment import MAX_DEPTH, UNKNOWN, Env, Typed
+from policyengine.check.narrowing import NOTHING, Facts, both, either, path_of
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.diagnostic import Note
+from policyengine.ir.nodes import (
+    And,
+    Collection,
+    Const,
+    Expr,
+    Has,
+    If,
+    Is,
+    Like,
+    Local,
+    Negate,
+    Not,
+    Or,
+    Quantifier,
+    Root,
+)
+from policyengine.model.types import (
+    BOOL,
+    DURATION,
+    INT,
+    JSON,
+    NUMBER,
+    PRIMITIVES,
+    STRING,
+    EntityT,
+    ListT,
+    SetT,
+    Type,
+    element_of,
+    entity,
+    is_numeric,
+    join,
+)
+from policyengine.model.values import INT_MAX, Entity, Uid
+from policyengine.schema.declare import unknown_type
+from policyengine.syntax import ast
+
+
+def check_condition(tree: ast.Expr, env: Env) -> Typed:
+    """An expression that must be true or false."""
+    typed = check_expression(tree, env)
+    return replace(typed, expr=operands.need(typed.expr, BOOL, "a condition", env.place.findings))
+
+
+def check_expression(tree: ast.Expr, env: Env) -> Typed:
+    """The typed form of an expression. Findings go to `env.place.findings`; where there is one, the type is unknown."""
+    findings = env.place.findings
+    findings.count()
+    env = env.deeper()
+    if env.depth > MAX_DEPTH:
+        findings.report(codes.TOO_DEEP, tree.span, f"nested deeper than {MAX_DEPTH}", "", "split it into rules")
+        return attributes.unknown(tree.span)
+    match tree:
+        case ast.Literal():
+            return Typed(_literal(tree, env))
+        case ast.EntityLit(type=type_, id=id_):
+            return Typed(_entity(type_, id_, tree, env))
+        case ast.ListLit(items=items):
+            return Typed(_list(tree, [check_expression(item, env).expr for item in items], env))
+        case ast.RecordLit():
+            findings.report(
+                codes.NOT_COMPARABLE, tree.span, "a record cannot stand in a condition", "", "test the fields"
+            )
+            return attributes.unknown(tree.span)
+        case ast.Ref():
+            return _ref(tree, env)
+        case ast.Member(base=base, name=name):
+            return attributes.read(check_expression(base, env), name, tree.span, env)
+        case ast.HasOp():
+            return _has(tree, env)
+        case ast.Call():
+            return _call(tree, env)
+        case ast.MethodCall(base=base, name=name, args=args):
+            given = (check_expression(base, env).expr, *(check_expression(a, env).expr for a in args))
+            if name.text not in functions.METHODS:
+                functions.unknown_method(name.text, name.span, env)
+                return attributes.unknown(tree.span)
+            return Typed(functions.call(name.text, given, tree.span, env))
+        case ast.Unary(op="not", operand=operand):
+            typed = check_condition(operand, env)
+            return Typed(Not(operand=typed.expr, type=BOOL, span=tree.span), typed.when_false, typed.when_true)
+        case ast.Unary():
+            return Typed(_minus(tree, env))
+        case ast.Binary(op="and" | "or"):
+            return _logical(tree, env)
+        case ast.Binary():
+            return Typed(_binary(tree, env))
+        case ast.IsOp():
+            return _is(tree, env)
+        case ast.LikeOp(base=base, pattern=pattern):
+            text = operands.need(check_expression(base, env).expr, STRING, "the text of `like`", findings)
+            pieces = tuple(str(pattern.value).split("*"))
+            return Typed(Like(operand=text, pattern=pieces, type=BOOL, span=tree.span))
+        case ast.Conditional():
+            return _conditional(tree, env)
+        case ast.Quantifier():
+            return Typed(_quantifier(tree, env))
+        case _:
+            assert_never(tree)
+
+
+# ---- constants ----
+
+
+def _literal(tree: ast.Literal, env: Env) -> Expr:
+    match tree.kind:
+        case "bool":
+            type_: Type = BOOL
+        case "string":
+            type_ = STRING
+        case "duration":
+            type_ = DURATION
+        case "null":
+            type_ = JSON
+        case _:
+            type_ = _number_type(tree)
+            if isinstance(tree.value, int) and tree.value > INT_MAX:
+                env.place.findings.report(codes.BAD_NUMBER, tree.span, "number out of range", "an Int has 64 bits")
+    return Const(value=tree.value, type=type_, span=tree.span)
+
+
+def _number_type(tree: ast.Literal) -> Type:
+    return INT if isinstance(tree.value, int) else NUMBER
+
+
+def _minus(tree: ast.Unary, env: Env) -> Expr:
+    if isinstance(tree.operand, ast.Literal) and tree.operand.kind == "number":
+        # The smallest Int has no positive counterpart.
+        return Const(value=-tree.operand.value, type=_number_type(tree.operand), span=tree.span)  # type: ignore[operator]
+    operand = check_expression(tree.operand, env).expr
+    operand = operands.expect(operand, NUMBER)
+    if not is_numeric(operand.type) and operand.type not in (DURATION, UNKNOWN):
+        env.place.findings.report(codes.WRONG_TYPE, tree.span, f"`-` does not take {hints.shown(operand)}")
+        return attributes.unknown(tree.span).expr
+    return Negate(operand=operand, type=operand.type, span=tree.span)
+
+
+def _entity(type_: ast.Name, id_: ast.Name, tree: ast.EntityLit, env: Env) -> Expr:
+    if not visible_type(type_, env):
+        return attributes.unknown(tree.span).expr
+    return Const(value=Entity(Uid(type_.text, id_.text)), type=entity(type_.text), span=tree.span)
+
+
+def visible_type(name: ast.Name, env: Env) -> bool:
+    """Whether the module can see the entity type; a finding where it cannot."""
+    found = env.place.schema.entities.get(name.text)
+    if found is not None and found.module in env.place.visible:
+        return True
+    env.place.findings.diagnostics.append(unknown_type(name, env.place.schema.entities, env.place.visible))
+    return False
+
+
+def _list(tree: ast.ListLit, items: list[Expr], env: Env) -> Expr:
+    element: Type | None = items[0].type if items else JSON
+    for item in items[1:]:
+        element = join(element, item.type) if element is not None else None
+        if element is None:
+            known = [i for i in items if i.type == UNKNOWN]
+            if not known:
+                env.place.findings.report(
+                    codes.WRONG_TYPE, item.span,
+                    f"a list of {hints.shown(items[0])} cannot hold {hints.shown(item)}",
+                )  # fmt: skip
+            return attributes.unknown(tree.span).expr
+    assert element is not None
+    if element == UNKNOWN:
+        return attributes.unknown(tree.span).expr
+    type_ = ListT(element)
+    if all(isinstance(item, Const) for item in items):
+        return Const(value=tuple(i.value for i in items if isinstance(i, Const)), type=type_, span=tree.span)
+    return Collection(items=tuple(items), type=type_, span=tree.span)
+
+
+# ---- names ----
+
+
+def _ref(tree: ast.Ref, env: Env) -> Typed:
+    place, name, span = env.place, tree.name, tree.span
+    if name in env.locals:
+        return Typed(attributes.narrow(replace(env.locals[name], span=span), env))
+    if name in place.findings.refused:
+        return attributes.unknown(span)
+    roots: dict[str, Type] = {
+        "principal": place.principal,
+        "resource": place.resource,
+        "action": place.action,
+        "context": place.context,
+    }
+    if name == place.alias:
+        return Typed(attributes.narrow(Root(name="resource", type=place.resource, span=span), env))
+    if name in roots:
+        return Typed(attributes.narrow(Root(name=name, type=roots[name], span=span), env))  # type: ignore[arg-type]
+    if place.context.get(name) is not None:
+        context = Typed(Root(name="context", type=place.context, span=span))
+        return attributes.read(context, ast.Name(text=name, span=span), span, env)
+    if name in place.defines:
+        return _expand(name, (), tree, env)
+    named = {n.lower(): n for n, e in place.schema.entities.items() if e.module in place.visible}
+    if name in named and place.open:
+        return Typed(Root(name="resource", type=entity(named[name]), span=span))
+    if UNKNOWN not in (place.resource, place.principal):
+        names.unknown_name(tree, named.get(name), env)
+    return attributes.unknown(span)
+
+
+def _call(tree: ast.Call, env: Env) -> Typed:
+    name = tree.name.text
+    if name in env.place.defines:
+        return _expand(name, tree.args, tree, env)
+    args = tuple(check_expression(arg, env).expr for arg in tree.args)
+    if name not in functions.FUNCTIONS:
+        functions.unknown_function(name, tree.name.span, functions.FUNCTIONS | set(env.place.defines), env)
+        return attributes.unknown(tree.span)
+    return Typed(functions.call(name, args, tree.span, env))
+
+
+def _expand(name: str, args: tuple[ast.Expr, ...], tree: ast.Ref | ast.Call, env: Env) -> Typed:
+    """A definition, written out where it is used. Its body sees the facts and roots of that place."""
+    module, define = env.place.defines[name]
+    findings = env.place.findings
+    findings.used_defines.add((module, name))
+    if name in env.expanding:
+        findings.report(codes.RECURSIVE, tree.span, f"`{name}` uses itself", "", "definitions cannot be recursive")
+        return attributes.unknown(tree.span)
+    if len(args) != len(define.params):
+        findings.report(
+            codes.WRONG_ARGUMENTS, tree.span,
+            f"`{name}` takes {len(define.params)} argument{'s' * (len(define.params) != 1)}, {len(args)} given", "", "",
+            Note(define.name.span, "defined here"),
+        )  # fmt: skip
+        return attributes.unknown(tree.span)
+    bound: dict[str, Expr] = {}
+    for param, arg in zip(define.params, args, strict=True):
+        given = check_expression(arg, env).expr
+        bound[param.name.text] = operands.need(given, param_type(param.type, env), f"`{param.name.text}`", findings)
+    inside = replace(env, locals=bound, expanding=(*env.expanding, name))
+    before = len(findings.diagnostics)
+    typed = check_expression(define.body, inside)
+    if not env.expanding:
+        findings.used_here(before, tree.span)
+    return typed
+
+
+def param_type(tree: ast.TypeExpr, env: Env) -> Type:
+    match tree:
+        case ast.NamedType(name=name):
+            if name in PRIMITIVES:
+                return PRIMITIVES[name]
+            return entity(name) if visible_type(ast.Name(text=name, span=tree.span), env) else UNKNOWN
+        case ast.GenericType(name=name, argument=argument) if name.text in ("Set", "List"):
+            element = param_type(argument, env)
+            return SetT(element) if name.text == "Set" else ListT(element)
+    env.place.findings.report(
+        codes.WRONG_TYPE, tree.span, "a parameter has a named type", "", "pass the fields instead"
+    )
+    return UNKNOWN
+
+
+# ---- operators ----
+
+
+def _has(tree: ast.HasOp, env: Env) -> Typed:
+    """`a has b.c` is `a has b and a.b has c`."""
+    base = check_expression(tree.base, env)
+    learned: Facts = NOTHING
+    items: list[Expr] = []
+    for name in tree.path:
+        span = tree.span.source.span(tree.span.start, name.span.end)
+        typed = attributes.has(base, name, span, env.knowing(learned))
+        if not isinstance(typed.expr, Has):
+            return typed
+        items.append(typed.expr)
+        learned = both(learned, typed.when_true)
+        if name is not tree.path[-1]:
+            base = attributes.read(base, name, span, env.knowing(learned))
+    if len(items) == 1:
+        return Typed(items[0], when_true=learned)
+    return Typed(And(items=tuple(items), type=BOOL, span=tree.span), when_true=learned)
+
+
+def _logical(tree: ast.Binary, env: Env) -> Typed:
+    """`and` and `or`, any number in a row, each operand knowing what those before it established."""
+    op = tree.op
+    parts: list[ast.Expr] = []
+    node: ast.Expr = tree
+    while isinstance(node, ast.Binary) and node.op == op:
+        parts.append(node.right)
+        node = node.left
+    parts.append(node)
+    items: list[Expr] = []
+    gathered: Facts = NOTHING
+    others: list[Facts] = []
+    for part in reversed(parts):
+        typed = check_condition(part, env.knowing(gathered))
+        items.append(typed.expr)
+        on, off = (typed.when_true, typed.when_false) if op == "and" else (typed.when_false, typed.when_true)
+        others.append(both(gathered, off))
+        gathered = both(gathered, on)
+    other = others[0]
+    for facts in others[1:]:
+        other = either(other, facts)
+    make = And if op == "and" else Or
+    expr = make(items=tuple(items), type=BOOL, span=tree.span)
+    return Typed(expr, gathered, other) if op == "and" else Typed(expr, other, gathered)
+
+
+def _binary(tree: ast.Binary, env: Env) -> Expr:
+    left = check_expression(tree.left, env).expr
+    right = check_expression(tree.right, env).expr
+    findings = env.place.findings
+    match tree.op:
+        case "==" | "!=":
+            return operands.equal(tree.op == "!=", left, right, tree.span, env)
+        case "<" | "<=" | ">" | ">=":
+            return operands.compare(tree.op, left, right, tree.span, findings)
+        case "+" | "-" | "*":
+            return operands.arithmetic(tree.op, left, right, tree.span, findings)
+        case _:
+            return operands.member_of(left, right, tree.span, env)
+
+
+def _is(tree: ast.IsOp, env: Env) -> Typed:
+    base = check_expression(tree.base, env)
+    if base.type == UNKNOWN or not visible_type(tree.type, env):
+        return attributes.unknown(tree.span)
+    if not isinstance(base.type, EntityT):
+        env.place.findings.report(codes.WRONG_TYPE, tree.base.span, f"`is` needs an entity, not {base.type}")
+        return attributes.unknown(tree.span)
+    name = tree.type.text
+    others = base.type.names - {name}
+    if name not in base.type.names or not others:
+        return Typed(Const(value=not others, type=BOOL, span=tree.span))
+    expr = Is(entity=base.expr, names=frozenset({name}), type=BOOL, span=tree.span)
+    path = path_of(base.expr)
+    if path is None:
+        return Typed(expr)
+    return Typed(expr, Facts(types={path: frozenset({name})}), Facts(types={path: others}))
+
+
+def _conditional(tree: ast.Conditional, env: Env) -> Typed:
+    condition = check_condition(tree.condition, env)
+    then = check_expression(tree.then, env.knowing(condition.when_true))
+    otherwise = check_expression(tree.otherwise, env.knowing(condition.when_false))
+    left, right = operands.aligned(then.expr, otherwise.expr)
+    type_ = UNKNOWN if UNKNOWN in (left.type, right.type) else join(left.type, right.type)
+    if type_ is None:
+        env.place.findings.report(
+            codes.WRONG_TYPE, tree.span, f"`then` gives {left.type}, `else` gives {right.type}", "both need one type"
+        )
+        return attributes.unknown(tree.span)
+    expr = If(condition=condition.expr, then=left, otherwise=right, type=type_, span=tree.span)
+    true = either(both(condition.when_true, then.when_true), both(condition.when_false, otherwise.when_true))
+    false = either(both(condition.when_true, then.when_false), both(condition.when_false, otherwise.when_false))
+    return Typed(expr, true, false)
+
+
+def _quantifier(tree: ast.Quantifier, env: Env) -> Expr:
+    collection = operands.expect(check_expression(tree.collection, env).expr, ListT(JSON))
+    element = element_of(collection.type)
+    findings = env.place.findings
+    if element is None and collection.type != UNKNOWN:
+        findings.report(
+            codes.WRONG_TYPE, tree.collection.span, f"`{tree.kind}` needs a collection, not {collection.type}"
+        )
+    name = tree.variable.text
+    taken = {"principal", "action", "resource", "context", env.place.alias, *(n for n, _ in env.place.context.fields)}
+    if name in env.locals or name in taken:
+        findings.report(
+            codes.DUPLICATE, tree.variable.span, f"`{name}` already has a meaning here", "", "use another name"
+        )
+    slot = findings.next_slot()
+    variable = Local(name=name, slot=slot, type=element or UNKNOWN, span=tree.variable.span)
+    body = check_condition(tree.body, env.binding(name, variable))
+    return Quantifier(
+        kind=tree.kind, variable=name, slot=slot, collection=collection, body=body.expr, type=BOOL, span=tree.span
+    )

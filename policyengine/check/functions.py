@@ -1,0 +1,169 @@
+"""The built-in functions: their names, what they take, what they give.
+
+Arguments arrive checked. A pattern or an address range is a constant and is tried out here, so that it cannot fail
+later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from policyengine.check.environment import UNKNOWN, Env
+from policyengine.check.operands import aligned, expect, holds_record, need, not_comparable
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.source import Span
+from policyengine.diagnostics.suggest import did_you_mean, nearest, one_of
+from policyengine.ir.nodes import Attribute, Call, Const, Expr, Root, Sources
+from policyengine.model import operators
+from policyengine.model.types import (
+    BOOL,
+    DURATION,
+    INT,
+    IP,
+    JSON,
+    STRING,
+    TIME,
+    ListT,
+    SetT,
+    Type,
+    comparable,
+    element_of,
+)
+from policyengine.model.values import Fault, parse_duration, parse_ip, parse_time
+
+# name: (parameters, result)
+_SIGNATURES: Mapping[str, tuple[tuple[tuple[str, Type], ...], Type]] = {
+    "starts_with": ((("text", STRING), ("start", STRING)), BOOL),
+    "ends_with": ((("text", STRING), ("end", STRING)), BOOL),
+    "lower": ((("text", STRING),), STRING),
+    "matches": ((("text", STRING), ("pattern", STRING)), BOOL),
+    "email_domain": ((("address", STRING),), STRING),
+    "url_host": ((("url", STRING),), STRING),
+    "url_scheme": ((("url", STRING),), STRING),
+    "path_under": ((("path", STRING), ("folder", STRING)), BOOL),
+    "ip": ((("text", STRING),), IP),
+    "time": ((("text", STRING),), TIME),
+    "duration": ((("text", STRING),), DURATION),
+    "in_range": ((("address", IP), ("range", STRING)), BOOL),
+}
+_COLLECTIONS = ("contains_any", "contains_all")
+METHODS = ("in_range",)
+FUNCTIONS = frozenset({*_SIGNATURES, *_COLLECTIONS, "size", "sources"} - set(METHODS))
+_PARSERS = {"ip": parse_ip, "time": parse_time, "duration": parse_duration}
+
+
+def call(name: str, args: tuple[Expr, ...], span: Span, env: Env) -> Expr:
+    """A built-in function, applied."""
+    findings = env.place.findings
+    if name in _COLLECTIONS and _count(name, args, ("collection", "items"), span, env):
+        return _collections(name, args, span, env)
+    if name == "size" and _count(name, args, ("collection",), span, env):
+        return _size(args[0], span, env)
+    if name == "sources" and _count(name, args, ("tool.args.NAME",), span, env):
+        return _sources(args[0], span, env)
+    if name in _SIGNATURES:
+        params, result = _SIGNATURES[name]
+        if _count(name, args, tuple(p for p, _ in params), span, env):
+            given = tuple(need(a, t, f"`{p}` of `{name}`", findings) for a, (p, t) in zip(args, params, strict=True))
+            if name in ("matches", "in_range"):
+                _try_constant(name, given[1], env)
+            return _parsed(name, given, span, env) or Call(function=name, args=given, type=result, span=span)
+    return Const(value=None, type=UNKNOWN, span=span)
+
+
+def unknown_function(name: str, span: Span, known: frozenset[str], env: Env) -> None:
+    help_ = did_you_mean(name, known) or f"known: {one_of(known, 20)}"
+    env.place.findings.report(codes.UNKNOWN_FUNCTION, span, f"unknown function `{name}`", "", help_)
+
+
+def unknown_method(name: str, span: Span, env: Env) -> None:
+    near = name if name in FUNCTIONS else nearest(name, FUNCTIONS)
+    if name == "contains":
+        help_ = "write `ITEM in COLLECTION`"
+    elif near:
+        help_ = f"it is a function: `{near}(...)`"
+    else:
+        help_ = did_you_mean(name, METHODS) or f"known: {one_of(METHODS)}"
+    env.place.findings.report(codes.UNKNOWN_FUNCTION, span, f"unknown method `{name}`", "", help_)
+
+
+def _count(name: str, args: tuple[Expr, ...], params: tuple[str, ...], span: Span, env: Env) -> bool:
+    if len(args) == len(params):
+        return True
+    takes = f"{len(params)} argument{'s' * (len(params) != 1)}"
+    env.place.findings.report(
+        codes.WRONG_ARGUMENTS, span, f"`{name}` takes {takes}, {len(args)} given", "",
+        f"write `{name}({', '.join(params)})`",
+    )  # fmt: skip
+    return False
+
+
+def _collections(name: str, args: tuple[Expr, ...], span: Span, env: Env) -> Expr:
+    left, right = aligned(*args)
+    for side in (left, right):
+        element = element_of(side.type)
+        if side.type not in (UNKNOWN, JSON) and element is None:
+            env.place.findings.report(
+                codes.WRONG_TYPE, side.span, f"`{name}` needs collections, not {side.type}", "",
+                "write `[...]` around it" if side.type == STRING else "",
+            )  # fmt: skip
+        elif element is not None and holds_record(element):
+            env.place.findings.report(codes.NOT_COMPARABLE, side.span, "records cannot be compared")
+    if left.type == JSON:
+        left, right = expect(left, SetT(JSON)), expect(right, SetT(JSON))
+    a, b = element_of(left.type), element_of(right.type)
+    empty = any(isinstance(side, Const) and side.value == () for side in (left, right))
+    if a is not None and b is not None and not comparable(a, b) and not empty:
+        not_comparable(left, right, span, env)
+    return Call(function=name, args=(left, right), type=BOOL, span=span)
+
+
+def _size(arg: Expr, span: Span, env: Env) -> Expr:
+    arg = expect(arg, ListT(JSON))
+    if element_of(arg.type) is None and arg.type not in (STRING, UNKNOWN):
+        env.place.findings.report(codes.WRONG_TYPE, arg.span, f"{arg.type} has no size")
+    return Call(function="size", args=(arg,), type=INT, span=span)
+
+
+def _sources(arg: Expr, span: Span, env: Env) -> Expr:
+    path: list[str] = []
+    node = arg
+    while isinstance(node, Attribute) and not (isinstance(node.base, Root) and node.name == "args"):
+        path.append(node.name)
+        node = node.base
+    if not (isinstance(node, Attribute) and isinstance(node.base, Root) and node.base.name == "resource"):
+        env.place.findings.report(
+            codes.WRONG_ARGUMENTS, arg.span, "`sources` takes the path of a tool argument", "", "such as `tool.args.to`"
+        )
+    return Sources(path=tuple(reversed(path)), type=SetT(STRING), span=span)
+
+
+def _try_constant(name: str, arg: Expr, env: Env) -> None:
+    if arg.type == UNKNOWN:
+        return
+    if not isinstance(arg, Const):
+        what = "pattern" if name == "matches" else "address range"
+        env.place.findings.report(
+            codes.NOT_CONSTANT, arg.span, f"the {what} must be a constant", "", "write it as a string"
+        )
+        return
+    try:
+        if name == "matches":
+            operators.pattern(arg.value)
+        elif isinstance(arg.value, str):
+            operators.network(arg.value)
+    except Fault as fault:
+        code = codes.BAD_PATTERN if name == "matches" else codes.BAD_CONSTANT
+        help_ = "RE2 has no backreferences and no lookaround" if name == "matches" else ""
+        env.place.findings.report(code, arg.span, fault.message, "", help_)
+
+
+def _parsed(name: str, given: tuple[Expr, ...], span: Span, env: Env) -> Expr | None:
+    """A constant time, duration or address, read once."""
+    if name not in _PARSERS or not isinstance(given[0], Const) or not isinstance(given[0].value, str):
+        return None
+    try:
+        return Const(value=_PARSERS[name](given[0].value), type=_SIGNATURES[name][1], span=span)
+    except Fault as fault:
+        env.place.findings.report(codes.BAD_CONSTANT, given[0].span, fault.message)
+        return Const(value=None, type=UNKNOWN, span=span)

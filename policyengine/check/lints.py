@@ -1,0 +1,148 @@
+"""Findings about policies that are well typed and still not what anyone means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+
+from policyengine.check.environment import Findings
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.diagnostic import Note
+from policyengine.ir.nodes import And, Compare, Const, Equal, Expr, Not, Or, Rule, Scope
+from policyengine.model.operators import key
+from policyengine.syntax import ast
+
+
+def lint_defines(unused: Iterable[ast.Define], findings: Findings) -> None:
+    for define in unused:
+        message = f"`{define.name.text}` is never used"
+        findings.report(codes.UNUSED_DEFINE, define.name.span, message, "", "remove it, or use it")
+
+
+def lint_rules(rules: Iterable[Rule], trees: dict[str, ast.Rule], findings: Findings) -> None:
+    """Each rule by itself, then permits against forbids."""
+    rules = list(rules)
+    for rule in rules:
+        _lint_condition(rule, trees[rule.name], findings)
+    _lint_unreachable(rules, trees, findings)
+
+
+def _lint_condition(rule: Rule, tree: ast.Rule, findings: Findings) -> None:
+    at = tree.name.span
+    conditions = [c for c in tree.clauses if isinstance(c, ast.When)]
+    name = tree.name.text
+    if _certain(rule.condition) is False:
+        findings.report(codes.NEVER_MATCHES, at, f"`{name}` can never match", "its condition is never true")
+    elif clash := _contradiction(rule.condition):
+        findings.report(
+            codes.NEVER_MATCHES, clash.span, f"`{name}` can never match", "contradicts an earlier condition"
+        )
+    elif conditions and _certain(rule.condition) is True:
+        findings.report(
+            codes.ALWAYS_MATCHES, conditions[0].span, f"the condition of `{name}` is always true", "", "leave it out"
+        )
+    if rule.kind == "permit" and isinstance(tree.head.resource, ast.AnyScope):
+        findings.report(
+            codes.PERMIT_ANY, tree.head.resource.span, f"`{name}` permits on any resource", "",
+            "name the types it is meant for: types declared later would be permitted too",
+        )  # fmt: skip
+
+
+def _certain(expr: Expr) -> bool | None:
+    """What a condition is worth whenever it has a value at all, if that is the same for every request."""
+    match expr:
+        case Const(value=bool() as value):
+            return value
+        case Equal(left=left, right=right, negated=negated) if left == right:
+            return not negated
+        case Equal(left=Const(value=left), right=Const(value=right), negated=negated):
+            return (_exact(left) == _exact(right)) is not negated
+        case Not(operand=operand):
+            inner = _certain(operand)
+            return None if inner is None else not inner
+        case And(items=items) | Or(items=items):
+            decides = isinstance(expr, Or)
+            found = {_certain(item) for item in items}
+            return decides if decides in found else None if None in found else not decides
+    return None
+
+
+def _exact(value: object) -> object:
+    """A constant as it is compared: `true` is not `1`."""
+    return (type(value).__name__, key(value)) if isinstance(value, bool) else key(value)
+
+
+def _conjuncts(expr: Expr) -> tuple[Expr, ...]:
+    return expr.items if isinstance(expr, And) else (expr,)
+
+
+def _contradiction(expr: Expr) -> Expr | None:
+    """A conjunct that wants one thing to equal a second constant, or to be where an earlier one excludes it."""
+    wanted: dict[Expr, object] = {}
+    bounds: dict[Expr, tuple[float, float]] = {}
+    for part in _conjuncts(expr):
+        if isinstance(part, Compare) and _excludes(part, bounds):
+            return part
+        if not isinstance(part, Equal) or part.negated:
+            continue
+        for side, other in ((part.left, part.right), (part.right, part.left)):
+            if isinstance(other, Const) and not isinstance(side, Const):
+                constant = _exact(other.value)
+                if wanted.setdefault(side, constant) != constant:
+                    return part
+    return None
+
+
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def _excludes(part: Compare, bounds: dict[Expr, tuple[float, float]]) -> bool:
+    """Notes the bound that a comparison with a number sets; whether nothing is left between the bounds."""
+    side, op, limit = part.left, part.op, part.right
+    if isinstance(side, Const):
+        side, op, limit = limit, _MIRRORED[op], side  # type: ignore[assignment]
+    if not isinstance(limit, Const) or isinstance(side, Const) or type(limit.value) not in (int, float):
+        return False
+    low, high = bounds.get(side, (-inf, inf))
+    low, high = (low, min(high, limit.value)) if op[0] == "<" else (max(low, limit.value), high)
+    bounds[side] = (low, high)
+    return low > high
+
+
+def _lint_unreachable(rules: list[Rule], trees: dict[str, ast.Rule], findings: Findings) -> None:
+    """A permit is unreachable when some forbid covers its head and asks for no more than it does."""
+    forbids = [(r, frozenset(_conjuncts(r.condition))) for r in rules if r.kind == "forbid"]
+    if not forbids:
+        return
+    for rule in rules:
+        if rule.kind != "permit":
+            continue
+        own = frozenset(_conjuncts(rule.condition))
+        for forbid, asked in forbids:
+            plain = {c for c in asked if not (isinstance(c, Const) and c.value is True)}
+            if plain <= own and _covers(forbid, rule):
+                findings.report(
+                    codes.UNREACHABLE_PERMIT, trees[rule.name].name.span,
+                    f"`{trees[rule.name].name.text}` can never grant anything", f"`{forbid.name}` denies all of it",
+                    "remove the permit, or narrow the forbid",
+                    Note(trees[forbid.name].name.span, "denied here"),
+                )  # fmt: skip
+                break
+
+
+def _covers(outer: Rule, inner: Rule) -> bool:
+    actions = outer.head.actions is None or (
+        inner.head.actions is not None and inner.head.actions <= outer.head.actions
+    )
+    return (
+        actions
+        and _scope_covers(outer.head.resource, inner.head.resource)
+        and _scope_covers(outer.head.principal, inner.head.principal)
+    )
+
+
+def _scope_covers(outer: Scope, inner: Scope) -> bool:
+    types = outer.types is None or (inner.types is not None and inner.types <= outer.types)
+    entities = outer.entities is None or (inner.entities is not None and inner.entities <= outer.entities)
+    within = outer.within is None or (inner.within is not None and inner.within <= outer.within)
+    return types and entities and within

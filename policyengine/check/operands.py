@@ -1,0 +1,243 @@
+"""Operators on checked operands: which types they take, and what they become.
+
+JSON meets a type here: an operand of type Json is expected to have the type of the other side, and an `Expect` node
+says so.
+"""
+
+from __future__ import annotations
+
+from policyengine.check.environment import UNKNOWN, Env, Findings
+from policyengine.check.hints import as_other, equal_instead, instead_of, is_null, shown
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.source import Span
+from policyengine.ir.nodes import (
+    Arithmetic,
+    Attribute,
+    Compare,
+    Const,
+    Contains,
+    Equal,
+    Expect,
+    Expr,
+    Root,
+    Within,
+)
+from policyengine.model.types import (
+    BOOL,
+    DURATION,
+    INT,
+    JSON,
+    NUMBER,
+    STRING,
+    TIME,
+    EntityT,
+    ListT,
+    RecordT,
+    SetT,
+    Type,
+    comparable,
+    element_of,
+    is_numeric,
+    join,
+)
+
+
+def expect(expr: Expr, type_: Type) -> Expr:
+    """A Json expression as one that must have the type when it runs; any other expression as it is."""
+    return Expect(operand=expr, type=type_, span=expr.span) if expr.type == JSON and type_ != JSON else expr
+
+
+def fits(expr: Expr, type_: Type) -> bool:
+    """Whether the expression can stand where a value of the type is needed."""
+    found = expr.type
+    if is_null(expr) and type_ not in (JSON, UNKNOWN):
+        return False
+    if UNKNOWN in (found, type_) or found in (JSON, type_) or type_ == JSON:
+        return True
+    if isinstance(found, EntityT) and isinstance(type_, EntityT):
+        return found.names <= type_.names
+    if isinstance(type_, SetT | ListT) and isinstance(found, SetT | ListT):
+        if isinstance(expr, Const) and not expr.value:
+            return True
+        literal = isinstance(found, ListT) and isinstance(expr, Const)
+        return (type(found) is type(type_) or literal) and join(found.element, type_.element) == type_.element
+    return join(found, type_) == type_
+
+
+def need(expr: Expr, type_: Type, what: str, findings: Findings) -> Expr:
+    """The expression as a value of the type; a finding where it cannot be one."""
+    if not fits(expr, type_):
+        message = f"{what} should be {type_}, is {shown(expr)}"
+        findings.report(codes.WRONG_TYPE, expr.span, message, "", instead_of(expr, type_))
+        return Const(value=None, type=UNKNOWN, span=expr.span)
+    return expect(expr, type_)
+
+
+def _wide(type_: Type) -> Type:
+    """The type that a Json value must have to be compared with a value of this one."""
+    if type_ == INT:
+        return NUMBER
+    if isinstance(type_, SetT | ListT):
+        return type(type_)(_wide(type_.element))
+    return type_
+
+
+def aligned(left: Expr, right: Expr) -> tuple[Expr, Expr]:
+    """Both sides, a Json side expected to have the type of the other."""
+    return expect(left, _wide(right.type)), expect(right, _wide(left.type))
+
+
+def equal(negated: bool, left: Expr, right: Expr, span: Span, env: Env) -> Expr:
+    findings = env.place.findings
+    for side, other in ((left, right), (right, left)):
+        if is_null(side) and other.type not in (JSON, UNKNOWN):
+            findings.report(
+                codes.NOT_COMPARABLE, span, f"{other.type} is never null", "", "test that it is there with `has`"
+            )
+            return Equal(left=left, right=right, negated=negated, type=BOOL, span=span)
+    left, right = aligned(left, right)
+    if UNKNOWN not in (left.type, right.type):
+        for side in (left, right):
+            if holds_record(side.type):
+                findings.report(codes.NOT_COMPARABLE, side.span, "records cannot be compared", "", "compare the fields")
+                return Equal(left=left, right=right, negated=negated, type=BOOL, span=span)
+        if isinstance(left.type, SetT) and isinstance(right, Const) and isinstance(right.type, ListT):
+            right = Const(value=right.value, type=SetT(right.type.element), span=right.span)
+        if isinstance(right.type, SetT) and isinstance(left, Const) and isinstance(left.type, ListT):
+            left = Const(value=left.value, type=SetT(left.type.element), span=left.span)
+        empty = any(isinstance(s, Const) and s.value == () for s in (left, right))
+        same_kind = type(left.type) is type(right.type)
+        if not comparable(left.type, right.type) and not (empty and same_kind):
+            not_comparable(left, right, span, env)
+    return Equal(left=left, right=right, negated=negated, type=BOOL, span=span)
+
+
+def holds_record(type_: Type) -> bool:
+    element = element_of(type_)
+    return isinstance(type_, RecordT) or (element is not None and holds_record(element))
+
+
+def not_comparable(left: Expr, right: Expr, span: Span, env: Env) -> None:
+    for side, other in ((left, right), (right, left)):
+        name = tool_argument(side)
+        if name is not None and env.place.tool_args is not None and isinstance(other, Const):
+            env.place.findings.report(
+                codes.TOOL_ARGUMENT_TYPE, other.span, f"tool argument `{name}` is {side.type}, this is {other.type}",
+                "can never be equal", as_other(other, side.type),
+            )  # fmt: skip
+            return
+    help_ = next((h for a, b in ((left, right), (right, left)) if (h := equal_instead(a, b))), "")
+    env.place.findings.report(codes.NOT_COMPARABLE, span, f"{left.type} and {right.type} can never be equal", "", help_)
+
+
+def tool_argument(expr: Expr) -> str | None:
+    """The name of the tool argument that an expression reads, if it reads one."""
+    names: list[str] = []
+    while isinstance(expr, Attribute):
+        if expr.name == "args" and isinstance(expr.base, Root) and expr.base.name == "resource":
+            return ".".join(reversed(names)) or None
+        names.append(expr.name)
+        expr = expr.base
+    return None
+
+
+def compare(op: str, left: Expr, right: Expr, span: Span, findings: Findings) -> Expr:
+    written = (left, right)
+    if left.type == JSON and right.type == JSON:
+        left, right = expect(left, NUMBER), expect(right, NUMBER)
+    left, right = aligned(left, right)
+    numbers = is_numeric(left.type) and is_numeric(right.type)
+    same = left.type == right.type and left.type in (TIME, DURATION)
+    null = any(is_null(side) for side in written)
+    if (null or not (numbers or same)) and UNKNOWN not in (left.type, right.type):
+        findings.report(
+            codes.WRONG_TYPE, span, f"`{op}` cannot order {shown(written[0])} and {shown(written[1])}",
+            "numbers, times and durations have an order",
+            as_other(written[1], written[0].type) or as_other(written[0], written[1].type),
+        )  # fmt: skip
+    return Compare(op=op, left=left, right=right, type=BOOL, span=span)  # type: ignore[arg-type]
+
+
+_SUMS: dict[tuple[str, Type, Type], Type] = {
+    ("+", TIME, DURATION): TIME,
+    ("+", DURATION, TIME): TIME,
+    ("-", TIME, DURATION): TIME,
+    ("-", TIME, TIME): DURATION,
+    ("+", DURATION, DURATION): DURATION,
+    ("-", DURATION, DURATION): DURATION,
+    ("*", DURATION, INT): DURATION,
+    ("*", INT, DURATION): DURATION,
+}
+
+
+def arithmetic(op: str, left: Expr, right: Expr, span: Span, findings: Findings) -> Expr:
+    if left.type == JSON and right.type == JSON:
+        left, right = expect(left, NUMBER), expect(right, NUMBER)
+    left, right = aligned(left, right)
+    result: Type | None
+    if UNKNOWN in (left.type, right.type):
+        result = UNKNOWN
+    elif is_numeric(left.type) and is_numeric(right.type):
+        result = join(left.type, right.type)
+    else:
+        result = _SUMS.get((op, left.type, right.type))
+    if result is None:
+        help_ = "texts cannot be joined; compare the parts" if STRING in (left.type, right.type) else ""
+        findings.report(codes.WRONG_TYPE, span, f"`{op}` does not take {left.type} and {right.type}", "", help_)
+        result = UNKNOWN
+    return Arithmetic(op=op, left=left, right=right, type=result, span=span)  # type: ignore[arg-type]
+
+
+def member_of(item: Expr, right: Expr, span: Span, env: Env) -> Expr:
+    """`item in right`: a collection, or an entity hierarchy."""
+    findings = env.place.findings
+    if item.type == UNKNOWN or right.type == UNKNOWN:
+        return Contains(item=item, collection=right, type=BOOL, span=span)
+    if right.type == JSON:
+        right = expect(right, SetT(_wide(item.type)))
+    element = element_of(right.type)
+    if isinstance(right.type, EntityT) or isinstance(element, EntityT):
+        target = right.type if isinstance(right.type, EntityT) else element
+        assert isinstance(target, EntityT)
+        item = expect(item, target)
+        if isinstance(item.type, EntityT):
+            _check_hierarchy(item.type, target, span, env)
+            return Within(entity=item, target=right, type=BOOL, span=span)
+        help_ = "only entities are in a hierarchy, not their attributes"
+        findings.report(codes.WRONG_TYPE, item.span, f"{shown(item)} cannot be in a hierarchy of {target}", "", help_)
+        return Contains(item=item, collection=right, type=BOOL, span=span)
+    if element is None:
+        help_ = ""
+        if right.type == STRING:
+            help_ = "a string is no collection of its characters; use `like`"
+            if isinstance(item.type, EntityT) and isinstance(right, Const):
+                help_ = f"write the entity, such as `Group::{right.span.text}`"
+        findings.report(
+            codes.WRONG_TYPE, right.span, f"`in` needs a collection or an entity, not {right.type}", "", help_
+        )
+    else:
+        if is_null(item) and element != JSON:
+            findings.report(codes.NOT_COMPARABLE, item.span, f"{element} is never null", "", "")
+            return Contains(item=item, collection=right, type=BOOL, span=span)
+        item = expect(item, _wide(element))
+        if isinstance(right, Const) and not right.value:
+            pass
+        elif holds_record(element):
+            findings.report(
+                codes.NOT_COMPARABLE, right.span, "records cannot be compared", "", "use `any x in xs: ...`"
+            )
+        elif not comparable(item.type, element):
+            not_comparable(item, Const(value=None, type=element, span=right.span), span, env)
+    return Contains(item=item, collection=right, type=BOOL, span=span)
+
+
+def _check_hierarchy(entity: EntityT, target: EntityT, span: Span, env: Env) -> None:
+    schema = env.place.schema
+    for name in entity.names:
+        if name in target.names or schema.ancestors_of(name) & target.names:
+            return
+    if entity.names:
+        env.place.findings.report(
+            codes.NOT_IN_HIERARCHY, span, f"{entity} is never in {target}", "",
+            f"declare it: `extend {sorted(entity.names)[0]} in {sorted(target.names)[0]}`",
+        )  # fmt: skip

@@ -1,0 +1,181 @@
+"""Rules, claims: tree to typed rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from policyengine.check import operands
+from policyengine.check.environment import UNKNOWN, Env, Place, TooLarge, Typed
+from policyengine.check.expressions import check_condition, check_expression
+from policyengine.check.heads import check_head
+from policyengine.check.narrowing import NOTHING, Facts, both
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.suggest import did_you_mean, one_of
+from policyengine.ir.fold import fold
+from policyengine.ir.nodes import APPROVAL, And, Const, Expr, LimitSpec, Not, ObligationSpec, Proof, Rule
+from policyengine.model.types import BOOL, NUMBER, Field, ListT, RecordT, SetT
+from policyengine.syntax import ast
+
+PERIODS = ("minute", "hour", "day", "week", "month", "year")
+
+
+def check_rule(tree: ast.Rule, place: Place) -> Rule | None:
+    """The typed rule; None, with a finding, where it is too large to write out."""
+    place = replace(place, warn_absent=tree.kind != "permit")
+    try:
+        checked = check_head(tree.head, place)
+        condition = _condition(tree.clauses, Env(checked.place), tree)
+        env = Env(checked.place, condition.when_true)
+        reason = next((c.text.value for c in tree.clauses if isinstance(c, ast.Because)), None)
+        rule = Rule(
+            kind=tree.kind,
+            name=f"{place.module}.{tree.name.text}",
+            head=checked.head,
+            condition=condition.expr,
+            reason=str(reason) if reason is not None else None,
+            span=tree.span,
+        )
+        match tree.body:
+            case ast.RequireBody(on_deny=on_deny, obligations=calls):
+                owed = tuple(_obligation(call, env) for call in calls)
+                _check_approval(calls, owed, on_deny, env)
+                return replace(rule, on_deny=on_deny, obligations=tuple(o for o in owed if o is not None))
+            case ast.LimitBody():
+                return replace(rule, limit=_limit(tree.body, env))
+        return rule
+    except TooLarge:
+        report_too_large(tree.name, place)
+        return None
+
+
+def check_proof(tree: ast.Prove, place: Place) -> Proof | None:
+    try:
+        checked = check_head(tree.head, place)
+        condition = _condition(tree.clauses, Env(checked.place), tree).expr
+    except TooLarge:
+        report_too_large(tree.name, place)
+        return None
+    return Proof(
+        name=f"{place.module}.{tree.name.text}", mode=tree.mode, head=checked.head, condition=condition, span=tree.span
+    )
+
+
+def report_too_large(name: ast.Name, place: Place) -> None:
+    place.findings.report(
+        codes.TOO_LARGE, name.span, f"`{name.text}` is too large once its definitions are written out", "",
+        "split it, or let definitions use each other less often",
+    )  # fmt: skip
+
+
+def _condition(clauses: tuple[ast.When | ast.Because, ...], env: Env, tree: ast.Rule | ast.Prove) -> Typed:
+    """`when A unless B` is `A and not B`, evaluated in that order."""
+    items: list[Expr] = []
+    facts: Facts = NOTHING
+    for clause in clauses:
+        if not isinstance(clause, ast.When):
+            continue
+        typed = check_condition(clause.condition, env.knowing(facts))
+        if clause.negated:
+            items.append(Not(operand=typed.expr, type=BOOL, span=clause.span))
+            facts = both(facts, typed.when_false)
+        else:
+            items.append(typed.expr)
+            facts = both(facts, typed.when_true)
+    if not items:
+        return Typed(Const(value=True, type=BOOL, span=tree.name.span))
+    span = items[0].span.to(items[-1].span)
+    expr = items[0] if len(items) == 1 else And(items=tuple(items), type=BOOL, span=span)
+    return Typed(fold(expr), facts)
+
+
+# ---- obligations ----
+
+
+def _obligation(call: ast.ObligationCall, env: Env) -> ObligationSpec | None:
+    place = env.place
+    known = {n: o for n, o in place.schema.obligations.items() if o.module in place.visible}
+    declared = known.get(call.name.text)
+    if declared is None:
+        hidden = place.schema.obligations.get(call.name.text)
+        help_ = did_you_mean(call.name.text, known) or f"known: {one_of(known)}; declare others with `obligation`"
+        if hidden is not None:
+            help_ = f"add `use {hidden.module}`"
+        elif not known:
+            help_ = f"declare it: `obligation {call.name.text}(...)`"
+        place.findings.report(
+            codes.UNKNOWN_OBLIGATION, call.name.span, f"unknown obligation `{call.name.text}`", "", help_
+        )
+        return None
+    params = dict(declared.params)
+    given: dict[str, Expr] = {}
+    order = [name for name, _ in declared.params]
+    for position, argument in enumerate(call.args):
+        name = argument.name.text if argument.name is not None else order[position] if position < len(order) else None
+        if name is None or name not in params or name in given:
+            help_ = f"its properties are {one_of(params)}" if params else "it has no properties"
+            what = "is given too many properties" if name is None else f"has no property `{name}`"
+            message = f"`{name}` is given twice" if name in given else f"`{call.name.text}` {what}"
+            place.findings.report(codes.WRONG_ARGUMENTS, argument.span, message, "", help_)
+            continue
+        given[name] = _property(argument.value, params[name], f"`{name}` of `{call.name.text}`", env)
+    missing = [n for n, f in declared.params if not f.optional and n not in given]
+    if missing:
+        place.findings.report(
+            codes.WRONG_ARGUMENTS, call.span, f"`{call.name.text}` needs {one_of(missing)}", "",
+            f"write `{missing[0]}: ...`",
+        )  # fmt: skip
+    return ObligationSpec(call.name.text, tuple(given.items()))
+
+
+def _property(tree: ast.Expr, field: Field, what: str, env: Env) -> Expr:
+    expr = fold(operands.need(check_expression(tree, env).expr, field.type, what, env.place.findings))
+    if isinstance(field.type, SetT | ListT | RecordT) and not isinstance(expr, Const) and expr.type != UNKNOWN:
+        env.place.findings.report(codes.NOT_CONSTANT, tree.span, f"{what} must be a constant")
+    return expr
+
+
+def _check_approval(
+    calls: tuple[ast.ObligationCall, ...], owed: tuple[ObligationSpec | None, ...], on_deny: bool, env: Env
+) -> None:
+    """An approval is what is missing for an allow: it stands alone, and is about something constant."""
+    approvals = [(call, spec) for call, spec in zip(calls, owed, strict=True) if call.name.text == APPROVAL]
+    if not approvals:
+        return
+    call, spec = approvals[0]
+    if len(calls) > 1 or on_deny:
+        env.place.findings.report(
+            codes.WRONG_ARGUMENTS, call.span, "an approval stands alone in its rule", "",
+            "an approval is for what would be allowed: leave out `on deny`" if on_deny
+            else "write a second `require` for what else is owed",
+        )  # fmt: skip
+    for name, value in spec.properties if spec is not None else ():
+        if not isinstance(value, Const):
+            env.place.findings.report(codes.NOT_CONSTANT, value.span, f"`{name}` of `approval` must be a constant")
+
+
+# ---- limits ----
+
+
+def _limit(tree: ast.LimitBody, env: Env) -> LimitSpec:
+    findings = env.place.findings
+    ceiling = operands.need(check_expression(tree.ceiling, env).expr, NUMBER, "a ceiling", findings)
+    if isinstance(folded := fold(ceiling), Const) and type(folded.value) in (int, float) and folded.value < 0:
+        findings.report(codes.BAD_CONSTANT, folded.span, "a ceiling is not negative")
+    of = None
+    if tree.of is not None:
+        of = operands.need(check_expression(tree.of, env).expr, NUMBER, "what is metered", findings)
+    per: float | str = 0.0
+    if isinstance(tree.per, ast.Name):
+        per = tree.per.text
+        if per not in PERIODS:
+            help_ = did_you_mean(per, PERIODS) or f"one of {one_of(PERIODS)}, or a length of time such as `1m`"
+            findings.report(codes.UNKNOWN_NAME, tree.per.span, f"unknown period `{per}`", "", help_)
+    else:
+        per = tree.per.value.total_seconds()  # type: ignore[union-attr]
+        if not per:
+            findings.report(codes.BAD_CONSTANT, tree.per.span, "a period must be longer than nothing")
+    by = tuple(check_expression(key, env).expr for key in tree.by)
+    for key in by:
+        if operands.holds_record(key.type) or isinstance(key.type, SetT | ListT):
+            findings.report(codes.WRONG_TYPE, key.span, f"a limit cannot be kept by {key.type}", "", "name one value")
+    return LimitSpec(ceiling=fold(ceiling), of=fold(of) if of is not None else None, per=per, by=by)

@@ -1,0 +1,104 @@
+"""`policyengine check`: whether policies are valid, with everything that is wrong about them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markdown import Markdown
+
+import policyengine.diagnostics
+from policyengine.bundle import Loaded
+from policyengine.cli.console import FAILED, colored, fail, note, report, say, say_json, stdout
+from policyengine.cli.loading import QuietOption, load
+from policyengine.diagnostics import render
+from policyengine.diagnostics.codes import CODES
+from policyengine.diagnostics.diagnostic import Diagnostic, has_errors
+from policyengine.diagnostics.suggest import did_you_mean
+
+PAGES = Path(policyengine.diagnostics.__file__).parent / "pages"
+
+
+class Format(StrEnum):
+    HUMAN = "human"
+    JSON = "json"
+    CONCISE = "concise"
+
+
+def check(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH...", help="directories of .pol files, or files; - for standard input"),
+    ] = None,
+    format_: Annotated[Format, typer.Option("--format", help="how to print what is found")] = Format.HUMAN,
+    strict: Annotated[bool, typer.Option("--strict", help="let warnings fail, too")] = False,
+    explain: Annotated[
+        str | None, typer.Option("--explain", metavar="CODE", help="print the page about a code, such as POL204")
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Check policies: syntax, names, types, and mistakes that are likely.
+
+    Each PATH is checked by itself, as `serve` and `decide` would load it. Exit status: 0 valid (warnings are
+    allowed, unless --strict), 1 errors, 2 wrong usage.
+    """
+    if explain is not None:
+        _page(explain)
+        return
+    if not paths:
+        fail("nothing to check", "name a directory or file, such as `policyengine check policies/`")
+    results = [load(path) for path in paths]
+    found = list({_key(d): d for loaded in results for d in loaded.diagnostics}.values())
+    failed = has_errors(found) or bool(strict and found)
+    match format_:
+        case Format.JSON:
+            errors = sum(d.is_error for d in found)
+            say_json(
+                {
+                    "ok": not failed,
+                    "errors": errors,
+                    "warnings": len(found) - errors,
+                    "diagnostics": [render.as_json(d) for d in found],
+                }
+            )
+        case Format.CONCISE:
+            for diagnostic in found:
+                say(render.concise(diagnostic))
+        case Format.HUMAN:
+            report(found, stdout())
+            if not quiet and not failed:
+                say(_counts(results))
+    if failed and strict and not has_errors(found) and not quiet:
+        note("warnings fail because of --strict")
+    raise typer.Exit(FAILED if failed else 0)
+
+
+def _key(diagnostic: Diagnostic) -> tuple[str, int, str, str]:
+    return diagnostic.span.source.path, diagnostic.span.start, diagnostic.code.id, diagnostic.message
+
+
+def _counts(results: list[Loaded]) -> str:
+    """`ok: 9 rules, 1 test in 1 file`."""
+    sets = [loaded.policies for loaded in results if loaded.policies is not None]
+    rules, tests = sum(len(p.rules) for p in sets), sum(len(p.tests) for p in sets)
+    files = len({source.path for loaded in results for source in loaded.sources})
+    return f"ok: {count(rules, 'rule')}, {count(tests, 'test')} in {count(files, 'file')}"
+
+
+def count(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
+def _page(wanted: str) -> None:
+    code = CODES.get(wanted.upper()) or CODES.get(f"POL{wanted}")
+    if code is None:
+        fail(f"unknown code `{wanted}`", did_you_mean(wanted.upper(), CODES) or "codes look like POL204")
+    path = PAGES / f"{code.id}.md"
+    text = path.read_text(encoding="utf-8") if path.is_file() else f"# {code.id}: {code.title}\n"
+    console = stdout()
+    if colored(console):
+        console.print(Markdown(text))
+    else:
+        say(text.rstrip("\n"))

@@ -1,0 +1,92 @@
+"""How commands speak: one console for results, one for everything else, and the ways to end.
+
+Colour only on a terminal and never under NO_COLOR. What comes from outside is escaped by whoever prints it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from io import TextIOWrapper
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from policyengine.diagnostics import render
+from policyengine.diagnostics.diagnostic import Diagnostic
+from policyengine.evaluate.plain import visible
+
+FAILED, USAGE, DENY, OWES = 1, 2, 3, 4
+# Text that goes to a file or a pipe is laid out for a width that people read in.
+_PIPE_WIDTH = 100
+
+
+def stdout() -> Console:
+    return _console(stderr=False)
+
+
+def stderr() -> Console:
+    return _console(stderr=True)
+
+
+def _console(stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if console.no_color:
+        console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, color_system=None)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPE_WIDTH
+    return console
+
+
+def colored(console: Console) -> bool:
+    return console.is_terminal and not console.no_color and not console.is_dumb_terminal
+
+
+def say(text: str) -> None:
+    """One line of a result, which the caller has made safe."""
+    typer.echo(text)
+
+
+def note(text: str) -> None:
+    """One line about a result, on standard error."""
+    typer.echo(text, err=True)
+
+
+def say_json(value: Any) -> None:
+    typer.echo(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """JSON for people and machines: indented, readable in any language, with nothing that a terminal would obey."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
+def fail(message: str, help_: str = "", status: int = USAGE) -> NoReturn:
+    """End with a message that says what is wrong and, in `help_`, what to do."""
+    console = stderr()
+    head = "\x1b[1;31merror\x1b[0m:" if colored(console) else "error:"
+    note(f"{head} {visible(message)}")
+    if help_:
+        note(f"  = help: {visible(help_)}")
+    raise typer.Exit(status)
+
+
+def report(diagnostics: Iterable[Diagnostic], console: Console) -> None:
+    """Diagnostics for people, and how many there are."""
+    found = list(diagnostics)
+    for diagnostic in found:
+        console.out(render.human(diagnostic, colored(console)), highlight=False)
+        console.out("")
+    if found:
+        console.out(render.summary(found), highlight=False)
+
+
+def prepare_streams() -> None:
+    """Print whatever cannot be encoded as an escape, rather than fail half way."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

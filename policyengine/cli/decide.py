@@ -1,0 +1,42 @@
+"""`policyengine decide`: one request, one decision."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from policyengine.cli.console import DENY, OWES, note, say_json
+from policyengine.cli.loading import EntitiesOption, PolicyPath, load_engine
+from policyengine.cli.request import RequestOption, read_request
+from policyengine.evaluate.plain import decision_json, visible
+
+
+def decide(
+    path: PolicyPath,
+    request: RequestOption,
+    entities: EntitiesOption = None,
+    fulfils: Annotated[
+        list[str] | None,
+        typer.Option("--fulfils", metavar="TYPE,...", help="types of obligation that the caller will fulfil"),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="print nothing; the exit status is the answer")] = False,
+) -> None:
+    """Decide one request and print the decision as JSON.
+
+    The request is {"principal", "action", "resource", "context"} with flat entities, or an AuthZEN evaluation request.
+    Exit status: 0 allow, and everything owed is in --fulfils; 3 deny; 4 allow that owes more, so do not go ahead yet;
+    1 the policies are invalid; 2 wrong usage, or this is no request.
+    """
+    engine = load_engine(path, entities)
+    decision = engine.decide(**read_request(request))
+    if not quiet:
+        say_json(decision_json(decision))
+    if decision.decision == "deny":
+        raise typer.Exit(DENY)
+    promised = {name.strip() for one in fulfils or () for name in one.split(",")}
+    owed = sorted({o.type for o in decision.obligations} - promised)
+    if owed:
+        if not quiet:
+            note(visible(f"allowed only if the caller does: {', '.join(owed)} (--fulfils says that it will)"))
+        raise typer.Exit(OWES)

@@ -1,0 +1,105 @@
+"""What commands read: policies, entities, and single files or standard input. Ends the command where it cannot."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from policyengine.bundle import InvalidPolicies, Loaded, load_path, load_text
+from policyengine.cli.console import FAILED, fail, report, stderr
+from policyengine.diagnostics.diagnostic import has_errors
+from policyengine.engine import Engine
+from policyengine.model.json_text import parse_json
+from policyengine.model.values import Fault
+
+STDIN = "-"
+
+PolicyPath = Annotated[
+    Path, typer.Argument(metavar="PATH", help="a directory of .pol files, or one file", show_default=False)
+]
+EntitiesOption = Annotated[
+    Path | None,
+    typer.Option("--entities", "-e", metavar="FILE", help="a JSON file with a list of entities", show_default=False),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="print problems only")]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def existing(path: Path, what: str = "") -> Path:
+    """The path, if there is something. `what` names the option that it came from."""
+    if not path.exists():
+        parent = path.parent
+        near = sorted(p.name for p in parent.glob("*.pol"))[:5] if parent.is_dir() and not what else []
+        help_ = f"there is {', '.join(near)}" if near else "check the path; `policyengine init` makes a new project"
+        fail(f"{what + ': ' if what else ''}no such file or directory: {path}", "" if what else help_)
+    return path
+
+
+def load_engine(path: Path, entities: Path | None = None) -> Engine:
+    """The policies, ready to decide; with errors, they are reported and the command ends."""
+    existing(path)
+    existing_file(entities, "--entities")
+    try:
+        return Engine.load(path, entities=entities)
+    except InvalidPolicies as invalid:
+        report(invalid.diagnostics, stderr())
+        raise typer.Exit(FAILED) from None
+
+
+def load(path: Path) -> Loaded:
+    """The policies at a path, or those on standard input, whatever their state."""
+    if str(path) == STDIN:
+        return load_text(read_text(path), "stdin")
+    return load_path(existing(path))
+
+
+def load_valid(path: Path) -> Loaded:
+    """The policies at a path; with errors, they are reported and the command ends."""
+    loaded = load(path)
+    if has_errors(loaded.diagnostics):
+        report(loaded.diagnostics, stderr())
+        raise typer.Exit(FAILED)
+    return loaded
+
+
+def existing_file(path: Path | None, option: str) -> Path | None:
+    if path is not None and str(path) != STDIN and existing(path, option).is_dir():
+        fail(f"{option}: {path} is a directory", "name a file")
+    return path
+
+
+def read_bytes(path: Path, option: str = "") -> bytes:
+    """A file, or standard input for `-`."""
+    try:
+        if str(path) == STDIN:
+            return sys.stdin.buffer.read()
+        return existing(path, option).read_bytes()
+    except IsADirectoryError:
+        fail(f"{option + ': ' if option else ''}{path} is a directory", "name a file, or - for standard input")
+    except OSError as error:
+        fail(f"cannot read {path}: {(error.strerror or 'unreadable').lower()}")
+
+
+def read_text(path: Path) -> str:
+    try:
+        return read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        fail(f"{_name(path)} is not UTF-8 text", "save it as UTF-8")
+
+
+def read_json(path: Path, option: str = "") -> Any:
+    """One JSON value from a file or standard input, read strictly."""
+    data = read_bytes(path, option)
+    if not data.strip():
+        fail(f"{_name(path)} is empty", "expected one JSON value")
+    try:
+        return parse_json(data)
+    except Fault as fault:
+        fail(f"{_name(path)}: {fault.message}")
+
+
+def _name(path: Path) -> str:
+    return "standard input" if str(path) == STDIN else str(path)

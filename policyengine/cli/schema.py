@@ -1,0 +1,155 @@
+"""`policyengine schema`: what policies can speak about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import wrap
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from policyengine.cli.check import count
+from policyengine.cli.console import FAILED, fail, note, say, say_json, stdout
+from policyengine.cli.fmt import write
+from policyengine.cli.loading import JsonOption, PolicyPath, QuietOption, load_valid, read_json
+from policyengine.evaluate.plain import plain, visible
+from policyengine.model.types import Field
+from policyengine.schema.schema import Schema
+from policyengine.schema.tool_import import import_tools, to_source
+
+schema = typer.Typer(help="What policies can speak about: show it, or import tools.", no_args_is_help=True)
+
+
+@schema.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a JSON file; - for standard input")],
+    module: Annotated[str, typer.Option(metavar="NAME", help="the module to write")] = "tools",
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="the tool's name, where the JSON does not tell", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write there, not to standard output", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="overwrite --out where it exists")] = False,
+    trust_annotations: Annotated[
+        bool, typer.Option("--trust-annotations", help="believe a server that a tool touches nothing outside")
+    ] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Turn an MCP tools/list answer, function definitions or a JSON Schema into `tool` declarations.
+
+    What could not be carried over exactly is noted on standard error and in the text. Exit status: 0 done, 1 no tool
+    found, 2 wrong usage or no JSON.
+    """
+    document = read_json(file)
+    imported = import_tools(document, module=module, name=name, trust_annotations=trust_annotations)
+    try:
+        text = to_source(imported, module)
+    except ValueError as error:
+        fail(f"--module: {error}")
+    if not quiet:
+        for one in imported.notes:
+            place = ": ".join(part for part in (one.tool, one.path) if part)
+            note(f"note: {place}: {one.message}" if place else f"note: {one.message}")
+    if not imported.tools:
+        fail("no tool found", "expected an MCP tools/list answer, function definitions or a JSON Schema", FAILED)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    if out.exists() and not force:
+        fail(f"--out: {out} exists", "--force overwrites it; corrections made there would be lost")
+    write(out, text)
+    if not quiet:
+        note(f"wrote {count(len(imported.tools), 'tool')} to {out}")
+
+
+@schema.command("show")
+def show(path: PolicyPath, json: JsonOption = False) -> None:
+    """List the entity types, actions, tools, context and obligations that rules can use."""
+    snapshot = load_valid(path).snapshot
+    assert snapshot is not None
+    if json:
+        say_json(_as_json(snapshot.schema))
+    else:
+        _print(snapshot.schema, stdout())
+
+
+def _fields(fields: Any) -> str:
+    """`name: Type, other?: Type`."""
+    return ", ".join(f"{name}{_optional(field)}: {field.type}" for name, field in sorted(dict(fields).items()))
+
+
+def _optional(field: Field) -> str:
+    return "?" if field.optional else ""
+
+
+def _types(names: frozenset[str] | None) -> str:
+    return "any" if names is None else ", ".join(sorted(names))
+
+
+def _print(found: Schema, console: Console) -> None:
+    entities = [
+        (e.name + (f" in {_types(e.parents)}" if e.parents else ""), _fields(e.attributes))
+        for e in found.entities.values()
+    ]
+    actions = [
+        (f"{a.name}({_fields(a.attributes)})" if a.attributes else a.name,
+         f"on {_types(a.resources)} for {_types(a.principals)}")
+        for a in found.actions.values()
+    ]  # fmt: skip
+    tools = [(t.name, ", ".join(filter(None, [_fields(t.args.fields), _facts(t.facts)]))) for t in found.tools.values()]
+    context = [(f"{c.name}{_optional(c.field)}", str(c.field.type)) for c in found.context.values()]
+    obligations = [(o.name, _fields(o.params)) for o in found.obligations.values()]
+    groups = {"entities": entities, "actions": actions, "tools": tools, "context": context, "obligations": obligations}
+    first = True
+    for title, rows in groups.items():
+        if not rows:
+            continue
+        if not first:
+            say("")
+        first = False
+        console.print(Text(title, "bold"))
+        column = max(len(name) for name, _ in rows) + 4
+        for name, what in sorted(rows):
+            room = max(20, console.width - column)
+            for i, part in enumerate(wrap(what, room, break_long_words=False, break_on_hyphens=False) or [""]):
+                head = f"  {name}".ljust(column) if i == 0 else " " * column
+                line = Text.assemble((visible(head), "cyan"), visible(part))
+                line.rstrip()
+                console.print(line, soft_wrap=True)
+
+
+def _facts(facts: Any) -> str:
+    return "".join(["{ ", ", ".join(f"{k}: {str(v).lower()}" for k, v in sorted(facts.items())), " }"]) if facts else ""
+
+
+def _as_json(found: Schema) -> dict[str, Any]:
+    def fields(of: Any) -> list[dict[str, Any]]:
+        return [{"name": n, "type": str(f.type), "optional": f.optional} for n, f in sorted(dict(of).items())]
+
+    def names(of: frozenset[str] | None) -> list[str] | None:
+        return None if of is None else sorted(of)
+
+    return {
+        "entities": [
+            {"name": e.name, "module": e.module, "parents": sorted(e.parents), "attributes": fields(e.attributes)}
+            for _, e in sorted(found.entities.items())
+        ],
+        "actions": [
+            {"name": a.name, "resources": names(a.resources), "principals": names(a.principals),
+             "attributes": fields(a.attributes)}
+            for _, a in sorted(found.actions.items())
+        ],
+        "tools": [
+            {"name": t.name, "module": t.module, "args": fields(t.args.fields), "facts": plain(dict(t.facts))}
+            for _, t in sorted(found.tools.items())
+        ],
+        "context": [
+            {"name": c.name, "type": str(c.field.type), "optional": c.field.optional}
+            for _, c in sorted(found.context.items())
+        ],
+        "obligations": [{"name": o.name, "properties": fields(o.params)} for _, o in sorted(found.obligations.items())],
+    }  # fmt: skip

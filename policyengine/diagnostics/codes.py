@@ -1,0 +1,77 @@
+"""Every kind of finding, declared once. Each has a page in `pages/`.
+
+POL1xx the text, POL2xx names and types, POL3xx lints, POL4xx bundles and tests, POL5xx evaluation.
+"""
+
+from __future__ import annotations
+
+from policyengine.diagnostics.diagnostic import Code, Severity
+
+
+def _error(number: int, title: str) -> Code:
+    return Code(f"POL{number}", Severity.ERROR, title)
+
+
+def _warning(number: int, title: str) -> Code:
+    return Code(f"POL{number}", Severity.WARNING, title)
+
+
+SYNTAX = _error(101, "syntax error")
+BAD_CHARACTER = _error(102, "character that cannot stand here")
+BAD_STRING = _error(103, "string that cannot be read")
+BAD_NUMBER = _error(104, "number out of range")
+REPEATED_CLAUSE = _error(105, "clause written twice")
+INVISIBLE_CHARACTER = _warning(106, "invisible or reordering character")
+CONFUSABLE_CHARACTER = _warning(107, "letters of several alphabets in one word")
+NOT_UTF8 = _error(108, "file is not UTF-8 text")
+
+UNKNOWN_MODULE = _error(201, "unknown module")
+UNKNOWN_TYPE = _error(202, "unknown type")
+UNKNOWN_NAME = _error(203, "unknown name")
+UNKNOWN_ATTRIBUTE = _error(204, "unknown attribute")
+UNKNOWN_ACTION = _error(205, "unknown action")
+UNKNOWN_FUNCTION = _error(206, "unknown function")
+UNKNOWN_RULE = _error(207, "unknown rule")
+UNKNOWN_OBLIGATION = _error(208, "unknown obligation")
+DUPLICATE = _error(210, "name declared twice")
+RESERVED = _error(211, "reserved name")
+WRONG_TYPE = _error(212, "wrong type")
+NOT_COMPARABLE = _error(213, "values that can never be equal")
+MAYBE_ABSENT = _error(214, "optional attribute read without `has`")
+WRONG_ARGUMENTS = _error(215, "wrong arguments")
+NOT_CONSTANT = _error(216, "constant expected")
+BAD_PATTERN = _error(217, "pattern that cannot be compiled")
+WRONG_SCOPE = _error(218, "action does not apply")
+NOT_IN_HIERARCHY = _error(219, "type is not in that hierarchy")
+TOO_DEEP = _error(220, "expression too deep")
+TOO_LARGE = _error(221, "expression too large")
+RECURSIVE = _error(222, "definition that uses itself")
+TOOL_ARGUMENT_TYPE = _error(223, "tool argument compared with another type")
+BAD_TEST = _error(224, "test that cannot run")
+BAD_CONSTANT = _error(225, "constant that cannot be read")
+
+NEVER_MATCHES = _warning(301, "rule can never match")
+ALWAYS_MATCHES = _warning(302, "condition is always true")
+UNREACHABLE_PERMIT = _warning(303, "permit made unreachable by a forbid")
+ABSENT_FOR_SOME = _warning(304, "attribute that some types lack")
+UNUSED_DEFINE = _warning(305, "unused definition")
+PERMIT_ANY = _warning(306, "permit on any resource")
+UNDECLARED_TOOL = _warning(307, "tool that is not declared")
+
+DUPLICATE_MODULE = _error(401, "module declared in two files")
+UNREADABLE = _error(402, "file that cannot be read")
+NO_POLICIES = _error(403, "no policies found")
+BAD_ENTITIES = _error(404, "entities that cannot be used")
+FAILED_TEST = _error(405, "test failed")
+MODULE_NAME = _error(406, "file name is no module name")
+
+MISSING = _error(501, "attribute is missing")
+WRONG_VALUE = _error(502, "value of another type")
+OVERFLOW = _error(503, "number out of range")
+MALFORMED = _error(504, "malformed request or entity")
+UNREADABLE_VALUE = _error(505, "text that is no such value")
+NESTED_TOO_DEEP = _error(506, "value nested too deeply")
+BAD_DELEGATION = _error(507, "delegation that cannot be followed")
+INTERNAL = _error(599, "internal error")
+
+CODES: dict[str, Code] = {c.id: c for c in list(globals().values()) if isinstance(c, Code)}

@@ -1,0 +1,165 @@
+"""The in-process PDP.
+
+One Engine holds one current snapshot. Every call takes the snapshot once and answers from it alone, so an answer
+never mixes
+two revisions. Deciding does no I/O, takes no lock and never raises for what a request holds: it is safe from any thread
+and inside an event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text
+from policyengine.diagnostics.diagnostic import Diagnostic
+from policyengine.evaluate.cases import run_cases
+from policyengine.evaluate.explanation import Explanation, explain, unexplained
+from policyengine.model.decision import Decision, RuleError
+from policyengine.model.request import request
+from policyengine.model.values import Fault
+from policyengine.watch import Watcher
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """What became of a reload. When it is not ok, the last good snapshot goes on answering."""
+
+    ok: bool
+    revision: str
+    diagnostics: tuple[Diagnostic, ...]
+
+
+class Engine:
+    """Policies, ready to decide. Make one with `load` or `from_text`."""
+
+    def __init__(self, snapshot: Snapshot, reader: Callable[[], Loaded], paths: Iterable[Path] = ()) -> None:
+        self._snapshot = snapshot
+        self._entries = snapshot.evaluator.entries
+        self._reader = reader
+        self._paths = tuple(paths)
+        self._reloading = Lock()
+        self._last_reload = Reload(True, snapshot.revision, ())
+
+    @classmethod
+    def load(cls, path: str | Path, *, entities: Entities = None) -> Engine:
+        """Policies from a directory or a file. `entities` is a list of flat entities, or a JSON file with such a list.
+        Raises InvalidPolicies, with all diagnostics, if anything has an error."""
+        paths = [Path(path)] + ([Path(entities)] if isinstance(entities, str | Path) else [])
+        return cls._made(lambda: load_path(path, entities), paths)
+
+    @classmethod
+    def from_text(cls, source: str, *, entities: Entities = None, path: str = "policy.pol") -> Engine:
+        """Policies from one text. `path` is for display. Raises InvalidPolicies as `load` does."""
+        return cls._made(lambda: load_text(source, path, entities), [])
+
+    @classmethod
+    def _made(cls, reader: Callable[[], Loaded], paths: list[Path]) -> Engine:
+        loaded = reader()
+        if loaded.snapshot is None:
+            raise InvalidPolicies(loaded.diagnostics)
+        return cls(loaded.snapshot, reader, paths)
+
+    # ---- asking ----
+
+    def decide(
+        self,
+        *,
+        principal: Mapping[str, Any],
+        action: str | Mapping[str, Any],
+        resource: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+    ) -> Decision:
+        """The decision about one request.
+
+        Entities are flat: `{"type": ..., "id": ..., ...attributes}`, with `parents` for what they are in. An action
+        is a
+        name, or `{"name": ..., ...attributes}`. A malformed request is denied; this never raises for what a request
+        holds.
+        """
+        try:
+            # The way of nearly every request. What was not asked before, or is not as it should be, raises.
+            entry = self._entries[action][resource["type"]][principal["type"]]  # type: ignore[index]
+            decision: Decision = entry(principal, resource, context)
+            return decision
+        except Exception:  # noqa: BLE001 - whatever it is, the long way decides
+            return self._snapshot.evaluator.decide_slowly(principal, action, resource, context)
+
+    def decide_many(self, requests: Iterable[Mapping[str, Any]]) -> list[Decision]:
+        """The decisions about many requests (mappings with the keywords of `decide`), all from one snapshot."""
+        decide = self._snapshot.evaluator.decide
+        return [decide(*_parts(request)) for request in requests]
+
+    def explain(
+        self,
+        *,
+        principal: Mapping[str, Any],
+        action: str | Mapping[str, Any],
+        resource: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+        approved: Collection[str] = (),
+    ) -> Explanation:
+        """The decision that `decide` gives, and why: what each rule about the action said, down to the values it read.
+        It shows what the request holds, so it is for those who may see that. Slower than `decide` by far."""
+        snapshot = self._snapshot
+        try:
+            asked = request(principal, action, resource, context)
+        except Fault as fault:
+            return unexplained(RuleError("", fault.code, fault.message), snapshot.revision)
+        return explain(snapshot.policies, snapshot.schema, snapshot.world, asked, approved, snapshot.revision)
+
+    # ---- the snapshot ----
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    @property
+    def revision(self) -> str:
+        """A digest of the policies and entities that answer now."""
+        return self._snapshot.revision
+
+    @property
+    def last_reload(self) -> Reload:
+        return self._last_reload
+
+    def reload(self, *, gate_tests: bool = False) -> Reload:
+        """Read everything again and, if it has no errors (and with `gate_tests`, passes its own tests), answer from it.
+        Otherwise nothing changes. Never raises for what the files hold."""
+        with self._reloading:
+            loaded = self._reader()
+            failed: list[Diagnostic] = []
+            if loaded.snapshot is not None and gate_tests:
+                results = run_cases(loaded.snapshot.policies, loaded.snapshot.schema)
+                failed = [result.diagnostic() for result in results if not result.passed]
+            diagnostics = (*loaded.diagnostics, *failed)
+            if loaded.snapshot is None or failed:
+                self._last_reload = Reload(False, self._snapshot.revision, diagnostics)
+            else:
+                self._snapshot = loaded.snapshot
+                self._entries = loaded.snapshot.evaluator.entries
+                self._last_reload = Reload(True, loaded.snapshot.revision, diagnostics)
+            return self._last_reload
+
+    def watch(self, *, gate_tests: bool = False, on_reload: Callable[[Reload], None] | None = None) -> Watcher:
+        """Reload whenever the files change, in a thread of its own, until the returned watcher is stopped (it is also a
+        context manager). `on_reload` hears of every attempt. Raises ValueError for an engine made from text."""
+        if not self._paths:
+            raise ValueError("an engine made from text has no files to watch")
+
+        def changed() -> None:
+            result = self.reload(gate_tests=gate_tests)
+            if on_reload is not None:
+                on_reload(result)
+
+        return Watcher(self._paths, changed).start()
+
+
+def _parts(request: Any) -> tuple[Any, Any, Any, Any]:
+    """What `decide` takes, out of a mapping; nothing at all, which is denied, out of anything else."""
+    if not isinstance(request, Mapping):
+        return None, None, None, None
+    return request.get("principal"), request.get("action"), request.get("resource"), request.get("context")

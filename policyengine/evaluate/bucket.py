@@ -1,0 +1,220 @@
+"""Everything for one principal type, one action and one resource type: the rules that can apply, as functions and
+tables.
+
+`entry` answers well-formed requests whose outcome has been seen before; `settle` answers every request, and remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.evaluate.codegen import Careful, Fast, careful_function, fast_function
+from policyengine.evaluate.combine import Verdicts, combine
+from policyengine.evaluate.decide import holds, properties_in, rule_error
+from policyengine.evaluate.emit import Site
+from policyengine.evaluate.entry import LISTED, Entry, entry_function
+from policyengine.evaluate.index import Dimension, Plan, Table
+from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
+from policyengine.evaluate.runtime import ancestors_of
+from policyengine.ir import nodes as ir
+from policyengine.ir.nodes import Rule
+from policyengine.model.decision import Decision, RuleError
+from policyengine.model.entities import World
+from policyengine.model.request import Request
+from policyengine.model.values import Entity, Fault
+
+# Rules in one generated function; more are spread over several.
+BLOCK = 200
+# Outcomes remembered; past that a decision is made anew each time.
+MEMORY = 4096
+
+
+class Block:
+    """Some rules, and the functions made of them when they are first needed."""
+
+    __slots__ = ("_careful", "_env", "_fast", "_site", "number", "rules")
+
+    def __init__(self, number: int, rules: Sequence[Rule], site: Site, env: Mapping[str, Any]) -> None:
+        self.number = number
+        self.rules = tuple(rules)
+        self._site = site
+        self._env = env
+        self._fast: Fast | None = None
+        self._careful: Careful | None = None
+
+    def ask(self, *request: Any) -> tuple[tuple[int, int], ...]:
+        """The block's number and the mask of the rules that held, if any did. Raises when a rule may have erred."""
+        if self._fast is None:
+            self._fast = fast_function(self.rules, self._site, self._env)
+        held = self._fast(*request)
+        return ((self.number, held),) if held else ()
+
+    def ask_carefully(self, *request: Any) -> tuple[int, int]:
+        """The masks of the rules that held and that erred."""
+        if self._careful is None:
+            self._careful = careful_function(self.rules, self._site, self._env)
+        return self._careful(*request)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The blocks for one value of a key: most often one."""
+
+    blocks: tuple[Block, ...]
+
+    def ask(self, *request: Any) -> tuple[tuple[int, int], ...]:
+        return tuple(hit for block in self.blocks for hit in block.ask(*request))
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table with blocks for its rules. `all` asks every rule of the table, for when the key has no value."""
+
+    dimension: Dimension
+    rows: Mapping[Hashable, Block | Row]
+    all: tuple[Rule, ...]
+
+
+class Bucket:
+    """Decides requests of one shape. Changes only in what it remembers."""
+
+    def __init__(self, plan: Plan, site: Site, world: World, revision: str) -> None:
+        self._site = site
+        self._world = world
+        self._revision = revision
+        first, *others = _chunks(plan.always) or [()]
+        # Decisions by the mask of the rules asked first, and by that and what the tables added.
+        self._outcomes: list[Decision | None] | dict[int, Decision | None]
+        self._outcomes = [None] * (1 << len(first)) if len(first) <= LISTED else {}
+        self._decisions: dict[tuple[int, tuple[tuple[int, int], ...]], Decision] = {}
+        self._blocks: list[Block] = []
+        self._env = {
+            "world": world,
+            "ancestors": ancestors_of(world),
+            "outcomes": self._outcomes,
+            "decisions": self._decisions,
+            "records_principal": world.records.get(site.principal, {}),
+            "records_resource": world.records.get(site.resource, {}),
+        }
+        self._first = self._block(first)
+        self._tables = [self._rows(table) for table in plan.tables]
+        if others:
+            self._tables.append(Rows(_EVERY, {site.action: Row(tuple(self._block(o) for o in others))}, ()))
+        self.entry: Entry = entry_function(first, self._tables, site, self._env)
+
+    def settle(self, asked: Request) -> Decision:
+        """The decision about any request of this shape, delegation apart."""
+        env = Env(asked, self._world)
+        request = self._arguments(asked)
+        held_mask, erred_mask = self._first.ask_carefully(*request)
+        held = _chosen(self._first.rules, held_mask)
+        erred = _chosen(self._first.rules, erred_mask)
+        hits = []
+        for block in self._concerned(env):
+            one_held, one_erred = block.ask_carefully(*request)
+            held += _chosen(block.rules, one_held)
+            erred += _chosen(block.rules, one_erred)
+            if one_held:
+                hits.append((block.number, one_held))
+        errors = [_error(rule, env) for rule in sorted(erred, key=_name)]
+        verdicts = Verdicts(sorted(held, key=_name), sorted(erred, key=_name), errors)
+        decision = combine(verdicts, (), properties_in(env), self._revision)
+        if not erred and all(_is_constant(rule) for rule in held):
+            self._remember(held_mask, tuple(sorted(hits)), decision)
+        return decision
+
+    def _remember(self, mask: int, hits: tuple[tuple[int, int], ...], decision: Decision) -> None:
+        if hits:
+            if len(self._decisions) < MEMORY:
+                self._decisions[mask, hits] = decision
+        elif len(self._outcomes) < MEMORY:
+            self._outcomes[mask] = decision
+
+    # ---- blocks and tables ----
+
+    def _block(self, rules: Sequence[Rule]) -> Block:
+        block = Block(len(self._blocks), rules, self._site, self._env)
+        self._blocks.append(block)
+        return block
+
+    def _rows(self, table: Table) -> Rows:
+        rows: dict[Hashable, Block | Row] = {}
+        for value, rules in table.rules.items():
+            blocks = tuple(self._block(chunk) for chunk in _chunks(rules))
+            rows[value] = blocks[0] if len(blocks) == 1 else Row(blocks)
+        return Rows(table.dimension, rows, table.all)
+
+    def _concerned(self, env: Env) -> list[Block]:
+        """The blocks that the tables give for a request; all rules of a table whose key has no value."""
+        found: list[Block] = []
+        for table in self._tables:
+            try:
+                keys = _keys(table.dimension, self._site, env)
+            except (EvaluationError, Fault):
+                found += [Block(-1, chunk, self._site, self._env) for chunk in _chunks(table.all)]
+                continue
+            for key in keys if len(keys) < len(table.rows) else [k for k in table.rows if k in keys]:
+                row = table.rows.get(key)
+                if row is not None:
+                    found += row.blocks if isinstance(row, Row) else (row,)
+        return found
+
+    def _arguments(self, asked: Request) -> tuple[Any, ...]:
+        """The request as generated functions take it (`codegen.PARAMETERS`)."""
+        principal, resource = asked.principal, asked.resource
+        return (
+            principal.attributes,
+            resource.attributes,
+            asked.context,
+            asked.action.attributes,
+            principal.uid.id,
+            resource.uid.id,
+            self._world.record(principal.uid),
+            self._world.record(resource.uid),
+        )
+
+
+# Rules without a key that did not fit the first function: a table with a key that every request has.
+_EVERY: Dimension = ("id", "action")
+
+
+def _keys(dimension: Dimension, site: Site, env: Env) -> frozenset[Any]:
+    """The values of a key in a request. Raises where it has none."""
+    if isinstance(dimension, ir.Attribute):
+        return frozenset({evaluate(dimension, env)})
+    kind, root = dimension
+    if dimension == _EVERY:
+        return frozenset({site.action})
+    entity: Entity = env.request.principal if root == "principal" else env.request.resource
+    if kind == "id":
+        return frozenset({entity.uid.id})
+    return env.world.ancestors(entity) | {entity.uid}
+
+
+def _chunks(rules: Sequence[Rule]) -> list[Sequence[Rule]]:
+    return [rules[i : i + BLOCK] for i in range(0, len(rules), BLOCK)]
+
+
+def _chosen(rules: Sequence[Rule], mask: int) -> list[Rule]:
+    return [rule for number, rule in enumerate(rules) if mask >> number & 1] if mask else []
+
+
+def _name(rule: Rule) -> str:
+    return rule.name
+
+
+def _error(rule: Rule, env: Env) -> RuleError:
+    """Why a rule erred, in the interpreter's words."""
+    try:
+        holds(rule, env)
+    except EvaluationError as error:
+        return rule_error(rule, error)
+    # The two disagree, which no request should ever bring about. The rule counts as erred.
+    return RuleError(rule.name, "POL599", "the rule could not be evaluated", str(rule.span))
+
+
+def _is_constant(rule: Rule) -> bool:
+    """Whether what the rule imposes is the same for every request."""
+    return all(isinstance(expr, ir.Const) for spec in rule.obligations for _, expr in spec.properties)

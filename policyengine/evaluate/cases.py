@@ -1,0 +1,84 @@
+"""Running the `test` statements of a policy set.
+
+In: policies and a test. Out: a CaseResult with what was decided and what is wrong with it. A test sees only the
+entities that it states itself, and the facts that the policies state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.diagnostic import Diagnostic
+from policyengine.evaluate.decide import decide, verdicts
+from policyengine.evaluate.delegation import chain
+from policyengine.evaluate.interpret import Env
+from policyengine.ir.nodes import PolicySet, TestCase
+from policyengine.model.decision import Decision
+from policyengine.model.entities import World, world
+from policyengine.model.request import Request, request
+from policyengine.model.values import Fault
+from policyengine.schema.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """`problems` is empty when the test passed. `held` names every rule whose condition held, for
+    the principal or for an agent that acts for it."""
+
+    case: TestCase
+    decision: Decision | None
+    problems: tuple[str, ...]
+    held: frozenset[str] = frozenset()
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+    def diagnostic(self) -> Diagnostic:
+        """The failure as a finding at the place of the test."""
+        return Diagnostic(
+            codes.FAILED_TEST, self.case.span, f'test "{self.case.name}" failed: {"; ".join(self.problems)}'
+        )
+
+
+def run_case(policies: PolicySet, schema: Schema, case: TestCase) -> CaseResult:
+    """Decide the test's request and compare with what it expects."""
+    facts = [(uid, dict(items)) for uid, items in policies.facts]
+    try:
+        known = world(case.entities, facts)
+        asked = request(case.principal, case.action, case.resource, case.context)
+    except Fault as fault:
+        return CaseResult(case, None, (fault.message,))
+    decision = decide(policies, schema, known, asked)
+    return CaseResult(case, decision, tuple(_problems(case, decision)), _held(policies, asked, known))
+
+
+def _held(policies: PolicySet, asked: Request, known: World) -> frozenset[str]:
+    """The rules whose condition held, for the principal or for an agent that acts for it."""
+    try:
+        actors = (asked.principal, *chain(asked, known))
+    except Fault:
+        actors = (asked.principal,)
+    requests = [replace(asked, principal=actor) for actor in actors]
+    return frozenset(rule.name for one in requests for rule in verdicts(policies.rules, Env(one, known)).held)
+
+
+def run_cases(policies: PolicySet, schema: Schema) -> tuple[CaseResult, ...]:
+    return tuple(run_case(policies, schema, case) for case in policies.tests)
+
+
+def _problems(case: TestCase, decision: Decision) -> list[str]:
+    found = []
+    if decision.decision != case.decision:
+        found.append(f"expected {case.decision}, got {decision.decision} ({decision.summary})")
+    elif case.rules is not None and decision.determining != case.rules:
+        found.append(f"expected it to be decided by {_names(case.rules)}, it was by {_names(decision.determining)}")
+    owed = tuple(sorted({o.type for o in decision.obligations}))
+    if case.obligations is not None and owed != tuple(sorted(set(case.obligations))):
+        found.append(f"expected it to owe {_names(case.obligations)}, it owes {_names(owed)}")
+    return found
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "nothing"

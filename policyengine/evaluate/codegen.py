@@ -1,0 +1,91 @@
+"""Rules to Python functions.
+
+Two functions are made of the same rules. `fast` reads shared attributes once, at the top, and answers with a bit mask
+of
+the rules that held; it raises as soon as anything is not as a well-formed request has it. `careful` asks each rule by
+itself and answers with two masks, of the rules that held and of those that erred. What `careful` says of a rule, the
+interpreter says too.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from policyengine.evaluate.emit import Emitter, Site, assign, load, place
+from policyengine.evaluate.hoist import hierarchies, hoist
+from policyengine.evaluate.pyfunction import function, module
+from policyengine.ir import nodes as ir
+from policyengine.ir.nodes import Rule
+
+PARAMETERS = ("principal", "resource", "context", "attributes", "pid", "rid", "known_principal", "known_resource")
+
+# Takes PARAMETERS; `fast` gives the mask of rules that held, `careful` that and the mask of rules that erred.
+Fast = Callable[..., int]
+Careful = Callable[..., tuple[int, int]]
+
+
+def fast_function(rules: Sequence[Rule], site: Site, env: Mapping[str, Any]) -> Fast:
+    """The mask of the rules that held, bit n for the n-th rule. Raises when any rule may have erred."""
+    tree, constants = fast_tree(rules, site)
+    made: Fast = function(tree, {**env, **constants})
+    return made
+
+
+def careful_function(rules: Sequence[Rule], site: Site, env: Mapping[str, Any]) -> Careful:
+    """The masks of the rules that held and that erred."""
+    tree, constants = careful_tree(rules, site)
+    made: Careful = function(tree, {**env, **constants})
+    return made
+
+
+def fast_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[str, Any]]:
+    """The function as a tree, and the constants it names."""
+    emitter = Emitter(site, climbed=True)
+    body = [*hierarchies(rules), *hoist(rules, emitter), *ask(rules, emitter), ast.Return(load("m"))]
+    return module("fast", PARAMETERS, body), emitter.constants
+
+
+def careful_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[str, Any]]:
+    """The function as a tree, and the constants it names."""
+    emitter = Emitter(site)
+    body: list[ast.stmt] = [assign("m", ast.Constant(0)), assign("e", ast.Constant(0))]
+    for number, rule in enumerate(rules):
+        failed = ast.ExceptHandler(load("Exception"), None, [_set_bit("e", number)])
+        body.append(ast.Try([_if_holds(number, rule, emitter)], [failed], [], []))
+    body.append(ast.Return(ast.Tuple([load("m"), load("e")], ast.Load())))
+    return module("careful", PARAMETERS, body), emitter.constants
+
+
+def ask(rules: Sequence[Rule], emitter: Emitter) -> list[ast.stmt]:
+    """Statements that leave in `m` the mask of the rules that hold."""
+    return [assign("m", ast.Constant(0)), *(_if_holds(n, rule, emitter) for n, rule in enumerate(rules))]
+
+
+def _if_holds(number: int, rule: Rule, emitter: Emitter) -> ast.stmt:
+    return place(ast.If(_test(rule, emitter), [_set_bit("m", number)], []), rule.span)
+
+
+def _test(rule: Rule, emitter: Emitter) -> ast.expr:
+    """Scope, then condition, in the interpreter's order. Actions and types were settled when the function was made."""
+    tests: list[ast.expr] = []
+    for root, scope in (("resource", rule.head.resource), ("principal", rule.head.principal)):
+        if scope.entities is not None:
+            ids = frozenset(uid.id for uid in scope.entities if uid.type == emitter.site.type_of(root))
+            id_ = load("rid" if root == "resource" else "pid")
+            if len(ids) == 1:
+                tests.append(ast.Compare(id_, [ast.Eq()], [ast.Constant(next(iter(ids)))]))
+            else:
+                tests.append(ast.Compare(id_, [ast.In()], [emitter.constant(ids)]))
+        if scope.within is not None:
+            below, own = emitter.below(root, scope.within)
+            tests.append(below if own is None else ast.BoolOp(ast.Or(), [own, below]))
+    condition = rule.condition
+    if not (isinstance(condition, ir.Const) and condition.value is True and tests):
+        tests.append(emitter.emit(condition))
+    return tests[0] if len(tests) == 1 else ast.BoolOp(ast.And(), tests)
+
+
+def _set_bit(name: str, number: int) -> ast.stmt:
+    return ast.AugAssign(ast.Name(name, ast.Store()), ast.BitOr(), ast.Constant(1 << number))

@@ -1,0 +1,130 @@
+"""From what each rule said to the decision. The only place where effects meet.
+
+allow exactly if a permit holds, no forbid holds or errs, no approval is missing, and no limit errs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.ir.nodes import APPROVAL, ObligationSpec, Rule
+from policyengine.model.decision import Approval, Decision, Obligation, RuleError
+
+# The properties of an obligation that could be computed, and the errors of those that could not.
+Properties = Callable[[Rule, ObligationSpec], tuple[Mapping[str, Any], Sequence[RuleError]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What the rules said about one request, each list in name order: those whose condition held, those that erred."""
+
+    held: Sequence[Rule]
+    erred: Sequence[Rule] = ()
+    errors: Sequence[RuleError] = ()
+
+
+def combine(verdicts: Verdicts, approved: Collection[str], properties: Properties, revision: str) -> Decision:
+    """The decision. `approved` names the `require` rules whose approval has been verified for this very request."""
+    permits = _of("permit", verdicts.held)
+    denying = [*_of("forbid", verdicts.held), *_of("forbid", verdicts.erred), *_of("limit", verdicts.erred)]
+    # An obligation whose condition could not be evaluated is imposed.
+    imposed = [*_of("require", verdicts.held), *_of("require", verdicts.erred)]
+    missing = [rule for rule in imposed if rule.demands_approval and rule.name not in approved]
+    allow = bool(permits) and not denying and not missing
+    failed: list[RuleError] = []
+    owed = [rule for rule in imposed if rule.on_deny is not allow and not rule.demands_approval]
+    obligations = [o for rule in _sorted(owed) for o in _obligations(rule, properties, failed)]
+    if allow and failed:
+        # What the caller would have to do cannot be told, so the caller must not go ahead.
+        names = {error.rule for error in failed}
+        denying, allow = [rule for rule in owed if rule.name in names], False
+        owed = [rule for rule in imposed if rule.on_deny and not rule.demands_approval]
+        obligations = [o for rule in _sorted(owed) for o in _obligations(rule, properties, failed)]
+    determining = permits if allow else denying or (missing if permits else [])
+    awaited = missing if permits and not denying else []
+    return Decision(
+        decision="allow" if allow else "deny",
+        determining=_names(determining),
+        reasons=_reasons(determining),
+        obligations=tuple(obligations),
+        approvals=tuple(_approval(rule, properties) for rule in _sorted(awaited)),
+        limits=_names(_of("limit", verdicts.held)) if allow else (),
+        labels=_labels([*_of("label", verdicts.held), *_of("label", verdicts.erred)]) if allow else (),
+        errors=(*verdicts.errors, *failed),
+        revision=revision,
+    )
+
+
+def intersect(decisions: Sequence[Decision]) -> Decision:
+    """One decision for a principal and the agents that act for it: allow only if every one of them is allowed. Rights
+    intersect; what is owed adds up."""
+    if len(decisions) == 1:
+        return decisions[0]
+    allow = all(d.decision == "allow" for d in decisions)
+    deciding = [d for d in decisions if allow or d.decision == "deny"]
+    # An approval helps only if nothing else stands in the way.
+    awaited = deciding if all(d.approvals for d in deciding) else []
+    return Decision(
+        decision="allow" if allow else "deny",
+        determining=tuple(sorted({name for d in deciding for name in d.determining})),
+        reasons=_unique(reason for d in deciding for reason in d.reasons),
+        obligations=_unique(o for d in deciding for o in d.obligations),
+        approvals=_unique(a for d in awaited for a in d.approvals),
+        limits=tuple(sorted({name for d in decisions for name in d.limits})) if allow else (),
+        labels=tuple(sorted({name for d in decisions for name in d.labels})) if allow else (),
+        errors=_unique(e for d in decisions for e in d.errors),
+        revision=decisions[0].revision,
+    )
+
+
+def denied(error: RuleError, revision: str) -> Decision:
+    """The answer to something that is no proper request."""
+    return Decision(decision="deny", errors=(error,), revision=revision)
+
+
+def _of(kind: str, rules: Sequence[Rule]) -> list[Rule]:
+    return [rule for rule in rules if rule.kind == kind]
+
+
+def _sorted(rules: Sequence[Rule]) -> list[Rule]:
+    return sorted(rules, key=lambda rule: rule.name)
+
+
+def _names(rules: Sequence[Rule]) -> tuple[str, ...]:
+    return tuple(sorted({rule.name for rule in rules}))
+
+
+def _labels(rules: Sequence[Rule]) -> tuple[str, ...]:
+    """A label is the rule's own name, without its module: that is how rules ask for it in `session.labels`."""
+    return tuple(sorted({rule.name.rpartition(".")[2] for rule in rules}))
+
+
+def _reasons(rules: Sequence[Rule]) -> tuple[str, ...]:
+    return _unique(rule.reason for rule in _sorted(rules) if rule.reason is not None)
+
+
+def _unique(items: Any) -> tuple[Any, ...]:
+    kept: list[Any] = []
+    for item in items:
+        if item not in kept:
+            kept.append(item)
+    return tuple(kept)
+
+
+def _obligations(rule: Rule, properties: Properties, failed: list[RuleError]) -> list[Obligation]:
+    found = []
+    for number, spec in enumerate(rule.obligations, 1):
+        values, errors = properties(rule, spec)
+        failed.extend(errors)
+        found.append(
+            Obligation(rule.name if len(rule.obligations) == 1 else f"{rule.name}/{number}", spec.type, values)
+        )
+    return found
+
+
+def _approval(rule: Rule, properties: Properties) -> Approval:
+    spec = next(o for o in rule.obligations if o.type == APPROVAL)
+    values, _ = properties(rule, spec)
+    return Approval(rule.name, values["by"], values.get("within"))

@@ -1,0 +1,101 @@
+"""The reference PDP: one request against every rule, by the interpreter, with no index and no shortcut.
+
+Pure: the answer depends on nothing but the arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from policyengine.evaluate.combine import Properties, Verdicts, combine, denied, intersect
+from policyengine.evaluate.delegation import chain
+from policyengine.evaluate.interpret import Env, EvaluationError, evaluate, in_scope
+from policyengine.ir.nodes import ObligationSpec, PolicySet, Rule
+from policyengine.model.decision import Decision, RuleError
+from policyengine.model.entities import World
+from policyengine.model.request import Request
+from policyengine.model.values import Entity, Fault, to_json
+from policyengine.schema.schema import Schema
+
+
+def decide(
+    policies: PolicySet,
+    schema: Schema,
+    world: World,
+    request: Request,
+    approved: Collection[str] = (),
+    revision: str = "",
+) -> Decision:
+    """The decision about a request: of its principal, and of every agent that acts for it."""
+    try:
+        actors = (request.principal, *chain(request, world))
+    except Fault as fault:
+        return denied(RuleError("", fault.code, fault.message), revision)
+    return intersect([_decide_for(actor, policies, schema, world, request, approved, revision) for actor in actors])
+
+
+def _decide_for(
+    actor: Entity,
+    policies: PolicySet,
+    schema: Schema,
+    world: World,
+    request: Request,
+    approved: Collection[str],
+    revision: str,
+) -> Decision:
+    asked = Request(actor, request.action, request.resource, request.context)
+    problem = not_applicable(schema, actor.uid.type, request.action.name, request.resource.uid.type)
+    if problem is not None:
+        return denied(problem, revision)
+    env = Env(asked, world)
+    return combine(verdicts(policies.rules, env), approved, properties_in(env), revision)
+
+
+def verdicts(rules: Collection[Rule], env: Env) -> Verdicts:
+    """What each of the rules says about the request."""
+    held, erred, errors = [], [], []
+    for rule in rules:
+        try:
+            if holds(rule, env):
+                held.append(rule)
+        except EvaluationError as error:
+            erred.append(rule)
+            errors.append(rule_error(rule, error))
+    return Verdicts(held, erred, errors)
+
+
+def holds(rule: Rule, env: Env) -> bool:
+    """Whether the rule's scope and condition hold. Raises EvaluationError where either has no value."""
+    return in_scope(rule.head, env) and bool(evaluate(rule.condition, env))
+
+
+def rule_error(rule: Rule, error: EvaluationError) -> RuleError:
+    return RuleError(rule.name, error.code, error.message, str(error.span or rule.span))
+
+
+def not_applicable(schema: Schema, principal: str, action: str, resource: str) -> RuleError | None:
+    """Why no rule can speak about a request of this shape; None if the schema knows it."""
+    if action not in schema.actions:
+        return RuleError("", "POL205", "the action is not declared")
+    if resource not in schema.resources_of(action):
+        return RuleError("", "POL218", "the action does not apply to a resource of this type")
+    if principal not in schema.principals_of(action):
+        return RuleError("", "POL218", "the action cannot be asked for by a principal of this type")
+    return None
+
+
+def properties_in(env: Env) -> Properties:
+    """The properties of an obligation as plain JSON values."""
+
+    def properties(rule: Rule, spec: ObligationSpec) -> tuple[Mapping[str, Any], list[RuleError]]:
+        values: dict[str, Any] = {}
+        errors = []
+        for name, expr in spec.properties:
+            try:
+                values[name] = to_json(evaluate(expr, env))
+            except EvaluationError as error:
+                errors.append(rule_error(rule, error))
+        return values, errors
+
+    return properties

@@ -1,0 +1,350 @@
+"""Typed expressions to Python expressions, as `ast` nodes.
+
+No policy text ever becomes Python text: names in the result are made here, constants travel as objects. An emitted
+expression has the value that the interpreter gives, or raises; it has no other outcome.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, assert_never
+
+from policyengine.diagnostics.source import Span
+from policyengine.evaluate.functions import FUNCTIONS
+from policyengine.ir import nodes as ir
+from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, RecordT, SetT, Type
+from policyengine.model.values import INT_MAX, INT_MIN, Entity
+
+SMALL = 2**30
+FLOAT_MAX = 1.7976931348623157e308
+SCALARS = (STRING, BOOL, INT, NUMBER)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What is known when a function is generated: the types of principal and resource, the action, and for which types
+    of entity the world has records."""
+
+    principal: str
+    action: str
+    resource: str
+    recorded: frozenset[str]
+
+    def type_of(self, root: str) -> str:
+        return self.principal if root == "principal" else self.resource
+
+
+@dataclass(slots=True)
+class Emitter:
+    """Emits the expressions of one function. `loads` are attributes that the function has already read and guarded."""
+
+    site: Site
+    loads: Mapping[ir.Expr, str] = field(default_factory=dict)
+    # Whether the function has looked at the hierarchies already, under the names `above_principal`, `above_resource`.
+    climbed: bool = False
+    constants: dict[str, Any] = field(default_factory=dict)
+    temporaries: int = 0
+
+    def emit(self, expr: ir.Expr) -> ast.expr:
+        """The Python expression. Entities other than principal and resource are `Entity` objects, collections of
+        scalars are as they came, everything else is as in the interpreter."""
+        node = self._emit(expr)
+        return place(node, expr.span)
+
+    def constant(self, value: Any) -> ast.expr:
+        """The value itself: as a literal where Python has one, else under a name."""
+        if value is None or type(value) in (bool, int, float, str):
+            return ast.Constant(value)
+        for name, known in self.constants.items():
+            if known is value:
+                return load(name)
+        name = f"c{len(self.constants)}"
+        self.constants[name] = value
+        return load(name)
+
+    def fresh(self) -> str:
+        self.temporaries += 1
+        return f"t{self.temporaries}"
+
+    # ---- dispatch ----
+
+    def _emit(self, expr: ir.Expr) -> ast.expr:
+        if expr in self.loads:
+            return load(self.loads[expr])
+        match expr:
+            case ir.Const(value=value):
+                return self.constant(value)
+            case ir.Root(name="context"):
+                return load("context")
+            case ir.Root(name="action"):
+                return load("attributes")
+            case ir.Root(name=name):
+                return call("as_entity", load(name))
+            case ir.Local(slot=slot):
+                return load(f"q{slot}")
+            case ir.Attribute():
+                return self.guarded(self.raw(expr), expr.type)
+            case ir.Identity(base=ir.Root(name="principal" | "resource" as name)):
+                return load("pid" if name == "principal" else "rid")
+            case ir.Identity(base=base):
+                return ast.Attribute(ast.Attribute(self.emit(base), "uid", ast.Load()), "id", ast.Load())
+            case ir.Has():
+                return self._has(expr)
+            case ir.Expect(operand=operand, type=type_):
+                return self.guarded(self.emit(operand), type_)
+            case ir.Not(operand=operand):
+                return ast.UnaryOp(ast.Not(), self.emit(operand))
+            case ir.And(items=items):
+                return ast.BoolOp(ast.And(), [self.emit(item) for item in items])
+            case ir.Or(items=items):
+                return ast.BoolOp(ast.Or(), [self.emit(item) for item in items])
+            case ir.If(condition=condition, then=then, otherwise=otherwise):
+                return ast.IfExp(self.emit(condition), self.emit(then), self.emit(otherwise))
+            case ir.Equal():
+                return self._equal(expr)
+            case ir.Compare(op=op, left=left, right=right):
+                return ast.Compare(self.emit(left), [_COMPARE[op]()], [self.emit(right)])
+            case ir.Arithmetic(op=op, left=left, right=right, type=type_):
+                return call("arithmetic", ast.Constant(op), self.emit(left), self.emit(right), self.constant(type_))
+            case ir.Negate(operand=operand, type=type_):
+                return call("negate", self.emit(operand), self.constant(type_))
+            case ir.Contains():
+                return self._contains(expr)
+            case ir.Within():
+                return self._within(expr)
+            case ir.Is(entity=ir.Root(name="principal" | "resource" as name), names=names):
+                return ast.Constant(self.site.type_of(name) in names)
+            case ir.Is(entity=entity, names=names):
+                type_of = ast.Attribute(ast.Attribute(self.emit(entity), "uid", ast.Load()), "type", ast.Load())
+                return ast.Compare(type_of, [ast.In()], [self.constant(names)])
+            case ir.Like(operand=operand, pattern=pattern):
+                return self._like(self.emit(operand), pattern)
+            case ir.Quantifier(kind=kind, slot=slot, collection=collection, body=body):
+                test = ast.Lambda(_parameters(f"q{slot}"), self.emit(body))
+                return call("holds_any" if kind == "any" else "holds_all", self.emit(collection), test)
+            case ir.Call():
+                return self._call(expr)
+            case ir.Sources(path=path):
+                resource = call("as_entity", load("resource"))
+                return call("sources", self.constant(path), resource, load("context"), load("world"))
+            case ir.Collection(items=items):
+                return ast.Tuple([self.emit(item) for item in items], ast.Load())
+            case _:
+                assert_never(expr)
+
+    # ---- attributes ----
+
+    def raw(self, expr: ir.Attribute) -> ast.expr:
+        """The attribute as it came, unguarded. Raises where it is absent."""
+        base, name = expr.base, ast.Constant(expr.name)
+        match base:
+            case ir.Root(name="principal" | "resource" as root):
+                if expr.owners is not None and self.site.type_of(root) not in expr.owners:
+                    return call("bad")
+                own = subscript(load(root), expr.name)
+                if self.site.type_of(root) not in self.site.recorded:
+                    return own
+                known = load("known_" + root)
+                return ast.IfExp(ast.Compare(name, [ast.In()], [known]), subscript(known, expr.name), own)
+            case ir.Root():
+                return subscript(self.emit(base), expr.name)
+            case _ if isinstance(base.type, EntityT):
+                return call("find", self.emit(base), name, self.constant(expr.owners), load("world"))
+            case _:
+                return call("member", self.emit(base), name)
+
+    def guarded(self, value: ast.expr, type_: Type) -> ast.expr:
+        """The value if it has the type; raises otherwise."""
+        if type_ == JSON:
+            return value
+        temporary = self.fresh()
+        test = self.scalar_test(ast.NamedExpr(ast.Name(temporary, ast.Store()), value), load(temporary), type_)
+        if test is not None:
+            return ast.IfExp(test, load(temporary), call("bad"))
+        match type_:
+            case SetT(element) if element == STRING:
+                return call("strings", value)
+            case ListT(element) if element == STRING:
+                return call("ordered_strings", value)
+        return call("guard", value, self.constant(type_))
+
+    def scalar_test(self, first: ast.expr, again: ast.expr, type_: Type) -> ast.expr | None:
+        """A test of the value's type: `first` evaluates it, `again` names it. None for types that need more than a
+        test."""
+
+        def is_a(value: ast.expr, kind: str) -> ast.expr:
+            return ast.Compare(class_of(value), [ast.Is()], [load(kind)])
+
+        if type_ == STRING:
+            return is_a(first, "str")
+        if type_ == BOOL:
+            return is_a(first, "bool")
+        if isinstance(type_, RecordT):
+            return is_a(first, "dict")
+        if type_ == INT:
+            # Nearly every number is small, and small ones compare fastest.
+            small = ast.Compare(ast.Constant(-SMALL), [ast.Lt(), ast.Lt()], [again, ast.Constant(SMALL)])
+            fits = ast.BoolOp(ast.Or(), [small, _between(INT_MIN, again, INT_MAX)])
+            return ast.BoolOp(ast.And(), [is_a(first, "int"), fits])
+        if type_ == NUMBER:
+            number = ast.BoolOp(ast.Or(), [is_a(first, "int"), is_a(again, "float")])
+            # NaN is between no two numbers.
+            return ast.BoolOp(ast.And(), [number, _between(-FLOAT_MAX, again, FLOAT_MAX)])
+        return None
+
+    def _has(self, expr: ir.Has) -> ast.expr:
+        base, name = expr.base, ast.Constant(expr.name)
+        match base:
+            case ir.Root(name="principal" | "resource" as root):
+                if expr.owners is not None and self.site.type_of(root) not in expr.owners:
+                    return ast.Constant(False)
+                own: ast.expr = ast.Compare(name, [ast.In()], [load(root)])
+                if self.site.type_of(root) not in self.site.recorded:
+                    return own
+                return ast.BoolOp(ast.Or(), [ast.Compare(name, [ast.In()], [load("known_" + root)]), own])
+            case ir.Root():
+                return ast.Compare(name, [ast.In()], [self.emit(base)])
+            case _ if isinstance(base.type, EntityT):
+                return call("has", self.emit(base), name, self.constant(expr.owners), load("world"))
+            case _:
+                return call("has_member", self.emit(base), name)
+
+    # ---- operators ----
+
+    def _equal(self, expr: ir.Equal) -> ast.expr:
+        left, right = expr.left, expr.right
+        sign = ast.NotEq() if expr.negated else ast.Eq()
+        if left.type in SCALARS and right.type in SCALARS:
+            return ast.Compare(self.emit(left), [sign], [self.emit(right)])
+        if isinstance(left.type, EntityT):
+            return ast.Compare(self._uid(left), [sign], [self._uid(right)])
+        same = call("equal", self._exact(left), self._exact(right), self.constant(left.type))
+        return ast.UnaryOp(ast.Not(), same) if expr.negated else same
+
+    def _uid(self, expr: ir.Expr) -> ast.expr:
+        """The identity of an entity, as a pair or a Uid; the two compare alike."""
+        match expr:
+            case ir.Const(value=Entity(uid=uid)):
+                return self.constant(uid)
+            case ir.Root(name="principal" | "resource" as root):
+                id_ = load("pid" if root == "principal" else "rid")
+                return ast.Tuple([ast.Constant(self.site.type_of(root)), id_], ast.Load())
+        return ast.Attribute(self.emit(expr), "uid", ast.Load())
+
+    def _exact(self, expr: ir.Expr) -> ast.expr:
+        """A collection in the interpreter's own form."""
+        if isinstance(expr, ir.Attribute) and isinstance(expr.type, SetT | ListT):
+            return call("guard", self.raw(expr), self.constant(expr.type))
+        if isinstance(expr, ir.Expect) and isinstance(expr.type, SetT | ListT):
+            return call("guard", self.emit(expr.operand), self.constant(expr.type))
+        return self.emit(expr)
+
+    def _contains(self, expr: ir.Contains) -> ast.expr:
+        item, collection = expr.item, expr.collection
+        element = collection.type.element if isinstance(collection.type, SetT | ListT) else None
+        if item.type in SCALARS and element in SCALARS:
+            found = self.emit(item)
+            if isinstance(collection, ir.Const):
+                return ast.Compare(found, [ast.In()], [self.constant(frozenset(collection.value))])
+            return ast.Compare(found, [ast.In()], [self.emit(collection)])
+        wanted = self.fresh()
+        # The item is evaluated first, as in the interpreter.
+        pair = ast.Tuple(
+            [ast.NamedExpr(ast.Name(wanted, ast.Store()), self.emit(item)), self.emit(collection)], ast.Load()
+        )
+        return call("contains", ast.Subscript(pair, ast.Constant(1), ast.Load()), load(wanted))
+
+    def _within(self, expr: ir.Within) -> ast.expr:
+        entity, target = expr.entity, expr.target
+        if isinstance(entity, ir.Root) and isinstance(target, ir.Const):
+            values = target.value if isinstance(target.value, tuple) else (target.value,)
+            above, own = self.below(entity.name, frozenset(e.uid for e in values))
+            return above if own is None else ast.BoolOp(ast.Or(), [above, own])
+        targets = self.emit(target)
+        if isinstance(target.type, EntityT):
+            targets = ast.Tuple([targets], ast.Load())
+        ancestors = ast.Attribute(load("world"), "ancestors", ast.Load())
+        return call("within", self.emit(entity), targets, ancestors)
+
+    def below(self, root: str, targets: frozenset[Any]) -> tuple[ast.expr, ast.expr | None]:
+        """Two tests: whether the principal or resource is below one of the targets, which errs where the hierarchy is
+        malformed; and whether it is one of them, or None if its type says that it is not."""
+        above: ast.expr = load("above_" + root)
+        if not self.climbed:
+            above = call("ancestors", load(root), load("known_" + root))
+        if len(targets) == 1:
+            below: ast.expr = ast.Compare(self.constant(next(iter(targets))), [ast.In()], [above])
+        else:
+            disjoint = ast.Attribute(self.constant(targets), "isdisjoint", ast.Load())
+            below = ast.UnaryOp(ast.Not(), ast.Call(disjoint, [above], []))
+        own = frozenset(uid.id for uid in targets if uid.type == self.site.type_of(root))
+        if not own:
+            return below, None
+        id_ = load("pid" if root == "principal" else "rid")
+        return below, ast.Compare(id_, [ast.In()], [self.constant(own)])
+
+    def _like(self, text: ast.expr, pieces: tuple[str, ...]) -> ast.expr:
+        match pieces:
+            case (whole,):
+                return ast.Compare(text, [ast.Eq()], [ast.Constant(whole)])
+            case (start, ""):
+                return ast.Call(ast.Attribute(text, "startswith", ast.Load()), [ast.Constant(start)], [])
+            case ("", end):
+                return ast.Call(ast.Attribute(text, "endswith", ast.Load()), [ast.Constant(end)], [])
+        return call("like", text, self.constant(pieces))
+
+    def _call(self, expr: ir.Call) -> ast.expr:
+        args = [self.emit(arg) for arg in expr.args]
+        if expr.function == "size":
+            args.append(self.constant(expr.args[0].type))
+        return call_object(self.constant(FUNCTIONS[expr.function]), *args)
+
+
+_COMPARE = {"<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE}
+
+
+def load(name: str) -> ast.Name:
+    return ast.Name(name, ast.Load())
+
+
+def call(function: str, *args: ast.expr) -> ast.Call:
+    return ast.Call(load(function), list(args), [])
+
+
+def call_object(function: ast.expr, *args: ast.expr) -> ast.Call:
+    return ast.Call(function, list(args), [])
+
+
+def subscript(value: ast.expr, key: str) -> ast.Subscript:
+    return ast.Subscript(value, ast.Constant(key), ast.Load())
+
+
+def class_of(value: ast.expr) -> ast.expr:
+    return ast.Attribute(value, "__class__", ast.Load())
+
+
+def assign(name: str, value: ast.expr) -> ast.Assign:
+    return ast.Assign([ast.Name(name, ast.Store())], value)
+
+
+Placed = TypeVar("Placed", ast.expr, ast.If)
+
+
+def place(node: Placed, span: Span) -> Placed:
+    """Gives the node, as far as it has none yet, the place of the policy text it came from."""
+    if not hasattr(node, "lineno"):
+        node.lineno, column = span.line_col
+        node.end_lineno, end_column = span.end_line_col
+        node.col_offset, node.end_col_offset = column - 1, end_column - 1
+    return node
+
+
+def _between(low: Any, value: ast.expr, high: Any) -> ast.expr:
+    return ast.Compare(ast.Constant(low), [ast.LtE(), ast.LtE()], [value, ast.Constant(high)])
+
+
+def _parameters(*names: str) -> ast.arguments:
+    args = [ast.arg(name) for name in names]
+    return ast.arguments(posonlyargs=[], args=args, kwonlyargs=[], kw_defaults=[], defaults=[])

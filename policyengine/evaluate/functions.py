@@ -1,0 +1,27 @@
+"""The built-in functions by the names that typed expressions use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from policyengine.model import operators
+from policyengine.model.values import parse_duration, parse_ip, parse_time
+
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "contains_any": operators.contains_any,
+    "contains_all": operators.contains_all,
+    "size": operators.size,
+    "starts_with": str.startswith,
+    "ends_with": str.endswith,
+    "lower": str.lower,
+    "matches": operators.matches,
+    "email_domain": operators.email_domain,
+    "url_host": operators.url_host,
+    "url_scheme": operators.url_scheme,
+    "path_under": operators.path_under,
+    "ip": parse_ip,
+    "time": parse_time,
+    "duration": parse_duration,
+    "in_range": operators.in_range,
+}

@@ -1,0 +1,120 @@
+"""What a generated function reads first, once for all its rules.
+
+In: rules. Out: statements that put hierarchies and attributes under names, guarded. What they read may turn out not
+to be
+there, and then they raise although no rule may err: the function is only good for requests where nothing is amiss.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+
+from policyengine.evaluate.emit import Emitter, Site, assign, call, class_of, load, place
+from policyengine.ir import nodes as ir
+from policyengine.ir.nodes import Rule
+from policyengine.ir.walk import children
+from policyengine.model.types import BOOL, INT, NUMBER, STRING, ListT, SetT, Type
+
+HOISTED = (STRING, BOOL, INT, NUMBER, SetT(STRING), ListT(STRING))
+
+
+def hierarchies(rules: Iterable[Rule], more: Collection[str] = ()) -> list[ast.stmt]:
+    """Reads what is above the principal and the resource, where a rule asks for it."""
+    found: list[ast.stmt] = []
+    rules = list(rules)
+    for root in ("principal", "resource"):
+        if root in more or any(_asks_above(rule, root) for rule in rules):
+            found.append(assign("above_" + root, call("ancestors", load(root), load("known_" + root))))
+    return found
+
+
+def _asks_above(rule: Rule, root: str) -> bool:
+    scope = rule.head.principal if root == "principal" else rule.head.resource
+    return scope.within is not None or any(
+        isinstance(node, ir.Within)
+        and isinstance(node.entity, ir.Root)
+        and node.entity.name == root
+        and isinstance(node.target, ir.Const)
+        for node, _ in _visits(rule.condition, True)
+    )
+
+
+def hoist(rules: Sequence[Rule], emitter: Emitter, more: Iterable[ir.Attribute] = ()) -> list[ast.stmt]:
+    """Reads and guards, once, the attributes that some rule reads in any case or that several read."""
+    uses: Counter[ir.Attribute] = Counter()
+    certain: set[ir.Attribute] = set()
+    tested: set[tuple[ir.Expr, str]] = set()
+    for rule in rules:
+        for node, always in _visits(rule.condition, _is_open(rule)):
+            if isinstance(node, ir.Has):
+                tested.add((node.base, node.name))
+            if isinstance(node, ir.Attribute) and _hoistable(node, emitter.site):
+                uses[node] += 1
+                if always:
+                    certain.add(node)
+    for node in more:
+        if _hoistable(node, emitter.site):
+            uses[node] += 1
+            certain.add(node)
+    body: list[ast.stmt] = []
+    loads: dict[ir.Expr, str] = {}
+    for node, count in uses.items():
+        # What some rule tests with `has` may well be absent.
+        if (node in certain or count > 1) and (node.base, node.name) not in tested:
+            name = f"v{len(loads)}"
+            body += _read(node, name, emitter)
+            loads[node] = name
+    emitter.loads = loads
+    return body
+
+
+def _is_open(rule: Rule) -> bool:
+    """Whether the condition is what is evaluated first."""
+    scopes = (rule.head.resource, rule.head.principal)
+    return all(scope.entities is None and scope.within is None for scope in scopes)
+
+
+def _hoistable(node: ir.Attribute, site: Site) -> bool:
+    root = node.base
+    if not isinstance(root, ir.Root) or root.name not in ("principal", "resource") or node.type not in HOISTED:
+        return False
+    return node.owners is None or site.type_of(root.name) in node.owners
+
+
+def _visits(expr: ir.Expr, always: bool) -> Iterable[tuple[ir.Expr, bool]]:
+    """Every node of an expression, and whether evaluation comes there in any case."""
+    yield expr, always
+    match expr:
+        case ir.And(items=items) | ir.Or(items=items):
+            for number, item in enumerate(items):
+                yield from _visits(item, always and number == 0)
+        case ir.If(condition=condition, then=then, otherwise=otherwise):
+            yield from _visits(condition, always)
+            yield from _visits(then, False)
+            yield from _visits(otherwise, False)
+        case ir.Quantifier(collection=collection, body=body):
+            yield from _visits(collection, always)
+            yield from _visits(body, False)
+        case _:
+            for child in children(expr):
+                yield from _visits(child, always)
+
+
+def _read(node: ir.Attribute, name: str, emitter: Emitter) -> list[ast.stmt]:
+    """`name = raw`, then a guard that raises."""
+    body: list[ast.stmt] = [assign(name, place(emitter.raw(node), node.span))]
+    test = emitter.scalar_test(load(name), load(name), node.type)
+    if test is None:
+        body.append(_guard_strings(name, node.type))
+    else:
+        body.append(ast.If(ast.UnaryOp(ast.Not(), test), [ast.Expr(call("bad"))], []))
+    return body
+
+
+def _guard_strings(name: str, type_: Type) -> ast.stmt:
+    """Lists, which is what requests hold, are looked at in place; anything else is left to the guard function."""
+    is_list = ast.Compare(class_of(load(name)), [ast.Is()], [load("list")])
+    check = call("strings" if isinstance(type_, SetT) else "ordered_strings", load(name))
+    return ast.If(is_list, [ast.Expr(call("join", load(name)))], [ast.Expr(check)])

@@ -1,0 +1,124 @@
+"""What an explanation shows: values, policy text and decisions as plain data that is safe to print and to send.
+
+Nothing here raises for any value, however it got into a request; what is no JSON becomes a word for what it is.
+"""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+from typing import Any
+
+from policyengine.diagnostics.source import Span
+from policyengine.model.decision import Decision
+from policyengine.model.request import Action
+from policyengine.model.values import MAX_DEPTH, describe, to_json
+
+BRIEF = 60
+_ITEMS = 8
+
+
+def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """A value of the engine, or of a request, as JSON."""
+    if depth == 0:
+        return "(nested too deeply)"
+    if type(value) is Action:
+        value = {**value.attributes, "name": value.name}
+    if isinstance(value, list | tuple):
+        return [plain(item, depth - 1) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((plain(item, depth - 1) for item in value), key=repr)
+    if isinstance(value, dict):
+        return {str(name): plain(item, depth - 1) for name, item in value.items()}
+    value = to_json(value)
+    if isinstance(value, dict | str | bool | int | None) or (isinstance(value, float) and isfinite(value)):
+        return value
+    return str(value) if isinstance(value, float) else f"({describe(value)})"
+
+
+def brief(value: Any, limit: int = BRIEF) -> str:
+    """A value in one line of about `limit` characters, on which nothing is hidden or reordered."""
+    text = _brief(plain(value), limit, 3)
+    return text if len(text) <= limit * 2 else text[: limit * 2 - 3] + "..."
+
+
+def _brief(value: Any, limit: int, depth: int) -> str:
+    match value:
+        case {"type": str(type_), "id": str(id_)} if len(value) == 2:
+            return f"{visible(type_)}::{_brief(id_, limit, depth)}"
+        case str():
+            text = visible(json.dumps(value[: limit + 1], ensure_ascii=False))
+            if len(value) <= limit:
+                return text
+            return f'{visible(json.dumps(value[:limit], ensure_ascii=False))[:-1]}..." ({len(value):,} characters)'
+        case int() if abs(value) >= 10**40:
+            return f"(an integer of {value.bit_length():,} bits)"
+        case list() | dict() if value and depth == 0:
+            return "[...]" if isinstance(value, list) else "{...}"
+        case list():
+            return f"[{_join([_brief(item, limit // 2, depth - 1) for item in value[:_ITEMS]], len(value), limit)}]"
+        case dict():
+            first = list(value.items())[:_ITEMS]
+            inner = [f"{visible(str(name)[:40])}: {_brief(item, limit // 2, depth - 1)}" for name, item in first]
+            return f"{{ {_join(inner, len(value), limit)} }}" if value else "{}"
+    return json.dumps(value)
+
+
+def _join(texts: list[str], count: int, limit: int) -> str:
+    """As many of the texts as fit, at least one, and how many of `count` are left out."""
+    kept: list[str] = []
+    for text in texts:
+        if kept and sum(map(len, kept)) + 2 * len(kept) + len(text) > limit:
+            break
+        kept.append(text)
+    left = count - len(kept)
+    return ", ".join([*kept, f"... {left:,} more"] if left else kept)
+
+
+def visible(text: str) -> str:
+    """The text with every character that a terminal would hide, reorder or obey as an escape. The escapes are those of
+    JSON, so JSON text stays what it is."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(char: str) -> str:
+    return json.dumps(char)[1:-1] if char != "\x7f" else "\\u007f"
+
+
+def code(span: Span, limit: int = 100) -> str:
+    """The policy text of a place in one line, without comments."""
+    lines = [_without_comment(line).strip() for line in span.text.split("\n")]
+    text = visible(" ".join(" ".join(line.split("\t")) for line in lines if line))
+    return text if len(text) <= limit else text[: limit - 3].rstrip() + "..."
+
+
+def _without_comment(line: str) -> str:
+    quoted = escaped = False
+    for i, char in enumerate(line):
+        if char == "#" and not quoted:
+            return line[:i]
+        if char == '"' and not escaped:
+            quoted = not quoted
+        escaped = char == "\\" and not escaped
+    return line
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """A decision as JSON, in the words of the Python API."""
+    return {
+        "decision": decision.decision,
+        "allowed": decision.allowed,
+        "summary": decision.summary,
+        "determining": list(decision.determining),
+        "reasons": list(decision.reasons),
+        "obligations": [
+            {"id": o.id, "type": o.type, "properties": plain(dict(o.properties))} for o in decision.obligations
+        ],
+        "approvals": [{"rule": a.rule, "by": plain(dict(a.by)), "within": a.within} for a in decision.approvals],
+        "limits": list(decision.limits),
+        "labels": list(decision.labels),
+        "errors": [
+            {"rule": e.rule, "code": e.code, "message": e.message, "location": e.location} for e in decision.errors
+        ],
+        "revision": decision.revision,
+    }

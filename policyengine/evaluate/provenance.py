@@ -1,0 +1,85 @@
+"""Where a tool argument came from.
+
+The context may carry `provenance`: for argument paths, who supplied the value. A key is an argument's name, or a JSON
+Pointer (RFC 6901) below `args`; "" is all of them. A value is a list of sources: a name, or `{"source": name, "trusted":
+bool}`. A bare `user` or `system` is trusted, any other bare name is not. What nothing speaks for is from "unknown".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from policyengine.model.entities import ABSENT, World
+from policyengine.model.values import MAX_DEPTH, Entity, Fault
+
+UNKNOWN, UNTRUSTED = "unknown", "untrusted"
+_TRUSTED_BY_NAME = ("user", "system")
+_Path = tuple[str, ...]
+
+
+def sources(path: _Path, resource: Entity, context: Mapping[str, Any], world: World) -> tuple[str, ...]:
+    """The sources of an argument and of everything inside it, sorted; "untrusted" is among them if any is not trusted.
+    A part of the value that no entry speaks for adds "unknown". Raises Fault for malformed provenance."""
+    stated = _stated(context.get("provenance", ABSENT))
+    value: Any = world.find(resource, "args")
+    for name in path:
+        value = value.get(name, ABSENT) if value.__class__ is dict else ABSENT
+    found: set[str] = set()
+    todo: list[tuple[_Path, Any]] = [(path, value)]
+    while todo:
+        here, part = todo.pop()
+        if len(here) > MAX_DEPTH:
+            raise Fault("POL506", f"a value is nested deeper than {MAX_DEPTH}")
+        inner = _inner(part)
+        if inner and any(len(p) > len(here) and p[: len(here)] == here for p in stated):
+            todo.extend(((*here, str(name)), item) for name, item in inner)
+        else:
+            found |= _nearest(here, stated)
+    return tuple(sorted(found))
+
+
+def _inner(value: Any) -> list[tuple[Any, Any]]:
+    """The parts of an object or array, with the names they have in a path."""
+    if value.__class__ is dict:
+        return list(value.items())
+    return list(enumerate(value)) if value.__class__ in (list, tuple) else []
+
+
+def _nearest(path: _Path, stated: Mapping[_Path, frozenset[str]]) -> frozenset[str]:
+    """What is stated of the path, or else of the closest thing around it."""
+    for length in range(len(path), -1, -1):
+        if path[:length] in stated:
+            return stated[path[:length]]
+    return frozenset({UNKNOWN})
+
+
+def _stated(provenance: Any) -> dict[_Path, frozenset[str]]:
+    if provenance is ABSENT:
+        return {}
+    if provenance.__class__ is not dict:
+        raise Fault("POL504", "`provenance` is an object from argument paths to lists of sources")
+    return {_path(name): _entries(entries) for name, entries in provenance.items()}
+
+
+def _path(name: Any) -> _Path:
+    if name.__class__ is not str:
+        raise Fault("POL504", "an argument path is text")
+    if name == "":
+        return ()
+    if not name.startswith("/"):
+        return (name,)
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in name[1:].split("/"))
+
+
+def _entries(entries: Any) -> frozenset[str]:
+    if entries.__class__ is not list or not entries:
+        raise Fault("POL504", "the sources of an argument are a list that is not empty")
+    found: set[str] = set()
+    for entry in entries:
+        name = entry.get("source") if entry.__class__ is dict else entry
+        trusted = entry.get("trusted", False) if entry.__class__ is dict else name in _TRUSTED_BY_NAME
+        if name.__class__ is not str or trusted.__class__ is not bool:
+            raise Fault("POL504", "a source is a name, or an object with `source` and `trusted`")
+        found |= {name} if trusted else {name, UNTRUSTED}
+    return frozenset(found)

@@ -1,0 +1,53 @@
+"""Traces as JSON, for tools that draw their own. An expression has a `value`, an `error`, or is `skipped`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from policyengine.diagnostics.render import location
+from policyengine.evaluate.plain import code, plain
+from policyengine.evaluate.trace import Failure, RuleTrace, Trace, Value
+from policyengine.evaluate.why import rule_why
+from policyengine.ir.nodes import Root
+
+
+def rule_json(one: RuleTrace) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": one.rule.name,
+        "kind": one.rule.kind,
+        "outcome": one.outcome,
+        "why": rule_why(one),
+        "reason": one.rule.reason,
+        "location": location(one.rule.span),
+        "scope": [{"of": c.subject, "kind": c.kind, "held": c.held, "message": c.message} for c in one.scope],
+    }
+    if one.error is not None:
+        found["error"] = {"code": one.error.code, "message": one.error.message, "location": one.error.location}
+    if one.condition is not None:
+        found["condition"] = trace_json(one.condition)
+    return found
+
+
+def trace_json(trace: Trace) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "kind": type(trace.expr).__name__.lower(),
+        "text": code(trace.span, 10_000),
+        "location": location(trace.span),
+    }
+    match trace.result:
+        case Value(value=value):
+            # The context is the whole of what the caller sent; its parts that were read are shown where they were.
+            if not (isinstance(trace.expr, Root) and trace.expr.name == "context"):
+                found["value"] = plain(value)
+        case Failure(code=id_, message=message, span=span):
+            found["error"] = {"code": id_, "message": message, "location": location(span) if span is not None else None}
+        case None:
+            found["skipped"] = True
+    if trace.element is not None:
+        name, index, value = trace.element.name, trace.element.index, plain(trace.element.value)
+        found["element"] = {"name": name, "index": index, "value": value}
+    if trace.count is not None:
+        found["count"] = trace.count
+    if trace.parts:
+        found["parts"] = [trace_json(part) for part in trace.parts]
+    return found

@@ -1,0 +1,101 @@
+"""Enforcing decisions: the call goes ahead only if it is allowed and everything owed has been done.
+
+A PEP in one line: `enforce(decision, fulfil={...})`, or the decorator `guard` around the function that does the thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import iscoroutinefunction, signature
+from typing import Any, ParamSpec, TypeVar
+
+from policyengine.engine import Engine
+from policyengine.model.decision import Decision, Obligation
+
+P = ParamSpec("P")
+R = TypeVar("R")
+# Does what an obligation asks; raises if it cannot.
+Fulfil = Mapping[str, Callable[[Obligation], object]]
+# One of the four parts of a request, or a function that makes it from the arguments of the guarded call, by name.
+Part = Any | Callable[[Mapping[str, Any]], Any]
+
+
+class Denied(PermissionError):
+    """A request that may not go ahead. `decision` says why; the text is fit to be shown to the one who asked."""
+
+    def __init__(self, decision: Decision, why: str = "") -> None:
+        self.decision = decision
+        super().__init__(why or "; ".join(decision.reasons) or decision.summary)
+
+
+def enforce(decision: Decision, *, fulfil: Fulfil | None = None) -> Decision:
+    """The decision itself, if it is an allow and `fulfil` did everything it owes, by obligation type. Raises Denied
+    for a
+    deny, for an obligation that nothing in `fulfil` knows, and for one whose function raised. What is owed on a deny is
+    done, as far as it is known, before Denied is raised."""
+    handlers = fulfil or {}
+    unknown = [o for o in decision.obligations if o.type not in handlers]
+    if decision.decision == "allow" and unknown:
+        owed = ", ".join(sorted({o.type for o in unknown}))
+        raise Denied(decision, f"allowed only with an obligation that is not fulfilled here: {owed}")
+    for obligation in decision.obligations:
+        handler = handlers.get(obligation.type)
+        try:
+            if handler is not None:
+                handler(obligation)
+        except Exception as error:
+            if decision.decision == "allow":
+                raise Denied(decision, f"an obligation could not be fulfilled: {obligation.type}") from error
+    if decision.decision != "allow":
+        raise Denied(decision)
+    return decision
+
+
+def guard(
+    engine: Engine,
+    *,
+    principal: Part,
+    action: Part,
+    resource: Part,
+    context: Part = None,
+    fulfil: Fulfil | None = None,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator: the function runs only if the request is allowed, else Denied is raised and it never starts.
+
+    Each part is a value, or a function of the call's arguments (a mapping by parameter name, defaults filled in). If
+    such a function raises, the call does not happen. Works for plain and for async functions.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        parameters = signature(function)
+
+        def check(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            bound = parameters.bind(*args, **kwargs)
+            bound.apply_defaults()
+            given = bound.arguments
+            asked = {
+                name: part(given) if callable(part) else part
+                for name, part in (
+                    ("principal", principal), ("action", action), ("resource", resource), ("context", context)
+                )
+            }  # fmt: skip
+            enforce(engine.decide(**asked), fulfil=fulfil)
+
+        if iscoroutinefunction(function):
+
+            @wraps(function)
+            async def guarded_async(*args: P.args, **kwargs: P.kwargs) -> Any:
+                check(args, kwargs)
+                return await function(*args, **kwargs)
+
+            return guarded_async  # type: ignore[return-value]
+
+        @wraps(function)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            check(args, kwargs)
+            return function(*args, **kwargs)
+
+        return guarded
+
+    return decorate

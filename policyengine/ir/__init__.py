@@ -1,0 +1,1 @@
+"""The typed form of policies, shared by every evaluator."""

@@ -1,0 +1,318 @@
+"""The typed, desugared form of policies: what every evaluator reads.
+
+It exists only for policies without errors, so nothing that reads it checks again. Names are resolved, definitions are
+written out, `unless` has become `and not`, and every place where a value from outside could have the wrong shape is an
+`Attribute` or an `Expect` node. Spans point into the policy text and take no part in equality.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from policyengine.diagnostics.source import Span
+from policyengine.model.types import Type
+from policyengine.model.values import Uid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    type: Type
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Const(Node):
+    """A constant, in the form that values have inside the engine."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Root(Node):
+    name: Literal["principal", "action", "resource", "context"]
+
+
+@dataclass(frozen=True, slots=True)
+class Local(Node):
+    """A quantifier's variable. Slots are unique within a rule."""
+
+    name: str
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute(Node):
+    """An attribute of an entity, record, action, or JSON object, guarded to be of `type`.
+
+    `owners` are the entity types that declare it, or None where every possible type of `base` does.
+    """
+
+    base: Expr
+    name: str
+    owners: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity(Node):
+    """The `id` of an entity."""
+
+    base: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Has(Node):
+    """Whether the attribute is there at all; null is there."""
+
+    base: Expr
+    name: str
+    owners: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expect(Node):
+    """A JSON value that must be of `type` from here on."""
+
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Node):
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class And(Node):
+    """Left to right; the first false, or the first error, ends it."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or(Node):
+    """Left to right; the first true, or the first error, ends it."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class If(Node):
+    condition: Expr
+    then: Expr
+    otherwise: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Equal(Node):
+    """`==`, or `!=` where `negated`."""
+
+    left: Expr
+    right: Expr
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Node):
+    op: Literal["<", "<=", ">", ">="]
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic(Node):
+    op: Literal["+", "-", "*"]
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Negate(Node):
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Contains(Node):
+    """`item in collection`."""
+
+    item: Expr
+    collection: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Within(Node):
+    """`entity in target`: it is the target, or the target is above it. A target may also be a collection."""
+
+    entity: Expr
+    target: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Is(Node):
+    entity: Expr
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Like(Node):
+    """`pattern` holds the literal pieces between the `*`."""
+
+    operand: Expr
+    pattern: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantifier(Node):
+    kind: Literal["any", "all"]
+    variable: str
+    slot: int
+    collection: Expr
+    body: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """A built-in function, by name."""
+
+    function: str
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources(Node):
+    """Where the tool argument at `path` came from, by the provenance in the context."""
+
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Collection(Node):
+    """A list literal that is not constant."""
+
+    items: tuple[Expr, ...]
+
+
+Expr = (
+    Const
+    | Root
+    | Local
+    | Attribute
+    | Identity
+    | Has
+    | Expect
+    | Not
+    | And
+    | Or
+    | If
+    | Equal
+    | Compare
+    | Arithmetic
+    | Negate
+    | Contains
+    | Within
+    | Is
+    | Like
+    | Quantifier
+    | Call
+    | Sources
+    | Collection
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a principal or resource must be for a rule to apply: all of what is not None."""
+
+    types: frozenset[str] | None = None
+    entities: frozenset[Uid] | None = None
+    within: frozenset[Uid] | None = None
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """`actions` is None for `any`."""
+
+    actions: frozenset[str] | None
+    resource: Scope
+    principal: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class ObligationSpec:
+    """An obligation to impose. `properties` are expressions over the request, most often constants."""
+
+    type: str
+    properties: tuple[tuple[str, Expr], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSpec:
+    """`of` is None for requests; `per` is a number of seconds or one of the calendar periods."""
+
+    ceiling: Expr
+    of: Expr | None
+    per: float | str
+    by: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. `name` is qualified with its module; `reason` is the public `because`."""
+
+    kind: Literal["permit", "forbid", "require", "limit", "label"]
+    name: str
+    head: Head
+    condition: Expr
+    span: Span = field(compare=False, repr=False)
+    reason: str | None = None
+    on_deny: bool = False
+    obligations: tuple[ObligationSpec, ...] = ()
+    limit: LimitSpec | None = None
+
+    @property
+    def demands_approval(self) -> bool:
+        return any(o.type == APPROVAL for o in self.obligations)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A claim for `verify`: no (or every) request of this shape is allowed."""
+
+    name: str
+    mode: Literal["never", "always"]
+    head: Head
+    condition: Expr
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TestCase:
+    """A `test`: plain values as a caller would send them, and what must come of it."""
+
+    __test__ = False  # not for pytest to collect
+
+    name: str
+    module: str
+    principal: dict[str, Any]
+    action: dict[str, Any]
+    resource: dict[str, Any]
+    context: dict[str, Any]
+    entities: tuple[dict[str, Any], ...]
+    decision: Literal["allow", "deny"]
+    rules: tuple[str, ...] | None
+    obligations: tuple[str, ...] | None
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """All rules of a bundle in name order, the facts it states of entities, its claims and its tests."""
+
+    rules: tuple[Rule, ...] = ()
+    facts: tuple[tuple[Uid, tuple[tuple[str, Any], ...]], ...] = ()
+    proofs: tuple[Proof, ...] = ()
+    tests: tuple[TestCase, ...] = ()
+    obligations: tuple[str, ...] = ()
+
+
+APPROVAL = "approval"

@@ -1,0 +1,93 @@
+"""The answer to a request.
+
+A decision is `allow` or `deny`, never anything else. `allowed` is stricter than `decision`: it is true only for an
+`allow` that owes nothing, so that `if decision.allowed:` cannot let an unmet obligation through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """Something the caller must do to honour a decision. `id` is the rule that imposed it, and its place there."""
+
+    id: str
+    type: str
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """An approval that a `require` rule demands and the request does not have yet. `by` is a reference to the group
+    that may give it, `within` how long it may be used, as text such as "15m"."""
+
+    rule: str
+    by: Mapping[str, str]
+    within: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleError:
+    """A rule that could not be evaluated, and why. `rule` is empty when the request itself is malformed."""
+
+    rule: str
+    code: str
+    message: str
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to one request, from one revision of the policies.
+
+    decision: "allow" or "deny".
+    determining: names of the rules that made it so, sorted; empty when nothing permitted the request.
+    reasons: the public `because` texts of the determining rules.
+    obligations: what the caller owes, for this decision to be honoured.
+    approvals: the approvals whose absence alone made this a deny.
+    limits: names of the limits that meter an allowed request.
+    labels: what the session carries once an allowed request is recorded, as rules find it in `session.labels`.
+    errors: every rule that could not be evaluated, whether or not it mattered.
+    revision: the snapshot that answered.
+    """
+
+    decision: Literal["allow", "deny"]
+    determining: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    obligations: tuple[Obligation, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    limits: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    errors: tuple[RuleError, ...] = ()
+    revision: str = field(default="", compare=False)
+
+    @property
+    def allowed(self) -> bool:
+        """True only for an `allow` that owes no obligation."""
+        return self.decision == "allow" and not self.obligations
+
+    def allowed_if(self, fulfilled: Collection[str]) -> bool:
+        """True for an `allow` whose every obligation has a type named in `fulfilled`, for example `{"redact"}`."""
+        return self.decision == "allow" and all(o.type in fulfilled for o in self.obligations)
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+    @property
+    def summary(self) -> str:
+        """One line that says what was decided and why, without any value of the request."""
+        rules = ", ".join(f"`{name}`" for name in self.determining)
+        if self.decision == "allow":
+            owed = ", ".join(sorted({o.type for o in self.obligations}))
+            return f"allowed by {rules}" + (f", provided that the caller does: {owed}" if owed else "")
+        if self.approvals:
+            return f"denied until approved, as {rules} requires"
+        if rules:
+            return f"denied by {rules}"
+        if self.errors and not self.errors[0].rule:
+            return f"denied: {self.errors[0].message}"
+        return "denied: no permit applies" + (", and some rules could not be evaluated" if self.errors else "")

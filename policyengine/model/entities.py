@@ -1,0 +1,89 @@
+"""What is known about entities apart from a request, and the hierarchy above an entity.
+
+A World is frozen data: the records of an entity source, with what the policies themselves state on top. Where it
+speaks of an attribute it wins; a request may only add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from policyengine.model.values import Entity, Fault, Uid, as_entity
+
+MAX_ANCESTORS = 100_000
+PARENTS = "parents"
+_ABSENT: Any = object()
+
+
+class World:
+    """Records by type and id. A record is a mapping of attributes; `parents` is a list of references."""
+
+    __slots__ = ("_above", "records")
+
+    def __init__(self, records: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None) -> None:
+        self.records: Mapping[str, Mapping[str, Mapping[str, Any]]] = records or {}
+        # Ancestors of known entities, each found once. Filling it in is idempotent, so threads need no lock.
+        self._above: dict[Uid, frozenset[Uid]] = {}
+
+    def record(self, uid: Uid) -> Mapping[str, Any]:
+        """What is known of an entity; empty if nothing is."""
+        by_id = self.records.get(uid.type)
+        return by_id.get(uid.id, _EMPTY) if by_id is not None else _EMPTY
+
+    def find(self, entity: Entity, name: str) -> Any:
+        """The attribute's value, or ABSENT: the record first, then what came with the request."""
+        value = self.record(entity.uid).get(name, _ABSENT)
+        return value if value is not _ABSENT else entity.attributes.get(name, _ABSENT)
+
+    def ancestors(self, entity: Entity) -> frozenset[Uid]:
+        """Everything above the entity, at any distance. Raises Fault if a `parents` on the way is malformed."""
+        if PARENTS in self.record(entity.uid):
+            above = self._above.get(entity.uid)
+            if above is None:
+                above = self._above[entity.uid] = self._climb(entity)
+            return above
+        return self._climb(entity)
+
+    def _climb(self, entity: Entity) -> frozenset[Uid]:
+        seen: set[Uid] = set()
+        todo = [entity]
+        while todo:
+            for parent in self._parents(todo.pop()):
+                if parent.uid not in seen:
+                    seen.add(parent.uid)
+                    todo.append(parent)
+            if len(seen) > MAX_ANCESTORS:
+                raise Fault("POL506", f"an entity has more than {MAX_ANCESTORS} ancestors")
+        return frozenset(seen)
+
+    def _parents(self, entity: Entity) -> Iterable[Entity]:
+        parents = self.find(entity, PARENTS)
+        if parents is _ABSENT:
+            return ()
+        if parents.__class__ not in (list, tuple):
+            raise Fault("POL504", "`parents` is a list of entities")
+        return [as_entity(parent) for parent in parents]
+
+
+ABSENT = _ABSENT
+_EMPTY: Mapping[str, Any] = {}
+
+
+def world(entities: Iterable[Mapping[str, Any]], facts: Iterable[tuple[Uid, Mapping[str, Any]]] = ()) -> World:
+    """A World from flat entities (`{"type", "id", ...attributes}`), with facts that win over them. Raises Fault for an
+    entity without textual type and id, one given twice, or malformed `parents`."""
+    records: dict[str, dict[str, dict[str, Any]]] = {}
+    for item in entities:
+        uid = as_entity(item).uid
+        if uid.id in records.setdefault(uid.type, {}):
+            raise Fault("POL404", f"`{uid}` is given twice")
+        attributes = {k: v for k, v in item.items() if k not in ("type", "id")}
+        records[uid.type][uid.id] = attributes
+    for uid, stated in facts:
+        records.setdefault(uid.type, {}).setdefault(uid.id, {}).update(stated)
+    built = World(records)
+    for type_, by_id in records.items():
+        for id_ in by_id:
+            built._parents(Entity(Uid(type_, id_)))
+    return built

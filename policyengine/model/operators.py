@@ -1,0 +1,266 @@
+"""What each operator means, once. Every evaluator calls these or is proved equal to them.
+
+Operands are values as `values.guard` returns them. Every function is total: it returns a value or raises Fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+import re2
+
+from policyengine.model.types import INT, SetT, Type
+from policyengine.model.values import INT_MAX, INT_MIN, MAX_DEPTH, Entity, Fault, Uid, finite
+
+Ordered = int | float | datetime | timedelta
+
+
+def key(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """A hashable stand-in: two values are equal exactly when their keys are. `1` is `1.0`; `true` is not `1`; nothing
+    is equal to a text but the same text. Raises Fault for a value that is not JSON or is nested too deeply."""
+    kind = value.__class__
+    if kind is str or kind is int:
+        return value
+    if kind is bool:
+        return (bool, value)
+    if kind is float:
+        return finite(value)
+    if value is None:
+        return (None,)
+    if kind is Entity:
+        return (Entity, value.uid)
+    if depth == 0:
+        raise Fault("POL506", f"a value is nested deeper than {MAX_DEPTH}")
+    if kind is list or kind is tuple:
+        return (list, tuple([key(item, depth - 1) for item in value]))
+    if kind is dict:
+        return (dict, frozenset([(k, key(v, depth - 1)) for k, v in value.items()]))
+    if kind in (datetime, timedelta, IPv4Address, IPv6Address):
+        return (kind, value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise Fault("POL502", "a value is not JSON")
+
+
+def equal(left: Any, right: Any, type_: Type) -> bool:
+    """Whether two values are the same, as values of `type_`. Sets are equal when they have the same elements."""
+    return bool(_typed_key(left, type_) == _typed_key(right, type_))
+
+
+def _typed_key(value: Any, type_: Type) -> Any:
+    if isinstance(type_, SetT):
+        return frozenset([_typed_key(item, type_.element) for item in value])
+    if value.__class__ is tuple:
+        element = getattr(type_, "element", None)
+        if element is not None:
+            return tuple([_typed_key(item, element) for item in value])
+    return key(value)
+
+
+def contains(collection: tuple[Any, ...], item: Any) -> bool:
+    wanted = key(item)
+    return any(key(element) == wanted for element in collection)
+
+
+def contains_any(collection: tuple[Any, ...], items: tuple[Any, ...]) -> bool:
+    return not {key(x) for x in collection}.isdisjoint([key(x) for x in items])
+
+
+def contains_all(collection: tuple[Any, ...], items: tuple[Any, ...]) -> bool:
+    return {key(x) for x in collection}.issuperset([key(x) for x in items])
+
+
+def size(value: tuple[Any, ...] | str, type_: Type) -> int:
+    """The number of elements (of a set: of different elements) or of Unicode code points."""
+    return len({key(item) for item in value}) if isinstance(type_, SetT) else len(value)
+
+
+def compare(op: str, left: Any, right: Any) -> bool:
+    """Order of two numbers, two times or two durations. Numbers compare by exact value."""
+    if op == "<":
+        return bool(left < right)
+    if op == "<=":
+        return bool(left <= right)
+    if op == ">":
+        return bool(left > right)
+    return bool(left >= right)
+
+
+def arithmetic(op: str, left: Any, right: Any, type_: Type) -> Any:
+    """Sum, difference or product. Raises Fault where the result does not fit its type."""
+    try:
+        result = left + right if op == "+" else left - right if op == "-" else left * right
+    except OverflowError:
+        raise Fault("POL503", "a result is out of range") from None
+    return in_range_of(result, type_)
+
+
+def negate(value: Any, type_: Type) -> Any:
+    try:
+        return in_range_of(-value, type_)
+    except OverflowError:
+        raise Fault("POL503", "a result is out of range") from None
+
+
+def in_range_of(value: Any, type_: Type) -> Any:
+    if type_ == INT and not INT_MIN <= value <= INT_MAX:
+        raise Fault("POL503", "a result does not fit in 64 bits")
+    return finite(value) if value.__class__ in (int, float) else value
+
+
+def within(entity: Entity, targets: Iterable[Entity], ancestors: Callable[[Entity], frozenset[Uid]]) -> bool:
+    """Whether the entity is one of the targets or below one. Raises Fault where its hierarchy is malformed."""
+    above = ancestors(entity)
+    return any(t.uid == entity.uid or t.uid in above for t in targets)
+
+
+# ---- text ----
+
+
+def like(text: str, pieces: tuple[str, ...]) -> bool:
+    """Whether the whole text is the pieces in order with anything between them. Linear in the text for each piece."""
+    if len(pieces) == 1:
+        return text == pieces[0]
+    first, *middle, last = pieces
+    if len(text) < len(first) + len(last) or not text.startswith(first) or not text.endswith(last):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for piece in middle:
+        at = text.find(piece, at, end)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True
+
+
+@lru_cache(maxsize=1024)
+def pattern(text: str) -> Any:
+    """A compiled RE2 pattern. Raises Fault if RE2 does not accept it."""
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 1 << 22
+    try:
+        return re2.compile(text, options)
+    except (re2.error, UnicodeEncodeError):
+        raise Fault("POL217", "not a pattern that RE2 accepts") from None
+
+
+def matches(text: str, regex: str) -> bool:
+    """Whether the whole text matches the RE2 pattern (linear time)."""
+    try:
+        return pattern(regex).fullmatch(text) is not None
+    except UnicodeEncodeError:
+        raise Fault("POL505", "text with an unpaired surrogate") from None
+
+
+def email_domain(text: str) -> str:
+    """The domain of an e-mail address, in lower case. Raises Fault unless there is exactly one `@` with a plain local
+    part before it and a host name after it (the common subset of RFC 5321; no quoted parts, comments or addresses, and
+    no final dot, which would make two names of one domain)."""
+    local, at, domain = text.partition("@")
+    plain = local and not any(c in ' "(),:;<>@[\\]' or not c.isprintable() for c in local)
+    if not at or not plain or not _is_host(domain) or domain.endswith("."):
+        raise Fault("POL505", "not an e-mail address")
+    return domain.lower()
+
+
+def url_host(text: str) -> str:
+    """The host of an absolute URL, in lower case, without port. Raises Fault for anything that two URL parsers could
+    read differently: user names, backslashes, spaces, control characters, hosts that are not ASCII names or
+    addresses, numbers that only some readers take for an IPv4 address (`127.1`, `0x7f.1`; WHATWG URL, "ends in a
+    number")."""
+    host = _url(text).hostname or ""
+    if not (_is_ipv6(host) or (_is_ipv4(host) if _ends_in_number(host) else _is_host(host))):
+        raise Fault("POL505", "not an absolute URL with a plain host")
+    return host.lower().removesuffix(".")
+
+
+def url_scheme(text: str) -> str:
+    """The scheme of an absolute URL, in lower case. Raises Fault as `url_host` does."""
+    url_host(text)
+    return str(_url(text).scheme).lower()
+
+
+def _url(text: str) -> Any:
+    bad = not text.isascii() or any(c in ' \\"<>^`{|}' or not c.isprintable() for c in text)
+    try:
+        parts = urlsplit(text) if not bad else None
+        if parts and parts.scheme and "@" not in parts.netloc and text[len(parts.scheme) :].startswith("://"):
+            _ = parts.port
+            return parts
+    except ValueError:
+        pass
+    raise Fault("POL505", "not an absolute URL with a plain host")
+
+
+_HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")
+
+
+def _is_host(text: str) -> bool:
+    labels = text.removesuffix(".").split(".")
+    return len(text) <= 253 and all(
+        0 < len(label) <= 63 and _HOST_CHARACTERS.issuperset(label) and label[0] != "-" and label[-1] != "-"
+        for label in labels
+    )
+
+
+def _ends_in_number(host: str) -> bool:
+    last = host.removesuffix(".").rpartition(".")[2]
+    return last.isdigit() or last.lower().startswith("0x")
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def path_under(text: str, folder: str) -> bool:
+    """Whether an absolute `/` path is the folder or below it, once `.` and `..` and repeated `/` are resolved. Raises
+    Fault for a path that another reader could take for something else: relative, with a backslash, NUL or `%`."""
+    path = _path(text)
+    root = _path(folder)
+    return path[: len(root)] == root
+
+
+def _path(text: str) -> list[str]:
+    if not text.startswith("/") or any(c in "\\%" or not c.isprintable() for c in text):
+        raise Fault("POL505", "not a plain absolute path")
+    parts: list[str] = []
+    for part in text.split("/"):
+        if part == "..":
+            if not parts:
+                raise Fault("POL505", "a path leaves the root")
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return parts
+
+
+@lru_cache(maxsize=1024)
+def network(text: str) -> IPv4Network | IPv6Network:
+    """An address range such as `10.0.0.0/8`. Raises Fault for anything else, host bits included."""
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise Fault("POL225", "not an address range such as 10.0.0.0/8") from None
+
+
+def in_range(address: IPv4Address | IPv6Address, range_: str) -> bool:
+    """Whether the address lies in the range. An address of the other family does not."""
+    return address in network(range_)

@@ -1,0 +1,50 @@
+"""A request: who wants to do what to which thing, under which circumstances.
+
+In: the four values as a caller gives them. Out: a Request, or the Fault that says why it is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.model.values import Entity, Fault, as_entity
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """The action's name and its attributes (`action.soft`)."""
+
+    name: str
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    principal: Entity
+    action: Action
+    resource: Entity
+    context: Mapping[str, Any]
+
+
+def request(principal: Any, action: Any, resource: Any, context: Any = None) -> Request:
+    """A request from plain values. `action` is a name, or a dict with a `name` and attributes; `context` may be left
+    out. Raises Fault if the principal or resource is not an entity, or the action or context has another shape."""
+    return Request(as_entity(principal), _action(action), as_entity(resource), _context(context))
+
+
+def _action(value: Any) -> Action:
+    if value.__class__ is str:
+        return Action(value, {})
+    if value.__class__ is dict and type(value.get("name")) is str:
+        return Action(value["name"], value)
+    raise Fault("POL504", "an action is a name, or an object with a textual `name`")
+
+
+def _context(value: Any) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if value.__class__ is not dict:
+        raise Fault("POL504", "the context is an object")
+    return value

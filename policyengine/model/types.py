@@ -1,0 +1,140 @@
+"""The types of the language.
+
+Values of these types are described in `values.py`. A type is a frozen value; two equal types are the same type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Prim:
+    """A type without parts: Bool, Int, Number, String, Time, Duration, Ip or Json."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class SetT:
+    """A collection whose order and repetition mean nothing."""
+
+    element: Type
+
+    def __str__(self) -> str:
+        return f"Set<{self.element}>"
+
+
+@dataclass(frozen=True, slots=True)
+class ListT:
+    """A collection in order."""
+
+    element: Type
+
+    def __str__(self) -> str:
+        return f"List<{self.element}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One attribute of a record or entity. An optional attribute may be absent."""
+
+    type: Type
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordT:
+    """A record with named fields, in name order."""
+
+    fields: tuple[tuple[str, Field], ...]
+
+    def get(self, name: str) -> Field | None:
+        return dict(self.fields).get(name)
+
+    def __str__(self) -> str:
+        inner = ", ".join(f"{name}{'?' if f.optional else ''}: {f.type}" for name, f in self.fields)
+        return f"{{ {inner} }}" if inner else "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class EntityT:
+    """An entity whose type is one of `names`."""
+
+    names: frozenset[str]
+
+    def __str__(self) -> str:
+        return " or ".join(sorted(self.names)) or "no entity"
+
+
+type_names = ("Bool", "Int", "Number", "String", "Time", "Duration", "Ip", "Json")
+BOOL, INT, NUMBER, STRING, TIME, DURATION, IP, JSON = (Prim(name) for name in type_names)
+PRIMITIVES: dict[str, Prim] = {name: Prim(name) for name in type_names}
+
+Type = Prim | SetT | ListT | RecordT | EntityT
+
+
+def record(fields: dict[str, Field]) -> RecordT:
+    return RecordT(tuple(sorted(fields.items())))
+
+
+def entity(*names: str) -> EntityT:
+    return EntityT(frozenset(names))
+
+
+def element_of(type_: Type) -> Type | None:
+    """The element type of a collection, else None."""
+    return type_.element if isinstance(type_, SetT | ListT) else None
+
+
+def is_numeric(type_: Type) -> bool:
+    return type_ in (INT, NUMBER)
+
+
+def join(left: Type, right: Type) -> Type | None:
+    """The smallest type that holds the values of both, or None when there is none."""
+    if left == right:
+        return left
+    if is_numeric(left) and is_numeric(right):
+        return NUMBER
+    match left, right:
+        case EntityT(a), EntityT(b):
+            return EntityT(a | b)
+        case (SetT(a), SetT(b)) | (ListT(a), ListT(b)):
+            inner = join(a, b)
+            if inner is None:
+                return None
+            return SetT(inner) if isinstance(left, SetT) else ListT(inner)
+        case RecordT(), RecordT():
+            return _join_records(left, right)
+    return None
+
+
+def _join_records(left: RecordT, right: RecordT) -> RecordT:
+    """Fields of either side; a field that one side lacks is optional; types that do not join are Json."""
+    a, b = dict(left.fields), dict(right.fields)
+    fields = {}
+    for name in a.keys() | b.keys():
+        if name in a and name in b:
+            fields[name] = Field(join(a[name].type, b[name].type) or JSON, a[name].optional or b[name].optional)
+        else:
+            fields[name] = Field((a.get(name) or b[name]).type, True)
+    return record(fields)
+
+
+def comparable(left: Type, right: Type) -> bool:
+    """Whether a value of one type can ever equal a value of the other."""
+    if left == JSON or right == JSON:
+        return True
+    match left, right:
+        case EntityT(a), EntityT(b):
+            return bool(a & b)
+        case (SetT(a), SetT(b)) | (ListT(a), ListT(b)):
+            return comparable(a, b)
+        case RecordT(), RecordT():
+            own, other = dict(left.fields), dict(right.fields)
+            return all(comparable(own[name].type, other[name].type) for name in own.keys() & other.keys())
+    return join(left, right) is not None

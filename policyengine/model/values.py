@@ -1,0 +1,226 @@
+"""Values at run time, and the guard that every value from outside passes before a rule sees it.
+
+| type             | from a request (plain JSON values)            | inside the engine            |
+|------------------|-----------------------------------------------|------------------------------|
+| Bool             | bool                                          | bool                         |
+| Int              | int within 64 bits, never a bool or a float   | int                          |
+| Number           | int or finite float, never a bool             | int or float                 |
+| String           | str, also of a subclass such as a StrEnum     | str                          |
+| Time             | RFC 3339 text with an offset                  | datetime in UTC              |
+| Duration         | text such as "15m"                            | timedelta                    |
+| Ip               | IPv4 or IPv6 text                             | IPv4Address or IPv6Address   |
+| Set<T>, List<T>  | list (in process also tuple, set, frozenset)  | tuple of guarded elements    |
+| record           | dict                                          | dict, fields guarded on read |
+| entity           | dict with text `type` and `id`                | Entity                       |
+| Json             | anything above as it is                       | as it is                     |
+
+Nothing is ever converted to fit: a value of another shape is a Fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from math import isfinite
+from typing import Any, NamedTuple, assert_never
+
+from policyengine.model.types import (
+    BOOL,
+    DURATION,
+    INT,
+    IP,
+    JSON,
+    NUMBER,
+    STRING,
+    TIME,
+    EntityT,
+    ListT,
+    Prim,
+    RecordT,
+    SetT,
+    Type,
+)
+
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+# The largest finite double; a JSON number beyond it is not a Number.
+NUMBER_MAX = int(1.7976931348623157e308)
+MAX_DEPTH = 64
+
+
+class Fault(Exception):
+    """An operation that has no value. `code` names the kind (a POL5xx code); the message shows no request value."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Uid(NamedTuple):
+    """The identity of an entity."""
+
+    type: str
+    id: str
+
+    def __str__(self) -> str:
+        return f'{self.type}::"{self.id}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """An entity as it occurs in a request: its identity, and the attributes that came with it. Equal by identity."""
+
+    uid: Uid
+    attributes: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+def guard(value: Any, type_: Type) -> Any:
+    """The value as the engine uses it, if it has the type. Raises Fault otherwise."""
+    match type_:
+        case Prim():
+            return _guard_primitive(value, type_)
+        case SetT(element):
+            # A set may come from Python code as a tuple or set; over the wire it is always a list.
+            if value.__class__ not in (list, tuple, set, frozenset):
+                raise wrong_type(type_, value)
+            return tuple(guard(item, element) for item in value)
+        case ListT(element):
+            if value.__class__ not in (list, tuple):
+                raise wrong_type(type_, value)
+            return tuple(guard(item, element) for item in value)
+        case RecordT():
+            if value.__class__ is not dict:
+                raise wrong_type(type_, value)
+            return value
+        case EntityT(names):
+            entity = as_entity(value)
+            if entity.uid.type not in names:
+                raise Fault("POL502", f"expected {type_}, found an entity of another type")
+            return entity
+        case _:
+            assert_never(type_)
+
+
+def as_entity(value: Any) -> Entity:
+    """An entity from `{"type": ..., "id": ..., ...attributes}`. Raises Fault if it has no textual type and id."""
+    if value.__class__ is Entity:
+        return value
+    if value.__class__ is not dict or not isinstance(value.get("type"), str) or not isinstance(value.get("id"), str):
+        raise Fault("POL504", "an entity is an object with a textual `type` and `id`")
+    return Entity(Uid(value["type"], value["id"]), value)
+
+
+def wrong_type(expected: Type | str, value: Any) -> Fault:
+    return Fault("POL502", f"expected {expected}, found {describe(value)}")
+
+
+def describe(value: Any) -> str:
+    """The shape of a value in the words of JSON, without the value."""
+    names = {
+        bool: "a boolean", int: "an integer", float: "a number", str: "a string", type(None): "null",
+        list: "an array", tuple: "an array", set: "an array", frozenset: "an array", dict: "an object",
+    }  # fmt: skip
+    return names.get(value.__class__, "a value that is not JSON")
+
+
+def _guard_primitive(value: Any, type_: Prim) -> Any:
+    if type_ == JSON:
+        return value
+    if type_ == STRING and isinstance(value, str):
+        return value
+    if type_ == BOOL and value.__class__ is bool:
+        return value
+    if type_ == INT and value.__class__ is int:
+        if INT_MIN <= value <= INT_MAX:
+            return value
+        raise Fault("POL503", "an integer does not fit in 64 bits")
+    if type_ == NUMBER and value.__class__ in (int, float):
+        return finite(value)
+    if type_ == TIME and value.__class__ is str:
+        return parse_time(value)
+    if type_ == DURATION and value.__class__ is str:
+        return parse_duration(value)
+    if type_ == IP and value.__class__ is str:
+        return parse_ip(value)
+    raise wrong_type(type_, value)
+
+
+def finite(value: int | float) -> int | float:
+    """The number itself. Raises Fault if it is not finite or is beyond the largest double."""
+    if isfinite(value) if value.__class__ is float else -NUMBER_MAX <= value <= NUMBER_MAX:
+        return value
+    raise Fault("POL503", "a number is not finite")
+
+
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+_DURATION = re.compile(r"(\d{1,12})(ms|s|m|h|d|w)", re.ASCII)
+DURATION_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+
+
+def parse_time(text: str) -> datetime:
+    """An RFC 3339 time (section 5.6) with an offset, to the microsecond. Raises Fault for anything else."""
+    if _TIME.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise Fault("POL505", "a time is RFC 3339 text with an offset, such as 2026-01-31T12:00:00Z")
+
+
+def parse_duration(text: str) -> timedelta:
+    """A whole number and a unit: ms, s, m, h, d or w. Raises Fault for anything else."""
+    found = _DURATION.fullmatch(text)
+    if found:
+        try:
+            return int(found[1]) * DURATION_UNITS[found[2]]
+        except OverflowError:
+            pass
+    raise Fault("POL505", "a duration is a whole number and one of ms, s, m, h, d, w")
+
+
+def parse_ip(text: str) -> IPv4Address | IPv6Address:
+    """An IP address without zone. An IPv4 address written as IPv6 (`::ffff:10.0.0.1`, RFC 4291 2.5.5.2) is that
+    IPv4 address, so that it cannot be used to step around a rule. Raises Fault for anything else."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise Fault("POL505", "not an IPv4 or IPv6 address") from None
+    if isinstance(address, IPv6Address):
+        if address.scope_id is not None:
+            raise Fault("POL505", "an IP address must not have a zone")
+        return address.ipv4_mapped or address
+    return address
+
+
+def to_json(value: Any) -> Any:
+    """A value from inside the engine as a plain JSON value, in the form that a request would carry it in."""
+    match value:
+        case Entity(uid=uid):
+            return {"type": uid.type, "id": uid.id}
+        case tuple():
+            return [to_json(item) for item in value]
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case timedelta():
+            return duration_text(value)
+        case IPv4Address() | IPv6Address():
+            return str(value)
+    return value
+
+
+def duration_text(value: timedelta) -> str:
+    """The shortest text of a duration: `15m`, not `900s`."""
+    for unit in ("w", "d", "h", "m", "s"):
+        if value and not value % DURATION_UNITS[unit]:
+            return f"{value // DURATION_UNITS[unit]}{unit}"
+    return f"{value // DURATION_UNITS['ms']}ms"

@@ -1,0 +1,50 @@
+"""Constant expressions as plain JSON values: the facts of tools, the data of tests.
+
+In: a tree. Out: a JSON value. Anything that is not a constant is a finding.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.diagnostic import Diagnostic
+from policyengine.syntax import ast
+
+
+def constant(expr: ast.Expr, diagnostics: list[Diagnostic]) -> Any:
+    """The plain JSON value of a constant expression, as a caller would send it."""
+    match expr:
+        case ast.Literal(value=value, kind="duration"):
+            return expr.text or milliseconds(value)
+        case ast.Literal(value=value):
+            return value
+        case ast.Unary(op="-", operand=ast.Literal(value=value, kind="number")):
+            return -value  # type: ignore[operator]
+        case ast.EntityLit(type=type_, id=id_):
+            return {"type": type_.text, "id": id_.text}
+        case ast.ListLit(items=items):
+            return [constant(item, diagnostics) for item in items]
+        case ast.RecordLit():
+            return constant_record(expr, diagnostics)
+    help_ = f'a string stands in quotes: `"{expr.name}"`' if isinstance(expr, ast.Ref) else ""
+    diagnostics.append(
+        Diagnostic(codes.NOT_CONSTANT, expr.span, "constant expected", "only plain values can stand here", help_)
+    )
+    return None
+
+
+def constant_record(record: ast.RecordLit | None, diagnostics: list[Diagnostic]) -> dict[str, Any]:
+    """The plain JSON object of a record; a key that appears twice is a finding."""
+    values: dict[str, Any] = {}
+    for entry in record.entries if record is not None else ():
+        if entry.key.text in values:
+            diagnostics.append(Diagnostic(codes.DUPLICATE, entry.key.span, f"`{entry.key.text}` appears twice"))
+        values[entry.key.text] = constant(entry.value, diagnostics)
+    return values
+
+
+def milliseconds(value: Any) -> str:
+    assert isinstance(value, timedelta)
+    return f"{value // timedelta(milliseconds=1)}ms"

@@ -1,0 +1,267 @@
+"""Declarations to schema.
+
+In: the parsed modules of a bundle, the built-in ones among them. Out: a Declared with the schema and the findings;
+what has errors is left out of the schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.diagnostic import Diagnostic, Note
+from policyengine.diagnostics.suggest import did_you_mean, one_of
+from policyengine.model.types import JSON, PRIMITIVES, Field, ListT, SetT, Type, entity, record
+from policyengine.model.values import Fault, guard
+from policyengine.schema.constants import constant_record
+from policyengine.schema.schema import ActionType, ContextRoot, EntityType, ObligationType, Schema, ToolType
+from policyengine.syntax import ast
+
+BUILTIN = "ai"
+RESERVED_ATTRIBUTES = frozenset({"id", "type", "parents"})
+RESERVED_ROOTS = frozenset({"principal", "action", "resource", "context"})
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleTree:
+    """A module's name, what it may refer to (itself and what it uses), and its tree."""
+
+    name: str
+    visible: frozenset[str]
+    tree: ast.Module
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    schema: Schema
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def declare(modules: Iterable[ModuleTree]) -> Declared:
+    """The schema of all modules together."""
+    work = _Declaring()
+    # The built-in module first: others extend it.
+    ordered = sorted(modules, key=lambda m: (m.name != BUILTIN, m.name))
+    # Types first, then what is written with them: declarations may stand in any order.
+    passes: tuple[tuple[type[ast.Declaration], Callable[[ModuleTree, Any], None]], ...] = (
+        (ast.EntityDecl, work.entity_name),
+        (ast.EntityDecl, work.entity_body),
+        (ast.ExtendDecl, work.entity_body),
+        (ast.ActionDecl, work.action),
+        (ast.ContextDecl, work.context),
+        (ast.ObligationDecl, work.obligation),
+        (ast.ToolDecl, work.tool),
+    )
+    for kind, declare_one in passes:
+        for module in ordered:
+            for statement in module.tree.statements:
+                if isinstance(statement, kind):
+                    declare_one(module, statement)
+    return Declared(work.schema(), tuple(work.diagnostics))
+
+
+class _Declaring:
+    """The declarations seen so far. Lives only during `declare`."""
+
+    def __init__(self) -> None:
+        self.entities: dict[str, EntityType] = {}
+        self.actions: dict[str, ActionType] = {}
+        self.tools: dict[str, ToolType] = {}
+        self.roots: dict[str, ContextRoot] = {}
+        self.obligations: dict[str, ObligationType] = {}
+        self.restated: set[tuple[str, str]] = set()
+        self.diagnostics: list[Diagnostic] = []
+
+    def schema(self) -> Schema:
+        return Schema(self.entities, self.actions, self.tools, self.roots, self.obligations)
+
+    def report(self, code: Any, at: ast.Node, message: str, label: str = "", help: str = "", *notes: Note) -> None:
+        self.diagnostics.append(Diagnostic(code, at.span, message, label, help, notes))
+
+    # ---- entities ----
+
+    def entity_name(self, module: ModuleTree, decl: ast.EntityDecl) -> None:
+        name = decl.name.text
+        if name in PRIMITIVES or name in ("Set", "List"):
+            self.report(codes.RESERVED, decl.name, f"`{name}` is a built-in type", "", "choose another name")
+        elif name in self.entities:
+            other = self.entities[name]
+            use = "" if other.module == module.name else f"`use {other.module}` and "
+            help_ = f"{use}`extend {name}` to add attributes"
+            self._duplicate(decl.name, "entity type", other.span, help_)
+        else:
+            self.entities[name] = EntityType(name, module.name, decl.name.span)
+
+    def entity_body(self, module: ModuleTree, decl: ast.EntityDecl | ast.ExtendDecl) -> None:
+        if isinstance(decl, ast.EntityDecl):
+            declared = self.entities.get(decl.name.text)
+            if declared is None or declared.span != decl.name.span:
+                return
+        elif not self._visible_type(module, decl.name):
+            return
+        entity_type = self.entities[decl.name.text]
+        parents = {p.text for p in decl.parents if self._visible_type(module, p)}
+        attributes = dict(entity_type.attributes)
+        for name, field in self._fields(module, decl.fields, RESERVED_ATTRIBUTES).items():
+            if name in attributes and attributes[name] != field and not self._may_restate(module, entity_type, name):
+                at = next(f.name for f in decl.fields if f.name.text == name)
+                self.report(
+                    codes.DUPLICATE, at, f"attribute `{name}` of `{decl.name.text}` has two types",
+                    f"elsewhere it is {attributes[name].type}",
+                )  # fmt: skip
+                continue
+            attributes[name] = field
+        self.entities[decl.name.text] = replace(
+            entity_type, attributes=attributes, parents=entity_type.parents | parents
+        )
+
+    def _may_restate(self, module: ModuleTree, entity_type: EntityType, name: str) -> bool:
+        """A bundle may give a standard attribute of the built-in schema a type of its own, once."""
+        key = (entity_type.name, name)
+        first = key not in self.restated
+        self.restated.add(key)
+        return first and entity_type.module == BUILTIN and module.name != BUILTIN
+
+    # ---- actions, tools, context, obligations ----
+
+    def action(self, module: ModuleTree, decl: ast.ActionDecl) -> None:
+        name = decl.name.text
+        attributes = self._fields(module, decl.params, frozenset({"name"}))
+        resources = self._types(module, decl.resources)
+        principals = self._types(module, decl.principals)
+        known = self.actions.get(name)
+        if known is None:
+            modules = frozenset({module.name})
+            self.actions[name] = ActionType(name, modules, decl.name.span, attributes, resources, principals)
+            return
+        # An action may be declared for several resources, in one module or many.
+        if attributes and known.attributes and attributes != known.attributes:
+            self._duplicate(decl.name, "action", known.span, "an action has one set of attributes")
+            return
+        self.actions[name] = replace(
+            known,
+            modules=known.modules | {module.name},
+            attributes=known.attributes or attributes,
+            resources=_either(known.resources, resources),
+            principals=_either(known.principals, principals),
+        )
+
+    def context(self, module: ModuleTree, decl: ast.ContextDecl) -> None:
+        name = decl.name.text
+        if name in RESERVED_ROOTS:
+            self.report(codes.RESERVED, decl.name, f"`{name}` is a root of every request")
+        elif name in self.roots:
+            self._duplicate(decl.name, "context root", self.roots[name].span)
+        else:
+            field = Field(self.type(module, decl.type), decl.optional)
+            self.roots[name] = ContextRoot(name, module.name, decl.name.span, field)
+
+    def obligation(self, module: ModuleTree, decl: ast.ObligationDecl) -> None:
+        name = decl.name.text
+        if name in self.obligations:
+            self._duplicate(decl.name, "obligation", self.obligations[name].span)
+            return
+        fields = self._fields(module, decl.params, frozenset())
+        params = tuple((p.name.text, fields[p.name.text]) for p in decl.params if p.name.text in fields)
+        self.obligations[name] = ObligationType(name, module.name, decl.name.span, params)
+
+    def tool(self, module: ModuleTree, decl: ast.ToolDecl) -> None:
+        name = decl.name.text
+        if "Tool" not in self.entities or self.entities["Tool"].module not in module.visible:
+            self.report(codes.UNKNOWN_TYPE, decl.name, "tools need the entity type `Tool`", "", "add `use ai`")
+            return
+        if name in self.tools:
+            self._duplicate(decl.name, "tool", self.tools[name].span)
+            return
+        args = record(self._fields(module, decl.params, frozenset()))
+        facts = constant_record(decl.facts, self.diagnostics)
+        for entry in decl.facts.entries if decl.facts else ():
+            self._check_fact(entry, facts)
+        self.tools[name] = ToolType(name, module.name, decl.name.span, args, facts)
+
+    def _check_fact(self, entry: ast.Entry, facts: Mapping[str, Any]) -> None:
+        attributes = self.entities["Tool"].attributes
+        name = entry.key.text
+        if name == "args" or name not in attributes:
+            known = attributes.keys() - {"args"}
+            self.report(
+                codes.UNKNOWN_ATTRIBUTE, entry.key, f"unknown attribute `{name}` on entity type `Tool`",
+                "not declared in the schema", did_you_mean(name, known) or f"known: {one_of(known)}",
+            )  # fmt: skip
+            return
+        try:
+            guard(facts.get(name), attributes[name].type)
+        except Fault as fault:
+            if facts.get(name) is None and not isinstance(entry.value, ast.Literal):
+                return  # no constant, as was reported
+            self.report(codes.WRONG_TYPE, entry.value, f"`{name}` should be {attributes[name].type}", fault.message)
+
+    # ---- types ----
+
+    def type(self, module: ModuleTree, expr: ast.TypeExpr) -> Type:
+        """The type that is written; Json, with a finding, where there is none."""
+        match expr:
+            case ast.NamedType(name=name) if name in PRIMITIVES:
+                return PRIMITIVES[name]
+            case ast.NamedType(name=name):
+                written = ast.Name(text=name, span=expr.span)
+                return entity(name) if self._visible_type(module, written) else JSON
+            case ast.GenericType(name=name, argument=argument):
+                element = self.type(module, argument)
+                if name.text == "Set":
+                    return SetT(element)
+                if name.text == "List":
+                    return ListT(element)
+                self.report(
+                    codes.UNKNOWN_TYPE, name, f"unknown type `{name.text}<...>`", "", "use `Set<T>` or `List<T>`"
+                )
+                return JSON
+            case ast.RecordType(fields=fields):
+                return record(self._fields(module, fields, frozenset()))
+
+    def _fields(
+        self, module: ModuleTree, decls: tuple[ast.FieldDecl, ...], reserved: frozenset[str]
+    ) -> dict[str, Field]:
+        fields: dict[str, Field] = {}
+        for decl in decls:
+            name = decl.name.text
+            if name in reserved:
+                self.report(codes.RESERVED, decl.name, f"`{name}` is reserved", "", "choose another name")
+            elif name in fields:
+                self.report(codes.DUPLICATE, decl.name, f"`{name}` is declared twice")
+            else:
+                fields[name] = Field(self.type(module, decl.type), decl.optional)
+        return fields
+
+    def _types(self, module: ModuleTree, names: tuple[ast.Name, ...]) -> frozenset[str] | None:
+        if not names:
+            return None
+        return frozenset(n.text for n in names if self._visible_type(module, n))
+
+    def _visible_type(self, module: ModuleTree, name: ast.Name) -> bool:
+        found = self.entities.get(name.text)
+        if found is not None and found.module in module.visible:
+            return True
+        self.diagnostics.append(unknown_type(name, self.entities, module.visible))
+        return False
+
+    def _duplicate(self, at: ast.Name, what: str, other: Any, help_: str = "") -> None:
+        note = Note(other, "first declared here")
+        self.report(codes.DUPLICATE, at, f"{what} `{at.text}` is declared twice", "", help_, note)
+
+
+def unknown_type(name: ast.Name, entities: Mapping[str, EntityType], visible: frozenset[str]) -> Diagnostic:
+    """The finding for a type name that the module cannot see."""
+    hidden = entities.get(name.text)
+    seen = [n for n, e in entities.items() if e.module in visible]
+    help_ = f"add `use {hidden.module}`" if hidden else did_you_mean(name.text, [*seen, *PRIMITIVES])
+    return Diagnostic(codes.UNKNOWN_TYPE, name.span, f"unknown type `{name.text}`", "not declared in the schema", help_)
+
+
+def _either(left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:
+    return None if left is None or right is None else left | right
+
+
+__all__ = ["BUILTIN", "RESERVED_ATTRIBUTES", "Declared", "ModuleTree", "declare", "unknown_type"]

@@ -1,0 +1,446 @@
+"""JSON Schema to a tool's parameters: what it takes, as far as the language's types can say it.
+
+In: a Reading of a schema as parsed JSON. Out: typed parameters, and notes in the Reading. A type admits every value
+that the schema admits, except that `Int` refuses a whole number written as `1.0` or beyond 64 bits, and that `Time` and
+`Ip` refuse text of another form (noted). Where no type says it exactly the type is `Json`. Each constraint that is left
+out is noted, and leaving one out only widens. Never raises, never follows a reference out of the schema, and its work
+is bounded however references are arranged. Notes may quote the schema: they are not safe to print as they are.
+
+Source: JSON Schema 2020-12 (core and validation); draft-07 core 8.3 for `$ref`; OpenAPI 3.0 for `nullable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from urllib.parse import unquote
+
+from policyengine.diagnostics.source import Span
+from policyengine.model.types import BOOL, INT, IP, JSON, NUMBER, STRING, TIME, Prim
+from policyengine.syntax import ast
+
+MAX_DEPTH = 32
+# Schemas reached through references, in one tool and in one document: references can multiply without end.
+MAX_EXPANDED = 1_000
+MAX_EXPANDED_IN_ALL = 20_000
+MAX_PARTS = 256
+MAX_SHOWN = 12
+MAX_NAME = 200
+
+# A number that is no integer is "number" here; the schema type `number` is both.
+_KINDS: dict[str, frozenset[str]] = {
+    "string": frozenset({"string"}),
+    "integer": frozenset({"integer"}),
+    "number": frozenset({"integer", "number"}),
+    "boolean": frozenset({"boolean"}),
+    "null": frozenset({"null"}),
+    "array": frozenset({"array"}),
+    "object": frozenset({"object"}),
+}
+_EVERY_KIND: frozenset[str] = frozenset().union(*_KINDS.values())
+_SCALARS = {"boolean": BOOL, "integer": INT, "number": NUMBER}
+_FORMATS = {"date-time": TIME, "ipv4": IP, "ipv6": IP}
+# fmt: off
+_UNDERSTOOD = frozenset({
+    "type", "properties", "required", "additionalProperties", "items", "uniqueItems", "enum", "const", "nullable",
+    "format", "$ref", "allOf", "anyOf", "oneOf",
+})
+_SAYS_NOTHING = frozenset({
+    "$schema", "$id", "id", "$anchor", "$comment", "$defs", "definitions", "$vocabulary", "title", "description",
+    "default", "example", "examples", "deprecated", "readOnly", "writeOnly", "externalDocs",
+})
+# fmt: on
+
+
+@dataclass(slots=True)
+class Reading:
+    """One tool's schema being read: where references lead, what they have cost, the notes so far as (path, message)."""
+
+    root: object
+    path: str
+    spent_before: int = 0
+    spent: int = 0
+    notes: dict[tuple[str, str], None] = field(default_factory=dict)
+
+    def note(self, path: str, message: str) -> None:
+        self.notes[path, message] = None
+
+    def afford(self) -> bool:
+        """Whether one more schema may be read through a reference."""
+        self.spent += 1
+        return self.spent <= MAX_EXPANDED and self.spent_before + self.spent <= MAX_EXPANDED_IN_ALL
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The values that pass: of one of `kinds`, and if text then `text`, if an array then of `element`, if an object
+    then with `fields`, and no others if `closed`. `path` is the place in the document where it was read."""
+
+    kinds: frozenset[str] = _EVERY_KIND
+    text: Prim = STRING
+    element: Shape | None = None
+    unique: bool = False
+    fields: Mapping[str, ShapeField] = field(default_factory=dict)
+    closed: bool = False
+    path: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeField:
+    shape: Shape
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the schema the reader is. `inside` holds the references it is in the middle of following."""
+
+    path: str
+    depth: int = 0
+    inside: frozenset[tuple[str, ...]] = frozenset({()})
+    foreign: bool = False
+
+    def down(self, *steps: str | int) -> _Place:
+        return replace(self, path=self.path + _pointer(steps), depth=self.depth + 1)
+
+
+def parameters(reading: Reading, span: Span) -> tuple[ast.FieldDecl, ...]:
+    """The parameters of a tool whose arguments the schema describes. Arguments are always an object."""
+    if not isinstance(reading.root, dict):
+        reading.note(reading.path, "not a schema, so no argument is described and no rule can read one")
+        return ()
+    read = _read(reading.root, _Place(reading.path), reading)
+    shape = meet(Shape(kinds=_KINDS["object"], path=reading.path), read)
+    if not shape.kinds:
+        reading.note(reading.path, "the arguments are not an object, so no rule can read them")
+        return ()
+    if not shape.fields and not shape.closed:
+        reading.note(reading.path, "takes an object whose fields are not described, and no rule can read them")
+    return _fields(shape, reading, span)
+
+
+# ---- shapes ----
+
+
+def meet(left: Shape, right: Shape) -> Shape:
+    """What passes both, and as little more as a shape can say."""
+    fields = dict(left.fields)
+    for name, other in right.fields.items():
+        mine = fields.get(name)
+        fields[name] = ShapeField(meet(mine.shape, other.shape), mine.required or other.required) if mine else other
+    return Shape(
+        kinds=left.kinds & right.kinds,
+        text=right.text if left.text == STRING else left.text if right.text in (STRING, left.text) else STRING,
+        element=meet(left.element, right.element) if left.element and right.element else left.element or right.element,
+        unique=left.unique or right.unique,
+        fields=fields,
+        closed=left.closed or right.closed,
+        path=left.path,
+    )
+
+
+def join(left: Shape, right: Shape) -> Shape:
+    """What passes either, and as little more as a shape can say."""
+    texts, arrays, objects = (
+        [shape for shape in (left, right) if kind in shape.kinds] for kind in ("string", "array", "object")
+    )
+    return Shape(
+        kinds=left.kinds | right.kinds,
+        text=texts[0].text if texts and texts[0].text == texts[-1].text else STRING,
+        element=_join_elements(arrays),
+        unique=bool(arrays) and all(shape.unique for shape in arrays),
+        fields=_join_fields(objects),
+        closed=bool(objects) and all(shape.closed for shape in objects),
+        path=left.path,
+    )
+
+
+def _join_elements(arrays: list[Shape]) -> Shape | None:
+    elements = [shape.element for shape in arrays]
+    known = [element for element in elements if element is not None]
+    return reduce(join, known) if known and len(known) == len(elements) else None
+
+
+def _join_fields(objects: list[Shape]) -> dict[str, ShapeField]:
+    names = dict.fromkeys(name for shape in objects for name in shape.fields)
+    return {name: _join_field([_field(shape, name) for shape in objects]) for name in names}
+
+
+def _field(shape: Shape, name: str) -> ShapeField | None:
+    """The field as the shape has it; None if an object of the shape cannot carry it."""
+    if name in shape.fields:
+        return shape.fields[name]
+    return None if shape.closed else ShapeField(Shape(path=shape.path), False)
+
+
+def _join_field(sides: list[ShapeField | None]) -> ShapeField:
+    known = [side for side in sides if side is not None]
+    shape = reduce(join, (side.shape for side in known))
+    return ShapeField(shape, len(known) == len(sides) and all(side.required for side in known))
+
+
+# ---- schema to shape ----
+
+
+def _read(schema: object, at: _Place, reading: Reading) -> Shape:
+    if at.depth > MAX_DEPTH:
+        reading.note(at.path, f"nested deeper than {MAX_DEPTH}, so its type is `Json`")
+        return Shape(path=at.path)
+    if len(at.inside) > 1 and not reading.afford():
+        reading.note(reading.path, "references expand to too much, so what is left of them is `Json`")
+        return Shape(path=at.path)
+    if schema is False:
+        return Shape(kinds=frozenset(), path=at.path)
+    if not isinstance(schema, dict):
+        if schema is not True:
+            reading.note(at.path, "not a schema, so its type is `Json`")
+        return Shape(path=at.path)
+    if at.depth and isinstance(schema.get("$id"), str):
+        at = replace(at, foreign=True)
+    shape = reduce(meet, _parts(schema, at, reading))
+    kinds = shape.kinds | _KINDS["null"] if schema.get("nullable") is True else shape.kinds
+    return replace(shape, kinds=kinds, path=at.path)
+
+
+def _parts(schema: dict[str, object], at: _Place, reading: Reading) -> Iterator[Shape]:
+    """Shapes that hold all at once."""
+    if "$ref" in schema:
+        yield _follow(schema["$ref"], at, reading)
+        if _ref_stands_alone(reading.root):
+            return
+    yield _own(schema, at, reading)
+    yield from _combined("allOf", schema, at, reading)
+    for word in ("anyOf", "oneOf"):
+        alternatives = list(_combined(word, schema, at, reading))
+        others = [shape for shape in alternatives if shape.kinds != _KINDS["null"]]
+        if any(shape != others[0] for shape in others):
+            reading.note(at.path, "has alternatives; which of them holds is not carried over")
+        if alternatives:
+            yield reduce(join, alternatives)
+
+
+def _combined(word: str, schema: dict[str, object], at: _Place, reading: Reading) -> Iterator[Shape]:
+    """The shapes in the list under `allOf`, `anyOf` or `oneOf`."""
+    parts = schema.get(word)
+    if not isinstance(parts, list):
+        return
+    if len(parts) > MAX_PARTS:
+        reading.note(at.path, f"`{word}` has more than {MAX_PARTS} parts, and is not carried over")
+        return
+    for i, part in enumerate(parts):
+        yield _read(part, at.down(word, i), reading)
+
+
+def _own(schema: dict[str, object], at: _Place, reading: Reading) -> Shape:
+    """What the schema says itself, outside references and combinations."""
+    text = _text(schema)
+    understood = _UNDERSTOOD - {"format"} if text == STRING else _UNDERSTOOD
+    left_out = sorted(w for w in schema if not (w in understood or w in _SAYS_NOTHING or w.startswith("x-")))
+    if left_out:
+        words = ", ".join(f"`{_clipped(word)}`" for word in left_out[:MAX_SHOWN])
+        reading.note(at.path, f"not carried over: {words}{', ...' if len(left_out) > MAX_SHOWN else ''}")
+    return Shape(
+        kinds=_kinds(schema, at, reading) & _kinds_of_values(schema, at, reading),
+        text=text,
+        element=_element(schema, at, reading),
+        unique=schema.get("uniqueItems") is True,
+        fields=_properties(schema, at, reading),
+        closed=schema.get("additionalProperties") is False and "patternProperties" not in schema,
+        path=at.path,
+    )
+
+
+def _kinds(schema: dict[str, object], at: _Place, reading: Reading) -> frozenset[str]:
+    if "type" not in schema:
+        return _EVERY_KIND
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    known = [_KINDS[word] for word in types if isinstance(word, str) and word in _KINDS]
+    if known and len(known) == len(types):
+        return frozenset().union(*known)
+    reading.note(at.path, "`type` is none of the types of JSON Schema, so its type is `Json`")
+    return _EVERY_KIND
+
+
+def _kinds_of_values(schema: dict[str, object], at: _Place, reading: Reading) -> frozenset[str]:
+    kinds = _EVERY_KIND
+    values = schema.get("enum")
+    if isinstance(values, list) and values:
+        kinds = frozenset().union(*map(_kind_of, values))
+        reading.note(at.path, f"one of {_shown(values)}; the values are not carried over")
+    if "const" in schema:
+        kinds &= _kind_of(schema["const"])
+        reading.note(at.path, f"always {_shown([schema['const']])}; the value is not carried over")
+    return kinds
+
+
+def _kind_of(value: object) -> frozenset[str]:
+    names = {str: "string", bool: "boolean", int: "number", float: "number", list: "array", dict: "object"}
+    return _KINDS[names.get(type(value), "null")]
+
+
+def _text(schema: dict[str, object]) -> Prim:
+    word = schema.get("format")
+    return _FORMATS.get(word, STRING) if isinstance(word, str) else STRING
+
+
+def _element(schema: dict[str, object], at: _Place, reading: Reading) -> Shape | None:
+    if "items" not in schema or "prefixItems" in schema:
+        return None
+    if isinstance(schema["items"], list):
+        reading.note(at.path, "each item has a schema of its own, so its items are `Json`")
+        return None
+    return _read(schema["items"], at.down("items"), reading)
+
+
+def _properties(schema: dict[str, object], at: _Place, reading: Reading) -> dict[str, ShapeField]:
+    properties, listed = schema.get("properties"), schema.get("required")
+    if not isinstance(properties, dict):
+        properties = {}
+    required = dict.fromkeys(name for name in listed if isinstance(name, str)) if isinstance(listed, list) else {}
+    fields = {}
+    for name, inner in properties.items():
+        place = at.down("properties", name)
+        fields[name] = ShapeField(_read(inner, place, reading), name in required)
+        if name not in required and isinstance(inner, dict) and inner.get("default") is not None:
+            reading.note(place.path, "has a default that the tool uses when it is absent; a rule sees it as absent")
+    for name in required:
+        fields.setdefault(name, ShapeField(Shape(path=at.path), True))
+    if schema.get("additionalProperties", False) is not False and fields:
+        reading.note(at.path, "may carry other fields, which no rule can read")
+    return fields
+
+
+# ---- references ----
+
+
+def _follow(reference: object, at: _Place, reading: Reading) -> Shape:
+    """The shape that a reference leads to; any value where it leads out, nowhere, or back to itself."""
+    steps = _steps(reference)
+    if steps is None or at.foreign:
+        reading.note(at.path, "refers to something outside its schema, so its type is `Json`")
+        return Shape(path=at.path)
+    if steps in at.inside:
+        reading.note(at.path, "refers to itself, so its type is `Json`")
+        return Shape(path=at.path)
+    found = _find(reading.root, steps)
+    if found is None:
+        reading.note(at.path, "refers to nothing, so its type is `Json`")
+        return Shape(path=at.path)
+    place = _Place(reading.path + _pointer(steps), at.depth + 1, at.inside | {steps})
+    return _read(found, place, reading)
+
+
+def _steps(reference: object) -> tuple[str, ...] | None:
+    """The steps of a JSON Pointer written as a URI fragment (RFC 6901 section 6), or None for any other reference."""
+    if reference == "#":
+        return ()
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        return None
+    return tuple(step.replace("~1", "/").replace("~0", "~") for step in unquote(reference[2:]).split("/"))
+
+
+def _find(root: object, steps: tuple[str, ...]) -> object:
+    found = root
+    for step in steps:
+        if isinstance(found, dict):
+            found = found.get(step)
+        elif isinstance(found, list) and step.isascii() and step.isdigit() and len(step) < 7:
+            found = found[int(step)] if int(step) < len(found) else None
+        else:
+            return None
+    return found
+
+
+def _pointer(steps: tuple[str | int, ...]) -> str:
+    """A JSON Pointer (RFC 6901). Very long names are cut: each note repeats the names around it."""
+    return "".join("/" + _clipped(str(step), MAX_NAME).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def _ref_stands_alone(root: object) -> bool:
+    """Up to draft-07 whatever stands beside `$ref` means nothing."""
+    dialect = root.get("$schema") if isinstance(root, dict) else None
+    return isinstance(dialect, str) and "json-schema.org/draft-0" in dialect
+
+
+# ---- shape to type ----
+
+
+def _fields(shape: Shape, reading: Reading, span: Span) -> tuple[ast.FieldDecl, ...]:
+    made = []
+    for text, held in shape.fields.items():
+        if not writable(text):
+            reading.note(shape.path, f"has a field `{_clipped(text)}` whose name is not text, and no rule can read it")
+            continue
+        name, type_ = ast.Name(text=text, span=span), _type(held.shape, reading, span)
+        made.append(ast.FieldDecl(name=name, optional=not held.required, type=type_, span=span))
+    return tuple(made)
+
+
+def _type(shape: Shape, reading: Reading, span: Span) -> ast.TypeExpr:
+    kinds = shape.kinds - {"integer"} if "number" in shape.kinds else shape.kinds
+    match sorted(kinds):
+        case ["string"]:
+            return ast.NamedType(name=_text_type(shape, reading).name, span=span)
+        case ["boolean" | "integer" | "number" as kind]:
+            return ast.NamedType(name=_SCALARS[kind].name, span=span)
+        case ["array"]:
+            collection = ast.Name(text="Set" if shape.unique else "List", span=span)
+            element = _type(shape.element or Shape(path=shape.path), reading, span)
+            return ast.GenericType(name=collection, argument=element, span=span)
+        case ["object"] if shape.fields or shape.closed:
+            return ast.RecordType(fields=_fields(shape, reading, span), span=span)
+    why = _why_json(shape, kinds)
+    if why:
+        reading.note(shape.path, f"{why}, so its type is `Json`")
+    return ast.NamedType(name=JSON.name, span=span)
+
+
+def _text_type(shape: Shape, reading: Reading) -> Prim:
+    if shape.text != STRING:
+        form = "RFC 3339 text with an offset" if shape.text == TIME else "an address without a zone"
+        reading.note(
+            shape.path, f"`{shape.text}` for its format; text that is not {form} is an error where a rule reads it"
+        )
+    return shape.text
+
+
+def _why_json(shape: Shape, kinds: frozenset[str]) -> str:
+    """Why no narrower type will do; nothing where the schema says no more than `Json` does."""
+    if shape.kinds == _EVERY_KIND:
+        return "states no `type`" if shape != Shape() else ""
+    if not kinds:
+        return "no value can pass"
+    if kinds == {"object"}:
+        return "is an object whose fields are not described"
+    if "null" in kinds:
+        return "may be null, which is not the same as absent"
+    return f"may be one of {', '.join(sorted(kinds))}"
+
+
+def writable(text: str) -> bool:
+    """Whether the text has any form in UTF-8; a lone surrogate has none."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _shown(values: list[object]) -> str:
+    some = ", ".join(_value(value) for value in values[:MAX_SHOWN])
+    return f"{some}, ..." if len(values) > MAX_SHOWN else some
+
+
+def _value(value: object) -> str:
+    match value:
+        case None | bool():
+            return str(value).lower().replace("none", "null")
+        case str():
+            return f'"{_clipped(value)}"'
+        case int():
+            return str(value) if abs(value) < 10**18 else "a large number"
+        case float():
+            return repr(value)
+        case _:
+            return "an array" if isinstance(value, list) else "an object"
+
+
+def _clipped(text: str, limit: int = 40) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

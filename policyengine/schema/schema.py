@@ -1,0 +1,107 @@
+"""What exists: entity types, actions, tools, context roots and obligations, as a bundle declares them.
+
+A schema is a frozen value. Names are global to a bundle (they are the names on the wire); which module declared a
+name decides who may write it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from policyengine.diagnostics.source import Span
+from policyengine.model.types import EntityT, Field, RecordT, Type, record
+
+
+@dataclass(frozen=True, slots=True)
+class EntityType:
+    name: str
+    module: str
+    span: Span
+    parents: frozenset[str] = frozenset()
+    attributes: Mapping[str, Field] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionType:
+    """`resources` and `principals` are None where any type will do."""
+
+    name: str
+    modules: frozenset[str]
+    span: Span
+    attributes: Mapping[str, Field] = field(default_factory=dict)
+    resources: frozenset[str] | None = None
+    principals: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolType:
+    """A declared tool: its typed arguments, and facts that no request can override."""
+
+    name: str
+    module: str
+    span: Span
+    args: RecordT
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ContextRoot:
+    name: str
+    module: str
+    span: Span
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class ObligationType:
+    """A kind of obligation; its properties in the order in which they may be given without a name."""
+
+    name: str
+    module: str
+    span: Span
+    params: tuple[tuple[str, Field], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    entities: Mapping[str, EntityType] = field(default_factory=dict)
+    actions: Mapping[str, ActionType] = field(default_factory=dict)
+    tools: Mapping[str, ToolType] = field(default_factory=dict)
+    context: Mapping[str, ContextRoot] = field(default_factory=dict)
+    obligations: Mapping[str, ObligationType] = field(default_factory=dict)
+
+    def every_type(self) -> frozenset[str]:
+        return frozenset(self.entities)
+
+    def resources_of(self, action: str) -> frozenset[str]:
+        resources = self.actions[action].resources
+        return self.every_type() if resources is None else resources
+
+    def principals_of(self, action: str) -> frozenset[str]:
+        principals = self.actions[action].principals
+        return self.every_type() if principals is None else principals
+
+    def declaring(self, names: frozenset[str], attribute: str) -> frozenset[str]:
+        """Those of the entity types that declare the attribute."""
+        return frozenset(n for n in names if attribute in self.entities[n].attributes)
+
+    def ancestors_of(self, name: str) -> frozenset[str]:
+        """Every entity type that an entity of this type can be in, at any distance."""
+        seen: set[str] = set()
+        todo = list(self.entities[name].parents)
+        while todo:
+            parent = todo.pop()
+            if parent not in seen:
+                seen.add(parent)
+                todo.extend(self.entities[parent].parents)
+        return frozenset(seen)
+
+    def context_type(self, visible: frozenset[str]) -> RecordT:
+        """The context as a record, as far as the given modules declare it."""
+        return record({name: root.field for name, root in self.context.items() if root.module in visible})
+
+
+def entity_names(type_: Type) -> frozenset[str]:
+    return type_.names if isinstance(type_, EntityT) else frozenset()

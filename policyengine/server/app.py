@@ -1,0 +1,93 @@
+"""The service put together: settings in, an ASGI application out.
+
+The policies are loaded when the application starts, and it does not start on invalid ones. From then on a change is
+loaded beside the policies that answer and takes their place only if it is good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+
+from fastapi import FastAPI, Response
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from policyengine.bundle import InvalidPolicies
+from policyengine.diagnostics import render
+from policyengine.engine import Engine, Reload
+from policyengine.server import health, log, metadata, metrics, openapi
+from policyengine.server.errors import Errors, RequestError, http_error, request_error
+from policyengine.server.evaluation import Endpoint, Handler, evaluate, evaluate_batch
+from policyengine.server.pdp import Pdp
+from policyengine.server.request_id import RequestId
+from policyengine.server.settings import Settings
+from policyengine.server.shortcut import Shortcut
+
+
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """An application that has loaded nothing yet; starting it does. Settings come from the environment if not given."""
+    settings = settings or Settings()
+    log.configure(settings.log_format, settings.log_level)
+    pdp = Pdp()
+    tally = metrics.Tally()
+    decision_log = log.DecisionLog(settings.decision_log, settings.log_level)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with ExitStack() as stack:
+            pdp.engine = engine = await asyncio.to_thread(_load, settings)
+            if settings.reload:
+                reloaded = partial(_reloaded, tally)
+                stack.enter_context(engine.watch(gate_tests=settings.gate == "tests", on_reload=reloaded))
+            yield
+
+    app = FastAPI(
+        title="policyengine",
+        summary="Decisions for AI systems, made outside the model: the OpenID AuthZEN Authorization API 1.0",
+        version=version("policyengine"),
+        lifespan=lifespan,
+        redirect_slashes=False,
+        exception_handlers={HTTPException: http_error, RequestError: request_error},
+    )
+
+    def endpoint(name: str, handle: Handler) -> Endpoint:
+        return Endpoint(name, handle, pdp, settings.max_body_bytes, tally, decision_log)
+
+    posts = {
+        metadata.EVALUATION: endpoint("evaluation", evaluate),
+        metadata.EVALUATIONS: endpoint("evaluations", partial(evaluate_batch, max_batch=settings.max_batch)),
+    }
+    app.router.routes += [Route(path, post, methods=["POST"]) for path, post in posts.items()]
+    app.include_router(metadata.routes(pdp, settings.public_url))
+    app.include_router(health.routes(pdp))
+    registry = metrics.registry(tally)
+
+    @app.get("/metrics", tags=["operation"], summary="Counts for Prometheus", response_class=Response)
+    async def prometheus() -> Response:
+        return Response(metrics.exposition(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    app.openapi = openapi.document(app)  # type: ignore[method-assign]
+    # Around the whole of FastAPI, so that what takes the shortcut passes these three and nothing else.
+    return RequestId(Errors(Shortcut(app, posts)))
+
+
+def _load(settings: Settings) -> Engine:
+    try:
+        engine = Engine.load(settings.policies, entities=settings.entities)
+        if settings.gate == "tests" and not (gated := engine.reload(gate_tests=True)).ok:
+            raise InvalidPolicies(gated.diagnostics)
+    except InvalidPolicies as error:
+        log.log.error("policies not loaded", diagnostics=[render.as_json(each) for each in error.diagnostics])
+        raise
+    log.log.info("policies loaded", revision=engine.snapshot.revision)
+    return engine
+
+
+def _reloaded(tally: metrics.Tally, reload: Reload) -> None:
+    tally.reload(reload.ok)
+    log.reloaded(reload)

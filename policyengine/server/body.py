@@ -1,0 +1,61 @@
+"""The bytes of a JSON request, or the error that refuses them before they are read in full."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.types import Receive, Scope
+
+from policyengine.server.errors import Malformed, RequestError
+
+# RFC 9110 8.3.1; RFC 8259 knows no parameter, but clients commonly send a charset.
+_JSON = re.compile(rb'application/json[ \t]*(?:;[ \t]*charset[ \t]*=[ \t]*"?utf-?8"?[ \t]*)?;?[ \t]*', re.IGNORECASE)
+
+
+class Disconnected(Exception):
+    """The client went away before its request was complete; nobody is left to answer."""
+
+
+async def read_json_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The body, of at most `limit` bytes. Raises RequestError, or Disconnected."""
+    _check_headers(scope, limit)
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        if len(body) > limit:
+            raise too_large(limit)
+    else:
+        chunks = bytearray()
+        while True:
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            chunks += message.get("body", b"")
+            if len(chunks) > limit:
+                raise too_large(limit)
+            if not message.get("more_body"):
+                break
+            message = await receive()
+        body = bytes(chunks)
+    if not body:
+        raise Malformed("the request body is empty")
+    return body
+
+
+def too_large(limit: int) -> RequestError:
+    return RequestError(413, f"the request body is larger than {limit} bytes")
+
+
+def _check_headers(scope: Scope, limit: int) -> None:
+    content_type: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            if content_type is not None:
+                raise Malformed("there is more than one Content-Type")
+            content_type = value
+        elif name == b"content-length":
+            if len(value) > 18 or int(value) > limit:
+                raise too_large(limit)
+        elif name == b"content-encoding" and value.lower() != b"identity":
+            raise Malformed("the request body must not be compressed")
+    if content_type is None or not (content_type == b"application/json" or _JSON.fullmatch(content_type)):
+        raise Malformed("the Content-Type must be application/json")

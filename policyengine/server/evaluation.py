@@ -1,0 +1,124 @@
+"""The evaluation endpoints of AuthZEN 1.0: one request, or many.
+
+Plain ASGI, as this is the path of every decision: read, decode, decide, encode, send. A decision takes microseconds and
+is made in the event loop; a large body is handled in a worker thread, so that it holds nobody up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+from starlette.types import Receive, Scope, Send
+
+from policyengine.engine import Engine
+from policyengine.model.decision import Decision
+from policyengine.server import decode, encode
+from policyengine.server.body import Disconnected, read_json_body
+from policyengine.server.errors import Malformed, RequestError, error_body, send_json
+from policyengine.server.log import DecisionLog
+from policyengine.server.metrics import Tally
+from policyengine.server.obligations import negotiate
+from policyengine.server.pdp import Pdp
+
+# A body from this size on, in bytes, takes milliseconds.
+THREAD_BODY = 32 * 1024
+
+Decided = tuple[decode.Arguments, Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body of a 200, and the decisions in it. `failed` counts the items that were no requests."""
+
+    body: bytes
+    decided: Sequence[Decided]
+    failed: int = 0
+
+
+Handler = Callable[[Engine, bytes], Answer]
+
+
+def evaluate(engine: Engine, body: bytes) -> Answer:
+    """The Access Evaluation API. Raises RequestError."""
+    return _one(engine, decode.evaluation(decode.json_object(body)))
+
+
+def evaluate_batch(engine: Engine, body: bytes, max_batch: int) -> Answer:
+    """The Access Evaluations API. Every item is answered by the same snapshot. Raises RequestError."""
+    batch = decode.batch(decode.json_object(body))
+    if not isinstance(batch, decode.Batch):
+        return _one(engine, batch)
+    if len(batch.items) > max_batch:
+        raise RequestError(413, f"there are more than {max_batch} evaluations")
+    requests = [item for item in batch.items if not isinstance(item, Malformed)]
+    found = engine.decide_many(requests)
+    revision = found[0].revision if found else engine.snapshot.revision
+    decisions = iter(found)
+    stop = _STOP[batch.semantic]
+    bodies: list[bytes] = []
+    decided: list[Decided] = []
+    for item in batch.items:
+        if isinstance(item, Malformed):
+            bodies.append(encode.failed_body(item, revision))
+            allowed = False
+        else:
+            decision = negotiate(next(decisions), item["context"])
+            bodies.append(encode.decision_body(decision))
+            decided.append((item, decision))
+            allowed = decision.decision == "allow"
+        if allowed is stop:
+            break
+    return Answer(encode.batch_body(bodies), decided, len(bodies) - len(decided))
+
+
+# The first decision of this value is the last one returned.
+_STOP = {"execute_all": None, "deny_on_first_deny": False, "permit_on_first_permit": True}
+
+
+def _one(engine: Engine, request: decode.Arguments) -> Answer:
+    decision = negotiate(engine.decide(**request), request["context"])
+    return Answer(encode.decision_body(decision), ((request, decision),))
+
+
+class Endpoint:
+    """An ASGI endpoint that answers a JSON body with `handle`; `name` is its label in the metrics."""
+
+    def __init__(
+        self, name: str, handle: Handler, pdp: Pdp, max_body_bytes: int, tally: Tally, log: DecisionLog
+    ) -> None:
+        self.name = name
+        self.handle = handle
+        self.pdp = pdp
+        self.max_body_bytes = max_body_bytes
+        self.tally = tally
+        self.log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = perf_counter()
+        try:
+            answer = await self._answer(scope, receive)
+        except RequestError as error:
+            self.tally.request(self.name, error.status, perf_counter() - started)
+            await send_json(send, error.status, error_body(error.status, error.message))
+            return
+        except Disconnected:
+            return
+        seconds = perf_counter() - started
+        self.tally.request(self.name, 200, seconds)
+        self.tally.decisions(answer.decided, answer.failed)
+        if self.log.enabled:
+            self.log.decisions(answer.decided, scope.get("request_id", ""), seconds)
+        await send_json(send, 200, answer.body)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        body = await read_json_body(scope, receive, self.max_body_bytes)
+        engine = self.pdp.ready()
+        try:
+            if len(body) < THREAD_BODY:
+                return self.handle(engine, body)
+            return await asyncio.to_thread(self.handle, engine, body)
+        except RecursionError:
+            raise Malformed("the request is nested too deeply") from None

@@ -1,0 +1,41 @@
+"""Is the process alive, and which policies answer.
+
+`/healthz`  200 while the process serves at all.
+`/readyz`   503 before the first load; then 200, always, as a broken change never stops the last good policies. After
+            one `status` is `degraded`, and `diagnostics` says what is wrong with the files that are there now.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response, status
+
+from policyengine.diagnostics import render
+from policyengine.server.pdp import Pdp
+from policyengine.server.wire import Health, Readiness
+
+
+def routes(pdp: Pdp) -> APIRouter:
+    router = APIRouter(tags=["operation"])
+
+    @router.get("/healthz", summary="Is the process alive")
+    async def healthz() -> Health:
+        return Health(status="ok")
+
+    @router.get(
+        "/readyz",
+        summary="Which policies answer, and is anything wrong with newer ones",
+        response_model_exclude_none=True,
+        responses={503: {"model": Readiness, "description": "No policies are loaded yet"}},
+    )
+    async def readyz(response: Response) -> Readiness:
+        if pdp.engine is None:
+            response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+            return Readiness(status="loading")
+        revision = pdp.engine.snapshot.revision
+        last = pdp.engine.last_reload
+        if last.ok:
+            return Readiness(status="ready", revision=revision)
+        diagnostics = [render.as_json(each) for each in last.diagnostics]
+        return Readiness(status="degraded", revision=revision, diagnostics=diagnostics)
+
+    return router

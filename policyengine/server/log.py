@@ -1,0 +1,105 @@
+"""Log lines: JSON for machines or text for people, on standard error.
+
+Standard library loggers, uvicorn's among them, write the same lines. A decision's line names entities, rules and the
+outcome; it never shows an attribute of the request.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import structlog
+
+from policyengine.diagnostics import render
+from policyengine.engine import Reload
+from policyengine.model.decision import Decision
+from policyengine.server.decode import Arguments
+
+Level = Literal["debug", "info", "warning", "error"]
+
+log = structlog.get_logger("policyengine.server")
+
+
+def configure(form: Literal["json", "console"], level: Level) -> None:
+    """Set up every logger of the process. Calling it again replaces what it set up before."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info if form == "json" else _unchanged,
+    ]
+    last: Any = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, last],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=number, force=True)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    # A line for each request costs more than the decision in it, and says less than the decision's own line.
+    logging.getLogger("uvicorn.access").setLevel(number if level == "debug" else logging.WARNING)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+
+
+def _unchanged(_: Any, __: str, event: Any) -> Any:
+    return event
+
+
+class DecisionLog:
+    """One line for each decision at `level`, if the process writes that level at all."""
+
+    def __init__(self, level: Literal["off", "debug", "info"], process_level: Level) -> None:
+        levels = logging.getLevelNamesMapping()
+        self.enabled = level != "off" and levels[level.upper()] >= levels[process_level.upper()]
+        self._level = "info" if level == "info" else "debug"
+
+    def decisions(self, decided: Iterable[tuple[Arguments, Decision]], request_id: str, seconds: float) -> None:
+        """`seconds` is the time of the whole HTTP request, however many decisions it asked for."""
+        write = log.info if self._level == "info" else log.debug
+        for request, decision in decided:
+            action = request["action"]
+            write(
+                "decision",
+                decision=decision.decision,
+                determining=decision.determining,
+                principal=_name(request["principal"]),
+                action=action if isinstance(action, str) else action["name"],
+                resource=_name(request["resource"]),
+                obligations=[each.type for each in decision.obligations],
+                errors=[f"{each.rule}: {each.code}" for each in decision.errors],
+                revision=decision.revision,
+                request_id=request_id,
+                milliseconds=round(seconds * 1000, 3),
+            )
+
+
+def reloaded(reload: Reload) -> None:
+    """One line for each attempt to load changed policies; a failed one carries its diagnostics."""
+    if reload.ok:
+        log.info("policies loaded", revision=reload.revision)
+    else:
+        diagnostics = [render.as_json(each) for each in reload.diagnostics]
+        log.error("policies not loaded, the last good ones stay", revision=reload.revision, diagnostics=diagnostics)
+
+
+def _name(entity: dict[str, Any]) -> dict[str, str]:
+    return {"type": entity["type"], "id": entity["id"]}

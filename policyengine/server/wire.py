@@ -1,0 +1,196 @@
+"""AuthZEN's JSON, written down: for the OpenAPI page, and for clients that are generated from it.
+
+The models are the contract; `decode.py` is what requests go through, and accepts exactly what the request models accept
+(a test holds the two together). Names are AuthZEN's.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from policyengine.server.decode import Semantic
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+def _absent() -> Any:
+    """The default of what may be left out but must not be null."""
+    return None
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+# ---- requests ----
+
+
+class EntityReference(_In):
+    """An entity by its identity."""
+
+    type: Text
+    id: Text
+
+
+class _Entity(EntityReference):
+    properties: dict[str, Any] = Field({}, description="attributes, by name")
+    parents: list[EntityReference] = Field([], description="the groups, folders, ... that the entity is directly in")
+
+
+class Subject(_Entity):
+    """Who asks."""
+
+
+class Resource(_Entity):
+    """What is asked for."""
+
+
+class Action(_In):
+    """What is to be done."""
+
+    name: Text
+    properties: dict[str, Any] = Field({}, description="attributes, by name")
+
+
+class Context(BaseModel):
+    """The circumstances. A member may be an entity with `properties`, such as the subject's agent."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    supported_obligations: list[str] = Field(
+        [], description="the obligation types that the caller can do; an allow that owes another is a deny"
+    )
+
+    @model_validator(mode="after")
+    def _entities(self) -> Self:
+        _check_entities(self.model_extra or {})
+        return self
+
+
+def _check_entities(members: dict[str, Any]) -> None:
+    """Where a member, or a property of such a member, has an entity's shape, it must be one."""
+    for value in members.values():
+        match value:
+            case {"type": str(), "id": str(), "properties": dict(properties)}:
+                _Entity.model_validate(value)
+                _check_entities(properties)
+
+
+class EvaluationRequest(_In):
+    subject: Subject
+    action: Action
+    resource: Resource
+    context: Context = Context()
+
+
+class EvaluationItem(_In):
+    """One evaluation of a batch. An entity that is missing here is the whole top-level one."""
+
+    subject: Subject = Field(default_factory=_absent)
+    action: Action = Field(default_factory=_absent)
+    resource: Resource = Field(default_factory=_absent)
+    context: Context = Field(default_factory=_absent)
+
+
+class Options(_In):
+    evaluations_semantic: Semantic = Field(
+        "execute_all", description="answer every evaluation, or stop after the first deny, or after the first permit"
+    )
+
+
+class EvaluationsRequest(_In):
+    """Many evaluations at once. Without `evaluations` it is an EvaluationRequest, and answered as one."""
+
+    subject: Subject = Field(default_factory=_absent)
+    action: Action = Field(default_factory=_absent)
+    resource: Resource = Field(default_factory=_absent)
+    context: Context = Context()
+    options: Options = Options()
+    evaluations: list[EvaluationItem] = []
+
+
+# ---- answers ----
+
+
+class Obligation(_Out):
+    """What the caller must do to honour the decision, whichever it is."""
+
+    id: str
+    type: Literal["step-up", "notification", "session_termination", "custom"]
+    properties: dict[str, Any] = Field(description="for `custom`, `action` is the name of the obligation type")
+
+
+class Approval(_Out):
+    """An approval without which the request stays denied."""
+
+    rule: str
+    by: dict[str, str]
+    within: str | None = Field(None, description='such as "15m"')
+
+
+class RuleError(_Out):
+    """A rule that could not be evaluated; `rule` is empty where the request as a whole is at fault."""
+
+    rule: str
+    code: str
+    message: str
+
+
+class Error(_Out):
+    status: int
+    message: str
+
+
+class DecisionContext(_Out):
+    reasons: list[str] = Field([], description="the public reasons of the determining rules")
+    determining: list[str] = Field([], description="the rules that made it so")
+    revision: str = Field(description="the policies that answered")
+    summary: str = Field("", description="one line without any value of the request")
+    obligations: list[Obligation] | None = None
+    approvals: list[Approval] | None = None
+    limits: list[str] | None = Field(None, description="the limits that meter the allowed request")
+    labels: list[str] | None = Field(None, description="the labels that the session carries from then on")
+    errors: list[RuleError] | None = None
+    error: Error | None = Field(None, description="in a batch: why this evaluation is no request")
+
+
+class EvaluationResponse(_Out):
+    """`decision` is true for every allow; with `context.obligations`, only for a caller that does them all."""
+
+    decision: bool
+    context: DecisionContext
+
+
+class EvaluationsResponse(_Out):
+    """The answers, in the order of the requests; fewer where the semantic stopped early."""
+
+    evaluations: list[EvaluationResponse]
+
+
+class ErrorResponse(_Out):
+    error: Error
+
+
+class Metadata(_Out):
+    policy_decision_point: str
+    access_evaluation_endpoint: str
+    access_evaluations_endpoint: str
+    supported_obligations: list[str] = Field(description="the obligation types that the loaded policies can impose")
+
+
+class Health(_Out):
+    status: Literal["ok"]
+
+
+class Readiness(_Out):
+    """`degraded`: the policies of `revision` answer, and newer ones were refused for what `diagnostics` says."""
+
+    status: Literal["loading", "ready", "degraded"]
+    revision: str | None = None
+    diagnostics: list[dict[str, Any]] | None = None

@@ -1,0 +1,123 @@
+"""What to write instead: the slips, and the habits of other policy languages, behind a syntax error.
+
+In: a text, the place that cannot be read, and the terminals that could have stood there. Out: a help line, or "".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_RULE = r"\b(?:permit|forbid|require|limit|label|prove)"
+_KEYWORD = r"\b(?:permit|forbid|require|limit|label|prove|test|define|entity|extend|action|tool)\b"
+_CONDITION = "a condition starts with `when`"
+_QUOTES = 'strings stand in `"`'
+_NAMES = "names are made of a to z, digits and `_`"
+_TIME = 'a time is written `time("2026-01-31T12:00:00Z")`'
+
+
+@dataclass(frozen=True, slots=True)
+class _Slip:
+    """What stands `here`, after `before`, where `allowed` could have stood. `{0}` is what `before` captured."""
+
+    here: str
+    help: str
+    before: str = ""
+    allowed: str = ""  # terminals, all of which could have stood there
+
+
+# The first that fits is the one that helps.
+_SLIPS = (
+    # Heads.
+    _Slip(r"\w+\s*:", "the statement before this one lacks its end", r"\n" + _RULE[2:] + r"\s+"),
+    _Slip(r"\(", "every rule has a name: `permit NAME: ACTION on TYPE`", _RULE + r"\s+"),
+    _Slip(r'"', "the name of a rule is a plain word", _RULE + r"\s+"),
+    _Slip(r"-", _NAMES, _RULE + r"\s+\w+"),
+    _Slip(r"\w", "the name of a rule ends with `:`", _RULE + r"\s+\w+\s+"),
+    _Slip(r"/", 'quote a name with other characters: `"tools/call"`', _RULE + r"\s+\w+:\s*\w+"),
+    _Slip(r"(if|where|provided|given)\b", _CONDITION, allowed="WHEN"),
+    _Slip(r"\{", f"{_CONDITION} and has no braces", allowed="WHEN"),
+    _Slip(r"", "name the action first: `ACTION on TYPE`", r":\s*on\s+", "ON"),
+    _Slip(r"\w", "write `on` before what the rule is about: `{0} on TYPE`", r":\s*(\w+)\s+", "ON"),
+    # Statements.
+    _Slip(r"allow\b", "a rule that grants is `permit`", allowed="PERMIT"),
+    _Slip(r"deny\b", "a rule that denies is `forbid`", allowed="FORBID"),
+    _Slip(r"(allow|deny|permit|forbid)\b", "a claim is `never allow` or `always allow`", r"\b(?:never|always)\s+"),
+    _Slip(r"(permit|forbid)\b", "a request gets the decision `allow` or `deny`", r"\bexpect\s+"),
+    _Slip(r"package\b", "a file starts with `module NAME`", allowed="PERMIT"),
+    _Slip(r"import\b", "write `use NAME`", allowed="PERMIT"),
+    _Slip(r"default\b", "no default is needed: what no rule permits is denied", allowed="PERMIT"),
+    _Slip(r"(rule|policy)\b", "a rule starts with its kind, such as `permit` or `forbid`", allowed="PERMIT"),
+    _Slip(r"(module|use)\b", "`module` comes first, then each `use`, then everything else"),
+    _Slip(r"@", "there are no annotations; rules have names and a `because`"),
+    _Slip(r"per\b", "write `at most 60 requests per 1m` or `at most 5 of cost.usd per day`", allowed="REQUESTS"),
+    _Slip(r"$|\w", "say what is counted together, such as `by principal`", allowed="BY"),
+    _Slip(r"\w", "a definition is written `define NAME: EXPRESSION`", r"\bdefine\s+\w+\s+", "COLON"),
+    _Slip(r"", "a field is written `NAME: TYPE`", allowed="COLON QUESTION"),
+    _Slip(_KEYWORD + "|$", "a bracket is not closed", allowed="RPAR"),
+    _Slip(_KEYWORD + "|$", "a bracket is not closed", allowed="RSQB COMMA"),
+    _Slip(_KEYWORD + "|$", "a bracket is not closed", allowed="RBRACE COMMA"),
+    _Slip(r"\)|\]|\}", "there is no bracket to close", allowed="WHEN"),
+    _Slip(r"\w+\b(?!\s*\()|$", "say what is owed, such as `approval(by: Group::\"x\")`", allowed="ON WHEN"),
+    # Words of other languages.
+    _Slip(r"not\s+in\b", "write `not (a in b)`"),
+    _Slip(r"", "write `not (a is T)`", r"\bis\s+not\s+"),
+    _Slip(r"(AND|And|OR|Or|IN|In|HAS|Has|IS|Is|LIKE|Like)\b", "operators are written in lower case"),
+    _Slip(r"", "operators are written in lower case", r"\b(?:NOT|Not)\s+"),
+    _Slip(r"", "write `any x in xs: ...` or `all x in xs: ...`", r"\b(?:forall|exists|some|every)\s+"),
+    _Slip(r",", "write `:` before the condition of `any` and `all`", r"\b(?:any|all)\s+\w+\s+in\s[^\n]*", "COLON"),
+    _Slip(r"contains(?:_?[aA]ll|_?[aA]ny)\b", "write `contains_any(a, b)` or `contains_all(a, b)`"),
+    _Slip(r"contains\b", "write `ITEM in COLLECTION`"),
+    _Slip(r"(matches|starts_?[wW]ith|ends_?[wW]ith)\b", "it is a function: `matches(a, b)`, `starts_with(a, b)`"),
+    _Slip(r"(==|!=|<=|>=|<|>|in\b|has\b|is\b|like\b)", "join comparisons with `and`", allowed="AND"),
+    _Slip(r"\w+\s*\(", "what is owed stands in a rule of its own, a `require`", allowed="WHEN"),
+    # Constants.
+    _Slip(r"\w", 'an identifier stands in quotes: `{0}::"..."`', r"(\w+)::"),
+    _Slip(r"\d", "a collection has no positions; use `in`, or `any x in xs: ...`", r"\["),
+    _Slip(r"\d\d", _TIME, r"\d{4}-(?:\d\d-)?"),
+    _Slip(r"\d+[a-z]+\b", "a length of time is a whole number and one of ms, s, m, h, d, w"),
+    _Slip(r"", "a pattern is a string, such as `like \"draft-*\"`", r"\blike\s+"),
+    _Slip(r"", "a reason is a string, such as `because \"it is not yours\"`", r"\bbecause\s+"),
+    _Slip(r"[^\W\d_a-zA-Z]", _NAMES),
+    # Signs.
+    _Slip(r"&", "use `and`"),
+    _Slip(r"\|", "use `or`"),
+    _Slip(r"=", "use `define NAME: ...`", r":"),
+    _Slip(r"=", "use `!=`", r"!="),
+    _Slip(r"=", "use `==` to compare"),
+    _Slip(r">", "use `!=`", r"<"),
+    _Slip(r"!", "use `not`"),
+    _Slip("['`\u201c\u201d\u201e\u2018\u2019]", _QUOTES),
+    _Slip(r"//|/\*|--", "comments start with `#`"),
+    _Slip(r";", "statements need no `;`"),
+    _Slip(r"/", "there is no division; multiply the other side"),
+    _Slip(r"%", "there is no remainder"),
+    _Slip(r"\?[?.]", "an optional attribute is tested with `has` before it is read"),
+    _Slip(r"\?", "use `if ... then ... else ...`", r"\s"),
+    _Slip(r"\?", "an optional attribute is tested with `has` before it is read"),
+    _Slip(r"~", "use `like` or `matches`"),
+    _Slip(r"[$\\]", _NAMES),
+)  # fmt: skip
+
+
+def advice(text: str, at: int, allowed: frozenset[str]) -> str:
+    """A help line for the text that stands `at` a place where only `allowed` could."""
+    before = text[max(0, at - 200) : at]
+    for slip in _SLIPS:
+        if not allowed.issuperset(slip.allowed.split()):
+            continue
+        here = re.compile(slip.here).match(text, at)
+        after = re.search(f"(?:{slip.before})$", before) if slip.before else None
+        if here is None or (slip.before and after is None):
+            continue
+        return slip.help.format(*(after.groups() if after else ())) if "{0}" in slip.help else slip.help
+    return ""
+
+
+_SIGNS = re.compile(r"&+|\|+|[=!]==|=[=>]?|\?[?.]|//|/\*|.", re.DOTALL)
+
+
+def sign_at(text: str, at: int) -> str:
+    """The whole sign of which a character that cannot be read is the first."""
+    found = _SIGNS.match(text, at)
+    return found[0] if found else ""

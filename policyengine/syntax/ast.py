@@ -1,0 +1,402 @@
+"""The tree that a `.pol` text means, before any name in it is resolved.
+
+Nodes are frozen; spans do not take part in equality, so two trees are equal when they say the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal as Lit
+
+from policyengine.diagnostics.source import Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Node):
+    """A name as written. `quoted` names may hold any text; the formatter writes them back with quotes only if
+    needed."""
+
+    text: str
+
+
+# ---- expressions ----
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(Node):
+    """A boolean, number, string, duration or null."""
+
+    value: bool | int | float | str | timedelta | None
+    # 1 == True == 1.0 in Python; the kind keeps such trees apart.
+    kind: Lit["bool", "number", "string", "duration", "null"]
+    text: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EntityLit(Node):
+    type: Name
+    id: Name
+
+
+@dataclass(frozen=True, slots=True)
+class ListLit(Node):
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Node):
+    key: Name
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLit(Node):
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ref(Node):
+    """A root, a `define` without parameters, a parameter, or a quantifier's variable."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Node):
+    base: Expr
+    name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    name: Name
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MethodCall(Node):
+    base: Expr
+    name: Name
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(Node):
+    op: Lit["not", "-"]
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Node):
+    op: str
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class HasOp(Node):
+    base: Expr
+    path: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IsOp(Node):
+    base: Expr
+    type: Name
+
+
+@dataclass(frozen=True, slots=True)
+class LikeOp(Node):
+    base: Expr
+    pattern: Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional(Node):
+    condition: Expr
+    then: Expr
+    otherwise: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Quantifier(Node):
+    kind: Lit["any", "all"]
+    variable: Name
+    collection: Expr
+    body: Expr
+
+
+Expr = (
+    Literal
+    | EntityLit
+    | ListLit
+    | RecordLit
+    | Ref
+    | Member
+    | Call
+    | MethodCall
+    | Unary
+    | Binary
+    | HasOp
+    | IsOp
+    | LikeOp
+    | Conditional
+    | Quantifier
+)
+
+
+# ---- types ----
+
+
+@dataclass(frozen=True, slots=True)
+class NamedType(Node):
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenericType(Node):
+    """`Set<T>` or `List<T>`."""
+
+    name: Name
+    argument: TypeExpr
+
+
+@dataclass(frozen=True, slots=True)
+class RecordType(Node):
+    fields: tuple[FieldDecl, ...]
+
+
+TypeExpr = NamedType | GenericType | RecordType
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDecl(Node):
+    name: Name
+    optional: bool
+    type: TypeExpr
+
+
+# ---- declarations ----
+
+
+@dataclass(frozen=True, slots=True)
+class EntityDecl(Node):
+    name: Name
+    parents: tuple[Name, ...]
+    fields: tuple[FieldDecl, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendDecl(Node):
+    name: Name
+    parents: tuple[Name, ...]
+    fields: tuple[FieldDecl, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionDecl(Node):
+    """`resources` and `principals` are empty where any type will do."""
+
+    name: Name
+    params: tuple[FieldDecl, ...]
+    resources: tuple[Name, ...]
+    principals: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDecl(Node):
+    name: Name
+    params: tuple[FieldDecl, ...]
+    facts: RecordLit | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContextDecl(Node):
+    """A context root: `context tenant: Tenant`."""
+
+    name: Name
+    optional: bool
+    type: TypeExpr
+
+
+@dataclass(frozen=True, slots=True)
+class ObligationDecl(Node):
+    """A kind of obligation and its typed properties."""
+
+    name: Name
+    params: tuple[FieldDecl, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Define(Node):
+    name: Name
+    params: tuple[FieldDecl, ...]
+    body: Expr
+
+
+# ---- rules ----
+
+
+@dataclass(frozen=True, slots=True)
+class AnyScope(Node):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeOf(Node):
+    """One or more entity types and entities; with `within`, members of one of those hierarchies."""
+
+    items: tuple[Name | EntityLit, ...]
+    within: tuple[EntityLit, ...] = ()
+
+
+Scope = AnyScope | ScopeOf
+
+
+@dataclass(frozen=True, slots=True)
+class Head(Node):
+    """`actions` is empty for `any`; `principal` is None where no `for` is written."""
+
+    actions: tuple[Name, ...]
+    resource: Scope
+    principal: Scope | None
+
+
+@dataclass(frozen=True, slots=True)
+class When(Node):
+    """One `when` or `unless`."""
+
+    negated: bool
+    condition: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Because(Node):
+    text: Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Argument(Node):
+    name: Name | None
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class ObligationCall(Node):
+    name: Name
+    args: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequireBody(Node):
+    on_deny: bool
+    obligations: tuple[ObligationCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitBody(Node):
+    """`of` is None for requests; `per` is a length of time or a calendar period."""
+
+    ceiling: Expr
+    of: Expr | None
+    per: Literal | Name
+    by: tuple[Expr, ...]
+
+
+RuleKind = Lit["permit", "forbid", "require", "limit", "label"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Node):
+    kind: RuleKind
+    name: Name
+    head: Head
+    clauses: tuple[When | Because, ...]
+    body: RequireBody | LimitBody | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prove(Node):
+    """`prove NAME: never allow HEAD` or `always allow HEAD`."""
+
+    name: Name
+    mode: Lit["never", "always"]
+    head: Head
+    clauses: tuple[When | Because, ...]
+
+
+# ---- tests ----
+
+
+@dataclass(frozen=True, slots=True)
+class EntityValue(Node):
+    """An entity with attributes and parents, as a test states it."""
+
+    entity: EntityLit
+    attributes: RecordLit | None
+    parents: tuple[EntityLit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Given(Node):
+    """`principal User::"ann" {...}`, `cost { usd: 1 }`, `context { ... }`, `entity Group::"a" in Group::"b"`."""
+
+    name: Name
+    value: EntityValue | RecordLit
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Node):
+    """`call on Tool::"x" { ... }`, with the action's own attributes in parentheses after its name."""
+
+    action: Name
+    attributes: RecordLit | None
+    resource: EntityValue
+
+
+@dataclass(frozen=True, slots=True)
+class Expect(Node):
+    """`rules` is None where the test does not say which rules determine."""
+
+    decision: Lit["allow", "deny"]
+    rules: tuple[Name, ...] | None
+    obligations: tuple[Name, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Test(Node):
+    name: Literal
+    items: tuple[Given | Ask | Expect, ...]
+
+
+# ---- module ----
+
+
+@dataclass(frozen=True, slots=True)
+class Use(Node):
+    name: Name
+
+
+Declaration = EntityDecl | ExtendDecl | ActionDecl | ToolDecl | ContextDecl | ObligationDecl | Define
+Statement = Declaration | Rule | Prove | Test
+
+
+@dataclass(frozen=True, slots=True)
+class Comment(Node):
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Module(Node):
+    """`name` is None where the text has no `module` line."""
+
+    name: Name | None
+    uses: tuple[Use, ...]
+    statements: tuple[Statement, ...]
+    comments: tuple[Comment, ...] = field(default=(), compare=False)

@@ -1,0 +1,79 @@
+"""The one layout of `.pol` text.
+
+In: a Source, or one node. Out: text that means the same: formatting parses what it wrote, and refuses to hand it out if
+the tree differs or a comment is missing. Formatting twice changes nothing more. Never reads or writes a file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.diagnostic import Diagnostic, has_errors
+from policyengine.diagnostics.source import Source
+from policyengine.syntax import ast
+from policyengine.syntax.comments import NO_NOTES, place
+from policyengine.syntax.layout import render
+from policyengine.syntax.layout_expressions import expression, type_
+from policyengine.syntax.layout_statements import module, statement
+from policyengine.syntax.parse import parse
+from policyengine.syntax.walk import same
+
+
+class FormatFault(RuntimeError):
+    """The formatter wrote something that means another thing. A bug in the engine, never a mistake in the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Formatted:
+    """`text` is None where the source has errors; `diagnostics` are those of the source."""
+
+    text: str | None
+    changed: bool
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def format_source(source: Source) -> Formatted:
+    """The text of a module in its one layout. Raises FormatFault rather than return a text that means another thing."""
+    parsed = parse(source)
+    if has_errors(parsed.diagnostics):
+        return Formatted(None, False, parsed.diagnostics)
+    text = _module_text(parsed.module)
+    written = parse(Source(source.path, text))
+    too_deep = [d for d in written.diagnostics if d.code is codes.TOO_DEEP]
+    if too_deep:
+        # One more pair of parentheses, put in for clarity, was one too many.
+        found = Diagnostic(codes.TOO_DEEP, source.span(0, 0), too_deep[0].message, "", too_deep[0].help)
+        return Formatted(None, False, (*parsed.diagnostics, found))
+    _verify(source.path, parsed.module, written.module, written.diagnostics)
+    return Formatted(text, text != source.text, parsed.diagnostics)
+
+
+def format_type(node: ast.TypeExpr) -> str:
+    return render(type_(node, NO_NOTES))
+
+
+def format_expression(node: ast.Expr) -> str:
+    """An expression, in parentheses only where its own parts need them."""
+    return render(expression(node, NO_NOTES))
+
+
+def format_declaration(node: ast.Statement) -> str:
+    """One statement of any kind, without a newline at its end."""
+    return render(statement(node, NO_NOTES))
+
+
+def _module_text(node: ast.Module) -> str:
+    text = render(module(node, place(node)))
+    return f"{text}\n" if text else ""
+
+
+def _verify(path: str, before: ast.Module, after: ast.Module, found: tuple[Diagnostic, ...]) -> None:
+    errors = [d.message for d in found if d.is_error]
+    if errors:
+        raise FormatFault(f"formatting {path} gave text with errors: {errors[0]}")
+    if not same(before, after):
+        raise FormatFault(f"formatting {path} changed its meaning")
+    if Counter(c.text for c in before.comments) != Counter(c.text for c in after.comments):
+        raise FormatFault(f"formatting {path} lost a comment")

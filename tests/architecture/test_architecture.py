@@ -1,0 +1,100 @@
+"""The shape of the house, as tests: who imports whom, and what a source file of the package looks like.
+
+The import rules themselves are `[tool.importlinter]` in pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import grimp
+import pytest
+
+from tests.support.paths import PACKAGE, ROOT, SCRIPTS
+
+MAX_LINES = 400
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+@cache
+def import_graph() -> grimp.ImportGraph:
+    return grimp.build_graph("policyengine", exclude_type_checking_imports=False, cache_dir=None)
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def test_import_contracts_are_kept() -> None:
+    done = subprocess.run(
+        [str(SCRIPTS / "lint-imports"), "--no-cache", "--no-logo"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_modules_do_not_import_in_a_circle() -> None:
+    graph = import_graph()
+    imports = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+    try:
+        graphlib.TopologicalSorter(imports).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def test_nothing_inside_the_package_imports_its_front_door() -> None:
+    assert import_graph().find_modules_that_directly_import("policyengine") == set()
+
+
+@each_file
+def test_module_opens_with_its_contract(path: Path) -> None:
+    assert ast.get_docstring(tree(path)), "a module docstring states the contract"
+
+
+@each_file
+def test_file_has_one_job(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= MAX_LINES, f"{lines} lines: which second job moved in?"
+
+
+@each_file
+def test_functions_do_not_import_the_package(path: Path) -> None:
+    found = [node.lineno for node in _imports_in_functions(tree(path)) if _is_our_own(node)]
+    assert not found, f"imports inside functions, at lines {found}"
+
+
+@each_file
+def test_only_the_code_generator_executes_code(path: Path) -> None:
+    if path.is_relative_to(PACKAGE / "evaluate"):
+        return
+    called = {
+        node.func.id
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert not called & {"eval", "exec"}
+
+
+def _imports_in_functions(module: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    for function in ast.walk(module):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    yield node
+
+
+def _is_our_own(node: ast.Import | ast.ImportFrom) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        names = [node.module or ""]
+        if node.level:
+            return True
+    else:
+        names = [alias.name for alias in node.names]
+    return any(name.split(".")[0] == "policyengine" for name in names)

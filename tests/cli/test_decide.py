@@ -1,0 +1,164 @@
+"""`decide`: the decision as JSON, and an exit status that cannot be misread."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import ANN, RELEASE, Cli, refund, retrieve
+from tests.cli.running import run
+
+
+def test_allow_is_0_and_prints_the_decision(policies: Path, cli: Cli) -> None:
+    assert cli("decide", policies, "--request", "-", stdin=refund(40)) == 0
+    decision = json.loads(cli.out)
+    assert decision["decision"] == "allow"
+    assert decision["allowed"] is True
+    assert decision["determining"] == ["support.refund"]
+
+
+def test_deny_is_3(policies: Path, cli: Cli) -> None:
+    assert cli("decide", policies, "--request", "-", stdin=retrieve(labels=["legal_hold"])) == 3
+    assert json.loads(cli.out)["reasons"] == ["the document is on legal hold"]
+
+
+def test_a_missing_approval_is_a_deny(policies: Path, cli: Cli) -> None:
+    assert cli("decide", policies, "--request", "-", stdin=refund(400)) == 3
+    assert json.loads(cli.out)["approvals"][0]["by"] == {"type": "Group", "id": "finance"}
+
+
+@pytest.mark.parametrize(
+    ("promised", "status"),
+    [
+        ((), 4),
+        (("notification",), 4),
+        (("",), 4),
+        (("redact",), 0),
+        (("notification,redact",), 0),
+        (("x", "redact"), 0),
+    ],
+)
+def test_what_is_owed_must_be_promised(policies: Path, cli: Cli, promised: tuple[str, ...], status: int) -> None:
+    options = [word for name in promised for word in ("--fulfils", name)]
+    assert cli("decide", policies, "--request", "-", *options, stdin=RELEASE) == status
+    assert json.loads(cli.out)["allowed"] is False
+    assert ("redact" in cli.err) is (status == 4)
+
+
+def test_shell_and_never_lets_an_unmet_obligation_through(policies: Path) -> None:
+    assert run("decide", policies, "-r", "-", "--quiet", stdin=json.dumps(RELEASE)).returncode != 0
+    done = run("decide", policies, "-r", "-", "--quiet", "--fulfils", "redact", stdin=json.dumps(RELEASE))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_wire_form_is_read_as_the_service_reads_it(policies: Path, cli: Cli) -> None:
+    wire = {
+        "subject": {"type": "User", "id": "ann", "properties": {k: ANN[k] for k in ("tenant", "roles", "clearance")}},
+        "action": {"name": "call"},
+        "resource": {"type": "Tool", "id": "issue_refund", "properties": {"args": {"amount": 40, "order": "A-1"}}},
+        "an_unknown_member": 1,
+    }
+    assert cli("decide", policies, "--request", "-", stdin=wire) == 0
+
+
+@pytest.mark.parametrize("name", ["id", "type", "parents"])
+def test_a_property_cannot_pass_for_identity_or_place(policies: Path, cli: Cli, name: str) -> None:
+    place = [{"type": "Group", "id": "legal"}]
+    wire = {
+        "subject": {**{k: ANN[k] for k in ("type", "id")}, "properties": {**ANN, "parents": place}},
+        "action": {"name": "retrieve"},
+        "resource": {
+            "type": "Document",
+            "id": "d1",
+            "properties": {"tenant": "acme", "classification": 1, "labels": ["legal_hold"], "readers": [], name: "x"},
+        },
+    }
+    assert cli("decide", policies, "--request", "-", stdin=wire) == 3
+    # Beside the id, where the service takes it, it counts.
+    assert (
+        cli("decide", policies, "--request", "-", stdin={**wire, "subject": {**wire["subject"], "parents": place}}) == 0
+    )
+
+
+def test_entities_win_over_the_request(policies: Path, cli: Cli, tmp_path: Path) -> None:
+    entities = tmp_path / "entities.json"
+    entities.write_text(json.dumps([{"type": "Document", "id": "d1", "classification": 9}]), encoding="utf-8")
+    assert cli("decide", policies, "--request", "-", stdin=retrieve()) == 0
+    assert cli("decide", policies, "--request", "-", "--entities", entities, stdin=retrieve()) == 3
+
+
+NO_REQUESTS: dict[str, Any] = {
+    "nothing": "",
+    "white space": "  \n",
+    "not JSON": "{",
+    "two values": "{} {}",
+    "duplicate keys": '{"principal": {"type": "User", "id": "a", "id": "b"}, "action": "x", "resource": {}}',
+    "NaN": '{"principal": {"type": "User", "id": "a", "clearance": NaN}}',
+    "infinite": '{"principal": {"type": "User", "id": "a", "clearance": 1e999}}',
+    "endless digits": '{"principal": ' + "9" * 100_000 + "}",
+    "deep": "[" * 100_000,
+    "deep in an entity": '{"principal": {"type": "User", "id": "a", "x": ' + "[" * 5000 + "]" * 5000 + "}}",
+    "not UTF-8": b'{"principal": "\xff"}',
+    "half a surrogate": '{"principal": {"type": "User", "id": "\\ud800"}}',
+    "an array": [],
+    "a batch": {"subject": {}, "evaluations": []},
+    "no principal": {"action": "retrieve", "resource": {"type": "Document", "id": "d"}},
+    "no action": {"principal": ANN, "resource": {"type": "Document", "id": "d"}},
+    "no id": {**refund(1), "principal": {"type": "User"}},
+    "empty id": {**refund(1), "principal": {"type": "User", "id": ""}},
+    "an id that is a number": {**refund(1), "principal": {"type": "User", "id": 5}},
+    "a principal that is text": {**refund(1), "principal": "ann"},
+    "an action that is a number": {**refund(1), "action": 5},
+    "an action without name": {**refund(1), "action": {}},
+    "a context that is a list": {**refund(1), "context": []},
+    "an unknown member": {**refund(1), "contxt": {}},
+    "a subject without id": {
+        "subject": {"type": "User"},
+        "action": {"name": "x"},
+        "resource": {"type": "T", "id": "1"},
+    },
+    "properties that are a list": {
+        "subject": {"type": "User", "id": "a", "properties": []},
+        "action": {"name": "x"},
+        "resource": {"type": "T", "id": "1"},
+    },
+}
+
+
+@pytest.mark.parametrize("what", NO_REQUESTS)
+def test_what_is_no_request_is_2_and_never_a_decision(policies: Path, cli: Cli, what: str) -> None:
+    for command in ("decide", "explain"):
+        assert cli(command, policies, "--request", "-", stdin=NO_REQUESTS[what]) == 2, cli.out
+        assert cli.out == ""
+        assert cli.err.startswith("error: ")
+
+
+@pytest.mark.parametrize("amount", ["40", True, None, [], {}, "\u202e"])
+def test_a_value_of_another_shape_is_a_deny_with_errors(policies: Path, cli: Cli, amount: Any) -> None:
+    assert cli("decide", policies, "--request", "-", stdin=refund(amount)) == 3
+    assert json.loads(cli.out)["errors"]
+
+
+def test_an_unknown_action_is_a_deny(policies: Path, cli: Cli) -> None:
+    assert cli("decide", policies, "--request", "-", stdin={**refund(1), "action": "zap"}) == 3
+    assert "not declared" in json.loads(cli.out)["summary"]
+
+
+def test_invalid_policies_are_1(tmp_path: Path, cli: Cli) -> None:
+    path = tmp_path / "x.pol"
+    path.write_text("use ai\npermit a: retrieve on Document when document.ownr == 1\n", encoding="utf-8")
+    assert cli("decide", path, "--request", "-", stdin=refund(1)) == 1
+    assert cli.out == ""
+    assert "did you mean `owner`?" in cli.err
+
+
+def test_missing_files_are_2(policies: Path, cli: Cli, tmp_path: Path) -> None:
+    assert cli("decide", tmp_path / "none", "--request", "-", stdin=refund(1)) == 2
+    assert cli("decide", policies, "--request", tmp_path / "none.json") == 2
+    assert cli("decide", policies, "--request", tmp_path) == 2
+    assert cli("decide", policies, "--request", "-", "--entities", tmp_path / "none.json", stdin=refund(1)) == 2
+    assert cli("decide", policies) == 2
+    assert cli("decide") == 2

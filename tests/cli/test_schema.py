@@ -1,0 +1,60 @@
+"""`schema`: what rules can speak about, and tools from elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import Cli
+from tests.support.golden import assert_golden
+
+GOLDEN = Path(__file__).parent / "golden"
+LISTED = {
+    "tools": [
+        {
+            "name": "send_mail",
+            "description": "Sends mail",
+            "inputSchema": {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]},
+            "annotations": {"openWorldHint": False},
+        }
+    ]
+}
+
+
+def test_import(cli: Cli) -> None:
+    assert cli("schema", "import", "-", "--module", "mail", stdin=LISTED) == 0
+    assert_golden(GOLDEN / "schema_import.pol", cli.out)
+    assert "note: send_mail: " in cli.err
+    text = cli.out
+    assert cli("check", "-", stdin=text) == 0
+    assert cli("fmt", "-", stdin=text) == 0
+    assert cli.out == text
+    assert cli("schema", "import", "-", "--trust-annotations", "--quiet", stdin=LISTED) == 0
+    assert "sends_outside: false" in cli.out
+    assert cli.err == ""
+
+
+def test_import_to_a_file_does_not_overwrite(cli: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "tools.pol"
+    assert cli("schema", "import", "-", "--out", out, stdin=LISTED) == 0
+    assert cli.out == ""
+    assert cli("check", out) == 0
+    assert cli("schema", "import", "-", "--out", out, stdin=LISTED) == 2
+    assert cli("schema", "import", "-", "--out", out, "--force", stdin=LISTED) == 0
+
+
+def test_import_of_nothing(cli: Cli) -> None:
+    assert cli("schema", "import", "-", stdin={}) == 1
+    assert cli("schema", "import", "-", stdin="") == 2
+    assert cli("schema", "import", "-", stdin='{"tools": [], "tools": []}') == 2
+    assert cli("schema", "import", "-", "--module", "no name", stdin=LISTED) == 2
+    assert cli.out == ""
+
+
+def test_show(policies: Path, cli: Cli) -> None:
+    assert cli("schema", "show", policies) == 0
+    assert_golden(GOLDEN / "schema_show.txt", cli.out)
+    assert cli("schema", "show", policies, "--json") == 0
+    found = json.loads(cli.out)
+    assert [tool["name"] for tool in found["tools"]] == ["issue_refund"]
+    assert found["tools"][0]["args"][0] == {"name": "amount", "type": "Number", "optional": False}

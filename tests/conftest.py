@@ -1,0 +1,26 @@
+"""Settings that every test shares: the hypothesis profiles, chosen with HYPOTHESIS_PROFILE.
+
+default   a few hundred examples, for every run
+nightly   10,000 examples, for `make test-nightly`
+fuzz      100,000 examples, for `make fuzz`
+
+A property test leaves `max_examples` alone, or the profile cannot raise it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "default",
+    max_examples=200,
+    deadline=None,
+    derandomize=False,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("nightly", settings.get_profile("default"), max_examples=10_000)
+settings.register_profile("fuzz", settings.get_profile("default"), max_examples=100_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -1,0 +1,54 @@
+"""generated code = interpreter: fast_decide(s, q) = reference(s, q), the first time and from then on.
+
+The whole decision is compared: errors with code, message and location, obligations, determining rules.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import event, given
+
+from tests.support.evaluators import engine, fast_decide, reference
+from tests.support.scenarios import Scenario, scenarios
+
+
+@given(scenarios())
+def test_generated_code_is_the_interpreter(scenario: Scenario) -> None:
+    snapshot = scenario.snapshot()
+    # One engine for all: what it learns from a request must not change its answer to the next.
+    fast = engine(snapshot)
+    for _ in range(3):
+        for asked in scenario.requests:
+            expected = reference(snapshot, asked)
+            assert fast.decide(**asked) == expected
+            event(f"{expected.decision}, {'with' if expected.errors else 'without'} errors")
+
+
+@given(scenarios(("hostile",) * 6, min_rules=3))
+def test_generated_code_is_the_interpreter_for_any_values(scenario: Scenario) -> None:
+    snapshot = scenario.snapshot()
+    fast = engine(snapshot)
+    for _ in range(2):
+        for asked in scenario.requests:
+            assert fast.decide(**asked) == reference(snapshot, asked)
+
+
+@given(scenarios(("well-typed", "hostile")))
+def test_with_approvals(scenario: Scenario) -> None:
+    snapshot = scenario.snapshot()
+    approved = {rule.name for rule in snapshot.policies.rules if rule.demands_approval}
+    for asked in scenario.requests:
+        assert fast_decide(snapshot, asked, approved) == reference(snapshot, asked, approved)
+
+
+@pytest.mark.slow
+def test_the_generator_reaches_every_outcome() -> None:
+    """Laws over policies that never hold would be idle: enough decisions are allow, enough rules hold, enough err."""
+    from tests.support.statistics import measure
+
+    seen = measure(400)
+    assert seen.share("allow", "decisions") > 0.2
+    assert seen.share("held", "rules") > 0.1
+    assert seen.share("erred", "rules") > 0.01
+    assert seen.share("owing", "decisions") > 0.02
+    assert seen.share("allow, hostile", "decisions, hostile") > 0.05

@@ -1,0 +1,111 @@
+"""What a condition that has no value comes to, by the kind of its rule (p[r!] is p with a condition of r that always errs).
+
+permit   decide(p[r!], q) = decide(p - r, q), but for the error
+forbid   r in scope of q        ⇒  decide(p[r!], q) = deny
+require  r in scope of q        ⇒  decide(p[r!], q) = decide(p[r with no condition], q), but for the error
+limit    r in scope of q        ⇒  decide(p[r!], q) = deny
+label    r in scope, allow      ⇒  r is among the labels
+any      r in scope of q        ⇒  the error is reported; otherwise it is not
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import assume, given
+
+from policyengine.model.decision import Decision
+from tests.support.evaluators import fast_decide, reference
+from tests.support.policies import Policies, RuleText
+from tests.support.scenarios import Scenario, scenarios
+
+OVERFLOW = "POL503"
+ONE_ACTOR = scenarios(("well-typed", "well-typed", "well-typed", "hostile"), agents=False, min_rules=2)
+
+
+def _last(scenario: Scenario, kind: str) -> RuleText:
+    rules = [r for r in scenario.policies.rules if r.kind == kind]
+    assume(rules)
+    return rules[-1]
+
+
+def _answers(scenario: Scenario, rule: RuleText, instead: RuleText | None) -> list[Decision]:
+    rules = [instead if r is rule else r for r in scenario.policies.rules]
+    made: Policies = scenario.policies.with_rules(r for r in rules if r is not None)
+    snapshot = made.load(scenario.entities)
+    answers = [fast_decide(snapshot, asked) for asked in scenario.requests]
+    assert answers == [reference(snapshot, asked) for asked in scenario.requests]
+    return answers
+
+
+def _erring(scenario: Scenario, rule: RuleText) -> list[tuple[bool, Decision]]:
+    """The answers where the rule errs, each with whether the rule did."""
+    answers = _answers(scenario, rule, rule.erring())
+    return [((f"policy.{rule.name}", OVERFLOW) in {(e.rule, e.code) for e in d.errors}, d) for d in answers]
+
+
+def _bare(rule: RuleText) -> RuleText:
+    return replace(rule, when="", unless="")
+
+
+def _others(decision: Decision, rule: RuleText) -> Decision:
+    return replace(
+        decision, errors=tuple(replace(e, location="") for e in decision.errors if e.rule != f"policy.{rule.name}")
+    )
+
+
+@given(ONE_ACTOR)
+def test_a_permit_that_errs_grants_nothing(scenario: Scenario) -> None:
+    rule = _last(scenario, "permit")
+    for (_, after), without in zip(_erring(scenario, rule), _answers(scenario, rule, None), strict=True):
+        assert _others(after, rule) == _others(without, rule)
+
+
+@given(ONE_ACTOR)
+def test_a_forbid_that_errs_denies(scenario: Scenario) -> None:
+    rule = _last(scenario, "forbid")
+    for (erred, after), without in zip(_erring(scenario, rule), _answers(scenario, rule, None), strict=True):
+        if erred:
+            assert after.decision == "deny"
+            assert f"policy.{rule.name}" in after.determining
+        else:
+            assert _others(after, rule) == _others(without, rule)
+
+
+@given(ONE_ACTOR)
+def test_a_requirement_that_errs_is_imposed(scenario: Scenario) -> None:
+    rule = replace(_last(scenario, "require"), tail='redact(["everything"])')
+    scenario = replace(scenario, policies=scenario.policies.with_rules([*scenario.policies.rules[:0], rule, *_but(scenario, rule)]))
+    for (erred, after), imposed in zip(_erring(scenario, rule), _answers(scenario, rule, _bare(rule)), strict=True):
+        if erred:
+            assert _others(after, rule) == _others(imposed, rule)
+
+
+def _but(scenario: Scenario, rule: RuleText) -> list[RuleText]:
+    return [r for r in scenario.policies.rules if r.name != rule.name]
+
+
+@given(ONE_ACTOR)
+def test_a_limit_that_errs_denies(scenario: Scenario) -> None:
+    rule = _last(scenario, "limit")
+    for erred, after in _erring(scenario, rule):
+        if erred:
+            assert after.decision == "deny"
+
+
+@given(ONE_ACTOR)
+def test_a_label_that_errs_is_set(scenario: Scenario) -> None:
+    rule = _last(scenario, "label")
+    for erred, after in _erring(scenario, rule):
+        if erred and after.decision == "allow":
+            assert f"policy.{rule.name}" in after.labels
+
+
+@given(ONE_ACTOR)
+def test_an_error_is_reported_exactly_where_the_rule_speaks(scenario: Scenario) -> None:
+    """In scope is where the rule without a condition holds, which a label shows for an allowed request."""
+    rule = scenario.policies.rules[-1]
+    speaking = RuleText("label", rule.name, rule.head)
+    for (erred, _), bare in zip(_erring(scenario, rule), _answers(scenario, rule, speaking), strict=True):
+        if bare.decision == "allow":
+            assert erred == (f"policy.{rule.name}" in bare.labels)

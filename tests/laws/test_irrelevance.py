@@ -1,0 +1,70 @@
+"""Attributes that nothing declares change nothing; where the entity source speaks, what the request says does not count.
+
+decide(q + undeclared) = decide(q)
+decide(q with other values for what the source knows) = decide(q)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.evaluators import engine, fast_decide
+from tests.support.requests import HOSTILE
+from tests.support.scenarios import Scenario, scenarios
+
+# Names that no generated schema declares. What is not JSON may be there as well: nobody reads it.
+UNDECLARED = st.dictionaries(st.sampled_from(("zz", "Type", "TENANT", "__class__", "")), st.sampled_from(HOSTILE), min_size=1)
+
+
+@given(scenarios(("well-typed", "well-typed", "hostile")), UNDECLARED)
+def test_what_nothing_declares_changes_nothing(scenario: Scenario, extra: dict[str, Any]) -> None:
+    fast = engine(scenario.snapshot())
+    for asked in scenario.requests:
+        more = dict(asked)
+        for place in ("principal", "resource", "context", "action"):
+            if type(asked[place]) is dict and asked[place]:
+                more[place] = {**extra, **asked[place]}
+        context = more["context"]
+        if type(context) is dict:
+            # The order of members is irrelevant too, and so is what entities in the context carry.
+            more["context"] = {
+                k: {**v, **extra} if type(v) is dict and "id" in v and "zz" not in v else v
+                for k, v in reversed(context.items())
+            }
+        assert fast.decide(**more) == fast.decide(**asked)
+
+
+@given(scenarios(("well-typed",) * 3), st.data())
+def test_the_source_wins(scenario: Scenario, data: st.DataObject) -> None:
+    snapshot = scenario.snapshot()
+    for asked in scenario.requests:
+        lying = dict(asked)
+        for place in ("principal", "resource"):
+            known = snapshot.world.records.get(asked[place]["type"], {}).get(asked[place]["id"], {})
+            lies = {name: data.draw(st.sampled_from(HOSTILE)) for name in known}
+            lying[place] = {**asked[place], **lies}
+        assert fast_decide(snapshot, lying) == fast_decide(snapshot, asked)
+
+
+@given(scenarios(("well-typed",) * 3))
+def test_what_the_source_knows_need_not_be_sent(scenario: Scenario) -> None:
+    snapshot = scenario.snapshot()
+    for asked in scenario.requests:
+        short = dict(asked)
+        for place in ("principal", "resource"):
+            known = snapshot.world.records.get(asked[place]["type"], {}).get(asked[place]["id"], {})
+            short[place] = {name: each for name, each in asked[place].items() if name not in known}
+        assert fast_decide(snapshot, short) == fast_decide(snapshot, asked)
+
+
+@given(scenarios(("well-typed",) * 2))
+def test_no_request_overrides_a_fact_of_a_tool(scenario: Scenario) -> None:
+    snapshot = scenario.snapshot()
+    for asked in scenario.requests:
+        honest = {"type": "Tool", "id": "send", "args": {}}
+        lying = {**honest, "sends_outside": False, "reads_untrusted": not asked}
+        ask = {**asked, "action": "call"}
+        assert fast_decide(snapshot, {**ask, "resource": lying}) == fast_decide(snapshot, {**ask, "resource": honest})

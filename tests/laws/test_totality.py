@@ -1,0 +1,83 @@
+"""decide never raises, changes nothing it is given, and never allows what is no request; it is a function.
+
+decide(q) raises for no q           q' = q after decide(q)             decide(q) = decide(q)
+principal, resource not an entity, or action without a name, or a context that is no object  ⇒  deny
+decide_many(qs) = map(decide, qs)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.evaluators import engine, fast_decide, reference
+from tests.support.requests import HOSTILE
+from tests.support.scenarios import Scenario, scenarios
+
+ANYTHING = st.sampled_from(HOSTILE) | st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.sampled_from(HOSTILE),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner),
+    max_leaves=8,
+)
+
+
+@given(scenarios(("hostile",) * 4))
+def test_it_never_raises_and_is_a_function(scenario: Scenario) -> None:
+    snapshot = scenario.snapshot()
+    fast = engine(snapshot)
+    for asked in scenario.requests:
+        first = fast.decide(**asked)
+        assert first.decision in ("allow", "deny")
+        assert fast.decide(**asked) == first
+        assert first.revision == snapshot.revision
+        assert first.decision == "deny" or first.determining
+
+
+@given(scenarios(("well-typed",)), ANYTHING, st.sampled_from(("principal", "action", "resource", "context")))
+def test_anything_in_a_place_of_the_request(scenario: Scenario, value: Any, place: str) -> None:
+    snapshot = scenario.snapshot()
+    asked = {**scenario.requests[0], place: value}
+    decision = fast_decide(snapshot, asked)
+    assert decision == reference(snapshot, asked)
+    if not _proper[place](value):
+        assert decision.decision == "deny"
+        assert decision.errors[0].rule == ""
+
+
+def _entity(value: Any) -> bool:
+    given_as = type(value).__name__
+    return given_as == "Entity" or (
+        given_as == "dict" and type(value.get("type")) is str and type(value.get("id")) is str
+    )
+
+
+_proper: dict[str, Callable[[Any], bool]] = {
+    "principal": _entity,
+    "resource": _entity,
+    "action": lambda v: type(v) is str or (type(v) is dict and type(v.get("name")) is str),
+    "context": lambda v: v is None or type(v) is dict,
+}
+
+
+@given(scenarios())
+def test_it_changes_nothing_it_is_given(scenario: Scenario) -> None:
+    snapshot = scenario.snapshot()
+    fast = engine(snapshot)
+    entities = deepcopy(scenario.entities)
+    for asked in scenario.requests:
+        before = repr(asked)
+        fast.decide(**asked)
+        assert repr(asked) == before
+    assert scenario.entities == entities
+
+
+@given(scenarios(("well-typed", "hostile", "well-typed", "hostile", "well-typed")))
+def test_many_is_each(scenario: Scenario) -> None:
+    fast = engine(scenario.snapshot())
+    assert fast.decide_many(scenario.requests) == [fast.decide(**asked) for asked in scenario.requests]
+    assert fast.decide_many(iter(scenario.requests)) == fast.decide_many(scenario.requests)
+    assert fast.decide_many([]) == []

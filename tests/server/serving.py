@@ -1,0 +1,48 @@
+"""A real server, uvicorn on a free port in a thread of this process, for tests that speak HTTP."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from policyengine.server.app import create_app
+from policyengine.server.settings import Settings
+
+START_TIMEOUT = 30.0
+EVALUATION = "/access/v1/evaluation"
+EVALUATIONS = "/access/v1/evaluations"
+
+
+@contextmanager
+def serving(policies: Path, **settings: Any) -> Iterator[httpx.Client]:
+    """A client of a server for `policies`, with these settings. Raises RuntimeError if it does not start."""
+    settings.setdefault("reload", False)
+    settings.setdefault("log_level", "error")
+    app = create_app(Settings(policies=policies, **settings))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
+
+    def run() -> None:
+        with suppress(SystemExit):  # how uvicorn says that the application did not start
+            server.run()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        deadline = time.monotonic() + START_TIMEOUT
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise RuntimeError("the server did not start")
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()

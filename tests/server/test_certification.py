@@ -1,0 +1,199 @@
+"""The certification scenario of AuthZEN Authorization API 1.0: the levels Basic, Batch and Discovery.
+
+Each case is named by its section of the scenario. A decision of None means that only the structure counts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.server.serving import EVALUATION, EVALUATIONS
+
+Value = dict[str, Any]
+
+
+def user(id_: str, **properties: Any) -> Value:
+    return _entity("user", id_, properties)
+
+
+def record(id_: str, **properties: Any) -> Value:
+    return _entity("record", id_, properties)
+
+
+def _entity(type_: str, id_: str, properties: Value) -> Value:
+    return {"type": type_, "id": id_, **({"properties": properties} if properties else {})}
+
+
+def act(name: str, **properties: Any) -> Value:
+    return {"name": name, **({"properties": properties} if properties else {})}
+
+
+def ask(subject: Value, action: Value, resource: Value, **more: Any) -> Value:
+    return {"subject": subject, "action": action, "resource": resource, **more}
+
+
+ALICE, BOB, ADMIN = user("alice"), user("bob"), user("bob", role="admin")
+ACTIVE, ARCHIVED = record("record-1", status="active"), record("record-2", status="archived")
+RECORD = record("record-1")
+READ, WRITE = act("read"), act("write")
+# The scenario's own context; its time is not RFC 3339, which must not matter to rules that do not read it.
+CONTEXT = {"time": "2025-06-27T18:03-07:00", "ip": "192.168.1.1"}
+PERMITTED = ask(ALICE, READ, RECORD)
+
+DECISIONS = {
+    "rule 1": (PERMITTED, True),
+    "rule 2": (ask(ALICE, WRITE, RECORD), True),
+    "rule 3": (ask(BOB, READ, RECORD), True),
+    "rule 4": (ask(BOB, WRITE, RECORD), False),
+    "2.2.3 context": (ask(ALICE, READ, RECORD, context=CONTEXT), True),
+    "2.2.4 rule 5, resource properties": (ask(ALICE, WRITE, ARCHIVED), False),
+    "2.2.5 rule 6, subject properties": (ask(ADMIN, WRITE, ARCHIVED), True),
+    "2.2.6 rule 7, action properties": (ask(ALICE, act("delete", soft=True), RECORD), True),
+    "2.2.7 rule 8, action properties": (ask(ALICE, act("delete", soft=False), RECORD), False),
+    "2.2.8 additional properties": (
+        ask(
+            user("alice", department="Sales", role="manager"),
+            act("read", method="GET"),
+            record("record-1", status="active", owner="bob"),
+        ),
+        True,
+    ),
+    "2.2.9 unknown fields": ({**PERMITTED, "foo": "bar", "futureField": {"nested": True}}, True),
+}
+
+REFUSED = {
+    "2.4.1 no subject": {"action": READ, "resource": RECORD},
+    "2.4.1 no action": {"subject": ALICE, "resource": RECORD},
+    "2.4.1 no resource": {"subject": ALICE, "action": READ},
+    "2.4.2 subject without type": ask({"id": "alice"}, READ, RECORD),
+    "2.4.2 subject without id": ask({"type": "user"}, READ, RECORD),
+    "2.4.2 action without name": ask(ALICE, {}, RECORD),
+    "2.4.2 resource without type": ask(ALICE, READ, {"id": "record-1"}),
+    "2.4.2 resource without id": ask(ALICE, READ, {"type": "record"}),
+    "2.4.6 subject is text": {**PERMITTED, "subject": "alice"},
+    "2.4.6 action name is a number": ask(ALICE, {"name": 123}, RECORD),
+}
+
+BATCHES: dict[str, tuple[Value, list[bool | None]]] = {
+    "3.2.1 default subject and action": (
+        {"subject": ALICE, "action": READ, "evaluations": [{"resource": RECORD}, {"resource": record("record-2")}]},
+        [True, None],
+    ),
+    "3.2.2 default subject and resource": (
+        {"subject": BOB, "resource": RECORD, "evaluations": [{"action": READ}, {"action": WRITE}]},
+        [True, False],
+    ),
+    "3.2.3 resource properties": (
+        {"subject": ALICE, "action": WRITE, "evaluations": [{"resource": ACTIVE}, {"resource": ARCHIVED}]},
+        [True, False],
+    ),
+    "3.2.4 subject properties": (
+        {"action": WRITE, "resource": ARCHIVED, "evaluations": [{"subject": ALICE}, {"subject": ADMIN}]},
+        [False, True],
+    ),
+    "3.2.5 no defaults": ({"evaluations": [PERMITTED, ask(BOB, WRITE, RECORD)]}, [True, False]),
+    "3.2.6 context": (
+        {
+            "subject": ALICE,
+            "action": READ,
+            "context": {"time": "2025-06-27T18:03-07:00"},
+            "evaluations": [
+                {"resource": RECORD},
+                {"resource": record("record-2"), "context": {"time": "2025-06-27T19:00-07:00", "source": "batch"}},
+            ],
+        },
+        [True, None],
+    ),
+    "3.2.7 defaults are replaced whole": (
+        {**ask(ALICE, WRITE, ACTIVE), "evaluations": [{}, {"resource": ARCHIVED}]},
+        [True, False],
+    ),
+    "3.4.1 an item without resource": (
+        {
+            "subject": ALICE,
+            "action": READ,
+            "options": {"evaluations_semantic": "execute_all"},
+            "evaluations": [{"resource": RECORD}, {}],
+        },
+        [True, False],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_basic(certification: httpx.Client, name: str) -> None:
+    request, expected = DECISIONS[name]
+    for _ in range(3):  # 2.6: the same answer each time
+        _assert_decision(certification.post(EVALUATION, json=request), expected)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_basic_refuses(certification: httpx.Client, name: str) -> None:
+    assert certification.post(EVALUATION, json=REFUSED[name]).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b'{"subject"', "application/json"),  # 2.4.4
+        (b"", "application/json"),  # 2.4.5
+        (b"{}", "text/plain"),  # 2.4.3
+    ],
+)
+def test_basic_refuses_what_is_not_json(certification: httpx.Client, body: bytes, content_type: str) -> None:
+    response = certification.post(EVALUATION, content=body, headers={"Content-Type": content_type})
+    assert response.status_code == 400
+
+
+def test_request_id_is_echoed_and_not_required(certification: httpx.Client) -> None:
+    sent = "bfe9eb29-ab87-4ca3-be83-a1d5d8305716"
+    response = certification.post(EVALUATION, json=PERMITTED, headers={"X-Request-ID": sent})
+    assert response.headers["X-Request-ID"] == sent
+    assert certification.post(EVALUATION, json=PERMITTED).status_code == 200
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_batch(certification: httpx.Client, name: str) -> None:
+    request, expected = BATCHES[name]
+    response = certification.post(EVALUATIONS, json=request)
+    assert response.status_code == 200
+    answers = response.json()["evaluations"]
+    assert len(answers) == len(expected)
+    for answer, decision in zip(answers, expected, strict=True):
+        assert type(answer["decision"]) is bool
+        assert decision is None or answer["decision"] is decision, answer
+
+
+@pytest.mark.parametrize("more", [{}, {"evaluations": []}])
+def test_batch_without_evaluations_is_a_single_one(certification: httpx.Client, more: Value) -> None:
+    _assert_decision(certification.post(EVALUATIONS, json={**PERMITTED, **more}), True)
+    _assert_decision(certification.post(EVALUATIONS, json={**ask(BOB, WRITE, RECORD), **more}), False)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_batch_without_evaluations_refuses(certification: httpx.Client, name: str) -> None:
+    assert certification.post(EVALUATIONS, json=REFUSED[name]).status_code == 400
+
+
+def test_discovery(certification: httpx.Client) -> None:
+    response = certification.get("/.well-known/authzen-configuration")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    metadata = response.json()
+    base = str(certification.base_url).rstrip("/")
+    assert metadata["policy_decision_point"] == base
+    assert metadata["access_evaluation_endpoint"] == base + EVALUATION
+    assert metadata["access_evaluations_endpoint"] == base + EVALUATIONS
+    assert not [name for name in metadata if name.startswith("search_")]
+
+
+def _assert_decision(response: httpx.Response, expected: bool) -> None:
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    answer = response.json()
+    assert answer["decision"] is expected, answer
+    assert isinstance(answer["context"], dict)
+    assert "evaluations" not in answer

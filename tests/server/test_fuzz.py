@@ -1,0 +1,124 @@
+"""Laws of the wire, on arbitrary JSON.
+
+status(POST x) is 200, 400 or 413
+status = 200  ⇒  every decision in the answer is a boolean
+decode accepts x  ⇔  the wire models accept x
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from policyengine.server import decode, wire
+from policyengine.server.errors import Malformed
+from tests.server.serving import EVALUATION, EVALUATIONS
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+names = st.text() | st.sampled_from(
+    ["type", "id", "name", "properties", "parents", "subject", "action", "resource", "context", "evaluations",
+     "options", "evaluations_semantic", "supported_obligations", "agent", "role", "status", "soft"]
+)  # fmt: skip
+values: st.SearchStrategy[Any] = st.recursive(
+    scalars | st.sampled_from(["user", "alice", "bob", "record", "record-1", "read", "delete", "execute_all"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+def _mostly(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(strategy, strategy, strategy, values)
+
+
+def _object(required: dict[str, Any], optional: dict[str, Any]) -> st.SearchStrategy[Any]:
+    shaped = {name: _mostly(each) for name, each in required.items()}
+    return st.fixed_dictionaries(shaped, optional={name: _mostly(each) for name, each in optional.items()})
+
+
+objects = st.dictionaries(names, values, max_size=4)
+text = st.text(min_size=1) | st.sampled_from(["alice", "bob", "record-1"])
+references = _object({"type": text, "id": text}, {})
+entities = _object(
+    {"type": st.sampled_from(["user", "record"]) | text, "id": text},
+    {"properties": objects, "parents": st.lists(references, max_size=2)},
+)
+actions = _object({"name": st.sampled_from(["read", "write", "delete"]) | text}, {"properties": objects})
+contexts = _object({}, {"supported_obligations": st.lists(text, max_size=2), "agent": entities, "time": values})
+members = {"subject": entities, "action": actions, "resource": entities}
+requests = _object(members, {"context": contexts, "unknown": values})
+batches = _object(
+    {"evaluations": st.lists(_mostly(_object({}, {**members, "context": contexts})), max_size=4)},
+    {
+        **members,
+        "context": contexts,
+        "options": _object({}, {"evaluations_semantic": st.sampled_from(decode.SEMANTICS)}),
+    },
+)
+
+
+@pytest.mark.fuzz
+@given(st.one_of(values, requests, batches), st.sampled_from([EVALUATION, EVALUATIONS]))
+def test_any_json(certification: httpx.Client, value: Any, path: str) -> None:
+    _assert_lawful(_post(certification, path, json.dumps(value).encode()))
+
+
+@pytest.mark.fuzz
+@given(st.binary(max_size=200), st.sampled_from([EVALUATION, EVALUATIONS]))
+def test_any_bytes(certification: httpx.Client, body: bytes, path: str) -> None:
+    _assert_lawful(_post(certification, path, body))
+
+
+@given(requests)
+def test_decode_accepts_what_the_wire_model_accepts(value: Any) -> None:
+    assert _accepts_single(value) == _valid(wire.EvaluationRequest, value)
+
+
+@given(batches)
+def test_decode_accepts_what_the_wire_model_of_an_item_accepts(value: Any) -> None:
+    """Each item on its own: with all three entities at the top level, it fails exactly where its model does."""
+    entity = {"type": "user", "id": "alice"}
+    whole = {"subject": entity, "action": {"name": "read"}, "resource": entity}
+    items = value.get("evaluations") if isinstance(value, dict) else None
+    if not isinstance(items, list) or not items:
+        return
+    decoded = decode.batch({**whole, "evaluations": items})
+    assert isinstance(decoded, decode.Batch)
+    for item, found in zip(items, decoded.items, strict=True):
+        assert isinstance(found, Malformed) != _valid(wire.EvaluationItem, item)
+
+
+def _accepts_single(value: Any) -> bool:
+    try:
+        decode.evaluation(decode.json_object(json.dumps(value).encode()))
+    except Malformed:
+        return False
+    return True
+
+
+def _valid(model: type[BaseModel], value: Any) -> bool:
+    try:
+        model.model_validate(value)
+    except ValidationError:
+        return False
+    return True
+
+
+def _post(client: httpx.Client, path: str, body: bytes) -> httpx.Response:
+    return client.post(path, content=body, headers={"Content-Type": "application/json"})
+
+
+def _assert_lawful(response: httpx.Response) -> None:
+    assert response.status_code in (200, 400, 413), response.text
+    body = response.json()
+    if response.status_code != 200:
+        assert set(body) == {"error"}
+        return
+    for answer in body.get("evaluations", [body]):
+        assert type(answer["decision"]) is bool
+        wire.EvaluationResponse.model_validate(answer)

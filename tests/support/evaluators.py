@@ -1,0 +1,39 @@
+"""Everything that answers a request: each takes a snapshot and the keywords of `Engine.decide`.
+
+`reference` is the interpreter, `fast_decide` is what callers get. They are equal by law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from policyengine.bundle import Loaded, Snapshot
+from policyengine.engine import Engine
+from policyengine.evaluate.combine import denied
+from policyengine.evaluate.decide import decide
+from policyengine.model.decision import Decision, RuleError
+from policyengine.model.request import request
+from policyengine.model.values import Fault
+
+
+def reference(snapshot: Snapshot, asked: Mapping[str, Any], approved: Collection[str] = ()) -> Decision:
+    """The specification: every rule, by the interpreter."""
+    try:
+        understood = request(asked.get("principal"), asked.get("action"), asked.get("resource"), asked.get("context"))
+    except Fault as fault:
+        return denied(RuleError("", fault.code, fault.message), snapshot.revision)
+    return decide(snapshot.policies, snapshot.schema, snapshot.world, understood, approved, snapshot.revision)
+
+
+def fast_decide(snapshot: Snapshot, asked: Mapping[str, Any], approved: Collection[str] = ()) -> Decision:
+    """The generated code. With approvals only its long way is there."""
+    parts = (asked.get("principal"), asked.get("action"), asked.get("resource"), asked.get("context"))
+    if approved:
+        return snapshot.evaluator.decide_slowly(*parts, approved)
+    return snapshot.evaluator.decide(*parts)
+
+
+def engine(snapshot: Snapshot) -> Engine:
+    """An Engine that answers from the snapshot."""
+    return Engine(snapshot, lambda: Loaded(snapshot, ()))
