@@ -8,7 +8,7 @@ and inside an event loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -100,7 +100,6 @@ class Engine:
         action: str | Mapping[str, Any],
         resource: Mapping[str, Any],
         context: Mapping[str, Any] | None = None,
-        approved: Collection[str] = (),
     ) -> Explanation:
         """The decision that `decide` gives, and why: what each rule about the action said, down to the values it read.
         It shows what the request holds, so it is for those who may see that. Slower than `decide` by far."""
@@ -109,7 +108,7 @@ class Engine:
             asked = request(principal, action, resource, context)
         except Fault as fault:
             return unexplained(RuleError("", fault.code, fault.message), snapshot.revision)
-        return explain(snapshot.policies, snapshot.schema, snapshot.world, asked, approved, snapshot.revision)
+        return explain(snapshot.policies, snapshot.schema, snapshot.world, asked, revision=snapshot.revision)
 
     # ---- the snapshot ----
 

@@ -65,7 +65,13 @@ def check_test(tree: ast.Test, place: Place, rules: frozenset[str]) -> TestCase 
         rules=_rules(expect.rules, place, rules),
         obligations=_owing(expect.obligations, place) if expect.obligations is not None else None,
         span=tree.span,
+        approved=_approved(tree, place, rules),
     )
+
+
+def _approved(tree: ast.Test, place: Place, rules: frozenset[str]) -> tuple[str, ...]:
+    names = tuple(n for item in tree.items if isinstance(item, ast.Approved) for n in item.rules)
+    return _rules(names, place, rules) or ()
 
 
 def _given(given: ast.Given, context: dict[str, Any], entities: list[dict[str, Any]], place: Place) -> None:

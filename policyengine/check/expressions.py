@@ -48,7 +48,7 @@ from policyengine.model.types import (
     join,
 )
 from policyengine.model.values import INT_MAX, Entity, Uid
-from policyengine.schema.declare import unknown_type
+from policyengine.schema.declare import MAX_TYPE_DEPTH, nesting, unknown_type
 from policyengine.syntax import ast
 
 
@@ -263,7 +263,9 @@ def param_type(tree: ast.TypeExpr, env: Env) -> Type:
             if name in PRIMITIVES:
                 return PRIMITIVES[name]
             return entity(name) if visible_type(ast.Name(text=name, span=tree.span), env) else UNKNOWN
-        case ast.GenericType(name=name, argument=argument) if name.text in ("Set", "List"):
+        case ast.GenericType(name=name, argument=argument) if (
+            name.text in ("Set", "List") and nesting(tree) <= MAX_TYPE_DEPTH
+        ):
             element = param_type(argument, env)
             return SetT(element) if name.text == "Set" else ListT(element)
     env.place.findings.report(

@@ -50,7 +50,7 @@ def run_case(policies: PolicySet, schema: Schema, case: TestCase) -> CaseResult:
         asked = request(case.principal, case.action, case.resource, case.context)
     except Fault as fault:
         return CaseResult(case, None, (fault.message,))
-    decision = decide(policies, schema, known, asked)
+    decision = decide(policies, schema, known, asked, case.approved)
     return CaseResult(case, decision, tuple(_problems(case, decision)), _held(policies, asked, known))
 
 

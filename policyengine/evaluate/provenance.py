@@ -1,8 +1,9 @@
 """Where a tool argument came from.
 
 The context may carry `provenance`: for argument paths, who supplied the value. A key is an argument's name, or a JSON
-Pointer (RFC 6901) below `args`; "" is all of them. A value is a list of sources: a name, or `{"source": name, "trusted":
-bool}`. A bare `user` or `system` is trusted, any other bare name is not. What nothing speaks for is from "unknown".
+Pointer (RFC 6901) below `args`; "" is all of them. A value is a list of sources: a name, or an object with `source`
+and `trusted`. A bare `user` or `system` is trusted, any other bare name is not. What nothing speaks for is from
+"unknown".
 """
 
 from __future__ import annotations

@@ -302,6 +302,7 @@ class TestCase:
     rules: tuple[str, ...] | None
     obligations: tuple[str, ...] | None
     span: Span = field(compare=False, repr=False)
+    approved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from policyengine.syntax import ast
 
 BUILTIN = "ai"
 RESERVED_ATTRIBUTES = frozenset({"id", "type", "parents"})
+MAX_TYPE_DEPTH = 32
 RESERVED_ROOTS = frozenset({"principal", "action", "resource", "context"})
 
 
@@ -154,6 +155,8 @@ class _Declaring:
             self.report(codes.RESERVED, decl.name, f"`{name}` is a root of every request")
         elif name in self.roots:
             self._duplicate(decl.name, "context root", self.roots[name].span)
+        elif nesting(decl.type) > MAX_TYPE_DEPTH:
+            self.report(codes.TOO_DEEP, decl.name, f"its type is nested deeper than {MAX_TYPE_DEPTH}")
         else:
             field = Field(self.type(module, decl.type), decl.optional)
             self.roots[name] = ContextRoot(name, module.name, decl.name.span, field)
@@ -227,7 +230,9 @@ class _Declaring:
         fields: dict[str, Field] = {}
         for decl in decls:
             name = decl.name.text
-            if name in reserved:
+            if nesting(decl.type) > MAX_TYPE_DEPTH:
+                self.report(codes.TOO_DEEP, decl.name, f"its type is nested deeper than {MAX_TYPE_DEPTH}")
+            elif name in reserved:
                 self.report(codes.RESERVED, decl.name, f"`{name}` is reserved", "", "choose another name")
             elif name in fields:
                 self.report(codes.DUPLICATE, decl.name, f"`{name}` is declared twice")
@@ -258,6 +263,14 @@ def unknown_type(name: ast.Name, entities: Mapping[str, EntityType], visible: fr
     seen = [n for n, e in entities.items() if e.module in visible]
     help_ = f"add `use {hidden.module}`" if hidden else did_you_mean(name.text, [*seen, *PRIMITIVES])
     return Diagnostic(codes.UNKNOWN_TYPE, name.span, f"unknown type `{name.text}`", "not declared in the schema", help_)
+
+
+def nesting(expr: ast.TypeExpr) -> int:
+    """How many `Set<...>` and `List<...>` stand inside each other. Counted without recursion, as text has no limit."""
+    depth = 0
+    while isinstance(expr, ast.GenericType):
+        expr, depth = expr.argument, depth + 1
+    return depth
 
 
 def _either(left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:

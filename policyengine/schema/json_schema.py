@@ -11,13 +11,14 @@ Source: JSON Schema 2020-12 (core and validation); draft-07 core 8.3 for `$ref`;
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from urllib.parse import unquote
 
 from policyengine.diagnostics.source import Span
 from policyengine.model.types import BOOL, INT, IP, JSON, NUMBER, STRING, TIME, Prim
+from policyengine.schema.shapes import EVERY_KIND, KINDS, Shape, ShapeField, join, meet
 from policyengine.syntax import ast
 
 MAX_DEPTH = 32
@@ -28,17 +29,6 @@ MAX_PARTS = 256
 MAX_SHOWN = 12
 MAX_NAME = 200
 
-# A number that is no integer is "number" here; the schema type `number` is both.
-_KINDS: dict[str, frozenset[str]] = {
-    "string": frozenset({"string"}),
-    "integer": frozenset({"integer"}),
-    "number": frozenset({"integer", "number"}),
-    "boolean": frozenset({"boolean"}),
-    "null": frozenset({"null"}),
-    "array": frozenset({"array"}),
-    "object": frozenset({"object"}),
-}
-_EVERY_KIND: frozenset[str] = frozenset().union(*_KINDS.values())
 _SCALARS = {"boolean": BOOL, "integer": INT, "number": NUMBER}
 _FORMATS = {"date-time": TIME, "ipv4": IP, "ipv6": IP}
 # fmt: off
@@ -73,26 +63,6 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """The values that pass: of one of `kinds`, and if text then `text`, if an array then of `element`, if an object
-    then with `fields`, and no others if `closed`. `path` is the place in the document where it was read."""
-
-    kinds: frozenset[str] = _EVERY_KIND
-    text: Prim = STRING
-    element: Shape | None = None
-    unique: bool = False
-    fields: Mapping[str, ShapeField] = field(default_factory=dict)
-    closed: bool = False
-    path: str = field(default="", compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ShapeField:
-    shape: Shape
-    required: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Place:
     """Where in the schema the reader is. `inside` holds the references it is in the middle of following."""
 
@@ -111,73 +81,13 @@ def parameters(reading: Reading, span: Span) -> tuple[ast.FieldDecl, ...]:
         reading.note(reading.path, "not a schema, so no argument is described and no rule can read one")
         return ()
     read = _read(reading.root, _Place(reading.path), reading)
-    shape = meet(Shape(kinds=_KINDS["object"], path=reading.path), read)
+    shape = meet(Shape(kinds=KINDS["object"], path=reading.path), read)
     if not shape.kinds:
         reading.note(reading.path, "the arguments are not an object, so no rule can read them")
         return ()
     if not shape.fields and not shape.closed:
         reading.note(reading.path, "takes an object whose fields are not described, and no rule can read them")
     return _fields(shape, reading, span)
-
-
-# ---- shapes ----
-
-
-def meet(left: Shape, right: Shape) -> Shape:
-    """What passes both, and as little more as a shape can say."""
-    fields = dict(left.fields)
-    for name, other in right.fields.items():
-        mine = fields.get(name)
-        fields[name] = ShapeField(meet(mine.shape, other.shape), mine.required or other.required) if mine else other
-    return Shape(
-        kinds=left.kinds & right.kinds,
-        text=right.text if left.text == STRING else left.text if right.text in (STRING, left.text) else STRING,
-        element=meet(left.element, right.element) if left.element and right.element else left.element or right.element,
-        unique=left.unique or right.unique,
-        fields=fields,
-        closed=left.closed or right.closed,
-        path=left.path,
-    )
-
-
-def join(left: Shape, right: Shape) -> Shape:
-    """What passes either, and as little more as a shape can say."""
-    texts, arrays, objects = (
-        [shape for shape in (left, right) if kind in shape.kinds] for kind in ("string", "array", "object")
-    )
-    return Shape(
-        kinds=left.kinds | right.kinds,
-        text=texts[0].text if texts and texts[0].text == texts[-1].text else STRING,
-        element=_join_elements(arrays),
-        unique=bool(arrays) and all(shape.unique for shape in arrays),
-        fields=_join_fields(objects),
-        closed=bool(objects) and all(shape.closed for shape in objects),
-        path=left.path,
-    )
-
-
-def _join_elements(arrays: list[Shape]) -> Shape | None:
-    elements = [shape.element for shape in arrays]
-    known = [element for element in elements if element is not None]
-    return reduce(join, known) if known and len(known) == len(elements) else None
-
-
-def _join_fields(objects: list[Shape]) -> dict[str, ShapeField]:
-    names = dict.fromkeys(name for shape in objects for name in shape.fields)
-    return {name: _join_field([_field(shape, name) for shape in objects]) for name in names}
-
-
-def _field(shape: Shape, name: str) -> ShapeField | None:
-    """The field as the shape has it; None if an object of the shape cannot carry it."""
-    if name in shape.fields:
-        return shape.fields[name]
-    return None if shape.closed else ShapeField(Shape(path=shape.path), False)
-
-
-def _join_field(sides: list[ShapeField | None]) -> ShapeField:
-    known = [side for side in sides if side is not None]
-    shape = reduce(join, (side.shape for side in known))
-    return ShapeField(shape, len(known) == len(sides) and all(side.required for side in known))
 
 
 # ---- schema to shape ----
@@ -199,7 +109,7 @@ def _read(schema: object, at: _Place, reading: Reading) -> Shape:
     if at.depth and isinstance(schema.get("$id"), str):
         at = replace(at, foreign=True)
     shape = reduce(meet, _parts(schema, at, reading))
-    kinds = shape.kinds | _KINDS["null"] if schema.get("nullable") is True else shape.kinds
+    kinds = shape.kinds | KINDS["null"] if schema.get("nullable") is True else shape.kinds
     return replace(shape, kinds=kinds, path=at.path)
 
 
@@ -213,7 +123,7 @@ def _parts(schema: dict[str, object], at: _Place, reading: Reading) -> Iterator[
     yield from _combined("allOf", schema, at, reading)
     for word in ("anyOf", "oneOf"):
         alternatives = list(_combined(word, schema, at, reading))
-        others = [shape for shape in alternatives if shape.kinds != _KINDS["null"]]
+        others = [shape for shape in alternatives if shape.kinds != KINDS["null"]]
         if any(shape != others[0] for shape in others):
             reading.note(at.path, "has alternatives; which of them holds is not carried over")
         if alternatives:
@@ -253,17 +163,17 @@ def _own(schema: dict[str, object], at: _Place, reading: Reading) -> Shape:
 
 def _kinds(schema: dict[str, object], at: _Place, reading: Reading) -> frozenset[str]:
     if "type" not in schema:
-        return _EVERY_KIND
+        return EVERY_KIND
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    known = [_KINDS[word] for word in types if isinstance(word, str) and word in _KINDS]
+    known = [KINDS[word] for word in types if isinstance(word, str) and word in KINDS]
     if known and len(known) == len(types):
         return frozenset().union(*known)
     reading.note(at.path, "`type` is none of the types of JSON Schema, so its type is `Json`")
-    return _EVERY_KIND
+    return EVERY_KIND
 
 
 def _kinds_of_values(schema: dict[str, object], at: _Place, reading: Reading) -> frozenset[str]:
-    kinds = _EVERY_KIND
+    kinds = EVERY_KIND
     values = schema.get("enum")
     if isinstance(values, list) and values:
         kinds = frozenset().union(*map(_kind_of, values))
@@ -276,7 +186,7 @@ def _kinds_of_values(schema: dict[str, object], at: _Place, reading: Reading) ->
 
 def _kind_of(value: object) -> frozenset[str]:
     names = {str: "string", bool: "boolean", int: "number", float: "number", list: "array", dict: "object"}
-    return _KINDS[names.get(type(value), "null")]
+    return KINDS[names.get(type(value), "null")]
 
 
 def _text(schema: dict[str, object]) -> Prim:
@@ -407,7 +317,7 @@ def _text_type(shape: Shape, reading: Reading) -> Prim:
 
 def _why_json(shape: Shape, kinds: frozenset[str]) -> str:
     """Why no narrower type will do; nothing where the schema says no more than `Json` does."""
-    if shape.kinds == _EVERY_KIND:
+    if shape.kinds == EVERY_KIND:
         return "states no `type`" if shape != Shape() else ""
     if not kinds:
         return "no value can pass"

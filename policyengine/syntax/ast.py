@@ -133,22 +133,9 @@ class Quantifier(Node):
 
 
 Expr = (
-    Literal
-    | EntityLit
-    | ListLit
-    | RecordLit
-    | Ref
-    | Member
-    | Call
-    | MethodCall
-    | Unary
-    | Binary
-    | HasOp
-    | IsOp
-    | LikeOp
-    | Conditional
-    | Quantifier
-)
+    Literal | EntityLit | ListLit | RecordLit | Ref | Member | Call | MethodCall
+    | Unary | Binary | HasOp | IsOp | LikeOp | Conditional | Quantifier
+)  # fmt: skip
 
 
 # ---- types ----
@@ -361,8 +348,15 @@ class Ask(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Approved(Node):
+    """`approved RULE, ...`: the approvals that the request has."""
+
+    rules: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Expect(Node):
-    """`rules` is None where the test does not say which rules determine."""
+    """`rules` is None where the test does not say which rules determine; `obligations` is () for `owing nothing`."""
 
     decision: Lit["allow", "deny"]
     rules: tuple[Name, ...] | None
@@ -372,7 +366,7 @@ class Expect(Node):
 @dataclass(frozen=True, slots=True)
 class Test(Node):
     name: Literal
-    items: tuple[Given | Ask | Expect, ...]
+    items: tuple[Given | Approved | Ask | Expect, ...]
 
 
 # ---- module ----

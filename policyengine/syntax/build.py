@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from lark import Token, Transformer
 
@@ -131,8 +131,7 @@ class Build(Transformer[Token, Any]):
         )
 
     def group(self, parts: list[Any]) -> ast.Expr:
-        inner: ast.Expr = replace(parts[1], span=self._span(parts))
-        return inner
+        return cast(ast.Expr, replace(parts[1], span=self._span(parts)))
 
     def list_literal(self, parts: list[Any]) -> ast.ListLit:
         return ast.ListLit(items=tuple(_nodes(parts)), span=self._span(parts))
@@ -350,6 +349,9 @@ class Build(Transformer[Token, Any]):
         name = ast.Name(text=str(word), span=self._span([word])) if isinstance(word, Token) else word
         return ast.Given(name=name, value=parts[1], span=self._span(parts))
 
+    def approved(self, parts: list[Any]) -> ast.Approved:
+        return ast.Approved(rules=parts[1].value, span=self._span(parts))
+
     def ask(self, parts: list[Any]) -> ast.Ask:
         action, attributes, _, resource = parts
         return ast.Ask(action=action, attributes=attributes, resource=resource, span=self._span(parts))
@@ -359,7 +361,7 @@ class Build(Transformer[Token, Any]):
         return ast.Expect(
             decision="allow" if decision.type == "ALLOW" else "deny",
             rules=rules.value if rules is not None else None,
-            obligations=owing.value if owing is not None else None,
+            obligations=None if owing is None else () if isinstance(owing, Token) else owing.value,
             span=self._span(parts),
         )
 
@@ -369,8 +371,7 @@ class Build(Transformer[Token, Any]):
     # ---- module ----
 
     def module(self, parts: list[Any]) -> ast.Name:
-        name: ast.Name = parts[1]
-        return name
+        return cast(ast.Name, parts[1])
 
     def use(self, parts: list[Any]) -> ast.Use:
         return ast.Use(name=parts[1], span=self._span(parts))

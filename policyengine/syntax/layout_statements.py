@@ -247,11 +247,13 @@ def _test(node: ast.Test, notes: Notes) -> Doc:
     return concat(head, behind(notes.opening.get(id(node.items))), nest(2, *lines, *closing), HARD, "}")
 
 
-def _test_item(item: ast.Given | ast.Ask | ast.Expect, notes: Notes) -> Doc:
+def _test_item(item: ast.Given | ast.Approved | ast.Ask | ast.Expect, notes: Notes) -> Doc:
     match item:
         case ast.Given(name=name, value=value):
             stated = attributes(value, notes, "{}") if isinstance(value, ast.RecordLit) else _entity_value(value, notes)
             return concat(f"{name.text} ", stated)
+        case ast.Approved(rules=rules):
+            return concat("approved ", _names(rules))
         case ast.Ask(action=action, resource=resource):
             given = attributes(item.attributes, notes, "()") if item.attributes is not None else ""
             return concat(bare_or_quoted(action, _NOT_IN_TESTS), given, " on ", _entity_value(resource, notes))
@@ -268,5 +270,7 @@ def _entity_value(value: ast.EntityValue, notes: Notes) -> Doc:
 
 def _expect(item: ast.Expect) -> Doc:
     rules = concat(" by ", _names(item.rules)) if item.rules is not None else ""
-    owing = concat(" owing ", _names(item.obligations)) if item.obligations is not None else ""
+    owing: Doc = ""
+    if item.obligations is not None:
+        owing = concat(" owing ", _names(item.obligations) if item.obligations else "nothing")
     return concat(f"expect {item.decision}", rules, owing)

@@ -123,7 +123,8 @@ def _around(text: str, begin: int, at: int) -> tuple[int, int | None]:
 def _offset(error: UnexpectedInput, text: str) -> int:
     if isinstance(error, UnexpectedToken) and error.token.type == "$END":
         return len(text.rstrip())
-    return int(error.pos_in_stream or 0)
+    at: Any = error.pos_in_stream
+    return int(at or 0)
 
 
 def _syntax_error(source: Source, at: int, error: UnexpectedInput) -> Diagnostic:

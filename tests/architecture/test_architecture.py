@@ -75,9 +75,7 @@ def test_only_the_code_generator_executes_code(path: Path) -> None:
     if path.is_relative_to(PACKAGE / "evaluate"):
         return
     called = {
-        node.func.id
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        node.func.id for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     assert not called & {"eval", "exec"}
 

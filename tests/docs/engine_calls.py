@@ -37,8 +37,6 @@ def unknown_words(arguments: list[str]) -> list[str]:
         if name not in command.commands:
             return [name]
         command = command.commands[name]
-    known = {
-        option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
-    }
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     options = [word.partition("=")[0] for word in words if word.startswith("--") and word != "--"]
     return [option for option in options if option not in known | {"--help"}]

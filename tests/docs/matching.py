@@ -31,9 +31,7 @@ def differences(expected: Any, actual: Any, at: str = "$") -> list[str]:
     if isinstance(expected, dict) and isinstance(actual, dict):
         missing = [f"{at}.{name} is missing" for name in expected if name not in actual]
         shared = [name for name in expected if name in actual]
-        return missing + [
-            d for name in shared for d in differences(expected[name], actual[name], f"{at}.{name}")
-        ]
+        return missing + [d for name in shared for d in differences(expected[name], actual[name], f"{at}.{name}")]
     if isinstance(expected, list) and isinstance(actual, list):
         if len(expected) != len(actual):
             return [f"{at} has {len(actual)} items, not {len(expected)}"]

@@ -30,8 +30,6 @@ def _run_doctest(block: Block, workspace: Workspace) -> None:
     namespace = workspace.module.__dict__
     test = doctest.DocTestParser().get_doctest(block.text, namespace, block.id, block.document, block.line)
     report: list[str] = []
-    result = doctest.DocTestRunner(optionflags=DOCTEST_OPTIONS).run(
-        test, out=report.append, clear_globs=False
-    )
+    result = doctest.DocTestRunner(optionflags=DOCTEST_OPTIONS).run(test, out=report.append, clear_globs=False)
     namespace.update(test.globs)
     assert result.failed == 0, "".join(report)

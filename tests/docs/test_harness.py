@@ -20,9 +20,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def test_blocks_are_found_with_their_lines_and_options() -> None:
-    found = list(
-        parse("x.md", "text\n\n```pol fragment error=POL204\na\n```\n\n- item\n\n  ```sh\n  $ ls\n  ```\n")
-    )
+    found = list(parse("x.md", "text\n\n```pol fragment error=POL204\na\n```\n\n- item\n\n  ```sh\n  $ ls\n  ```\n"))
     assert [(b.id, b.language, b.text) for b in found] == [
         ("x.md:3", "pol", "a\n"),
         ("x.md:9", "sh", "$ ls\n"),
@@ -94,9 +92,7 @@ def test_json_differences() -> None:
 
 
 def test_a_request_is_read() -> None:
-    request = http.parse(
-        'POST /access/v1/evaluation HTTP/1.1\nContent-Type: application/json\n\n{"a":\n\n1}\n'
-    )
+    request = http.parse('POST /access/v1/evaluation HTTP/1.1\nContent-Type: application/json\n\n{"a":\n\n1}\n')
     assert request == http.Request(
         "POST", "/access/v1/evaluation", {"Content-Type": "application/json"}, b'{"a":\n\n1}'
     )

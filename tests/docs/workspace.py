@@ -33,9 +33,7 @@ class Workspace:
         if (ROOT / "policies").exists():
             shutil.copytree(ROOT / "policies", root / "policies")
 
-    def run_through(
-        self, block: Block, blocks: Sequence[Block], run: Callable[[Block, Workspace], None]
-    ) -> None:
+    def run_through(self, block: Block, blocks: Sequence[Block], run: Callable[[Block, Workspace], None]) -> None:
         """Run `block`, after the blocks before it that have not run yet. Fails if one of those fails."""
         for earlier in blocks:
             if earlier.line >= block.line:

@@ -75,14 +75,11 @@ def test_a_forbid_that_errs_denies(scenario: Scenario) -> None:
 @given(ONE_ACTOR)
 def test_a_requirement_that_errs_is_imposed(scenario: Scenario) -> None:
     rule = replace(_last(scenario, "require"), tail='redact(["everything"])')
-    scenario = replace(scenario, policies=scenario.policies.with_rules([*scenario.policies.rules[:0], rule, *_but(scenario, rule)]))
+    others = [r for r in scenario.policies.rules if r.name != rule.name]
+    scenario = replace(scenario, policies=scenario.policies.with_rules([rule, *others]))
     for (erred, after), imposed in zip(_erring(scenario, rule), _answers(scenario, rule, _bare(rule)), strict=True):
         if erred:
             assert _others(after, rule) == _others(imposed, rule)
-
-
-def _but(scenario: Scenario, rule: RuleText) -> list[RuleText]:
-    return [r for r in scenario.policies.rules if r.name != rule.name]
 
 
 @given(ONE_ACTOR)

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.evaluators import engine, fast_decide, reference
-from tests.support.requests import HOSTILE
+from tests.support.requests import hostile_values
 from tests.support.scenarios import Scenario, scenarios
 
-ANYTHING = st.sampled_from(HOSTILE) | st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.sampled_from(HOSTILE),
+ANYTHING = hostile_values | st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | hostile_values,
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner),
     max_leaves=8,
 )

@@ -127,7 +127,9 @@ class Writer:
     def _presence(self) -> Text:
         """`has` or `is`: something that makes more readable."""
         tests = self.testable()
-        entities = [p for p in self.readable(lambda t: isinstance(t, EntityT) and len(t.names) > 1) if "(" not in p.text]
+        entities = [
+            p for p in self.readable(lambda t: isinstance(t, EntityT) and len(t.names) > 1) if "(" not in p.text
+        ]
         if entities and (not tests or self.one_in(3)):
             path = self.pick(entities)
             assert isinstance(path.type, EntityT)

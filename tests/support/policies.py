@@ -12,7 +12,20 @@ from typing import Any
 from hypothesis import strategies as st
 
 from policyengine.bundle import Snapshot, load_text
-from policyengine.model.types import INT, NUMBER, STRING, EntityT, Field, RecordT, SetT, Type, element_of, entity, is_numeric, record
+from policyengine.model.types import (
+    INT,
+    NUMBER,
+    STRING,
+    EntityT,
+    Field,
+    RecordT,
+    SetT,
+    Type,
+    element_of,
+    entity,
+    is_numeric,
+    record,
+)
 from policyengine.schema.schema import Schema
 from tests.support.declarations import Declared, declarations, types_of
 from tests.support.expressions import Draw, Writer
@@ -45,8 +58,8 @@ class RuleText:
         return "\n".join(parts) + "\n"
 
     def erring(self) -> RuleText:
-        """The rule with a condition that has no value, in its place."""
-        return replace(self, when=ERRS)
+        """The rule with a condition that has no value before its own."""
+        return replace(self, when=f"{ERRS} and ({self.when})" if self.when else ERRS)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -74,7 +87,9 @@ class Policies:
         """The snapshot. Fails with the diagnostics and the text if the checker does not accept it."""
         loaded = load_text(self.text, entities=list(entities))
         if loaded.snapshot is None:
-            found = "\n".join(f"{d.code.id} {d.span}: {d.message} [{d.span.text}]" for d in loaded.diagnostics if d.is_error)
+            found = "\n".join(
+                f"{d.code.id} {d.span}: {d.message} [{d.span.text}]" for d in loaded.diagnostics if d.is_error
+            )
             raise AssertionError(f"a generated policy was refused:\n{found}\n\n{self.text}")
         return loaded.snapshot
 
@@ -98,7 +113,9 @@ def _defines(draw: Draw, schema: Schema, json: bool) -> list[tuple[str, tuple[Ty
     made: list[tuple[str, tuple[Type, ...], str]] = []
     for i in range(draw(st.integers(0, 2))):
         count = draw(st.integers(0, 2))
-        params = [draw(st.sampled_from((INT, STRING, entity("User"), entity("Doc"), SetT(STRING)))) for _ in range(count)]
+        params = [
+            draw(st.sampled_from((INT, STRING, entity("User"), entity("Doc"), SetT(STRING)))) for _ in range(count)
+        ]
         roots: dict[str, Type] = {f"p{j}": t for j, t in enumerate(params)}
         roots["context"] = _context_type(schema)
         body = Writer(draw, Place(schema, roots, {n: t for n, t, _ in made}, None, json)).condition(2)
@@ -192,12 +209,16 @@ def _head(
     who, by = draw(
         st.sampled_from(
             (
-                *[("", principals)] * 5, (" for User", ["User"]), (" for User", ["User"]), (" for Agent", ["Agent"]), ("in", ["User"])
+                *[("", principals)] * 5,
+                (" for User", ["User"]),
+                (" for User", ["User"]),
+                (" for Agent", ["Agent"]),
+                ("in", ["User"]),
             )
         )
     )
     if who == "in":
-        who = f' for User in {_group(draw)}'
+        who = f" for User in {_group(draw)}"
     shown = ", ".join(n if n.isidentifier() else f'"{n}"' for n in names)
     roots: dict[str, Type] = {
         "principal": EntityT(frozenset(by)),
@@ -209,9 +230,7 @@ def _head(
     return f"{shown} on {resource}{who}", place
 
 
-def _resource(
-    draw: Draw, everywhere: list[str], some: list[str], theme: Theme
-) -> tuple[str, list[str], list[str]]:
+def _resource(draw: Draw, everywhere: list[str], some: list[str], theme: Theme) -> tuple[str, list[str], list[str]]:
     """The resource of a head as text, the types it leaves possible, and the tools it names."""
     shapes = ["any", *["types"] * 5]
     shapes += ["entity", "in"] if {"Doc", "Folder", "User"} & set(everywhere) else []

@@ -37,7 +37,9 @@ class Place:
     tool_args: RecordT | None = None
     # Whether values whose shape nobody declared may be read.
     json: bool = True
-    _seen: dict[tuple[Facts, tuple[tuple[str, Type], ...]], tuple[Path, ...]] = field(default_factory=dict, compare=False)
+    _seen: dict[tuple[Facts, tuple[tuple[str, Type], ...]], tuple[Path, ...]] = field(
+        default_factory=dict, compare=False
+    )
 
     def paths(self, facts: Facts, locals_: tuple[tuple[str, Type], ...]) -> tuple[Path, ...]:
         """Every path of this place under these facts, with these quantifier variables."""

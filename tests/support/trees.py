@@ -159,8 +159,9 @@ test_items = st.one_of(
         ast.Expect,
         decision=st.sampled_from(["allow", "deny"]),
         rules=st.none() | several(rule_names, 1),
-        obligations=st.none() | several(names, 1),
+        obligations=st.none() | several(names),
     ),
+    node(ast.Approved, rules=several(rule_names, 1)),
 )
 tests = node(ast.Test, name=strings, items=several(test_items))
 
