@@ -131,7 +131,8 @@ def _sources(arg: Expr, span: Span, env: Env) -> Expr:
     while isinstance(node, Attribute) and not (isinstance(node.base, Root) and node.name == "args"):
         path.append(node.name)
         node = node.base
-    if not (isinstance(node, Attribute) and isinstance(node.base, Root) and node.base.name == "resource"):
+    named = isinstance(node, Attribute) and isinstance(node.base, Root) and node.base.name == "resource"
+    if not named and arg.type != UNKNOWN:
         env.place.findings.report(
             codes.WRONG_ARGUMENTS, arg.span, "`sources` takes the path of a tool argument", "", "such as `tool.args.to`"
         )

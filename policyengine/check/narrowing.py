@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from policyengine.ir.nodes import Attribute, Expr, Local, Root
+from policyengine.ir.nodes import Attribute, Const, Expr, Local, Root
+from policyengine.model.values import Entity
 
 Path = tuple[str, ...]
 
@@ -47,6 +48,8 @@ def path_of(expr: Expr) -> Path | None:
     match expr:
         case Root(name=name):
             return (name,)
+        case Const(value=Entity(uid=uid)):
+            return (str(uid),)
         case Local(name=name, slot=slot):
             return (f"{name}#{slot}",)
         case Attribute(base=base, name=name):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from policyengine.evaluate.emit import Emitter, Site, assign, load, place
-from policyengine.evaluate.hoist import hierarchies, hoist
+from policyengine.evaluate.hoist import climbs, hierarchies, hoist
 from policyengine.evaluate.pyfunction import function, module
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
@@ -42,8 +42,8 @@ def careful_function(rules: Sequence[Rule], site: Site, env: Mapping[str, Any]) 
 
 def fast_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[str, Any]]:
     """The function as a tree, and the constants it names."""
-    emitter = Emitter(site, climbed=True)
-    body = [*hierarchies(rules), *hoist(rules, emitter), *ask(rules, emitter), ast.Return(load("m"))]
+    emitter = Emitter(site, climbed=climbs(rules))
+    body = [*hierarchies(emitter.climbed), *hoist(rules, emitter), *ask(rules, emitter), ast.Return(load("m"))]
     return module("fast", PARAMETERS, body), emitter.constants
 
 

@@ -7,7 +7,7 @@ expression has the value that the interpreter gives, or raises; it has no other 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, assert_never
 
@@ -42,8 +42,8 @@ class Emitter:
 
     site: Site
     loads: Mapping[ir.Expr, str] = field(default_factory=dict)
-    # Whether the function has looked at the hierarchies already, under the names `above_principal`, `above_resource`.
-    climbed: bool = False
+    # The roots whose hierarchy the function has looked at already, under the names `above_principal`, `above_resource`.
+    climbed: Collection[str] = ()
     constants: dict[str, Any] = field(default_factory=dict)
     temporaries: int = 0
 
@@ -165,7 +165,12 @@ class Emitter:
             return ast.IfExp(test, load(temporary), call("bad"))
         match type_:
             case SetT(element) if element == STRING:
-                return call("strings", value)
+                # A list, which is what requests hold, is looked at in place.
+                named = ast.NamedExpr(ast.Name(temporary, ast.Store()), value)
+                is_list = ast.Compare(class_of(named), [ast.Is()], [load("list")])
+                joins = ast.Compare(call("join", load(temporary)), [ast.IsNot()], [ast.Constant(None)])
+                fine = ast.BoolOp(ast.And(), [is_list, joins])
+                return ast.IfExp(fine, load(temporary), call("strings", load(temporary)))
             case ListT(element) if element == STRING:
                 return call("ordered_strings", value)
         return call("guard", value, self.constant(type_))
@@ -185,7 +190,8 @@ class Emitter:
             return is_a(first, "dict")
         if type_ == INT:
             # Nearly every number is small, and small ones compare fastest.
-            small = ast.Compare(ast.Constant(-SMALL), [ast.Lt(), ast.Lt()], [again, ast.Constant(SMALL)])
+            above = ast.Compare(again, [ast.Gt()], [ast.Constant(-SMALL)])
+            small = ast.BoolOp(ast.And(), [above, ast.Compare(again, [ast.Lt()], [ast.Constant(SMALL)])])
             fits = ast.BoolOp(ast.Or(), [small, _between(INT_MIN, again, INT_MAX)])
             return ast.BoolOp(ast.And(), [is_a(first, "int"), fits])
         if type_ == NUMBER:
@@ -272,7 +278,7 @@ class Emitter:
         """Two tests: whether the principal or resource is below one of the targets, which errs where the hierarchy is
         malformed; and whether it is one of them, or None if its type says that it is not."""
         above: ast.expr = load("above_" + root)
-        if not self.climbed:
+        if root not in self.climbed:
             above = call("ancestors", load(root), load("known_" + root))
         if len(targets) == 1:
             below: ast.expr = ast.Compare(self.constant(next(iter(targets))), [ast.In()], [above])

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from policyengine.evaluate.codegen import PARAMETERS, ask
 from policyengine.evaluate.emit import Emitter, Site, assign, call, class_of, load, subscript
-from policyengine.evaluate.hoist import hierarchies, hoist
+from policyengine.evaluate.hoist import climbs, hierarchies, hoist
 from policyengine.evaluate.index import Dimension
 from policyengine.evaluate.pyfunction import function, module
 from policyengine.ir import nodes as ir
@@ -46,10 +46,10 @@ def entry_function(rules: Sequence[Rule], tables: Sequence[Lookup], site: Site, 
 
 def entry_tree(rules: Sequence[Rule], tables: Sequence[Lookup], site: Site) -> tuple[ast.Module, dict[str, Any]]:
     """The function as a tree, and the constants it names."""
-    emitter = Emitter(site, climbed=True)
     climbed = {t.dimension[1] for t in tables if isinstance(t.dimension, tuple) and t.dimension[0] == "above"}
+    emitter = Emitter(site, climbed=climbs(rules) | climbed)
     keys = [t.dimension for t in tables if isinstance(t.dimension, ir.Attribute)]
-    rest = [*hierarchies(rules, climbed), *hoist(rules, emitter, keys), *ask(rules, emitter)]
+    rest = [*hierarchies(emitter.climbed), *hoist(rules, emitter, keys), *ask(rules, emitter)]
     if tables:
         rest += _lookups(tables, emitter)
     rest += _answer(bool(tables))

@@ -1,8 +1,7 @@
 """What a generated function reads first, once for all its rules.
 
-In: rules. Out: statements that put hierarchies and attributes under names, guarded. What they read may turn out not
-to be
-there, and then they raise although no rule may err: the function is only good for requests where nothing is amiss.
+In: rules. Out: statements that put hierarchies and attributes under names, guarded. What they read may turn out not to
+be there, and then they raise although no rule may err: the function is only good for requests where nothing is amiss.
 """
 
 from __future__ import annotations
@@ -20,25 +19,22 @@ from policyengine.model.types import BOOL, INT, NUMBER, STRING, ListT, SetT, Typ
 HOISTED = (STRING, BOOL, INT, NUMBER, SetT(STRING), ListT(STRING))
 
 
-def hierarchies(rules: Iterable[Rule], more: Collection[str] = ()) -> list[ast.stmt]:
-    """Reads what is above the principal and the resource, where a rule asks for it."""
-    found: list[ast.stmt] = []
-    rules = list(rules)
-    for root in ("principal", "resource"):
-        if root in more or any(_asks_above(rule, root) for rule in rules):
-            found.append(assign("above_" + root, call("ancestors", load(root), load("known_" + root))))
-    return found
+def climbs(rules: Iterable[Rule]) -> frozenset[str]:
+    """The roots whose hierarchy some rule looks at in any case, or several do: those are worth a look at the top."""
+    looks: Counter[str] = Counter()
+    for rule in rules:
+        for root, scope in (("resource", rule.head.resource), ("principal", rule.head.principal)):
+            if scope.within is not None:
+                looks[root] += 2
+        for node, always in _visits(rule.condition, _is_open(rule)):
+            if isinstance(node, ir.Within) and isinstance(node.entity, ir.Root) and isinstance(node.target, ir.Const):
+                looks[node.entity.name] += 2 if always else 1
+    return frozenset(root for root, count in looks.items() if count > 1)
 
 
-def _asks_above(rule: Rule, root: str) -> bool:
-    scope = rule.head.principal if root == "principal" else rule.head.resource
-    return scope.within is not None or any(
-        isinstance(node, ir.Within)
-        and isinstance(node.entity, ir.Root)
-        and node.entity.name == root
-        and isinstance(node.target, ir.Const)
-        for node, _ in _visits(rule.condition, True)
-    )
+def hierarchies(roots: Collection[str]) -> list[ast.stmt]:
+    """Reads what is above the principal or the resource."""
+    return [assign("above_" + root, call("ancestors", load(root), load("known_" + root))) for root in sorted(roots)]
 
 
 def hoist(rules: Sequence[Rule], emitter: Emitter, more: Iterable[ir.Attribute] = ()) -> list[ast.stmt]:

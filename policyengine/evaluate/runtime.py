@@ -6,13 +6,13 @@ matter: where generated code cannot go on, the interpreter tells why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
 from policyengine.evaluate.provenance import sources
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, PARENTS, World
-from policyengine.model.values import Entity, Uid, as_entity, guard
+from policyengine.model.values import Entity, as_entity, guard
 
 
 class Unusual(Exception):
@@ -75,29 +75,29 @@ def has_member(value: Any, name: str) -> bool:
     return name in value
 
 
-def ancestors_of(world: World) -> Callable[[dict[str, Any], Mapping[str, Any]], frozenset[Uid] | set[tuple[str, str]]]:
-    """A function from a principal or resource, and what is known of it, to the identities above it. The common case,
-    parents that nothing else is known about, is done without making any object but the set."""
-    records = world.records
-    nothing: frozenset[Uid] = frozenset()
+def ancestors_of(world: World) -> Callable[[dict[str, Any], Mapping[str, Any]], Collection[tuple[str, str]]]:
+    """A function from a principal or resource, and what is known of it, to the identities above it. The common cases,
+    a hierarchy that is known and parents that nothing else is known about, are done without making an Entity."""
+    records, climbed = world.records, world.climbed
+    nothing: frozenset[tuple[str, str]] = frozenset()
 
-    def ancestors(entity: dict[str, Any], known: Mapping[str, Any]) -> frozenset[Uid] | set[tuple[str, str]]:
+    def ancestors(entity: dict[str, Any], known: Mapping[str, Any]) -> Collection[tuple[str, str]]:
         if PARENTS in known:
-            return world.ancestors(as_entity(entity))
+            above = climbed.get((entity["type"], entity["id"]))  # type: ignore[call-overload]
+            return world.ancestors(as_entity(entity)) if above is None else above
         if PARENTS not in entity:
             return nothing
-        parents = entity[PARENTS]
-        if parents.__class__ is not list:
-            return world.ancestors(as_entity(entity))
-        above: set[tuple[str, str]] = set()
-        for parent in parents:
+        found = set()
+        for parent in entity[PARENTS]:
             type_, id_ = parent["type"], parent["id"]
-            if parent.__class__ is not dict or type_.__class__ is not str or id_.__class__ is not str:
+            if type_.__class__ is not str or id_.__class__ is not str or parent.__class__ is not dict:
                 raise Unusual
             if PARENTS in parent or (type_ in records and id_ in records[type_]):
                 return world.ancestors(as_entity(entity))
-            above.add((type_, id_))
-        return above
+            found.add((type_, id_))
+        if entity[PARENTS].__class__ is not list:
+            raise Unusual
+        return found
 
     return ancestors
 

@@ -19,12 +19,12 @@ _ABSENT: Any = object()
 class World:
     """Records by type and id. A record is a mapping of attributes; `parents` is a list of references."""
 
-    __slots__ = ("_above", "records")
+    __slots__ = ("climbed", "records")
 
     def __init__(self, records: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None) -> None:
         self.records: Mapping[str, Mapping[str, Mapping[str, Any]]] = records or {}
-        # Ancestors of known entities, each found once. Filling it in is idempotent, so threads need no lock.
-        self._above: dict[Uid, frozenset[Uid]] = {}
+        # What is above known entities, each found once. Filling it in is idempotent, so threads need no lock.
+        self.climbed: dict[Uid, frozenset[Uid]] = {}
 
     def record(self, uid: Uid) -> Mapping[str, Any]:
         """What is known of an entity; empty if nothing is."""
@@ -39,9 +39,9 @@ class World:
     def ancestors(self, entity: Entity) -> frozenset[Uid]:
         """Everything above the entity, at any distance. Raises Fault if a `parents` on the way is malformed."""
         if PARENTS in self.record(entity.uid):
-            above = self._above.get(entity.uid)
+            above = self.climbed.get(entity.uid)
             if above is None:
-                above = self._above[entity.uid] = self._climb(entity)
+                above = self.climbed[entity.uid] = self._climb(entity)
             return above
         return self._climb(entity)
 

@@ -9,20 +9,47 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
 from policyengine.model.values import Fault
 
 
 def parse_json(data: bytes | str) -> Any:
     """The value of one JSON text. Raises Fault, with a message fit for the sender, for anything else."""
+    value = _parse_plain(data)
+    return _parse_strictly(data) if value is _UNSURE else value
+
+
+def _parse_plain(data: bytes | str) -> Any:
+    """The value of a text that a fast parser reads and that has no key twice; _UNSURE for any other text.
+
+    The parser is strict in all but duplicate keys, of which it keeps the last. Those are found by counting: written out
+    again, the value has fewer colons than the text had, as each key has one after it. An escape could put a colon into
+    the value that the text does not have, so texts with escaped characters are left to the other parser.
+    """
+    escape, colon = ("\\u", ":") if isinstance(data, str) else (b"\\u", b":")
+    if escape in data:  # type: ignore[operator]
+        return _UNSURE
+    try:
+        value = _DECODER.decode(data)
+        return value if _ENCODER.encode(value).count(b":") == data.count(colon) else _UNSURE  # type: ignore[arg-type]
+    except (ValueError, ArithmeticError, RecursionError, msgspec.MsgspecError):
+        return _UNSURE
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder()
+_UNSURE: Any = object()
+
+
+def _parse_strictly(data: bytes | str) -> Any:
     try:
         text = data if isinstance(data, str) else data.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_float)
+        value = _STRICT.decode(text)
         # An escaped surrogate without its pair is legal JSON and no text.
-        if "\\" in text and "\\u" in text.lower():
+        if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         return value
-    except Fault:
-        raise
     except UnicodeError:
         raise Fault("POL504", "not UTF-8 text") from None
     except RecursionError:
@@ -49,3 +76,6 @@ def _float(text: str) -> float:
     if value in (float("inf"), float("-inf")):
         raise Fault("POL504", "a number is out of range")
     return value
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_float)

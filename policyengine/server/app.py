@@ -24,7 +24,7 @@ from policyengine.server import health, log, metadata, metrics, openapi
 from policyengine.server.errors import Errors, RequestError, http_error, request_error
 from policyengine.server.evaluation import Endpoint, Handler, evaluate, evaluate_batch
 from policyengine.server.pdp import Pdp
-from policyengine.server.request_id import RequestId
+from policyengine.server.request_id import Identify, RequestId
 from policyengine.server.settings import Settings
 from policyengine.server.shortcut import Shortcut
 
@@ -35,6 +35,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     log.configure(settings.log_format, settings.log_level)
     pdp = Pdp()
     tally = metrics.Tally()
+    identify = Identify()
     decision_log = log.DecisionLog(settings.decision_log, settings.log_level)
 
     @asynccontextmanager
@@ -56,7 +57,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     )
 
     def endpoint(name: str, handle: Handler) -> Endpoint:
-        return Endpoint(name, handle, pdp, settings.max_body_bytes, tally, decision_log)
+        return Endpoint(name, handle, pdp, identify, settings.max_body_bytes, tally, decision_log)
 
     posts = {
         metadata.EVALUATION: endpoint("evaluation", evaluate),
@@ -72,8 +73,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         return Response(metrics.exposition(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     app.openapi = openapi.document(app)  # type: ignore[method-assign]
-    # Around the whole of FastAPI, so that what takes the shortcut passes these three and nothing else.
-    return RequestId(Errors(Shortcut(app, posts)))
+    return Shortcut(RequestId(Errors(app), identify), posts)
 
 
 def _load(settings: Settings) -> Engine:

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Literal
+from typing import Any
 
 from policyengine.model.decision import Approval, Decision
-from policyengine.model.values import Entity
+from policyengine.model.values import to_json
 from policyengine.server.errors import RequestError, error_value
 from policyengine.server.obligations import wire_obligation
 
@@ -43,25 +40,21 @@ def decision_value(decision: Decision) -> dict[str, Any]:
 
 
 def decision_body(decision: Decision) -> bytes:
-    """The bytes of a decision. Most decisions are made of a few rule names alone, and recur; those are encoded once."""
-    if decision.obligations or decision.approvals or decision.errors:
-        return _encode(decision_value(decision))
-    return _recurring_body(
-        decision.decision, decision.determining, decision.reasons, decision.limits, decision.labels, decision.revision
-    )
+    """The bytes of a decision. The engine gives the same decision object for the same outcome; its bytes are kept."""
+    known = _bodies.get(id(decision))
+    if known is not None and known[0] is decision:
+        return known[1]
+    body = _encode(decision_value(decision))
+    if not decision.errors:
+        if len(_bodies) >= _KEPT:
+            _bodies.clear()
+        _bodies[id(decision)] = (decision, body)
+    return body
 
 
-@lru_cache(maxsize=4096)
-def _recurring_body(
-    decision: Literal["allow", "deny"],
-    determining: tuple[str, ...],
-    reasons: tuple[str, ...],
-    limits: tuple[str, ...],
-    labels: tuple[str, ...],
-    revision: str,
-) -> bytes:
-    made = Decision(decision, determining, reasons, limits=limits, labels=labels, revision=revision)
-    return _encode(decision_value(made))
+# By identity, with the decision itself, so that an identity is not used again while its bytes are kept.
+_bodies: dict[int, tuple[Decision, bytes]] = {}
+_KEPT = 4096
 
 
 def failed_body(error: RequestError, revision: str) -> bytes:
@@ -83,29 +76,14 @@ def _approval(approval: Approval) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """The JSON of the engine's values, written as a request would write them."""
-    match value:
-        case timedelta():
-            return _duration(value)
-        case datetime():
-            return value.isoformat().replace("+00:00", "Z")
-        case IPv4Address() | IPv6Address():
-            return str(value)
-        case Entity():
-            return {"type": value.uid.type, "id": value.uid.id}
-        case Mapping():
-            return dict(value)
-        case set() | frozenset():
-            return sorted(value, key=repr)
-        case _:
-            raise TypeError(f"not a value of the engine: {type(value).__name__}")
-
-
-def _duration(value: timedelta) -> str:
-    milliseconds = value // timedelta(milliseconds=1)
-    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)):
-        if milliseconds and milliseconds % size == 0:
-            return f"{milliseconds // size}{unit}"
-    return f"{milliseconds}ms"
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=repr)
+    if isinstance(value, Mapping):
+        return dict(value)
+    plain = to_json(value)
+    if plain is value:
+        raise TypeError(f"not a value of the engine: {type(value).__name__}")
+    return plain
 
 
 _encode_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_plain).encode

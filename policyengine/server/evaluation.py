@@ -17,11 +17,12 @@ from policyengine.engine import Engine
 from policyengine.model.decision import Decision
 from policyengine.server import decode, encode
 from policyengine.server.body import Disconnected, read_json_body
-from policyengine.server.errors import Malformed, RequestError, error_body, send_json
+from policyengine.server.errors import Malformed, RequestError, error_body, log, send_json
 from policyengine.server.log import DecisionLog
 from policyengine.server.metrics import Tally
 from policyengine.server.obligations import negotiate
 from policyengine.server.pdp import Pdp
+from policyengine.server.request_id import Identify
 
 # A body from this size on, in bytes, takes milliseconds.
 THREAD_BODY = 32 * 1024
@@ -84,34 +85,48 @@ def _one(engine: Engine, request: decode.Arguments) -> Answer:
 
 
 class Endpoint:
-    """An ASGI endpoint that answers a JSON body with `handle`; `name` is its label in the metrics."""
+    """An ASGI endpoint that answers a JSON body with `handle`; `name` is its label in the metrics.
+
+    It stands outside of all middleware, so it echoes the request's identifier itself, and turns what nobody expected
+    into a 500 without a decision.
+    """
 
     def __init__(
-        self, name: str, handle: Handler, pdp: Pdp, max_body_bytes: int, tally: Tally, log: DecisionLog
+        self,
+        name: str,
+        handle: Handler,
+        pdp: Pdp,
+        identify: Identify,
+        max_body_bytes: int,
+        tally: Tally,
+        decision_log: DecisionLog,
     ) -> None:
         self.name = name
         self.handle = handle
         self.pdp = pdp
+        self.identify = identify
         self.max_body_bytes = max_body_bytes
         self.tally = tally
-        self.log = log
+        self.log = decision_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
+        identifier = self.identify(scope)
         try:
             answer = await self._answer(scope, receive)
+            status, body = 200, answer.body
+            self.tally.decisions(answer.decided, answer.failed)
+            if self.log.enabled:
+                self.log.decisions(answer.decided, scope["request_id"], perf_counter() - started)
         except RequestError as error:
-            self.tally.request(self.name, error.status, perf_counter() - started)
-            await send_json(send, error.status, error_body(error.status, error.message))
-            return
+            status, body = error.status, error_body(error.status, error.message)
         except Disconnected:
             return
-        seconds = perf_counter() - started
-        self.tally.request(self.name, 200, seconds)
-        self.tally.decisions(answer.decided, answer.failed)
-        if self.log.enabled:
-            self.log.decisions(answer.decided, scope.get("request_id", ""), seconds)
-        await send_json(send, 200, answer.body)
+        except Exception:  # noqa: BLE001 - logged, and never a decision
+            log.exception("unexpected error", request_id=scope["request_id"], path=scope["path"])
+            status, body = 500, error_body(500, "internal error")
+        self.tally.request(self.name, status, perf_counter() - started)
+        await send_json(send, status, body, identifier)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         body = await read_json_body(scope, receive, self.max_body_bytes)

@@ -15,27 +15,38 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _USABLE = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 
-class RequestId:
-    """`scope["request_id"]` is the identifier as text, for log lines."""
+class Identify:
+    """Finds the identifier of a request, or makes one, and leaves it in `scope["request_id"]` as text for log lines."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self) -> None:
         # Unique without a random number for every request: one per process, then counted.
         self._prefix = secrets.token_hex(8).encode()
         self._count = count(1)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+    def __call__(self, scope: Scope) -> bytes:
         identifier = b""
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 identifier = value
                 break
-        if not _USABLE.fullmatch(identifier):
+        if not identifier or not _USABLE.fullmatch(identifier):
             identifier = b"%b-%x" % (self._prefix, next(self._count))
         scope["request_id"] = identifier.decode("ascii")
+        return identifier
+
+
+class RequestId:
+    """Adds the identifier to the response."""
+
+    def __init__(self, app: ASGIApp, identify: Identify) -> None:
+        self.app = app
+        self.identify = identify
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        identifier = self.identify(scope)
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":

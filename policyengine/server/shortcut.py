@@ -1,6 +1,7 @@
-"""Middleware: the endpoints that must be fast are found by one dictionary lookup, past the router.
+"""Middleware: the endpoints that must be fast are found by one dictionary lookup, past the router and all middleware.
 
-They are routes as well, so that every other method on their paths is answered 405 as usual.
+They are routes as well, so that every other method on their paths is answered 405 as usual. What middleware does for
+others they do themselves: see `evaluation.Endpoint`.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def test_everything_at_once() -> None:
         (timedelta(seconds=90), "90s"),
         (timedelta(minutes=15), "15m"),
         (timedelta(hours=24), "1d"),
-        (timedelta(days=7), "7d"),
+        (timedelta(days=7), "1w"),
     ],
 )
 def test_durations_are_written_as_policies_write_them(within: timedelta, text: str) -> None:

@@ -32,7 +32,7 @@ from policyengine.model.types import (
     is_numeric,
 )
 from tests.support.scopes import NO_FACTS, Facts, Path, Place, member, written
-from tests.support.values import ADDRESSES, DURATIONS, IDS, INTS, NUMBERS, RANGES, TEXTS, TIMES
+from tests.support.values import ADDRESSES, DURATIONS, IDS, INTS, KNOWN, NUMBERS, RANGES, TEXTS, TIMES
 
 # How tightly the outermost operator of a text binds; OPEN reaches as far to the right as it can.
 OPEN, OR, AND, NOT, COMPARISON, SUM, PRODUCT, UNARY, POSTFIX = range(9)
@@ -48,6 +48,8 @@ class Text:
     level: int = POSTFIX
     true: Facts = NO_FACTS
     false: Facts = NO_FACTS
+    # How loosely an OPEN text binds to what is written before it.
+    left: int = NOT
 
     def at(self, level: int) -> str:
         """The text as an operand of something that binds at this level."""
@@ -102,7 +104,7 @@ class Writer:
                 return self._chain("or", OR, left, right, NO_FACTS, left.false | right.false)
             case "not":
                 inner = self.condition(depth - 1)
-                if inner.level == OPEN:
+                if inner.level == OPEN and inner.left >= NOT:
                     return Text(f"not {inner.text}", OPEN, inner.false, inner.true)
                 return Text(f"not {inner.at(NOT)}", NOT, inner.false, inner.true)
             case "if":
@@ -120,8 +122,8 @@ class Writer:
 
     def _chain(self, op: str, level: int, left: Text, right: Text, true: Facts, false: Facts) -> Text:
         # What follows `else` or `:` takes all that comes after it, so it can only stand at the end.
-        if right.level == OPEN:
-            return Text(f"{left.at(level)} {op} {right.text}", OPEN, true, false)
+        if right.level == OPEN and right.left > level:
+            return Text(f"{left.at(level)} {op} {right.text}", OPEN, true, false, level)
         return Text(f"{left.at(level)} {op} {right.at(level + 1)}", level, true, false)
 
     def _presence(self) -> Text:
@@ -365,7 +367,8 @@ class Writer:
             case Prim(name="Json"):
                 return Text(self.pick(("null", '"a"', "1")))
             case EntityT(names=names):
-                return Text(f'{self.pick(sorted(names))}::"{self.pick(IDS)}"')
+                # Known to the entity source, as a definition may read its attributes.
+                return Text(f'{self.pick(sorted(names))}::"{self.pick(KNOWN)}"')
             case SetT(element=element) | ListT(element=element):
                 return Text(f"[{', '.join(self._literal(element).text for _ in range(self.pick((0, 1, 2))))}]")
         raise AssertionError(f"no literal of {type_}")

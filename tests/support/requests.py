@@ -20,7 +20,7 @@ from policyengine.model.types import EntityT, ListT, Prim, RecordT, SetT, Type
 from policyengine.model.values import Entity, Uid
 from policyengine.schema.schema import Schema
 from tests.support.expressions import Draw
-from tests.support.values import ADDRESSES, DURATIONS, IDS, INTS, NUMBERS, TEXTS, TIMES
+from tests.support.values import ADDRESSES, DURATIONS, IDS, INTS, KNOWN, NUMBERS, TEXTS, TIMES
 
 Request = dict[str, Any]
 
@@ -41,8 +41,6 @@ THEMES = (
     Theme("ask/it", "User"),
 )
 
-# Entities that the source knows; the third id is always a stranger to it.
-KNOWN = IDS[:2]
 _SOURCED = ("User", "Agent", "Team", "Group", "Doc", "Folder", "Tenant", "Session")
 TOOLS = ("send", "find it", "undeclared")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 IDS = ("e0", "e1", "e2")
+# Entities that the source knows; the third id is always a stranger to it.
+KNOWN = IDS[:2]
 INTS = (0, 1, 2, 5, -1, 9223372036854775807)
 NUMBERS = (0, 1, 2.5, -1, 1.0, 1e300)
 TEXTS = ("a", "b", "acme", "ann@acme.com", "https://evil.test/p", "/srv/data/a", "10.0.0.1", "", "é")
