@@ -6,7 +6,9 @@ The only code that reads policy files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -80,21 +82,25 @@ def load_text(text: str, path: str = "policy.pol", entities: Entities = None) ->
     return _load([Source(path, text)], entities, ())
 
 
-def load_path(path: str | Path, entities: Entities = None) -> Loaded:
-    """All `.pol` files below a directory, or one file. Names that start with a dot are passed over."""
-    sources, diagnostics = read_sources(Path(path))
+def load_path(path: str | Path, entities: Entities = None, settle: float = 0.0) -> Loaded:
+    """All `.pol` files below a directory, or one file. Names that start with a dot are passed over. Nothing may have
+    changed for `settle` seconds before they are read: for use while someone may be writing."""
+    sources, diagnostics = read_sources(Path(path), settle)
     return _load(sources, entities, diagnostics)
 
 
-def read_sources(root: Path) -> tuple[list[Source], list[Diagnostic]]:
-    """The texts below a path, all read while nothing changed: a half-written set of files is read again."""
+def read_sources(root: Path, settle: float = 0.0) -> tuple[list[Source], list[Diagnostic]]:
+    """The texts below a path, all read while nothing changed: a half-written set of files is never taken for a whole
+    one. A finding where they do not come to rest."""
     for _ in range(50):
         before = signature(root)
+        sleep(settle)
+        if signature(root) != before:
+            continue
         sources, diagnostics = _read(root)
         if signature(root) == before:
-            break
-        sleep(0.01)
-    return sources, diagnostics
+            return sources, diagnostics
+    return [], [_about(str(root), codes.UNREADABLE, "the files keep changing while they are read")]
 
 
 def signature(root: Path) -> tuple[tuple[str, int, int, int], ...]:
@@ -132,6 +138,24 @@ def _read(root: Path) -> tuple[list[Source], list[Diagnostic]]:
 
 
 def _load(sources: list[Source], entities: Entities, earlier: Sequence[Diagnostic]) -> Loaded:
+    with _no_collection():
+        return _build(sources, entities, earlier)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Loading makes many small objects that all live on: looking through them for garbage takes half of its time."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _build(sources: list[Source], entities: Entities, earlier: Sequence[Diagnostic]) -> Loaded:
     diagnostics = list(earlier)
     parsed = [_parse(source) for source in sources]
     for one in parsed:

@@ -23,6 +23,9 @@ from policyengine.model.request import request
 from policyengine.model.values import Fault
 from policyengine.watch import Watcher
 
+# For so many seconds nothing may have changed before files are read again.
+SETTLE = 0.02
+
 
 @dataclass(frozen=True, slots=True)
 class Reload:
@@ -36,7 +39,7 @@ class Reload:
 class Engine:
     """Policies, ready to decide. Make one with `load` or `from_text`."""
 
-    def __init__(self, snapshot: Snapshot, reader: Callable[[], Loaded], paths: Iterable[Path] = ()) -> None:
+    def __init__(self, snapshot: Snapshot, reader: Callable[[float], Loaded], paths: Iterable[Path] = ()) -> None:
         self._snapshot = snapshot
         self._entries = snapshot.evaluator.entries
         self._reader = reader
@@ -49,16 +52,16 @@ class Engine:
         """Policies from a directory or a file. `entities` is a list of flat entities, or a JSON file with such a list.
         Raises InvalidPolicies, with all diagnostics, if anything has an error."""
         paths = [Path(path)] + ([Path(entities)] if isinstance(entities, str | Path) else [])
-        return cls._made(lambda: load_path(path, entities), paths)
+        return cls._made(lambda settle: load_path(path, entities, settle), paths)
 
     @classmethod
     def from_text(cls, source: str, *, entities: Entities = None, path: str = "policy.pol") -> Engine:
         """Policies from one text. `path` is for display. Raises InvalidPolicies as `load` does."""
-        return cls._made(lambda: load_text(source, path, entities), [])
+        return cls._made(lambda _: load_text(source, path, entities), [])
 
     @classmethod
-    def _made(cls, reader: Callable[[], Loaded], paths: list[Path]) -> Engine:
-        loaded = reader()
+    def _made(cls, reader: Callable[[float], Loaded], paths: list[Path]) -> Engine:
+        loaded = reader(0.0)
         if loaded.snapshot is None:
             raise InvalidPolicies(loaded.diagnostics)
         return cls(loaded.snapshot, reader, paths)
@@ -129,7 +132,7 @@ class Engine:
         """Read everything again and, if it has no errors (and with `gate_tests`, passes its own tests), answer from it.
         Otherwise nothing changes. Never raises for what the files hold."""
         with self._reloading:
-            loaded = self._reader()
+            loaded = self._reader(SETTLE)
             failed: list[Diagnostic] = []
             if loaded.snapshot is not None and gate_tests:
                 results = run_cases(loaded.snapshot.policies, loaded.snapshot.schema)

@@ -7,6 +7,7 @@ loaded beside the policies that answer and takes their place only if it is good.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
@@ -42,6 +43,9 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with ExitStack() as stack:
             pdp.engine = engine = await asyncio.to_thread(_load, settings)
+            # What was loaded stays: the garbage collector need not look through it again, in the middle of a request.
+            gc.collect()
+            gc.freeze()
             if settings.reload:
                 reloaded = partial(_reloaded, tally)
                 stack.enter_context(engine.watch(gate_tests=settings.gate == "tests", on_reload=reloaded))

@@ -1,0 +1,86 @@
+"""W3: one principal, many documents: which of them may she see?"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bench.measure import Subject, interleave, whole
+from bench.options import Options
+from bench.results import Absent, Results, rows
+from bench.workloads import documents, loops
+from policyengine import Engine
+
+NAME = "w3"
+PRINCIPAL: documents.Entity = {
+    "type": "User",
+    "id": "u7",
+    "tenant": "t1",
+    "clearance": 3,
+    "groups": ["eng"],
+    "parents": [{"type": "Group", "id": "eng"}],
+}
+PREDICATE = "engine, specialised"
+
+Documents = Sequence[documents.Entity]
+
+
+def counts(options: Options) -> tuple[int, ...]:
+    return (10_000,) if options.quick else (10_000, 1_000_000)
+
+
+def run(options: Options) -> Results:
+    results = Results()
+    engine = Engine.from_text(documents.policy("attribute"))
+    for count in counts(options):
+        results.add(_case(engine, count, options))
+    return results
+
+
+def _case(engine: Engine, count: int, options: Options) -> Results:
+    rng = random.Random(options.seed)
+    found = [documents.document(rng, number) for number in range(count)]
+    ways: dict[str, Callable[[], Documents]] = {
+        loops.FLOOR: lambda: by_hand(PRINCIPAL, found),
+        "engine, decide_many": lambda: by_decide_many(engine, PRINCIPAL, found),
+    }
+    absent = []
+    predicate = specialised(engine, PRINCIPAL)
+    if predicate is None:
+        absent.append(Absent(NAME, f"{count} documents", PREDICATE, "the engine has no such call"))
+    else:
+        ways[PREDICATE] = lambda: [document for document in found if predicate(document)]
+    expected = by_hand(PRINCIPAL, found)
+    for name, way in ways.items():
+        if list(way()) != expected:
+            raise AssertionError(f"{name}: other documents than by hand")
+    subjects: list[Subject] = [whole(name, count, way) for name, way in ways.items()]
+    rounds = min(options.rounds, max(3, 2_000_000 // count))
+    passes = interleave(subjects, rounds, options.seconds * 2)
+    return Results(rows(NAME, f"{count} documents", passes, loops.FLOOR), absent)
+
+
+def by_hand(principal: documents.Entity, found: Documents) -> Documents:
+    tenant, clearance, name = principal["tenant"], principal["clearance"], principal["id"]
+    legal = "legal" in principal["groups"]
+    return [
+        document
+        for document in found
+        if document["tenant"] == tenant
+        and (legal or "legal_hold" not in document["labels"])
+        and (document["classification"] <= clearance or document["owner"] == name)
+    ]
+
+
+def by_decide_many(engine: Engine, principal: documents.Entity, found: Documents) -> Documents:
+    decided = engine.decide_many({"principal": principal, "action": "retrieve", "resource": one} for one in found)
+    return [document for document, decision in zip(found, decided, strict=True) if decision.allowed]
+
+
+def specialised(engine: Engine, principal: documents.Entity) -> Callable[[Any], bool] | None:
+    """The policy specialised to one principal: a document goes in, whether it may be retrieved comes out.
+
+    The one place to change when the engine can do that; None, and reported as absent, until then.
+    """
+    return None

@@ -1,0 +1,137 @@
+"""Everything that can answer a case. A new evaluator or backend is one more line in EVALUATORS, and brings no cases.
+
+Each is a context manager: a case file in, a function from a case to its Outcome out, or None where it cannot be asked that.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from policyengine import Engine
+from policyengine.bundle import Snapshot, load_text
+from policyengine.model.decision import Decision
+from tests.cases.case_files import Case, CaseFile, Outcome
+from tests.server.serving import EVALUATION, serving
+from tests.support.evaluators import fast_decide, reference
+
+Ask = Callable[[Case], Outcome | None]
+
+
+def _snapshot(file: CaseFile) -> Snapshot:
+    loaded = load_text(file.policies, entities=file.entities)
+    assert loaded.snapshot is not None, [f"{d.span}: {d.message}" for d in loaded.diagnostics]
+    return loaded.snapshot
+
+
+@contextmanager
+def interpreter(file: CaseFile) -> Iterator[Ask]:
+    snapshot = _snapshot(file)
+    yield lambda case: _outcome(reference(snapshot, case.request, case.approved))
+
+
+@contextmanager
+def generated(file: CaseFile) -> Iterator[Ask]:
+    """Asked twice: the second answer takes the short way."""
+    snapshot = _snapshot(file)
+
+    def ask(case: Case) -> Outcome:
+        first = _outcome(fast_decide(snapshot, case.request, case.approved))
+        assert _outcome(fast_decide(snapshot, case.request, case.approved)) == first
+        return first
+
+    yield ask
+
+
+@contextmanager
+def engine(file: CaseFile) -> Iterator[Ask]:
+    """The public call, one engine for all cases."""
+    asked = Engine.from_text(file.policies, entities=file.entities)
+    keywords = ("principal", "action", "resource", "context")
+    yield lambda case: None if case.approved else _outcome(asked.decide(**{k: case.request.get(k) for k in keywords}))
+
+
+@contextmanager
+def http(file: CaseFile) -> Iterator[Ask]:
+    """A real server. What it refuses as no request at all counts as denied."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "policy.pol").write_text(file.policies, encoding="utf-8")
+        (folder / "entities.json").write_text(json.dumps(file.entities), encoding="utf-8")
+        with serving(folder, entities=folder / "entities.json") as client:
+
+            def ask(case: Case) -> Outcome | None:
+                if case.approved:
+                    return None
+                body = json.dumps(_authzen(case.request)).encode()
+                answer = client.post(EVALUATION, content=body, headers={"Content-Type": "application/json"})
+                if answer.status_code == 400:
+                    # Only what is malformed as such, or what JSON cannot say, may be refused.
+                    assert not case.expected.determining or _beyond_json(case.request), answer.text
+                    assert case.expected.decision == "deny"
+                    return case.expected
+                assert answer.status_code == 200, answer.text
+                return _wire_outcome(answer.json())
+
+            yield ask
+
+
+EVALUATORS: tuple[Callable[[CaseFile], AbstractContextManager[Ask]], ...] = (interpreter, generated, engine, http)
+
+
+def _outcome(decision: Decision) -> Outcome:
+    return Outcome(
+        decision.decision,
+        decision.determining,
+        tuple(sorted(f"{e.rule} {e.code}".strip() for e in decision.errors)),
+        tuple(sorted(o.type for o in decision.obligations)),
+        tuple(a.rule for a in decision.approvals),
+        decision.limits,
+        decision.labels,
+    )
+
+
+def _wire_outcome(answer: dict[str, Any]) -> Outcome:
+    context = answer["context"]
+    named = {"step-up": "step_up"}
+    types = [o["properties"]["action"] if o["type"] == "custom" else o["type"] for o in context.get("obligations", [])]
+    return Outcome(
+        "allow" if answer["decision"] else "deny",
+        tuple(context["determining"]),
+        tuple(sorted(f"{e['rule']} {e['code']}".strip() for e in context.get("errors", []))),
+        tuple(sorted(named.get(t, t) for t in types)),
+        tuple(a["rule"] for a in context.get("approvals", [])),
+        tuple(context.get("limits", [])),
+        tuple(context.get("labels", [])),
+    )
+
+
+def _authzen(asked: dict[str, Any]) -> dict[str, Any]:
+    action = asked["action"]
+    if isinstance(action, str):
+        action = {"name": action}
+    elif isinstance(action, dict):
+        action = {"name": action.get("name"), "properties": {k: v for k, v in action.items() if k != "name"}}
+    found = {"subject": _entity(asked["principal"]), "action": action, "resource": _entity(asked["resource"])}
+    return found if asked["context"] is None else {**found, "context": asked["context"]}
+
+
+def _entity(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    outside = {k: v for k, v in value.items() if k in ("type", "id", "parents")}
+    return {**outside, "properties": {k: v for k, v in value.items() if k not in outside}}
+
+
+def _beyond_json(value: Any) -> bool:
+    """Whether JSON, as strictly as the service reads it, cannot carry the value; or `parents` that it refuses."""
+    if isinstance(value, dict):
+        return any(_beyond_json(v) or (k == "parents" and not isinstance(v, list)) for k, v in value.items())
+    if isinstance(value, list):
+        return any(map(_beyond_json, value))
+    return isinstance(value, float) and not math.isfinite(value)
