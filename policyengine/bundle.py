@@ -20,6 +20,7 @@ from typing import Any
 from cachetools import LRUCache, cached
 
 from policyengine.check.check import check
+from policyengine.check.memory import Memory
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Code, Diagnostic, has_errors
 from policyengine.diagnostics.render import concise, summary
@@ -152,6 +153,10 @@ def _no_collection() -> Iterator[None]:
     try:
         yield
     finally:
+        if not gc.get_freeze_count():
+            # Straight to the oldest generation, or the first thing made after loading would pay for a look at it all.
+            gc.freeze()
+            gc.unfreeze()
         gc.enable()
 
 
@@ -165,7 +170,7 @@ def _build(sources: list[Source], entities: Entities, earlier: Sequence[Diagnost
         return Loaded(None, tuple(diagnostics), tuple(sources))
     modules = _modules(parsed, diagnostics)
     declared = declare(modules)
-    checked = check(modules, declared.schema, [*diagnostics, *declared.diagnostics])
+    checked = check(modules, declared.schema, [*diagnostics, *declared.diagnostics], _memory)
     found = list(checked.diagnostics)
     records, digest = _entities(entities, found)
     if checked.policies is None or has_errors(found):
@@ -230,6 +235,10 @@ def _visible(name: str, uses: Mapping[str, Sequence[Any]]) -> frozenset[str]:
 @cached(LRUCache(maxsize=4096), key=lambda source: (source.path, source.text), lock=Lock())
 def _parse(source: Source) -> Parsed:
     return parse(source)
+
+
+# A reload checks only what changed.
+_memory = Memory()
 
 
 @cache

@@ -64,9 +64,15 @@ def extras(irrelevant: int) -> list[tuple[int, str]]:
 
 
 def requests(seed: int, count: int = 1000) -> list[Request]:
-    """Principals and documents: mixed tenants, clearances, groups and labels."""
+    """Principals and documents, mixed: two thirds within one tenant, about two in five allowed."""
     rng = random.Random(seed)
-    return [(_principal(rng), document(rng, i)) for i in range(count)]
+    found = []
+    for number in range(count):
+        principal, asked = _principal(rng), document(rng, number)
+        if rng.random() < 0.6:
+            asked["tenant"] = principal["tenant"]
+        found.append((principal, asked))
+    return found
 
 
 def _principal(rng: random.Random) -> Entity:

@@ -13,7 +13,8 @@ from policyengine.check.environment import Env, Findings, Place, TooLarge
 from policyengine.check.expressions import check_expression, param_type
 from policyengine.check.functions import FUNCTIONS
 from policyengine.check.heads import open_place
-from policyengine.check.lints import lint_defines, lint_rules
+from policyengine.check.lints import lint_defines, lint_rule, lint_rules
+from policyengine.check.memory import Defines, Memory, ModuleRules
 from policyengine.check.rules import check_proof, check_rule, report_too_large
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic, Note, has_errors, in_order
@@ -23,8 +24,6 @@ from policyengine.schema.declare import ModuleTree
 from policyengine.schema.schema import Schema
 from policyengine.syntax import ast
 
-Defines = Mapping[str, tuple[str, ast.Define]]
-
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -32,56 +31,82 @@ class Checked:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def check(modules: Sequence[ModuleTree], schema: Schema, earlier: Sequence[Diagnostic] = ()) -> Checked:
+def check(
+    modules: Sequence[ModuleTree], schema: Schema, earlier: Sequence[Diagnostic] = (), memory: Memory | None = None
+) -> Checked:
     """Check every rule, claim and test. `earlier` are the findings of the stages before: policies exist only if none of
-    those is an error either."""
+    those is an error either. `memory` has results of earlier checks, and gets those of this one."""
     findings = Findings()
     findings.lost = _lost(modules, schema)
     defines = {module.name: _defines(module, modules, schema, findings) for module in modules}
     places = {m.name: open_place(m.name, m.visible, schema, defines[m.name], findings) for m in modules}
-    rules: list[Rule] = []
-    trees: dict[str, ast.Rule] = {}
-    proofs: list[Proof] = []
-    names: dict[str, ast.Name] = {}
+    found: list[ModuleRules] = []
     for module in modules:
-        for statement in module.tree.statements:
-            if not isinstance(statement, ast.Rule | ast.Prove):
-                continue
-            if not _fresh(statement.name, f"{module.name}.{statement.name.text}", names, findings):
-                continue
-            findings.nodes = findings.slots = 0
-            if isinstance(statement, ast.Rule):
-                rule = check_rule(statement, places[module.name])
-                if rule is not None:
-                    rules.append(rule)
-                    trees[rule.name] = statement
-            elif (proof := check_proof(statement, places[module.name])) is not None:
-                proofs.append(proof)
+        known = memory.recall(module, schema, defines[module.name]) if memory is not None else None
+        result = known or _check_module(module, places[module.name])
+        if known is not None:
+            findings.diagnostics += known.diagnostics
+            findings.used_defines |= known.used_defines
+        elif memory is not None and not has_errors(findings.diagnostics):
+            memory.keep(module, schema, defines[module.name], result)
+        found.append(result)
+    trees = {name: tree for result in found for name, tree in result.trees.items()}
     tests = _tests(modules, places, frozenset(trees))
     unused = _unused_defines(modules, places, findings)
     diagnostics = [*earlier, *findings.diagnostics]
     if has_errors(diagnostics):
         return Checked(None, _each_use_once(in_order(diagnostics)))
+    rules = [rule for result in found for rule in result.rules]
     lint_defines(unused, findings)
+    findings.diagnostics += [lint for result in found for lint in result.lints]
     lint_rules(rules, trees, findings)
     facts = tuple((Uid("Tool", t.name), tuple(sorted(t.facts.items()))) for _, t in sorted(schema.tools.items()))
     owed = {o.type for rule in rules for o in rule.obligations}
     policies = PolicySet(
         rules=tuple(sorted(rules, key=lambda r: r.name)),
         facts=tuple((uid, items) for uid, items in facts if items),
-        proofs=tuple(sorted(proofs, key=lambda p: p.name)),
+        proofs=tuple(sorted((proof for result in found for proof in result.proofs), key=lambda p: p.name)),
         tests=tests,
         obligations=tuple(sorted(owed)),
     )
     return Checked(policies, in_order([*earlier, *findings.diagnostics]))
 
 
-def _fresh(name: ast.Name, full: str, names: dict[str, ast.Name], findings: Findings) -> bool:
-    if full in names:
-        note = Note(names[full].span, "first declared here")
+def _check_module(module: ModuleTree, place: Place) -> ModuleRules:
+    """The rules and claims of one module."""
+    findings = place.findings
+    since, used_before = len(findings.diagnostics), findings.used_defines
+    findings.used_defines = set()
+    rules: list[Rule] = []
+    trees: dict[str, ast.Rule] = {}
+    proofs: list[Proof] = []
+    names: dict[str, ast.Name] = {}
+    for statement in module.tree.statements:
+        if not isinstance(statement, ast.Rule | ast.Prove) or not _fresh(statement.name, names, findings):
+            continue
+        findings.nodes = findings.slots = 0
+        if isinstance(statement, ast.Rule):
+            rule = check_rule(statement, place)
+            if rule is not None:
+                rules.append(rule)
+                trees[rule.name] = statement
+        elif (proof := check_proof(statement, place)) is not None:
+            proofs.append(proof)
+    used = frozenset(findings.used_defines)
+    lints = Findings()
+    for rule in rules:
+        lint_rule(rule, trees[rule.name], lints)
+    findings.used_defines = used_before | used
+    found = tuple(findings.diagnostics[since:])
+    return ModuleRules(tuple(rules), trees, tuple(proofs), found, tuple(lints.diagnostics), used)
+
+
+def _fresh(name: ast.Name, names: dict[str, ast.Name], findings: Findings) -> bool:
+    if name.text in names:
+        note = Note(names[name.text].span, "first declared here")
         findings.report(codes.DUPLICATE, name.span, f"rule `{name.text}` is declared twice", "", "", note)
         return False
-    names[full] = name
+    names[name.text] = name
     return True
 
 

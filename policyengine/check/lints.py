@@ -19,15 +19,8 @@ def lint_defines(unused: Iterable[ast.Define], findings: Findings) -> None:
         findings.report(codes.UNUSED_DEFINE, define.name.span, message, "", "remove it, or use it")
 
 
-def lint_rules(rules: Iterable[Rule], trees: dict[str, ast.Rule], findings: Findings) -> None:
-    """Each rule by itself, then permits against forbids."""
-    rules = list(rules)
-    for rule in rules:
-        _lint_condition(rule, trees[rule.name], findings)
-    _lint_unreachable(rules, trees, findings)
-
-
-def _lint_condition(rule: Rule, tree: ast.Rule, findings: Findings) -> None:
+def lint_rule(rule: Rule, tree: ast.Rule, findings: Findings) -> None:
+    """One rule by itself."""
     at = tree.name.span
     conditions = [c for c in tree.clauses if isinstance(c, ast.When)]
     name = tree.name.text
@@ -109,25 +102,32 @@ def _excludes(part: Compare, bounds: dict[Expr, tuple[float, float]]) -> bool:
     return low > high
 
 
-def _lint_unreachable(rules: list[Rule], trees: dict[str, ast.Rule], findings: Findings) -> None:
-    """A permit is unreachable when some forbid covers its head and asks for no more than it does."""
-    forbids = [(r, frozenset(_conjuncts(r.condition))) for r in rules if r.kind == "forbid"]
-    if not forbids:
+def lint_rules(rules: list[Rule], trees: dict[str, ast.Rule], findings: Findings) -> None:
+    """All rules together: a permit is unreachable if some forbid covers its head and asks for no more than it does."""
+    permits = [rule for rule in rules if rule.kind == "permit"]
+    asking: dict[Expr, list[Rule]] = {}
+    if not any(rule.kind == "forbid" for rule in rules):
         return
-    for rule in rules:
-        if rule.kind != "permit":
+    conjuncts = {rule.name: frozenset(_conjuncts(rule.condition)) for rule in permits}
+    for rule in permits:
+        for part in conjuncts[rule.name]:
+            asking.setdefault(part, []).append(rule)
+    covered: dict[str, Rule] = {}
+    for forbid in rules:
+        if forbid.kind != "forbid":
             continue
-        own = frozenset(_conjuncts(rule.condition))
-        for forbid, asked in forbids:
-            plain = {c for c in asked if not (isinstance(c, Const) and c.value is True)}
-            if plain <= own and _covers(forbid, rule):
-                findings.report(
-                    codes.UNREACHABLE_PERMIT, trees[rule.name].name.span,
-                    f"`{trees[rule.name].name.text}` can never grant anything", f"`{forbid.name}` denies all of it",
-                    "remove the permit, or narrow the forbid",
-                    Note(trees[forbid.name].name.span, "denied here"),
-                )  # fmt: skip
-                break
+        asked = {c for c in _conjuncts(forbid.condition) if not (isinstance(c, Const) and c.value is True)}
+        # Only permits that ask for all of it can be covered: those that ask for its rarest part, to begin with.
+        near = min((asking.get(part, []) for part in asked), key=len) if asked else permits
+        for permit in near:
+            if permit.name not in covered and asked <= conjuncts[permit.name] and _covers(forbid, permit):
+                covered[permit.name] = forbid
+    for name, forbid in covered.items():
+        findings.report(
+            codes.UNREACHABLE_PERMIT, trees[name].name.span, f"`{trees[name].name.text}` can never grant anything",
+            f"`{forbid.name}` denies all of it", "remove the permit, or narrow the forbid",
+            Note(trees[forbid.name].name.span, "denied here"),
+        )  # fmt: skip
 
 
 def _covers(outer: Rule, inner: Rule) -> bool:

@@ -5,8 +5,11 @@ In: a path (for display) and text. Out: lines and columns. Never reads a file, n
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
+
+_NEWLINE = re.compile("\n")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -15,12 +18,15 @@ class Source:
 
     path: str
     text: str
-    _starts: tuple[int, ...] = field(init=False, repr=False)
+    _lines: list[int] = field(default_factory=list, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        starts = [0]
-        starts.extend(i + 1 for i, char in enumerate(self.text) if char == "\n")
-        object.__setattr__(self, "_starts", tuple(starts))
+    @property
+    def _starts(self) -> list[int]:
+        """Where each line starts. Found when first asked for: most texts never have to tell."""
+        if not self._lines:
+            starts = [0, *(found.end() for found in _NEWLINE.finditer(self.text))]
+            object.__setattr__(self, "_lines", starts)
+        return self._lines
 
     def line_col(self, offset: int) -> tuple[int, int]:
         """The 1-based line and column of a character offset."""

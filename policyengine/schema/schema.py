@@ -18,7 +18,7 @@ from policyengine.model.types import EntityT, Field, RecordT, Type, record
 class EntityType:
     name: str
     module: str
-    span: Span
+    span: Span = field(compare=False)
     parents: frozenset[str] = frozenset()
     attributes: Mapping[str, Field] = field(default_factory=dict)
 
@@ -29,7 +29,7 @@ class ActionType:
 
     name: str
     modules: frozenset[str]
-    span: Span
+    span: Span = field(compare=False)
     attributes: Mapping[str, Field] = field(default_factory=dict)
     resources: frozenset[str] | None = None
     principals: frozenset[str] | None = None
@@ -41,7 +41,7 @@ class ToolType:
 
     name: str
     module: str
-    span: Span
+    span: Span = field(compare=False)
     args: RecordT
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -50,7 +50,7 @@ class ToolType:
 class ContextRoot:
     name: str
     module: str
-    span: Span
+    span: Span = field(compare=False)
     field: Field
 
 
@@ -60,7 +60,7 @@ class ObligationType:
 
     name: str
     module: str
-    span: Span
+    span: Span = field(compare=False)
     params: tuple[tuple[str, Field], ...]
 
 

@@ -1,6 +1,7 @@
 """Everything that can answer a case. A new evaluator or backend is one more line in EVALUATORS, and brings no cases.
 
-Each is a context manager: a case file in, a function from a case to its Outcome out, or None where it cannot be asked that.
+Each is a context manager: a case file in; out a function from a case to its Outcome, or to None where it cannot be asked
+that.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def http(file: CaseFile) -> Iterator[Ask]:
                 answer = client.post(EVALUATION, content=body, headers={"Content-Type": "application/json"})
                 if answer.status_code == 400:
                     # Only what is malformed as such, or what JSON cannot say, may be refused.
-                    assert not case.expected.determining or _beyond_json(case.request), answer.text
+                    assert not case.expected.determining or _refusable(case.request), answer.text
                     assert case.expected.decision == "deny"
                     return case.expected
                 assert answer.status_code == 200, answer.text
@@ -128,10 +129,14 @@ def _entity(value: Any) -> Any:
     return {**outside, "properties": {k: v for k, v in value.items() if k not in outside}}
 
 
-def _beyond_json(value: Any) -> bool:
-    """Whether JSON, as strictly as the service reads it, cannot carry the value; or `parents` that it refuses."""
+def _refusable(value: Any) -> bool:
+    """Whether the service may refuse it: a number that JSON cannot carry, or malformed `parents`."""
     if isinstance(value, dict):
-        return any(_beyond_json(v) or (k == "parents" and not isinstance(v, list)) for k, v in value.items())
+        return any(_refusable(v) or (k == "parents" and not _are_entities(v)) for k, v in value.items())
     if isinstance(value, list):
-        return any(map(_beyond_json, value))
+        return any(map(_refusable, value))
     return isinstance(value, float) and not math.isfinite(value)
+
+
+def _are_entities(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, dict) and {"type", "id"} <= v.keys() for v in value)

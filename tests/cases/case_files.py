@@ -8,9 +8,9 @@
     cases:
     - {case: name, set: {principal.n: 5}, unset: [principal.s], deny: [rule], errors: [rule POL502]}
 
-A case changes the request and says all that comes of it: `allow` or `deny` with the determining rules; `errors`, `owes`,
-`approvals`, `limits` and `labels` are empty where they are not given. `approved` names rules whose approval is there. Scalars
-are those of JSON, plus `.nan` and `.inf`: no dates, and `yes` is text.
+A case changes the request and says all that comes of it: `allow` or `deny` with the determining rules; `errors`,
+`owes`, `approvals`, `limits` and `labels` are empty where they are not given. `approved` names rules whose approval is
+there. Scalars are those of JSON, plus `.nan` and `.inf`: no dates, and `yes` is text.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ _Loader.add_constructor(
 
 def case_files() -> Iterator[CaseFile]:
     for path in sorted(FOLDER.glob("*.yaml")):
-        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader with fewer scalars
+        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
         cases = tuple(_case(each, data.get("request", {})) for each in data["cases"])
         yield CaseFile(path.stem, data["policies"], data.get("entities", []), cases)
 

@@ -42,7 +42,11 @@ def test_nearly_well_typed(data: st.DataObject, made: Policies) -> None:
 
 
 @pytest.mark.fuzz
-@given(declarations(), untyped, st.sampled_from(("read on Doc", "read on any", 'call on Tool::"send"', "any on any for User")))
+@given(
+    declarations(),
+    untyped,
+    st.sampled_from(("read on Doc", "read on any", 'call on Tool::"send"', "any on any for User")),
+)
 def test_expressions_without_regard_for_types(declared: Declared, expression: str, head: str) -> None:
     text = f"{declared.text}{DEFINES}forbid p: {head} when {expression}"
     event(f"accepted: {_lawful(text)}")
@@ -52,11 +56,17 @@ def test_expressions_without_regard_for_types(declared: Declared, expression: st
 @given(declarations(), untyped, untyped)
 def test_any_property_limit_and_test(declared: Declared, one: str, two: str) -> None:
     tail = f"at most {one} of {two} per 1m by {two}"
-    _lawful(f"{declared.text}{DEFINES}require p: read on Doc\n  note(text: {one}, data: {two})\nlimit l: read on Doc {tail}")
-    _lawful(f'{declared.text}test "t" {{ principal User::"a" {{ n: {one} }} read on Doc::"d" {{ x: {two} }} expect deny }}')
+    _lawful(
+        f"{declared.text}{DEFINES}require p: read on Doc\n  note(text: {one}, data: {two})\nlimit l: read on Doc {tail}"
+    )
+    _lawful(
+        f'{declared.text}test "t" {{ principal User::"a" {{ n: {one} }} read on Doc::"d" {{ x: {two} }} expect deny }}'
+    )
 
 
-@pytest.mark.parametrize("piece", ["not ", "a and ", "1 + ", "- ", "any x in xs: ", "if a then a else ", "a.b.", "[", "("])
+@pytest.mark.parametrize(
+    "piece", ["not ", "a and ", "1 + ", "- ", "any x in xs: ", "if a then a else ", "a.b.", "[", "("]
+)
 @pytest.mark.parametrize("times", [90, 101, 190, 3000])
 def test_depth(piece: str, times: int) -> None:
     _lawful(f"use ai\npermit p: read on Document when {piece * times}principal == principal")

@@ -1,4 +1,6 @@
-"""What a condition that has no value comes to, by the kind of its rule (p[r!] is p with a condition of r that always errs).
+"""What a condition that has no value comes to, by the kind of its rule.
+
+p[r!] is p where the condition of r always errs.
 
 permit   decide(p[r!], q) = decide(p - r, q), but for the error
 forbid   r in scope of q        ⇒  decide(p[r!], q) = deny

@@ -1,4 +1,4 @@
-"""Attributes that nothing declares change nothing; where the entity source speaks, what the request says does not count.
+"""Attributes that nothing declares change nothing; where the entity source speaks, the request does not count.
 
 decide(q + undeclared) = decide(q)
 decide(q with other values for what the source knows) = decide(q)

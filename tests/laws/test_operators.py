@@ -27,7 +27,9 @@ from tests.support.policies import Policies, RuleText, policies
 from tests.support.requests import Choices, hostile_values, requests, value
 from tests.support.scenarios import Scenario, scenarios
 
-SCHEMA = "use ai\nentity Folder\nentity Doc\nentity Place {{ {0} }}\nextend Doc {{ {0} }}\naction look on Doc for Place\n"
+SCHEMA = (
+    "use ai\nentity Folder\nentity Doc\nentity Place {{ {0} }}\nextend Doc {{ {0} }}\naction look on Doc for Place\n"
+)
 TYPES = {name: type_ for name, type_ in POOL if name not in ("odd name", "recs", "rec", "data")}
 COLLECTIONS = [n for n, t in TYPES.items() if t.startswith(("Set", "List"))]
 SETS = [n for n in COLLECTIONS if TYPES[n].startswith("Set")]
@@ -46,10 +48,14 @@ def _pair(left: str, right: str) -> Snapshot:
 
 # name of a law, what it is about, its two sides; {a} is a collection or value of the principal, {b} of the resource
 EQUATIONS: list[tuple[str, Any, str, str]] = [
-    ("in", COLLECTIONS, "any y in resource.{0}: y in principal.{0}", "any y in resource.{0}: any x in principal.{0}: x == y"),
-    ("contains_any", COLLECTIONS, "contains_any(principal.{0}, resource.{0})", "any x in principal.{0}: x in resource.{0}"),
-    ("contains_all", COLLECTIONS, "contains_all(principal.{0}, resource.{0})", "all y in resource.{0}: y in principal.{0}"),
-    ("not any", COLLECTIONS, "not (any x in principal.{0}: x in resource.{0})", "all x in principal.{0}: not x in resource.{0}"),
+    ("in", COLLECTIONS, "any y in resource.{0}: y in principal.{0}",
+    "any y in resource.{0}: any x in principal.{0}: x == y"),
+    ("contains_any", COLLECTIONS, "contains_any(principal.{0}, resource.{0})",
+    "any x in principal.{0}: x in resource.{0}"),
+    ("contains_all", COLLECTIONS, "contains_all(principal.{0}, resource.{0})",
+    "all y in resource.{0}: y in principal.{0}"),
+    ("not any", COLLECTIONS, "not (any x in principal.{0}: x in resource.{0})",
+    "all x in principal.{0}: not x in resource.{0}"),
     ("size 0", COLLECTIONS, "size(principal.{0}) == 0", "not (any x in principal.{0}: true)"),
     (
         "set equality", SETS, "principal.{0} == resource.{0}",
@@ -58,7 +64,8 @@ EQUATIONS: list[tuple[str, Any, str, str]] = [
     ("!=", [*TYPES], "principal.{0} != resource.{0}", "not principal.{0} == resource.{0}"),
     ("symmetry of ==", [*TYPES], "principal.{0} == resource.{0}", "resource.{0} == principal.{0}"),
     ("reflexivity of ==", [*TYPES], "principal.{0} == principal.{0}", "principal.{0} == principal.{0} or true"),
-    ("<", ORDERED, "principal.{0} < resource.{0}", "resource.{0} > principal.{0} and not principal.{0} >= resource.{0}"),
+    ("<", ORDERED, "principal.{0} < resource.{0}",
+    "resource.{0} > principal.{0} and not principal.{0} >= resource.{0}"),
     ("<=", ORDERED, "principal.{0} <= resource.{0}", "principal.{0} < resource.{0} or principal.{0} == resource.{0}"),
     ("like", ["s"], 'principal.{0} like "a*"', 'starts_with(principal.{0}, "a")'),
     ("if", ["flag"], "if principal.{0} then resource.{0} else not resource.{0}", "principal.{0} == resource.{0}"),
@@ -140,7 +147,9 @@ def _essence(decision: Decision) -> tuple[object, ...]:
 def test_unless_is_and_not(scenario: Scenario) -> None:
     made = scenario.policies
     joined = [
-        replace(r, when=" and ".join([f"({r.when})"] * bool(r.when) + [f"not ({r.unless})"]), unless="") if r.unless else r
+        replace(r, when=" and ".join([f"({r.when})"] * bool(r.when) + [f"not ({r.unless})"]), unless="")
+        if r.unless
+        else r
         for r in made.rules
     ]
     before, after = scenario.snapshot(), made.with_rules(joined).load(scenario.entities)

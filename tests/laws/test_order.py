@@ -1,4 +1,7 @@
-"""The order of rules, of files and of what they use is irrelevant: decide(permute(p), q) = decide(p, q), but for locations."""
+"""The order of rules, of declarations and of files is irrelevant.
+
+decide(permute(p), q) = decide(p, q), but for locations
+"""
 
 from __future__ import annotations
 

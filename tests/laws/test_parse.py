@@ -53,7 +53,23 @@ def test_a_policy(made: Policies) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["(", "[", "{", "not ", "-", "a.", "a + ", "a and ", "if a then ", "if a then b else ", "any x in xs: ", "Set<", "f(", "!", "\""],
+    [
+        "(",
+        "[",
+        "{",
+        "not ",
+        "-",
+        "a.",
+        "a + ",
+        "a and ",
+        "if a then ",
+        "if a then b else ",
+        "any x in xs: ",
+        "Set<",
+        "f(",
+        "!",
+        '"',
+    ],
 )
 @pytest.mark.parametrize("times", [50, 150, 5000])
 def test_depth(piece: str, times: int) -> None:

@@ -27,6 +27,7 @@ POOL = (
 VARIANTS = (("n", "Number"), ("boss", "Agent"), ("s", "Bool"))
 # Has no divisor in common with the size of the pool, so that steps of it reach all of the pool.
 STRIDE = 5
+_truth = st.sampled_from(("true", "false"))
 _masks = st.integers(0, 2**8 - 1)
 
 
@@ -52,7 +53,7 @@ def declarations(draw: Draw) -> Declared:
         f"action read({_fields(draw, 3)}) on Doc, Folder for User, Agent",
         f"action edit({_fields(draw, 3)}) on Doc for User, Agent",
         f'action "ask/it" on {draw(st.sampled_from(("any", "User, Doc", "User")))}',
-        f"tool send({_fields(draw, 6)}) {{ sends_outside: true, reads_untrusted: {draw(st.sampled_from(('true', 'false')))} }}",
+        f"tool send({_fields(draw, 6)}) {{ sends_outside: true, reads_untrusted: {draw(_truth)} }}",
         f'tool "find it"({_fields(draw, 6)})',
         "context spot: Folder",
         f"context env: {{ {_fields(draw, 6)} }}",

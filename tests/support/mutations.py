@@ -8,13 +8,19 @@ from hypothesis import strategies as st
 
 from tests.support.expressions import Draw
 
-WORD = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|[A-Za-z_][A-Za-z0-9_]*|[0-9]+(?:\.[0-9]+)?[a-z]*|[=!<>]=|::|\s+|.', re.DOTALL)
+WORD = re.compile(
+    r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|[A-Za-z_][A-Za-z0-9_]*|[0-9]+(?:\.[0-9]+)?[a-z]*|[=!<>]=|::|\s+|.', re.DOTALL
+)
 STRAYS = (
-    "permit", "forbid", "when", "unless", "require", "limit", "at", "most", "per", "by", "has", "is", "in", "not", "and", "or",
-    "if", "then", "else", "any", "all", "entity", "extend", "define", "tool", "action", "use", "module", "test", "prove",
-    "principal", "resource", "context", "action", "document", "User", "Doc", "Nope", "id", "type", "parents", "args", "n", "s",
+    "permit", "forbid", "when", "unless", "require", "limit", "at", "most", "per", "by", "has", "is", "in", "not",
+    "and", "or",
+    "if", "then", "else", "any", "all", "entity", "extend", "define", "tool", "action", "use", "module", "test",
+    "prove",
+    "principal", "resource", "context", "action", "document", "User", "Doc", "Nope", "id", "type", "parents",
+    "args", "n", "s",
     "(", ")", "{", "}", "[", "]", ":", "::", ",", ".", "?", "+", "-", "*", "==", "!=", "<", "<=", "in", "null", "true",
-    '"a"', '""', '"\\u0000"', '"\\q"', '"', "5", "9223372036854775808", "1e400", "2.5", "5m", "99999999999w", "size", "lower",
+    '"a"', '""', '"\\u0000"', '"\\q"', '"', "5", "9223372036854775808", "1e400", "2.5", "5m", "99999999999w",
+    "size", "lower",
     "sources", "matches", "in_range", "ip", "contains_any", "\u202e", "а", "\x00", "\ud800", "#", "\n", "'", "\\", "é",
 )  # fmt: skip
 
@@ -55,7 +61,8 @@ def _kind(word: str) -> str:
 
 _leaves = st.sampled_from(
     ("1", "2.5", '"a"', "true", "null", "5m", 'User::"a"', "principal", "resource", "context", "action", "n", "v",
-     "principal.n", "resource.data", "principal.tags", "action.x", "time.now", "context.cost.usd", "session.labels", "[]",
+     "principal.n", "resource.data", "principal.tags", "action.x", "time.now", "context.cost.usd",
+     "session.labels", "[]",
      "{ a: 1 }", "d0", "doc", "resource.boss", "-9223372036854775808", 'ip("10.0.0.1")', 'time("x")')
 )  # fmt: skip
 # Expressions without regard for types: every construct around every other.
@@ -69,7 +76,9 @@ untyped = st.recursive(
             lambda t: f"({t[0]}({t[1]}))"
         ),
         st.tuples(
-            st.sampled_from(("contains_any", "starts_with", "matches", "path_under", "email_domain", "d2", "nope")), e, e
+            st.sampled_from(("contains_any", "starts_with", "matches", "path_under", "email_domain", "d2", "nope")),
+            e,
+            e,
         ).map(lambda t: f"{t[0]}({t[1]}, {t[2]})"),
         st.tuples(e, e, e).map(lambda t: f"(if {t[0]} then {t[1]} else {t[2]})"),
         st.tuples(st.sampled_from(("any", "all")), st.sampled_from(("v", "w", "principal")), e, e).map(
@@ -82,7 +91,7 @@ untyped = st.recursive(
         st.tuples(e, st.sampled_from(("n", "boss", "id", "type", "nope"))).map(lambda t: f"({t[0]}).{t[1]}"),
         st.tuples(e, e).map(lambda t: f"({t[0]}).in_range({t[1]})"),
         st.tuples(e, st.text("a*?\\", max_size=3)).map(
-            lambda t: "({} like \"{}\")".format(t[0], t[1].replace("\\", "\\\\"))
+            lambda t: '({} like "{}")'.format(t[0], t[1].replace("\\", "\\\\"))
         ),
         st.tuples(e, e).map(lambda t: f"[{t[0]}, {t[1]}]"),
     ),

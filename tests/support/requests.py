@@ -1,7 +1,7 @@
 """Hypothesis strategies for requests and entity sources: well typed for a schema, or hostile.
 
-A well-typed request carries every required attribute; what it refers to is in the entity source. Its values come from the
-constants that policies use. A hostile one is a well-typed one with a few places broken, or no request at all.
+A well-typed request carries every required attribute; what it refers to is in the entity source. Its values come from
+the constants that policies use. A hostile one is a well-typed one with a few places broken, or no request at all.
 """
 
 from __future__ import annotations
@@ -220,14 +220,17 @@ def _nested(depth: int, wrap: Any) -> Any:
 
 HOSTILE: tuple[Any, ...] = (
     "5", 5, 5.0, "true", True, False, 1, 1.0, None, float("nan"), float("inf"), float("-inf"), 2**63, -(2**63) - 1,
-    10**400, -(10**400), 1e308, -0.0, "", "abc", "\ud800", "e0", "User", [], {}, [[]], [None], ["a", "a"], [1, "1", True],
-    (1, 2), ("a",), {1, 2}, frozenset({"a"}), {"a", None}, b"a", Text("a"), Text("User"), {1: 2}, {None: {}}, {Text("id"): 1},
+    10**400, -(10**400), 1e308, -0.0, "", "abc", "\ud800", "e0", "User", [], {}, [[]], [None], ["a", "a"], [1, "1",
+    True],
+    (1, 2), ("a",), {1, 2}, frozenset({"a"}), {"a", None}, b"a", Text("a"), Text("User"), {1: 2}, {None: {}},
+    {Text("id"): 1},
     {"type": "User"}, {"type": "User", "id": 5}, {"type": Text("User"), "id": "e0"}, {"type": "Nope", "id": "e0"},
     {"type": "User", "id": "e0"}, {"type": "Agent", "id": "e0"}, {"type": "Folder", "id": "e1", "parents": "e0"},
     {"type": "Team", "id": "e9", "parents": [5]}, {"type": "Team", "id": "e9", "parents": {"type": "Team", "id": "e0"}},
     {"type": "Folder", "id": "e9", "parents": [{"type": "Folder", "id": "e8", "parents": [None]}]},
     {"type": "Agent", "id": "e9", "delegated_by": {"type": "Agent", "id": "e9"}}, {"type": "Agent", "id": "\ud800"},
-    {"type": "Agent", "id": "e9", "delegated_by": "e0"}, {"user": ["user"]}, {"n": "user"}, {"n": []}, {"n": [{"source": 1}]},
+    {"type": "Agent", "id": "e9", "delegated_by": "e0"}, {"user": ["user"]}, {"n": "user"}, {"n": []},
+    {"n": [{"source": 1}]},
     {"n": [{"source": "model", "trusted": "yes"}]}, {1: ["user"]}, {"/n": [Text("user")]},
     _nested(100, lambda x: [x]), _nested(100, lambda x: {"k": x}),
     _nested(40, lambda x: {"type": "Agent", "id": "e9", "delegated_by": x}), Decimal(5), 5j,

@@ -1,8 +1,8 @@
 """What an expression of a generated policy can read, and what it must test first.
 
-In: a schema, the roots of a place with their types, and the facts that are established there. Out: the paths that can be
-written there. A fact is the text of the test that established it (`principal has boss`, `principal is User`); `isnt` is the
-fact that an `is` test failed.
+In: a schema, the roots of a place with their types, and the facts that are established there. Out: the paths that can
+be written there. A fact is the text of the test that established it (`principal has boss`, `principal is User`); `isnt`
+is the fact that an `is` test failed.
 """
 
 from __future__ import annotations
