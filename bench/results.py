@@ -12,13 +12,11 @@ from bench.measure import Pass
 
 FORMAT = 1
 
-# Units whose larger figure is the better one.
-MORE_IS_BETTER = frozenset({"requests/s", "decisions/s"})
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`value` in `unit`; `ratio` is value over the value of `to`, a subject of the same case in the same run."""
+    """`value` in `unit`; `ratio` is value over the value of `to`, a subject of the same case in the same run. Of units
+    that end in `/s` more is better, of others less. The percentiles are nanoseconds."""
 
     workload: str
     case: str
@@ -29,10 +27,6 @@ class Row:
     to: str = ""
     p50: float | None = None
     p99: float | None = None
-
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        return self.workload, self.case, self.subject, self.unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,13 +122,12 @@ def _entity(value: Any, place: str) -> dict[str, Any]:
         raise Malformed(f"`{place}.type` must be a non-empty string")
     if type(id_) is not str or not id_:
         raise Malformed(f"`{place}.id` must be a non-empty string")
-    flat: dict[str, Any] = {"type": type_, "id": id_}
-    if "properties" in value:
-        properties = value["properties"]
-        if type(properties) is not dict:
-            raise Malformed(f"`{place}.properties` must be an object")
-        flat = {**properties, "type": type_, "id": id_}
-        flat.pop("parents", None)
+    properties = value.get("properties", _EMPTY)
+    if type(properties) is not dict:
+        raise Malformed(f"`{place}.properties` must be an object")
+    flat: dict[str, Any] = {**properties, "type": type_, "id": id_}
+    if "parents" in properties:
+        del flat["parents"]
     if "parents" in value:
         flat["parents"] = _parents(value["parents"], place)
     return flat

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
@@ -30,8 +30,7 @@ THREAD_BODY = 32 * 1024
 Decided = tuple[decode.Arguments, Decision]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The body of a 200, and the decisions in it. `failed` counts the items that were no requests."""
 
     body: bytes

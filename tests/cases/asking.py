@@ -1,7 +1,7 @@
 """Everything that can answer a case. A new evaluator or backend is one more line in EVALUATORS, and brings no cases.
 
-Each is a context manager: a case file in; out a function from a case to its Outcome, or to None where it cannot be asked
-that.
+Each is a context manager: a case file in; out a function from a case to its Outcome, or to None where it cannot be
+asked that.
 """
 
 from __future__ import annotations

@@ -1,0 +1,97 @@
+"""Where the figures have to land, as ratios within one run, and where they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from bench.peers import PEERS
+from bench.results import Results
+from bench.workloads import documents, load, loops, w3
+
+MANY = 10_000
+NAMES = frozenset(peer.name for peer in PEERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """`measured` is the worst figure that the goal speaks of; None if the run did not measure it."""
+
+    text: str
+    bound: float
+    at_most: bool
+    measured: float | None
+    unit: str = "×"
+
+    @property
+    def met(self) -> bool | None:
+        if self.measured is None:
+            return None
+        return self.measured <= self.bound if self.at_most else self.measured >= self.bound
+
+
+def goals(results: Results) -> list[Goal]:
+    def value(workload: str, case: str, subject: str) -> float | None:
+        row = results.find(workload, case, subject)
+        return row.value if row else None
+
+    def over(workload: str, case: str, one: str, other: str) -> float | None:
+        return _ratio(value(workload, case, one), value(workload, case, other))
+
+    def faster(workload: str, case: str) -> float | None:
+        """How many times as long as the engine the fastest peer takes."""
+        rows = (row for row in results.of(workload) if row.case == case)
+        found = {row.subject: row.value for row in rows}
+        return _ratio(_worst(min, (found.get(name) for name in NAMES)), found.get(loops.ENGINE))
+
+    def loaded(subject: str) -> float | None:
+        return value("load", load.case(MANY), subject)
+
+    oopsla = [row.ratio for row in results.of("oopsla") if row.subject in NAMES]
+    w3_cases = sorted({row.case for row in results.of("w3")})
+    single, batch = "single, 16 connections", "batch of 50, 16 connections"
+    return [
+        *[
+            Goal(f"W1, {v} variant, engine / floor", 3.5, True, over("w1", v, loops.ENGINE, loops.FLOOR))
+            for v in documents.VARIANTS
+        ],
+        *[
+            Goal(
+                f"W2, {shape}, N = 10,000 / N = 0",
+                1.25,
+                True,
+                over("w2", f"{shape} growth", f"engine N={MANY}", "engine N=0"),
+            )
+            for shape in documents.SHAPES
+        ],
+        Goal(
+            "W3, specialised predicate / comprehension",
+            2.5,
+            True,
+            _worst(max, (over("w3", case, w3.PREDICATE, loops.FLOOR) for case in w3_cases)),
+        ),
+        Goal("W1, fastest peer / engine", 12, False, _worst(min, (faster("w1", v) for v in documents.VARIANTS))),
+        Goal(
+            "W2, N = 10,000, best peer / engine",
+            100,
+            False,
+            _worst(min, (faster("w2", f"{shape} N={MANY}") for shape in documents.SHAPES)),
+        ),
+        Goal("OOPSLA, cedarpy / engine, worst case", 50, False, _worst(min, oopsla)),
+        Goal("load of 10,000 rules, cold", 10, True, loaded(load.COLD), "s"),
+        Goal("load of 10,000 rules, warm", 0.5, True, loaded(load.WARM), "s"),
+        Goal("reload of 10,000 rules, one file of 200 changed", 0.25, True, loaded(load.RELOAD), "s"),
+        Goal("memory for 10,000 rules", 200, True, loaded(load.MEMORY), "MiB"),
+        Goal("HTTP single, 16 connections, engine / floor", 0.8, False, over("http", single, "engine", "floor")),
+        Goal("HTTP single, 16 connections, engine / OPA", 2, False, over("http", single, "engine", "opa")),
+        Goal("HTTP batch of 50, 16 connections, engine / OPA", 5, False, over("http", batch, "engine", "opa")),
+    ]
+
+
+def _ratio(one: float | None, other: float | None) -> float | None:
+    return None if one is None or not other else one / other
+
+
+def _worst(choose: Callable[[list[float]], float], figures: Iterable[float | None]) -> float | None:
+    found = [figure for figure in figures if figure is not None]
+    return choose(found) if found else None

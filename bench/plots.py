@@ -1,0 +1,132 @@
+"""Results as pictures: one PNG for each workload, axes that grow by factors wherever the figures do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from bench.report import TITLES, nanoseconds, rounded
+from bench.results import Results, Row
+
+mpl.use("Agg")
+
+INK, ENGINE, FLOOR = "#222222", "#c2410c", "#9ca3af"
+PEERS = ("#1d4ed8", "#0f766e", "#7c3aed", "#a16207", "#be185d", "#0369a1", "#4d7c0f", "#57534e")
+STYLE = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.edgecolor": "#888888",
+    "axes.titlesize": 11,
+    "figure.constrained_layout.use": True,
+    "legend.frameon": False,
+}
+
+
+def draw(results: Results, folder: Path) -> list[Path]:
+    """The files that were written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawings = {"w1": _bars, "w2": _growth, "w3": _bars, "oopsla": _growth, "load": _bars, "http": _bars}
+    written = []
+    with plt.rc_context(STYLE):
+        for workload, drawing in drawings.items():
+            rows = results.of(workload)
+            if not rows:
+                continue
+            figure = drawing(rows)
+            figure.suptitle(TITLES[workload], x=0.01, ha="left", fontweight="bold", color=INK)
+            path = folder / f"{workload}.png"
+            figure.savefig(path, dpi=130)
+            plt.close(figure)
+            written.append(path)
+    return written
+
+
+def _color(subject: str, subjects: Sequence[str]) -> str:
+    """The engine and the floor look the same everywhere."""
+    if subject.startswith("engine"):
+        return ENGINE
+    if subject == "floor":
+        return FLOOR
+    others = [one for one in subjects if one != "floor" and not one.startswith("engine")]
+    return PEERS[others.index(subject) % len(PEERS)]
+
+
+def _bars(rows: Sequence[Row]) -> Any:
+    """One panel for each case, one bar for each subject: the figure as its length, and the ratio written beside it."""
+    rows = [row for row in rows if row.unit != "MiB"]
+    cases = list(dict.fromkeys(row.case for row in rows))
+    across = 3 if len(cases) > 2 else len(cases)
+    down = -(-len(cases) // across)
+    tallest = max(sum(row.case == case for row in rows) for case in cases)
+    figure, axes = plt.subplots(
+        down, across, figsize=(4.6 * across, down * (0.9 + 0.36 * tallest) + 0.3), squeeze=False
+    )
+    for axis, case in zip(axes.flat, cases, strict=False):
+        _bar_panel(axis, case, [row for row in rows if row.case == case])
+    for axis in list(axes.flat)[len(cases) :]:
+        axis.set_visible(False)
+    return figure
+
+
+def _bar_panel(axis: Axes, case: str, rows: Sequence[Row]) -> None:
+    subjects = [row.subject for row in rows]
+    values = [row.value for row in rows]
+    axis.barh(subjects, values, color=[_color(one, subjects) for one in subjects], height=0.66)
+    axis.invert_yaxis()
+    if max(values) / min(values) > 20:
+        axis.set_xscale("log")
+        axis.set_xlim(min(values) / 3, max(values) * 12)
+    else:
+        axis.set_xlim(0, max(values) * 1.35)
+    for place, row in enumerate(rows):
+        shown = nanoseconds(row.value) if row.unit == "ns/decision" else rounded(row.value)
+        ratio = f"  ({rounded(row.ratio)}×)" if row.ratio is not None and row.subject != row.to else ""
+        axis.annotate(f" {shown}{ratio}", (row.value, place), va="center", fontsize=8, color=INK)
+    axis.set_title(case)
+    unit = rows[0].unit
+    axis.set_xlabel("time for one decision" if unit == "ns/decision" else unit)
+    if unit == "ns/decision":
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda time, _: nanoseconds(time)))
+    axis.tick_params(axis="y", length=0)
+    axis.tick_params(axis="x", labelsize=8)
+
+
+def _growth(rows: Sequence[Row]) -> Any:
+    """One panel for each family of cases (`name N=10`), time over N, one line for each subject."""
+    rows = [row for row in rows if " N=" in row.case]
+    families = list(dict.fromkeys(row.case.split(" N=")[0] for row in rows))
+    subjects = list(dict.fromkeys(row.subject for row in rows))
+    figure, axes = plt.subplots(1, len(families), figsize=(4.6 * len(families), 4.6), squeeze=False, sharey=True)
+    for axis, family in zip(axes.flat, families, strict=True):
+        mine = [row for row in rows if row.case.split(" N=")[0] == family]
+        for subject in subjects:
+            points = [(int(row.case.split(" N=")[1]), row.value) for row in mine if row.subject == subject]
+            wide = 2.4 if subject.startswith("engine") else 1.2
+            axis.plot(
+                [n for n, _ in points],
+                [time for _, time in points],
+                marker="o",
+                markersize=3.5,
+                linewidth=wide,
+                label=subject,
+                color=_color(subject, subjects),
+            )
+        if any(row.case.endswith(" N=0") for row in mine):
+            axis.set_xscale("symlog", linthresh=10)
+        axis.set_yscale("log")
+        axis.set_title(family)
+        axis.set_xlabel("N")
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda time, _: nanoseconds(time)))
+        axis.grid(axis="y", color="#e5e7eb", linewidth=0.8)
+    axes[0, 0].set_ylabel("time for one decision")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center")
+    return figure
