@@ -8,24 +8,31 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 # Fewer calls than this have no 99th percentile worth the name.
 ENOUGH_FOR_P99 = 100
+# About what is timed as one.
+PART_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass over `calls` calls. Times are nanoseconds for one call; `mean` is of a loop without a clock in it, the
-    percentiles are of calls timed one by one, and so include what the clock costs (`clock_cost`)."""
+    """One pass over `calls` calls, in nanoseconds. `parts` are what runs of calls took together, without a clock in
+    them: each is short, so that of many rounds one was not interrupted. The percentiles are of calls timed one by one,
+    and so include what the clock costs (`clock_cost`)."""
 
     calls: int
-    mean: float
-    p50: float
+    parts: list[int]
+    p50: float | None
     p99: float | None
+
+    @property
+    def mean(self) -> float:
+        return sum(self.parts) / self.calls
 
 
 class Failed(Exception):
@@ -42,52 +49,71 @@ class Subject(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class Local:
-    """A subject of this process. `loop` does every call once; `each` does the same and gives the time of each."""
+    """A subject of this process. `loop` does some calls; `each` does the same and gives the time of each."""
 
-    name: str
-    calls: int
-    loop: Callable[[], object]
-    each: Callable[[], list[int]]
+    def __init__(
+        self,
+        name: str,
+        requests: Sequence[Any],
+        loop: Callable[[Sequence[Any]], object],
+        each: Callable[[Sequence[Any]], list[int]],
+    ) -> None:
+        self.name = name
+        self._requests = requests
+        self._loop = loop
+        self._each = each
+        with quiet():
+            took = _time(loop, requests)
+        length = max(1, int(len(requests) * PART_NS / took))
+        self._parts = [requests[i : i + length] for i in range(0, len(requests), length)]
+
+    def run(self) -> Pass:
+        with quiet():
+            parts = [_time(self._loop, part) for part in self._parts]
+            times = sorted(self._each(self._requests))
+        p99 = percentile(times, 0.99) if len(times) >= ENOUGH_FOR_P99 else None
+        return Pass(len(self._requests), parts, percentile(times, 0.5), p99)
+
+
+class Whole:
+    """A subject that does all its calls in one, and so has no percentiles."""
+
+    def __init__(self, name: str, calls: int, call: Callable[[], object]) -> None:
+        self.name = name
+        self._calls = calls
+        self._call = call
 
     def run(self) -> Pass:
         with quiet():
             start = time.perf_counter_ns()
-            self.loop()
-            total = time.perf_counter_ns() - start
-            times = self.each()
-        return summary(total / self.calls, times)
+            self._call()
+            return Pass(self._calls, [time.perf_counter_ns() - start], None, None)
 
 
-def one_argument(name: str, call: Callable[[object], object], arguments: Sequence[object]) -> Local:
+def one_argument(name: str, call: Callable[[Any], object], arguments: Sequence[Any]) -> Local:
     """A subject that is called with one argument at a time."""
 
-    def loop() -> None:
-        for argument in arguments:
+    def loop(some: Sequence[Any]) -> None:
+        for argument in some:
             call(argument)
 
-    def each() -> list[int]:
+    def each(some: Sequence[Any]) -> list[int]:
         clock = time.perf_counter_ns
         times = []
-        for argument in arguments:
+        for argument in some:
             start = clock()
             call(argument)
             times.append(clock() - start)
         return times
 
-    return Local(name, len(arguments), loop, each)
+    return Local(name, arguments, loop, each)
 
 
-def whole(name: str, calls: int, run: Callable[[], object]) -> Local:
-    """A subject that does all its calls in one: it has no percentiles."""
-    return Local(name, calls, run, list)
-
-
-def summary(mean: float, times: list[int]) -> Pass:
-    ordered = sorted(times)
-    p99 = percentile(ordered, 0.99) if len(ordered) >= ENOUGH_FOR_P99 else None
-    return Pass(len(times), mean, percentile(ordered, 0.5) if ordered else mean, p99)
+def _time(loop: Callable[[Sequence[Any]], object], requests: Sequence[Any]) -> int:
+    start = time.perf_counter_ns()
+    loop(requests)
+    return time.perf_counter_ns() - start
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
@@ -97,7 +123,6 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without the garbage collector, as `timeit` has it."""
-    gc.collect()
     gc.disable()
     try:
         yield
@@ -109,6 +134,7 @@ def interleave(subjects: Sequence[Subject], rounds: int, seconds: float) -> dict
     """The best of each subject. Every one gets two turns; who has used up `seconds` gets no more after that."""
     spent = dict.fromkeys((subject.name for subject in subjects), 0.0)
     passes: dict[str, list[Pass]] = {name: [] for name in spent}
+    gc.collect()
     for number in range(rounds):
         for subject in subjects:
             if number >= 2 and spent[subject.name] > seconds:
@@ -123,15 +149,17 @@ def interleave(subjects: Sequence[Subject], rounds: int, seconds: float) -> dict
 
 
 def best(passes: Sequence[Pass]) -> Pass:
-    tails = [one.p99 for one in passes if one.p99 is not None]
-    return Pass(
-        passes[0].calls,
-        min(one.mean for one in passes),
-        min(one.p50 for one in passes),
-        min(tails) if tails else None,
-    )
+    """The best of each part and of each percentile."""
+    parts = [min(took) for took in zip(*(one.parts for one in passes), strict=True)]
+    return Pass(passes[0].calls, parts, _least(one.p50 for one in passes), _least(one.p99 for one in passes))
+
+
+def _least(figures: Iterable[float | None]) -> float | None:
+    return min((figure for figure in figures if figure is not None), default=None)
 
 
 def clock_cost() -> float:
     """Nanoseconds that timing one call adds to it."""
-    return one_argument("clock", lambda _: None, [None] * 1000).run().p50
+    cost = one_argument("clock", lambda _: None, [None] * 1000).run().p50
+    assert cost is not None
+    return cost

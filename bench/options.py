@@ -15,7 +15,7 @@ class Options:
 
     @property
     def rounds(self) -> int:
-        return 20 if self.quick else 200
+        return 50 if self.quick else 300
 
     @property
     def seconds(self) -> float:

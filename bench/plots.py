@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from bench.report import TITLES, nanoseconds, rounded
 from bench.results import Results, Row
@@ -17,7 +18,19 @@ from bench.results import Results, Row
 mpl.use("Agg")
 
 INK, ENGINE, FLOOR = "#222222", "#c2410c", "#9ca3af"
-PEERS = ("#1d4ed8", "#0f766e", "#7c3aed", "#a16207", "#be185d", "#0369a1", "#4d7c0f", "#57534e")
+# The same subject has the same colour in every picture.
+COLORS = {
+    "vakt": "#1d4ed8",
+    "cel-expr-python": "#0f766e",
+    "cedarpy": "#7c3aed",
+    "opa-golib": "#a16207",
+    "opa": "#a16207",
+    "regopy": "#be185d",
+    "casbin": "#0891b2",
+    "oso": "#4d7c0f",
+    "cerbos": "#1d4ed8",
+}
+OTHER = "#57534e"
 STYLE = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -49,14 +62,11 @@ def draw(results: Results, folder: Path) -> list[Path]:
     return written
 
 
-def _color(subject: str, subjects: Sequence[str]) -> str:
+def _color(subject: str) -> str:
     """The engine and the floor look the same everywhere."""
     if subject.startswith("engine"):
         return ENGINE
-    if subject == "floor":
-        return FLOOR
-    others = [one for one in subjects if one != "floor" and not one.startswith("engine")]
-    return PEERS[others.index(subject) % len(PEERS)]
+    return FLOOR if subject == "floor" else COLORS.get(subject, OTHER)
 
 
 def _bars(rows: Sequence[Row]) -> Any:
@@ -79,7 +89,7 @@ def _bars(rows: Sequence[Row]) -> Any:
 def _bar_panel(axis: Axes, case: str, rows: Sequence[Row]) -> None:
     subjects = [row.subject for row in rows]
     values = [row.value for row in rows]
-    axis.barh(subjects, values, color=[_color(one, subjects) for one in subjects], height=0.66)
+    axis.barh(subjects, values, color=[_color(one) for one in subjects], height=0.66)
     axis.invert_yaxis()
     if max(values) / min(values) > 20:
         axis.set_xscale("log")
@@ -93,8 +103,10 @@ def _bar_panel(axis: Axes, case: str, rows: Sequence[Row]) -> None:
     axis.set_title(case)
     unit = rows[0].unit
     axis.set_xlabel("time for one decision" if unit == "ns/decision" else unit)
-    if unit == "ns/decision":
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda time, _: nanoseconds(time)))
+    shown_at_ticks = nanoseconds if unit == "ns/decision" else rounded
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda figure, _: shown_at_ticks(figure)))
+    if axis.get_xscale() == "linear":
+        axis.locator_params(axis="x", nbins=5)
     axis.tick_params(axis="y", length=0)
     axis.tick_params(axis="x", labelsize=8)
 
@@ -104,6 +116,7 @@ def _growth(rows: Sequence[Row]) -> Any:
     rows = [row for row in rows if " N=" in row.case]
     families = list(dict.fromkeys(row.case.split(" N=")[0] for row in rows))
     subjects = list(dict.fromkeys(row.subject for row in rows))
+    least, most = min(row.value for row in rows), max(row.value for row in rows)
     figure, axes = plt.subplots(1, len(families), figsize=(4.6 * len(families), 4.6), squeeze=False, sharey=True)
     for axis, family in zip(axes.flat, families, strict=True):
         mine = [row for row in rows if row.case.split(" N=")[0] == family]
@@ -117,11 +130,16 @@ def _growth(rows: Sequence[Row]) -> Any:
                 markersize=3.5,
                 linewidth=wide,
                 label=subject,
-                color=_color(subject, subjects),
+                color=_color(subject),
             )
-        if any(row.case.endswith(" N=0") for row in mine):
+        sizes = sorted({int(row.case.split(" N=")[1]) for row in mine})
+        if sizes[0] == 0:
             axis.set_xscale("symlog", linthresh=10)
+        axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axis.minorticks_off()
         axis.set_yscale("log")
+        axis.set_ylim(10 ** floor(log10(least)), 10 ** ceil(log10(most)))
+        axis.yaxis.set_minor_formatter(NullFormatter())
         axis.set_title(family)
         axis.set_xlabel("N")
         axis.yaxis.set_major_formatter(FuncFormatter(lambda time, _: nanoseconds(time)))

@@ -48,7 +48,9 @@ def _rows(title: str, rows: Sequence[Row]) -> Table:
         case = row.case if row.case != last else ""
         last = row.case
         style = "dim" if row.subject == row.to else "bold" if row.subject.startswith("engine") else None
-        table.add_row(case, row.subject, figure(row), times(row), nanoseconds(row.p50), nanoseconds(row.p99), style=style)
+        table.add_row(
+            case, row.subject, figure(row), times(row), nanoseconds(row.p50), nanoseconds(row.p99), style=style
+        )
     return table
 
 

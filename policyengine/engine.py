@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text
+from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text, signature
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.evaluate.cases import run_cases
 from policyengine.evaluate.explanation import Explanation, explain, unexplained
@@ -39,11 +39,14 @@ class Reload:
 class Engine:
     """Policies, ready to decide. Make one with `load` or `from_text`."""
 
-    def __init__(self, snapshot: Snapshot, reader: Callable[[float], Loaded], paths: Iterable[Path] = ()) -> None:
+    def __init__(
+        self, snapshot: Snapshot, reader: Callable[[float], Loaded], paths: Iterable[Path], read: object
+    ) -> None:
         self._snapshot = snapshot
         self._entries = snapshot.evaluator.entries
         self._reader = reader
         self._paths = tuple(paths)
+        self._read = read
         self._reloading = Lock()
         self._last_reload = Reload(True, snapshot.revision, ())
 
@@ -61,10 +64,12 @@ class Engine:
 
     @classmethod
     def _made(cls, reader: Callable[[float], Loaded], paths: list[Path]) -> Engine:
+        # Taken before reading: what changes while it is read has to be read again.
+        read = _state(paths)
         loaded = reader(0.0)
         if loaded.snapshot is None:
             raise InvalidPolicies(loaded.diagnostics)
-        return cls(loaded.snapshot, reader, paths)
+        return cls(loaded.snapshot, reader, paths, read)
 
     # ---- asking ----
 
@@ -132,6 +137,7 @@ class Engine:
         """Read everything again and, if it has no errors (and with `gate_tests`, passes its own tests), answer from it.
         Otherwise nothing changes. Never raises for what the files hold."""
         with self._reloading:
+            self._read = _state(self._paths)
             loaded = self._reader(SETTLE)
             failed: list[Diagnostic] = []
             if loaded.snapshot is not None and gate_tests:
@@ -157,7 +163,12 @@ class Engine:
             if on_reload is not None:
                 on_reload(result)
 
-        return Watcher(self._paths, changed).start()
+        return Watcher(self._paths, lambda: _state(self._paths) != self._read, changed).start()
+
+
+def _state(paths: Iterable[Path]) -> object:
+    """What tells one state of the files from another."""
+    return tuple(signature(path) for path in paths)
 
 
 def _parts(request: Any) -> tuple[Any, Any, Any, Any]:

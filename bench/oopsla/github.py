@@ -41,5 +41,5 @@ def _held(rng: random.Random, type_: str, roles: tuple[str, ...], n: int) -> lis
 APPLICATION = Application(
     "github",
     entities,
-    {action: ("User", "Repository") for action in ("read", "triage", "write", "maintain", "admin")},
+    dict.fromkeys(("read", "triage", "write", "maintain", "admin"), ("User", "Repository")),
 )

@@ -44,6 +44,6 @@ APPLICATION = Application(
     {
         "CreateList": ("User", "Application"),
         "GetLists": ("User", "Application"),
-        **{action: ("User", "TaskList") for action in ON_LISTS},
+        **dict.fromkeys(ON_LISTS, ("User", "TaskList")),
     },
 )

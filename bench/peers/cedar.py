@@ -29,7 +29,9 @@ when {{ resource.tenant != principal.tenant }};
 """
 
 IRRELEVANT = {
-    "tool": '(principal, action == Action::"call", resource == Tool::"tool_{i}") when {{ principal.tenant == "acme" }};',
+    "tool": (
+        '(principal, action == Action::"call", resource == Tool::"tool_{i}") when {{ principal.tenant == "acme" }};'
+    ),
     "tenant": '(principal, action == Action::"retrieve", resource is Document) when {{ resource.tenant == "t{i}" }};',
     "group": '(principal in Group::"g{i}", action == Action::"retrieve", resource is Document);',
 }

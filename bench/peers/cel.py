@@ -31,9 +31,7 @@ BLOCK = 100
 
 def prepare(workload: Workload) -> Prepared:
     require_documents(workload)
-    environment = cel.NewEnv(
-        variables={"principal": cel.Type.DYN, "action": cel.Type.STRING, "resource": cel.Type.DYN}
-    )
+    environment = cel.NewEnv(variables={"principal": cel.Type.DYN, "action": cel.Type.STRING, "resource": cel.Type.DYN})
     shape = IRRELEVANT[workload["shape"]]
     permits = [shape.format(i=i) for i, effect in extras(workload) if effect == "permit"]
     forbids = [shape.format(i=i) for i, effect in extras(workload) if effect == "forbid"]

@@ -1,5 +1,5 @@
-"""vakt: policies are Python objects in its memory storage, conditions its own rules; what it has no rule for (to compare
-one side's attribute with the other's) is a custom rule, as its documentation does it. Its logger is off.
+"""vakt: policies are Python objects in its memory storage, conditions its own rules. What it has no rule for, such as
+comparing an attribute of one side with one of the other, is a custom rule, as in its documentation. Its logger is off.
 """
 
 from __future__ import annotations

@@ -62,7 +62,9 @@ def text(number: int, rules: range, amount: int = 5000) -> str:
 
 def python(rules: int) -> str:
     """As many hand-written functions as Python, doing what the rules do: what compiling them takes is the floor."""
-    return "\n".join(f"def rule_{i}(principal, resource):\n    {PYTHON[i % len(PYTHON)].format(i=i)}" for i in range(rules))
+    return "\n".join(
+        f"def rule_{i}(principal, resource):\n    {PYTHON[i % len(PYTHON)].format(i=i)}" for i in range(rules)
+    )
 
 
 PYTHON = (
@@ -70,5 +72,8 @@ PYTHON = (
     'return resource["tenant"] == "t{i}" == principal["tenant"] and resource["classification"] <= 3',
     'return "hold_{i}" in resource["labels"] and "legal_{i}" not in principal["groups"]',
     'return ("approval", "finance_{i}", 900) if resource["args"]["amount"] > 3 else None',
-    'return resource["provider"] == "provider_{i}" and ("g{i}" in principal["groups"] or principal["email"].endswith("@a{i}.com"))',
+    (
+        'return resource["provider"] == "provider_{i}"'
+        ' and ("g{i}" in principal["groups"] or principal["email"].endswith("@a{i}.com"))'
+    ),
 )

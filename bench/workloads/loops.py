@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench.measure import Local, whole
+from bench.measure import Local, Whole
 from bench.workloads.documents import Request
 from policyengine import Engine
 
@@ -15,45 +15,45 @@ ENGINE = "engine"
 
 
 def floor(function: Callable[[Any, Any], bool], requests: Sequence[Request]) -> Local:
-    def loop() -> None:
-        for principal, document in requests:
+    def loop(some: Sequence[Request]) -> None:
+        for principal, document in some:
             function(principal, document)
 
-    def each() -> list[int]:
+    def each(some: Sequence[Request]) -> list[int]:
         clock = time.perf_counter_ns
         times = []
-        for principal, document in requests:
+        for principal, document in some:
             start = clock()
             function(principal, document)
             times.append(clock() - start)
         return times
 
-    return Local(FLOOR, len(requests), loop, each)
+    return Local(FLOOR, requests, loop, each)
 
 
 def engine(made: Engine, requests: Sequence[Request], name: str = ENGINE) -> Local:
     decide = made.decide
     context: dict[str, Any] = {}
 
-    def loop() -> None:
-        for principal, document in requests:
+    def loop(some: Sequence[Request]) -> None:
+        for principal, document in some:
             decide(principal=principal, action="retrieve", resource=document, context=context)
 
-    def each() -> list[int]:
+    def each(some: Sequence[Request]) -> list[int]:
         clock = time.perf_counter_ns
         times = []
-        for principal, document in requests:
+        for principal, document in some:
             start = clock()
             decide(principal=principal, action="retrieve", resource=document, context=context)
             times.append(clock() - start)
         return times
 
-    return Local(name, len(requests), loop, each)
+    return Local(name, requests, loop, each)
 
 
-def engine_many(made: Engine, requests: Sequence[Request]) -> Local:
+def engine_many(made: Engine, requests: Sequence[Request]) -> Whole:
     asked = [{"principal": p, "action": "retrieve", "resource": d, "context": {}} for p, d in requests]
-    return whole("engine, decide_many", len(asked), lambda: made.decide_many(asked))
+    return Whole("engine, decide_many", len(asked), lambda: made.decide_many(asked))
 
 
 def decisions(made: Engine, requests: Sequence[Request]) -> list[bool]:

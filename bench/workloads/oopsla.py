@@ -78,17 +78,17 @@ def _case(application: Application, size: int, options: Options) -> Results:
 
 
 def _engine(asked: Sequence[tuple[Callable[..., Any], Reference, str, Reference]]) -> Local:
-    def loop() -> None:
-        for decide, principal, action, resource in asked:
+    def loop(some: Sequence[Any]) -> None:
+        for decide, principal, action, resource in some:
             decide(principal=principal, action=action, resource=resource)
 
-    def each() -> list[int]:
+    def each(some: Sequence[Any]) -> list[int]:
         clock = time.perf_counter_ns
         times = []
-        for decide, principal, action, resource in asked:
+        for decide, principal, action, resource in some:
             start = clock()
             decide(principal=principal, action=action, resource=resource)
             times.append(clock() - start)
         return times
 
-    return Local(loops.ENGINE, len(asked), loop, each)
+    return Local(loops.ENGINE, asked, loop, each)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench.measure import Subject, interleave, whole
+from bench.measure import Subject, Whole, interleave
 from bench.options import Options
 from bench.results import Absent, Results, rows
 from bench.workloads import documents, loops
@@ -55,7 +55,7 @@ def _case(engine: Engine, count: int, options: Options) -> Results:
     for name, way in ways.items():
         if list(way()) != expected:
             raise AssertionError(f"{name}: other documents than by hand")
-    subjects: list[Subject] = [whole(name, count, way) for name, way in ways.items()]
+    subjects: list[Subject] = [Whole(name, count, way) for name, way in ways.items()]
     rounds = min(options.rounds, max(3, 2_000_000 // count))
     passes = interleave(subjects, rounds, options.seconds * 2)
     return Results(rows(NAME, f"{count} documents", passes, loops.FLOOR), absent)
