@@ -13,6 +13,7 @@ from typing import Any, TypeVar, assert_never
 
 from policyengine.diagnostics.source import Span
 from policyengine.evaluate.functions import FUNCTIONS
+from policyengine.evaluate.interpret import type_argument
 from policyengine.ir import nodes as ir
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, RecordT, SetT, Type
 from policyengine.model.values import INT_MAX, INT_MIN, Entity
@@ -162,7 +163,7 @@ class Emitter:
         temporary = self.fresh()
         test = self.scalar_test(ast.NamedExpr(ast.Name(temporary, ast.Store()), value), load(temporary), type_)
         if test is not None:
-            return ast.IfExp(test, load(temporary), call("bad"))
+            return ast.IfExp(test, load(temporary), call("guard", load(temporary), self.constant(type_)))
         match type_:
             case SetT(element) if element == STRING:
                 # A list, which is what requests hold, is looked at in place.
@@ -260,7 +261,9 @@ class Emitter:
         pair = ast.Tuple(
             [ast.NamedExpr(ast.Name(wanted, ast.Store()), self.emit(item)), self.emit(collection)], ast.Load()
         )
-        return call("contains", ast.Subscript(pair, ast.Constant(1), ast.Load()), load(wanted))
+        return call(
+            "contains", ast.Subscript(pair, ast.Constant(1), ast.Load()), load(wanted), self.constant(element or JSON)
+        )
 
     def _within(self, expr: ir.Within) -> ast.expr:
         entity, target = expr.entity, expr.target
@@ -303,8 +306,7 @@ class Emitter:
 
     def _call(self, expr: ir.Call) -> ast.expr:
         args = [self.emit(arg) for arg in expr.args]
-        if expr.function == "size":
-            args.append(self.constant(expr.args[0].type))
+        args += [self.constant(type_) for type_ in type_argument(expr.function, expr.args)]
         return call_object(self.constant(FUNCTIONS[expr.function]), *args)
 
 

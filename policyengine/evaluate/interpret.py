@@ -44,7 +44,7 @@ from policyengine.ir.nodes import (
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.request import Action, Request
-from policyengine.model.types import EntityT
+from policyengine.model.types import JSON, EntityT, Type, element_of
 from policyengine.model.values import Entity, Fault, guard, wrong_type
 
 
@@ -130,7 +130,7 @@ def _evaluate(expr: Expr, env: Env) -> Any:
             return operators.negate(evaluate(operand, env), type_)
         case Contains(item=item, collection=collection):
             wanted = evaluate(item, env)
-            return operators.contains(evaluate(collection, env), wanted)
+            return operators.contains(evaluate(collection, env), wanted, element_of(collection.type) or JSON)
         case Within(entity=entity, target=target):
             below, above = evaluate(entity, env), evaluate(target, env)
             targets = (above,) if isinstance(target.type, EntityT) else above
@@ -143,7 +143,7 @@ def _evaluate(expr: Expr, env: Env) -> Any:
             found = (evaluate(body, _binding(env, slot, item)) for item in evaluate(collection, env))
             return any(found) if kind == "any" else all(found)
         case Call(function=function, args=args):
-            return FUNCTIONS[function](*(evaluate(arg, env) for arg in args), *_size_type(function, args))
+            return FUNCTIONS[function](*(evaluate(arg, env) for arg in args), *type_argument(function, args))
         case Sources(path=path):
             return sources(path, env.request.resource, env.request.context, env.world)
         case Collection(items=items):
@@ -174,6 +174,11 @@ def _binding(env: Env, slot: int, value: Any) -> Env:
     return replace(env, locals={**env.locals, slot: value})
 
 
-def _size_type(function: str, args: tuple[Expr, ...]) -> tuple[Any, ...]:
-    """`size` counts the different elements of a set, so it needs to know that it is one."""
-    return (args[0].type,) if function == "size" else ()
+def type_argument(function: str, args: tuple[Expr, ...]) -> tuple[Type, ...]:
+    """The type that some functions need to know as well: whether two values are equal depends on their type."""
+    match function:
+        case "size":
+            return (args[0].type,)
+        case "contains_any" | "contains_all":
+            return (element_of(args[0].type) or JSON,)
+    return ()

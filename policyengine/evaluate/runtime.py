@@ -91,13 +91,11 @@ def ancestors_of(world: World) -> Callable[[dict[str, Any], Mapping[str, Any]], 
         for parent in entity[PARENTS]:
             type_, id_ = parent["type"], parent["id"]
             if type_.__class__ is not str or id_.__class__ is not str or parent.__class__ is not dict:
-                raise Unusual
+                return world.ancestors(as_entity(entity))
             if PARENTS in parent or (type_ in records and id_ in records[type_]):
                 return world.ancestors(as_entity(entity))
             found.add((type_, id_))
-        if entity[PARENTS].__class__ is not list:
-            raise Unusual
-        return found
+        return found if entity[PARENTS].__class__ is list else world.ancestors(as_entity(entity))
 
     return ancestors
 

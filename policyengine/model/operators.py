@@ -62,22 +62,23 @@ def _typed_key(value: Any, type_: Type) -> Any:
     return key(value)
 
 
-def contains(collection: tuple[Any, ...], item: Any) -> bool:
-    wanted = key(item)
-    return any(key(element) == wanted for element in collection)
+def contains(collection: Iterable[Any], item: Any, element: Type) -> bool:
+    """Whether the item is among the elements, as values of type `element`."""
+    wanted = _typed_key(item, element)
+    return any(_typed_key(each, element) == wanted for each in collection)
 
 
-def contains_any(collection: tuple[Any, ...], items: tuple[Any, ...]) -> bool:
-    return not {key(x) for x in collection}.isdisjoint([key(x) for x in items])
+def contains_any(collection: Iterable[Any], items: Iterable[Any], element: Type) -> bool:
+    return not {_typed_key(x, element) for x in collection}.isdisjoint([_typed_key(x, element) for x in items])
 
 
-def contains_all(collection: tuple[Any, ...], items: tuple[Any, ...]) -> bool:
-    return {key(x) for x in collection}.issuperset([key(x) for x in items])
+def contains_all(collection: Iterable[Any], items: Iterable[Any], element: Type) -> bool:
+    return {_typed_key(x, element) for x in collection}.issuperset([_typed_key(x, element) for x in items])
 
 
 def size(value: tuple[Any, ...] | str, type_: Type) -> int:
     """The number of elements (of a set: of different elements) or of Unicode code points."""
-    return len({key(item) for item in value}) if isinstance(type_, SetT) else len(value)
+    return len({_typed_key(item, type_.element) for item in value}) if isinstance(type_, SetT) else len(value)
 
 
 def compare(op: str, left: Any, right: Any) -> bool:

@@ -119,12 +119,12 @@ def entity(choose: Choices, schema: Schema, type_: str, id_: str) -> dict[str, A
 
 @st.composite
 def sources(draw: Draw, schema: Schema) -> list[dict[str, Any]]:
-    """What an entity source knows. One agent in four cannot be followed: it acts for itself."""
+    """What an entity source knows. An agent in four acts for another, or for itself: a chain that comes back."""
     choose = Choices(None, draw(st.integers(0, 2**32)))
     made = [entity(choose, schema, type_, id_) for type_ in _SOURCED for id_ in KNOWN]
     for each in made:
         if each["type"] == "Agent" and choose.upto(3) == 0:
-            each["delegated_by"] = reference("Agent", choose.pick(IDS))
+            each["delegated_by"] = reference("Agent", choose.pick(KNOWN))
     return made
 
 
@@ -238,8 +238,8 @@ HOSTILE: tuple[Any, ...] = (
     Entity(Uid("Agent", "e9"), {"delegated_by": 5}),
 )  # fmt: skip
 
-# By place, as to show what is nested a hundred deep would be too much for `repr`.
-hostile_values = st.integers(0, len(HOSTILE) - 1).map(HOSTILE.__getitem__)
+# By place, as to show what is nested a hundred deep would be too much for `repr`; copies, as requests are broken further.
+hostile_values = st.integers(0, len(HOSTILE) - 1).map(lambda i: deepcopy(HOSTILE[i]))
 _plain_atoms = [x for x in HOSTILE if type(x) in (str, int, float, bool, type(None))]
 _anything = hostile_values | st.recursive(
     st.sampled_from(_plain_atoms) | st.integers() | st.floats() | st.text(max_size=5),
