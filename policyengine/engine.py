@@ -40,7 +40,7 @@ class Engine:
     """Policies, ready to decide. Make one with `load` or `from_text`."""
 
     def __init__(
-        self, snapshot: Snapshot, reader: Callable[[float], Loaded], paths: Iterable[Path], read: object
+        self, snapshot: Snapshot, reader: Callable[[float], Loaded], paths: Iterable[Path] = (), read: object = None
     ) -> None:
         self._snapshot = snapshot
         self._entries = snapshot.evaluator.entries

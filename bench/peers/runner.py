@@ -21,8 +21,8 @@ from typing import Any, TextIO
 
 from bench.measure import Local, one_argument
 
-FEWEST = 10
-PROBES = 5
+FEWEST = 5
+PROBES = 2
 
 
 def main(module: str, distribution: str) -> None:

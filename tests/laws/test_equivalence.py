@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import event, given
 
-from tests.support.evaluators import engine, fast_decide, reference
+from tests.support.evaluators import fast_decide, reference
 from tests.support.scenarios import Scenario, scenarios
 
 
@@ -16,7 +16,7 @@ from tests.support.scenarios import Scenario, scenarios
 def test_generated_code_is_the_interpreter(scenario: Scenario) -> None:
     snapshot = scenario.snapshot()
     # One engine for all: what it learns from a request must not change its answer to the next.
-    fast = engine(snapshot)
+    fast = scenario.engine()
     for _ in range(3):
         for asked in scenario.requests:
             expected = reference(snapshot, asked)
@@ -27,7 +27,7 @@ def test_generated_code_is_the_interpreter(scenario: Scenario) -> None:
 @given(scenarios(("hostile",) * 6, min_rules=3))
 def test_generated_code_is_the_interpreter_for_any_values(scenario: Scenario) -> None:
     snapshot = scenario.snapshot()
-    fast = engine(snapshot)
+    fast = scenario.engine()
     for _ in range(2):
         for asked in scenario.requests:
             assert fast.decide(**asked) == reference(snapshot, asked)

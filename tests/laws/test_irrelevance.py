@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.evaluators import engine, fast_decide
+from tests.support.evaluators import fast_decide
 from tests.support.requests import hostile_values
 from tests.support.scenarios import Scenario, scenarios
 
@@ -21,7 +21,7 @@ UNDECLARED = st.dictionaries(st.sampled_from(("zz", "Type", "TENANT", "__class__
 
 @given(scenarios(("well-typed", "well-typed", "hostile")), UNDECLARED)
 def test_what_nothing_declares_changes_nothing(scenario: Scenario, extra: dict[str, Any]) -> None:
-    fast = engine(scenario.snapshot())
+    fast = scenario.engine()
     for asked in scenario.requests:
         more = dict(asked)
         for place in ("principal", "resource", "context", "action"):

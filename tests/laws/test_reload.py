@@ -111,4 +111,4 @@ class Writes(RuleBasedStateMachine):
 
 
 TestReload = Writes.TestCase
-TestReload.settings = settings(stateful_step_count=12)
+TestReload.settings = settings(stateful_step_count=8)

@@ -14,7 +14,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.evaluators import engine, fast_decide, reference
+from tests.support.evaluators import fast_decide, reference
 from tests.support.requests import hostile_values
 from tests.support.scenarios import Scenario, scenarios
 
@@ -28,7 +28,7 @@ ANYTHING = hostile_values | st.recursive(
 @given(scenarios(("hostile",) * 4))
 def test_it_never_raises_and_is_a_function(scenario: Scenario) -> None:
     snapshot = scenario.snapshot()
-    fast = engine(snapshot)
+    fast = scenario.engine()
     for asked in scenario.requests:
         first = fast.decide(**asked)
         assert first.decision in ("allow", "deny")
@@ -66,7 +66,7 @@ _proper: dict[str, Callable[[Any], bool]] = {
 @given(scenarios())
 def test_it_changes_nothing_it_is_given(scenario: Scenario) -> None:
     snapshot = scenario.snapshot()
-    fast = engine(snapshot)
+    fast = scenario.engine()
     entities = deepcopy(scenario.entities)
     for asked in scenario.requests:
         before = repr(asked)
@@ -77,7 +77,7 @@ def test_it_changes_nothing_it_is_given(scenario: Scenario) -> None:
 
 @given(scenarios(("well-typed", "hostile", "well-typed", "hostile", "well-typed")))
 def test_many_is_each(scenario: Scenario) -> None:
-    fast = engine(scenario.snapshot())
+    fast = scenario.engine()
     assert fast.decide_many(scenario.requests) == [fast.decide(**asked) for asked in scenario.requests]
     assert fast.decide_many(iter(scenario.requests)) == fast.decide_many(scenario.requests)
     assert fast.decide_many([]) == []

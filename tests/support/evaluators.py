@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from policyengine.bundle import Loaded, Snapshot
-from policyengine.engine import Engine
+from policyengine.bundle import Snapshot
 from policyengine.evaluate.combine import denied
 from policyengine.evaluate.decide import decide
 from policyengine.model.decision import Decision, RuleError
@@ -32,8 +31,3 @@ def fast_decide(snapshot: Snapshot, asked: Mapping[str, Any], approved: Collecti
     if approved:
         return snapshot.evaluator.decide_slowly(*parts, approved)
     return snapshot.evaluator.decide(*parts)
-
-
-def engine(snapshot: Snapshot) -> Engine:
-    """An Engine that answers from the snapshot."""
-    return Engine(snapshot, lambda: Loaded(snapshot, ()))

@@ -238,7 +238,7 @@ HOSTILE: tuple[Any, ...] = (
     Entity(Uid("Agent", "e9"), {"delegated_by": 5}),
 )  # fmt: skip
 
-# By place, as to show what is nested a hundred deep would be too much for `repr`; copies, as requests are broken further.
+# By place, as what is nested a hundred deep is too much for `repr`; copies, as requests are broken further.
 hostile_values = st.integers(0, len(HOSTILE) - 1).map(lambda i: deepcopy(HOSTILE[i]))
 _plain_atoms = [x for x in HOSTILE if type(x) in (str, int, float, bool, type(None))]
 _anything = hostile_values | st.recursive(

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from policyengine import Engine
 from policyengine.bundle import Snapshot
 from tests.support.expressions import Draw
 from tests.support.policies import Policies, policies
@@ -27,6 +28,9 @@ class Scenario:
 
     def snapshot(self) -> Snapshot:
         return self.policies.load(self.entities)
+
+    def engine(self) -> Engine:
+        return Engine.from_text(self.policies.text, entities=self.entities)
 
 
 @st.composite
