@@ -73,6 +73,10 @@ def main() -> None:
     for fact in FACTS:
         one, other = old["machine"].get(fact), new["machine"].get(fact)
         console.print(f"{fact}: {one}" if one == other else f"{fact}: {one} → {other}", style="dim", highlight=False)
+    for peer in sorted({*old["peers"], *new["peers"]}):
+        one, other = old["peers"].get(peer), new["peers"].get(peer)
+        if one != other:
+            console.print(f"{peer}: {one} → {other}", style="dim", highlight=False)
     changes = compare(old, new)
     console.print(_table(changes, arguments.threshold, arguments.all))
     same = sum(change.verdict(arguments.threshold) == "same" for change in changes)

@@ -31,7 +31,7 @@ COLORS = {
     "cerbos": "#1d4ed8",
 }
 OTHER = "#57534e"
-STYLE = {
+STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,

@@ -56,17 +56,24 @@ def _rows(title: str, rows: Sequence[Row]) -> Table:
 
 def markdown(results: Results, machine: Mapping[str, Any]) -> str:
     """The goals, the figures of every workload and what is missing."""
-    parts = [_machine(machine), _table(("goal", "bound", "measured", ""), map(_goal, goals(results)))]
+    peers = ", ".join(f"{name} {version}" for name, version in results.versions.items())
+    parts = [
+        _machine(machine),
+        f"Peers: {peers}." if peers else "",
+        _table(("goal", "bound", "measured", ""), map(_goal, goals(results))),
+    ]
     for workload, title in TITLES.items():
         rows = results.of(workload)
         if rows:
-            cells = [(r.case, r.subject, figure(r), times(r), nanoseconds(r.p50), nanoseconds(r.p99)) for r in rows]
+            cells: list[tuple[str, ...]] = [
+                (r.case, r.subject, figure(r), times(r), nanoseconds(r.p50), nanoseconds(r.p99)) for r in rows
+            ]
             table = _table(("case", "subject", "figure", "ratio", "p50", "p99"), cells)
             parts += [f"### {title}", f"![{title}](results/{workload}.png)", table]
     if results.absent:
         cells = [(one.workload, one.case, one.subject, one.why) for one in results.absent]
         parts += ["### Not measured", _table(("workload", "case", "subject", "why"), cells)]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _goal(goal: Goal) -> tuple[str, ...]:

@@ -43,10 +43,13 @@ class Absent:
 class Results:
     rows: list[Row] = field(default_factory=list)
     absent: list[Absent] = field(default_factory=list)
+    # Of each peer that took part, its version.
+    versions: dict[str, str] = field(default_factory=dict)
 
     def add(self, other: Results) -> None:
         self.rows += other.rows
         self.absent += other.absent
+        self.versions |= other.versions
 
     def find(self, workload: str, case: str, subject: str) -> Row | None:
         return next((r for r in self.rows if (r.workload, r.case, r.subject) == (workload, case, subject)), None)
@@ -70,6 +73,7 @@ def save(path: Path, results: Results, machine: Mapping[str, Any], options: Mapp
         "format": FORMAT,
         "machine": machine,
         "options": options,
+        "peers": results.versions,
         "rows": [asdict(row) for row in results.rows],
         "absent": [asdict(one) for one in results.absent],
     }
@@ -81,7 +85,7 @@ def load(path: Path) -> tuple[Results, dict[str, Any]]:
     data = json.loads(path.read_text(encoding="utf-8"))
     if data.get("format") != FORMAT:
         raise ValueError(f"{path}: not the results of this version of the bench")
-    return Results(_made(Row, data["rows"]), _made(Absent, data["absent"])), data["machine"]
+    return Results(_made(Row, data["rows"]), _made(Absent, data["absent"]), data["peers"]), data["machine"]
 
 
 def _made(kind: Any, items: Iterable[Mapping[str, Any]]) -> list[Any]:

@@ -120,7 +120,9 @@ def signature(root: Path) -> tuple[tuple[str, int, int, int], ...]:
 def policy_files(root: Path) -> list[Path]:
     if not root.is_dir():
         return [root]
-    return sorted(p for p in root.rglob("*.pol") if not any(part.startswith(".") for part in p.relative_to(root).parts))
+    found = (p for p in root.rglob("*.pol") if not any(part.startswith(".") for part in p.relative_to(root).parts))
+    # A pipe or device would be waited for without end.
+    return sorted(p for p in found if p.is_file())
 
 
 def _read(root: Path) -> tuple[list[Source], list[Diagnostic]]:
@@ -189,10 +191,19 @@ def _build(sources: list[Source], entities: Entities, earlier: Sequence[Diagnost
 
 def _modules(parsed: Sequence[Parsed], diagnostics: list[Diagnostic]) -> list[ModuleTree]:
     """The modules with what each can see; the built-in one first."""
-    trees = {BUILTIN: _builtin().module}
+    # Without a `use ai` anywhere its names are free.
+    used = any(use.name.text == BUILTIN for one in parsed for use in one.module.uses)
+    trees = {BUILTIN: _builtin().module} if used else {}
     for one in parsed:
         tree = one.module
         source = tree.span.source
+        if tree.name is None and not tree.uses and not tree.statements:
+            # An empty file is most often one that is being written, and its rules would be missed.
+            message = "the file is empty"
+            diagnostics.append(
+                Diagnostic(codes.EMPTY, source.span(0, 0), message, "", "remove it, or start it with `module NAME`")
+            )
+            continue
         name = tree.name.text if tree.name is not None else Path(source.path).stem
         span = tree.name.span if tree.name is not None else source.span(0, 0)
         if tree.name is None and not name.isidentifier():

@@ -8,20 +8,26 @@ and inside an event loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import structlog
+
 from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text, signature
+from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
+from policyengine.diagnostics.source import Source
 from policyengine.evaluate.cases import run_cases
 from policyengine.evaluate.explanation import Explanation, explain, unexplained
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.request import request
 from policyengine.model.values import Fault
 from policyengine.watch import Watcher
+
+log = structlog.get_logger(__name__)
 
 # For so many seconds nothing may have changed before files are read again.
 SETTLE = 0.02
@@ -80,14 +86,18 @@ class Engine:
         action: str | Mapping[str, Any],
         resource: Mapping[str, Any],
         context: Mapping[str, Any] | None = None,
+        approved: Collection[str] = (),
     ) -> Decision:
         """The decision about one request.
 
         Entities are flat: `{"type": ..., "id": ..., ...attributes}`, with `parents` for what they are in. An action
         is a
-        name, or `{"name": ..., ...attributes}`. A malformed request is denied; this never raises for what a request
+        name, or `{"name": ..., ...attributes}`. `approved` names `require` rules whose approval the caller has verified
+        for exactly this request. A malformed request is denied; this never raises for what a request
         holds.
         """
+        if approved:
+            return self._snapshot.evaluator.decide_slowly(principal, action, resource, context, approved)
         try:
             # The way of nearly every request. What was not asked before, or is not as it should be, raises.
             entry = self._entries[action][resource["type"]][principal["type"]]  # type: ignore[index]
@@ -138,7 +148,7 @@ class Engine:
         Otherwise nothing changes. Never raises for what the files hold."""
         with self._reloading:
             self._read = _state(self._paths)
-            loaded = self._reader(SETTLE)
+            loaded = self._load_again()
             failed: list[Diagnostic] = []
             if loaded.snapshot is not None and gate_tests:
                 results = run_cases(loaded.snapshot.policies, loaded.snapshot.schema)
@@ -151,6 +161,14 @@ class Engine:
                 self._entries = loaded.snapshot.evaluator.entries
                 self._last_reload = Reload(True, loaded.snapshot.revision, diagnostics)
             return self._last_reload
+
+    def _load_again(self) -> Loaded:
+        try:
+            return self._reader(SETTLE)
+        except Exception:
+            log.exception("reload_failed")
+            place = Source(str(self._paths[0]) if self._paths else "", "").span(0, 0)
+            return Loaded(None, (Diagnostic(codes.INTERNAL, place, "the policies could not be loaded"),))
 
     def watch(self, *, gate_tests: bool = False, on_reload: Callable[[Reload], None] | None = None) -> Watcher:
         """Reload whenever the files change, in a thread of its own, until the returned watcher is stopped (it is also a
@@ -173,6 +191,6 @@ def _state(paths: Iterable[Path]) -> object:
 
 def _parts(request: Any) -> tuple[Any, Any, Any, Any]:
     """What `decide` takes, out of a mapping; nothing at all, which is denied, out of anything else."""
-    if not isinstance(request, Mapping):
+    if request.__class__ is not dict and not isinstance(request, Mapping):
         return None, None, None, None
     return request.get("principal"), request.get("action"), request.get("resource"), request.get("context")

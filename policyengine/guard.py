@@ -15,7 +15,7 @@ from policyengine.model.decision import Decision, Obligation
 
 P = ParamSpec("P")
 R = TypeVar("R")
-# Does what an obligation asks; raises if it cannot.
+# Does what an obligation asks; raises, or returns False, if it cannot.
 Fulfil = Mapping[str, Callable[[Obligation], object]]
 # One of the four parts of a request, or a function that makes it from the arguments of the guarded call, by name.
 Part = Any | Callable[[Mapping[str, Any]], Any]
@@ -29,21 +29,25 @@ class Denied(PermissionError):
         super().__init__(why or "; ".join(decision.reasons) or decision.summary)
 
 
+class Unfulfilled(Exception):
+    """A function that fulfils obligations said that it did not."""
+
+
 def enforce(decision: Decision, *, fulfil: Fulfil | None = None) -> Decision:
     """The decision itself, if it is an allow and `fulfil` did everything it owes, by obligation type. Raises Denied
     for a
     deny, for an obligation that nothing in `fulfil` knows, and for one whose function raised. What is owed on a deny is
     done, as far as it is known, before Denied is raised."""
     handlers = fulfil or {}
-    unknown = [o for o in decision.obligations if o.type not in handlers]
+    unknown = [o for o in decision.obligations if not callable(handlers.get(o.type))]
     if decision.decision == "allow" and unknown:
         owed = ", ".join(sorted({o.type for o in unknown}))
         raise Denied(decision, f"allowed only with an obligation that is not fulfilled here: {owed}")
     for obligation in decision.obligations:
         handler = handlers.get(obligation.type)
         try:
-            if handler is not None:
-                handler(obligation)
+            if callable(handler) and handler(obligation) is False:
+                raise Unfulfilled(obligation.type)
         except Exception as error:
             if decision.decision == "allow":
                 raise Denied(decision, f"an obligation could not be fulfilled: {obligation.type}") from error

@@ -88,6 +88,7 @@ class Peers:
         self._wanted = [peer for peer in PEERS if not only or peer.name in only]
         self._processes: list[Process] = []
         self.absent: list[Absent] = []
+        self.versions: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +108,7 @@ class Peers:
                 self._processes.append(process)
                 process.prepare({**workload, "seconds": self._options.seconds}, expected)
                 started.append(process)
+                self.versions[process.name] = process.version
             except (NotInstalled, PeerError) as error:
                 self._missing(peer.name, str(error))
         return started

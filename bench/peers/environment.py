@@ -24,7 +24,7 @@ def python_of(peer: Peer) -> Path:
     stamp = home / ".installed"
     if not stamp.exists():
         venv.create(home, with_pip=True, clear=True)
-        command = [python, "-m", "pip", "install", "--quiet", *peer.pip, peer.distribution]
+        command: list[str | Path] = [python, "-m", "pip", "install", "--quiet", *peer.pip, peer.distribution]
         try:
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
         except subprocess.CalledProcessError as error:

@@ -63,6 +63,8 @@ def _started(home: Path, options: Options, stack: ExitStack, results: Results) -
             running = stack.enter_context(Running(server, home))
             running.wait()
             started.append(running)
+            if server.binary is not None:
+                results.versions[server.name] = server.binary.package
         except (NotInstalled, RuntimeError) as error:
             results.absent.append(Absent(NAME, "all", server.name, str(error)))
     return started

@@ -31,7 +31,7 @@ def sizes(options: Options) -> tuple[int, ...]:
 
 
 def case(rules: int) -> str:
-    return f"{rules} rules"
+    return f"{rules:,} rules"
 
 
 def run(options: Options) -> Results:

@@ -74,7 +74,7 @@ def _case(application: Application, size: int, options: Options) -> Results:
     with Peers(NAME, named, options, only=("cedarpy",)) as peers:
         subjects: list[Subject] = [_engine(asked), *peers.start(workload, expected)]
         passes = interleave(subjects, options.rounds, options.seconds)
-        return Results(rows(NAME, named, passes, loops.ENGINE), peers.absent)
+        return Results(rows(NAME, named, passes, loops.ENGINE), peers.absent, peers.versions)
 
 
 def _engine(asked: Sequence[tuple[Callable[..., Any], Reference, str, Reference]]) -> Local:

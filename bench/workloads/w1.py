@@ -34,4 +34,4 @@ def _case(variant: documents.Variant, options: Options) -> Results:
     with Peers(NAME, variant, options) as peers:
         subjects += peers.start(workload, expected)
         passes = interleave(subjects, options.rounds, options.seconds)
-        return Results(rows(NAME, variant, passes, loops.FLOOR), peers.absent)
+        return Results(rows(NAME, variant, passes, loops.FLOOR), peers.absent, peers.versions)

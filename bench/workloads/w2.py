@@ -69,4 +69,4 @@ def _case(shape: documents.Shape, irrelevant: int, engine: Engine, options: Opti
     with Peers(NAME, named, options) as peers:
         subjects += peers.start(workload, expected)
         passes = interleave(subjects, options.rounds, options.seconds / 2)
-        return Results(rows(NAME, named, passes, loops.FLOOR), peers.absent)
+        return Results(rows(NAME, named, passes, loops.FLOOR), peers.absent, peers.versions)

@@ -48,7 +48,7 @@ def _case(engine: Engine, count: int, options: Options) -> Results:
     absent = []
     predicate = specialised(engine, PRINCIPAL)
     if predicate is None:
-        absent.append(Absent(NAME, f"{count} documents", PREDICATE, "the engine has no such call"))
+        absent.append(Absent(NAME, f"{count:,} documents", PREDICATE, "the engine has no such call"))
     else:
         ways[PREDICATE] = lambda: [document for document in found if predicate(document)]
     expected = by_hand(PRINCIPAL, found)
@@ -58,7 +58,7 @@ def _case(engine: Engine, count: int, options: Options) -> Results:
     subjects: list[Subject] = [Whole(name, count, way) for name, way in ways.items()]
     rounds = min(options.rounds, max(3, 2_000_000 // count))
     passes = interleave(subjects, rounds, options.seconds * 2)
-    return Results(rows(NAME, f"{count} documents", passes, loops.FLOOR), absent)
+    return Results(rows(NAME, f"{count:,} documents", passes, loops.FLOOR), absent)
 
 
 def by_hand(principal: documents.Entity, found: Documents) -> Documents:

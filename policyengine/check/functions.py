@@ -6,7 +6,7 @@ later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from policyengine.check.environment import UNKNOWN, Env
 from policyengine.check.operands import aligned, expect, holds_record, need, not_comparable
@@ -49,6 +49,12 @@ _SIGNATURES: Mapping[str, tuple[tuple[tuple[str, Type], ...], Type]] = {
 _COLLECTIONS = ("contains_any", "contains_all")
 METHODS = ("in_range",)
 FUNCTIONS = frozenset({*_SIGNATURES, *_COLLECTIONS, "size", "sources"} - set(METHODS))
+# What the second argument is called, and how it is tried out.
+_CONSTANTS: Mapping[str, tuple[str, Callable[[str], object]]] = {
+    "matches": ("pattern", operators.pattern),
+    "in_range": ("address range", operators.network),
+    "path_under": ("folder", operators.folder),
+}
 _PARSERS = {"ip": parse_ip, "time": parse_time, "duration": parse_duration}
 
 
@@ -65,7 +71,7 @@ def call(name: str, args: tuple[Expr, ...], span: Span, env: Env) -> Expr:
         params, result = _SIGNATURES[name]
         if _count(name, args, tuple(p for p, _ in params), span, env):
             given = tuple(need(a, t, f"`{p}` of `{name}`", findings) for a, (p, t) in zip(args, params, strict=True))
-            if name in ("matches", "in_range"):
+            if name in _CONSTANTS:
                 _try_constant(name, given[1], env)
             return _parsed(name, given, span, env) or Call(function=name, args=given, type=result, span=span)
     return Const(value=None, type=UNKNOWN, span=span)
@@ -142,20 +148,19 @@ def _sources(arg: Expr, span: Span, env: Env) -> Expr:
 def _try_constant(name: str, arg: Expr, env: Env) -> None:
     if arg.type == UNKNOWN:
         return
+    what, read = _CONSTANTS[name]
     if not isinstance(arg, Const):
-        what = "pattern" if name == "matches" else "address range"
         env.place.findings.report(
             codes.NOT_CONSTANT, arg.span, f"the {what} must be a constant", "", "write it as a string"
         )
         return
     try:
-        if name == "matches":
-            operators.pattern(arg.value)
-        elif isinstance(arg.value, str):
-            operators.network(arg.value)
+        if isinstance(arg.value, str):
+            read(arg.value)
     except Fault as fault:
-        code = codes.BAD_PATTERN if name == "matches" else codes.BAD_CONSTANT
-        help_ = "RE2 has no backreferences and no lookaround" if name == "matches" else ""
+        code, help_ = codes.BAD_CONSTANT, ""
+        if name == "matches":
+            code, help_ = codes.BAD_PATTERN, "RE2 has no backreferences and no lookaround"
         env.place.findings.report(code, arg.span, fault.message, "", help_)
 
 

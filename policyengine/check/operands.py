@@ -13,6 +13,7 @@ from policyengine.diagnostics.source import Span
 from policyengine.ir.nodes import (
     Arithmetic,
     Attribute,
+    Call,
     Compare,
     Const,
     Contains,
@@ -22,6 +23,7 @@ from policyengine.ir.nodes import (
     Root,
     Within,
 )
+from policyengine.model import operators
 from policyengine.model.types import (
     BOOL,
     DURATION,
@@ -107,9 +109,22 @@ def equal(negated: bool, left: Expr, right: Expr, span: Span, env: Env) -> Expr:
             left = Const(value=left.value, type=SetT(left.type.element), span=left.span)
         empty = any(isinstance(s, Const) and s.value == () for s in (left, right))
         same_kind = type(left.type) is type(right.type)
+        _check_canonical(left, right, findings)
         if not comparable(left.type, right.type) and not (empty and same_kind):
             not_comparable(left, right, span, env)
     return Equal(left=left, right=right, negated=negated, type=BOOL, span=span)
+
+
+def _check_canonical(left: Expr, right: Expr, findings: Findings) -> None:
+    """A text that a function never returns: `lower(x) == "Bob"`."""
+    for side, other in ((left, right), (right, left)):
+        if not (isinstance(side, Call) and isinstance(other, Const) and isinstance(other.value, str)):
+            continue
+        if not operators.canonical(side.function, other.value):
+            findings.report(
+                codes.NOT_COMPARABLE, other.span, f"`{side.function}` never gives this text", "can never be equal",
+                "write it in lower case, with nothing around it",
+            )  # fmt: skip
 
 
 def holds_record(type_: Type) -> bool:
@@ -236,7 +251,7 @@ def _check_hierarchy(entity: EntityT, target: EntityT, span: Span, env: Env) -> 
     for name in entity.names:
         if name in target.names or schema.ancestors_of(name) & target.names:
             return
-    if entity.names:
+    if entity.names and target.names:
         env.place.findings.report(
             codes.NOT_IN_HIERARCHY, span, f"{entity} is never in {target}", "",
             f"declare it: `extend {sorted(entity.names)[0]} in {sorted(target.names)[0]}`",

@@ -64,6 +64,7 @@ NO_POLICIES = _error(403, "no policies found")
 BAD_ENTITIES = _error(404, "entities that cannot be used")
 FAILED_TEST = _error(405, "test failed")
 MODULE_NAME = _error(406, "file name is no module name")
+EMPTY = _error(407, "empty file")
 
 MISSING = _error(501, "attribute is missing")
 WRONG_VALUE = _error(502, "value of another type")

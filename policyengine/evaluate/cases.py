@@ -51,13 +51,13 @@ def run_case(policies: PolicySet, schema: Schema, case: TestCase) -> CaseResult:
     except Fault as fault:
         return CaseResult(case, None, (fault.message,))
     decision = decide(policies, schema, known, asked, case.approved)
-    return CaseResult(case, decision, tuple(_problems(case, decision)), _held(policies, asked, known))
+    return CaseResult(case, decision, tuple(_problems(case, decision)), _held(policies, schema, asked, known))
 
 
-def _held(policies: PolicySet, asked: Request, known: World) -> frozenset[str]:
+def _held(policies: PolicySet, schema: Schema, asked: Request, known: World) -> frozenset[str]:
     """The rules whose condition held, for the principal or for an agent that acts for it."""
     try:
-        actors = (asked.principal, *chain(asked, known))
+        actors = (asked.principal, *chain(asked, known, schema))
     except Fault:
         actors = (asked.principal,)
     requests = [replace(asked, principal=actor) for actor in actors]

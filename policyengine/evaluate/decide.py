@@ -29,7 +29,7 @@ def decide(
 ) -> Decision:
     """The decision about a request: of its principal, and of every agent that acts for it."""
     try:
-        actors = (request.principal, *chain(request, world))
+        actors = (request.principal, *chain(request, world, schema))
     except Fault as fault:
         return denied(RuleError("", fault.code, fault.message), revision)
     return intersect([_decide_for(actor, policies, schema, world, request, approved, revision) for actor in actors])

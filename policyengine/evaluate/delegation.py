@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.request import Request
+from policyengine.model.types import EntityT
 from policyengine.model.values import Entity, Fault, as_entity
+from policyengine.schema.schema import Schema
 
 MAX_CHAIN = 16
 
 
-def chain(request: Request, world: World) -> tuple[Entity, ...]:
+def chain(request: Request, world: World, schema: Schema) -> tuple[Entity, ...]:
     """The agents of a request, nearest first; empty if none acts for the principal. Raises Fault for a chain that
-    cannot be followed: not made of entities, circular, or too long."""
+    cannot be followed: not of entities of the type that the schema gives `context.agent`, circular, or too long."""
     if "agent" not in request.context:
         return ()
+    root = schema.context.get("agent")
+    types = root.field.type.names if root is not None and isinstance(root.field.type, EntityT) else None
     agents: list[Entity] = []
     value = request.context["agent"]
     while value is not ABSENT:
@@ -25,6 +29,8 @@ def chain(request: Request, world: World) -> tuple[Entity, ...]:
             agent = as_entity(value)
         except Fault:
             raise Fault("POL507", "an agent in the delegation chain is no entity") from None
+        if types is not None and agent.uid.type not in types:
+            raise Fault("POL507", f"an agent in the delegation chain is not of the type {' or '.join(sorted(types))}")
         if agent in agents or len(agents) == MAX_CHAIN:
             raise Fault("POL507", f"the delegation chain is circular or longer than {MAX_CHAIN}")
         agents.append(agent)

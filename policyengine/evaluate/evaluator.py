@@ -54,7 +54,7 @@ class Evaluator:
         """The decision, without the shortcut; afterwards the shortcut is there."""
         try:
             asked = request(principal, action, resource, context)
-            agents = chain(asked, self._world)
+            agents = chain(asked, self._world, self._schema)
         except Fault as fault:
             return denied(RuleError("", fault.code, fault.message), self._revision)
         if approved:

@@ -133,7 +133,7 @@ def explain(
 ) -> Explanation:
     """The decision that `decide` gives for the same arguments, explained."""
     try:
-        actors = (request.principal, *chain(request, world))
+        actors = (request.principal, *chain(request, world, schema))
     except Fault as fault:
         return unexplained(RuleError("", fault.code, fault.message), revision)
     traces = []

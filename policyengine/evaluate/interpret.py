@@ -76,15 +76,21 @@ def evaluate(expr: Expr, env: Env) -> Any:
 
 
 def in_scope(head: Head, env: Env) -> bool:
-    """Whether a rule speaks about this request. Raises EvaluationError where a hierarchy is malformed."""
+    """Whether a rule speaks about this request. Raises EvaluationError where a hierarchy is malformed that matters:
+    the types come first, and a rule for other types has nothing to do with this request."""
     if head.actions is not None and env.request.action.name not in head.actions:
         return False
-    return _matches(head.resource, env.request.resource, env) and _matches(head.principal, env.request.principal, env)
+    resource, principal = env.request.resource, env.request.principal
+    if not (_is_of(head.resource, resource) and _is_of(head.principal, principal)):
+        return False
+    return _matches(head.resource, resource, env) and _matches(head.principal, principal, env)
+
+
+def _is_of(scope: Scope, entity: Entity) -> bool:
+    return scope.types is None or entity.uid.type in scope.types
 
 
 def _matches(scope: Scope, entity: Entity, env: Env) -> bool:
-    if scope.types is not None and entity.uid.type not in scope.types:
-        return False
     if scope.entities is not None and entity.uid not in scope.entities:
         return False
     if scope.within is None or entity.uid in scope.within:

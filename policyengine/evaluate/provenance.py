@@ -8,6 +8,7 @@ and `trusted`. A bare `user` or `system` is trusted, any other bare name is not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,7 +61,12 @@ def _stated(provenance: Any) -> dict[_Path, frozenset[str]]:
         return {}
     if provenance.__class__ is not dict:
         raise Fault("POL504", "`provenance` is an object from argument paths to lists of sources")
-    return {_path(name): _entries(entries) for name, entries in provenance.items()}
+    stated: dict[_Path, frozenset[str]] = {}
+    for name, entries in provenance.items():
+        # Two spellings of one path add up: what either says may be true.
+        path = _path(name)
+        stated[path] = stated.get(path, frozenset()) | _entries(entries)
+    return stated
 
 
 def _path(name: Any) -> _Path:
@@ -70,6 +76,8 @@ def _path(name: Any) -> _Path:
         return ()
     if not name.startswith("/"):
         return (name,)
+    if re.search("~(?![01])", name):
+        raise Fault("POL504", "an argument path is no JSON Pointer")
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in name[1:].split("/"))
 
 

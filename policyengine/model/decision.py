@@ -71,7 +71,10 @@ class Decision:
         return self.decision == "allow" and not self.obligations
 
     def allowed_if(self, fulfilled: Collection[str]) -> bool:
-        """True for an `allow` whose every obligation has a type named in `fulfilled`, for example `{"redact"}`."""
+        """True for an `allow` whose every obligation has a type named in `fulfilled`, for example `{"redact"}`. Raises
+        TypeError for a text or a mapping, which would hold more than they name."""
+        if isinstance(fulfilled, str | Mapping):
+            raise TypeError("`fulfilled` is a collection of obligation types")
         return self.decision == "allow" and all(o.type in fulfilled for o in self.obligations)
 
     def __bool__(self) -> bool:

@@ -239,6 +239,27 @@ def path_under(text: str, folder: str) -> bool:
     return path[: len(root)] == root
 
 
+def folder(text: str) -> str:
+    """A folder as a policy writes it: absolute, with nothing in it to resolve. Raises Fault for anything else."""
+    if text != "/" and "/" + "/".join(_path(text)) != text.removesuffix("/"):
+        raise Fault("POL225", "not a plain absolute folder such as /srv/public")
+    return text
+
+
+def canonical(function: str, text: str) -> bool:
+    """Whether a function that writes its result in one way can ever return the text."""
+    match function:
+        case "lower":
+            return text == text.lower()
+        case "email_domain":
+            return text == text.lower() and _is_host(text)
+        case "url_host":
+            return text == text.lower().removesuffix(".") and (_is_host(text) or _is_ipv6(text))
+        case "url_scheme":
+            return text == text.lower() and text.replace("+", "").replace("-", "").replace(".", "").isalnum()
+    return True
+
+
 def _path(text: str) -> list[str]:
     if not text.startswith("/") or any(c in "\\%" or not c.isprintable() for c in text):
         raise Fault("POL505", "not a plain absolute path")

@@ -3,10 +3,9 @@
 In: a request body. Out: the arguments of `Engine.decide`. Raises Malformed for anything that is not a request, with a
 message that names the place; never another exception. Unknown members are ignored (AuthZEN 1.0, "JSON Serialization").
 
-An AuthZEN entity `{"type", "id", "properties": {...}}` becomes `{"type", "id", ...properties}`. Properties are
-attributes and nothing else: one named `type`, `id` or `parents` (for an action, `name`) is dropped, so that it cannot
-pass for the entity's identity or its place in a hierarchy. The place may be given beside `id`, as
-`"parents": [{"type", "id"}, ...]`.
+An AuthZEN entity `{"type", "id", "properties": {...}}` becomes `{"type", "id", ...properties}`. A property named `type`
+or `id` (for an action, `name`) is dropped, so that it cannot pass for the entity's identity. What the entity is in may
+be given among the properties or beside `id`, as `"parents": [{"type", "id"}, ...]`.
 """
 
 from __future__ import annotations
@@ -126,10 +125,12 @@ def _entity(value: Any, place: str) -> dict[str, Any]:
     if type(properties) is not dict:
         raise Malformed(f"`{place}.properties` must be an object")
     flat: dict[str, Any] = {**properties, "type": type_, "id": id_}
-    if "parents" in properties:
-        del flat["parents"]
     if "parents" in value:
-        flat["parents"] = _parents(value["parents"], place)
+        if "parents" in properties:
+            raise Malformed(f"`{place}` has `parents` both beside and in `properties`")
+        flat["parents"] = value["parents"]
+    if "parents" in flat:
+        flat["parents"] = _parents(flat["parents"], place)
     return flat
 
 
@@ -167,20 +168,25 @@ def _context_members(value: dict[str, Any], place: str) -> dict[str, Any]:
     """An agent, a tenant, ... in AuthZEN's shape is flattened as the subject is, and so are the agents behind an agent.
     Any other value stays as it is. An entity that is malformed is refused: with its attributes left where no rule finds
     them, a forbid could miss it."""
-    found = [name for name, each in value.items() if type(each) is dict and _is_entity(each)]
+    found = [name for name, each in value.items() if type(each) is dict]
     if not found:
         return value
     flat = dict(value)
     for name in found:
-        flat[name] = _context_members(_entity(value[name], f"{place}.{name}"), f"{place}.{name}")
+        flat[name] = _context_value(value[name], f"{place}.{name}")
     return flat
 
 
-def _is_entity(value: dict[str, Any]) -> bool:
-    return type(value.get("properties")) is dict and type(value.get("type")) is str and type(value.get("id")) is str
+def _context_value(value: dict[str, Any], place: str) -> dict[str, Any]:
+    if type(value.get("properties")) is dict and type(value.get("type")) is str and type(value.get("id")) is str:
+        if not value.keys() <= _ENTITY_MEMBERS:
+            raise Malformed(f"`{place}` has attributes both beside and in `properties`")
+        value = _entity(value, place)
+    return _context_members(value, place)
 
 
 _MEMBERS = {"subject": _subject, "action": _action, "resource": _resource, "context": _context}
+_ENTITY_MEMBERS = {"type", "id", "properties", "parents"}
 _NO_ITEMS: list[Any] = []
 _EMPTY: dict[str, Any] = {}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from policyengine.server.decode import Semantic
 
@@ -40,7 +40,19 @@ class EntityReference(_In):
 
 class _Entity(EntityReference):
     properties: dict[str, Any] = Field({}, description="attributes, by name")
-    parents: list[EntityReference] = Field([], description="the groups, folders, ... that the entity is directly in")
+    parents: list[Parent] = Field([], description="the groups, folders, ... that it is directly in; or a property")
+
+    @model_validator(mode="after")
+    def _one_parents(self) -> Self:
+        if "parents" in self.properties:
+            if "parents" in self.model_fields_set:
+                raise ValueError("`parents` stands both beside and in `properties`")
+            TypeAdapter(list[Parent]).validate_python(self.properties["parents"])
+        return self
+
+
+class Parent(_Entity):
+    """What an entity is in."""
 
 
 class Subject(_Entity):
@@ -74,12 +86,16 @@ class Context(BaseModel):
 
 
 def _check_entities(members: dict[str, Any]) -> None:
-    """Where a member, or a property of such a member, has an entity's shape, it must be one."""
+    """Where a member, at any depth, has an entity's shape, it must be one, and have its attributes in one place."""
     for value in members.values():
         match value:
             case {"type": str(), "id": str(), "properties": dict(properties)}:
+                if not value.keys() <= {"type", "id", "properties", "parents"}:
+                    raise ValueError("attributes stand both beside and in `properties`")
                 _Entity.model_validate(value)
                 _check_entities(properties)
+            case dict():
+                _check_entities(value)
 
 
 class EvaluationRequest(_In):

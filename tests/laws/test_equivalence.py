@@ -10,6 +10,7 @@ from hypothesis import event, given
 
 from tests.support.evaluators import fast_decide, reference
 from tests.support.scenarios import Scenario, scenarios
+from tests.support.statistics import measure
 
 
 @given(scenarios())
@@ -44,8 +45,6 @@ def test_with_approvals(scenario: Scenario) -> None:
 @pytest.mark.slow
 def test_the_generator_reaches_every_outcome() -> None:
     """Laws over policies that never hold would be idle: enough decisions are allow, enough rules hold, enough err."""
-    from tests.support.statistics import measure
-
     seen = measure(400)
     assert seen.share("allow", "decisions") > 0.2
     assert seen.share("held", "rules") > 0.1

@@ -14,21 +14,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import assume, given
+from hypothesis import given
+from hypothesis import strategies as st
 
 from policyengine.model.decision import Decision
 from tests.support.evaluators import fast_decide, reference
-from tests.support.policies import Policies, RuleText
+from tests.support.policies import KINDS, Policies, RuleText
 from tests.support.scenarios import Scenario, scenarios
 
 OVERFLOW = "POL503"
-ONE_ACTOR = scenarios(("well-typed", "well-typed", "well-typed", "hostile"), agents=False, min_rules=2)
 
 
-def _last(scenario: Scenario, kind: str) -> RuleText:
-    rules = [r for r in scenario.policies.rules if r.kind == kind]
-    assume(rules)
-    return rules[-1]
+def _with(kind: str) -> st.SearchStrategy[Scenario]:
+    """Without delegation, and the last rule is of the kind."""
+    return scenarios(("well-typed", "well-typed", "hostile"), agents=False, also=kind)
 
 
 def _answers(scenario: Scenario, rule: RuleText, instead: RuleText | None) -> list[Decision]:
@@ -56,16 +55,16 @@ def _others(decision: Decision, rule: RuleText) -> Decision:
     )
 
 
-@given(ONE_ACTOR)
+@given(_with("permit"))
 def test_a_permit_that_errs_grants_nothing(scenario: Scenario) -> None:
-    rule = _last(scenario, "permit")
+    rule = scenario.policies.rules[-1]
     for (_, after), without in zip(_erring(scenario, rule), _answers(scenario, rule, None), strict=True):
         assert _others(after, rule) == _others(without, rule)
 
 
-@given(ONE_ACTOR)
+@given(_with("forbid"))
 def test_a_forbid_that_errs_denies(scenario: Scenario) -> None:
-    rule = _last(scenario, "forbid")
+    rule = scenario.policies.rules[-1]
     for (erred, after), without in zip(_erring(scenario, rule), _answers(scenario, rule, None), strict=True):
         if erred:
             assert after.decision == "deny"
@@ -74,9 +73,9 @@ def test_a_forbid_that_errs_denies(scenario: Scenario) -> None:
             assert _others(after, rule) == _others(without, rule)
 
 
-@given(ONE_ACTOR)
+@given(_with("require"))
 def test_a_requirement_that_errs_is_imposed(scenario: Scenario) -> None:
-    rule = replace(_last(scenario, "require"), tail='redact(["everything"])')
+    rule = replace(scenario.policies.rules[-1], tail='redact(["everything"])')
     others = [r for r in scenario.policies.rules if r.name != rule.name]
     scenario = replace(scenario, policies=scenario.policies.with_rules([rule, *others]))
     for (erred, after), imposed in zip(_erring(scenario, rule), _answers(scenario, rule, _bare(rule)), strict=True):
@@ -84,27 +83,28 @@ def test_a_requirement_that_errs_is_imposed(scenario: Scenario) -> None:
             assert _others(after, rule) == _others(imposed, rule)
 
 
-@given(ONE_ACTOR)
+@given(_with("limit"))
 def test_a_limit_that_errs_denies(scenario: Scenario) -> None:
-    rule = _last(scenario, "limit")
+    rule = scenario.policies.rules[-1]
     for erred, after in _erring(scenario, rule):
         if erred:
             assert after.decision == "deny"
 
 
-@given(ONE_ACTOR)
+@given(_with("label"))
 def test_a_label_that_errs_is_set(scenario: Scenario) -> None:
-    rule = _last(scenario, "label")
+    rule = scenario.policies.rules[-1]
     for erred, after in _erring(scenario, rule):
         if erred and after.decision == "allow":
             assert rule.name in after.labels
 
 
-@given(ONE_ACTOR)
+@given(st.sampled_from(KINDS).flatmap(_with))
 def test_an_error_is_reported_exactly_where_the_rule_speaks(scenario: Scenario) -> None:
-    """In scope is where the rule without a condition holds, which a label shows for an allowed request."""
+    """It speaks where it holds or errs without a condition, which a label shows for an allowed request."""
     rule = scenario.policies.rules[-1]
-    speaking = RuleText("label", rule.name, rule.head)
-    for (erred, _), bare in zip(_erring(scenario, rule), _answers(scenario, rule, speaking), strict=True):
-        if bare.decision == "allow":
-            assert erred == (rule.name in bare.labels)
+    bare = _answers(scenario, rule, RuleText("label", rule.name, rule.head))
+    for after, spoken in zip(_answers(scenario, rule, rule.erring()), bare, strict=True):
+        if spoken.decision == "allow":
+            reported = f"policy.{rule.name}" in {e.rule for e in after.errors}
+            assert reported == (rule.name in spoken.labels)

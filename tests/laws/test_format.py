@@ -57,7 +57,7 @@ def respaced(draw: Draw, text: str) -> str:
     return "".join(words)
 
 
-@given(st.data(), policies(max_rules=4))
+@given(st.data(), policies(max_rules=3))
 def test_comments_and_space(data: st.DataObject, made: Policies) -> None:
     text = data.draw(respaced(made.text))
     if not has_errors(parse(Source("policy.pol", text)).diagnostics):

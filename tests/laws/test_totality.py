@@ -65,7 +65,6 @@ _proper: dict[str, Callable[[Any], bool]] = {
 
 @given(scenarios())
 def test_it_changes_nothing_it_is_given(scenario: Scenario) -> None:
-    snapshot = scenario.snapshot()
     fast = scenario.engine()
     entities = deepcopy(scenario.entities)
     for asked in scenario.requests:

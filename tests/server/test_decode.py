@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from policyengine.server import decode
+from policyengine.server.errors import Malformed
 
 BASE: dict[str, Any] = {
     "subject": {"type": "User", "id": "ann"},
@@ -42,8 +43,8 @@ def test_properties_become_attributes_unchanged() -> None:
     assert arguments(subject=entity)["principal"] == {"type": "User", "id": "ann", **properties}
 
 
-def test_properties_never_override_the_identity_or_the_hierarchy() -> None:
-    properties = {"type": "Admin", "id": "root", "parents": [{"type": "Group", "id": "legal"}], "name": "x"}
+def test_properties_never_override_the_identity() -> None:
+    properties = {"type": "Admin", "id": "root", "name": "x"}
     flat = arguments(subject={"type": "User", "id": "ann", "properties": properties})["principal"]
     assert flat == {"type": "User", "id": "ann", "name": "x"}
     action = arguments(action={"name": "call", "properties": {"name": "release", "type": "x"}})["action"]
@@ -56,8 +57,22 @@ def test_members_beside_properties_are_no_attributes() -> None:
 
 def test_parents_may_be_given_beside_the_id() -> None:
     group = {"type": "Group", "id": "legal"}
-    flat = arguments(subject={"type": "User", "id": "ann", "properties": {"parents": []}, "parents": [group]})
-    assert flat["principal"]["parents"] == [group]
+    for subject in ({"parents": [group]}, {"properties": {"parents": [group]}}):
+        assert arguments(subject={"type": "User", "id": "ann", **subject})["principal"]["parents"] == [group]
+    with pytest.raises(Malformed, match="both"):
+        arguments(subject={"type": "User", "id": "ann", "properties": {"parents": []}, "parents": [group]})
+    for wrong in ("legal", [None], [{"type": "Group"}], {}):
+        with pytest.raises(Malformed):
+            arguments(subject={"type": "User", "id": "ann", "properties": {"parents": wrong}})
+
+
+def test_agents_are_flattened_at_any_depth() -> None:
+    bad = {"type": "Agent", "id": "bad", "properties": {"tenant": "evil"}}
+    agent = {"type": "Agent", "id": "good", "delegated_by": bad}
+    flat = {"type": "Agent", "id": "good", "delegated_by": {"type": "Agent", "id": "bad", "tenant": "evil"}}
+    assert arguments(context={"agent": agent})["context"] == {"agent": flat}
+    with pytest.raises(Malformed, match="both beside and in"):
+        arguments(context={"agent": {**bad, "tenant": "acme"}})
 
 
 @pytest.mark.parametrize("properties", [{}, {"tenant": "acme"}])

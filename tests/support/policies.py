@@ -95,16 +95,16 @@ class Policies:
 
 
 @st.composite
-def policies(draw: Draw, min_rules: int = 1, max_rules: int = 7, json: bool = True) -> Policies:
-    """Without `json` no rule reads data whose shape nobody declared."""
+def policies(draw: Draw, min_rules: int = 1, max_rules: int = 6, json: bool = True, also: str = "") -> Policies:
+    """Without `json` no rule reads data whose shape nobody declared. The last rule is of the kind `also`, if given."""
     declared = draw(declarations())
     defines = draw(_defines(declared.schema, json))
     callable_ = {name: types for name, types, _ in defines}
     count = draw(st.integers(min_rules, max_rules))
     theme = draw(st.sampled_from(THEMES))
     # A first rule that permits, so that what the others say makes a difference.
-    kinds = ["permit", *(draw(st.sampled_from(KINDS)) for _ in range(count - 1))]
-    rules = tuple(draw(rule(declared.schema, f"r{i}", callable_, theme, json, kinds[i])) for i in range(count))
+    kinds = ["permit", *(draw(st.sampled_from(KINDS)) for _ in range(count - 1)), *([also] if also else [])]
+    rules = tuple(draw(rule(declared.schema, f"r{i}", callable_, theme, json, kinds[i])) for i in range(len(kinds)))
     return Policies(declared, tuple(text for _, _, text in defines), rules, theme)
 
 

@@ -40,9 +40,10 @@ def scenarios(
     json: bool = True,
     agents: bool = True,
     min_rules: int = 1,
+    also: str = "",
 ) -> Scenario:
     """One request of each kind in `asked`, in that order."""
-    made = draw(policies(min_rules=min_rules, json=json))
+    made = draw(policies(min_rules=min_rules, json=json, also=also))
     kinds = {
         "well-typed": requests(made.schema, made.theme, agents),
         "hostile": hostile(made.schema, made.theme),
