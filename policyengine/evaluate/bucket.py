@@ -17,7 +17,7 @@ from policyengine.evaluate.emit import Site
 from policyengine.evaluate.entry import LISTED, Entry, entry_function
 from policyengine.evaluate.index import Dimension, Plan, Table
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
-from policyengine.evaluate.runtime import ancestors_of
+from policyengine.evaluate.references import functions
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.model.decision import Decision, RuleError
@@ -92,7 +92,7 @@ class Bucket:
         self._blocks: list[Block] = []
         self._env = {
             "world": world,
-            "ancestors": ancestors_of(world),
+            **functions(world),
             "outcomes": self._outcomes,
             "decisions": self._decisions,
             "records_principal": world.records.get(site.principal, {}),

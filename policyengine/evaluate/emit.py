@@ -151,6 +151,9 @@ class Emitter:
                 return ast.IfExp(ast.Compare(name, [ast.In()], [known]), subscript(known, expr.name), own)
             case ir.Root():
                 return subscript(self.emit(base), expr.name)
+            case ir.Attribute() if isinstance(base.type, EntityT) and base not in self.loads:
+                owners = self.constant(expr.owners)
+                return call("attribute_of", self.raw(base), self.constant(base.type), name, owners)
             case _ if isinstance(base.type, EntityT):
                 return call("find", self.emit(base), name, self.constant(expr.owners), load("world"))
             case _:
@@ -174,7 +177,8 @@ class Emitter:
                 return ast.IfExp(fine, load(temporary), call("strings", load(temporary)))
             case ListT(element) if element == STRING:
                 return call("ordered_strings", value)
-        return call("guard", value, self.constant(type_))
+        many = isinstance(type_, SetT | ListT) and isinstance(type_.element, EntityT)
+        return call("elements" if many else "guard", value, self.constant(type_))
 
     def scalar_test(self, first: ast.expr, again: ast.expr, type_: Type) -> ast.expr | None:
         """A test of the value's type: `first` evaluates it, `again` names it. None for types that need more than a
@@ -238,6 +242,8 @@ class Emitter:
             case ir.Root(name="principal" | "resource" as root):
                 id_ = load("pid" if root == "principal" else "rid")
                 return ast.Tuple([ast.Constant(self.site.type_of(root)), id_], ast.Load())
+            case ir.Attribute(type=type_) if expr not in self.loads:
+                return call("identity", self.raw(expr), self.constant(type_))
         return ast.Attribute(self.emit(expr), "uid", ast.Load())
 
     def _exact(self, expr: ir.Expr) -> ast.expr:
@@ -271,11 +277,27 @@ class Emitter:
             values = target.value if isinstance(target.value, tuple) else (target.value,)
             above, own = self.below(entity.name, frozenset(e.uid for e in values))
             return above if own is None else ast.BoolOp(ast.Or(), [above, own])
+        if isinstance(entity, ir.Root) and isinstance(target, ir.Attribute):
+            return self._within_attribute(entity, target)
         targets = self.emit(target)
         if isinstance(target.type, EntityT):
             targets = ast.Tuple([targets], ast.Load())
         ancestors = ast.Attribute(load("world"), "ancestors", ast.Load())
         return call("within", self.emit(entity), targets, ancestors)
+
+    def _within_attribute(self, entity: ir.Root, target: ir.Attribute) -> ast.expr:
+        """`principal in resource.readers`: by identity alone. The target is evaluated before the hierarchy."""
+        above: ast.expr = load("above_" + entity.name)
+        if entity.name not in self.climbed:
+            above = call("ancestors", load(entity.name), load("known_" + entity.name))
+        own, named = self._uid(entity), self.fresh()
+        again, at_hand = load(named), ast.Name(named, ast.Store())
+        if isinstance(target.type, EntityT):
+            below = ast.Compare(ast.NamedExpr(at_hand, self._uid(target)), [ast.In()], [above])
+            return ast.BoolOp(ast.Or(), [below, ast.Compare(again, [ast.Eq()], [own])])
+        many = ast.NamedExpr(at_hand, call("identities", self.raw(target), self.constant(target.type)))
+        apart = ast.Call(ast.Attribute(many, "isdisjoint", ast.Load()), [above], [])
+        return ast.BoolOp(ast.Or(), [ast.UnaryOp(ast.Not(), apart), ast.Compare(own, [ast.In()], [again])])
 
     def below(self, root: str, targets: frozenset[Any]) -> tuple[ast.expr, ast.expr | None]:
         """Two tests: whether the principal or resource is below one of the targets, which errs where the hierarchy is

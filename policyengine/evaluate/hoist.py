@@ -27,7 +27,7 @@ def climbs(rules: Iterable[Rule]) -> frozenset[str]:
             if scope.within is not None:
                 looks[root] += 2
         for node, always in _visits(rule.condition, _is_open(rule)):
-            if isinstance(node, ir.Within) and isinstance(node.entity, ir.Root) and isinstance(node.target, ir.Const):
+            if isinstance(node, ir.Within) and isinstance(node.entity, ir.Root):
                 looks[node.entity.name] += 2 if always else 1
     return frozenset(root for root, count in looks.items() if count > 1)
 

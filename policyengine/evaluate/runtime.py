@@ -6,12 +6,12 @@ matter: where generated code cannot go on, the interpreter tells why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 from policyengine.evaluate.provenance import sources
 from policyengine.model import operators
-from policyengine.model.entities import ABSENT, PARENTS, World
+from policyengine.model.entities import ABSENT, World
 from policyengine.model.values import Entity, as_entity, guard
 
 
@@ -73,31 +73,6 @@ def has_member(value: Any, name: str) -> bool:
     if value.__class__ is not dict:
         raise Unusual
     return name in value
-
-
-def ancestors_of(world: World) -> Callable[[dict[str, Any], Mapping[str, Any]], Collection[tuple[str, str]]]:
-    """A function from a principal or resource, and what is known of it, to the identities above it. The common cases,
-    a hierarchy that is known and parents that nothing else is known about, are done without making an Entity."""
-    records, climbed = world.records, world.climbed
-    nothing: frozenset[tuple[str, str]] = frozenset()
-
-    def ancestors(entity: dict[str, Any], known: Mapping[str, Any]) -> Collection[tuple[str, str]]:
-        if PARENTS in known:
-            above = climbed.get((entity["type"], entity["id"]))  # type: ignore[call-overload]
-            return world.ancestors(as_entity(entity)) if above is None else above
-        if PARENTS not in entity:
-            return nothing
-        found = set()
-        for parent in entity[PARENTS]:
-            type_, id_ = parent["type"], parent["id"]
-            if type_.__class__ is not str or id_.__class__ is not str or parent.__class__ is not dict:
-                return world.ancestors(as_entity(entity))
-            if PARENTS in parent or (type_ in records and id_ in records[type_]):
-                return world.ancestors(as_entity(entity))
-            found.add((type_, id_))
-        return found if entity[PARENTS].__class__ is list else world.ancestors(as_entity(entity))
-
-    return ancestors
 
 
 def in_order(hits: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:

@@ -19,12 +19,20 @@ _ABSENT: Any = object()
 class World:
     """Records by type and id. A record is a mapping of attributes; `parents` is a list of references."""
 
-    __slots__ = ("climbed", "records")
+    __slots__ = ("climbed", "held", "records")
 
     def __init__(self, records: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None) -> None:
         self.records: Mapping[str, Mapping[str, Mapping[str, Any]]] = records or {}
         # What is above known entities, each found once. Filling it in is idempotent, so threads need no lock.
         self.climbed: dict[Uid, frozenset[Uid]] = {}
+        # The lists among the attributes, by identity: what is found out about one of these stays true.
+        self.held: dict[int, Any] = {
+            id(value): value
+            for by_id in self.records.values()
+            for record in by_id.values()
+            for value in record.values()
+            if value.__class__ is list
+        }
 
     def record(self, uid: Uid) -> Mapping[str, Any]:
         """What is known of an entity; empty if nothing is."""

@@ -22,6 +22,7 @@ from tests.server.serving import EVALUATION, serving
 from tests.support.evaluators import fast_decide, reference
 
 Ask = Callable[[Case], Outcome | None]
+Evaluator = Callable[[CaseFile], AbstractContextManager[Ask]]
 
 
 def _snapshot(file: CaseFile) -> Snapshot:
@@ -73,15 +74,15 @@ def http(file: CaseFile) -> Iterator[Ask]:
                 answer = client.post(EVALUATION, content=body, headers={"Content-Type": "application/json"})
                 if answer.status_code == 400:
                     # Only what is malformed as such, or what the service may refuse, is never asked.
-                    assert not case.expected.determining or _refusable(case.request), answer.text
+                    assert not case.expected.determining or _refusable(case.request), (case.name, answer.text)
                     return None
-                assert answer.status_code == 200, answer.text
+                assert answer.status_code == 200, (case.name, answer.text)
                 return _wire_outcome(answer.json())
 
             yield ask
 
 
-EVALUATORS: tuple[Callable[[CaseFile], AbstractContextManager[Ask]], ...] = (interpreter, generated, engine, http)
+EVALUATORS: tuple[Evaluator, ...] = (interpreter, generated, engine, http)
 
 
 def _outcome(decision: Decision) -> Outcome:

@@ -1,35 +1,25 @@
-"""Every case on every evaluator."""
+"""Every case on every evaluator. One test asks all cases of a file, so that an evaluator starts once for them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.cases.asking import EVALUATORS, Ask
-from tests.cases.case_files import Case, CaseFile, case_files
+from tests.cases.asking import EVALUATORS, Evaluator
+from tests.cases.case_files import CaseFile, case_files
 
 FILES = tuple(case_files())
-ALL = [
-    pytest.param((evaluator, file), case, id=f"{file.name}-{evaluator.__name__}-{case.name}")
-    for file in FILES
-    for evaluator in EVALUATORS
-    for case in file.cases
-]
 
 
-@pytest.fixture(scope="module")
-def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
-    evaluator, file = request.param
-    with evaluator(file) as asked:
-        yield asked
-
-
-@pytest.mark.parametrize(("ask", "case"), ALL, indirect=["ask"])
-def test_case(ask: Ask, case: Case) -> None:
-    found = ask(case)
-    if found is not None:
-        assert found == case.expected
+@pytest.mark.parametrize("evaluator", EVALUATORS, ids=lambda evaluator: evaluator.__name__)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_cases(file: CaseFile, evaluator: Evaluator) -> None:
+    wrong = []
+    with evaluator(file) as ask:
+        for case in file.cases:
+            found = ask(case)
+            if found is not None and found != case.expected:
+                wrong.append(f"{file.name}: {case.name}\n  expected {case.expected}\n  found    {found}")
+    assert not wrong, "\n" + "\n".join(wrong)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

@@ -30,7 +30,7 @@ def test_rights_intersect(data: st.DataObject, scenario: Scenario) -> None:
     together = fast_decide(snapshot, asked)
     understood = request(**asked)
     try:
-        agents = chain(understood, snapshot.world)
+        agents = chain(understood, snapshot.world, snapshot.schema)
     except Fault:
         agents = ()
         followed = False
