@@ -31,21 +31,14 @@ class Request:
 def request(principal: Any, action: Any, resource: Any, context: Any = None) -> Request:
     """A request from plain values. `action` is a name, or a dict with a `name` and attributes; `context` may be left
     out. Raises Fault if the principal or resource is not an entity, or the action or context has another shape."""
-    return Request(_entity(principal), _action(action), _entity(resource), _context(context))
-
-
-def _entity(value: Any) -> Entity:
-    # An Entity is what this makes, not what it takes: only plain values hold all of their attributes.
-    if value.__class__ is not dict:
-        raise Fault("POL504", "an entity is an object with a textual `type` and `id`")
-    return as_entity(value)
+    return Request(as_entity(principal), _action(action), as_entity(resource), _context(context))
 
 
 def _action(value: Any) -> Action:
-    if value.__class__ is str:
-        return Action(value, {})
+    if isinstance(value, str):
+        return Action(str.__str__(value), {})
     if value.__class__ is dict and isinstance(value.get("name"), str):
-        return Action(value["name"], value)
+        return Action(str.__str__(value["name"]), value)
     raise Fault("POL504", "an action is a name, or an object with a textual `name`")
 
 

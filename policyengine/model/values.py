@@ -106,11 +106,12 @@ def guard(value: Any, type_: Type) -> Any:
 
 def as_entity(value: Any) -> Entity:
     """An entity from `{"type": ..., "id": ..., ...attributes}`. Raises Fault if it has no textual type and id."""
-    if value.__class__ is Entity:
-        return value
-    if value.__class__ is not dict or not isinstance(value.get("type"), str) or not isinstance(value.get("id"), str):
-        raise Fault("POL504", "an entity is an object with a textual `type` and `id`")
-    return Entity(Uid(value["type"], value["id"]), value)
+    if value.__class__ is dict:
+        type_, id_ = value.get("type"), value.get("id")
+        if isinstance(type_, str) and isinstance(id_, str):
+            # An identity is made of plain texts, whatever subclass they came as.
+            return Entity(Uid(str.__str__(type_), str.__str__(id_)), value)
+    raise Fault("POL504", "an entity is an object with a textual `type` and `id`")
 
 
 def wrong_type(expected: Type | str, value: Any) -> Fault:

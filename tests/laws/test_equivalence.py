@@ -5,10 +5,15 @@ The whole decision is compared: errors with code, message and location, obligati
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import event, given
 
+from policyengine.bundle import load_text
+from policyengine.model.values import Entity, Uid
 from tests.support.evaluators import fast_decide, reference
+from tests.support.requests import Text
 from tests.support.scenarios import Scenario, scenarios
 from tests.support.statistics import measure
 
@@ -40,6 +45,56 @@ def test_with_approvals(scenario: Scenario) -> None:
     approved = {rule.name for rule in snapshot.policies.rules if rule.demands_approval}
     for asked in scenario.requests:
         assert fast_decide(snapshot, asked, approved) == reference(snapshot, asked, approved)
+
+
+PYTHON = """
+use ai
+extend User { boss: User, tags: Set<String>, list: List<String> }
+permit same: retrieve on Document when principal.boss != User::"x"
+permit text: retrieve on Document when principal.tenant != "x"
+permit tags: retrieve on Document when "a" in principal.tags
+permit list: retrieve on Document when principal.list == ["a"]
+permit agent: retrieve on any when principal == Agent::"e"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("boss", Entity(Uid("User", "e"), {})),
+        ("tenant", Text("a")),
+        ("tags", ("a",)),
+        ("tags", {"a"}),
+        ("tags", frozenset({"a"})),
+        ("tags", [Text("a")]),
+        ("list", ("a",)),
+        ("list", {"a"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_values_that_only_python_can_send(name: str, value: Any) -> None:
+    loaded = load_text(PYTHON)
+    assert loaded.snapshot is not None
+    asked = {
+        "principal": {"type": "User", "id": "u", name: value},
+        "action": "retrieve",
+        "resource": {"type": "Document", "id": "d"},
+    }
+    assert fast_decide(loaded.snapshot, asked) == reference(loaded.snapshot, asked)
+
+
+@pytest.mark.parametrize("place", ["principal", "resource"])
+def test_a_type_that_only_python_can_send(place: str) -> None:
+    """Text of a subclass of `str` as the type of an entity that the source has others of."""
+    loaded = load_text(PYTHON, entities=[{"type": "User", "id": "e"}, {"type": "Document", "id": "e"}])
+    assert loaded.snapshot is not None
+    asked: dict[str, Any] = {
+        "principal": {"type": "User", "id": "u", "tags": ["a"]},
+        "action": "retrieve",
+        "resource": {"type": "Document", "id": "d"},
+    }
+    asked[place]["type"] = Text(asked[place]["type"])
+    assert fast_decide(loaded.snapshot, asked) == reference(loaded.snapshot, asked)
 
 
 @pytest.mark.slow

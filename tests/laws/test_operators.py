@@ -68,6 +68,7 @@ def _sides(name: str) -> tuple[Snapshot, int]:
     return loaded.snapshot, len(about)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("name", TYPES, ids=lambda name: TYPES[name])
 def test_equations(name: str) -> None:
     snapshot, count = _sides(name)
