@@ -48,17 +48,14 @@ def test_anything_in_a_place_of_the_request(scenario: Scenario, value: Any, plac
         assert decision.errors[0].rule == ""
 
 
-def _entity(value: Any) -> bool:
-    given_as = type(value).__name__
-    return given_as == "Entity" or (
-        given_as == "dict" and type(value.get("type")) is str and type(value.get("id")) is str
-    )
+def _named(value: Any, *names: str) -> bool:
+    return type(value) is dict and all(isinstance(value.get(name), str) for name in names)
 
 
 _proper: dict[str, Callable[[Any], bool]] = {
-    "principal": _entity,
-    "resource": _entity,
-    "action": lambda v: type(v) is str or (type(v) is dict and type(v.get("name")) is str),
+    "principal": lambda v: _named(v, "type", "id"),
+    "resource": lambda v: _named(v, "type", "id"),
+    "action": lambda v: isinstance(v, str) or _named(v, "name"),
     "context": lambda v: v is None or type(v) is dict,
 }
 
