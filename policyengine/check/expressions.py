@@ -11,7 +11,7 @@ from typing import assert_never
 
 from policyengine.check import attributes, functions, hints, names, operands
 from policyengine.check.environment import MAX_DEPTH, UNKNOWN, Env, Typed
-from policyengine.check.narrowing import NOTHING, Facts, both, either, path_of
+from policyengine.check.narrowing import IMPOSSIBLE, NOTHING, Facts, both, either, path_of
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Note
 from policyengine.ir.nodes import (
@@ -67,6 +67,9 @@ def check_expression(tree: ast.Expr, env: Env) -> Typed:
         findings.report(codes.TOO_DEEP, tree.span, f"nested deeper than {MAX_DEPTH}", "", "split it into rules")
         return attributes.unknown(tree.span)
     match tree:
+        case ast.Literal(kind="bool", value=value):
+            literal = _literal(tree, env)
+            return Typed(literal, NOTHING, IMPOSSIBLE) if value else Typed(literal, IMPOSSIBLE, NOTHING)
         case ast.Literal():
             return Typed(_literal(tree, env))
         case ast.EntityLit(type=type_, id=id_):

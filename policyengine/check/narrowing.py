@@ -21,10 +21,14 @@ class Facts:
 
 
 NOTHING = Facts()
+# What is known where evaluation never comes, as when `false` is true: anything, so it takes no part in what is certain.
+IMPOSSIBLE = Facts(frozenset({("impossible",)}))
 
 
 def both(left: Facts, right: Facts) -> Facts:
     """What is known when both hold."""
+    if left is IMPOSSIBLE or right is IMPOSSIBLE:
+        return IMPOSSIBLE
     if right is NOTHING:
         return left
     if left is NOTHING:
@@ -37,6 +41,8 @@ def both(left: Facts, right: Facts) -> Facts:
 
 def either(left: Facts, right: Facts) -> Facts:
     """What is known when at least one holds."""
+    if left is IMPOSSIBLE or right is IMPOSSIBLE:
+        return right if left is IMPOSSIBLE else left
     if left is NOTHING or right is NOTHING:
         return NOTHING
     shared = left.types.keys() & right.types.keys()
