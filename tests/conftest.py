@@ -1,7 +1,7 @@
 """Settings that every test shares: the hypothesis profiles, chosen with HYPOTHESIS_PROFILE.
 
-default   a few hundred examples, for every run
-nightly   10,000 examples, for `make test-nightly`
+default   a few hundred examples, the same ones in every run, so that a change and not luck turns it red
+nightly   10,000 fresh examples, for `make test-nightly`
 fuzz      100,000 examples, for `make fuzz`
 
 A property test leaves `max_examples` alone, or the profile cannot raise it.
@@ -17,10 +17,10 @@ settings.register_profile(
     "default",
     max_examples=200,
     deadline=None,
-    derandomize=False,
+    derandomize=True,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("nightly", settings.get_profile("default"), max_examples=10_000)
-settings.register_profile("fuzz", settings.get_profile("default"), max_examples=100_000)
+settings.register_profile("nightly", settings.get_profile("default"), max_examples=10_000, derandomize=False)
+settings.register_profile("fuzz", settings.get_profile("default"), max_examples=100_000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
