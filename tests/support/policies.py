@@ -34,7 +34,7 @@ from tests.support.scopes import Place, common_actions, joined_args
 from tests.support.values import IDS, TEXTS
 
 DEPTH = 3
-KINDS = ("permit", "permit", "permit", "forbid", "require", "require", "limit", "label")
+KINDS = ("permit", "permit", "forbid", "require", "require", "require", "limit", "label")
 # Never has a value, for any request.
 ERRS = "9223372036854775807 + 1 == 0"
 
@@ -100,7 +100,8 @@ def policies(draw: Draw, min_rules: int = 1, max_rules: int = 6, json: bool = Tr
     declared = draw(declarations())
     defines = draw(_defines(declared.schema, json))
     callable_ = {name: types for name, types, _ in defines}
-    count = draw(st.integers(min_rules, max_rules))
+    # Each count as often as any other: drawn as an integer, most would be near the least.
+    count = draw(st.sampled_from(range(min_rules, max_rules + 1)))
     theme = draw(st.sampled_from(THEMES))
     # A first rule that permits, so that what the others say makes a difference.
     kinds = ["permit", *(draw(st.sampled_from(KINDS)) for _ in range(count - 1)), *([also] if also else [])]
@@ -152,7 +153,7 @@ def rule(
 
 def _tail(writer: Writer, kind: str) -> str:
     if kind == "require":
-        return writer.pick((_approval, _redact, _redact, _note, _note, _step_up))(writer)
+        return writer.pick((_approval, *[_redact] * 3, *[_note] * 3, _step_up))(writer)
     if kind == "limit":
         return _limit(writer)
     return ""
