@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from policyengine.bundle import Snapshot
+from policyengine.cli import compiled
 from policyengine.cli.console import fail, say_json, stdout
 from policyengine.cli.explanation import draw
 from policyengine.cli.loading import EntitiesOption, JsonOption, PolicyPath, load_engine
-from policyengine.cli.request import RequestOption, read_request
+from policyengine.cli.request import read_request
 from policyengine.diagnostics.suggest import did_you_mean, one_of
+from policyengine.evaluate.compiled import Shape, shapes
+from policyengine.evaluate.compiled import compiled as compiled_rule
 from policyengine.evaluate.explanation import Explanation
 from policyengine.ir.nodes import Rule
 
 
 def explain(
     path: PolicyPath,
-    request: RequestOption,
+    request: Annotated[
+        Path | None,
+        typer.Option("--request", "-r", metavar="FILE", help="the request as JSON; - for standard input"),
+    ] = None,
     entities: EntitiesOption = None,
     rule: Annotated[str | None, typer.Option("--rule", metavar="NAME", help="explain this rule only")] = None,
+    compiled: Annotated[
+        str | None,
+        typer.Option("--compiled", metavar="NAME", help="show the Python that answers for this rule, instead"),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Explain the decision about one request: which rule, which condition, which part of it, with the values it read.
 
+    With --compiled: the code that the engine made of a rule, for requests such as the given one, or for the first kind
+    of request that the rule can concern.
     Exit status: 0 explained, whatever the decision; 1 the policies are invalid; 2 wrong usage, or this is no request.
     """
+    if compiled is not None:
+        _compiled(load_engine(path, entities).snapshot, compiled, request, json)
+        return
+    if request is None:
+        fail("no request to explain", "name a file with --request, or a rule with --compiled")
     engine = load_engine(path, entities)
     wanted = _rule(rule, engine.snapshot.policies.rules) if rule is not None else None
     explanation = engine.explain(**read_request(request))
@@ -38,6 +57,36 @@ def explain(
     console = stdout()
     for line in draw(explanation, console.width, detailed=wanted is not None):
         console.print(line, soft_wrap=True)
+
+
+def _compiled(snapshot: Snapshot, name: str, request: Path | None, json: bool) -> None:
+    """Shows the code of a rule."""
+    rules = snapshot.policies.rules
+    rule = _rule(name, rules)
+    found = shapes(rule, snapshot.schema)
+    if not found:
+        fail(
+            f"no request can concern `{rule.name}`", "there is no code for it; its action applies to none of its types"
+        )
+    shape = found[0]
+    if request is not None:
+        shape = _shape(read_request(request))
+        if shape not in found:
+            fail(f"`{rule.name}` has nothing to do with this request", "explain another request or rule")
+    made = compiled_rule(rule, rules, snapshot.schema, snapshot.world, shape)
+    others = [one for one in found if one != shape]
+    if json:
+        say_json(compiled.as_json(made, others))
+        return
+    console = stdout()
+    for line in compiled.draw(made, others):
+        console.print(line, soft_wrap=True)
+
+
+def _shape(request: dict[str, Any]) -> Shape:
+    action = request["action"]
+    name = action if isinstance(action, str) else action["name"]
+    return request["principal"]["type"], name, request["resource"]["type"]
 
 
 def _rule(name: str, rules: tuple[Rule, ...]) -> Rule:

@@ -6,15 +6,16 @@ tables.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.evaluate.codegen import Careful, Fast, careful_function, fast_function
+from policyengine.evaluate.codegen import Careful, Fast, careful_function, fast_function, fast_tree
 from policyengine.evaluate.combine import Verdicts, combine
 from policyengine.evaluate.decide import holds, properties_in, rule_error
 from policyengine.evaluate.emit import Site
-from policyengine.evaluate.entry import LISTED, Entry, entry_function
+from policyengine.evaluate.entry import LISTED, Entry, entry_function, entry_tree
 from policyengine.evaluate.index import Dimension, Plan, Table
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
 from policyengine.evaluate.references import functions
@@ -131,6 +132,14 @@ class Bucket:
                 self._decisions[mask, hits] = decision
         elif len(self._outcomes) < MEMORY:
             self._outcomes[mask] = decision
+
+    def trees(self, rule: Rule) -> list[tuple[int, ast.Module, Mapping[str, Any]]]:
+        """The generated functions that ask a rule, for showing them: the way in first, then the blocks that a table
+        leads to. Each with the number of its rules and its constants."""
+        first = self._first.rules
+        blocks = [b.rules for b in self._blocks if b is not self._first and any(one is rule for one in b.rules)]
+        made = [(len(rules), *fast_tree(rules, self._site)) for rules in blocks]
+        return [(len(first), *entry_tree(first, self._tables, self._site)), *made]
 
     # ---- blocks and tables ----
 

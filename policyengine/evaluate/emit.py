@@ -368,6 +368,8 @@ def place(node: Placed, span: Span) -> Placed:
         node.lineno, column = span.line_col
         node.end_lineno, end_column = span.end_line_col
         node.col_offset, node.end_col_offset = column - 1, end_column - 1
+        # For whoever shows the code: a line number alone does not say of which file.
+        node.span = span  # type: ignore[attr-defined]
     return node
 
 

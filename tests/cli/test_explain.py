@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -81,3 +82,51 @@ def test_hostile_values_cannot_draw(policies: Path) -> None:
 
 def test_invalid_policies_are_1(cli: Cli, tmp_path: Path) -> None:
     assert cli("explain", tmp_path, "-r", "-", stdin=refund(1)) == 1
+
+
+def test_compiled(policies: Path, cli: Cli) -> None:
+    assert cli("explain", policies, "--compiled", "legal_hold") == 0
+    assert cli.out.startswith(f"forbid support.legal_hold  {policies}:")
+    assert "Agent  retrieve  Document\n  as well as Service  retrieve  Document" in cli.out
+    own = [line for line in cli.out.splitlines() if line.startswith("  > │")]
+    assert len(own) == 2
+    assert "'legal_hold' in" in own[0]
+    assert "is Group::" in cli.out
+
+
+def test_compiled_for_a_request(policies: Path, cli: Cli) -> None:
+    assert cli("explain", policies, "--compiled", "legal_hold", "-r", "-", "--json", stdin=retrieve()) == 0
+    found = json.loads(cli.out)
+    assert (found["rule"], found["kind"]) == ("support.legal_hold", "forbid")
+    assert found["text"].startswith("forbid legal_hold:")
+    assert found["for"] == {"principal": "User", "action": "retrieve", "resource": "Document"}
+    assert found["for"] not in found["others"]
+    text = "\n".join(line["text"] for line in found["functions"][0]["lines"])
+    ast.parse(text)
+    assert cli("explain", policies, "--compiled", "legal_hold", "-r", "-", stdin=refund(1)) == 2
+    assert "has nothing to do with this request" in cli.err
+
+
+def test_compiled_marks_each_rule_wherever_it_is_asked(tmp_path: Path, cli: Cli) -> None:
+    """Files of one layout have rules in the same lines; more rules than fit one function, and rules in tables."""
+    names = []
+    for module in ("a", "b"):
+        rules = [f'permit free{n}: retrieve on Document when document.tenant != "t{n}"' for n in range(120)]
+        rules += [f'permit keyed{n}: retrieve on Document when document.tenant == "t{n}"' for n in range(5)]
+        (tmp_path / f"{module}.pol").write_text("\n".join([f"module {module}", "use ai", *rules]), encoding="utf-8")
+        names += [f"{module}.{rule}" for rule in ("free0", "free119", "keyed3")]
+    for name in names:
+        assert cli("explain", tmp_path, "--compiled", name, "--json") == 0
+        functions = json.loads(cli.out)["functions"]
+        own = [line["text"] for function in functions for line in function["lines"] if line["mark"] == "rule"]
+        assert len(own) == 2, name
+        number = re.search("[0-9]+", name)
+        assert number is not None
+        assert f"'t{number[0]}'" in own[0]
+
+
+def test_compiled_of_an_unknown_rule(policies: Path, cli: Cli) -> None:
+    assert cli("explain", policies, "--compiled", "legal_hld") == 2
+    assert "did you mean `legal_hold`?" in cli.err
+    assert cli("explain", policies) == 2
+    assert "--compiled" in cli.err

@@ -1,0 +1,132 @@
+"""The Python that answers for a rule, to be read.
+
+In: a snapshot's policies and a rule. Out: the generated functions that ask it, line by line, with what each line has to
+do with the rule. The functions are made by what makes those that decide, from the same rules; they are not run.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from policyengine.diagnostics.source import Span
+from policyengine.evaluate.bucket import Bucket
+from policyengine.evaluate.emit import Site
+from policyengine.evaluate.index import Index
+from policyengine.ir.nodes import Rule
+from policyengine.model.entities import World
+from policyengine.schema.schema import Schema
+
+# A principal type, an action and a resource type.
+Shape = tuple[str, str, str]
+# `rule` lines were made for the rule alone; `shared` ones read what it and perhaps other rules need.
+Mark = Literal["rule", "shared", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledLine:
+    """One line of Python, and what it has to do with the rule."""
+
+    text: str
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledFunction:
+    """A generated function. `rules` is how many rules it asks; `constants` are the values of the names that the lines
+    made for the rule use."""
+
+    name: str
+    rules: int
+    lines: tuple[CompiledLine, ...]
+    constants: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The functions that a request of one shape goes through to ask a rule, the way in first."""
+
+    rule: Rule
+    shape: Shape
+    functions: tuple[CompiledFunction, ...]
+
+
+def shapes(rule: Rule, schema: Schema) -> tuple[Shape, ...]:
+    """The shapes of the requests that can concern a rule, in order."""
+    actions = schema.actions if rule.head.actions is None else rule.head.actions
+    return tuple(
+        (principal, action, resource)
+        for action in sorted(actions)
+        for resource in sorted(_admitted(rule.head.resource.types, schema.resources_of(action)))
+        for principal in sorted(_admitted(rule.head.principal.types, schema.principals_of(action)))
+    )
+
+
+def _admitted(wanted: frozenset[str] | None, known: frozenset[str]) -> frozenset[str]:
+    return known if wanted is None else known & wanted
+
+
+def compiled(rule: Rule, rules: Collection[Rule], schema: Schema, world: World, shape: Shape) -> Compiled:
+    """The functions that ask a rule of `rules` about requests of a shape, which is one of `shapes`."""
+    bucket = Bucket(Index(rules, schema).plan(*shape), Site(*shape, frozenset(world.records)), world, "")
+    made = bucket.trees(rule)
+    return Compiled(rule, shape, tuple(_function(rule, count, tree, names) for count, tree, names in made))
+
+
+def _function(rule: Rule, rules: int, tree: ast.Module, constants: Mapping[str, Any]) -> CompiledFunction:
+    (function,) = tree.body
+    assert isinstance(function, ast.FunctionDef)
+    head = ast.FunctionDef(function.name, function.args, [], [], lineno=1, col_offset=0)
+    lines = [CompiledLine(text, "") for text in ast.unparse(head).split("\n") if text]
+    marks = _marks(rule, function.body)
+    for statement, mark in zip(function.body, marks, strict=True):
+        lines += [CompiledLine(f"    {text}", mark) for text in ast.unparse(statement).split("\n")]
+    used = _names(*(statement for statement, mark in zip(function.body, marks, strict=True) if mark))
+    shown = {name: value for name, value in constants.items() if name in used}
+    return CompiledFunction(function.name, rules, tuple(lines), shown)
+
+
+def _marks(rule: Rule, body: list[ast.stmt]) -> list[Mark]:
+    """What each statement has to do with the rule: it is placed in the rule's text, or it is no other rule's and is
+    about a value that such a statement reads. Where no statement is the rule's, those count that look it up."""
+    own = [_is_of(rule, statement) for statement in body]
+    read = _names(*(statement for statement, is_own in zip(body, own, strict=True) if is_own))
+    assigned = {name for statement in body for name in _assigned(statement)}
+    values = {name for name in assigned & read if _is_value(name)} if any(own) else assigned & _LOOKUP
+    return [
+        "rule" if is_own else "shared" if _span(s) is None and values & (_names(s) | _assigned(s)) else ""
+        for s, is_own in zip(body, own, strict=True)
+    ]
+
+
+# What a lookup in a table finds, and what the rules found there said.
+_LOOKUP = {"b", "h"}
+
+
+def _is_of(rule: Rule, statement: ast.stmt) -> bool:
+    span = _span(statement)
+    return span is not None and span.source is rule.span.source and rule.span.start <= span.start < rule.span.end
+
+
+def _span(statement: ast.stmt) -> Span | None:
+    """The policy text that a statement was made for, if it was made for some in particular."""
+    return getattr(statement, "span", None)
+
+
+def _is_value(name: str) -> bool:
+    """Whether the name is that of a value which was read for the rules, not of a part of the request."""
+    return name.startswith("above_") or (name[:1] == "v" and name[1:].isdigit())
+
+
+def _assigned(statement: ast.stmt) -> set[str]:
+    return {node.id for node in _all_names(statement) if isinstance(node.ctx, ast.Store)}
+
+
+def _names(*statements: ast.stmt) -> set[str]:
+    return {node.id for statement in statements for node in _all_names(statement) if isinstance(node.ctx, ast.Load)}
+
+
+def _all_names(statement: ast.stmt) -> Iterator[ast.Name]:
+    return (node for node in ast.walk(statement) if isinstance(node, ast.Name))
