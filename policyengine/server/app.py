@@ -43,9 +43,11 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with ExitStack() as stack:
             pdp.engine = engine = await asyncio.to_thread(_load, settings)
-            # What was loaded stays: the garbage collector need not look through it again, in the middle of a request.
+            # What was loaded stays while this runs: the garbage collector need not look through it in the middle of a
+            # request. What a stopped application leaves behind must not stay frozen: each load would count it.
             gc.collect()
             gc.freeze()
+            stack.callback(gc.unfreeze)
             if settings.reload:
                 reloaded = partial(_reloaded, tally)
                 stack.enter_context(engine.watch(gate_tests=settings.gate == "tests", on_reload=reloaded))
