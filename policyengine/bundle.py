@@ -17,7 +17,7 @@ from threading import Lock
 from time import sleep
 from typing import Any
 
-from cachetools import LRUCache, cached
+from cachetools import LRUCache
 
 from policyengine.check.check import check
 from policyengine.check.memory import Memory
@@ -242,10 +242,19 @@ def _visible(name: str, uses: Mapping[str, Sequence[Any]]) -> frozenset[str]:
     return frozenset(seen & uses.keys())
 
 
-# Trees by path and text: a reload parses only what changed.
-@cached(LRUCache(maxsize=4096), key=lambda source: (source.path, source.text), lock=Lock())
+# Trees by path, the newest of each: a reload parses only what changed, and keeps nothing of what is no more.
+_trees: LRUCache[str, Parsed] = LRUCache(maxsize=10_000)
+_trees_lock = Lock()
+
+
 def _parse(source: Source) -> Parsed:
-    return parse(source)
+    with _trees_lock:
+        known = _trees.get(source.path)
+    if known is None or known.module.span.source.text != source.text:
+        known = parse(source)
+        with _trees_lock:
+            _trees[source.path] = known
+    return known
 
 
 # A reload checks only what changed.

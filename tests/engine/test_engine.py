@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from policyengine import Engine, InvalidPolicies, Reload
+from policyengine.diagnostics.source import Source
 
 GOOD = "module docs\nuse ai\npermit {name}: retrieve on Document\n  when document.owner == principal.id\n"
 BROKEN = "module docs\nuse ai\npermit broken: retrieve on Documnt\n"
@@ -128,6 +130,16 @@ def wait_for(condition: Any) -> None:
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def test_nothing_is_kept_of_what_a_reload_replaced(folder: Path) -> None:
+    engine = Engine.load(folder)
+    for i in range(3):
+        (folder / "docs.pol").write_text(GOOD.format(name=f"version_{i}"))
+        assert engine.reload().ok
+    gc.collect()
+    kept = [each for each in gc.get_objects() if isinstance(each, Source) and each.path.startswith(str(folder))]
+    assert [source.text for source in kept] == [GOOD.format(name="version_2")]
 
 
 def test_watching_picks_up_changes_until_it_is_stopped(folder: Path) -> None:
