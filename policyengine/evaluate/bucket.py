@@ -103,7 +103,7 @@ class Bucket:
         self._tables = [self._rows(table) for table in plan.tables]
         if others:
             self._tables.append(Rows(_EVERY, {site.action: Row(tuple(self._block(o) for o in others))}, ()))
-        self.entry: Entry = entry_function(first, self._tables, site, self._env)
+        self.entry: Entry = entry_function(first, self._tables, site, world, self._env)
 
     def settle(self, asked: Request) -> Decision:
         """The decision about any request of this shape, delegation apart."""
@@ -139,7 +139,8 @@ class Bucket:
         first = self._first.rules
         blocks = [b.rules for b in self._blocks if b is not self._first and any(one is rule for one in b.rules)]
         made = [(len(rules), *fast_tree(rules, self._site)) for rules in blocks]
-        return [(len(first), *entry_tree(first, self._tables, self._site)), *made]
+        tree, constants, _ = entry_tree(first, self._tables, self._site)
+        return [(len(first), tree, constants), *made]
 
     # ---- blocks and tables ----
 

@@ -13,9 +13,10 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from policyengine.evaluate.emit import Emitter, Site, assign, load, place
+from policyengine.evaluate.emit import Emitter, Site
 from policyengine.evaluate.hoist import climbs, hierarchies, hoist
 from policyengine.evaluate.pyfunction import function, module
+from policyengine.evaluate.pytree import assign, load, place
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 

@@ -7,7 +7,8 @@ do with the rule. The functions are made by what makes those that decide, from t
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -80,12 +81,26 @@ def _function(rule: Rule, rules: int, tree: ast.Module, constants: Mapping[str, 
     assert isinstance(function, ast.FunctionDef)
     head = ast.FunctionDef(function.name, function.args, [], [], lineno=1, col_offset=0)
     lines = [CompiledLine(text, "") for text in ast.unparse(head).split("\n") if text]
-    marks = _marks(rule, function.body)
-    for statement, mark in zip(function.body, marks, strict=True):
-        lines += [CompiledLine(f"    {text}", mark) for text in ast.unparse(statement).split("\n")]
-    used = _names(*(statement for statement, mark in zip(function.body, marks, strict=True) if mark))
+    deep = list(_flat(function.body, 1))
+    body = [statement for _, statement in deep]
+    marks = _marks(rule, body)
+    for (depth, statement), mark in zip(deep, marks, strict=True):
+        lines += [CompiledLine("    " * depth + text, mark) for text in ast.unparse(statement).split("\n")]
+    used = _names(*(statement for statement, mark in zip(body, marks, strict=True) if mark))
     shown = {name: value for name, value in constants.items() if name in used}
     return CompiledFunction(function.name, rules, tuple(lines), shown)
+
+
+def _flat(body: Iterable[ast.stmt], depth: int) -> Iterator[tuple[int, ast.stmt]]:
+    """The statements with their depth; a branch that holds statements of rules comes apart."""
+    for statement in body:
+        placed = (_span(node) for node in ast.walk(statement) if isinstance(node, ast.stmt))
+        if isinstance(statement, ast.If) and _span(statement) is None and any(span is not None for span in placed):
+            yield depth, ast.If(statement.test, [], [])
+            yield from _flat(statement.body, depth + 1)
+            assert not statement.orelse
+        else:
+            yield depth, statement
 
 
 def _marks(rule: Rule, body: list[ast.stmt]) -> list[Mark]:
@@ -117,7 +132,7 @@ def _span(statement: ast.stmt) -> Span | None:
 
 def _is_value(name: str) -> bool:
     """Whether the name is that of a value which was read for the rules, not of a part of the request."""
-    return name.startswith("above_") or (name[:1] == "v" and name[1:].isdigit())
+    return re.fullmatch(r"above_\w+|v\d+|(principal|resource)_\d+", name) is not None
 
 
 def _assigned(statement: ast.stmt) -> set[str]:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, assert_never
+from typing import Any, assert_never
 
-from policyengine.diagnostics.source import Span
 from policyengine.evaluate.functions import FUNCTIONS
 from policyengine.evaluate.interpret import type_argument
+from policyengine.evaluate.prepare import Prepared
+from policyengine.evaluate.pytree import call, call_object, class_of, load, place, subscript
 from policyengine.ir import nodes as ir
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, RecordT, SetT, Type
 from policyengine.model.values import INT_MAX, INT_MIN, Entity
 
-SMALL = 2**30
+# The largest number that CPython compares without a loop: one digit.
+SMALL = 2**30 - 1
 FLOAT_MAX = 1.7976931348623157e308
 SCALARS = (STRING, BOOL, INT, NUMBER)
 
@@ -47,6 +49,7 @@ class Emitter:
     climbed: Collection[str] = ()
     constants: dict[str, Any] = field(default_factory=dict)
     temporaries: int = 0
+    prepared: Prepared = field(default_factory=Prepared)
 
     def emit(self, expr: ir.Expr) -> ast.expr:
         """The Python expression. Entities other than principal and resource are `Entity` objects, collections of
@@ -72,8 +75,9 @@ class Emitter:
     # ---- dispatch ----
 
     def _emit(self, expr: ir.Expr) -> ast.expr:
-        if expr in self.loads:
-            return load(self.loads[expr])
+        name = self.loads.get(expr) or self.prepared.name(expr)
+        if name is not None:
+            return load(name)
         match expr:
             case ir.Const(value=value):
                 return self.constant(value)
@@ -122,6 +126,12 @@ class Emitter:
                 return ast.Compare(type_of, [ast.In()], [self.constant(names)])
             case ir.Like(operand=operand, pattern=pattern):
                 return self._like(self.emit(operand), pattern)
+            case ir.Quantifier(
+                kind="any", slot=slot, collection=ir.Attribute() as among,
+                body=ir.Equal(left=ir.Local(slot=item), right=ir.Root() as root, negated=False)
+                | ir.Equal(left=ir.Root() as root, right=ir.Local(slot=item), negated=False),
+            ) if item == slot:  # fmt: skip
+                return ast.Compare(self._uid(root), [ast.In()], [self._uids(among)])
             case ir.Quantifier(kind=kind, slot=slot, collection=collection, body=body):
                 test = ast.Lambda(_parameters(f"q{slot}"), self.emit(body))
                 return call("holds_any" if kind == "any" else "holds_all", self.emit(collection), test)
@@ -236,6 +246,9 @@ class Emitter:
 
     def _uid(self, expr: ir.Expr) -> ast.expr:
         """The identity of an entity, as a pair or a Uid; the two compare alike."""
+        name = self.prepared.name(expr, "uid")
+        if name is not None:
+            return load(name)
         match expr:
             case ir.Const(value=Entity(uid=uid)):
                 return self.constant(uid)
@@ -245,6 +258,11 @@ class Emitter:
             case ir.Attribute(type=type_) if expr not in self.loads:
                 return call("identity", self.raw(expr), self.constant(type_))
         return ast.Attribute(self.emit(expr), "uid", ast.Load())
+
+    def _uids(self, expr: ir.Attribute) -> ast.expr:
+        """The identities in a collection of entities."""
+        name = self.prepared.name(expr, "uids")
+        return load(name) if name is not None else call("identities", self.raw(expr), self.constant(expr.type))
 
     def _exact(self, expr: ir.Expr) -> ast.expr:
         """A collection in the interpreter's own form."""
@@ -287,17 +305,18 @@ class Emitter:
 
     def _within_attribute(self, entity: ir.Root, target: ir.Attribute) -> ast.expr:
         """`principal in resource.readers`: by identity alone. The target is evaluated before the hierarchy."""
+        single = isinstance(target.type, EntityT)
+        reach = self.prepared.name(entity, "reach")
+        if reach is not None:
+            return _meets(self._uid(target) if single else self._uids(target), load(reach), single)
         above: ast.expr = load("above_" + entity.name)
         if entity.name not in self.climbed:
             above = call("ancestors", load(entity.name), load("known_" + entity.name))
         own, named = self._uid(entity), self.fresh()
         again, at_hand = load(named), ast.Name(named, ast.Store())
-        if isinstance(target.type, EntityT):
-            below = ast.Compare(ast.NamedExpr(at_hand, self._uid(target)), [ast.In()], [above])
-            return ast.BoolOp(ast.Or(), [below, ast.Compare(again, [ast.Eq()], [own])])
-        many = ast.NamedExpr(at_hand, call("identities", self.raw(target), self.constant(target.type)))
-        apart = ast.Call(ast.Attribute(many, "isdisjoint", ast.Load()), [above], [])
-        return ast.BoolOp(ast.Or(), [ast.UnaryOp(ast.Not(), apart), ast.Compare(own, [ast.In()], [again])])
+        below = _meets(ast.NamedExpr(at_hand, self._uid(target) if single else self._uids(target)), above, single)
+        itself = ast.Compare(again, [ast.Eq()], [own]) if single else ast.Compare(own, [ast.In()], [again])
+        return ast.BoolOp(ast.Or(), [below, itself])
 
     def below(self, root: str, targets: frozenset[Any]) -> tuple[ast.expr, ast.expr | None]:
         """Two tests: whether the principal or resource is below one of the targets, which errs where the hierarchy is
@@ -335,42 +354,11 @@ class Emitter:
 _COMPARE = {"<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE}
 
 
-def load(name: str) -> ast.Name:
-    return ast.Name(name, ast.Load())
-
-
-def call(function: str, *args: ast.expr) -> ast.Call:
-    return ast.Call(load(function), list(args), [])
-
-
-def call_object(function: ast.expr, *args: ast.expr) -> ast.Call:
-    return ast.Call(function, list(args), [])
-
-
-def subscript(value: ast.expr, key: str) -> ast.Subscript:
-    return ast.Subscript(value, ast.Constant(key), ast.Load())
-
-
-def class_of(value: ast.expr) -> ast.expr:
-    return ast.Attribute(value, "__class__", ast.Load())
-
-
-def assign(name: str, value: ast.expr) -> ast.Assign:
-    return ast.Assign([ast.Name(name, ast.Store())], value)
-
-
-Placed = TypeVar("Placed", ast.expr, ast.If)
-
-
-def place(node: Placed, span: Span) -> Placed:
-    """Gives the node, as far as it has none yet, the place of the policy text it came from."""
-    if not hasattr(node, "lineno"):
-        node.lineno, column = span.line_col
-        node.end_lineno, end_column = span.end_line_col
-        node.col_offset, node.end_col_offset = column - 1, end_column - 1
-        # For whoever shows the code: a line number alone does not say of which file.
-        node.span = span  # type: ignore[attr-defined]
-    return node
+def _meets(found: ast.expr, above: ast.expr, single: bool) -> ast.expr:
+    """Whether one identity is among others, or any of several is."""
+    if single:
+        return ast.Compare(found, [ast.In()], [above])
+    return ast.UnaryOp(ast.Not(), ast.Call(ast.Attribute(found, "isdisjoint", ast.Load()), [above], []))
 
 
 def _between(low: Any, value: ast.expr, high: Any) -> ast.expr:

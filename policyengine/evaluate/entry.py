@@ -12,12 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from policyengine.evaluate.codegen import PARAMETERS, ask
-from policyengine.evaluate.emit import Emitter, Site, assign, call, class_of, load, subscript
+from policyengine.evaluate.emit import Emitter, Site
 from policyengine.evaluate.hoist import climbs, hierarchies, hoist
 from policyengine.evaluate.index import Dimension
+from policyengine.evaluate.prepare import Prepared, Rows
 from policyengine.evaluate.pyfunction import function, module
+from policyengine.evaluate.pytree import assign, call, class_of, load, subscript
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
+from policyengine.model.entities import World
 
 # Up to this many rules, a list of all outcomes is short enough to be indexed by the mask.
 LISTED = 8
@@ -36,45 +39,100 @@ class Lookup(Protocol):
     def rows(self) -> Mapping[Any, Any]: ...
 
 
-def entry_function(rules: Sequence[Rule], tables: Sequence[Lookup], site: Site, env: Mapping[str, Any]) -> Entry:
+def entry_function(
+    rules: Sequence[Rule], tables: Sequence[Lookup], site: Site, world: World, env: Mapping[str, Any]
+) -> Entry:
     """`env` has the world, `outcomes` (decisions by mask, a list where there are few) and `decisions` (by mask and
     hits)."""
-    tree, constants = entry_tree(rules, tables, site)
-    made: Entry = function(tree, {**env, **constants})
+    tree, constants, prepared = entry_tree(rules, tables, site)
+    rows = {
+        f"rows_{root}": Rows(root, items, site.type_of(root), site.action, world)
+        for root, items in prepared.items.items()
+        if items
+    }
+    made: Entry = function(tree, {**env, **constants, **rows})
     return made
 
 
-def entry_tree(rules: Sequence[Rule], tables: Sequence[Lookup], site: Site) -> tuple[ast.Module, dict[str, Any]]:
-    """The function as a tree, and the constants it names."""
+def entry_tree(
+    rules: Sequence[Rule], tables: Sequence[Lookup], site: Site
+) -> tuple[ast.Module, dict[str, Any], Prepared]:
+    """The function as a tree, the constants it names, and what is prepared for it. There are two ways through it: the
+    short one is for requests that only name those entities of whose type the world knows some."""
+    named = frozenset(root for root in ("principal", "resource") if site.type_of(root) in site.recorded)
+    long = Emitter(site)
+    rest = _way(rules, tables, long)
+    if named:
+        short = Emitter(site, prepared=Prepared(named), constants=long.constants)
+        body = _way(rules, tables, short)
+        used = _names(body)
+        for root in sorted(named):
+            if f"above_{root}" in used:
+                short.prepared.add_above(root)
+        rest = [*_if_named(short.prepared, body), *rest]
+    else:
+        short = long
+    body = [*_outline(_names(rest)), *rest]
+    return module("decide", ("principal", "resource", "context"), body), long.constants, short.prepared
+
+
+def _way(rules: Sequence[Rule], tables: Sequence[Lookup], emitter: Emitter) -> list[ast.stmt]:
+    """From the request's entities to the decision."""
+    named = emitter.prepared.roots
     climbed = {t.dimension[1] for t in tables if isinstance(t.dimension, tuple) and t.dimension[0] == "above"}
-    emitter = Emitter(site, climbed=climbs(rules) | climbed)
+    emitter.climbed = climbs(rules) | climbed | named
     keys = [t.dimension for t in tables if isinstance(t.dimension, ir.Attribute)]
-    rest = [*hierarchies(emitter.climbed), *hoist(rules, emitter, keys), *ask(rules, emitter)]
+    body = [*hierarchies(emitter.climbed - named), *hoist(rules, emitter, keys), *ask(rules, emitter)]
     if tables:
-        rest += _lookups(tables, emitter)
-    rest += _answer(bool(tables))
-    body = [*_outline(site, _names(rest)), *rest]
-    return module("decide", ("principal", "resource", "context"), body), emitter.constants
+        body += _lookups(tables, emitter)
+    return [*_known(emitter.site, _names(body)), *body, *_answer(bool(tables))]
+
+
+def _if_named(prepared: Prepared, body: list[ast.stmt]) -> list[ast.stmt]:
+    """The short way, for when the entities have no more than type and id, and have a row."""
+    roots = [root for root in sorted(prepared.roots) if prepared.items[root]]
+    if not roots:
+        return []
+    bare = [ast.Compare(call("len", load(root)), [ast.Eq()], [ast.Constant(2)]) for root in roots]
+    rows: list[ast.stmt] = []
+    for root in roots:
+        id_ = load("pid" if root == "principal" else "rid")
+        rows.append(assign(f"row_{root}", ast.Subscript(load(f"rows_{root}"), id_, ast.Load())))
+    there: list[ast.expr] = [ast.Compare(load(f"row_{root}"), [ast.IsNot()], [ast.Constant(None)]) for root in roots]
+    unpacked: list[ast.stmt] = []
+    for root in roots:
+        names: list[ast.expr] = [ast.Name(name, ast.Store()) for name in prepared.items[root].values()]
+        unpacked.append(ast.Assign([ast.Tuple(names, ast.Store())], load(f"row_{root}")))
+    return [ast.If(_all(bare), [*rows, ast.If(_all(there), [*unpacked, *body], [])], [])]
+
+
+def _all(tests: Sequence[ast.expr]) -> ast.expr:
+    return tests[0] if len(tests) == 1 else ast.BoolOp(ast.And(), list(tests))
 
 
 def _names(body: Sequence[ast.stmt]) -> frozenset[str]:
     return frozenset(node.id for part in body for node in ast.walk(part) if isinstance(node, ast.Name))
 
 
-def _outline(site: Site, used: frozenset[str]) -> list[ast.stmt]:
+def _outline(used: frozenset[str]) -> list[ast.stmt]:
     """Raises unless the request is made of plain dicts with textual ids, and no agent takes part. That the types are
     right was settled when the function was chosen by them."""
     agent = ast.Compare(ast.Constant("agent"), [ast.In()], [load("context")])
     given = ast.Compare(load("context"), [ast.IsNot()], [ast.Constant(None)])
     odd = ast.BoolOp(ast.Or(), [_is_not("context", "dict"), agent])
     absent: list[ast.stmt] = [assign("context", load("nothing"))] if "context" in used else []
-    body: list[ast.stmt] = [
+    return [
         _refuse(ast.BoolOp(ast.Or(), [_is_not("principal", "dict"), _is_not("resource", "dict")])),
         assign("pid", subscript(load("principal"), "id")),
         assign("rid", subscript(load("resource"), "id")),
         _refuse(ast.BoolOp(ast.Or(), [_is_not("pid", "str"), _is_not("rid", "str")])),
         ast.If(given, [_refuse(odd)], absent),
     ]
+
+
+def _known(site: Site, used: frozenset[str]) -> list[ast.stmt]:
+    """Looks up what the world knows of the principal and the resource."""
+    body: list[ast.stmt] = []
     for root, id_ in (("principal", "pid"), ("resource", "rid")):
         if f"known_{root}" not in used:
             continue

@@ -10,7 +10,8 @@ import ast
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
-from policyengine.evaluate.emit import Emitter, Site, assign, call, class_of, load, place
+from policyengine.evaluate.emit import Emitter
+from policyengine.evaluate.pytree import assign, call, class_of, load, place
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.ir.walk import children
@@ -46,12 +47,12 @@ def hoist(rules: Sequence[Rule], emitter: Emitter, more: Iterable[ir.Attribute] 
         for node, always in _visits(rule.condition, _is_open(rule)):
             if isinstance(node, ir.Has):
                 tested.add((node.base, node.name))
-            if isinstance(node, ir.Attribute) and _hoistable(node, emitter.site):
+            if isinstance(node, ir.Attribute) and _hoistable(node, emitter):
                 uses[node] += 1
                 if always:
                     certain.add(node)
     for node in more:
-        if _hoistable(node, emitter.site):
+        if _hoistable(node, emitter):
             uses[node] += 1
             certain.add(node)
     body: list[ast.stmt] = []
@@ -72,11 +73,13 @@ def _is_open(rule: Rule) -> bool:
     return all(scope.entities is None and scope.within is None for scope in scopes)
 
 
-def _hoistable(node: ir.Attribute, site: Site) -> bool:
+def _hoistable(node: ir.Attribute, emitter: Emitter) -> bool:
     root = node.base
     if not isinstance(root, ir.Root) or root.name not in ("principal", "resource") or node.type not in HOISTED:
         return False
-    return node.owners is None or site.type_of(root.name) in node.owners
+    if root.name in emitter.prepared.roots:
+        return False
+    return node.owners is None or emitter.site.type_of(root.name) in node.owners
 
 
 def _visits(expr: ir.Expr, always: bool) -> Iterable[tuple[ir.Expr, bool]]:

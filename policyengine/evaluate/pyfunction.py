@@ -46,6 +46,7 @@ _BUILTINS = {
     "float": float,
     "bool": bool,
     "dict": dict,
+    "len": len,
     "list": list,
     "Exception": Exception,
 }

@@ -30,6 +30,16 @@ def test_generated_code_is_the_interpreter(scenario: Scenario) -> None:
             event(f"{expected.decision}, {'with' if expected.errors else 'without'} errors")
 
 
+@given(scenarios(("named",) * 4, min_rules=3))
+def test_generated_code_is_the_interpreter_for_entities_that_are_only_named(scenario: Scenario) -> None:
+    """What is known of them comes from the entity source, and is looked up once."""
+    snapshot = scenario.snapshot()
+    fast = scenario.engine()
+    for _ in range(3):
+        for asked in scenario.requests:
+            assert fast.decide(**asked) == reference(snapshot, asked)
+
+
 @given(scenarios(("hostile",) * 6, min_rules=3))
 def test_generated_code_is_the_interpreter_for_any_values(scenario: Scenario) -> None:
     snapshot = scenario.snapshot()

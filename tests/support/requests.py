@@ -190,6 +190,19 @@ _origins = st.lists(
 )
 _provenance = st.dictionaries(_paths, _origins, max_size=3)
 
+
+@st.composite
+def named(draw: Draw, schema: Schema, theme: Theme) -> Request:
+    """A request that does no more than name its principal, its resource or both, most often ones that are known."""
+    asked: Request = dict(draw(requests(schema, theme)))
+    for root in draw(
+        st.sampled_from((("principal", "resource"), ("principal", "resource"), ("principal",), ("resource",)))
+    ):
+        type_ = asked[root]["type"]
+        asked[root] = reference(type_, draw(st.sampled_from(TOOLS if type_ == "Tool" else (*KNOWN, *KNOWN, "e2"))))
+    return asked
+
+
 # ---- hostile requests ----
 
 

@@ -12,7 +12,7 @@ from policyengine import Engine
 from policyengine.bundle import Snapshot
 from tests.support.expressions import Draw
 from tests.support.policies import Policies, policies
-from tests.support.requests import Request, hostile, requests, sources
+from tests.support.requests import Request, hostile, named, requests, sources
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,6 +46,7 @@ def scenarios(
     made = draw(policies(min_rules=min_rules, json=json, also=also))
     kinds = {
         "well-typed": requests(made.schema, made.theme, agents),
+        "named": named(made.schema, made.theme),
         "hostile": hostile(made.schema, made.theme),
     }
     return Scenario(made, draw(sources(made.schema)), [draw(kinds[kind]) for kind in asked])

@@ -1,0 +1,116 @@
+"""What rules ask of an entity that a request only names, found out once for each entity.
+
+In: expressions that depend on the principal or on the resource alone. Out: a row of their values for each entity that
+the world knows. A World is frozen, and a request that gives no more than type and id adds nothing to it, so a row stays
+true. The interpreter makes the rows; an entity for which any of the values fails has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
+from policyengine.ir import nodes as ir
+from policyengine.ir.walk import children
+from policyengine.model.entities import World
+from policyengine.model.request import Action, Request
+from policyengine.model.values import Entity, Fault, Uid
+
+# The value as in the interpreter; the identity of an entity; those in a collection; those of an entity and all above
+# it, or of only those above.
+Kind = Literal["value", "uid", "uids", "reach", "above"]
+Item = tuple[Kind, ir.Expr | None]
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The items of a generated function by root, with the names that they have in it. `roots` are those whose entity
+    the request only names. Grows while the function is written."""
+
+    roots: frozenset[str] = frozenset()
+    items: Mapping[str, dict[Item, str]] = field(default_factory=lambda: {"principal": {}, "resource": {}})
+
+    def name(self, expr: ir.Expr, kind: Kind = "value") -> str | None:
+        """The name of what is prepared of the expression; None if it depends on anything else than one of the roots."""
+        root = self._root(expr) if self.roots else None
+        if root is None or (kind == "value" and _is_at_hand(expr)):
+            return None
+        items = self.items[root]
+        return items.setdefault((kind, expr), f"{root}_{len(items)}")
+
+    def add_above(self, root: str) -> None:
+        """Adds what is above the principal or resource, under the name that generated code has for it."""
+        self.items[root]["above", None] = f"above_{root}"
+
+    def _root(self, expr: ir.Expr) -> str | None:
+        needed = depends(expr)
+        (one, *more) = needed or ("",)
+        return one if not more and isinstance(one, str) and one in self.roots else None
+
+
+def _is_at_hand(expr: ir.Expr) -> bool:
+    """Whether generated code has the value anyway."""
+    match expr:
+        case ir.Root() | ir.Identity(base=ir.Root()) | ir.Is(entity=ir.Root()):
+            return True
+    return False
+
+
+def depends(expr: ir.Expr) -> frozenset[str | int]:
+    """The roots that an expression looks at, and the slots of quantifiers around it."""
+    match expr:
+        case ir.Root(name=name):
+            return frozenset({name})
+        case ir.Local(slot=slot):
+            return frozenset({slot})
+        case ir.Sources():
+            return frozenset({"resource", "context"})
+        case ir.Quantifier(slot=slot, collection=collection, body=body):
+            return depends(collection) | (depends(body) - {slot})
+    return frozenset().union(*map(depends, children(expr)))
+
+
+class Rows(dict[str, Row | None]):
+    """The rows of entities of one type by id, made when they are first asked for. None for an entity that the world
+    does not know, or for which an item has no value."""
+
+    __slots__ = ("_action", "_items", "_root", "_type", "_world")
+
+    def __init__(self, root: str, items: Iterable[Item], type_: str, action: str, world: World) -> None:
+        self._root = root
+        self._items = tuple(items)
+        self._type = type_
+        self._action = action
+        self._world = world
+
+    def __missing__(self, id_: str) -> Row | None:
+        # What is not known is not remembered either: a caller could make up names without end.
+        if id_ not in self._world.records[self._type]:
+            return None
+        row = self[id_] = self._row(id_)
+        return row
+
+    def _row(self, id_: str) -> Row | None:
+        named = Entity(Uid(self._type, id_), {"type": self._type, "id": id_})
+        # No item looks at more than its root, so the same entity may stand in for the other one.
+        env = Env(Request(named, Action(self._action, {}), named, {}), self._world)
+        try:
+            return tuple(self._value(kind, expr, env) for kind, expr in self._items)
+        except (EvaluationError, Fault):
+            return None
+
+    def _value(self, kind: Kind, expr: ir.Expr | None, env: Env) -> Any:
+        if expr is None:
+            return self._world.ancestors(env.request.principal)
+        value = evaluate(expr, env)
+        match kind:
+            case "uid":
+                return value.uid
+            case "uids":
+                return frozenset(entity.uid for entity in value)
+            case "reach":
+                return self._world.ancestors(value) | {value.uid}
+        return value

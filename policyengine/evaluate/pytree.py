@@ -1,0 +1,46 @@
+"""Small pieces of Python syntax trees, for those who write generated code."""
+
+from __future__ import annotations
+
+import ast
+from typing import TypeVar
+
+from policyengine.diagnostics.source import Span
+
+
+def load(name: str) -> ast.Name:
+    return ast.Name(name, ast.Load())
+
+
+def call(function: str, *args: ast.expr) -> ast.Call:
+    return ast.Call(load(function), list(args), [])
+
+
+def call_object(function: ast.expr, *args: ast.expr) -> ast.Call:
+    return ast.Call(function, list(args), [])
+
+
+def subscript(value: ast.expr, key: str) -> ast.Subscript:
+    return ast.Subscript(value, ast.Constant(key), ast.Load())
+
+
+def class_of(value: ast.expr) -> ast.expr:
+    return ast.Attribute(value, "__class__", ast.Load())
+
+
+def assign(name: str, value: ast.expr) -> ast.Assign:
+    return ast.Assign([ast.Name(name, ast.Store())], value)
+
+
+Placed = TypeVar("Placed", ast.expr, ast.If)
+
+
+def place(node: Placed, span: Span) -> Placed:
+    """Gives the node, as far as it has none yet, the place of the policy text it came from."""
+    if not hasattr(node, "lineno"):
+        node.lineno, column = span.line_col
+        node.end_lineno, end_column = span.end_line_col
+        node.col_offset, node.end_col_offset = column - 1, end_column - 1
+        # For whoever shows the code: a line number alone does not say of which file.
+        node.span = span  # type: ignore[attr-defined]
+    return node

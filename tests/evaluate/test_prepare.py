@@ -1,0 +1,95 @@
+"""What is looked up once of entities that requests only name: same decisions, and no made-up name kept."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from policyengine.bundle import Snapshot, load_text
+from policyengine.evaluate.prepare import Rows
+from tests.support.evaluators import reference
+
+POLICY = """
+use ai
+entity Team in Team
+entity Folder in Folder
+extend User in Team { level: Int, lead?: Team, watches: Set<Document> }
+extend Document in Folder, Team { level: Int, readers: Team, writers: Set<Team>, owner: User, backup: Folder }
+permit known: retrieve on Document for User when document.level <= principal.level
+permit readers: retrieve on Document for User when principal in document.readers
+permit writers: retrieve on Document for User when principal in document.writers
+permit owner: retrieve on Document for User when document.owner == principal
+permit lead: retrieve on Document for User when principal has lead and document in principal.lead
+permit far: retrieve on Document for User when document.owner has lead and principal in document.owner.lead
+permit watched: retrieve on Document for User when any one in principal.watches: one == document
+permit also_watched: retrieve on Document for User when any one in principal.watches: document == one
+forbid busy: retrieve on Document for User when any one in principal.watches:
+  one.level > document.level and one != document
+forbid hr: retrieve on Document in Folder::"hr" for User when principal.level < 3
+forbid low: retrieve on Document for User in Team::"low" when document.backup == Folder::"hr"
+"""
+
+
+def ref(type_: str, id_: str) -> dict[str, Any]:
+    return {"type": type_, "id": id_}
+
+
+def user(id_: str, **attributes: Any) -> dict[str, Any]:
+    return {**ref("User", id_), "level": 1, "watches": [], "tenant": "t", "roles": [], **attributes}
+
+
+def document(id_: str, **attributes: Any) -> dict[str, Any]:
+    given = {
+        "level": 2, "readers": ref("Team", "a"), "writers": [], "owner": ref("User", "ann"),
+        "backup": ref("Folder", "x"),
+    }  # fmt: skip
+    return {**ref("Document", id_), **given, **attributes}
+
+
+ENTITIES = [
+    {**ref("Team", "a"), "parents": [ref("Team", "b")]},
+    ref("Team", "b"),
+    {**ref("Folder", "sub"), "parents": [ref("Folder", "hr")]},
+    user("ann", lead=ref("Team", "b")),
+    user("bob", level=3, parents=[ref("Team", "a")], watches=[ref("Document", "d1"), ref("Document", "d2")]),
+    user("low", level=4, parents=[ref("Team", "low")]),
+    # Entities for which something has no value: the wrong type, and nothing at all.
+    user("odd", level="3"),
+    ref("User", "empty"),
+    document("d1", writers=[ref("Team", "b")], parents=[ref("Team", "b")]),
+    document("d2", level=1, backup=ref("Folder", "hr")),
+    document("hr", level=1, parents=[ref("Folder", "sub")]),
+    document("wrong", readers="a"),
+]
+USERS = ("ann", "bob", "low", "odd", "empty", "nobody")
+DOCUMENTS = ("d1", "d2", "hr", "wrong", "none")
+
+
+@pytest.fixture(scope="module")
+def snapshot() -> Snapshot:
+    loaded = load_text(POLICY, entities=ENTITIES)
+    assert loaded.snapshot is not None, [(d.span, d.message) for d in loaded.diagnostics]
+    return loaded.snapshot
+
+
+@pytest.mark.parametrize("more", [{}, {"level": 9}, {"parents": []}])
+def test_named_entities_are_decided_as_by_the_interpreter(snapshot: Snapshot, more: dict[str, Any]) -> None:
+    for _ in range(2):
+        for who, what in product(USERS, DOCUMENTS):
+            asked = {"principal": {**ref("User", who), **more}, "action": "retrieve", "resource": ref("Document", what)}
+            assert snapshot.evaluator.decide(**asked) == reference(snapshot, asked), (who, what)
+
+
+def test_made_up_names_are_not_remembered(snapshot: Snapshot) -> None:
+    for number in range(10):
+        resource = ref("Document", f"made up {number}")
+        snapshot.evaluator.decide(ref("User", f"made up {number}"), "retrieve", resource)
+        snapshot.evaluator.decide(ref("User", "ann"), "retrieve", ref("Document", "d1"))
+    names = snapshot.evaluator.entries["retrieve"]["Document"]["User"].__globals__  # type: ignore[attr-defined]
+    rows = [value for value in names.values() if isinstance(value, Rows)]
+    assert len(rows) == 2
+    assert not any(id_.startswith("made up") for each in rows for id_ in each)
+    assert any(each["ann"] for each in rows)
+    assert any(each["d1"] for each in rows)
