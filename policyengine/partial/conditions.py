@@ -1,0 +1,179 @@
+"""From a condition with a gap to its outcome.
+
+What this file and its neighbours `relations` and `membership` do not understand becomes Opaque, which is always right:
+only evaluation can tell then.
+"""
+
+from __future__ import annotations
+
+from policyengine.ir.nodes import (
+    And,
+    Attribute,
+    Call,
+    Compare,
+    Contains,
+    Equal,
+    Expect,
+    Expr,
+    Has,
+    If,
+    Is,
+    Like,
+    Not,
+    Or,
+    Quantifier,
+    Within,
+)
+from policyengine.model.types import BOOL, JSON, EntityT, RecordT, record
+from policyengine.partial.asking import Asking
+from policyengine.partial.formula import FALSE, TRUE, Formula, Missing, Opaque, Present, Relation
+from policyengine.partial.logic import conj, disj, size, there
+from policyengine.partial.membership import containment, every_element, overlap
+from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, both, either, negation, opaque, settled
+from policyengine.partial.reading import Erring, Itself, Known, Read, reading
+from policyengine.partial.relations import comparison, equality, matching
+from policyengine.partial.within import hierarchy
+
+# A quantifier over a known collection is written out up to this many elements, and a formula may have so many atoms;
+# beyond that, evaluation tells.
+MAX_ELEMENTS = 256
+MAX_ATOMS = 2_000
+
+
+def condition(expr: Expr, asking: Asking) -> Outcome:
+    """The outcome of a condition."""
+    if not asking.depends(expr):
+        return settled(reading(expr, asking))
+    found = _outcome(expr, asking)
+    return found if found is not None and _small(found) else opaque(expr, asking)
+
+
+def defined(expr: Expr, asking: Asking) -> Formula:
+    """When an expression has a value."""
+    match reading(expr, asking):
+        case Known() | Itself():
+            return TRUE
+        case Erring():
+            return FALSE
+        case Read(path=path, type=type_):
+            return there(path, type_)
+    return Opaque(expr, None, asking.env)
+
+
+def _small(found: Outcome) -> bool:
+    return size(found.true) + size(found.false) + size(found.defined) <= MAX_ATOMS
+
+
+def _outcome(expr: Expr, asking: Asking) -> Outcome | None:
+    """None where only evaluation can tell."""
+    match expr:
+        case Not(operand=operand):
+            return negation(condition(operand, asking))
+        case And(items=items):
+            return both([condition(item, asking) for item in items])
+        case Or(items=items):
+            return either([condition(item, asking) for item in items])
+        case If():
+            return _conditional(expr, asking)
+        case Attribute() | Expect():
+            return _truth_value(expr, asking)
+        case Has():
+            return _has(expr, asking)
+        case Is():
+            return _is(expr, asking)
+        case Like(operand=operand, pattern=pattern):
+            return matching(operand, pattern, asking)
+        case Equal():
+            return equality(expr, asking)
+        case Compare():
+            return comparison(expr, asking)
+        case Contains():
+            return containment(expr, asking)
+        case Within():
+            return hierarchy(expr, asking)
+        case Call():
+            return _call(expr, asking)
+        case Quantifier():
+            return _quantifier(expr, asking)
+    return None
+
+
+def _conditional(expr: If, asking: Asking) -> Outcome:
+    test = condition(expr.condition, asking)
+    then, otherwise = condition(expr.then, asking), condition(expr.otherwise, asking)
+    return Outcome(
+        disj(conj(test.true, then.true), conj(test.false, otherwise.true)),
+        disj(conj(test.true, then.false), conj(test.false, otherwise.false)),
+        disj(conj(test.true, then.defined), conj(test.false, otherwise.defined)),
+    )
+
+
+def _truth_value(expr: Attribute | Expect, asking: Asking) -> Outcome | None:
+    match reading(expr, asking):
+        case Read(path=path):
+            return Outcome(
+                Relation(path, BOOL, "==", True), Relation(path, BOOL, "==", False), there(path, BOOL)
+            )  # fmt: skip
+        case Known() | Erring() as found:
+            return settled(found)
+    return None
+
+
+def _has(expr: Has, asking: Asking) -> Outcome | None:
+    match reading(expr.base, asking):
+        case Erring():
+            return ERRS
+        case Itself():
+            if expr.owners is not None and asking.type not in expr.owners:
+                return NEVER
+            return ALWAYS if expr.name in asking.known else _there((expr.name,), TRUE)
+        case Read(path=path, type=type_) if type_ == JSON or isinstance(type_, RecordT):
+            return _there((*path, expr.name), there(path, record({})))
+        case Known(value=dict() as value):
+            return ALWAYS if expr.name in value else NEVER
+    return None
+
+
+def _there(path: tuple[str, ...], defined: Formula) -> Outcome:
+    return Outcome(Present(path), Missing(path), defined)
+
+
+def _is(expr: Is, asking: Asking) -> Outcome | None:
+    match reading(expr.entity, asking):
+        case Itself():
+            return ALWAYS if asking.type in expr.names else NEVER
+        case Read(path=path, type=EntityT(names)):
+            return Outcome(
+                there(path, EntityT(names & expr.names)) if names & expr.names else FALSE,
+                there(path, EntityT(names - expr.names)) if names - expr.names else FALSE,
+                there(path, EntityT(names)),
+            )
+        case Known(value=value):
+            return ALWAYS if value.uid.type in expr.names else NEVER
+        case Erring():
+            return ERRS
+    return None
+
+
+def _call(expr: Call, asking: Asking) -> Outcome | None:
+    match expr.function:
+        case "contains_any" | "contains_all":
+            return overlap(expr, asking)
+        case "starts_with" | "ends_with":
+            piece = reading(expr.args[1], asking)
+            if isinstance(piece, Known):
+                pieces = (piece.value, "") if expr.function == "starts_with" else ("", piece.value)
+                return matching(expr.args[0], pieces, asking)
+    return None
+
+
+def _quantifier(expr: Quantifier, asking: Asking) -> Outcome | None:
+    match reading(expr.collection, asking):
+        case Known(value=elements) if len(elements) <= MAX_ELEMENTS:
+            outcomes = [condition(expr.body, asking.binding(expr.slot, element)) for element in elements]
+            return either(outcomes) if expr.kind == "any" else both(outcomes)
+        case Read(path=path, type=type_):
+            return every_element(expr, path, type_, asking)
+        case Erring():
+            return ERRS
+    return None

@@ -1,0 +1,169 @@
+"""What must be true of a thing for the policies to allow it: conditions without negation and without errors.
+
+A condition of the language has three outcomes: true, false, or an error. A formula has two. An atom is true of a thing
+only if every value it speaks of is there and of its type, so "not equal" is an atom of its own and not the negation
+of "equal". Formulas know only `and` and `or`. So an atom that a store cannot express may be replaced by something that
+is true more often, and the whole is then true more often too, and never less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from policyengine.evaluate.interpret import Env
+from policyengine.ir.nodes import Expr
+from policyengine.model.types import EntityT, Type
+from policyengine.model.values import Uid
+
+# Attribute names from the thing downwards; the parts before the last are records or JSON objects. `("id",)` is its id.
+Path = tuple[str, ...]
+Operator = Literal["==", "!=", "<", "<=", ">", ">="]
+
+Kind = Literal["any", "none", "all", "lacks", "only", "other"]
+
+ID: Path = ("id",)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    items: tuple[Formula, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    items: tuple[Formula, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The value is there and passes the guard of the type."""
+
+    path: Path
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The last name of the path is in its object; its value may be anything, null too."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The last name of the path is not in its object, and the object is there."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """The value is of the type and stands in the relation to a constant. Order is for numbers, times and durations."""
+
+    path: Path
+    type: Type
+    op: Operator
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The value is of the type and is among the constants, or `negated`: is of the type and is not among them."""
+
+    path: Path
+    type: Type
+    values: tuple[Any, ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """The value is a collection of the type, each element too, and
+
+    any    one of the constants is in it           none   none of them is
+    all    every one of the constants is in it     lacks  one of them is not
+    only   it holds nothing but these constants    other  it holds something else
+    """
+
+    path: Path
+    type: Type
+    kind: Kind
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """The text is the pieces in order with anything between them, or `negated`: it is a text and is not that."""
+
+    path: Path
+    type: Type
+    pieces: tuple[str, ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """Elements of a list, different elements of a set, code points of a text, compared with a number."""
+
+    path: Path
+    type: Type
+    op: Operator
+    count: int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Two values of the thing itself, each of its type, stand in the relation."""
+
+    path: Path
+    type: Type
+    op: Operator
+    other: Path
+    other_type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """The entity that an attribute refers to is one of the targets or below one; or `negated`, it is none and below
+    none. `closed` are the targets and all that the entity source knows to be below them. A reference may state parents
+    of its own for an entity whose parents the source does not state."""
+
+    path: Path
+    type: EntityT
+    targets: frozenset[Uid]
+    closed: frozenset[Uid]
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A parent of the thing itself is one of the targets or below one (`closed`, as in Below); or `negated`, its
+    parents are well formed, or it has none, and none is that."""
+
+    targets: frozenset[Uid]
+    closed: frozenset[Uid]
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opaque:
+    """What only evaluation can tell: the expression, with the thing in its place in the request, is `wanted`, or (None)
+    has a value."""
+
+    expr: Expr
+    wanted: bool | None
+    env: Env
+
+
+Atom = (
+    Typed | Present | Missing | Relation | OneOf | Holds | Matching | Sized | Fields | Below | Inside | Opaque
+)  # fmt: skip
+Formula = Truth | All | Some | Atom
+
+TRUE, FALSE = Truth(True), Truth(False)

@@ -1,0 +1,41 @@
+"""What is below an entity, by what the entity source says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from policyengine.model.entities import PARENTS, World
+from policyengine.model.values import Uid, as_entity
+
+
+class Hierarchy:
+    """The parents of a World read the other way round, once. What is found out is remembered."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._children: dict[Uid, list[Uid]] | None = None
+        self._closed: dict[frozenset[Uid], frozenset[Uid]] = {}
+
+    def closed(self, targets: Iterable[Uid]) -> frozenset[Uid]:
+        """The targets, and every entity of the source that is below one of them."""
+        asked = frozenset(targets)
+        known = self._closed.get(asked)
+        if known is None:
+            if self._children is None:
+                self._children = self._read()
+            seen, todo = set(asked), list(asked)
+            while todo:
+                for child in self._children.get(todo.pop(), ()):
+                    if child not in seen:
+                        seen.add(child)
+                        todo.append(child)
+            known = self._closed[asked] = frozenset(seen)
+        return known
+
+    def _read(self) -> dict[Uid, list[Uid]]:
+        children: dict[Uid, list[Uid]] = {}
+        for type_, by_id in self._world.records.items():
+            for id_, record in by_id.items():
+                for parent in record.get(PARENTS, ()):
+                    children.setdefault(as_entity(parent).uid, []).append(Uid(type_, id_))
+        return children

@@ -1,0 +1,139 @@
+"""What a formula is true of: the specification that every other reading of formulas is proved equal to.
+
+A thing is an entity as a request would carry it. Everything here rests on the guard and the operators of the language.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, assert_never
+
+from policyengine.evaluate.interpret import EvaluationError, evaluate
+from policyengine.model import operators
+from policyengine.model.entities import ABSENT, World
+from policyengine.model.types import JSON, Type, element_of
+from policyengine.model.values import Entity, Fault, guard
+from policyengine.partial.asking import Unknown
+from policyengine.partial.formula import (
+    ID,
+    All,
+    Below,
+    Fields,
+    Formula,
+    Holds,
+    Inside,
+    Matching,
+    Missing,
+    OneOf,
+    Opaque,
+    Path,
+    Present,
+    Relation,
+    Sized,
+    Some,
+    Truth,
+    Typed,
+)
+
+
+def holds(formula: Formula, thing: Entity, world: World, unknown: Unknown = "resource") -> bool:
+    """Whether the formula is true of the thing. Never raises for what the thing holds."""
+    match formula:
+        case Truth(value=value):
+            return value
+        case All(items=items):
+            return all(holds(item, thing, world, unknown) for item in items)
+        case Some(items=items):
+            return any(holds(item, thing, world, unknown) for item in items)
+        case Opaque():
+            return _evaluated(formula, thing, unknown)
+    try:
+        return _atom(formula, thing, world)
+    except Fault:
+        return False
+
+
+def _atom(atom: Any, thing: Entity, world: World) -> bool:
+    match atom:
+        case Typed(path=path, type=type_):
+            value(thing, path, type_)
+            return True
+        case Present(path=path):
+            return find(thing, path) is not ABSENT
+        case Missing(path=path):
+            return find(thing, path) is ABSENT
+        case Relation(path=path, type=type_, op=op, value=constant):
+            return related(op, value(thing, path, type_), constant, type_)
+        case OneOf(path=path, type=type_, values=values, negated=negated):
+            return operators.contains(values, value(thing, path, type_), type_) is not negated
+        case Holds(path=path, type=type_):
+            return overlaps(atom, value(thing, path, type_))
+        case Matching(path=path, type=type_, pieces=pieces, negated=negated):
+            return operators.like(value(thing, path, type_), pieces) is not negated
+        case Sized(path=path, type=type_, op=op, count=count):
+            return related(op, operators.size(value(thing, path, type_), type_), count, JSON)
+        case Fields(path=path, type=type_, op=op, other=other, other_type=other_type):
+            return related(op, value(thing, path, type_), value(thing, other, other_type), type_)
+        case Below(path=path, type=type_, targets=targets, negated=negated):
+            entity = value(thing, path, type_)
+            over = world.ancestors(entity)
+            return (entity.uid in targets or not targets.isdisjoint(over)) is not negated
+        case Inside(targets=targets, negated=negated):
+            return targets.isdisjoint(world.ancestors(thing)) is negated
+        case _:
+            assert_never(atom)
+
+
+def find(thing: Entity, path: Path) -> Any:
+    """The raw value at a path, or ABSENT. Raises Fault if something on the way is no object."""
+    if path == ID:
+        return thing.uid.id
+    found: Any = thing.attributes
+    for name in path:
+        if found.__class__ is not dict:
+            raise Fault("POL502", "expected an object")
+        found = found.get(name, ABSENT)
+    return found
+
+
+def value(thing: Entity, path: Path, type_: Type) -> Any:
+    """The value at a path, guarded. Raises Fault if there is none of the type."""
+    found = find(thing, path)
+    if found is ABSENT:
+        raise Fault("POL501", "an attribute is missing")
+    return guard(found, type_)
+
+
+def related(op: str, left: Any, right: Any, type_: Type) -> bool:
+    if op in ("==", "!="):
+        return operators.equal(left, right, type_) is (op == "==")
+    return operators.compare(op, left, right)
+
+
+def overlaps(atom: Holds, found: tuple[Any, ...]) -> bool:
+    """Whether a guarded collection holds the constants in the way that the atom says."""
+    element = element_of(atom.type) or JSON
+    match atom.kind:
+        case "any" | "none":
+            if len(atom.values) == 1:
+                return operators.contains(found, atom.values[0], element) is (atom.kind == "any")
+            return operators.contains_any(found, atom.values, element) is (atom.kind == "any")
+        case "all" | "lacks":
+            return operators.contains_all(found, atom.values, element) is (atom.kind == "all")
+        case "only" | "other":
+            return operators.contains_all(atom.values, found, element) is (atom.kind == "only")
+        case _:
+            assert_never(atom.kind)
+
+
+def _evaluated(atom: Opaque, thing: Entity, unknown: Unknown) -> bool:
+    request = atom.env.request
+    if unknown == "resource":
+        request = replace(request, resource=thing)
+    elif unknown == "principal":
+        request = replace(request, principal=thing)
+    try:
+        result = evaluate(atom.expr, replace(atom.env, request=request))
+    except EvaluationError:
+        return False
+    return atom.wanted is None or bool(result) is atom.wanted

@@ -1,0 +1,246 @@
+"""Putting formulas together, and making them smaller without changing what they are true of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, Type, element_of
+from policyengine.model.values import Entity
+from policyengine.partial.formula import (
+    FALSE,
+    ID,
+    TRUE,
+    All,
+    Fields,
+    Formula,
+    Holds,
+    Inside,
+    Kind,
+    Missing,
+    OneOf,
+    Opaque,
+    Path,
+    Present,
+    Relation,
+    Some,
+    Truth,
+    Typed,
+)
+
+Need = tuple[Path, Type]
+
+
+def conj(*items: Formula) -> Formula:
+    """All of them."""
+    flat = _flat(All, items)
+    if FALSE in flat:
+        return FALSE
+    kept = _intersected([item for item in flat if item != TRUE])
+    if FALSE in kept:
+        return FALSE
+    kept = _without_implied(kept)
+    return TRUE if not kept else kept[0] if len(kept) == 1 else All(tuple(kept))
+
+
+def disj(*items: Formula) -> Formula:
+    """At least one of them."""
+    flat = _flat(Some, items)
+    if TRUE in flat:
+        return TRUE
+    kept = _absorbed(_united([item for item in flat if item != FALSE]))
+    return FALSE if not kept else kept[0] if len(kept) == 1 else Some(tuple(kept))
+
+
+def there(path: Path, type_: Type) -> Formula:
+    """That a value is there and of its type. A thing without a textual id is none, so its id always is."""
+    return TRUE if path == ID else Typed(path, type_)
+
+
+def one_of(path: Path, type_: Type, values: Iterable[Any], negated: bool = False) -> Formula:
+    """OneOf in its smallest form."""
+    unique = _unique(values)
+    if not unique:
+        return there(path, type_) if negated else FALSE
+    if len(unique) == 1:
+        return Relation(path, type_, "!=" if negated else "==", unique[0])
+    return OneOf(path, type_, unique, negated)
+
+
+def holds(path: Path, type_: Type, kind: Kind, values: Iterable[Any]) -> Formula:
+    """Holds in its smallest form."""
+    unique = _unique(values)
+    if not unique and kind in ("any", "lacks"):
+        return FALSE
+    if not unique and kind in ("all", "none"):
+        return there(path, type_)
+    if len(unique) == 1 and kind in ("all", "lacks"):
+        kind = "any" if kind == "all" else "none"
+    return Holds(path, type_, kind, unique)
+
+
+def needs(formula: Formula) -> frozenset[Need]:
+    """The values that are certainly there and of a type, of whatever the formula is true of."""
+    match formula:
+        case All(items=items):
+            return frozenset[Need]().union(*(needs(item) for item in items))
+        case Some(items=items):
+            return frozenset[Need].intersection(*(needs(item) for item in items))
+        case Fields(path=path, type=type_, other=other, other_type=other_type):
+            return frozenset({(path, type_), (other, other_type)})
+        case Truth() | Present() | Missing() | Inside() | Opaque():
+            return frozenset()
+    return frozenset({(formula.path, formula.type)})
+
+
+def size(formula: Formula) -> int:
+    """The number of atoms, counted as often as they are written."""
+    return sum(map(size, formula.items)) if isinstance(formula, All | Some) else 1
+
+
+def plain(type_: Type) -> bool:
+    """Whether Python's `==` on values of the type is the language's: nothing in it can be a number in disguise."""
+    return type_ in (STRING, INT, NUMBER, BOOL) or isinstance(type_, EntityT)
+
+
+def _flat(kind: type[All] | type[Some], items: Iterable[Formula]) -> list[Formula]:
+    """The items, and those of items of the same kind, each once."""
+    flat: list[Formula] = []
+    seen: set[Formula] = set()
+    for item in items:
+        for part in item.items if isinstance(item, kind) else (item,):
+            if _comparable(part):
+                if part in seen:
+                    continue
+                seen.add(part)
+            flat.append(part)
+    return flat
+
+
+def _comparable(formula: Formula) -> bool:
+    """Whether equal formulas say the same: constants of type Json could be `1` and `true`."""
+    match formula:
+        case All(items=items) | Some(items=items):
+            return all(_comparable(item) for item in items)
+        case Relation(type=type_) | OneOf(type=type_):
+            return plain(type_)
+        case Holds(type=type_):
+            return plain(element_of(type_) or type_)
+    return True
+
+
+def _intersected(items: list[Formula]) -> list[Formula]:
+    """What is said of the same value, said once."""
+    kept: list[Formula] = []
+    places: dict[Need, int] = {}
+    for item in items:
+        choice = _choice(item)
+        if choice is None:
+            kept.append(item)
+            continue
+        at = places.setdefault((choice.path, choice.type), len(kept))
+        other = _choice(kept[at]) if at < len(kept) else None
+        if other is None:
+            places[choice.path, choice.type] = len(kept)
+            kept.append(item)
+        else:
+            kept[at] = _both(other, choice)
+    return kept
+
+
+def _both(a: OneOf, b: OneOf) -> Formula:
+    if a.negated and b.negated:
+        return one_of(a.path, a.type, (*a.values, *b.values), negated=True)
+    if a.negated:
+        a, b = b, a
+    theirs = set(_identities(b.values))
+    return one_of(a.path, a.type, [v for v in a.values if (_identity(v) in theirs) is not b.negated])
+
+
+def _united(items: list[Formula]) -> list[Formula]:
+    """Alternatives for the same value, as one."""
+    kept: list[Formula] = []
+    choices: dict[Need, int] = {}
+    collections: dict[Need, int] = {}
+    for item in items:
+        choice = _choice(item)
+        if choice is not None and not choice.negated:
+            at = choices.setdefault((choice.path, choice.type), len(kept))
+            if at < len(kept):
+                known = _choice(kept[at])
+                assert known is not None
+                kept[at] = OneOf(choice.path, choice.type, (*known.values, *choice.values))
+                continue
+        elif isinstance(item, Holds) and item.kind == "any" and plain(element_of(item.type) or item.type):
+            at = collections.setdefault((item.path, item.type), len(kept))
+            if at < len(kept):
+                found = kept[at]
+                assert isinstance(found, Holds)
+                kept[at] = Holds(item.path, item.type, "any", (*found.values, *item.values))
+                continue
+        kept.append(item)
+    return [_smallest(item) for item in kept]
+
+
+def _smallest(item: Formula) -> Formula:
+    match item:
+        case OneOf(path=path, type=type_, values=values, negated=False) if plain(type_):
+            return one_of(path, type_, values)
+        case Holds(path=path, type=type_, kind="any", values=values) if plain(element_of(type_) or type_):
+            return holds(path, type_, "any", values)
+    return item
+
+
+def _without_implied(items: list[Formula]) -> list[Formula]:
+    """Without what the other items already say: that a value is there."""
+    times = Counter(need for item in items for need in needs(item))
+    there = {path[:length] for path, _ in times for length in range(1, len(path) + 1)}
+    kept: list[Formula] = []
+    for item in items:
+        if isinstance(item, Typed) and times[item.path, item.type] > 1:
+            times[item.path, item.type] -= 1
+        elif not (isinstance(item, Present) and item.path in there):
+            kept.append(item)
+    return kept
+
+
+def _absorbed(items: list[Formula]) -> list[Formula]:
+    """Without alternatives that are covered by one which says only that values are there."""
+    bare = [(item, needs(item)) for item in items if _says_only_typed(item)]
+    if not bare:
+        return items
+    return [item for item in items if not any(item is not other and asked <= needs(item) for other, asked in bare)]
+
+
+def _says_only_typed(item: Formula) -> bool:
+    return isinstance(item, Typed) or (isinstance(item, All) and all(isinstance(i, Typed) for i in item.items))
+
+
+def _choice(item: Formula) -> OneOf | None:
+    """An atom that a value is, or is not, one of some constants, as OneOf."""
+    match item:
+        case Relation(path=path, type=type_, op="==" | "!=" as op, value=value) if plain(type_):
+            return OneOf(path, type_, (value,), op == "!=")
+        case OneOf(type=type_) if plain(type_):
+            return item
+    return None
+
+
+def _unique(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple({_identity(value): value for value in values}.values())
+
+
+def _identities(values: Iterable[Any]) -> list[Any]:
+    return [_identity(value) for value in values]
+
+
+def _identity(value: Any) -> Any:
+    """A hashable stand-in for a constant; two that differ only in kind, such as `1` and `true`, stay two."""
+    if value.__class__ is Entity:
+        return (Entity, value.uid)
+    if value.__class__ in (list, tuple):
+        return (list, tuple(_identities(value)))
+    if value.__class__ is dict:
+        return (dict, frozenset((k, _identity(v)) for k, v in value.items()))
+    return (bool, value) if value.__class__ is bool else value

@@ -1,0 +1,96 @@
+"""Hierarchies: what is in what, where one of the two is the unknown entity or what it refers to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from policyengine.ir.nodes import Within
+from policyengine.model.entities import PARENTS
+from policyengine.model.types import STRING, EntityT, element_of
+from policyengine.model.values import Entity, Fault, Uid, as_entity
+from policyengine.partial.asking import Asking
+from policyengine.partial.formula import ID, Below, Inside
+from policyengine.partial.logic import conj, disj, holds, one_of, there
+from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome
+from policyengine.partial.reading import Erring, Itself, Known, Read, reading
+
+
+def hierarchy(expr: Within, asking: Asking) -> Outcome | None:
+    """`entity in target`."""
+    entity, target = reading(expr.entity, asking), reading(expr.target, asking)
+    if isinstance(entity, Erring) or isinstance(target, Erring):
+        return ERRS
+    match entity, target:
+        case Known(value=value), Read(path=path, type=EntityT(names) as type_):
+            over = above(value, asking)
+            if over is None:
+                return ERRS
+            usable = [e for e in over if e.uid.type in names]
+            return Outcome(one_of(path, type_, usable), one_of(path, type_, usable, True), there(path, type_))
+        case Known(value=value), Read(path=path, type=type_) if isinstance(element_of(type_), EntityT):
+            over = above(value, asking)
+            if over is None:
+                return ERRS
+            return Outcome(holds(path, type_, "any", over), holds(path, type_, "none", over), there(path, type_))
+        case Read(path=path, type=EntityT() as type_), Known(value=value):
+            targets = _uids(value)
+            closed = asking.hierarchy.closed(targets)
+            inside, outside = Below(path, type_, targets, closed), Below(path, type_, targets, closed, True)
+            return Outcome(inside, outside, disj(inside, outside))
+        case Itself(), Known(value=value):
+            return inside_of(_uids(value), asking, itself_first=False)
+    return None
+
+
+def inside_of(targets: frozenset[Uid], asking: Asking, itself_first: bool) -> Outcome:
+    """Whether the unknown entity is one of the targets or below one. With `itself_first` its parents do not matter if
+    it is one of them; otherwise they have to be well formed even then."""
+    ids = [uid.id for uid in targets if uid.type == asking.type]
+    if "id" in asking.known:
+        is_one = ALWAYS if asking.known["id"] in ids else NEVER
+    else:
+        is_one = Outcome(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), there(ID, STRING))
+        is_one = is_one if ids else NEVER
+    below = _below(targets, asking)
+    if itself_first:
+        true = disj(is_one.true, below.true)
+        return Outcome(true, conj(is_one.false, below.false), disj(is_one.true, below.defined))
+    return Outcome(
+        disj(below.true, conj(is_one.true, below.defined)), conj(is_one.false, below.false), below.defined
+    )  # fmt: skip
+
+
+def _below(targets: frozenset[Uid], asking: Asking) -> Outcome:
+    if PARENTS in asking.known:
+        over = _over_parents(asking.known[PARENTS], asking)
+        if over is None:
+            return ERRS
+        return NEVER if over.isdisjoint(targets) else ALWAYS
+    closed = asking.hierarchy.closed(targets)
+    inside, outside = Inside(targets, closed), Inside(targets, closed, True)
+    return Outcome(inside, outside, disj(inside, outside))
+
+
+def _over_parents(parents: Any, asking: Asking) -> frozenset[Uid] | None:
+    """All that is above an entity with these parents; None if that cannot be told."""
+    if parents.__class__ not in (list, tuple):
+        return None
+    over: set[Uid] = set()
+    try:
+        for parent in map(as_entity, parents):
+            over |= {parent.uid, *asking.world.ancestors(parent)}
+    except Fault:
+        return None
+    return frozenset(over)
+
+
+def above(entity: Any, asking: Asking) -> list[Entity] | None:
+    """A known entity and all that is above it; None if that cannot be told."""
+    try:
+        return [Entity(uid) for uid in sorted({entity.uid, *asking.world.ancestors(entity)})]
+    except Fault:
+        return None
+
+
+def _uids(target: Any) -> frozenset[Uid]:
+    return frozenset({target.uid} if target.__class__ is Entity else {t.uid for t in target})

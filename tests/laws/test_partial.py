@@ -1,0 +1,45 @@
+"""What must be true of a thing is true of exactly the things that the decision allows.
+
+The formula comes from the policies and the rest of the request, before anything is known of the thing but its type;
+the decision comes from the specification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policyengine.bundle import Snapshot
+from policyengine.model.request import Request, request
+from policyengine.model.values import Entity, Fault, Uid
+from policyengine.partial.asking import Unknown
+from policyengine.partial.holds import holds
+from policyengine.partial.residual import Partial
+from tests.support.evaluators import reference
+from tests.support.scenarios import Scenario, scenarios
+
+FULFILLED = ((), ("redact",), ("redact", "note", "step_up"))
+
+
+def agree(snapshot: Snapshot, asked: dict[str, Any], unknown: Unknown, fulfilled: Collection[str]) -> None:
+    try:
+        whole = request(**asked)
+    except Fault:
+        return
+    thing = whole.resource if unknown == "resource" else whole.principal
+    gap = Entity(Uid(thing.uid.type, ""), {})
+    principal, resource = (gap, whole.resource) if unknown == "principal" else (whole.principal, gap)
+    with_gap = Request(principal, whole.action, resource, whole.context)
+    formula = Partial(snapshot.policies, snapshot.schema, snapshot.world).residual(with_gap, unknown, {}, fulfilled)
+    expected = reference(snapshot, asked).allowed_if(fulfilled)
+    assert holds(formula, thing, snapshot.world, unknown) is expected, formula
+
+
+@given(scenarios(), st.sampled_from(("resource", "resource", "principal")), st.sampled_from(FULFILLED))
+def test_a_formula_is_true_of_what_is_allowed(scenario: Scenario, unknown: Unknown, fulfilled: tuple[str, ...]) -> None:
+    snapshot = scenario.snapshot()
+    for asked in scenario.requests:
+        agree(snapshot, asked, unknown, fulfilled)
