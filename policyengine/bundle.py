@@ -31,6 +31,7 @@ from policyengine.ir.nodes import PolicySet
 from policyengine.model.entities import World, world
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
+from policyengine.partial.residual import Partial
 from policyengine.schema.declare import BUILTIN, ModuleTree, declare
 from policyengine.schema.schema import Schema
 from policyengine.syntax.parse import Parsed, parse
@@ -48,6 +49,7 @@ class Snapshot:
     world: World
     revision: str
     evaluator: Evaluator
+    partial: Partial
 
     @property
     def obligations(self) -> tuple[str, ...]:
@@ -185,7 +187,8 @@ def _build(sources: list[Source], entities: Entities, earlier: Sequence[Diagnost
         return Loaded(None, tuple(found), tuple(sources))
     revision = _revision(sources, digest)
     evaluator = Evaluator(checked.policies, declared.schema, known, revision)
-    snapshot = Snapshot(checked.policies, declared.schema, known, revision, evaluator)
+    partial = Partial(checked.policies, declared.schema, known)
+    snapshot = Snapshot(checked.policies, declared.schema, known, revision, evaluator, partial)
     return Loaded(snapshot, tuple(found), tuple(sources))
 
 

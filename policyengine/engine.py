@@ -21,10 +21,13 @@ from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.source import Source
 from policyengine.evaluate.cases import run_cases
+from policyengine.evaluate.decide import not_applicable
 from policyengine.evaluate.explanation import Explanation, explain, unexplained
+from policyengine.filters.filter import Filter
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.request import request
 from policyengine.model.values import Fault
+from policyengine.partial.formula import FALSE
 from policyengine.watch import Watcher
 
 log = structlog.get_logger(__name__)
@@ -127,6 +130,34 @@ class Engine:
         except Fault as fault:
             return unexplained(RuleError("", fault.code, fault.message), snapshot.revision)
         return explain(snapshot.policies, snapshot.schema, snapshot.world, asked, revision=snapshot.revision)
+
+    def filter(
+        self,
+        *,
+        principal: Mapping[str, Any],
+        action: str | Mapping[str, Any],
+        resource_type: str,
+        context: Mapping[str, Any] | None = None,
+        resource: Mapping[str, Any] | None = None,
+        fulfilled: Collection[str] = (),
+        approved: Collection[str] = (),
+    ) -> Filter:
+        """Which resources of a type `decide` would allow this request about: for a store to find, or to look at in
+        memory. `resource` are attributes that all of them have, whatever they say of themselves. `fulfilled` are the
+        types of obligation that the caller fulfils for whatever it fetches; without it, nothing that owes anything is
+        found. Never raises for what the request holds; nothing passes the filter of a malformed one."""
+        snapshot = self._snapshot
+        known = {**(resource or {}), "type": resource_type}
+        gap = {"type": resource_type, "id": known.get("id", "")}
+        try:
+            asked = request(principal, action, gap, context)
+        except Fault as fault:
+            problem = RuleError("", fault.code, fault.message)
+            return Filter(FALSE, str(resource_type), snapshot.world, snapshot.revision, (problem,))
+        formula = snapshot.partial.residual(asked, "resource", known, fulfilled, approved)
+        unknown = not_applicable(snapshot.schema, asked.principal.uid.type, asked.action.name, resource_type)
+        errors = () if unknown is None else (unknown,)
+        return Filter(formula, resource_type, snapshot.world, snapshot.revision, errors)
 
     # ---- the snapshot ----
 

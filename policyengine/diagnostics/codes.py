@@ -1,6 +1,7 @@
 """Every kind of finding, declared once. Each has a page in `pages/`.
 
-POL1xx the text, POL2xx names and types, POL3xx lints, POL4xx bundles and tests, POL5xx evaluation.
+POL1xx the text, POL2xx names and types, POL3xx lints, POL4xx bundles and tests, POL5xx evaluation, POL6xx
+filters.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ MALFORMED = _error(504, "malformed request or entity")
 UNREADABLE_VALUE = _error(505, "text that is no such value")
 NESTED_TOO_DEEP = _error(506, "value nested too deeply")
 BAD_DELEGATION = _error(507, "delegation that cannot be followed")
+NOT_EXPRESSIBLE = _error(601, "condition that a store cannot be asked for")
+
 INTERNAL = _error(599, "internal error")
 
 CODES: dict[str, Code] = {c.id: c for c in list(globals().values()) if isinstance(c, Code)}

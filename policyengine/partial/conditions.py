@@ -29,7 +29,7 @@ from policyengine.partial.asking import Asking
 from policyengine.partial.formula import FALSE, TRUE, Formula, Missing, Opaque, Present, Relation
 from policyengine.partial.logic import conj, disj, size, there
 from policyengine.partial.membership import containment, every_element, overlap
-from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, both, either, negation, opaque, settled
+from policyengine.partial.outcome import ERRS, NEVER, Outcome, both, either, negation, opaque, settled
 from policyengine.partial.reading import Erring, Itself, Known, Read, reading
 from policyengine.partial.relations import comparison, equality, matching
 from policyengine.partial.within import hierarchy
@@ -114,8 +114,6 @@ def _truth_value(expr: Attribute | Expect, asking: Asking) -> Outcome | None:
             return Outcome(
                 Relation(path, BOOL, "==", True), Relation(path, BOOL, "==", False), there(path, BOOL)
             )  # fmt: skip
-        case Known() | Erring() as found:
-            return settled(found)
     return None
 
 
@@ -126,11 +124,9 @@ def _has(expr: Has, asking: Asking) -> Outcome | None:
         case Itself():
             if expr.owners is not None and asking.type not in expr.owners:
                 return NEVER
-            return ALWAYS if expr.name in asking.known else _there((expr.name,), TRUE)
+            return _there((expr.name,), TRUE)
         case Read(path=path, type=type_) if type_ == JSON or isinstance(type_, RecordT):
             return _there((*path, expr.name), there(path, record({})))
-        case Known(value=dict() as value):
-            return ALWAYS if expr.name in value else NEVER
     return None
 
 
@@ -140,18 +136,12 @@ def _there(path: tuple[str, ...], defined: Formula) -> Outcome:
 
 def _is(expr: Is, asking: Asking) -> Outcome | None:
     match reading(expr.entity, asking):
-        case Itself():
-            return ALWAYS if asking.type in expr.names else NEVER
         case Read(path=path, type=EntityT(names)):
             return Outcome(
                 there(path, EntityT(names & expr.names)) if names & expr.names else FALSE,
                 there(path, EntityT(names - expr.names)) if names - expr.names else FALSE,
                 there(path, EntityT(names)),
             )
-        case Known(value=value):
-            return ALWAYS if value.uid.type in expr.names else NEVER
-        case Erring():
-            return ERRS
     return None
 
 

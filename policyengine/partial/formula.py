@@ -8,6 +8,7 @@ is true more often, and the whole is then true more often too, and never less.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -144,7 +145,8 @@ class Below:
 @dataclass(frozen=True, slots=True)
 class Inside:
     """A parent of the thing itself is one of the targets or below one (`closed`, as in Below); or `negated`, its
-    parents are well formed, or it has none, and none is that."""
+    parents are well formed, or it has none, and none is that. Negated and without targets it says just that its parents
+    are well formed."""
 
     targets: frozenset[Uid]
     closed: frozenset[Uid]
@@ -161,7 +163,16 @@ class Opaque:
     env: Env
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sourced:
+    """The thing is one of those that the entity source knows, and the formula for that one is true of it."""
+
+    ids: frozenset[str]
+    formula: Callable[[str], Formula]
+
+
 Atom = (
+    Sourced |
     Typed | Present | Missing | Relation | OneOf | Holds | Matching | Sized | Fields | Below | Inside | Opaque
 )  # fmt: skip
 Formula = Truth | All | Some | Atom

@@ -31,6 +31,7 @@ from policyengine.partial.formula import (
     Relation,
     Sized,
     Some,
+    Sourced,
     Truth,
     Typed,
 )
@@ -45,6 +46,8 @@ def holds(formula: Formula, thing: Entity, world: World, unknown: Unknown = "res
             return all(holds(item, thing, world, unknown) for item in items)
         case Some(items=items):
             return any(holds(item, thing, world, unknown) for item in items)
+        case Sourced(ids=ids, formula=of):
+            return thing.uid.id in ids and holds(of(thing.uid.id), thing, world, unknown)
         case Opaque():
             return _evaluated(formula, thing, unknown)
     try:

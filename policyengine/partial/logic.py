@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, Type, element_of
+from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, Type, element_of
 from policyengine.model.values import Entity
 from policyengine.partial.formula import (
     FALSE,
@@ -25,11 +25,16 @@ from policyengine.partial.formula import (
     Present,
     Relation,
     Some,
+    Sourced,
     Truth,
     Typed,
 )
 
 Need = tuple[Path, Type]
+
+# What everything implies that is said of the place of a thing in a hierarchy: its parents can be followed.
+WELL_FORMED = Inside(frozenset(), frozenset(), True)
+_FOLLOWED: Need = (("parents",), ListT(JSON))
 
 
 def conj(*items: Formula) -> Formula:
@@ -89,7 +94,9 @@ def needs(formula: Formula) -> frozenset[Need]:
             return frozenset[Need].intersection(*(needs(item) for item in items))
         case Fields(path=path, type=type_, other=other, other_type=other_type):
             return frozenset({(path, type_), (other, other_type)})
-        case Truth() | Present() | Missing() | Inside() | Opaque():
+        case Inside():
+            return frozenset({_FOLLOWED})
+        case Truth() | Present() | Missing() | Opaque() | Sourced():
             return frozenset()
     return frozenset({(formula.path, formula.type)})
 
@@ -200,6 +207,8 @@ def _without_implied(items: list[Formula]) -> list[Formula]:
     for item in items:
         if isinstance(item, Typed) and times[item.path, item.type] > 1:
             times[item.path, item.type] -= 1
+        elif item == WELL_FORMED and times[_FOLLOWED] > 1:
+            times[_FOLLOWED] -= 1
         elif not (isinstance(item, Present) and item.path in there):
             kept.append(item)
     return kept
@@ -214,7 +223,9 @@ def _absorbed(items: list[Formula]) -> list[Formula]:
 
 
 def _says_only_typed(item: Formula) -> bool:
-    return isinstance(item, Typed) or (isinstance(item, All) and all(isinstance(i, Typed) for i in item.items))
+    return all(
+        isinstance(part, Typed) or part == WELL_FORMED for part in (item.items if isinstance(item, All) else (item,))
+    )
 
 
 def _choice(item: Formula) -> OneOf | None:

@@ -52,12 +52,12 @@ def _among_own(item: object, collection: Collection, asking: Asking) -> Outcome 
     if not isinstance(item, Known) or not all(isinstance(p, Read) and plain(p.type) for p in parts):
         return None
     reads = [p for p in parts if isinstance(p, Read)]
-    there = conj(*(there(p.path, p.type) for p in reads))
+    every = conj(*(there(p.path, p.type) for p in reads))
     usable = [(p, among((item.value,), p.type)) for p in reads]
     return Outcome(
-        conj(there, disj(*(one_of(p.path, p.type, v or ()) for p, v in usable))),
+        conj(every, disj(*(one_of(p.path, p.type, v or ()) for p, v in usable))),
         conj(*(one_of(p.path, p.type, v or (), True) for p, v in usable)),
-        there,
+        every,
     )
 
 

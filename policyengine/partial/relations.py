@@ -68,8 +68,6 @@ def same_entity(uid: Uid, asking: Asking) -> Outcome:
     """Whether the unknown entity is this one."""
     if uid.type != asking.type:
         return NEVER
-    if "id" in asking.known:
-        return ALWAYS if asking.known["id"] == uid.id else NEVER
     return Outcome(Relation(ID, STRING, "==", uid.id), Relation(ID, STRING, "!=", uid.id), there(ID, STRING))
 
 

@@ -24,15 +24,18 @@ from policyengine.ir.nodes import Head, PolicySet, Rule, Scope
 from policyengine.model.entities import World
 from policyengine.model.request import Request
 from policyengine.model.types import STRING
-from policyengine.model.values import Entity, Fault
+from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.asking import Asking, Reads, Unknown
 from policyengine.partial.conditions import condition, defined
-from policyengine.partial.formula import FALSE, ID, TRUE, Formula, Relation
+from policyengine.partial.formula import FALSE, ID, TRUE, Formula, Relation, Sourced
 from policyengine.partial.hierarchy import Hierarchy
 from policyengine.partial.logic import conj, disj, one_of
 from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, both
-from policyengine.partial.within import inside_of
+from policyengine.partial.within import among, inside_of
 from policyengine.schema.schema import Schema
+
+# As many entities of the source are looked at one by one before the formula is put together; more when they come up.
+MAX_RECORDS = 32
 
 
 class Partial:
@@ -58,28 +61,24 @@ class Partial:
         source says of an entity wins over what the entity says of itself; with `from_source` it says nothing else."""
         asking = Asking(request, unknown, self._world, self._hierarchy, self._reads, known)
         records = {} if from_source else self._world.records.get(asking.type, {})
-        if "id" in known:
-            record = records.get(known["id"], {})
-            return self._allowed(replace(asking, known={**known, **record}), fulfilled, approved)
-        whole = self._allowed(asking, fulfilled, approved)
-        if not records or whole == FALSE:
-            return self._of_records(records, asking, fulfilled, approved) if records else whole
-        others = conj(one_of(ID, STRING, records, True), whole)
-        return disj(others, self._of_records(records, asking, fulfilled, approved))
 
-    def _of_records(
-        self,
-        records: Mapping[str, Mapping[str, Any]],
-        asking: Asking,
-        fulfilled: Collection[str],
-        approved: Collection[str],
-    ) -> Formula:
-        """The same for the entities that the source knows, each by its id."""
-        found: list[Formula] = []
-        for id_, record in records.items():
-            one = replace(asking, known={**asking.known, **record, "id": id_})
-            found.append(conj(Relation(ID, STRING, "==", id_), self._allowed(one, fulfilled, approved)))
-        return disj(*found)
+        def of(asking: Asking) -> Formula:
+            return self._allowed(asking, fulfilled, approved)
+
+        def of_record(id_: str) -> Formula:
+            return of(_known(asking, {**known, **records[id_], "id": id_}))
+
+        if "id" in known:
+            return of_record(known["id"]) if known["id"] in records else of(_known(asking, known))
+        # No entity of the source has the id of the gap.
+        whole = of(_known(asking, known, _unused(records)))
+        if not records:
+            return whole
+        if len(records) > MAX_RECORDS:
+            sourced: Formula = Sourced(frozenset(records), of_record)
+        else:
+            sourced = disj(*(conj(Relation(ID, STRING, "==", id_), of_record(id_)) for id_ in records))
+        return disj(conj(one_of(ID, STRING, records, True), whole), sourced)
 
     def _allowed(self, asking: Asking, fulfilled: Collection[str], approved: Collection[str]) -> Formula:
         try:
@@ -154,18 +153,10 @@ def _part(scope: Scope, asking: Asking, place: Unknown) -> Outcome:
         return _settled(scope, asking, place)
     parts = []
     if scope.entities is not None:
-        parts.append(_among(scope, asking))
+        parts.append(among(scope.entities, asking))
     if scope.within is not None:
         parts.append(inside_of(scope.within, asking, itself_first=True))
     return both(parts)
-
-
-def _among(scope: Scope, asking: Asking) -> Outcome:
-    assert scope.entities is not None
-    ids = sorted(uid.id for uid in scope.entities if uid.type == asking.type)
-    if "id" in asking.known:
-        return ALWAYS if asking.known["id"] in ids else NEVER
-    return Outcome(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), TRUE) if ids else NEVER
 
 
 def _settled(scope: Scope, asking: Asking, place: Unknown) -> Outcome:
@@ -175,3 +166,16 @@ def _settled(scope: Scope, asking: Asking, place: Unknown) -> Outcome:
         return ALWAYS if in_scope(head, asking.env) else NEVER
     except EvaluationError:
         return ERRS
+
+
+def _known(asking: Asking, known: Mapping[str, Any], id_: str = "") -> Asking:
+    """With this much known of the unknown entity."""
+    entity = Entity(Uid(asking.type, known.get("id", id_)), known)
+    if asking.unknown == "principal":
+        return replace(asking, known=known, request=replace(asking.request, principal=entity))
+    return replace(asking, known=known, request=replace(asking.request, resource=entity))
+
+
+def _unused(records: Mapping[str, Any]) -> str:
+    """An id that none of the records has."""
+    return "-" * (1 + max(map(len, records), default=0))

@@ -7,10 +7,10 @@ from typing import Any
 from policyengine.ir.nodes import Within
 from policyengine.model.entities import PARENTS
 from policyengine.model.types import STRING, EntityT, element_of
-from policyengine.model.values import Entity, Fault, Uid, as_entity
+from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.asking import Asking
-from policyengine.partial.formula import ID, Below, Inside
-from policyengine.partial.logic import conj, disj, holds, one_of, there
+from policyengine.partial.formula import ID, TRUE, Below, Inside
+from policyengine.partial.logic import WELL_FORMED, conj, disj, holds, one_of, there
 from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome
 from policyengine.partial.reading import Erring, Itself, Known, Read, reading
 
@@ -45,12 +45,7 @@ def hierarchy(expr: Within, asking: Asking) -> Outcome | None:
 def inside_of(targets: frozenset[Uid], asking: Asking, itself_first: bool) -> Outcome:
     """Whether the unknown entity is one of the targets or below one. With `itself_first` its parents do not matter if
     it is one of them; otherwise they have to be well formed even then."""
-    ids = [uid.id for uid in targets if uid.type == asking.type]
-    if "id" in asking.known:
-        is_one = ALWAYS if asking.known["id"] in ids else NEVER
-    else:
-        is_one = Outcome(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), there(ID, STRING))
-        is_one = is_one if ids else NEVER
+    is_one = among(targets, asking)
     below = _below(targets, asking)
     if itself_first:
         true = disj(is_one.true, below.true)
@@ -60,28 +55,22 @@ def inside_of(targets: frozenset[Uid], asking: Asking, itself_first: bool) -> Ou
     )  # fmt: skip
 
 
+def among(targets: frozenset[Uid], asking: Asking) -> Outcome:
+    """Whether the unknown entity is one of these."""
+    ids = sorted(uid.id for uid in targets if uid.type == asking.type)
+    if "id" in asking.known:
+        return ALWAYS if asking.known["id"] in ids else NEVER
+    return Outcome(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), TRUE) if ids else NEVER
+
+
 def _below(targets: frozenset[Uid], asking: Asking) -> Outcome:
     if PARENTS in asking.known:
-        over = _over_parents(asking.known[PARENTS], asking)
-        if over is None:
+        try:
+            return NEVER if targets.isdisjoint(asking.world.ancestors(asking.entity)) else ALWAYS
+        except Fault:
             return ERRS
-        return NEVER if over.isdisjoint(targets) else ALWAYS
     closed = asking.hierarchy.closed(targets)
-    inside, outside = Inside(targets, closed), Inside(targets, closed, True)
-    return Outcome(inside, outside, disj(inside, outside))
-
-
-def _over_parents(parents: Any, asking: Asking) -> frozenset[Uid] | None:
-    """All that is above an entity with these parents; None if that cannot be told."""
-    if parents.__class__ not in (list, tuple):
-        return None
-    over: set[Uid] = set()
-    try:
-        for parent in map(as_entity, parents):
-            over |= {parent.uid, *asking.world.ancestors(parent)}
-    except Fault:
-        return None
-    return frozenset(over)
+    return Outcome(Inside(targets, closed), Inside(targets, closed, True), WELL_FORMED)
 
 
 def above(entity: Any, asking: Asking) -> list[Entity] | None:

@@ -1,0 +1,89 @@
+"""What a store has to be able to do, and how a formula becomes its query.
+
+A backend says of each atom how the store asks for it. Its answer may be true of more documents than the atom is (then
+it is not exact), never of fewer. As formulas know only `and` and `or`, the whole query then finds every document that
+the formula is true of; what it finds too much is sorted out by evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from policyengine.model.types import STRING
+from policyengine.partial.formula import FALSE, ID, All, Atom, Formula, OneOf, Some, Sourced, Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A condition in the terms of a store. `exact` if it is true of exactly the documents that its atom is true of."""
+
+    native: Any
+    exact: bool = True
+
+
+class Backend(Protocol):
+    """One store. `finish` makes the query that a caller hands to the store, out of a condition."""
+
+    @property
+    def name(self) -> str: ...
+
+    def atom(self, atom: Atom) -> Fragment | None:
+        """The atom in the terms of the store; None if it cannot be asked at all."""
+
+    def all(self, items: Sequence[Any]) -> Any:
+        """The conjunction of two or more conditions."""
+
+    def some(self, items: Sequence[Any]) -> Any:
+        """The disjunction of two or more conditions."""
+
+    def nothing(self) -> Any:
+        """A condition that no document meets."""
+
+    def everything(self) -> Any:
+        """A condition that every document meets."""
+
+    def finish(self, native: Any) -> Any:
+        """The query, from a condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A formula in the terms of a store. `rechecked` are the atoms that the store does not ask for exactly."""
+
+    native: Any
+    rechecked: tuple[Atom, ...]
+
+
+def compiled(formula: Formula, backend: Backend) -> Compiled:
+    """The formula as a query."""
+    rechecked: list[Atom] = []
+    native = _condition(formula, backend, rechecked)
+    if native is None:
+        native = backend.everything()
+    return Compiled(backend.finish(native), tuple(rechecked))
+
+
+def _condition(formula: Formula, backend: Backend, rechecked: list[Atom]) -> Any:
+    """The condition in the terms of the store; None for one that is true of everything."""
+    match formula:
+        case Truth():
+            return backend.nothing() if formula == FALSE else None
+        case All(items=items):
+            parts = [p for p in (_condition(item, backend, rechecked) for item in items) if p is not None]
+            return None if not parts else parts[0] if len(parts) == 1 else backend.all(parts)
+        case Some(items=items):
+            options = [_condition(item, backend, rechecked) for item in items]
+            if any(option is None for option in options):
+                return None
+            return options[0] if len(options) == 1 else backend.some(options)
+    if isinstance(formula, Sourced):
+        # Which of them may be seen is told one by one, when they are looked at.
+        fragment = backend.atom(OneOf(ID, STRING, tuple(sorted(formula.ids))))
+        rechecked.append(formula)
+        return None if fragment is None else fragment.native
+    fragment = backend.atom(formula)
+    if fragment is None or not fragment.exact:
+        rechecked.append(formula)
+    return None if fragment is None else fragment.native

@@ -1,0 +1,71 @@
+"""Where a store keeps the attributes of a document.
+
+A mapping goes from attributes, as a policy names them below the resource (`tenant`, `meta.level`, and `id`), to Fields.
+What it does not name the store does not have, and a condition on it cannot be asked of the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from policyengine.partial.formula import Path
+
+Null = Literal["absent", "null"]
+REST = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column, or a key of a payload or of metadata.
+
+    name: of the column or key.
+    path: names below it, where it holds JSON objects.
+    json: whether it holds JSON values of any shape, rather than values of the attribute's own type.
+    null: what a NULL in a typed column is in the document: "absent" (no such attribute) or "null"; None if it may be
+        either, so that only evaluation can tell.
+    refers_to: the type of the entities whose ids a typed column holds, for an attribute that is a reference.
+    """
+
+    name: str
+    path: Path = ()
+    json: bool = False
+    null: Null | None = None
+    refers_to: str | None = None
+
+
+def column(name: str, *, null: Null | None = None) -> Field:
+    """A column, or a key, of the attribute's own type: text for String, an array for Set<String>."""
+    return Field(name, null=null)
+
+
+def json(name: str, *path: str) -> Field:
+    """A place in a column that holds JSON."""
+    return Field(name, path, json=True)
+
+
+def ref(name: str, type: str, *, null: Null | None = None) -> Field:
+    """A column with the ids of entities of one type."""
+    return Field(name, null=null, refers_to=type)
+
+
+class Fields:
+    """A mapping from attributes to Fields, asked by path."""
+
+    def __init__(self, given: Mapping[str, str | Field], bare_json: bool = False) -> None:
+        """A text stands for a column of that name. With `bare_json`, for a key of a JSON document."""
+        self._fields = {
+            tuple(name.split(".")): place if isinstance(place, Field) else Field(place, json=bare_json)
+            for name, place in given.items()
+        }
+
+    def find(self, path: Path) -> Field | None:
+        """Where the value at the path is kept; None if the store does not have it."""
+        for length in range(len(path), 0, -1):
+            place = self._fields.get(path[:length])
+            if place is not None:
+                rest = path[length:]
+                return place if not rest else replace(place, path=(*place.path, *rest)) if place.json else None
+        rest_place = self._fields.get((REST,))
+        return replace(rest_place, path=(*rest_place.path, *path)) if rest_place is not None else None

@@ -1,0 +1,119 @@
+"""Which documents a caller may see: asked of a store, or of documents in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.diagnostic import Diagnostic
+from policyengine.diagnostics.render import concise
+from policyengine.diagnostics.source import Source
+from policyengine.filters.backend import Backend, compiled
+from policyengine.model.decision import RuleError
+from policyengine.model.entities import World
+from policyengine.model.values import Fault, as_entity
+from policyengine.partial.formula import FALSE, TRUE, Formula
+from policyengine.partial.holds import holds
+from policyengine.partial.show import shown
+
+Document = Mapping[str, Any]
+D = TypeVar("D", bound=Document)
+
+
+class Kind(Enum):
+    """ALWAYS: every document of the type may be seen. NEVER: none may. CONDITIONAL: it depends on the document."""
+
+    ALWAYS = "always"
+    NEVER = "never"
+    CONDITIONAL = "conditional"
+
+
+class NotExpressible(Exception):
+    """A store cannot be asked for a condition exactly, and the caller asked for an exact query."""
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        super().__init__("\n".join(concise(d) for d in diagnostics))
+        self.diagnostics = diagnostics
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A filter in the terms of one store.
+
+    native: what the store takes.
+    exact: whether the store finds exactly the documents that may be seen. If not, it finds all of them and perhaps
+        more, and what it finds must go through `recheck`.
+    rechecked: the conditions that the store does not ask for exactly, as readable `.pol`.
+    """
+
+    native: Any
+    exact: bool
+    rechecked: tuple[str, ...]
+    filter: Filter
+
+    @property
+    def kind(self) -> Kind:
+        return self.filter.kind
+
+    def recheck(self, documents: Iterable[D]) -> list[D]:
+        """Those of the documents that may be seen, in their order."""
+        return self.filter.recheck(documents)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which documents of one type a caller may see, from one revision of the policies. `Engine.filter` makes it.
+
+    A document may be seen if `decide` allows the request about it and owes nothing, or nothing but obligations of the
+    types in `fulfilled`, which the caller promises to fulfil. `errors` say what was wrong with the question itself;
+    nothing may be seen then.
+    """
+
+    formula: Formula
+    resource_type: str
+    world: World
+    revision: str = ""
+    errors: tuple[RuleError, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        if self.formula == FALSE:
+            return Kind.NEVER
+        return Kind.ALWAYS if self.formula == TRUE else Kind.CONDITIONAL
+
+    def matches(self, document: Document) -> bool:
+        """Whether the document may be seen: exactly what `decide` says. A document is flat, like a resource; its `type`
+        may be left out. Never raises for what it holds."""
+        if document.__class__ is not dict:
+            return False
+        try:
+            thing = as_entity({"type": self.resource_type, **document})
+        except Fault:
+            return False
+        return thing.uid.type == self.resource_type and holds(self.formula, thing, self.world)
+
+    def recheck(self, documents: Iterable[D]) -> list[D]:
+        """Those of the documents that may be seen, in their order."""
+        return [document for document in documents if self.matches(document)]
+
+    def to(self, backend: Backend, *, exact: bool = False) -> Query:
+        """The filter in the terms of a store. With `exact`, raises NotExpressible if the store cannot be asked for
+        every condition exactly."""
+        made = compiled(self.formula, backend)
+        rechecked = tuple(dict.fromkeys(shown(atom, self.resource_type) for atom in made.rechecked))
+        if exact and rechecked:
+            raise NotExpressible(tuple(self._not_expressible(text, backend) for text in rechecked))
+        return Query(made.native, not rechecked, rechecked, self)
+
+    def _not_expressible(self, condition: str, backend: Backend) -> Diagnostic:
+        source = Source(f"filter on {self.resource_type}", condition)
+        return Diagnostic(
+            codes.NOT_EXPRESSIBLE,
+            source.span(0, len(condition)),
+            f"{backend.name} cannot be asked for this condition exactly",
+            "",
+            "leave out `exact=True` and let `recheck` look at what is found",
+        )
