@@ -1,1 +1,11 @@
-"""From what must be true of a document to the query language of the store that holds the documents."""
+"""From what must be true of a document to the query language of the store that holds the documents.
+
+Everything a caller needs is imported from here, but for what needs a library of its own:
+`policyengine.filters.arrow`, `policyengine.filters.polars` and `policyengine.filters.sqlalchemy`.
+"""
+
+from policyengine.filters.backend import Backend, Fragment
+from policyengine.filters.fields import Field, column, json, ref
+from policyengine.filters.filter import Filter, Kind, NotExpressible, Query
+
+__all__ = ["Backend", "Field", "Filter", "Fragment", "Kind", "NotExpressible", "Query", "column", "json", "ref"]
