@@ -7,18 +7,17 @@ The only code that reads policy files.
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
 from time import sleep
 from typing import Any
 
-from cachetools import LRUCache
-
+from policyengine.cache import Cache
 from policyengine.check.check import check
 from policyengine.check.memory import Memory
 from policyengine.diagnostics import codes
@@ -31,10 +30,11 @@ from policyengine.ir.nodes import PolicySet
 from policyengine.model.entities import World, world
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
+from policyengine.modules import Modules, forget_texts
 from policyengine.partial.residual import Partial
 from policyengine.schema.declare import BUILTIN, ModuleTree, declare
 from policyengine.schema.schema import Schema
-from policyengine.syntax.parse import Parsed, parse
+from policyengine.syntax.parse import Parsed
 
 # Flat entities, or a JSON file with a list of them.
 Entities = Sequence[Mapping[str, Any]] | str | Path | None
@@ -82,14 +82,15 @@ class InvalidPolicies(Exception):
 
 def load_text(text: str, path: str = "policy.pol", entities: Entities = None) -> Loaded:
     """One module from text. `path` is for display, and names the module where the text does not."""
-    return _load([Source(path, text)], entities, ())
+    return _load([Source(path, text)], entities, (), None)
 
 
-def load_path(path: str | Path, entities: Entities = None, settle: float = 0.0) -> Loaded:
+def load_path(path: str | Path, entities: Entities = None, settle: float = 0.0, cache: Cache | None = None) -> Loaded:
     """All `.pol` files below a directory, or one file. Names that start with a dot are passed over. Nothing may have
-    changed for `settle` seconds before they are read: for use while someone may be writing."""
+    changed for `settle` seconds before they are read: for use while someone may be writing. `cache` has what earlier
+    processes found out about these texts; it makes no difference but to the time that this takes."""
     sources, diagnostics = read_sources(Path(path), settle)
-    return _load(sources, entities, diagnostics)
+    return _load(sources, entities, diagnostics, cache)
 
 
 def read_sources(root: Path, settle: float = 0.0) -> tuple[list[Source], list[Diagnostic]]:
@@ -122,9 +123,12 @@ def signature(root: Path) -> tuple[tuple[str, int, int, int], ...]:
 def policy_files(root: Path) -> list[Path]:
     if not root.is_dir():
         return [root]
-    found = (p for p in root.rglob("*.pol") if not any(part.startswith(".") for part in p.relative_to(root).parts))
+    found: list[Path] = []
+    for here, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(here, name) for name in files if name.endswith(".pol") and not name.startswith(".")]
     # A pipe or device would be waited for without end.
-    return sorted(p for p in found if p.is_file())
+    return sorted(path for path in found if path.is_file())
 
 
 def _read(root: Path) -> tuple[list[Source], list[Diagnostic]]:
@@ -142,9 +146,9 @@ def _read(root: Path) -> tuple[list[Source], list[Diagnostic]]:
     return sources, diagnostics
 
 
-def _load(sources: list[Source], entities: Entities, earlier: Sequence[Diagnostic]) -> Loaded:
+def _load(sources: list[Source], entities: Entities, earlier: Sequence[Diagnostic], cache: Cache | None) -> Loaded:
     with _no_collection():
-        return _build(sources, entities, earlier)
+        return _build(sources, entities, earlier, Modules(cache))
 
 
 @contextmanager
@@ -164,17 +168,20 @@ def _no_collection() -> Iterator[None]:
         gc.enable()
 
 
-def _build(sources: list[Source], entities: Entities, earlier: Sequence[Diagnostic]) -> Loaded:
+def _build(sources: list[Source], entities: Entities, earlier: Sequence[Diagnostic], known_modules: Modules) -> Loaded:
     diagnostics = list(earlier)
-    parsed = [_parse(source) for source in sources]
+    parsed = [known_modules.parse(source) for source in sources]
     for one in parsed:
         diagnostics += one.diagnostics
     if has_errors(diagnostics):
         # Names that a syntax error hides would only be reported as unknown.
         return Loaded(None, tuple(diagnostics), tuple(sources))
-    modules = _modules(parsed, diagnostics)
+    modules = _modules(parsed, diagnostics, known_modules)
     declared = declare(modules)
-    checked = check(modules, declared.schema, [*diagnostics, *declared.diagnostics], _memory)
+    findings = [*diagnostics, *declared.diagnostics]
+    checked = check(modules, declared.schema, findings, _memory, known_modules.recall(modules))
+    if checked.policies is not None:
+        known_modules.keep(modules, checked.fresh)
     found = list(checked.diagnostics)
     records, digest = _entities(entities, found)
     if checked.policies is None or has_errors(found):
@@ -192,15 +199,15 @@ def _build(sources: list[Source], entities: Entities, earlier: Sequence[Diagnost
     return Loaded(snapshot, tuple(found), tuple(sources))
 
 
-def _modules(parsed: Sequence[Parsed], diagnostics: list[Diagnostic]) -> list[ModuleTree]:
+def _modules(parsed: Sequence[Parsed], diagnostics: list[Diagnostic], known_modules: Modules) -> list[ModuleTree]:
     """The modules with what each can see; the built-in one first."""
     # Without a `use ai` anywhere its names are free.
     used = any(use.name.text == BUILTIN for one in parsed for use in one.module.uses)
-    trees = {BUILTIN: _builtin().module} if used else {}
+    trees = {BUILTIN: known_modules.parse(_builtin()).module} if used else {}
     for one in parsed:
         tree = one.module
         source = tree.span.source
-        if tree.name is None and not tree.uses and not tree.statements:
+        if tree.name is None and not tree.uses and not tree.statements and not tree.outline:
             # An empty file is most often one that is being written, and its rules would be missed.
             message = "the file is empty"
             diagnostics.append(
@@ -245,29 +252,20 @@ def _visible(name: str, uses: Mapping[str, Sequence[Any]]) -> frozenset[str]:
     return frozenset(seen & uses.keys())
 
 
-# Trees by path, the newest of each: a reload parses only what changed, and keeps nothing of what is no more.
-_trees: LRUCache[str, Parsed] = LRUCache(maxsize=10_000)
-_trees_lock = Lock()
-
-
-def _parse(source: Source) -> Parsed:
-    with _trees_lock:
-        known = _trees.get(source.path)
-    if known is None or known.module.span.source.text != source.text:
-        known = parse(source)
-        with _trees_lock:
-            _trees[source.path] = known
-    return known
-
-
 # A reload checks only what changed.
 _memory = Memory()
 
 
 @cache
-def _builtin() -> Parsed:
+def _builtin() -> Source:
     path = Path(__file__).parent / "schema" / "ai.pol"
-    return parse(Source("ai.pol", path.read_text(encoding="utf-8")))
+    return Source("ai.pol", path.read_text(encoding="utf-8"))
+
+
+def forget() -> None:
+    """Forget what earlier loads found out, as a new process would know nothing of it."""
+    _memory.forget()
+    forget_texts()
 
 
 def _entities(entities: Entities, diagnostics: list[Diagnostic]) -> tuple[Sequence[Mapping[str, Any]], bytes]:

@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text, signature
+from policyengine.cache import open_cache
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.source import Source
@@ -60,11 +61,13 @@ class Engine:
         self._last_reload = Reload(True, snapshot.revision, ())
 
     @classmethod
-    def load(cls, path: str | Path, *, entities: Entities = None) -> Engine:
+    def load(cls, path: str | Path, *, entities: Entities = None, cache: bool | Path = True) -> Engine:
         """Policies from a directory or a file. `entities` is a list of flat entities, or a JSON file with such a list.
-        Raises InvalidPolicies, with all diagnostics, if anything has an error."""
+        Checked policies are kept in the user's cache directory, or in the directory `cache`, so that loading them again
+        is fast; with False they are not. Raises InvalidPolicies, with all diagnostics, if anything has an error."""
+        kept = open_cache(cache if isinstance(cache, Path) else None) if cache is not False else None
         paths = [Path(path)] + ([Path(entities)] if isinstance(entities, str | Path) else [])
-        return cls._made(lambda settle: load_path(path, entities, settle), paths)
+        return cls._made(lambda settle: load_path(path, entities, settle, kept), paths)
 
     @classmethod
     def from_text(cls, source: str, *, entities: Entities = None, path: str = "policy.pol") -> Engine:

@@ -13,6 +13,9 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+# Tests start from nothing and leave nothing behind, but for those about the cache, which name a directory.
+os.environ["POLICYENGINE_CACHE_DIR"] = ""
+
 settings.register_profile(
     "default",
     max_examples=200,

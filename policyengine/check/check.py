@@ -5,15 +5,15 @@ In: the modules of a bundle and their schema. Out: a Checked: the findings and, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from policyengine.check.cases import check_test
 from policyengine.check.environment import Env, Findings, Place, TooLarge
 from policyengine.check.expressions import check_expression, param_type
 from policyengine.check.functions import FUNCTIONS
 from policyengine.check.heads import open_place
-from policyengine.check.lints import lint_defines, lint_rule, lint_rules
+from policyengine.check.lints import asks, lint_defines, lint_rule, lint_rules
 from policyengine.check.memory import Defines, Memory, ModuleRules
 from policyengine.check.rules import check_proof, check_rule, report_too_large
 from policyengine.diagnostics import codes
@@ -23,35 +23,48 @@ from policyengine.model.values import Uid
 from policyengine.schema.declare import ModuleTree
 from policyengine.schema.schema import Schema
 from policyengine.syntax import ast
+from policyengine.syntax.parse import parse
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
+    """`fresh` are the results by module that were not known before."""
+
     policies: PolicySet | None
     diagnostics: tuple[Diagnostic, ...]
+    fresh: Mapping[str, ModuleRules] = field(default_factory=dict)
 
 
 def check(
-    modules: Sequence[ModuleTree], schema: Schema, earlier: Sequence[Diagnostic] = (), memory: Memory | None = None
+    modules: Sequence[ModuleTree],
+    schema: Schema,
+    earlier: Sequence[Diagnostic] = (),
+    memory: Memory | None = None,
+    recall: Callable[[ModuleTree], ModuleRules | None] = lambda _: None,
 ) -> Checked:
     """Check every rule, claim and test. `earlier` are the findings of the stages before: policies exist only if none of
-    those is an error either. `memory` has results of earlier checks, and gets those of this one."""
+    those is an error either. `memory` has results of earlier checks, and gets those of this one; `recall`
+    gives what was found for a module elsewhere, if all that it depends on was the same."""
     findings = Findings()
     findings.lost = _lost(modules, schema)
     defines = {module.name: _defines(module, modules, schema, findings) for module in modules}
     places = {m.name: open_place(m.name, m.visible, schema, defines[m.name], findings) for m in modules}
     found: list[ModuleRules] = []
+    fresh: dict[str, ModuleRules] = {}
     for module in modules:
-        known = memory.recall(module, schema, defines[module.name]) if memory is not None else None
+        recalled = memory.recall(module, schema, defines[module.name]) if memory is not None else None
+        known = recalled or recall(module)
         result = known or _check_module(module, places[module.name])
         if known is not None:
             findings.diagnostics += known.diagnostics
             findings.used_defines |= known.used_defines
-        elif memory is not None and not has_errors(findings.diagnostics):
+        else:
+            fresh[module.name] = result
+        if memory is not None and recalled is None and not has_errors(findings.diagnostics):
             memory.keep(module, schema, defines[module.name], result)
         found.append(result)
-    trees = {name: tree for result in found for name, tree in result.trees.items()}
-    tests = _tests(modules, places, frozenset(trees))
+    names = {name: span for result in found for name, span in result.names.items()}
+    tests = _tests(modules, places, frozenset(names))
     unused = _unused_defines(modules, places, findings)
     diagnostics = [*earlier, *findings.diagnostics]
     if has_errors(diagnostics):
@@ -59,9 +72,9 @@ def check(
     rules = [rule for result in found for rule in result.rules]
     lint_defines(unused, findings)
     findings.diagnostics += [lint for result in found for lint in result.lints]
-    lint_rules(rules, trees, findings)
+    lint_rules(rules, names, {name: asked for result in found for name, asked in result.asks.items()}, findings)
     facts = tuple((Uid("Tool", t.name), tuple(sorted(t.facts.items()))) for _, t in sorted(schema.tools.items()))
-    owed = {o.type for rule in rules for o in rule.obligations}
+    owed = frozenset().union(*(result.owed for result in found))
     policies = PolicySet(
         rules=tuple(sorted(rules, key=lambda r: r.name)),
         facts=tuple((uid, items) for uid, items in facts if items),
@@ -69,7 +82,7 @@ def check(
         tests=tests,
         obligations=tuple(sorted(owed)),
     )
-    return Checked(policies, in_order([*earlier, *findings.diagnostics]))
+    return Checked(policies, in_order([*earlier, *findings.diagnostics]), fresh)
 
 
 def _check_module(module: ModuleTree, place: Place) -> ModuleRules:
@@ -81,7 +94,8 @@ def _check_module(module: ModuleTree, place: Place) -> ModuleRules:
     trees: dict[str, ast.Rule] = {}
     proofs: list[Proof] = []
     names: dict[str, ast.Name] = {}
-    for statement in module.tree.statements:
+    tree = parse(module.tree.span.source).module if module.tree.outline else module.tree
+    for statement in tree.statements:
         if not isinstance(statement, ast.Rule | ast.Prove) or not _fresh(statement.name, names, findings):
             continue
         findings.nodes = findings.slots = 0
@@ -98,7 +112,16 @@ def _check_module(module: ModuleTree, place: Place) -> ModuleRules:
         lint_rule(rule, trees[rule.name], lints)
     findings.used_defines = used_before | used
     found = tuple(findings.diagnostics[since:])
-    return ModuleRules(tuple(rules), trees, tuple(proofs), found, tuple(lints.diagnostics), used)
+    return ModuleRules(
+        rules=tuple(rules),
+        names={name: tree.name.span for name, tree in trees.items()},
+        asks={rule.name: asks(rule) for rule in rules if rule.kind in ("permit", "forbid")},
+        owed=frozenset(o.type for rule in rules for o in rule.obligations),
+        proofs=tuple(proofs),
+        diagnostics=found,
+        lints=tuple(lints.diagnostics),
+        used_defines=used,
+    )
 
 
 def _fresh(name: ast.Name, names: dict[str, ast.Name], findings: Findings) -> bool:
@@ -115,9 +138,8 @@ def _defines(module: ModuleTree, modules: Sequence[ModuleTree], schema: Schema, 
     found: dict[str, tuple[str, ast.Define]] = {}
     taken = {"principal", "action", "resource", "context", *schema.context, *FUNCTIONS}
     aliases = {name.lower() for name, entity in schema.entities.items() if entity.module in module.visible}
-    for other in sorted(modules, key=lambda m: (m.name != module.name, m.name)):
-        if other.name not in module.visible:
-            continue
+    visible = (other for other in modules if other.name in module.visible)
+    for other in sorted(visible, key=lambda m: (m.name != module.name, m.name)):
         for statement in other.tree.statements:
             if not isinstance(statement, ast.Define):
                 continue

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import inf
 
 from policyengine.check.environment import Findings
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Note
+from policyengine.diagnostics.source import Span
+from policyengine.ir.codec import key as key_of
 from policyengine.ir.nodes import And, Compare, Const, Equal, Expr, Not, Or, Rule, Scope
 from policyengine.model.operators import key
 from policyengine.syntax import ast
@@ -102,31 +104,40 @@ def _excludes(part: Compare, bounds: dict[Expr, tuple[float, float]]) -> bool:
     return low > high
 
 
-def lint_rules(rules: list[Rule], trees: dict[str, ast.Rule], findings: Findings) -> None:
-    """All rules together: a permit is unreachable if some forbid covers its head and asks for no more than it does."""
+def asks(rule: Rule) -> frozenset[bytes]:
+    """Keys of what a rule asks, all of which must hold."""
+    return frozenset(
+        key_of(part) for part in _conjuncts(rule.condition) if not (isinstance(part, Const) and part.value is True)
+    )
+
+
+def lint_rules(
+    rules: list[Rule], names: Mapping[str, Span], asked_by: Mapping[str, frozenset[bytes]], findings: Findings
+) -> None:
+    """All rules together: a permit is unreachable if some forbid covers its head and asks for no more than it does.
+    `names` says where a rule's name is written, `asked_by` what it `asks`."""
     permits = [rule for rule in rules if rule.kind == "permit"]
-    asking: dict[Expr, list[Rule]] = {}
+    asking: dict[bytes, list[Rule]] = {}
     if not any(rule.kind == "forbid" for rule in rules):
         return
-    conjuncts = {rule.name: frozenset(_conjuncts(rule.condition)) for rule in permits}
     for rule in permits:
-        for part in conjuncts[rule.name]:
+        for part in asked_by[rule.name]:
             asking.setdefault(part, []).append(rule)
     covered: dict[str, Rule] = {}
     for forbid in rules:
         if forbid.kind != "forbid":
             continue
-        asked = {c for c in _conjuncts(forbid.condition) if not (isinstance(c, Const) and c.value is True)}
+        asked = asked_by[forbid.name]
         # Only permits that ask for all of it can be covered: those that ask for its rarest part, to begin with.
         near = min((asking.get(part, []) for part in asked), key=len) if asked else permits
         for permit in near:
-            if permit.name not in covered and asked <= conjuncts[permit.name] and _covers(forbid, permit):
+            if permit.name not in covered and asked <= asked_by[permit.name] and _covers(forbid, permit):
                 covered[permit.name] = forbid
     for name, forbid in covered.items():
         findings.report(
-            codes.UNREACHABLE_PERMIT, trees[name].name.span, f"`{trees[name].name.text}` can never grant anything",
+            codes.UNREACHABLE_PERMIT, names[name], f"`{name.partition('.')[2]}` can never grant anything",
             f"`{forbid.name}` denies all of it", "remove the permit, or narrow the forbid",
-            Note(trees[forbid.name].name.span, "denied here"),
+            Note(names[forbid.name], "denied here"),
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from policyengine.diagnostics.diagnostic import Diagnostic
+from policyengine.diagnostics.source import Span
 from policyengine.ir.nodes import Proof, Rule
 from policyengine.schema.declare import ModuleTree
 from policyengine.schema.schema import Schema
@@ -22,11 +23,16 @@ MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ModuleRules:
-    """The rules and claims of one module, their trees by name, what was found, and which definitions they use. `lints`
-    count only if nothing has an error."""
+    """The rules and claims of one module, what was found, and which definitions they use. `lints` count only if nothing
+    has an error."""
 
     rules: tuple[Rule, ...]
-    trees: Mapping[str, ast.Rule]
+    # By the rule's name: where that is written; and keys of the conditions of permits and forbids, which `lint_rules`
+    # compares.
+    names: Mapping[str, Span]
+    asks: Mapping[str, frozenset[bytes]]
+    # The types of obligations that the rules impose.
+    owed: frozenset[str]
     proofs: tuple[Proof, ...]
     diagnostics: tuple[Diagnostic, ...]
     lints: tuple[Diagnostic, ...]
@@ -46,6 +52,9 @@ class Memory:
             return None
         same = known[2].keys() == defines.keys() and all(known[2][name][1] is defines[name][1] for name in defines)
         return known[3] if same and (known[1] is schema or known[1] == schema) else None
+
+    def forget(self) -> None:
+        self._kept.clear()
 
     def keep(self, module: ModuleTree, schema: Schema, defines: Defines, result: ModuleRules) -> None:
         if len(self._kept) >= MOST:

@@ -12,7 +12,7 @@ from rich.markdown import Markdown
 import policyengine.diagnostics
 from policyengine.bundle import Loaded
 from policyengine.cli.console import FAILED, colored, fail, note, report, say, say_json, stdout
-from policyengine.cli.loading import QuietOption, load
+from policyengine.cli.loading import CacheOption, QuietOption, load
 from policyengine.diagnostics import render
 from policyengine.diagnostics.codes import CODES
 from policyengine.diagnostics.diagnostic import Diagnostic, has_errors
@@ -37,6 +37,7 @@ def check(
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="CODE", help="print the page about a code, such as POL204")
     ] = None,
+    cache: CacheOption = True,
     quiet: QuietOption = False,
 ) -> None:
     """Check policies: syntax, names, types, and mistakes that are likely.
@@ -49,7 +50,7 @@ def check(
         return
     if not paths:
         fail("nothing to check", "name a directory or file, such as `policyengine check policies/`")
-    results = [load(path) for path in paths]
+    results = [load(path, cache) for path in paths]
     found = list({_key(d): d for loaded in results for d in loaded.diagnostics}.values())
     failed = has_errors(found) or bool(strict and found)
     match format_:

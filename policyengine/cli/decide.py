@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from policyengine.cli.console import DENY, OWES, note, say_json
-from policyengine.cli.loading import EntitiesOption, PolicyPath, load_engine
+from policyengine.cli.loading import CacheOption, EntitiesOption, PolicyPath, load_engine
 from policyengine.cli.request import RequestOption, read_request
 from policyengine.evaluate.plain import decision_json, visible
 
@@ -20,6 +20,7 @@ def decide(
         list[str] | None,
         typer.Option("--fulfils", metavar="TYPE,...", help="types of obligation that the caller will fulfil"),
     ] = None,
+    cache: CacheOption = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="print nothing; the exit status is the answer")] = False,
 ) -> None:
     """Decide one request and print the decision as JSON.
@@ -28,7 +29,7 @@ def decide(
     Exit status: 0 allow, and everything owed is in --fulfils; 3 deny; 4 allow that owes more, so do not go ahead yet;
     1 the policies are invalid; 2 wrong usage, or this is no request.
     """
-    engine = load_engine(path, entities)
+    engine = load_engine(path, entities, cache)
     decision = engine.decide(**read_request(request))
     if not quiet:
         say_json(decision_json(decision))

@@ -12,7 +12,7 @@ from policyengine.bundle import Snapshot
 from policyengine.cli import compiled
 from policyengine.cli.console import fail, say_json, stdout
 from policyengine.cli.explanation import draw
-from policyengine.cli.loading import EntitiesOption, JsonOption, PolicyPath, load_engine
+from policyengine.cli.loading import CacheOption, EntitiesOption, JsonOption, PolicyPath, load_engine
 from policyengine.cli.request import read_request
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.evaluate.compiled import Shape, shapes
@@ -33,6 +33,7 @@ def explain(
         str | None,
         typer.Option("--compiled", metavar="NAME", help="show the Python that answers for this rule, instead"),
     ] = None,
+    cache: CacheOption = True,
     json: JsonOption = False,
 ) -> None:
     """Explain the decision about one request: which rule, which condition, which part of it, with the values it read.
@@ -42,11 +43,11 @@ def explain(
     Exit status: 0 explained, whatever the decision; 1 the policies are invalid; 2 wrong usage, or this is no request.
     """
     if compiled is not None:
-        _compiled(load_engine(path, entities).snapshot, compiled, request, json)
+        _compiled(load_engine(path, entities, cache).snapshot, compiled, request, json)
         return
     if request is None:
         fail("no request to explain", "name a file with --request, or a rule with --compiled")
-    engine = load_engine(path, entities)
+    engine = load_engine(path, entities, cache)
     wanted = _rule(rule, engine.snapshot.policies.rules) if rule is not None else None
     explanation = engine.explain(**read_request(request))
     if wanted is not None:

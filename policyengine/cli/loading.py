@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from policyengine.bundle import InvalidPolicies, Loaded, load_path, load_text
+from policyengine.cache import open_cache
 from policyengine.cli.console import FAILED, fail, report, stderr
 from policyengine.diagnostics.diagnostic import has_errors
 from policyengine.engine import Engine
@@ -25,6 +26,7 @@ EntitiesOption = Annotated[
     typer.Option("--entities", "-e", metavar="FILE", help="a JSON file with a list of entities", show_default=False),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="print problems only")]
+CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="keep checked policies for the next time")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
@@ -38,27 +40,27 @@ def existing(path: Path, what: str = "") -> Path:
     return path
 
 
-def load_engine(path: Path, entities: Path | None = None) -> Engine:
+def load_engine(path: Path, entities: Path | None = None, cache: bool = True) -> Engine:
     """The policies, ready to decide; with errors, they are reported and the command ends."""
     existing(path)
     existing_file(entities, "--entities")
     try:
-        return Engine.load(path, entities=entities)
+        return Engine.load(path, entities=entities, cache=cache)
     except InvalidPolicies as invalid:
         report(invalid.diagnostics, stderr())
         raise typer.Exit(FAILED) from None
 
 
-def load(path: Path) -> Loaded:
+def load(path: Path, cache: bool = True) -> Loaded:
     """The policies at a path, or those on standard input, whatever their state."""
     if str(path) == STDIN:
         return load_text(read_text(path), "stdin")
-    return load_path(existing(path))
+    return load_path(existing(path), cache=open_cache() if cache else None)
 
 
-def load_valid(path: Path) -> Loaded:
+def load_valid(path: Path, cache: bool = True) -> Loaded:
     """The policies at a path; with errors, they are reported and the command ends."""
-    loaded = load(path)
+    loaded = load(path, cache)
     if has_errors(loaded.diagnostics):
         report(loaded.diagnostics, stderr())
         raise typer.Exit(FAILED)

@@ -15,9 +15,10 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from policyengine.cache import SETTING as CACHE_SETTING
 from policyengine.cli.check import count
 from policyengine.cli.console import FAILED, fail, note, report, stderr
-from policyengine.cli.loading import EntitiesOption, PolicyPath, QuietOption, load_engine
+from policyengine.cli.loading import CacheOption, EntitiesOption, PolicyPath, QuietOption, load_engine
 from policyengine.engine import Engine
 from policyengine.evaluate.cases import run_cases
 
@@ -46,6 +47,7 @@ def serve(
     log_format: Annotated[
         LogFormat | None, typer.Option("--log-format", help="console on a terminal, else json", show_default=False)
     ] = None,
+    cache: CacheOption = True,
     quiet: QuietOption = False,
 ) -> None:
     """Answer the AuthZEN Authorization API over HTTP.
@@ -53,11 +55,13 @@ def serve(
     Invalid policies are reported and nothing is served (exit status 1). Further settings are environment
     variables that start with POLICYENGINE_.
     """
-    engine = load_engine(path, entities)
+    engine = load_engine(path, entities, cache)
     if gate is Gate.TESTS:
         _gate(engine)
     console = log_format is LogFormat.CONSOLE or (log_format is None and sys.stderr.isatty())
     os.environ |= _settings(path, entities, gate, reload, "console" if console else "json")
+    if not cache:
+        os.environ[CACHE_SETTING] = ""
     if uds is not None and not uds.absolute().parent.is_dir():
         fail(f"--uds: no such directory: {uds.absolute().parent}")
     if console and not quiet:

@@ -15,7 +15,7 @@ from policyengine.cli.check import count
 from policyengine.cli.console import FAILED, colored, fail, say_json, stdout
 from policyengine.cli.fmt import write
 from policyengine.cli.junit import junit
-from policyengine.cli.loading import JsonOption, PolicyPath, QuietOption, load_valid
+from policyengine.cli.loading import CacheOption, JsonOption, PolicyPath, QuietOption, load_valid
 from policyengine.diagnostics import render
 from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.evaluate.cases import CaseResult, run_case
@@ -45,13 +45,14 @@ def test(
     ] = None,
     json: JsonOption = False,
     coverage: Annotated[bool, typer.Option("--coverage/--no-coverage", help="say which rules no test reaches")] = True,
+    cache: CacheOption = True,
     quiet: QuietOption = False,
 ) -> None:
     """Run the tests that the policies hold.
 
     Exit status: 0 all passed (also where there is none), 1 one failed or the policies are invalid, 2 wrong usage.
     """
-    snapshot = load_valid(path).snapshot
+    snapshot = load_valid(path, cache).snapshot
     assert snapshot is not None
     cases = snapshot.policies.tests
     chosen = [case for case in cases if name is None or name.lower() in case.name.lower()]

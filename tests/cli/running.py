@@ -32,4 +32,4 @@ def run(
 
 def _environment() -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("POLICYENGINE_") and k != "FORCE_COLOR"}
-    return {**kept, "COLUMNS": "100", "TERM": "dumb"}
+    return {**kept, "COLUMNS": "100", "TERM": "dumb", "POLICYENGINE_CACHE_DIR": ""}

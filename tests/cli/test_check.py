@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from policyengine.bundle import forget
 from tests.cli.conftest import POLICIES, Cli
 from tests.cli.running import run
 from tests.support.golden import assert_golden
@@ -102,3 +103,18 @@ def test_hostile_text_cannot_draw_on_a_terminal(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "\x1b" not in done.stdout
     assert "\u202e" not in done.stdout
+
+
+def test_what_is_found_is_kept_for_the_next_time(cli: Cli, policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = policies.parent / "kept"
+    monkeypatch.setenv("POLICYENGINE_CACHE_DIR", str(kept))
+    policies.write_text(POLICIES + "\npermit wide: retrieve on any\n", encoding="utf-8")
+    assert cli("check", policies, "--no-cache") == 0
+    assert not kept.exists()
+    told = cli.out
+    assert "POL3" in told
+    for _ in range(2):
+        forget()
+        assert cli("check", policies) == 0
+        assert cli.out == told
+    assert list(kept.iterdir())

@@ -12,10 +12,10 @@ from tests.cli.conftest import POLICIES, Cli
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """What uvicorn was asked to run, in place of running it; and the environment as it was then."""
     found: dict[str, Any] = {}
-    monkeypatch.setattr("os.environ", dict(os.environ))
+    monkeypatch.setattr("os.environ", {**os.environ, "POLICYENGINE_CACHE_DIR": str(tmp_path / "kept")})
 
     def instead(application: str, **options: Any) -> None:
         found.update(options, application=application, env=dict(os.environ))
@@ -27,7 +27,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_settings_reach_the_service(policies: Path, cli: Cli, served: dict[str, Any], tmp_path: Path) -> None:
     entities = tmp_path / "entities.json"
     entities.write_text("[]", encoding="utf-8")
-    words = ("--entities", entities, "--port", "0", "--workers", "3", "--gate", "tests", "--no-reload")
+    words = ("--entities", entities, "--port", "0", "--workers", "3", "--gate", "tests", "--no-reload", "--no-cache")
     assert cli("serve", policies, *words, "--log-format", "json") == 0
     assert served["application"] == "policyengine.server.app:create_app"
     assert (served["factory"], served["port"], served["workers"]) == (True, 0, 3)
@@ -38,7 +38,9 @@ def test_settings_reach_the_service(policies: Path, cli: Cli, served: dict[str, 
         "POLICYENGINE_GATE": "tests",
         "POLICYENGINE_RELOAD": "false",
         "POLICYENGINE_LOG_FORMAT": "json",
+        "POLICYENGINE_CACHE_DIR": "",
     }
+    assert not (tmp_path / "kept").exists()
     assert cli.err == ""
 
 

@@ -1,0 +1,71 @@
+"""A rule that is read in two steps: what it is about at once, what it asks when somebody wants to know.
+
+Of many rules only a few ever concern a request, and the index tells them by their heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from policyengine.diagnostics.source import Span
+from policyengine.ir.nodes import Expr, Head, LimitSpec, ObligationSpec, Rule
+
+# What is read in the second step: Rule's fields of these names.
+Rest = tuple[Expr, tuple[ObligationSpec, ...], LimitSpec | None]
+
+
+class _Deferred:
+    """A field of Rule that is read with the rest when it is first asked for."""
+
+    def __init__(self, name: str) -> None:
+        self._slot = Rule.__dict__[name]
+
+    def __get__(self, rule: LaterRule | None, owner: Any = None) -> Any:
+        if rule is None:
+            return self
+        try:
+            return self._slot.__get__(rule)
+        except AttributeError:
+            # Idempotent, so threads need no lock.
+            for slot, value in zip(_SLOTS, rule.rest(), strict=True):
+                slot.__set__(rule, value)
+            return self._slot.__get__(rule)
+
+    def __set__(self, rule: LaterRule, value: Any) -> None:
+        self._slot.__set__(rule, value)
+
+
+_SLOTS = [Rule.__dict__[name] for name in ("condition", "obligations", "limit")]
+
+
+class LaterRule(Rule):
+    """A Rule in every respect: equal to, and with the hash of, the Rule with the same fields."""
+
+    __slots__ = ("rest",)
+    rest: Callable[[], Rest]
+    condition = _Deferred("condition")
+    obligations = _Deferred("obligations")
+    limit = _Deferred("limit")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rule) and _said(self) == _said(other)
+
+    def __hash__(self) -> int:
+        return Rule.__hash__(self)
+
+
+def later(
+    kind: str, name: str, head: Head, span: Span, reason: str | None, on_deny: bool, rest: Callable[[], Rest]
+) -> Rule:
+    """The rule whose other fields `rest` gives. `rest` always gives the same and does not raise."""
+    rule = object.__new__(LaterRule)
+    fields = (("kind", kind), ("name", name), ("head", head), ("span", span), ("reason", reason), ("on_deny", on_deny))
+    for field, value in fields:
+        object.__setattr__(rule, field, value)
+    object.__setattr__(rule, "rest", rest)
+    return rule
+
+
+def _said(rule: Rule) -> tuple[Any, ...]:
+    return (rule.kind, rule.name, rule.head, rule.condition, rule.reason, rule.on_deny, rule.obligations, rule.limit)
