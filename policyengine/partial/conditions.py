@@ -27,17 +27,27 @@ from policyengine.ir.nodes import (
 from policyengine.model.types import BOOL, JSON, EntityT, RecordT, record
 from policyengine.partial.asking import Asking
 from policyengine.partial.formula import FALSE, TRUE, Formula, Missing, Opaque, Present, Relation
-from policyengine.partial.logic import conj, disj, size, there
+from policyengine.partial.logic import there
 from policyengine.partial.membership import containment, every_element, overlap
-from policyengine.partial.outcome import ERRS, NEVER, Outcome, both, either, negation, opaque, settled
+from policyengine.partial.outcome import (
+    ERRS,
+    NEVER,
+    Bounded,
+    Outcome,
+    Told,
+    both,
+    choice,
+    either,
+    negation,
+    opaque,
+    settled,
+)
 from policyengine.partial.reading import Erring, Itself, Known, Read, reading
 from policyengine.partial.relations import comparison, equality, matching
 from policyengine.partial.within import hierarchy
 
-# A quantifier over a known collection is written out up to this many elements, and a formula may have so many atoms;
-# beyond that, evaluation tells.
+# A quantifier over a known collection is written out up to this many elements; beyond that, evaluation tells.
 MAX_ELEMENTS = 256
-MAX_ATOMS = 2_000
 
 
 def condition(expr: Expr, asking: Asking) -> Outcome:
@@ -45,7 +55,9 @@ def condition(expr: Expr, asking: Asking) -> Outcome:
     if not asking.depends(expr):
         return settled(reading(expr, asking))
     found = _outcome(expr, asking)
-    return found if found is not None and _small(found) else opaque(expr, asking)
+    if found is None:
+        return opaque(expr, asking)
+    return found if isinstance(found, Told) else Bounded(found, expr, asking)
 
 
 def defined(expr: Expr, asking: Asking) -> Formula:
@@ -58,10 +70,6 @@ def defined(expr: Expr, asking: Asking) -> Formula:
         case Read(path=path, type=type_):
             return there(path, type_)
     return Opaque(expr, None, asking.env)
-
-
-def _small(found: Outcome) -> bool:
-    return size(found.true) + size(found.false) + size(found.defined) <= MAX_ATOMS
 
 
 def _outcome(expr: Expr, asking: Asking) -> Outcome | None:
@@ -99,19 +107,13 @@ def _outcome(expr: Expr, asking: Asking) -> Outcome | None:
 
 
 def _conditional(expr: If, asking: Asking) -> Outcome:
-    test = condition(expr.condition, asking)
-    then, otherwise = condition(expr.then, asking), condition(expr.otherwise, asking)
-    return Outcome(
-        disj(conj(test.true, then.true), conj(test.false, otherwise.true)),
-        disj(conj(test.true, then.false), conj(test.false, otherwise.false)),
-        disj(conj(test.true, then.defined), conj(test.false, otherwise.defined)),
-    )
+    return choice(*(condition(part, asking) for part in (expr.condition, expr.then, expr.otherwise)))
 
 
 def _truth_value(expr: Attribute | Expect, asking: Asking) -> Outcome | None:
     match reading(expr, asking):
         case Read(path=path):
-            return Outcome(
+            return Told(
                 Relation(path, BOOL, "==", True), Relation(path, BOOL, "==", False), there(path, BOOL)
             )  # fmt: skip
     return None
@@ -131,13 +133,13 @@ def _has(expr: Has, asking: Asking) -> Outcome | None:
 
 
 def _there(path: tuple[str, ...], defined: Formula) -> Outcome:
-    return Outcome(Present(path), Missing(path), defined)
+    return Told(Present(path), Missing(path), defined)
 
 
 def _is(expr: Is, asking: Asking) -> Outcome | None:
     match reading(expr.entity, asking):
         case Read(path=path, type=EntityT(names)):
-            return Outcome(
+            return Told(
                 there(path, EntityT(names & expr.names)) if names & expr.names else FALSE,
                 there(path, EntityT(names - expr.names)) if names - expr.names else FALSE,
                 there(path, EntityT(names)),

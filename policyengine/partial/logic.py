@@ -39,22 +39,25 @@ _FOLLOWED: Need = (("parents",), ListT(JSON))
 
 def conj(*items: Formula) -> Formula:
     """All of them."""
-    flat = _flat(All, items)
-    if FALSE in flat:
+    parts = [item for item in items if item is not TRUE]
+    if len(parts) < 2:
+        return parts[0] if parts else TRUE
+    if FALSE in parts:
         return FALSE
-    kept = _intersected([item for item in flat if item != TRUE])
+    kept = _without_implied(_intersected(_flat(All, parts)))
     if FALSE in kept:
         return FALSE
-    kept = _without_implied(kept)
     return TRUE if not kept else kept[0] if len(kept) == 1 else All(tuple(kept))
 
 
 def disj(*items: Formula) -> Formula:
     """At least one of them."""
-    flat = _flat(Some, items)
-    if TRUE in flat:
+    parts = [item for item in items if item is not FALSE]
+    if len(parts) < 2:
+        return parts[0] if parts else FALSE
+    if TRUE in parts:
         return TRUE
-    kept = _absorbed(_united([item for item in flat if item != FALSE]))
+    kept = _absorbed(_united(_flat(Some, parts)))
     return FALSE if not kept else kept[0] if len(kept) == 1 else Some(tuple(kept))
 
 

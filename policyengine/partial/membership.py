@@ -12,7 +12,7 @@ from policyengine.model.values import Entity, Fault, guard
 from policyengine.partial.asking import Asking
 from policyengine.partial.formula import ID, Formula, Holds, Kind, Path
 from policyengine.partial.logic import conj, disj, holds, one_of, plain, there
-from policyengine.partial.outcome import ERRS, Outcome
+from policyengine.partial.outcome import ERRS, Outcome, Told
 from policyengine.partial.reading import Erring, Itself, Known, Read, reading
 from policyengine.partial.within import above
 
@@ -36,11 +36,11 @@ def containment(expr: Contains, asking: Asking) -> Outcome | None:
             usable = among(values, type_)
             if usable is not None:
                 true, false = one_of(path, type_, usable), one_of(path, type_, usable, True)
-                return Outcome(true, false, there(path, type_))
+                return Told(true, false, there(path, type_))
         case Itself(), Known(value=values):
             ids = [v.uid.id for v in values if v.__class__ is Entity and v.uid.type == asking.type]
             if "id" not in asking.known and among(values, expr.item.type) is not None:
-                return Outcome(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), there(ID, STRING))
+                return Told(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), there(ID, STRING))
         case Known(value=value), Read(path=path, type=type_):
             return _of_collection(path, type_, "any", (value,))
     return None
@@ -54,7 +54,7 @@ def _among_own(item: object, collection: Collection, asking: Asking) -> Outcome 
     reads = [p for p in parts if isinstance(p, Read)]
     every = conj(*(there(p.path, p.type) for p in reads))
     usable = [(p, among((item.value,), p.type)) for p in reads]
-    return Outcome(
+    return Told(
         conj(every, disj(*(one_of(p.path, p.type, v or ()) for p, v in usable))),
         conj(*(one_of(p.path, p.type, v or (), True) for p, v in usable)),
         every,
@@ -118,14 +118,14 @@ def _of_collection(path: Path, type_: Type, kind: Kind, values: Iterable[Any]) -
         if kind in ("all", "lacks") and len(usable) < len(tuple(values)):
             always = there(path, type_)
             never: Formula = holds(path, type_, "any", ())
-            return Outcome(never, always, always) if kind == "all" else Outcome(always, never, always)
+            return Told(never, always, always) if kind == "all" else Told(always, never, always)
         true, false = holds(path, type_, kind, usable), holds(path, type_, _OPPOSITE[kind], usable)
-        return Outcome(true, false, there(path, type_))
+        return Told(true, false, there(path, type_))
     if kind != "any" or element != JSON or among(values, JSON) is None:
         return None
     # Json elements are looked at from left to right, up to one that cannot be compared.
     found, missing = Holds(path, type_, "any", tuple(values)), Holds(path, type_, "none", tuple(values))
-    return Outcome(found, missing, disj(found, missing)) if len(found.values) == 1 else None
+    return Told(found, missing, disj(found, missing)) if len(found.values) == 1 else None
 
 
 def among(values: Iterable[Any], type_: Type) -> list[Any] | None:

@@ -11,7 +11,7 @@ from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.asking import Asking
 from policyengine.partial.formula import ID, Fields, Formula, Matching, Operator, Relation, Sized
 from policyengine.partial.logic import conj, disj, one_of, plain, there
-from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, negation, settled
+from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, Told, negation, settled
 from policyengine.partial.reading import Erring, Itself, Known, Read, Reading, reading
 
 _MIRRORED: dict[str, Operator] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -42,7 +42,7 @@ def _equal(expr: Equal, asking: Asking) -> Outcome | None:
             return same_entity(uid, asking)
         case Read(), Read() if plain(left.type) and plain(right.type):
             same, other = (Fields(left.path, left.type, op, right.path, right.type) for op in ("==", "!="))
-            return Outcome(same, other, conj(there(left.path, left.type), there(right.path, right.type)))
+            return Told(same, other, conj(there(left.path, left.type), there(right.path, right.type)))
         case _, Known(value=str() as id_) if isinstance(identity, Identity):
             return _identity(identity, id_, asking)
     return None
@@ -57,18 +57,18 @@ def _equal_to(path: tuple[str, ...], type_: Type, value: Any, as_type: Type) -> 
     same = Relation(path, type_, "==", value)
     other = Relation(path, type_, "!=", value)
     if plain(type_):
-        return Outcome(same, other, there(path, type_))
+        return Told(same, other, there(path, type_))
     if isinstance(type_, SetT) != isinstance(as_type, SetT):
         return None
     # Whether a Json value can be compared at all depends on the value.
-    return Outcome(same, other, disj(same, other))
+    return Told(same, other, disj(same, other))
 
 
 def same_entity(uid: Uid, asking: Asking) -> Outcome:
     """Whether the unknown entity is this one."""
     if uid.type != asking.type:
         return NEVER
-    return Outcome(Relation(ID, STRING, "==", uid.id), Relation(ID, STRING, "!=", uid.id), there(ID, STRING))
+    return Told(Relation(ID, STRING, "==", uid.id), Relation(ID, STRING, "!=", uid.id), there(ID, STRING))
 
 
 def _identity(expr: Identity, id_: str, asking: Asking) -> Outcome | None:
@@ -76,7 +76,7 @@ def _identity(expr: Identity, id_: str, asking: Asking) -> Outcome | None:
     match reading(expr.base, asking):
         case Read(path=path, type=EntityT(names) as type_):
             entities = [Entity(Uid(name, id_)) for name in sorted(names)]
-            return Outcome(one_of(path, type_, entities), one_of(path, type_, entities, True), there(path, type_))
+            return Told(one_of(path, type_, entities), one_of(path, type_, entities, True), there(path, type_))
     return None
 
 
@@ -93,10 +93,10 @@ def comparison(expr: Compare, asking: Asking) -> Outcome | None:
     match left, right:
         case Read(path=path, type=type_), Known(value=value):
             holds, fails = Relation(path, type_, op, value), Relation(path, type_, _OPPOSITE[op], value)
-            return Outcome(holds, fails, there(path, type_))
+            return Told(holds, fails, there(path, type_))
         case Read(), Read() if is_numeric(left.type) and is_numeric(right.type):
             true, false = (Fields(left.path, left.type, o, right.path, right.type) for o in (op, _OPPOSITE[op]))
-            return Outcome(true, false, conj(there(left.path, left.type), there(right.path, right.type)))
+            return Told(true, false, conj(there(left.path, left.type), there(right.path, right.type)))
     return None
 
 
@@ -109,7 +109,7 @@ def _size(left: Expr, op: Operator, right: Expr, asking: Asking) -> Outcome | No
     match reading(left.args[0], asking), reading(right, asking):
         case Read(path=path, type=type_), Known(value=count) if plain(element_of(type_) or type_):
             true, false = Sized(path, type_, op, count), Sized(path, type_, _OPPOSITE[op], count)
-            return Outcome(true, false, there(path, type_))
+            return Told(true, false, there(path, type_))
     return None
 
 
@@ -129,4 +129,4 @@ def matching(operand: Expr, pieces: tuple[str, ...], asking: Asking) -> Outcome 
         true, false = Relation(path, STRING, "==", pieces[0]), Relation(path, STRING, "!=", pieces[0])
     elif not any(pieces):
         true, false = there(path, STRING), one_of(path, STRING, ())
-    return Outcome(true, false, there(path, STRING))
+    return Told(true, false, there(path, STRING))

@@ -11,7 +11,7 @@ from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.asking import Asking
 from policyengine.partial.formula import ID, TRUE, Below, Inside
 from policyengine.partial.logic import WELL_FORMED, conj, disj, holds, one_of, there
-from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome
+from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, Told
 from policyengine.partial.reading import Erring, Itself, Known, Read, reading
 
 
@@ -26,17 +26,17 @@ def hierarchy(expr: Within, asking: Asking) -> Outcome | None:
             if over is None:
                 return ERRS
             usable = [e for e in over if e.uid.type in names]
-            return Outcome(one_of(path, type_, usable), one_of(path, type_, usable, True), there(path, type_))
+            return Told(one_of(path, type_, usable), one_of(path, type_, usable, True), there(path, type_))
         case Known(value=value), Read(path=path, type=type_) if isinstance(element_of(type_), EntityT):
             over = above(value, asking)
             if over is None:
                 return ERRS
-            return Outcome(holds(path, type_, "any", over), holds(path, type_, "none", over), there(path, type_))
+            return Told(holds(path, type_, "any", over), holds(path, type_, "none", over), there(path, type_))
         case Read(path=path, type=EntityT() as type_), Known(value=value):
             targets = _uids(value)
             closed = asking.hierarchy.closed(targets)
             inside, outside = Below(path, type_, targets, closed), Below(path, type_, targets, closed, True)
-            return Outcome(inside, outside, disj(inside, outside))
+            return Told(inside, outside, disj(inside, outside))
         case Itself(), Known(value=value):
             return inside_of(_uids(value), asking, itself_first=False)
     return None
@@ -49,8 +49,8 @@ def inside_of(targets: frozenset[Uid], asking: Asking, itself_first: bool) -> Ou
     below = _below(targets, asking)
     if itself_first:
         true = disj(is_one.true, below.true)
-        return Outcome(true, conj(is_one.false, below.false), disj(is_one.true, below.defined))
-    return Outcome(
+        return Told(true, conj(is_one.false, below.false), disj(is_one.true, below.defined))
+    return Told(
         disj(below.true, conj(is_one.true, below.defined)), conj(is_one.false, below.false), below.defined
     )  # fmt: skip
 
@@ -60,7 +60,7 @@ def among(targets: frozenset[Uid], asking: Asking) -> Outcome:
     ids = sorted(uid.id for uid in targets if uid.type == asking.type)
     if "id" in asking.known:
         return ALWAYS if asking.known["id"] in ids else NEVER
-    return Outcome(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), TRUE) if ids else NEVER
+    return Told(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), TRUE) if ids else NEVER
 
 
 def _below(targets: frozenset[Uid], asking: Asking) -> Outcome:
@@ -70,7 +70,7 @@ def _below(targets: frozenset[Uid], asking: Asking) -> Outcome:
         except Fault:
             return ERRS
     closed = asking.hierarchy.closed(targets)
-    return Outcome(Inside(targets, closed), Inside(targets, closed, True), WELL_FORMED)
+    return Told(Inside(targets, closed), Inside(targets, closed, True), WELL_FORMED)
 
 
 def above(entity: Any, asking: Asking) -> list[Entity] | None:
