@@ -34,9 +34,18 @@ def _locate(node: ast.AST, above: tuple[int, int, int, int]) -> None:
 
 def function(tree: ast.Module, names: Mapping[str, Any], path: str = "<policies>") -> Any:
     """The function in the module, with `names` for its globals."""
+    return bound(compiled(tree, path), names)
+
+
+def compiled(tree: ast.Module, path: str = "<policies>") -> CodeType:
+    """The code of the function in the module."""
     code = compile(tree, path, "exec", dont_inherit=True, optimize=2)
-    inner = next(constant for constant in code.co_consts if isinstance(constant, CodeType))
-    return FunctionType(inner, {"__builtins__": _BUILTINS, **NAMES, **names})
+    return next(constant for constant in code.co_consts if isinstance(constant, CodeType))
+
+
+def bound(code: CodeType, names: Mapping[str, Any]) -> Any:
+    """The function with this code, with `names` for its globals."""
+    return FunctionType(code, {"__builtins__": _BUILTINS, **NAMES, **names})
 
 
 # All that generated code can reach of Python.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any, TypeVar
 
 from policyengine.diagnostics import codes
@@ -14,9 +15,8 @@ from policyengine.diagnostics.source import Source
 from policyengine.filters.backend import Backend, compiled
 from policyengine.model.decision import RuleError
 from policyengine.model.entities import World
-from policyengine.model.values import Fault, as_entity
 from policyengine.partial.formula import FALSE, TRUE, Formula
-from policyengine.partial.holds import holds
+from policyengine.partial.predicate import predicate
 from policyengine.partial.show import shown
 
 Document = Mapping[str, Any]
@@ -63,7 +63,7 @@ class Query:
         return self.filter.recheck(documents)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Filter:
     """Which documents of one type a caller may see, from one revision of the policies. `Engine.filter` makes it.
 
@@ -84,20 +84,15 @@ class Filter:
             return Kind.NEVER
         return Kind.ALWAYS if self.formula == TRUE else Kind.CONDITIONAL
 
-    def matches(self, document: Document) -> bool:
-        """Whether the document may be seen: exactly what `decide` says. A document is flat, like a resource; its `type`
+    @cached_property
+    def matches(self) -> Callable[[Document], bool]:
+        """Whether a document may be seen: exactly what `decide` says. A document is flat, like a resource; its `type`
         may be left out. Never raises for what it holds."""
-        if document.__class__ is not dict:
-            return False
-        try:
-            thing = as_entity({"type": self.resource_type, **document})
-        except Fault:
-            return False
-        return thing.uid.type == self.resource_type and holds(self.formula, thing, self.world)
+        return predicate(self.formula, self.resource_type, self.world)
 
     def recheck(self, documents: Iterable[D]) -> list[D]:
         """Those of the documents that may be seen, in their order."""
-        return [document for document in documents if self.matches(document)]
+        return list(filter(self.matches, documents))
 
     def to(self, backend: Backend, *, exact: bool = False) -> Query:
         """The filter in the terms of a store. With `exact`, raises NotExpressible if the store cannot be asked for

@@ -17,6 +17,7 @@ from policyengine.model.request import Request, request
 from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.asking import Unknown
 from policyengine.partial.holds import holds
+from policyengine.partial.predicate import predicate
 from policyengine.partial.residual import Partial
 from tests.support.evaluators import reference
 from tests.support.scenarios import Scenario, scenarios
@@ -36,6 +37,8 @@ def agree(snapshot: Snapshot, asked: dict[str, Any], unknown: Unknown, fulfilled
     formula = Partial(snapshot.policies, snapshot.schema, snapshot.world).residual(with_gap, unknown, {}, fulfilled)
     expected = reference(snapshot, asked).allowed_if(fulfilled)
     assert holds(formula, thing, snapshot.world, unknown) is expected, formula
+    if unknown == "resource":
+        assert predicate(formula, thing.uid.type, snapshot.world)(asked["resource"]) is expected, formula
 
 
 @given(scenarios(), st.sampled_from(("resource", "resource", "principal")), st.sampled_from(FULFILLED))

@@ -1,0 +1,167 @@
+"""A formula as a Python function over plain documents: what `holds` says, many times faster.
+
+The function is made of templates (`templates.py`), one for each kind of atom. Only the shape of a formula decides
+which, so a function is compiled once for a shape and then bound to constants. Whatever a template does not expect (it
+raises, or sees a value of another class) is asked of the specification.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from functools import lru_cache
+from types import CodeType
+from typing import Any
+
+from policyengine.evaluate.pyfunction import bound, compiled, module
+from policyengine.model.entities import World
+from policyengine.model.values import Fault, as_entity
+from policyengine.partial.formula import ID, All, Formula, Path, Some, Truth
+from policyengine.partial.holds import holds
+from policyengine.partial.templates import NAMES, SLOW, TEMPLATES, template
+
+# ("all" or "some", parts), or (template, path) for an atom; atoms are numbered in the order in which they come.
+Shape = tuple[Any, ...]
+Predicate = Callable[[Any], bool]
+
+
+def predicate(formula: Formula, type_: str, world: World) -> Predicate:
+    """Whether the formula is true of a document of this type: a dict like a resource, whose `type` may be left out. The
+    function never raises for what it is given."""
+
+    def slowly(atom: Formula) -> Predicate:
+        return lambda document: _slowly(atom, type_, world, document)
+
+    atoms: list[tuple[Any, Formula]] = []
+    names: dict[str, Any] = {**NAMES, "EMPTY": {}, "TYPE": type_, "slowly": slowly(formula)}
+    code = _code(_shape(formula, atoms))
+    for number, (constant, atom) in enumerate(atoms):
+        names[f"c{number}"] = constant
+        names[f"s{number}"] = slowly(atom)
+    made: Predicate = bound(code, names)
+    return made
+
+
+def _slowly(formula: Formula, type_: str, world: World, document: Any) -> bool:
+    if document.__class__ is not dict:
+        return False
+    try:
+        thing = as_entity({"type": type_, **document})
+    except Fault:
+        return False
+    return thing.uid.type == type_ and holds(formula, thing, world)
+
+
+def _shape(formula: Formula, atoms: list[tuple[Any, Formula]]) -> Shape:
+    """The shape of a formula; its atoms and their constants are appended in order, cheap ones first."""
+    match formula:
+        case Truth(value=value):
+            return ("truth", value)
+        case All(items=items) | Some(items=items):
+            ordered = sorted(items, key=_cost)
+            kind = "all" if isinstance(formula, All) else "some"
+            return (kind, tuple(_shape(item, atoms) for item in ordered))
+    name, path, constant = template(formula)
+    atoms.append((constant, formula))
+    return (name, path)
+
+
+def _cost(formula: Formula) -> int:
+    if isinstance(formula, Truth | All | Some):
+        return 2
+    return 3 if template(formula)[0] == SLOW else 1
+
+
+@lru_cache(maxsize=512)
+def _code(shape: Shape) -> CodeType:
+    """The code for a shape:
+
+    try:
+        x0 = d.get(...)                    for each path that is read more than once
+        if <the formula>:
+            return <this is plainly a document of the type> or slowly(d)
+        return False
+    except Exception:
+        return slowly(d)
+
+    What is no document is refused either way, so only what would be let through has to be one.
+    """
+    reads = Counter(path for path in _paths(shape) if path)
+    shared = {path: f"x{i}" for i, path in enumerate(p for p, n in reads.items() if n > 1)}
+    body: list[ast.stmt] = [
+        ast.Assign([ast.Name(name, ast.Store())], _read(path, name)) for path, name in shared.items()
+    ]
+    numbers = iter(range(len(list(_paths(shape)))))
+    body.append(ast.If(_test(shape, shared, numbers), [_statement(_DOCUMENT)], []))
+    body.append(ast.Return(ast.Constant(False)))
+    guarded = _statement(_GUARD)
+    assert isinstance(guarded, ast.Try)
+    guarded.body = body
+    return compiled(module("predicate", ["d"], [guarded]))
+
+
+_DOCUMENT = 'return d.__class__ is dict and d.get("type", TYPE) == TYPE and d["id"].__class__ is str or slowly(d)'
+_GUARD = "\n try: pass\n except Exception: return slowly(d)"
+
+
+def _statement(source: str) -> ast.stmt:
+    tree = ast.parse(f"def f(): {source}").body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    return tree.body[0]
+
+
+def _paths(shape: Shape) -> list[Path]:
+    if shape[0] == "truth":
+        return []
+    if shape[0] in ("all", "some"):
+        return [path for part in shape[1] for path in _paths(part)]
+    return [shape[1]]
+
+
+def _test(shape: Shape, shared: dict[Path, str], numbers: Iterator[int]) -> ast.expr:
+    kind, rest = shape
+    if kind == "truth":
+        return ast.Constant(rest)
+    if kind in ("all", "some"):
+        op = ast.And() if kind == "all" else ast.Or()
+        return ast.BoolOp(op, [_test(part, shared, numbers) for part in rest])
+    number = next(numbers)
+    name = shared.get(rest)
+    first: ast.expr = ast.Name(name or "d", ast.Load())
+    if name is None and rest:
+        name = f"y{number}"
+        first = ast.NamedExpr(ast.Name(name, ast.Store()), _read(rest, name))
+    return _Bind(number, name or "d", first).visit(deepcopy(TEMPLATES[kind]))  # type: ignore[no-any-return]
+
+
+class _Bind(ast.NodeTransformer):
+    """A template with its names replaced by those of one atom."""
+
+    def __init__(self, number: int, value: str, first: ast.expr) -> None:
+        self._names = {"v": value, "c": f"c{number}", "s": f"s{number}"}
+        self._first = first
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self._first if node.id == "w" else ast.Name(self._names.get(node.id, node.id), node.ctx)
+
+
+def _read(path: Path, name: str) -> ast.expr:
+    """`d.get("a")`; below that, what is no object has no members. `name` is free to be used on the way."""
+    if path == ID:
+        return ast.Subscript(_name("d"), ast.Constant("id"), ast.Load())
+    found = _get(_name("d"), path[0])
+    for inner in path[1:]:
+        value = ast.NamedExpr(ast.Name(name, ast.Store()), found)
+        is_object = ast.Compare(ast.Attribute(value, "__class__", ast.Load()), [ast.Is()], [_name("dict")])
+        found = _get(ast.IfExp(is_object, _name(name), _name("EMPTY")), inner)
+    return found
+
+
+def _get(of: ast.expr, name: str) -> ast.expr:
+    return ast.Call(ast.Attribute(of, "get", ast.Load()), [ast.Constant(name)], [])
+
+
+def _name(name: str) -> ast.Name:
+    return ast.Name(name, ast.Load())

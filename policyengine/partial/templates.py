@@ -1,0 +1,140 @@
+"""How a kind of atom is tested on a plain document, in Python.
+
+In a template `v` is the value at the atom's path (None if it is not there), `w` the same where it is looked at first,
+`c` the atom's constant, `d` the document, and `s(d)` asks the specification about this atom. None is of no type, so it
+needs no second look; any other value of an unexpected class does, as it may be an unusual form of the right thing, such
+as a text of a subclass of `str`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from typing import Any
+
+from policyengine.model.operators import like
+from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, ListT, SetT
+from policyengine.model.values import INT_MAX, INT_MIN, NUMBER_MAX, Entity
+from policyengine.partial.formula import (
+    Atom,
+    Holds,
+    Matching,
+    OneOf,
+    Path,
+    Present,
+    Relation,
+    Typed,
+)
+
+_TEXT = "({test} if w.__class__ is str else v is not None and s(d))"
+_INT = "(w.__class__ is int and LEAST_INT <= v <= MOST_INT and {test})"
+_NUMBER = "((w.__class__ is float or v.__class__ is int) and LEAST <= v <= MOST and {test})"
+_TEXTS = "({test} if w.__class__ is list and join(v) is not None else v is not None and s(d))"
+_REFS = "(w.__class__ is dict and {test})"
+
+SLOW = "slow"
+_SOURCES: dict[str, str] = {
+    SLOW: "s(d)",
+    "text": _TEXT.format(test="True"),
+    "text ==": "(w == c and (v.__class__ is str or s(d)))",
+    "text !=": _TEXT.format(test="v != c"),
+    "text in": _TEXT.format(test="v in c"),
+    "text not in": _TEXT.format(test="v not in c"),
+    "text starts": _TEXT.format(test="v.startswith(c)"),
+    "text starts not": _TEXT.format(test="not v.startswith(c)"),
+    "text ends": _TEXT.format(test="v.endswith(c)"),
+    "text ends not": _TEXT.format(test="not v.endswith(c)"),
+    "text like": _TEXT.format(test="like(v, c)"),
+    "text like not": _TEXT.format(test="not like(v, c)"),
+    "int": _INT.format(test="True"),
+    **{f"int {op}": _INT.format(test=f"v {op} c") for op in ("==", "!=", "<", "<=", ">", ">=", "in", "not in")},
+    "number": _NUMBER.format(test="True"),
+    **{f"number {op}": _NUMBER.format(test=f"v {op} c") for op in ("==", "!=", "<", "<=", ">", ">=", "in", "not in")},
+    "bool": "(w is True or v is False)",
+    "bool true": "(w is True)",
+    "bool false": "(w is False)",
+    "texts": _TEXTS.format(test="True"),
+    "texts any one": _TEXTS.format(test="c in v"),
+    "texts none one": _TEXTS.format(test="c not in v"),
+    "texts any": _TEXTS.format(test="not c.isdisjoint(v)"),
+    "texts none": _TEXTS.format(test="c.isdisjoint(v)"),
+    "texts all": _TEXTS.format(test="c.issubset(v)"),
+    "texts lacks": _TEXTS.format(test="not c.issubset(v)"),
+    "texts only": _TEXTS.format(test="c.issuperset(v)"),
+    "texts other": _TEXTS.format(test="not c.issuperset(v)"),
+    "ref in": _REFS.format(test="reference(v) in c"),
+    "there": "(w is not None or s(d))",
+}
+
+
+def _parsed(source: str) -> ast.expr:
+    return ast.parse(source, mode="eval").body
+
+
+TEMPLATES: dict[str, ast.expr] = {name: _parsed(source) for name, source in _SOURCES.items()}
+
+
+def reference(value: dict[str, Any]) -> tuple[str, str]:
+    """What a reference refers to. Raises LookupError for what is not plainly one."""
+    type_, id_ = value["type"], value["id"]
+    if type_.__class__ is not str or id_.__class__ is not str:
+        raise LookupError
+    return type_, id_
+
+
+# All that a template can reach, besides its atom's constant and the specification.
+NAMES: dict[str, Any] = {
+    "join": "".join, "like": like, "reference": reference,
+    "LEAST_INT": INT_MIN, "MOST_INT": INT_MAX, "LEAST": -NUMBER_MAX, "MOST": NUMBER_MAX,
+}  # fmt: skip
+
+
+def template(atom: Atom) -> tuple[str, Path, Any]:
+    """The name of the template for an atom, the path it reads and its constant. SLOW where there is none."""
+    found = _template(atom)
+    return found if found is not None and found[0] in TEMPLATES else (SLOW, (), None)
+
+
+def _template(atom: Atom) -> tuple[str, Path, Any] | None:
+    match atom:
+        case Typed(path=path, type=type_) if type_ in _NAMES_OF:
+            return _NAMES_OF[type_], path, None
+        case Relation(path=path, type=type_, op=op, value=value) if type_ == BOOL:
+            return ("bool true" if value is (op == "==") else "bool false"), path, None
+        case Relation(path=path, type=type_, op=op, value=value) if type_ in _PLAIN:
+            return f"{_NAMES_OF[type_]} {op}", path, value
+        case Relation(path=path, type=EntityT(names), op="==", value=Entity() as value):
+            return "ref in", path, _references((value,), names)
+        case OneOf(path=path, type=type_, values=values, negated=negated) if type_ in _PLAIN:
+            return f"{_NAMES_OF[type_]} {'not in' if negated else 'in'}", path, frozenset(values)
+        case OneOf(path=path, type=EntityT(names), values=values, negated=False):
+            return "ref in", path, _references(values, names)
+        case Holds(path=path, type=SetT(element) | ListT(element), kind=kind, values=values) if element == STRING:
+            one = len(values) == 1 and kind in ("any", "none")
+            return f"texts {kind}{' one' if one else ''}", path, values[0] if one else frozenset(values)
+        case Matching(path=path, pieces=pieces, negated=negated):
+            name, constant = _glob(pieces)
+            return name + (" not" if negated else ""), path, constant
+        case Present(path=path):
+            return "there", path, None
+    return None
+
+
+def _references(entities: Iterable[Entity], names: frozenset[str]) -> frozenset[tuple[str, ...]]:
+    """As `reference` reads them; one of another type the value cannot be."""
+    return frozenset(tuple(e.uid) for e in entities if e.uid.type in names)
+
+
+_PLAIN = (STRING, INT, NUMBER)
+_NAMES_OF: dict[Any, str] = {
+    STRING: "text", INT: "int", NUMBER: "number", BOOL: "bool", SetT(STRING): "texts",
+}  # fmt: skip
+
+
+def _glob(pieces: tuple[str, ...]) -> tuple[str, Any]:
+    match pieces:
+        case (start, ""):
+            return "text starts", start
+        case ("", end):
+            return "text ends", end
+    return "text like", pieces
