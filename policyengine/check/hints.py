@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from policyengine.ir.nodes import Const, Expr
+from policyengine.ir.nodes import Const, Expr, Root
 from policyengine.model.types import (
     BOOL,
     DURATION,
@@ -27,6 +27,12 @@ def shown(expr: Expr) -> str:
 def is_null(expr: Expr) -> bool:
     """`null` itself: a value that only Json has."""
     return isinstance(expr, Const) and expr.value is None and expr.type == JSON
+
+
+def about_action(expr: Expr) -> str:
+    """What to do instead of comparing the action, or its name; empty for any other expression."""
+    is_action = isinstance(expr, Root) and expr.name == "action"
+    return "the head of the rule says which actions it is about" if is_action else ""
 
 
 _READERS: dict[Type, str] = {IP: "ip", TIME: "time", DURATION: "duration"}

@@ -7,7 +7,7 @@ says so.
 from __future__ import annotations
 
 from policyengine.check.environment import UNKNOWN, Env, Findings
-from policyengine.check.hints import as_other, equal_instead, instead_of, is_null, shown
+from policyengine.check.hints import about_action, as_other, equal_instead, instead_of, is_null, shown
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.ir.nodes import (
@@ -101,7 +101,8 @@ def equal(negated: bool, left: Expr, right: Expr, span: Span, env: Env) -> Expr:
     if UNKNOWN not in (left.type, right.type):
         for side in (left, right):
             if holds_record(side.type):
-                findings.report(codes.NOT_COMPARABLE, side.span, "records cannot be compared", "", "compare the fields")
+                help_ = about_action(side) or "compare the fields"
+                findings.report(codes.NOT_COMPARABLE, side.span, "records cannot be compared", "", help_)
                 return Equal(left=left, right=right, negated=negated, type=BOOL, span=span)
         if isinstance(left.type, SetT) and isinstance(right, Const) and isinstance(right.type, ListT):
             right = Const(value=right.value, type=SetT(right.type.element), span=right.span)
@@ -141,7 +142,7 @@ def not_comparable(left: Expr, right: Expr, span: Span, env: Env) -> None:
                 "can never be equal", as_other(other, side.type),
             )  # fmt: skip
             return
-    help_ = next((h for a, b in ((left, right), (right, left)) if (h := equal_instead(a, b))), "")
+    help_ = about_action(left) or next((h for a, b in ((left, right), (right, left)) if (h := equal_instead(a, b))), "")
     env.place.findings.report(codes.NOT_COMPARABLE, span, f"{left.type} and {right.type} can never be equal", "", help_)
 
 

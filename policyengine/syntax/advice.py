@@ -11,6 +11,7 @@ from dataclasses import dataclass
 _RULE = r"\b(?:permit|forbid|require|limit|label|prove)"
 _KEYWORD = r"\b(?:permit|forbid|require|limit|label|prove|test|define|entity|extend|action|tool)\b"
 _CONDITION = "a condition starts with `when`"
+_ONE_ACTION = "declare each action in a line of its own: `action {0} on TYPE`"
 _QUOTES = 'strings stand in `"`'
 _NAMES = "names are made of a to z, digits and `_`"
 _TIME = 'a time is written `time("2026-01-31T12:00:00Z")`'
@@ -28,12 +29,14 @@ class _Slip:
 
 # The first that fits is the one that helps.
 _SLIPS = (
+    _Slip(r";", "statements need no `;`"),
     # Heads.
     _Slip(r"\w+\s*:", "the statement before this one lacks its end", r"\n" + _RULE[2:] + r"\s+"),
     _Slip(r"\(", "every rule has a name: `permit NAME: ACTION on TYPE`", _RULE + r"\s+"),
     _Slip(r'"', "the name of a rule is a plain word", _RULE + r"\s+"),
     _Slip(r"-", _NAMES, _RULE + r"\s+\w+"),
     _Slip(r"\w", "the name of a rule ends with `:`", _RULE + r"\s+\w+\s+"),
+    _Slip(r",", _ONE_ACTION, r"(?:^|\n)\s*action\s+(\w+|\"[^\"\n]*\")\s*"),
     _Slip(r"/", 'quote a name with other characters: `"tools/call"`', _RULE + r"\s+\w+:\s*\w+"),
     _Slip(r"(if|where|provided|given)\b", _CONDITION, allowed="WHEN"),
     _Slip(r"\{", f"{_CONDITION} and has no braces", allowed="WHEN"),
@@ -89,7 +92,6 @@ _SLIPS = (
     _Slip(r"!", "use `not`"),
     _Slip("['`\u201c\u201d\u201e\u2018\u2019]", _QUOTES),
     _Slip(r"//|/\*|--", "comments start with `#`"),
-    _Slip(r";", "statements need no `;`"),
     _Slip(r"/", "there is no division; multiply the other side"),
     _Slip(r"%", "there is no remainder"),
     _Slip(r"\?[?.]", "an optional attribute is tested with `has` before it is read"),
