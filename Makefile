@@ -51,7 +51,8 @@ golden: $(VENV)/.dev  ## rewrite the golden files; review the result with git di
 	UPDATE_GOLDEN=1 $(BIN)/pytest -n $(JOBS) -m "not hypothesis" $(ARGS)
 
 clean:  ## remove the virtual environment and everything generated
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache \
+	  bench/.venvs bench/.servers
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp per set of dependencies; each is renewed when pyproject.toml changes.

@@ -14,6 +14,7 @@ from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI, Response
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -53,10 +54,12 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
                 stack.enter_context(engine.watch(gate_tests=settings.gate == "tests", on_reload=reloaded))
             yield
 
-    app = FastAPI(
+    # Its page at /docs loads its scripts from here: nobody else's server is asked for anything.
+    app = FastAPIOffline(
         title="policyengine",
         summary="Decisions for AI systems, made outside the model: the OpenID AuthZEN Authorization API 1.0",
         version=version("policyengine"),
+        redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
         exception_handlers={HTTPException: http_error, RequestError: request_error},

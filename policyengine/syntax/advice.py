@@ -29,7 +29,9 @@ class _Slip:
 
 # The first that fits is the one that helps.
 _SLIPS = (
+    # What no place takes.
     _Slip(r";", "statements need no `;`"),
+    _Slip(r"//|/\*", "comments start with `#`"),
     # Heads.
     _Slip(r"\w+\s*:", "the statement before this one lacks its end", r"\n" + _RULE[2:] + r"\s+"),
     _Slip(r"\(", "every rule has a name: `permit NAME: ACTION on TYPE`", _RULE + r"\s+"),
@@ -91,7 +93,7 @@ _SLIPS = (
     _Slip(r">", "use `!=`", r"<"),
     _Slip(r"!", "use `not`"),
     _Slip("['`\u201c\u201d\u201e\u2018\u2019]", _QUOTES),
-    _Slip(r"//|/\*|--", "comments start with `#`"),
+    _Slip(r"--", "comments start with `#`"),
     _Slip(r"/", "there is no division; multiply the other side"),
     _Slip(r"%", "there is no remainder"),
     _Slip(r"\?[?.]", "an optional attribute is tested with `has` before it is read"),

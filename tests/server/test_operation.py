@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from policyengine.server.settings import Settings
 from tests.server.conftest import DATA
 from tests.server.serving import EVALUATION, EVALUATIONS, serving
 from tests.server.test_certification import BOB, PERMITTED, RECORD, WRITE, ask
+from tests.support.paths import ROOT
 
 FIXTURE = DATA / "certification"
 
@@ -110,6 +112,12 @@ def test_a_public_url_that_is_none(url: str) -> None:
         Settings(policies=FIXTURE, public_url=url)
 
 
+def test_every_setting_that_is_no_option_is_documented() -> None:
+    options = {"policies", "entities", "gate", "reload", "log_format"}
+    documented = set(re.findall(r"`POLICYENGINE_(\w+)` \|", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert documented == {name.upper() for name in Settings.model_fields.keys() - options}
+
+
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"POLICIES": "p", "GATE": "tests", "RELOAD": "false", "MAX_BODY_BYTES": "9"}.items():
         monkeypatch.setenv(f"POLICYENGINE_{name}", value)
@@ -135,7 +143,16 @@ def test_every_route_is_documented(certification: httpx.Client) -> None:
         "/readyz",
         "/metrics",
     }
-    assert "swagger" in certification.get("/docs").text.lower()
+
+
+def test_the_page_of_the_api_loads_nothing_from_elsewhere(certification: httpx.Client) -> None:
+    page = certification.get("/docs").text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert any(path.endswith("swagger-ui-bundle.js") for path in loaded)
+    for path in loaded:
+        assert certification.get(path).status_code == 200, path
+    assert "https://" not in page
+    assert certification.get("/redoc").status_code == 404
 
 
 def test_every_schema_is_there(certification: httpx.Client) -> None:
