@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from policyengine.evaluate.emit import Emitter, Site
-from policyengine.evaluate.hoist import climbs, hierarchies, hoist
+from policyengine.evaluate.hoist import climbs, hierarchies, hoist, targets
 from policyengine.evaluate.pyfunction import function, module
-from policyengine.evaluate.pytree import assign, load, place
+from policyengine.evaluate.pytree import all_of, assign, load, place
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
+from policyengine.model.types import STRING
 
 PARAMETERS = ("principal", "resource", "context", "attributes", "pid", "rid", "known_principal", "known_resource")
+ROOTS = ("principal", "resource")
 
 # Takes PARAMETERS; `fast` gives the mask of rules that held, `careful` that and the mask of rules that erred.
 Fast = Callable[..., int]
@@ -43,8 +46,8 @@ def careful_function(rules: Sequence[Rule], site: Site, env: Mapping[str, Any]) 
 
 def fast_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[str, Any]]:
     """The function as a tree, and the constants it names."""
-    emitter = Emitter(site, climbed=climbs(rules))
-    body = [*hierarchies(emitter.climbed), *hoist(rules, emitter), *ask(rules, emitter), ast.Return(load("m"))]
+    emitter = Emitter(site, climbed=climbs(rules), targets={root: targets(rules, root) for root in ROOTS})
+    body = [*hierarchies(emitter.climbed, emitter), *hoist(rules, emitter), *ask(rules, emitter), ast.Return(load("m"))]
     return module("fast", PARAMETERS, body), emitter.constants
 
 
@@ -60,8 +63,52 @@ def careful_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[st
 
 
 def ask(rules: Sequence[Rule], emitter: Emitter) -> list[ast.stmt]:
-    """Statements that leave in `m` the mask of the rules that hold."""
-    return [assign("m", ast.Constant(0)), *(_if_holds(n, rule, emitter) for n, rule in enumerate(rules))]
+    """Statements that leave in `m` the mask of the rules that hold. A test that several rules begin with is made once
+    for all of them, whether they want it to hold or not: where nothing may err, the order of rules does not matter."""
+    together: dict[ir.Expr, list[tuple[int, Rule]]] = {}
+    body: list[ast.stmt] = [assign("m", ast.Constant(0))]
+    for number, rule in enumerate(rules):
+        together.setdefault(first_test(rule)[0], []).append((number, rule))
+    for test, group in together.items():
+        if len(group) == 1:
+            body += [_if_holds(number, rule, emitter) for number, rule in group]
+            continue
+        branches: dict[bool, list[ast.stmt]] = {True: [], False: []}
+        for number, rule in group:
+            branches[first_test(rule)[1]].append(_if_rest_holds(number, rule, emitter))
+        held = emitter.emit(test)
+        if branches[True]:
+            body.append(ast.If(held, branches[True], branches[False]))
+        else:
+            body.append(ast.If(ast.UnaryOp(ast.Not(), held), branches[False], []))
+    return body
+
+
+def first_test(rule: Rule) -> tuple[ir.Expr, bool]:
+    """What the evaluation of a rule begins with, and whether it must hold. The rule's own name, as it were, if it
+    begins with its scope."""
+    scopes = (rule.head.resource, rule.head.principal)
+    if any(scope.entities is not None or scope.within is not None for scope in scopes):
+        return ir.Const(rule.name, type=STRING, span=rule.span), True
+    first = _items(rule)[0]
+    match first:
+        case ir.Equal(negated=True):
+            return replace(first, negated=False), False
+        case ir.Not(operand=operand):
+            return operand, False
+    return first, True
+
+
+def _items(rule: Rule) -> tuple[ir.Expr, ...]:
+    return rule.condition.items if isinstance(rule.condition, ir.And) else (rule.condition,)
+
+
+def _if_rest_holds(number: int, rule: Rule, emitter: Emitter) -> ast.stmt:
+    """For where the rule's first test has been made."""
+    tests = [emitter.emit(item) for item in _items(rule)[1:]]
+    if not tests:
+        return place(_set_bit("m", number), rule.span)
+    return place(ast.If(all_of(tests), [_set_bit("m", number)], []), rule.span)
 
 
 def _if_holds(number: int, rule: Rule, emitter: Emitter) -> ast.stmt:
@@ -85,7 +132,7 @@ def _test(rule: Rule, emitter: Emitter) -> ast.expr:
     condition = rule.condition
     if not (isinstance(condition, ir.Const) and condition.value is True and tests):
         tests.append(emitter.emit(condition))
-    return tests[0] if len(tests) == 1 else ast.BoolOp(ast.And(), tests)
+    return all_of(tests)
 
 
 def _set_bit(name: str, number: int) -> ast.stmt:

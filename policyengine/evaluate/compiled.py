@@ -16,6 +16,7 @@ from policyengine.diagnostics.source import Span
 from policyengine.evaluate.bucket import Bucket
 from policyengine.evaluate.emit import Site
 from policyengine.evaluate.index import Index
+from policyengine.evaluate.pytree import place
 from policyengine.ir.nodes import Rule
 from policyengine.model.entities import World
 from policyengine.schema.schema import Schema
@@ -81,26 +82,40 @@ def _function(rule: Rule, rules: int, tree: ast.Module, constants: Mapping[str, 
     assert isinstance(function, ast.FunctionDef)
     head = ast.FunctionDef(function.name, function.args, [], [], lineno=1, col_offset=0)
     lines = [CompiledLine(text, "") for text in ast.unparse(head).split("\n") if text]
-    deep = list(_flat(function.body, 1))
-    body = [statement for _, statement in deep]
+    deep = list(_flat(rule, function.body, 1))
+    body = [statement for _, _, statement in deep]
     marks = _marks(rule, body)
-    for (depth, statement), mark in zip(deep, marks, strict=True):
-        lines += [CompiledLine("    " * depth + text, mark) for text in ast.unparse(statement).split("\n")]
+    for (depth, text, _), mark in zip(deep, marks, strict=True):
+        lines += [CompiledLine("    " * depth + line, mark) for line in text.split("\n")]
     used = _names(*(statement for statement, mark in zip(body, marks, strict=True) if mark))
     shown = {name: value for name, value in constants.items() if name in used}
     return CompiledFunction(function.name, rules, tuple(lines), shown)
 
 
-def _flat(body: Iterable[ast.stmt], depth: int) -> Iterator[tuple[int, ast.stmt]]:
-    """The statements with their depth; a branch that holds statements of rules comes apart."""
+def _flat(rule: Rule, body: Iterable[ast.stmt], depth: int) -> Iterator[tuple[int, str, ast.stmt]]:
+    """The statements with their depth and text. A branch that is for several rules comes apart; what it asks belongs to
+    the rule if something in it does."""
     for statement in body:
-        placed = (_span(node) for node in ast.walk(statement) if isinstance(node, ast.stmt))
-        if isinstance(statement, ast.If) and _span(statement) is None and any(span is not None for span in placed):
-            yield depth, ast.If(statement.test, [], [])
-            yield from _flat(statement.body, depth + 1)
-            assert not statement.orelse
-        else:
-            yield depth, statement
+        if not isinstance(statement, ast.If) or _span(statement) is not None or not _is_for_rules(statement):
+            yield depth, ast.unparse(statement), statement
+            continue
+        head = ast.If(statement.test, [], [])
+        if any(_is_of(rule, each) for each in _all([statement])):
+            place(head, rule.span)
+        yield depth, ast.unparse(head), head
+        yield from _flat(rule, statement.body, depth + 1)
+        if statement.orelse:
+            yield depth, "else:", ast.Pass()
+            yield from _flat(rule, statement.orelse, depth + 1)
+
+
+def _is_for_rules(statement: ast.stmt) -> bool:
+    return any(_span(each) is not None for each in _all([statement]))
+
+
+def _all(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements and those within them."""
+    return (node for one in body for node in ast.walk(one) if isinstance(node, ast.stmt))
 
 
 def _marks(rule: Rule, body: list[ast.stmt]) -> list[Mark]:
@@ -117,7 +132,7 @@ def _marks(rule: Rule, body: list[ast.stmt]) -> list[Mark]:
 
 
 # What a lookup in a table finds, and what the rules found there said.
-_LOOKUP = {"b", "h"}
+_LOOKUP = {"h"}
 
 
 def _is_of(rule: Rule, statement: ast.stmt) -> bool:

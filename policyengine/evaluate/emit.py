@@ -17,7 +17,7 @@ from policyengine.evaluate.prepare import Prepared
 from policyengine.evaluate.pytree import call, call_object, class_of, load, place, subscript
 from policyengine.ir import nodes as ir
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, RecordT, SetT, Type
-from policyengine.model.values import INT_MAX, INT_MIN, Entity
+from policyengine.model.values import INT_MAX, INT_MIN, Entity, Uid
 
 # The largest number that CPython compares without a loop: one digit.
 SMALL = 2**30 - 1
@@ -47,6 +47,8 @@ class Emitter:
     loads: Mapping[ir.Expr, str] = field(default_factory=dict)
     # The roots whose hierarchy the function has looked at already, under the names `above_principal`, `above_resource`.
     climbed: Collection[str] = ()
+    # All that is asked of the hierarchy above a root, or None if that is not known beforehand.
+    targets: Mapping[str, frozenset[Uid] | None] = field(default_factory=dict)
     constants: dict[str, Any] = field(default_factory=dict)
     temporaries: int = 0
     prepared: Prepared = field(default_factory=Prepared)
@@ -309,21 +311,33 @@ class Emitter:
         reach = self.prepared.name(entity, "reach")
         if reach is not None:
             return _meets(self._uid(target) if single else self._uids(target), load(reach), single)
-        above: ast.expr = load("above_" + entity.name)
-        if entity.name not in self.climbed:
-            above = call("ancestors", load(entity.name), load("known_" + entity.name))
+        above = self.above(entity.name)
         own, named = self._uid(entity), self.fresh()
         again, at_hand = load(named), ast.Name(named, ast.Store())
         below = _meets(ast.NamedExpr(at_hand, self._uid(target) if single else self._uids(target)), above, single)
         itself = ast.Compare(again, [ast.Eq()], [own]) if single else ast.Compare(own, [ast.In()], [again])
         return ast.BoolOp(ast.Or(), [below, itself])
 
+    def above(self, root: str) -> ast.expr:
+        """What is above the principal or resource, as far as it is asked for."""
+        return load("above_" + root) if root in self.climbed else self.look_above(root)
+
+    def look_above(self, root: str) -> ast.expr:
+        targets = self.targets.get(root)
+        types = {uid.type for uid in targets or ()}
+        if targets is None or len(types) != 1:
+            return call("ancestors", load(root), self.known(root))
+        ids = self.constant(frozenset(uid.id for uid in targets))
+        return call("among", load(root), self.known(root), ast.Constant(*types), ids)
+
+    def known(self, root: str) -> ast.expr:
+        """What the world knows of the principal or resource."""
+        return load("known_" + root if self.site.type_of(root) in self.site.recorded else "nothing")
+
     def below(self, root: str, targets: frozenset[Any]) -> tuple[ast.expr, ast.expr | None]:
         """Two tests: whether the principal or resource is below one of the targets, which errs where the hierarchy is
         malformed; and whether it is one of them, or None if its type says that it is not."""
-        above: ast.expr = load("above_" + root)
-        if root not in self.climbed:
-            above = call("ancestors", load(root), load("known_" + root))
+        above = self.above(root)
         if len(targets) == 1:
             below: ast.expr = ast.Compare(self.constant(next(iter(targets))), [ast.In()], [above])
         else:

@@ -11,16 +11,17 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from policyengine.evaluate.codegen import PARAMETERS, ask
+from policyengine.evaluate.codegen import PARAMETERS, ROOTS, ask
 from policyengine.evaluate.emit import Emitter, Site
-from policyengine.evaluate.hoist import climbs, hierarchies, hoist
+from policyengine.evaluate.hoist import climbs, hierarchies, hoist, targets
 from policyengine.evaluate.index import Dimension
 from policyengine.evaluate.prepare import Prepared, Rows
 from policyengine.evaluate.pyfunction import function, module
-from policyengine.evaluate.pytree import assign, call, class_of, load, subscript
+from policyengine.evaluate.pytree import all_of, assign, call, class_of, load, subscript
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.model.entities import World
+from policyengine.model.values import Uid
 
 # Up to this many rules, a list of all outcomes is short enough to be indexed by the mask.
 LISTED = 8
@@ -59,7 +60,7 @@ def entry_tree(
 ) -> tuple[ast.Module, dict[str, Any], Prepared]:
     """The function as a tree, the constants it names, and what is prepared for it. There are two ways through it: the
     short one is for requests that only name those entities of whose type the world knows some."""
-    named = frozenset(root for root in ("principal", "resource") if site.type_of(root) in site.recorded)
+    named = frozenset(root for root in ROOTS if site.type_of(root) in site.recorded)
     long = Emitter(site)
     rest = _way(rules, tables, long)
     if named:
@@ -81,11 +82,19 @@ def _way(rules: Sequence[Rule], tables: Sequence[Lookup], emitter: Emitter) -> l
     named = emitter.prepared.roots
     climbed = {t.dimension[1] for t in tables if isinstance(t.dimension, tuple) and t.dimension[0] == "above"}
     emitter.climbed = climbs(rules) | climbed | named
+    emitter.targets = {root: _targets(rules, tables, root) for root in ROOTS}
     keys = [t.dimension for t in tables if isinstance(t.dimension, ir.Attribute)]
-    body = [*hierarchies(emitter.climbed - named), *hoist(rules, emitter, keys), *ask(rules, emitter)]
+    body = [*hierarchies(emitter.climbed - named, emitter), *hoist(rules, emitter, keys), *ask(rules, emitter)]
     if tables:
         body += _lookups(tables, emitter)
-    return [*_known(emitter.site, _names(body)), *body, *_answer(bool(tables))]
+    return [*_known(_names(body)), *body, *_answer()]
+
+
+def _targets(rules: Sequence[Rule], tables: Sequence[Lookup], root: str) -> frozenset[Uid] | None:
+    """All that the rules and the tables ask of the hierarchy above a root."""
+    found = targets(rules, root)
+    keys = (key for table in tables if table.dimension == ("above", root) for key in table.rows)
+    return found if found is None else found | {Uid(*key) for key in keys}
 
 
 def _if_named(prepared: Prepared, body: list[ast.stmt]) -> list[ast.stmt]:
@@ -93,7 +102,7 @@ def _if_named(prepared: Prepared, body: list[ast.stmt]) -> list[ast.stmt]:
     roots = [root for root in sorted(prepared.roots) if prepared.items[root]]
     if not roots:
         return []
-    bare = [ast.Compare(call("len", load(root)), [ast.Eq()], [ast.Constant(2)]) for root in roots]
+    bare: list[ast.expr] = [ast.Compare(call("len", load(root)), [ast.Eq()], [ast.Constant(2)]) for root in roots]
     rows: list[ast.stmt] = []
     for root in roots:
         id_ = load("pid" if root == "principal" else "rid")
@@ -103,11 +112,7 @@ def _if_named(prepared: Prepared, body: list[ast.stmt]) -> list[ast.stmt]:
     for root in roots:
         names: list[ast.expr] = [ast.Name(name, ast.Store()) for name in prepared.items[root].values()]
         unpacked.append(ast.Assign([ast.Tuple(names, ast.Store())], load(f"row_{root}")))
-    return [ast.If(_all(bare), [*rows, ast.If(_all(there), [*unpacked, *body], [])], [])]
-
-
-def _all(tests: Sequence[ast.expr]) -> ast.expr:
-    return tests[0] if len(tests) == 1 else ast.BoolOp(ast.And(), list(tests))
+    return [ast.If(all_of(bare), [*rows, ast.If(all_of(there), [*unpacked, *body], [])], [])]
 
 
 def _names(body: Sequence[ast.stmt]) -> frozenset[str]:
@@ -117,7 +122,8 @@ def _names(body: Sequence[ast.stmt]) -> frozenset[str]:
 def _outline(used: frozenset[str]) -> list[ast.stmt]:
     """Raises unless the request is made of plain dicts with textual ids, and no agent takes part. That the types are
     right was settled when the function was chosen by them."""
-    agent = ast.Compare(ast.Constant("agent"), [ast.In()], [load("context")])
+    # Most contexts are empty, and that is told faster than what is not in them.
+    agent = all_of([load("context"), ast.Compare(ast.Constant("agent"), [ast.In()], [load("context")])])
     given = ast.Compare(load("context"), [ast.IsNot()], [ast.Constant(None)])
     odd = ast.BoolOp(ast.Or(), [_is_not("context", "dict"), agent])
     absent: list[ast.stmt] = [assign("context", load("nothing"))] if "context" in used else []
@@ -130,17 +136,14 @@ def _outline(used: frozenset[str]) -> list[ast.stmt]:
     ]
 
 
-def _known(site: Site, used: frozenset[str]) -> list[ast.stmt]:
+def _known(used: frozenset[str]) -> list[ast.stmt]:
     """Looks up what the world knows of the principal and the resource."""
     body: list[ast.stmt] = []
     for root, id_ in (("principal", "pid"), ("resource", "rid")):
         if f"known_{root}" not in used:
             continue
-        known: ast.expr = load("nothing")
-        if site.type_of(root) in site.recorded:
-            get = ast.Attribute(load(f"records_{root}"), "get", ast.Load())
-            known = ast.Call(get, [load(id_), known], [])
-        body.append(assign(f"known_{root}", known))
+        get = ast.Attribute(load(f"records_{root}"), "get", ast.Load())
+        body.append(assign(f"known_{root}", ast.Call(get, [load(id_), load("nothing")], [])))
     return body
 
 
@@ -152,49 +155,54 @@ def _is_not(name: str, kind: str) -> ast.expr:
     return ast.Compare(class_of(load(name)), [ast.IsNot()], [load(kind)])
 
 
-def _answer(tables: bool) -> list[ast.stmt]:
-    """Returns the decision for the mask in `m` and, if tables were asked and gave anything, the hits in `h`."""
-    body: list[ast.stmt] = []
-    if tables:
-        key = ast.Tuple([load("m"), call("in_order", load("h"))], ast.Load())
-        body.append(ast.If(load("h"), [ast.Return(ast.Subscript(load("decisions"), key, ast.Load()))], []))
+def _answer() -> list[ast.stmt]:
+    """Returns the decision for the mask in `m`."""
     found = ast.Subscript(load("outcomes"), load("m"), ast.Load())
     unknown = ast.Compare(load("d"), [ast.Is()], [ast.Constant(None)])
-    return [*body, assign("d", found), _refuse(unknown), ast.Return(load("d"))]
+    return [assign("d", found), _refuse(unknown), ast.Return(load("d"))]
 
 
 def _lookups(tables: Sequence[Lookup], emitter: Emitter) -> list[ast.stmt]:
-    """Asks the rules that the tables give for this request, and notes which of them held."""
-    body: list[ast.stmt] = [assign("h", ast.Tuple([], ast.Load()))]
+    """Asks the rules that the tables give for this request. If any of them hold, returns the decision for the mask and
+    these hits."""
+    body: list[ast.stmt] = []
     for table in tables:
         rows = emitter.constant(table.rows)
         match table.dimension:
             case ("above", root):
-                above, keys = load("above_" + root), emitter.constant(frozenset(table.rows))
+                above: ast.expr = load("above_" + root)
+                keys = emitter.constant(frozenset(table.rows))
                 apart = ast.Call(ast.Attribute(keys, "isdisjoint", ast.Load()), [above], [])
-                ask = _ask(ast.Subscript(rows, load("k"), ast.Load()))
+                ask = _ask(ast.Subscript(rows, load("k"), ast.Load()), emitter)
                 each = ast.For(ast.Name("k", ast.Store()), ast.BinOp(keys, ast.BitAnd(), above), ask, [])
-                body.append(ast.If(ast.UnaryOp(ast.Not(), apart), [each], []))
+                # Most often there is nothing, and that is told fastest.
+                body.append(ast.If(all_of([above, ast.UnaryOp(ast.Not(), apart)]), [each], []))
                 type_ = emitter.site.type_of(root)
                 if any(key[0] == type_ for key in table.rows):
                     own = ast.Tuple([ast.Constant(type_), load("pid" if root == "principal" else "rid")], ast.Load())
-                    body += _get(rows, own)
+                    body += _get(rows, own, emitter)
             case ("id", "action"):
-                body += _get(rows, ast.Constant(emitter.site.action))
+                body += _get(rows, ast.Constant(emitter.site.action), emitter)
             case ("id", root):
-                body += _get(rows, load("pid" if root == "principal" else "rid"))
+                body += _get(rows, load("pid" if root == "principal" else "rid"), emitter)
             case ir.Attribute():
-                body += _get(rows, emitter.emit(table.dimension))
-    return body
+                body += _get(rows, emitter.emit(table.dimension), emitter)
+    none = assign("h", ast.Tuple([], ast.Load()))
+    found = ast.Tuple([load("m"), call("in_order", load("h"))], ast.Load())
+    answer = ast.If(load("h"), [ast.Return(ast.Subscript(load("decisions"), found, ast.Load()))], [])
+    match body:
+        case [ast.If(test=test, body=asked)]:
+            return [ast.If(test, [none, *asked, answer], [])]
+    return [none, *body, answer]
 
 
-def _get(rows: ast.expr, key: ast.expr) -> list[ast.stmt]:
-    get = ast.Call(ast.Attribute(rows, "get", ast.Load()), [key], [])
-    there = ast.Compare(load("b"), [ast.IsNot()], [ast.Constant(None)])
-    return [assign("b", get), ast.If(there, _ask(load("b")), [])]
+def _get(rows: ast.expr, key: ast.expr, emitter: Emitter) -> list[ast.stmt]:
+    there = ast.Compare(key, [ast.In()], [rows])
+    return [ast.If(there, _ask(ast.Subscript(rows, key, ast.Load()), emitter), [])]
 
 
-def _ask(block: ast.expr) -> list[ast.stmt]:
+def _ask(block: ast.expr, emitter: Emitter) -> list[ast.stmt]:
     """`h += block.ask(...)`: the block's number and mask, if any of its rules held."""
-    asked = ast.Call(ast.Attribute(block, "ask", ast.Load()), [load(name) for name in PARAMETERS], [])
+    request = [*map(load, PARAMETERS[:-2]), *map(emitter.known, ROOTS)]
+    asked = ast.Call(ast.Attribute(block, "ask", ast.Load()), request, [])
     return [ast.AugAssign(ast.Name("h", ast.Store()), ast.Add(), asked)]

@@ -14,8 +14,9 @@ from policyengine.evaluate.emit import Emitter
 from policyengine.evaluate.pytree import assign, call, class_of, load, place
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
-from policyengine.ir.walk import children
+from policyengine.ir.walk import children, walk
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, ListT, SetT, Type
+from policyengine.model.values import Uid
 
 HOISTED = (STRING, BOOL, INT, NUMBER, SetT(STRING), ListT(STRING))
 
@@ -33,9 +34,24 @@ def climbs(rules: Iterable[Rule]) -> frozenset[str]:
     return frozenset(root for root, count in looks.items() if count > 1)
 
 
-def hierarchies(roots: Collection[str]) -> list[ast.stmt]:
+def targets(rules: Iterable[Rule], root: str) -> frozenset[Uid] | None:
+    """The entities of which rules ask whether they are above the principal or the resource. None if these are only
+    known with the request."""
+    found: set[Uid] = set()
+    for rule in rules:
+        found |= (rule.head.resource if root == "resource" else rule.head.principal).within or frozenset()
+        for node in walk(rule.condition):
+            if isinstance(node, ir.Within) and isinstance(node.entity, ir.Root) and node.entity.name == root:
+                if not isinstance(node.target, ir.Const):
+                    return None
+                values = node.target.value if isinstance(node.target.value, tuple) else (node.target.value,)
+                found |= {entity.uid for entity in values}
+    return frozenset(found)
+
+
+def hierarchies(roots: Collection[str], emitter: Emitter) -> list[ast.stmt]:
     """Reads what is above the principal or the resource."""
-    return [assign("above_" + root, call("ancestors", load(root), load("known_" + root))) for root in sorted(roots)]
+    return [assign("above_" + root, emitter.look_above(root)) for root in sorted(roots)]
 
 
 def hoist(rules: Sequence[Rule], emitter: Emitter, more: Iterable[ir.Attribute] = ()) -> list[ast.stmt]:

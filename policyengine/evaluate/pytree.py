@@ -32,7 +32,11 @@ def assign(name: str, value: ast.expr) -> ast.Assign:
     return ast.Assign([ast.Name(name, ast.Store())], value)
 
 
-Placed = TypeVar("Placed", ast.expr, ast.If)
+def all_of(tests: list[ast.expr]) -> ast.expr:
+    return tests[0] if len(tests) == 1 else ast.BoolOp(ast.And(), tests)
+
+
+Placed = TypeVar("Placed", ast.expr, ast.stmt)
 
 
 def place(node: Placed, span: Span) -> Placed:

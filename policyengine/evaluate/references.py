@@ -20,9 +20,10 @@ Pair = tuple[str, str]
 
 def functions(world: World) -> dict[str, Callable[..., Any]]:
     """The functions by the names that generated code uses."""
-    elements = _elements(world)
+    elements, ancestors = _elements(world), _ancestors(world)
     return {
-        "ancestors": _ancestors(world),
+        "ancestors": ancestors,
+        "among": _among(world, ancestors),
         "identity": _identity,
         "attribute_of": _attribute_of(world),
         "elements": elements,
@@ -85,7 +86,35 @@ def _identities(world: World, elements: Callable[[Any, Type], Any]) -> Callable[
     return identities
 
 
-def _ancestors(world: World) -> Callable[[dict[str, Any], Mapping[str, Any]], Collection[tuple[str, str]]]:
+Ancestors = Callable[[dict[str, Any], Mapping[str, Any]], Collection[Pair]]
+
+
+def _among(
+    world: World, ancestors: Ancestors
+) -> Callable[[dict[str, Any], Mapping[str, Any], str, Collection[str]], Collection[Pair]]:
+    """As `ancestors`, for those who only want to know of some entities, all of one type: what is above besides these
+    may be left out."""
+    records = world.records
+    nothing: frozenset[Pair] = frozenset()
+
+    def among(entity: dict[str, Any], known: Mapping[str, Any], kind: str, ids: Collection[str]) -> Collection[Pair]:
+        if (known and PARENTS in known) or PARENTS not in entity or entity[PARENTS].__class__ is not list:
+            return ancestors(entity, known)
+        found: Collection[Pair] = nothing
+        for parent in entity[PARENTS]:
+            type_, id_ = parent["type"], parent["id"]
+            if type_.__class__ is not str or id_.__class__ is not str or parent.__class__ is not dict:
+                return ancestors(entity, known)
+            if PARENTS in parent or (type_ in records and id_ in records[type_]):
+                return ancestors(entity, known)
+            if type_ == kind and id_ in ids:
+                found = {*found, (type_, id_)}
+        return found
+
+    return among
+
+
+def _ancestors(world: World) -> Ancestors:
     """A function from a principal or resource, and what is known of it, to the identities above it. The common cases,
     a hierarchy that is known and parents that nothing else is known about, are done without making an Entity."""
     records, climbed = world.records, world.climbed
