@@ -16,7 +16,7 @@ from tests.support.paths import ROOT
 DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
-    "grammar/README.md",
+    "grammar/*.md",
     "policies/**/README.md",
     "policyengine/README.md",
     "policyengine/diagnostics/pages/*.md",

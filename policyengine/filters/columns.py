@@ -1,0 +1,310 @@
+"""Atoms over a table of typed columns, whatever library holds the table.
+
+A library says what it can do as `Library`; what an atom means in terms of that is said here, once. Of a null a
+condition is never true, but may be null or false. So a negation always stands beside a condition that a value is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from policyengine.filters.backend import Fragment
+from policyengine.filters.fields import Fields
+from policyengine.filters.library import FIRST, LAST, Column, Library, is_text, number_of, readable, usable_of
+from policyengine.filters.numbers import is_number, of_double, of_integer
+from policyengine.model.types import JSON, EntityT, SetT, Type, element_of
+from policyengine.model.values import Entity
+from policyengine.partial.formula import (
+    Atom,
+    Below,
+    Holds,
+    Inside,
+    Matching,
+    Missing,
+    OneOf,
+    Operator,
+    Path,
+    Present,
+    Relation,
+    Sized,
+    Typed,
+)
+from policyengine.partial.formula import Fields as TwoFields
+
+_COMPARED = ("text", "int", "float", "bool", "time")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The backend of a library: what the protocol `Backend` asks for."""
+
+    library: Library
+    fields: Fields
+
+    @property
+    def name(self) -> str:
+        return self.library.name
+
+    def all(self, items: Sequence[Any]) -> Any:
+        return self.library.both(items)
+
+    def some(self, items: Sequence[Any]) -> Any:
+        return self.library.either(items)
+
+    def nothing(self) -> Any:
+        return self.library.truth(False)
+
+    def everything(self) -> Any:
+        return self.library.truth(True)
+
+    def finish(self, native: Any) -> Any:
+        return native
+
+    def atom(self, atom: Atom) -> Fragment | None:
+        match atom:
+            case Inside():
+                return self._inside(atom)
+            case TwoFields():
+                return self._two(atom)
+            case Present(path=path) | Missing(path=path):
+                found = self._find(path)
+                return None if found is None else self._presence(atom, found)
+            case Typed(path=path, type=type_):
+                found = self._find(path)
+                return None if found is None else self._typed(found, type_)
+            case Relation() | OneOf() | Holds() | Matching() | Sized() | Below():
+                found = self._find(atom.path)
+                return None if found is None else self._of_value(atom, found)
+            case _:
+                return None
+
+    def _of_value(self, atom: Relation | OneOf | Holds | Matching | Sized | Below, found: Column) -> Fragment | None:
+        if not readable(found, atom.type):
+            return None
+        match atom:
+            case Relation(op=op, value=value) if element_of(atom.type) is None:
+                return self._related(found, atom.type, op, value)
+            case Relation(op="==" | "!=" as op, value=tuple() as values):
+                return self._same(found, atom.type, values, op == "!=")
+            case OneOf(values=values, negated=negated):
+                return self._among(found, atom.type, values, negated)
+            case Holds():
+                return self._holds(found, atom)
+            case Matching(pieces=pieces, negated=negated) if all(map(is_text, pieces)):
+                like = self.library.like(found.expr, pieces)
+                return Fragment(self._apart(found, like) if negated else like)
+            case Sized():
+                return self._sized(found, atom)
+            case Below(type=type_, closed=closed, negated=negated):
+                # A reference in a column states no parents of its own: the entity source knows all there is to know.
+                return self._among(found, type_, tuple(Entity(uid) for uid in sorted(closed)), negated)
+        return None
+
+    # ---- where a value is ----
+
+    def _find(self, path: Path) -> Column | None:
+        for length in range(len(path), 0, -1):
+            place = self.fields.find(path[:length])
+            if place is not None:
+                found = self.library.column(place.name, (*place.path, *path[length:]))
+                return found and replace(found, null=place.null, refers_to=place.refers_to)
+        return None
+
+    def _presence(self, atom: Present | Missing, found: Column) -> Fragment:
+        """Of a null in a column only its Field tells whether it is an attribute."""
+        missing = isinstance(atom, Missing)
+        around = [self._there(struct) for struct in found.within]
+        null = self.library.null(found.expr)
+        if found.null is None:
+            conditions = [*around, null] if missing else around
+            return Fragment(self._both(conditions), exact=False)
+        if (found.null == "absent") is missing:
+            return Fragment(self._both([*around, null]))
+        if found.null == "null":
+            return Fragment(self.nothing() if missing else self._both(around))
+        return Fragment(self._there(found.expr))
+
+    def _there(self, expr: Any) -> Any:
+        return self.library.negation(self.library.null(expr))
+
+    def _both(self, conditions: list[Any]) -> Any:
+        if not conditions:
+            return self.everything()
+        return conditions[0] if len(conditions) == 1 else self.library.both(conditions)
+
+    # ---- values of a type ----
+
+    def _typed(self, found: Column, type_: Type) -> Fragment | None:
+        if type_ == JSON:
+            return self._presence(Present(()), found)
+        if not readable(found, type_):
+            return None
+        if isinstance(type_, EntityT) and found.refers_to not in type_.names:
+            return Fragment(self.nothing())
+        if found.kind in ("texts", "ints"):
+            return Fragment(self.library.whole(found))
+        return Fragment(self._valid(found), found.kind != "duration")
+
+    def _valid(self, found: Column) -> Any:
+        """Whether a value is there that a request could carry."""
+        match found.kind:
+            case "float":
+                return self.library.finite(found.expr)
+            case "time":
+                bounds = (self._compare(found, ">=", FIRST), self._compare(found, "<=", LAST))
+                return self._both([self._there(found.expr), *(b for b in bounds if b is not True)])
+            case "duration":
+                return self.library.relation(found.expr, ">=", 0)
+        return self._there(found.expr)
+
+    def _compare(self, found: Column, op: Operator, value: Any) -> Any:
+        """The comparison of a number; True or False where it depends on nothing."""
+        exact = value * found.units if found.kind in ("time", "duration") else value
+        said = of_double(op, exact) if found.kind == "float" else of_integer(op, exact)
+        return said if isinstance(said, bool) else self.library.relation(found.expr, *said)
+
+    def _related(self, found: Column, type_: Type, op: Operator, value: Any) -> Fragment | None:
+        if found.kind in ("text", "bool"):
+            return self._among(found, type_, (value,), op == "!=") if op in ("==", "!=") else None
+        number = number_of(value, found)
+        if number is None:
+            return None
+        said = self._compare(found, op, number)
+        if said is False:
+            return Fragment(self.nothing())
+        if said is True:
+            return Fragment(self._valid(found), found.kind != "duration")
+        bounded = found.kind == "int" or op == "=="
+        return Fragment(said if bounded else self._both([said, self._valid(found)]), found.kind != "duration")
+
+    def _among(self, found: Column, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+        if isinstance(type_, EntityT) and found.refers_to not in type_.names:
+            return Fragment(self.nothing())
+        usable = usable_of(found, type_, values)
+        if usable is None:
+            return None
+        exact = found.kind != "duration"
+        if not usable:
+            return Fragment(self._valid(found) if negated else self.nothing(), exact)
+        if len(usable) > 1 and found.kind != "float":
+            native = self.library.among(found.expr, usable)
+        else:
+            # As a relation, in which -0.0 is 0.0.
+            options = [self.library.relation(found.expr, "==", value) for value in usable]
+            native = options[0] if len(options) == 1 else self.library.either(options)
+        if negated:
+            return Fragment(self._apart(found, native), exact)
+        return Fragment(native, exact)
+
+    def _apart(self, found: Column, condition: Any) -> Any:
+        return self.library.both([self._valid(found), self.library.negation(condition)])
+
+    # ---- collections ----
+
+    def _holds(self, found: Column, atom: Holds) -> Fragment | None:
+        usable = usable_of(found, element_of(atom.type) or JSON, atom.values)
+        if usable is None:
+            return None
+        library, whole = self.library, self.library.whole(found)
+        match atom.kind:
+            case "any" | "none":
+                condition = library.any(found, usable) if usable else library.truth(False)
+            case "all" | "lacks":
+                whole_set = len(usable) == len(atom.values)
+                condition = self._every(found, usable) if whole_set else library.truth(False)
+            case _:
+                condition = self._only(found, usable)
+        if atom.kind in ("none", "lacks", "other"):
+            condition = library.negation(condition)
+        return Fragment(library.both([whole, condition]))
+
+    def _every(self, found: Column, values: Sequence[Any]) -> Any:
+        return self._both([self.library.any(found, [value]) for value in values])
+
+    def _only(self, found: Column, values: Sequence[Any]) -> Any:
+        if not values:
+            return self.library.relation(self.library.count(found.expr), "==", 0)
+        return self.library.only(found, values)
+
+    def _same(self, found: Column, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+        """Whether a list, or a set, is a constant."""
+        usable = usable_of(found, element_of(type_) or JSON, values)
+        if usable is None:
+            return None
+        if len(usable) < len(values):
+            condition = self.library.truth(False)
+        elif isinstance(type_, SetT) or not usable:
+            condition = self._both([self._only(found, usable), *([self._every(found, usable)] if usable else [])])
+        else:
+            condition = self.library.same(found, usable)
+        if negated:
+            condition = self.library.negation(condition)
+        return Fragment(self.library.both([self.library.whole(found), condition]))
+
+    def _sized(self, found: Column, atom: Sized) -> Fragment | None:
+        if not is_number(atom.count):
+            return None
+        said = of_integer(atom.op, atom.count)
+        if found.kind == "text":
+            valid, length = self._valid(found), self.library.length(found.expr)
+        elif found.kind in ("texts", "ints"):
+            valid, length = self.library.whole(found), self.library.count(found.expr)
+            if isinstance(atom.type, SetT):
+                different = self.library.distinct(found.expr)
+                if different is None:
+                    return self._different(said, valid, length)
+                length = different
+        else:
+            return None
+        if isinstance(said, bool):
+            return Fragment(valid if said else self.nothing())
+        return Fragment(self.library.both([valid, self.library.relation(length, *said)]))
+
+    def _different(self, said: tuple[Operator, int] | bool, valid: Any, count: Any) -> Fragment:
+        """The number of different elements, where only that of all elements is known: it is no larger, and none only
+        if there are none."""
+        if isinstance(said, bool):
+            return Fragment(valid if said else self.nothing())
+        op, bound = said
+        if (op, bound) in (("==", 0), ("<=", 0), ("<", 1), ("!=", 0), (">", 0), (">=", 1)):
+            return Fragment(self.library.both([valid, self.library.relation(count, op, bound)]))
+        if op in ("==", ">", ">="):
+            least: Operator = ">=" if op == "==" else op
+            return Fragment(self.library.both([valid, self.library.relation(count, least, bound)]), exact=False)
+        return Fragment(valid, exact=False)
+
+    # ---- two values, and the parents of the document ----
+
+    def _two(self, atom: TwoFields) -> Fragment | None:
+        left, right = self._find(atom.path), self._find(atom.other)
+        if left is None or right is None or left.kind != right.kind or left.kind not in _COMPARED:
+            return None
+        if not readable(left, atom.type) or not readable(right, atom.other_type) or left.refers_to != right.refers_to:
+            return None
+        for column, type_ in ((left, atom.type), (right, atom.other_type)):
+            if isinstance(type_, EntityT) and column.refers_to not in type_.names:
+                return None
+        return Fragment(
+            self.library.both(
+                [self._valid(left), self._valid(right), self.library.relation(left.expr, atom.op, right.expr)]
+            )
+        )
+
+    def _inside(self, atom: Inside) -> Fragment | None:
+        found = self._find(("parents",))
+        if found is None or found.kind != "texts" or found.refers_to is None:
+            return None
+        usable = [uid.id for uid in sorted(atom.closed) if uid.type == found.refers_to]
+        if not all(map(is_text, usable)):
+            return None
+        condition = self.library.any(found, usable) if usable else self.library.truth(False)
+        whole = self.library.whole(found)
+        if not atom.negated:
+            return Fragment(self.library.both([whole, condition]))
+        apart = self.library.both([whole, self.library.negation(condition)])
+        if found.null == "null":
+            return Fragment(apart)
+        # A document without parents is below nothing.
+        return Fragment(self.library.either([apart, self.library.null(found.expr)]), found.null == "absent")

@@ -1,0 +1,183 @@
+"""What must be true of every store that is asked with a filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from policyengine import Engine
+from policyengine.filters import Backend, Filter
+from tests.support.expressions import Draw
+from tests.support.filter_corpus import (
+    CONDITIONS,
+    ENTITIES,
+    HOSTILE,
+    PRINCIPAL,
+    SCHEMA,
+    TYPED,
+    allowed,
+    documents,
+    engine,
+)
+from tests.support.requests import HOSTILE as HOSTILE_VALUES
+from tests.support.requests import Choices, entity
+from tests.support.scenarios import scenarios
+
+Document = dict[str, Any]
+# What a store finds for a native query: the ids.
+Ask = Callable[[Any], list[str]]
+
+KINDS = ("permit", "forbid")
+TYPED_DOCUMENTS = documents(TYPED)
+ALL_DOCUMENTS = documents(TYPED, HOSTILE)
+
+
+@cache
+def _filter(condition: str, kind: str) -> Filter:
+    return engine(condition, kind).filter(principal=PRINCIPAL, action="read", resource_type="Doc")
+
+
+@cache
+def _allowed(condition: str, kind: str, first: int, end: int | None) -> list[str]:
+    return allowed(engine(condition, kind), ALL_DOCUMENTS[first:end])
+
+
+def _expected(condition: str, kind: str, hostile: bool) -> list[str]:
+    """Which are allowed of the typed documents, which come first, and of the hostile ones."""
+    typed = len(TYPED_DOCUMENTS)
+    return _allowed(condition, kind, 0, typed) + (_allowed(condition, kind, typed, None) if hostile else [])
+
+
+def check(filter_: Filter, expected: list[str], backend: Backend, ask: Ask, documents: list[Document]) -> bool:
+    """Asserts that the store finds what may be seen, after a recheck unless the query is exact; says whether it is."""
+    query = filter_.to(backend)
+    found = ask(query.native)
+    assert len(found) == len(set(found))
+    by_id = {each["id"]: each for each in documents}
+    missed = set(expected) - set(found)
+    assert not missed, ("too few", missed, query.native)
+    if query.exact:
+        assert set(found) == set(expected), ("too many", set(found) - set(expected), query.native)
+    rechecked = query.recheck([by_id[id_] for id_ in found])
+    assert {each["id"] for each in rechecked} == set(expected)
+    return query.exact
+
+
+def check_corpus(condition: str, backend: Backend, ask: Ask, hostile: bool = False) -> None:
+    """One condition of the corpus, as permit and as forbid. The store holds the typed documents, and all others if
+    `hostile`."""
+    documents = ALL_DOCUMENTS if hostile else TYPED_DOCUMENTS
+    for kind in KINDS:
+        check(_filter(condition, kind), _expected(condition, kind, hostile), backend, ask, documents)
+
+
+def share(backend: Backend) -> str:
+    """How much of the corpus the store is asked for exactly."""
+    exact = sum(_filter(condition, kind).to(backend).exact for condition in CONDITIONS for kind in KINDS)
+    return f"{exact * 100 // (len(CONDITIONS) * len(KINDS))} %"
+
+
+# ---- conditions of the corpus, put together ----
+
+_PRINCIPALS = (
+    PRINCIPAL,
+    {**PRINCIPAL, "id": "bob", "s": "é", "n": 2, "teams": [], "clearances": ["a"], "groups": [], "parents": []},
+    {**PRINCIPAL, "s": "", "n": 7, "teams": ["", "5", "null"], "clearances": [], "boss": {"type": "User", "id": "bob"}},
+    {"type": "User", "id": "nobody"},
+)
+_some = st.sampled_from(CONDITIONS)
+_combined = st.recursive(
+    _some,
+    lambda inner: st.one_of(
+        inner.map(lambda a: f"not ({a})"),
+        st.tuples(inner, inner).map(lambda ab: f"({ab[0]}) and ({ab[1]})"),
+        st.tuples(inner, inner).map(lambda ab: f"({ab[0]}) or ({ab[1]})"),
+        st.tuples(inner, inner, inner).map(lambda abc: f"if {abc[0]} then {abc[1]} else {abc[2]}"),
+    ),
+    max_leaves=6,
+)
+
+
+class Combined:
+    """Policies over conditions of the corpus, their filter for some principal, and which documents may be seen."""
+
+    def __init__(self, permits: list[str], forbids: list[str], principal: Document) -> None:
+        rules = [f"permit p{i}: read on Doc when {c}" for i, c in enumerate(permits)]
+        rules += [f"forbid f{i}: read on Doc when {c}" for i, c in enumerate(forbids)]
+        self.text = "\n".join(rules)
+        self._engine = Engine.from_text(SCHEMA + self.text, entities=ENTITIES)
+        self._principal = principal
+        self.filter = self._engine.filter(principal=principal, action="read", resource_type="Doc")
+
+    def __repr__(self) -> str:
+        return f"{self.text}\n{self._principal}"
+
+    def allowed(self, documents: list[Document]) -> list[str]:
+        resources = [{"type": "Doc", **each} for each in documents]
+        asked = [{"principal": self._principal, "action": "read", "resource": each} for each in resources]
+        answers = self._engine.decide_many(asked)
+        return [each["id"] for each, d in zip(documents, answers, strict=True) if d.allowed]
+
+
+combined = st.builds(
+    Combined,
+    st.lists(_combined, min_size=1, max_size=2),
+    st.lists(_combined, max_size=1),
+    st.sampled_from(_PRINCIPALS),
+)
+
+
+# ---- generated policies and documents ----
+
+
+class Generated:
+    """A filter of generated policies, documents of its type and which of them may be seen."""
+
+    def __init__(self, made: Engine, asked: dict[str, Any], documents: list[Document]) -> None:
+        self.type: str = asked["resource"]["type"]
+        self.schema = made.snapshot.schema
+        self.documents = documents
+        self.filter = made.filter(
+            principal=asked["principal"], action=asked["action"], resource_type=self.type, context=asked["context"]
+        )
+        answers = made.decide_many([{**asked, "resource": {"type": self.type, **each}} for each in documents])
+        self.allowed = [each["id"] for each, d in zip(documents, answers, strict=True) if d.allowed]
+
+
+@st.composite
+def generated(draw: Draw, broken: bool = False, count: int = 8) -> Generated:
+    """With `broken`, half of the documents have JSON of any shape in some places."""
+    scenario = draw(scenarios(asked=("well-typed",)))
+    made, asked = scenario.engine(), scenario.requests[0]
+    choose = Choices(None, draw(st.integers(0, 2**32)))
+    type_ = asked["resource"]["type"]
+    documents = []
+    for number in range(count):
+        document = entity(choose, made.snapshot.schema, type_, f"d{number}")
+        del document["type"]
+        if broken and number % 2:
+            for name in [n for n in document if n != "id" and choose.upto(3) == 0]:
+                document[name] = _broken(choose, document[name])
+        documents.append(document)
+    return Generated(made, asked, documents)
+
+
+_JSON = tuple(
+    value
+    for value in HOSTILE_VALUES
+    if type(value) in (str, int, bool, type(None), list, dict) and "\\ud800" not in repr(value)
+    and not (isinstance(value, int) and abs(value) > 2**63)
+    and not (isinstance(value, dict) and any(type(k) is not str for k in value))
+    and len(repr(value)) < 200
+)  # fmt: skip
+
+
+def _broken(choose: Choices, value: Any) -> Any:
+    if isinstance(value, list) and choose.upto(1):
+        return [*value, choose.pick(_JSON)]
+    if isinstance(value, dict) and choose.upto(1):
+        return {**value, choose.pick(("type", "id", "a", "k")): choose.pick(_JSON)}
+    return choose.pick(_JSON)
