@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from policyengine import search
 from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text, signature
 from policyengine.cache import open_cache
 from policyengine.diagnostics import codes
@@ -161,6 +162,48 @@ class Engine:
         unknown = not_applicable(snapshot.schema, asked.principal.uid.type, asked.action.name, resource_type)
         errors = () if unknown is None else (unknown,)
         return Filter(formula, resource_type, snapshot.world, snapshot.revision, errors)
+
+    def search_principals(
+        self,
+        *,
+        principal_type: str,
+        action: str | Mapping[str, Any],
+        resource: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+        principal: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, str]]:
+        """Who may: every entity of the type that the entity source knows, and for which `decide` allows this and owes
+        nothing, as references sorted by id. `principal` are attributes that all of them have where the source says
+        nothing else. Never raises for what the request holds; nobody is found for a malformed one."""
+        sought = {**(principal or {}), "type": principal_type}
+        found = search.principals(self._snapshot, sought, action, resource, context)
+        return [{"type": principal_type, "id": id_} for id_ in found]
+
+    def search_resources(
+        self,
+        *,
+        principal: Mapping[str, Any],
+        action: str | Mapping[str, Any],
+        resource_type: str,
+        context: Mapping[str, Any] | None = None,
+        resource: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, str]]:
+        """To what: every entity of the type that the entity source knows, and every declared tool; else as
+        `search_principals`. For documents that no entity source knows there is `filter`."""
+        sought = {**(resource or {}), "type": resource_type}
+        found = search.resources(self._snapshot, principal, action, sought, context)
+        return [{"type": resource_type, "id": id_} for id_ in found]
+
+    def search_actions(
+        self,
+        *,
+        principal: Mapping[str, Any],
+        resource: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+    ) -> list[str]:
+        """What may be done: the names of the declared actions that `decide` allows, asked about without attributes, and
+        owes nothing for. Sorted."""
+        return search.actions(self._snapshot, principal, resource, context)
 
     # ---- the snapshot ----
 

@@ -7,6 +7,7 @@ uvicorn by its import path and reads its settings from the environment; this mod
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -96,6 +97,8 @@ def _settings(path: Path, entities: Path | None, gate: Gate, reload: bool, log_f
         "POLICYENGINE_GATE": gate.value,
         "POLICYENGINE_RELOAD": "true" if reload else "false",
         "POLICYENGINE_LOG_FORMAT": log_format,
+        # Any worker may be asked for the next page of a search that another began.
+        "POLICYENGINE_PAGE_KEY": os.environ.get("POLICYENGINE_PAGE_KEY") or secrets.token_hex(32),
     }
     if entities is not None:
         found["POLICYENGINE_ENTITIES"] = str(entities.absolute())

@@ -23,10 +23,13 @@ from policyengine.bundle import InvalidPolicies
 from policyengine.diagnostics import render
 from policyengine.engine import Engine, Reload
 from policyengine.server import health, log, metadata, metrics, openapi
+from policyengine.server.decode import Sought
 from policyengine.server.errors import Errors, RequestError, http_error, request_error
-from policyengine.server.evaluation import Endpoint, Handler, evaluate, evaluate_batch
+from policyengine.server.evaluation import THREAD_BODY, Endpoint, Handler, evaluate, evaluate_batch
+from policyengine.server.page import Tokens
 from policyengine.server.pdp import Pdp
 from policyengine.server.request_id import Identify, RequestId
+from policyengine.server.search import Searches
 from policyengine.server.settings import Settings
 from policyengine.server.shortcut import Shortcut
 
@@ -65,12 +68,21 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         exception_handlers={HTTPException: http_error, RequestError: request_error},
     )
 
-    def endpoint(name: str, handle: Handler) -> Endpoint:
-        return Endpoint(name, handle, pdp, identify, settings.max_body_bytes, tally, decision_log)
+    def endpoint(name: str, handle: Handler, thread_body: int = THREAD_BODY) -> Endpoint:
+        return Endpoint(name, handle, pdp, identify, settings.max_body_bytes, tally, decision_log, thread_body)
+
+    tokens = Tokens(settings.page_key.get_secret_value())
+
+    def searching(sought: Sought) -> Endpoint:
+        # How long it takes depends on how much there is to be found, not on the body.
+        return endpoint(f"search_{sought}", Searches(sought, tokens, settings.max_page), thread_body=0)
 
     posts = {
         metadata.EVALUATION: endpoint("evaluation", evaluate),
         metadata.EVALUATIONS: endpoint("evaluations", partial(evaluate_batch, max_batch=settings.max_batch)),
+        metadata.SEARCH_SUBJECT: searching("subject"),
+        metadata.SEARCH_RESOURCE: searching("resource"),
+        metadata.SEARCH_ACTION: searching("action"),
     }
     app.router.routes += [Route(path, post, methods=["POST"]) for path, post in posts.items()]
     app.include_router(metadata.routes(pdp, settings.public_url))

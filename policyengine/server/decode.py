@@ -18,6 +18,7 @@ from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 from policyengine.server.errors import Malformed
 
+Sought = Literal["subject", "resource", "action"]
 Semantic = Literal["execute_all", "deny_on_first_deny", "permit_on_first_permit"]
 SEMANTICS: tuple[Semantic, ...] = get_args(Semantic)
 
@@ -37,6 +38,28 @@ class Batch:
 
     items: Sequence[Arguments | Malformed]
     semantic: Semantic
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search asks for. The entity that is sought has a type and no id; for actions `action` is "".
+
+    `limit` and `token` are None where the request does not name them; `paged` is whether it has a `page` at all.
+    """
+
+    sought: Sought
+    principal: dict[str, Any]
+    action: str | dict[str, Any]
+    resource: dict[str, Any]
+    context: dict[str, Any]
+    paged: bool
+    limit: int | None
+    token: str | None
+
+    @property
+    def question(self) -> list[Any]:
+        """All that decides what is found, as plain JSON."""
+        return [self.sought, self.principal, self.action, self.resource, self.context]
 
 
 # ---- requests ----
@@ -61,6 +84,49 @@ def batch(value: dict[str, Any]) -> Batch | Arguments:
     # A default is checked once, even if every item replaces it: the payload as a whole is then malformed.
     defaults = {name: read(value[name]) for name, read in _MEMBERS.items() if name in value}
     return Batch([_item(item, defaults) for item in items], semantic)
+
+
+def search(value: dict[str, Any], sought: Sought) -> Search:
+    """The request of the Subject, Resource or Action Search API. The id of what is sought is ignored."""
+    needed = ("subject", "resource") if sought == "action" else ("subject", "action", "resource")
+    for name in needed:
+        if name not in value:
+            raise Malformed(f"`{name}` is required")
+    subject, resource = (
+        _entity(value[name], name) if name != sought else _sought(value[name], name) for name in ("subject", "resource")
+    )
+    limit, token = _page(value["page"]) if "page" in value else (None, None)
+    return Search(
+        sought,
+        subject,
+        "" if sought == "action" else _action(value["action"]),
+        resource,
+        _context(value["context"]) if "context" in value else {},
+        "page" in value,
+        limit,
+        token,
+    )
+
+
+def _sought(value: Any, place: str) -> dict[str, Any]:
+    if type(value) is not dict:
+        raise Malformed(f"`{place}` must be an object")
+    flat = _entity({**value, "id": "?"}, place)
+    del flat["id"]
+    return flat
+
+
+def _page(value: Any) -> tuple[int | None, str | None]:
+    if type(value) is not dict:
+        raise Malformed("`page` must be an object")
+    limit, token = value.get("limit", 0), value.get("token", "-")
+    if type(limit) is not int or limit < 0:
+        raise Malformed("`page.limit` must be a whole number, at least 0")
+    if type(token) is not str or not token:
+        raise Malformed("`page.token` must be a non-empty string; an empty one marks the last page")
+    if type(value.get("properties", _EMPTY)) is not dict:
+        raise Malformed("`page.properties` must be an object")
+    return (limit if "limit" in value else None), (token if "token" in value else None)
 
 
 def _semantic(value: dict[str, Any]) -> Semantic:

@@ -1,7 +1,8 @@
 """The evaluation endpoints of AuthZEN 1.0: one request, or many.
 
 Plain ASGI, as this is the path of every decision: read, decode, decide, encode, send. A decision takes microseconds and
-is made in the event loop; a large body is handled in a worker thread, so that it holds nobody up.
+is made in the event loop; a body of `thread_body` bytes or more is handled in a worker thread, so that it holds nobody
+up.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ class Endpoint:
         max_body_bytes: int,
         tally: Tally,
         decision_log: DecisionLog,
+        thread_body: int = THREAD_BODY,
     ) -> None:
         self.name = name
         self.handle = handle
@@ -107,6 +109,7 @@ class Endpoint:
         self.max_body_bytes = max_body_bytes
         self.tally = tally
         self.log = decision_log
+        self.thread_body = thread_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
@@ -131,7 +134,7 @@ class Endpoint:
         body = await read_json_body(scope, receive, self.max_body_bytes)
         engine = self.pdp.ready()
         try:
-            if len(body) < THREAD_BODY:
+            if len(body) < self.thread_body:
                 return self.handle(engine, body)
             return await asyncio.to_thread(self.handle, engine, body)
         except RecursionError:

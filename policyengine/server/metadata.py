@@ -1,7 +1,7 @@
 """The PDP's metadata (AuthZEN 1.0, "Policy Decision Point Metadata") at its well-known place.
 
 `policy_decision_point` must be the URL that the client used, or the client rejects the document; behind a proxy, say it
-with POLICYENGINE_PUBLIC_URL. Search is not advertised, as there is none.
+with POLICYENGINE_PUBLIC_URL.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from policyengine.server.wire import Metadata
 WELL_KNOWN = "/.well-known/authzen-configuration"
 EVALUATION = "/access/v1/evaluation"
 EVALUATIONS = "/access/v1/evaluations"
+SEARCH_SUBJECT = "/access/v1/search/subject"
+SEARCH_RESOURCE = "/access/v1/search/resource"
+SEARCH_ACTION = "/access/v1/search/action"
 
 
 def routes(pdp: Pdp, public_url: str | None) -> APIRouter:
@@ -34,6 +37,9 @@ def routes(pdp: Pdp, public_url: str | None) -> APIRouter:
             policy_decision_point=base,
             access_evaluation_endpoint=base + EVALUATION,
             access_evaluations_endpoint=base + EVALUATIONS,
+            search_subject_endpoint=base + SEARCH_SUBJECT,
+            search_resource_endpoint=base + SEARCH_RESOURCE,
+            search_action_endpoint=base + SEARCH_ACTION,
             supported_obligations=wire_types(engine.snapshot.obligations),
         )
 

@@ -10,13 +10,18 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from policyengine.server.metadata import EVALUATION, EVALUATIONS
+from policyengine.server.metadata import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
 from policyengine.server.wire import (
+    ActionSearchRequest,
+    ActionSearchResponse,
+    EntitySearchResponse,
     ErrorResponse,
     EvaluationRequest,
     EvaluationResponse,
     EvaluationsRequest,
     EvaluationsResponse,
+    ResourceSearchRequest,
+    SubjectSearchRequest,
 )
 
 _REF = "#/components/schemas/{model}"
@@ -25,6 +30,11 @@ _MODELS: tuple[type[BaseModel], ...] = (
     EvaluationsRequest,
     EvaluationResponse,
     EvaluationsResponse,
+    SubjectSearchRequest,
+    ResourceSearchRequest,
+    ActionSearchRequest,
+    EntitySearchResponse,
+    ActionSearchResponse,
     ErrorResponse,
 )
 
@@ -52,6 +62,14 @@ _MANY = {
     "options": {"evaluations_semantic": "execute_all"},
     "evaluations": [{"resource": {"type": "Document", "id": "d1"}}, {"resource": {"type": "Document", "id": "d2"}}],
 }
+_WHO = {"subject": {"type": "User"}, "action": _ONE["action"], "resource": {"type": "Document", "id": "d1"}}
+_WHICH = {
+    "subject": _ONE["subject"],
+    "action": _ONE["action"],
+    "resource": {"type": "Document"},
+    "page": {"limit": 1},
+}
+_WHAT = {"subject": _ONE["subject"], "resource": _ONE["resource"]}
 _ALLOWED = {
     "decision": True,
     "context": {
@@ -94,12 +112,52 @@ def _document(app: FastAPI) -> dict[str, Any]:
         {"anyOf": either},
         {"evaluations": [_ALLOWED, _ALLOWED]},
     )
-    made["paths"] = {EVALUATION: {"post": evaluation}, EVALUATIONS: {"post": evaluations}, **made["paths"]}
+    posts = {EVALUATION: evaluation, EVALUATIONS: evaluations, **_searches()}
+    made["paths"] = {**{path: {"post": post} for path, post in posts.items()}, **made["paths"]}
     return made
 
 
+def _searches() -> dict[str, dict[str, Any]]:
+    entities = {"$ref": _REF.format(model=EntitySearchResponse.__name__)}
+    return {
+        SEARCH_SUBJECT: _operation(
+            "Search subjects that may do something",
+            SubjectSearchRequest.__name__,
+            {"who may retrieve a document": _WHO},
+            entities,
+            {"results": [{"type": "User", "id": "ann"}, {"type": "User", "id": "bob"}]},
+            about="search",
+            answer="What the entity source knows and a decision would allow without owing anything, by id",
+        ),
+        SEARCH_RESOURCE: _operation(
+            "Search resources that something may be done to",
+            ResourceSearchRequest.__name__,
+            {"the first document": _WHICH},
+            entities,
+            {"page": {"next_token": "aGVyZQ==", "count": 1}, "results": [{"type": "Document", "id": "d1"}]},
+            about="search",
+            answer="What the entity source knows and a decision would allow without owing anything, by id",
+        ),
+        SEARCH_ACTION: _operation(
+            "Search actions that may be done",
+            ActionSearchRequest.__name__,
+            {"on a document": _WHAT},
+            {"$ref": _REF.format(model=ActionSearchResponse.__name__)},
+            {"results": [{"name": "retrieve"}]},
+            about="search",
+            answer="The declared actions that a decision would allow without owing anything, by name",
+        ),
+    }
+
+
 def _operation(
-    summary: str, request: str, examples: dict[str, Any], response: dict[str, Any], example: dict[str, Any]
+    summary: str,
+    request: str,
+    examples: dict[str, Any],
+    response: dict[str, Any],
+    example: dict[str, Any],
+    about: str = "evaluation",
+    answer: str = "The decision",
 ) -> dict[str, Any]:
     error = {"application/json": {"schema": {"$ref": _REF.format(model=ErrorResponse.__name__)}}}
     refusals = {
@@ -109,7 +167,7 @@ def _operation(
         "503": "No policies are loaded yet",
     }
     return {
-        "tags": ["evaluation"],
+        "tags": [about],
         "summary": summary,
         "operationId": summary.lower().replace(" ", "_"),
         "parameters": [
@@ -132,7 +190,7 @@ def _operation(
         },
         "responses": {
             "200": {
-                "description": "The decision",
+                "description": answer,
                 "content": {"application/json": {"schema": response, "example": example}},
             },
             **{code: {"description": text, "content": error} for code, text in refusals.items()},

@@ -44,11 +44,15 @@ class _Entity(EntityReference):
 
     @model_validator(mode="after")
     def _one_parents(self) -> Self:
-        if "parents" in self.properties:
-            if "parents" in self.model_fields_set:
-                raise ValueError("`parents` stands both beside and in `properties`")
-            TypeAdapter(list[Parent]).validate_python(self.properties["parents"])
+        _check_parents(self.properties, self.model_fields_set)
         return self
+
+
+def _check_parents(properties: dict[str, Any], given: set[str]) -> None:
+    if "parents" in properties:
+        if "parents" in given:
+            raise ValueError("`parents` stands both beside and in `properties`")
+        TypeAdapter(list[Parent]).validate_python(properties["parents"])
 
 
 class Parent(_Entity):
@@ -131,6 +135,62 @@ class EvaluationsRequest(_In):
     evaluations: list[EvaluationItem] = []
 
 
+class _Sought(_In):
+    """What is sought: its type, and attributes that every result has where the entity source says nothing else."""
+
+    type: Text
+    id: Any = Field(default_factory=_absent, description="ignored")
+    properties: dict[str, Any] = Field({}, description="attributes, by name")
+    parents: list[Parent] = Field([], description="the groups, folders, ... that each is directly in; or a property")
+
+    @model_validator(mode="after")
+    def _one_parents(self) -> Self:
+        _check_parents(self.properties, self.model_fields_set)
+        return self
+
+
+class SoughtSubject(_Sought):
+    """Who may."""
+
+
+class SoughtResource(_Sought):
+    """What it may be done to."""
+
+
+class Page(_In):
+    """The part of the results to return. With a `token`, all else is as it was in the request before."""
+
+    limit: Annotated[int, Field(ge=0)] = Field(
+        default_factory=_absent, description="no more results than this; without it, as many as the service gives"
+    )
+    token: Text = Field(default_factory=_absent, description="the `next_token` of the page before")
+    properties: dict[str, Any] = Field({}, description="ignored")
+
+
+class _SearchRequest(_In):
+    context: Context = Context()
+    page: Page = Page()
+
+
+class SubjectSearchRequest(_SearchRequest):
+    subject: SoughtSubject
+    action: Action
+    resource: Resource
+
+
+class ResourceSearchRequest(_SearchRequest):
+    subject: Subject
+    action: Action
+    resource: SoughtResource
+
+
+class ActionSearchRequest(_SearchRequest):
+    """Which actions, each asked about without attributes."""
+
+    subject: Subject
+    resource: Resource
+
+
 # ---- answers ----
 
 
@@ -189,6 +249,40 @@ class EvaluationsResponse(_Out):
     evaluations: list[EvaluationResponse]
 
 
+class Reference(_Out):
+    """A subject or resource that was found."""
+
+    type: str
+    id: str
+
+
+class ActionName(_Out):
+    """An action that was found."""
+
+    name: str
+
+
+class PageInfo(_Out):
+    """There when the request has a `page`, and when there are more results than these."""
+
+    next_token: str = Field(description="for the next page; empty where there is none")
+    count: int = Field(description="the number of results in this answer")
+
+
+class EntitySearchResponse(_Out):
+    """By id, each once."""
+
+    page: PageInfo | None = None
+    results: list[Reference]
+
+
+class ActionSearchResponse(_Out):
+    """By name, each once."""
+
+    page: PageInfo | None = None
+    results: list[ActionName]
+
+
 class ErrorResponse(_Out):
     error: Error
 
@@ -197,6 +291,9 @@ class Metadata(_Out):
     policy_decision_point: str
     access_evaluation_endpoint: str
     access_evaluations_endpoint: str
+    search_subject_endpoint: str
+    search_resource_endpoint: str
+    search_action_endpoint: str
     supported_obligations: list[str] = Field(description="the obligation types that the loaded policies can impose")
 
 

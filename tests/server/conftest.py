@@ -27,3 +27,11 @@ def todo() -> Iterator[httpx.Client]:
     policies = ROOT / "policies" / "authzen_todo"
     with serving(policies, entities=policies / "entities.json") as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def records() -> Iterator[httpx.Client]:
+    """A client of a server with the starter policies of the Search scenario."""
+    policies = ROOT / "policies" / "authzen_search"
+    with serving(policies, entities=policies / "entities.json") as client:
+        yield client

@@ -18,6 +18,9 @@ from policyengine.server.settings import Settings
 START_TIMEOUT = 30.0
 EVALUATION = "/access/v1/evaluation"
 EVALUATIONS = "/access/v1/evaluations"
+SEARCH_SUBJECT = "/access/v1/search/subject"
+SEARCH_RESOURCE = "/access/v1/search/resource"
+SEARCH_ACTION = "/access/v1/search/action"
 
 
 @contextmanager

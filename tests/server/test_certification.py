@@ -1,4 +1,5 @@
-"""The certification scenario of AuthZEN Authorization API 1.0: the levels Basic, Batch and Discovery.
+"""The certification scenario of AuthZEN Authorization API 1.0: the levels Basic, Batch, Search and
+Discovery.
 
 Each case is named by its section of the scenario. A decision of None means that only the structure counts.
 """
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server.serving import EVALUATION, EVALUATIONS
+from tests.server.serving import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
 
 Value = dict[str, Any]
 
@@ -123,6 +124,41 @@ BATCHES: dict[str, tuple[Value, list[bool | None]]] = {
 }
 
 
+USER, RECORDS = {"type": "user"}, {"type": "record"}
+USERS = [{"type": "user", "id": "alice"}, {"type": "user", "id": "bob"}]
+BOTH = [{"type": "record", "id": "record-1"}, {"type": "record", "id": "record-2"}]
+
+SEARCHES: dict[str, tuple[str, Value, list[Value]]] = {
+    "4.2.1": (SEARCH_SUBJECT, ask(USER, READ, RECORD), USERS),
+    "4.2.2 context": (SEARCH_SUBJECT, ask(USER, READ, RECORD, context=CONTEXT), USERS),
+    "4.2.3 id is ignored": (SEARCH_SUBJECT, ask(ALICE, READ, RECORD), USERS),
+    "4.2.4 resource properties": (SEARCH_SUBJECT, ask(USER, WRITE, ARCHIVED), USERS[1:]),
+    "4.3.1": (SEARCH_RESOURCE, ask(ALICE, READ, RECORDS), BOTH),
+    "4.3.2 context": (SEARCH_RESOURCE, ask(ALICE, READ, RECORDS, context=CONTEXT), BOTH),
+    "4.3.3 id is ignored": (SEARCH_RESOURCE, ask(ALICE, READ, RECORD), BOTH),
+    "4.3.4 subject properties": (SEARCH_RESOURCE, ask(ADMIN, WRITE, RECORDS), BOTH[1:]),
+    "4.4.1": (SEARCH_ACTION, {"subject": ALICE, "resource": RECORD}, [READ, WRITE]),
+    "4.4.2 context": (SEARCH_ACTION, {"subject": ALICE, "resource": RECORD, "context": CONTEXT}, [READ, WRITE]),
+    "4.4.3 properties": (SEARCH_ACTION, {"subject": ADMIN, "resource": ARCHIVED}, [READ, WRITE]),
+    "4.6.1 unknown subject": (SEARCH_ACTION, {"subject": user("nobody"), "resource": RECORD}, []),
+    "4.6.1 unknown subject of resources": (SEARCH_RESOURCE, ask(user("nobody"), READ, RECORDS), []),
+    "4.6.2 unknown type of subject": (SEARCH_SUBJECT, ask({"type": "spaceship"}, READ, RECORD), []),
+    "4.6.2 unknown type of resource": (SEARCH_RESOURCE, ask(ALICE, READ, {"type": "spaceship"}), []),
+    "4.6.2 unknown types": (SEARCH_ACTION, {"subject": _entity("ship", "a", {}), "resource": RECORD}, []),
+    "unknown action": (SEARCH_SUBJECT, ask(USER, act("fly"), RECORD), []),
+}
+
+SEARCHES_REFUSED: dict[str, tuple[str, Value]] = {
+    "4.7.1 subjects without action": (SEARCH_SUBJECT, {"subject": USER, "resource": RECORD}),
+    "4.7.1 resources without subject": (SEARCH_RESOURCE, {"action": READ, "resource": RECORDS}),
+    "4.7.1 actions without resource": (SEARCH_ACTION, {"subject": ALICE}),
+    "4.7.2 subjects for a resource without id": (SEARCH_SUBJECT, ask(USER, READ, RECORDS)),
+    "4.7.2 resources for a subject without id": (SEARCH_RESOURCE, ask(USER, READ, RECORDS)),
+    "4.7.2 actions for a subject without id": (SEARCH_ACTION, {"subject": USER, "resource": RECORD}),
+    "4.7.2 actions on a resource without id": (SEARCH_ACTION, {"subject": ALICE, "resource": RECORDS}),
+}
+
+
 @pytest.mark.parametrize("name", DECISIONS)
 def test_basic(certification: httpx.Client, name: str) -> None:
     request, expected = DECISIONS[name]
@@ -178,6 +214,30 @@ def test_batch_without_evaluations_refuses(certification: httpx.Client, name: st
     assert certification.post(EVALUATIONS, json=REFUSED[name]).status_code == 400
 
 
+@pytest.mark.parametrize("name", SEARCHES)
+def test_search(certification: httpx.Client, name: str) -> None:
+    path, request, expected = SEARCHES[name]
+    response = certification.post(path, json=request)
+    assert response.status_code == 200
+    assert response.json() == {"results": expected}
+
+
+@pytest.mark.parametrize("name", SEARCHES_REFUSED)
+def test_search_refuses(certification: httpx.Client, name: str) -> None:
+    path, request = SEARCHES_REFUSED[name]
+    assert certification.post(path, json=request).status_code == 400
+
+
+def test_search_pages(certification: httpx.Client) -> None:
+    """4.5: a page with a limit, and the next one without, as the scenario asks for it."""
+    request = ask(USER, READ, RECORD)
+    first = certification.post(SEARCH_SUBJECT, json={**request, "page": {"limit": 1}}).json()
+    assert first["results"] == USERS[:1]
+    assert first["page"]["next_token"]
+    second = certification.post(SEARCH_SUBJECT, json={**request, "page": {"token": first["page"]["next_token"]}}).json()
+    assert second == {"page": {"next_token": "", "count": 1}, "results": USERS[1:]}
+
+
 def test_discovery(certification: httpx.Client) -> None:
     response = certification.get("/.well-known/authzen-configuration")
     assert response.status_code == 200
@@ -187,7 +247,9 @@ def test_discovery(certification: httpx.Client) -> None:
     assert metadata["policy_decision_point"] == base
     assert metadata["access_evaluation_endpoint"] == base + EVALUATION
     assert metadata["access_evaluations_endpoint"] == base + EVALUATIONS
-    assert not [name for name in metadata if name.startswith("search_")]
+    assert metadata["search_subject_endpoint"] == base + SEARCH_SUBJECT
+    assert metadata["search_resource_endpoint"] == base + SEARCH_RESOURCE
+    assert metadata["search_action_endpoint"] == base + SEARCH_ACTION
 
 
 def _assert_decision(response: httpx.Response, expected: bool) -> None:

@@ -18,12 +18,13 @@ from pydantic import BaseModel, ValidationError
 
 from policyengine.server import decode, wire
 from policyengine.server.errors import Malformed
-from tests.server.serving import EVALUATION, EVALUATIONS
+from tests.server.serving import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 names = st.text() | st.sampled_from(
     ["type", "id", "name", "properties", "parents", "subject", "action", "resource", "context", "evaluations",
-     "options", "evaluations_semantic", "supported_obligations", "agent", "role", "status", "soft"]
+     "options", "evaluations_semantic", "supported_obligations", "agent", "role", "status", "soft", "page",
+     "limit", "token"]
 )  # fmt: skip
 values: st.SearchStrategy[Any] = st.recursive(
     scalars | st.sampled_from(["user", "alice", "bob", "record", "record-1", "read", "delete", "execute_all"]),
@@ -61,15 +62,28 @@ batches = _object(
     },
 )
 
+sought = _object({"type": st.sampled_from(["user", "record"]) | text}, {"id": values, "properties": objects})
+pages = _object({}, {"limit": st.integers(-1, 3), "token": text, "properties": objects})
+searches = _object(
+    {"subject": entities | sought, "action": actions, "resource": entities | sought},
+    {"context": contexts, "page": pages},
+)
+PATHS = [EVALUATION, EVALUATIONS, SEARCH_SUBJECT, SEARCH_RESOURCE, SEARCH_ACTION]
+MODELS: dict[decode.Sought, type[BaseModel]] = {
+    "subject": wire.SubjectSearchRequest,
+    "resource": wire.ResourceSearchRequest,
+    "action": wire.ActionSearchRequest,
+}
+
 
 @pytest.mark.fuzz
-@given(st.one_of(values, requests, batches), st.sampled_from([EVALUATION, EVALUATIONS]))
+@given(st.one_of(values, requests, batches, searches), st.sampled_from(PATHS))
 def test_any_json(certification: httpx.Client, value: Any, path: str) -> None:
     _assert_lawful(_post(certification, path, json.dumps(value).encode()))
 
 
 @pytest.mark.fuzz
-@given(st.binary(max_size=200), st.sampled_from([EVALUATION, EVALUATIONS]))
+@given(st.binary(max_size=200), st.sampled_from(PATHS))
 def test_any_bytes(certification: httpx.Client, body: bytes, path: str) -> None:
     _assert_lawful(_post(certification, path, body))
 
@@ -91,6 +105,16 @@ def test_decode_accepts_what_the_wire_model_of_an_item_accepts(value: Any) -> No
     assert isinstance(decoded, decode.Batch)
     for item, found in zip(items, decoded.items, strict=True):
         assert isinstance(found, Malformed) != _valid(wire.EvaluationItem, item)
+
+
+@given(searches | requests, st.sampled_from(sorted(MODELS)))
+def test_decode_accepts_what_the_wire_model_of_a_search_accepts(value: Any, of: decode.Sought) -> None:
+    try:
+        decode.search(decode.json_object(json.dumps(value).encode()), of)
+        accepted = True
+    except Malformed:
+        accepted = False
+    assert accepted == _valid(MODELS[of], value)
 
 
 def _accepts_single(value: Any) -> bool:
@@ -118,6 +142,12 @@ def _assert_lawful(response: httpx.Response) -> None:
     body = response.json()
     if response.status_code != 200:
         assert set(body) == {"error"}
+        return
+    if "results" in body:
+        model = (
+            wire.ActionSearchResponse if any("name" in each for each in body["results"]) else wire.EntitySearchResponse
+        )
+        model.model_validate(body)
         return
     for answer in body.get("evaluations", [body]):
         assert type(answer["decision"]) is bool

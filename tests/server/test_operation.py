@@ -17,7 +17,7 @@ from policyengine.server import wire
 from policyengine.server.app import create_app
 from policyengine.server.settings import Settings
 from tests.server.conftest import DATA
-from tests.server.serving import EVALUATION, EVALUATIONS, serving
+from tests.server.serving import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT, serving
 from tests.server.test_certification import BOB, PERMITTED, RECORD, WRITE, ask
 from tests.support.paths import ROOT
 
@@ -102,6 +102,9 @@ def test_the_public_url_is_the_base_of_the_metadata() -> None:
             "policy_decision_point": "https://pdp.example.com/tenant1",
             "access_evaluation_endpoint": "https://pdp.example.com/tenant1/access/v1/evaluation",
             "access_evaluations_endpoint": "https://pdp.example.com/tenant1/access/v1/evaluations",
+            "search_subject_endpoint": "https://pdp.example.com/tenant1/access/v1/search/subject",
+            "search_resource_endpoint": "https://pdp.example.com/tenant1/access/v1/search/resource",
+            "search_action_endpoint": "https://pdp.example.com/tenant1/access/v1/search/action",
             "supported_obligations": [],
         }
 
@@ -138,6 +141,9 @@ def test_every_route_is_documented(certification: httpx.Client) -> None:
     assert set(document["paths"]) == {
         EVALUATION,
         EVALUATIONS,
+        SEARCH_SUBJECT,
+        SEARCH_RESOURCE,
+        SEARCH_ACTION,
         "/.well-known/authzen-configuration",
         "/healthz",
         "/readyz",
@@ -168,6 +174,9 @@ def test_the_examples_are_requests_and_answers(certification: httpx.Client) -> N
     models = {
         EVALUATION: (wire.EvaluationRequest, wire.EvaluationResponse),
         EVALUATIONS: (wire.EvaluationsRequest, wire.EvaluationsResponse),
+        SEARCH_SUBJECT: (wire.SubjectSearchRequest, wire.EntitySearchResponse),
+        SEARCH_RESOURCE: (wire.ResourceSearchRequest, wire.EntitySearchResponse),
+        SEARCH_ACTION: (wire.ActionSearchRequest, wire.ActionSearchResponse),
     }
     for path, (request, response) in models.items():
         operation = document["paths"][path]["post"]

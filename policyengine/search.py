@@ -1,0 +1,110 @@
+"""Who may, what may be done, and to what: every answer to a request that leaves one of the three open.
+
+In: a snapshot and a request with a gap. Out: all that the snapshot knows and `decide` would allow and owe nothing for,
+in a stable order. It knows the entities of its source, the tools that are declared, and the actions. What is known of
+an entity wins over what the caller says of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from policyengine.bundle import Snapshot
+from policyengine.model.request import Request, request
+from policyengine.model.values import Entity, Fault, Uid
+from policyengine.partial.asking import Unknown
+from policyengine.partial.formula import FALSE
+from policyengine.partial.holds import holds
+
+Flat = Mapping[str, Any]
+
+
+def principals(
+    snapshot: Snapshot,
+    sought: Flat,
+    action: str | Flat,
+    resource: Flat,
+    context: Flat | None = None,
+    *,
+    after: str | None = None,
+    limit: int | None = None,
+) -> list[str]:
+    """The ids of the known entities of the type `sought["type"]` that may do this, sorted; only those `after` an id,
+    and at most `limit` of them. What else is in `sought` all of them have, where the source says nothing else. None for
+    a request that is malformed."""
+    return _ids(snapshot, "principal", sought, (sought, action, resource, context), after, limit)
+
+
+def resources(
+    snapshot: Snapshot,
+    principal: Flat,
+    action: str | Flat,
+    sought: Flat,
+    context: Flat | None = None,
+    *,
+    after: str | None = None,
+    limit: int | None = None,
+) -> list[str]:
+    """The ids of the known entities of the type `sought["type"]` that this may be done to; else as `principals`."""
+    return _ids(snapshot, "resource", sought, (principal, action, sought, context), after, limit)
+
+
+def actions(
+    snapshot: Snapshot,
+    principal: Flat,
+    resource: Flat,
+    context: Flat | None = None,
+    *,
+    after: str | None = None,
+    limit: int | None = None,
+) -> list[str]:
+    """The names of the declared actions that the principal may do to the resource, sorted; else as `principals`. They
+    are asked about without attributes."""
+    decide = snapshot.evaluator.decide
+    names = sorted(name for name in snapshot.schema.actions if after is None or name > after)
+    allowed = (name for name in names if decide(principal, name, resource, context).allowed)
+    return list(islice(allowed, limit))
+
+
+def _ids(
+    snapshot: Snapshot,
+    unknown: Unknown,
+    sought: Flat,
+    parts: tuple[Any, Any, Any, Any],
+    after: str | None,
+    limit: int | None,
+) -> list[str]:
+    try:
+        asked = _with_gap(unknown, sought, parts)
+    except Fault:
+        return []
+    return list(islice(_found(snapshot, unknown, asked, sought, after), limit))
+
+
+def _with_gap(unknown: Unknown, sought: Flat, parts: tuple[Any, Any, Any, Any]) -> Request:
+    """The request with an entity of which only the type is known. Raises Fault if it is malformed."""
+    principal, action, resource, context = parts
+    gap = {"type": sought.get("type"), "id": ""}
+    if unknown == "principal":
+        return request(gap, action, resource, context)
+    return request(principal, action, gap, context)
+
+
+def _found(snapshot: Snapshot, unknown: Unknown, asked: Request, sought: Flat, after: str | None) -> Iterator[str]:
+    type_ = (asked.principal if unknown == "principal" else asked.resource).uid.type
+    formula = snapshot.partial.residual(asked, unknown, {}, from_source=True)
+    if formula == FALSE:
+        return
+    records = snapshot.world.records.get(type_, {})
+    for id_ in sorted(id_ for id_ in known(snapshot, type_) if after is None or id_ > after):
+        thing = Entity(Uid(type_, id_), {**sought, "type": type_, "id": id_, **records.get(id_, {})})
+        if holds(formula, thing, snapshot.world, unknown):
+            yield id_
+
+
+def known(snapshot: Snapshot, type_: str) -> set[str]:
+    """The ids of all entities of a type that the snapshot knows, declared tools among them."""
+    tools = snapshot.schema.tools if type_ == "Tool" else ()
+    return {*snapshot.world.records.get(type_, ()), *tools}

@@ -1,0 +1,78 @@
+"""The search endpoints of AuthZEN 1.0: which subjects, resources or actions, in pages.
+
+A result is what the entity source knows and a decision would allow without owing anything. The results are in one
+order, by id or name, so that the pages of one revision together are all of them, each once.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from policyengine import search
+from policyengine.bundle import Snapshot
+from policyengine.engine import Engine
+from policyengine.server import decode
+from policyengine.server.errors import Malformed
+from policyengine.server.evaluation import Answer
+from policyengine.server.page import Start, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Searches:
+    """Answers the searches for one kind of thing. No page has more than `max_page` results."""
+
+    sought: decode.Sought
+    tokens: Tokens
+    max_page: int
+
+    def __call__(self, engine: Engine, body: bytes) -> Answer:
+        """Raises RequestError."""
+        asked = decode.search(decode.json_object(body), self.sought)
+        snapshot = engine.snapshot
+        start = self._start(asked, snapshot.revision)
+        size = self.max_page if start.limit is None else min(start.limit, self.max_page)
+        found = _found(snapshot, asked, start.after, size + 1)
+        more = len(found) > size
+        answer: dict[str, Any] = {"results": [_result(asked, name) for name in found[:size]]}
+        if more or asked.paged:
+            token = self._next(asked, snapshot.revision, start, found[:size]) if more else ""
+            answer = {"page": {"next_token": token, "count": len(answer["results"])}, **answer}
+        return Answer(json.dumps(answer, separators=(",", ":")).encode(), ())
+
+    def _start(self, asked: decode.Search, revision: str) -> Start:
+        if asked.token is None:
+            return Start(None, asked.limit)
+        start = self.tokens.read(asked.token, asked.question, revision)
+        if start.limit is None or asked.limit is None or asked.limit == start.limit:
+            return Start(start.after, asked.limit if start.limit is None else start.limit)
+        raise Malformed("`page.limit` must stay what it was")
+
+    def _next(self, asked: decode.Search, revision: str, start: Start, page: list[str]) -> str:
+        # A page of nothing leads to one of a size that may still be named.
+        following = Start(page[-1], start.limit) if page else Start(start.after, None)
+        return self.tokens.make(asked.question, revision, following)
+
+
+def _found(snapshot: Snapshot, asked: decode.Search, after: str | None, limit: int) -> list[str]:
+    """The ids, or names of actions."""
+    match asked.sought:
+        case "subject":
+            return search.principals(
+                snapshot, asked.principal, asked.action, asked.resource, asked.context, after=after, limit=limit
+            )
+        case "resource":
+            return search.resources(
+                snapshot, asked.principal, asked.action, asked.resource, asked.context, after=after, limit=limit
+            )
+        case "action":
+            return search.actions(snapshot, asked.principal, asked.resource, asked.context, after=after, limit=limit)
+        case _:
+            assert_never(asked.sought)
+
+
+def _result(asked: decode.Search, name: str) -> dict[str, str]:
+    if asked.sought == "action":
+        return {"name": name}
+    return {"type": (asked.principal if asked.sought == "subject" else asked.resource)["type"], "id": name}
