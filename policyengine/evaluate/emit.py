@@ -14,7 +14,19 @@ from typing import Any, assert_never
 from policyengine.evaluate.functions import FUNCTIONS
 from policyengine.evaluate.interpret import type_argument
 from policyengine.evaluate.prepare import Prepared
-from policyengine.evaluate.pytree import call, call_object, class_of, load, place, subscript
+from policyengine.evaluate.pytree import (
+    all_of,
+    between,
+    call,
+    call_object,
+    class_of,
+    inside,
+    load,
+    meets,
+    parameters,
+    place,
+    subscript,
+)
 from policyengine.ir import nodes as ir
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, RecordT, SetT, Type
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, Uid
@@ -111,6 +123,8 @@ class Emitter:
                 return ast.IfExp(self.emit(condition), self.emit(then), self.emit(otherwise))
             case ir.Equal():
                 return self._equal(expr)
+            case ir.Compare(left=ir.Attribute(type=one), right=ir.Attribute(type=other)) if one == other == INT:
+                return self._compare_integers(expr)
             case ir.Compare(op=op, left=left, right=right):
                 return ast.Compare(self.emit(left), [_COMPARE[op]()], [self.emit(right)])
             case ir.Arithmetic(op=op, left=left, right=right, type=type_):
@@ -135,7 +149,7 @@ class Emitter:
             ) if item == slot:  # fmt: skip
                 return ast.Compare(self._uid(root), [ast.In()], [self._uids(among)])
             case ir.Quantifier(kind=kind, slot=slot, collection=collection, body=body):
-                test = ast.Lambda(_parameters(f"q{slot}"), self.emit(body))
+                test = ast.Lambda(parameters(f"q{slot}"), self.emit(body))
                 return call("holds_any" if kind == "any" else "holds_all", self.emit(collection), test)
             case ir.Call():
                 return self._call(expr)
@@ -209,12 +223,12 @@ class Emitter:
             # Nearly every number is small, and small ones compare fastest.
             above = ast.Compare(again, [ast.Gt()], [ast.Constant(-SMALL)])
             small = ast.BoolOp(ast.And(), [above, ast.Compare(again, [ast.Lt()], [ast.Constant(SMALL)])])
-            fits = ast.BoolOp(ast.Or(), [small, _between(INT_MIN, again, INT_MAX)])
+            fits = ast.BoolOp(ast.Or(), [small, between(INT_MIN, again, INT_MAX)])
             return ast.BoolOp(ast.And(), [is_a(first, "int"), fits])
         if type_ == NUMBER:
             number = ast.BoolOp(ast.Or(), [is_a(first, "int"), is_a(again, "float")])
             # NaN is between no two numbers.
-            return ast.BoolOp(ast.And(), [number, _between(-FLOAT_MAX, again, FLOAT_MAX)])
+            return ast.BoolOp(ast.And(), [number, between(-FLOAT_MAX, again, FLOAT_MAX)])
         return None
 
     def _has(self, expr: ir.Has) -> ast.expr:
@@ -245,6 +259,21 @@ class Emitter:
             return ast.Compare(self._uid(left), [sign], [self._uid(right)])
         same = call("equal", self._exact(left), self._exact(right), self.constant(left.type))
         return ast.UnaryOp(ast.Not(), same) if expr.negated else same
+
+    def _compare_integers(self, expr: ir.Compare) -> ast.expr:
+        """Compares two attributes and guards them together: whichever way it comes out, two bounds imply the others."""
+        sides = [expr.left, expr.right]
+        if any(side in self.loads or self.prepared.name(side) is not None for side in sides):
+            return ast.Compare(self.emit(expr.left), [_COMPARE[expr.op]()], [self.emit(expr.right)])
+        names = [self.fresh(), self.fresh()]
+        left, right = (load(name) for name in names)
+        values = [ast.NamedExpr(ast.Name(n, ast.Store()), self.raw(s)) for n, s in zip(names, sides, strict=True)]  # type: ignore[arg-type]
+        integers = all_of([ast.Compare(class_of(value), [ast.Is()], [load("int")]) for value in values])
+        fit = call("integers", left, right)
+        less, more = (left, right) if expr.op in ("<", "<=") else (right, left)
+        holds = ast.Compare(left, [_COMPARE[expr.op]()], [right])
+        known = ast.IfExp(holds, inside(less, more, SMALL, fit), ast.UnaryOp(ast.Not(), inside(more, less, SMALL, fit)))
+        return ast.IfExp(integers, known, call("bad"))
 
     def _uid(self, expr: ir.Expr) -> ast.expr:
         """The identity of an entity, as a pair or a Uid; the two compare alike."""
@@ -310,11 +339,11 @@ class Emitter:
         single = isinstance(target.type, EntityT)
         reach = self.prepared.name(entity, "reach")
         if reach is not None:
-            return _meets(self._uid(target) if single else self._uids(target), load(reach), single)
+            return meets(self._uid(target) if single else self._uids(target), load(reach), single)
         above = self.above(entity.name)
         own, named = self._uid(entity), self.fresh()
         again, at_hand = load(named), ast.Name(named, ast.Store())
-        below = _meets(ast.NamedExpr(at_hand, self._uid(target) if single else self._uids(target)), above, single)
+        below = meets(ast.NamedExpr(at_hand, self._uid(target) if single else self._uids(target)), above, single)
         itself = ast.Compare(again, [ast.Eq()], [own]) if single else ast.Compare(own, [ast.In()], [again])
         return ast.BoolOp(ast.Or(), [below, itself])
 
@@ -366,19 +395,3 @@ class Emitter:
 
 
 _COMPARE = {"<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE}
-
-
-def _meets(found: ast.expr, above: ast.expr, single: bool) -> ast.expr:
-    """Whether one identity is among others, or any of several is."""
-    if single:
-        return ast.Compare(found, [ast.In()], [above])
-    return ast.UnaryOp(ast.Not(), ast.Call(ast.Attribute(found, "isdisjoint", ast.Load()), [above], []))
-
-
-def _between(low: Any, value: ast.expr, high: Any) -> ast.expr:
-    return ast.Compare(ast.Constant(low), [ast.LtE(), ast.LtE()], [value, ast.Constant(high)])
-
-
-def _parameters(*names: str) -> ast.arguments:
-    args = [ast.arg(name) for name in names]
-    return ast.arguments(posonlyargs=[], args=args, kwonlyargs=[], kw_defaults=[], defaults=[])

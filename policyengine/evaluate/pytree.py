@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from policyengine.diagnostics.source import Span
 
@@ -48,3 +48,26 @@ def place(node: Placed, span: Span) -> Placed:
         # For whoever shows the code: a line number alone does not say of which file.
         node.span = span  # type: ignore[attr-defined]
     return node
+
+
+def meets(found: ast.expr, above: ast.expr, single: bool) -> ast.expr:
+    """Whether one identity is among others, or any of several is."""
+    if single:
+        return ast.Compare(found, [ast.In()], [above])
+    return ast.UnaryOp(ast.Not(), ast.Call(ast.Attribute(found, "isdisjoint", ast.Load()), [above], []))
+
+
+def between(low: Any, value: ast.expr, high: Any) -> ast.expr:
+    return ast.Compare(ast.Constant(low), [ast.LtE(), ast.LtE()], [value, ast.Constant(high)])
+
+
+def parameters(*names: str) -> ast.arguments:
+    args = [ast.arg(name) for name in names]
+    return ast.arguments(posonlyargs=[], args=args, kwonlyargs=[], kw_defaults=[], defaults=[])
+
+
+def inside(low: ast.expr, high: ast.expr, bound: int, otherwise: ast.expr) -> ast.expr:
+    """Whether the lower number is above `-bound` and the higher one below `bound`; if not, what is said otherwise."""
+    above = ast.Compare(low, [ast.Gt()], [ast.Constant(-bound)])
+    below = ast.Compare(high, [ast.Lt()], [ast.Constant(bound)])
+    return ast.BoolOp(ast.Or(), [ast.BoolOp(ast.And(), [above, below]), otherwise])

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from policyengine.evaluate.provenance import sources
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
-from policyengine.model.values import Entity, as_entity, guard
+from policyengine.model.values import INT_MAX, INT_MIN, Entity, as_entity, guard
 
 
 class Unusual(Exception):
@@ -40,6 +40,13 @@ def ordered_strings(value: Any) -> Any:
     if value.__class__ is not list and value.__class__ is not tuple:
         raise Unusual
     return strings(value)
+
+
+def integers(left: int, right: int) -> bool:
+    """True: both fit in 64 bits."""
+    if not (INT_MIN <= left <= INT_MAX and INT_MIN <= right <= INT_MAX):
+        raise Unusual
+    return True
 
 
 def holds_any(items: Iterable[Any], test: Callable[[Any], bool]) -> bool:
@@ -89,6 +96,7 @@ NAMES: Mapping[str, Any] = {
     "attributes": {},
     "strings": strings,
     "ordered_strings": ordered_strings,
+    "integers": integers,
     "holds_any": holds_any,
     "holds_all": holds_all,
     "find": find,

@@ -82,3 +82,22 @@ def test_any_value(snapshot: Snapshot, root: str, name: str) -> None:
         assert snapshot.evaluator.decide(**one) == reference(snapshot, one)
         del one[root][name]
         assert snapshot.evaluator.decide(**one) == reference(snapshot, one)
+
+
+COMPARED = "\n".join(
+    ["use ai", "extend User { level: Int }"]
+    + [
+        f"permit {name}: retrieve on Document for User when document.classification {op} principal.level"
+        for name, op in (("less", "<"), ("at_most", "<="), ("more", ">"), ("at_least", ">="))
+    ]
+)
+EDGES = [0, 1, True, 1.0, "1"] + [sign * (2**bits + by) for sign in (1, -1) for bits in (30, 63) for by in (-1, 0, 1)]
+
+
+def test_integers_at_the_edges() -> None:
+    loaded = load_text(COMPARED)
+    assert loaded.snapshot is not None
+    for left, right in product(EDGES, EDGES):
+        one = asked("t1", 2, [], [])
+        one["principal"]["level"], one["resource"]["classification"] = right, left
+        assert loaded.snapshot.evaluator.decide(**one) == reference(loaded.snapshot, one), (left, right)
