@@ -78,8 +78,6 @@ def serve(
         workers=workers,
         log_config=None,
         server_header=False,
-        # The service reads them itself, where they matter.
-        proxy_headers=False,
     )
 
 

@@ -47,12 +47,25 @@ class Query:
     exact: whether the store finds exactly the documents that may be seen. If not, it finds all of them and perhaps
         more, and what it finds must go through `recheck`.
     rechecked: the conditions that the store does not ask for exactly, as readable `.pol`.
+    where, params: the two parts of `native`, if it is SQL.
     """
 
     native: Any
     exact: bool
     rechecked: tuple[str, ...]
     filter: Filter
+
+    @property
+    def where(self) -> str:
+        """The condition for a WHERE clause."""
+        text: str = self.native.where
+        return text
+
+    @property
+    def params(self) -> list[Any] | dict[str, Any]:
+        """What is bound to the placeholders in `where`."""
+        params: list[Any] | dict[str, Any] = self.native.params
+        return params
 
     @property
     def kind(self) -> Kind:

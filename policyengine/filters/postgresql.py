@@ -1,0 +1,242 @@
+"""The SQL of PostgreSQL: columns of its own types, text[] and bigint[], and jsonb.
+
+Texts compare in collation "C", by code points, whatever collation a column has; the plain comparison stands beside it,
+as only that one can use an index of the column. CASE keeps a conversion from what it would fail on, as AND may look at
+either side first. Facts are from the manual of PostgreSQL 16 and tried out on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, localcontext
+from math import frexp, inf, nextafter
+from typing import Literal
+
+from policyengine.filters.sql_text import Param, Sql, both, sql
+from policyengine.filters.sql_values import Said
+from policyengine.model.types import INT, STRING, Type
+from policyengine.model.values import INT_MAX, INT_MIN, NUMBER_MAX
+from policyengine.partial.formula import Operator
+
+_YEARS = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+_TEXTS, _INTEGERS = "text[]", "bigint[]"
+
+
+@dataclass(frozen=True, slots=True)
+class PostgreSQL:
+    """The dialect."""
+
+    name: str = "PostgreSQL"
+
+    def identifier(self, name: str) -> str:
+        return '"' + name.replace('"', '""') + '"'
+
+    def placeholder(self, style: str, at: int) -> str:
+        return {"format": "%s", "pyformat": f"%(p{at})s", "qmark": "?", "named": f":p{at}"}.get(style, f"${at + 1}")
+
+    def scalar(self, column: Sql) -> _Scalar:
+        return _Scalar(column)
+
+    def json(self, column: Sql) -> _Jsonb:
+        return _Jsonb(sql("CAST(", column, " AS jsonb)"))
+
+    def array(self, column: Sql, element: Type) -> _Array | None:
+        return _Array(column, element == INT) if element in (STRING, INT) else None
+
+    def one_of(self, expr: Sql, values: Sequence[str] | Sequence[int]) -> Sql:
+        if len(values) == 1:
+            return sql(expr, " = ", self.constant(values[0]))
+        return sql(expr, " = ANY(", _list(values, isinstance(values[0], int)), ")")
+
+    def constant(self, value: str | int) -> Sql:
+        return sql("CAST(", Param(value), " AS text)" if isinstance(value, str) else " AS bigint)")
+
+    def length(self, text: Sql) -> Sql:
+        return sql("char_length(", text, ")")
+
+    def like(self, text: Sql, pieces: Sequence[str]) -> Sql | None:
+        pattern = "%".join(p.replace("!", "!!").replace("%", "!%").replace("_", "!_") for p in pieces)
+        return sql(text, " LIKE ", self.constant(pattern), " ESCAPE '!'")
+
+    def time(self, column: Sql, op: Operator | None, time: datetime) -> Sql | None:
+        first, last = (sql("CAST(", Param(bound), " AS timestamptz)") for bound in _YEARS)
+        there = sql(column, " BETWEEN ", first, " AND ", last)
+        if op is None:
+            return there
+        return both(sql(column, f" {_sign(op)} CAST(", Param(time), " AS timestamptz)"), there)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scalar:
+    """A column of type text or varchar, bigint or a smaller integer, double precision, boolean."""
+
+    column: Sql
+
+    def text(self) -> Sql:
+        return sql("(", self.column, ' COLLATE "C")')
+
+    def integer(self) -> Sql:
+        return self.column
+
+    def truth(self) -> Sql:
+        return self.column
+
+    def is_number(self) -> Sql:
+        # NaN counts as more than infinity.
+        low, high = (sql("CAST(", Param(bound), " AS double precision)") for bound in (-inf, inf))
+        return both(sql(self.column, " > ", low), sql(self.column, " < ", high))
+
+    def compared(self, op: Operator, number: int | float) -> Said:
+        whole = float(number).is_integer()
+        constant = sql(
+            "CAST(", Param(int(number) if whole else number), f" AS {'bigint' if whole else 'double precision'})"
+        )
+        return Said(both(sql(self.column, f" {_sign(op)} ", constant), self.is_number()))
+
+    def is_text_of(self, texts: Sequence[str]) -> Sql:
+        same = DIALECT.one_of(self.column, texts), DIALECT.one_of(self.text(), texts)
+        return both(*same)
+
+
+@dataclass(frozen=True, slots=True)
+class _Jsonb:
+    """A value inside a jsonb column, which is NULL where there is none. Of a key that is given twice, jsonb keeps the
+    last value, and of a number the text: `5.0` is no integer."""
+
+    value: Sql
+
+    def text(self) -> Sql:
+        return sql("(CASE WHEN ", self._is("string"), " THEN ", self._plain(), ' END COLLATE "C")')
+
+    def integer(self) -> Sql:
+        number = sql("CAST(", self._plain(), " AS numeric)")
+        fits = sql("CASE WHEN ", number, f" BETWEEN {INT_MIN} AND {INT_MAX} THEN ", number, " END")
+        whole = sql("CASE WHEN ", self._plain(), " ~ '^-?[0-9]{1,19}$' THEN ", fits, " END")
+        return sql("(CASE WHEN ", self._is("number"), " THEN ", whole, " END)")
+
+    def truth(self) -> Sql:
+        return sql("(CASE WHEN ", self._is("boolean"), " THEN CAST(", self.value, " AS boolean) END)")
+
+    def is_number(self) -> Sql:
+        number = self._number()
+        low, high = (sql("CAST(", Param(Decimal(bound)), " AS numeric)") for bound in (-NUMBER_MAX, NUMBER_MAX))
+        return sql(number, " BETWEEN ", low, " AND ", high)
+
+    def compared(self, op: Operator, number: int | float) -> Said:
+        """A JSON number is read as the double next to it, which is the constant for all numbers around it."""
+        low, high, even = _around(float(number))
+        signs = {
+            "==": (">=", "<=") if even else (">", "<"),
+            "<": ("", "<" if even else "<="), "<=": ("", "<=" if even else "<"),
+            ">": (">" if even else ">=", ""), ">=": (">=" if even else ">", ""),
+        }[op]  # fmt: skip
+        lowest = high if op == ">" else low
+        highest = low if op == "<" else high
+        found = [
+            sql(self._number(), f" {sign} CAST(", Param(bound), " AS numeric)")
+            for sign, bound in zip(signs, (lowest, highest), strict=True)
+            if sign
+        ]
+        return Said(both(*found, self.is_number()))
+
+    def is_text_of(self, texts: Sequence[str]) -> Sql:
+        return DIALECT.one_of(self.text(), texts)
+
+    def there(self) -> Sql:
+        return sql(self.value, " IS NOT NULL")
+
+    def is_kind(self, kind: Literal["object", "array", "null"]) -> Sql:
+        return self._is(kind)
+
+    def get(self, name: str) -> _Jsonb:
+        # With a text on its right, -> is for objects only.
+        return _Jsonb(sql("(", self.value, " -> ", DIALECT.constant(name), ")"))
+
+    def item(self, at: int) -> _Jsonb:
+        return _Jsonb(sql("(", self._array(), f" -> {at})"))
+
+    def length(self) -> Sql:
+        return sql("jsonb_array_length(", self._array(), ")")
+
+    def each(self) -> tuple[Sql, _Jsonb]:
+        return sql("jsonb_array_elements(", self._array(), ") AS _e(v)"), _Jsonb(sql("_e.v"))
+
+    def _array(self) -> Sql:
+        return sql("CASE WHEN ", self._is("array"), " THEN ", self.value, " END")
+
+    def _is(self, kind: str) -> Sql:
+        return sql("jsonb_typeof(", self.value, f") = '{kind}'")
+
+    def _plain(self) -> Sql:
+        return sql("(", self.value, " #>> '{}')")
+
+    def _number(self) -> Sql:
+        return sql("(CASE WHEN ", self._is("number"), " THEN CAST(", self._plain(), " AS numeric) END)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Array:
+    """A column of type text[], varchar[], bigint[] or of smaller integers."""
+
+    column: Sql
+    integers: bool
+
+    def well_formed(self) -> Sql:
+        one_row = sql("coalesce(array_ndims(", self.column, "), 1) = 1")
+        full = sql("array_position(", self.column, ", NULL) IS NULL")
+        there = sql(self.column, " IS NOT NULL")
+        return both(there, sql("CASE WHEN ", one_row, " THEN ", full, " ELSE FALSE END"))
+
+    def overlaps(self, values: Sequence[str | int]) -> Sql:
+        return self._both_ways("&&", values)
+
+    def includes(self, values: Sequence[str | int]) -> Sql:
+        return self._both_ways("@>", values)
+
+    def is_within(self, values: Sequence[str | int]) -> Sql:
+        return self._both_ways("<@", values)
+
+    def equals(self, values: Sequence[str | int]) -> Sql:
+        # Arrays also differ in where they start counting; a new one starts at 1.
+        own = sql("ARRAY(SELECT unnest(", self._plain(), "))")
+        return sql(own, " = ", _list(values, self.integers))
+
+    def length(self) -> Sql:
+        return sql("cardinality(", self.column, ")")
+
+    def different(self) -> Sql:
+        return sql("(SELECT count(DISTINCT _e.v) FROM unnest(", self._plain(), ") AS _e(v))")
+
+    def _both_ways(self, sign: str, values: Sequence[str | int]) -> Sql:
+        """By the column's collation, which an index has, and by code points."""
+        given = _list(values, self.integers)
+        exact = sql(self._plain(), f" {sign} ", given)
+        return exact if self.integers else both(sql(self._cast(), f" {sign} ", given), exact)
+
+    def _plain(self) -> Sql:
+        return self._cast() if self.integers else sql("(", self._cast(), ' COLLATE "C")')
+
+    def _cast(self) -> Sql:
+        return sql("CAST(", self.column, f" AS {_INTEGERS if self.integers else _TEXTS})")
+
+
+def _list(values: Sequence[str] | Sequence[int] | Sequence[str | int], integers: bool) -> Sql:
+    return sql("CAST(", Param(list(values)), f" AS {_INTEGERS if integers else _TEXTS})")
+
+
+def _sign(op: Operator) -> str:
+    return {"==": "=", "!=": "<>"}.get(op, op)
+
+
+def _around(number: float) -> tuple[Decimal, Decimal, bool]:
+    """The ends of the numbers that are read as this double, and whether the ends are (ties go to the even one)."""
+    with localcontext() as context:
+        context.prec = 1200
+        low, high = ((Decimal(number) + Decimal(nextafter(number, end))) / 2 for end in (-inf, inf))
+    mantissa = int(abs(frexp(number)[0]) * 2**53)
+    return low, high, mantissa % 2 == 0
+
+
+DIALECT = PostgreSQL()

@@ -1,0 +1,112 @@
+"""Filters as SQL: a condition for a WHERE clause and the values that are bound to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from policyengine.filters import duckdb, postgresql, sqlite
+from policyengine.filters.backend import Fragment
+from policyengine.filters.fields import Field, Fields
+from policyengine.filters.sql_atoms import Atoms
+from policyengine.filters.sql_text import ParamStyle, Sql, Where, both, either, render
+from policyengine.filters.sql_text import sql as pieces
+from policyengine.filters.sql_values import Dialect
+from policyengine.partial.formula import Atom
+
+Database = Literal["postgresql", "sqlite", "duckdb"]
+
+DIALECTS: dict[str, tuple[Dialect, ParamStyle]] = {
+    "postgresql": (postgresql.DIALECT, "format"),
+    "sqlite": (sqlite.DIALECT, "qmark"),
+    "duckdb": (duckdb.DIALECT, "qmark"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SqlConditions:
+    """Conditions as pieces of SQL, and what `finish` makes of a whole one."""
+
+    name: str
+    atoms: Atoms
+    made: Callable[[Sql], object]
+
+    def atom(self, atom: Atom) -> Fragment | None:
+        return self.atoms.fragment(atom)
+
+    def all(self, items: Sequence[Sql]) -> Sql:
+        return both(*items)
+
+    def some(self, items: Sequence[Sql]) -> Sql:
+        return either(*items)
+
+    def nothing(self) -> Sql:
+        return pieces("1 = 0")
+
+    def everything(self) -> Sql:
+        return pieces("1 = 1")
+
+    def finish(self, native: Sql) -> object:
+        return self.made(native)
+
+
+def sql(
+    database: Database,
+    *,
+    columns: Mapping[str, str | Field],
+    table: str | None = None,
+    paramstyle: ParamStyle | None = None,
+) -> SqlConditions:
+    """A condition for a WHERE clause. `query.where` is the text and `query.params` what is bound to its placeholders.
+
+    database: "postgresql" (12 or newer, encoding UTF8), "sqlite" (3.38 or newer), "duckdb" (1.1 or newer).
+    columns: for each attribute of the resource that the table has, `id` included: the name of its column, or `column`,
+        `json` or `ref`; `"*"` maps all other attributes, most often to `json("data")`.
+    table: the name or alias of the table, where the query has more than one.
+    paramstyle: how placeholders look: "format" (`%s`, also doubles `%` in the text; for psycopg), "pyformat"
+        (`%(p0)s`), "qmark" (`?`), "named" (`:p0`; DuckDB `$p0`), "numeric" (`$1`; SQLite `?1`). The default is "format"
+        for PostgreSQL and "qmark" for the others.
+
+    Raises ValueError for an unknown database or style, and for a name that cannot be one in SQL.
+
+    >>> from policyengine import Engine
+    >>> from policyengine.filters import sql
+    >>> engine = Engine.from_text('''module docs
+    ... entity User {}
+    ... entity Doc { tenant: String }
+    ... action read on Doc for User
+    ... permit own: read on Doc
+    ...   when doc.tenant == "acme"
+    ... ''')
+    >>> found = engine.filter(principal={"type": "User", "id": "ann"}, action="read", resource_type="Doc")
+    >>> query = found.to(sql("sqlite", columns={"id": "id", "tenant": "tenant"}))
+    >>> query.params, query.exact
+    (['acme', 'acme'], True)
+    """
+    if database not in DIALECTS:
+        raise ValueError(f"no such database: {database!r}; there are {', '.join(DIALECTS)}")
+    dialect, usual = DIALECTS[database]
+    style = usual if paramstyle is None else paramstyle
+    if style not in ("format", "pyformat", "qmark", "named", "numeric"):
+        raise ValueError(f"no such paramstyle: {style!r}")
+    fields = Fields(columns)
+    before = "" if table is None else f"{dialect.identifier(_name(table))}."
+
+    def column(name: str) -> str:
+        return before + dialect.identifier(_name(name))
+
+    for place in columns.values():
+        column(place.name if isinstance(place, Field) else place)
+
+    def finished(native: Sql) -> Where:
+        return render(native, column, style, lambda at: dialect.placeholder(style, at))
+
+    return SqlConditions(dialect.name, Atoms(dialect, fields), finished)
+
+
+def _name(name: str) -> str:
+    """A name that SQL can quote."""
+    if not name or "\0" in name:
+        raise ValueError("a name in SQL is not empty and has no NUL")
+    return name

@@ -1,0 +1,129 @@
+"""What SQL says of an array inside a JSON document, looking at its elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.filters.sql_scalars import NOTHING, among, holds_type, is_json, without
+from policyengine.filters.sql_text import Sql, both, either, negated, sql
+from policyengine.filters.sql_values import Dialect, Json, Said, compared_integers
+from policyengine.model.types import INT, JSON, STRING, EntityT, SetT, Type
+from policyengine.partial.formula import Holds, Relation, Sized, Typed
+
+# As many constants are looked for one by one.
+MAX_CONSTANTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class JsonArray:
+    """An array of elements of a type, inside JSON."""
+
+    value: Json
+    element: Type
+    dialect: Dialect
+
+    def said(self, atom: Typed | Holds | Relation | Sized | Any) -> Said | None:
+        well = self._well_formed()
+        if well is None:
+            return None
+        match atom:
+            case Typed():
+                return well
+            case Holds(values=values):
+                found = self._held(atom.kind, values)
+            case Sized(op=op, count=count):
+                expr = self._different() if isinstance(atom.type, SetT) else self.value.length()
+                compared = None if expr is None else compared_integers(expr, op, count, self.dialect) or NOTHING
+                found = None if compared is None else Said(compared)
+            case Relation(op="==" | "!=", value=constant) if constant.__class__ in (tuple, list):
+                found = self._equal(atom, constant)
+            case _:
+                return None
+        # What is asked may be told only of what is well formed.
+        if found is None:
+            return Said(well.sql, False)
+        return Said(both(well.sql, found.sql), well.exact and found.exact)
+
+    def _well_formed(self) -> Said | None:
+        """An array whose elements are all of the type."""
+        is_array = self.value.is_kind("array")
+        if self.element == JSON:
+            return Said(is_array)
+        typed = holds_type(self.value.each()[1], self.element, None)
+        if typed is None:
+            return None
+        return Said(both(is_array, negated(self._some(sql("(", typed.sql, ") IS NOT TRUE")))), typed.exact)
+
+    def _some(self, condition: Sql) -> Sql:
+        """An element meets the condition. Never NULL."""
+        return sql("EXISTS (SELECT 1 FROM ", self.value.each()[0], " WHERE ", condition, ")")
+
+    def _held(self, kind: str, values: Sequence[Any]) -> Said | None:
+        if self.element == JSON:
+            return self._held_of_any_shape(kind, values)
+        element = self.value.each()[1]
+        inside = among(element, self.element, values, None, self.dialect)
+        if inside is None:
+            return None
+        match kind:
+            case "any":
+                return Said(self._some(inside.sql), inside.exact)
+            case "none":
+                return Said(negated(self._some(inside.sql))) if inside.exact else None
+            case "other":
+                outside = without(element, self.element, values, None, self.dialect)
+                return None if outside is None else Said(self._some(outside.sql), outside.exact)
+            case "only":
+                other = self._some(sql("(", inside.sql, ") IS NOT TRUE"))
+                return Said(negated(other), inside.exact)
+        if len(values) > MAX_CONSTANTS:
+            return None
+        each = [self._held("any", (value,)) for value in values]
+        if any(one is None or not one.exact for one in each):
+            return None
+        every = both(*(one.sql for one in each if one is not None)) if each else sql("1 = 1")
+        return Said(every if kind == "all" else negated(every))
+
+    def _held_of_any_shape(self, kind: str, values: Sequence[Any]) -> Said | None:
+        """Elements are looked at from left to right, up to one that cannot be compared, which is not told apart."""
+        if kind != "any" or len(values) != 1:
+            return None
+        same = is_json(self.value.each()[1], values[0], self.dialect)
+        return None if same is None else Said(self._some(same.sql), False)
+
+    def _different(self) -> Sql | None:
+        """The number of different elements."""
+        source, element = self.value.each()
+        if self.element == STRING:
+            keys = sql(element.text(), " AS a")
+        elif self.element == INT:
+            keys = sql(element.integer(), " AS a")
+        elif isinstance(self.element, EntityT):
+            keys = sql(element.get("type").text(), " AS a, ", element.get("id").text(), " AS b")
+        else:
+            return None
+        return sql("(SELECT count(*) FROM (SELECT DISTINCT ", keys, " FROM ", source, ") AS _d)")
+
+    def _equal(self, atom: Relation, constants: Sequence[Any]) -> Said | None:
+        if len(constants) > MAX_CONSTANTS:
+            return None
+        if isinstance(atom.type, SetT):
+            kinds = ("all", "only") if atom.op == "==" else ("lacks", "other")
+            sides = [self._held(kind, constants) if constants or kind in ("only", "other") else None for kind in kinds]
+            said = [side for side in sides if side is not None]
+            if len(said) < (2 if constants else 1) or not all(side.exact for side in said):
+                return None
+            joined = both if atom.op == "==" else either
+            return Said(joined(*(side.sql for side in said)))
+        if self.element == JSON:
+            return None
+        parts = [compared_integers(self.value.length(), atom.op, len(constants), self.dialect) or NOTHING]
+        for at, constant in enumerate(constants):
+            of = among if atom.op == "==" else without
+            part = of(self.value.item(at), self.element, (constant,), None, self.dialect)
+            if part is None or not part.exact:
+                return None
+            parts.append(part.sql)
+        return Said(both(*parts) if atom.op == "==" else either(*parts))

@@ -1,0 +1,350 @@
+"""What SQL says of each atom, in the words of any dialect.
+
+A place is a scalar column, an array column, or a place in a column of JSON. What is true of more documents than its
+atom is marked so; what cannot be said is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from policyengine.filters.backend import Fragment
+from policyengine.filters.fields import Field, Fields
+from policyengine.filters.sql_arrays import JsonArray
+from policyengine.filters.sql_scalars import among, holds_type, is_json, is_typed, related, without
+from policyengine.filters.sql_text import Column, Sql, both, either, negated, sql
+from policyengine.filters.sql_values import Array, Dialect, Json, Said, Value, compared_integers, storable
+from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, SetT, Type, element_of
+from policyengine.model.values import Entity, Uid
+from policyengine.partial.formula import (
+    Atom,
+    Below,
+    Holds,
+    Inside,
+    Matching,
+    Missing,
+    OneOf,
+    Operator,
+    Path,
+    Present,
+    Relation,
+    Sized,
+    Typed,
+)
+from policyengine.partial.formula import Fields as Pair
+
+PARENTS: Path = ("parents",)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Atoms:
+    """What a dialect says of atoms, for documents that are kept in these columns."""
+
+    def __init__(self, dialect: Dialect, fields: Fields) -> None:
+        self._dialect = dialect
+        self._fields = fields
+
+    def fragment(self, atom: Atom) -> Fragment | None:
+        """The atom in SQL; None if it cannot be said."""
+        said = self._said(atom)
+        return None if said is None else Fragment(said.sql, said.exact)
+
+    def _said(self, atom: Atom) -> Said | None:
+        match atom:
+            case Present(path=path):
+                return self._present(path)
+            case Missing(path=path):
+                return self._missing(path)
+            case Inside():
+                return self._inside(atom)
+            case Pair():
+                return self._pair(atom)
+            case Typed() | Relation() | OneOf() | Holds() | Matching() | Sized() | Below():
+                field = self._fields.find(atom.path)
+                if field is None:
+                    return None
+                if element_of(atom.type) is not None:
+                    return self._of_collection(atom, field)
+                if atom.type == TIME and not field.json:
+                    return self._of_time(atom, field)
+                return self._of_scalar(atom, field)
+        return None
+
+    # ---- places ----
+
+    def _value(self, field: Field) -> Value:
+        """A scalar, or whatever JSON there is."""
+        return self._json(field) if field.json else self._dialect.scalar((Column(field.name),))
+
+    def _json(self, field: Field) -> Json:
+        found = self._dialect.json((Column(field.name),))
+        for name in field.path:
+            found = found.get(name)
+        return found
+
+    def _array(self, field: Field, element: Type) -> Array | JsonArray | None:
+        if field.json:
+            return JsonArray(self._json(field), element, self._dialect)
+        if isinstance(element, EntityT):
+            if field.refers_to not in element.names:
+                return None
+            element = STRING
+        elif field.refers_to is not None:
+            return None
+        return self._dialect.array((Column(field.name),), element)
+
+    # ---- whether a value is there ----
+
+    def _present(self, path: Path) -> Said | None:
+        field = self._fields.find(path)
+        if field is None or (field.null is None and not _below_column(field)):
+            return None
+        if field.null == "null" and not _below_column(field):
+            return Said(sql("1 = 1"))
+        return Said(self._json(field).there() if field.json else sql(Column(field.name), " IS NOT NULL"))
+
+    def _missing(self, path: Path) -> Said | None:
+        field = self._fields.find(path)
+        if field is None:
+            return None
+        if not _below_column(field):
+            absent = sql(Column(field.name), " IS NULL")
+            said = Said(absent, field.null is not None) if field.null != "null" else Said(sql("1 = 0"))
+        else:
+            said = Said(negated(self._json(field).there()))
+        if len(path) == 1:
+            return said
+        above = self._fields.find(path[:-1])
+        if above is None or not above.json or replace(above, path=(*above.path, path[-1])) != field:
+            return Said(said.sql, False)
+        return Said(both(self._json(above).is_kind("object"), said.sql), said.exact)
+
+    # ---- scalars ----
+
+    def _of_scalar(self, atom: Any, field: Field) -> Said | None:
+        type_, value = atom.type, self._value(field)
+        if not field.json and not is_typed(type_, field):
+            return None
+        match atom:
+            case Relation(type=t, op="==" | "!=" as op, value=constant) if t == JSON:
+                return self._of_json(field, op, constant)
+            case Typed(type=t) if t == JSON:
+                return self._present(atom.path)
+            case Typed():
+                return holds_type(value, type_, field)
+            case Relation(op="==", value=constant):
+                return among(value, type_, (constant,), field, self._dialect)
+            case Relation(op="!=", value=constant):
+                return without(value, type_, (constant,), field, self._dialect)
+            case Relation(op=op, value=constant) if type_ in (INT, NUMBER):
+                return related(value, type_, op, constant, self._dialect)
+            case Relation():
+                typed = holds_type(value, type_, field)
+                return None if typed is None else replace(typed, exact=False)
+            case OneOf(values=values, negated=outside):
+                if type_ == JSON:
+                    return None
+                return (without if outside else among)(value, type_, values, field, self._dialect)
+            case Matching(pieces=pieces, negated=outside):
+                return self._matching(value, pieces, outside)
+            case Sized(op=op, count=count) if type_ == STRING:
+                length = self._dialect.length(value.text())
+                return _comparison(length, op, count, self._dialect)
+            case Below():
+                return self._below(atom, field, value)
+        return None
+
+    def _of_json(self, field: Field, op: Operator, constant: Any) -> Said | None:
+        """A value of any shape and a constant."""
+        value = self._json(field)
+        same = is_json(value, constant, self._dialect)
+        if same is None:
+            return None if op == "==" else replace(Said(value.there()), exact=False)
+        # A column that is NULL may be a null in the document.
+        unclear = field.null != "absent" and not _below_column(field)
+        null = sql(Column(field.name), " IS NULL")
+        if op == "==":
+            if constant is not None or not unclear:
+                return same
+            return Said(either(same.sql, null), field.null is not None)
+        # What cannot be compared with anything, as it holds a number that is not finite, is not told apart.
+        there = value.there()
+        other = both(there, sql("(", same.sql, ") IS NOT TRUE")) if same.exact else there
+        return Said(either(other, null) if unclear and constant is not None else other, False)
+
+    def _matching(self, value: Value, pieces: Sequence[str], outside: bool) -> Said | None:
+        text = value.text()
+        there = sql(text, " IS NOT NULL")
+        liked = self._dialect.like(text, pieces) if all(map(storable, pieces)) else None
+        if liked is None:
+            return Said(there, False)
+        return Said(both(there, negated(liked)) if outside else both(there, liked))
+
+    def _of_time(self, atom: Any, field: Field) -> Said | None:
+        column = sql(Column(field.name))
+        match atom:
+            case Typed():
+                found = self._dialect.time(column, None, _EPOCH)
+            case Relation(op=op, value=constant):
+                found = self._dialect.time(column, op, constant)
+            case _:
+                return None
+        return None if found is None else Said(found)
+
+    # ---- pairs ----
+
+    def _pair(self, atom: Pair) -> Said | None:
+        left, right = self._fields.find(atom.path), self._fields.find(atom.other)
+        if left is None or right is None:
+            return None
+        sides = [(left, atom.type, self._value(left)), (right, atom.other_type, self._value(right))]
+        if not all(field.json or is_typed(type_, field) for field, type_, _ in sides):
+            return None
+        typed = [holds_type(value, type_, field) for field, type_, value in sides]
+        if typed[0] is None or typed[1] is None:
+            return None
+        there = both(typed[0].sql, typed[1].sql)
+        exprs = [_comparable(type_, value) for _, type_, value in sides]
+        if exprs[0] is None or exprs[1] is None or atom.type != atom.other_type:
+            return Said(there, False)
+        if atom.op == "!=":
+            return Said(both(there, negated(sql(exprs[0], " = ", exprs[1]))))
+        return Said(both(there, sql(exprs[0], f" {'=' if atom.op == '==' else atom.op} ", exprs[1])))
+
+    # ---- hierarchies ----
+
+    def _below(self, atom: Below, field: Field, value: Value) -> Said | None:
+        closed = tuple(Entity(uid) for uid in sorted(atom.closed) if uid.type in atom.type.names)
+        if atom.negated:
+            said = without(value, atom.type, closed, field, self._dialect)
+        else:
+            said = among(value, atom.type, closed, field, self._dialect)
+        typed = holds_type(value, atom.type, field)
+        if not field.json or said is None or typed is None:
+            return said
+        # A reference inside JSON may name parents of its own.
+        if atom.negated:
+            return replace(said, exact=False)
+        climbs = self._json(field).get("parents").there()
+        return Said(either(said.sql, both(typed.sql, climbs)), False)
+
+    def _inside(self, atom: Inside) -> Said | None:
+        field = self._fields.find(PARENTS)
+        if field is None:
+            return None
+        if field.json:
+            return self._inside_json(atom, field)
+        array = None if field.refers_to is None else self._dialect.array((Column(field.name),), STRING)
+        if array is None:
+            return None
+        ids = [uid.id for uid in sorted(atom.closed) if uid.type == field.refers_to]
+        if not all(map(storable, ids)):
+            return None
+        overlaps = array.overlaps(ids)
+        if not atom.negated:
+            return Said(both(overlaps, array.well_formed()))
+        outside = both(array.well_formed(), negated(overlaps))
+        if field.null == "null":
+            return Said(outside)
+        return Said(either(sql(Column(field.name), " IS NULL"), outside), field.null == "absent")
+
+    def _inside_json(self, atom: Inside, field: Field) -> Said | None:
+        """Parents inside JSON may name parents of their own, which only evaluation follows."""
+        parents = self._json(field)
+        source, parent = parents.each()
+        found = among(
+            parent, EntityT(_types(atom.closed)), tuple(map(Entity, sorted(atom.closed))), None, self._dialect
+        )
+        if found is None:
+            return None
+        if not atom.negated:
+            climbs = parent.get("parents").there()
+            return Said(sql("EXISTS (SELECT 1 FROM ", source, " WHERE ", either(found.sql, climbs), ")"), False)
+        outside = both(
+            parents.is_kind("array"), negated(sql("EXISTS (SELECT 1 FROM ", source, " WHERE ", found.sql, ")"))
+        )  # fmt: skip
+        absent = negated(parents.there()) if _below_column(field) else sql(Column(field.name), " IS NULL")
+        return Said(either(absent, outside), False)
+
+    # ---- collections ----
+
+    def _of_collection(self, atom: Any, field: Field) -> Said | None:
+        element = element_of(atom.type)
+        assert element is not None
+        array = self._array(field, element)
+        if isinstance(array, JsonArray):
+            return array.said(atom)
+        if array is None or (values := _elements(atom, element, field)) is None:
+            return None
+        return _of_array(atom, array, values, self._dialect)
+
+
+def _of_array(atom: Any, array: Array, values: Sequence[Any], dialect: Dialect) -> Said | None:
+    well = array.well_formed()
+    match atom:
+        case Typed():
+            return Said(well)
+        case Holds(kind="any" | "none" as kind):
+            found = array.overlaps(values)
+        case Holds(kind="all" | "lacks" as kind):
+            found = array.includes(values)
+        case Holds(kind="only" | "other" as kind):
+            found = array.is_within(values)
+        case Relation(op="==" | "!=" as kind):
+            as_set = isinstance(atom.type, SetT)
+            found = both(array.includes(values), array.is_within(values)) if as_set else array.equals(values)
+        case Sized(op=op, count=count):
+            as_set = isinstance(atom.type, SetT)
+            said = _comparison(array.different() if as_set else array.length(), op, count, dialect)
+            return Said(both(well, said.sql))
+        case _:
+            return None
+    # What is found by an index comes first.
+    return Said(both(found, well) if kind in ("any", "all", "only", "==") else both(well, negated(found)))
+
+
+def _elements(atom: Any, element: Type, field: Field) -> list[Any] | None:
+    """The constants of an atom about a collection, as a column of texts or integers has them; None if it has not."""
+    given = atom.values if isinstance(atom, Holds) else atom.value if isinstance(atom, Relation) else ()
+    values: list[Any] = []
+    for value in given:
+        if isinstance(element, EntityT):
+            if not isinstance(value, Entity):
+                return None
+            if value.uid.type != field.refers_to:
+                # What no element can be is never there.
+                if isinstance(atom, Holds) and atom.kind not in ("all", "lacks"):
+                    continue
+                return None
+            values.append(value.uid.id)
+        elif element == INT and isinstance(value, int | float) and -(2**63) <= value < 2**63 and value == int(value):
+            values.append(int(value))
+        elif element == STRING and isinstance(value, str):
+            values.append(str.__str__(value))
+        else:
+            return None
+    return values if all(map(storable, values)) else None
+
+
+def _comparison(expr: Sql, op: Operator, count: int | float, dialect: Dialect) -> Said:
+    return Said(compared_integers(expr, op, count, dialect) or sql("1 = 0"))
+
+
+def _comparable(type_: Type, value: Value) -> Sql | None:
+    if type_ == STRING:
+        return value.text()
+    if type_ == INT:
+        return value.integer()
+    return value.truth() if type_ == BOOL else None
+
+
+def _below_column(field: Field) -> bool:
+    """Whether a NULL in the column says that the value is not there, rather than being its null."""
+    return field.json and bool(field.path)
+
+
+def _types(uids: frozenset[Uid]) -> frozenset[str]:
+    return frozenset(uid.type for uid in uids)

@@ -1,0 +1,146 @@
+"""What SQL says of one value and constants: is it of a type, is it one of these, is it less than that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from policyengine.filters.fields import Field
+from policyengine.filters.sql_text import Sql, both, either, negated, sql
+from policyengine.filters.sql_values import SAFE, Dialect, Json, Said, Value, compared_integers, storable
+from policyengine.model.types import BOOL, DURATION, INT, IP, JSON, NUMBER, STRING, TIME, EntityT, RecordT, Type
+from policyengine.model.values import Entity
+from policyengine.partial.formula import Operator
+
+NOTHING = sql("1 = 0")
+
+
+def is_typed(type_: Type, field: Field) -> bool:
+    """Whether a column that is no JSON can hold values of the type."""
+    if isinstance(type_, EntityT):
+        return field.refers_to is not None
+    return field.refers_to is None and type_ in (STRING, INT, NUMBER, BOOL, TIME)
+
+
+def holds_type(value: Any, type_: Type, field: Field | None) -> Said | None:
+    """The value is there and of the type."""
+    if type_ == STRING:
+        return Said(_there(value.text()))
+    if type_ == INT:
+        return Said(_there(value.integer()))
+    if type_ == BOOL:
+        return Said(_there(value.truth()))
+    if type_ == NUMBER:
+        return Said(value.is_number())
+    if isinstance(type_, EntityT):
+        if field is not None and not field.json:
+            return Said(_there(value.text()) if field.refers_to in type_.names else NOTHING)
+        kind, id_ = value.get("type"), value.get("id")
+        names = [name for name in sorted(type_.names) if storable(name)]
+        return Said(both(_there(id_.text()), kind.is_text_of(names) if names else NOTHING))
+    if type_ in (TIME, DURATION, IP):
+        return Said(_there(value.text()), False)
+    if isinstance(type_, RecordT):
+        return Said(value.is_kind("object"))
+    return Said(value.there()) if type_ == JSON else None
+
+
+def among(value: Any, type_: Type, constants: Sequence[Any], field: Field | None, dialect: Dialect) -> Said | None:
+    """The value is of the type and is one of the constants."""
+    if not constants:
+        return Said(NOTHING)
+    if type_ == STRING:
+        texts = _texts(constants)
+        return None if texts is None else Said(value.is_text_of(texts))
+    if type_ == INT:
+        return _integers(value, constants, dialect)
+    if type_ == BOOL:
+        return Said(sql(value.truth(), " IS TRUE" if constants[0] else " IS FALSE")) if len(constants) == 1 else None
+    if type_ == NUMBER:
+        said = [_number(value, "==", constant) for constant in constants]
+        return Said(either(*(s.sql for s in said)), all(s.exact for s in said)) if len(said) <= 32 else None
+    if isinstance(type_, EntityT):
+        return _entities(value, type_, constants, field, dialect)
+    typed = holds_type(value, type_, field) if type_ in (TIME, DURATION, IP) else None
+    return None if typed is None else Said(typed.sql, False)
+
+
+def without(value: Any, type_: Type, constants: Sequence[Any], field: Field | None, dialect: Dialect) -> Said | None:
+    """The value is of the type and is none of the constants."""
+    typed = holds_type(value, type_, field)
+    if typed is None:
+        return None
+    found = among(value, type_, constants, field, dialect)
+    if found is None or not found.exact:
+        return Said(typed.sql, False)
+    # Of a value of the type, `found` is never NULL.
+    return typed if found.sql == NOTHING else Said(both(typed.sql, negated(found.sql)), typed.exact)
+
+
+def related(value: Value, type_: Type, op: Operator, constant: Any, dialect: Dialect) -> Said | None:
+    """The value is a number of the type, and less than the constant, or so."""
+    if isinstance(constant, bool) or not isinstance(constant, int | float):
+        return None
+    if type_ == INT:
+        return Said(compared_integers(value.integer(), op, constant, dialect) or NOTHING)
+    return _number(value, op, constant)
+
+
+def is_json(value: Json, constant: Any, dialect: Dialect) -> Said | None:
+    """A value of any shape is equal to the constant. True or NULL or false; None if it cannot be said."""
+    if constant is None:
+        return Said(value.is_kind("null"))
+    if isinstance(constant, bool):
+        return Said(sql(value.truth(), " IS TRUE" if constant else " IS FALSE"))
+    if isinstance(constant, str):
+        return Said(value.is_text_of([str.__str__(constant)])) if storable(constant) else None
+    if isinstance(constant, int | float):
+        return _number(value, "==", constant)
+    if constant.__class__ in (list, tuple) and not constant:
+        return Said(both(value.is_kind("array"), sql(value.length(), " = 0")))
+    return None
+
+
+def _number(value: Value, op: Operator, constant: int | float) -> Said:
+    if -SAFE <= constant <= SAFE:
+        return value.compared(op, constant)
+    # Columns of integers, of doubles and of decimals differ here.
+    return Said(value.is_number(), False)
+
+
+def _integers(value: Value, constants: Sequence[Any], dialect: Dialect) -> Said | None:
+    whole: list[int] = []
+    for constant in constants:
+        if isinstance(constant, bool) or not isinstance(constant, int | float):
+            return None
+        if -(2**63) <= constant < 2**63 and constant == int(constant):
+            whole.append(int(constant))
+    return Said(dialect.one_of(value.integer(), whole) if whole else NOTHING)
+
+
+def _entities(
+    value: Any, type_: EntityT, constants: Sequence[Any], field: Field | None, dialect: Dialect
+) -> Said | None:  # fmt: skip
+    ids: dict[str, list[str]] = {}
+    for constant in constants:
+        if not isinstance(constant, Entity) or not storable(constant.uid.id) or not storable(constant.uid.type):
+            return None
+        if constant.uid.type in type_.names:
+            ids.setdefault(constant.uid.type, []).append(constant.uid.id)
+    if field is not None and not field.json:
+        wanted = ids.get(field.refers_to or "", [])
+        return Said(value.is_text_of(wanted) if wanted and field.refers_to in type_.names else NOTHING)
+    if not ids:
+        return Said(NOTHING)
+    id_, kind = value.get("id"), value.get("type")
+    return Said(either(*(both(kind.is_text_of([name]), id_.is_text_of(ids[name])) for name in ids)))
+
+
+def _texts(constants: Sequence[Any]) -> list[str] | None:
+    if not all(isinstance(constant, str) and storable(constant) for constant in constants):
+        return None
+    return [str.__str__(constant) for constant in constants]
+
+
+def _there(expr: Sql) -> Sql:
+    return sql(expr, " IS NOT NULL")

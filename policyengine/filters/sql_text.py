@@ -1,0 +1,92 @@
+"""SQL as pieces: text that this room wrote, columns, and values, which are bound and never part of the text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+ParamStyle = Literal["format", "pyformat", "qmark", "named", "numeric"]
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A value to be bound."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table that is asked, by its plain name."""
+
+    name: str
+
+
+Piece = str | Param | Column
+Sql = tuple[Piece, ...]
+
+
+def sql(*items: Piece | Sql) -> Sql:
+    """The pieces one after the other."""
+    made: list[Piece] = []
+    for item in items:
+        if isinstance(item, tuple):
+            made.extend(item)
+        else:
+            made.append(item)
+    return tuple(made)
+
+
+def both(*items: Sql) -> Sql:
+    """All of the conditions."""
+    return _joined(" AND ", items)
+
+
+def either(*items: Sql) -> Sql:
+    """At least one of the conditions."""
+    return _joined(" OR ", items)
+
+
+def negated(item: Sql) -> Sql:
+    """The opposite of a condition that is never NULL."""
+    return sql("NOT (", item, ")")
+
+
+def _joined(word: str, items: Sequence[Sql]) -> Sql:
+    if len(items) == 1:
+        return items[0]
+    made: list[Piece | Sql] = ["("]
+    for at, item in enumerate(items):
+        made += [word if at else "", item]
+    return sql(*made, ")")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A condition for a WHERE clause, to be put between AND and OR as it is.
+
+    where: the text, with placeholders.
+    params: what is bound to them: by place, or for the styles "named" and "pyformat" by name.
+    """
+
+    where: str
+    params: list[Any] | dict[str, Any]
+
+
+def render(
+    pieces: Sql, column: Callable[[str], str], style: ParamStyle, placeholder: Callable[[int], str]
+) -> Where:  # fmt: skip
+    """The pieces as text and parameters. `placeholder` gives the text for the nth parameter, counted from 0."""
+    doubled = style in ("format", "pyformat")
+    text: list[str] = []
+    values: list[Any] = []
+    for piece in pieces:
+        if isinstance(piece, Param):
+            text.append(placeholder(len(values)))
+            values.append(piece.value)
+            continue
+        plain = column(piece.name) if isinstance(piece, Column) else piece
+        text.append(plain.replace("%", "%%") if doubled else plain)
+    named = style in ("named", "pyformat")
+    return Where("".join(text), {f"p{at}": value for at, value in enumerate(values)} if named else values)

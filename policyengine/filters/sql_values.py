@@ -1,0 +1,160 @@
+"""What the SQL of one database has to be able to say of a value, a collection and a constant.
+
+Expressions for a value are NULL where the value is not of the type; so a comparison with one is true only of values of
+the type, as atoms are. Conditions are true, false or NULL; where one is negated, something beside it says that it is
+not NULL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil, floor
+from typing import Literal, Protocol
+
+from policyengine.filters.sql_text import Sql, both, negated, sql
+from policyengine.model.types import Type
+from policyengine.model.values import INT_MAX, INT_MIN
+from policyengine.partial.formula import Operator
+
+# Between these, every integer is a double and every number has room on both sides, whatever a column holds.
+SAFE = 2**52
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A condition. `exact` if it is true of just what it should be; if not, it is true of more."""
+
+    sql: Sql
+    exact: bool = True
+
+
+class Value(Protocol):
+    """A scalar in a column, or any value inside a JSON document."""
+
+    def text(self) -> Sql:
+        """The text, compared by code points."""
+
+    def integer(self) -> Sql:
+        """The integer, within 64 bits."""
+
+    def truth(self) -> Sql:
+        """The boolean."""
+
+    def compared(self, op: Operator, number: int | float) -> Said:
+        """The value is a finite number, and stands in the relation (not "!=") to one between -SAFE and SAFE."""
+
+    def is_number(self) -> Sql:
+        """The value is a finite number."""
+
+    def is_text_of(self, texts: Sequence[str]) -> Sql:
+        """The value is one of the texts."""
+
+
+class Json(Value, Protocol):
+    """A value inside a JSON document, or one that is not there."""
+
+    def there(self) -> Sql: ...
+
+    def is_kind(self, kind: Literal["object", "array", "null"]) -> Sql: ...
+
+    def get(self, name: str) -> Json:
+        """The value of a key, if this is an object that has it: the last, if it has it more than once."""
+
+    def item(self, at: int) -> Json:
+        """An element, if this is an array that has it, counted from 0."""
+
+    def length(self) -> Sql:
+        """The number of elements, if this is an array."""
+
+    def each(self) -> tuple[Sql, Json]:
+        """What stands after FROM for the elements, and the element; of what is no array, none."""
+
+
+class Array(Protocol):
+    """A column of the database's own array type that holds texts or integers. What is said of it is not NULL, where
+    `well_formed` is true."""
+
+    def well_formed(self) -> Sql:
+        """It is there, and every element is of its type."""
+
+    def overlaps(self, values: Sequence[str | int]) -> Sql: ...
+
+    def includes(self, values: Sequence[str | int]) -> Sql: ...
+
+    def is_within(self, values: Sequence[str | int]) -> Sql: ...
+
+    def equals(self, values: Sequence[str | int]) -> Sql:
+        """Element by element."""
+
+    def length(self) -> Sql: ...
+
+    def different(self) -> Sql:
+        """The number of different elements."""
+
+
+class Dialect(Protocol):
+    """The SQL of one database. `length` counts code points."""
+
+    @property
+    def name(self) -> str: ...
+
+    def identifier(self, name: str) -> str: ...
+
+    def placeholder(self, style: str, at: int) -> str: ...
+
+    def scalar(self, column: Sql) -> Value: ...
+
+    def json(self, column: Sql) -> Json: ...
+
+    def array(self, column: Sql, element: Type) -> Array | None: ...
+
+    def one_of(self, expr: Sql, values: Sequence[str] | Sequence[int]) -> Sql: ...
+
+    def constant(self, value: str | int) -> Sql: ...
+
+    def length(self, text: Sql) -> Sql: ...
+
+    def like(self, text: Sql, pieces: Sequence[str]) -> Sql | None: ...
+
+    def time(self, column: Sql, op: Operator | None, time: datetime) -> Sql | None:
+        """A column of the database's own type for points in time holds one of the years 1 to 9999, and with `op` stands
+        in the relation."""
+
+
+def storable(value: object) -> bool:
+    """Whether a text can be sent to a database."""
+    if not isinstance(value, str):
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in value and "\uffff" not in value
+
+
+def integral(op: Operator, number: int | float) -> tuple[Operator, int] | bool:
+    """The relation of a 64-bit integer to a number as one to a 64-bit integer; or whether it is true of every one."""
+    if isinstance(number, float) and not number.is_integer():
+        if op in ("==", "!="):
+            return op == "!="
+        op, number = ("<=", floor(number)) if op in ("<", "<=") else (">=", ceil(number))
+    whole = int(number)
+    if INT_MIN <= whole <= INT_MAX:
+        return op, whole
+    return op in (("!=", "<", "<=") if whole > 0 else ("!=", ">", ">="))
+
+
+def compared_integers(value: Sql, op: Operator, number: int | float, dialect: Dialect) -> Sql | None:
+    """A comparison of an integer expression; None if it is never true."""
+    found = integral(op, number)
+    if found is False:
+        return None
+    there = sql(value, " IS NOT NULL")
+    if found is True:
+        return there
+    op, whole = found
+    if op == "!=":
+        return both(there, negated(sql(value, " = ", dialect.constant(whole))))
+    return sql(value, f" {'=' if op == '==' else op} ", dialect.constant(whole))
