@@ -160,7 +160,13 @@ _pack = msgspec.msgpack.Encoder().encode
 
 def key(expr: ir.Expr) -> bytes:
     """A digest of what an expression says: equal expressions, wherever they stand, have equal keys."""
-    return blake2b(_pack(_said(expr)), digest_size=16).digest()
+    said = _said(expr)
+    try:
+        packed = _pack(said)
+    except UnicodeEncodeError:
+        # Half of a pair of surrogates, which only text from a program can hold.
+        packed = repr(said).encode()
+    return blake2b(packed, digest_size=16).digest()
 
 
 def _said(value: Any) -> Any:

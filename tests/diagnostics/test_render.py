@@ -63,7 +63,7 @@ def test_a_path_cannot_steer_the_terminal() -> None:
 def test_every_format_can_be_encoded(render: Callable[[Diagnostic], str]) -> None:
     for text in TEXTS.values():
         for found in load_text(HEAD + text, "m.pol").diagnostics:
-            render(found).encode("utf-8")
+            assert render(found).encode("utf-8")
 
 
 def test_a_file_without_text() -> None:

@@ -71,7 +71,7 @@ def test_requests(block: Block, address_of: Callable[[str], str]) -> None:
 
 @of("json")
 def test_json(block: Block) -> None:
-    json.loads(block.text)
+    assert json.loads(block.text) is not None
 
 
 def codes(block: Block, option: str) -> list[str]:

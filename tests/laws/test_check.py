@@ -25,7 +25,7 @@ REQUEST = {
 DEFINES = "define d0: time.now < time.now\ndefine d1(v: Int): v > 1\ndefine d2(a: User, b: String): a.id == b\n"
 
 
-def _lawful(text: str) -> bool:
+def assert_lawful(text: str) -> bool:
     """Whether it was accepted."""
     loaded = load_text(text)
     assert (loaded.snapshot is None) == has_errors(loaded.diagnostics)
@@ -38,7 +38,7 @@ def _lawful(text: str) -> bool:
 @pytest.mark.fuzz
 @given(st.data(), policies(max_rules=4))
 def test_nearly_well_typed(data: st.DataObject, made: Policies) -> None:
-    event(f"accepted: {_lawful(data.draw(mutated(made.text, same_kind=True)))}")
+    event(f"accepted: {assert_lawful(data.draw(mutated(made.text, same_kind=True)))}")
 
 
 @pytest.mark.fuzz
@@ -49,17 +49,17 @@ def test_nearly_well_typed(data: st.DataObject, made: Policies) -> None:
 )
 def test_expressions_without_regard_for_types(declared: Declared, expression: str, head: str) -> None:
     text = f"{declared.text}{DEFINES}forbid p: {head} when {expression}"
-    event(f"accepted: {_lawful(text)}")
+    event(f"accepted: {assert_lawful(text)}")
 
 
 @pytest.mark.fuzz
 @given(declarations(), untyped, untyped)
 def test_any_property_limit_and_test(declared: Declared, one: str, two: str) -> None:
     tail = f"at most {one} of {two} per 1m by {two}"
-    _lawful(
+    assert_lawful(
         f"{declared.text}{DEFINES}require p: read on Doc\n  note(text: {one}, data: {two})\nlimit l: read on Doc {tail}"
     )
-    _lawful(
+    assert_lawful(
         f'{declared.text}test "t" {{ principal User::"a" {{ n: {one} }} read on Doc::"d" {{ x: {two} }} expect deny }}'
     )
 
@@ -69,11 +69,11 @@ def test_any_property_limit_and_test(declared: Declared, one: str, two: str) -> 
 )
 @pytest.mark.parametrize("times", [90, 101, 190, 3000])
 def test_depth(piece: str, times: int) -> None:
-    _lawful(f"use ai\npermit p: read on Document when {piece * times}principal == principal")
-    _lawful(f"use ai\npermit p: retrieve on Document when {piece * times}true")
-    _lawful("use ai\nentity E { a: " + "Set<" * times + "Int" + ">" * times + " }")
+    assert_lawful(f"use ai\npermit p: read on Document when {piece * times}principal == principal")
+    assert_lawful(f"use ai\npermit p: retrieve on Document when {piece * times}true")
+    assert_lawful("use ai\nentity E { a: " + "Set<" * times + "Int" + ">" * times + " }")
 
 
 def test_definitions_that_grow_without_end() -> None:
     lines = ["define d0: principal == principal", *(f"define d{i}: d{i - 1} and d{i - 1}" for i in range(1, 40))]
-    assert not _lawful("use ai\n" + "\n".join(lines) + "\npermit p: retrieve on Document when d39")
+    assert not assert_lawful("use ai\n" + "\n".join(lines) + "\npermit p: retrieve on Document when d39")

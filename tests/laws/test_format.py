@@ -70,4 +70,6 @@ def test_comments_and_space(data: st.DataObject, made: Policies) -> None:
 @pytest.mark.fuzz
 @given(st.data(), policies(max_rules=3))
 def test_nearly_a_policy(data: st.DataObject, made: Policies) -> None:
-    _formatted(data.draw(mutated(made.text)))
+    text = data.draw(mutated(made.text))
+    refused = _formatted(text) is None
+    assert refused == has_errors(parse(Source("policy.pol", text)).diagnostics)

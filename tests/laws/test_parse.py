@@ -19,7 +19,7 @@ from tests.support.policies import Policies, policies
 words = st.lists(st.sampled_from(STRAYS) | st.text(max_size=3), max_size=30).map(" ".join)
 
 
-def _lawful(text: str) -> Parsed:
+def assert_lawful(text: str) -> Parsed:
     parsed = parse(Source("any.pol", text))
     for found in parsed.diagnostics:
         assert 0 <= found.span.start <= found.span.end <= len(text)
@@ -34,18 +34,18 @@ def _lawful(text: str) -> Parsed:
 @pytest.mark.fuzz
 @given(st.text() | words | st.binary().map(lambda b: b.decode("latin-1")))
 def test_any_text(text: str) -> None:
-    _lawful(text)
+    assert_lawful(text)
 
 
 @pytest.mark.fuzz
 @given(st.data(), policies(max_rules=3))
 def test_nearly_a_policy(data: st.DataObject, made: Policies) -> None:
-    _lawful(data.draw(mutated(made.text)))
+    assert_lawful(data.draw(mutated(made.text)))
 
 
 @given(policies())
 def test_a_policy(made: Policies) -> None:
-    parsed = _lawful(made.text)
+    parsed = assert_lawful(made.text)
     assert not has_errors(parsed.diagnostics)
     names = {getattr(s, "name", None) and s.name.text for s in parsed.module.statements}
     assert names >= {rule.name for rule in made.rules}
@@ -74,5 +74,5 @@ def test_a_policy(made: Policies) -> None:
 @pytest.mark.parametrize("times", [50, 150, 5000])
 def test_depth(piece: str, times: int) -> None:
     """However deep, it is a finding or a tree."""
-    _lawful(f"permit p: read on Doc when {piece * times}a")
-    _lawful(f"entity E {{ a: {piece * times}Int }}")
+    assert_lawful(f"permit p: read on Doc when {piece * times}a")
+    assert_lawful(f"entity E {{ a: {piece * times}Int }}")
