@@ -26,6 +26,7 @@ from policyengine.model.request import Request
 from policyengine.model.types import STRING
 from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.asking import Asking, Reads, Unknown
+from policyengine.partial.candidates import Names, Prepared, prepared
 from policyengine.partial.conditions import condition, defined
 from policyengine.partial.formula import FALSE, ID, TRUE, Formula, Relation, Sourced
 from policyengine.partial.hierarchy import Hierarchy
@@ -47,6 +48,7 @@ class Partial:
         self._world = world
         self._hierarchy = Hierarchy(world)
         self._reads = Reads()
+        self._prepared: dict[Names, Prepared] = {}
 
     def residual(
         self,
@@ -100,14 +102,14 @@ class Partial:
         names = request.principal.uid.type, request.action.name, request.resource.uid.type
         if not_applicable(self._schema, *names) is not None:
             return FALSE
-        permits, others = [], []
-        for rule in self._policies.rules:
-            if rule.head.actions is not None and request.action.name not in rule.head.actions:
-                continue
-            if rule.kind == "permit":
-                permits.append(rule)
-            elif rule.kind != "label" and not (rule.kind == "require" and rule.on_deny and not rule.demands_approval):
-                others.append(rule)
+        rules = self._prepared.get(names)
+        if rules is None:
+            rules = self._prepared[names] = prepared(self._policies, names)
+        # What is asked of an unknown principal cannot be looked up.
+        if asking.unknown == "principal":
+            permits, others = rules.permits.every(), rules.others.every()
+        else:
+            permits, others = rules.permits.of(asking), rules.others.of(asking)
         granted = disj(*(applies(rule, asking).true for rule in permits))
         if granted == FALSE:
             return FALSE
