@@ -51,10 +51,8 @@ class Candidates:
         ]
 
     def of(self, asking: Asking) -> list[Rule]:
-        """Those that can matter for a known principal."""
-        if not self.by_group and not self.by_text:
-            return self.always
-        found = list(self.always)
+        """Those that can matter for a known principal, besides those that always can."""
+        found: list[Rule] = []
         if self.by_group:
             found += self._of_groups(asking)
         for expr, by_value in self.by_text.values():

@@ -32,6 +32,8 @@ from policyengine.partial.formula import (
 
 Need = tuple[Path, Type]
 
+# What has more parts than this is not simplified a second time.
+MAX_WEIGHT = 64
 # What everything implies that is said of the place of a thing in a hierarchy: its parents can be followed.
 WELL_FORMED = Inside(frozenset(), frozenset(), True)
 _FOLLOWED: Need = (("parents",), ListT(JSON))
@@ -59,6 +61,19 @@ def disj(*items: Formula) -> Formula:
         return TRUE
     kept = _absorbed(_united(_flat(Some, parts)))
     return FALSE if not kept else kept[0] if len(kept) == 1 else Some(tuple(kept))
+
+
+def beside(kind: type[All] | type[Some], large: Formula, other: Formula) -> Formula:
+    """`conj` or `disj` of two formulas; where the first is large, without looking into it again."""
+    if isinstance(large, Truth) or isinstance(other, Truth) or _weight(large) <= MAX_WEIGHT:
+        return conj(large, other) if kind is All else disj(large, other)
+    return kind((large, other))
+
+
+def _weight(formula: Formula) -> int:
+    if isinstance(formula, All | Some):
+        return len(formula.items) if len(formula.items) > MAX_WEIGHT else sum(map(_weight, formula.items))
+    return len(formula.values) if isinstance(formula, OneOf | Holds) else 1
 
 
 def there(path: Path, type_: Type) -> Formula:
@@ -143,63 +158,55 @@ def _comparable(formula: Formula) -> bool:
 def _intersected(items: list[Formula]) -> list[Formula]:
     """What is said of the same value, said once."""
     kept: list[Formula] = []
-    places: dict[Need, int] = {}
+    said: dict[Need, list[OneOf]] = {}
     for item in items:
         choice = _choice(item)
         if choice is None:
             kept.append(item)
-            continue
-        at = places.setdefault((choice.path, choice.type), len(kept))
-        other = _choice(kept[at]) if at < len(kept) else None
-        if other is None:
-            places[choice.path, choice.type] = len(kept)
-            kept.append(item)
         else:
-            kept[at] = _both(other, choice)
-    return kept
+            said.setdefault((choice.path, choice.type), []).append(choice)
+    return [*kept, *map(_together, said.values())]
 
 
-def _both(a: OneOf, b: OneOf) -> Formula:
-    if a.negated and b.negated:
-        return one_of(a.path, a.type, (*a.values, *b.values), negated=True)
-    if a.negated:
-        a, b = b, a
-    theirs = set(_identities(b.values))
-    return one_of(a.path, a.type, [v for v in a.values if (_identity(v) in theirs) is not b.negated])
+def _together(choices: list[OneOf]) -> Formula:
+    """A value is one of these, and of these, and none of those."""
+    first = choices[0]
+    if len(choices) == 1:
+        return one_of(first.path, first.type, first.values, first.negated)
+    wanted = [choice.values for choice in choices if not choice.negated]
+    unwanted = {_identity(value) for choice in choices if choice.negated for value in choice.values}
+    if not wanted:
+        return one_of(first.path, first.type, (v for choice in choices for v in choice.values), negated=True)
+    everywhere = [set(_identities(values)) for values in wanted[1:]]
+    return one_of(
+        first.path,
+        first.type,
+        [
+            value
+            for value in wanted[0]
+            if (identity := _identity(value)) not in unwanted and all(identity in others for others in everywhere)
+        ],
+    )
 
 
 def _united(items: list[Formula]) -> list[Formula]:
     """Alternatives for the same value, as one."""
     kept: list[Formula] = []
-    choices: dict[Need, int] = {}
-    collections: dict[Need, int] = {}
+    choices: dict[Need, list[Any]] = {}
+    collections: dict[Need, list[Any]] = {}
     for item in items:
         choice = _choice(item)
         if choice is not None and not choice.negated:
-            at = choices.setdefault((choice.path, choice.type), len(kept))
-            if at < len(kept):
-                known = _choice(kept[at])
-                assert known is not None
-                kept[at] = OneOf(choice.path, choice.type, (*known.values, *choice.values))
-                continue
+            choices.setdefault((choice.path, choice.type), []).extend(choice.values)
         elif isinstance(item, Holds) and item.kind == "any" and plain(element_of(item.type) or item.type):
-            at = collections.setdefault((item.path, item.type), len(kept))
-            if at < len(kept):
-                found = kept[at]
-                assert isinstance(found, Holds)
-                kept[at] = Holds(item.path, item.type, "any", (*found.values, *item.values))
-                continue
-        kept.append(item)
-    return [_smallest(item) for item in kept]
-
-
-def _smallest(item: Formula) -> Formula:
-    match item:
-        case OneOf(path=path, type=type_, values=values, negated=False) if plain(type_):
-            return one_of(path, type_, values)
-        case Holds(path=path, type=type_, kind="any", values=values) if plain(element_of(type_) or type_):
-            return holds(path, type_, "any", values)
-    return item
+            collections.setdefault((item.path, item.type), []).extend(item.values)
+        else:
+            kept.append(item)
+    return [
+        *(one_of(path, type_, values) for (path, type_), values in choices.items()),
+        *(holds(path, type_, "any", values) for (path, type_), values in collections.items()),
+        *kept,
+    ]
 
 
 def _without_implied(items: list[Formula]) -> list[Formula]:

@@ -19,24 +19,24 @@ from typing import Any
 
 from policyengine.evaluate.decide import not_applicable
 from policyengine.evaluate.delegation import chain
-from policyengine.evaluate.interpret import EvaluationError, in_scope
-from policyengine.ir.nodes import Head, PolicySet, Rule, Scope
+from policyengine.ir.nodes import PolicySet
 from policyengine.model.entities import World
 from policyengine.model.request import Request
 from policyengine.model.types import STRING
 from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.asking import Asking, Reads, Unknown
 from policyengine.partial.candidates import Names, Prepared, prepared
-from policyengine.partial.conditions import condition, defined
-from policyengine.partial.formula import FALSE, ID, TRUE, Formula, Relation, Sourced
+from policyengine.partial.formula import FALSE, ID, Formula, Relation, Sourced
 from policyengine.partial.hierarchy import Hierarchy
 from policyengine.partial.logic import conj, disj, one_of
-from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, both
-from policyengine.partial.within import among, inside_of
+from policyengine.partial.memory import Memory
+from policyengine.partial.rules import combined
 from policyengine.schema.schema import Schema
 
 # As many entities of the source are looked at one by one before the formula is put together; more when they come up.
 MAX_RECORDS = 32
+# So many selections of rules are remembered.
+MAX_SELECTIONS = 1_000
 
 
 class Partial:
@@ -49,6 +49,7 @@ class Partial:
         self._hierarchy = Hierarchy(world)
         self._reads = Reads()
         self._prepared: dict[Names, Prepared] = {}
+        self._memory: dict[tuple[Any, ...], Memory] = {}
 
     def residual(
         self,
@@ -107,67 +108,20 @@ class Partial:
             rules = self._prepared[names] = prepared(self._policies, names)
         # What is asked of an unknown principal cannot be looked up.
         if asking.unknown == "principal":
-            permits, others = rules.permits.every(), rules.others.every()
-        else:
-            permits, others = rules.permits.of(asking), rules.others.of(asking)
-        granted = disj(*(applies(rule, asking).true for rule in permits))
-        if granted == FALSE:
-            return FALSE
-        return conj(granted, *(_passes(rule, asking, fulfilled, approved) for rule in others))
-
-
-def _passes(rule: Rule, asking: Asking, fulfilled: Collection[str], approved: Collection[str]) -> Formula:
-    """When a rule that is no permit leaves the request allowed."""
-    found = applies(rule, asking)
-    if rule.kind == "limit":
-        return found.defined
-    if rule.kind == "forbid":
-        return found.false
-    if rule.demands_approval:
-        # Its other obligations are part of the approval.
-        return TRUE if rule.name in approved else found.false
-    if any(spec.type not in fulfilled for spec in rule.obligations):
-        return found.false
-    told = conj(*(defined(expr, asking) for spec in rule.obligations for _, expr in spec.properties))
-    return disj(found.false, told)
-
-
-def applies(rule: Rule, asking: Asking) -> Outcome:
-    """The outcome of a rule: its scope, then its condition."""
-    scope = _scope(rule.head, asking)
-    if scope in (NEVER, ERRS):
-        return scope
-    return both([scope, condition(rule.condition, asking)])
-
-
-def _scope(head: Head, asking: Asking) -> Outcome:
-    request = asking.request
-    for scope, entity in ((head.resource, request.resource), (head.principal, request.principal)):
-        if scope.types is not None and entity.uid.type not in scope.types:
-            return NEVER
-    parts = [_part(head.resource, asking, "resource"), _part(head.principal, asking, "principal")]
-    return both(parts)
-
-
-def _part(scope: Scope, asking: Asking, place: Unknown) -> Outcome:
-    """Whether the entity in this place is among those that a head names."""
-    if asking.unknown != place:
-        return _settled(scope, asking, place)
-    parts = []
-    if scope.entities is not None:
-        parts.append(among(scope.entities, asking))
-    if scope.within is not None:
-        parts.append(inside_of(scope.within, asking, itself_first=True))
-    return both(parts)
-
-
-def _settled(scope: Scope, asking: Asking, place: Unknown) -> Outcome:
-    anything = Scope()
-    head = Head(None, scope, anything) if place == "resource" else Head(None, anything, scope)
-    try:
-        return ALWAYS if in_scope(head, asking.env) else NEVER
-    except EvaluationError:
-        return ERRS
+            return combined(rules.permits.every(), rules.others.every(), asking, fulfilled, approved)
+        permits, others = rules.permits.of(asking), rules.others.of(asking)
+        if asking.known.keys() - {"type"}:
+            return combined(
+                [*rules.permits.always, *permits], [*rules.others.always, *others], asking, fulfilled, approved
+            )
+        key = (names, *map(id, permits), None, *map(id, others))
+        memory = self._memory.get(key)
+        if memory is None:
+            if len(self._memory) >= MAX_SELECTIONS:
+                self._memory.clear()
+            memory = Memory([*rules.permits.always, *permits], [*rules.others.always, *others], asking)
+            self._memory[key] = memory
+        return memory.formula(asking, fulfilled, approved)
 
 
 def _known(asking: Asking, known: Mapping[str, Any], id_: str = "") -> Asking:

@@ -1,7 +1,7 @@
 """What must be true of a thing is true of exactly the things that the decision allows.
 
 The formula comes from the policies and the rest of the request, before anything is known of the thing but its type;
-the decision comes from the specification.
+the decision comes from the specification. All requests are asked of one snapshot, which remembers formulas.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.asking import Unknown
 from policyengine.partial.holds import holds
 from policyengine.partial.predicate import predicate
-from policyengine.partial.residual import Partial
 from tests.support.evaluators import reference
 from tests.support.scenarios import Scenario, scenarios
 
@@ -34,7 +33,7 @@ def agree(snapshot: Snapshot, asked: dict[str, Any], unknown: Unknown, fulfilled
     gap = Entity(Uid(thing.uid.type, ""), {})
     principal, resource = (gap, whole.resource) if unknown == "principal" else (whole.principal, gap)
     with_gap = Request(principal, whole.action, resource, whole.context)
-    formula = Partial(snapshot.policies, snapshot.schema, snapshot.world).residual(with_gap, unknown, {}, fulfilled)
+    formula = snapshot.partial.residual(with_gap, unknown, {}, fulfilled)
     expected = reference(snapshot, asked).allowed_if(fulfilled)
     assert holds(formula, thing, snapshot.world, unknown) is expected, formula
     if unknown == "resource":
