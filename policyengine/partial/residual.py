@@ -106,8 +106,8 @@ class Partial:
         rules = self._prepared.get(names)
         if rules is None:
             rules = self._prepared[names] = prepared(self._policies, names)
-        # What is asked of an unknown principal cannot be looked up.
-        if asking.unknown == "principal":
+        # What is asked of an unknown principal cannot be looked up; with nothing unknown, nothing has to be remembered.
+        if asking.unknown != "resource":
             return combined(rules.permits.every(), rules.others.every(), asking, fulfilled, approved)
         permits, others = rules.permits.of(asking), rules.others.of(asking)
         if asking.known.keys() - {"type"}:

@@ -45,3 +45,6 @@ def test_a_formula_is_true_of_what_is_allowed(scenario: Scenario, unknown: Unkno
     snapshot = scenario.snapshot()
     for asked in scenario.requests:
         agree(snapshot, asked, unknown, fulfilled)
+        # Another caller asks for the same.
+        for other in scenario.requests[:2]:
+            agree(snapshot, {**asked, "principal": other["principal"], "context": other["context"]}, unknown, fulfilled)
