@@ -21,7 +21,7 @@ serve: $(VENV)/.run  ## answer decisions over HTTP  [POLICIES= ENTITIES= PORT=]
 	$(BIN)/policyengine serve $(POLICIES) $(if $(ENTITIES),--entities $(ENTITIES)) --port $(PORT) $(ARGS)
 
 test: $(VENV)/.dev  ## run the tests  [JOBS= ARGS=]
-	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev  ## format, lint, types, architecture, and the starter policies
 	$(BIN)/ruff format --check .

@@ -47,6 +47,7 @@ class Cache:
 
     def get(self, key: bytes) -> bytes | None:
         """The bytes that were put under the key, if they are there unharmed. Never raises."""
+        data = None
         with self._opened() as opened:
             data = _read(_name(key), opened) if opened is not None else None
         if data is None:

@@ -78,6 +78,8 @@ def serve(
         workers=workers,
         log_config=None,
         server_header=False,
+        # The service reads them itself, where they matter.
+        proxy_headers=False,
     )
 
 

@@ -20,13 +20,14 @@ from policyengine.evaluate.pyfunction import function, module
 from policyengine.evaluate.pytree import all_of, assign, call, class_of, load, subscript
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
+from policyengine.model.decision import Decision
 from policyengine.model.entities import World
 from policyengine.model.values import Uid
 
 # Up to this many rules, a list of all outcomes is short enough to be indexed by the mask.
 LISTED = 8
 # Takes a principal, a resource and a context or None, and gives the decision.
-Entry = Callable[[Any, Any, Any], Any]
+Entry = Callable[[Any, Any, Any], Decision]
 
 
 class Lookup(Protocol):

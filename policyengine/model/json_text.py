@@ -27,8 +27,9 @@ def _parse_plain(data: bytes | str) -> Any:
     again, the value has fewer colons than the text had, as each key has one after it. An escape could put a colon into
     the value that the text does not have, so texts with escaped characters are left to the other parser.
     """
-    escape, colon = ("\\u", ":") if isinstance(data, str) else (b"\\u", b":")
-    if escape in data:  # type: ignore[operator]
+    sign, escape, colon = ("\\", "\\u", ":") if isinstance(data, str) else (b"\\", b"\\u", b":")
+    # One character is found faster than two.
+    if sign in data and escape in data:  # type: ignore[operator]
         return _UNSURE
     try:
         value = _DECODER.decode(data)

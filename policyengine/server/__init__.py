@@ -18,6 +18,7 @@ Every setting is an environment variable, listed in `settings.py`.
 | `pdp.py` | the engine, from its first load on |
 | `body.py` | content type and size: a request's bytes, or the error that refuses them |
 | `decode.py` | bytes → checked request values |
+| `usual.py` | the same for the usual request, several times faster; leaves everything else to `decode.py` |
 | `evaluation.py` | the two evaluation endpoints |
 | `obligations.py` | obligation types on the wire, and what a caller says it supports |
 | `encode.py` | Decision → JSON |

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
@@ -18,6 +19,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from policyengine.bundle import InvalidPolicies
 from policyengine.diagnostics import render
@@ -94,7 +96,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         return Response(metrics.exposition(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     app.openapi = openapi.document(app)  # type: ignore[method-assign]
-    return Shortcut(RequestId(Errors(app), identify), posts)
+    # A decision does not depend on where a request came from, so only the others look at what a proxy says of that.
+    proxies = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")  # as uvicorn has it
+    behind_proxy = ProxyHeadersMiddleware(RequestId(Errors(app), identify), proxies)  # type: ignore[arg-type]
+    return Shortcut(behind_proxy, posts)  # type: ignore[arg-type]
 
 
 def _load(settings: Settings) -> Engine:

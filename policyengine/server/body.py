@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from policyengine.server.errors import Malformed, RequestError
 
@@ -16,36 +16,29 @@ class Disconnected(Exception):
     """The client went away before its request was complete; nobody is left to answer."""
 
 
-async def read_json_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The body, of at most `limit` bytes. Raises RequestError, or Disconnected."""
-    _check_headers(scope, limit)
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        body: bytes = message.get("body", b"")
-        if len(body) > limit:
+async def read_body(message: Message, receive: Receive, limit: int) -> bytes:
+    """The body that begins with a message, of at most `limit` bytes. Raises RequestError, or Disconnected."""
+    chunks = bytearray()
+    while True:
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunks += message.get("body", b"")
+        if len(chunks) > limit:
             raise too_large(limit)
-    else:
-        chunks = bytearray()
-        while True:
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            chunks += message.get("body", b"")
-            if len(chunks) > limit:
-                raise too_large(limit)
-            if not message.get("more_body"):
-                break
-            message = await receive()
-        body = bytes(chunks)
-    if not body:
+        if not message.get("more_body"):
+            break
+        message = await receive()
+    if not chunks:
         raise Malformed("the request body is empty")
-    return body
+    return bytes(chunks)
 
 
 def too_large(limit: int) -> RequestError:
     return RequestError(413, f"the request body is larger than {limit} bytes")
 
 
-def _check_headers(scope: Scope, limit: int) -> None:
+def check_headers(scope: Scope, limit: int) -> None:
+    """Raises RequestError for headers of what cannot be read as JSON of at most `limit` bytes."""
     content_type: bytes | None = None
     for name, value in scope["headers"]:
         if name == b"content-type":

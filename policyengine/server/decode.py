@@ -227,10 +227,10 @@ def _context(value: Any) -> dict[str, Any]:
         supported = value["supported_obligations"]
         if type(supported) is not list or any(type(each) is not str for each in supported):
             raise Malformed("`context.supported_obligations` must be an array of strings")
-    return _context_members(value, "context")
+    return context_members(value, "context")
 
 
-def _context_members(value: dict[str, Any], place: str) -> dict[str, Any]:
+def context_members(value: dict[str, Any], place: str) -> dict[str, Any]:
     """An agent, a tenant, ... in AuthZEN's shape is flattened as the subject is, and so are the agents behind an agent.
     Any other value stays as it is. An entity that is malformed is refused: with its attributes left where no rule finds
     them, a forbid could miss it."""
@@ -248,7 +248,7 @@ def _context_value(value: dict[str, Any], place: str) -> dict[str, Any]:
         if not value.keys() <= _ENTITY_MEMBERS:
             raise Malformed(f"`{place}` has attributes both beside and in `properties`")
         value = _entity(value, place)
-    return _context_members(value, place)
+    return context_members(value, place)
 
 
 _MEMBERS = {"subject": _subject, "action": _action, "resource": _resource, "context": _context}

@@ -10,20 +10,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
 from policyengine.engine import Engine
 from policyengine.model.decision import Decision
 from policyengine.server import decode, encode
-from policyengine.server.body import Disconnected, read_json_body
+from policyengine.server.body import Disconnected, check_headers, read_body
 from policyengine.server.errors import Malformed, RequestError, error_body, log, send_json
 from policyengine.server.log import DecisionLog
 from policyengine.server.metrics import Tally
 from policyengine.server.obligations import negotiate
 from policyengine.server.pdp import Pdp
 from policyengine.server.request_id import Identify
+from policyengine.server.usual import usual
 
 # A body from this size on, in bytes, takes milliseconds.
 THREAD_BODY = 32 * 1024
@@ -31,20 +31,14 @@ THREAD_BODY = 32 * 1024
 Decided = tuple[decode.Arguments, Decision]
 
 
-class Answer(NamedTuple):
-    """The body of a 200, and the decisions in it. `failed` counts the items that were no requests."""
-
-    body: bytes
-    decided: Sequence[Decided]
-    failed: int = 0
-
-
+# The body of a 200, the decisions in it, and the number of items that were no requests.
+Answer = tuple[bytes, Sequence[Decided], int]
 Handler = Callable[[Engine, bytes], Answer]
 
 
 def evaluate(engine: Engine, body: bytes) -> Answer:
     """The Access Evaluation API. Raises RequestError."""
-    return _one(engine, decode.evaluation(decode.json_object(body)))
+    return _one(engine, usual(body) or decode.evaluation(decode.json_object(body)))
 
 
 def evaluate_batch(engine: Engine, body: bytes, max_batch: int) -> Answer:
@@ -72,7 +66,7 @@ def evaluate_batch(engine: Engine, body: bytes, max_batch: int) -> Answer:
             allowed = decision.decision == "allow"
         if allowed is stop:
             break
-    return Answer(encode.batch_body(bodies), decided, len(bodies) - len(decided))
+    return encode.batch_body(bodies), decided, len(bodies) - len(decided)
 
 
 # The first decision of this value is the last one returned.
@@ -80,8 +74,13 @@ _STOP = {"execute_all": None, "deny_on_first_deny": False, "permit_on_first_perm
 
 
 def _one(engine: Engine, request: decode.Arguments) -> Answer:
-    decision = negotiate(engine.decide(**request), request["context"])
-    return Answer(encode.decision_body(decision), ((request, decision),))
+    context = request["context"]
+    decision = engine.decide(
+        principal=request["principal"], action=request["action"], resource=request["resource"], context=context
+    )
+    if decision.obligations:
+        decision = negotiate(decision, context)
+    return encode.decision_body(decision), ((request, decision),), 0
 
 
 class Endpoint:
@@ -102,11 +101,11 @@ class Endpoint:
         decision_log: DecisionLog,
         thread_body: int = THREAD_BODY,
     ) -> None:
-        self.name = name
         self.handle = handle
         self.pdp = pdp
         self.identify = identify
         self.max_body_bytes = max_body_bytes
+        self.count = tally.endpoint(name)
         self.tally = tally
         self.log = decision_log
         self.thread_body = thread_body
@@ -115,27 +114,28 @@ class Endpoint:
         started = perf_counter()
         identifier = self.identify(scope)
         try:
-            answer = await self._answer(scope, receive)
-            status, body = 200, answer.body
-            self.tally.decisions(answer.decided, answer.failed)
+            check_headers(scope, self.max_body_bytes)
+            message = await receive()
+            asked: bytes = message.get("body", b"")
+            if not 0 < len(asked) < self.max_body_bytes or message.get("more_body"):
+                asked = await read_body(message, receive, self.max_body_bytes)
+            engine = self.pdp.ready()
+            if len(asked) < self.thread_body:
+                body, decided, failed = self.handle(engine, asked)
+            else:
+                body, decided, failed = await asyncio.to_thread(self.handle, engine, asked)
+            status = 200
+            self.tally.decisions(decided, failed)
             if self.log.enabled:
-                self.log.decisions(answer.decided, scope["request_id"], perf_counter() - started)
+                self.log.decisions(decided, identifier.decode("ascii"), perf_counter() - started)
         except RequestError as error:
             status, body = error.status, error_body(error.status, error.message)
+        except RecursionError:
+            status, body = 400, error_body(400, "the request is nested too deeply")
         except Disconnected:
             return
         except Exception:  # noqa: BLE001 - logged, and never a decision
-            log.exception("unexpected error", request_id=scope["request_id"], path=scope["path"])
+            log.exception("unexpected error", request_id=identifier.decode("ascii"), path=scope["path"])
             status, body = 500, error_body(500, "internal error")
-        self.tally.request(self.name, status, perf_counter() - started)
+        self.count(status, perf_counter() - started)
         await send_json(send, status, body, identifier)
-
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        body = await read_json_body(scope, receive, self.max_body_bytes)
-        engine = self.pdp.ready()
-        try:
-            if len(body) < self.thread_body:
-                return self.handle(engine, body)
-            return await asyncio.to_thread(self.handle, engine, body)
-        except RecursionError:
-            raise Malformed("the request is nested too deeply") from None

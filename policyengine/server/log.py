@@ -55,8 +55,9 @@ def configure(form: Literal["json", "console"], level: Level) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-    # A line for each request costs more than the decision in it, and says less than the decision's own line.
-    logging.getLogger("uvicorn.access").setLevel(number if level == "debug" else logging.WARNING)
+    # A line for each request costs more than the decision in it, and says less than the decision's own line. uvicorn
+    # puts the line together for any logger that has handlers, whatever its level.
+    logging.getLogger("uvicorn.access").propagate = level == "debug"
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
 

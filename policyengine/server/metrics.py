@@ -7,8 +7,8 @@ labels each time, which costs more than a decision. Each worker process counts f
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
@@ -21,28 +21,43 @@ _BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 _BUCKETS = (*map(str, _BOUNDS), "+Inf")
 
 
+class Requests:
+    """The requests to one endpoint: by status, and by the seconds they took."""
+
+    __slots__ = ("buckets", "seconds", "statuses")
+
+    def __init__(self) -> None:
+        self.statuses: dict[int, int] = {200: 0}
+        self.buckets = [0] * len(_BUCKETS)
+        self.seconds = 0.0
+
+    def __call__(self, status: int, seconds: float) -> None:
+        """Counts one."""
+        if status in self.statuses:
+            self.statuses[status] += 1
+        else:
+            self.statuses[status] = 1
+        self.buckets[bisect_left(_BOUNDS, seconds)] += 1
+        self.seconds += seconds
+
+
 class Tally:
     """The counts since the process started."""
 
     def __init__(self) -> None:
-        self.requests: Counter[tuple[str, int]] = Counter()
-        self.seconds: dict[str, list[float]] = {}
+        self.endpoints: dict[str, Requests] = {}
         self.answers = {"allow": 0, "deny": 0, "error": 0}
         self.reloads = {"ok": 0, "failed": 0}
 
-    def request(self, endpoint: str, status: int, seconds: float) -> None:
-        self.requests[endpoint, status] += 1
-        counts = self.seconds.get(endpoint)
-        if counts is None:
-            # One count for each bucket, then the sum.
-            counts = self.seconds[endpoint] = [0.0] * (len(_BUCKETS) + 1)
-        counts[bisect_left(_BOUNDS, seconds)] += 1
-        counts[-1] += seconds
+    def endpoint(self, name: str) -> Requests:
+        """The counts of one endpoint."""
+        return self.endpoints.setdefault(name, Requests())
 
     def decisions(self, decided: Sequence[tuple[Any, Decision]], failed: int) -> None:
         for _, decision in decided:
             self.answers[decision.decision] += 1
-        self.answers["error"] += failed
+        if failed:
+            self.answers["error"] += failed
 
     def reload(self, ok: bool) -> None:
         self.reloads["ok" if ok else "failed"] += 1
@@ -64,7 +79,12 @@ class _Collected(Collector):
             "policyengine_requests",
             "Requests for decisions, by endpoint and HTTP status.",
             ("endpoint", "status"),
-            {(endpoint, str(status)): count for (endpoint, status), count in tally.requests.items()},
+            {
+                (name, str(status)): count
+                for name, requests in tally.endpoints.items()
+                for status, count in requests.statuses.items()
+                if count
+            },
         )
         yield _counter(
             "policyengine_reloads",
@@ -78,12 +98,10 @@ class _Collected(Collector):
         family = HistogramMetricFamily(
             "policyengine_request_seconds", "From the start of a request to its answer.", labels=("endpoint",)
         )
-        for endpoint, counts in self.tally.seconds.items():
-            total, buckets = 0.0, []
-            for name, count in zip(_BUCKETS, counts, strict=False):
-                total += count
-                buckets.append((name, total))
-            family.add_metric((endpoint,), buckets, counts[-1])
+        for endpoint, requests in self.tally.endpoints.items():
+            totals = zip(_BUCKETS, map(float, accumulate(requests.buckets)), strict=True)
+            if any(requests.buckets):
+                family.add_metric((endpoint,), list(totals), requests.seconds)
         return family
 
 

@@ -16,7 +16,7 @@ _USABLE = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 
 class Identify:
-    """Finds the identifier of a request, or makes one, and leaves it in `scope["request_id"]` as text for log lines."""
+    """Finds the identifier of a request, or makes one: ASCII."""
 
     def __init__(self) -> None:
         # Unique without a random number for every request: one per process, then counted.
@@ -31,7 +31,6 @@ class Identify:
                 break
         if not identifier or not _USABLE.fullmatch(identifier):
             identifier = b"%b-%x" % (self._prefix, next(self._count))
-        scope["request_id"] = identifier.decode("ascii")
         return identifier
 
 
@@ -47,6 +46,8 @@ class RequestId:
             await self.app(scope, receive, send)
             return
         identifier = self.identify(scope)
+        # For log lines.
+        scope["request_id"] = identifier.decode("ascii")
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":

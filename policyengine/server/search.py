@@ -39,7 +39,7 @@ class Searches:
         if more or asked.paged:
             token = self._next(asked, snapshot.revision, start, found[:size]) if more else ""
             answer = {"page": {"next_token": token, "count": len(answer["results"])}, **answer}
-        return Answer(json.dumps(answer, separators=(",", ":")).encode(), ())
+        return json.dumps(answer, separators=(",", ":")).encode(), (), 0
 
     def _start(self, asked: decode.Search, revision: str) -> Start:
         if asked.token is None:

@@ -29,7 +29,7 @@ def serving(policies: Path, **settings: Any) -> Iterator[httpx.Client]:
     settings.setdefault("reload", False)
     settings.setdefault("log_level", "error")
     app = create_app(Settings(policies=policies, **settings))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on", proxy_headers=False))
 
     def run() -> None:
         with suppress(SystemExit):  # how uvicorn says that the application did not start

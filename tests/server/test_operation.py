@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from policyengine.engine import Engine
-from policyengine.server import wire
+from policyengine.server import log, wire
 from policyengine.server.app import create_app
 from policyengine.server.settings import Settings
 from tests.server.conftest import DATA
@@ -240,3 +241,18 @@ def test_an_unexpected_error_is_a_500_without_a_decision(monkeypatch: pytest.Mon
     assert response.status_code == 500
     assert response.json() == {"error": {"status": 500, "message": "internal error"}}
     assert response.headers["X-Request-ID"] == "r-2"
+
+
+def test_lines_about_access_are_put_together_only_where_they_are_written() -> None:
+    """uvicorn does so for every logger that has handlers, which takes longer than a decision."""
+    for level, wanted in (("debug", True), ("info", False), ("warning", False)):
+        log.configure("json", level)  # type: ignore[arg-type]
+        assert logging.getLogger("uvicorn.access").hasHandlers() is wanted
+
+
+def test_a_proxy_is_believed_about_the_scheme_if_it_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for trusted, scheme in (("127.0.0.1", "https"), ("10.0.0.1", "http")):
+        monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
+        with serving(FIXTURE) as client:
+            found = client.get("/.well-known/authzen-configuration", headers={"X-Forwarded-Proto": "https"}).json()
+            assert found["policy_decision_point"].startswith(f"{scheme}://")

@@ -39,3 +39,15 @@ def row(document: dict[str, Any]) -> dict[str, Any]:
     times: dict[str, datetime | timedelta | None] = {"at": at and parse_time(at), "wait": wait and parse_duration(wait)}
     x = document.get("x")
     return {**made, **times, "x": x if x is None else float(x)}
+
+
+# Attributes that are references, and the type of what they refer to.
+REFERENCES = dict(_ENTITIES)
+
+
+def flat_references(document: dict[str, Any]) -> dict[str, Any]:
+    """A document with ids in the place of references, for stores of payloads and metadata."""
+    return {
+        name: ([each["id"] for each in v] if isinstance(v, list) else v["id"]) if name in REFERENCES else v
+        for name, v in document.items()
+    }

@@ -1,0 +1,233 @@
+"""Qdrant: a filter as the plain data that its REST API takes, and `qdrant_client.models.Filter(**native)` too.
+
+A payload is JSON, and Qdrant reads it with rules of its own (https://qdrant.tech/documentation/search/filtering/): an
+array meets a condition if one of its elements does; missing, null and `[]` are alike for `is_empty` and
+`values_count`; numbers are compared as doubles, and an integer index takes 5.0 for 5. So what is asked of a key
+that may hold anything (`json`) is made exact by excluding arrays, through the path `key[]` that a scalar does not have,
+or is said not to be exact. A `column` is a promise: the key is absent or holds a value of the attribute's declared
+type. An index of the payload must be of that type too, and no `uuid` index, which is blind to case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.filters.backend import Fragment
+from policyengine.filters.constants import safe_double, storable
+from policyengine.filters.fields import REST, Field, Fields
+from policyengine.filters.qdrant_keys import (
+    EVERYTHING,
+    NOTHING,
+    Condition,
+    Place,
+    among,
+    any_of,
+    collection,
+    either_side,
+    equal,
+    hierarchy,
+    ids_of,
+    in_range,
+    is_number,
+    is_reference,
+    is_text,
+    matchable,
+    matching,
+    none_of,
+    ordered,
+    references,
+    sized,
+    without,
+)
+from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, ListT, Prim, Type, element_of
+from policyengine.partial.formula import (
+    Atom,
+    Below,
+    Holds,
+    Inside,
+    Matching,
+    Missing,
+    OneOf,
+    Path,
+    Relation,
+    Sized,
+    Typed,
+)
+
+
+def qdrant(
+    keys: Mapping[str, str | Field] | None = None, *, below: Sequence[str] = (), patterns: bool = True
+) -> Qdrant:
+    """Qdrant.
+
+    keys: from attributes to payload keys. A text, or `json(...)`, is a key with JSON of any shape; `column(...)` one
+        that is absent or holds a value of the attribute's declared type (not Json, not a record), sets and lists as
+        arrays; `ref(...)` one that holds the id of an entity, or an array of ids. Without it every attribute is at the
+        key of its own name, of any shape.
+    below: the names of the objects that hold all of these keys, such as `["metadata"]`.
+    patterns: whether the server knows `match` with `prefix` and `substring` (Qdrant 1.20); without them fewer
+        conditions on text are exact.
+
+    >>> from policyengine import Engine
+    >>> from policyengine.filters import column
+    >>> engine = Engine.from_text('''
+    ... module notes
+    ... use ai
+    ... permit own: retrieve on Document when document.tenant == principal.tenant
+    ... ''')
+    >>> ann = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
+    >>> query = engine.filter(principal=ann, action="retrieve", resource_type="Document").to(
+    ...     qdrant({"tenant": column("tenant")}, below=["metadata"]))
+    >>> query.native, query.exact
+    ({'must': [{'key': 'metadata.tenant', 'match': {'value': 'acme'}}]}, True)
+    """
+    rest = {REST: Field("", json=True)} if keys is None else keys
+    return Qdrant(Fields(rest, bare_json=True), tuple(below), patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class Qdrant:
+    """See `qdrant`."""
+
+    fields: Fields
+    below: tuple[str, ...]
+    patterns: bool
+    name: str = "Qdrant"
+
+    def all(self, items: Sequence[Condition]) -> Condition:
+        return {"must": list(items)}
+
+    def some(self, items: Sequence[Condition]) -> Condition:
+        return {"should": list(items)}
+
+    def nothing(self) -> Condition:
+        return NOTHING
+
+    def everything(self) -> Condition:
+        return EVERYTHING
+
+    def finish(self, native: Condition) -> Condition:
+        return native if native.keys() <= {"must", "should", "must_not"} else {"must": [native]}
+
+    def atom(self, atom: Atom) -> Fragment | None:
+        match atom:
+            case Inside():
+                return self._inside(atom)
+            case Missing(path=path):
+                place = self._place(path, JSON)
+            case Typed(path=path, type=type_) | Relation(path=path, type=type_) | OneOf(path=path, type=type_):
+                place = self._place(path, type_)
+            case Matching(path=path, type=type_) | Sized(path=path, type=type_) | Holds(path=path, type=type_):
+                place = self._place(path, type_)
+            case Below(path=path, type=type_):
+                place = self._place(path, type_)
+            case _:
+                return None
+        return None if place is None else self._of(atom, place)
+
+    def _place(self, path: Path, type_: Type) -> Place | None:
+        """None for a key that Qdrant has no way to write."""
+        field = self.fields.find(path)
+        if field is None:
+            return None
+        names = [*self.below, *([field.name] if field.name else []), *field.path]
+        if not all(storable(name) and '"' not in name and "\\" not in name for name in names):
+            return None
+        key = ".".join(n if n.isidentifier() and n.isascii() else f'"{n}"' for n in names)
+        objects = field.refers_to is None and isinstance(element_of(type_) or type_, EntityT)
+        return Place(key, field.json or objects or type_ == JSON, field)
+
+    def _of(self, atom: Atom, place: Place) -> Fragment | None:
+        match atom:
+            case Missing():
+                return Fragment({"is_empty": {"key": place.key}}, exact=False)
+            case Typed(type=type_):
+                return self._typed(place, type_)
+            case Relation(type=type_, op="==", value=value):
+                return equal(place, type_, value)
+            case Relation(type=type_, op="!=", value=value):
+                return self._unequal(place, type_, (value,))
+            case Relation(type=type_, op=op, value=value):
+                return ordered(place, type_, op, value)
+            case OneOf(type=type_, values=values, negated=True):
+                return self._unequal(place, type_, values)
+            case OneOf(type=type_, values=values):
+                return among(place, type_, values)
+            case Matching(pieces=pieces, negated=negated):
+                return self._like(place, pieces, negated)
+            case Sized(type=type_, op=op, count=count):
+                return sized(place, type_, op, count)
+            case Holds():
+                return collection(place, atom)
+            case Below(type=type_, closed=closed, negated=negated):
+                return hierarchy(place, type_, closed, negated)
+        return None
+
+    def _typed(self, place: Place, type_: Type) -> Fragment | None:
+        if not place.any:
+            if isinstance(type_, EntityT) and place.field.refers_to not in type_.names:
+                return Fragment(NOTHING)
+            # An array may be empty, which is like absent.
+            return Fragment(none_of(place.key, ())) if isinstance(type_, Prim | EntityT) else None
+        if type_ == STRING and self.patterns:
+            return Fragment(place.scalar(is_text))
+        if type_ in (INT, NUMBER):
+            return Fragment(place.scalar(is_number), exact=type_ == NUMBER)
+        if type_ == BOOL:
+            return Fragment({"should": [place.scalar(matching(True)), place.scalar(matching(False))]})
+        if isinstance(type_, EntityT) and self.patterns:
+            return Fragment(is_reference(place, type_))
+        return None
+
+    def _unequal(self, place: Place, type_: Type, values: tuple[Any, ...]) -> Fragment | None:
+        """The value is of the type and is none of these."""
+        if type_ == BOOL and len(values) == 1:
+            return equal(place, BOOL, not values[0])
+        if type_ == TIME and len(values) == 1:
+            return either_side(place, TIME, values[0])
+        typed = self._typed(place, type_)
+        if typed is None:
+            return None
+        if type_ == NUMBER or (type_ == INT and place.any):
+            # Those that cannot be compared exactly are left to the recheck.
+            usable = [v for v in values if safe_double(v)]
+            excluded = [in_range(place.key, gte=v, lte=v) for v in usable]
+            return Fragment(without(typed.native, excluded), typed.exact and len(usable) == len(values))
+        if isinstance(type_, EntityT):
+            if place.any:
+                return Fragment(without(typed.native, references(place.key, values)))
+            ids = ids_of((v.uid for v in values), place.field.refers_to or "")
+            return Fragment(typed.native, exact=False) if ids is None else Fragment(none_of(place.key, ids))
+        wanted = matchable(values, type_)
+        if wanted is None:
+            return None
+        return Fragment(without(typed.native, [any_of(place.key, wanted)]) if place.any else none_of(place.key, wanted))
+
+    def _like(self, place: Place, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
+        if not self.patterns or not all(map(storable, pieces)):
+            return None
+        first, *others = pieces
+        asked = [{"key": place.key, "match": {"prefix": first}}]
+        asked += [{"key": place.key, "match": {"substring": piece}} for piece in others if piece]
+        exact = len(asked) == 1 or (len(asked) == 2 and not first and not others[-1])
+        exact = exact and not others[-1]
+        if negated:
+            text = place.scalar(is_text)
+            return Fragment(without(text, [{"must": asked}]) if exact else text, exact)
+        arrays = [is_text(f"{place.key}[]")] if place.any else []
+        return Fragment(without({"must": asked}, arrays), exact)
+
+    def _inside(self, atom: Inside) -> Fragment | None:
+        place = self._place(("parents",), ListT(JSON))
+        if place is None or place.field.refers_to is None:
+            return None
+        ids = ids_of(atom.closed, place.field.refers_to)
+        if ids is None:
+            return None
+        if not atom.negated:
+            return Fragment(any_of(place.key, ids))
+        # A null where an array of parents should be is no list of parents.
+        native = {"must_not": [any_of(place.key, ids)]} if ids else EVERYTHING
+        return Fragment(native, place.field.null == "absent")

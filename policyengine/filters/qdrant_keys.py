@@ -1,0 +1,279 @@
+"""Conditions of a Qdrant filter on one key of the payload.
+
+A `Place` is a key, and how much is known of what it holds. What is said of its value says nothing of an array, unless
+it is said of a collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.filters.backend import Fragment
+from policyengine.filters.constants import Bound, bound, i64, safe_double, storable
+from policyengine.filters.fields import Field
+from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, ListT, SetT, Type, element_of
+from policyengine.model.values import Entity, Uid, to_json
+from policyengine.partial.formula import Holds, Kind, Operator
+from policyengine.partial.holds import related
+
+Condition = dict[str, Any]
+_LOWEST = -1.7976931348623157e308
+_LIMITS = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
+NOTHING: Condition = {"must": [{"has_id": []}]}
+EVERYTHING: Condition = {"must": []}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A key of the payload. `any` if it may hold JSON of any shape."""
+
+    key: str
+    any: bool
+    field: Field
+
+    def scalar(self, asked: Callable[[str], Condition]) -> Condition:
+        """A condition on the value itself: the same on elements of an array is excluded where there may be one."""
+        return {"must": [asked(self.key)], "must_not": [asked(f"{self.key}[]")]} if self.any else asked(self.key)
+
+
+# ---- conditions on one key ----
+
+
+def matching(value: str | int | bool) -> Callable[[str], Condition]:
+    return lambda key: {"key": key, "match": {"value": value}}
+
+
+def any_of(key: str, values: Sequence[Any]) -> Condition:
+    return {"key": key, "match": {"any": list(values)}} if values else NOTHING
+
+
+def none_of(key: str, values: Sequence[Any]) -> Condition:
+    """A value that is none of these; absent and null are no values."""
+    return {"key": key, "match": {"except": list(values)}} if values else {"must_not": [{"is_empty": {"key": key}}]}
+
+
+def in_range(key: str, **bounds: Any) -> Condition:
+    return {"key": key, "range": bounds}
+
+
+def is_text(key: str) -> Condition:
+    return {"key": key, "match": {"prefix": ""}}
+
+
+def is_number(key: str) -> Condition:
+    return in_range(key, gte=_LOWEST)
+
+
+def _is_null(key: str) -> Condition:
+    return {"is_null": {"key": key}}
+
+
+def without(native: Condition, excluded: Sequence[Condition]) -> Condition:
+    if not excluded:
+        return native
+    if native.keys() <= {"must", "must_not"}:
+        return {"must": native.get("must", []), "must_not": [*native.get("must_not", []), *excluded]}
+    return {"must": [native], "must_not": list(excluded)}
+
+
+def matchable(values: Iterable[Any], type_: Type) -> list[Any] | None:
+    """The constants, if `match` can look for all of them: texts, or integers where the values are integers."""
+    found = []
+    for value in values:
+        if type_ == INT and value.__class__ is float and value.is_integer():
+            value = int(value)
+        if (type_ == INT and value.__class__ is float) or (type_ == INT and not i64(value)):
+            continue  # no Int is that
+        if not ((type_ == STRING and storable(value)) or (type_ == INT and value.__class__ is int)):
+            return None
+        found.append(value)
+    return found
+
+
+# ---- equality and order ----
+
+
+def equal(place: Place, type_: Type, value: Any) -> Fragment | None:
+    if place.field.refers_to is not None or type_ in (STRING, INT) or isinstance(type_, EntityT):
+        return among(place, type_, (value,))
+    if type_ == TIME:
+        text = to_json(value)
+        return Fragment(in_range(place.key, gte=text, lte=text), not place.any)
+    if type_ == BOOL or (type_ == JSON and value.__class__ is bool):
+        return Fragment(place.scalar(matching(value)))
+    if type_ in (NUMBER, JSON) and value.__class__ in (int, float):
+        if not safe_double(value):
+            return ordered(place, NUMBER, "==", value)
+        return Fragment(place.scalar(lambda key: in_range(key, gte=value, lte=value)))
+    if type_ == JSON and storable(value):
+        return Fragment(place.scalar(matching(value)))
+    if type_ == JSON and value is None:
+        return Fragment(place.scalar(_is_null))
+    return None
+
+
+def among(place: Place, type_: Type, values: tuple[Any, ...]) -> Fragment | None:
+    refers_to = place.field.refers_to
+    if isinstance(type_, EntityT):
+        if refers_to is None:
+            return Fragment({"should": _alone(place.key, values)})
+        ids = ids_of((v.uid for v in values), refers_to) if refers_to in type_.names else []
+        return None if ids is None else Fragment(any_of(place.key, ids))
+    wanted = matchable(values, type_)
+    if wanted is not None:
+        one = matching(wanted[0]) if len(wanted) == 1 else lambda key: any_of(key, wanted)
+        return Fragment(place.scalar(one) if wanted else NOTHING, not (type_ == INT and place.any))
+    parts = [equal(place, type_, value) for value in values] if type_ not in (STRING, INT) else [None]
+    found = [part for part in parts if part is not None]
+    if len(found) < len(parts):
+        return None
+    return Fragment({"should": [part.native for part in found]}, all(part.exact for part in found))
+
+
+def ordered(place: Place, type_: Type, op: Operator, value: Any) -> Fragment | None:
+    if type_ == TIME:
+        return Fragment(in_range(place.key, **{_LIMITS[op]: to_json(value)}), not place.any)
+    if type_ not in (INT, NUMBER):
+        return None
+    made: Bound | None = bound(op, value, type_ == INT)
+    if made is None:
+        return None
+    exact = made.exact and not (type_ == INT and place.any)
+    return Fragment(place.scalar(lambda key: in_range(key, **made.limits)), exact)
+
+
+def sized(place: Place, type_: Type, op: Operator, count: int | float) -> Fragment | None:
+    """`values_count` counts repeated elements too; absent, null and `[]` have none."""
+    if count.__class__ is not int or not 0 <= count < 2**31 or not isinstance(type_, SetT | ListT):
+        return None
+    distinct = isinstance(type_, ListT) or count == 0 or (count == 1 and op in ("<", ">="))
+    if not distinct and op in ("<", "<=", "!="):
+        return None
+    wide: Operator = op if distinct or op == ">" else ">="
+    return Fragment(_counted(place.key, wide, count), distinct and not place.any and not related(op, 0, count, INT))
+
+
+def _counted(key: str, op: Operator, count: int | float) -> Condition:
+    if op == "!=":
+        return {"should": [_counted(key, "<", count), _counted(key, ">", count)]}
+    if op == "==":
+        return {"key": key, "values_count": {"gte": count, "lte": count}}
+    return {"key": key, "values_count": {_LIMITS[op]: count}}
+
+
+def either_side(place: Place, type_: Type, value: Any) -> Fragment | None:
+    sides = [ordered(place, type_, op, value) for op in ("<", ">")]
+    found = [side for side in sides if side is not None]
+    return Fragment({"should": [side.native for side in found]}, all(side.exact for side in found))
+
+
+# ---- entities ----
+
+
+def collection(place: Place, atom: Holds) -> Fragment | None:
+    """Absent, null and `[]` are alike, so a negation says less than the atom does."""
+    element = element_of(atom.type) or JSON
+    wanted: list[Any] | None = None
+    if isinstance(element, EntityT) and place.field.refers_to is not None:
+        if place.field.refers_to in element.names:
+            wanted = ids_of((v.uid for v in atom.values), place.field.refers_to)
+    elif element in (STRING, INT):
+        wanted = matchable(atom.values, element)
+    if wanted is not None:
+        return _holds_matchable(place, atom.kind, wanted, len(wanted) == len(atom.values))
+    single = [_element(place.key, element, value) for value in atom.values]
+    asked = [condition for condition in single if condition is not None]
+    if len(asked) < len(single) or not asked:
+        return None
+    match atom.kind:
+        case "any":
+            return Fragment({"should": asked}, not place.any)
+        case "none":
+            return Fragment({"must_not": asked}, exact=False)
+        case "all":
+            return Fragment({"must": asked}, not place.any)
+        case "lacks":
+            return Fragment({"must_not": [{"must": asked}]}, exact=False)
+    return None
+
+
+def _holds_matchable(place: Place, kind: Kind, wanted: list[Any], whole: bool) -> Fragment | None:
+    """`whole` unless there were constants that no element can be."""
+    key, exact = place.key, not place.any
+    every = {"must": [matching(value)(key) for value in wanted]}
+    match kind:
+        case "any":
+            return Fragment(any_of(key, wanted), exact)
+        case "none":
+            return Fragment({"must_not": [any_of(key, wanted)]}, exact=False)
+        case "all":
+            return Fragment(every if whole else NOTHING, exact)
+        case "lacks":
+            return Fragment({"must_not": [every]}, exact=False) if whole else None
+        case "only":
+            return Fragment({"must_not": [none_of(key, wanted)]}, exact=False)
+        case "other":
+            return Fragment(none_of(key, wanted), exact)
+
+
+def _element(key: str, element: Type, value: Any) -> Condition | None:
+    """That an element of an array is the value."""
+    if element == NUMBER and safe_double(value):
+        return in_range(key, gte=value, lte=value)
+    if element == BOOL or (element == JSON and storable(value)):
+        return matching(value)(key)
+    if isinstance(element, EntityT):
+        return {"nested": {"key": key, "filter": references("", (value,))[0]}}
+    return None
+
+
+def ids_of(uids: Iterable[Uid], type_: str) -> list[str] | None:
+    """The ids of those that are of the type; None if the store cannot hold one of them."""
+    ids = sorted(uid.id for uid in uids if uid.type == type_)
+    return ids if all(map(storable, ids)) else None
+
+
+def references(key: str, values: Iterable[Entity]) -> list[Condition]:
+    """References to one of the entities, one condition for each of their types."""
+    under = f"{key}." if key else ""
+    by_type: dict[str, list[str]] = {}
+    for value in values:
+        # What the store cannot hold is in no document.
+        if storable(value.uid.id) and storable(value.uid.type):
+            by_type.setdefault(value.uid.type, []).append(value.uid.id)
+    return [
+        {"must": [matching(type_)(f"{under}type"), any_of(f"{under}id", sorted(ids))]}
+        for type_, ids in sorted(by_type.items())
+    ] or [NOTHING]
+
+
+def _alone(key: str, values: Iterable[Entity]) -> list[Condition]:
+    """The same, where `type` and `id` must not be arrays."""
+    return [
+        without(each, [{"key": f"{part['key']}[]", "match": part["match"]} for part in each["must"] if "key" in part])
+        for each in references(key, values)
+    ]
+
+
+def is_reference(place: Place, type_: EntityT) -> Condition:
+    """A reference to an entity of the type."""
+    types = [name for name in sorted(type_.names) if storable(name)]
+    return {
+        "must": [any_of(f"{place.key}.type", types), is_text(f"{place.key}.id")],
+        "must_not": [any_of(f"{place.key}.type[]", types), is_text(f"{place.key}.id[]")],
+    }
+
+
+def hierarchy(place: Place, type_: EntityT, closed: Iterable[Uid], negated: bool) -> Fragment | None:
+    """A reference in JSON may state parents of its own, so only ids will do."""
+    refers_to = place.field.refers_to
+    if refers_to is None:
+        return None
+    if refers_to not in type_.names:
+        return Fragment(NOTHING)
+    ids = ids_of(closed, refers_to)
+    if ids is None:
+        return None
+    return Fragment(none_of(place.key, ids) if negated else any_of(place.key, ids))
