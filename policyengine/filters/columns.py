@@ -105,26 +105,28 @@ class Columns:
     # ---- where a value is ----
 
     def _find(self, path: Path) -> Column | None:
-        for length in range(len(path), 0, -1):
-            place = self.fields.find(path[:length])
-            if place is not None:
-                found = self.library.column(place.name, (*place.path, *path[length:]))
-                return found and replace(found, null=place.null, refers_to=place.refers_to)
-        return None
+        located = self.fields.locate(path)
+        if located is None:
+            return None
+        place, length = located
+        found = self.library.column(place.name, (*place.path, *path[length:]))
+        if found is None:
+            return None
+        # Structs that the mapping leads through are no attributes of the document; only those below it are.
+        within = found.within[len(found.within) - len(path) + length :]
+        return replace(found, within=within, whole=length == 1, null=place.null, refers_to=place.refers_to)
 
     def _presence(self, atom: Present | Missing, found: Column) -> Fragment:
         """Of a null in a column only its Field tells whether it is an attribute."""
         missing = isinstance(atom, Missing)
         around = [self._there(struct) for struct in found.within]
         null = self.library.null(found.expr)
-        if found.null is None:
-            conditions = [*around, null] if missing else around
-            return Fragment(self._both(conditions), exact=False)
-        if (found.null == "absent") is missing:
-            return Fragment(self._both([*around, null]))
-        if found.null == "null":
-            return Fragment(self.nothing() if missing else self._both(around))
-        return Fragment(self._there(found.expr))
+        if missing:
+            condition = self.nothing() if found.null == "null" else self._both([*around, null])
+            return Fragment(condition, found.whole and found.null is not None)
+        if found.null == "absent":
+            return Fragment(self._there(found.expr))
+        return Fragment(self._both(around), found.whole and found.null is not None)
 
     def _there(self, expr: Any) -> Any:
         return self.library.negation(self.library.null(expr))

@@ -69,3 +69,15 @@ class Fields:
                 return place if not rest else replace(place, path=(*place.path, *rest)) if place.json else None
         rest_place = self._fields.get((REST,))
         return replace(rest_place, path=(*rest_place.path, *path)) if rest_place is not None else None
+
+    def locate(self, path: Path) -> tuple[Field, int] | None:
+        """The Field that has the value at the path or something around it, and how many names of the path lead to it;
+        what is left of the path are names of the value itself. None if the store does not have it.
+
+        A Field for `rec.a` says where `a` is, but not whether a document without it has no `rec` either."""
+        for length in range(len(path), 0, -1):
+            place = self._fields.get(path[:length])
+            if place is not None:
+                return place, length
+        rest_place = self._fields.get((REST,))
+        return None if rest_place is None else (replace(rest_place, path=(*rest_place.path, path[0])), 1)

@@ -27,6 +27,7 @@ class Column:
     units: of a time or duration, for each second.
     null, refers_to: as in Field.
     packed: a list in a form that the library can look into.
+    whole: whether the mapping says where the whole attribute is, rather than something inside it.
     """
 
     expr: Any
@@ -36,6 +37,7 @@ class Column:
     null: Null | None = None
     refers_to: str | None = None
     packed: Any = None
+    whole: bool = True
 
 
 class Library(Protocol):

@@ -235,6 +235,20 @@ def test_columns_that_are_not_asked() -> None:
     assert not _found("doc.n == 5").to(arrow(pa.schema({"n": pa.float64()}))).exact
 
 
+def test_parts_of_a_record_in_columns_of_their_own() -> None:
+    """Whether a document without `rec.b` has a `rec` at all cannot be seen then."""
+    fields: dict[str, str | Field] = {"rec.b": column("b", null="absent"), "so": Field("r", ("so",), null="absent")}
+    table = pa.table({"id": ["d1", "d2"], "b": ["x", None], "r": [{"so": None}, None]})
+    documents: list[dict[str, Any]] = [{"id": "d1", "rec": {"b": "x"}}, {"id": "d2"}]
+    for condition in ("not (doc.rec has b)", "doc.rec has b", 'doc.rec has b and doc.rec.b == "x"', "not (doc has so)"):
+        found = _found(condition)
+        expected = [each["id"] for each in found.recheck(documents)]
+        check(found, expected, arrow(table, fields), _arrow(table), documents)
+        frame = pl.from_arrow(table)
+        assert isinstance(frame, pl.DataFrame)
+        check(found, expected, polars(frame, fields), _polars(frame), documents)
+
+
 def test_an_id_of_another_type() -> None:
     """A reference is to entities of one type; one of another type is never equal."""
     fields: dict[str, str | Field] = {"owner": ref("owner", "Folder", null="absent")}
