@@ -7,10 +7,11 @@ Everything a caller needs is imported from here, but for what needs a library of
 from policyengine.filters.backend import Backend, Fragment
 from policyengine.filters.fields import Field, column, json, ref
 from policyengine.filters.filter import Filter, Kind, NotExpressible, Query
+from policyengine.filters.mongodb import mongodb
 from policyengine.filters.qdrant import qdrant
 from policyengine.filters.sql import sql
 
 __all__ = [
-    "Backend", "Field", "Filter", "Fragment", "Kind", "NotExpressible", "Query", "column", "json", "qdrant", "ref",
-    "sql",
+    "Backend", "Field", "Filter", "Fragment", "Kind", "NotExpressible", "Query", "column", "json", "mongodb",
+    "qdrant", "ref", "sql",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -66,18 +67,32 @@ def check(filter_: Filter, expected: list[str], backend: Backend, ask: Ask, docu
     return query.exact
 
 
-def check_corpus(condition: str, backend: Backend, ask: Ask, hostile: bool = False) -> None:
+def check_corpus(
+    condition: str, backend: Backend, ask: Ask, hostile: bool = False, documents: list[Document] | None = None
+) -> None:
     """One condition of the corpus, as permit and as forbid. The store holds the typed documents, and all others if
-    `hostile`."""
-    documents = ALL_DOCUMENTS if hostile else TYPED_DOCUMENTS
+    `hostile`; or only some of these, `documents`."""
+    held = documents or (ALL_DOCUMENTS if hostile else TYPED_DOCUMENTS)
+    ids = {each["id"] for each in held}
     for kind in KINDS:
-        check(_filter(condition, kind), _expected(condition, kind, hostile), backend, ask, documents)
+        expected = [id_ for id_ in _expected(condition, kind, hostile) if id_ in ids]
+        check(_filter(condition, kind), expected, backend, ask, held)
 
 
 def share(backend: Backend) -> str:
     """How much of the corpus the store is asked for exactly."""
     exact = sum(_filter(condition, kind).to(backend).exact for condition in CONDITIONS for kind in KINDS)
     return f"{exact * 100 // (len(CONDITIONS) * len(KINDS))} %"
+
+
+def shown(backend: Backend) -> str:
+    """What the store is asked for conditions of every kind: the text of a golden file."""
+    lines = []
+    for condition in CONDITIONS[::6]:
+        query = _filter(condition, "permit").to(backend)
+        native = json.dumps(query.native, ensure_ascii=False, default=str)
+        lines.append(f"{condition}\n    {native}\n" + ("" if query.exact else "    rechecked\n"))
+    return "\n".join(lines)
 
 
 # ---- conditions of the corpus, put together ----
