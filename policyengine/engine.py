@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -158,7 +159,9 @@ class Engine:
         formula = snapshot.partial.residual(asked, "resource", known, fulfilled, approved)
         unknown = not_applicable(snapshot.schema, asked.principal.uid.type, asked.action.name, resource_type)
         errors = () if unknown is None else (unknown,)
-        return Filter(formula, resource_type, snapshot.world, snapshot.revision, errors)
+        # For an explanation, if anybody asks for one.
+        residual = partial(snapshot.partial.explain, asked, "resource", known, approved)
+        return Filter(formula, resource_type, snapshot.world, snapshot.revision, errors, residual)
 
     def search_principals(
         self,

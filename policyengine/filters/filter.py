@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import Any, TypeVar
@@ -29,6 +29,13 @@ class Kind(Enum):
     ALWAYS = "always"
     NEVER = "never"
     CONDITIONAL = "conditional"
+
+
+_SAID = {
+    Kind.ALWAYS: "ALWAYS: every {} may be seen",
+    Kind.NEVER: "NEVER: no {} may be seen",
+    Kind.CONDITIONAL: "CONDITIONAL: it depends on the {}",
+}
 
 
 class NotExpressible(Exception):
@@ -90,6 +97,7 @@ class Filter:
     world: World
     revision: str = ""
     errors: tuple[RuleError, ...] = ()
+    residual: Callable[[str], str] = field(default="# {}\n".format, repr=False, compare=False)
 
     @property
     def kind(self) -> Kind:
@@ -102,6 +110,13 @@ class Filter:
         """Whether a document may be seen: exactly what `decide` says. A document is flat, like a resource; its `type`
         may be left out. Never raises for what it holds."""
         return predicate(self.formula, self.resource_type, self.world)
+
+    def explain(self) -> str:
+        """What is left of the policies for this caller, as readable `.pol`: every rule that can matter, with what is
+        known put in its place. With the same schema it is a policy that decides the same about every document as the
+        original does for this caller. It shows what the request holds, so it is for those who may see that."""
+        said = _SAID[self.kind].format(self.resource_type if self.resource_type.isidentifier() else "resource")
+        return self.residual("; ".join([said, *(error.message for error in self.errors)]))
 
     def recheck(self, documents: Iterable[D]) -> list[D]:
         """Those of the documents that may be seen, in their order."""

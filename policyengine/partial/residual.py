@@ -26,6 +26,7 @@ from policyengine.model.types import STRING
 from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.asking import Asking, Reads, Unknown
 from policyengine.partial.candidates import Names, Prepared, prepared
+from policyengine.partial.explain import explained
 from policyengine.partial.formula import FALSE, ID, Formula, Relation, Sourced
 from policyengine.partial.hierarchy import Hierarchy
 from policyengine.partial.logic import conj, disj, one_of
@@ -91,6 +92,20 @@ class Partial:
         return conj(
             *(self._allowed_for(one, fulfilled, approved) for one in (asking, *self._of_agents(asking, agents)))
         )
+
+    def explain(
+        self, request: Request, unknown: Unknown, known: Mapping[str, Any], approved: Collection[str], said: str
+    ) -> str:
+        """What is left of the policies for the request with this gap, as `.pol`; `said` is its first line."""
+        asking = Asking(request, unknown, self._world, self._hierarchy, self._reads, known)
+        records = self._world.records.get(asking.type, {})
+        asking = _known(asking, {**known, **records.get(known.get("id", ""), {})}, _unused(records))
+        try:
+            agents = chain(request, self._world, self._schema)
+        except Fault as fault:
+            return f"# {said}\n# {fault.message}\n"
+        actors = [asking, *self._of_agents(asking, agents)]
+        return explained(self._policies, self._schema, actors, approved, said)
 
     def _of_agents(self, asking: Asking, agents: Iterable[Entity]) -> Iterable[Asking]:
         for agent in agents:

@@ -31,6 +31,11 @@ def bare_or_quoted(name: ast.Name, reserved: frozenset[str] = frozenset()) -> st
     return quoted(name)
 
 
+def is_identifier(text: str) -> bool:
+    """Whether a name needs no quotes where both forms are allowed."""
+    return _IDENTIFIER.fullmatch(text) is not None
+
+
 def member(name: ast.Name) -> str:
     """`.name`, or `["name"]` for what is no identifier. After a dot every word is a name, keywords too."""
     return f".{name.text}" if _IDENTIFIER.fullmatch(name.text) else f"[{quoted(name)}]"
@@ -55,6 +60,11 @@ def literal(node: ast.Literal) -> str:
             return "null"
         case _:
             assert_never(node.kind)
+
+
+def string(text: str) -> str:
+    """A string literal with this value."""
+    return _string(text, frozenset())
 
 
 def _string(text: str, escaped: frozenset[str]) -> str:

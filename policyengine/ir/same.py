@@ -1,0 +1,53 @@
+"""Whether two rules mean the same word for word: equal but for their names, and those of variables."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+from policyengine.ir.nodes import Const, Expr, Local, Node, Quantifier, Root, Rule
+from policyengine.ir.write_rule import parts
+from policyengine.model.types import BOOL, ListT, Type, element_of
+
+
+def same_rule(a: Rule, b: Rule) -> bool:
+    """Whether the rules are of one kind and impose the same under the same head and condition."""
+    return _shape(a) == _shape(b) and [_plain(p, {}) for p in parts(a)] == [_plain(p, {}) for p in parts(b)]
+
+
+def _shape(rule: Rule) -> object:
+    """The rule without its name and its expressions."""
+    nothing = Const(value=True, type=BOOL, span=rule.span)
+    owed = [(spec.type, [name for name, _ in spec.properties]) for spec in rule.obligations]
+    limit = None if rule.limit is None else (rule.limit.per, rule.limit.of is None, len(rule.limit.by))
+    return replace(rule, name="", condition=nothing, obligations=(), limit=None), owed, limit
+
+
+def _plain(expr: Expr, slots: dict[int, int]) -> Any:
+    """The expression as nested tuples. Variables are numbered in order; a constant list is as good as a set, as what
+    stands around it says which is meant; and what the context holds besides is left open."""
+    match expr:
+        case Local(slot=slot):
+            return "local", slots[slot], expr.type
+        case Root(name="context"):
+            return ("context",)
+        case Const(value=value, type=type_):
+            return "const", repr(value), _constant_type(type_)
+        case Quantifier(kind=kind, slot=slot, collection=collection, body=body):
+            over = _plain(collection, slots)
+            return kind, over, _plain(body, {**slots, slot: len(slots)})
+    found: list[Any] = [type(expr)]
+    for field in fields(expr):
+        value = getattr(expr, field.name)
+        if isinstance(value, Node):
+            found.append(_plain(value, slots))  # type: ignore[arg-type]
+        elif isinstance(value, tuple) and any(isinstance(item, Node) for item in value):
+            found.append([_plain(item, slots) for item in value])
+        elif field.name != "span":
+            found.append(value)
+    return tuple(found)
+
+
+def _constant_type(type_: Type) -> Type:
+    element = element_of(type_)
+    return type_ if element is None else ListT(_constant_type(element))

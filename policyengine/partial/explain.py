@@ -1,0 +1,155 @@
+"""What is left of the policies for one caller, as readable `.pol`.
+
+The rules that can matter, each with the head it has and with all that is known put in its place. With the same schema
+the text is a policy that decides the same about every document as the original does for this caller. No text is handed
+out that the checker does not read back as the very rule that was meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+from policyengine.check.check import check
+from policyengine.diagnostics.source import Source
+from policyengine.evaluate.interpret import EvaluationError, evaluate
+from policyengine.ir.fold import fold
+from policyengine.ir.nodes import And, Const, Equal, PolicySet, Root, Rule
+from policyengine.ir.same import same_rule
+from policyengine.ir.write import Unwritable, literal
+from policyengine.ir.write_rule import definitions, rule_text
+from policyengine.model.types import BOOL, EntityT, entity
+from policyengine.model.values import Entity
+from policyengine.partial.asking import Asking
+from policyengine.partial.conditions import condition
+from policyengine.partial.formula import FALSE, TRUE
+from policyengine.partial.rules import applies
+from policyengine.partial.specialise import specialised
+from policyengine.schema.declare import ModuleTree
+from policyengine.schema.schema import Schema
+from policyengine.syntax.format import format_source
+from policyengine.syntax.parse import parse
+from policyengine.syntax.spelling import string
+
+
+def explained(
+    policies: PolicySet, schema: Schema, actors: Sequence[Asking], approved: Collection[str], said: str
+) -> str:
+    """The text. `actors` are the principal and every agent that acts for it; `said` is a first line."""
+    defines: dict[str, str] = {}
+    names: set[str] = set()
+    blocks: list[str] = []
+    for asking in actors:
+        if len(actors) > 1:
+            blocks.append(f"# for {literal(Entity(asking.request.principal.uid))}\n")
+        for rule in policies.rules:
+            blocks += _left(rule, asking, schema, approved, len(actors) > 1, names, defines)
+    text = "\n".join([f"# {said}\n", *(f"{each}\n" for each in defines.values()), *blocks])
+    formatted = format_source(Source("residual.pol", text)).text
+    return formatted if formatted is not None else text
+
+
+def _left(
+    rule: Rule,
+    asking: Asking,
+    schema: Schema,
+    approved: Collection[str],
+    guarded: bool,
+    names: set[str],
+    defines: dict[str, str],
+) -> Iterator[str]:
+    """What is left of a rule: its text, below a comment where there is more to say."""
+    actions = rule.head.actions
+    if rule.kind == "label" or rule.on_deny or (actions is not None and asking.request.action.name not in actions):
+        return
+    outcome = applies(rule, asking)
+    if outcome.false == TRUE:
+        return
+    if rule.demands_approval and rule.name in approved:
+        yield f"# {rule.name}: approved\n"
+        return
+    asked = condition(rule.condition, asking)
+    errs = asked.true == FALSE and asked.false == FALSE
+    if rule.kind == "permit" and outcome.true == FALSE:
+        if errs:
+            yield f"# {rule.name}: {_why(rule, asking)}, so it grants nothing\n"
+        return
+    if errs:
+        yield f"# {rule.name}: {_why(rule, asking)}, so it {_WHEN_ERRING[rule.kind]}"
+        # A limit that errs denies.
+        kind = "forbid" if rule.kind == "limit" else rule.kind
+        always = Const(value=True, type=BOOL, span=rule.span)
+        versions = [replace(rule, kind=kind, condition=always, limit=None if kind == "forbid" else rule.limit)]
+    else:
+        versions = [replace(rule, condition=specialised(rule.condition, asking)), rule]
+    if guarded:
+        versions = [_guarded(version, asking) for version in versions]
+    name = _free(rule.name, names)
+    yield _text(versions, name, schema, defines) or _as_it_stands(rule)
+
+
+_WHEN_ERRING = {"forbid": "denies", "limit": "denies", "require": "is imposed"}
+
+
+def _why(rule: Rule, asking: Asking) -> str:
+    """Why a condition has no value, as far as that can be said of all documents."""
+    try:
+        evaluate(rule.condition, asking.env)
+    except EvaluationError as error:
+        if error.span is not None and not asking.depends(rule.condition):
+            return f"its condition has no value ({error.message})"
+    return "its condition has no value"
+
+
+def _free(name: str, names: set[str]) -> str:
+    """A name for the rule that no other has."""
+    module, _, local = name.rpartition(".")
+    candidates = [local, f"{module}_{local}", *(f"{local}_{n}" for n in range(2, len(names) + 3))]
+    found = next(each for each in candidates if each not in names)
+    names.add(found)
+    return found
+
+
+def _guarded(rule: Rule, asking: Asking) -> Rule:
+    """The rule, for this actor alone."""
+    uid = asking.request.principal.uid
+    principal = Root(name="principal", type=EntityT(rule.head.principal.types or frozenset()), span=rule.span)
+    actor = Const(value=Entity(uid), type=entity(uid.type), span=rule.span)
+    guard = Equal(left=principal, right=actor, type=BOOL, span=rule.span)
+    return replace(rule, condition=fold(And(items=(guard, rule.condition), type=BOOL, span=rule.span)))
+
+
+def _text(versions: Sequence[Rule], name: str, schema: Schema, defines: dict[str, str]) -> str | None:
+    """The text of the first of these equal rules that has one."""
+    for rule in versions:
+        for explicit in (False, True):
+            try:
+                needed = definitions(rule) if explicit else {}
+                text = rule_text(rule, name, schema, explicit)
+            except Unwritable:
+                continue
+            if _means(text, needed, rule, schema):
+                defines.update(needed)
+                return text
+    return None
+
+
+def _means(text: str, needed: dict[str, str], rule: Rule, schema: Schema) -> bool:
+    """Whether the checker reads the text as the rule."""
+    parsed = parse(Source("residual.pol", "\n".join([*needed.values(), text])))
+    if any(found.is_error for found in parsed.diagnostics):
+        return False
+    checked = check([ModuleTree("residual", _modules(schema), parsed.module)], schema).policies
+    return checked is not None and len(checked.rules) == 1 and same_rule(checked.rules[0], rule)
+
+
+def _modules(schema: Schema) -> frozenset[str]:
+    names = {"residual"}
+    for declared in (schema.entities, schema.tools, schema.context, schema.obligations):
+        names |= {each.module for each in declared.values()}
+    return frozenset(names.union(*(action.modules for action in schema.actions.values())))
+
+
+def _as_it_stands(rule: Rule) -> str:
+    place = string(rule.span.source.path)
+    return f"# as it stands in {place}, with the definitions of that module\n{rule.span.text}\n"

@@ -1,0 +1,111 @@
+"""A condition with all that is known put in its place as constants: equal to the first for every document.
+
+What has no literal stays as it is, and so does what has no value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+from policyengine.ir.fold import fold
+from policyengine.ir.nodes import Const, Expr, Has, Node, Quantifier, Root
+from policyengine.model.types import (
+    BOOL,
+    DURATION,
+    INT,
+    IP,
+    JSON,
+    NUMBER,
+    STRING,
+    TIME,
+    EntityT,
+    ListT,
+    Type,
+    element_of,
+    entity,
+    join,
+)
+from policyengine.model.values import INT_MAX, INT_MIN, Entity
+from policyengine.partial.asking import Asking
+from policyengine.partial.reading import Known, value_of
+
+# A longer collection is easier to read by its name.
+MAX_ELEMENTS = 20
+
+
+def specialised(expr: Expr, asking: Asking) -> Expr:
+    return fold(_known(expr, asking))
+
+
+def _known(expr: Expr, asking: Asking) -> Expr:
+    if isinstance(expr, Const):
+        return expr
+    if not asking.depends(expr):
+        found = value_of(expr, asking)
+        if not isinstance(found, Known):
+            return expr
+        type_ = _literal_type(found.value, expr.type)
+        return expr if type_ is None else Const(value=found.value, type=type_, span=expr.span)
+    if _undeclared(expr, asking):
+        return Const(value=False, type=BOOL, span=expr.span)
+    if isinstance(expr, Quantifier) and not asking.depends(expr.collection):
+        elements = value_of(expr.collection, asking)
+        if isinstance(elements, Known) and not elements.value:
+            return Const(value=expr.kind == "all", type=BOOL, span=expr.span)
+    return _rebuilt(expr, asking)
+
+
+def _undeclared(expr: Expr, asking: Asking) -> bool:
+    """Whether it asks for an attribute that entities of the unknown one's type never have."""
+    match expr:
+        case Has(base=Root(name=name), owners=frozenset() as owners):
+            return name == asking.unknown and asking.type not in owners
+    return False
+
+
+def _rebuilt(expr: Expr, asking: Asking) -> Expr:
+    changed: dict[str, Any] = {}
+    for field in fields(expr):
+        value = getattr(expr, field.name)
+        if isinstance(value, Node):
+            changed[field.name] = _known(value, asking)  # type: ignore[arg-type]
+        elif isinstance(value, tuple) and value and isinstance(value[0], Node):
+            changed[field.name] = tuple(_known(item, asking) for item in value)
+    return replace(expr, **changed) if changed else expr
+
+
+def _literal_type(value: Any, type_: Type) -> Type | None:
+    """The type of the literal for a value; None if there is none that means the same."""
+    match value:
+        case bool():
+            return BOOL if type_ == BOOL else None
+        case str():
+            return STRING if type_ == STRING else None
+        case int():
+            return INT if type_ in (INT, NUMBER) and INT_MIN <= value <= INT_MAX else None
+        case float():
+            return NUMBER if type_ == NUMBER else None
+        case Entity(uid=uid):
+            return entity(uid.type) if isinstance(type_, EntityT) else None
+        case datetime():
+            return TIME
+        case timedelta():
+            return DURATION if value >= timedelta(0) and not value % timedelta(milliseconds=1) else None
+        case IPv4Address() | IPv6Address():
+            return IP
+        case tuple() if len(value) <= MAX_ELEMENTS:
+            return _list_type(value, element_of(type_) or JSON)
+    return None
+
+
+def _list_type(value: tuple[Any, ...], element: Type) -> Type | None:
+    whole: Type | None = None
+    for item in value:
+        one = _literal_type(item, element)
+        whole = one if whole is None or one is None else join(whole, one)
+        if whole is None:
+            return None
+    return ListT(whole or JSON)
