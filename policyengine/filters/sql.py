@@ -84,13 +84,10 @@ def sql(
     >>> query.params, query.exact
     (['acme', 'acme'], True)
     """
-    if database not in DIALECTS:
-        raise ValueError(f"no such database: {database!r}; there are {', '.join(DIALECTS)}")
-    dialect, usual = DIALECTS[database]
+    dialect, usual = _dialect(database)
     style = usual if paramstyle is None else paramstyle
     if style not in ("format", "pyformat", "qmark", "named", "numeric"):
         raise ValueError(f"no such paramstyle: {style!r}")
-    fields = Fields(columns)
     before = "" if table is None else f"{dialect.identifier(_name(table))}."
 
     def column(name: str) -> str:
@@ -102,7 +99,19 @@ def sql(
     def finished(native: Sql) -> Where:
         return render(native, column, style, lambda at: dialect.placeholder(style, at))
 
+    return conditions(database, Fields(columns), finished)
+
+
+def conditions(database: Database, fields: Fields, finished: Callable[[Sql], object]) -> SqlConditions:
+    """The conditions of a database over these columns. Raises ValueError for an unknown database."""
+    dialect, _ = _dialect(database)
     return SqlConditions(dialect.name, Atoms(dialect, fields), finished)
+
+
+def _dialect(database: str) -> tuple[Dialect, ParamStyle]:
+    if database not in DIALECTS:
+        raise ValueError(f"no such database: {database!r}; there are {', '.join(DIALECTS)}")
+    return DIALECTS[database]
 
 
 def _name(name: str) -> str:

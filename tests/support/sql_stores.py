@@ -66,6 +66,7 @@ class Store:
     run: Callable[[str, Any], list[tuple[Any, ...]]]
     json_type: str
     mark: str
+    connection: Any
     quote: str = '"'
 
     @property
@@ -115,12 +116,14 @@ def _cell(value: Any, field: Field) -> Any:
 
 def sqlite_store() -> Store:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    return Store("sqlite", lambda text, params: connection.execute(text, params).fetchall(), "text", "?", "`")
+    return Store(
+        "sqlite", lambda text, params: connection.execute(text, params).fetchall(), "text", "?", connection, "`"
+    )
 
 
 def duckdb_store() -> Store:
     connection = duckdb.connect(config={"threads": 1})
-    return Store("duckdb", lambda text, params: connection.execute(text, params).fetchall(), "JSON", "?")
+    return Store("duckdb", lambda text, params: connection.execute(text, params).fetchall(), "JSON", "?", connection)
 
 
 def postgresql_store() -> Store:
@@ -135,4 +138,4 @@ def postgresql_store() -> Store:
         found = connection.execute(text, params)
         return found.fetchall() if found.description else []
 
-    return Store("postgresql", run, "jsonb", "%s")
+    return Store("postgresql", run, "jsonb", "%s", connection)
