@@ -5,6 +5,7 @@ Everything a caller needs is imported from here, but for what needs a library of
 """
 
 from policyengine.filters.backend import Backend, Fragment
+from policyengine.filters.chroma import chroma
 from policyengine.filters.fields import Field, column, json, ref
 from policyengine.filters.filter import Filter, Kind, NotExpressible, Query
 from policyengine.filters.mongodb import mongodb
@@ -12,6 +13,18 @@ from policyengine.filters.qdrant import qdrant
 from policyengine.filters.sql import sql
 
 __all__ = [
-    "Backend", "Field", "Filter", "Fragment", "Kind", "NotExpressible", "Query", "column", "json", "mongodb",
-    "qdrant", "ref", "sql",
-]  # fmt: skip
+    "Backend",
+    "Field",
+    "Filter",
+    "Fragment",
+    "Kind",
+    "NotExpressible",
+    "Query",
+    "chroma",
+    "column",
+    "json",
+    "mongodb",
+    "qdrant",
+    "ref",
+    "sql",
+]

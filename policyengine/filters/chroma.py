@@ -1,0 +1,259 @@
+"""Chroma: a filter as the `where` of `Collection.query` and `Collection.get`.
+
+Metadata is flat: texts, numbers, booleans, and arrays of one of these (https://docs.trychroma.com/docs/querying-collections/
+metadata-filtering). Text, numbers, booleans and arrays are never taken for one another, but an integer is for a float.
+`$ne`, `$nin` and `$not_contains` also find what does not have the key, so they are never exact. There are no conditions
+on parts of a text, and none on whether a key is there. An empty array cannot be stored: it is the same as no array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import Any
+
+from policyengine.filters.backend import Fragment
+from policyengine.filters.constants import safe_double, storable
+from policyengine.filters.fields import REST, Field, Fields
+from policyengine.filters.numbers import is_number, of_integer
+from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, Prim, Type, element_of
+from policyengine.model.values import Uid
+from policyengine.partial.formula import Atom, Below, Holds, Inside, OneOf, Operator, Path, Relation, Typed
+
+Where = dict[str, Any]
+_NAMES = {"==": "$eq", "!=": "$ne", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
+_NOTHING: Where = {"$and": [{"id": {"$eq": ""}}, {"id": {"$ne": ""}}]}
+# Chroma's SQL takes so many alternatives, and so many values of one `$in`.
+_MOST_ALTERNATIVES = 100
+_MOST_VALUES = 10_000
+
+
+def chroma(keys: Mapping[str, str | Field] | None = None) -> Chroma:
+    """Chroma. The query's `native` is None if everything may be seen, which is what `where` takes for that.
+
+    keys: from attributes to metadata keys. A text is a key that may hold anything; `column(...)` one that is absent or
+        holds a value of the attribute's declared type, a set or list as an array; `ref(...)` one that holds the id of
+        an entity, or an array of ids. Without it every attribute is at the key of its own name, of any shape.
+
+    >>> from policyengine import Engine
+    >>> engine = Engine.from_text('''
+    ... module notes
+    ... use ai
+    ... permit own: retrieve on Document when document.tenant == principal.tenant
+    ... ''')
+    >>> ann = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
+    >>> query = engine.filter(principal=ann, action="retrieve", resource_type="Document").to(chroma(), exact=True)
+    >>> query.native
+    {'tenant': {'$eq': 'acme'}}
+    """
+    return Chroma(Fields({REST: Field("", json=True)} if keys is None else keys, bare_json=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Chroma:
+    """See `chroma`."""
+
+    fields: Fields
+    name: str = "Chroma"
+
+    def all(self, items: Sequence[Where]) -> Where:
+        return {"$and": list(items)}
+
+    def some(self, items: Sequence[Where]) -> Where:
+        return {"$or": list(items)}
+
+    def nothing(self) -> Where:
+        return _NOTHING
+
+    def everything(self) -> Where | None:
+        return None
+
+    def finish(self, native: Where | None) -> Where | None:
+        return native
+
+    def atom(self, atom: Atom) -> Fragment | None:
+        match atom:
+            case Inside(closed=closed, negated=False):
+                key = self._find(("parents",), JSON)
+                return None if key is None else key.collection("any", STRING, key.ids(closed), True)
+            case Typed() | Relation() | OneOf() | Holds() | Below():
+                key = self._find(atom.path, atom.type)
+                return None if key is None else _of(atom, key)
+        return None
+
+    def _find(self, path: Path, type_: Type) -> _Key | None:
+        field = self.fields.find(path)
+        if field is None:
+            return None
+        names = [name for name in (field.name, *field.path) if name]
+        # There are no objects in metadata, and keys that begin like this are Chroma's own.
+        if len(names) != 1 or not storable(names[0]) or names[0].startswith(("$", "#", "chroma:")):
+            return None
+        entities = element_of(type_) or type_
+        if not isinstance(entities, EntityT):
+            return _Key(names[0], field)
+        return None if field.refers_to is None else _Key(names[0], field, field.refers_to not in entities.names)
+
+
+def _of(atom: Typed | Relation | OneOf | Holds | Below, key: _Key) -> Fragment | None:
+    match atom:
+        case _ if key.impossible:
+            return Fragment(_NOTHING)
+        case Typed(type=type_):
+            return key.typed(type_)
+        case Relation(type=Prim(name="Int" | "Number") as type_, op=op, value=value):
+            return key.number(type_, op, value)
+        case Relation(type=type_, op="==" | "!=" as op, value=value):
+            return key.among(type_, key.constants(type_, (value,)), op == "!=")
+        case OneOf(type=type_, values=values, negated=negated):
+            return key.among(type_, key.constants(type_, values), negated)
+        case Below(type=type_, closed=closed, negated=negated):
+            return key.among(type_, key.ids(closed), negated)
+        case Holds(type=type_, kind=kind, values=values):
+            element = element_of(type_) or JSON
+            wanted = key.constants(element, values)
+            return key.collection(kind, element, wanted, wanted is not None and len(wanted) == len(values))
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A key of the metadata. `impossible` if what it refers to is never of the type that is asked for."""
+
+    name: str
+    field: Field
+    impossible: bool = False
+
+    def typed(self, type_: Type) -> Fragment | None:
+        if type_ in (INT, NUMBER):
+            some: Where = {"$or": [self._asked("$gte", 0), self._asked("$lt", 0)]}
+            return Fragment(some, type_ == NUMBER or not self.field.json)
+        return Fragment(self._asked("$in", [True, False])) if type_ == BOOL else None
+
+    def number(self, type_: Type, op: Operator, value: Any) -> Fragment | None:
+        """A number in its relation to a constant. Beyond 2^53 Chroma confuses floats with integers."""
+        exact = type_ == NUMBER or not self.field.json
+        if not is_number(value) or not (safe_double(value) or (type_ == INT and not self.field.json)):
+            return None
+        if type_ == INT:
+            stands = of_integer(op, value)
+            if stands is True:
+                return self.typed(INT)
+            if stands is False:
+                return Fragment(_NOTHING)
+            op, value = stands
+        return Fragment(self._compared(op, _whole(value)), exact)
+
+    def _compared(self, op: Operator, value: int | float) -> Where:
+        """Chroma cuts off the fraction of a constant where the value is an integer."""
+        if op == "!=":
+            return {"$or": [self._compared("<", value), self._compared(">", value)]}
+        asked = self._asked(_NAMES[op], value)
+        if value.__class__ is int:
+            return asked
+        low, high = floor(value), ceil(value)
+        between = [self._asked("$gt", low), self._asked("$lt", high)]
+        match op:
+            case "<":
+                return {"$or": [asked, self._asked("$lte", low)]}
+            case "<=":
+                return {"$and": [{"$or": [asked, self._asked("$lte", low)]}, between[1]]}
+            case ">":
+                return {"$or": [asked, self._asked("$gte", high)]}
+            case ">=":
+                return {"$and": [{"$or": [asked, self._asked("$gte", high)]}, between[0]]}
+        return {"$and": [asked, *between]}
+
+    def constants(self, type_: Type, values: Iterable[Any]) -> list[Any] | None:
+        """Those of the constants that a value can be, as they are stored; None if the store cannot hold one of them."""
+        if isinstance(type_, EntityT):
+            return self.ids(value.uid for value in values)
+        wanted: list[Any] = []
+        for value in values:
+            if type_ == INT:
+                stands = of_integer("==", value) if is_number(value) else False
+                if stands is not False and stands is not True:
+                    wanted.append(stands[1])
+            elif type_ == NUMBER and safe_double(value):
+                wanted.append(_whole(value))
+            elif (
+                (type_ == STRING and storable(value))
+                or (type_ == BOOL and value.__class__ is bool)
+                or (type_ == JSON and (storable(value) or value.__class__ is bool))
+            ):
+                wanted.append(value)
+            else:
+                return None
+        return wanted
+
+    def ids(self, uids: Iterable[Uid]) -> list[str] | None:
+        found = sorted(uid.id for uid in uids if uid.type == self.field.refers_to)
+        return found if self.field.refers_to is not None and all(map(storable, found)) else None
+
+    def among(self, type_: Type, wanted: list[Any] | None, negated: bool) -> Fragment | None:
+        """The value is one of these, or none."""
+        if wanted is None or len(wanted) > _MOST_VALUES:
+            return None
+        exact = type_ != INT or not self.field.json
+        if type_ in (INT, NUMBER):
+            return self._among_numbers(type_, wanted, negated, exact)
+        if not negated:
+            return Fragment(self._asked("$in", wanted) if wanted else _NOTHING)
+        if type_ == BOOL and len(wanted) == 1:
+            return Fragment(self._asked("$eq", not wanted[0]))
+        return Fragment(self._asked("$nin", wanted), exact=False) if wanted else None
+
+    def _among_numbers(self, type_: Type, wanted: list[Any], negated: bool, exact: bool) -> Fragment | None:
+        whole = [each for each in wanted if each.__class__ is int]
+        others = [each for each in wanted if each.__class__ is float]
+        if len(others) > _MOST_ALTERNATIVES:
+            return None
+        if negated:
+            number = self.typed(type_)
+            parts = [number.native] if number is not None else []
+            parts += [self._asked("$nin", whole)] if whole else []
+            return Fragment(_joined("$and", parts + [self._compared("!=", each) for each in others]), exact)
+        parts = [self._asked("$in", whole)] if whole else []
+        parts += [self._compared("==", each) for each in others]
+        return Fragment(_joined("$or", parts) if parts else _NOTHING, exact)
+
+    def collection(self, kind: str, type_: Type, wanted: list[Any] | None, whole: bool) -> Fragment | None:
+        """`type_` is that of the elements; `whole` unless there were constants that no element can be. All
+        elements of an array are of one kind."""
+        if wanted is None or len(wanted) > _MOST_ALTERNATIVES:
+            return None
+        there = [self._elements("$contains", "$or", type_, each) for each in wanted]
+        lacking = [self._elements("$not_contains", "$and", type_, each) for each in wanted]
+        match kind:
+            case "any":
+                return Fragment(_joined("$or", there) if wanted else _NOTHING)
+            case "all" if not whole:
+                return Fragment(_NOTHING)
+            case "all" if wanted:
+                return Fragment(_joined("$and", there))
+            case "none" if wanted:
+                return Fragment(_joined("$and", lacking), exact=False)
+            case "lacks" if wanted and whole:
+                return Fragment(_joined("$or", lacking), exact=False)
+        return None
+
+    def _elements(self, operator: str, joined: str, type_: Type, value: Any) -> Where:
+        """An array of floats holds no integer."""
+        asked = self._asked(operator, value)
+        if type_ == NUMBER and value.__class__ is int:
+            return {joined: [asked, self._asked(operator, float(value))]}
+        return asked
+
+    def _asked(self, operator: str, value: Any) -> Where:
+        if operator in ("$in", "$nin") and len(value) == 1:
+            operator, value = "$eq" if operator == "$in" else "$ne", value[0]
+        return {self.name: {operator: value}}
+
+
+def _whole(value: int | float) -> int | float:
+    return int(value) if value.__class__ is float and value.is_integer() else value
+
+
+def _joined(operator: str, items: list[Where]) -> Where:
+    return items[0] if len(items) == 1 else {operator: items}
