@@ -184,10 +184,10 @@ class _Array:
     integers: bool
 
     def well_formed(self) -> Sql:
-        one_row = sql("coalesce(array_ndims(", self.column, "), 1) = 1")
+        # An empty one has no dimensions; an array of arrays cannot be searched.
         full = sql("array_position(", self.column, ", NULL) IS NULL")
-        there = sql(self.column, " IS NOT NULL")
-        return both(there, sql("CASE WHEN ", one_row, " THEN ", full, " ELSE FALSE END"))
+        empty = sql("cardinality(", self.column, ") = 0")
+        return sql("CASE array_ndims(", self.column, ") WHEN 1 THEN ", full, " ELSE ", empty, " END")
 
     def overlaps(self, values: Sequence[str | int]) -> Sql:
         return self._both_ways("&&", values)

@@ -103,7 +103,8 @@ class Atoms:
         if field is None or (field.null is None and not _below_column(field)):
             return None
         if field.null == "null" and not _below_column(field):
-            return Said(sql("1 = 1"))
+            # Of a name below another, the object may be missing.
+            return Said(sql("1 = 1"), len(path) == 1)
         return Said(self._json(field).there() if field.json else sql(Column(field.name), " IS NOT NULL"))
 
     def _missing(self, path: Path) -> Said | None:
@@ -114,7 +115,10 @@ class Atoms:
             absent = sql(Column(field.name), " IS NULL")
             said = Said(absent, field.null is not None) if field.null != "null" else Said(sql("1 = 0"))
         else:
-            said = Said(negated(self._json(field).there()))
+            # What is no JSON says nothing about what is missing.
+            whole = self._dialect.json((Column(field.name),)).there()
+            readable = either(sql(Column(field.name), " IS NULL"), whole)
+            said = Said(both(negated(self._json(field).there()), readable))
         if len(path) == 1:
             return said
         above = self._fields.find(path[:-1])

@@ -23,6 +23,9 @@ class Column:
     name: str
 
 
+# As many conditions stand beside each other.
+MAX_ITEMS = 50
+
 Piece = str | Param | Column
 Sql = tuple[Piece, ...]
 
@@ -56,6 +59,10 @@ def negated(item: Sql) -> Sql:
 def _joined(word: str, items: Sequence[Sql]) -> Sql:
     if len(items) == 1:
         return items[0]
+    if len(items) > MAX_ITEMS:
+        # Databases read a long row as one inside the other, and have a limit for that.
+        step = max(MAX_ITEMS, -(-len(items) // MAX_ITEMS))
+        return _joined(word, [_joined(word, items[at : at + step]) for at in range(0, len(items), step)])
     made: list[Piece | Sql] = ["("]
     for at, item in enumerate(items):
         made += [word if at else "", item]

@@ -155,8 +155,8 @@ def test_json_text_as_readers_read_it(database: Databases, name: Database) -> No
 def test_sqlite_text_that_is_no_json_finds_nothing(database: Databases) -> None:
     store = database("sqlite")
     store.run("CREATE TABLE broken (id text, value)", ())
-    insert(store, "broken", [("d0", "{"), ("d1", '{"s": "a"'), ("d2", 5), ("d3", "[1,]")])
-    for condition in ('doc.s == "a"', 'doc.s != "a"', "doc.n < 5", "doc.tags == []"):
+    insert(store, "broken", [("d0", "{"), ("d1", '{"s": "a"'), ("d2", "nul"), ("d3", "[1,]")])
+    for condition in ('doc.s == "a"', 'doc.s != "a"', "doc.n < 5", "doc.tags == []", "not (doc has so)"):
         query = asked(condition).to(sql("sqlite", columns={"id": "id", "*": json("value")}))
         assert store.run(f"SELECT id FROM broken WHERE {query.where}", query.params) == []
 
@@ -297,6 +297,27 @@ permit level: read on Doc when doc.n in principal.numbers
     query = found.to(sql(name, columns=JSON))
     assert store.ids("few", query.native, ID) == {each["id"] for each in documents if int(each["id"]) < count}
     store.run("DELETE FROM few", ())
+
+
+@pytest.mark.parametrize("name", DATABASES)
+def test_conditions_with_many_alternatives(database: Databases, name: Database) -> None:
+    store = database(name)
+    rules = "".join(f'permit r{i}: read on Doc when doc.s == "s{i}" and doc.n == {i}\n' for i in range(1_500))
+    made = Engine.from_text(
+        "module docs\nentity User {}\nentity Doc { s: String, n: Int }\naction read on Doc for User\n" + rules
+    )
+    query = made.filter(principal=ANN, action="read", resource_type="Doc").to(sql(name, columns=JSON), exact=True)
+    store.run("DELETE FROM few", ())
+    store.add_json("few", [{"id": f"d{i}", "s": f"s{i}", "n": i} for i in (0, 700, 1_499, 1_500)])
+    assert store.ids("few", query.native, ID) == {"d0", "d700", "d1499"}
+    store.run("DELETE FROM few", ())
+
+
+def test_a_name_below_one_that_may_be_missing() -> None:
+    for null in ("absent", "null", None):
+        backend = sql("sqlite", columns={"rec.b": column("b", null=null)})  # type: ignore[arg-type]
+        assert asked("doc.rec has b").to(backend).exact is (null == "absent")
+        assert not asked("not (doc.rec has b)").to(backend).exact
 
 
 @pytest.mark.parametrize("name", DATABASES)
