@@ -28,6 +28,7 @@ from policyengine.server import health, log, metadata, metrics, openapi
 from policyengine.server.decode import Sought
 from policyengine.server.errors import Errors, RequestError, http_error, request_error
 from policyengine.server.evaluation import THREAD_BODY, Endpoint, Handler, evaluate, evaluate_batch
+from policyengine.server.filter import answer_filter
 from policyengine.server.page import Tokens
 from policyengine.server.pdp import Pdp
 from policyengine.server.request_id import Identify, RequestId
@@ -82,6 +83,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     posts = {
         metadata.EVALUATION: endpoint("evaluation", evaluate),
         metadata.EVALUATIONS: endpoint("evaluations", partial(evaluate_batch, max_batch=settings.max_batch)),
+        metadata.FILTER: endpoint("filter", answer_filter, thread_body=0),
         metadata.SEARCH_SUBJECT: searching("subject"),
         metadata.SEARCH_RESOURCE: searching("resource"),
         metadata.SEARCH_ACTION: searching("action"),

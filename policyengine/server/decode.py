@@ -62,6 +62,19 @@ class Search:
         return [self.sought, self.principal, self.action, self.resource, self.context]
 
 
+@dataclass(frozen=True, slots=True)
+class FilterRequest:
+    """What a filter asks for. `resource` has a type and no id; `backend` is None, or whatever was sent."""
+
+    principal: dict[str, Any]
+    action: str | dict[str, Any]
+    resource: dict[str, Any]
+    context: dict[str, Any]
+    backend: Any
+    exact: bool
+    fulfils: list[str]
+
+
 # ---- requests ----
 
 
@@ -105,6 +118,30 @@ def search(value: dict[str, Any], sought: Sought) -> Search:
         "page" in value,
         limit,
         token,
+    )
+
+
+def filter_request(value: dict[str, Any]) -> FilterRequest:
+    """The request of `/v1/filter`: a resource search, and the store that is to be asked."""
+    asked = search({name: item for name, item in value.items() if name != "page"}, "resource")
+    exact, fulfils = value.get("exact", False), value.get("fulfils", [])
+    if type(exact) is not bool:
+        raise Malformed("`exact` must be true or false")
+    if type(fulfils) is not list or any(type(each) is not str for each in fulfils):
+        raise Malformed("`fulfils` must be an array of strings")
+    backend = value.get("backend", _EMPTY)
+    if type(backend) is not dict:
+        raise Malformed("`backend` must be an object")
+    if exact and "backend" not in value:
+        raise Malformed("`exact` needs a `backend`")
+    return FilterRequest(
+        asked.principal,
+        asked.action,
+        asked.resource,
+        asked.context,
+        backend if "backend" in value else None,
+        exact,
+        fulfils,
     )
 
 

@@ -17,6 +17,7 @@ from policyengine.server.wire import Metadata
 WELL_KNOWN = "/.well-known/authzen-configuration"
 EVALUATION = "/access/v1/evaluation"
 EVALUATIONS = "/access/v1/evaluations"
+FILTER = "/v1/filter"
 SEARCH_SUBJECT = "/access/v1/search/subject"
 SEARCH_RESOURCE = "/access/v1/search/resource"
 SEARCH_ACTION = "/access/v1/search/action"

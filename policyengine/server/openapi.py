@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from policyengine.server.metadata import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
+from policyengine.server.metadata import EVALUATION, EVALUATIONS, FILTER, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
 from policyengine.server.wire import (
     ActionSearchRequest,
     ActionSearchResponse,
@@ -20,6 +20,8 @@ from policyengine.server.wire import (
     EvaluationResponse,
     EvaluationsRequest,
     EvaluationsResponse,
+    FilterRequest,
+    FilterResponse,
     ResourceSearchRequest,
     SubjectSearchRequest,
 )
@@ -35,6 +37,8 @@ _MODELS: tuple[type[BaseModel], ...] = (
     ActionSearchRequest,
     EntitySearchResponse,
     ActionSearchResponse,
+    FilterRequest,
+    FilterResponse,
     ErrorResponse,
 )
 
@@ -68,6 +72,20 @@ _WHICH = {
     "action": _ONE["action"],
     "resource": {"type": "Document"},
     "page": {"limit": 1},
+}
+_FILTER = {
+    "subject": _ONE["subject"],
+    "action": _ONE["action"],
+    "resource": {"type": "Document"},
+    "backend": {"store": "postgresql", "columns": {"id": "id", "tenant": "tenant_id", "*": {"json": "data"}}},
+}
+_FILTERED = {
+    "kind": "conditional",
+    "exact": True,
+    "query": {"where": '(document."tenant_id" = %s)', "params": ["acme"]},
+    "rechecked": [],
+    "residual": "# CONDITIONAL: it depends on the Document\n",
+    "revision": "1f0c2b7a9d3e",
 }
 _WHAT = {"subject": _ONE["subject"], "resource": _ONE["resource"]}
 _ALLOWED = {
@@ -137,6 +155,15 @@ def _searches() -> dict[str, dict[str, Any]]:
             {"page": {"next_token": "aGVyZQ==", "count": 1}, "results": [{"type": "Document", "id": "d1"}]},
             about="search",
             answer="What the entity source knows and a decision would allow without owing anything, by id",
+        ),
+        FILTER: _operation(
+            "Make a filter for a store",
+            FilterRequest.__name__,
+            {"for PostgreSQL": _FILTER},
+            {"$ref": _REF.format(model=FilterResponse.__name__)},
+            _FILTERED,
+            about="filter",
+            answer="Which resources may be seen, and the query that finds them",
         ),
         SEARCH_ACTION: _operation(
             "Search actions that may be done",

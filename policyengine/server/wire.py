@@ -191,6 +191,21 @@ class ActionSearchRequest(_SearchRequest):
     resource: Resource
 
 
+class FilterRequest(_In):
+    """Which resources of a type the subject may see. Its `properties` are attributes that all of them have."""
+
+    subject: Subject
+    action: Action
+    resource: SoughtResource
+    context: Context = Context()
+    backend: dict[str, Any] = Field(
+        default_factory=_absent,
+        description="the store to ask: `store` (postgresql, sqlite, duckdb, qdrant or mongodb), `columns` and options",
+    )
+    exact: bool = Field(False, description="refuse (400) rather than answer with a query that finds more")
+    fulfils: list[str] = Field([], description="the obligation types that the caller does for whatever it fetches")
+
+
 # ---- answers ----
 
 
@@ -281,6 +296,19 @@ class ActionSearchResponse(_Out):
 
     page: PageInfo | None = None
     results: list[ActionName]
+
+
+class FilterResponse(_Out):
+    """`always`: all may be seen; `never`: none. Unless `exact` is true, the query may find more than may be seen, and
+    each find must be put to an evaluation; it never finds less."""
+
+    kind: Literal["always", "never", "conditional"]
+    exact: bool | None = Field(description="null where no backend is named")
+    query: dict[str, Any] | None = Field(description="what the store takes; for SQL `where` and `params`")
+    rechecked: list[str] = Field(description="the conditions that the store is not asked for exactly")
+    residual: str = Field(description="what is left of the policies, as readable text")
+    revision: str
+    errors: list[RuleError] | None = Field(None, description="what is wrong with the question; `kind` is then never")
 
 
 class ErrorResponse(_Out):

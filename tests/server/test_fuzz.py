@@ -68,7 +68,11 @@ searches = _object(
     {"subject": entities | sought, "action": actions, "resource": entities | sought},
     {"context": contexts, "page": pages},
 )
-PATHS = [EVALUATION, EVALUATIONS, SEARCH_SUBJECT, SEARCH_RESOURCE, SEARCH_ACTION]
+filters = _object(
+    {"subject": entities, "action": actions, "resource": sought},
+    {"context": contexts, "backend": objects, "exact": st.booleans(), "fulfils": st.lists(text, max_size=2)},
+)
+PATHS = [EVALUATION, EVALUATIONS, "/v1/filter", SEARCH_SUBJECT, SEARCH_RESOURCE, SEARCH_ACTION]
 MODELS: dict[decode.Sought, type[BaseModel]] = {
     "subject": wire.SubjectSearchRequest,
     "resource": wire.ResourceSearchRequest,
@@ -77,7 +81,7 @@ MODELS: dict[decode.Sought, type[BaseModel]] = {
 
 
 @pytest.mark.fuzz
-@given(st.one_of(values, requests, batches, searches), st.sampled_from(PATHS))
+@given(st.one_of(values, requests, batches, searches, filters), st.sampled_from(PATHS))
 def test_any_json(certification: httpx.Client, value: Any, path: str) -> None:
     _assert_lawful(_post(certification, path, json.dumps(value).encode()))
 
@@ -105,6 +109,17 @@ def test_decode_accepts_what_the_wire_model_of_an_item_accepts(value: Any) -> No
     assert isinstance(decoded, decode.Batch)
     for item, found in zip(items, decoded.items, strict=True):
         assert isinstance(found, Malformed) != _valid(wire.EvaluationItem, item)
+
+
+@given(filters | requests)
+def test_decode_accepts_what_the_wire_model_of_a_filter_accepts(value: Any) -> None:
+    try:
+        decode.filter_request(decode.json_object(json.dumps(value).encode()))
+        accepted = True
+    except Malformed:
+        accepted = False
+    needless = isinstance(value, dict) and value.get("exact") is True and "backend" not in value
+    assert accepted == (_valid(wire.FilterRequest, value) and not needless)
 
 
 @given(searches | requests, st.sampled_from(sorted(MODELS)))
@@ -142,6 +157,9 @@ def _assert_lawful(response: httpx.Response) -> None:
     body = response.json()
     if response.status_code != 200:
         assert set(body) == {"error"}
+        return
+    if "kind" in body:
+        wire.FilterResponse.model_validate(body)
         return
     if "results" in body:
         model = (

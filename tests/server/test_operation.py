@@ -145,6 +145,7 @@ def test_every_route_is_documented(certification: httpx.Client) -> None:
         SEARCH_SUBJECT,
         SEARCH_RESOURCE,
         SEARCH_ACTION,
+        "/v1/filter",
         "/.well-known/authzen-configuration",
         "/healthz",
         "/readyz",
@@ -178,6 +179,7 @@ def test_the_examples_are_requests_and_answers(certification: httpx.Client) -> N
         SEARCH_SUBJECT: (wire.SubjectSearchRequest, wire.EntitySearchResponse),
         SEARCH_RESOURCE: (wire.ResourceSearchRequest, wire.EntitySearchResponse),
         SEARCH_ACTION: (wire.ActionSearchRequest, wire.ActionSearchResponse),
+        "/v1/filter": (wire.FilterRequest, wire.FilterResponse),
     }
     for path, (request, response) in models.items():
         operation = document["paths"][path]["post"]
