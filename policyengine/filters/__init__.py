@@ -6,25 +6,16 @@ Everything a caller needs is imported from here, but for what needs a library of
 
 from policyengine.filters.backend import Backend, Fragment
 from policyengine.filters.chroma import chroma
+from policyengine.filters.elasticsearch import elasticsearch
 from policyengine.filters.fields import Field, column, json, ref
 from policyengine.filters.filter import Filter, Kind, NotExpressible, Query
 from policyengine.filters.mongodb import mongodb
+from policyengine.filters.pinecone import pinecone
 from policyengine.filters.qdrant import qdrant
 from policyengine.filters.sql import sql
+from policyengine.filters.weaviate import weaviate
 
 __all__ = [
-    "Backend",
-    "Field",
-    "Filter",
-    "Fragment",
-    "Kind",
-    "NotExpressible",
-    "Query",
-    "chroma",
-    "column",
-    "json",
-    "mongodb",
-    "qdrant",
-    "ref",
-    "sql",
-]
+    "Backend", "Field", "Filter", "Fragment", "Kind", "NotExpressible", "Query", "chroma", "column",
+    "elasticsearch", "json", "mongodb", "pinecone", "qdrant", "ref", "sql", "weaviate",
+]  # fmt: skip

@@ -1,0 +1,274 @@
+"""Atoms over keys that are promised to hold values of the attribute's declared type, or to be absent.
+
+For stores that index values and know nothing else of a document: an empty array cannot be told from no array, an array
+meets a condition if one of its elements does, and numbers are doubles. What such a store can do it says as `Dialect`;
+what is asked of it is never narrower than the atom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isinf
+from typing import Any, Protocol
+
+from policyengine.filters.backend import Fragment
+from policyengine.filters.fields import Field, Fields
+from policyengine.filters.library import is_text
+from policyengine.filters.numbers import is_number, of_integer
+from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, ListT, SetT, Type, element_of
+from policyengine.model.values import Entity
+from policyengine.partial.formula import (
+    Atom,
+    Below,
+    Holds,
+    Inside,
+    Matching,
+    Missing,
+    OneOf,
+    Operator,
+    Relation,
+    Typed,
+)
+
+# Beyond, doubles are not the integers that documents hold.
+_SAFE = 2**53
+
+
+class Dialect(Protocol):
+    """The query language of a store. `type_` is one of String, Bool, Int and Number, or a Set or List of String."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def exact_texts(self) -> bool:
+        """Whether texts are compared as they are."""
+
+    @property
+    def exact_integers(self) -> bool | None:
+        """Whether integers of 64 bits are kept and compared as they are, or (False) as doubles; None if that is not
+        known, so that none beyond those of a double are asked for."""
+
+    def key(self, field: Field, type_: Type) -> str | None:
+        """The key to ask for; None if it cannot be asked for values of this type."""
+
+    def equal(self, key: str, type_: Type, values: Sequence[Any]) -> Any | None:
+        """The value, or an element of it, is one of one or more values; None if they cannot be asked for."""
+
+    def order(self, key: str, type_: Type, op: Operator, value: Any) -> Any: ...
+
+    def there(self, key: str) -> Any | None:
+        """There is a value, other than an empty array; None if it cannot be told."""
+
+    def missing(self, field: Field) -> Any | None:
+        """There is no value, or one that the store does not index."""
+
+    def other(self, key: str, found: Any, values: Sequence[Any]) -> Any | None:
+        """There is a text, and it is none of the values, of which `found` asks for any; None if it cannot be asked."""
+
+    def like(self, key: str, pieces: tuple[str, ...]) -> Any | None: ...
+
+    def both(self, items: Sequence[Any]) -> Any: ...
+
+    def either(self, items: Sequence[Any]) -> Any: ...
+
+    def nothing(self) -> Any: ...
+
+    def everything(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """The backend of a dialect."""
+
+    dialect: Dialect
+    fields: Fields
+
+    @property
+    def name(self) -> str:
+        return self.dialect.name
+
+    def all(self, items: Sequence[Any]) -> Any:
+        return self.dialect.both(items)
+
+    def some(self, items: Sequence[Any]) -> Any:
+        return self.dialect.either(items)
+
+    def nothing(self) -> Any:
+        return self.dialect.nothing()
+
+    def everything(self) -> Any:
+        return self.dialect.everything()
+
+    def finish(self, native: Any) -> Any:
+        return native
+
+    def atom(self, atom: Atom) -> Fragment | None:
+        if isinstance(atom, Inside):
+            return None if atom.negated else self._inside(atom)
+        field = self._field(getattr(atom, "path", None))
+        if field is None:
+            return None
+        match atom:
+            case Missing():
+                native = self.dialect.missing(field)
+                return None if native is None else Fragment(native, exact=False)
+            case Below(type=type_, closed=closed, negated=negated):
+                return self._among(field, type_, tuple(Entity(uid) for uid in sorted(closed)), negated)
+            case Typed(type=type_):
+                return self._typed(field, type_)
+            case Relation(type=type_, op="==" | "!=" as op, value=value) if element_of(type_) is None:
+                return self._among(field, type_, (value,), op == "!=")
+            case Relation(type=SetT() | ListT() as type_, op="==", value=tuple() as values) if values:
+                made = self._holds(field, Holds(atom.path, type_, "all", values))
+                return made and Fragment(made.native, exact=False)
+            case Relation(type=type_, op=op, value=value) if type_ in (INT, NUMBER):
+                return self._order(field, type_, op, value)
+            case OneOf(type=type_, values=values, negated=negated):
+                return self._among(field, type_, values, negated)
+            case Holds():
+                return self._holds(field, atom)
+            case Matching(pieces=pieces, negated=False) if all(map(is_text, pieces)):
+                key = None if field.refers_to else self.dialect.key(field, STRING)
+                native = None if key is None else self.dialect.like(key, pieces)
+                return None if native is None else Fragment(native)
+        return None
+
+    def _field(self, path: Any) -> Field | None:
+        """Where the attribute is, if the mapping promises of which type it is."""
+        located = self.fields.locate(path) if path else None
+        if located is None or located[0].json or located[1] != len(path):
+            return None
+        return located[0]
+
+    def _scalar(self, field: Field, type_: Type) -> tuple[str, Type] | None:
+        """The key, and the type of what is stored there."""
+        if isinstance(type_, EntityT):
+            stored: Type | None = STRING if field.refers_to in type_.names else None
+        else:
+            stored = type_ if type_ in (STRING, BOOL, INT, NUMBER) and field.refers_to is None else None
+        key = None if stored is None else self.dialect.key(field, stored)
+        return None if key is None or stored is None else (key, stored)
+
+    def _constants(self, field: Field, type_: Type, values: Sequence[Any]) -> list[Any] | None:
+        """Those of the constants that can be equal to a value; None if one of them is of another kind."""
+        usable: list[Any] = []
+        for value in values:
+            if isinstance(type_, EntityT):
+                if value.__class__ is not Entity or not is_text(value.uid.id):
+                    return None
+                usable += [value.uid.id] if value.uid.type == field.refers_to else []
+            elif (type_ == STRING and is_text(value)) or (type_ == BOOL and value.__class__ is bool):
+                usable.append(str.__str__(value) if type_ == STRING else value)
+            else:
+                return None
+        return usable
+
+    def _typed(self, field: Field, type_: Type) -> Fragment | None:
+        found = self._scalar(field, type_)
+        if found is None:
+            return None
+        key, stored = found
+        if stored == BOOL:
+            native = self.dialect.equal(key, BOOL, [True, False])
+        elif stored == STRING:
+            native = self.dialect.there(key)
+        else:
+            native = self._any_number(key, stored)
+        return None if native is None else Fragment(native)
+
+    def _any_number(self, key: str, stored: Type) -> Any:
+        zero = 0 if stored == INT else 0.0
+        return self.dialect.either([self.dialect.order(key, stored, op, zero) for op in ("<=", ">=")])
+
+    def _among(self, field: Field, type_: Type, values: Sequence[Any], negated: bool) -> Fragment | None:
+        found = self._scalar(field, type_)
+        if found is None:
+            return None
+        key, stored = found
+        if stored in (INT, NUMBER):
+            parts = [self._order(field, type_, "!=" if negated else "==", value) for value in values]
+            kept = [part for part in parts if part is not None]
+            if len(kept) < len(parts) or not kept:
+                return None
+            join = self.dialect.both if negated else self.dialect.either
+            native = kept[0].native if len(kept) == 1 else join([part.native for part in kept])
+            return Fragment(native, all(part.exact for part in kept))
+        usable = self._constants(field, type_, values)
+        if usable is None:
+            return None
+        if negated and stored == BOOL:
+            usable, negated = [value for value in (True, False) if value not in usable], False
+        if not usable:
+            return self._typed(field, type_) if negated else Fragment(self.nothing())
+        native = self.dialect.equal(key, stored, usable)
+        if native is None:
+            return None
+        if negated:
+            native = self.dialect.other(key, native, usable)
+            return None if native is None else Fragment(native)
+        return Fragment(native, self.dialect.exact_texts or stored == BOOL)
+
+    def _order(self, field: Field, type_: Type, op: Operator, value: Any) -> Fragment | None:
+        found = self._scalar(field, type_)
+        if found is None or not is_number(value):
+            return None
+        key, stored = found
+        if stored == INT:
+            said = of_integer(op, value)
+            if isinstance(said, bool):
+                return Fragment(self._any_number(key, stored) if said else self.nothing())
+            op, value = said
+        exact = abs(value) < _SAFE or (stored == INT and self.dialect.exact_integers is True)
+        if not exact:
+            if stored == INT and self.dialect.exact_integers is None:
+                return None
+            try:
+                value = float(value)
+            except OverflowError:
+                return None
+            # Some integers near the constant are stored as the same double: none of them may be left out.
+            if op == "!=" or isinf(value):
+                return Fragment(self._any_number(key, stored), exact=False)
+            wide: dict[Operator, Operator] = {"<": "<=", ">": ">="}
+            op = wide.get(op, op)
+        return Fragment(self._compared(key, stored, op, value), exact)
+
+    def _compared(self, key: str, stored: Type, op: Operator, value: Any) -> Any:
+        """A comparison with a number. For some stores -0.0 is less than 0.0."""
+        order = self.dialect.order
+        low, high = (-0.0, 0.0) if stored == NUMBER and value == 0 else (value, value)
+        match op:
+            case "==":
+                return self.dialect.both([order(key, stored, ">=", low), order(key, stored, "<=", high)])
+            case "!=":
+                return self.dialect.either([order(key, stored, "<", low), order(key, stored, ">", high)])
+        return order(key, stored, op, low if op in ("<", ">=") else high)
+
+    def _holds(self, field: Field, atom: Holds) -> Fragment | None:
+        """What is said of elements that are there. Of an array without elements the store knows nothing."""
+        element = element_of(atom.type)
+        if isinstance(element, EntityT):
+            fits = field.refers_to in element.names
+        else:
+            fits = element == STRING and field.refers_to is None
+        key = self.dialect.key(field, SetT(STRING)) if fits else None
+        usable = self._constants(field, element or STRING, atom.values)
+        if key is None or usable is None or atom.kind not in ("any", "all"):
+            return None
+        if not usable or (atom.kind == "all" and len(usable) < len(atom.values)):
+            return Fragment(self.nothing()) if atom.values else None
+        asked = [usable] if atom.kind == "any" else [[value] for value in usable]
+        parts = [self.dialect.equal(key, SetT(STRING), each) for each in asked]
+        if any(part is None for part in parts):
+            return None
+        return Fragment(parts[0] if len(parts) == 1 else self.dialect.both(parts), self.dialect.exact_texts)
+
+    def _inside(self, atom: Inside) -> Fragment | None:
+        field = self._field(("parents",))
+        if field is None or field.refers_to is None:
+            return None
+        type_ = SetT(EntityT(frozenset({field.refers_to})))
+        above = tuple(Entity(uid) for uid in sorted(atom.closed))
+        return self._holds(field, Holds(("parents",), type_, "any", above))
