@@ -9,6 +9,7 @@ from policyengine.filters.chroma import chroma
 from policyengine.filters.elasticsearch import elasticsearch
 from policyengine.filters.fields import Field, column, json, ref
 from policyengine.filters.filter import Filter, Kind, NotExpressible, Query
+from policyengine.filters.lancedb import lancedb
 from policyengine.filters.mongodb import mongodb
 from policyengine.filters.pinecone import pinecone
 from policyengine.filters.qdrant import qdrant
@@ -16,6 +17,22 @@ from policyengine.filters.sql import sql
 from policyengine.filters.weaviate import weaviate
 
 __all__ = [
-    "Backend", "Field", "Filter", "Fragment", "Kind", "NotExpressible", "Query", "chroma", "column",
-    "elasticsearch", "json", "mongodb", "pinecone", "qdrant", "ref", "sql", "weaviate",
-]  # fmt: skip
+    "Backend",
+    "Field",
+    "Filter",
+    "Fragment",
+    "Kind",
+    "NotExpressible",
+    "Query",
+    "chroma",
+    "column",
+    "elasticsearch",
+    "json",
+    "lancedb",
+    "mongodb",
+    "pinecone",
+    "qdrant",
+    "ref",
+    "sql",
+    "weaviate",
+]

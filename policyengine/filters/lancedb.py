@@ -1,0 +1,248 @@
+"""LanceDB: a filter as the SQL text of DataFusion that `where` takes (https://docs.lancedb.com/search/filtering).
+
+LanceDB binds no values, so constants become literals here. A text goes between single quotes with each quote in it
+doubled; nothing else in a literal of this dialect means anything. What cannot be such a literal is declined before.
+NULL is true of nothing, NaN is the greatest number, and texts compare by their bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from policyengine.filters.backend import Fragment
+from policyengine.filters.fields import Field, Fields
+from policyengine.filters.sql_atoms import PARENTS, Atoms
+from policyengine.filters.sql_text import Column, Param, Sql, both, either, sql
+from policyengine.filters.sql_values import Said, storable
+from policyengine.model.types import INT, STRING, Type
+from policyengine.model.values import INT_MIN
+from policyengine.partial.formula import (
+    Atom,
+    Below,
+    Holds,
+    Inside,
+    Matching,
+    Missing,
+    OneOf,
+    Operator,
+    Path,
+    Present,
+    Relation,
+    Sized,
+    Typed,
+)
+from policyengine.partial.formula import Fields as Pair
+
+_YEARS = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+_GREATEST = 1.7976931348623157e308
+
+
+def lancedb(columns: Mapping[str, str | Field]) -> LanceDB:
+    """LanceDB. The query's `native` is the text for `where`, most often with `prefilter=True`.
+
+    columns: for each attribute of the resource that the table has, `id` included: the name of its column, `column` or
+        `ref`. `record.field` is a field of a struct. Columns of JSON are not asked.
+
+    Raises ValueError for a name that cannot be one.
+
+    >>> from policyengine import Engine
+    >>> engine = Engine.from_text('''
+    ... module notes
+    ... use ai
+    ... permit own: retrieve on Document when document.tenant == principal.tenant
+    ... ''')
+    >>> ann = {"type": "User", "id": "ann", "tenant": "o'hara", "roles": []}
+    >>> found = engine.filter(principal=ann, action="retrieve", resource_type="Document")
+    >>> found.to(lancedb({"id": "id", "tenant": "tenant"}), exact=True).native
+    "`tenant` = 'o''hara'"
+    """
+    for place in columns.values():
+        _name(place.name if isinstance(place, Field) else place)
+    fields = Fields(columns)
+    return LanceDB(Atoms(DIALECT, fields), fields)
+
+
+@dataclass(frozen=True, slots=True)
+class LanceDB:
+    """See `lancedb`."""
+
+    atoms: Atoms
+    fields: Fields
+    name: str = "LanceDB"
+
+    def atom(self, atom: Atom) -> Fragment | None:
+        match atom:
+            case Inside():
+                paths: list[Path] = [PARENTS]
+            case Pair(path=path, other=other):
+                paths = [path, other]
+            case Typed() | Present() | Missing() | Relation() | OneOf() | Holds() | Matching() | Sized() | Below():
+                paths = [atom.path]
+            case _:
+                return None
+        places = [self.fields.find(path) for path in paths]
+        if any(place is None or place.json for place in places):
+            return None
+        return self.atoms.fragment(atom)
+
+    def all(self, items: Sequence[Sql]) -> Sql:
+        return both(*items)
+
+    def some(self, items: Sequence[Sql]) -> Sql:
+        return either(*items)
+
+    def nothing(self) -> Sql:
+        return sql("1 = 0")
+
+    def everything(self) -> Sql:
+        return sql("1 = 1")
+
+    def finish(self, native: Sql) -> str:
+        return "".join(_text(piece) for piece in native)
+
+
+def _text(piece: str | Param | Column) -> str:
+    if isinstance(piece, Param):
+        return literal(piece.value)
+    return _name(piece.name) if isinstance(piece, Column) else piece
+
+
+def literal(value: Any) -> str:
+    """A constant as LanceDB reads it. Raises ValueError for what is no text, integer of 64 bits, finite number, time or
+    list of these."""
+    match value:
+        case str() if storable(value):
+            return "'" + value.replace("'", "''") + "'"
+        case int() if value.__class__ is int and INT_MIN < value <= -INT_MIN - 1:
+            return str(value) if value >= 0 else f"({value})"
+        case int() if value.__class__ is int and value == INT_MIN:
+            return f"({INT_MIN + 1} - 1)"
+        case float() if abs(value) <= _GREATEST:
+            return repr(value) if value >= 0 else f"({value!r})"
+        case datetime():
+            return f"timestamp '{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z'"
+        case list() if value:
+            return f"make_array({', '.join(map(literal, value))})"
+    raise ValueError("not a constant of LanceDB")
+
+
+def _name(name: str) -> str:
+    """A column, or a field of a struct column, quoted."""
+    parts = name.split(".")
+    if not storable(name) or not all(parts) or "`" in name:
+        raise ValueError("a name in LanceDB is not empty, and has no NUL and no backtick")
+    return ".".join(f"`{part}`" for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    name: str = "LanceDB"
+
+    def identifier(self, name: str) -> str:
+        return _name(name)
+
+    def placeholder(self, style: str, at: int) -> str:
+        raise NotImplementedError("LanceDB binds no values")
+
+    def scalar(self, column: Sql) -> _Scalar:
+        return _Scalar(column)
+
+    def json(self, column: Sql) -> Any:
+        raise NotImplementedError("columns of JSON are declined before")
+
+    def array(self, column: Sql, element: Type) -> _Array | None:
+        return _Array(column) if element in (STRING, INT) else None
+
+    def one_of(self, expr: Sql, values: Sequence[str] | Sequence[int]) -> Sql:
+        if len(values) == 1:
+            return sql(expr, " = ", Param(values[0]))
+        items: list[str | Param] = []
+        for value in values:
+            items += [", " if items else "", Param(value)]
+        return sql(expr, " IN (", *items, ")")
+
+    def constant(self, value: str | int) -> Sql:
+        return sql(Param(value))
+
+    def length(self, text: Sql) -> Sql:
+        return sql("character_length(", text, ")")
+
+    def like(self, text: Sql, pieces: Sequence[str]) -> Sql | None:
+        escaped = [p.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for p in pieces]
+        return sql(text, " LIKE ", Param("%".join(escaped)))
+
+    def time(self, column: Sql, op: Operator | None, time: datetime) -> Sql | None:
+        there = both(sql(column, " >= ", Param(_YEARS[0])), sql(column, " <= ", Param(_YEARS[1])))
+        return there if op is None else both(sql(column, f" {_sign(op)} ", Param(time)), there)
+
+
+DIALECT = _Dialect()
+
+
+@dataclass(frozen=True, slots=True)
+class _Scalar:
+    """A column of text, integers, floating point numbers or booleans."""
+
+    column: Sql
+
+    def text(self) -> Sql:
+        return self.column
+
+    def integer(self) -> Sql:
+        return self.column
+
+    def truth(self) -> Sql:
+        return self.column
+
+    def is_number(self) -> Sql:
+        number = sql("CAST(", self.column, " AS DOUBLE)")
+        return both(sql(number, " >= ", Param(-_GREATEST)), sql(number, " <= ", Param(_GREATEST)))
+
+    def compared(self, op: Operator, number: int | float) -> Said:
+        if float(number).is_integer():
+            compared = sql(self.column, f" {_sign(op)} ", Param(int(number)))
+        else:
+            # A column of integers takes no fraction.
+            compared = sql("CAST(", self.column, f" AS DOUBLE) {_sign(op)} ", Param(float(number)))
+        return Said(both(compared, self.is_number()))
+
+    def is_text_of(self, texts: Sequence[str]) -> Sql:
+        return DIALECT.one_of(self.column, texts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Array:
+    """A column of lists of text or of integers."""
+
+    column: Sql
+
+    def well_formed(self) -> Sql:
+        return both(sql(self.column, " IS NOT NULL"), sql("array_position(", self.column, ", NULL) IS NULL"))
+
+    def overlaps(self, values: Sequence[str | int]) -> Sql:
+        return sql("array_has_any(", self.column, ", ", Param(list(values)), ")") if values else sql("1 = 0")
+
+    def includes(self, values: Sequence[str | int]) -> Sql:
+        return sql("array_has_all(", self.column, ", ", Param(list(values)), ")") if values else sql("1 = 1")
+
+    def is_within(self, values: Sequence[str | int]) -> Sql:
+        return sql("array_has_all(", Param(list(values)), ", ", self.column, ")") if values else self._empty()
+
+    def equals(self, values: Sequence[str | int]) -> Sql:
+        return sql(self.column, " = ", Param(list(values))) if values else self._empty()
+
+    def length(self) -> Sql:
+        return sql("coalesce(array_length(", self.column, "), 0)")
+
+    def different(self) -> Sql:
+        return sql("coalesce(array_length(array_distinct(", self.column, ")), 0)")
+
+    def _empty(self) -> Sql:
+        return sql(self.length(), " = 0")
+
+
+def _sign(op: Operator) -> str:
+    return {"==": "=", "!=": "<>"}.get(op, op)

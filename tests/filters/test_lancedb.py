@@ -1,0 +1,233 @@
+"""LanceDB: tables of typed columns, with and without indexes. Constants are literals, so these are tested too."""
+
+from __future__ import annotations
+
+import doctest
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import lancedb as store
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lancedb.index import Bitmap, BTree, LabelList
+
+from policyengine import Engine
+from policyengine.filters import Field, Filter, Kind, NotExpressible, column, json, lancedb, ref
+from policyengine.filters.lancedb import literal
+from tests.support.filter_checks import TYPED_DOCUMENTS, Ask, Combined, check, check_corpus, combined, share
+from tests.support.filter_corpus import CONDITIONS, PRINCIPAL, allowed, engine
+from tests.support.filter_tables import mapping, row
+
+TEXTS, INTS = pa.list_(pa.string()), pa.list_(pa.int64())
+COLUMNS = pa.schema(
+    {
+        "id": pa.string(), "s": pa.string(), "n": pa.int64(), "x": pa.float64(), "flag": pa.bool_(), "tags": TEXTS,
+        "names": TEXTS, "nums": INTS, "so": pa.string(), "no": pa.int64(), "fo": pa.bool_(), "to": TEXTS,
+        "rec": pa.struct({"a": pa.int64(), "b": pa.string(), "deep": pa.struct({"c": pa.string()})}),
+        "at": pa.timestamp("us", "UTC"), "owner": pa.string(), "readers": TEXTS, "allowed": TEXTS,
+        "folder": pa.string(), "oo": pa.string(), "parents": TEXTS,
+    }
+)  # fmt: skip
+MAPPING: dict[str, str | Field] = {
+    **{name: place for name, place in mapping().items() if name not in ("wait", "rec")},
+    "rec.a": "rec.a",
+    "rec.b": column("rec.b", null="absent"),
+    "rec.deep.c": "rec.deep.c",
+}
+
+
+class Tables:
+    def __init__(self, path: Path) -> None:
+        self._connection = store.connect(str(path))
+
+    def holding(self, documents: Sequence[dict[str, Any]], schema: pa.Schema, indexed: bool = False) -> Ask:
+        rows = pa.Table.from_pylist([dict(each) for each in documents], schema=schema)
+        table = self._connection.create_table("docs", rows, mode="overwrite")
+        if indexed:
+            for name in ("s", "n", "x"):
+                table.create_index(name, config=BTree())
+            for name in ("flag", "so"):
+                table.create_index(name, config=Bitmap())
+            for name in ("tags", "names", "nums", "readers", "allowed"):
+                table.create_index(name, config=LabelList())
+
+        def ask(native: str) -> list[str]:
+            found = table.search().where(native).select(["id"]).limit(len(documents) + 1).to_list()
+            return [each["id"] for each in found]
+
+        return ask
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Ask:
+    return Tables(tmp_path_factory.mktemp("plain")).holding([row(each) for each in TYPED_DOCUMENTS], COLUMNS)
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Ask:
+    return Tables(tmp_path_factory.mktemp("indexed")).holding([row(d) for d in TYPED_DOCUMENTS], COLUMNS, indexed=True)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    return Tables(tmp_path_factory.mktemp("tables"))
+
+
+def _filter(condition: str) -> Filter:
+    return engine(condition).filter(principal=PRINCIPAL, action="read", resource_type="Doc")
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_corpus(plain: Ask, indexed: Ask, condition: str) -> None:
+    check_corpus(condition, lancedb(MAPPING), plain)
+    check_corpus(condition, lancedb(MAPPING), indexed)
+
+
+@given(combined)
+def test_combined(plain: Ask, asked: Combined) -> None:
+    check(asked.filter, asked.allowed(TYPED_DOCUMENTS), lancedb(MAPPING), plain, TYPED_DOCUMENTS)
+
+
+def test_share() -> None:
+    assert share(lancedb(MAPPING)) == "80 %"
+
+
+# What columns can hold and no attribute can be.
+ODD = [
+    {"id": "o0", "tags": ["a", None], "names": [None], "nums": [5, None], "x": float("nan")},
+    {"id": "o1", "tags": [None], "names": ["a", None], "nums": [None], "x": float("inf")},
+    {"id": "o2", "tags": [], "names": [], "nums": [], "x": float("-inf")},
+    {"id": "o3", "tags": ["a", "b"], "names": ["a", "b"], "nums": [1, 5], "x": -0.0, "n": -(2**63)},
+]
+
+
+@pytest.mark.parametrize("with_indexes", [False, True])
+def test_null_elements_and_numbers_that_are_none(tmp_path: Path, with_indexes: bool) -> None:
+    ask = Tables(tmp_path).holding(ODD, COLUMNS, with_indexes)
+    for condition in (
+        c for c in CONDITIONS if any(name in c for name in ("doc.tags", "doc.names", "doc.nums", "doc.x"))
+    ):
+        for kind in ("permit", "forbid"):
+            made = engine(condition, kind)
+            asked = made.filter(principal=PRINCIPAL, action="read", resource_type="Doc")
+            check(asked, allowed(made, ODD), lancedb(MAPPING), ask, ODD)
+
+
+# ---- literals ----
+
+TEXT_TABLE = pa.schema({"id": pa.string(), "s": pa.string(), "n": pa.int64(), "x": pa.float64(), "tags": TEXTS})
+_stored = st.text(st.characters(codec="utf-8", exclude_characters="\0\uffff"), max_size=12)
+_hostile = st.sampled_from(
+    (
+        "'",
+        "''",
+        "\\'",
+        "\\",
+        "'; DROP TABLE docs; --",
+        "' OR 1 = 1 --",
+        "%",
+        "_",
+        "`",
+        '"',
+        "$$",
+        "\\x41",
+        "\u2019",
+        "/*",
+    )
+)
+
+
+@given(st.lists(_stored | st.lists(_hostile, max_size=4).map("".join), min_size=1, max_size=20, unique=True), st.data())
+def test_any_text_is_found_by_its_literal(tables: Tables, texts: list[str], data: st.DataObject) -> None:
+    wanted = data.draw(st.sampled_from(texts))
+    documents = [{"id": f"d{at}", "s": text, "tags": [text]} for at, text in enumerate(texts)]
+    ask = tables.holding(documents, TEXT_TABLE)
+    expected = [each["id"] for each in documents if each["s"] == wanted]
+    assert ask(f"s = {literal(wanted)}") == expected
+    assert ask(f"array_has_any(tags, {literal([wanted, 'no such text'])})") == expected
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63), -(2**63) + 1, 0, -1, 2**53 + 1])
+def test_integers(tables: Tables, value: int) -> None:
+    ask = tables.holding([{"id": "a", "n": value}, {"id": "b", "n": value - 1 if value > 0 else value + 1}], TEXT_TABLE)
+    assert ask(f"n = {literal(value)}") == ["a"]
+
+
+@pytest.mark.parametrize("value", [0.1, 1e300, -1e-300, 5e-324, 1.7976931348623157e308, -2.5, 1e16, 123456789.125])
+def test_floats(tables: Tables, value: float) -> None:
+    ask = tables.holding([{"id": "a", "x": value}, {"id": "b", "x": value / 2 or 1.0}], TEXT_TABLE)
+    assert ask(f"x = {literal(value)}") == ["a"]
+
+
+@pytest.mark.parametrize(
+    "value", ["a\0b", "\ud800", "\uffff", 2**63, -(2**63) - 1, float("nan"), float("inf"), None, True, []]
+)
+def test_what_is_no_literal_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="not a constant"):
+        literal(value)
+
+
+# ---- the rest ----
+
+
+def test_nothing_and_everything(plain: Ask) -> None:
+    never, always = _filter("false").to(lancedb(MAPPING)), _filter("true").to(lancedb(MAPPING))
+    assert (never.kind, never.exact, plain(never.native)) == (Kind.NEVER, True, [])
+    assert (always.kind, always.exact, len(plain(always.native))) == (Kind.ALWAYS, True, len(TYPED_DOCUMENTS))
+
+
+TEAMS = """
+module teams
+entity Group
+entity User in Group
+entity Doc { allowed: Set<Group>, home: Group }
+action read on Doc for User
+permit member: read on Doc when any g in doc.allowed: principal in g
+permit home: read on Doc when principal in doc.home
+"""
+
+
+@pytest.mark.parametrize("count", [0, 1, 10_000])
+def test_many_groups(tables: Tables, count: int) -> None:
+    groups = [{"type": "Group", "id": f"g{i}"} for i in range(count)]
+    documents = [
+        {"id": "a", "allowed": ["g0"], "home": "h"}, {"id": "b", "allowed": ["x", f"g{count - 1}"], "home": "h"},
+        {"id": "c", "allowed": [f"g{count}"], "home": "h"}, {"id": "d", "allowed": [], "home": f"g{count - 1}"},
+    ]  # fmt: skip
+    principal = {"type": "User", "id": "u", "parents": groups}
+    found = Engine.from_text(TEAMS).filter(principal=principal, action="read", resource_type="Doc")
+    query = found.to(lancedb({"allowed": ref("allowed", "Group"), "home": ref("home", "Group")}), exact=True)
+    ask = tables.holding(documents, pa.schema({"id": pa.string(), "allowed": TEXTS, "home": pa.string()}))
+    assert ask(query.native) == (["a", "b", "d"] if count else [])
+
+
+@pytest.mark.parametrize("name", ["a b", "é", "😀", "'", '"', "a-b", "SELECT", "A", "1", "--", "a]", ")", "\\"])
+def test_hostile_names(tables: Tables, name: str) -> None:
+    documents = [{"id": "1", name: "a"}, {"id": "2", name: "b"}]
+    ask = tables.holding(documents, pa.schema({"id": pa.string(), name: pa.string()}))
+    assert ask(_filter('doc.s == "a"').to(lancedb({"s": name})).native) == ["1"]
+
+
+@pytest.mark.parametrize("name", ["", "a`b", "a\0b", "a..b", ".", "\ud800"])
+def test_names_that_cannot_be(name: str) -> None:
+    with pytest.raises(ValueError, match="a name in LanceDB"):
+        lancedb({"s": name})
+
+
+def test_columns_of_json_are_not_asked() -> None:
+    query = _filter('doc.s == "a"').to(lancedb({"*": json("data")}))
+    assert (query.native, query.exact) == ("1 = 1", False)
+
+
+def test_an_exact_query_is_refused_with_the_condition() -> None:
+    with pytest.raises(NotExpressible) as refused:
+        _filter('lower(doc.s) == "a"').to(lancedb(MAPPING), exact=True)
+    assert refused.value.diagnostics[0].span.text == 'lower(doc.s) == "a"'
+
+
+def test_the_example_of_the_docstring() -> None:
+    assert doctest.testmod(import_module("policyengine.filters.lancedb")).failed == 0
