@@ -1,0 +1,10 @@
+"""Around the searches of others: what they find, less what the caller may not see.
+
+`retrieval` needs no library and works around any search; `langchain` and `llamaindex` need theirs, and are imported by
+their own names.
+"""
+
+from policyengine.integrations.documents import attributes
+from policyengine.integrations.retrieval import Retrieved, apermitted, permitted
+
+__all__ = ["Retrieved", "apermitted", "attributes", "permitted"]

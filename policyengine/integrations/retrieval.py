@@ -1,0 +1,121 @@
+"""Around any search: the best k chunks that the caller may see.
+
+The search is asked for more and more, until k of what it finds are permitted. The store should search with the filter
+as its own query, so that little of what it finds is in vain; but whatever it finds is looked at again, one by one, and
+only that decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from policyengine.filters.filter import Filter, Kind, Query
+from policyengine.integrations.documents import DocumentOf, attributes
+
+C = TypeVar("C")
+
+# How many chunks a search is asked for at most, if the caller does not say.
+LIMIT = 1000
+# How many times as many it is asked for when too few of the last ones were permitted.
+GROWTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved(Generic[C]):
+    """What a search found that the caller may see.
+
+    chunks: the permitted ones, in the order of the search, at most k.
+    complete: whether there are k of them or no more to be found. If not, the limit was reached first: the search was
+        asked for that many, and may know more.
+    fetched: how many chunks the search returned, all rounds together.
+    unreadable: how many of the last round's chunks no document could be read from. They are not among `chunks`.
+    """
+
+    chunks: list[C]
+    complete: bool
+    fetched: int
+    unreadable: int
+
+
+def permitted(
+    search: Callable[[int], Iterable[C]],
+    found: Filter | Query,
+    k: int,
+    *,
+    document_of: DocumentOf | None = None,
+    limit: int = LIMIT,
+) -> Retrieved[C]:
+    """The best k chunks that may be seen: fewer if there are no more, never another to fill up.
+
+    search: returns its best n chunks, best first. It is called with k first and with more later, and is taken to have
+        no more when it returns fewer than n. With a Query it should search under `query.native`. It is not called at
+        all if nothing may be seen.
+    found: what `Engine.filter` made for this caller, or the Query that its `to` made. All rounds are decided by its
+        snapshot. What a permission owes (`fulfilled`) was said there.
+    document_of: reads the document from a chunk (`attributes` makes such functions); without it a chunk is a mapping
+        that is the document. What it raises is raised; where it returns None the chunk is left out.
+    limit: the search is never asked for more than this many chunks.
+
+    Raises ValueError if k is not positive or the limit is less than k.
+
+    >>> from policyengine import Engine
+    >>> engine = Engine.from_text('''
+    ... module notes
+    ... use ai
+    ... permit own: retrieve on Document when document.tenant == principal.tenant
+    ... ''')
+    >>> ann = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
+    >>> found = engine.filter(principal=ann, action="retrieve", resource_type="Document")
+    >>> nearest = [{"id": "d1", "tenant": "globex"}, {"id": "d2", "tenant": "acme"}, {"id": "d3"}]
+    >>> permitted(lambda n: nearest[:n], found, k=1)
+    Retrieved(chunks=[{'id': 'd2', 'tenant': 'acme'}], complete=True, fetched=4, unreadable=0)
+    """
+    rounds = _Rounds[C](found, k, document_of, limit)
+    while rounds.wanted:
+        rounds.take(search(rounds.wanted))
+    return rounds.result
+
+
+async def apermitted(
+    search: Callable[[int], Awaitable[Iterable[C]]],
+    found: Filter | Query,
+    k: int,
+    *,
+    document_of: DocumentOf | None = None,
+    limit: int = LIMIT,
+) -> Retrieved[C]:
+    """As `permitted`, around a search that is awaited."""
+    rounds = _Rounds[C](found, k, document_of, limit)
+    while rounds.wanted:
+        rounds.take(await search(rounds.wanted))
+    return rounds.result
+
+
+class _Rounds(Generic[C]):
+    """What the two have in common: how many to search for next (0 when done), and what has become of it."""
+
+    def __init__(self, found: Filter | Query, k: int, document_of: DocumentOf | None, limit: int) -> None:
+        if k < 1 or limit < k:
+            raise ValueError("k has to be positive, and the limit no less than k")
+        filter_ = found.filter if isinstance(found, Query) else found
+        self._matches = filter_.matches
+        self._k = k
+        self._document_of = attributes() if document_of is None else document_of
+        self._limit = limit
+        self.wanted = 0 if filter_.kind is Kind.NEVER else k
+        self.result: Retrieved[C] = Retrieved([], True, 0, 0)
+
+    def take(self, chunks: Iterable[C]) -> None:
+        returned = list(chunks)
+        documents = [self._document(chunk) for chunk in returned]
+        kept = [c for c, d in zip(returned, documents, strict=True) if d is not None and self._matches(d)]
+        done = len(kept) >= self._k or len(returned) < self.wanted
+        fetched = self.result.fetched + len(returned)
+        self.result = Retrieved(kept[: self._k], done, fetched, documents.count(None))
+        self.wanted = 0 if done or self.wanted >= self._limit else min(self.wanted * GROWTH, self._limit)
+
+    def _document(self, chunk: C) -> dict[str, Any] | None:
+        document = self._document_of(chunk)
+        return None if document is None else dict(document)
