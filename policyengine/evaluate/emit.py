@@ -349,15 +349,7 @@ class Emitter:
 
     def above(self, root: str) -> ast.expr:
         """What is above the principal or resource, as far as it is asked for."""
-        return load("above_" + root) if root in self.climbed else self.look_above(root)
-
-    def look_above(self, root: str) -> ast.expr:
-        targets = self.targets.get(root)
-        types = {uid.type for uid in targets or ()}
-        if targets is None or len(types) != 1:
-            return call("ancestors", load(root), self.known(root))
-        ids = self.constant(frozenset(uid.id for uid in targets))
-        return call("among", load(root), self.known(root), ast.Constant(*types), ids)
+        return load("above_" + root) if root in self.climbed else call("ancestors", load(root), self.known(root))
 
     def known(self, root: str) -> ast.expr:
         """What the world knows of the principal or resource."""
@@ -366,12 +358,16 @@ class Emitter:
     def below(self, root: str, targets: frozenset[Any]) -> tuple[ast.expr, ast.expr | None]:
         """Two tests: whether the principal or resource is below one of the targets, which errs where the hierarchy is
         malformed; and whether it is one of them, or None if its type says that it is not."""
-        above = self.above(root)
-        if len(targets) == 1:
-            below: ast.expr = ast.Compare(self.constant(next(iter(targets))), [ast.In()], [above])
+        if root not in self.climbed:
+            wanted = {t: frozenset(uid.id for uid in targets if uid.type == t) for t in {uid.type for uid in targets}}
+            below: ast.expr = call("reaches", load(root), self.known(root), self.constant(wanted))
+        elif len(targets) == 1:
+            # Most often there is nothing above, and that is told fastest.
+            [target] = targets
+            below = all_of([self.above(root), ast.Compare(self.constant(target), [ast.In()], [self.above(root)])])
         else:
             disjoint = ast.Attribute(self.constant(targets), "isdisjoint", ast.Load())
-            below = ast.UnaryOp(ast.Not(), ast.Call(disjoint, [above], []))
+            below = ast.UnaryOp(ast.Not(), ast.Call(disjoint, [self.above(root)], []))
         own = frozenset(uid.id for uid in targets if uid.type == self.site.type_of(root))
         if not own:
             return below, None

@@ -11,9 +11,10 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from policyengine.evaluate.climb import hierarchies
 from policyengine.evaluate.codegen import PARAMETERS, ROOTS, ask
 from policyengine.evaluate.emit import Emitter, Site
-from policyengine.evaluate.hoist import climbs, hierarchies, hoist, targets
+from policyengine.evaluate.hoist import climbs, hoist, targets
 from policyengine.evaluate.index import Dimension
 from policyengine.evaluate.prepare import Prepared, Rows
 from policyengine.evaluate.pyfunction import function, module

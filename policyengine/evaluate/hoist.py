@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from policyengine.evaluate.emit import Emitter
 from policyengine.evaluate.pytree import assign, call, class_of, load, place
@@ -47,11 +47,6 @@ def targets(rules: Iterable[Rule], root: str) -> frozenset[Uid] | None:
                 values = node.target.value if isinstance(node.target.value, tuple) else (node.target.value,)
                 found |= {entity.uid for entity in values}
     return frozenset(found)
-
-
-def hierarchies(roots: Collection[str], emitter: Emitter) -> list[ast.stmt]:
-    """Reads what is above the principal or the resource."""
-    return [assign("above_" + root, emitter.look_above(root)) for root in sorted(roots)]
 
 
 def hoist(rules: Sequence[Rule], emitter: Emitter, more: Iterable[ir.Attribute] = ()) -> list[ast.stmt]:

@@ -18,12 +18,13 @@ from policyengine.model.values import as_entity, guard
 Pair = tuple[str, str]
 
 
-def functions(world: World) -> dict[str, Callable[..., Any]]:
-    """The functions by the names that generated code uses."""
+def functions(world: World) -> dict[str, Any]:
+    """The functions, and the world's records, by the names that generated code uses."""
     elements, ancestors = _elements(world), _ancestors(world)
     return {
         "ancestors": ancestors,
-        "among": _among(world, ancestors),
+        "reaches": _reaches(world, ancestors),
+        "records": world.records,
         "identity": _identity,
         "attribute_of": _attribute_of(world),
         "elements": elements,
@@ -89,29 +90,34 @@ def _identities(world: World, elements: Callable[[Any, Type], Any]) -> Callable[
 Ancestors = Callable[[dict[str, Any], Mapping[str, Any]], Collection[Pair]]
 
 
-def _among(
+def _reaches(
     world: World, ancestors: Ancestors
-) -> Callable[[dict[str, Any], Mapping[str, Any], str, Collection[str]], Collection[Pair]]:
-    """As `ancestors`, for those who only want to know of some entities, all of one type: what is above besides these
-    may be left out."""
+) -> Callable[[dict[str, Any], Mapping[str, Any], Mapping[str, Collection[str]]], bool]:
+    """Whether anything above an entity is wanted; what is wanted is given as ids by type."""
     records = world.records
-    nothing: frozenset[Pair] = frozenset()
 
-    def among(entity: dict[str, Any], known: Mapping[str, Any], kind: str, ids: Collection[str]) -> Collection[Pair]:
-        if (known and PARENTS in known) or PARENTS not in entity or entity[PARENTS].__class__ is not list:
-            return ancestors(entity, known)
-        found: Collection[Pair] = nothing
-        for parent in entity[PARENTS]:
+    def outright(entity: dict[str, Any], known: Mapping[str, Any], wanted: Mapping[str, Collection[str]]) -> bool:
+        return any(type_ in wanted and id_ in wanted[type_] for type_, id_ in ancestors(entity, known))
+
+    def reaches(entity: dict[str, Any], known: Mapping[str, Any], wanted: Mapping[str, Collection[str]]) -> bool:
+        if "parents" not in entity or (known and "parents" in known):
+            return outright(entity, known, wanted)
+        parents = entity["parents"]
+        if parents.__class__ is not list:
+            return outright(entity, known, wanted)
+        found = False
+        # All are looked at, as any that is malformed is an error.
+        for parent in parents:
             type_, id_ = parent["type"], parent["id"]
             if type_.__class__ is not str or id_.__class__ is not str or parent.__class__ is not dict:
-                return ancestors(entity, known)
-            if PARENTS in parent or (type_ in records and id_ in records[type_]):
-                return ancestors(entity, known)
-            if type_ == kind and id_ in ids:
-                found = {*found, (type_, id_)}
+                return outright(entity, known, wanted)
+            if "parents" in parent or (type_ in records and id_ in records[type_]):
+                return outright(entity, known, wanted)
+            if type_ in wanted and id_ in wanted[type_]:
+                found = True
         return found
 
-    return among
+    return reaches
 
 
 def _ancestors(world: World) -> Ancestors:

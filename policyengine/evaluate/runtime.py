@@ -92,6 +92,7 @@ NAMES: Mapping[str, Any] = {
     "in_order": in_order,
     "join": _join,
     "nothing": {},
+    "none": frozenset(),
     # Of an action given by its name; functions that take actions with attributes have a parameter of this name.
     "attributes": {},
     "strings": strings,

@@ -1,0 +1,96 @@
+"""What is above a principal or a resource, however it is asked and wherever it is known from: the interpreter's
+decision always."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from policyengine.bundle import Snapshot, load_text
+from tests.support.evaluators import reference
+from tests.support.requests import HOSTILE
+
+HEAD = """
+use ai
+entity Team
+entity Folder in Folder
+entity Page in Folder { draft?: Bool }
+entity Person in Group, Team, Person
+action read on Page
+"""
+ONCE = 'permit p: read on Page when page has draft and principal in Group::"a"\n'
+SEVERAL = """
+permit p: read on Page when principal in Group::"a"
+forbid f: read on Page when principal in Group::"b" and page in Folder::"hr"
+"""
+TYPES = """
+permit p: read on Page when principal in Group::"a"
+permit s: read on Page for Person in [Group::"b", Team::"a"]
+permit self: read on Page when principal in Person::"u"
+forbid f: read on Page when page in Folder::"hr"
+"""
+TABLE = SEVERAL + "".join(
+    f'permit g{n}: read on Page for Person in Group::"g{n}"\nforbid t{n}: read on Page in Folder::"f{n}"\n'
+    for n in range(6)
+)
+POLICIES = {"once": ONCE, "several": SEVERAL, "types": TYPES, "table": TABLE}
+
+WORLDS: dict[str, list[dict[str, Any]]] = {
+    "empty": [],
+    "groups": [{"type": "Group", "id": "x", "parents": [{"type": "Group", "id": "a"}, {"type": "Group", "id": "g1"}]}],
+    "others": [{"type": "Model", "id": "a"}],
+    "stated": [{"type": "Person", "id": "u", "parents": [{"type": "Group", "id": "b"}, {"type": "Group", "id": "g2"}]}],
+    "unstated": [{"type": "Person", "id": "u"}, {"type": "Folder", "id": "hr", "parents": []}],
+}
+
+PLAIN: list[Any] = [{"type": t, "id": i} for t, i in (("Group", "a"), ("Group", "g1"), ("Team", "a"), ("Group", "x"))]
+ODD: list[Any] = [
+    {"type": "Group", "id": "y", "parents": [{"type": "Group", "id": "a"}]},
+    {"type": "Group", "id": "y", "parents": 5},
+    {"type": "Group", "id": 5},
+    {"type": 5, "id": "a"},
+    {"type": "Group"},
+    {"id": "a"},
+    *HOSTILE,
+]
+PARENTS = [
+    *([one] for one in (*PLAIN, *ODD)),
+    *([one, other] for one, other in product(PLAIN, PLAIN)),
+    *([PLAIN[0], one] for one in ODD),
+    *([one, PLAIN[0]] for one in ODD),
+    [],
+    tuple(PLAIN),
+    {},
+    *HOSTILE,
+]
+
+
+@pytest.fixture(scope="module", params=list(product(POLICIES, WORLDS)), ids="-".join)
+def snapshot(request: pytest.FixtureRequest) -> Snapshot:
+    policy, world = request.param
+    loaded = load_text(HEAD + POLICIES[policy], entities=WORLDS[world])
+    assert loaded.snapshot is not None, [(d.span, d.message) for d in loaded.diagnostics]
+    return loaded.snapshot
+
+
+def check(snapshot: Snapshot, principal: dict[str, Any], page: dict[str, Any]) -> None:
+    asked = {"principal": principal, "action": "read", "resource": page, "context": {}}
+    expected = reference(snapshot, asked)
+    for _ in range(3):
+        assert snapshot.evaluator.decide(**asked) == expected
+
+
+@pytest.mark.parametrize("id_", ["u", "v"])
+def test_above_the_principal(snapshot: Snapshot, id_: str) -> None:
+    page = {"type": "Page", "id": "p", "draft": True, "parents": [{"type": "Folder", "id": "hr"}]}
+    check(snapshot, {"type": "Person", "id": id_}, page)
+    for parents in PARENTS:
+        check(snapshot, {"type": "Person", "id": id_, "parents": parents}, page)
+
+
+def test_above_the_resource(snapshot: Snapshot) -> None:
+    principal = {"type": "Person", "id": "v", "parents": [{"type": "Group", "id": "a"}]}
+    for parents in (*PARENTS, [{"type": "Folder", "id": "hr"}], [{"type": "Folder", "id": "f1"}, PLAIN[0]]):
+        check(snapshot, principal, {"type": "Page", "id": "p", "draft": True, "parents": parents})
