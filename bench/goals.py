@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.peers import PEERS
 from bench.results import Results
-from bench.workloads import documents, load, loops, w3
+from bench.workloads import documents, load, loops, postgresql, w3
 
 MANY = 10_000
 NAMES = frozenset(peer.name for peer in PEERS)
@@ -69,6 +69,12 @@ def goals(results: Results) -> list[Goal]:
             2.5,
             True,
             _worst(max, (over("w3", case, w3.PREDICATE, loops.FLOOR) for case in w3_cases)),
+        ),
+        Goal(
+            "PostgreSQL, filter / condition by hand",
+            1.1,
+            True,
+            over("postgresql", postgresql.case(1_000_000), postgresql.FILTER, loops.FLOOR),
         ),
         Goal("W1, fastest peer / engine", 12, False, _worst(min, (faster("w1", v) for v in documents.VARIANTS))),
         Goal(
