@@ -1,0 +1,134 @@
+"""LangChain: a retriever that returns only what the caller may see, around a vector store or another retriever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import Parameter, signature
+from typing import Any
+
+import structlog
+from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnableConfig, ensure_config
+from langchain_core.vectorstores import VectorStore
+
+from policyengine.filters.filter import Filter, Query
+from policyengine.integrations.documents import DocumentOf, attributes
+from policyengine.integrations.retrieval import LIMIT, Retrieved, apermitted, permitted
+
+log = structlog.get_logger(__name__)
+
+# Whoever watches the run would be shown what the caller may not see.
+UNWATCHED: RunnableConfig = {"callbacks": []}
+
+
+def native_filter(found: Filter | Query) -> dict[str, Any]:
+    """What most vector stores of LangChain take: the query of the store as the argument `filter`."""
+    return {"filter": found.native} if isinstance(found, Query) else {}
+
+
+class PermittedRetriever(BaseRetriever):
+    """The best k chunks that the caller may see.
+
+    source: a vector store, or another retriever. A retriever that takes no arguments in a call (`k` and a filter; those
+        of vector stores do) is asked once, for what it returns of itself.
+    filter_for: makes the filter of a call from its RunnableConfig, which is where a chain carries who asks:
+        `lambda config: engine.filter(principal=user_of(config), action="retrieve", resource_type="Document")`. What it
+        raises is raised, and nothing is retrieved. The config has to come from the application: where a client may set
+        it, it says nothing about who asks.
+    backend: the store in whose terms the filter goes to the source, such as `chroma(...)` or `qdrant(...)`. Without it
+        the source is asked for anything, and what it returns is looked at.
+    arguments: from the Query (without a backend, the Filter) to the arguments of the source.
+    document_of: reads the document from a chunk; `attributes(under=["metadata"])` if not given.
+    k, limit: as in `policyengine.integrations.permitted`. Reaching the limit is logged as a warning.
+
+    Raises ValueError, when called, if a retriever has arguments of its own that the filter would replace.
+    """
+
+    source: VectorStore | BaseRetriever
+    filter_for: Callable[[RunnableConfig], Filter]
+    backend: Any = None
+    arguments: Callable[[Any], Mapping[str, Any]] = native_filter
+    document_of: DocumentOf = attributes(under=["metadata"])
+    k: int = 4
+    limit: int = LIMIT
+
+    def retrieve(self, query: str, config: RunnableConfig | None = None) -> Retrieved[Document]:
+        """As `invoke`, with how complete it is."""
+        found = self._found(ensure_config(config))
+        given = self._given(found)
+        return self._said(
+            permitted(
+                lambda n: self._search(query, n, given), found, self.k, document_of=self.document_of, limit=self.limit
+            )
+        )
+
+    async def aretrieve(self, query: str, config: RunnableConfig | None = None) -> Retrieved[Document]:
+        """As `ainvoke`, with how complete it is."""
+        found = self._found(ensure_config(config))
+        given = self._given(found)
+        return self._said(
+            await apermitted(
+                lambda n: self._asearch(query, n, given), found, self.k, document_of=self.document_of, limit=self.limit
+            )
+        )
+
+    # ---- what LangChain calls ----
+
+    def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> list[Document]:
+        # What is not handed on in this way does not reach the method that does the work.
+        return super().invoke(input, config, **{**kwargs, "asked": ensure_config(config)})
+
+    async def ainvoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> list[Document]:
+        return await super().ainvoke(input, config, **{**kwargs, "asked": ensure_config(config)})
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, asked: RunnableConfig | None = None
+    ) -> list[Document]:
+        return self.retrieve(query, asked).chunks
+
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, asked: RunnableConfig | None = None
+    ) -> list[Document]:
+        return (await self.aretrieve(query, asked)).chunks
+
+    # ---- the source ----
+
+    def _found(self, config: RunnableConfig) -> Filter | Query:
+        found = self.filter_for(config)
+        return found if self.backend is None else found.to(self.backend)
+
+    def _given(self, found: Filter | Query) -> dict[str, Any]:
+        """The arguments that the filter becomes."""
+        given = dict(self.arguments(found))
+        own = getattr(self.source, "search_kwargs", None)
+        taken = sorted(given.keys() & own.keys()) if isinstance(own, Mapping) else []
+        if taken:
+            raise ValueError(
+                f"the retriever has arguments of its own that the filter would replace: {', '.join(taken)}"
+            )
+        return given
+
+    def _search(self, query: str, n: int, given: dict[str, Any]) -> list[Document]:
+        if isinstance(self.source, VectorStore):
+            return self.source.similarity_search(query, k=n, **given)
+        return self.source.invoke(query, UNWATCHED, **_accepted(self.source, {**given, "k": n}))
+
+    async def _asearch(self, query: str, n: int, given: dict[str, Any]) -> list[Document]:
+        if isinstance(self.source, VectorStore):
+            return await self.source.asimilarity_search(query, k=n, **given)
+        return await self.source.ainvoke(query, UNWATCHED, **_accepted(self.source, {**given, "k": n}))
+
+    def _said(self, got: Retrieved[Document]) -> Retrieved[Document]:
+        if not got.complete:
+            log.warning("retrieval_incomplete", wanted=self.k, found=len(got.chunks), limit=self.limit)
+        return got
+
+
+def _accepted(source: BaseRetriever, given: dict[str, Any]) -> dict[str, Any]:
+    """Those of the arguments that the retriever takes."""
+    parameters = signature(source._get_relevant_documents).parameters
+    if any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values()):
+        return given
+    return {name: value for name, value in given.items() if name in parameters}
