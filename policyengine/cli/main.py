@@ -11,6 +11,7 @@ from policyengine.cli.check import check
 from policyengine.cli.console import prepare_streams, say
 from policyengine.cli.decide import decide
 from policyengine.cli.explain import explain
+from policyengine.cli.filter import filter_
 from policyengine.cli.fmt import fmt
 from policyengine.cli.init import init
 from policyengine.cli.schema import schema
@@ -30,6 +31,7 @@ app.command()(fmt)
 app.command()(test)
 app.command()(decide)
 app.command()(explain)
+app.command("filter")(filter_)
 app.command()(serve)
 app.command()(init)
 app.add_typer(schema, name="schema")

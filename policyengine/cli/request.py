@@ -41,7 +41,7 @@ def read_request(path: Path) -> dict[str, Any]:
         if name not in given:
             fail(f"the request has no `{_wire(name, value)}`", f"a request is {_SHAPE}")
     for name in ("principal", "resource"):
-        _check_entity(given[name], _wire(name, value))
+        check_entity(given[name], _wire(name, value))
     try:
         request(given["principal"], given["action"], given["resource"], given.get("context"))
     except Fault as fault:
@@ -60,7 +60,7 @@ def _wire(name: str, value: dict[str, Any]) -> str:
     return "subject" if name == "principal" and "subject" in value else name
 
 
-def _check_entity(value: Any, name: str) -> None:
+def check_entity(value: Any, name: str) -> None:
     if type(value) is not dict:
         fail(f"`{name}` is no entity", 'an entity is {"type": "...", "id": "...", ...attributes}')
     for key in ("type", "id"):

@@ -12,6 +12,7 @@ from math import isfinite
 from typing import Any
 
 from policyengine.filters.backend import Backend, Fragment
+from policyengine.filters.chroma import chroma
 from policyengine.filters.fields import Field, column, ref
 from policyengine.filters.fields import json as json_place
 from policyengine.filters.filter import Query
@@ -38,6 +39,7 @@ _STORES: Mapping[str, tuple[Callable[..., Backend], Mapping[str, type[str] | typ
     "postgresql": (_sql("postgresql"), {"table": str, "paramstyle": str}),
     "sqlite": (_sql("sqlite"), {"table": str, "paramstyle": str}),
     "duckdb": (_sql("duckdb"), {"table": str, "paramstyle": str}),
+    "chroma": (chroma, {}),
     "qdrant": (qdrant, {"below": list}),
     "mongodb": (mongodb, {}),
 }
@@ -97,9 +99,10 @@ def _field(attribute: str, value: Any) -> str | Field:
     return column(name, null=null) if kind == "column" else ref(name, type_, null=null)
 
 
-def plain(query: Query) -> dict[str, Any]:
+def plain(query: Query) -> dict[str, Any] | None:
     """The native query of a described store as JSON values: `{"where", "params"}` for SQL."""
     native: Any = query.native
+    # Chroma takes nothing at all where everything may be seen.
     return {"where": native.where, "params": native.params} if isinstance(native, Where) else native
 
 

@@ -1,6 +1,7 @@
 """A condition with all that is known put in its place as constants: equal to the first for every document.
 
-What has no literal stays as it is, and so does what has no value.
+What has no literal stays as it is, and so does what has no value. An entity is written as what it is called only where
+nothing else of it matters: what it is in may have come with the request.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from policyengine.ir.fold import fold
-from policyengine.ir.nodes import Const, Expr, Has, Node, Quantifier, Root
+from policyengine.ir.nodes import Call, Collection, Const, Contains, Equal, Expr, Has, Node, Quantifier, Root, Within
 from policyengine.model.types import (
     BOOL,
     DURATION,
@@ -37,10 +38,11 @@ MAX_ELEMENTS = 20
 
 
 def specialised(expr: Expr, asking: Asking) -> Expr:
-    return fold(_known(expr, asking))
+    return fold(_known(expr, asking, False))
 
 
-def _known(expr: Expr, asking: Asking) -> Expr:
+def _known(expr: Expr, asking: Asking, called: bool) -> Expr:
+    """`called` is whether only what entities are called matters here."""
     if isinstance(expr, Const):
         return expr
     if not asking.depends(expr):
@@ -48,14 +50,16 @@ def _known(expr: Expr, asking: Asking) -> Expr:
         if not isinstance(found, Known):
             return expr
         type_ = _literal_type(found.value, expr.type)
-        return expr if type_ is None else Const(value=found.value, type=type_, span=expr.span)
+        if type_ is None or (_of_entities(type_) and not called):
+            return expr
+        return Const(value=_bare(found.value), type=type_, span=expr.span)
     if _undeclared(expr, asking):
         return Const(value=False, type=BOOL, span=expr.span)
     if isinstance(expr, Quantifier) and not asking.depends(expr.collection):
         elements = value_of(expr.collection, asking)
         if isinstance(elements, Known) and not elements.value:
             return Const(value=expr.kind == "all", type=BOOL, span=expr.span)
-    return _rebuilt(expr, asking)
+    return _rebuilt(expr, asking, called)
 
 
 def _undeclared(expr: Expr, asking: Asking) -> bool:
@@ -66,15 +70,40 @@ def _undeclared(expr: Expr, asking: Asking) -> bool:
     return False
 
 
-def _rebuilt(expr: Expr, asking: Asking) -> Expr:
+def _rebuilt(expr: Expr, asking: Asking, called: bool) -> Expr:
     changed: dict[str, Any] = {}
     for field in fields(expr):
         value = getattr(expr, field.name)
+        named = _called(expr, field.name, called)
         if isinstance(value, Node):
-            changed[field.name] = _known(value, asking)  # type: ignore[arg-type]
+            changed[field.name] = _known(value, asking, named)  # type: ignore[arg-type]
         elif isinstance(value, tuple) and value and isinstance(value[0], Node):
-            changed[field.name] = tuple(_known(item, asking) for item in value)
+            changed[field.name] = tuple(_known(item, asking, named) for item in value)
     return replace(expr, **changed) if changed else expr
+
+
+def _called(expr: Expr, part: str, called: bool) -> bool:
+    """Whether of the entities in a part of the expression only what they are called matters."""
+    match expr:
+        case Equal() | Contains() | Call(function="contains_any" | "contains_all"):
+            return True
+        case Within():
+            return part == "target"
+        case Collection():
+            return called
+    return False
+
+
+def _of_entities(type_: Type) -> bool:
+    element = element_of(type_)
+    return isinstance(type_, EntityT) if element is None else _of_entities(element)
+
+
+def _bare(value: Any) -> Any:
+    """The value, with nothing of an entity but what it is called."""
+    if isinstance(value, Entity):
+        return Entity(value.uid)
+    return tuple(map(_bare, value)) if isinstance(value, tuple) else value
 
 
 def _literal_type(value: Any, type_: Type) -> Type | None:

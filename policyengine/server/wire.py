@@ -200,7 +200,7 @@ class FilterRequest(_In):
     context: Context = Context()
     backend: dict[str, Any] = Field(
         default_factory=_absent,
-        description="the store to ask: `store` (postgresql, sqlite, duckdb, qdrant or mongodb), `columns` and options",
+        description="the store to ask: `store` (postgresql, sqlite, ...), `columns` and options",
     )
     exact: bool = Field(False, description="refuse (400) rather than answer with a query that finds more")
     fulfils: list[str] = Field([], description="the obligation types that the caller does for whatever it fetches")

@@ -122,7 +122,7 @@ def test_every_store_can_be_described(docs: httpx.Client, store: str) -> None:
     columns = {"id": "id", "team": {"column": "team", "null": "absent"}, "*": {"json": "data", "path": ["x"]}}
     answer = _filter(docs, backend={"store": store, "columns": columns})
     assert answer["kind"] == "conditional"
-    assert answer["query"]
+    assert answer["query"] or store == "chroma"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,178 @@
+"""`policyengine filter`: which resources of a type a principal may see, before any of them is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from policyengine.cli.console import DENY, fail, note, say, say_json
+from policyengine.cli.loading import (
+    STDIN,
+    CacheOption,
+    EntitiesOption,
+    JsonOption,
+    PolicyPath,
+    existing_file,
+    load_engine,
+    read_bytes,
+    read_json,
+)
+from policyengine.cli.request import check_entity
+from policyengine.evaluate.plain import visible
+from policyengine.filters.described import STORES, described, plain
+from policyengine.filters.filter import Filter, Kind, NotExpressible
+from policyengine.model.json_text import parse_json
+from policyengine.model.request import request
+from policyengine.model.values import Fault
+
+_DEFAULT_COLUMNS = {"id": "id", "*": {"json": "data"}}
+
+
+def _complete_store(incomplete: str) -> list[str]:
+    return [store for store in STORES if store.startswith(incomplete)]
+
+
+def filter_(
+    path: PolicyPath,
+    principal: Annotated[
+        str, typer.Option("--principal", "-p", metavar="JSON|FILE", help="who asks, as a flat entity")
+    ],
+    action: Annotated[str, typer.Option("--action", "-a", metavar="NAME", help="what is to be done")],
+    resource_type: Annotated[str, typer.Option("--resource-type", "-t", metavar="TYPE", help="to which resources")],
+    context: Annotated[
+        str | None, typer.Option("--context", metavar="JSON|FILE", help="the circumstances", show_default=False)
+    ] = None,
+    entities: EntitiesOption = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="STORE",
+            help=f"print the query for a store: {', '.join(STORES)}",
+            autocompletion=_complete_store,
+            show_default=False,
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            metavar="JSON|FILE",
+            help='where the store keeps the attributes, such as {"tenant": "tenant_id", "*": {"json": "data"}}',
+            show_default=False,
+        ),
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="a query that finds nothing more, or an error")] = False,
+    documents: Annotated[
+        Path | None,
+        typer.Option(
+            "--documents",
+            "-d",
+            metavar="FILE",
+            help="print those of these documents (one JSON object per line; - for standard input) that may be seen",
+            show_default=False,
+        ),
+    ] = None,
+    fulfils: Annotated[
+        list[str] | None,
+        typer.Option("--fulfils", metavar="TYPE,...", help="types of obligation that the caller will fulfil"),
+    ] = None,
+    json: JsonOption = False,
+    cache: CacheOption = True,
+) -> None:
+    """Print what is left of the policies for a principal: which resources of a type it may see.
+
+    With --to it is the query for a store, with --documents it is applied at once. A query may find more than may be
+    seen; what then has to be looked at again is said on standard error, and in `rechecked` with --json.
+    Exit status: 0 some resources may be seen, or all; 3 none may, whatever they are like; 1 the policies are invalid;
+    2 wrong usage, this is no request, or the store cannot be asked with --exact.
+    """
+    asked = _asked(principal, action, resource_type, context)
+    if documents is not None and to is not None:
+        fail("--documents and --to do not go together", "leave out one of them")
+    if to is None and (exact or columns is not None):
+        fail("--exact and --columns are about a store", "name it with --to")
+    engine = load_engine(path, entities, cache)
+    promised = {name.strip() for one in fulfils or () for name in one.split(",")}
+    found = engine.filter(**asked, fulfilled=promised)
+    for error in found.errors:
+        note(visible(f"nothing may be seen: {error.message}"))
+    if documents is not None:
+        _print_documents(found, documents)
+    elif to is not None:
+        _print_query(found, to, columns, exact, json)
+    elif json:
+        say_json({"kind": found.kind.value, "residual": found.explain(), "revision": found.revision})
+    else:
+        _print_text(found.explain())
+    if found.kind is Kind.NEVER:
+        raise typer.Exit(DENY)
+
+
+def _asked(principal: str, action: str, resource_type: str, context: str | None) -> dict[str, Any]:
+    """The arguments of `Engine.filter`, which will find them well formed."""
+    who = _value(principal, "--principal")
+    check_entity(who, "--principal")
+    around = {} if context is None else _value(context, "--context")
+    try:
+        request(who, action, {"type": resource_type, "id": ""}, around)
+    except Fault as fault:
+        fail(f"the request: {fault.message}")
+    return {"principal": who, "action": action, "resource_type": resource_type, "context": around}
+
+
+def _value(given: str, option: str) -> Any:
+    """What an option says: JSON, or the name of a file with JSON."""
+    if not given.lstrip().startswith("{"):
+        path = Path(given)
+        existing_file(path, option)
+        return read_json(path, option)
+    try:
+        return parse_json(given.encode("utf-8", "surrogatepass"))
+    except Fault as fault:
+        fail(f"{option}: {fault.message}")
+
+
+def _print_query(found: Filter, to: str, columns: str | None, exact: bool, json: bool) -> None:
+    where = _value(columns, "--columns") if columns is not None else _DEFAULT_COLUMNS
+    try:
+        store = described({"store": to.removeprefix("sql:"), "columns": where})
+    except ValueError as error:
+        fail(f"--to: {error}")
+    try:
+        query = found.to(store, exact=exact)
+    except NotExpressible as refused:
+        conditions = ", ".join(f"`{each.span.text}`" for each in refused.diagnostics)
+        fail(f"{store.name} cannot be asked exactly for {conditions}", "leave out --exact, and decide about each find")
+    native = plain(query)
+    if json:
+        kind, revision = found.kind.value, found.revision
+        answer = {"kind": kind, "exact": query.exact, "query": native, "rechecked": query.rechecked}
+        say_json({**answer, "residual": found.explain(), "revision": revision})
+        return
+    say_json(native)
+    for condition in query.rechecked:
+        note(visible(f"not asked for exactly, so decide about each find: {condition}"))
+
+
+def _print_documents(found: Filter, path: Path) -> None:
+    existing_file(path, "--documents")
+    name = "standard input" if str(path) == STDIN else str(path)
+    for number, line in enumerate(read_bytes(path, "--documents").split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            document = parse_json(line)
+        except Fault as fault:
+            fail(f"{name}, line {number}: {fault.message}")
+        if type(document) is not dict:
+            fail(f"{name}, line {number}: this is no JSON object", "one document per line")
+        if found.matches(document):
+            say(visible(line.decode("utf-8").strip()))
+
+
+def _print_text(text: str) -> None:
+    for line in text.rstrip("\n").split("\n"):
+        say(visible(line))
