@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.peers import PEERS
 from bench.results import Results
-from bench.workloads import documents, load, loops, postgresql, w3
+from bench.workloads import documents, load, loops, postgresql, residual, w3
 
 MANY = 10_000
 NAMES = frozenset(peer.name for peer in PEERS)
@@ -76,6 +76,16 @@ def goals(results: Results) -> list[Goal]:
             True,
             over("postgresql", postgresql.case(1_000_000), postgresql.FILTER, loops.FLOOR),
         ),
+        *[
+            Goal(
+                f"residual of a principal asked for again, {residual.case(shape, count)}",
+                50 if count <= 10 else 1000,
+                True,
+                value(residual.NAME, residual.case(shape, count), residual.AGAIN),
+                "us",
+            )
+            for shape, count in residual.CASES
+        ],
         Goal("W1, fastest peer / engine", 12, False, _worst(min, (faster("w1", v) for v in documents.VARIANTS))),
         Goal(
             "W2, N = 10,000, best peer / engine",

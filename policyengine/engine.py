@@ -161,7 +161,8 @@ class Engine:
         errors = () if unknown is None else (unknown,)
         # For an explanation, if anybody asks for one.
         residual = partial(snapshot.partial.explain, asked, "resource", known, approved)
-        return Filter(formula, resource_type, snapshot.world, snapshot.revision, errors, residual)
+        required = snapshot.partial.required(resource_type)
+        return Filter(formula, resource_type, snapshot.world, snapshot.revision, errors, required, residual)
 
     def search_principals(
         self,

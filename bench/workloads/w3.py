@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from bench.measure import Subject, Whole, interleave
 from bench.options import Options
-from bench.results import Absent, Results, rows
+from bench.results import Results, rows
 from bench.workloads import documents, loops
 from policyengine import Engine
 
@@ -45,12 +44,8 @@ def _case(engine: Engine, count: int, options: Options) -> Results:
         loops.FLOOR: lambda: by_hand(PRINCIPAL, found),
         "engine, decide_many": lambda: by_decide_many(engine, PRINCIPAL, found),
     }
-    absent = []
-    predicate = specialised(engine, PRINCIPAL)
-    if predicate is None:
-        absent.append(Absent(NAME, f"{count:,} documents", PREDICATE, "the engine has no such call"))
-    else:
-        ways[PREDICATE] = lambda: [document for document in found if predicate(document)]
+    matches = engine.filter(principal=PRINCIPAL, action="retrieve", resource_type="Document").matches
+    ways[PREDICATE] = lambda: [document for document in found if matches(document)]
     expected = by_hand(PRINCIPAL, found)
     for name, way in ways.items():
         if list(way()) != expected:
@@ -58,7 +53,7 @@ def _case(engine: Engine, count: int, options: Options) -> Results:
     subjects: list[Subject] = [Whole(name, count, way) for name, way in ways.items()]
     rounds = min(options.rounds, max(3, 2_000_000 // count))
     passes = interleave(subjects, rounds, options.seconds * 2)
-    return Results(rows(NAME, f"{count:,} documents", passes, loops.FLOOR), absent)
+    return Results(rows(NAME, f"{count:,} documents", passes, loops.FLOOR))
 
 
 def by_hand(principal: documents.Entity, found: Documents) -> Documents:
@@ -76,11 +71,3 @@ def by_hand(principal: documents.Entity, found: Documents) -> Documents:
 def by_decide_many(engine: Engine, principal: documents.Entity, found: Documents) -> Documents:
     decided = engine.decide_many({"principal": principal, "action": "retrieve", "resource": one} for one in found)
     return [document for document, decision in zip(found, decided, strict=True) if decision.allowed]
-
-
-def specialised(engine: Engine, principal: documents.Entity) -> Callable[[Any], bool] | None:
-    """The policy specialised to one principal: a document goes in, whether it may be retrieved comes out.
-
-    The one place to change when the engine can do that; None, and reported as absent, until then.
-    """
-    return None

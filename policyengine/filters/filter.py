@@ -97,6 +97,7 @@ class Filter:
     world: World
     revision: str = ""
     errors: tuple[RuleError, ...] = ()
+    required: frozenset[str] = frozenset()
     residual: Callable[[str], str] = field(default="# {}\n".format, repr=False, compare=False)
 
     @property
@@ -109,7 +110,7 @@ class Filter:
     def matches(self) -> Callable[[Document], bool]:
         """Whether a document may be seen: exactly what `decide` says. A document is flat, like a resource; its `type`
         may be left out. Never raises for what it holds."""
-        return predicate(self.formula, self.resource_type, self.world)
+        return predicate(self.formula, self.resource_type, self.world, self.required)
 
     def explain(self) -> str:
         """What is left of the policies for this caller, as readable `.pol`: every rule that can matter, with what is

@@ -49,6 +49,7 @@ class Partial:
         self._world = world
         self._hierarchy = Hierarchy(world)
         self._reads = Reads()
+        self._required: dict[str, frozenset[str]] = {}
         self._prepared: dict[Names, Prepared] = {}
         self._memory: dict[tuple[Any, ...], Memory] = {}
 
@@ -83,6 +84,17 @@ class Partial:
         else:
             sourced = disj(*(conj(Relation(ID, STRING, "==", id_), of_record(id_)) for id_ in records))
         return disj(conj(one_of(ID, STRING, records, True), whole), sourced)
+
+    def required(self, type_: str) -> frozenset[str]:
+        """The attributes that the schema requires of entities of the type."""
+        known = self._required.get(type_)
+        if known is None:
+            declared = self._schema.entities.get(type_)
+            if declared is None:
+                return frozenset()
+            known = frozenset(name for name, field in declared.attributes.items() if not field.optional)
+            self._required[type_] = known
+        return known
 
     def _allowed(self, asking: Asking, fulfilled: Collection[str], approved: Collection[str]) -> Formula:
         try:
