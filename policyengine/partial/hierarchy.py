@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from policyengine.model.entities import PARENTS, World
+from policyengine.model.entities import MAX_ANCESTORS, PARENTS, World
 from policyengine.model.values import Uid, as_entity
 
 
@@ -31,6 +31,14 @@ class Hierarchy:
                         todo.append(child)
             known = self._closed[asked] = frozenset(seen)
         return known
+
+    @property
+    def bounded(self) -> bool:
+        """Whether no entity can have more ancestors than can be followed, for all that the source says: then what is
+        below an entity tells all about being in it."""
+        if self._children is None:
+            self._children = self._read()
+        return len(self._children) <= MAX_ANCESTORS // 2
 
     def _read(self) -> dict[Uid, list[Uid]]:
         children: dict[Uid, list[Uid]] = {}

@@ -62,6 +62,17 @@ _SOURCES: dict[str, str] = {
     "texts lacks": _TEXTS.format(test="not c.issubset(v)"),
     "texts only": _TEXTS.format(test="c.issuperset(v)"),
     "texts other": _TEXTS.format(test="not c.issuperset(v)"),
+    **{
+        f"refs {kind}": f"(w.__class__ is list and {test})"
+        for kind, test in (
+            ("any", "not c[1].isdisjoint(references(v, c[0]))"),
+            ("none", "c[1].isdisjoint(references(v, c[0]))"),
+            ("all", "c[1].issubset(references(v, c[0]))"),
+            ("lacks", "not c[1].issubset(references(v, c[0]))"),
+            ("only", "c[1].issuperset(references(v, c[0]))"),
+            ("other", "not c[1].issuperset(references(v, c[0]))"),
+        )
+    },
     "ref in": _REFS.format(test="reference(v) in c"),
     "there": "(w is not None or s(d))",
 }
@@ -82,9 +93,21 @@ def reference(value: dict[str, Any]) -> tuple[str, str]:
     return type_, id_
 
 
+def references(values: list[Any], names: frozenset[str]) -> list[tuple[str, str]]:
+    """What references to entities of these types refer to. Raises LookupError if one is not plainly that."""
+    found = []
+    for value in values:
+        if value.__class__ is not dict:
+            raise LookupError
+        found.append(reference(value))
+        if found[-1][0] not in names:
+            raise LookupError
+    return found
+
+
 # All that a template can reach, besides its atom's constant and the specification.
 NAMES: dict[str, Any] = {
-    "join": "".join, "like": like, "reference": reference,
+    "join": "".join, "like": like, "reference": reference, "references": references,
     "LEAST_INT": INT_MIN, "MOST_INT": INT_MAX, "LEAST": -NUMBER_MAX, "MOST": NUMBER_MAX,
 }  # fmt: skip
 
@@ -112,6 +135,11 @@ def _template(atom: Atom) -> tuple[str, Path, Any] | None:
         case Holds(path=path, type=SetT(element) | ListT(element), kind=kind, values=values) if element == STRING:
             one = len(values) == 1 and kind in ("any", "none")
             return f"texts {kind}{' one' if one else ''}", path, values[0] if one else frozenset(values)
+        case Holds(path=path, type=SetT(EntityT(names)) | ListT(EntityT(names)), kind=kind, values=values):
+            # One that no element can be would always be lacking: the specification knows.
+            wanted = _references(values, names)
+            if len(wanted) == len(values) or kind in ("any", "none", "only", "other"):
+                return f"refs {kind}", path, (names, wanted)
         case Matching(path=path, pieces=pieces, negated=negated):
             name, constant = _glob(pieces)
             return name + (" not" if negated else ""), path, constant

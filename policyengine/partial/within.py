@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from policyengine.ir.nodes import Within
+from policyengine.diagnostics.source import Source
+from policyengine.ir.nodes import Const, Root, Within
 from policyengine.model.entities import PARENTS
-from policyengine.model.types import STRING, EntityT, element_of
+from policyengine.model.types import BOOL, STRING, EntityT, SetT, element_of
 from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.asking import Asking
 from policyengine.partial.formula import ID, TRUE, Below, Inside
 from policyengine.partial.logic import WELL_FORMED, conj, disj, holds, one_of, there
-from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, Told
+from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, Told, opaque
 from policyengine.partial.reading import Erring, Itself, Known, Read, reading
 
 
@@ -32,7 +33,7 @@ def hierarchy(expr: Within, asking: Asking) -> Outcome | None:
             if over is None:
                 return ERRS
             return Told(holds(path, type_, "any", over), holds(path, type_, "none", over), there(path, type_))
-        case Read(path=path, type=EntityT() as type_), Known(value=value):
+        case Read(path=path, type=EntityT() as type_), Known(value=value) if asking.hierarchy.bounded:
             targets = _uids(value)
             closed = asking.hierarchy.closed(targets)
             inside, outside = Below(path, type_, targets, closed), Below(path, type_, targets, closed, True)
@@ -69,8 +70,20 @@ def _below(targets: frozenset[Uid], asking: Asking) -> Outcome:
             return NEVER if targets.isdisjoint(asking.world.ancestors(asking.entity)) else ALWAYS
         except Fault:
             return ERRS
+    if not asking.hierarchy.bounded:
+        return _evaluated(targets, asking)
     closed = asking.hierarchy.closed(targets)
     return Told(Inside(targets, closed), Inside(targets, closed, True), WELL_FORMED)
+
+
+def _evaluated(targets: frozenset[Uid], asking: Asking) -> Outcome:
+    """The same as an expression, for a source so large that only following the parents tells."""
+    text = f"{asking.type.lower()} in [{', '.join(map(str, sorted(targets)))}]"
+    span = Source("", text).span(0, len(text))
+    names = frozenset(uid.type for uid in targets)
+    entity = Root(name=asking.unknown, type=EntityT(frozenset({asking.type})), span=span)  # type: ignore[arg-type]
+    target = Const(value=tuple(Entity(uid) for uid in sorted(targets)), type=SetT(EntityT(names)), span=span)
+    return opaque(Within(entity=entity, target=target, type=BOOL, span=span), asking)
 
 
 def above(entity: Any, asking: Asking) -> list[Entity] | None:
