@@ -10,6 +10,7 @@ from policyengine.filters.elasticsearch import elasticsearch
 from policyengine.filters.fields import Field, column, json, ref
 from policyengine.filters.filter import Filter, Kind, NotExpressible, Query
 from policyengine.filters.lancedb import lancedb
+from policyengine.filters.milvus import milvus
 from policyengine.filters.mongodb import mongodb
 from policyengine.filters.pinecone import pinecone
 from policyengine.filters.qdrant import qdrant
@@ -29,6 +30,7 @@ __all__ = [
     "elasticsearch",
     "json",
     "lancedb",
+    "milvus",
     "mongodb",
     "pinecone",
     "qdrant",

@@ -1,0 +1,313 @@
+"""Milvus: a filter as the text of an expression (https://milvus.io/docs/boolean.md).
+
+Milvus Lite binds no values, so constants become literals here: a text stands between double quotes, with quotes,
+backslashes and line breaks in it escaped; one with another control character is declined. A null is true of nothing but
+`is null`, which is asked wherever something is negated. What is inside JSON is asked for generously and rechecked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from keyword import iskeyword
+from typing import Any
+
+from policyengine.filters.backend import Fragment
+from policyengine.filters.constants import safe_double, storable
+from policyengine.filters.fields import Field, Fields
+from policyengine.filters.numbers import is_number, of_integer
+from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, ListT, SetT, Type, element_of
+from policyengine.model.values import INT_MIN, Uid
+from policyengine.partial.formula import (
+    Atom,
+    Below,
+    Holds,
+    Inside,
+    Matching,
+    Missing,
+    OneOf,
+    Operator,
+    Path,
+    Present,
+    Relation,
+    Sized,
+    Typed,
+)
+
+_ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_WORDS = {"and", "or", "not", "in", "like", "is", "null", "exists", "true", "false"}
+_GREATEST = 1.7976931348623157e308
+
+
+def milvus(fields: Mapping[str, str | Field]) -> Milvus:
+    """Milvus. The query's `native` is the text for `filter`, empty if everything may be seen.
+
+    fields: for each attribute of the resource that the collection has, `id` included: the name of its field, `column`
+        or `ref`, or `json` for a place in a JSON field. Bool is a BOOL field, Int an INT64 or smaller, Number a DOUBLE,
+        String a VARCHAR, sets and lists ARRAY fields of these.
+
+    Raises ValueError for a name that cannot be one.
+
+    >>> from policyengine import Engine
+    >>> engine = Engine.from_text('''
+    ... module notes
+    ... use ai
+    ... permit own: retrieve on Document when document.tenant == principal.tenant
+    ... ''')
+    >>> ann = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
+    >>> found = engine.filter(principal=ann, action="retrieve", resource_type="Document")
+    >>> found.to(milvus({"id": "id", "tenant": "tenant"}), exact=True).native
+    'tenant == "acme"'
+    """
+    places = [place if isinstance(place, Field) else Field(place) for place in fields.values()]
+    for place in places:
+        plain = place.name.isascii() and place.name.isidentifier() and not iskeyword(place.name)
+        if not (plain and place.name.lower() not in _WORDS) and not (place.json and place.name == "$meta"):
+            raise ValueError("a field of Milvus has a name of letters, digits and underscores")
+    typed = [place.name for place in places if not place.json]
+    return Milvus(Fields(fields), f"{typed[0]} in []" if typed else "1 == 2")
+
+
+@dataclass(frozen=True, slots=True)
+class Milvus:
+    """See `milvus`. `never` is a condition that nothing meets."""
+
+    fields: Fields
+    never: str
+    name: str = "Milvus"
+
+    def all(self, items: Sequence[str]) -> str:
+        return " and ".join(f"({item})" for item in items)
+
+    def some(self, items: Sequence[str]) -> str:
+        return " or ".join(f"({item})" for item in items)
+
+    def nothing(self) -> str:
+        return self.never
+
+    def everything(self) -> str:
+        return ""
+
+    def finish(self, native: str) -> str:
+        return native
+
+    def atom(self, atom: Atom) -> Fragment | None:
+        match atom:
+            case Inside():
+                return self._inside(atom)
+            case Present(path=path) | Missing(path=path):
+                field = self.fields.find(path)
+                return None if field is None or field.json else _there(field, path, isinstance(atom, Present))
+            case Typed() | Relation() | OneOf() | Holds() | Matching() | Sized() | Below():
+                field = self.fields.find(atom.path)
+                if field is None:
+                    return None
+                if field.json:
+                    return _in_json(atom, field)
+                entities = element_of(atom.type) or atom.type
+                if isinstance(entities, EntityT) is (field.refers_to is None):
+                    return None
+                if isinstance(entities, EntityT) and field.refers_to not in entities.names:
+                    return Fragment(self.never)
+                return self._of(atom, field)
+        return None
+
+    def _of(self, atom: Typed | Relation | OneOf | Holds | Matching | Sized | Below, field: Field) -> Fragment | None:
+        name = field.name
+        match atom:
+            case Typed(type=type_):
+                return Fragment(_finite(name) if type_ == NUMBER else f"{name} is not null") if _held(type_) else None
+            case Relation(type=type_, op=op, value=value) if type_ in (INT, NUMBER):
+                return self._number(name, type_, op, value)
+            case Relation(type=type_, op="==" | "!=" as op, value=value):
+                return self._among(field, type_, (value,), op == "!=")
+            case OneOf(type=type_, values=values, negated=negated):
+                return self._among(field, type_, values, negated)
+            case Below(closed=closed, negated=negated):
+                return self._one_of(name, _ids(closed, field), negated)
+            case Matching(pieces=pieces, negated=negated):
+                return _like(name, pieces, negated)
+            case Sized(type=type_, op=op, count=count):
+                return _sized(name, type_, op, count)
+            case Holds():
+                return self._holds(atom, field)
+        return None
+
+    def _number(self, name: str, type_: Type, op: Operator, value: Any) -> Fragment | None:
+        if not is_number(value):
+            return None
+        if type_ == NUMBER:
+            if not safe_double(value):
+                return None
+            return Fragment(f"{_finite(name)} and {name} {op} {float(value)!r}")
+        stands = of_integer(op, value)
+        if stands is True:
+            return Fragment(f"{name} is not null")
+        if stands is False:
+            return Fragment(self.never)
+        sign, whole = stands
+        # Its digits alone are no integer of 64 bits.
+        return None if whole == INT_MIN else Fragment(f"{name} is not null and {name} {sign} {whole}")
+
+    def _among(self, field: Field, type_: Type, values: Iterable[Any], negated: bool) -> Fragment | None:
+        if type_ == NUMBER:
+            made = [self._number(field.name, NUMBER, "!=" if negated else "==", value) for value in values]
+            parts = [part.native for part in made if part is not None]
+            if len(parts) < len(made) or not parts or len(parts) > 100:
+                return None
+            return Fragment(self.all(parts) if negated else self.some(parts))
+        if type_ == BOOL:
+            wanted = [value for value in values if value.__class__ is bool]
+            return Fragment(f"{field.name} == {_word(wanted[0] is not negated)}") if len(wanted) == 1 else None
+        return self._one_of(field.name, _literals(type_, values, field), negated)
+
+    def _one_of(self, name: str, wanted: list[str] | None, negated: bool) -> Fragment | None:
+        if wanted is None:
+            return None
+        if negated:
+            none = f" and not ({name} in [{', '.join(wanted)}])" if wanted else ""
+            return Fragment(f"{name} is not null{none}")
+        if not wanted:
+            return Fragment(self.never)
+        return Fragment(f"{name} == {wanted[0]}" if len(wanted) == 1 else f"{name} in [{', '.join(wanted)}]")
+
+    def _holds(self, atom: Holds, field: Field) -> Fragment | None:
+        name, element = field.name, element_of(atom.type)
+        wanted = None if element is None else _literals(element, atom.values, field)
+        if wanted is None:
+            return None
+        there, listed = f"{name} is not null", ", ".join(wanted)
+        whole = len(wanted) == len(atom.values)
+        match atom.kind:
+            case "any" if not wanted:
+                return Fragment(self.never)
+            case "any":
+                return Fragment(f"{there} and array_contains_any({name}, [{listed}])")
+            case "none" if wanted:
+                return Fragment(f"{there} and not array_contains_any({name}, [{listed}])")
+            case "all" if wanted and whole:
+                return Fragment(f"{there} and array_contains_all({name}, [{listed}])")
+            case "lacks" if wanted and whole:
+                return Fragment(f"{there} and not array_contains_all({name}, [{listed}])")
+            case "all" if not whole:
+                return Fragment(self.never)
+        # An array cannot be asked what else is in it.
+        return Fragment(there, exact=False)
+
+    def _inside(self, atom: Inside) -> Fragment | None:
+        field = self.fields.find(("parents",))
+        ids = None if field is None else _ids(atom.closed, field)
+        if field is None or field.json or ids is None:
+            return None
+        found = f"array_contains_any({field.name}, [{', '.join(ids)}])" if ids else self.never
+        if not atom.negated:
+            return Fragment(f"{field.name} is not null and {found}")
+        outside = f"{field.name} is not null and not ({found})"
+        if field.null == "null":
+            return Fragment(outside)
+        return Fragment(f"{field.name} is null or ({outside})", field.null == "absent")
+
+
+# ---- constants ----
+
+
+def _text(value: Any) -> str | None:
+    """A text as a literal; None if there is none for it."""
+    if not storable(value):
+        return None
+    made = "".join(_ESCAPED.get(c, c) for c in value)
+    return None if any(c < " " or "\x7f" <= c <= "\x9f" or c in "\u2028\u2029" for c in made) else f'"{made}"'
+
+
+def _literals(type_: Type, values: Iterable[Any], field: Field) -> list[str] | None:
+    """Literals for those of the constants that a value can be; None if one of them cannot be written."""
+    if isinstance(type_, EntityT):
+        return _ids((value.uid for value in values), field)
+    made: list[str] = []
+    for value in values:
+        if type_ == INT and is_number(value):
+            stands = of_integer("==", value)
+            if stands is False or stands is True:
+                continue
+            if stands[1] == INT_MIN:
+                return None
+            made.append(str(stands[1]))
+        elif type_ == STRING and (text := _text(value)) is not None:
+            made.append(text)
+        else:
+            return None
+    return made
+
+
+def _ids(uids: Iterable[Uid], field: Field) -> list[str] | None:
+    if field.refers_to is None:
+        return None
+    made = [_text(uid.id) for uid in sorted(uids) if uid.type == field.refers_to]
+    found = [text for text in made if text is not None]
+    return found if len(found) == len(made) else None
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"
+
+
+# ---- conditions on one field ----
+
+
+def _held(type_: Type) -> bool:
+    """Whether a field can hold values of the type, and no others that are not null."""
+    element = element_of(type_) or type_
+    return element in (STRING, INT, NUMBER, BOOL) or isinstance(element, EntityT)
+
+
+def _finite(name: str) -> str:
+    return f"{name} is not null and {name} >= {-_GREATEST!r} and {name} <= {_GREATEST!r}"
+
+
+def _there(field: Field, path: Path, present: bool) -> Fragment | None:
+    """A null may be an attribute that is null, and a part of a record does not say whether the record is there."""
+    if field.null == "null":
+        return None
+    if present:
+        return Fragment(f"{field.name} is not null") if field.null == "absent" else None
+    return Fragment(f"{field.name} is null", field.null == "absent" and len(path) == 1)
+
+
+def _like(name: str, pieces: Sequence[str], negated: bool) -> Fragment | None:
+    """What has a meaning in a pattern is replaced by "anything"."""
+    plain = [piece.replace("\\", "%").replace("_", "%") for piece in pieces]
+    exact = not any(c in piece for piece in pieces for c in "%_\\")
+    pattern = _text("%".join(plain))
+    there = f"{name} is not null"
+    if pattern is None or (negated and not exact):
+        return Fragment(there, exact=False)
+    return Fragment(f"{there} and not ({name} like {pattern})" if negated else f"{name} like {pattern}", exact)
+
+
+def _sized(name: str, type_: Type, op: Operator, count: int | float) -> Fragment | None:
+    """An array may hold an element twice, so it says little of how many different ones there are."""
+    if count.__class__ is not int or not 0 <= count < 2**31 or not isinstance(type_, SetT | ListT):
+        return None
+    there = f"{name} is not null"
+    if isinstance(type_, ListT) or count == 0 or (count == 1 and op in ("<", ">=")):
+        return Fragment(f"{there} and array_length({name}) {op} {count}")
+    if op in ("<", "<=", "!="):
+        return Fragment(there, exact=False)
+    return Fragment(f"{there} and array_length({name}) {'>' if op == '>' else '>='} {count}", exact=False)
+
+
+def _in_json(atom: Atom, field: Field) -> Fragment | None:
+    """A text inside JSON, rechecked."""
+    values: Sequence[Any]
+    match atom:
+        case Relation(type=type_, op="==", value=value) if type_ == STRING:
+            values = (value,)
+        case OneOf(type=type_, values=several, negated=False) if type_ == STRING and len(several) <= 100:
+            values = several
+        case _:
+            return None
+    keys, texts = [_text(name) for name in field.path], [_text(value) for value in values]
+    if None in keys or None in texts or not keys:
+        return None
+    place = field.name + "".join(f"[{key}]" for key in keys)
+    return Fragment(" or ".join(f"{place} == {text}" for text in texts), exact=False)
