@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from policyengine.evaluate.functions import FUNCTIONS
+from policyengine.evaluate.guards import SMALL, scalar_test
 from policyengine.evaluate.interpret import type_argument
 from policyengine.evaluate.prepare import Prepared
 from policyengine.evaluate.pytree import (
     all_of,
-    between,
     call,
     call_object,
     class_of,
@@ -28,12 +28,9 @@ from policyengine.evaluate.pytree import (
     subscript,
 )
 from policyengine.ir import nodes as ir
-from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, RecordT, SetT, Type
-from policyengine.model.values import INT_MAX, INT_MIN, Entity, Uid
+from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, SetT, Type
+from policyengine.model.values import Entity, Uid
 
-# The largest number that CPython compares without a loop: one digit.
-SMALL = 2**30 - 1
-FLOAT_MAX = 1.7976931348623157e308
 SCALARS = (STRING, BOOL, INT, NUMBER)
 
 
@@ -147,7 +144,8 @@ class Emitter:
                 body=ir.Equal(left=ir.Local(slot=item), right=ir.Root() as root, negated=False)
                 | ir.Equal(left=ir.Root() as root, right=ir.Local(slot=item), negated=False),
             ) if item == slot:  # fmt: skip
-                return ast.Compare(self._uid(root), [ast.In()], [self._uids(among)])
+                wanted, found = self._compared(root, among)
+                return ast.Compare(wanted, [ast.In()], [found])
             case ir.Quantifier(kind=kind, slot=slot, collection=collection, body=body):
                 test = ast.Lambda(parameters(f"q{slot}"), self.emit(body))
                 return call("holds_any" if kind == "any" else "holds_all", self.emit(collection), test)
@@ -190,7 +188,7 @@ class Emitter:
         if type_ == JSON:
             return value
         temporary = self.fresh()
-        test = self.scalar_test(ast.NamedExpr(ast.Name(temporary, ast.Store()), value), load(temporary), type_)
+        test = scalar_test(ast.NamedExpr(ast.Name(temporary, ast.Store()), value), load(temporary), type_)
         if test is not None:
             return ast.IfExp(test, load(temporary), call("guard", load(temporary), self.constant(type_)))
         match type_:
@@ -205,31 +203,6 @@ class Emitter:
                 return call("ordered_strings", value)
         many = isinstance(type_, SetT | ListT) and isinstance(type_.element, EntityT)
         return call("elements" if many else "guard", value, self.constant(type_))
-
-    def scalar_test(self, first: ast.expr, again: ast.expr, type_: Type) -> ast.expr | None:
-        """A test of the value's type: `first` evaluates it, `again` names it. None for types that need more than a
-        test."""
-
-        def is_a(value: ast.expr, kind: str) -> ast.expr:
-            return ast.Compare(class_of(value), [ast.Is()], [load(kind)])
-
-        if type_ == STRING:
-            return is_a(first, "str")
-        if type_ == BOOL:
-            return is_a(first, "bool")
-        if isinstance(type_, RecordT):
-            return is_a(first, "dict")
-        if type_ == INT:
-            # Nearly every number is small, and small ones compare fastest.
-            above = ast.Compare(again, [ast.Gt()], [ast.Constant(-SMALL)])
-            small = ast.BoolOp(ast.And(), [above, ast.Compare(again, [ast.Lt()], [ast.Constant(SMALL)])])
-            fits = ast.BoolOp(ast.Or(), [small, between(INT_MIN, again, INT_MAX)])
-            return ast.BoolOp(ast.And(), [is_a(first, "int"), fits])
-        if type_ == NUMBER:
-            number = ast.BoolOp(ast.Or(), [is_a(first, "int"), is_a(again, "float")])
-            # NaN is between no two numbers.
-            return ast.BoolOp(ast.And(), [number, between(-FLOAT_MAX, again, FLOAT_MAX)])
-        return None
 
     def _has(self, expr: ir.Has) -> ast.expr:
         base, name = expr.base, ast.Constant(expr.name)
@@ -256,7 +229,8 @@ class Emitter:
         if left.type in SCALARS and right.type in SCALARS:
             return ast.Compare(self.emit(left), [sign], [self.emit(right)])
         if isinstance(left.type, EntityT):
-            return ast.Compare(self._uid(left), [sign], [self._uid(right)])
+            one, other = self._compared(left, right)
+            return ast.Compare(one, [sign], [other])
         same = call("equal", self._exact(left), self._exact(right), self.constant(left.type))
         return ast.UnaryOp(ast.Not(), same) if expr.negated else same
 
@@ -274,6 +248,14 @@ class Emitter:
         holds = ast.Compare(left, [_COMPARE[expr.op]()], [right])
         known = ast.IfExp(holds, inside(less, more, SMALL, fit), ast.UnaryOp(ast.Not(), inside(more, less, SMALL, fit)))
         return ast.IfExp(integers, known, call("bad"))
+
+    def _compared(self, one: ir.Expr, other: ir.Expr) -> tuple[ast.expr, ast.expr]:
+        """An identity, and another or several others, in a form in which they can be compared."""
+        single = isinstance(other.type, EntityT)
+        both = self.prepared.both(one, "uid", other, "uid" if single else "uids")
+        if both is not None:
+            return load(both[0]), load(both[1])
+        return self._uid(one), self._uid(other) if single else self._uids(other)  # type: ignore[arg-type]
 
     def _uid(self, expr: ir.Expr) -> ast.expr:
         """The identity of an entity, as a pair or a Uid; the two compare alike."""
@@ -337,6 +319,9 @@ class Emitter:
     def _within_attribute(self, entity: ir.Root, target: ir.Attribute) -> ast.expr:
         """`principal in resource.readers`: by identity alone. The target is evaluated before the hierarchy."""
         single = isinstance(target.type, EntityT)
+        both = self.prepared.both(target, "uid" if single else "uids", entity, "reach")
+        if both is not None:
+            return meets(load(both[0]), load(both[1]), single)
         reach = self.prepared.name(entity, "reach")
         if reach is not None:
             return meets(self._uid(target) if single else self._uids(target), load(reach), single)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from policyengine.evaluate.emit import Emitter
+from policyengine.evaluate.guards import scalar_test
 from policyengine.evaluate.pytree import assign, call, class_of, load, place
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
@@ -115,7 +116,7 @@ def _visits(expr: ir.Expr, always: bool) -> Iterable[tuple[ir.Expr, bool]]:
 def _read(node: ir.Attribute, name: str, emitter: Emitter) -> list[ast.stmt]:
     """`name = raw`, then a guard that raises."""
     body: list[ast.stmt] = [assign(name, place(emitter.raw(node), node.span))]
-    test = emitter.scalar_test(load(name), load(name), node.type)
+    test = scalar_test(load(name), load(name), node.type)
     if test is None:
         body.append(_guard_strings(name, node.type))
     else:

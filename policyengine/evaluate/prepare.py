@@ -21,7 +21,8 @@ from policyengine.model.values import Entity, Fault, Uid
 # The value as in the interpreter; the identity of an entity; those in a collection; those of an entity and all above
 # it, or of only those above.
 Kind = Literal["value", "uid", "uids", "reach", "above"]
-Item = tuple[Kind, ir.Expr | None]
+# The last says whether identities are numbers of the world: good for those that are compared with nothing else.
+Item = tuple[Kind, ir.Expr | None, bool]
 Row = tuple[Any, ...]
 
 
@@ -33,17 +34,24 @@ class Prepared:
     roots: frozenset[str] = frozenset()
     items: Mapping[str, dict[Item, str]] = field(default_factory=lambda: {"principal": {}, "resource": {}})
 
-    def name(self, expr: ir.Expr, kind: Kind = "value") -> str | None:
+    def name(self, expr: ir.Expr, kind: Kind = "value", numbered: bool = False) -> str | None:
         """The name of what is prepared of the expression; None if it depends on anything else than one of the roots."""
         root = self._root(expr) if self.roots else None
         if root is None or (kind == "value" and _is_at_hand(expr)):
             return None
         items = self.items[root]
-        return items.setdefault((kind, expr), f"{root}_{len(items)}")
+        return items.setdefault((kind, expr, numbered), f"{root}_{len(items)}")
+
+    def both(self, one: ir.Expr, kind: Kind, other: ir.Expr, other_kind: Kind) -> tuple[str, str] | None:
+        """The names of identities that are compared with each other, as numbers; None unless both are prepared."""
+        if not self.roots or self._root(one) is None or self._root(other) is None:
+            return None
+        left, right = self.name(one, kind, True), self.name(other, other_kind, True)
+        return None if left is None or right is None else (left, right)
 
     def add_above(self, root: str) -> None:
         """Adds what is above the principal or resource, under the name that generated code has for it."""
-        self.items[root]["above", None] = f"above_{root}"
+        self.items[root]["above", None, False] = f"above_{root}"
 
     def _root(self, expr: ir.Expr) -> str | None:
         needed = depends(expr)
@@ -98,9 +106,17 @@ class Rows(dict[str, Row | None]):
         # No item looks at more than its root, so the same entity may stand in for the other one.
         env = Env(Request(named, Action(self._action, {}), named, {}), self._world)
         try:
-            return tuple(self._value(kind, expr, env) for kind, expr in self._items)
+            return tuple(self._item(item, env) for item in self._items)
         except (EvaluationError, Fault):
             return None
+
+    def _item(self, item: Item, env: Env) -> Any:
+        kind, expr, numbered = item
+        value = self._value(kind, expr, env)
+        if not numbered:
+            return value
+        number = self._world.number
+        return number(value) if kind == "uid" else frozenset(map(number, value))
 
     def _value(self, kind: Kind, expr: ir.Expr | None, env: Env) -> Any:
         if expr is None:

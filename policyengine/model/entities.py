@@ -7,6 +7,7 @@ speaks of an attribute it wins; a request may only add.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import count
 from typing import Any
 
 from policyengine.model.values import Entity, Fault, Uid, as_entity
@@ -19,12 +20,14 @@ _ABSENT: Any = object()
 class World:
     """Records by type and id. A record is a mapping of attributes; `parents` is a list of references."""
 
-    __slots__ = ("climbed", "held", "records")
+    __slots__ = ("_count", "_numbers", "climbed", "held", "records")
 
     def __init__(self, records: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None) -> None:
         self.records: Mapping[str, Mapping[str, Mapping[str, Any]]] = records or {}
         # What is above known entities, each found once. Filling it in is idempotent, so threads need no lock.
         self.climbed: dict[Uid, frozenset[Uid]] = {}
+        self._numbers: dict[Uid, int] = {}
+        self._count = count()
         # The lists among the attributes, by identity: what is found out about one of these stays true.
         self.held: dict[int, Any] = {
             id(value): value
@@ -33,6 +36,12 @@ class World:
             for value in record.values()
             if value.__class__ is list
         }
+
+    def number(self, uid: Uid) -> int:
+        """A number for an identity: the same each time, and no other's. Numbers are compared faster."""
+        found = self._numbers.get(uid)
+        # Whichever thread comes first, all get its number.
+        return self._numbers.setdefault(uid, next(self._count)) if found is None else found
 
     def record(self, uid: Uid) -> Mapping[str, Any]:
         """What is known of an entity; empty if nothing is."""

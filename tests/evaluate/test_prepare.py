@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from policyengine.bundle import Snapshot, load_text
 from policyengine.evaluate.prepare import Rows
+from policyengine.model.entities import World
+from policyengine.model.values import Uid
 from tests.support.evaluators import reference
 
 POLICY = """
@@ -93,3 +96,12 @@ def test_made_up_names_are_not_remembered(snapshot: Snapshot) -> None:
     assert not any(id_.startswith("made up") for each in rows for id_ in each)
     assert any(each["ann"] for each in rows)
     assert any(each["d1"] for each in rows)
+
+
+def test_each_identity_has_a_number_of_its_own() -> None:
+    known = World()
+    uids = [Uid(type_, id_) for type_, id_ in product(("A", "B", "AB"), ("", "a", "b", "A"))] * 2
+    with ThreadPoolExecutor(8) as pool:
+        numbers = list(pool.map(known.number, uids))
+    assert [known.number(uid) for uid in uids] == numbers
+    assert len(set(numbers)) == len(set(uids))
