@@ -46,7 +46,7 @@ def conj(*items: Formula) -> Formula:
         return parts[0] if parts else TRUE
     if FALSE in parts:
         return FALSE
-    kept = _without_implied(_intersected(_flat(All, parts)))
+    kept = _without_implied(_unrepeated(_intersected(_flat(All, parts))))
     if FALSE in kept:
         return FALSE
     return TRUE if not kept else kept[0] if len(kept) == 1 else All(tuple(kept))
@@ -166,6 +166,27 @@ def _intersected(items: list[Formula]) -> list[Formula]:
         else:
             said.setdefault((choice.path, choice.type), []).append(choice)
     return [*kept, *map(_together, said.values())]
+
+
+def _unrepeated(items: list[Formula]) -> list[Formula]:
+    """Without what an alternative says and all of them say anyway."""
+    said: set[Formula] = {item for item in items if not isinstance(item, All | Some) and _comparable(item)}
+    if not said or not any(isinstance(item, Some) for item in items):
+        return items
+    kept = [_less(item, said) if isinstance(item, Some) else item for item in items]
+    return [part for item in kept if item != TRUE for part in (item.items if isinstance(item, All) else (item,))]
+
+
+def _less(formula: Some, said: set[Formula]) -> Formula:
+    """What the alternatives say besides."""
+    alternatives: list[Formula] = []
+    for alternative in formula.items:
+        parts = alternative.items if isinstance(alternative, All) else (alternative,)
+        rest = tuple(part for part in parts if not (_comparable(part) and part in said))
+        if not rest:
+            return TRUE
+        alternatives.append(alternative if len(rest) == len(parts) else rest[0] if len(rest) == 1 else All(rest))
+    return disj(*alternatives)
 
 
 def _together(choices: list[OneOf]) -> Formula:
