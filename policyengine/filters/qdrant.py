@@ -198,6 +198,8 @@ class Qdrant:
         if isinstance(type_, EntityT):
             if place.any:
                 return Fragment(without(typed.native, references(place.key, values)))
+            if place.field.refers_to not in type_.names:
+                return typed
             ids = ids_of((v.uid for v in values), place.field.refers_to or "")
             return Fragment(typed.native, exact=False) if ids is None else Fragment(none_of(place.key, ids))
         wanted = matchable(values, type_)

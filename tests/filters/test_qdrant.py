@@ -205,6 +205,14 @@ def test_keys_that_cannot_be_written_are_declined(key: str) -> None:
     assert (query.native, query.exact) == ({"must": []}, False)
 
 
+def test_ids_of_another_type_are_no_such_references(embedded: Embedded) -> None:
+    documents = [{"id": "a", "owner": "ann"}, {"id": "b", "owner": "bob"}]
+    ask = embedded.holding(documents)
+    for condition in ("doc.owner != principal", "doc.owner == principal", 'not (doc.owner in Group::"staff")'):
+        query = _filter(condition).to(qdrant({"owner": ref("owner", "Folder")}))
+        assert (query.exact, ask(query.native)) == (True, [])
+
+
 def test_an_exact_query_is_refused_with_the_condition() -> None:
     asked = _filter("size(doc.s) > 2")
     with pytest.raises(NotExpressible) as refused:
