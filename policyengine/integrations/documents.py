@@ -88,7 +88,7 @@ def _below(chunk: Any, names: Sequence[str]) -> Any:
 def _from_row(row: Mapping[str, Any], places: Sequence[tuple[tuple[str, ...], Field]], text: bool) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for path, place in places:
-        here, value = _value(row, place, text)
+        here, value = _value(row, place, text, path == (REST,))
         if path == (REST,):
             if here and not isinstance(value, dict):
                 raise _Unreadable
@@ -98,7 +98,7 @@ def _from_row(row: Mapping[str, Any], places: Sequence[tuple[tuple[str, ...], Fi
     return made
 
 
-def _value(row: Mapping[str, Any], place: Field, text: bool) -> tuple[bool, Any]:
+def _value(row: Mapping[str, Any], place: Field, text: bool, rest: bool) -> tuple[bool, Any]:
     """Whether the attribute is there, and its value."""
     if place.name not in row:
         # The search did not return it, which says nothing about the document.
@@ -111,6 +111,11 @@ def _value(row: Mapping[str, Any], place: Field, text: bool) -> tuple[bool, Any]
             return place.null == "null", None
         return True, _carried(value, place.refers_to)
     if value is None:
+        if place.null == "null":
+            return not place.path, None
+        if not text and not place.path and not rest:
+            # Of JSON as values it cannot be told from the null of JSON.
+            raise _Unreadable
         return False, None
     if text:
         value = _parsed(value)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine import Engine
-from policyengine.filters import Filter, column, json, ref, sql
+from policyengine.filters import Field, Filter, column, json, ref, sql
 from policyengine.integrations import Retrieved, apermitted, attributes, permitted
 from tests.support.filter_checks import combined
 from tests.support.filter_corpus import HOSTILE, PRINCIPAL, TYPED, documents, engine
@@ -206,6 +206,13 @@ def test_values_of_json_are_not_parsed_again() -> None:
     of = attributes(columns={"id": "id", "level": json("level"), "*": json("data")}, json="values")
     assert of({"id": "d1", "level": "5", "data": {"a": "1"}}) == {"id": "d1", "level": "5", "a": "1"}
     assert of({"id": "d1", "level": "5", "data": "{}"}) is None
+    assert of({"id": "d1", "level": "5", "data": None}) == {"id": "d1", "level": "5"}
+    assert of({"id": "d1", "level": None, "data": {}}) is None, "NULL, or the null of JSON: it cannot be told"
+    said = attributes(columns={"id": "id", "level": Field("level", json=True, null="null")}, json="values")
+    assert said({"id": "d1", "level": None}) == {"id": "d1", "level": None}
+    text = attributes(columns={"id": "id", "level": json("level"), "*": json("data")}, json="text")
+    assert text({"id": "d1", "level": None, "data": None}) == {"id": "d1"}
+    assert text({"id": "d1", "level": "null", "data": "{}"}) == {"id": "d1", "level": None}
 
 
 MAPPED = [{name: value for name, value in each.items() if name in mapping()} for each in documents(TYPED)]
