@@ -48,11 +48,11 @@ def entry_function(
     """`env` has the world, `outcomes` (decisions by mask, a list where there are few) and `decisions` (by mask and
     hits)."""
     tree, constants, prepared = entry_tree(rules, tables, site)
-    rows = {
-        f"rows_{root}": Rows(root, items, site.type_of(root), site.action, world)
-        for root, items in prepared.items.items()
-        if items
-    }
+    rows: dict[str, Any] = {}
+    for root, items in prepared.items.items():
+        if items:
+            of_root = Rows(root, items, site.type_of(root), site.action, world)
+            rows |= {f"rows_{root}": of_root.made, f"find_{root}": of_root.find}
     made: Entry = function(tree, {**env, **constants, **rows})
     return made
 
@@ -105,16 +105,16 @@ def _if_named(prepared: Prepared, body: list[ast.stmt]) -> list[ast.stmt]:
     if not roots:
         return []
     bare: list[ast.expr] = [ast.Compare(call("len", load(root)), [ast.Eq()], [ast.Constant(2)]) for root in roots]
-    rows: list[ast.stmt] = []
-    for root in roots:
-        id_ = load("pid" if root == "principal" else "rid")
-        rows.append(assign(f"row_{root}", ast.Subscript(load(f"rows_{root}"), id_, ast.Load())))
+    ids = {"principal": load("pid"), "resource": load("rid")}
+    made = [assign(f"row_{r}", ast.Subscript(load(f"rows_{r}"), ids[r], ast.Load())) for r in roots]
+    found = [assign(f"row_{r}", call(f"find_{r}", ids[r])) for r in roots]
+    rows = ast.Try(list(made), [ast.ExceptHandler(load("KeyError"), None, list(found))], [], [])
     there: list[ast.expr] = [ast.Compare(load(f"row_{root}"), [ast.IsNot()], [ast.Constant(None)]) for root in roots]
     unpacked: list[ast.stmt] = []
     for root in roots:
         names: list[ast.expr] = [ast.Name(name, ast.Store()) for name in prepared.items[root].values()]
         unpacked.append(ast.Assign([ast.Tuple(names, ast.Store())], load(f"row_{root}")))
-    return [ast.If(all_of(bare), [*rows, ast.If(all_of(there), [*unpacked, *body], [])], [])]
+    return [ast.If(all_of(bare), [rows, ast.If(all_of(there), [*unpacked, *body], [])], [])]
 
 
 def _names(body: Sequence[ast.stmt]) -> frozenset[str]:

@@ -81,11 +81,11 @@ def depends(expr: ir.Expr) -> frozenset[str | int]:
     return frozenset().union(*map(depends, children(expr)))
 
 
-class Rows(dict[str, Row | None]):
-    """The rows of entities of one type by id, made when they are first asked for. None for an entity that the world
-    does not know, or for which an item has no value."""
+class Rows:
+    """The rows of entities of one type by id, made when they are first asked for. `made` is a plain dict, as generated
+    code finds things fastest in those."""
 
-    __slots__ = ("_action", "_items", "_root", "_type", "_world")
+    __slots__ = ("_action", "_items", "_root", "_type", "_world", "made")
 
     def __init__(self, root: str, items: Iterable[Item], type_: str, action: str, world: World) -> None:
         self._root = root
@@ -93,12 +93,16 @@ class Rows(dict[str, Row | None]):
         self._type = type_
         self._action = action
         self._world = world
+        self.made: dict[str, Row | None] = {}
 
-    def __missing__(self, id_: str) -> Row | None:
+    def find(self, id_: str) -> Row | None:
+        """The row; None for an entity that the world does not know, or for which an item has no value."""
+        if id_ in self.made:
+            return self.made[id_]
         # What is not known is not remembered either: a caller could make up names without end.
         if id_ not in self._world.records[self._type]:
             return None
-        row = self[id_] = self._row(id_)
+        row = self.made[id_] = self._row(id_)
         return row
 
     def _row(self, id_: str) -> Row | None:

@@ -58,4 +58,5 @@ _BUILTINS = {
     "len": len,
     "list": list,
     "Exception": Exception,
+    "KeyError": KeyError,
 }
