@@ -11,12 +11,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
+from policyengine.evaluate.alternatives import merged
 from policyengine.evaluate.functions import FUNCTIONS
 from policyengine.evaluate.guards import SMALL, scalar_test
 from policyengine.evaluate.interpret import type_argument
 from policyengine.evaluate.prepare import Prepared
 from policyengine.evaluate.pytree import (
     all_of,
+    any_of,
     call,
     call_object,
     class_of,
@@ -115,7 +117,7 @@ class Emitter:
             case ir.And(items=items):
                 return ast.BoolOp(ast.And(), [self.emit(item) for item in items])
             case ir.Or(items=items):
-                return ast.BoolOp(ast.Or(), [self.emit(item) for item in items])
+                return any_of([self.emit(item) for item in merged(items, self.prepared)])
             case ir.If(condition=condition, then=then, otherwise=otherwise):
                 return ast.IfExp(self.emit(condition), self.emit(then), self.emit(otherwise))
             case ir.Equal():
@@ -310,6 +312,9 @@ class Emitter:
             return above if own is None else ast.BoolOp(ast.Or(), [above, own])
         if isinstance(entity, ir.Root) and isinstance(target, ir.Attribute):
             return self._within_attribute(entity, target)
+        union = self.prepared.both(target, "union", entity, "reach") if _is_union(target) else None
+        if union is not None:
+            return meets(load(union[0]), load(union[1]), False)
         targets = self.emit(target)
         if isinstance(target.type, EntityT):
             targets = ast.Tuple([targets], ast.Load())
@@ -373,6 +378,11 @@ class Emitter:
         args = [self.emit(arg) for arg in expr.args]
         args += [self.constant(type_) for type_ in type_argument(expr.function, expr.args)]
         return call_object(self.constant(FUNCTIONS[expr.function]), *args)
+
+
+def _is_union(target: ir.Expr) -> bool:
+    """Whether a target is what `merged` makes."""
+    return isinstance(target.type, SetT) and isinstance(target.type.element, SetT | ListT)
 
 
 _COMPARE = {"<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE}

@@ -18,9 +18,9 @@ from policyengine.model.entities import World
 from policyengine.model.request import Action, Request
 from policyengine.model.values import Entity, Fault, Uid
 
-# The value as in the interpreter; the identity of an entity; those in a collection; those of an entity and all above
-# it, or of only those above.
-Kind = Literal["value", "uid", "uids", "reach", "above"]
+# The value as in the interpreter; the identity of an entity; those in a collection, or in several; those of an entity
+# and all above it, or of only those above.
+Kind = Literal["value", "uid", "uids", "union", "reach", "above"]
 # The last says whether identities are numbers of the world: good for those that are compared with nothing else.
 Item = tuple[Kind, ir.Expr | None, bool]
 Row = tuple[Any, ...]
@@ -36,7 +36,7 @@ class Prepared:
 
     def name(self, expr: ir.Expr, kind: Kind = "value", numbered: bool = False) -> str | None:
         """The name of what is prepared of the expression; None if it depends on anything else than one of the roots."""
-        root = self._root(expr) if self.roots else None
+        root = self.root(expr) if self.roots else None
         if root is None or (kind == "value" and _is_at_hand(expr)):
             return None
         items = self.items[root]
@@ -44,7 +44,7 @@ class Prepared:
 
     def both(self, one: ir.Expr, kind: Kind, other: ir.Expr, other_kind: Kind) -> tuple[str, str] | None:
         """The names of identities that are compared with each other, as numbers; None unless both are prepared."""
-        if not self.roots or self._root(one) is None or self._root(other) is None:
+        if not self.roots or self.root(one) is None or self.root(other) is None:
             return None
         left, right = self.name(one, kind, True), self.name(other, other_kind, True)
         return None if left is None or right is None else (left, right)
@@ -53,7 +53,8 @@ class Prepared:
         """Adds what is above the principal or resource, under the name that generated code has for it."""
         self.items[root]["above", None, False] = f"above_{root}"
 
-    def _root(self, expr: ir.Expr) -> str | None:
+    def root(self, expr: ir.Expr) -> str | None:
+        """The root that an expression depends on, if it is the only one and its entity is only named."""
         needed = depends(expr)
         (one, *more) = needed or ("",)
         return one if not more and isinstance(one, str) and one in self.roots else None
@@ -131,6 +132,8 @@ class Rows:
                 return value.uid
             case "uids":
                 return frozenset(entity.uid for entity in value)
+            case "union":
+                return frozenset(entity.uid for collection in value for entity in collection)
             case "reach":
                 return self._world.ancestors(value) | {value.uid}
         return value

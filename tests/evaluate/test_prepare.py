@@ -17,11 +17,16 @@ POLICY = """
 use ai
 entity Team in Team
 entity Folder in Folder
-extend User in Team { level: Int, lead?: Team, watches: Set<Document> }
-extend Document in Folder, Team { level: Int, readers: Team, writers: Set<Team>, owner: User, backup: Folder }
+extend User in Team { level: Int, lead?: Team, watches: Set<Document>, folders: List<Folder> }
+extend Document in Folder, Team {
+  level: Int, readers: Team, writers: Set<Team>, editors: Set<User>, owner: User, backup: Folder
+}
 permit known: retrieve on Document for User when document.level <= principal.level
 permit readers: retrieve on Document for User when principal in document.readers
 permit writers: retrieve on Document for User when principal in document.writers
+permit either: retrieve on Document for User when principal in document.writers or principal in document.editors
+permit any_way: retrieve on Document for User when
+  document in principal.watches or document in principal.folders or principal in document.editors or document.level < 0
 permit owner: retrieve on Document for User when document.owner == principal
 permit lead: retrieve on Document for User when principal has lead and document in principal.lead
 permit far: retrieve on Document for User when document.owner has lead and principal in document.owner.lead
@@ -39,12 +44,12 @@ def ref(type_: str, id_: str) -> dict[str, Any]:
 
 
 def user(id_: str, **attributes: Any) -> dict[str, Any]:
-    return {**ref("User", id_), "level": 1, "watches": [], "tenant": "t", "roles": [], **attributes}
+    return {**ref("User", id_), "level": 1, "watches": [], "folders": [], "tenant": "t", "roles": [], **attributes}
 
 
 def document(id_: str, **attributes: Any) -> dict[str, Any]:
     given = {
-        "level": 2, "readers": ref("Team", "a"), "writers": [], "owner": ref("User", "ann"),
+        "level": 2, "readers": ref("Team", "a"), "writers": [], "editors": [], "owner": ref("User", "ann"),
         "backup": ref("Folder", "x"),
     }  # fmt: skip
     return {**ref("Document", id_), **given, **attributes}
@@ -56,6 +61,8 @@ ENTITIES = [
     {**ref("Folder", "sub"), "parents": [ref("Folder", "hr")]},
     user("ann", lead=ref("Team", "b")),
     user("bob", level=3, parents=[ref("Team", "a")], watches=[ref("Document", "d1"), ref("Document", "d2")]),
+    user("far", folders=[ref("Folder", "y"), ref("Folder", "hr")]),
+    user("unsure", watches=[ref("Document", "d1")], folders=5),
     user("low", level=4, parents=[ref("Team", "low")]),
     # Entities for which something has no value: the wrong type, and nothing at all.
     user("odd", level="3"),
@@ -63,10 +70,11 @@ ENTITIES = [
     document("d1", writers=[ref("Team", "b")], parents=[ref("Team", "b")]),
     document("d2", level=1, backup=ref("Folder", "hr")),
     document("hr", level=1, parents=[ref("Folder", "sub")]),
+    document("edited", editors=[ref("User", "ann"), ref("User", "far")]),
     document("wrong", readers="a"),
 ]
-USERS = ("ann", "bob", "low", "odd", "empty", "nobody")
-DOCUMENTS = ("d1", "d2", "hr", "wrong", "none")
+USERS = ("ann", "bob", "low", "far", "unsure", "odd", "empty", "nobody")
+DOCUMENTS = ("d1", "d2", "hr", "edited", "wrong", "none")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,37 @@
+"""Questions about one entity that are asked as one.
+
+In: the alternatives of an `or`, and what is prepared of them. Out: the same alternatives, where neighbours that ask
+whether one entity is within this collection or that have become one: whether it is within any of what they hold. Only
+for what is found out beforehand, as that has a value; elsewhere the second could err where the first does not hold.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from policyengine.evaluate.prepare import Prepared
+from policyengine.ir import nodes as ir
+from policyengine.model.types import ListT, SetT
+
+
+def merged(items: tuple[ir.Expr, ...], prepared: Prepared) -> tuple[ir.Expr, ...]:
+    """The target of what has become one is a collection of collections."""
+    found: list[ir.Expr] = []
+    for question, group in groupby(items, lambda item: _question(item, prepared)):
+        run = tuple(group)
+        if question is None or len(run) == 1:
+            found += run
+            continue
+        targets = tuple(item.target for item in run if isinstance(item, ir.Within))
+        union = ir.Collection(targets, type=SetT(targets[0].type), span=targets[0].span)
+        found.append(ir.Within(question[0], union, type=run[0].type, span=run[0].span))
+    return tuple(found)
+
+
+def _question(item: ir.Expr, prepared: Prepared) -> tuple[ir.Root, str] | None:
+    """Which entity is looked for, and whose collection it is looked for in."""
+    match item:
+        case ir.Within(entity=ir.Root() as entity, target=ir.Attribute(type=SetT() | ListT()) as target):
+            owner = prepared.root(target)
+            return (entity, owner) if owner is not None and prepared.root(entity) not in (None, owner) else None
+    return None
