@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.peers import PEERS
 from bench.results import Results
-from bench.workloads import documents, load, loops, postgresql, residual, w3
+from bench.workloads import documents, load, loops, postgresql, residual, vectors, w3
 
 MANY = 10_000
 NAMES = frozenset(peer.name for peer in PEERS)
@@ -75,6 +75,12 @@ def goals(results: Results) -> list[Goal]:
             1.1,
             True,
             over("postgresql", postgresql.case(1_000_000), postgresql.FILTER, loops.FLOOR),
+        ),
+        Goal(
+            "vector search, rows fetched, search then filter at best / filter",
+            10,
+            False,
+            over("vectors", vectors.case(100_000, vectors.FETCHED), vectors.AT_BEST, vectors.ENGINE),
         ),
         *[
             Goal(

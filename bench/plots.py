@@ -46,7 +46,15 @@ STYLE: Any = {
 def draw(results: Results, folder: Path) -> list[Path]:
     """The files that were written."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawings = {"w1": _bars, "w2": _growth, "w3": _bars, "oopsla": _growth, "load": _bars, "http": _bars}
+    drawings = {
+        "w1": _bars,
+        "w2": _growth,
+        "w3": _bars,
+        "oopsla": _growth,
+        "load": _bars,
+        "http": _bars,
+        "vectors": _bars,
+    }
     written = []
     with plt.rc_context(STYLE):
         for workload, drawing in drawings.items():

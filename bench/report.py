@@ -15,6 +15,7 @@ TITLES = {
     "w1": "W1: four rules, 1,000 requests",
     "w2": "W2: and N rules that cannot apply",
     "w3": "W3: one principal, many documents",
+    "vectors": "Vector search: the 10 nearest that one principal may see",
     "oopsla": "OOPSLA: graphs of N entities of each type",
     "load": "Load",
     "http": "HTTP",

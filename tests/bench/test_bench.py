@@ -15,7 +15,8 @@ import pytest
 
 from bench import compare, results
 from bench.oopsla.graph import Application
-from bench.workloads import bundle, documents, loops, oopsla, w3
+from bench.options import Options
+from bench.workloads import bundle, documents, loops, oopsla, vectors, w3
 from policyengine import Engine
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,14 @@ def test_many_documents_agree() -> None:
     expected = w3.by_hand(w3.PRINCIPAL, found)
     assert w3.by_decide_many(engine, w3.PRINCIPAL, found) == expected
     assert 0 < len(expected) < len(found)
+
+
+def test_a_filtered_search_fetches_little() -> None:
+    found = vectors.run(Options(quick=True))
+    fetched = {row.subject: row.value for row in found.rows if row.unit == "rows"}
+    assert fetched[vectors.ENGINE] == vectors.K
+    assert fetched[vectors.AT_BEST] > 10 * vectors.K
+    assert fetched[vectors.SEARCH_THEN_FILTER] >= fetched[vectors.AT_BEST]
 
 
 @pytest.mark.parametrize("application", oopsla.APPLICATIONS, ids=lambda application: application.name)
