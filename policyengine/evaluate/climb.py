@@ -1,9 +1,9 @@
 """Statements that find out what is above the principal or the resource, once for all rules of a function.
 
 In: all that the rules ask of the hierarchy above a root, if that is known beforehand. Out: statements that leave under
-the name `above_principal` or `above_resource` which of these are above it. Parents of which nothing else is known,
-which is what requests hold, are looked at in place. Everything else, a malformed hierarchy above all, is left to the
-function `ancestors`, which gives what the interpreter gives or raises.
+the name `above_principal` or `above_resource` which of these are above it, and perhaps others that are. Parents that
+say nothing of theirs, which is what requests hold, are looked at in place. Everything else, a malformed hierarchy above
+all, is left to the function `ancestors`, which gives what the interpreter gives or raises.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from policyengine.evaluate.pytree import assign, call, filled, load
 from policyengine.model.values import Uid
 
 # `ROOT` is the principal or the resource, `KNOWN` what the world knows of it. For a type of which the world has
-# records, `STATED` says whether one of them states the parents; `ELSEWHERE` says that of any parent of this one.
+# records, `_STATED` is about one that states the parents; `_IF_KNOWN` is about parents that have a record.
 _LOOK = """
 ABOVE = none
 if 'parents' in ROOT{unless_stated}:
@@ -28,13 +28,22 @@ if 'parents' in ROOT{unless_stated}:
             if type_.__class__ is not str or id_.__class__ is not str or parent.__class__ is not dict:
                 ABOVE = ancestors(ROOT, KNOWN)
                 break
-            if 'parents' in parent{or_elsewhere}:
+            if 'parents' in parent:
                 ABOVE = ancestors(ROOT, KNOWN)
                 break
-            if {wanted}:
+{if_known}            if {wanted}:
                 ABOVE = ABOVE | {found} if ABOVE else {found}
     else:
         ABOVE = ancestors(ROOT, KNOWN)
+"""
+_IF_KNOWN = """\
+            if type_ in records and id_ in records[type_]:
+                near = reach(type_, id_, parents)
+                if near is None:
+                    ABOVE = ancestors(ROOT, KNOWN)
+                    break
+                ABOVE = ABOVE | near if ABOVE else near
+                continue
 """
 _STATED = """
 elif 'parents' in KNOWN:
@@ -64,7 +73,7 @@ def _look(root: str, targets: frozenset[Uid], emitter: Emitter) -> list[ast.stmt
     stated = site.type_of(root) in site.recorded
     source = _LOOK.format(
         unless_stated=" and 'parents' not in KNOWN" if stated else "",
-        or_elsewhere=" or (type_ in records and id_ in records[type_])" if site.recorded else "",
+        if_known=_IF_KNOWN if site.recorded else "",
         **(_ONE_TYPE if len(types) == 1 else _SEVERAL),
     )
     parts = {

@@ -350,7 +350,9 @@ class Emitter:
         malformed; and whether it is one of them, or None if its type says that it is not."""
         if root not in self.climbed:
             wanted = {t: frozenset(uid.id for uid in targets if uid.type == t) for t in {uid.type for uid in targets}}
-            below: ast.expr = call("reaches", load(root), self.known(root), self.constant(wanted))
+            below: ast.expr = call(
+                "reaches", load(root), self.known(root), self.constant(wanted), self.constant(targets)
+            )
         elif len(targets) == 1:
             # Most often there is nothing above, and that is told fastest.
             [target] = targets

@@ -11,19 +11,24 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from policyengine.evaluate.runtime import Unusual
-from policyengine.model.entities import PARENTS, World
+from policyengine.model.entities import MAX_ANCESTORS, PARENTS, World
 from policyengine.model.types import EntityT, Type
-from policyengine.model.values import as_entity, guard
+from policyengine.model.values import Entity, Fault, Uid, as_entity, guard
 
 Pair = tuple[str, str]
+
+# With more parents than this in a request, what is above each of them is not put together.
+FEW_PARENTS = 100
 
 
 def functions(world: World) -> dict[str, Any]:
     """The functions, and the world's records, by the names that generated code uses."""
-    elements, ancestors = _elements(world), _ancestors(world)
+    elements, reach = _elements(world), _reach(world)
+    ancestors = _ancestors(world, reach)
     return {
         "ancestors": ancestors,
-        "reaches": _reaches(world, ancestors),
+        "reaches": _reaches(world, ancestors, reach),
+        "reach": reach,
         "records": world.records,
         "identity": _identity,
         "attribute_of": _attribute_of(world),
@@ -78,7 +83,7 @@ def _identities(world: World, elements: Callable[[Any, Type], Any]) -> Callable[
 
     def identities(value: Any, type_: Type) -> Collection[Pair]:
         if held.get(id(value)) is not value:
-            return {entity.uid for entity in guard(value, type_)}
+            return _plain_identities(value, type_)
         found = seen.get((id(value), type_))
         if found is None:
             found = seen[id(value), type_] = frozenset(entity.uid for entity in elements(value, type_))
@@ -87,42 +92,90 @@ def _identities(world: World, elements: Callable[[Any, Type], Any]) -> Callable[
     return identities
 
 
+def _plain_identities(value: Any, type_: Any) -> Collection[Pair]:
+    found: set[Pair] = set()
+    if value.__class__ is not list:
+        return {entity.uid for entity in guard(value, type_)}
+    names = type_.element.names
+    for each in value:
+        kind, id_ = each["type"], each["id"]
+        if each.__class__ is not dict or kind.__class__ is not str or id_.__class__ is not str or kind not in names:
+            return {entity.uid for entity in guard(value, type_)}
+        found.add((kind, id_))
+    return found
+
+
+Reach = Callable[[str, str, list[Any]], frozenset[Uid] | None]
+
+
+def _reach(world: World) -> Reach:
+    """A function from a known entity, one of the `parents` in a request, to everything at or above it, found once. None
+    where only a climb from the request's own entity tells exactly what is above that."""
+    found: dict[Pair, frozenset[Uid] | None] = {}
+
+    def reach(type_: str, id_: str, parents: list[Any]) -> frozenset[Uid] | None:
+        if len(parents) > FEW_PARENTS:
+            return None
+        if (type_, id_) not in found:
+            found[type_, id_] = _reach_of(Uid(type_, id_), world)
+        return found[type_, id_]
+
+    return reach
+
+
+def _reach_of(uid: Uid, world: World) -> frozenset[Uid] | None:
+    try:
+        above = world.ancestors(Entity(uid, {}))
+    except Fault:
+        return None
+    # So few, and from so few parents, that it stays below the limit for ancestors together.
+    if (len(above) + 1) * FEW_PARENTS > MAX_ANCESTORS:
+        return None
+    # What a reference says of its own parents counts only where the climb comes to it first.
+    parents = (parent for each in (uid, *above) for parent in world.record(each).get(PARENTS, ()))
+    return None if any(PARENTS in parent for parent in parents) else above | {uid}
+
+
 Ancestors = Callable[[dict[str, Any], Mapping[str, Any]], Collection[Pair]]
 
 
 def _reaches(
-    world: World, ancestors: Ancestors
-) -> Callable[[dict[str, Any], Mapping[str, Any], Mapping[str, Collection[str]]], bool]:
-    """Whether anything above an entity is wanted; what is wanted is given as ids by type."""
+    world: World, ancestors: Ancestors, reach: Reach
+) -> Callable[[dict[str, Any], Mapping[str, Any], Mapping[str, Collection[str]], frozenset[Uid]], bool]:
+    """Whether anything above an entity is wanted; what is wanted is given as ids by type, and as identities."""
     records = world.records
 
-    def outright(entity: dict[str, Any], known: Mapping[str, Any], wanted: Mapping[str, Collection[str]]) -> bool:
-        return any(type_ in wanted and id_ in wanted[type_] for type_, id_ in ancestors(entity, known))
-
-    def reaches(entity: dict[str, Any], known: Mapping[str, Any], wanted: Mapping[str, Collection[str]]) -> bool:
+    def reaches(
+        entity: dict[str, Any], known: Mapping[str, Any], ids: Mapping[str, Collection[str]], wanted: frozenset[Uid]
+    ) -> bool:
         if "parents" not in entity or (known and "parents" in known):
-            return outright(entity, known, wanted)
+            return not wanted.isdisjoint(ancestors(entity, known))
         parents = entity["parents"]
         if parents.__class__ is not list:
-            return outright(entity, known, wanted)
+            return not wanted.isdisjoint(ancestors(entity, known))
         found = False
         # All are looked at, as any that is malformed is an error.
         for parent in parents:
             type_, id_ = parent["type"], parent["id"]
             if type_.__class__ is not str or id_.__class__ is not str or parent.__class__ is not dict:
-                return outright(entity, known, wanted)
-            if "parents" in parent or (type_ in records and id_ in records[type_]):
-                return outright(entity, known, wanted)
-            if type_ in wanted and id_ in wanted[type_]:
+                return not wanted.isdisjoint(ancestors(entity, known))
+            if "parents" in parent:
+                return not wanted.isdisjoint(ancestors(entity, known))
+            if type_ in ids and id_ in ids[type_]:
                 found = True
+            if type_ in records and id_ in records[type_]:
+                near = reach(type_, id_, parents)
+                if near is None:
+                    return not wanted.isdisjoint(ancestors(entity, known))
+                found = found or not wanted.isdisjoint(near)
         return found
 
     return reaches
 
 
-def _ancestors(world: World) -> Ancestors:
+def _ancestors(world: World, reach: Reach) -> Ancestors:
     """A function from a principal or resource, and what is known of it, to the identities above it. The common cases,
-    a hierarchy that is known and parents that nothing else is known about, are done without making an Entity."""
+    a hierarchy that is known and parents that say nothing of theirs, are done without making an Entity."""
     records, climbed = world.records, world.climbed
     nothing: frozenset[tuple[str, str]] = frozenset()
 
@@ -132,14 +185,20 @@ def _ancestors(world: World) -> Ancestors:
             return world.ancestors(as_entity(entity)) if above is None else above
         if PARENTS not in entity:
             return nothing
-        found = set()
+        found: set[Pair] = set()
         for parent in entity[PARENTS]:
             type_, id_ = parent["type"], parent["id"]
             if type_.__class__ is not str or id_.__class__ is not str or parent.__class__ is not dict:
                 return world.ancestors(as_entity(entity))
-            if PARENTS in parent or (type_ in records and id_ in records[type_]):
+            if PARENTS in parent:
                 return world.ancestors(as_entity(entity))
-            found.add((type_, id_))
+            if type_ in records and id_ in records[type_]:
+                near = reach(type_, id_, entity[PARENTS])
+                if near is None:
+                    return world.ancestors(as_entity(entity))
+                found |= near
+            else:
+                found.add((type_, id_))
         return found if entity[PARENTS].__class__ is list else world.ancestors(as_entity(entity))
 
     return ancestors

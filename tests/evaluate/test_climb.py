@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from policyengine.bundle import Snapshot, load_text
+from policyengine.evaluate.references import FEW_PARENTS
 from tests.support.evaluators import reference
 from tests.support.requests import HOSTILE
 
@@ -16,7 +17,7 @@ HEAD = """
 use ai
 entity Team
 entity Folder in Folder
-entity Page in Folder { draft?: Bool }
+entity Page in Folder { draft?: Bool, team: Group, teams: Set<Group>, people: Set<Person> }
 entity Person in Group, Team, Person
 action read on Page
 """
@@ -35,17 +36,28 @@ TABLE = SEVERAL + "".join(
     f'permit g{n}: read on Page for Person in Group::"g{n}"\nforbid t{n}: read on Page in Folder::"f{n}"\n'
     for n in range(6)
 )
-POLICIES = {"once": ONCE, "several": SEVERAL, "types": TYPES, "table": TABLE}
+DYNAMIC = """
+permit team: read on Page when principal in page.team
+permit teams: read on Page when principal in page.teams
+forbid people: read on Page when any one in page.people: one == principal
+"""
+POLICIES = {"dynamic": DYNAMIC, "once": ONCE, "several": SEVERAL, "types": TYPES, "table": TABLE}
 
+NESTED: Any = {"type": "Group", "id": "n", "parents": [{"type": "Group", "id": "b"}, {"type": "Group", "id": "g2"}]}
 WORLDS: dict[str, list[dict[str, Any]]] = {
     "empty": [],
     "groups": [{"type": "Group", "id": "x", "parents": [{"type": "Group", "id": "a"}, {"type": "Group", "id": "g1"}]}],
+    # What references among the parents say of theirs, and what is not well-formed.
+    "nested": [
+        {"type": "Group", "id": "x", "parents": [NESTED]},
+        {"type": "Group", "id": "a", "parents": [{"type": "Group", "id": "y", "parents": 5}]},
+    ],
     "others": [{"type": "Model", "id": "a"}],
     "stated": [{"type": "Person", "id": "u", "parents": [{"type": "Group", "id": "b"}, {"type": "Group", "id": "g2"}]}],
     "unstated": [{"type": "Person", "id": "u"}, {"type": "Folder", "id": "hr", "parents": []}],
 }
 
-PLAIN: list[Any] = [{"type": t, "id": i} for t, i in (("Group", "a"), ("Group", "g1"), ("Team", "a"), ("Group", "x"))]
+PLAIN: list[Any] = [{"type": t, "id": i} for t, i in (("Group", "a"), ("Group", "n"), ("Team", "a"), ("Group", "x"))]
 ODD: list[Any] = [
     {"type": "Group", "id": "y", "parents": [{"type": "Group", "id": "a"}]},
     {"type": "Group", "id": "y", "parents": 5},
@@ -60,11 +72,19 @@ PARENTS = [
     *([one, other] for one, other in product(PLAIN, PLAIN)),
     *([PLAIN[0], one] for one in ODD),
     *([one, PLAIN[0]] for one in ODD),
+    [*({"type": "Group", "id": f"m{n}"} for n in range(FEW_PARENTS + 1)), PLAIN[3]],
     [],
     tuple(PLAIN),
     {},
     *HOSTILE,
 ]
+
+
+REF: Any = {"type": "Person", "id": "v"}
+PERSON = {**REF, "parents": [{"type": "Group", "id": "a"}]}
+PAGE: dict[str, Any] = {
+    "type": "Page", "id": "p", "draft": True, "team": PLAIN[0], "teams": [PLAIN[3]], "people": [],
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=list(product(POLICIES, WORLDS)), ids="-".join)
@@ -84,13 +104,20 @@ def check(snapshot: Snapshot, principal: dict[str, Any], page: dict[str, Any]) -
 
 @pytest.mark.parametrize("id_", ["u", "v"])
 def test_above_the_principal(snapshot: Snapshot, id_: str) -> None:
-    page = {"type": "Page", "id": "p", "draft": True, "parents": [{"type": "Folder", "id": "hr"}]}
+    page = {**PAGE, "parents": [{"type": "Folder", "id": "hr"}]}
     check(snapshot, {"type": "Person", "id": id_}, page)
     for parents in PARENTS:
         check(snapshot, {"type": "Person", "id": id_, "parents": parents}, page)
 
 
 def test_above_the_resource(snapshot: Snapshot) -> None:
-    principal = {"type": "Person", "id": "v", "parents": [{"type": "Group", "id": "a"}]}
     for parents in (*PARENTS, [{"type": "Folder", "id": "hr"}], [{"type": "Folder", "id": "f1"}, PLAIN[0]]):
-        check(snapshot, principal, {"type": "Page", "id": "p", "draft": True, "parents": parents})
+        check(snapshot, PERSON, {**PAGE, "parents": parents})
+
+
+def test_references_of_the_resource(snapshot: Snapshot) -> None:
+    for team in (*PLAIN, *ODD):
+        check(snapshot, PERSON, {**PAGE, "team": team})
+    for some in (*PARENTS, [REF], [REF, REF], [PLAIN[0], REF], (REF,), {"a": REF}):
+        check(snapshot, PERSON, {**PAGE, "teams": some})
+        check(snapshot, PERSON, {**PAGE, "people": some})
