@@ -54,7 +54,7 @@ class PermittedRetriever(BaseRetriever):
     k: int = 4
     limit: int = LIMIT
 
-    def retrieve(self, query: str, config: RunnableConfig | None = None) -> Retrieved[Document]:
+    def search(self, query: str, config: RunnableConfig | None = None) -> Retrieved[Document]:
         """As `invoke`, with how complete it is."""
         found = self._found(ensure_config(config))
         given = self._given(found)
@@ -64,7 +64,7 @@ class PermittedRetriever(BaseRetriever):
             )
         )
 
-    async def aretrieve(self, query: str, config: RunnableConfig | None = None) -> Retrieved[Document]:
+    async def asearch(self, query: str, config: RunnableConfig | None = None) -> Retrieved[Document]:
         """As `ainvoke`, with how complete it is."""
         found = self._found(ensure_config(config))
         given = self._given(found)
@@ -86,12 +86,12 @@ class PermittedRetriever(BaseRetriever):
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, asked: RunnableConfig | None = None
     ) -> list[Document]:
-        return self.retrieve(query, asked).chunks
+        return self.search(query, asked).chunks
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, asked: RunnableConfig | None = None
     ) -> list[Document]:
-        return (await self.aretrieve(query, asked)).chunks
+        return (await self.asearch(query, asked)).chunks
 
     # ---- the source ----
 

@@ -103,10 +103,10 @@ def test_nobody_asks(retriever: PermittedRetriever) -> None:
 
 def test_more_than_there_are(store: InMemoryVectorStore) -> None:
     every = PermittedRetriever(source=store, filter_for=filter_for, k=9)
-    got = every.retrieve("prices of pumps", by(ANN))
+    got = every.search("prices of pumps", by(ANN))
     assert set(texts(got.chunks)) == SEEN_BY_ANN
     assert got.complete
-    assert got == asyncio.run(every.aretrieve("prices of pumps", by(ANN)))
+    assert got == asyncio.run(every.asearch("prices of pumps", by(ANN)))
 
 
 def test_the_limit_is_said(store: InMemoryVectorStore) -> None:
@@ -116,7 +116,7 @@ def test_the_limit_is_said(store: InMemoryVectorStore) -> None:
     assert [(each["event"], each["log_level"], each["limit"]) for each in logs] == [
         ("retrieval_incomplete", "warning", 2)
     ]
-    assert not short.retrieve("prices of large pumps", by(ANN)).complete
+    assert not short.search("prices of large pumps", by(ANN)).complete
 
 
 class Fixed(BaseRetriever):

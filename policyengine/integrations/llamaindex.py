@@ -1,0 +1,130 @@
+"""LlamaIndex: a retriever and a node postprocessor that let through only what the caller may see.
+
+`metadata_filters` asks the vector store for as much of that as it can be asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import NodeWithScore, QueryBundle
+from llama_index.core.vector_stores.types import MetadataFilters
+
+from policyengine.filters.backend import Backend
+from policyengine.filters.filter import Filter, Query
+from policyengine.integrations.documents import DocumentOf, attributes
+from policyengine.integrations.llamaindex_filters import metadata_filters
+from policyengine.integrations.retrieval import LIMIT, Retrieved, apermitted, permitted
+
+__all__ = ["PermittedNodes", "PermittedRetriever", "metadata_filters"]
+
+log = structlog.get_logger(__name__)
+
+METADATA: DocumentOf = attributes(under=["node", "metadata"])
+
+
+class PermittedRetriever(BaseRetriever):
+    """The best k nodes that the caller may see."""
+
+    def __init__(
+        self,
+        retriever_for: Callable[[int, MetadataFilters | None], BaseRetriever],
+        filter_for: Callable[[], Filter],
+        *,
+        backend: Backend | None = None,
+        document_of: DocumentOf = METADATA,
+        k: int = 4,
+        limit: int = LIMIT,
+    ) -> None:
+        """
+        retriever_for: makes the retriever of the best n nodes that meet the filters:
+            `lambda n, filters: index.as_retriever(similarity_top_k=n, filters=filters)`.
+        filter_for: makes the filter of a call. LlamaIndex hands nothing on that says who asks; a ContextVar does:
+            `lambda: engine.filter(principal=user.get(), action="retrieve", resource_type="Document")`. What it raises
+            is raised, and nothing is retrieved.
+        backend: `metadata_filters(...)`; without it the filters are None.
+        document_of: reads the document from a NodeWithScore; its metadata, if not given.
+        k, limit: as in `policyengine.integrations.permitted`. Reaching the limit is logged as a warning.
+        """
+        super().__init__()
+        self._retriever_for = retriever_for
+        self._filter_for = filter_for
+        self._backend = backend
+        self._document_of = document_of
+        self._k = k
+        self._limit = limit
+
+    def search(self, query: str | QueryBundle) -> Retrieved[NodeWithScore]:
+        """As `retrieve`, with how complete it is."""
+        found = self._found()
+        filters = found.native if isinstance(found, Query) else None
+
+        def nearest(n: int) -> list[NodeWithScore]:
+            return self._retriever_for(n, filters).retrieve(query)
+
+        return self._said(permitted(nearest, found, self._k, document_of=self._document_of, limit=self._limit))
+
+    async def asearch(self, query: str | QueryBundle) -> Retrieved[NodeWithScore]:
+        """As `aretrieve`, with how complete it is."""
+        found = self._found()
+        filters = found.native if isinstance(found, Query) else None
+
+        async def nearest(n: int) -> list[NodeWithScore]:
+            return await self._retriever_for(n, filters).aretrieve(query)
+
+        return self._said(await apermitted(nearest, found, self._k, document_of=self._document_of, limit=self._limit))
+
+    # ---- what LlamaIndex calls ----
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return self.search(query_bundle).chunks
+
+    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return (await self.asearch(query_bundle)).chunks
+
+    def _handle_recursive_retrieval(self, query_bundle: QueryBundle, nodes: list[NodeWithScore]) -> list[NodeWithScore]:
+        # What an index node stands for was put in its place before the nodes were looked at. Nothing may be put there
+        # afterwards.
+        return nodes
+
+    async def _ahandle_recursive_retrieval(
+        self, query_bundle: QueryBundle, nodes: list[NodeWithScore]
+    ) -> list[NodeWithScore]:
+        return nodes
+
+    def _found(self) -> Filter | Query:
+        found = self._filter_for()
+        return found if self._backend is None else found.to(self._backend)
+
+    def _said(self, got: Retrieved[NodeWithScore]) -> Retrieved[NodeWithScore]:
+        if not got.complete:
+            log.warning("retrieval_incomplete", wanted=self._k, found=len(got.chunks), limit=self._limit)
+        return got
+
+
+class PermittedNodes(BaseNodePostprocessor):
+    """Of the nodes that something else retrieved, those that the caller may see. It fetches no others in their place.
+
+    filter_for, document_of: as for `PermittedRetriever`.
+    """
+
+    filter_for: Callable[[], Filter]
+    document_of: DocumentOf = METADATA
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "PermittedNodes"
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        if not nodes:
+            return []
+        # A search that has nothing more than these nodes.
+        every: Callable[[int], Any] = lambda _: nodes  # noqa: E731
+        count = len(nodes)
+        return permitted(every, self.filter_for(), count, document_of=self.document_of, limit=count).chunks
