@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -16,7 +17,10 @@ from policyengine.filters.chroma import chroma
 from policyengine.filters.fields import Field, column, ref
 from policyengine.filters.fields import json as json_place
 from policyengine.filters.filter import Query
+from policyengine.filters.lancedb import lancedb
+from policyengine.filters.milvus import milvus
 from policyengine.filters.mongodb import mongodb
+from policyengine.filters.pinecone import pinecone
 from policyengine.filters.qdrant import qdrant
 from policyengine.filters.sql import sql
 from policyengine.filters.sql_text import Where
@@ -25,13 +29,17 @@ from policyengine.partial.formula import Atom
 _Columns = Mapping[str, str | Field] | None
 
 
-def _sql(database: Any) -> Callable[..., Backend]:
+def _with_columns(make: Callable[..., Backend]) -> Callable[..., Backend]:
     def made(columns: _Columns, **options: Any) -> Backend:
         if columns is None:
             raise ValueError("`columns` is required")
-        return sql(database, columns=columns, **options)
+        return make(columns=columns, **options)
 
     return made
+
+
+def _sql(database: Any) -> Callable[..., Backend]:
+    return _with_columns(partial(sql, database))
 
 
 # What makes each, and the options it takes: text, or a list of texts.
@@ -41,7 +49,10 @@ _STORES: Mapping[str, tuple[Callable[..., Backend], Mapping[str, type[str] | typ
     "duckdb": (_sql("duckdb"), {"table": str, "paramstyle": str}),
     "chroma": (chroma, {}),
     "qdrant": (qdrant, {"below": list}),
+    "lancedb": (_with_columns(lambda columns: lancedb(columns)), {}),
+    "milvus": (_with_columns(lambda columns: milvus(columns)), {}),
     "mongodb": (mongodb, {}),
+    "pinecone": (pinecone, {}),
 }
 STORES = tuple(_STORES)
 

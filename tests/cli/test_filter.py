@@ -39,7 +39,7 @@ def test_nothing_may_be_seen_is_3(policies: Path, cli: Cli) -> None:
     assert cli("filter", policies, *words, "--action", "fly", "--to", "sqlite") == 3
 
 
-@pytest.mark.parametrize("store", ["sql:postgresql", "sql:sqlite", "duckdb", "qdrant", "mongodb", "chroma"])
+@pytest.mark.parametrize("store", ["sql:postgresql", "sql:sqlite", "duckdb", "qdrant", "mongodb", "chroma", "pinecone"])
 def test_a_query(policies: Path, cli: Cli, store: str) -> None:
     assert cli("filter", policies, *WORDS, "--to", store, "--json") == 0
     answer = json.loads(cli.out)
