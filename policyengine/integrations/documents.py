@@ -40,7 +40,8 @@ def attributes(
         again, and a null what the mapping says of nulls. A chunk with a null where the mapping says nothing of nulls
         cannot be read. Instead of `prefix`.
     json: how the search returns what `json(...)` in `columns` names: "text", as SQLite does, or "values", as psycopg
-        does for `jsonb`. Only the caller can know: the text `5` and the number look alike.
+        does for `jsonb`. Only the caller can know: the text `5` and the number look alike. Of values, a null in a
+        column that is one attribute may also be the null of JSON, so the chunk cannot be read: select it as text.
 
     Raises ValueError if both `prefix` and `columns` are given, or `json` is not where `columns` need it.
 
@@ -100,16 +101,9 @@ def _from_row(row: Mapping[str, Any], places: Sequence[tuple[tuple[str, ...], Fi
 
 def _value(row: Mapping[str, Any], place: Field, text: bool, rest: bool) -> tuple[bool, Any]:
     """Whether the attribute is there, and its value."""
-    if place.name not in row:
-        # The search did not return it, which says nothing about the document.
-        raise _Unreadable
-    value = row[place.name]
+    value = _cell(row, place.name)
     if not place.json:
-        if value is None:
-            if place.null is None:
-                raise _Unreadable
-            return place.null == "null", None
-        return True, _carried(value, place.refers_to)
+        return _there(value, place), None if value is None else _carried(value, place)
     if value is None:
         if place.null == "null":
             return not place.path, None
@@ -126,13 +120,40 @@ def _value(row: Mapping[str, Any], place: Field, text: bool, rest: bool) -> tupl
     return True, value
 
 
-def _carried(value: Any, type_: str | None) -> Any:
+def _cell(row: Mapping[str, Any], name: str) -> Any:
+    """What a column holds; `record.field` is a field of a struct, which is null where the struct is."""
+    if name in row:
+        return row[name]
+    first, *fields = name.split(".")
+    # What the search did not return says nothing about the document.
+    if first not in row or not fields:
+        raise _Unreadable
+    value = row[first]
+    for field in fields:
+        if value is None:
+            return None
+        if not isinstance(value, Mapping) or field not in value:
+            raise _Unreadable
+        value = value[field]
+    return value
+
+
+def _there(value: Any, place: Field) -> bool:
+    """Whether a value is an attribute, or the null that stands for none."""
+    if value is None and place.null is None:
+        raise _Unreadable
+    return value is not None or place.null == "null"
+
+
+def _carried(value: Any, place: Field) -> Any:
     """The value of a column as a request carries it: an id as a reference to an entity of the type, if there is one,
     and times and durations as text. What has no such form stays what it is, and has no type that a policy knows."""
     if isinstance(value, list | tuple):
-        return [_carried(each, type_) for each in value]
-    if type_ is not None:
-        return {"type": type_, "id": value}
+        return [_carried(each, place) for each in value]
+    if place.refers_to is not None:
+        return {"type": place.refers_to, "id": value}
+    if isinstance(value, dict):
+        return {name: _carried(each, place) for name, each in value.items() if _there(each, place)}
     if value.__class__ is timedelta:
         return duration_text(value) if value >= timedelta(0) and not value % MILLISECOND else value
     return value.isoformat() if value.__class__ is datetime else value

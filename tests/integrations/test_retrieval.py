@@ -9,6 +9,8 @@ import sqlite3
 from importlib import import_module
 from typing import Any
 
+import lancedb
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,8 +18,9 @@ from hypothesis import strategies as st
 from policyengine import Engine
 from policyengine.filters import Field, Filter, column, json, ref, sql
 from policyengine.integrations import Retrieved, apermitted, attributes, permitted
+from tests.filters.test_lancedb import COLUMNS
 from tests.support.filter_checks import combined
-from tests.support.filter_corpus import HOSTILE, PRINCIPAL, TYPED, documents, engine
+from tests.support.filter_corpus import CONDITIONS, HOSTILE, PRINCIPAL, TYPED, documents, engine
 from tests.support.filter_tables import mapping, row
 
 ENGINE = Engine.from_text("""
@@ -223,6 +226,40 @@ READ = [attributes(columns=mapping("absent"))(row(each)) for each in MAPPED]
 @given(combined)
 def test_a_row_is_decided_as_its_document(policies: Any) -> None:
     assert list(map(policies.filter.matches, READ)) == list(map(policies.filter.matches, MAPPED))
+
+
+def test_fields_of_a_struct() -> None:
+    parts = attributes(
+        columns={"id": "id", "rec.a": column("rec.a", null="absent"), "rec.b": column("rec.b", null="null")}
+    )
+    assert parts({"id": "d1", "rec": {"a": 1, "b": None, "c": 3}}) == {"id": "d1", "rec": {"a": 1, "b": None}}
+    assert parts({"id": "d1", "rec": {"a": None, "b": "x"}}) == {"id": "d1", "rec": {"b": "x"}}
+    assert parts({"id": "d1", "rec.a": 5, "rec": {"b": "x"}}) == {"id": "d1", "rec": {"a": 5, "b": "x"}}
+    for rec in ({"a": 1}, 5, "text", []):
+        assert parts({"id": "d1", "rec": rec}) is None, rec
+    whole = attributes(columns={"id": "id", "rec": column("rec", null="absent")})
+    assert whole({"id": "d1", "rec": {"a": None, "deep": {"c": None}}}) == {"id": "d1", "rec": {"deep": {}}}
+    unsaid = attributes(columns={"id": "id", "rec": "rec"})
+    assert unsaid({"id": "d1", "rec": {"a": None}}) is None
+    assert unsaid({"id": "d1", "rec": {"a": 1}}) == {"id": "d1", "rec": {"a": 1}}
+
+
+@pytest.fixture(scope="module")
+def returned(tmp_path_factory: pytest.TempPathFactory) -> list[Chunk]:
+    """The typed documents as LanceDB returns them."""
+    rows = [{name: row(each)[name] for name in COLUMNS.names} for each in MAPPED]
+    lance = lancedb.connect(str(tmp_path_factory.mktemp("lance")))
+    table = lance.create_table("docs", pyarrow.Table.from_pylist(rows, schema=COLUMNS))
+    found = {each["id"]: each for each in table.search().limit(len(rows)).to_list()}
+    return [found[each["id"]] for each in MAPPED]
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_what_lancedb_returns_is_decided_as_what_was_stored(returned: list[Chunk], condition: str) -> None:
+    of = attributes(columns={name: place for name, place in mapping("absent").items() if name in COLUMNS.names})
+    asked = engine(condition, "permit").filter(principal=PRINCIPAL, action="read", resource_type="Doc")
+    stored = [{name: each[name] for name in each if name in COLUMNS.names} for each in MAPPED]
+    assert [asked.matches(of(each)) for each in returned] == list(map(asked.matches, stored))
 
 
 JSON_COLUMNS = {"*": json("data")}
