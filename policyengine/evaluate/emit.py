@@ -29,6 +29,7 @@ from policyengine.evaluate.pytree import (
     place,
     subscript,
 )
+from policyengine.evaluate.texts import of_texts
 from policyengine.ir import nodes as ir
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, SetT, Type
 from policyengine.model.values import Entity, Uid
@@ -377,6 +378,9 @@ class Emitter:
         return call("like", text, self.constant(pieces))
 
     def _call(self, expr: ir.Call) -> ast.expr:
+        found = of_texts(expr, self.emit, self.constant)
+        if found is not None:
+            return found
         args = [self.emit(arg) for arg in expr.args]
         args += [self.constant(type_) for type_ in type_argument(expr.function, expr.args)]
         return call_object(self.constant(FUNCTIONS[expr.function]), *args)
