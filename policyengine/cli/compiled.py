@@ -76,6 +76,9 @@ def _constant(value: Any) -> str:
         return f"the type {visible(str(value))}"
     if isinstance(value, Uid):
         return visible(str(value))
+    if isinstance(value, frozenset) and value and all(isinstance(item, Uid) for item in value):
+        names = sorted(visible(str(item)) for item in value)
+        return ", ".join(names[:_EDGE]) + (f", ... {len(names) - _EDGE:,} more" if len(names) > _EDGE else "")
     if isinstance(value, frozenset):
         return brief(sorted(str(item) for item in value))
     return f"the function {value.__name__}" if callable(value) else brief(value)
