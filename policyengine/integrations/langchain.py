@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from inspect import Parameter, signature
 from typing import Any
 
-import structlog
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
@@ -15,9 +14,7 @@ from langchain_core.vectorstores import VectorStore
 
 from policyengine.filters.filter import Filter, Query
 from policyengine.integrations.documents import DocumentOf, attributes
-from policyengine.integrations.retrieval import LIMIT, Retrieved, apermitted, permitted
-
-log = structlog.get_logger(__name__)
+from policyengine.integrations.retrieval import LIMIT, Retrieved, apermitted, logged, permitted
 
 # Whoever watches the run would be shown what the caller may not see.
 UNWATCHED: RunnableConfig = {"callbacks": []}
@@ -58,20 +55,22 @@ class PermittedRetriever(BaseRetriever):
         """As `invoke`, with how complete it is."""
         found = self._found(ensure_config(config))
         given = self._given(found)
-        return self._said(
+        return logged(
             permitted(
                 lambda n: self._search(query, n, given), found, self.k, document_of=self.document_of, limit=self.limit
-            )
+            ),
+            self.limit,
         )
 
     async def asearch(self, query: str, config: RunnableConfig | None = None) -> Retrieved[Document]:
         """As `ainvoke`, with how complete it is."""
         found = self._found(ensure_config(config))
         given = self._given(found)
-        return self._said(
+        return logged(
             await apermitted(
                 lambda n: self._asearch(query, n, given), found, self.k, document_of=self.document_of, limit=self.limit
-            )
+            ),
+            self.limit,
         )
 
     # ---- what LangChain calls ----
@@ -119,11 +118,6 @@ class PermittedRetriever(BaseRetriever):
         if isinstance(self.source, VectorStore):
             return await self.source.asimilarity_search(query, k=n, **given)
         return await self.source.ainvoke(query, UNWATCHED, **_accepted(self.source, {**given, "k": n}))
-
-    def _said(self, got: Retrieved[Document]) -> Retrieved[Document]:
-        if not got.complete:
-            log.warning("retrieval_incomplete", wanted=self.k, found=len(got.chunks), limit=self.limit)
-        return got
 
 
 def _accepted(source: BaseRetriever, given: dict[str, Any]) -> dict[str, Any]:

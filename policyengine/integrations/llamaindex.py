@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle
@@ -18,11 +17,9 @@ from policyengine.filters.backend import Backend
 from policyengine.filters.filter import Filter, Query
 from policyengine.integrations.documents import DocumentOf, attributes
 from policyengine.integrations.llamaindex_filters import metadata_filters
-from policyengine.integrations.retrieval import LIMIT, Retrieved, apermitted, permitted
+from policyengine.integrations.retrieval import LIMIT, Retrieved, apermitted, logged, permitted
 
 __all__ = ["PermittedNodes", "PermittedRetriever", "metadata_filters"]
-
-log = structlog.get_logger(__name__)
 
 METADATA: DocumentOf = attributes(under=["node", "metadata"])
 
@@ -66,7 +63,8 @@ class PermittedRetriever(BaseRetriever):
         def nearest(n: int) -> list[NodeWithScore]:
             return self._retriever_for(n, filters).retrieve(query)
 
-        return self._said(permitted(nearest, found, self._k, document_of=self._document_of, limit=self._limit))
+        got = permitted(nearest, found, self._k, document_of=self._document_of, limit=self._limit)
+        return logged(got, self._limit)
 
     async def asearch(self, query: str | QueryBundle) -> Retrieved[NodeWithScore]:
         """As `aretrieve`, with how complete it is."""
@@ -76,7 +74,8 @@ class PermittedRetriever(BaseRetriever):
         async def nearest(n: int) -> list[NodeWithScore]:
             return await self._retriever_for(n, filters).aretrieve(query)
 
-        return self._said(await apermitted(nearest, found, self._k, document_of=self._document_of, limit=self._limit))
+        got = await apermitted(nearest, found, self._k, document_of=self._document_of, limit=self._limit)
+        return logged(got, self._limit)
 
     # ---- what LlamaIndex calls ----
 
@@ -99,11 +98,6 @@ class PermittedRetriever(BaseRetriever):
     def _found(self) -> Filter | Query:
         found = self._filter_for()
         return found if self._backend is None else found.to(self._backend)
-
-    def _said(self, got: Retrieved[NodeWithScore]) -> Retrieved[NodeWithScore]:
-        if not got.complete:
-            log.warning("retrieval_incomplete", wanted=self._k, found=len(got.chunks), limit=self._limit)
-        return got
 
 
 class PermittedNodes(BaseNodePostprocessor):

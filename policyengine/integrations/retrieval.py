@@ -11,8 +11,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import structlog
+
 from policyengine.filters.filter import Filter, Kind, Query
 from policyengine.integrations.documents import DocumentOf, attributes
+from policyengine.model.decision import RuleError
+
+log = structlog.get_logger(__name__)
 
 C = TypeVar("C")
 
@@ -31,12 +36,14 @@ class Retrieved(Generic[C]):
         asked for that many, and may know more.
     fetched: how many chunks the search returned, all rounds together.
     unreadable: how many of the last round's chunks no document could be read from. They are not among `chunks`.
+    errors: what was wrong with the question itself, such as an unknown action. Nothing was searched for then.
     """
 
     chunks: list[C]
     complete: bool
     fetched: int
     unreadable: int
+    errors: tuple[RuleError, ...] = ()
 
 
 def permitted(
@@ -70,7 +77,7 @@ def permitted(
     >>> found = engine.filter(principal=ann, action="retrieve", resource_type="Document")
     >>> nearest = [{"id": "d1", "tenant": "globex"}, {"id": "d2", "tenant": "acme"}, {"id": "d3"}]
     >>> permitted(lambda n: nearest[:n], found, k=1)
-    Retrieved(chunks=[{'id': 'd2', 'tenant': 'acme'}], complete=True, fetched=4, unreadable=0)
+    Retrieved(chunks=[{'id': 'd2', 'tenant': 'acme'}], complete=True, fetched=4, unreadable=0, errors=())
     """
     rounds = _Rounds[C](found, k, document_of, limit)
     while rounds.wanted:
@@ -93,6 +100,17 @@ async def apermitted(
     return rounds.result
 
 
+def logged(got: Retrieved[C], limit: int) -> Retrieved[C]:
+    """What was retrieved, for those who get nothing but the chunks: the rest is a warning in the log."""
+    if got.errors:
+        log.warning("retrieval_not_possible", errors=[error.message for error in got.errors])
+    if not got.complete:
+        log.warning("retrieval_incomplete", found=len(got.chunks), limit=limit)
+    if got.unreadable:
+        log.warning("retrieval_unreadable", chunks=got.unreadable)
+    return got
+
+
 class _Rounds(Generic[C]):
     """What the two have in common: how many to search for next (0 when done), and what has become of it."""
 
@@ -105,7 +123,7 @@ class _Rounds(Generic[C]):
         self._document_of = attributes() if document_of is None else document_of
         self._limit = limit
         self.wanted = 0 if filter_.kind is Kind.NEVER else k
-        self.result: Retrieved[C] = Retrieved([], True, 0, 0)
+        self.result: Retrieved[C] = Retrieved([], True, 0, 0, filter_.errors)
 
     def take(self, chunks: Iterable[C]) -> None:
         returned = list(chunks)

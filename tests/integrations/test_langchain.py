@@ -116,6 +116,9 @@ def test_the_limit_is_said(store: InMemoryVectorStore) -> None:
     assert [(each["event"], each["log_level"], each["limit"]) for each in logs] == [
         ("retrieval_incomplete", "warning", 2)
     ]
+    with capture_logs() as logs:
+        assert short.invoke("prices", by(NOBODY)) == []
+    assert [(each["event"], each["log_level"]) for each in logs] == [("retrieval_not_possible", "warning")]
     assert not short.search("prices of large pumps", by(ANN)).complete
 
 
@@ -130,6 +133,13 @@ def test_around_a_retriever_without_arguments() -> None:
     fixed = PermittedRetriever(source=Fixed(), filter_for=filter_for)
     assert texts(fixed.invoke("prices", by(ANN))) == ["prices of small pumps"]
     assert texts(asyncio.run(fixed.ainvoke("prices", by(ANN)))) == ["prices of small pumps"]
+
+
+def test_what_cannot_be_read_is_said(store: InMemoryVectorStore) -> None:
+    elsewhere = PermittedRetriever(source=store, filter_for=filter_for, document_of=attributes(under=["other"]), k=9)
+    with capture_logs() as logs:
+        assert elsewhere.invoke("prices", by(ANN)) == []
+    assert [(each["event"], each["chunks"]) for each in logs] == [("retrieval_unreadable", len(ALL))]
 
 
 def test_what_is_owed_may_be_promised(store: InMemoryVectorStore) -> None:

@@ -29,13 +29,15 @@ use ai
 permit own: retrieve on Document when document.tenant == principal.tenant
 require redacted: retrieve on Document when "personal" in document.labels redact(["email"])
 """)
+ANN = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
 TENANTS = ("acme", "globex", None, "", 7)
 Chunk = dict[str, Any]
 
 
 def found(tenant: str = "acme", fulfilled: tuple[str, ...] = ()) -> Filter:
-    ann = {"type": "User", "id": "ann", "tenant": tenant, "roles": []}
-    return ENGINE.filter(principal=ann, action="retrieve", resource_type="Document", fulfilled=fulfilled)
+    return ENGINE.filter(
+        principal={**ANN, "tenant": tenant}, action="retrieve", resource_type="Document", fulfilled=fulfilled
+    )
 
 
 def chunk(number: int, tenant: Any, labels: tuple[str, ...] = ()) -> Chunk:
@@ -102,7 +104,13 @@ def test_the_limit_is_said() -> None:
 def test_nothing_is_asked_for_who_may_see_nothing() -> None:
     search = Search([chunk(1, "acme")])
     nobody = ENGINE.filter(principal={"type": "User"}, action="retrieve", resource_type="Document")
-    assert permitted(search, nobody, 3) == Retrieved([], complete=True, fetched=0, unreadable=0)
+    got = permitted(search, nobody, 3)
+    assert got == Retrieved([], complete=True, fetched=0, unreadable=0, errors=nobody.errors)
+    assert got.errors
+    nothing = permitted(
+        search, Engine.from_text("use ai").filter(principal=ANN, action="retrieve", resource_type="Document"), 3
+    )
+    assert nothing == Retrieved([], complete=True, fetched=0, unreadable=0)
     assert search.asked == []
 
 
