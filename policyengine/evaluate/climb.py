@@ -13,6 +13,7 @@ from collections.abc import Collection
 
 from policyengine.evaluate.emit import Emitter
 from policyengine.evaluate.pytree import assign, call, filled, load
+from policyengine.model.entities import MAX_ANCESTORS
 from policyengine.model.values import Uid
 
 # `ROOT` is the principal or the resource, `KNOWN` what the world knows of it. For a type of which the world has
@@ -21,7 +22,7 @@ _LOOK = """
 ABOVE = none
 if 'parents' in ROOT{unless_stated}:
     parents = ROOT['parents']
-    if parents.__class__ is list:
+    if parents.__class__ is list and len(parents) <= {most}:
         for parent in parents:
             type_ = parent['type']
             id_ = parent['id']
@@ -73,6 +74,7 @@ def _look(root: str, targets: frozenset[Uid], emitter: Emitter) -> list[ast.stmt
     stated = site.type_of(root) in site.recorded
     source = _LOOK.format(
         unless_stated=" and 'parents' not in KNOWN" if stated else "",
+        most=MAX_ANCESTORS,
         if_known=_IF_KNOWN if site.recorded else "",
         **(_ONE_TYPE if len(types) == 1 else _SEVERAL),
     )

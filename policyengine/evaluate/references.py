@@ -151,7 +151,7 @@ def _reaches(
         if "parents" not in entity or (known and "parents" in known):
             return not wanted.isdisjoint(ancestors(entity, known))
         parents = entity["parents"]
-        if parents.__class__ is not list:
+        if parents.__class__ is not list or len(parents) > MAX_ANCESTORS:
             return not wanted.isdisjoint(ancestors(entity, known))
         found = False
         # All are looked at, as any that is malformed is an error.
@@ -185,6 +185,8 @@ def _ancestors(world: World, reach: Reach) -> Ancestors:
             return world.ancestors(as_entity(entity)) if above is None else above
         if PARENTS not in entity:
             return nothing
+        if entity[PARENTS].__class__ is not list or len(entity[PARENTS]) > MAX_ANCESTORS:
+            return world.ancestors(as_entity(entity))
         found: set[Pair] = set()
         for parent in entity[PARENTS]:
             type_, id_ = parent["type"], parent["id"]
@@ -199,6 +201,6 @@ def _ancestors(world: World, reach: Reach) -> Ancestors:
                 found |= near
             else:
                 found.add((type_, id_))
-        return found if entity[PARENTS].__class__ is list else world.ancestors(as_entity(entity))
+        return found
 
     return ancestors

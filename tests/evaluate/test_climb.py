@@ -10,6 +10,7 @@ import pytest
 
 from policyengine.bundle import Snapshot, load_text
 from policyengine.evaluate.references import FEW_PARENTS
+from policyengine.model.entities import MAX_ANCESTORS
 from tests.support.evaluators import reference
 from tests.support.requests import HOSTILE
 
@@ -121,3 +122,12 @@ def test_references_of_the_resource(snapshot: Snapshot) -> None:
     for some in (*PARENTS, [REF], [REF, REF], [PLAIN[0], REF], (REF,), {"a": REF}):
         check(snapshot, PERSON, {**PAGE, "teams": some})
         check(snapshot, PERSON, {**PAGE, "people": some})
+
+
+@pytest.mark.parametrize("policy", [DYNAMIC, ONCE, SEVERAL])
+def test_too_many_parents(policy: str) -> None:
+    snapshot = load_text(HEAD + policy).snapshot
+    assert snapshot is not None
+    check(snapshot, PERSON, PAGE)
+    parents = [{"type": "Group", "id": f"m{n}"} for n in range(MAX_ANCESTORS)]
+    check(snapshot, {**PERSON, "parents": [*parents, PLAIN[0]]}, PAGE)
