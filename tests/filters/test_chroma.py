@@ -14,6 +14,7 @@ from hypothesis import given
 
 from policyengine import Engine
 from policyengine.filters import Field, Filter, Kind, NotExpressible, chroma, column, ref
+from tests.support.examples import half
 from tests.support.filter_checks import (
     ALL_DOCUMENTS,
     KINDS,
@@ -100,11 +101,13 @@ def test_corpus(any_metadata: Ask, promised: Ask, condition: str) -> None:
         check(asked, allowed(made, REFERRING), chroma(PROMISED), promised, REFERRING)
 
 
+@half
 @given(combined)
 def test_combined(promised: Ask, asked: Combined) -> None:
     check(asked.filter, asked.allowed(REFERRING), chroma(PROMISED), promised, REFERRING)
 
 
+@half
 @given(generated(broken=True))
 def test_generated_policies(made: Generated) -> None:
     """What the store cannot hold is rechecked with what the caller knows of the document."""

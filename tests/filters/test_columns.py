@@ -24,6 +24,7 @@ from policyengine import Engine
 from policyengine.filters import Backend, Field, Filter, Kind, NotExpressible, column, ref
 from policyengine.filters.arrow import arrow
 from policyengine.filters.polars import polars
+from tests.support.examples import half
 from tests.support.filter_checks import TYPED_DOCUMENTS, Combined, check, check_corpus, combined, share
 from tests.support.filter_corpus import CONDITIONS, ENTITIES, SCHEMA
 from tests.support.filter_tables import mapping, row
@@ -79,6 +80,7 @@ def test_the_corpus(store: str) -> None:
         check_corpus(condition, *STORES[store])
 
 
+@half
 @given(combined)
 def test_policies_over_the_corpus(policies: Combined) -> None:
     expected = policies.allowed(TYPED_DOCUMENTS)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 
 from policyengine.filters import Backend, Filter, NotExpressible, column, elasticsearch, json, pinecone, ref, weaviate
+from tests.support.examples import half
 from tests.support.filter_checks import TYPED_DOCUMENTS, Combined, check, check_corpus, combined, share, shown
 from tests.support.filter_corpus import CONDITIONS
 from tests.support.filter_tables import mapping, row
@@ -68,6 +69,7 @@ def test_the_corpus(store: str) -> None:
             check_corpus(condition, STORES[store], _asking(store, reading))
 
 
+@half
 @given(combined)
 def test_policies_over_the_corpus(policies: Combined) -> None:
     expected = policies.allowed(TYPED_DOCUMENTS)

@@ -18,6 +18,7 @@ from lancedb.index import Bitmap, BTree, LabelList
 from policyengine import Engine
 from policyengine.filters import Field, Filter, Kind, NotExpressible, column, json, lancedb, ref
 from policyengine.filters.lancedb import literal
+from tests.support.examples import half
 from tests.support.filter_checks import TYPED_DOCUMENTS, Ask, Combined, check, check_corpus, combined, share
 from tests.support.filter_corpus import CONDITIONS, PRINCIPAL, allowed, engine
 from tests.support.filter_tables import mapping, row
@@ -87,6 +88,7 @@ def test_corpus(plain: Ask, indexed: Ask, condition: str) -> None:
     check_corpus(condition, lancedb(MAPPING), indexed)
 
 
+@half
 @given(combined)
 def test_combined(plain: Ask, asked: Combined) -> None:
     check(asked.filter, asked.allowed(TYPED_DOCUMENTS), lancedb(MAPPING), plain, TYPED_DOCUMENTS)
@@ -141,6 +143,7 @@ _hostile = st.sampled_from(
 )
 
 
+@half
 @given(st.lists(_stored | st.lists(_hostile, max_size=4).map("".join), min_size=1, max_size=20, unique=True), st.data())
 def test_any_text_is_found_by_its_literal(tables: Tables, texts: list[str], data: st.DataObject) -> None:
     wanted = data.draw(st.sampled_from(texts))

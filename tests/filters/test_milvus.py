@@ -15,6 +15,7 @@ from pymilvus import DataType, MilvusClient
 
 from policyengine import Engine
 from policyengine.filters import Field, Filter, Kind, NotExpressible, column, json, milvus, ref
+from tests.support.examples import half
 from tests.support.filter_checks import TYPED_DOCUMENTS, Ask, Combined, check, check_corpus, combined, share
 from tests.support.filter_corpus import CONDITIONS, PRINCIPAL, allowed, engine
 from tests.support.filter_tables import REFERENCES, mapping, row
@@ -93,6 +94,7 @@ def test_corpus(typed: Ask, condition: str) -> None:
     check_corpus(condition, milvus(TYPED), typed)
 
 
+@half
 @given(combined)
 def test_combined(typed: Ask, asked: Combined) -> None:
     check(asked.filter, asked.allowed(TYPED_DOCUMENTS), milvus(TYPED), typed, TYPED_DOCUMENTS)
@@ -137,6 +139,7 @@ def texts(collections: Collections) -> tuple[list[str], Ask]:
     return made, collections.holding("texts", [{"id": f"d{at}", "s": t, "tags": [t]} for at, t in enumerate(made)])
 
 
+@half
 @given(st.one_of(st.integers(0, 10_000), _texts, st.lists(_hostile, max_size=4).map("".join)))
 def test_any_text_is_found_by_its_literal(texts: tuple[list[str], Ask], wanted: int | str) -> None:
     held, ask = texts

@@ -13,6 +13,7 @@ from hypothesis import given
 
 from policyengine.filters import Filter, NotExpressible, json, mongodb, ref
 from policyengine.model.values import INT_MAX, INT_MIN
+from tests.support.examples import half
 from tests.support.filter_checks import (
     ALL_DOCUMENTS,
     TYPED_DOCUMENTS,
@@ -57,12 +58,14 @@ def test_the_corpus(condition: str) -> None:
     check_corpus(condition, STORE, _asking(DOCUMENTS), True, DOCUMENTS)
 
 
+@half
 @given(combined)
 def test_policies_over_the_corpus(policies: Combined) -> None:
     some = DOCUMENTS[::7]
     check(policies.filter, policies.allowed(some), STORE, _asking(some), some)
 
 
+@half
 @given(generated(broken=True))
 def test_generated_policies(made: Generated) -> None:
     documents = [each for each in made.documents if _storable(each)]

@@ -16,6 +16,7 @@ from qdrant_client import QdrantClient, models
 from policyengine import Engine
 from policyengine.filters import Backend, Field, Filter, Kind, NotExpressible, column, json, qdrant, ref
 from policyengine.filters.qdrant_edge import edge_filter
+from tests.support.examples import half
 from tests.support.filter_checks import (
     ALL_DOCUMENTS,
     TYPED_DOCUMENTS,
@@ -128,17 +129,20 @@ def fewer() -> Ask:
     return in_memory(FEWER)
 
 
+@half
 @given(combined)
 def test_any_payload_in_memory(fewer: Ask, asked: Combined) -> None:
     check(asked.filter, asked.allowed(FEWER), qdrant(), fewer, FEWER)
 
 
+@half
 @given(combined)
 def test_promised_payload(stores: dict[str, tuple[Ask, Backend, bool]], asked: Combined) -> None:
     ask, backend, _ = stores["promised"]
     check(asked.filter, asked.allowed(TYPED_DOCUMENTS), backend, ask, TYPED_DOCUMENTS)
 
 
+@half
 @given(generated(broken=True))
 def test_generated_policies(embedded: Embedded, made: Generated) -> None:
     backend = qdrant(below=["meta data"])

@@ -10,6 +10,7 @@ from hypothesis import given
 
 from policyengine.filters import Backend, sql
 from policyengine.filters.sql import Database
+from tests.support.examples import half
 from tests.support.filter_checks import (
     TYPED_DOCUMENTS,
     Ask,
@@ -43,6 +44,7 @@ def test_the_corpus(database: Databases, condition: str) -> None:
         check_corpus(condition, IN_COLUMNS[name], asks(store, "typed", "id"))
 
 
+@half
 @given(made=combined)
 def test_conditions_put_together(database: Databases, made: Combined) -> None:
     allowed, typed = made.allowed(PART), made.allowed(TYPED_DOCUMENTS)
@@ -52,6 +54,7 @@ def test_conditions_put_together(database: Databases, made: Combined) -> None:
         check(made.filter, typed, IN_COLUMNS[name], asks(store, "typed", "id"), TYPED_DOCUMENTS)
 
 
+@half
 @given(made=generated(broken=True))
 def test_generated_policies_and_documents(database: Databases, made: Generated) -> None:
     for name in DATABASES:

@@ -1,0 +1,8 @@
+"""How many examples: as many as the profile says, but for laws that a real store makes slow."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+# Every store is asked for the whole corpus as well, and each law of filters is tried without a store in `tests/laws`.
+half = settings(max_examples=settings().max_examples // 2)
