@@ -15,6 +15,8 @@ TITLES = {
     "w1": "W1: four rules, 1,000 requests",
     "w2": "W2: and N rules that cannot apply",
     "w3": "W3: one principal, many documents",
+    "residual": "Residuals: the policies specialised to one principal",
+    "postgresql": "PostgreSQL: a filter beside a condition by hand",
     "vectors": "Vector search: the 10 nearest that one principal may see",
     "oopsla": "OOPSLA: graphs of N entities of each type",
     "load": "Load",
