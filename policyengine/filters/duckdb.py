@@ -83,7 +83,8 @@ class _Scalar:
         return sql("isfinite(CAST(", self.column, " AS DOUBLE))")
 
     def compared(self, op: Operator, number: int | float) -> Said:
-        whole = float(number).is_integer()
+        # A column of single precision would round a larger integer to one of its own.
+        whole = float(number).is_integer() and abs(number) <= 2**24
         constant = sql("CAST(", Param(int(number) if whole else number), f" AS {'BIGINT' if whole else 'DOUBLE'})")
         return Said(both(sql(self.column, f" {_sign(op)} ", constant), self.is_number()))
 

@@ -3,13 +3,17 @@
 LanceDB binds no values, so constants become literals here. A text goes between single quotes with each quote in it
 doubled; nothing else in a literal of this dialect means anything. What cannot be such a literal is declined before.
 NULL is true of nothing, NaN is the greatest number, and texts compare by their bytes.
+
+A bare literal becomes one of the column's own type: an integer that does not fit a small column is an error, and a
+time loses the fraction of a second that the column does not have, and is read in the column's time zone. So integers
+are said to be of 64 bits, and times are compared as numbers that the planner cannot turn back into times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from policyengine.filters.backend import Fragment
@@ -37,7 +41,10 @@ from policyengine.partial.formula import (
 from policyengine.partial.formula import Fields as Pair
 
 _YEARS = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GREATEST = 1.7976931348623157e308
+# What every type of integers can hold, and the integers that single precision tells apart.
+_SMALL, _SINGLE = range(128), 2**24
 
 
 def lancedb(columns: Mapping[str, str | Field]) -> LanceDB:
@@ -111,22 +118,22 @@ def _text(piece: str | Param | Column) -> str:
 
 
 def literal(value: Any) -> str:
-    """A constant as LanceDB reads it. Raises ValueError for what is no text, integer of 64 bits, finite number, time or
-    list of these."""
+    """A constant as LanceDB reads it. Raises ValueError for what is no text, integer of 64 bits, finite number, or list
+    of texts or integers."""
     match value:
         case str() if storable(value):
             return "'" + value.replace("'", "''") + "'"
-        case int() if value.__class__ is int and INT_MIN < value <= -INT_MIN - 1:
-            return str(value) if value >= 0 else f"({value})"
-        case int() if value.__class__ is int and value == INT_MIN:
-            return f"({INT_MIN + 1} - 1)"
+        case int() if value.__class__ is int and INT_MIN <= value <= -INT_MIN - 1:
+            return str(value) if value in _SMALL else f"CAST({_integer(value)} AS BIGINT)"
         case float() if abs(value) <= _GREATEST:
             return repr(value) if value >= 0 else f"({value!r})"
-        case datetime():
-            return f"timestamp '{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z'"
         case list() if value:
             return f"make_array({', '.join(map(literal, value))})"
     raise ValueError("not a constant of LanceDB")
+
+
+def _integer(value: int) -> str:
+    return f"({INT_MIN + 1} - 1)" if value == INT_MIN else str(value) if value >= 0 else f"({value})"
 
 
 def _name(name: str) -> str:
@@ -175,11 +182,20 @@ class _Dialect:
         return sql(text, " LIKE ", Param("%".join(escaped)))
 
     def time(self, column: Sql, op: Operator | None, time: datetime) -> Sql | None:
-        there = both(sql(column, " >= ", Param(_YEARS[0])), sql(column, " <= ", Param(_YEARS[1])))
-        return there if op is None else both(sql(column, f" {_sign(op)} ", Param(time)), there)
+        since = sql("arrow_cast(arrow_cast(", column, f""", '{_MICROSECONDS}'), 'Int64') * 2""")
+        bounds = (sql(since, f" {sign} ", _doubled(at)) for sign, at in zip((">=", "<="), _YEARS, strict=True))
+        # No time of a request has a part of a microsecond.
+        there = both(*bounds, sql("date_trunc('microsecond', ", column, ") = ", column))
+        return there if op is None else both(sql(since, f" {_sign(op)} ", _doubled(time)), there)
 
 
 DIALECT = _Dialect()
+_MICROSECONDS = 'Timestamp(Microsecond, Some("UTC"))'
+
+
+def _doubled(time: datetime) -> Param:
+    """Microseconds since 1970, times two."""
+    return Param((time - _EPOCH) // timedelta(microseconds=1) * 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +218,10 @@ class _Scalar:
         return both(sql(number, " >= ", Param(-_GREATEST)), sql(number, " <= ", Param(_GREATEST)))
 
     def compared(self, op: Operator, number: int | float) -> Said:
-        if float(number).is_integer():
+        if float(number).is_integer() and abs(number) <= _SINGLE:
             compared = sql(self.column, f" {_sign(op)} ", Param(int(number)))
         else:
-            # A column of integers takes no fraction.
+            # A column of integers takes no fraction, and one of single precision rounds a large integer.
             compared = sql("CAST(", self.column, f" AS DOUBLE) {_sign(op)} ", Param(float(number)))
         return Said(both(compared, self.is_number()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from lancedb.index import Bitmap, BTree, LabelList
 from policyengine import Engine
 from policyengine.filters import Field, Filter, Kind, NotExpressible, column, json, lancedb, ref
 from policyengine.filters.lancedb import literal
+from policyengine.model.values import parse_time
 from tests.support.examples import half
 from tests.support.filter_checks import TYPED_DOCUMENTS, Ask, Combined, check, check_corpus, combined, share
 from tests.support.filter_corpus import CONDITIONS, PRINCIPAL, allowed, engine
@@ -117,6 +119,63 @@ def test_null_elements_and_numbers_that_are_none(tmp_path: Path, with_indexes: b
             made = engine(condition, kind)
             asked = made.filter(principal=PRINCIPAL, action="read", resource_type="Doc")
             check(asked, allowed(made, ODD), lancedb(MAPPING), ask, ODD)
+
+
+# ---- columns of other types than the literals ----
+
+TIMES = (
+    "0001-01-01T00:00:00Z", "1969-12-31T23:59:59.500000Z", "2025-12-31T23:59:59.999999Z", "2026-01-01T00:00:00Z",
+    "2026-01-01T00:00:00.000001Z", "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "9999-12-31T23:59:59.999999Z",
+)  # fmt: skip
+UNITS: dict[str, int] = {"s": 10**6, "ms": 1000, "us": 1, "ns": 1}
+
+
+def _microseconds(text: str) -> int:
+    return (parse_time(text) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("zone", ["UTC", "+02:00", "Europe/Berlin"])
+def test_times_of_every_unit_and_zone(tables: Tables, unit: Any, zone: str) -> None:
+    """A literal beside such a column would be cut to its unit and read in its zone."""
+    held = [text for text in TIMES if _microseconds(text) % UNITS[unit] == 0]
+    held = [text for text in held if unit != "ns" or "1900" < text < "2200"]
+    documents = [{"id": f"d{i}", "at": text} for i, text in enumerate(held)]
+    times = [_microseconds(text) * 1000 if unit == "ns" else _microseconds(text) // UNITS[unit] for text in held]
+    if unit == "ns":
+        # Nothing that a request can say.
+        documents.append({"id": "between", "at": "2026-01-01T00:00:00.000000001Z"})
+        times.append(_microseconds(TIMES[3]) * 1000 + 1)
+    rows = [{"id": each["id"], "at": time} for each, time in zip(documents, times, strict=True)]
+    ask = tables.holding(rows, pa.schema({"id": pa.string(), "at": pa.timestamp(unit, zone)}))
+    for op in ("==", "!=", "<", ">="):
+        for text in TIMES:
+            made = engine(f'doc.at {op} time("{text}")')
+            asked = made.filter(principal=PRINCIPAL, action="read", resource_type="Doc")
+            assert check(asked, allowed(made, documents), lancedb({"at": "at"}), ask, documents)
+
+
+@pytest.mark.parametrize("type_", [pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.uint32()])
+def test_small_integers(tables: Tables, type_: pa.DataType) -> None:
+    documents = [{"id": "a", "n": 5, "nums": [5], "x": 5}, {"id": "b", "n": 127, "nums": [1, 127], "x": 127}]
+    ask = tables.holding(documents, pa.schema({"id": pa.string(), "n": type_, "nums": pa.list_(type_), "x": type_}))
+    for op in ("==", "!=", "<", ">="):
+        for constant in (5, -1, 127, 128, 300, 70_000, 2**33, 2**63 - 1):
+            for condition in (f"doc.n {op} {constant}", f"doc.x {op} {constant}", f"doc.n in [5, {constant}]",
+                              f"{constant} in doc.nums", f"contains_all([5, {constant}], doc.nums)"):  # fmt: skip
+                made = engine(condition)
+                asked = made.filter(principal=PRINCIPAL, action="read", resource_type="Doc")
+                check(asked, allowed(made, documents), lancedb({"n": "n", "nums": "nums", "x": "x"}), ask, documents)
+
+
+def test_single_precision(tables: Tables) -> None:
+    documents = [{"id": f"d{i}", "x": x} for i, x in enumerate([0.5, 2.0**24 - 1, 2.0**24, 2.0**24 + 2, 2.0**60])]
+    ask = tables.holding(documents, pa.schema({"id": pa.string(), "x": pa.float32()}))
+    for op in ("==", "!=", "<", "<=", ">", ">="):
+        for constant in ("0.1", "0.5", *(str(2**24 + i) for i in range(-2, 3)), str(2**51 + 1)):
+            made = engine(f"doc.x {op} {constant}")
+            asked = made.filter(principal=PRINCIPAL, action="read", resource_type="Doc")
+            assert check(asked, allowed(made, documents), lancedb({"x": "x"}), ask, documents)
 
 
 # ---- literals ----

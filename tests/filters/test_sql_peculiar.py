@@ -180,6 +180,17 @@ def test_numbers_that_are_none(database: Databases, name: Database, double: str)
     agree(store, name, columns, "whole", {f"d{i}": {"n": x, "x": x} for i, x in enumerate(whole)}, NUMBER_CONDITIONS)
 
 
+@pytest.mark.parametrize(("name", "single"), [("postgresql", "real"), ("duckdb", "FLOAT")])
+def test_numbers_of_single_precision(database: Databases, name: Database, single: str) -> None:
+    store = database(name)
+    store.run(f"CREATE TABLE single (id text, x {single})", ())
+    values = {f"d{i}": x for i, x in enumerate([0.5, 2.0**24 - 1, 2.0**24, 2.0**24 + 2, 2.0**60])}
+    insert(store, "single", list(values.items()))
+    constants = ("0.5", "0.1", *(str(2**24 + i) for i in range(-1, 3)), str(2**51 + 1))
+    conditions = tuple(f"doc.x {op} {constant}" for op in ("==", "!=", "<", ">=") for constant in constants)
+    agree(store, name, {"x": "x"}, "single", {id_: {"x": x} for id_, x in values.items()}, conditions)
+
+
 @pytest.mark.parametrize("name", ["postgresql", "duckdb"])
 def test_times(database: Databases, name: Database) -> None:
     store = database(name)
