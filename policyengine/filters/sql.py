@@ -17,6 +17,9 @@ from policyengine.partial.formula import Atom
 
 Database = Literal["postgresql", "sqlite", "duckdb"]
 
+# How many parentheses are open at once in what is not worth sorting.
+_DEEP = 12
+
 DIALECTS: dict[str, tuple[Dialect, ParamStyle]] = {
     "postgresql": (postgresql.DIALECT, "format"),
     "sqlite": (sqlite.DIALECT, "qmark"),
@@ -36,10 +39,10 @@ class SqlConditions:
         return self.atoms.fragment(atom)
 
     def all(self, items: Sequence[Sql]) -> Sql:
-        return both(*items)
+        return both(*_deepest_first(items))
 
     def some(self, items: Sequence[Sql]) -> Sql:
-        return either(*items)
+        return either(*_deepest_first(items))
 
     def nothing(self) -> Sql:
         return pieces("1 = 0")
@@ -112,6 +115,25 @@ def _dialect(database: str) -> tuple[Dialect, ParamStyle]:
     if database not in DIALECTS:
         raise ValueError(f"no such database: {database!r}; there are {', '.join(DIALECTS)}")
     return DIALECTS[database]
+
+
+def _deepest_first(items: Sequence[Sql]) -> Sequence[Sql]:
+    """The conditions in an order that an SQL parser can read: SQLite's has room for 100 symbols (before 3.46), and
+    keeps what stands before an opening parenthesis until that is closed. Those that are not deep stay as they are."""
+    depths = {at: _depth(item) for at, item in enumerate(items)}
+    if max(depths.values()) <= _DEEP:
+        return items
+    return [items[at] for at in sorted(depths, key=lambda at: -depths[at])]
+
+
+def _depth(condition: Sql) -> int:
+    depth = deepest = 0
+    for piece in condition:
+        if isinstance(piece, str):
+            for character in piece:
+                depth += (character == "(") - (character == ")")
+                deepest = max(deepest, depth)
+    return deepest
 
 
 def _name(name: str) -> str:

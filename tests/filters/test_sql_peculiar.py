@@ -412,3 +412,11 @@ def test_texts_that_no_database_takes_are_looked_at_afterwards() -> None:
             query = found.to(sql(name, columns=JSON))
             assert not query.exact
             assert text not in query.params
+
+
+def test_deeply_nested_conditions_are_read_by_sqlite(database: Databases) -> None:
+    condition = 'doc.data.k0 == "x"'
+    for level in range(1, 21):
+        condition = f'doc.data.k{level} == "x" {"or" if level % 2 else "and"} ({condition})'
+    query = asked(condition).to(sql("sqlite", columns=JSON), exact=True)
+    assert database("sqlite").ids("documents", query.native, ID) == set()
