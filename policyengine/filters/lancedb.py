@@ -148,12 +148,6 @@ def _name(name: str) -> str:
 class _Dialect:
     name: str = "LanceDB"
 
-    def identifier(self, name: str) -> str:
-        return _name(name)
-
-    def placeholder(self, style: str, at: int) -> str:
-        raise NotImplementedError("LanceDB binds no values")
-
     def scalar(self, column: Sql) -> _Scalar:
         return _Scalar(column)
 

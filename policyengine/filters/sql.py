@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from policyengine.filters import duckdb, postgresql, sqlite
 from policyengine.filters.backend import Fragment
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.sql_atoms import Atoms
-from policyengine.filters.sql_text import ParamStyle, Sql, Where, both, either, render
+from policyengine.filters.sql_text import ParamStyle, Sql, Where, Writing, both, either, render
 from policyengine.filters.sql_text import sql as pieces
 from policyengine.filters.sql_values import Dialect
 from policyengine.partial.formula import Atom
@@ -20,7 +20,12 @@ Database = Literal["postgresql", "sqlite", "duckdb"]
 # How many parentheses are open at once in what is not worth sorting.
 _DEEP = 12
 
-DIALECTS: dict[str, tuple[Dialect, ParamStyle]] = {
+
+class BoundDialect(Dialect, Writing, Protocol):
+    """A dialect whose conditions are text with placeholders."""
+
+
+DIALECTS: dict[str, tuple[BoundDialect, ParamStyle]] = {
     "postgresql": (postgresql.DIALECT, "format"),
     "sqlite": (sqlite.DIALECT, "qmark"),
     "duckdb": (duckdb.DIALECT, "qmark"),
@@ -111,7 +116,7 @@ def conditions(database: Database, fields: Fields, finished: Callable[[Sql], obj
     return SqlConditions(dialect.name, Atoms(dialect, fields), finished)
 
 
-def _dialect(database: str) -> tuple[Dialect, ParamStyle]:
+def _dialect(database: str) -> tuple[BoundDialect, ParamStyle]:
     if database not in DIALECTS:
         raise ValueError(f"no such database: {database!r}; there are {', '.join(DIALECTS)}")
     return DIALECTS[database]

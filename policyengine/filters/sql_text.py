@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 ParamStyle = Literal["format", "pyformat", "qmark", "named", "numeric"]
 
@@ -21,6 +21,16 @@ class Column:
     """A column of the table that is asked, by its plain name."""
 
     name: str
+
+
+class Writing(Protocol):
+    """How a database writes the names of columns, and placeholders."""
+
+    def identifier(self, name: str) -> str:
+        """The name, quoted."""
+
+    def placeholder(self, style: str, at: int) -> str:
+        """The text that stands for the nth value, counted from 0."""
 
 
 # As many conditions stand beside each other.
