@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import and_, eq, ge, gt, le, lt, ne, or_
+from operator import and_, or_
 from typing import Any
 
 import pyarrow as pa
@@ -17,10 +17,9 @@ import pyarrow.compute as pc
 
 from policyengine.filters.columns import Columns
 from policyengine.filters.fields import Field, Null
-from policyengine.filters.library import Column, mapping
+from policyengine.filters.library import OPERATORS, Column, Expressions, mapping
 from policyengine.partial.formula import Operator, Path
 
-_OPERATORS = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
 # UTF-8 never contains this byte.
 _BETWEEN = b"\xff"
@@ -55,7 +54,7 @@ def arrow(source: Any, columns: Mapping[str, str | Field] | None = None, *, null
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrow:
+class _Arrow(Expressions):
     schema: pa.Schema
 
     @property
@@ -84,17 +83,14 @@ class _Arrow:
     def either(self, items: Sequence[Any]) -> Any:
         return _tree(or_, items)
 
-    def negation(self, condition: Any) -> Any:
-        return ~condition
+    def nothing(self) -> Any:
+        return pc.scalar(False)
 
-    def truth(self, value: bool) -> Any:
-        return pc.scalar(value)
-
-    def null(self, expr: Any) -> Any:
-        return expr.is_null()
+    def everything(self) -> Any:
+        return pc.scalar(True)
 
     def relation(self, expr: Any, op: Operator, value: Any) -> Any:
-        return _OPERATORS[op](expr, value if isinstance(value, pc.Expression) else pc.scalar(value))
+        return OPERATORS[op](expr, value if isinstance(value, pc.Expression) else pc.scalar(value))
 
     def among(self, expr: Any, values: Sequence[Any]) -> Any:
         return expr.isin(list(values))

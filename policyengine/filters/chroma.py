@@ -17,9 +17,10 @@ from policyengine.filters.backend import Fragment
 from policyengine.filters.constants import safe_double, storable
 from policyengine.filters.fields import REST, Field, Fields
 from policyengine.filters.numbers import is_number, of_integer
-from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, Prim, Type, element_of
+from policyengine.filters.walk import PARENTS, OfValue, Walk
+from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, Type, element_of
 from policyengine.model.values import Uid
-from policyengine.partial.formula import Atom, Below, Holds, Inside, OneOf, Operator, Path, Relation, Typed
+from policyengine.partial.formula import Holds, Inside, Matching, Operator, Path, Sized
 
 Where = dict[str, Any]
 _NAMES = {"==": "$eq", "!=": "$ne", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
@@ -51,7 +52,7 @@ def chroma(keys: Mapping[str, str | Field] | None = None) -> Chroma:
 
 
 @dataclass(frozen=True, slots=True)
-class Chroma:
+class Chroma(Walk["_Key"]):
     """See `chroma`."""
 
     fields: Fields
@@ -72,17 +73,7 @@ class Chroma:
     def finish(self, native: Where | None) -> Where | None:
         return native
 
-    def atom(self, atom: Atom) -> Fragment | None:
-        match atom:
-            case Inside(closed=closed, negated=False):
-                key = self._find(("parents",), JSON)
-                return None if key is None else key.collection("any", STRING, key.ids(closed), True)
-            case Typed() | Relation() | OneOf() | Holds() | Below():
-                key = self._find(atom.path, atom.type)
-                return None if key is None else _of(atom, key)
-        return None
-
-    def _find(self, path: Path, type_: Type) -> _Key | None:
+    def find(self, path: Path, type_: Type) -> _Key | None:
         field = self.fields.find(path)
         if field is None:
             return None
@@ -95,26 +86,30 @@ class Chroma:
             return _Key(names[0], field)
         return None if field.refers_to is None else _Key(names[0], field, field.refers_to not in entities.names)
 
-
-def _of(atom: Typed | Relation | OneOf | Holds | Below, key: _Key) -> Fragment | None:
-    match atom:
-        case _ if key.impossible:
+    def value(self, atom: OfValue, key: _Key) -> Fragment | None:
+        if key.impossible and not isinstance(atom, Matching | Sized):
             return Fragment(_NOTHING)
-        case Typed(type=type_):
-            return key.typed(type_)
-        case Relation(type=Prim(name="Int" | "Number") as type_, op=op, value=value):
+        return self.of_value(atom, key)
+
+    def typed(self, key: _Key, type_: Type) -> Fragment | None:
+        return key.typed(type_)
+
+    def related(self, key: _Key, type_: Type, op: Operator, value: Any) -> Fragment | None:
+        if type_ in (INT, NUMBER):
             return key.number(type_, op, value)
-        case Relation(type=type_, op="==" | "!=" as op, value=value):
-            return key.among(type_, key.constants(type_, (value,)), op == "!=")
-        case OneOf(type=type_, values=values, negated=negated):
-            return key.among(type_, key.constants(type_, values), negated)
-        case Below(type=type_, closed=closed, negated=negated):
-            return key.among(type_, key.ids(closed), negated)
-        case Holds(type=type_, kind=kind, values=values):
-            element = element_of(type_) or JSON
-            wanted = key.constants(element, values)
-            return key.collection(kind, element, wanted, wanted is not None and len(wanted) == len(values))
-    return None
+        return self.among(key, type_, (value,), op == "!=") if op in ("==", "!=") else None
+
+    def among(self, key: _Key, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+        return key.among(type_, key.constants(type_, values), negated)
+
+    def holds(self, key: _Key, atom: Holds) -> Fragment | None:
+        element = element_of(atom.type) or JSON
+        wanted = key.constants(element, atom.values)
+        return key.collection(atom.kind, element, wanted, wanted is not None and len(wanted) == len(atom.values))
+
+    def inside(self, atom: Inside) -> Fragment | None:
+        key = None if atom.negated else self.find(PARENTS, JSON)
+        return None if key is None else key.collection("any", STRING, key.ids(atom.closed), True)
 
 
 @dataclass(frozen=True, slots=True)

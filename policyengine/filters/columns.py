@@ -11,100 +11,46 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from policyengine.filters.backend import Fragment
+from policyengine.filters.constants import is_text
 from policyengine.filters.fields import Fields
-from policyengine.filters.library import FIRST, LAST, Column, Library, is_text, number_of, readable, usable_of
+from policyengine.filters.library import FIRST, LAST, Column, Library, number_of, readable, usable_of
 from policyengine.filters.numbers import is_number, of_double, of_integer
+from policyengine.filters.walk import PARENTS, OfValue, Worded
 from policyengine.model.types import JSON, EntityT, SetT, Type, element_of
-from policyengine.model.values import Entity
+from policyengine.partial.formula import Fields as TwoFields
 from policyengine.partial.formula import (
-    Atom,
-    Below,
     Holds,
     Inside,
-    Matching,
     Missing,
-    OneOf,
     Operator,
     Path,
     Present,
-    Relation,
     Sized,
     Typed,
 )
-from policyengine.partial.formula import Fields as TwoFields
 
 _COMPARED = ("text", "int", "float", "bool", "time")
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(Worded[Column]):
     """The backend of a library: what the protocol `Backend` asks for."""
 
     library: Library
     fields: Fields
 
     @property
-    def name(self) -> str:
-        return self.library.name
+    def words(self) -> Library:
+        return self.library
 
-    def all(self, items: Sequence[Any]) -> Any:
-        return self.library.both(items)
-
-    def some(self, items: Sequence[Any]) -> Any:
-        return self.library.either(items)
-
-    def nothing(self) -> Any:
-        return self.library.truth(False)
-
-    def everything(self) -> Any:
-        return self.library.truth(True)
-
-    def finish(self, native: Any) -> Any:
-        return native
-
-    def atom(self, atom: Atom) -> Fragment | None:
-        match atom:
-            case Inside():
-                return self._inside(atom)
-            case TwoFields():
-                return self._two(atom)
-            case Present(path=path) | Missing(path=path):
-                found = self._find(path)
-                return None if found is None else self._presence(atom, found)
-            case Typed(path=path, type=type_):
-                found = self._find(path)
-                return None if found is None else self._typed(found, type_)
-            case Relation() | OneOf() | Holds() | Matching() | Sized() | Below():
-                found = self._find(atom.path)
-                return None if found is None else self._of_value(atom, found)
-            case _:
-                return None
-
-    def _of_value(self, atom: Relation | OneOf | Holds | Matching | Sized | Below, found: Column) -> Fragment | None:
-        if not readable(found, atom.type):
-            return None
-        match atom:
-            case Relation(op=op, value=value) if element_of(atom.type) is None:
-                return self._related(found, atom.type, op, value)
-            case Relation(op="==" | "!=" as op, value=tuple() as values):
-                return self._same(found, atom.type, values, op == "!=")
-            case OneOf(values=values, negated=negated):
-                return self._among(found, atom.type, values, negated)
-            case Holds():
-                return self._holds(found, atom)
-            case Matching(pieces=pieces, negated=negated) if all(map(is_text, pieces)):
-                like = self.library.like(found.expr, pieces)
-                return Fragment(self._apart(found, like) if negated else like)
-            case Sized():
-                return self._sized(found, atom)
-            case Below(type=type_, closed=closed, negated=negated):
-                # A reference in a column states no parents of its own: the entity source knows all there is to know.
-                return self._among(found, type_, tuple(Entity(uid) for uid in sorted(closed)), negated)
-        return None
+    def value(self, atom: OfValue, found: Column) -> Fragment | None:
+        if atom.type == JSON:
+            return self.presence(Present(()), found) if isinstance(atom, Typed) else None
+        return self.of_value(atom, found) if readable(found, atom.type) else None
 
     # ---- where a value is ----
 
-    def _find(self, path: Path) -> Column | None:
+    def find(self, path: Path, type_: Type) -> Column | None:
         located = self.fields.locate(path)
         if located is None:
             return None
@@ -116,7 +62,7 @@ class Columns:
         within = found.within[len(found.within) - len(path) + length :]
         return replace(found, within=within, whole=length == 1, null=place.null, refers_to=place.refers_to)
 
-    def _presence(self, atom: Present | Missing, found: Column) -> Fragment:
+    def presence(self, atom: Present | Missing, found: Column) -> Fragment:
         """Of a null in a column only its Field tells whether it is an attribute."""
         missing = isinstance(atom, Missing)
         around = [self._there(struct) for struct in found.within]
@@ -138,11 +84,7 @@ class Columns:
 
     # ---- values of a type ----
 
-    def _typed(self, found: Column, type_: Type) -> Fragment | None:
-        if type_ == JSON:
-            return self._presence(Present(()), found)
-        if not readable(found, type_):
-            return None
+    def typed(self, found: Column, type_: Type) -> Fragment | None:
         if isinstance(type_, EntityT) and found.refers_to not in type_.names:
             return Fragment(self.nothing())
         if found.kind in ("texts", "ints"):
@@ -167,9 +109,9 @@ class Columns:
         said = of_double(op, exact) if found.kind == "float" else of_integer(op, exact)
         return said if isinstance(said, bool) else self.library.relation(found.expr, *said)
 
-    def _related(self, found: Column, type_: Type, op: Operator, value: Any) -> Fragment | None:
+    def related(self, found: Column, type_: Type, op: Operator, value: Any) -> Fragment | None:
         if found.kind in ("text", "bool"):
-            return self._among(found, type_, (value,), op == "!=") if op in ("==", "!=") else None
+            return self.among(found, type_, (value,), op == "!=") if op in ("==", "!=") else None
         number = number_of(value, found)
         if number is None:
             return None
@@ -181,7 +123,7 @@ class Columns:
         bounded = found.kind == "int" or op == "=="
         return Fragment(said if bounded else self._both([said, self._valid(found)]), found.kind != "duration")
 
-    def _among(self, found: Column, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+    def among(self, found: Column, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         if isinstance(type_, EntityT) and found.refers_to not in type_.names:
             return Fragment(self.nothing())
         usable = usable_of(found, type_, values)
@@ -200,22 +142,28 @@ class Columns:
             return Fragment(self._apart(found, native), exact)
         return Fragment(native, exact)
 
+    def like(self, found: Column, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
+        if not all(map(is_text, pieces)):
+            return None
+        like = self.library.like(found.expr, pieces)
+        return Fragment(self._apart(found, like) if negated else like)
+
     def _apart(self, found: Column, condition: Any) -> Any:
         return self.library.both([self._valid(found), self.library.negation(condition)])
 
     # ---- collections ----
 
-    def _holds(self, found: Column, atom: Holds) -> Fragment | None:
+    def holds(self, found: Column, atom: Holds) -> Fragment | None:
         usable = usable_of(found, element_of(atom.type) or JSON, atom.values)
         if usable is None:
             return None
         library, whole = self.library, self.library.whole(found)
         match atom.kind:
             case "any" | "none":
-                condition = library.any(found, usable) if usable else library.truth(False)
+                condition = library.any(found, usable) if usable else library.nothing()
             case "all" | "lacks":
                 whole_set = len(usable) == len(atom.values)
-                condition = self._every(found, usable) if whole_set else library.truth(False)
+                condition = self._every(found, usable) if whole_set else library.nothing()
             case _:
                 condition = self._only(found, usable)
         if atom.kind in ("none", "lacks", "other"):
@@ -230,13 +178,13 @@ class Columns:
             return self.library.relation(self.library.count(found.expr), "==", 0)
         return self.library.only(found, values)
 
-    def _same(self, found: Column, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+    def same(self, found: Column, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         """Whether a list, or a set, is a constant."""
         usable = usable_of(found, element_of(type_) or JSON, values)
         if usable is None:
             return None
         if len(usable) < len(values):
-            condition = self.library.truth(False)
+            condition = self.nothing()
         elif isinstance(type_, SetT) or not usable:
             condition = self._both([self._only(found, usable), *([self._every(found, usable)] if usable else [])])
         else:
@@ -245,7 +193,7 @@ class Columns:
             condition = self.library.negation(condition)
         return Fragment(self.library.both([self.library.whole(found), condition]))
 
-    def _sized(self, found: Column, atom: Sized) -> Fragment | None:
+    def sized(self, found: Column, atom: Sized) -> Fragment | None:
         if not is_number(atom.count):
             return None
         said = of_integer(atom.op, atom.count)
@@ -279,8 +227,8 @@ class Columns:
 
     # ---- two values, and the parents of the document ----
 
-    def _two(self, atom: TwoFields) -> Fragment | None:
-        left, right = self._find(atom.path), self._find(atom.other)
+    def two(self, atom: TwoFields) -> Fragment | None:
+        left, right = self.find(atom.path, atom.type), self.find(atom.other, atom.other_type)
         if left is None or right is None or left.kind != right.kind or left.kind not in _COMPARED:
             return None
         if not readable(left, atom.type) or not readable(right, atom.other_type) or left.refers_to != right.refers_to:
@@ -294,14 +242,14 @@ class Columns:
             )
         )
 
-    def _inside(self, atom: Inside) -> Fragment | None:
-        found = self._find(("parents",))
+    def inside(self, atom: Inside) -> Fragment | None:
+        found = self.find(PARENTS, JSON)
         if found is None or found.kind != "texts" or found.refers_to is None:
             return None
         usable = [uid.id for uid in sorted(atom.closed) if uid.type == found.refers_to]
         if not all(map(is_text, usable)):
             return None
-        condition = self.library.any(found, usable) if usable else self.library.truth(False)
+        condition = self.library.any(found, usable) if usable else self.nothing()
         whole = self.library.whole(found)
         if not atom.negated:
             return Fragment(self.library.both([whole, condition]))

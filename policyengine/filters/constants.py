@@ -13,15 +13,20 @@ from policyengine.partial.formula import Operator
 DOUBLE_LIMIT = 2**53
 
 
-def storable(value: Any) -> bool:
-    """Whether it is text that is valid UTF-8 and that every store can hold: no lone surrogate, no NUL."""
-    if not isinstance(value, str) or "\0" in value:
+def is_text(value: Any) -> bool:
+    """Whether it is text that UTF-8 can hold: no lone surrogate."""
+    if not isinstance(value, str):
         return False
     try:
         value.encode()
     except UnicodeEncodeError:
         return False
     return True
+
+
+def storable(value: Any) -> bool:
+    """Whether it is text that every store can hold: no lone surrogate, no NUL."""
+    return is_text(value) and "\0" not in value
 
 
 def i64(value: Any) -> bool:

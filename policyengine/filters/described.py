@@ -14,6 +14,7 @@ from typing import Any
 
 from policyengine.filters.backend import Backend, Fragment
 from policyengine.filters.chroma import chroma
+from policyengine.filters.constants import is_text
 from policyengine.filters.fields import Field, column, ref
 from policyengine.filters.fields import json as json_place
 from policyengine.filters.filter import Query
@@ -155,7 +156,7 @@ def _carried(value: Any) -> bool:
         case None | bool() | int():
             return type(value) in (type(None), bool, int)
         case str():
-            return type(value) is str and _encodes(value)
+            return type(value) is str and is_text(value)
         case float():
             return isfinite(value)
         case list():
@@ -163,11 +164,3 @@ def _carried(value: Any) -> bool:
         case dict():
             return all(type(key) is str for key in value) and all(map(_carried, value.values()))
     return False
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -18,27 +18,12 @@ from typing import Any
 
 from policyengine.filters.backend import Fragment
 from policyengine.filters.fields import Field, Fields
-from policyengine.filters.sql_atoms import PARENTS, Atoms
+from policyengine.filters.sql_atoms import Atoms
 from policyengine.filters.sql_text import Column, Param, Sql, both, either, sql
 from policyengine.filters.sql_values import Said, storable
 from policyengine.model.types import INT, STRING, Type
 from policyengine.model.values import INT_MIN
-from policyengine.partial.formula import (
-    Atom,
-    Below,
-    Holds,
-    Inside,
-    Matching,
-    Missing,
-    OneOf,
-    Operator,
-    Path,
-    Present,
-    Relation,
-    Sized,
-    Typed,
-)
-from policyengine.partial.formula import Fields as Pair
+from policyengine.partial.formula import Atom, Operator, Path
 
 _YEARS = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,8 +53,15 @@ def lancedb(columns: Mapping[str, str | Field]) -> LanceDB:
     """
     for place in columns.values():
         _name(place.name if isinstance(place, Field) else place)
-    fields = Fields(columns)
-    return LanceDB(Atoms(DIALECT, fields), fields)
+    return LanceDB(Atoms(DIALECT, _Columns(columns)))
+
+
+class _Columns(Fields):
+    """Columns of JSON are as good as not there."""
+
+    def find(self, path: Path) -> Field | None:
+        place = super().find(path)
+        return None if place is None or place.json else place
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +69,9 @@ class LanceDB:
     """See `lancedb`."""
 
     atoms: Atoms
-    fields: Fields
     name: str = "LanceDB"
 
     def atom(self, atom: Atom) -> Fragment | None:
-        match atom:
-            case Inside():
-                paths: list[Path] = [PARENTS]
-            case Pair(path=path, other=other):
-                paths = [path, other]
-            case Typed() | Present() | Missing() | Relation() | OneOf() | Holds() | Matching() | Sized() | Below():
-                paths = [atom.path]
-            case _:
-                return None
-        places = [self.fields.find(path) for path in paths]
-        if any(place is None or place.json for place in places):
-            return None
         return self.atoms.fragment(atom)
 
     def all(self, items: Sequence[Sql]) -> Sql:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Literal, Protocol
 
+from policyengine.filters.constants import is_text
 from policyengine.filters.fields import Field, Fields, Null
 from policyengine.filters.numbers import Number, is_number, of_double, of_integer
+from policyengine.filters.walk import Words
 from policyengine.model.types import BOOL, DURATION, INT, NUMBER, STRING, TIME, EntityT, RecordT, Type, element_of
 from policyengine.model.values import Entity
 from policyengine.partial.formula import Operator, Path
@@ -40,22 +43,13 @@ class Column:
     whole: bool = True
 
 
-class Library(Protocol):
+class Library(Words, Protocol):
     """What a library can ask of a value."""
-
-    @property
-    def name(self) -> str: ...
 
     def column(self, name: str, below: Path) -> Column | None:
         """A column of the table, or the field below it; None if there is none, or it cannot be asked for."""
 
-    def both(self, items: Sequence[Any]) -> Any: ...
-
-    def either(self, items: Sequence[Any]) -> Any: ...
-
     def negation(self, condition: Any) -> Any: ...
-
-    def truth(self, value: bool) -> Any: ...
 
     def null(self, expr: Any) -> Any:
         """Whether the value is null; never null itself."""
@@ -89,6 +83,21 @@ class Library(Protocol):
 
     def same(self, column: Column, values: Sequence[Any]) -> Any:
         """Whether the elements of a whole list are these, one or more, in this order."""
+
+
+OPERATORS: Mapping[Operator, Callable[[Any, Any], Any]] = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
+
+
+class Expressions:
+    """What is the same where the expressions of a library are objects with Python's operators."""
+
+    __slots__ = ()
+
+    def negation(self, condition: Any) -> Any:
+        return ~condition
+
+    def null(self, expr: Any) -> Any:
+        return expr.is_null()
 
 
 def mapping(columns: Mapping[str, str | Field] | None, names: Iterable[str], null: Null | None) -> Fields:
@@ -163,14 +172,3 @@ def usable_of(found: Column, type_: Type, values: Iterable[Any]) -> list[Any] | 
         if said is not False:
             usable.append(said[1])
     return usable
-
-
-def is_text(value: Any) -> bool:
-    """Whether a constant is a text that UTF-8 can hold."""
-    if not isinstance(value, str):
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -16,23 +16,10 @@ from policyengine.filters.backend import Fragment
 from policyengine.filters.constants import safe_double, storable
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.numbers import is_number, of_integer
+from policyengine.filters.walk import PARENTS, OfValue, Walk
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, ListT, SetT, Type, element_of
 from policyengine.model.values import INT_MIN, Uid
-from policyengine.partial.formula import (
-    Atom,
-    Below,
-    Holds,
-    Inside,
-    Matching,
-    Missing,
-    OneOf,
-    Operator,
-    Path,
-    Present,
-    Relation,
-    Sized,
-    Typed,
-)
+from policyengine.partial.formula import Holds, Inside, Missing, OneOf, Operator, Path, Present, Relation, Sized
 
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _WORDS = {"and", "or", "not", "in", "like", "is", "null", "exists", "true", "false"}
@@ -69,7 +56,7 @@ def milvus(fields: Mapping[str, str | Field]) -> Milvus:
 
 
 @dataclass(frozen=True, slots=True)
-class Milvus:
+class Milvus(Walk[Field]):
     """See `milvus`. `never` is a condition that nothing meets."""
 
     fields: Fields
@@ -91,47 +78,36 @@ class Milvus:
     def finish(self, native: str) -> str:
         return native
 
-    def atom(self, atom: Atom) -> Fragment | None:
-        match atom:
-            case Inside():
-                return self._inside(atom)
-            case Present(path=path) | Missing(path=path):
-                field = self.fields.find(path)
-                return None if field is None or field.json else _there(field, path, isinstance(atom, Present))
-            case Typed() | Relation() | OneOf() | Holds() | Matching() | Sized() | Below():
-                field = self.fields.find(atom.path)
-                if field is None:
-                    return None
-                if field.json:
-                    return _in_json(atom, field)
-                entities = element_of(atom.type) or atom.type
-                if isinstance(entities, EntityT) is (field.refers_to is None):
-                    return None
-                if isinstance(entities, EntityT) and field.refers_to not in entities.names:
-                    return Fragment(self.never)
-                return self._of(atom, field)
-        return None
+    def find(self, path: Path, type_: Type) -> Field | None:
+        return self.fields.find(path)
 
-    def _of(self, atom: Typed | Relation | OneOf | Holds | Matching | Sized | Below, field: Field) -> Fragment | None:
-        name = field.name
-        match atom:
-            case Typed(type=type_):
-                return Fragment(_finite(name) if type_ == NUMBER else f"{name} is not null") if _held(type_) else None
-            case Relation(type=type_, op=op, value=value) if type_ in (INT, NUMBER):
-                return self._number(name, type_, op, value)
-            case Relation(type=type_, op="==" | "!=" as op, value=value):
-                return self._among(field, type_, (value,), op == "!=")
-            case OneOf(type=type_, values=values, negated=negated):
-                return self._among(field, type_, values, negated)
-            case Below(closed=closed, negated=negated):
-                return self._one_of(name, _ids(closed, field), negated)
-            case Matching(pieces=pieces, negated=negated):
-                return _like(name, pieces, negated)
-            case Sized(type=type_, op=op, count=count):
-                return _sized(name, type_, op, count)
-            case Holds():
-                return self._holds(atom, field)
-        return None
+    def value(self, atom: OfValue, field: Field) -> Fragment | None:
+        if field.json:
+            return _in_json(atom, field)
+        entity = element_of(atom.type) or atom.type
+        if isinstance(entity, EntityT) is (field.refers_to is None):
+            return None
+        if isinstance(entity, EntityT) and field.refers_to not in entity.names:
+            return Fragment(self.never)
+        return self.of_value(atom, field)
+
+    def presence(self, atom: Present | Missing, field: Field) -> Fragment | None:
+        """A null may be an attribute that is null, and a part of a record does not say whether the record is there."""
+        if field.json or field.null == "null":
+            return None
+        if isinstance(atom, Present):
+            return Fragment(f"{field.name} is not null") if field.null == "absent" else None
+        return Fragment(f"{field.name} is null", field.null == "absent" and len(atom.path) == 1)
+
+    def typed(self, field: Field, type_: Type) -> Fragment | None:
+        if not _held(type_):
+            return None
+        return Fragment(_finite(field.name) if type_ == NUMBER else f"{field.name} is not null")
+
+    def related(self, field: Field, type_: Type, op: Operator, value: Any) -> Fragment | None:
+        if type_ in (INT, NUMBER):
+            return self._number(field.name, type_, op, value)
+        return self.among(field, type_, (value,), op == "!=") if op in ("==", "!=") else None
 
     def _number(self, name: str, type_: Type, op: Operator, value: Any) -> Fragment | None:
         if not is_number(value):
@@ -149,7 +125,7 @@ class Milvus:
         # Its digits alone are no integer of 64 bits.
         return None if whole == INT_MIN else Fragment(f"{name} is not null and {name} {sign} {whole}")
 
-    def _among(self, field: Field, type_: Type, values: Iterable[Any], negated: bool) -> Fragment | None:
+    def among(self, field: Field, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         if type_ == NUMBER:
             made = [self._number(field.name, NUMBER, "!=" if negated else "==", value) for value in values]
             parts = [part.native for part in made if part is not None]
@@ -171,7 +147,7 @@ class Milvus:
             return Fragment(self.never)
         return Fragment(f"{name} == {wanted[0]}" if len(wanted) == 1 else f"{name} in [{', '.join(wanted)}]")
 
-    def _holds(self, atom: Holds, field: Field) -> Fragment | None:
+    def holds(self, field: Field, atom: Holds) -> Fragment | None:
         name, element = field.name, element_of(atom.type)
         wanted = None if element is None else _literals(element, atom.values, field)
         if wanted is None:
@@ -194,8 +170,31 @@ class Milvus:
         # An array cannot be asked what else is in it.
         return Fragment(there, exact=False)
 
-    def _inside(self, atom: Inside) -> Fragment | None:
-        field = self.fields.find(("parents",))
+    def like(self, field: Field, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
+        """What has a meaning in a pattern is replaced by "anything"."""
+        plain = [piece.replace("\\", "%").replace("_", "%") for piece in pieces]
+        exact = not any(c in piece for piece in pieces for c in "%_\\")
+        pattern = _text("%".join(plain))
+        there = f"{field.name} is not null"
+        if pattern is None or (negated and not exact):
+            return Fragment(there, exact=False)
+        like = f"{field.name} like {pattern}"
+        return Fragment(f"{there} and not ({like})" if negated else like, exact)
+
+    def sized(self, field: Field, atom: Sized) -> Fragment | None:
+        """An array may hold an element twice, so it says little of how many different ones there are."""
+        op, count = atom.op, atom.count
+        if count.__class__ is not int or not 0 <= count < 2**31 or not isinstance(atom.type, SetT | ListT):
+            return None
+        there, length = f"{field.name} is not null", f"array_length({field.name})"
+        if isinstance(atom.type, ListT) or count == 0 or (count == 1 and op in ("<", ">=")):
+            return Fragment(f"{there} and {length} {op} {count}")
+        if op in ("<", "<=", "!="):
+            return Fragment(there, exact=False)
+        return Fragment(f"{there} and {length} {'>' if op == '>' else '>='} {count}", exact=False)
+
+    def inside(self, atom: Inside) -> Fragment | None:
+        field = self.fields.find(PARENTS)
         ids = None if field is None else _ids(atom.closed, field)
         if field is None or field.json or ids is None:
             return None
@@ -264,39 +263,7 @@ def _finite(name: str) -> str:
     return f"{name} is not null and {name} >= {-_GREATEST!r} and {name} <= {_GREATEST!r}"
 
 
-def _there(field: Field, path: Path, present: bool) -> Fragment | None:
-    """A null may be an attribute that is null, and a part of a record does not say whether the record is there."""
-    if field.null == "null":
-        return None
-    if present:
-        return Fragment(f"{field.name} is not null") if field.null == "absent" else None
-    return Fragment(f"{field.name} is null", field.null == "absent" and len(path) == 1)
-
-
-def _like(name: str, pieces: Sequence[str], negated: bool) -> Fragment | None:
-    """What has a meaning in a pattern is replaced by "anything"."""
-    plain = [piece.replace("\\", "%").replace("_", "%") for piece in pieces]
-    exact = not any(c in piece for piece in pieces for c in "%_\\")
-    pattern = _text("%".join(plain))
-    there = f"{name} is not null"
-    if pattern is None or (negated and not exact):
-        return Fragment(there, exact=False)
-    return Fragment(f"{there} and not ({name} like {pattern})" if negated else f"{name} like {pattern}", exact)
-
-
-def _sized(name: str, type_: Type, op: Operator, count: int | float) -> Fragment | None:
-    """An array may hold an element twice, so it says little of how many different ones there are."""
-    if count.__class__ is not int or not 0 <= count < 2**31 or not isinstance(type_, SetT | ListT):
-        return None
-    there = f"{name} is not null"
-    if isinstance(type_, ListT) or count == 0 or (count == 1 and op in ("<", ">=")):
-        return Fragment(f"{there} and array_length({name}) {op} {count}")
-    if op in ("<", "<=", "!="):
-        return Fragment(there, exact=False)
-    return Fragment(f"{there} and array_length({name}) {'>' if op == '>' else '>='} {count}", exact=False)
-
-
-def _in_json(atom: Atom, field: Field) -> Fragment | None:
+def _in_json(atom: OfValue, field: Field) -> Fragment | None:
     """A text inside JSON, rechecked."""
     values: Sequence[Any]
     match atom:

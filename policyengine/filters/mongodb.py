@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from policyengine.filters.backend import Fragment
+from policyengine.filters.constants import is_text
 from policyengine.filters.fields import Field, Fields
-from policyengine.filters.library import is_text
 from policyengine.filters.mongodb_values import (
     LONGEST,
     NOTHING,
@@ -23,7 +24,6 @@ from policyengine.filters.mongodb_values import (
     Query,
     all_of,
     among,
-    entities,
     holds,
     objects,
     of_json,
@@ -34,23 +34,11 @@ from policyengine.filters.mongodb_values import (
     text_pattern,
     typed_as,
 )
-from policyengine.model.types import JSON, EntityT, RecordT, SetT, element_of
-from policyengine.model.values import Entity
-from policyengine.partial.formula import (
-    Atom,
-    Below,
-    Holds,
-    Inside,
-    Matching,
-    Missing,
-    OneOf,
-    Path,
-    Present,
-    Relation,
-    Sized,
-    Typed,
-)
+from policyengine.filters.walk import PARENTS, OfValue, Walk, entities
+from policyengine.model.types import JSON, STRING, EntityT, RecordT, SetT, Type
+from policyengine.model.values import Uid
 from policyengine.partial.formula import Fields as TwoFields
+from policyengine.partial.formula import Holds, Inside, Missing, Operator, Path, Present, Sized, Typed
 
 
 def mongodb(columns: Mapping[str, str | Field] | None = None) -> MongoDB:
@@ -78,7 +66,7 @@ def mongodb(columns: Mapping[str, str | Field] | None = None) -> MongoDB:
 
 
 @dataclass(frozen=True, slots=True)
-class MongoDB:
+class MongoDB(Walk[Place]):
     """The backend; `mongodb` makes it."""
 
     fields: Fields
@@ -102,26 +90,7 @@ class MongoDB:
     def finish(self, native: Query) -> Query:
         return native
 
-    def atom(self, atom: Atom) -> Fragment | None:
-        if isinstance(atom, TwoFields):
-            return self._two(atom)
-        path = ("parents",) if isinstance(atom, Inside) else getattr(atom, "path", None)
-        place = self._place(path) if path else None
-        if place is None:
-            return None
-        match atom:
-            case Present():
-                return Fragment(all_of([*objects(place.around), {place.key: {"$exists": True}}]), place.whole)
-            case Missing():
-                return Fragment(all_of([*objects(place.own), {place.key: {"$exists": False}}]), place.whole)
-            case Inside():
-                return self._inside(atom, place)
-            case Typed() | Relation() | OneOf() | Holds() | Matching() | Sized() | Below():
-                made = self._of_value(atom, place)
-                return made and Fragment(all_of([*objects(place.around), made.native]), made.exact)
-        return None
-
-    def _place(self, path: Path) -> Place | None:
+    def find(self, path: Path, type_: Type) -> Place | None:
         located = self.fields.locate(path)
         if located is None:
             return None
@@ -134,56 +103,76 @@ class MongoDB:
         own = tuple(paths[:-1][len(paths) - 1 - inner :])
         return Place(paths[-1], tuple(paths[:-1]), own, length == 1, field.refers_to)
 
-    def _of_value(
-        self, atom: Typed | Relation | OneOf | Holds | Matching | Sized | Below, place: Place
-    ) -> Fragment | None:
-        key, type_ = place.key, atom.type
-        if type_ == JSON:
-            return of_json(atom, key)
-        if isinstance(type_, RecordT):
-            return Fragment({key: OBJECT}) if isinstance(atom, Typed) else None
-        typed = typed_as(place, type_)
-        if typed is None:
-            return None
-        match atom:
-            case Typed():
-                return Fragment(typed)
-            case Relation(op=op, value=value) if element_of(type_) is None:
-                if op in ("==", "!="):
-                    return among(place, type_, (value,), op == "!=")
-                return ordered(typed, key, type_, op, value)
-            case Relation(op="==" | "!=" as op, value=tuple() as values):
-                return same_as(place, type_, typed, values, op == "!=")
-            case OneOf(values=values, negated=negated):
-                return among(place, type_, values, negated)
-            case Matching(pieces=pieces, negated=negated) if all(map(is_text, pieces)):
-                pattern = r"\A(?s:" + ".*".join(map(quoted, pieces)) + r")\z"
-                return text_pattern(typed, key, pattern, negated) if len(pattern) <= LONGEST else None
-            case Sized():
-                return sized(atom, typed, key)
-            case Below(closed=closed, negated=negated):
-                found = among(place, atom.type, tuple(Entity(uid) for uid in sorted(closed)), negated)
-                if found is None or place.refers_to is not None:
-                    return found
-                # A reference may state parents of its own.
-                states = {f"{key}.parents": {"$exists": True}}
-                return Fragment(found.native if negated else {"$or": [found.native, states]}, exact=False)
-            case Holds():
-                return holds(place, type_, typed, atom)
-        return None
+    def presence(self, atom: Present | Missing, place: Place) -> Fragment | None:
+        there = isinstance(atom, Present)
+        above = objects(place.around if there else place.own)
+        return Fragment(all_of([*above, {place.key: {"$exists": there}}]), place.whole)
 
-    def _inside(self, atom: Inside, place: Place) -> Fragment | None:
-        if place.refers_to is None:
+    def value(self, atom: OfValue, place: Place) -> Fragment | None:
+        made = self._alone(atom, place)
+        return made and Fragment(all_of([*objects(place.around), made.native]), made.exact)
+
+    def _alone(self, atom: OfValue, place: Place) -> Fragment | None:
+        """The atom, if what is around the value are objects."""
+        if atom.type == JSON:
+            return of_json(atom, place.key)
+        if isinstance(atom.type, RecordT):
+            return Fragment({place.key: OBJECT}) if isinstance(atom, Typed) else None
+        return self.of_value(atom, place)
+
+    def typed(self, place: Place, type_: Type) -> Fragment | None:
+        typed = typed_as(place, type_)
+        return None if typed is None else Fragment(typed)
+
+    def related(self, place: Place, type_: Type, op: Operator, value: Any) -> Fragment | None:
+        if op in ("==", "!="):
+            return among(place, type_, (value,), op == "!=")
+        typed = typed_as(place, type_)
+        return None if typed is None else ordered(typed, place.key, type_, op, value)
+
+    def same(self, place: Place, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+        typed = typed_as(place, type_)
+        return None if typed is None else same_as(place, type_, typed, values, negated)
+
+    def among(self, place: Place, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+        return among(place, type_, values, negated)
+
+    def holds(self, place: Place, atom: Holds) -> Fragment | None:
+        typed = typed_as(place, atom.type)
+        return None if typed is None else holds(place, atom.type, typed, atom)
+
+    def like(self, place: Place, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
+        typed = typed_as(place, STRING)
+        if typed is None or not all(map(is_text, pieces)):
             return None
-        found = Holds(("parents",), SetT(EntityT(frozenset({place.refers_to}))), "any", entities(atom.closed))
-        made = self._of_value(found, place)
+        pattern = r"\A(?s:" + ".*".join(map(quoted, pieces)) + r")\z"
+        return text_pattern(typed, place.key, pattern, negated) if len(pattern) <= LONGEST else None
+
+    def sized(self, place: Place, atom: Sized) -> Fragment | None:
+        typed = typed_as(place, atom.type)
+        return None if typed is None else sized(atom, typed, place.key)
+
+    def under(self, place: Place, type_: EntityT, closed: frozenset[Uid], negated: bool) -> Fragment | None:
+        found = among(place, type_, entities(closed), negated)
+        if found is None or place.refers_to is not None:
+            return found
+        # A reference may state parents of its own.
+        states = {f"{place.key}.parents": {"$exists": True}}
+        return Fragment(found.native if negated else {"$or": [found.native, states]}, exact=False)
+
+    def inside(self, atom: Inside) -> Fragment | None:
+        place = self.find(PARENTS, JSON)
+        if place is None or place.refers_to is None:
+            return None
+        found = Holds(PARENTS, SetT(EntityT(frozenset({place.refers_to}))), "any", entities(atom.closed))
+        made = self._alone(found, place)
         if made is None or not atom.negated:
             return made
         typed = typed_as(place, found.type)
         return Fragment({"$or": [{place.key: {"$exists": False}}, all_of([typed or {}, {"$nor": [made.native]}])]})
 
-    def _two(self, atom: TwoFields) -> Fragment | None:
-        places = self._place(atom.path), self._place(atom.other)
+    def two(self, atom: TwoFields) -> Fragment | None:
+        places = self.find(atom.path, atom.type), self.find(atom.other, atom.other_type)
         conditions: list[Query] = []
         for place, type_ in zip(places, (atom.type, atom.other_type), strict=True):
             typed = typed_as(place, type_) if place is not None and type_ in TYPES else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.filters.backend import Fragment
-from policyengine.filters.library import is_text
+from policyengine.filters.constants import is_text
 from policyengine.filters.numbers import is_number, of_double, of_integer
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, SetT, Type, element_of
 from policyengine.model.values import NUMBER_MAX, Entity, Uid
@@ -245,10 +245,6 @@ def sized(atom: Sized, typed: Query, key: str) -> Fragment | None:
 
 def objects(keys: Iterable[str]) -> list[Query]:
     return [{key: OBJECT} for key in keys]
-
-
-def entities(uids: Iterable[Uid]) -> tuple[Entity, ...]:
-    return tuple(Entity(uid) for uid in sorted(uids))
 
 
 def _by_type(uids: Iterable[Uid]) -> list[tuple[str, list[str]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 import polars as pl
@@ -12,10 +11,9 @@ import polars.selectors as cs
 
 from policyengine.filters.columns import Columns
 from policyengine.filters.fields import Field, Null
-from policyengine.filters.library import Column, mapping
+from policyengine.filters.library import OPERATORS, Column, Expressions, mapping
 from policyengine.partial.formula import Operator, Path
 
-_OPERATORS = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 _INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
 _UNITS = {"ms": 1_000, "us": 1_000_000}
 
@@ -49,7 +47,7 @@ def polars(source: Any, columns: Mapping[str, str | Field] | None = None, *, nul
 
 
 @dataclass(frozen=True, slots=True)
-class _Polars:
+class _Polars(Expressions):
     schema: pl.Schema
 
     @property
@@ -78,17 +76,14 @@ class _Polars:
     def either(self, items: Sequence[Any]) -> Any:
         return pl.any_horizontal(items)
 
-    def negation(self, condition: Any) -> Any:
-        return ~condition
+    def nothing(self) -> Any:
+        return pl.lit(False)
 
-    def truth(self, value: bool) -> Any:
-        return pl.lit(value)
-
-    def null(self, expr: Any) -> Any:
-        return expr.is_null()
+    def everything(self) -> Any:
+        return pl.lit(True)
 
     def relation(self, expr: Any, op: Operator, value: Any) -> Any:
-        return _OPERATORS[op](expr, value if isinstance(value, pl.Expr) else pl.lit(value))
+        return OPERATORS[op](expr, value if isinstance(value, pl.Expr) else pl.lit(value))
 
     def among(self, expr: Any, values: Sequence[Any]) -> Any:
         return expr.is_in(list(values))

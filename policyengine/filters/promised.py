@@ -13,33 +13,20 @@ from math import isinf
 from typing import Any, Protocol
 
 from policyengine.filters.backend import Fragment
+from policyengine.filters.constants import is_text
 from policyengine.filters.fields import Field, Fields
-from policyengine.filters.library import is_text
 from policyengine.filters.numbers import is_number, of_integer
-from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, ListT, SetT, Type, element_of
+from policyengine.filters.walk import PARENTS, Worded, Words, entities
+from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, SetT, Type, element_of
 from policyengine.model.values import Entity
-from policyengine.partial.formula import (
-    Atom,
-    Below,
-    Holds,
-    Inside,
-    Matching,
-    Missing,
-    OneOf,
-    Operator,
-    Relation,
-    Typed,
-)
+from policyengine.partial.formula import Holds, Inside, Kind, Missing, Operator, Path, Present
 
 # Beyond, doubles are not the integers that documents hold.
 _SAFE = 2**53
 
 
-class Dialect(Protocol):
+class Dialect(Words, Protocol):
     """The query language of a store. `type_` is one of String, Bool, Int and Number, or a Set or List of String."""
-
-    @property
-    def name(self) -> str: ...
 
     @property
     def exact_texts(self) -> bool:
@@ -69,78 +56,44 @@ class Dialect(Protocol):
 
     def like(self, key: str, pieces: tuple[str, ...]) -> Any | None: ...
 
-    def both(self, items: Sequence[Any]) -> Any: ...
-
-    def either(self, items: Sequence[Any]) -> Any: ...
-
-    def nothing(self) -> Any: ...
-
-    def everything(self) -> Any: ...
-
 
 @dataclass(frozen=True, slots=True)
-class Promised:
+class Promised(Worded[Field]):
     """The backend of a dialect."""
 
     dialect: Dialect
     fields: Fields
 
     @property
-    def name(self) -> str:
-        return self.dialect.name
+    def words(self) -> Dialect:
+        return self.dialect
 
-    def all(self, items: Sequence[Any]) -> Any:
-        return self.dialect.both(items)
-
-    def some(self, items: Sequence[Any]) -> Any:
-        return self.dialect.either(items)
-
-    def nothing(self) -> Any:
-        return self.dialect.nothing()
-
-    def everything(self) -> Any:
-        return self.dialect.everything()
-
-    def finish(self, native: Any) -> Any:
-        return native
-
-    def atom(self, atom: Atom) -> Fragment | None:
-        if isinstance(atom, Inside):
-            return None if atom.negated else self._inside(atom)
-        field = self._field(getattr(atom, "path", None))
-        if field is None:
-            return None
-        match atom:
-            case Missing():
-                native = self.dialect.missing(field)
-                return None if native is None else Fragment(native, exact=False)
-            case Below(type=type_, closed=closed, negated=negated):
-                return self._among(field, type_, tuple(Entity(uid) for uid in sorted(closed)), negated)
-            case Typed(type=type_):
-                return self._typed(field, type_)
-            case Relation(type=type_, op="==" | "!=" as op, value=value) if element_of(type_) is None:
-                return self._among(field, type_, (value,), op == "!=")
-            case Relation(type=SetT() | ListT() as type_, op="==", value=tuple() as values) if values:
-                made = self._holds(field, Holds(atom.path, type_, "all", values))
-                return made and Fragment(made.native, exact=False)
-            case Relation(type=type_, op=op, value=value) if type_ in (INT, NUMBER):
-                return self._order(field, type_, op, value)
-            case OneOf(type=type_, values=values, negated=negated):
-                return self._among(field, type_, values, negated)
-            case Holds():
-                return self._holds(field, atom)
-            case Matching(pieces=pieces, negated=False) if all(map(is_text, pieces)):
-                key = None if field.refers_to else self.dialect.key(field, STRING)
-                native = None if key is None else self.dialect.like(key, pieces)
-                return None if native is None else Fragment(native)
-        return None
-
-    def _field(self, path: Any) -> Field | None:
+    def find(self, path: Path, type_: Type) -> Field | None:
         """Where the attribute is, if the mapping promises of which type it is."""
-        located = self.fields.locate(path) if path else None
+        located = self.fields.locate(path)
         if located is None or located[0].json or located[1] != len(path):
             return None
         return located[0]
+
+    def presence(self, atom: Present | Missing, field: Field) -> Fragment | None:
+        native = self.dialect.missing(field) if isinstance(atom, Missing) else None
+        return None if native is None else Fragment(native, exact=False)
+
+    def related(self, field: Field, type_: Type, op: Operator, value: Any) -> Fragment | None:
+        if op in ("==", "!="):
+            return self.among(field, type_, (value,), op == "!=")
+        return self._order(field, type_, op, value) if type_ in (INT, NUMBER) else None
+
+    def same(self, field: Field, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+        made = self._holding(field, type_, "all", values) if values and not negated else None
+        return made and Fragment(made.native, exact=False)
+
+    def like(self, field: Field, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
+        if negated or not all(map(is_text, pieces)):
+            return None
+        key = None if field.refers_to else self.dialect.key(field, STRING)
+        native = None if key is None else self.dialect.like(key, pieces)
+        return None if native is None else Fragment(native)
 
     def _scalar(self, field: Field, type_: Type) -> tuple[str, Type] | None:
         """The key, and the type of what is stored there."""
@@ -165,7 +118,7 @@ class Promised:
                 return None
         return usable
 
-    def _typed(self, field: Field, type_: Type) -> Fragment | None:
+    def typed(self, field: Field, type_: Type) -> Fragment | None:
         found = self._scalar(field, type_)
         if found is None:
             return None
@@ -182,7 +135,7 @@ class Promised:
         zero = 0 if stored == INT else 0.0
         return self.dialect.either([self.dialect.order(key, stored, op, zero) for op in ("<=", ">=")])
 
-    def _among(self, field: Field, type_: Type, values: Sequence[Any], negated: bool) -> Fragment | None:
+    def among(self, field: Field, type_: Type, values: Sequence[Any], negated: bool) -> Fragment | None:
         found = self._scalar(field, type_)
         if found is None:
             return None
@@ -201,7 +154,7 @@ class Promised:
         if negated and stored == BOOL:
             usable, negated = [value for value in (True, False) if value not in usable], False
         if not usable:
-            return self._typed(field, type_) if negated else Fragment(self.nothing())
+            return self.typed(field, type_) if negated else Fragment(self.nothing())
         native = self.dialect.equal(key, stored, usable)
         if native is None:
             return None
@@ -246,29 +199,30 @@ class Promised:
                 return self.dialect.either([order(key, stored, "<", low), order(key, stored, ">", high)])
         return order(key, stored, op, low if op in ("<", ">=") else high)
 
-    def _holds(self, field: Field, atom: Holds) -> Fragment | None:
+    def holds(self, field: Field, atom: Holds) -> Fragment | None:
+        return self._holding(field, atom.type, atom.kind, atom.values)
+
+    def _holding(self, field: Field, type_: Type, kind: Kind, values: tuple[Any, ...]) -> Fragment | None:
         """What is said of elements that are there. Of an array without elements the store knows nothing."""
-        element = element_of(atom.type)
+        element = element_of(type_)
         if isinstance(element, EntityT):
             fits = field.refers_to in element.names
         else:
             fits = element == STRING and field.refers_to is None
         key = self.dialect.key(field, SetT(STRING)) if fits else None
-        usable = self._constants(field, element or STRING, atom.values)
-        if key is None or usable is None or atom.kind not in ("any", "all"):
+        usable = self._constants(field, element or STRING, values)
+        if key is None or usable is None or kind not in ("any", "all"):
             return None
-        if not usable or (atom.kind == "all" and len(usable) < len(atom.values)):
-            return Fragment(self.nothing()) if atom.values else None
-        asked = [usable] if atom.kind == "any" else [[value] for value in usable]
+        if not usable or (kind == "all" and len(usable) < len(values)):
+            return Fragment(self.nothing()) if values else None
+        asked = [usable] if kind == "any" else [[value] for value in usable]
         parts = [self.dialect.equal(key, SetT(STRING), each) for each in asked]
         if any(part is None for part in parts):
             return None
         return Fragment(parts[0] if len(parts) == 1 else self.dialect.both(parts), self.dialect.exact_texts)
 
-    def _inside(self, atom: Inside) -> Fragment | None:
-        field = self._field(("parents",))
+    def inside(self, atom: Inside) -> Fragment | None:
+        field = None if atom.negated else self.find(PARENTS, JSON)
         if field is None or field.refers_to is None:
             return None
-        type_ = SetT(EntityT(frozenset({field.refers_to})))
-        above = tuple(Entity(uid) for uid in sorted(atom.closed))
-        return self._holds(field, Holds(("parents",), type_, "any", above))
+        return self._holding(field, SetT(EntityT(frozenset({field.refers_to}))), "any", entities(atom.closed))

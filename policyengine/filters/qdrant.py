@@ -41,20 +41,10 @@ from policyengine.filters.qdrant_keys import (
     sized,
     without,
 )
+from policyengine.filters.walk import PARENTS, Walk
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, ListT, Prim, Type, element_of
-from policyengine.partial.formula import (
-    Atom,
-    Below,
-    Holds,
-    Inside,
-    Matching,
-    Missing,
-    OneOf,
-    Path,
-    Relation,
-    Sized,
-    Typed,
-)
+from policyengine.model.values import Uid
+from policyengine.partial.formula import Holds, Inside, Missing, Operator, Path, Present, Sized
 
 
 def qdrant(
@@ -88,7 +78,7 @@ def qdrant(
 
 
 @dataclass(frozen=True, slots=True)
-class Qdrant:
+class Qdrant(Walk[Place]):
     """See `qdrant`."""
 
     fields: Fields
@@ -111,23 +101,7 @@ class Qdrant:
     def finish(self, native: Condition) -> Condition:
         return native if native.keys() <= {"must", "should", "must_not"} else {"must": [native]}
 
-    def atom(self, atom: Atom) -> Fragment | None:
-        match atom:
-            case Inside():
-                return self._inside(atom)
-            case Missing(path=path):
-                place = self._place(path, JSON)
-            case Typed(path=path, type=type_) | Relation(path=path, type=type_) | OneOf(path=path, type=type_):
-                place = self._place(path, type_)
-            case Matching(path=path, type=type_) | Sized(path=path, type=type_) | Holds(path=path, type=type_):
-                place = self._place(path, type_)
-            case Below(path=path, type=type_):
-                place = self._place(path, type_)
-            case _:
-                return None
-        return None if place is None else self._of(atom, place)
-
-    def _place(self, path: Path, type_: Type) -> Place | None:
+    def find(self, path: Path, type_: Type) -> Place | None:
         """None for a key that Qdrant has no way to write."""
         field = self.fields.find(path)
         if field is None:
@@ -139,33 +113,27 @@ class Qdrant:
         objects = field.refers_to is None and isinstance(element_of(type_) or type_, EntityT)
         return Place(key, field.json or objects or type_ == JSON, field)
 
-    def _of(self, atom: Atom, place: Place) -> Fragment | None:
-        match atom:
-            case Missing():
-                return Fragment({"is_empty": {"key": place.key}}, exact=False)
-            case Typed(type=type_):
-                return self._typed(place, type_)
-            case Relation(type=type_, op="==", value=value):
-                return equal(place, type_, value)
-            case Relation(type=type_, op="!=", value=value):
-                return self._unequal(place, type_, (value,))
-            case Relation(type=type_, op=op, value=value):
-                return ordered(place, type_, op, value)
-            case OneOf(type=type_, values=values, negated=True):
-                return self._unequal(place, type_, values)
-            case OneOf(type=type_, values=values):
-                return among(place, type_, values)
-            case Matching(pieces=pieces, negated=negated):
-                return self._like(place, pieces, negated)
-            case Sized(type=type_, op=op, count=count):
-                return sized(place, type_, op, count)
-            case Holds():
-                return collection(place, atom)
-            case Below(type=type_, closed=closed, negated=negated):
-                return hierarchy(place, type_, closed, negated)
-        return None
+    def presence(self, atom: Present | Missing, place: Place) -> Fragment | None:
+        return Fragment({"is_empty": {"key": place.key}}, exact=False) if isinstance(atom, Missing) else None
 
-    def _typed(self, place: Place, type_: Type) -> Fragment | None:
+    def related(self, place: Place, type_: Type, op: Operator, value: Any) -> Fragment | None:
+        if op == "==":
+            return equal(place, type_, value)
+        return self._unequal(place, type_, (value,)) if op == "!=" else ordered(place, type_, op, value)
+
+    def among(self, place: Place, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+        return self._unequal(place, type_, values) if negated else among(place, type_, values)
+
+    def holds(self, place: Place, atom: Holds) -> Fragment | None:
+        return collection(place, atom)
+
+    def sized(self, place: Place, atom: Sized) -> Fragment | None:
+        return sized(place, atom.type, atom.op, atom.count)
+
+    def under(self, place: Place, type_: EntityT, closed: frozenset[Uid], negated: bool) -> Fragment | None:
+        return hierarchy(place, type_, closed, negated)
+
+    def typed(self, place: Place, type_: Type) -> Fragment | None:
         if not place.any:
             if isinstance(type_, EntityT) and place.field.refers_to not in type_.names:
                 return Fragment(NOTHING)
@@ -187,7 +155,7 @@ class Qdrant:
             return equal(place, BOOL, not values[0])
         if type_ == TIME and len(values) == 1:
             return either_side(place, TIME, values[0])
-        typed = self._typed(place, type_)
+        typed = self.typed(place, type_)
         if typed is None:
             return None
         if type_ == NUMBER or (type_ == INT and place.any):
@@ -207,7 +175,7 @@ class Qdrant:
             return None
         return Fragment(without(typed.native, [any_of(place.key, wanted)]) if place.any else none_of(place.key, wanted))
 
-    def _like(self, place: Place, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
+    def like(self, place: Place, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
         if not self.patterns or not all(map(storable, pieces)):
             return None
         first, *others = pieces
@@ -221,8 +189,8 @@ class Qdrant:
         arrays = [is_text(f"{place.key}[]")] if place.any else []
         return Fragment(without({"must": asked}, arrays), exact)
 
-    def _inside(self, atom: Inside) -> Fragment | None:
-        place = self._place(("parents",), ListT(JSON))
+    def inside(self, atom: Inside) -> Fragment | None:
+        place = self.find(PARENTS, ListT(JSON))
         if place is None or place.field.refers_to is None:
             return None
         ids = ids_of(atom.closed, place.field.refers_to)

@@ -1,0 +1,165 @@
+"""One walk over atoms: from each kind of atom to what a backend says of it.
+
+A backend has a method for each question, and overrides those that its store can be asked. Nothing is decided here: what
+an answer means, and how exact it is, is the backend's. `P` is where a store keeps a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+from policyengine.filters.backend import Fragment
+from policyengine.model.types import JSON, EntityT, Type, element_of
+from policyengine.model.values import Entity, Uid
+from policyengine.partial.formula import (
+    Atom,
+    Below,
+    Holds,
+    Inside,
+    Matching,
+    Missing,
+    OneOf,
+    Operator,
+    Path,
+    Present,
+    Relation,
+    Sized,
+    Typed,
+)
+from policyengine.partial.formula import Fields as TwoFields
+
+PARENTS: Path = ("parents",)
+
+P = TypeVar("P")
+
+# Atoms about one value, which is of a type.
+OfValue = Typed | Relation | OneOf | Holds | Matching | Sized | Below
+
+
+class Walk(Protocol[P]):
+    """The part of a backend that answers for atoms. An answer is None where the store cannot be asked."""
+
+    def atom(self, atom: Atom) -> Fragment | None:
+        match atom:
+            case Inside():
+                return self.inside(atom)
+            case TwoFields():
+                return self.two(atom)
+            case Present(path=path) | Missing(path=path):
+                found = self.find(path, JSON)
+                return None if found is None else self.presence(atom, found)
+            case Typed() | Relation() | OneOf() | Holds() | Matching() | Sized() | Below():
+                found = self.find(atom.path, atom.type)
+                return None if found is None else self.value(atom, found)
+        return None
+
+    def find(self, path: Path, type_: Type) -> P | None:
+        """Where the store keeps a value that is asked for as one of the type."""
+
+    def value(self, atom: OfValue, found: P) -> Fragment | None:
+        """What goes before the kind of the atom goes here."""
+        return self.of_value(atom, found)
+
+    def of_value(self, atom: OfValue, found: P) -> Fragment | None:
+        type_ = atom.type
+        match atom:
+            case Typed():
+                return self.typed(found, type_)
+            case Relation(op=op, value=value) if element_of(type_) is None:
+                return self.related(found, type_, op, value)
+            case Relation(op="==" | "!=" as op, value=tuple() as values):
+                return self.same(found, type_, values, op == "!=")
+            case OneOf(values=values, negated=negated):
+                return self.among(found, type_, values, negated)
+            case Holds():
+                return self.holds(found, atom)
+            case Matching(pieces=pieces, negated=negated):
+                return self.like(found, pieces, negated)
+            case Sized():
+                return self.sized(found, atom)
+            case Below(type=entity, closed=closed, negated=negated):
+                return self.under(found, entity, closed, negated)
+        return None
+
+    def presence(self, atom: Present | Missing, found: P) -> Fragment | None:
+        return None
+
+    def typed(self, found: P, type_: Type) -> Fragment | None:
+        return None
+
+    def related(self, found: P, type_: Type, op: Operator, value: Any) -> Fragment | None:
+        """A value that is no collection of a declared type, in its relation to a constant."""
+        return None
+
+    def same(self, found: P, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+        """A set or a list is, or is not, a constant."""
+        return None
+
+    def among(self, found: P, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+        return None
+
+    def holds(self, found: P, atom: Holds) -> Fragment | None:
+        return None
+
+    def like(self, found: P, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
+        return None
+
+    def sized(self, found: P, atom: Sized) -> Fragment | None:
+        return None
+
+    def under(self, found: P, type_: EntityT, closed: frozenset[Uid], negated: bool) -> Fragment | None:
+        """Where a reference states no parents of its own, the entity source knows all that is below the targets."""
+        return self.among(found, type_, entities(closed), negated)
+
+    def two(self, atom: TwoFields) -> Fragment | None:
+        return None
+
+    def inside(self, atom: Inside) -> Fragment | None:
+        return None
+
+
+class Words(Protocol):
+    """How a library or a query language puts conditions together: what is the same in all of these backends."""
+
+    @property
+    def name(self) -> str: ...
+
+    def both(self, items: Sequence[Any]) -> Any: ...
+
+    def either(self, items: Sequence[Any]) -> Any: ...
+
+    def nothing(self) -> Any: ...
+
+    def everything(self) -> Any: ...
+
+
+class Worded(Walk[P], Protocol[P]):
+    """A backend that puts conditions together in the words of a library or a query language."""
+
+    @property
+    def words(self) -> Words: ...
+
+    @property
+    def name(self) -> str:
+        return self.words.name
+
+    def all(self, items: Sequence[Any]) -> Any:
+        return self.words.both(items)
+
+    def some(self, items: Sequence[Any]) -> Any:
+        return self.words.either(items)
+
+    def nothing(self) -> Any:
+        return self.words.nothing()
+
+    def everything(self) -> Any:
+        return self.words.everything()
+
+    def finish(self, native: Any) -> Any:
+        return native
+
+
+def entities(uids: frozenset[Uid]) -> tuple[Entity, ...]:
+    """References to these, in an order that is always the same."""
+    return tuple(map(Entity, sorted(uids)))
