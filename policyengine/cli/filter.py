@@ -30,7 +30,8 @@ from policyengine.model.values import Fault
 _DEFAULT_COLUMNS = {"id": "id", "*": {"json": "data"}}
 
 
-def _complete_store(incomplete: str) -> list[str]:
+def complete_store(incomplete: str) -> list[str]:
+    """The stores whose names begin so."""
     return [store for store in STORES if store.startswith(incomplete)]
 
 
@@ -49,9 +50,9 @@ def filter_(
         str | None,
         typer.Option(
             "--to",
-            metavar="STORE",
-            help=f"print the query for a store: {', '.join(STORES)}",
-            autocompletion=_complete_store,
+            metavar="STORE|JSON|FILE",
+            help=f"print the query for a store: {', '.join(STORES)}; or one described as `backend` of POST /v1/filter",
+            autocompletion=complete_store,
             show_default=False,
         ),
     ] = None,
@@ -136,9 +137,8 @@ def _value(given: str, option: str) -> Any:
 
 
 def _print_query(found: Filter, to: str, columns: str | None, exact: bool, json: bool) -> None:
-    where = _value(columns, "--columns") if columns is not None else _DEFAULT_COLUMNS
     try:
-        store = described({"store": to.removeprefix("sql:"), "columns": where})
+        store = described(_store(to, columns))
     except ValueError as error:
         fail(f"--to: {error}")
     try:
@@ -155,6 +155,22 @@ def _print_query(found: Filter, to: str, columns: str | None, exact: bool, json:
     say_json(native)
     for condition in query.rechecked:
         note(visible(f"not asked for exactly, so decide about each find: {condition}"))
+
+
+def _store(to: str, columns: str | None) -> Any:
+    """The description of a store that is given by its name, or as such."""
+    name = to.removeprefix("sql:")
+    where = None if columns is None else _value(columns, "--columns")
+    if name in STORES:
+        return {"store": name, "columns": _DEFAULT_COLUMNS if where is None else where}
+    if not set(to) & {"{", ".", "/"}:
+        fail(f"--to: no such store: {to}", f"there are {', '.join(STORES)}, or a description: JSON, or a file.json")
+    given = _value(to, "--to")
+    if where is None:
+        return given
+    if type(given) is dict and "columns" in given:
+        fail("--columns stands beside a description that has `columns`", "leave out one of them")
+    return {**given, "columns": where} if type(given) is dict else given
 
 
 def _print_documents(found: Filter, path: Path) -> None:

@@ -7,7 +7,7 @@ a query in JSON cannot carry, such as a time bound to a placeholder, the store i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import isfinite
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from policyengine.filters.backend import Backend, Fragment
 from policyengine.filters.chroma import chroma
 from policyengine.filters.constants import is_text
+from policyengine.filters.elasticsearch import elasticsearch
 from policyengine.filters.fields import Field, column, ref
 from policyengine.filters.fields import json as json_place
 from policyengine.filters.filter import Query
@@ -25,35 +26,67 @@ from policyengine.filters.pinecone import pinecone
 from policyengine.filters.qdrant import qdrant
 from policyengine.filters.sql import sql
 from policyengine.filters.sql_text import Where
+from policyengine.filters.weaviate import weaviate
 from policyengine.partial.formula import Atom
 
-_Columns = Mapping[str, str | Field] | None
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """What an option may be: in words, and whether a value is that."""
+
+    words: str
+    fits: Callable[[Any], bool]
 
 
-def _with_columns(make: Callable[..., Backend]) -> Callable[..., Backend]:
-    def made(columns: _Columns, **options: Any) -> Backend:
-        if columns is None:
-            raise ValueError("`columns` is required")
-        return make(columns=columns, **options)
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """make: what makes the backend, of columns and options. required: what it cannot be made without."""
 
-    return made
-
-
-def _sql(database: Any) -> Callable[..., Backend]:
-    return _with_columns(partial(sql, database))
+    make: Callable[..., Backend]
+    options: Mapping[str, _Option] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
 
 
-# What makes each, and the options it takes: text, or a list of texts.
-_STORES: Mapping[str, tuple[Callable[..., Backend], Mapping[str, type[str] | type[list[str]]]]] = {
-    "postgresql": (_sql("postgresql"), {"table": str, "paramstyle": str}),
-    "sqlite": (_sql("sqlite"), {"table": str, "paramstyle": str}),
-    "duckdb": (_sql("duckdb"), {"table": str, "paramstyle": str}),
-    "chroma": (chroma, {}),
-    "qdrant": (qdrant, {"below": list}),
-    "lancedb": (_with_columns(lambda columns: lancedb(columns)), {}),
-    "milvus": (_with_columns(lambda columns: milvus(columns)), {}),
-    "mongodb": (mongodb, {}),
-    "pinecone": (pinecone, {}),
+def _is_texts(value: Any) -> bool:
+    return type(value) is list and all(type(item) is str for item in value)
+
+
+def _is_index(value: Any) -> bool:
+    """The `properties` of an index mapping of Elasticsearch, down to the innermost."""
+    return type(value) is dict and all(
+        type(each) is dict and ("properties" not in each or _is_index(each["properties"])) for each in value.values()
+    )
+
+
+def _is_collection(value: Any) -> bool:
+    """The properties of a collection of Weaviate."""
+    return type(value) is list and all(
+        type(each) is dict and type(each.get("name")) is str and _is_texts(each.get("dataType")) for each in value
+    )
+
+
+_TEXT = _Option("text", lambda value: type(value) is str)
+_SQL = {"table": _TEXT, "paramstyle": _TEXT}
+_INDEX = _Store(elasticsearch, {"properties": _Option("what an index mapping has", _is_index)}, ("properties",))
+_COLLECTION = {
+    "properties": _Option("a list of objects with `name` and `dataType`", _is_collection),
+    "null_index": _Option("true or false", lambda value: type(value) is bool),
+}
+_STORES: Mapping[str, _Store] = {
+    "postgresql": _Store(partial(sql, "postgresql"), _SQL, ("columns",)),
+    "sqlite": _Store(partial(sql, "sqlite"), _SQL, ("columns",)),
+    "duckdb": _Store(partial(sql, "duckdb"), _SQL, ("columns",)),
+    "chroma": _Store(lambda columns=None: chroma(columns)),
+    "qdrant": _Store(
+        lambda columns=None, **options: qdrant(columns, **options), {"below": _Option("a list of texts", _is_texts)}
+    ),
+    "lancedb": _Store(lancedb, required=("columns",)),
+    "milvus": _Store(lambda columns: milvus(columns), required=("columns",)),
+    "mongodb": _Store(mongodb),
+    "elasticsearch": _INDEX,
+    "opensearch": _INDEX,
+    "pinecone": _Store(pinecone),
+    "weaviate": _Store(weaviate, _COLLECTION, ("properties",)),
 }
 STORES = tuple(_STORES)
 
@@ -63,25 +96,27 @@ def described(value: Any) -> Backend:
 
     store: one of STORES. columns: from attributes to a name, or to `{"column": name, "null"?: "absent" | "null"}`,
     `{"json": name, "path"?: [names]}` or `{"ref": name, "type": type, "null"?: ...}`. Besides: `table` and `paramstyle`
-    for SQL, `below` for Qdrant.
+    for SQL, `below` for Qdrant, `properties` for Elasticsearch, OpenSearch and Weaviate, which cannot do without, and
+    `null_index` for Weaviate.
     """
     if type(value) is not dict:
         raise ValueError("a store is described by an object")
     name = value.get("store")
     if type(name) is not str or name not in _STORES:
         raise ValueError(f"`store` is one of {', '.join(STORES)}")
-    make, options = _STORES[name]
+    store = _STORES[name]
     for key, given in value.items():
-        if key not in ("store", "columns") and key not in options:
-            raise ValueError(f"{name} has no such option; known: {', '.join(['columns', *options])}")
-        if key in options and not _is(given, options[key]):
-            raise ValueError(f"`{key}` is {'text' if options[key] is str else 'a list of texts'}")
-    columns = {key: _field(key, one) for key, one in _columns(value).items()} if "columns" in value else None
-    return Plain(make(columns, **{key: value[key] for key in options if key in value}))
-
-
-def _is(value: Any, type_: type[str] | type[list[str]]) -> bool:
-    return type(value) is type_ and (type_ is str or all(type(item) is str for item in value))
+        if key not in ("store", "columns") and key not in store.options:
+            raise ValueError(f"{name} has no such option; known: {', '.join(['columns', *store.options])}")
+        if key in store.options and not store.options[key].fits(given):
+            raise ValueError(f"`{key}` is {store.options[key].words}")
+    for key in store.required:
+        if key not in value:
+            raise ValueError(f"`{key}` is required")
+    options = {key: value[key] for key in store.options if key in value}
+    if "columns" in value:
+        options["columns"] = {key: _field(key, one) for key, one in _columns(value).items()}
+    return Plain(store.make(**options))
 
 
 def _columns(value: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +135,7 @@ def _field(attribute: str, value: Any) -> str | Field:
     name, null, path, type_ = given.pop(kind, ""), None, [], ""
     if kind in ("column", "ref") and given.get("null") in ("absent", "null"):
         null = given.pop("null")
-    if kind == "json" and _is(given.get("path"), list):
+    if kind == "json" and _is_texts(given.get("path")):
         path = given.pop("path")
     if kind == "ref" and type(given.get("type")) is str:
         type_ = given.pop("type")
@@ -162,5 +197,5 @@ def _carried(value: Any) -> bool:
         case list():
             return all(map(_carried, value))
         case dict():
-            return all(type(key) is str for key in value) and all(map(_carried, value.values()))
+            return all(type(key) is str and is_text(key) for key in value) and all(map(_carried, value.values()))
     return False

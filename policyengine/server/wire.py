@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from policyengine.filters.described import STORES
 from policyengine.server.decode import Semantic
 
 Text = Annotated[str, Field(min_length=1)]
@@ -200,7 +201,7 @@ class FilterRequest(_In):
     context: Context = Context()
     backend: dict[str, Any] = Field(
         default_factory=_absent,
-        description="the store to ask: `store` (postgresql, sqlite, ...), `columns` and options",
+        description=f"the store to ask: `store` (one of {', '.join(STORES)}), `columns` and options",
     )
     exact: bool = Field(False, description="refuse (400) rather than answer with a query that finds more")
     fulfils: list[str] = Field([], description="the obligation types that the caller does for whatever it fetches")

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from policyengine.cli.filter import complete_store
+from policyengine.filters.described import STORES
 from tests.cli.conftest import ANN, Cli, retrieve
 
 WORDS = ("--principal", json.dumps(ANN), "--action", "retrieve", "--resource-type", "Document")
@@ -48,6 +50,35 @@ def test_a_query(policies: Path, cli: Cli, store: str) -> None:
     assert cli("filter", policies, *WORDS, "--to", store) == 0
     assert json.loads(cli.out) == answer["query"]
     assert bool(cli.err) is bool(answer["rechecked"])
+
+
+READERS = {"ref": "readers", "type": "User"}
+COLUMNS = {"tenant": "tenant", "classification": "classification", "readers": READERS}
+INDEX = {"tenant": {"type": "keyword"}, "classification": {"type": "long"}, "readers": {"type": "keyword"}}
+COLLECTION = [
+    {"name": "classification", "dataType": ["int"]},
+    {"name": "readers", "dataType": ["text[]"], "tokenization": "field"},
+]
+
+
+def test_a_store_that_is_described(policies: Path, cli: Cli, tmp_path: Path) -> None:
+    opensearch = {"store": "opensearch", "properties": INDEX, "columns": COLUMNS}
+    assert cli("filter", policies, *WORDS, "--to", json.dumps(opensearch)) == 0
+    own = [{"range": {"classification": {"lte": 2}}}, {"term": {"tenant": {"value": "acme"}}}]
+    shared = {"term": {"readers": {"value": "ann"}}}
+    assert json.loads(cli.out) == {"bool": {"should": [shared, {"bool": {"filter": own}}], "minimum_should_match": 1}}
+    weaviate = tmp_path / "store.json"
+    weaviate.write_text(json.dumps({"store": "weaviate", "properties": COLLECTION}), encoding="utf-8")
+    assert cli("filter", policies, *WORDS, "--to", weaviate, "--columns", json.dumps(COLUMNS)) == 0
+    low = {"path": ["classification"], "operator": "LessThanEqual", "valueInt": 2}
+    assert low in json.loads(cli.out)["operands"]
+    assert "document.tenant" in cli.err
+
+
+def test_stores_are_completed() -> None:
+    assert complete_store("") == list(STORES)
+    assert complete_store("w") == ["weaviate"]
+    assert complete_store("elastic") == ["elasticsearch"]
 
 
 def test_columns_and_exactness(policies: Path, cli: Cli, tmp_path: Path) -> None:
@@ -95,6 +126,11 @@ def test_obligations_that_are_fulfilled(policies: Path, cli: Cli) -> None:
         (*WORDS, "--context", "[]"),
         (*WORDS, "--to", "oracle"),
         (*WORDS, "--to", "sqlite", "--columns", '{"id": 5}'),
+        (*WORDS, "--to", "elasticsearch"),
+        (*WORDS, "--to", "none.json"),
+        (*WORDS, "--to", "{"),
+        (*WORDS, "--to", '{"store": "oracle"}'),
+        (*WORDS, "--to", '{"store": "sqlite", "columns": {}}', "--columns", "{}"),
         (*WORDS, "--exact"),
         (*WORDS, "--columns", "{}"),
         (*WORDS, "--to", "sqlite", "--documents", "-"),

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from policyengine import Engine
+from policyengine import Engine, filters
 from policyengine.filters.described import STORES, described, plain
 from tests.server.serving import EVALUATION, serving
 
@@ -43,6 +43,14 @@ ROWS: list[tuple[str, dict[str, Any]]] = [
 ANN = {"type": "User", "id": "ann", "properties": {"team": "a", "clearance": 3}}
 ASKED = {"subject": ANN, "action": {"name": "read"}, "resource": {"type": "Doc"}}
 SQLITE = {"store": "sqlite", "columns": {"id": "id", "*": {"json": "data"}}}
+INDEX = {"team": {"type": "keyword"}, "level": {"type": "long"}, "meta": {"properties": {"x": {"type": "keyword"}}}}
+# What cannot be described by columns alone.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "elasticsearch": {"properties": INDEX},
+    "opensearch": {"properties": INDEX},
+    "weaviate": {"properties": [{"name": "level", "dataType": ["int"]}], "null_index": True},
+}
+ELASTIC, WEAVIATE = ({"store": store, **OPTIONS[store]} for store in ("elasticsearch", "weaviate"))
 
 
 @pytest.fixture(scope="module")
@@ -120,10 +128,29 @@ def test_what_all_resources_have(docs: httpx.Client) -> None:
 @pytest.mark.parametrize("store", STORES)
 def test_every_store_can_be_described(docs: httpx.Client, store: str) -> None:
     columns = {"id": "id", "team": {"column": "team", "null": "absent"}, "*": {"json": "data", "path": ["x"]}}
-    answer = _filter(docs, backend={"store": store, "columns": columns})
+    answer = _filter(docs, backend={"store": store, "columns": columns, **OPTIONS.get(store, {})})
     assert answer["kind"] == "conditional"
     # What asks for nothing finds everything, all of which has to be looked at again.
     assert answer["query"] or answer["rechecked"]
+
+
+def test_every_backend_of_plain_data_can_be_described() -> None:
+    """A new backend joins those that can be asked for by name."""
+    takes = {name: getattr(filters, name) for name in filters.__all__ if name.islower()}
+    takes = {name: make for name, make in takes.items() if name not in ("sql", "column", "json", "ref")}
+    assert set(takes) <= set(STORES)
+    assert set(STORES) - set(takes) == {"postgresql", "sqlite", "duckdb", "opensearch"}
+
+
+def test_queries_of_stores_that_are_described_by_their_properties(docs: httpx.Client) -> None:
+    current = {"type": "Doc", "properties": {"tags": [], "due": "2030-01-01T00:00:00Z"}}
+    asked = [{"range": {"level": {"lte": 3}}}, {"term": {"team": {"value": "a"}}}]
+    for store in ("elasticsearch", "opensearch"):
+        answer = _filter(docs, backend={"store": store, "properties": INDEX}, resource=current, exact=True)
+        assert answer["query"] == {"bool": {"filter": asked}}
+    answer = _filter(docs, backend=WEAVIATE, resource=current)
+    assert answer["query"] == {"path": ["level"], "operator": "LessThanEqual", "valueInt": 3}
+    assert answer["rechecked"] == ['doc.team == "a"']
 
 
 @pytest.mark.parametrize(
@@ -154,6 +181,17 @@ def test_every_store_can_be_described(docs: httpx.Client, store: str) -> None:
         {"backend": {**SQLITE, "paramstyle": "shell"}},
         {"backend": {**SQLITE, "table": 5}},
         {"backend": {**SQLITE, "below": ["x"]}},
+        {"backend": {"store": "elasticsearch"}},
+        {"backend": {"store": "weaviate", "columns": {}}},
+        {"backend": {**ELASTIC, "properties": []}},
+        {"backend": {**ELASTIC, "properties": {"team": "keyword"}}},
+        {"backend": {**ELASTIC, "properties": {"team": {"properties": {"x": 5}}}}},
+        {"backend": {**ELASTIC, "null_index": True}},
+        {"backend": {**WEAVIATE, "properties": {}}},
+        {"backend": {**WEAVIATE, "properties": ["level"]}},
+        {"backend": {**WEAVIATE, "properties": [{"name": ["level"], "dataType": ["int"]}]}},
+        {"backend": {**WEAVIATE, "properties": [{"name": "level", "dataType": 5}]}},
+        {"backend": {**WEAVIATE, "null_index": 1}},
     ],
 )
 def test_malformed(docs: httpx.Client, wrong: dict[str, Any]) -> None:
@@ -169,5 +207,5 @@ def test_what_json_cannot_carry_is_rechecked() -> None:
     )
     for store in STORES:
         columns = {"id": "id", "team": "team", "level": "level", "due": "due", "tags": {"json": "tags"}}
-        query = found.to(described({"store": store, "columns": columns}))
+        query = found.to(described({"store": store, "columns": columns, **OPTIONS.get(store, {})}))
         assert json.loads(json.dumps(plain(query))) == plain(query)
