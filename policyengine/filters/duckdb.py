@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from policyengine.filters.sql_text import Param, Sql, both, sql
-from policyengine.filters.sql_values import Said
+from policyengine.filters.sql_text import Param, Sql, both, negated, sql
+from policyengine.filters.sql_values import How, Said
 from policyengine.model.types import INT, STRING, Type
 from policyengine.partial.formula import Operator
 
@@ -163,23 +163,31 @@ class _Array:
         # list_count counts what is not NULL.
         return both(sql(self.column, " IS NOT NULL"), sql("list_count(", self.column, ") = len(", self.column, ")"))
 
-    def overlaps(self, values: Sequence[str | int]) -> Sql:
-        return sql("list_has_any(", self._cast(), ", ", _list(values, self.integers), ")")
+    def holds(self, how: How, values: Sequence[str | int]) -> Sql:
+        return both(self._stands(how, values), self.well_formed())
 
-    def includes(self, values: Sequence[str | int]) -> Sql:
-        return sql("list_has_all(", self._cast(), ", ", _list(values, self.integers), ")")
-
-    def is_within(self, values: Sequence[str | int]) -> Sql:
-        return sql("list_has_all(", _list(values, self.integers), ", ", self._cast(), ")")
-
-    def equals(self, values: Sequence[str | int]) -> Sql:
-        return sql(self._cast(), " = ", _list(values, self.integers))
+    def lacks(self, how: How, values: Sequence[str | int]) -> Sql:
+        return both(self.well_formed(), negated(self._stands(how, values)))
 
     def length(self) -> Sql:
         return sql("len(", self.column, ")")
 
     def different(self) -> Sql:
         return sql("list_unique(", self._cast(), ")")
+
+    def _stands(self, how: How, values: Sequence[str | int]) -> Sql:
+        array, given = self._cast(), _list(values, self.integers)
+        match how:
+            case "overlaps":
+                return sql("list_has_any(", array, ", ", given, ")")
+            case "includes":
+                return sql("list_has_all(", array, ", ", given, ")")
+            case "is_within":
+                return sql("list_has_all(", given, ", ", array, ")")
+            case "same_set":
+                return both(self._stands("includes", values), self._stands("is_within", values))
+            case "same_list":
+                return sql(array, " = ", given)
 
     def _cast(self) -> Sql:
         return sql("CAST(", self.column, f" AS {_type(self.integers)})")

@@ -19,8 +19,8 @@ from typing import Any
 from policyengine.filters.backend import Fragment
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.sql_atoms import Atoms
-from policyengine.filters.sql_text import Column, Param, Sql, both, either, sql
-from policyengine.filters.sql_values import Said, storable
+from policyengine.filters.sql_text import Column, Param, Sql, both, either, negated, sql
+from policyengine.filters.sql_values import How, Said, storable
 from policyengine.model.types import INT, STRING, Type
 from policyengine.model.values import INT_MIN
 from policyengine.partial.formula import Atom, Operator, Path
@@ -211,23 +211,32 @@ class _Array:
     def well_formed(self) -> Sql:
         return both(sql(self.column, " IS NOT NULL"), sql("array_position(", self.column, ", NULL) IS NULL"))
 
-    def overlaps(self, values: Sequence[str | int]) -> Sql:
-        return sql("array_has_any(", self.column, ", ", Param(list(values)), ")") if values else sql("1 = 0")
+    def holds(self, how: How, values: Sequence[str | int]) -> Sql:
+        return both(self._stands(how, values), self.well_formed())
 
-    def includes(self, values: Sequence[str | int]) -> Sql:
-        return sql("array_has_all(", self.column, ", ", Param(list(values)), ")") if values else sql("1 = 1")
-
-    def is_within(self, values: Sequence[str | int]) -> Sql:
-        return sql("array_has_all(", Param(list(values)), ", ", self.column, ")") if values else self._empty()
-
-    def equals(self, values: Sequence[str | int]) -> Sql:
-        return sql(self.column, " = ", Param(list(values))) if values else self._empty()
+    def lacks(self, how: How, values: Sequence[str | int]) -> Sql:
+        return both(self.well_formed(), negated(self._stands(how, values)))
 
     def length(self) -> Sql:
         return sql("coalesce(array_length(", self.column, "), 0)")
 
     def different(self) -> Sql:
         return sql("coalesce(array_length(array_distinct(", self.column, ")), 0)")
+
+    def _stands(self, how: How, values: Sequence[str | int]) -> Sql:
+        """An empty list of constants would be one of no type."""
+        given = Param(list(values))
+        match how:
+            case "overlaps":
+                return sql("array_has_any(", self.column, ", ", given, ")") if values else sql("1 = 0")
+            case "includes":
+                return sql("array_has_all(", self.column, ", ", given, ")") if values else sql("1 = 1")
+            case "is_within":
+                return sql("array_has_all(", given, ", ", self.column, ")") if values else self._empty()
+            case "same_set":
+                return both(self._stands("includes", values), self._stands("is_within", values))
+            case "same_list":
+                return sql(self.column, " = ", given) if values else self._empty()
 
     def _empty(self) -> Sql:
         return sql(self.length(), " = 0")

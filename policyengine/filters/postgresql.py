@@ -1,8 +1,9 @@
 """The SQL of PostgreSQL: columns of its own types, text[] and bigint[], and jsonb.
 
 Texts compare in collation "C", by code points, whatever collation a column has; the plain comparison stands beside it,
-as only that one can use an index of the column. CASE keeps a conversion from what it would fail on, as AND may look at
-either side first. Facts are from the manual of PostgreSQL 16 and tried out on it.
+as only that one can use an index of the column. The planner evaluates first what it takes for (every operator and function costs the same to it), and then in the order in which conditions are written. CASE
+keeps a conversion from what it would fail on, as AND may look at either side first. Facts are from the manual of
+PostgreSQL 16 and tried out on it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from math import frexp, inf, nextafter
 from typing import Literal
 
 from policyengine.filters.sql_text import Param, Sql, both, sql
-from policyengine.filters.sql_values import Said
+from policyengine.filters.sql_values import How, Said
 from policyengine.model.types import INT, STRING, Type
 from policyengine.model.values import INT_MAX, INT_MIN, NUMBER_MAX
 from policyengine.partial.formula import Operator
@@ -84,16 +85,20 @@ class _Scalar:
         return self.column
 
     def is_number(self) -> Sql:
+        return both(*self._bounds())
+
+    def _bounds(self) -> tuple[Sql, Sql]:
+        """That it is more than any number is not, and less."""
         # NaN counts as more than infinity.
         low, high = (sql("CAST(", Param(bound), " AS double precision)") for bound in (-inf, inf))
-        return both(sql(self.column, " > ", low), sql(self.column, " < ", high))
+        return sql(self.column, " > ", low), sql(self.column, " < ", high)
 
     def compared(self, op: Operator, number: int | float) -> Said:
         whole = float(number).is_integer()
         constant = sql(
             "CAST(", Param(int(number) if whole else number), f" AS {'bigint' if whole else 'double precision'})"
         )
-        return Said(both(sql(self.column, f" {_sign(op)} ", constant), self.is_number()))
+        return Said(both(sql(self.column, f" {_sign(op)} ", constant), *_open_end(op, *self._bounds())))
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
         same = DIALECT.one_of(self.column, texts), DIALECT.one_of(self.text(), texts)
@@ -111,18 +116,20 @@ class _Jsonb:
         return sql("(CASE WHEN ", self._is("string"), " THEN ", self._plain(), ' END COLLATE "C")')
 
     def integer(self) -> Sql:
-        number = sql("CAST(", self._plain(), " AS numeric)")
+        number = sql("CAST(", self.value, " AS numeric)")
         fits = sql("CASE WHEN ", number, f" BETWEEN {INT_MIN} AND {INT_MAX} THEN ", number, " END")
-        whole = sql("CASE WHEN ", self._plain(), " ~ '^-?[0-9]{1,19}$' THEN ", fits, " END")
+        whole = sql("CASE WHEN scale(", number, ") = 0 THEN ", fits, " END")
         return sql("(CASE WHEN ", self._is("number"), " THEN ", whole, " END)")
 
     def truth(self) -> Sql:
         return sql("(CASE WHEN ", self._is("boolean"), " THEN CAST(", self.value, " AS boolean) END)")
 
     def is_number(self) -> Sql:
-        number = self._number()
+        return both(*self._bounds())
+
+    def _bounds(self) -> tuple[Sql, Sql]:
         low, high = (sql("CAST(", Param(Decimal(bound)), " AS numeric)") for bound in (-NUMBER_MAX, NUMBER_MAX))
-        return sql(number, " BETWEEN ", low, " AND ", high)
+        return sql(self._number(), " >= ", low), sql(self._number(), " <= ", high)
 
     def compared(self, op: Operator, number: int | float) -> Said:
         """A JSON number is read as the double next to it, which is the constant for all numbers around it."""
@@ -139,7 +146,7 @@ class _Jsonb:
             for sign, bound in zip(signs, (lowest, highest), strict=True)
             if sign
         ]
-        return Said(both(*found, self.is_number()))
+        return Said(both(*found, *_open_end(op, *self._bounds())))
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
         return DIALECT.one_of(self.text(), texts)
@@ -173,7 +180,7 @@ class _Jsonb:
         return sql("(", self.value, " #>> '{}')")
 
     def _number(self) -> Sql:
-        return sql("(CASE WHEN ", self._is("number"), " THEN CAST(", self._plain(), " AS numeric) END)")
+        return sql("(CASE WHEN ", self._is("number"), " THEN CAST(", self.value, " AS numeric) END)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,19 +196,17 @@ class _Array:
         empty = sql("cardinality(", self.column, ") = 0")
         return sql("CASE array_ndims(", self.column, ") WHEN 1 THEN ", full, " ELSE ", empty, " END")
 
-    def overlaps(self, values: Sequence[str | int]) -> Sql:
-        return self._both_ways("&&", values)
+    def holds(self, how: How, values: Sequence[str | int]) -> Sql:
+        exact = self._stands(how, self._plain(), values)
+        if self.integers or how == "same_list":
+            return both(exact, self.well_formed())
+        # By the column's collation, which an index has, and by code points.
+        return both(self._stands(how, self._cast(), values), exact, self.well_formed())
 
-    def includes(self, values: Sequence[str | int]) -> Sql:
-        return self._both_ways("@>", values)
-
-    def is_within(self, values: Sequence[str | int]) -> Sql:
-        return self._both_ways("<@", values)
-
-    def equals(self, values: Sequence[str | int]) -> Sql:
-        # Arrays also differ in where they start counting; a new one starts at 1.
-        own = sql("ARRAY(SELECT unnest(", self._plain(), "))")
-        return sql(own, " = ", _list(values, self.integers))
+    def lacks(self, how: How, values: Sequence[str | int]) -> Sql:
+        # As one condition, which no index is for, it costs the planner more than others and is evaluated after them.
+        exact = self._stands(how, self._plain(), values)
+        return sql("CASE WHEN ", exact, " THEN FALSE ELSE ", self.well_formed(), " END")
 
     def length(self) -> Sql:
         return sql("cardinality(", self.column, ")")
@@ -209,11 +214,20 @@ class _Array:
     def different(self) -> Sql:
         return sql("(SELECT count(DISTINCT _e.v) FROM unnest(", self._plain(), ") AS _e(v))")
 
-    def _both_ways(self, sign: str, values: Sequence[str | int]) -> Sql:
-        """By the column's collation, which an index has, and by code points."""
+    def _stands(self, how: How, array: Sql, values: Sequence[str | int]) -> Sql:
         given = _list(values, self.integers)
-        exact = sql(self._plain(), f" {sign} ", given)
-        return exact if self.integers else both(sql(self._cast(), f" {sign} ", given), exact)
+        match how:
+            case "overlaps":
+                return sql(array, " && ", given)
+            case "includes":
+                return sql(array, " @> ", given)
+            case "is_within":
+                return sql(array, " <@ ", given)
+            case "same_set":
+                return both(sql(array, " @> ", given), sql(array, " <@ ", given))
+            case "same_list":
+                # Arrays also differ in where they start counting; a new one starts at 1.
+                return sql("ARRAY(SELECT unnest(", array, ")) = ", given)
 
     def _plain(self) -> Sql:
         return self._cast() if self.integers else sql("(", self._cast(), ' COLLATE "C")')
@@ -224,6 +238,11 @@ class _Array:
 
 def _list(values: Sequence[str] | Sequence[int] | Sequence[str | int], integers: bool) -> Sql:
     return sql("CAST(", Param(list(values)), f" AS {_INTEGERS if integers else _TEXTS})")
+
+
+def _open_end(op: Operator, low: Sql, high: Sql) -> list[Sql]:
+    """Of the bounds of all numbers those that a comparison with one of them does not imply."""
+    return [low] if op in ("<", "<=") else [high] if op in (">", ">=") else []
 
 
 def _sign(op: Operator) -> str:

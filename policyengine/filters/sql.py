@@ -44,10 +44,10 @@ class SqlConditions:
         return self.atoms.fragment(atom)
 
     def all(self, items: Sequence[Sql]) -> Sql:
-        return both(*_deepest_first(items))
+        return both(*_ordered(items))
 
     def some(self, items: Sequence[Sql]) -> Sql:
-        return either(*_deepest_first(items))
+        return either(*_ordered(items))
 
     def nothing(self) -> Sql:
         return pieces("1 = 0")
@@ -122,13 +122,16 @@ def _dialect(database: str) -> tuple[BoundDialect, ParamStyle]:
     return DIALECTS[database]
 
 
-def _deepest_first(items: Sequence[Sql]) -> Sequence[Sql]:
-    """The conditions in an order that an SQL parser can read: SQLite's has room for 100 symbols (before 3.46), and
-    keeps what stands before an opening parenthesis until that is closed. Those that are not deep stay as they are."""
-    depths = {at: _depth(item) for at, item in enumerate(items)}
-    if max(depths.values()) <= _DEEP:
-        return items
-    return [items[at] for at in sorted(depths, key=lambda at: -depths[at])]
+def _ordered(items: Sequence[Sql]) -> Sequence[Sql]:
+    """The conditions with the short ones first, as databases evaluate what costs them the same in the order it is
+    written in, and look no further than they must.
+
+    But what is very deep comes first, so that a parser can read it: SQLite's has room for 100 symbols (before 3.46),
+    and keeps what stands before an opening parenthesis until that is closed."""
+    depths = [_depth(item) for item in items]
+    if max(depths) <= _DEEP:
+        return sorted(items, key=len)
+    return [items[at] for at in sorted(range(len(items)), key=lambda at: -depths[at])]
 
 
 def _depth(condition: Sql) -> int:

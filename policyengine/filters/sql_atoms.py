@@ -16,7 +16,7 @@ from policyengine.filters.fields import Field, Fields
 from policyengine.filters.sql_arrays import JsonArray
 from policyengine.filters.sql_scalars import among, holds_type, is_json, is_typed, related, without
 from policyengine.filters.sql_text import Column, Sql, both, either, negated, sql
-from policyengine.filters.sql_values import Array, Dialect, Json, Said, Value, compared_integers, storable
+from policyengine.filters.sql_values import Array, Dialect, How, Json, Said, Value, compared_integers, storable
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, SetT, Type, element_of
 from policyengine.model.values import Entity, Uid
 from policyengine.partial.formula import (
@@ -24,6 +24,7 @@ from policyengine.partial.formula import (
     Below,
     Holds,
     Inside,
+    Kind,
     Matching,
     Missing,
     OneOf,
@@ -38,6 +39,10 @@ from policyengine.partial.formula import Fields as Pair
 
 PARENTS: Path = ("parents",)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HOW: dict[Kind, How] = {
+    "any": "overlaps", "none": "overlaps", "all": "includes", "lacks": "includes", "only": "is_within",
+    "other": "is_within",
+}  # fmt: skip
 
 
 class Atoms:
@@ -185,7 +190,7 @@ class Atoms:
         liked = self._dialect.like(text, pieces) if all(map(storable, pieces)) else None
         if liked is None:
             return Said(there, False)
-        return Said(both(there, negated(liked)) if outside else both(there, liked))
+        return Said(both(there, negated(liked)) if outside else liked)
 
     def _of_time(self, atom: Any, field: Field) -> Said | None:
         column = sql(Column(field.name))
@@ -210,13 +215,12 @@ class Atoms:
         typed = [holds_type(value, type_, field) for field, type_, value in sides]
         if typed[0] is None or typed[1] is None:
             return None
-        there = both(typed[0].sql, typed[1].sql)
         exprs = [_comparable(type_, value) for _, type_, value in sides]
         if exprs[0] is None or exprs[1] is None or atom.type != atom.other_type:
-            return Said(there, False)
+            return Said(both(typed[0].sql, typed[1].sql), False)
         if atom.op == "!=":
-            return Said(both(there, negated(sql(exprs[0], " = ", exprs[1]))))
-        return Said(both(there, sql(exprs[0], f" {'=' if atom.op == '==' else atom.op} ", exprs[1])))
+            return Said(negated(sql(exprs[0], " = ", exprs[1])))
+        return Said(sql(exprs[0], f" {'=' if atom.op == '==' else atom.op} ", exprs[1]))
 
     # ---- hierarchies ----
 
@@ -247,10 +251,9 @@ class Atoms:
         ids = [uid.id for uid in sorted(atom.closed) if uid.type == field.refers_to]
         if not all(map(storable, ids)):
             return None
-        overlaps = array.overlaps(ids)
         if not atom.negated:
-            return Said(both(overlaps, array.well_formed()))
-        outside = both(array.well_formed(), negated(overlaps))
+            return Said(array.holds("overlaps", ids))
+        outside = array.lacks("overlaps", ids)
         if field.null == "null":
             return Said(outside)
         return Said(either(sql(Column(field.name), " IS NULL"), outside), field.null == "absent")
@@ -287,27 +290,20 @@ class Atoms:
 
 
 def _of_array(atom: Any, array: Array, values: Sequence[Any], dialect: Dialect) -> Said | None:
-    well = array.well_formed()
     match atom:
         case Typed():
-            return Said(well)
-        case Holds(kind="any" | "none" as kind):
-            found = array.overlaps(values)
-        case Holds(kind="all" | "lacks" as kind):
-            found = array.includes(values)
-        case Holds(kind="only" | "other" as kind):
-            found = array.is_within(values)
-        case Relation(op="==" | "!=" as kind):
-            as_set = isinstance(atom.type, SetT)
-            found = both(array.includes(values), array.is_within(values)) if as_set else array.equals(values)
+            return Said(array.well_formed())
+        case Holds(kind=kind):
+            how, outside = _HOW[kind], kind in ("none", "lacks", "other")
+        case Relation(op="==" | "!=" as op):
+            how, outside = "same_set" if isinstance(atom.type, SetT) else "same_list", op == "!="
         case Sized(op=op, count=count):
             as_set = isinstance(atom.type, SetT)
             said = _comparison(array.different() if as_set else array.length(), op, count, dialect)
-            return Said(both(well, said.sql))
+            return Said(both(array.well_formed(), said.sql))
         case _:
             return None
-    # What is found by an index comes first.
-    return Said(both(found, well) if kind in ("any", "all", "only", "==") else both(well, negated(found)))
+    return Said(array.lacks(how, values) if outside else array.holds(how, values))
 
 
 def _elements(atom: Any, element: Type, field: Field) -> list[Any] | None:

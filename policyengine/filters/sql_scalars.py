@@ -70,11 +70,28 @@ def without(value: Any, type_: Type, constants: Sequence[Any], field: Field | No
     typed = holds_type(value, type_, field)
     if typed is None:
         return None
+    other = _other(value, type_, constants, field, dialect)
+    if other is not None:
+        return Said(other, typed.exact)
     found = among(value, type_, constants, field, dialect)
     if found is None or not found.exact:
         return Said(typed.sql, False)
     # Of a value of the type, `found` is never NULL.
     return typed if found.sql == NOTHING else Said(both(typed.sql, negated(found.sql)), typed.exact)
+
+
+def _other(value: Any, type_: Type, constants: Sequence[Any], field: Field | None, dialect: Dialect) -> Sql | None:
+    """That a text or an integer is none of the constants: as its expression is NULL where the value is no such thing,
+    nothing else has to say that it is one. No index is asked for what is not equal."""
+    if type_ == INT:
+        whole = _whole(constants)
+        return negated(dialect.one_of(value.integer(), whole)) if whole else None
+    if isinstance(type_, EntityT) and field is not None and not field.json:
+        ids = _ids(constants, type_)
+        names = ids and field.refers_to in type_.names and ids.get(field.refers_to)
+        return negated(dialect.one_of(value.text(), names)) if names else None
+    texts = _texts(constants) if type_ == STRING else None
+    return negated(dialect.one_of(value.text(), texts)) if texts else None
 
 
 def related(value: Value, type_: Type, op: Operator, constant: Any, dialect: Dialect) -> Said | None:
@@ -109,24 +126,29 @@ def _number(value: Value, op: Operator, constant: int | float) -> Said:
 
 
 def _integers(value: Value, constants: Sequence[Any], dialect: Dialect) -> Said | None:
+    whole = _whole(constants)
+    if whole is None:
+        return None
+    return Said(dialect.one_of(value.integer(), whole) if whole else NOTHING)
+
+
+def _whole(constants: Sequence[Any]) -> list[int] | None:
+    """Those that an integer of 64 bits can be; None if one is no number."""
     whole: list[int] = []
     for constant in constants:
         if isinstance(constant, bool) or not isinstance(constant, int | float):
             return None
         if -(2**63) <= constant < 2**63 and constant == int(constant):
             whole.append(int(constant))
-    return Said(dialect.one_of(value.integer(), whole) if whole else NOTHING)
+    return whole
 
 
 def _entities(
     value: Any, type_: EntityT, constants: Sequence[Any], field: Field | None, dialect: Dialect
 ) -> Said | None:  # fmt: skip
-    ids: dict[str, list[str]] = {}
-    for constant in constants:
-        if not isinstance(constant, Entity) or not storable(constant.uid.id) or not storable(constant.uid.type):
-            return None
-        if constant.uid.type in type_.names:
-            ids.setdefault(constant.uid.type, []).append(constant.uid.id)
+    ids = _ids(constants, type_)
+    if ids is None:
+        return None
     if field is not None and not field.json:
         wanted = ids.get(field.refers_to or "", [])
         return Said(value.is_text_of(wanted) if wanted and field.refers_to in type_.names else NOTHING)
@@ -134,6 +156,17 @@ def _entities(
         return Said(NOTHING)
     id_, kind = value.get("id"), value.get("type")
     return Said(either(*(both(kind.is_text_of([name]), id_.is_text_of(ids[name])) for name in ids)))
+
+
+def _ids(constants: Sequence[Any], type_: EntityT) -> dict[str, list[str]] | None:
+    """The ids of those that are of the type, by the names of their types; None if one cannot be sent."""
+    ids: dict[str, list[str]] = {}
+    for constant in constants:
+        if not isinstance(constant, Entity) or not storable(constant.uid.id) or not storable(constant.uid.type):
+            return None
+        if constant.uid.type in type_.names:
+            ids.setdefault(constant.uid.type, []).append(constant.uid.id)
+    return ids
 
 
 def _texts(constants: Sequence[Any]) -> list[str] | None:

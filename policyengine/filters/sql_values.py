@@ -1,8 +1,8 @@
 """What the SQL of one database has to be able to say of a value, a collection and a constant.
 
 Expressions for a value are NULL where the value is not of the type; so a comparison with one is true only of values of
-the type, as atoms are. Conditions are true, false or NULL; where one is negated, something beside it says that it is
-not NULL.
+the type, as atoms are. Conditions are true, false or NULL; one is negated where it is NULL only of what is not of the
+type, or where something beside it says that it is not NULL.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from datetime import datetime
 from math import ceil, floor
 from typing import Literal, Protocol
 
-from policyengine.filters.sql_text import Sql, both, negated, sql
+from policyengine.filters.sql_text import Sql, negated, sql
 from policyengine.model.types import Type
 from policyengine.model.values import INT_MAX, INT_MIN
 from policyengine.partial.formula import Operator
+
+# Of an array to values: one of them is in it, all are, nothing else is, it is the same set, it is the same list.
+How = Literal["overlaps", "includes", "is_within", "same_set", "same_list"]
 
 # Between these, every integer is a double and every number has room on both sides, whatever a column holds.
 SAFE = 2**52
@@ -73,20 +76,17 @@ class Json(Value, Protocol):
 
 
 class Array(Protocol):
-    """A column of the database's own array type that holds texts or integers. What is said of it is not NULL, where
+    """A column of the database's own array type that holds texts or integers. Its length is not NULL, where
     `well_formed` is true."""
 
     def well_formed(self) -> Sql:
         """It is there, and every element is of its type."""
 
-    def overlaps(self, values: Sequence[str | int]) -> Sql: ...
+    def holds(self, how: How, values: Sequence[str | int]) -> Sql:
+        """It is well formed and stands in the relation to the values."""
 
-    def includes(self, values: Sequence[str | int]) -> Sql: ...
-
-    def is_within(self, values: Sequence[str | int]) -> Sql: ...
-
-    def equals(self, values: Sequence[str | int]) -> Sql:
-        """Element by element."""
+    def lacks(self, how: How, values: Sequence[str | int]) -> Sql:
+        """It is well formed and does not stand in the relation to the values."""
 
     def length(self) -> Sql: ...
 
@@ -147,10 +147,9 @@ def compared_integers(value: Sql, op: Operator, number: int | float, dialect: Di
     found = integral(op, number)
     if found is False:
         return None
-    there = sql(value, " IS NOT NULL")
     if found is True:
-        return there
+        return sql(value, " IS NOT NULL")
     op, whole = found
     if op == "!=":
-        return both(there, negated(sql(value, " = ", dialect.constant(whole))))
+        return negated(sql(value, " = ", dialect.constant(whole)))
     return sql(value, f" {'=' if op == '==' else op} ", dialect.constant(whole))
