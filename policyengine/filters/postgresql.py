@@ -1,9 +1,9 @@
 """The SQL of PostgreSQL: columns of its own types, text[] and bigint[], and jsonb.
 
 Texts compare in collation "C", by code points, whatever collation a column has; the plain comparison stands beside it,
-as only that one can use an index of the column. The planner evaluates first what it takes for (every operator and function costs the same to it), and then in the order in which conditions are written. CASE
-keeps a conversion from what it would fail on, as AND may look at either side first. Facts are from the manual of
-PostgreSQL 16 and tried out on it.
+as only that one can use an index of the column. The planner evaluates first what it takes for cheaper, where every
+operator costs the same to it, and then in the order in which conditions are written. CASE keeps a conversion from what
+it would fail on, as AND may look at either side first. Facts are from the manual of PostgreSQL 16 and tried out on it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ class _Scalar:
     column: Sql
 
     def text(self) -> Sql:
-        return sql("(", self.column, ' COLLATE "C")')
+        # COLLATE is for texts only. What is like one but has operators of its own, such as citext, becomes one.
+        return sql("CAST((", self.column, ' COLLATE "C") AS text)')
 
     def integer(self) -> Sql:
         return self.column

@@ -1,13 +1,15 @@
-"""PostgreSQL alone: what its planner makes of filters."""
+"""PostgreSQL alone: what its planner makes of filters, and texts that compare by rules of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from psycopg import errors
 
 from policyengine.filters import Field, column, sql
-from tests.filters.test_sql_peculiar import asked
+from tests.filters.test_sql_peculiar import SET_CONDITIONS, TEXT_CONDITIONS, agree, asked, insert
 from tests.support.sql_stores import Store
 
 Databases = Callable[[str], Store]
@@ -48,3 +50,52 @@ def test_a_column_that_compares_by_code_points_is_compared_once(store: Store) ->
 def test_arrays_are_looked_into_last(store: Store) -> None:
     shown = plan(store, 'not ("t2" in doc.tags) and (doc.n <= 3 or doc has so and doc.so == "s2") and doc.s == "s1"')
     assert shown.index("n <= '3'") < shown.index("so = 's2'") < shown.index("'{t2}'") < shown.index("array_ndims")
+
+
+# Not every build of the server has these. With them, texts are equal that differ in case.
+_EQUAL_IN_CASE = {
+    "collation": ("CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+                  "text COLLATE blind", "text[] COLLATE blind"),
+    "citext": ("CREATE EXTENSION citext", "citext", "citext[]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", _EQUAL_IN_CASE)
+def test_texts_that_are_equal_without_being_the_same(database: Databases, way: str) -> None:
+    store = database("postgresql")
+    made, text, array = _EQUAL_IN_CASE[way]
+    try:
+        store.run(made, ())
+    except (errors.FeatureNotSupported, errors.UndefinedFile) as error:
+        pytest.skip(str(error).splitlines()[0])
+    store.run(f"CREATE TABLE blind (id text, s {text}, so {text}, tags {array}, names {array})", ())
+    texts = ["a", "A", "á", "Á", "ab", "aBc", "abc", "ABC", "b", "B", "", "é", "e\u0301"]
+    insert(store, "blind", [(f"d{i}", text, text, [text, "b"], [text, "b"]) for i, text in enumerate(texts)])
+    documents: dict[str, dict[str, Any]] = {
+        f"d{i}": {"s": text, "so": text, "tags": [text, "b"], "names": [text, "b"]} for i, text in enumerate(texts)
+    }
+    columns = {name: column(name, null="absent") for name in ("id", "s", "so", "tags", "names")}
+    for choice in ("", "CREATE INDEX ON blind (s)", "SET enable_seqscan = off"):
+        if choice:
+            store.run(choice, ())
+        agree(store, "postgresql", columns, "blind", documents, TEXT_CONDITIONS[:-1] + SET_CONDITIONS[:13])
+    store.run("RESET enable_seqscan", ())
+    store.run("DROP TABLE blind", ())
+
+
+def test_a_column_of_another_type_is_refused_and_never_read_as_text(database: Databases) -> None:
+    store = database("postgresql")
+    for type_, value in (("integer", "5"), ("uuid", "'0b5d5a5e-0000-4000-8000-000000000000'"), ("boolean", "true")):
+        store.run(f"CREATE TABLE other (id text, s {type_})", ())
+        store.run(f"INSERT INTO other VALUES ('d1', {value})", ())
+        for condition in (
+            'doc.s == "a"',
+            'doc.s != "a"',
+            'not (doc.s in ["a", "b"])',
+            'doc.s like "a*"',
+            "size(doc.s) < 9",
+        ):
+            query = asked(condition).to(sql("postgresql", columns={"s": "s"}))
+            with pytest.raises((errors.UndefinedFunction, errors.DatatypeMismatch)):
+                store.run(f"SELECT id FROM other WHERE {query.where}", query.params)
+        store.run("DROP TABLE other", ())
