@@ -138,6 +138,12 @@ class _Json:
     def each(self) -> tuple[Sql, _Json]:
         return sql("(SELECT unnest(", self._elements(), ") AS v) AS _e"), _Json(sql("_e.v"))
 
+    def is_texts(self) -> None:
+        return None
+
+    def includes(self, text: str) -> None:
+        return None
+
     def _elements(self) -> Sql:
         return sql("(CASE WHEN ", self._is("ARRAY"), " THEN json_extract(", self.value, ", '$[*]') END)")
 

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
+from json import dumps
 from math import frexp, inf, nextafter
-from typing import Literal
+from typing import Any, Literal
 
-from policyengine.filters.sql_text import Param, Sql, both, sql
+from policyengine.filters.sql_text import Param, Sql, both, negated, sql
 from policyengine.filters.sql_values import How, Said
 from policyengine.model.types import INT, STRING, Type
 from policyengine.model.values import INT_MAX, INT_MIN, NUMBER_MAX
@@ -41,7 +42,8 @@ class PostgreSQL:
         return _Scalar(column)
 
     def json(self, column: Sql) -> _Jsonb:
-        return _Jsonb(sql("CAST(", column, " AS jsonb)"))
+        whole = sql("CAST(", column, " AS jsonb)")
+        return _Jsonb(whole, whole)
 
     def array(self, column: Sql, element: Type) -> _Array | None:
         return _Array(column, element == INT) if element in (STRING, INT) else None
@@ -109,18 +111,29 @@ class _Scalar:
 @dataclass(frozen=True, slots=True)
 class _Jsonb:
     """A value inside a jsonb column, which is NULL where there is none. Of a key that is given twice, jsonb keeps the
-    last value, and of a number the text: `5.0` is no integer."""
+    last value, and of a number the text: `5.0` is no integer.
+
+    Each mention of a value looks it up anew. So what one operator or one jsonpath can tell is asked that way: that an
+    object `@>` one with this one key is that its value is the same, which a GIN index finds.
+
+    root, path: the jsonb that it is in, a column or an element of an array, and the keys that lead to it.
+    plain: the value as text, whatever it is.
+    """
 
     value: Sql
+    root: Sql
+    path: tuple[str, ...] = ()
+    plain: Sql | None = None
 
     def text(self) -> Sql:
         return sql("(CASE WHEN ", self._is("string"), " THEN ", self._plain(), ' END COLLATE "C")')
 
     def integer(self) -> Sql:
-        number = sql("CAST(", self.value, " AS numeric)")
-        fits = sql("CASE WHEN ", number, f" BETWEEN {INT_MIN} AND {INT_MAX} THEN ", number, " END")
-        whole = sql("CASE WHEN scale(", number, ") = 0 THEN ", fits, " END")
-        return sql("(CASE WHEN ", self._is("number"), " THEN ", whole, " END)")
+        fits = self._matches(f"$ >= {INT_MIN} && $ <= {INT_MAX}")
+        whole = sql("scale(CAST(", self.value, " AS numeric)) = 0")
+        return sql(
+            "(CASE WHEN ", fits, " THEN CASE WHEN ", whole, " THEN CAST(", self.value, " AS bigint) END END)"
+        )  # fmt: skip
 
     def truth(self) -> Sql:
         return sql("(CASE WHEN ", self._is("boolean"), " THEN CAST(", self.value, " AS boolean) END)")
@@ -150,7 +163,9 @@ class _Jsonb:
         return Said(both(*found, *_open_end(op, *self._bounds())))
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
-        return DIALECT.one_of(self.text(), texts)
+        exact = self._is_in_root(texts[0]) if len(texts) == 1 else DIALECT.one_of(self.text(), texts)
+        # The text of any value is what an index on an expression has.
+        return exact if self.plain is None else both(DIALECT.one_of(self.plain, texts), exact)
 
     def there(self) -> Sql:
         return sql(self.value, " IS NOT NULL")
@@ -160,16 +175,37 @@ class _Jsonb:
 
     def get(self, name: str) -> _Jsonb:
         # With a text on its right, -> is for objects only.
-        return _Jsonb(sql("(", self.value, " -> ", DIALECT.constant(name), ")"))
+        found, plain = (sql("(", self.value, f" {arrow} ", DIALECT.constant(name), ")") for arrow in ("->", "->>"))
+        return _Jsonb(found, self.root, (*self.path, name), plain)
 
     def item(self, at: int) -> _Jsonb:
-        return _Jsonb(sql("(", self._array(), f" -> {at})"))
+        found = sql("(", self._array(), f" -> {at})")
+        return _Jsonb(found, found)
 
     def length(self) -> Sql:
         return sql("jsonb_array_length(", self._array(), ")")
 
     def each(self) -> tuple[Sql, _Jsonb]:
-        return sql("jsonb_array_elements(", self._array(), ") AS _e(v)"), _Jsonb(sql("_e.v"))
+        return sql("jsonb_array_elements(", self._array(), ") AS _e(v)"), _Jsonb(sql("_e.v"), sql("_e.v"))
+
+    def is_texts(self) -> Sql:
+        return negated(self._matches('$[*].type() != "string"'))
+
+    def includes(self, text: str) -> Sql | None:
+        # An array is not equal to one with this element.
+        return self._is_in_root([text]) if self.path else None
+
+    def _is_in_root(self, constant: Any) -> Sql:
+        """The value is the text; or it is an array with the one in the list in it."""
+        for name in reversed(self.path):
+            constant = {name: constant}
+        sign = "@>" if self.path else "="
+        return sql(self.root, f" {sign} CAST(", Param(dumps(constant, ensure_ascii=False)), " AS jsonb)")
+
+    def _matches(self, predicate: str) -> Sql:
+        """What jsonpath says of the value; NULL if it is not there or the predicate is not for its type. There is no
+        question mark in it, as that is a placeholder to some drivers."""
+        return sql("jsonb_path_match(", self.value, f", 'strict {predicate}', '{{}}', true)")
 
     def _array(self) -> Sql:
         return sql("CASE WHEN ", self._is("array"), " THEN ", self.value, " END")
@@ -178,7 +214,7 @@ class _Jsonb:
         return sql("jsonb_typeof(", self.value, f") = '{kind}'")
 
     def _plain(self) -> Sql:
-        return sql("(", self.value, " #>> '{}')")
+        return self.plain if self.plain is not None else sql("(", self.value, " #>> '{}')")
 
     def _number(self) -> Sql:
         return sql("(CASE WHEN ", self._is("number"), " THEN CAST(", self.value, " AS numeric) END)")

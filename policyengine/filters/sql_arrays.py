@@ -8,7 +8,7 @@ from typing import Any
 
 from policyengine.filters.sql_scalars import NOTHING, among, holds_type, is_json, without
 from policyengine.filters.sql_text import Sql, both, either, negated, sql
-from policyengine.filters.sql_values import Dialect, Json, Said, compared_integers
+from policyengine.filters.sql_values import Dialect, Json, Said, compared_integers, storable
 from policyengine.model.types import INT, JSON, STRING, EntityT, SetT, Type
 from policyengine.partial.formula import Holds, Relation, Sized, Typed
 
@@ -51,6 +51,9 @@ class JsonArray:
         is_array = self.value.is_kind("array")
         if self.element == JSON:
             return Said(is_array)
+        texts = self.value.is_texts() if self.element == STRING else None
+        if texts is not None:
+            return Said(texts)
         typed = holds_type(self.value.each()[1], self.element, None)
         if typed is None:
             return None
@@ -63,6 +66,10 @@ class JsonArray:
     def _held(self, kind: str, values: Sequence[Any]) -> Said | None:
         if self.element == JSON:
             return self._held_of_any_shape(kind, values)
+        if kind in ("any", "none") and len(values) == 1 and self.element == STRING and storable(values[0]):
+            included = self.value.includes(str.__str__(values[0]))
+            if included is not None:
+                return Said(included if kind == "any" else negated(included))
         element = self.value.each()[1]
         inside = among(element, self.element, values, None, self.dialect)
         if inside is None:

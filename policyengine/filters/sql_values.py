@@ -71,6 +71,12 @@ class Json(Value, Protocol):
     def length(self) -> Sql:
         """The number of elements, if this is an array."""
 
+    def is_texts(self) -> Sql | None:
+        """This is an array of nothing but texts, if there is a short way to say it."""
+
+    def includes(self, text: str) -> Sql | None:
+        """The text is in this array, of one that `is_texts`, if there is a short way to say it."""
+
     def each(self) -> tuple[Sql, Json]:
         """What stands after FROM for the elements, and the element; of what is no array, none."""
 

@@ -177,6 +177,12 @@ class _Json:
     def each(self) -> tuple[Sql, _Json]:
         return self._elements("_e"), _Json((), (), sql("_e.type"), sql("_e.value"))
 
+    def is_texts(self) -> None:
+        return None
+
+    def includes(self, text: str) -> None:
+        return None
+
     def _elements(self, alias: str) -> Sql:
         return sql("(SELECT ", self._if("array", self.value), f" AS c) AS _a, json_each(_a.c) AS {alias}")
 
