@@ -12,7 +12,22 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from policyengine.model.types import STRING
-from policyengine.partial.formula import FALSE, ID, All, Atom, Formula, OneOf, Some, Sourced, Truth
+from policyengine.partial.formula import (
+    FALSE,
+    ID,
+    All,
+    Atom,
+    Formula,
+    Missing,
+    OneOf,
+    Path,
+    Relation,
+    Some,
+    Sourced,
+    Truth,
+)
+
+_TYPE: Path = ("type",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +43,9 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    def has(self, path: Path) -> bool:
+        """Whether documents may have something at the path: whether the mapping says where that is."""
 
     def atom(self, atom: Atom) -> Fragment | None:
         """The atom in the terms of the store; None if it cannot be asked at all."""
@@ -50,19 +68,35 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A formula in the terms of a store. `rechecked` are the atoms that the store does not ask for exactly."""
+    """A formula in the terms of a store. `rechecked` are the atoms that the store does not ask for exactly. `any_type`
+    if it may find what says of itself that it is of another type."""
 
     native: Any
     rechecked: tuple[Atom, ...]
+    any_type: bool = False
 
 
-def compiled(formula: Formula, backend: Backend) -> Compiled:
-    """The formula as a query."""
+def compiled(formula: Formula, backend: Backend, type_: str) -> Compiled:
+    """The formula as a query for what is of a type."""
     rechecked: list[Atom] = []
-    native = _condition(formula, backend, rechecked)
-    if native is None:
-        native = backend.everything()
-    return Compiled(backend.finish(native), tuple(rechecked))
+    items = formula.items if isinstance(formula, All) else (formula,)
+    parts = [part for part in (_condition(item, backend, rechecked) for item in items) if part is not None]
+    any_type = False
+    if formula != FALSE and backend.has(_TYPE):
+        typed = _of_type(backend, type_)
+        parts += [] if typed is None else [typed.native]
+        any_type = typed is None or not typed.exact
+    native = backend.everything() if not parts else parts[0] if len(parts) == 1 else backend.all(parts)
+    return Compiled(backend.finish(native), tuple(rechecked), any_type)
+
+
+def _of_type(backend: Backend, type_: str) -> Fragment | None:
+    """A document may leave out what type it is of, and is of no other than it says."""
+    asked = [backend.atom(atom) for atom in (Missing(_TYPE), Relation(_TYPE, STRING, "==", type_))]
+    made = [fragment for fragment in asked if fragment is not None]
+    if len(made) < len(asked):
+        return None
+    return Fragment(backend.some([each.native for each in made]), all(each.exact for each in made))
 
 
 def _condition(formula: Formula, backend: Backend, rechecked: list[Atom]) -> Any:

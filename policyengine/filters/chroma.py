@@ -35,7 +35,8 @@ def chroma(keys: Mapping[str, str | Field] | None = None) -> Chroma:
 
     keys: from attributes to metadata keys. A text is a key that may hold anything; `column(...)` one that is absent or
         holds a value of the attribute's declared type, a set or list as an array; `ref(...)` one that holds the id of
-        an entity, or an array of ids. Without it every attribute is at the key of its own name, of any shape.
+        an entity, or an array of ids. Without it every attribute is at the key of its own name, of any shape, and as
+        metadata may then say of what type a document is, everything is rechecked.
 
     >>> from policyengine import Engine
     >>> engine = Engine.from_text('''
@@ -44,8 +45,8 @@ def chroma(keys: Mapping[str, str | Field] | None = None) -> Chroma:
     ... permit own: retrieve on Document when document.tenant == principal.tenant
     ... ''')
     >>> ann = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
-    >>> query = engine.filter(principal=ann, action="retrieve", resource_type="Document").to(chroma(), exact=True)
-    >>> query.native
+    >>> found = engine.filter(principal=ann, action="retrieve", resource_type="Document")
+    >>> found.to(chroma({"tenant": "tenant"}), exact=True).native
     {'tenant': {'$eq': 'acme'}}
     """
     return Chroma(Fields({REST: Field("", json=True)} if keys is None else keys, bare_json=True))

@@ -27,7 +27,7 @@ from policyengine.filters.qdrant import qdrant
 from policyengine.filters.sql import sql
 from policyengine.filters.sql_text import Where
 from policyengine.filters.weaviate import weaviate
-from policyengine.partial.formula import Atom
+from policyengine.partial.formula import Atom, Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +162,9 @@ class Plain:
     @property
     def name(self) -> str:
         return self.of.name
+
+    def has(self, path: Path) -> bool:
+        return self.of.has(path)
 
     def atom(self, atom: Atom) -> Fragment | None:
         found = self.of.atom(atom)

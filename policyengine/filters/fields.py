@@ -54,7 +54,9 @@ class Fields:
     """A mapping from attributes to Fields, asked by path."""
 
     def __init__(self, given: Mapping[str, str | Field], bare_json: bool = False) -> None:
-        """A text stands for a column of that name. With `bare_json`, for a key of a JSON document."""
+        """A text stands for a column of that name. With `bare_json`, for a key of a JSON document, in which `"*"` may
+        be promised to hold values of the declared types too: one column cannot hold all attributes."""
+        self._nested = bare_json
         self._fields = {
             tuple(name.split(".")): place if isinstance(place, Field) else Field(place, json=bare_json)
             for name, place in given.items()
@@ -68,7 +70,9 @@ class Fields:
                 rest = path[length:]
                 return place if not rest else replace(place, path=(*place.path, *rest)) if place.json else None
         rest_place = self._fields.get((REST,))
-        return replace(rest_place, path=(*rest_place.path, *path)) if rest_place is not None else None
+        if rest_place is None or not (rest_place.json or self._nested):
+            return None
+        return replace(rest_place, path=(*rest_place.path, *path))
 
     def locate(self, path: Path) -> tuple[Field, int] | None:
         """The Field that has the value at the path or something around it, and how many names of the path lead to it;

@@ -126,8 +126,11 @@ class Filter:
     def to(self, backend: Backend, *, exact: bool = False) -> Query:
         """The filter in the terms of a store. With `exact`, raises NotExpressible if the store cannot be asked for
         every condition exactly."""
-        made = compiled(self.formula, backend)
-        rechecked = tuple(dict.fromkeys(shown(atom, self.resource_type) for atom in made.rechecked))
+        made = compiled(self.formula, backend, self.resource_type)
+        unsure = [shown(atom, self.resource_type) for atom in made.rechecked]
+        if made.any_type:
+            unsure.append(f"{self.resource_type.lower()} is {self.resource_type}")
+        rechecked = tuple(dict.fromkeys(unsure))
         if exact and rechecked:
             raise NotExpressible(tuple(self._not_expressible(text, backend) for text in rechecked))
         return Query(made.native, not rechecked, rechecked, self)

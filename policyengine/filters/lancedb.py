@@ -53,7 +53,8 @@ def lancedb(columns: Mapping[str, str | Field]) -> LanceDB:
     """
     for place in columns.values():
         _name(place.name if isinstance(place, Field) else place)
-    return LanceDB(Atoms(DIALECT, _Columns(columns)))
+    fields = _Columns(columns)
+    return LanceDB(Atoms(DIALECT, fields), fields)
 
 
 class _Columns(Fields):
@@ -69,7 +70,11 @@ class LanceDB:
     """See `lancedb`."""
 
     atoms: Atoms
+    fields: Fields
     name: str = "LanceDB"
+
+    def has(self, path: Path) -> bool:
+        return self.fields.locate(path) is not None
 
     def atom(self, atom: Atom) -> Fragment | None:
         return self.atoms.fragment(atom)

@@ -44,9 +44,9 @@ from policyengine.partial.formula import Holds, Inside, Missing, Operator, Path,
 def mongodb(columns: Mapping[str, str | Field] | None = None) -> MongoDB:
     """Filters as MongoDB query documents, for collections without collation (or queries with `{"locale": "simple"}`).
 
-    columns: from attributes to fields; without it every attribute is the field of its name. A name may be a path with
-        dots. Documents may hold values of any shape; an entity is an object with `type` and `id`, or a text with
-        `ref(name, type)`.
+    columns: from attributes to fields; without it every attribute is the field of its name, and documents whose `type`
+        is another are left out. A name may be a path with dots. Documents may hold values of any shape; an entity is
+        an object with `type` and `id`, or a text with `ref(name, type)`.
 
     >>> from policyengine import Engine
     >>> engine = Engine.from_text('''
@@ -57,7 +57,7 @@ def mongodb(columns: Mapping[str, str | Field] | None = None) -> MongoDB:
     ... ''')
     >>> ann = {"type": "User", "id": "ann", "teams": ["a", "b"]}
     >>> found = engine.filter(principal=ann, action="read", resource_type="Doc")
-    >>> found.to(mongodb()).native
+    >>> found.to(mongodb({"team": "team"}), exact=True).native
     {'team': {'$type': ['string'], '$not': {'$type': 'array'}, '$in': ['a', 'b']}}
     """
     if columns is None:

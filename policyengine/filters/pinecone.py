@@ -21,7 +21,8 @@ def pinecone(columns: Mapping[str, str | Field] | None = None) -> Promised:
 
     columns: from attributes to keys of the metadata; `column(name)` or a name promises that the metadata hold the value
         of the attribute, of its declared type, or no such key: a text, a number, a boolean or a list of texts.
-        `ref(name, type)` is the same for ids. Without it each attribute is the key of its name.
+        `ref(name, type)` is the same for ids. Without it each attribute is the key of its name, and everything is
+        rechecked, as metadata may then say of what type a document is.
 
     >>> from policyengine import Engine
     >>> engine = Engine.from_text('''
@@ -32,7 +33,7 @@ def pinecone(columns: Mapping[str, str | Field] | None = None) -> Promised:
     ... ''')
     >>> ann = {"type": "User", "id": "ann", "team": "a"}
     >>> found = engine.filter(principal=ann, action="read", resource_type="Doc")
-    >>> found.to(pinecone()).native
+    >>> found.to(pinecone({"team": "team"}), exact=True).native
     {'team': {'$in': ['a']}}
     """
     return Promised(_Pinecone(), _ByName({}) if columns is None else Fields(columns))

@@ -55,7 +55,8 @@ def qdrant(
     keys: from attributes to payload keys. A text, or `json(...)`, is a key with JSON of any shape; `column(...)` one
         that is absent or holds a value of the attribute's declared type (not Json, not a record), sets and lists as
         arrays; `ref(...)` one that holds the id of an entity, or an array of ids. Without it every attribute is at the
-        key of its own name, of any shape.
+        key of its own name, of any shape, and as a payload may then say of what type a document is, everything is
+        rechecked.
     below: the names of the objects that hold all of these keys, such as `["metadata"]`.
     patterns: whether the server knows `match` with `prefix` and `substring` (Qdrant 1.20); without them fewer
         conditions on text are exact.

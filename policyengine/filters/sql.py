@@ -13,7 +13,7 @@ from policyengine.filters.sql_atoms import Atoms
 from policyengine.filters.sql_text import ParamStyle, Sql, Where, Writing, both, either, render
 from policyengine.filters.sql_text import sql as pieces
 from policyengine.filters.sql_values import Dialect
-from policyengine.partial.formula import Atom
+from policyengine.partial.formula import Atom, Path
 
 Database = Literal["postgresql", "sqlite", "duckdb"]
 
@@ -37,8 +37,12 @@ class SqlConditions:
     """Conditions as pieces of SQL, and what `finish` makes of a whole one."""
 
     name: str
+    fields: Fields
     atoms: Atoms
     made: Callable[[Sql], object]
+
+    def has(self, path: Path) -> bool:
+        return self.fields.locate(path) is not None
 
     def atom(self, atom: Atom) -> Fragment | None:
         return self.atoms.fragment(atom)
@@ -113,7 +117,7 @@ def sql(
 def conditions(database: Database, fields: Fields, finished: Callable[[Sql], object]) -> SqlConditions:
     """The conditions of a database over these columns. Raises ValueError for an unknown database."""
     dialect, _ = _dialect(database)
-    return SqlConditions(dialect.name, Atoms(dialect, fields), finished)
+    return SqlConditions(dialect.name, fields, Atoms(dialect, fields), finished)
 
 
 def _dialect(database: str) -> tuple[BoundDialect, ParamStyle]:

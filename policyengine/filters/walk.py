@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 from policyengine.filters.backend import Fragment
+from policyengine.filters.fields import Fields
 from policyengine.model.types import JSON, EntityT, Type, element_of
 from policyengine.model.values import Entity, Uid
 from policyengine.partial.formula import (
@@ -39,6 +40,11 @@ OfValue = Typed | Relation | OneOf | Holds | Matching | Sized | Below
 
 class Walk(Protocol[P]):
     """The part of a backend that answers for atoms. An answer is None where the store cannot be asked."""
+
+    fields: Fields
+
+    def has(self, path: Path) -> bool:
+        return self.fields.locate(path) is not None
 
     def atom(self, atom: Atom) -> Fragment | None:
         match atom:

@@ -19,6 +19,7 @@ from tests.support.filter_checks import (
     ALL_DOCUMENTS,
     KINDS,
     TYPED_DOCUMENTS,
+    UNTYPED_DOCUMENTS,
     Ask,
     Combined,
     Generated,
@@ -27,7 +28,7 @@ from tests.support.filter_checks import (
     generated,
     share,
 )
-from tests.support.filter_corpus import CONDITIONS, PRINCIPAL, allowed, engine
+from tests.support.filter_corpus import ANY_SHAPE, CONDITIONS, PRINCIPAL, allowed, engine
 from tests.support.filter_tables import REFERENCES, flat_references
 
 Document = dict[str, Any]
@@ -56,6 +57,7 @@ def _flat(document: Document) -> Document:
 
 
 ANY = [_flat(each) for each in ALL_DOCUMENTS]
+NAMED = [_flat(each) for each in UNTYPED_DOCUMENTS]
 # A document with references, of which the store holds the ids.
 REFERRING = [
     {name: v for name, v in each.items() if kept(v) or (v != [] and name in {*REFERENCES, "rec"})}
@@ -85,6 +87,11 @@ def any_metadata() -> Ask:
 
 
 @pytest.fixture(scope="module")
+def named() -> Ask:
+    return holding("named", NAMED)
+
+
+@pytest.fixture(scope="module")
 def promised() -> Ask:
     return holding("promised", REFERRING, [_stored(each) for each in REFERRING])
 
@@ -94,10 +101,11 @@ def _filter(condition: str, kind: str = "permit") -> Filter:
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_corpus(any_metadata: Ask, promised: Ask, condition: str) -> None:
+def test_corpus(any_metadata: Ask, named: Ask, promised: Ask, condition: str) -> None:
     for kind in KINDS:
         asked, made = _filter(condition, kind), engine(condition, kind)
         check(asked, allowed(made, ANY), chroma(), any_metadata, ANY)
+        check(asked, allowed(made, NAMED), chroma(ANY_SHAPE), named, NAMED)
         check(asked, allowed(made, REFERRING), chroma(PROMISED), promised, REFERRING)
 
 
@@ -118,7 +126,7 @@ def test_generated_policies(made: Generated) -> None:
 
 
 def test_shares() -> None:
-    assert (share(chroma()), share(chroma(PROMISED))) == ("21 %", "35 %")
+    assert (share(chroma(ANY_SHAPE)), share(chroma(PROMISED))) == ("21 %", "35 %")
 
 
 NUMBERS = [*range(-4, 5), *(n + d for n in range(-4, 5) for d in (0.0, 0.25, 0.5, 0.75)), 1e300, -1e300, 2**53 - 1]
@@ -130,14 +138,15 @@ def test_integers_and_floats_under_one_key(constant: str) -> None:
     ask = holding("numbers", documents)
     conditions = [f"doc.x {op} {constant}" for op in ("<", "<=", ">", ">=", "==", "!=")]
     for condition in (*conditions, f"doc.x in [{constant}, 1, 0.25]", f"not (doc.x in [{constant}, 1, 0.25])"):
-        assert check(_filter(condition), allowed(engine(condition), documents), chroma(), ask, documents)
+        assert check(_filter(condition), allowed(engine(condition), documents), chroma(ANY_SHAPE), ask, documents)
 
 
 def test_nothing_and_everything(any_metadata: Ask) -> None:
-    never, always = _filter("false").to(chroma()), _filter("true").to(chroma())
+    never, always = _filter("false").to(chroma()), _filter("true").to(chroma(ANY_SHAPE))
     assert (never.kind, never.exact, any_metadata(never.native)) == (Kind.NEVER, True, [])
     assert (always.kind, always.exact, always.native) == (Kind.ALWAYS, True, None)
     assert len(any_metadata(always.native)) == len(ANY)
+    assert _filter("true").to(chroma()).rechecked == ("doc is Doc",)
 
 
 TEAMS = """
@@ -182,7 +191,7 @@ def test_keys_that_cannot_be_are_declined(key: str) -> None:
 
 def test_an_exact_query_is_refused_with_the_condition() -> None:
     with pytest.raises(NotExpressible) as refused:
-        _filter('doc.s != "a"').to(chroma(), exact=True)
+        _filter('doc.s != "a"').to(chroma(ANY_SHAPE), exact=True)
     (diagnostic,) = refused.value.diagnostics
     assert diagnostic.span.text == 'doc.s != "a"'
 

@@ -121,9 +121,14 @@ def _found(condition: str, **principal: Any) -> Filter:
     return Combined([condition], [], {"type": "User", "id": "ann", **principal}).filter
 
 
+_OF_TYPE = {"$or": [{"type": {"$exists": False}},
+                    {"type": {"$type": ["string"], "$not": {"$type": "array"}, "$in": ["Doc"]}}]}  # fmt: skip
+
+
 def test_nothing_and_everything() -> None:
     never, always = _found("false").to(STORE), _found("true").to(STORE)
-    assert (never.native, always.native) == ({"_id": {"$in": []}}, {})
+    assert (never.native, always.native) == ({"_id": {"$in": []}}, _OF_TYPE)
+    assert _found("true").to(mongodb({"s": "s"}), exact=True).native == {}
 
 
 @pytest.mark.parametrize("count", [0, 1, 10_000])

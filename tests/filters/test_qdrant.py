@@ -20,6 +20,7 @@ from tests.support.examples import half
 from tests.support.filter_checks import (
     ALL_DOCUMENTS,
     TYPED_DOCUMENTS,
+    UNTYPED_DOCUMENTS,
     Ask,
     Combined,
     Generated,
@@ -29,7 +30,7 @@ from tests.support.filter_checks import (
     generated,
     share,
 )
-from tests.support.filter_corpus import CONDITIONS, PRINCIPAL, engine
+from tests.support.filter_corpus import ANY_SHAPE, CONDITIONS, PRINCIPAL, engine
 from tests.support.filter_tables import REFERENCES, flat_references
 
 Documents = Sequence[dict[str, Any]]
@@ -90,8 +91,8 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Ask, Backend, bool]]:
-    """What is asked, how, and whether of documents of any shape."""
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Ask, Backend, Documents]]:
+    """What is asked, how, and what it holds."""
     payloads = [flat_references(each) for each in TYPED_DOCUMENTS]
     indexed = Embedded(tmp_path_factory.mktemp("indexed"))
     types, prefix = edge.PayloadSchemaType, edge.KeywordIndexParams(prefix=True)
@@ -101,24 +102,26 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Ask, Bac
         "owner": types.Keyword,
     }.items():  # fmt: skip
         indexed.index(key, schema)
-    embedded, promised = Embedded(tmp_path_factory.mktemp("typed")), qdrant(PROMISED)
+    embedded, named = (Embedded(tmp_path_factory.mktemp(name)) for name in ("typed", "named"))
+    promised = qdrant(PROMISED)
     return {
-        "any": (Embedded(tmp_path_factory.mktemp("any")).holding(ALL_DOCUMENTS), qdrant(), True),
-        "old": (in_memory(TYPED_DOCUMENTS), qdrant(patterns=False), False),
-        "memory": (in_memory(TYPED_DOCUMENTS, payloads), promised, False),
-        "promised": (embedded.holding(TYPED_DOCUMENTS, payloads=payloads), promised, False),
-        "indexed": (indexed.holding(TYPED_DOCUMENTS, payloads=payloads), promised, False),
+        "any": (Embedded(tmp_path_factory.mktemp("any")).holding(ALL_DOCUMENTS), qdrant(), ALL_DOCUMENTS),
+        "named": (named.holding(UNTYPED_DOCUMENTS), qdrant(ANY_SHAPE), UNTYPED_DOCUMENTS),
+        "old": (in_memory(TYPED_DOCUMENTS), qdrant(patterns=False), TYPED_DOCUMENTS),
+        "memory": (in_memory(TYPED_DOCUMENTS, payloads), promised, TYPED_DOCUMENTS),
+        "promised": (embedded.holding(TYPED_DOCUMENTS, payloads=payloads), promised, TYPED_DOCUMENTS),
+        "indexed": (indexed.holding(TYPED_DOCUMENTS, payloads=payloads), promised, TYPED_DOCUMENTS),
     }
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_corpus(stores: dict[str, tuple[Ask, Backend, bool]], condition: str) -> None:
-    for ask, backend, hostile in stores.values():
-        check_corpus(condition, backend, ask, hostile)
+def test_corpus(stores: dict[str, tuple[Ask, Backend, Documents]], condition: str) -> None:
+    for ask, backend, held in stores.values():
+        check_corpus(condition, backend, ask, held is not TYPED_DOCUMENTS, list(held))
 
 
 def test_shares() -> None:
-    assert (share(qdrant()), share(qdrant(PROMISED))) == ("38 %", "61 %")
+    assert (share(qdrant(ANY_SHAPE)), share(qdrant(PROMISED))) == ("38 %", "61 %")
 
 
 FEWER = ALL_DOCUMENTS[::7]
@@ -137,7 +140,7 @@ def test_any_payload_in_memory(fewer: Ask, asked: Combined) -> None:
 
 @half
 @given(combined)
-def test_promised_payload(stores: dict[str, tuple[Ask, Backend, bool]], asked: Combined) -> None:
+def test_promised_payload(stores: dict[str, tuple[Ask, Backend, Documents]], asked: Combined) -> None:
     ask, backend, _ = stores["promised"]
     check(asked.filter, asked.allowed(TYPED_DOCUMENTS), backend, ask, TYPED_DOCUMENTS)
 
@@ -162,7 +165,9 @@ def test_nothing_and_everything(embedded: Embedded) -> None:
     never = _filter("false").to(qdrant())
     always = _filter("true").to(qdrant())
     assert (never.kind, never.exact, ask(never.native), memory(never.native)) == (Kind.NEVER, True, [], [])
-    assert (always.kind, always.exact) == (Kind.ALWAYS, True)
+    assert (always.kind, always.rechecked) == (Kind.ALWAYS, ("doc is Doc",))
+    assert len(always.recheck(ALL_DOCUMENTS)) < len(ask(always.native)) < len(ALL_DOCUMENTS)
+    always = _filter("true").to(qdrant(ANY_SHAPE), exact=True)
     assert len(ask(always.native)) == len(memory(always.native)) == len(ALL_DOCUMENTS)
 
 
@@ -220,7 +225,7 @@ def test_ids_of_another_type_are_no_such_references(embedded: Embedded) -> None:
 def test_an_exact_query_is_refused_with_the_condition() -> None:
     asked = _filter("size(doc.s) > 2")
     with pytest.raises(NotExpressible) as refused:
-        asked.to(qdrant(), exact=True)
+        asked.to(qdrant(ANY_SHAPE), exact=True)
     (diagnostic,) = refused.value.diagnostics
     assert diagnostic.span.text == "size(doc.s) > 2"
 

@@ -34,6 +34,8 @@ Ask = Callable[[Any], list[str]]
 KINDS = ("permit", "forbid")
 TYPED_DOCUMENTS = documents(TYPED)
 ALL_DOCUMENTS = documents(TYPED, HOSTILE)
+# Of any shape too, but none says of what type it is.
+UNTYPED_DOCUMENTS = [each for each in ALL_DOCUMENTS if "type" not in each]
 
 
 @cache

@@ -201,8 +201,14 @@ HOSTILE: tuple[dict[str, Any], ...] = (
     *(_of(parents=value) for value in _WRONG if value != 1e400),
     *(_of(parents=[value]) for value in _WRONG if value != 1e400),
     *(_of(data={"k": value}) for value in _WRONG if value != 1e400),
+    # What says of itself that it is of a type, which no other attribute can be called.
+    *(_of(type=value) for value in ("Doc", "doc", "Folder", ["Doc"], {"type": "Doc"}, *_WRONG) if value != 1e400),
     {},
 )
+
+
+# Each attribute at the key of its name, of any shape, and nothing else: no key that says of what type a document is.
+ANY_SHAPE = {name: name for name in ("id", *NAMES, "parents")}
 
 
 def documents(*groups: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
