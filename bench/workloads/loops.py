@@ -9,6 +9,7 @@ from typing import Any
 from bench.measure import Local, Whole
 from bench.workloads.documents import Request
 from policyengine import Engine
+from policyengine.evaluate.evaluator import Evaluator
 
 FLOOR = "floor"
 ENGINE = "engine"
@@ -31,7 +32,13 @@ def floor(function: Callable[[Any, Any], bool], requests: Sequence[Request]) -> 
     return Local(FLOOR, requests, loop, each)
 
 
-def engine(made: Engine, requests: Sequence[Request], name: str = ENGINE) -> Local:
+def in_python(made: Engine) -> Evaluator:
+    """What decides where there was no C compiler."""
+    found = made.snapshot
+    return Evaluator(found.policies, found.schema, found.world, found.revision, native=None)
+
+
+def engine(made: Engine | Evaluator, requests: Sequence[Request], name: str = ENGINE) -> Local:
     decide = made.decide
     context: dict[str, Any] = {}
 

@@ -29,6 +29,7 @@ def _case(variant: documents.Variant, options: Options) -> Results:
         loops.floor(floor, requests),
         loops.engine(engine, requests),
         loops.engine_many(engine, requests),
+        loops.engine(loops.in_python(engine), requests, "engine, all in Python"),
     ]
     workload = {"kind": "documents", "variant": variant, "shape": "tool", "irrelevant": 0, "requests": requests}
     with Peers(NAME, variant, options) as peers:

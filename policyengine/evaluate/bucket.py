@@ -9,15 +9,18 @@ from __future__ import annotations
 import ast
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from policyengine.evaluate.codegen import Careful, Fast, careful_function, fast_function, fast_tree
 from policyengine.evaluate.combine import Verdicts, combine
 from policyengine.evaluate.decide import holds, properties_in, rule_error
 from policyengine.evaluate.emit import Site
-from policyengine.evaluate.entry import LISTED, Entry, entry_function, entry_tree
+from policyengine.evaluate.entry import LISTED, entry_tree, ways
 from policyengine.evaluate.index import Dimension, Plan, Table
+from policyengine.evaluate.intake import Entry, entry
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
+from policyengine.evaluate.native import NATIVE
 from policyengine.evaluate.references import functions
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
@@ -81,7 +84,7 @@ class Rows:
 class Bucket:
     """Decides requests of one shape. Changes only in what it remembers."""
 
-    def __init__(self, plan: Plan, site: Site, world: World, revision: str) -> None:
+    def __init__(self, plan: Plan, site: Site, world: World, revision: str, native: ModuleType | None = NATIVE) -> None:
         self._site = site
         self._world = world
         self._revision = revision
@@ -93,7 +96,7 @@ class Bucket:
         self._blocks: list[Block] = []
         self._env = {
             "world": world,
-            **functions(world),
+            **functions(world, native),
             "outcomes": self._outcomes,
             "decisions": self._decisions,
             "records_principal": world.records.get(site.principal, {}),
@@ -103,7 +106,7 @@ class Bucket:
         self._tables = [self._rows(table) for table in plan.tables]
         if others:
             self._tables.append(Rows(_EVERY, {site.action: Row(tuple(self._block(o) for o in others))}, ()))
-        self.entry: Entry = entry_function(first, self._tables, site, world, self._env)
+        self.entry: Entry = entry(ways(first, self._tables, site), world, self._env, native)
 
     def settle(self, asked: Request) -> Decision:
         """The decision about any request of this shape, delegation apart."""
@@ -139,8 +142,8 @@ class Bucket:
         first = self._first.rules
         blocks = [b.rules for b in self._blocks if b is not self._first and any(one is rule for one in b.rules)]
         made = [(len(rules), *fast_tree(rules, self._site)) for rules in blocks]
-        tree, constants, _ = entry_tree(first, self._tables, self._site)
-        return [(len(first), tree, constants), *made]
+        way_in = ways(first, self._tables, self._site)
+        return [(len(first), entry_tree(way_in), way_in.constants), *made]
 
     # ---- blocks and tables ----
 

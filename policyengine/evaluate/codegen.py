@@ -16,7 +16,7 @@ from typing import Any
 
 from policyengine.evaluate.climb import hierarchies
 from policyengine.evaluate.emit import Emitter, Site
-from policyengine.evaluate.hoist import climbs, hoist, targets
+from policyengine.evaluate.hoist import climbs, hoist, read, targets
 from policyengine.evaluate.pyfunction import function, module
 from policyengine.evaluate.pytree import all_of, assign, load, place
 from policyengine.ir import nodes as ir
@@ -48,7 +48,8 @@ def careful_function(rules: Sequence[Rule], site: Site, env: Mapping[str, Any]) 
 def fast_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[str, Any]]:
     """The function as a tree, and the constants it names."""
     emitter = Emitter(site, climbed=climbs(rules), targets={root: targets(rules, root) for root in ROOTS})
-    body = [*hierarchies(emitter.climbed, emitter), *hoist(rules, emitter), *ask(rules, emitter), ast.Return(load("m"))]
+    first = [*hierarchies(emitter.climbed, emitter), *read(hoist(rules, emitter), emitter)]
+    body = [*first, *ask(rules, emitter), ast.Return(load("m"))]
     return module("fast", PARAMETERS, body), emitter.constants
 
 

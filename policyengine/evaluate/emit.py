@@ -29,6 +29,7 @@ from policyengine.evaluate.pytree import (
     place,
     subscript,
 )
+from policyengine.evaluate.references import wanted
 from policyengine.evaluate.texts import of_texts
 from policyengine.ir import nodes as ir
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, SetT, Type
@@ -342,6 +343,10 @@ class Emitter:
         """What is above the principal or resource, as far as it is asked for."""
         return load("above_" + root) if root in self.climbed else call("ancestors", load(root), self.known(root))
 
+    def above_of(self, root: str, targets: frozenset[Uid]) -> ast.expr:
+        """Which of the targets are above the principal or resource, and perhaps others that are."""
+        return call("above", self.constant(wanted(targets)), load(root), self.known(root))
+
     def known(self, root: str) -> ast.expr:
         """What the world knows of the principal or resource."""
         return load("known_" + root if self.site.type_of(root) in self.site.recorded else "nothing")
@@ -350,10 +355,8 @@ class Emitter:
         """Two tests: whether the principal or resource is below one of the targets, which errs where the hierarchy is
         malformed; and whether it is one of them, or None if its type says that it is not."""
         if root not in self.climbed:
-            wanted = {t: frozenset(uid.id for uid in targets if uid.type == t) for t in {uid.type for uid in targets}}
-            below: ast.expr = call(
-                "reaches", load(root), self.known(root), self.constant(wanted), self.constant(targets)
-            )
+            disjoint = ast.Attribute(self.constant(targets), "isdisjoint", ast.Load())
+            below: ast.expr = ast.UnaryOp(ast.Not(), call_object(disjoint, self.above_of(root, targets)))
         elif len(targets) == 1:
             # Most often there is nothing above, and that is told fastest.
             [target] = targets

@@ -8,27 +8,24 @@ decision that is remembered for the outcome. It raises where anything is unusual
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from policyengine.evaluate.climb import hierarchies
 from policyengine.evaluate.codegen import PARAMETERS, ROOTS, ask
 from policyengine.evaluate.emit import Emitter, Site
-from policyengine.evaluate.hoist import climbs, hoist, targets
+from policyengine.evaluate.hoist import Read, climbs, hoist, read, targets
 from policyengine.evaluate.index import Dimension
-from policyengine.evaluate.prepare import Prepared, Rows
-from policyengine.evaluate.pyfunction import function, module
+from policyengine.evaluate.prepare import Prepared
+from policyengine.evaluate.pyfunction import module
 from policyengine.evaluate.pytree import all_of, assign, call, class_of, load, subscript
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
-from policyengine.model.decision import Decision
-from policyengine.model.entities import World
 from policyengine.model.values import Uid
 
 # Up to this many rules, a list of all outcomes is short enough to be indexed by the mask.
 LISTED = 8
-# Takes a principal, a resource and a context or None, and gives the decision.
-Entry = Callable[[Any, Any, Any], Decision]
 
 
 class Lookup(Protocol):
@@ -42,54 +39,72 @@ class Lookup(Protocol):
     def rows(self) -> Mapping[Any, Any]: ...
 
 
-def entry_function(
-    rules: Sequence[Rule], tables: Sequence[Lookup], site: Site, world: World, env: Mapping[str, Any]
-) -> Entry:
-    """`env` has the world, `outcomes` (decisions by mask, a list where there are few) and `decisions` (by mask and
-    hits)."""
-    tree, constants, prepared = entry_tree(rules, tables, site)
-    rows: dict[str, Any] = {}
-    for root, items in prepared.items.items():
-        if items:
-            of_root = Rows(root, items, site.type_of(root), site.action, world)
-            rows |= {f"rows_{root}": of_root.made, f"find_{root}": of_root.find}
-    made: Entry = function(tree, {**env, **constants, **rows})
-    return made
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way from a request in order to the decision: what is read first, and the statements after that."""
+
+    reads: tuple[Read, ...]
+    body: list[ast.stmt]
+    emitter: Emitter
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that the statements use."""
+        return names(self.body)
 
 
-def entry_tree(
-    rules: Sequence[Rule], tables: Sequence[Lookup], site: Site
-) -> tuple[ast.Module, dict[str, Any], Prepared]:
-    """The function as a tree, the constants it names, and what is prepared for it. There are two ways through it: the
-    short one is for requests that only name those entities of whose type the world knows some."""
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """Two ways through the same rules: `named`, if there is one, is shorter, and is for requests that only name those
+    entities of whose type the world knows some. `prepared` is what it needs of them."""
+
+    site: Site
+    any: Way
+    named: Way | None
+    prepared: Prepared
+    constants: Mapping[str, Any]
+
+
+def ways(rules: Sequence[Rule], tables: Sequence[Lookup], site: Site) -> Ways:
+    """How rules and tables answer requests of one shape."""
     named = frozenset(root for root in ROOTS if site.type_of(root) in site.recorded)
-    long = Emitter(site)
-    rest = _way(rules, tables, long)
-    if named:
-        short = Emitter(site, prepared=Prepared(named), constants=long.constants)
-        body = _way(rules, tables, short)
-        used = _names(body)
-        for root in sorted(named):
-            if f"above_{root}" in used:
-                short.prepared.add_above(root)
-        rest = [*_if_named(short.prepared, body), *rest]
-    else:
-        short = long
-    body = [*_outline(_names(rest)), *rest]
-    return module("decide", ("principal", "resource", "context"), body), long.constants, short.prepared
+    emitter = Emitter(site)
+    way = _way(rules, tables, emitter)
+    if not named:
+        return Ways(site, way, None, emitter.prepared, emitter.constants)
+    short = _way(rules, tables, Emitter(site, prepared=Prepared(named), constants=emitter.constants))
+    prepared = short.emitter.prepared
+    for root in sorted(named):
+        if f"above_{root}" in short.names:
+            prepared.add_above(root)
+    some = any(prepared.items[root] for root in named)
+    return Ways(site, way, short if some else None, prepared, emitter.constants)
 
 
-def _way(rules: Sequence[Rule], tables: Sequence[Lookup], emitter: Emitter) -> list[ast.stmt]:
-    """From the request's entities to the decision."""
+def entry_tree(ways: Ways) -> ast.Module:
+    """Both ways as one function: it checks the request by statements of its own."""
+    rest = _statements(ways.any)
+    if ways.named is not None:
+        rest = [*_if_named(ways.prepared, _statements(ways.named)), *rest]
+    return module("decide", ("principal", "resource", "context"), [*_outline(names(rest)), *rest])
+
+
+def _statements(way: Way) -> list[ast.stmt]:
+    body = [*read(way.reads, way.emitter), *way.body]
+    return [*_known(names(body)), *body]
+
+
+def _way(rules: Sequence[Rule], tables: Sequence[Lookup], emitter: Emitter) -> Way:
     named = emitter.prepared.roots
     climbed = {t.dimension[1] for t in tables if isinstance(t.dimension, tuple) and t.dimension[0] == "above"}
     emitter.climbed = climbs(rules) | climbed | named
     emitter.targets = {root: _targets(rules, tables, root) for root in ROOTS}
     keys = [t.dimension for t in tables if isinstance(t.dimension, ir.Attribute)]
-    body = [*hierarchies(emitter.climbed - named, emitter), *hoist(rules, emitter, keys), *ask(rules, emitter)]
+    above, reads = hierarchies(emitter.climbed - named, emitter), hoist(rules, emitter, keys)
+    body = [*above, *ask(rules, emitter)]
     if tables:
         body += _lookups(tables, emitter)
-    return [*_known(_names(body)), *body, *_answer()]
+    return Way(reads, [*body, *_answer()], emitter)
 
 
 def _targets(rules: Sequence[Rule], tables: Sequence[Lookup], root: str) -> frozenset[Uid] | None:
@@ -102,8 +117,6 @@ def _targets(rules: Sequence[Rule], tables: Sequence[Lookup], root: str) -> froz
 def _if_named(prepared: Prepared, body: list[ast.stmt]) -> list[ast.stmt]:
     """The short way, for when the entities have no more than type and id, and have a row."""
     roots = [root for root in sorted(prepared.roots) if prepared.items[root]]
-    if not roots:
-        return []
     bare: list[ast.expr] = [ast.Compare(call("len", load(root)), [ast.Eq()], [ast.Constant(2)]) for root in roots]
     ids = {"principal": load("pid"), "resource": load("rid")}
     made = [assign(f"row_{r}", ast.Subscript(load(f"rows_{r}"), ids[r], ast.Load())) for r in roots]
@@ -117,7 +130,7 @@ def _if_named(prepared: Prepared, body: list[ast.stmt]) -> list[ast.stmt]:
     return [ast.If(all_of(bare), [rows, ast.If(all_of(there), [*unpacked, *body], [])], [])]
 
 
-def _names(body: Sequence[ast.stmt]) -> frozenset[str]:
+def names(body: Sequence[ast.stmt]) -> frozenset[str]:
     return frozenset(node.id for part in body for node in ast.walk(part) if isinstance(node, ast.Name))
 
 

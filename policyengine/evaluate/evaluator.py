@@ -9,6 +9,7 @@ proper request, or carries approvals, is left to the reference PDP as a whole.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from types import ModuleType
 from typing import Any
 
 from policyengine.evaluate.bucket import Bucket
@@ -16,8 +17,9 @@ from policyengine.evaluate.combine import denied, intersect
 from policyengine.evaluate.decide import decide, not_applicable
 from policyengine.evaluate.delegation import chain
 from policyengine.evaluate.emit import Site
-from policyengine.evaluate.entry import Entry
 from policyengine.evaluate.index import Index
+from policyengine.evaluate.intake import Entry
+from policyengine.evaluate.native import NATIVE
 from policyengine.ir.nodes import PolicySet
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
@@ -29,11 +31,19 @@ from policyengine.schema.schema import Schema
 class Evaluator:
     """Decides requests under one policy set. Never changes, but for what it remembers; safe from any thread."""
 
-    def __init__(self, policies: PolicySet, schema: Schema, world: World, revision: str = "") -> None:
+    def __init__(
+        self,
+        policies: PolicySet,
+        schema: Schema,
+        world: World,
+        revision: str = "",
+        native: ModuleType | None = NATIVE,
+    ) -> None:
         self._policies = policies
         self._schema = schema
         self._world = world
         self._revision = revision
+        self._native = native
         self._index = Index(policies.rules, schema)
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
         # By action, resource type and principal type. What is not there has not been asked for yet.
@@ -91,7 +101,7 @@ class Evaluator:
 
     def _bucket(self, principal: str, action: str, resource: str) -> Bucket:
         site = Site(principal, action, resource, frozenset(self._world.records))
-        return Bucket(self._index.plan(principal, action, resource), site, self._world, self._revision)
+        return Bucket(self._index.plan(principal, action, resource), site, self._world, self._revision, self._native)
 
 
 def _parts(request: Any) -> tuple[Any, Any, Any, Any]:

@@ -1,7 +1,8 @@
 """What a generated function reads first, once for all its rules.
 
-In: rules. Out: statements that put hierarchies and attributes under names, guarded. What they read may turn out not to
-be there, and then they raise although no rule may err: the function is only good for requests where nothing is amiss.
+In: rules. Out: the attributes to read, and statements that put them under names, guarded. What they read may turn out
+not to be there, and then they raise although no rule may err: the function is only good for requests where nothing is
+amiss.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from policyengine.evaluate.emit import Emitter
 from policyengine.evaluate.guards import scalar_test
@@ -20,6 +22,14 @@ from policyengine.model.types import BOOL, INT, NUMBER, STRING, ListT, SetT, Typ
 from policyengine.model.values import Uid
 
 HOISTED = (STRING, BOOL, INT, NUMBER, SetT(STRING), ListT(STRING))
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An attribute of the principal or the resource, and the name that it is read to."""
+
+    name: str
+    attribute: ir.Attribute
 
 
 def climbs(rules: Iterable[Rule]) -> frozenset[str]:
@@ -50,8 +60,9 @@ def targets(rules: Iterable[Rule], root: str) -> frozenset[Uid] | None:
     return frozenset(found)
 
 
-def hoist(rules: Sequence[Rule], emitter: Emitter, more: Iterable[ir.Attribute] = ()) -> list[ast.stmt]:
-    """Reads and guards, once, the attributes that some rule reads in any case or that several read."""
+def hoist(rules: Sequence[Rule], emitter: Emitter, more: Iterable[ir.Attribute] = ()) -> tuple[Read, ...]:
+    """The attributes that some rule reads in any case or that several read: from now on the emitter takes them for
+    read."""
     uses: Counter[ir.Attribute] = Counter()
     certain: set[ir.Attribute] = set()
     tested: set[tuple[ir.Expr, str]] = set()
@@ -67,16 +78,16 @@ def hoist(rules: Sequence[Rule], emitter: Emitter, more: Iterable[ir.Attribute] 
         if _hoistable(node, emitter):
             uses[node] += 1
             certain.add(node)
-    body: list[ast.stmt] = []
-    loads: dict[ir.Expr, str] = {}
-    for node, count in uses.items():
-        # What some rule tests with `has` may well be absent.
-        if (node in certain or count > 1) and (node.base, node.name) not in tested:
-            name = f"v{len(loads)}"
-            body += _read(node, name, emitter)
-            loads[node] = name
-    emitter.loads = loads
-    return body
+    # What some rule tests with `has` may well be absent.
+    wanted = [n for n, count in uses.items() if (n in certain or count > 1) and (n.base, n.name) not in tested]
+    reads = tuple(Read(f"v{number}", node) for number, node in enumerate(wanted))
+    emitter.loads = {read.attribute: read.name for read in reads}
+    return reads
+
+
+def read(reads: Iterable[Read], emitter: Emitter) -> list[ast.stmt]:
+    """Statements that read and guard attributes."""
+    return [statement for one in reads for statement in _read(one.attribute, one.name, emitter)]
 
 
 def _is_open(rule: Rule) -> bool:

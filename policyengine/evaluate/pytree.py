@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from policyengine.diagnostics.source import Span
@@ -53,27 +52,6 @@ def place(node: Placed, span: Span) -> Placed:
         # For whoever shows the code: a line number alone does not say of which file.
         node.span = span  # type: ignore[attr-defined]
     return node
-
-
-class _Fill(ast.NodeTransformer):
-    def __init__(self, parts: Mapping[str, ast.expr]) -> None:
-        self._parts = parts
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        if not isinstance(node, ast.Name) or node.id not in self._parts:
-            # The places are those of a text that nobody will look for.
-            for name in ("lineno", "col_offset", "end_lineno", "end_col_offset"):
-                node.__dict__.pop(name, None)
-            return self.generic_visit(node)
-        part = self._parts[node.id]
-        return ast.Name(part.id, node.ctx) if isinstance(part, ast.Name) else part
-
-
-def filled(template: str, parts: Mapping[str, ast.expr]) -> list[ast.stmt]:
-    """The statements of a template, a text of the engine's own, with expressions in the place of names."""
-    tree = _Fill(parts).visit(ast.parse(template))
-    assert isinstance(tree, ast.Module)
-    return tree.body
 
 
 def meets(found: ast.expr, above: ast.expr, single: bool) -> ast.expr:

@@ -8,6 +8,7 @@ raises.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from types import ModuleType
 from typing import Any
 
 from policyengine.evaluate.runtime import Unusual
@@ -21,14 +22,17 @@ Pair = tuple[str, str]
 FEW_PARENTS = 100
 
 
-def functions(world: World) -> dict[str, Any]:
+def functions(world: World, native: ModuleType | None) -> dict[str, Any]:
     """The functions, and the world's records, by the names that generated code uses."""
     elements, reach = _elements(world), _reach(world)
     ancestors = _ancestors(world, reach)
+    if native is None:
+        above = _above(world, ancestors, reach)
+    else:
+        above = native.Above(world.records, reach, ancestors, MAX_ANCESTORS)
     return {
         "ancestors": ancestors,
-        "reaches": _reaches(world, ancestors, reach),
-        "reach": reach,
+        "above": above,
         "records": world.records,
         "identity": _identity,
         "attribute_of": _attribute_of(world),
@@ -139,38 +143,50 @@ def _reach_of(uid: Uid, world: World) -> frozenset[Uid] | None:
 Ancestors = Callable[[dict[str, Any], Mapping[str, Any]], Collection[Pair]]
 
 
-def _reaches(
-    world: World, ancestors: Ancestors, reach: Reach
-) -> Callable[[dict[str, Any], Mapping[str, Any], Mapping[str, Collection[str]], frozenset[Uid]], bool]:
-    """Whether anything above an entity is wanted; what is wanted is given as ids by type, and as identities."""
-    records = world.records
+# By type and id, each in a set of its own, which is what is found most often.
+Wanted = dict[str, dict[str, frozenset[Uid]]]
+Above = Callable[[Wanted, dict[str, Any], Mapping[str, Any]], Collection[Pair]]
 
-    def reaches(
-        entity: dict[str, Any], known: Mapping[str, Any], ids: Mapping[str, Collection[str]], wanted: frozenset[Uid]
-    ) -> bool:
-        if "parents" not in entity or (known and "parents" in known):
-            return not wanted.isdisjoint(ancestors(entity, known))
-        parents = entity["parents"]
+
+def wanted(targets: Collection[Uid]) -> Wanted:
+    """Entities as `above` takes them."""
+    types = sorted({uid.type for uid in targets})
+    return {t: {uid.id: frozenset({uid}) for uid in sorted(targets) if uid.type == t} for t in types}
+
+
+def _above(world: World, ancestors: Ancestors, reach: Reach) -> Above:
+    """A function from what is wanted, a principal or resource, and what is known of it, to which of the wanted are
+    above it, and perhaps others that are. Parents that say nothing of theirs, which is what requests hold, are looked
+    at in place; `native/above.c` does the same."""
+    records = world.records
+    nothing: frozenset[Uid] = frozenset()
+
+    def above(wanted: Wanted, entity: dict[str, Any], known: Mapping[str, Any]) -> Collection[Pair]:
+        if PARENTS in known:
+            return ancestors(entity, known)
+        if PARENTS not in entity:
+            return nothing
+        parents = entity[PARENTS]
         if parents.__class__ is not list or len(parents) > MAX_ANCESTORS:
-            return not wanted.isdisjoint(ancestors(entity, known))
-        found = False
+            return ancestors(entity, known)
+        found = nothing
         # All are looked at, as any that is malformed is an error.
         for parent in parents:
             type_, id_ = parent["type"], parent["id"]
             if type_.__class__ is not str or id_.__class__ is not str or parent.__class__ is not dict:
-                return not wanted.isdisjoint(ancestors(entity, known))
-            if "parents" in parent:
-                return not wanted.isdisjoint(ancestors(entity, known))
-            if type_ in ids and id_ in ids[type_]:
-                found = True
+                return ancestors(entity, known)
+            if PARENTS in parent:
+                return ancestors(entity, known)
             if type_ in records and id_ in records[type_]:
                 near = reach(type_, id_, parents)
                 if near is None:
-                    return not wanted.isdisjoint(ancestors(entity, known))
-                found = found or not wanted.isdisjoint(near)
+                    return ancestors(entity, known)
+                found = found | near if found else near
+            elif type_ in wanted and id_ in wanted[type_]:
+                found = found | wanted[type_][id_] if found else wanted[type_][id_]
         return found
 
-    return reaches
+    return above
 
 
 def _ancestors(world: World, reach: Reach) -> Ancestors:

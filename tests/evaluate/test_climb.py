@@ -3,6 +3,7 @@ decision always."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from policyengine.bundle import Snapshot, load_text
 from policyengine.evaluate.references import FEW_PARENTS
 from policyengine.model.entities import MAX_ANCESTORS
-from tests.support.evaluators import reference
+from tests.support.evaluators import EVALUATORS, evaluator, reference
 from tests.support.requests import HOSTILE
 
 HEAD = """
@@ -88,12 +89,12 @@ PAGE: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=list(product(POLICIES, WORLDS)), ids="-".join)
+@pytest.fixture(scope="module", params=list(product(POLICIES, WORLDS, EVALUATORS)), ids="-".join)
 def snapshot(request: pytest.FixtureRequest) -> Snapshot:
-    policy, world = request.param
+    policy, world, kind = request.param
     loaded = load_text(HEAD + POLICIES[policy], entities=WORLDS[world])
     assert loaded.snapshot is not None, [(d.span, d.message) for d in loaded.diagnostics]
-    return loaded.snapshot
+    return replace(loaded.snapshot, evaluator=evaluator(loaded.snapshot, kind))
 
 
 def check(snapshot: Snapshot, principal: dict[str, Any], page: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Everything that answers a request: each takes a snapshot and the keywords of `Engine.decide`.
 
-`reference` is the interpreter, `fast_decide` is what callers get. They are equal by law.
+`reference` is the interpreter, `fast_decide` is what callers get, `EVALUATORS` are all that callers may get, depending
+on what has been built. They are equal by law.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Any
 from policyengine.bundle import Snapshot
 from policyengine.evaluate.combine import denied
 from policyengine.evaluate.decide import decide
+from policyengine.evaluate.evaluator import Evaluator
+from policyengine.evaluate.native import NATIVE
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.request import request
 from policyengine.model.values import Fault
@@ -31,3 +34,13 @@ def fast_decide(snapshot: Snapshot, asked: Mapping[str, Any], approved: Collecti
     if approved:
         return snapshot.evaluator.decide_slowly(*parts, approved)
     return snapshot.evaluator.decide(*parts)
+
+
+# With the checks in C, where they have been built, and without.
+EVALUATORS = ("native", "python") if NATIVE is not None else ("python",)
+
+
+def evaluator(snapshot: Snapshot, kind: str) -> Evaluator:
+    """A new one, which remembers nothing yet, of a kind in EVALUATORS."""
+    parts = (snapshot.policies, snapshot.schema, snapshot.world, snapshot.revision)
+    return Evaluator(*parts, native=NATIVE if kind == "native" else None)

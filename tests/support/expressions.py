@@ -117,6 +117,8 @@ class Writer:
             case "define" if self.place.defines:
                 name = self.pick(sorted(self.place.defines))
                 args = [self.value(t, depth - 1) for t in self.place.defines[name]]
+                # The definition may compare it with what a function gives, and this text can come from any of them.
+                args = [Text('"a"') if arg.text.startswith('"') else arg for arg in args]
                 return Text(f"{name}({', '.join(a.text for a in args)})" if args else name)
         return self._test()
 

@@ -1,0 +1,89 @@
+"""The function that takes a request in and gives the decision about it.
+
+In: the ways through the rules of one shape. Out: one callable. Where the checks in C have been built they take the
+request apart, and generated code goes on from there; elsewhere generated code does it all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from policyengine.evaluate.codegen import ROOTS
+from policyengine.evaluate.entry import Way, Ways, entry_tree
+from policyengine.evaluate.hoist import Read
+from policyengine.evaluate.prepare import Rows
+from policyengine.evaluate.pyfunction import function, module
+from policyengine.evaluate.runtime import NAMES, ordered_strings, strings
+from policyengine.ir import nodes as ir
+from policyengine.model.decision import Decision
+from policyengine.model.entities import World
+from policyengine.model.types import BOOL, INT, NUMBER, STRING, ListT, SetT, Type
+
+# Takes a principal, a resource and a context or None, and gives the decision. Raises where anything is unusual or
+# nothing is remembered yet.
+Entry = Callable[[Any, Any, Any], Decision]
+
+# What `native/intake.c` can pass on, in its order, and how many values it reads at most.
+PARTS = ("principal", "resource", "context", "pid", "rid", "known_principal", "known_resource")
+LIMIT = 64
+# How it names a type, and what it gives a value to that does not plainly fit.
+KINDS: Mapping[Type, tuple[str, Callable[[Any], Any] | None]] = {
+    STRING: ("s", None),
+    BOOL: ("b", None),
+    INT: ("i", None),
+    NUMBER: ("n", None),
+    SetT(STRING): ("l", strings),
+    ListT(STRING): ("l", ordered_strings),
+}
+
+
+def entry(ways: Ways, world: World, env: Mapping[str, Any], native: ModuleType | None) -> Entry:
+    """`env` has the world, what `references.functions` makes of it, `outcomes` (decisions by mask, a list where there
+    are few) and `decisions` (by mask and hits)."""
+    found = {root: _rows(ways, root, world) for root in ROOTS}
+    if native is not None and _size(ways) <= LIMIT:
+        return _native(ways, found, {**env, **ways.constants}, native)
+    rows = {f"rows_{root}": rows.made for root, rows in found.items() if rows is not None}
+    find = {f"find_{root}": rows.find for root, rows in found.items() if rows is not None}
+    made: Entry = function(entry_tree(ways), {**env, **ways.constants, **rows, **find})
+    return made
+
+
+def _rows(ways: Ways, root: str, world: World) -> Rows | None:
+    items = ways.prepared.items[root]
+    return Rows(root, items, ways.site.type_of(root), ways.site.action, world) if ways.named and items else None
+
+
+def _size(ways: Ways) -> int:
+    rows = sum(len(ways.prepared.items[root]) for root in ROOTS)
+    return max(len(way.reads) + rows for way in (ways.any, ways.named) if way is not None)
+
+
+def _native(ways: Ways, found: Mapping[str, Rows | None], env: Mapping[str, Any], native: ModuleType) -> Entry:
+    rows = [name for root in ROOTS for name in ways.prepared.items[root].values()]
+    site = ways.site
+    made: Entry = native.Intake(
+        _way(ways.any, (), env),
+        None if ways.named is None else _way(ways.named, rows, env),
+        tuple(env[f"records_{root}"] if site.type_of(root) in site.recorded else None for root in ROOTS),
+        tuple(None if rows is None else rows.made for rows in found.values()),
+        tuple(None if rows is None else rows.find for rows in found.values()),
+        NAMES["nothing"],
+    )
+    return made
+
+
+def _way(way: Way, rows: Sequence[str], env: Mapping[str, Any]) -> tuple[Any, bytes, tuple[Any, ...]]:
+    used = way.names
+    parts = [name for name in PARTS if name in used]
+    parameters = [*parts, *(read.name for read in way.reads), *rows]
+    decide = function(module("decide", parameters, way.body), env)
+    return decide, bytes(map(PARTS.index, parts)), tuple(map(_read, way.reads))
+
+
+def _read(read: Read) -> tuple[int, str, str, Callable[[Any], Any] | None]:
+    root = read.attribute.base
+    assert isinstance(root, ir.Root)
+    return ROOTS.index(root.name), read.attribute.name, *KINDS[read.attribute.type]

@@ -1,0 +1,24 @@
+"""The hot path's checks in C, where they have been built: `NATIVE`, or None.
+
+Two of its types are used: `Intake` for the statements of `intake.py`, and `Above` for the function of `above.py`. Both
+give what those give, or raise.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+VERSION = 1
+
+
+def _built() -> ModuleType | None:
+    try:
+        built = import_module(f"{__name__}._native")
+    except ImportError:
+        return None
+    # What was built of other sources is as good as nothing.
+    return built if built.VERSION == VERSION else None
+
+
+NATIVE = _built()

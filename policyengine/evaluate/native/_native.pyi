@@ -1,0 +1,38 @@
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+VERSION: int
+
+Read = tuple[int, str, str, Callable[[Any], Any] | None]
+Way = tuple[Callable[..., Any], bytes, tuple[Read, ...]]
+
+class Intake:
+    """Takes a principal, a resource and a context or None, checks them, and gives what a function says of their parts.
+    Raises where any of it is unusual. The function, which parts of the request it takes and what is read for it are a
+    way (`intake.py`); `named` is the one for entities that are no more than type and id, whose rows it takes besides.
+    Raises ValueError for ways that it cannot go."""
+
+    def __init__(
+        self,
+        any: Way,
+        named: Way | None,
+        records: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None],
+        rows: tuple[dict[str, Any] | None, dict[str, Any] | None],
+        find: tuple[Callable[[str], Any] | None, Callable[[str], Any] | None],
+        nothing: dict[str, Any],
+        /,
+    ) -> None: ...
+    def __call__(self, principal: Any, resource: Any, context: Any, /) -> Any: ...
+
+class Above:
+    """`references.functions(...)["above"]`, for parents in plain lists; for others `ancestors` is called."""
+
+    def __init__(
+        self,
+        records: Mapping[str, Mapping[str, Any]],
+        reach: Callable[[str, str, list[Any]], frozenset[Any] | None],
+        ancestors: Callable[[dict[str, Any], Mapping[str, Any]], Collection[Any]],
+        most: int,
+        /,
+    ) -> None: ...
+    def __call__(self, wanted: Mapping[str, Any], entity: dict[str, Any], known: Mapping[str, Any], /) -> Any: ...

@@ -1,0 +1,214 @@
+/* Which of some entities are above the principal or the resource: `above` of `references.py` in C. Parents that say nothing of theirs,
+   which is what requests hold, are looked at in place. */
+
+#include "native.h"
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *records;   /* What the world knows, by type and id. */
+    PyObject *reach;     /* What is at or above a known entity, or None for a look from the request's own. */
+    PyObject *ancestors; /* What to do where a hierarchy is out of the ordinary. */
+    PyObject *none;
+    PyObject *parents, *type, *id;
+    Py_ssize_t most;
+} Above;
+
+/* Takes a parent apart: 1, 0 if it is out of the ordinary, or -1 with an exception. */
+static int
+take_apart(Above *self, PyObject *parent, PyObject **type, PyObject **id)
+{
+    if (!PyDict_CheckExact(parent)) {
+        return 0;
+    }
+    *type = get(parent, self->type);
+    *id = *type == NULL ? NULL : get(parent, self->id);
+    if (*id == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    if (!PyUnicode_CheckExact(*type) || !PyUnicode_CheckExact(*id)) {
+        return 0;
+    }
+    int more = PyDict_Contains(parent, self->parents);
+    return more < 0 ? -1 : !more;
+}
+
+/* What two dicts, one in the other, have under a type and an id; NULL if nothing, or with an exception. */
+static PyObject *
+get_both(PyObject *by_type, PyObject *type, PyObject *id)
+{
+    PyObject *by_id = get(by_type, type);
+    PyObject *value = by_id == NULL || !PyDict_CheckExact(by_id) ? NULL : get(by_id, id);
+    Py_XDECREF(by_id);
+    return value;
+}
+
+/* Which of what is wanted is at or above a parent: NULL without an exception if nothing is, None if that has to be found
+   out from below. */
+static PyObject *
+of_parent(Above *self, PyObject *wanted, PyObject *type, PyObject *id, PyObject *parents)
+{
+    PyObject *record = get_both(self->records, type, id);
+    if (record != NULL) {
+        Py_DECREF(record);
+        return PyObject_CallFunctionObjArgs(self->reach, type, id, parents, NULL);
+    }
+    return PyErr_Occurred() ? NULL : get_both(wanted, type, id);
+}
+
+/* All that is above through one list of parents: a new reference, None if that has to be found out from below, NULL with
+   an exception. */
+static PyObject *
+of_parents(Above *self, PyObject *wanted, PyObject *parents)
+{
+    PyObject *found = Py_NewRef(self->none);
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(parents); i++) {
+        PyObject *parent = Py_NewRef(PyList_GET_ITEM(parents, i));
+        PyObject *type = NULL, *id = NULL, *near = NULL;
+        int ordinary = take_apart(self, parent, &type, &id);
+        if (ordinary > 0) {
+            near = of_parent(self, wanted, type, id, parents);
+        }
+        Py_DECREF(parent);
+        Py_XDECREF(type);
+        Py_XDECREF(id);
+        if (PyErr_Occurred()) {
+            Py_XDECREF(near);
+            Py_DECREF(found);
+            return NULL;
+        }
+        if (ordinary == 0 || near == Py_None) {
+            Py_XDECREF(near);
+            Py_DECREF(found);
+            return Py_NewRef(Py_None);
+        }
+        if (near != NULL && found != self->none) {
+            PyObject *both = PyNumber_Or(found, near);
+            Py_DECREF(near);
+            near = both;
+            if (near == NULL) {
+                Py_DECREF(found);
+                return NULL;
+            }
+        }
+        if (near != NULL) {
+            Py_SETREF(found, near);
+        }
+    }
+    return found;
+}
+
+/* Takes what is wanted, as frozen sets of one identity each by type and id; the raw entity; what is known of it. */
+static PyObject *
+above_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *names)
+{
+    Above *self = (Above *)callable;
+    if (PyVectorcall_NARGS(flags) != 3 || (names != NULL && PyTuple_GET_SIZE(names) != 0) ||
+        !PyDict_CheckExact(args[0]) || !PyDict_CheckExact(args[1]) || !PyDict_CheckExact(args[2])) {
+        PyErr_SetString(PyExc_TypeError, "takes what is wanted, an entity and what is known of it, all dicts");
+        return NULL;
+    }
+    PyObject *entity = args[1], *known = args[2];
+    int stated = PyDict_GET_SIZE(known) == 0 ? 0 : PyDict_Contains(known, self->parents);
+    if (stated < 0) {
+        return NULL;
+    }
+    PyObject *found = Py_NewRef(Py_None);
+    if (!stated) {
+        PyObject *parents = get(entity, self->parents);
+        if (parents == NULL) {
+            Py_DECREF(found);
+            return PyErr_Occurred() ? NULL : Py_NewRef(self->none);
+        }
+        if (PyList_CheckExact(parents) && PyList_GET_SIZE(parents) <= self->most) {
+            Py_SETREF(found, of_parents(self, args[0], parents));
+        }
+        Py_DECREF(parents);
+    }
+    if (found == Py_None) {
+        Py_SETREF(found, PyObject_CallFunctionObjArgs(self->ancestors, entity, known, NULL));
+    }
+    return found;
+}
+
+static PyObject *
+above_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    PyObject *records, *reach, *ancestors;
+    Py_ssize_t most;
+    if (keywords != NULL && PyDict_GET_SIZE(keywords) != 0) {
+        PyErr_SetString(PyExc_TypeError, "takes no keywords");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "O!OOn", &PyDict_Type, &records, &reach, &ancestors, &most)) {
+        return NULL;
+    }
+    Above *self = (Above *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->vectorcall = above_call;
+    self->records = Py_NewRef(records);
+    self->reach = Py_NewRef(reach);
+    self->ancestors = Py_NewRef(ancestors);
+    self->most = most;
+    self->none = PyFrozenSet_New(NULL);
+    self->parents = PyUnicode_InternFromString("parents");
+    self->type = PyUnicode_InternFromString("type");
+    self->id = PyUnicode_InternFromString("id");
+    if (self->none == NULL || self->parents == NULL || self->type == NULL || self->id == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static int
+above_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Above *self = (Above *)object;
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->records);
+    Py_VISIT(self->reach);
+    Py_VISIT(self->ancestors);
+    return 0;
+}
+
+static void
+above_dealloc(PyObject *object)
+{
+    Above *self = (Above *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    Py_XDECREF(self->records);
+    Py_XDECREF(self->reach);
+    Py_XDECREF(self->ancestors);
+    Py_XDECREF(self->none);
+    Py_XDECREF(self->parents);
+    Py_XDECREF(self->type);
+    Py_XDECREF(self->id);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyMemberDef above_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Above, vectorcall), READONLY, NULL},
+    {NULL},
+};
+
+static PyType_Slot above_slots[] = {
+    {Py_tp_doc, "Finds which of some entities are above the principal or the resource."},
+    {Py_tp_new, above_new},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_traverse, above_traverse},
+    {Py_tp_dealloc, above_dealloc},
+    {Py_tp_members, above_members},
+    {0, NULL},
+};
+
+PyType_Spec above_spec = {
+    .name = "policyengine.evaluate.native.Above",
+    .basicsize = sizeof(Above),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = above_slots,
+};

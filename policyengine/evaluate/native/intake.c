@@ -1,0 +1,447 @@
+/* A request taken apart, checked, and passed to the generated function that decides: `entry.py` in C. */
+
+#include "native.h"
+
+/* So many values can be read of one request. */
+#define LIMIT 64
+
+enum { PRINCIPAL, RESOURCE, CONTEXT, PRINCIPAL_ID, RESOURCE_ID, KNOWN_PRINCIPAL, KNOWN_RESOURCE, PARTS };
+
+/* ---- values ---- */
+
+static PyObject *
+unusual(void)
+{
+    if (!PyErr_Occurred()) {
+        PyErr_SetString(PyExc_LookupError, "left to the interpreter");
+    }
+    return NULL;
+}
+
+/* Whether all items are texts, of subclasses too. */
+static int
+texts(PyObject *list)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
+        if (!PyUnicode_Check(PyList_GET_ITEM(list, i))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Whether a value plainly has a type of KINDS in `intake.py`: 1, 0, or -1 with an exception. */
+static int
+fits(PyObject *value, int kind)
+{
+    switch (kind) {
+    case 's':
+        return PyUnicode_CheckExact(value);
+    case 'b':
+        return PyBool_Check(value);
+    case 'n':
+        if (PyFloat_CheckExact(value)) {
+            return Py_IS_FINITE(PyFloat_AS_DOUBLE(value)) != 0;
+        }
+        /* fall through */
+    case 'i':
+        if (PyLong_CheckExact(value)) {
+            int overflow;
+            long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+            return number == -1 && PyErr_Occurred() ? -1 : !overflow;
+        }
+        return 0;
+    case 'l':
+        return PyList_CheckExact(value) && texts(value);
+    }
+    return 0;
+}
+
+/* ---- Intake ---- */
+
+typedef struct {
+    int root;
+    int kind;
+    PyObject *name;
+    PyObject *otherwise; /* Gives a value that does not plainly fit, or raises; NULL for none that does. */
+} Read;
+
+typedef struct {
+    PyObject *function; /* NULL if there is no such way. */
+    int looks_up;
+    int known[2];       /* Whether it looks at what the world knows of a root. */
+    Py_ssize_t parts;
+    unsigned char part[PARTS];
+    Py_ssize_t reads;
+    Read *read;
+} Way;
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    Way named;
+    Way any;
+    PyObject *records[2]; /* NULL for a type of which the world has none. */
+    PyObject *rows[2];    /* NULL for a root of which the named way asks nothing. */
+    PyObject *find[2];
+    PyObject *nothing;
+    PyObject *id, *agent;
+} Intake;
+
+/* The arguments for a function, with references of their own. The first place is for the callee's use. */
+typedef struct {
+    Py_ssize_t count;
+    PyObject *value[1 + PARTS + LIMIT];
+} Arguments;
+
+static inline void
+push(Arguments *to, PyObject *value)
+{
+    to->value[++to->count] = value;
+}
+
+static PyObject *
+pass_on(PyObject *function, Arguments *arguments)
+{
+    size_t flags = (size_t)arguments->count | PY_VECTORCALL_ARGUMENTS_OFFSET;
+    return PyObject_Vectorcall(function, arguments->value + 1, flags, NULL);
+}
+
+/* Reads one attribute. What the world knows of an entity comes before what the request says. */
+static inline int
+read_one(const Read *read, PyObject *const *part, Arguments *to)
+{
+    PyObject *record = part[KNOWN_PRINCIPAL + read->root];
+    PyObject *value = record == NULL ? NULL : get(record, read->name);
+    if (value == NULL && (record == NULL || !PyErr_Occurred())) {
+        value = get(part[read->root], read->name);
+    }
+    if (value == NULL) {
+        return -1;
+    }
+    /* Most are texts. */
+    int fit = read->kind == 's' ? PyUnicode_CheckExact(value) : fits(value, read->kind);
+    if (fit == 0 && read->otherwise != NULL) {
+        PyObject *other = PyObject_CallOneArg(read->otherwise, value);
+        Py_SETREF(value, other);
+        fit = value == NULL ? -1 : 1;
+    }
+    if (fit != 1) {
+        Py_XDECREF(value);
+        return -1;
+    }
+    push(to, value);
+    return 0;
+}
+
+/* Looks up what the world knows of an entity. */
+static int
+look_up(Intake *self, int root, PyObject **part)
+{
+    PyObject *record = self->records[root] == NULL ? NULL : get(self->records[root], part[PRINCIPAL_ID + root]);
+    if (record == NULL) {
+        if (PyErr_Occurred()) {
+            return -1;
+        }
+        record = Py_NewRef(self->nothing);
+    }
+    part[KNOWN_PRINCIPAL + root] = record;
+    return 0;
+}
+
+static inline int
+start(Intake *self, const Way *way, PyObject **part, Arguments *to)
+{
+    for (int root = PRINCIPAL; way->looks_up && root <= RESOURCE; root++) {
+        if (way->known[root] && part[KNOWN_PRINCIPAL + root] == NULL && look_up(self, root, part) < 0) {
+            return -1;
+        }
+    }
+    for (Py_ssize_t i = 0; i < way->parts; i++) {
+        push(to, Py_NewRef(part[way->part[i]]));
+    }
+    for (Py_ssize_t i = 0; i < way->reads; i++) {
+        if (read_one(&way->read[i], part, to) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Adds the rows of the entities that are only named: 1, 0 if there are none, or -1 with an exception. */
+static int
+add_rows(Intake *self, PyObject *const *part, Arguments *to)
+{
+    for (int root = PRINCIPAL; root <= RESOURCE; root++) {
+        if (self->rows[root] == NULL) {
+            continue;
+        }
+        PyObject *row = get(self->rows[root], part[PRINCIPAL_ID + root]);
+        if (row == NULL && !PyErr_Occurred()) {
+            row = PyObject_CallOneArg(self->find[root], part[PRINCIPAL_ID + root]);
+        }
+        if (row == NULL) {
+            return -1;
+        }
+        if (!PyTuple_CheckExact(row) || to->count + PyTuple_GET_SIZE(row) > PARTS + LIMIT) {
+            Py_DECREF(row);
+            return 0;
+        }
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(row); i++) {
+            push(to, Py_NewRef(PyTuple_GET_ITEM(row, i)));
+        }
+        Py_DECREF(row);
+    }
+    return 1;
+}
+
+static void
+release(Arguments *arguments)
+{
+    while (arguments->count > 0) {
+        Py_DECREF(arguments->value[arguments->count--]);
+    }
+}
+
+/* Whether the entities are no more than type and id, as far as rows are made of them. */
+static int
+only_named(Intake *self, PyObject *const *part)
+{
+    if (self->named.function == NULL) {
+        return 0;
+    }
+    for (int root = PRINCIPAL; root <= RESOURCE; root++) {
+        if (self->rows[root] != NULL && PyDict_GET_SIZE(part[root]) != 2) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* The decision about a request whose parts are in order. */
+static PyObject *
+decide(Intake *self, PyObject **part)
+{
+    PyObject *decision = NULL;
+    Arguments arguments;
+    arguments.count = 0;
+    if (only_named(self, part)) {
+        int found = start(self, &self->named, part, &arguments);
+        if (found == 0) {
+            found = add_rows(self, part, &arguments);
+        }
+        if (found != 0) {
+            decision = found < 0 ? unusual() : pass_on(self->named.function, &arguments);
+            release(&arguments);
+            return decision;
+        }
+        release(&arguments);
+    }
+    decision = start(self, &self->any, part, &arguments) < 0 ? unusual() : pass_on(self->any.function, &arguments);
+    release(&arguments);
+    return decision;
+}
+
+static PyObject *
+intake_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *names)
+{
+    Intake *self = (Intake *)callable;
+    if (PyVectorcall_NARGS(flags) != 3 || (names != NULL && PyTuple_GET_SIZE(names) != 0)) {
+        PyErr_SetString(PyExc_TypeError, "takes a principal, a resource and a context");
+        return NULL;
+    }
+    PyObject *part[PARTS] = {args[0], args[1], args[2]};
+    if (!PyDict_CheckExact(part[PRINCIPAL]) || !PyDict_CheckExact(part[RESOURCE])) {
+        return unusual();
+    }
+    if (part[CONTEXT] == Py_None) {
+        part[CONTEXT] = self->nothing;
+    }
+    else if (!PyDict_CheckExact(part[CONTEXT]) || PyDict_Contains(part[CONTEXT], self->agent) != 0) {
+        return unusual();
+    }
+    PyObject *decision = NULL;
+    for (int root = PRINCIPAL; root <= RESOURCE; root++) {
+        PyObject *id = part[PRINCIPAL_ID + root] = get(part[root], self->id);
+        if (id == NULL || !PyUnicode_CheckExact(id)) {
+            unusual();
+            goto done;
+        }
+    }
+    decision = decide(self, part);
+done:
+    for (int i = PRINCIPAL_ID; i < PARTS; i++) {
+        Py_XDECREF(part[i]);
+    }
+    return decision;
+}
+
+static int
+fill_way(Intake *self, Way *way, PyObject *given)
+{
+    PyObject *function, *parts, *reads;
+    if (given == Py_None) {
+        return 0;
+    }
+    if (!PyTuple_Check(given) || !PyArg_ParseTuple(given, "OO!O!", &function, &PyBytes_Type, &parts, &PyTuple_Type, &reads)) {
+        goto wrong;
+    }
+    Py_ssize_t size = PyTuple_GET_SIZE(reads);
+    if (PyBytes_GET_SIZE(parts) > PARTS || size > LIMIT) {
+        goto wrong;
+    }
+    for (Py_ssize_t i = 0; i < PyBytes_GET_SIZE(parts); i++) {
+        way->part[i] = (unsigned char)PyBytes_AS_STRING(parts)[i];
+        if (way->part[i] >= PARTS) {
+            goto wrong;
+        }
+        if (way->part[i] >= KNOWN_PRINCIPAL) {
+            way->known[way->part[i] - KNOWN_PRINCIPAL] = 1;
+        }
+    }
+    way->parts = PyBytes_GET_SIZE(parts);
+    way->read = PyMem_Calloc((size_t)size + 1, sizeof(Read));
+    if (way->read == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < size; i++) {
+        Read *read = &way->read[i];
+        PyObject *name, *otherwise;
+        if (!PyTuple_Check(PyTuple_GET_ITEM(reads, i))) {
+            goto wrong;
+        }
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(reads, i), "iUCO", &read->root, &name, &read->kind, &otherwise)) {
+            return -1;
+        }
+        if (read->root != PRINCIPAL && read->root != RESOURCE) {
+            goto wrong;
+        }
+        /* Most dicts have interned keys, which are found without comparing texts. */
+        read->name = Py_NewRef(name);
+        PyUnicode_InternInPlace(&read->name);
+        read->otherwise = otherwise == Py_None ? NULL : Py_NewRef(otherwise);
+        way->reads = i + 1;
+        way->known[read->root] |= self->records[read->root] != NULL;
+    }
+    way->looks_up = way->known[PRINCIPAL] || way->known[RESOURCE];
+    way->function = Py_NewRef(function);
+    return 0;
+wrong:
+    if (!PyErr_Occurred()) {
+        PyErr_SetString(PyExc_ValueError, "a way is a function, up to 7 parts and up to 64 reads");
+    }
+    return -1;
+}
+
+static PyObject *
+or_null(PyObject *given)
+{
+    return given == Py_None ? NULL : Py_NewRef(given);
+}
+
+static PyObject *
+intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    PyObject *any, *named, *records[2], *rows[2], *find[2], *nothing;
+    if ((keywords != NULL && PyDict_GET_SIZE(keywords) != 0) ||
+        !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!", &any, &named, &records[0], &records[1], &rows[0], &rows[1], &find[0],
+                          &find[1], &PyDict_Type, &nothing)) {
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "takes no keywords");
+    }
+    Intake *self = (Intake *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->vectorcall = intake_call;
+    self->nothing = Py_NewRef(nothing);
+    self->id = PyUnicode_InternFromString("id");
+    self->agent = PyUnicode_InternFromString("agent");
+    int wrong = self->id == NULL || self->agent == NULL;
+    for (int root = PRINCIPAL; root <= RESOURCE; root++) {
+        self->records[root] = or_null(records[root]);
+        self->rows[root] = or_null(rows[root]);
+        self->find[root] = or_null(find[root]);
+        wrong = wrong || (self->records[root] != NULL && !PyDict_CheckExact(self->records[root])) ||
+                (self->rows[root] != NULL && (!PyDict_CheckExact(self->rows[root]) || self->find[root] == NULL));
+    }
+    wrong = wrong || fill_way(self, &self->any, any) < 0 || fill_way(self, &self->named, named) < 0;
+    if (wrong || self->any.function == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_ValueError, "records and rows are dicts, and rows can be found");
+        }
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static int
+intake_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Intake *self = (Intake *)object;
+    Way *ways[] = {&self->named, &self->any};
+    Py_VISIT(Py_TYPE(object));
+    for (int w = 0; w < 2; w++) {
+        Py_VISIT(ways[w]->function);
+        for (Py_ssize_t i = 0; i < ways[w]->reads; i++) {
+            Py_VISIT(ways[w]->read[i].otherwise);
+        }
+    }
+    for (int root = PRINCIPAL; root <= RESOURCE; root++) {
+        Py_VISIT(self->records[root]);
+        Py_VISIT(self->rows[root]);
+        Py_VISIT(self->find[root]);
+    }
+    Py_VISIT(self->nothing);
+    return 0;
+}
+
+static void
+intake_dealloc(PyObject *object)
+{
+    Intake *self = (Intake *)object;
+    Way *ways[] = {&self->named, &self->any};
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    for (int w = 0; w < 2; w++) {
+        for (Py_ssize_t i = 0; i < ways[w]->reads; i++) {
+            Py_XDECREF(ways[w]->read[i].name);
+            Py_XDECREF(ways[w]->read[i].otherwise);
+        }
+        PyMem_Free(ways[w]->read);
+        Py_XDECREF(ways[w]->function);
+    }
+    for (int root = PRINCIPAL; root <= RESOURCE; root++) {
+        Py_XDECREF(self->records[root]);
+        Py_XDECREF(self->rows[root]);
+        Py_XDECREF(self->find[root]);
+    }
+    Py_XDECREF(self->nothing);
+    Py_XDECREF(self->id);
+    Py_XDECREF(self->agent);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyMemberDef intake_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Intake, vectorcall), READONLY, NULL},
+    {NULL},
+};
+
+static PyType_Slot intake_slots[] = {
+    {Py_tp_doc, "Checks a request, takes it apart, and gives the decision of a generated function about it."},
+    {Py_tp_new, intake_new},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_traverse, intake_traverse},
+    {Py_tp_dealloc, intake_dealloc},
+    {Py_tp_members, intake_members},
+    {0, NULL},
+};
+
+PyType_Spec intake_spec = {
+    .name = "policyengine.evaluate.native.Intake",
+    .basicsize = sizeof(Intake),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = intake_slots,
+};

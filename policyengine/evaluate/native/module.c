@@ -1,0 +1,34 @@
+#include "native.h"
+
+static int
+fill(PyObject *module)
+{
+    struct {
+        const char *name;
+        PyType_Spec *spec;
+    } types[] = {{"Intake", &intake_spec}, {"Above", &above_spec}};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        PyObject *type = PyType_FromModuleAndSpec(module, types[i].spec, NULL);
+        int failed = type == NULL || PyModule_AddObjectRef(module, types[i].name, type) < 0;
+        Py_XDECREF(type);
+        if (failed) {
+            return -1;
+        }
+    }
+    return PyModule_AddIntConstant(module, "VERSION", VERSION);
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, fill}, {0, NULL}};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_native",
+    .m_size = 0,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit__native(void)
+{
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,265 @@
+"""The checks in C: built where they can be, equal to those in Python, and safe whatever they are given."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import sys
+import sysconfig
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policyengine import Engine
+from policyengine.evaluate.intake import LIMIT, PARTS
+from policyengine.evaluate.native import NATIVE
+from policyengine.evaluate.references import functions
+from policyengine.model.entities import World
+from policyengine.model.values import Fault, Uid
+from tests.support.requests import HOSTILE
+
+HEADERS = Path(sysconfig.get_paths()["include"]) / "Python.h"
+RAISED = (Fault, LookupError, TypeError, ValueError, AttributeError)
+needs_native = pytest.mark.skipif(NATIVE is None, reason="there was no C compiler")
+
+
+def test_they_are_there_where_they_can_be_built() -> None:
+    compiler = shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0])
+    assert NATIVE is not None or compiler is None or not HEADERS.exists()
+
+
+def echo(*given: Any) -> tuple[Any, ...]:
+    return given
+
+
+def intake(*reads: tuple[int, str, str, Any], parts: bytes = bytes(range(7)), function: Any = echo) -> Any:
+    assert NATIVE is not None
+    return NATIVE.Intake((function, parts, reads), None, (None, None), (None, None), (None, None), {})
+
+
+USER, DOCUMENT = {"type": "User", "id": "u", "a": "x"}, {"type": "Document", "id": "d"}
+
+# ---- what passes ----
+
+
+@needs_native
+def test_a_request_is_passed_on_in_parts() -> None:
+    given = intake((0, "a", "s", None))(USER, DOCUMENT, None)
+    assert given == (USER, DOCUMENT, {}, "u", "d", {}, {}, "x")
+    context = {"ip": "::1"}
+    assert intake(parts=b"\2\4")(USER, DOCUMENT, context) == (context, "d")
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("kind", "good"),
+    [
+        ("s", ["", "a", "é😀"]),
+        ("b", [True, False]),
+        ("i", [0, -1, 2**63 - 1, -(2**63)]),
+        ("n", [0, 2**63 - 1, 1.5, -0.0, 1e308]),
+        ("l", [[], ["a"], ["a", "b"]]),
+    ],
+)
+def test_values_of_a_kind(kind: str, good: list[Any]) -> None:
+    take = intake((0, "a", kind, None), parts=b"")
+    bad = [2**63, -(2**63) - 1, float("nan"), float("inf"), ("a",), ["a", 1], [None], None, b"a", {}, object()]
+    others = [value for value in ("a", True, 3, 1.5, ["a"]) if not any(type(value) is type(one) for one in good)]
+    for value in good:
+        assert take({**USER, "a": value}, DOCUMENT, None) == (value,)
+    for value in [*bad, *others]:
+        with pytest.raises(LookupError):
+            take({**USER, "a": value}, DOCUMENT, None)
+    with pytest.raises(LookupError):
+        take({"id": "u"}, DOCUMENT, None)
+
+
+@needs_native
+def test_what_does_not_fit_plainly_is_left_to_python() -> None:
+    take = intake((1, "a", "l", list), parts=b"")
+    assert take(USER, {**DOCUMENT, "a": ("x", "y")}, None) == (["x", "y"],)
+    with pytest.raises(TypeError, match="not iterable"):
+        take(USER, {**DOCUMENT, "a": 5}, None)
+
+
+# ---- what does not ----
+
+
+class Mapping(dict[str, Any]):
+    """A dict that may say something else each time it is asked."""
+
+
+class Text(str):
+    pass
+
+
+@needs_native
+@pytest.mark.parametrize("odd", [*HOSTILE, Mapping(USER), {**USER, "id": Text("u")}, {**USER, "id": 5}, {"a": "x"}])
+def test_anything_unusual_raises(odd: Any) -> None:
+    take = intake()
+    for principal, resource in ((odd, DOCUMENT), (USER, odd)):
+        if isinstance(odd, dict) and type(odd) is dict and type(odd.get("id")) is str:
+            continue
+        with pytest.raises(LookupError):
+            take(principal, resource, None)
+    for context in (Mapping(), {"agent": None}, [], "x", 0):
+        with pytest.raises(LookupError):
+            take(USER, DOCUMENT, context)
+
+
+@needs_native
+def test_calls_and_makings_that_are_no_good() -> None:
+    assert NATIVE is not None
+    take = intake()
+    for call in (lambda: take(), lambda: take(USER, DOCUMENT), lambda: take(USER, DOCUMENT, context=None)):
+        with pytest.raises(TypeError):
+            call()
+    none: Any = (None, None)
+    bad_ways: list[Any] = [
+        None, 5, (), (echo, b"", 5), (echo, b"\7", ()), (echo, bytes(8), ()), (echo, b"", ((2, "a", "s", None),)),
+        (echo, b"", ((0, 5, "s", None),)), (echo, b"", (("x",),)), (echo, b"", (5,)),
+        (echo, b"", tuple((0, f"a{n}", "s", None) for n in range(LIMIT + 1))),
+    ]  # fmt: skip
+    for way in bad_ways:
+        with pytest.raises((TypeError, ValueError)):
+            NATIVE.Intake(way, None, none, none, none, {})
+    for arguments in (
+        ((echo, b"", ()), 5, none, none, none, {}),
+        ((echo, b"", ()), None, (5, None), none, none, {}),
+        ((echo, b"", ()), None, none, ({}, None), none, {}),
+        ((echo, b"", ()), None, none, none, none, None),
+        (),
+    ):
+        with pytest.raises((TypeError, ValueError)):
+            NATIVE.Intake(*arguments)
+    for arguments in ((), (5, echo, echo, 1), ({}, echo, echo, "1")):
+        with pytest.raises(TypeError):
+            NATIVE.Above(*arguments)
+    with pytest.raises(TypeError):
+        NATIVE.Above({}, echo, echo, 1)({}, {})
+    with pytest.raises(TypeError):
+        NATIVE.Above({}, echo, echo, 1)({}, 5, {})
+
+
+@needs_native
+def test_an_engine_reads_any_number_of_attributes() -> None:
+    """More than the checks in C take at once."""
+    fields = ", ".join(f"a{n}: Int" for n in range(LIMIT + 6))
+    rules = "\n".join(f"permit p{n}: retrieve on Document when document.a{n} > {n}" for n in range(LIMIT + 6))
+    engine = Engine.from_text(f"use ai\nextend Document {{ {fields} }}\n{rules}")
+    document = {**DOCUMENT, **{f"a{n}": 1 for n in range(LIMIT + 6)}}
+    for _ in range(3):
+        decision = engine.decide(principal=USER, action="retrieve", resource=document)
+        assert [str(rule) for rule in decision.determining] == ["policy.p0"]
+        assert decision.allowed
+
+
+# ---- memory ----
+
+
+class Meddling:
+    """A key that is looked at in place of another one, and empties the dict that it is in."""
+
+    def __init__(self, name: str, target: dict[Any, Any]) -> None:
+        self._hash = hash(name)
+        self._target = target
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        self._target.clear()
+        return False
+
+
+@needs_native
+@pytest.mark.parametrize("name", ["id", "a", "b", "parents", "type"])
+def test_a_dict_that_changes_while_it_is_read(name: str) -> None:
+    take = intake((0, "a", "s", None), (0, "b", "l", None))
+    for _ in range(50):
+        principal: dict[Any, Any] = {}
+        principal[Meddling(name, principal)] = 1
+        principal |= {"type": "User", "id": "u" * 9, "a": "x" * 9, "b": ["y" * 9]}
+        with suppress(LookupError, RuntimeError):
+            take(principal, DOCUMENT, None)
+        parents: list[Any] = [{"type": "G", "id": "a" * 9}]
+        parents[0][Meddling(name, parents[0])] = 1
+        world = functions(World(), NATIVE)
+        with suppress(LookupError, RuntimeError, Fault):
+            world["above"]({"G": {"a": frozenset()}}, {"parents": parents}, {})
+
+
+@needs_native
+def test_every_reference_is_given_back() -> None:
+    def fails(*_: Any) -> None:
+        raise ValueError
+
+    values = [object(), "some text " * 2, ["a text", "b text"], {"type": "G", "id": "g" * 9}]
+    _, text, texts, parent = values
+    user = {"id": "u" * 20, "t": text, "l": texts, "parents": [parent], "bad": values[0]}
+    above = functions(World(), NATIVE)["above"]
+    wanted = {"G": {"g" * 9: frozenset({Uid("G", "g" * 9)})}}
+    calls: list[Callable[[], Any]] = [
+        lambda: intake((0, "t", "s", None), (0, "l", "l", None))(user, DOCUMENT, None),
+        lambda: intake((0, "t", "s", None), (0, "bad", "l", None))(user, DOCUMENT, None),
+        lambda: intake((0, "t", "s", None), (0, "bad", "l", fails))(user, DOCUMENT, None),
+        lambda: intake((0, "t", "s", None), (0, "l", "i", list))(user, DOCUMENT, None),
+        lambda: intake((0, "t", "s", None), function=fails)(user, DOCUMENT, None),
+        lambda: above(wanted, user, {}),
+        lambda: above(wanted, {"parents": [parent, parent, parent]}, {}),
+        lambda: above(wanted, {"parents": [parent, 5]}, {}),
+        lambda: above({}, {**user, "parents": values}, {}),
+    ]
+    watched = [*values, user, DOCUMENT, echo, fails, wanted, wanted["G"], None]
+
+    def run() -> None:
+        for call in calls:
+            with suppress(*RAISED):
+                call()
+
+    run()
+    gc.collect()
+    before = [sys.getrefcount(one) for one in watched]
+    for _ in range(200):
+        run()
+    gc.collect()
+    after = [sys.getrefcount(one) for one in watched]
+    assert all(abs(one - other) < 50 for one, other in zip(before, after, strict=True))
+
+
+# ---- the law of `Above` ----
+
+IDS = st.sampled_from(["a", "b", "c", "known"])
+ENTITIES = st.fixed_dictionaries(
+    {"type": st.sampled_from(["G", "T", "K"]), "id": IDS}, optional={"name": IDS, "parents": st.just([])}
+)
+PARENTS = st.lists(
+    ENTITIES | st.sampled_from([*HOSTILE, {"type": "G"}, {"id": "a"}, {"type": 5, "id": "a"}]), max_size=4
+)
+
+
+@needs_native
+@given(PARENTS | st.sampled_from([*HOSTILE, ()]), st.booleans())
+def test_above_is_above_in_python(parents: Any, stated: bool) -> None:
+    world = World({"K": {"known": {"parents": [{"type": "G", "id": "a"}]}, "a": {"parents": 5}}})
+    entity = {"type": "U", "id": "u", "parents": parents}
+    wanted = {kind: {i: frozenset({Uid(kind, i)}) for i in "abc"} for kind in ("G", "K")}
+    known = {"parents": []} if stated else {}
+    answers = []
+    for native in (NATIVE, None):
+        try:
+            answers.append(functions(world, native)["above"](wanted, entity, known))
+        except RAISED:
+            answers.append("raises")
+    assert answers[0] == answers[1]
+
+
+def test_the_parts_are_those_that_c_knows() -> None:
+    source = (Path(__file__).parents[2] / "policyengine/evaluate/native/intake.c").read_text()
+    assert f"#define LIMIT {LIMIT}\n" in source
+    assert len(PARTS) == source.split("enum { ")[1].split(", PARTS")[0].count(",") + 1
