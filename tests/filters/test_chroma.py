@@ -26,7 +26,6 @@ from tests.support.filter_checks import (
     check,
     combined,
     generated,
-    share,
 )
 from tests.support.filter_corpus import ANY_SHAPE, CONDITIONS, PRINCIPAL, allowed, engine
 from tests.support.filter_tables import REFERENCES, flat_references
@@ -123,10 +122,6 @@ def test_generated_policies(made: Generated) -> None:
     ask = holding("generated", made.documents, metadata)
     whole = [name for name in metadata[0] if all(name not in each or kept(each[name]) for each in made.documents)]
     check(made.filter, made.allowed, chroma({name: name for name in whole}), ask, made.documents)
-
-
-def test_shares() -> None:
-    assert (share(chroma(ANY_SHAPE)), share(chroma(PROMISED))) == ("21 %", "35 %")
 
 
 NUMBERS = [*range(-4, 5), *(n + d for n in range(-4, 5) for d in (0.0, 0.25, 0.5, 0.75)), 1e300, -1e300, 2**53 - 1]

@@ -25,7 +25,7 @@ from policyengine.filters import Backend, Field, Filter, Kind, NotExpressible, c
 from policyengine.filters.arrow import arrow
 from policyengine.filters.polars import polars
 from tests.support.examples import half
-from tests.support.filter_checks import TYPED_DOCUMENTS, Combined, check, check_corpus, combined, share
+from tests.support.filter_checks import TYPED_DOCUMENTS, Combined, check, check_corpus, combined
 from tests.support.filter_corpus import CONDITIONS, ENTITIES, SCHEMA
 from tests.support.filter_tables import mapping, row
 
@@ -94,17 +94,6 @@ def test_files_whose_statistics_leave_out_rows(tmp_path: Path) -> None:
     backend = arrow(files, mapping())
     for condition in CONDITIONS[::4]:
         check_corpus(condition, backend, lambda native: files.to_table(["id"], filter=native)["id"].to_pylist())
-
-
-def test_how_much_is_exact() -> None:
-    assert {name: share(backend) for name, (backend, _) in STORES.items()} == {
-        "arrow": "82 %",
-        "arrow, other types": "82 %",
-        "arrow, nulls of either kind": "75 %",
-        "polars": "82 %",
-        "polars, other types": "82 %",
-        "polars, nulls of either kind": "76 %",
-    }
 
 
 # ---- what no document can hold ----

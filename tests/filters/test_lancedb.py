@@ -21,7 +21,7 @@ from policyengine.filters import Field, Filter, Kind, NotExpressible, column, js
 from policyengine.filters.lancedb import literal
 from policyengine.model.values import parse_time
 from tests.support.examples import half
-from tests.support.filter_checks import TYPED_DOCUMENTS, Ask, Combined, check, check_corpus, combined, share
+from tests.support.filter_checks import TYPED_DOCUMENTS, Ask, Combined, check, check_corpus, combined
 from tests.support.filter_corpus import CONDITIONS, PRINCIPAL, allowed, engine
 from tests.support.filter_tables import mapping, row
 
@@ -94,10 +94,6 @@ def test_corpus(plain: Ask, indexed: Ask, condition: str) -> None:
 @given(combined)
 def test_combined(plain: Ask, asked: Combined) -> None:
     check(asked.filter, asked.allowed(TYPED_DOCUMENTS), lancedb(MAPPING), plain, TYPED_DOCUMENTS)
-
-
-def test_share() -> None:
-    assert share(lancedb(MAPPING)) == "80 %"
 
 
 # What columns can hold and no attribute can be.

@@ -16,7 +16,7 @@ from pymilvus import DataType, MilvusClient
 from policyengine import Engine
 from policyengine.filters import Field, Filter, Kind, NotExpressible, column, json, milvus, ref
 from tests.support.examples import half
-from tests.support.filter_checks import TYPED_DOCUMENTS, Ask, Combined, check, check_corpus, combined, share
+from tests.support.filter_checks import TYPED_DOCUMENTS, Ask, Combined, check, check_corpus, combined
 from tests.support.filter_corpus import CONDITIONS, PRINCIPAL, allowed, engine
 from tests.support.filter_tables import REFERENCES, mapping, row
 
@@ -98,10 +98,6 @@ def test_corpus(typed: Ask, condition: str) -> None:
 @given(combined)
 def test_combined(typed: Ask, asked: Combined) -> None:
     check(asked.filter, asked.allowed(TYPED_DOCUMENTS), milvus(TYPED), typed, TYPED_DOCUMENTS)
-
-
-def test_share() -> None:
-    assert share(milvus(TYPED)) == "67 %"
 
 
 # ---- literals ----

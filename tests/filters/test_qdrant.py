@@ -28,7 +28,6 @@ from tests.support.filter_checks import (
     check_corpus,
     combined,
     generated,
-    share,
 )
 from tests.support.filter_corpus import ANY_SHAPE, CONDITIONS, PRINCIPAL, engine
 from tests.support.filter_tables import REFERENCES, flat_references
@@ -118,10 +117,6 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Ask, Bac
 def test_corpus(stores: dict[str, tuple[Ask, Backend, Documents]], condition: str) -> None:
     for ask, backend, held in stores.values():
         check_corpus(condition, backend, ask, held is not TYPED_DOCUMENTS, list(held))
-
-
-def test_shares() -> None:
-    assert (share(qdrant(ANY_SHAPE)), share(qdrant(PROMISED))) == ("38 %", "61 %")
 
 
 FEWER = ALL_DOCUMENTS[::7]

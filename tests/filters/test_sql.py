@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
 
-from policyengine.filters import Backend, sql
+from policyengine.filters import sql
 from policyengine.filters.sql import Database
 from tests.support.examples import half
 from tests.support.filter_checks import (
@@ -20,10 +19,8 @@ from tests.support.filter_checks import (
     check_corpus,
     combined,
     generated,
-    share,
 )
 from tests.support.filter_corpus import CONDITIONS
-from tests.support.paths import ROOT
 from tests.support.sql_stores import ID, JSON, PART, TYPED, Store
 
 DATABASES: tuple[Database, ...] = ("postgresql", "sqlite", "duckdb")
@@ -62,11 +59,3 @@ def test_generated_policies_and_documents(database: Databases, made: Generated) 
         store.run("DELETE FROM few", ())
         store.add_json("few", made.documents)
         check(made.filter, made.allowed, IN_JSON[name], asks(store, "few", ID), made.documents)
-
-
-@pytest.mark.parametrize("name", DATABASES)
-def test_the_documented_share_is_exact(name: Database) -> None:
-    backends: list[Backend] = [IN_COLUMNS[name], IN_JSON[name]]
-    shares = " | ".join(share(each) for each in backends)
-    row: Any = f"| {IN_JSON[name].name} | {shares} |"
-    assert row in (ROOT / "grammar/filters.md").read_text(encoding="utf-8").splitlines(), row

@@ -81,12 +81,6 @@ def check_corpus(
         check(_filter(condition, kind), expected, backend, ask, held)
 
 
-def share(backend: Backend) -> str:
-    """How much of the corpus the store is asked for exactly."""
-    exact = sum(_filter(condition, kind).to(backend).exact for condition in CONDITIONS for kind in KINDS)
-    return f"{exact * 100 // (len(CONDITIONS) * len(KINDS))} %"
-
-
 def shown(backend: Backend) -> str:
     """What the store is asked for conditions of every kind: the text of a golden file."""
     lines = []
