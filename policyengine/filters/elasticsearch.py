@@ -78,6 +78,9 @@ class _Elasticsearch:
         return None if key is None else {"bool": {"must_not": [self.there(key)]}}
 
     def other(self, key: str, found: Any, values: Sequence[Any]) -> Any:
+        return self.unlike(key, found)
+
+    def unlike(self, key: str, found: Any) -> Any:
         return {"bool": {"filter": [self.there(key)], "must_not": [found]}}
 
     def like(self, key: str, pieces: tuple[str, ...]) -> Any | None:

@@ -153,7 +153,7 @@ class Milvus(Walk[Field]):
         if wanted is None:
             return None
         there, listed = f"{name} is not null", ", ".join(wanted)
-        whole = len(wanted) == len(atom.values)
+        whole, held = len(wanted) == len(atom.values), _held(atom.type)
         match atom.kind:
             case "any" if not wanted:
                 return Fragment(self.never)
@@ -167,8 +167,20 @@ class Milvus(Walk[Field]):
                 return Fragment(f"{there} and not array_contains_all({name}, [{listed}])")
             case "all" if not whole:
                 return Fragment(self.never)
+            case "none" | "all" if held and not wanted:
+                return Fragment(there)
+            case "lacks" if held and not whole:
+                return Fragment(there)
+            case "only" | "other" if held and not wanted:
+                return self._empty(field, atom.kind == "only")
         # An array cannot be asked what else is in it.
         return Fragment(there, exact=False)
+
+    def same(self, field: Field, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+        return None if values or not _held(type_) else self._empty(field, not negated)
+
+    def _empty(self, field: Field, empty: bool) -> Fragment:
+        return Fragment(f"{field.name} is not null and array_length({field.name}) {'==' if empty else '>'} 0")
 
     def like(self, field: Field, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
         """What has a meaning in a pattern is replaced by "anything"."""

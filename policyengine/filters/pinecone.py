@@ -76,6 +76,9 @@ class _Pinecone:
     def like(self, key: str, pieces: tuple[str, ...]) -> None:
         return None
 
+    def unlike(self, key: str, found: Any) -> None:
+        return None
+
     def both(self, items: Sequence[Any]) -> Any:
         return {"$and": list(items)}
 

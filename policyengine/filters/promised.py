@@ -56,6 +56,9 @@ class Dialect(Words, Protocol):
 
     def like(self, key: str, pieces: tuple[str, ...]) -> Any | None: ...
 
+    def unlike(self, key: str, found: Any) -> Any | None:
+        """There is a text, and `found`, which `like` made, is not true of it; None if it cannot be asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Promised(Worded[Field]):
@@ -89,10 +92,10 @@ class Promised(Worded[Field]):
         return made and Fragment(made.native, exact=False)
 
     def like(self, field: Field, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
-        if negated or not all(map(is_text, pieces)):
-            return None
-        key = None if field.refers_to else self.dialect.key(field, STRING)
+        key = None if field.refers_to or not all(map(is_text, pieces)) else self.dialect.key(field, STRING)
         native = None if key is None else self.dialect.like(key, pieces)
+        if key is not None and native is not None and negated:
+            native = self.dialect.unlike(key, native)
         return None if native is None else Fragment(native)
 
     def _scalar(self, field: Field, type_: Type) -> tuple[str, Type] | None:

@@ -97,6 +97,9 @@ class _Weaviate:
     def like(self, key: str, pieces: tuple[str, ...]) -> None:
         return None
 
+    def unlike(self, key: str, found: Any) -> None:
+        return None
+
     def both(self, items: Sequence[Any]) -> Any:
         return {"operator": "And", "operands": list(items)}
 
