@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from policyengine.evaluate.climb import hierarchies
+from policyengine.evaluate.climb import climbs_of, hierarchies
 from policyengine.evaluate.emit import Emitter, Site
 from policyengine.evaluate.hoist import climbs, hoist, read, targets
 from policyengine.evaluate.pyfunction import function, module
@@ -48,7 +48,7 @@ def careful_function(rules: Sequence[Rule], site: Site, env: Mapping[str, Any]) 
 def fast_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[str, Any]]:
     """The function as a tree, and the constants it names."""
     emitter = Emitter(site, climbed=climbs(rules), targets={root: targets(rules, root) for root in ROOTS})
-    first = [*hierarchies(emitter.climbed, emitter), *read(hoist(rules, emitter), emitter)]
+    first = [*hierarchies(climbs_of(emitter.climbed, emitter), emitter), *read(hoist(rules, emitter), emitter)]
     body = [*first, *ask(rules, emitter), ast.Return(load("m"))]
     return module("fast", PARAMETERS, body), emitter.constants
 

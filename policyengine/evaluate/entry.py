@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from policyengine.evaluate.climb import hierarchies
+from policyengine.evaluate.climb import Climb, climbs_of, hierarchies
 from policyengine.evaluate.codegen import PARAMETERS, ROOTS, ask
 from policyengine.evaluate.emit import Emitter, Site
 from policyengine.evaluate.hoist import Read, climbs, hoist, read, targets
@@ -43,6 +43,7 @@ class Lookup(Protocol):
 class Way:
     """One way from a request in order to the decision: what is read first, and the statements after that."""
 
+    climbs: tuple[Climb, ...]
     reads: tuple[Read, ...]
     body: list[ast.stmt]
     emitter: Emitter
@@ -90,7 +91,7 @@ def entry_tree(ways: Ways) -> ast.Module:
 
 
 def _statements(way: Way) -> list[ast.stmt]:
-    body = [*read(way.reads, way.emitter), *way.body]
+    body = [*hierarchies(way.climbs, way.emitter), *read(way.reads, way.emitter), *way.body]
     return [*_known(names(body)), *body]
 
 
@@ -100,11 +101,11 @@ def _way(rules: Sequence[Rule], tables: Sequence[Lookup], emitter: Emitter) -> W
     emitter.climbed = climbs(rules) | climbed | named
     emitter.targets = {root: _targets(rules, tables, root) for root in ROOTS}
     keys = [t.dimension for t in tables if isinstance(t.dimension, ir.Attribute)]
-    above, reads = hierarchies(emitter.climbed - named, emitter), hoist(rules, emitter, keys)
-    body = [*above, *ask(rules, emitter)]
+    looks, reads = climbs_of(emitter.climbed - named, emitter), hoist(rules, emitter, keys)
+    body = ask(rules, emitter)
     if tables:
         body += _lookups(tables, emitter)
-    return Way(reads, [*body, *_answer()], emitter)
+    return Way(looks, reads, [*body, *_answer()], emitter)
 
 
 def _targets(rules: Sequence[Rule], tables: Sequence[Lookup], root: str) -> frozenset[Uid] | None:

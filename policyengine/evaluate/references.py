@@ -143,15 +143,17 @@ def _reach_of(uid: Uid, world: World) -> frozenset[Uid] | None:
 Ancestors = Callable[[dict[str, Any], Mapping[str, Any]], Collection[Pair]]
 
 
-# By type and id, each in a set of its own, which is what is found most often.
+# By id and type, each in a set of its own, which is what is found most often. Most ids are of nothing that is wanted.
 Wanted = dict[str, dict[str, frozenset[Uid]]]
 Above = Callable[[Wanted, dict[str, Any], Mapping[str, Any]], Collection[Pair]]
 
 
 def wanted(targets: Collection[Uid]) -> Wanted:
     """Entities as `above` takes them."""
-    types = sorted({uid.type for uid in targets})
-    return {t: {uid.id: frozenset({uid}) for uid in sorted(targets) if uid.type == t} for t in types}
+    found: Wanted = {}
+    for uid in sorted(targets):
+        found.setdefault(uid.id, {})[uid.type] = frozenset({uid})
+    return found
 
 
 def _above(world: World, ancestors: Ancestors, reach: Reach) -> Above:
@@ -182,8 +184,8 @@ def _above(world: World, ancestors: Ancestors, reach: Reach) -> Above:
                 if near is None:
                     return ancestors(entity, known)
                 found = found | near if found else near
-            elif type_ in wanted and id_ in wanted[type_]:
-                found = found | wanted[type_][id_] if found else wanted[type_][id_]
+            elif id_ in wanted and type_ in wanted[id_]:
+                found = found | wanted[id_][type_] if found else wanted[id_][type_]
         return found
 
     return above

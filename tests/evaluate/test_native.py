@@ -122,7 +122,7 @@ def test_calls_and_makings_that_are_no_good() -> None:
     none: Any = (None, None)
     bad_ways: list[Any] = [
         None, 5, (), (echo, b"", 5), (echo, b"\7", ()), (echo, bytes(8), ()), (echo, b"", ((2, "a", "s", None),)),
-        (echo, b"", ((0, 5, "s", None),)), (echo, b"", (("x",),)), (echo, b"", (5,)),
+        (echo, b"", ((0, 5, "s", None),)), (echo, b"", ((0, {}, "a", None),)), (echo, b"", (("x",),)), (echo, b"", (5,)),
         (echo, b"", tuple((0, f"a{n}", "s", None) for n in range(LIMIT + 1))),
     ]  # fmt: skip
     for way in bad_ways:
@@ -191,7 +191,7 @@ def test_a_dict_that_changes_while_it_is_read(name: str) -> None:
         parents[0][Meddling(name, parents[0])] = 1
         world = functions(World(), NATIVE)
         with suppress(LookupError, RuntimeError, Fault):
-            world["above"]({"G": {"a": frozenset()}}, {"parents": parents}, {})
+            world["above"]({"a": {"G": frozenset()}}, {"parents": parents}, {})
 
 
 @needs_native
@@ -203,19 +203,21 @@ def test_every_reference_is_given_back() -> None:
     _, text, texts, parent = values
     user = {"id": "u" * 20, "t": text, "l": texts, "parents": [parent], "bad": values[0]}
     above = functions(World(), NATIVE)["above"]
-    wanted = {"G": {"g" * 9: frozenset({Uid("G", "g" * 9)})}}
+    wanted = {"g" * 9: {"G": frozenset({Uid("G", "g" * 9)})}}
     calls: list[Callable[[], Any]] = [
         lambda: intake((0, "t", "s", None), (0, "l", "l", None))(user, DOCUMENT, None),
         lambda: intake((0, "t", "s", None), (0, "bad", "l", None))(user, DOCUMENT, None),
         lambda: intake((0, "t", "s", None), (0, "bad", "l", fails))(user, DOCUMENT, None),
         lambda: intake((0, "t", "s", None), (0, "l", "i", list))(user, DOCUMENT, None),
         lambda: intake((0, "t", "s", None), function=fails)(user, DOCUMENT, None),
+        lambda: intake((0, wanted, "a", above))(user, DOCUMENT, None),
+        lambda: intake((0, wanted, "a", fails))(user, DOCUMENT, None),
         lambda: above(wanted, user, {}),
         lambda: above(wanted, {"parents": [parent, parent, parent]}, {}),
         lambda: above(wanted, {"parents": [parent, 5]}, {}),
         lambda: above({}, {**user, "parents": values}, {}),
     ]
-    watched = [*values, user, DOCUMENT, echo, fails, wanted, wanted["G"], None]
+    watched = [*values, user, DOCUMENT, echo, fails, wanted, *wanted.values(), None]
 
     def run() -> None:
         for call in calls:
@@ -248,7 +250,7 @@ PARENTS = st.lists(
 def test_above_is_above_in_python(parents: Any, stated: bool) -> None:
     world = World({"K": {"known": {"parents": [{"type": "G", "id": "a"}]}, "a": {"parents": 5}}})
     entity = {"type": "U", "id": "u", "parents": parents}
-    wanted = {kind: {i: frozenset({Uid(kind, i)}) for i in "abc"} for kind in ("G", "K")}
+    wanted = {i: {kind: frozenset({Uid(kind, i)}) for kind in ("G", "K")} for i in "abc"}
     known = {"parents": []} if stated else {}
     answers = []
     for native in (NATIVE, None):

@@ -14,46 +14,54 @@ typedef struct {
     Py_ssize_t most;
 } Above;
 
-/* Takes a parent apart: 1, 0 if it is out of the ordinary, or -1 with an exception. */
+/* What two dicts, one in the other, have under two keys: 1, 0 if nothing, or -1 with an exception. */
 static int
-take_apart(Above *self, PyObject *parent, PyObject **type, PyObject **id)
+get_both(PyObject *outer, PyObject *first, PyObject *second, PyObject **value)
+{
+    if (PyDict_GET_SIZE(outer) == 0) {
+        return 0;
+    }
+    PyObject *inner = get(outer, first);
+    *value = inner == NULL || !PyDict_CheckExact(inner) ? NULL : get(inner, second);
+    Py_XDECREF(inner);
+    return *value != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
+}
+
+/* Which of what is wanted is at or above a parent: 1, 0 if nothing is or if that has to be found out from below, for
+   which `found` is None, or -1 with an exception. */
+static int
+of_parent(Above *self, PyObject *wanted, PyObject *parent, PyObject *parents, PyObject **found)
 {
     if (!PyDict_CheckExact(parent)) {
+        *found = Py_None;
         return 0;
     }
-    *type = get(parent, self->type);
-    *id = *type == NULL ? NULL : get(parent, self->id);
-    if (*id == NULL) {
-        return PyErr_Occurred() ? -1 : 0;
+    PyObject *type = get(parent, self->type);
+    PyObject *id = type == NULL ? NULL : get(parent, self->id);
+    int result = id == NULL && PyErr_Occurred() ? -1 : 0;
+    if (id == NULL || !PyUnicode_CheckExact(type) || !PyUnicode_CheckExact(id)) {
+        *found = Py_None;
     }
-    if (!PyUnicode_CheckExact(*type) || !PyUnicode_CheckExact(*id)) {
-        return 0;
+    /* With a type, an id and no more there are no parents. */
+    else if (PyDict_GET_SIZE(parent) > 2 && (result = PyDict_Contains(parent, self->parents)) != 0) {
+        *found = Py_None;
+        result = result < 0 ? -1 : 0;
     }
-    int more = PyDict_Contains(parent, self->parents);
-    return more < 0 ? -1 : !more;
-}
-
-/* What two dicts, one in the other, have under a type and an id; NULL if nothing, or with an exception. */
-static PyObject *
-get_both(PyObject *by_type, PyObject *type, PyObject *id)
-{
-    PyObject *by_id = get(by_type, type);
-    PyObject *value = by_id == NULL || !PyDict_CheckExact(by_id) ? NULL : get(by_id, id);
-    Py_XDECREF(by_id);
-    return value;
-}
-
-/* Which of what is wanted is at or above a parent: NULL without an exception if nothing is, None if that has to be found
-   out from below. */
-static PyObject *
-of_parent(Above *self, PyObject *wanted, PyObject *type, PyObject *id, PyObject *parents)
-{
-    PyObject *record = get_both(self->records, type, id);
-    if (record != NULL) {
-        Py_DECREF(record);
-        return PyObject_CallFunctionObjArgs(self->reach, type, id, parents, NULL);
+    else if ((result = get_both(self->records, type, id, found)) == 1) {
+        Py_DECREF(*found);
+        *found = PyObject_CallFunctionObjArgs(self->reach, type, id, parents, NULL);
+        result = *found == NULL ? -1 : 1;
+        if (*found == Py_None) {
+            Py_DECREF(*found);
+            result = 0;
+        }
     }
-    return PyErr_Occurred() ? NULL : get_both(wanted, type, id);
+    else if (result == 0) {
+        result = get_both(wanted, id, type, found);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(id);
+    return result;
 }
 
 /* All that is above through one list of parents: a new reference, None if that has to be found out from below, NULL with
@@ -61,44 +69,29 @@ of_parent(Above *self, PyObject *wanted, PyObject *type, PyObject *id, PyObject 
 static PyObject *
 of_parents(Above *self, PyObject *wanted, PyObject *parents)
 {
-    PyObject *found = Py_NewRef(self->none);
+    PyObject *all = Py_NewRef(self->none);
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(parents); i++) {
-        PyObject *parent = Py_NewRef(PyList_GET_ITEM(parents, i));
-        PyObject *type = NULL, *id = NULL, *near = NULL;
-        int ordinary = take_apart(self, parent, &type, &id);
-        if (ordinary > 0) {
-            near = of_parent(self, wanted, type, id, parents);
-        }
+        PyObject *parent = Py_NewRef(PyList_GET_ITEM(parents, i)), *found = NULL;
+        int result = of_parent(self, wanted, parent, parents, &found);
         Py_DECREF(parent);
-        Py_XDECREF(type);
-        Py_XDECREF(id);
-        if (PyErr_Occurred()) {
-            Py_XDECREF(near);
-            Py_DECREF(found);
-            return NULL;
+        if (result == 0 && found == NULL) {
+            continue;
         }
-        if (ordinary == 0 || near == Py_None) {
-            Py_XDECREF(near);
-            Py_DECREF(found);
-            return Py_NewRef(Py_None);
+        if (result == 1 && all != self->none) {
+            PyObject *both = PyNumber_Or(all, found);
+            Py_SETREF(found, both);
         }
-        if (near != NULL && found != self->none) {
-            PyObject *both = PyNumber_Or(found, near);
-            Py_DECREF(near);
-            near = both;
-            if (near == NULL) {
-                Py_DECREF(found);
-                return NULL;
-            }
+        if (result == 1 && found != NULL) {
+            Py_SETREF(all, found);
+            continue;
         }
-        if (near != NULL) {
-            Py_SETREF(found, near);
-        }
+        Py_DECREF(all);
+        return result == 0 ? Py_NewRef(Py_None) : NULL;
     }
-    return found;
+    return all;
 }
 
-/* Takes what is wanted, as frozen sets of one identity each by type and id; the raw entity; what is known of it. */
+/* Takes what is wanted, as frozen sets of one identity each by id and type; the raw entity; what is known of it. */
 static PyObject *
 above_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *names)
 {

@@ -62,8 +62,9 @@ fits(PyObject *value, int kind)
 typedef struct {
     int root;
     int kind;
-    PyObject *name;
-    PyObject *otherwise; /* Gives a value that does not plainly fit, or raises; NULL for none that does. */
+    PyObject *name;      /* Of an attribute; of kind 'a', what is wanted above the root. */
+    PyObject *otherwise; /* Gives a value that does not plainly fit, or raises; NULL for none that does. The function
+                            of kind 'a'. */
 } Read;
 
 typedef struct {
@@ -107,11 +108,20 @@ pass_on(PyObject *function, Arguments *arguments)
     return PyObject_Vectorcall(function, arguments->value + 1, flags, NULL);
 }
 
-/* Reads one attribute. What the world knows of an entity comes before what the request says. */
+/* Reads one attribute, or what is above a root. What the world knows of an entity comes before what the request says. */
 static inline int
-read_one(const Read *read, PyObject *const *part, Arguments *to)
+read_one(const Read *read, PyObject *const *part, PyObject *nothing, Arguments *to)
 {
     PyObject *record = part[KNOWN_PRINCIPAL + read->root];
+    if (read->kind == 'a') {
+        PyObject *given[] = {NULL, read->name, part[read->root], record == NULL ? nothing : record};
+        PyObject *above = PyObject_Vectorcall(read->otherwise, given + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        if (above == NULL) {
+            return -1;
+        }
+        push(to, above);
+        return 0;
+    }
     PyObject *value = record == NULL ? NULL : get(record, read->name);
     if (value == NULL && (record == NULL || !PyErr_Occurred())) {
         value = get(part[read->root], read->name);
@@ -161,7 +171,7 @@ start(Intake *self, const Way *way, PyObject **part, Arguments *to)
         push(to, Py_NewRef(part[way->part[i]]));
     }
     for (Py_ssize_t i = 0; i < way->reads; i++) {
-        if (read_one(&way->read[i], part, to) < 0) {
+        if (read_one(&way->read[i], part, self->nothing, to) < 0) {
             return -1;
         }
     }
@@ -311,15 +321,19 @@ fill_way(Intake *self, Way *way, PyObject *given)
         if (!PyTuple_Check(PyTuple_GET_ITEM(reads, i))) {
             goto wrong;
         }
-        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(reads, i), "iUCO", &read->root, &name, &read->kind, &otherwise)) {
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(reads, i), "iOCO", &read->root, &name, &read->kind, &otherwise)) {
             return -1;
         }
-        if (read->root != PRINCIPAL && read->root != RESOURCE) {
+        int above = read->kind == 'a';
+        if ((read->root != PRINCIPAL && read->root != RESOURCE) ||
+            (above ? otherwise == Py_None : !PyUnicode_CheckExact(name))) {
             goto wrong;
         }
         /* Most dicts have interned keys, which are found without comparing texts. */
         read->name = Py_NewRef(name);
-        PyUnicode_InternInPlace(&read->name);
+        if (!above) {
+            PyUnicode_InternInPlace(&read->name);
+        }
         read->otherwise = otherwise == Py_None ? NULL : Py_NewRef(otherwise);
         way->reads = i + 1;
         way->known[read->root] |= self->records[read->root] != NULL;
@@ -385,6 +399,7 @@ intake_traverse(PyObject *object, visitproc visit, void *arg)
     for (int w = 0; w < 2; w++) {
         Py_VISIT(ways[w]->function);
         for (Py_ssize_t i = 0; i < ways[w]->reads; i++) {
+            Py_VISIT(ways[w]->read[i].name);
             Py_VISIT(ways[w]->read[i].otherwise);
         }
     }
