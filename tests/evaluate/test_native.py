@@ -122,7 +122,8 @@ def test_calls_and_makings_that_are_no_good() -> None:
     none: Any = (None, None)
     bad_ways: list[Any] = [
         None, 5, (), (echo, b"", 5), (echo, b"\7", ()), (echo, bytes(8), ()), (echo, b"", ((2, "a", "s", None),)),
-        (echo, b"", ((0, 5, "s", None),)), (echo, b"", ((0, {}, "a", None),)), (echo, b"", (("x",),)), (echo, b"", (5,)),
+        (echo, b"", ((0, 5, "s", None),)), (echo, b"", ((0, {}, "a", None),)),
+        (echo, b"", (("x",),)), (echo, b"", (5,)),
         (echo, b"", tuple((0, f"a{n}", "s", None) for n in range(LIMIT + 1))),
     ]  # fmt: skip
     for way in bad_ways:

@@ -1,5 +1,5 @@
-/* Which of some entities are above the principal or the resource: `above` of `references.py` in C. Parents that say nothing of theirs,
-   which is what requests hold, are looked at in place. */
+/* Which of some entities are above the principal or the resource: `above` of `references.py` in C. Parents that say
+   nothing of theirs, which is what requests hold, are looked at in place. */
 
 #include "native.h"
 
@@ -64,8 +64,8 @@ of_parent(Above *self, PyObject *wanted, PyObject *parent, PyObject *parents, Py
     return result;
 }
 
-/* All that is above through one list of parents: a new reference, None if that has to be found out from below, NULL with
-   an exception. */
+/* All that is above through one list of parents: a new reference, None if that has to be found out from below, NULL
+   with an exception. */
 static PyObject *
 of_parents(Above *self, PyObject *wanted, PyObject *parents)
 {

@@ -108,7 +108,8 @@ pass_on(PyObject *function, Arguments *arguments)
     return PyObject_Vectorcall(function, arguments->value + 1, flags, NULL);
 }
 
-/* Reads one attribute, or what is above a root. What the world knows of an entity comes before what the request says. */
+/* Reads one attribute, or what is above a root. What the world knows of an entity comes before what the request says
+   of it. */
 static inline int
 read_one(const Read *read, PyObject *const *part, PyObject *nothing, Arguments *to)
 {
@@ -293,7 +294,8 @@ fill_way(Intake *self, Way *way, PyObject *given)
     if (given == Py_None) {
         return 0;
     }
-    if (!PyTuple_Check(given) || !PyArg_ParseTuple(given, "OO!O!", &function, &PyBytes_Type, &parts, &PyTuple_Type, &reads)) {
+    if (!PyTuple_Check(given) ||
+        !PyArg_ParseTuple(given, "OO!O!", &function, &PyBytes_Type, &parts, &PyTuple_Type, &reads)) {
         goto wrong;
     }
     Py_ssize_t size = PyTuple_GET_SIZE(reads);
