@@ -21,7 +21,7 @@ from policyengine.cli.loading import (
 )
 from policyengine.cli.request import check_entity
 from policyengine.evaluate.plain import visible
-from policyengine.filters.described import STORES, described, plain
+from policyengine.filters.described import MAPPED, STORES, described, plain
 from policyengine.filters.filter import Filter, Kind, NotExpressible
 from policyengine.model.json_text import parse_json
 from policyengine.model.request import request
@@ -162,7 +162,8 @@ def _store(to: str, columns: str | None) -> Any:
     name = to.removeprefix("sql:")
     where = None if columns is None else _value(columns, "--columns")
     if name in STORES:
-        return {"store": name, "columns": _DEFAULT_COLUMNS if where is None else where}
+        where = _DEFAULT_COLUMNS if where is None and name in MAPPED else where
+        return {"store": name} if where is None else {"store": name, "columns": where}
     if not set(to) & {"{", ".", "/"}:
         fail(f"--to: no such store: {to}", f"there are {', '.join(STORES)}, or a description: JSON, or a file.json")
     given = _value(to, "--to")

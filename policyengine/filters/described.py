@@ -89,6 +89,8 @@ _STORES: Mapping[str, _Store] = {
     "weaviate": _Store(weaviate, _COLLECTION, ("properties",)),
 }
 STORES = tuple(_STORES)
+# Those that have no attribute at a place of its own name.
+MAPPED = tuple(name for name, store in _STORES.items() if "columns" in store.required)
 
 
 def described(value: Any) -> Backend:

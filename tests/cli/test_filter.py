@@ -75,6 +75,13 @@ def test_a_store_that_is_described(policies: Path, cli: Cli, tmp_path: Path) -> 
     assert "document.tenant" in cli.err
 
 
+def test_without_columns_an_attribute_is_where_its_name_says(policies: Path, cli: Cli) -> None:
+    assert cli("filter", policies, *WORDS, "--to", "mongodb") == 0
+    assert '"tenant": {' in cli.out
+    assert cli("filter", policies, *WORDS, "--to", "sqlite") == 0
+    assert "`data`" in cli.out
+
+
 def test_stores_are_completed() -> None:
     assert complete_store("") == list(STORES)
     assert complete_store("w") == ["weaviate"]
