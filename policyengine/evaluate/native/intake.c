@@ -361,8 +361,8 @@ intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
     PyObject *any, *named, *records[2], *rows[2], *find[2], *nothing;
     if ((keywords != NULL && PyDict_GET_SIZE(keywords) != 0) ||
-        !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!", &any, &named, &records[0], &records[1], &rows[0], &rows[1], &find[0],
-                          &find[1], &PyDict_Type, &nothing)) {
+        !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!", &any, &named, &records[0], &records[1], &rows[0], &rows[1],
+                          &find[0], &find[1], &PyDict_Type, &nothing)) {
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "takes no keywords");
     }
     Intake *self = (Intake *)type->tp_alloc(type, 0);
