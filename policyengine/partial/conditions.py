@@ -26,8 +26,8 @@ from policyengine.ir.nodes import (
 )
 from policyengine.model.types import BOOL, JSON, EntityT, RecordT, record
 from policyengine.partial.asking import Asking
+from policyengine.partial.atoms import there
 from policyengine.partial.formula import FALSE, TRUE, Formula, Missing, Opaque, Present, Relation
-from policyengine.partial.logic import there
 from policyengine.partial.membership import containment, every_element, overlap
 from policyengine.partial.outcome import (
     ERRS,

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, Type, element_of
-from policyengine.model.values import Entity
+from policyengine.model.types import Type, element_of
+from policyengine.partial.atoms import (
+    FOLLOWED,
+    WELL_FORMED,
+    comparable,
+    holds,
+    identities,
+    identity,
+    needs,
+    one_of,
+    plain,
+)
 from policyengine.partial.formula import (
     FALSE,
-    ID,
     TRUE,
     All,
     Fields,
     Formula,
     Holds,
     Inside,
-    Kind,
     Missing,
     OneOf,
     Opaque,
@@ -30,163 +39,167 @@ from policyengine.partial.formula import (
     Typed,
 )
 
-Need = tuple[Path, Type]
-
 # What has more parts than this is not simplified a second time.
 MAX_WEIGHT = 64
-# What everything implies that is said of the place of a thing in a hierarchy: its parents can be followed.
-WELL_FORMED = Inside(frozenset(), frozenset(), True)
-_FOLLOWED: Need = (("parents",), ListT(JSON))
+# Of formulas that are alike, so many are compared with a further one.
+MAX_ALIKE = 16
+_CHOICES = ("==", "!=")
+# What is of no one value.
+_NOWHERE = (Truth, Inside, Opaque, Sourced)
+# What other atoms may say as well.
+_IMPLIED = (Typed, Present, Inside)
 
 
-def conj(*items: Formula) -> Formula:
+@dataclass(slots=True)
+class Trace:
+    """Where values of atoms mattered: those that became one atom, by the identity of that, as alternatives; and those
+    that were compared. Atoms that were found to be equal are not here."""
+
+    united: dict[int, tuple[Formula, Sequence[Formula]]] = field(default_factory=dict)
+    compared: list[Formula] = field(default_factory=list)
+
+
+def conj(*items: Formula, trace: Trace | None = None) -> Formula:
     """All of them."""
     parts = [item for item in items if item is not TRUE]
     if len(parts) < 2:
         return parts[0] if parts else TRUE
     if FALSE in parts:
         return FALSE
-    kept = _without_implied(_unrepeated(_intersected(_flat(All, parts))))
+    kept = _without_implied(_unrepeated(_intersected(_flat(All, parts), trace), trace))
     if FALSE in kept:
         return FALSE
     return TRUE if not kept else kept[0] if len(kept) == 1 else All(tuple(kept))
 
 
-def disj(*items: Formula) -> Formula:
+def disj(*items: Formula, trace: Trace | None = None) -> Formula:
     """At least one of them."""
     parts = [item for item in items if item is not FALSE]
     if len(parts) < 2:
         return parts[0] if parts else FALSE
     if TRUE in parts:
         return TRUE
-    kept = _absorbed(_united(_flat(Some, parts)))
+    kept = _absorbed(_united(_flat(Some, parts), trace))
     return FALSE if not kept else kept[0] if len(kept) == 1 else Some(tuple(kept))
 
 
-def beside(kind: type[All] | type[Some], large: Formula, other: Formula) -> Formula:
-    """`conj` or `disj` of two formulas; where the first is large, without looking into it again."""
-    if isinstance(large, Truth) or isinstance(other, Truth) or _weight(large) <= MAX_WEIGHT:
-        return conj(large, other) if kind is All else disj(large, other)
-    return kind((large, other))
+def beside(kind: type[All] | type[Some], one: Formula, other: Formula) -> Formula:
+    """`conj` or `disj` of two formulas; where one is large, without looking into it again."""
+    if isinstance(one, Truth) or isinstance(other, Truth) or max(weight(one), weight(other)) <= MAX_WEIGHT:
+        return conj(one, other) if kind is All else disj(one, other)
+    return kind((one, other))
 
 
-def _weight(formula: Formula) -> int:
+def weight(formula: Formula) -> int:
+    """About the number of parts that would have to be looked at."""
     if isinstance(formula, All | Some):
-        return len(formula.items) if len(formula.items) > MAX_WEIGHT else sum(map(_weight, formula.items))
+        return len(formula.items) if len(formula.items) > MAX_WEIGHT else sum(map(weight, formula.items))
     return len(formula.values) if isinstance(formula, OneOf | Holds) else 1
 
 
-def there(path: Path, type_: Type) -> Formula:
-    """That a value is there and of its type. A thing without a textual id is none, so its id always is."""
-    return TRUE if path == ID else Typed(path, type_)
-
-
-def one_of(path: Path, type_: Type, values: Iterable[Any], negated: bool = False) -> Formula:
-    """OneOf in its smallest form."""
-    unique = _unique(values)
-    if not unique:
-        return there(path, type_) if negated else FALSE
-    if len(unique) == 1:
-        return Relation(path, type_, "!=" if negated else "==", unique[0])
-    return OneOf(path, type_, unique, negated)
-
-
-def holds(path: Path, type_: Type, kind: Kind, values: Iterable[Any]) -> Formula:
-    """Holds in its smallest form."""
-    unique = _unique(values)
-    if not unique and kind in ("any", "lacks"):
-        return FALSE
-    if not unique and kind in ("all", "none"):
-        return there(path, type_)
-    if len(unique) == 1 and kind in ("all", "lacks"):
-        kind = "any" if kind == "all" else "none"
-    return Holds(path, type_, kind, unique)
-
-
-def needs(formula: Formula) -> frozenset[Need]:
-    """The values that are certainly there and of a type, of whatever the formula is true of."""
-    match formula:
-        case All(items=items):
-            return frozenset[Need]().union(*(needs(item) for item in items))
-        case Some(items=items):
-            return frozenset[Need].intersection(*(needs(item) for item in items))
-        case Fields(path=path, type=type_, other=other, other_type=other_type):
-            return frozenset({(path, type_), (other, other_type)})
-        case Inside():
-            return frozenset({_FOLLOWED})
-        case Truth() | Present() | Missing() | Opaque() | Sourced():
-            return frozenset()
-    return frozenset({(formula.path, formula.type)})
-
-
-def size(formula: Formula) -> int:
-    """The number of atoms, counted as often as they are written."""
-    return sum(map(size, formula.items)) if isinstance(formula, All | Some) else 1
-
-
-def plain(type_: Type) -> bool:
-    """Whether Python's `==` on values of the type is the language's: nothing in it can be a number in disguise."""
-    return type_ in (STRING, INT, NUMBER, BOOL) or isinstance(type_, EntityT)
-
-
 def _flat(kind: type[All] | type[Some], items: Iterable[Formula]) -> list[Formula]:
-    """The items, and those of items of the same kind, each once."""
+    """The items, and those of items of the same kind, each once. Of what is alike in part only a few are compared."""
     flat: list[Formula] = []
-    seen: set[Formula] = set()
+    seen: dict[Any, list[Formula]] = {}
     for item in items:
-        for part in item.items if isinstance(item, kind) else (item,):
-            if _comparable(part):
-                if part in seen:
-                    continue
-                seen.add(part)
+        for part in item.items if item.__class__ is kind else (item,):
+            likeness = _likeness(part)
+            alike = seen.get(likeness)
+            if alike is None:
+                seen[likeness] = [part]
+            elif _is_among(part, alike):
+                continue
+            elif len(alike) < MAX_ALIKE:
+                alike.append(part)
             flat.append(part)
     return flat
 
 
-def _comparable(formula: Formula) -> bool:
-    """Whether equal formulas say the same: constants of type Json could be `1` and `true`."""
-    match formula:
-        case All(items=items) | Some(items=items):
-            return all(_comparable(item) for item in items)
-        case Relation(type=type_) | OneOf(type=type_):
-            return plain(type_)
-        case Holds(type=type_):
-            return plain(element_of(type_) or type_)
-    return True
+def _likeness(part: Any) -> Any:
+    """What equal formulas have in common, if it is quickly told."""
+    kind = part.__class__
+    if kind is Relation:
+        return part.path if part.value.__class__ is not str else (part.path, part.value)
+    if kind is All or kind is Some:
+        return (kind, len(part.items))
+    return kind if kind in _NOWHERE else part.path
 
 
-def _intersected(items: list[Formula]) -> list[Formula]:
+def _is_among(part: Formula, others: Iterable[Formula]) -> bool:
+    for other in others:
+        if other is part or (other.__class__ is part.__class__ and other == part and comparable(part)):
+            return True
+    return False
+
+
+def _intersected(items: list[Formula], trace: Trace | None) -> list[Formula]:
     """What is said of the same value, said once."""
     kept: list[Formula] = []
-    said: dict[Need, list[OneOf]] = {}
+    said: dict[Path, list[Formula]] = {}
+    for item in items:
+        if is_choice(item):
+            said.setdefault(item.path, []).append(item)  # type: ignore[union-attr]
+        else:
+            kept.append(item)
+    for same in said.values():
+        if len(same) == 1:
+            kept += same
+            continue
+        kept += map(_together, _by_type(same))
+        if trace is not None:
+            trace.compared += same
+    return kept
+
+
+def _by_type(items: list[Formula]) -> Iterable[list[OneOf]]:
+    found: dict[Type, list[OneOf]] = {}
     for item in items:
         choice = _choice(item)
-        if choice is None:
-            kept.append(item)
-        else:
-            said.setdefault((choice.path, choice.type), []).append(choice)
-    return [*kept, *map(_together, said.values())]
+        if choice is not None:
+            found.setdefault(choice.type, []).append(choice)
+    return found.values()
 
 
-def _unrepeated(items: list[Formula]) -> list[Formula]:
+def _unrepeated(items: list[Formula], trace: Trace | None) -> list[Formula]:
     """Without what an alternative says and all of them say anyway."""
-    said: set[Formula] = {item for item in items if not isinstance(item, All | Some) and _comparable(item)}
-    if not said or not any(isinstance(item, Some) for item in items):
+    said: dict[Any, list[Formula]] = {}
+    some = False
+    for item in items:
+        if item.__class__ is Some:
+            some = True
+        else:
+            said.setdefault(_likeness(item), []).append(item)
+    if not some or not said:
         return items
-    kept = [_less(item, said) if isinstance(item, Some) else item for item in items]
-    return [part for item in kept if item != TRUE for part in (item.items if isinstance(item, All) else (item,))]
+    kept: list[Formula] = []
+    for item in items:
+        less = _less(item, said, trace) if item.__class__ is Some else item
+        if less.__class__ is All:
+            kept += less.items
+        elif less is not TRUE:
+            kept.append(less)
+    return kept
 
 
-def _less(formula: Some, said: set[Formula]) -> Formula:
+def _less(formula: Some, said: dict[Any, list[Formula]], trace: Trace | None) -> Formula:
     """What the alternatives say besides."""
     alternatives: list[Formula] = []
+    changed = False
     for alternative in formula.items:
-        parts = alternative.items if isinstance(alternative, All) else (alternative,)
-        rest = tuple(part for part in parts if not (_comparable(part) and part in said))
-        if not rest:
+        parts: tuple[Formula, ...] = alternative.items if alternative.__class__ is All else (alternative,)
+        rest = []
+        for part in parts:
+            same = said.get(_likeness(part))
+            if same is None or not _is_among(part, same):
+                rest.append(part)
+        if len(rest) == len(parts):
+            alternatives.append(alternative)
+        elif not rest:
             return TRUE
-        alternatives.append(alternative if len(rest) == len(parts) else rest[0] if len(rest) == 1 else All(rest))
-    return disj(*alternatives)
+        else:
+            changed = True
+            alternatives.append(rest[0] if len(rest) == 1 else All(tuple(rest)))
+    return disj(*alternatives, trace=trace) if changed else formula
 
 
 def _together(choices: list[OneOf]) -> Formula:
@@ -195,54 +208,102 @@ def _together(choices: list[OneOf]) -> Formula:
     if len(choices) == 1:
         return one_of(first.path, first.type, first.values, first.negated)
     wanted = [choice.values for choice in choices if not choice.negated]
-    unwanted = {_identity(value) for choice in choices if choice.negated for value in choice.values}
+    unwanted = {identity(value) for choice in choices if choice.negated for value in choice.values}
     if not wanted:
         return one_of(first.path, first.type, (v for choice in choices for v in choice.values), negated=True)
-    everywhere = [set(_identities(values)) for values in wanted[1:]]
+    everywhere = [set(identities(values)) for values in wanted[1:]]
     return one_of(
         first.path,
         first.type,
         [
             value
             for value in wanted[0]
-            if (identity := _identity(value)) not in unwanted and all(identity in others for others in everywhere)
+            if (called := identity(value)) not in unwanted and all(called in others for others in everywhere)
         ],
     )
 
 
-def _united(items: list[Formula]) -> list[Formula]:
+def _united(items: list[Formula], trace: Trace | None) -> list[Formula]:
     """Alternatives for the same value, as one."""
     kept: list[Formula] = []
-    choices: dict[Need, list[Any]] = {}
-    collections: dict[Need, list[Any]] = {}
+    said: dict[tuple[Path, type], list[Formula]] = {}
+    item: Any
     for item in items:
-        choice = _choice(item)
-        if choice is not None and not choice.negated:
-            choices.setdefault((choice.path, choice.type), []).extend(choice.values)
-        elif isinstance(item, Holds) and item.kind == "any" and plain(element_of(item.type) or item.type):
-            collections.setdefault((item.path, item.type), []).extend(item.values)
+        kind = item.__class__
+        if is_choice(item) and not _is_negated(item):
+            said.setdefault((item.path, OneOf), []).append(item)
+        elif kind is Holds and item.kind == "any" and plain(element_of(item.type) or item.type):
+            said.setdefault((item.path, Holds), []).append(item)
         else:
             kept.append(item)
-    return [
-        *(one_of(path, type_, values) for (path, type_), values in choices.items()),
-        *(holds(path, type_, "any", values) for (path, type_), values in collections.items()),
-        *kept,
-    ]
+    united: list[Formula] = []
+    for same in said.values():
+        if len(same) == 1:
+            united += same
+            continue
+        whole = union(same)
+        if whole is None:
+            kept += same
+            continue
+        united.append(whole)
+        if trace is not None:
+            trace.united[id(whole)] = (whole, same)
+    return [*united, *kept]
+
+
+def union(same: Sequence[Any]) -> Formula | None:
+    """One atom for alternatives about the same value; None if they take it for different types."""
+    first = same[0]
+    if any(item.type != first.type for item in same):
+        return None
+    values = [value for item in same for value in ((item.value,) if item.__class__ is Relation else item.values)]
+    return (
+        holds(first.path, first.type, "any", values)
+        if first.__class__ is Holds
+        else one_of(first.path, first.type, values)
+    )
 
 
 def _without_implied(items: list[Formula]) -> list[Formula]:
     """Without what the other items already say: that a value is there."""
+    implied = [item for item in items if item.__class__ in _IMPLIED]
+    if not implied:
+        return items
+    if len(implied) == 1:
+        # What is most often so, and then few values matter.
+        return [item for item in items if item is not implied[0]] if _is_implied(implied[0], items) else items
     times = Counter(need for item in items for need in needs(item))
     there = {path[:length] for path, _ in times for length in range(1, len(path) + 1)}
     kept: list[Formula] = []
     for item in items:
         if isinstance(item, Typed) and times[item.path, item.type] > 1:
             times[item.path, item.type] -= 1
-        elif item == WELL_FORMED and times[_FOLLOWED] > 1:
-            times[_FOLLOWED] -= 1
+        elif item == WELL_FORMED and times[FOLLOWED] > 1:
+            times[FOLLOWED] -= 1
         elif not (isinstance(item, Present) and item.path in there):
             kept.append(item)
     return kept
+
+
+def _is_implied(item: Formula, items: list[Formula]) -> bool:
+    """Whether one of the others says so."""
+    if isinstance(item, Present):
+        return any(path[: len(item.path)] == item.path for other in items for path, _ in needs(other))
+    if isinstance(item, Typed):
+        return any(_needs(other, item) for other in items if other is not item)
+    return item == WELL_FORMED and any(FOLLOWED in needs(other) for other in items if other is not item)
+
+
+def _needs(formula: Any, typed: Typed) -> bool:
+    """Whether a value is certainly there and of the type, of whatever the formula is true of."""
+    kind = formula.__class__
+    if kind is All:
+        return any(_needs(item, typed) for item in formula.items)
+    if kind is Some:
+        return all(_needs(item, typed) for item in formula.items)
+    if kind is Fields or kind in _NOWHERE or kind is Present or kind is Missing:
+        return (typed.path, typed.type) in needs(formula)
+    return formula.path == typed.path and formula.type == typed.type  # type: ignore[no-any-return]
 
 
 def _absorbed(items: list[Formula]) -> list[Formula]:
@@ -254,9 +315,18 @@ def _absorbed(items: list[Formula]) -> list[Formula]:
 
 
 def _says_only_typed(item: Formula) -> bool:
-    return all(
-        isinstance(part, Typed) or part == WELL_FORMED for part in (item.items if isinstance(item, All) else (item,))
-    )
+    parts: tuple[Formula, ...] = item.items if item.__class__ is All else (item,)
+    return parts[0].__class__ in _IMPLIED and all(isinstance(part, Typed) or part == WELL_FORMED for part in parts)
+
+
+def is_choice(item: Formula) -> bool:
+    """Whether it says that a value is, or is not, one of some constants."""
+    kind = item.__class__
+    return (kind is OneOf or (kind is Relation and item.op in _CHOICES)) and plain(item.type)  # type: ignore[union-attr]
+
+
+def _is_negated(item: Any) -> bool:
+    return bool(item.negated if item.__class__ is OneOf else item.op == "!=")
 
 
 def _choice(item: Formula) -> OneOf | None:
@@ -267,22 +337,3 @@ def _choice(item: Formula) -> OneOf | None:
         case OneOf(type=type_) if plain(type_):
             return item
     return None
-
-
-def _unique(values: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple({_identity(value): value for value in values}.values())
-
-
-def _identities(values: Iterable[Any]) -> list[Any]:
-    return [_identity(value) for value in values]
-
-
-def _identity(value: Any) -> Any:
-    """A hashable stand-in for a constant; two that differ only in kind, such as `1` and `true`, stay two."""
-    if value.__class__ is Entity:
-        return (Entity, value.uid)
-    if value.__class__ in (list, tuple):
-        return (list, tuple(_identities(value)))
-    if value.__class__ is dict:
-        return (dict, frozenset((k, _identity(v)) for k, v in value.items()))
-    return (bool, value) if value.__class__ is bool else value

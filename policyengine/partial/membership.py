@@ -10,8 +10,9 @@ from policyengine.model import operators
 from policyengine.model.types import INT, JSON, NUMBER, STRING, Type, element_of
 from policyengine.model.values import Entity, Fault, guard
 from policyengine.partial.asking import Asking
+from policyengine.partial.atoms import holds, one_of, plain, there
 from policyengine.partial.formula import ID, Formula, Holds, Kind, Path
-from policyengine.partial.logic import conj, disj, holds, one_of, plain, there
+from policyengine.partial.logic import conj, disj
 from policyengine.partial.outcome import ERRS, Outcome, Told
 from policyengine.partial.reading import Erring, Itself, Known, Read, reading
 from policyengine.partial.within import above

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from policyengine.ir.nodes import Expr
 from policyengine.partial.asking import Asking
+from policyengine.partial.atoms import size
 from policyengine.partial.formula import FALSE, TRUE, Formula, Opaque
-from policyengine.partial.logic import conj, disj, size
+from policyengine.partial.logic import conj, disj
 from policyengine.partial.reading import Known, Reading
 
 # Beyond so many atoms evaluation is cheaper than asking.

@@ -1,8 +1,9 @@
 """A formula as a Python function over plain documents: what `holds` says, many times faster.
 
 The function is made of templates (`templates.py`), one for each kind of atom. Only the shape of a formula decides
-which, so a function is compiled once for a shape and then bound to constants. Whatever a template does not expect (it
-raises, or sees a value of another class) is asked of the specification.
+which, so a function is compiled once for a shape and then bound to constants; where a shape is new, there is one for
+each of its parts. Whatever a template does not expect (it raises, or sees a value of another class) is asked of the
+specification.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Collection
 from copy import deepcopy
 from functools import lru_cache
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 from policyengine.evaluate.pyfunction import bound, compiled, module
 from policyengine.model.entities import World
@@ -26,22 +27,54 @@ from policyengine.partial.templates import NAMES, SLOW, TEMPLATES, template
 Shape = tuple[Any, ...]
 Predicate = Callable[[Any], bool]
 
+# What has no more atoms than this always gets a function of its own, and what has more than that never does.
+SMALL, LARGE = 3, 200
+# So many shapes are remembered of those that have come up once.
+MAX_SEEN = 2_000
+_seen: dict[tuple[Shape, frozenset[str]], None] = {}
+
 
 def predicate(formula: Formula, type_: str, world: World, sure: Collection[str] = ()) -> Predicate:
     """Whether the formula is true of a document of this type: a dict like a resource, whose `type` may be left out. The
     function never raises for what it is given. `sure` are attributes that documents are expected to have: those that
     have them are answered faster, those that lack them slower."""
+    outline = _outline(formula)
+    expected = frozenset(sure)
+    if not isinstance(formula, All | Some) or _is_worth_a_function(outline, expected):
+        return _function(formula, outline, type_, world, expected)
+    # Callers whose formulas differ in shape have many parts in common, and for these there is code.
+    tests = [
+        predicate(part, type_, world, expected) for part in sorted(formula.items, key=lambda part: _outline(part).cost)
+    ]
+    if isinstance(formula, All):
+        return lambda document: all(test(document) for test in tests)
+    return lambda document: any(test(document) for test in tests)
 
+
+def _is_worth_a_function(outline: _Outline, sure: frozenset[str]) -> bool:
+    """Whether there is code for the shape, or it is small or comes up again."""
+    if len(outline.atoms) <= SMALL:
+        return True
+    if len(outline.atoms) > LARGE:
+        return False
+    key = (outline.shape, sure)
+    if key in _seen:
+        return True
+    if len(_seen) >= MAX_SEEN:
+        _seen.clear()
+    _seen[key] = None
+    return False
+
+
+def _function(formula: Formula, outline: _Outline, type_: str, world: World, sure: frozenset[str]) -> Predicate:
     def slowly(atom: Formula) -> Predicate:
         return lambda document: _slowly(atom, type_, world, document)
 
-    atoms: list[tuple[Any, Formula]] = []
     names: dict[str, Any] = {**NAMES, "EMPTY": {}, "TYPE": type_, "slowly": slowly(formula)}
-    code = _code(_shape(formula, atoms), frozenset(sure))
-    for number, (constant, atom) in enumerate(atoms):
+    for number, (constant, atom) in enumerate(outline.atoms):
         names[f"c{number}"] = constant
         names[f"s{number}"] = slowly(atom)
-    made: Predicate = bound(code, names)
+    made: Predicate = bound(_code(outline.shape, sure), names)
     return made
 
 
@@ -55,26 +88,36 @@ def _slowly(formula: Formula, type_: str, world: World, document: Any) -> bool:
     return thing.uid.type == type_ and holds(formula, thing, world)
 
 
-def _shape(formula: Formula, atoms: list[tuple[Any, Formula]]) -> Shape:
-    """The shape of a formula; its atoms and their constants are appended in order, cheap ones first."""
-    match formula:
-        case Truth(value=value):
-            return ("truth", value)
-        case All(items=items) | Some(items=items):
-            ordered = sorted(items, key=_cost)
-            kind = "all" if isinstance(formula, All) else "some"
-            return (kind, tuple(_shape(item, atoms) for item in ordered))
+class _Outline(NamedTuple):
+    """A formula's shape and its atoms in order, each with its constant. What is cheap, and likely to be false, comes
+    first: no formula errs, so their order changes nothing."""
+
+    cost: int
+    shape: Shape
+    atoms: list[tuple[Any, Formula]]
+
+
+def _outline(formula: Formula) -> _Outline:
+    if isinstance(formula, Truth):
+        return _Outline(3, ("truth", formula.value), [])
+    if isinstance(formula, All | Some):
+        parts = sorted(map(_outline, formula.items), key=_cost)
+        kind = "all" if isinstance(formula, All) else "some"
+        return _Outline(
+            3, (kind, tuple([part.shape for part in parts])), [atom for part in parts for atom in part.atoms]
+        )
     name, path, constant = template(formula)
-    atoms.append((constant, formula))
-    return (name, path)
+    return _Outline(_COSTS[name], (name, path), [(constant, formula)])
 
 
-def _cost(formula: Formula) -> int:
-    """What is cheap, and likely to be false, comes first: no formula errs, so their order changes nothing."""
-    if isinstance(formula, Truth | All | Some):
-        return 3
-    name = template(formula)[0]
-    return 9 if name == SLOW else 0 if name == "text ==" else 2 if name.startswith(("texts", "ref")) else 1
+def _cost(outline: _Outline) -> int:
+    return outline.cost
+
+
+_COSTS = {
+    name: 9 if name == SLOW else 0 if name == "text ==" else 2 if name.startswith(("texts", "ref")) else 1
+    for name in TEMPLATES
+}
 
 
 @lru_cache(maxsize=512)

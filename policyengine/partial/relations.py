@@ -9,13 +9,14 @@ from policyengine.model import operators
 from policyengine.model.types import STRING, EntityT, SetT, Type, element_of, is_numeric
 from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.asking import Asking
+from policyengine.partial.atoms import one_of, plain, there
 from policyengine.partial.formula import ID, Fields, Formula, Matching, Operator, Relation, Sized
-from policyengine.partial.logic import conj, disj, one_of, plain, there
+from policyengine.partial.logic import conj, disj
 from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, Told, negation, settled
 from policyengine.partial.reading import Erring, Itself, Known, Read, Reading, reading
 
-_MIRRORED: dict[str, Operator] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-_OPPOSITE: dict[str, Operator] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+MIRRORED: dict[str, Operator] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+OPPOSITE: dict[str, Operator] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 
 def equality(expr: Equal, asking: Asking) -> Outcome | None:
@@ -89,13 +90,13 @@ def comparison(expr: Compare, asking: Asking) -> Outcome | None:
     if isinstance(left, Erring) or isinstance(right, Erring):
         return ERRS
     if isinstance(left, Known):
-        left, right, op = right, left, _MIRRORED[op]
+        left, right, op = right, left, MIRRORED[op]
     match left, right:
         case Read(path=path, type=type_), Known(value=value):
-            holds, fails = Relation(path, type_, op, value), Relation(path, type_, _OPPOSITE[op], value)
+            holds, fails = Relation(path, type_, op, value), Relation(path, type_, OPPOSITE[op], value)
             return Told(holds, fails, there(path, type_))
         case Read(), Read() if is_numeric(left.type) and is_numeric(right.type):
-            true, false = (Fields(left.path, left.type, o, right.path, right.type) for o in (op, _OPPOSITE[op]))
+            true, false = (Fields(left.path, left.type, o, right.path, right.type) for o in (op, OPPOSITE[op]))
             return Told(true, false, conj(there(left.path, left.type), there(right.path, right.type)))
     return None
 
@@ -103,12 +104,12 @@ def comparison(expr: Compare, asking: Asking) -> Outcome | None:
 def _size(left: Expr, op: Operator, right: Expr, asking: Asking) -> Outcome | None:
     """The size of a collection or text, compared with a known number."""
     if isinstance(right, Call) and right.function == "size":
-        left, op, right = right, _MIRRORED[op], left
+        left, op, right = right, MIRRORED[op], left
     if not (isinstance(left, Call) and left.function == "size"):
         return None
     match reading(left.args[0], asking), reading(right, asking):
         case Read(path=path, type=type_), Known(value=count) if plain(element_of(type_) or type_):
-            true, false = Sized(path, type_, op, count), Sized(path, type_, _OPPOSITE[op], count)
+            true, false = Sized(path, type_, op, count), Sized(path, type_, OPPOSITE[op], count)
             return Told(true, false, there(path, type_))
     return None
 

@@ -19,25 +19,30 @@ from typing import Any
 
 from policyengine.evaluate.decide import not_applicable
 from policyengine.evaluate.delegation import chain
-from policyengine.ir.nodes import PolicySet
-from policyengine.model.entities import World
+from policyengine.evaluate.references import functions
+from policyengine.ir.nodes import PolicySet, Rule
+from policyengine.model.entities import PARENTS, World
 from policyengine.model.request import Request
 from policyengine.model.types import STRING
 from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.asking import Asking, Reads, Unknown
-from policyengine.partial.candidates import Names, Prepared, prepared
+from policyengine.partial.atoms import one_of
+from policyengine.partial.candidates import Names, kinds
 from policyengine.partial.explain import explained
+from policyengine.partial.facts import Facts
 from policyengine.partial.formula import FALSE, ID, Formula, Relation, Sourced
 from policyengine.partial.hierarchy import Hierarchy
-from policyengine.partial.logic import conj, disj, one_of
-from policyengine.partial.memory import Memory
+from policyengine.partial.logic import conj, disj
 from policyengine.partial.rules import combined
+from policyengine.partial.shape import Shape
 from policyengine.schema.schema import Schema
 
 # As many entities of the source are looked at one by one before the formula is put together; more when they come up.
 MAX_RECORDS = 32
-# So many selections of rules are remembered.
-MAX_SELECTIONS = 1_000
+# So many shapes of requests are remembered, by their types and by what is known of the resource.
+MAX_SHAPES = 1_000
+# What only one entity can have.
+_ONE = frozenset({"id", PARENTS})
 
 
 class Partial:
@@ -50,8 +55,9 @@ class Partial:
         self._hierarchy = Hierarchy(world)
         self._reads = Reads()
         self._required: dict[str, frozenset[str]] = {}
-        self._prepared: dict[Names, Prepared] = {}
-        self._memory: dict[tuple[Any, ...], Memory] = {}
+        self._climb = functions(world, None)["ancestors"]
+        self._rules: dict[Names, tuple[list[Rule], list[Rule]]] = {}
+        self._shapes: dict[tuple[Names, frozenset[str]], Shape] = {}
 
     def residual(
         self,
@@ -64,19 +70,20 @@ class Partial:
     ) -> Formula:
         """What must be true of the unknown entity. `known` are attributes of it that are certain. What the entity
         source says of an entity wins over what the entity says of itself; with `from_source` it says nothing else."""
-        asking = Asking(request, unknown, self._world, self._hierarchy, self._reads, known)
-        records = {} if from_source else self._world.records.get(asking.type, {})
+        type_ = (request.resource if unknown == "resource" else request.principal).uid.type
+        records = {} if from_source else self._world.records.get(type_, {})
 
-        def of(asking: Asking) -> Formula:
+        def of(known: Mapping[str, Any], id_: str = "") -> Formula:
+            asking = self._asking(request, unknown, type_, known, id_)
             return self._allowed(asking, fulfilled, approved)
 
         def of_record(id_: str) -> Formula:
-            return of(_known(asking, {**known, **records[id_], "id": id_}))
+            return of({**known, **records[id_], "id": id_})
 
         if "id" in known:
-            return of_record(known["id"]) if known["id"] in records else of(_known(asking, known))
+            return of_record(known["id"]) if known["id"] in records else of(known)
         # No entity of the source has the id of the gap.
-        whole = of(_known(asking, known, _unused(records)))
+        whole = of(known, _unused(records))
         if not records:
             return whole
         if len(records) > MAX_RECORDS:
@@ -101,23 +108,32 @@ class Partial:
             agents = chain(asking.request, self._world, self._schema)
         except Fault:
             return FALSE
-        return conj(
-            *(self._allowed_for(one, fulfilled, approved) for one in (asking, *self._of_agents(asking, agents)))
-        )
+        whole = self._allowed_for(asking, fulfilled, approved)
+        return conj(whole, *(self._allowed_for(one, fulfilled, approved) for one in self._of_agents(asking, agents)))
 
     def explain(
         self, request: Request, unknown: Unknown, known: Mapping[str, Any], approved: Collection[str], said: str
     ) -> str:
         """What is left of the policies for the request with this gap, as `.pol`; `said` is its first line."""
-        asking = Asking(request, unknown, self._world, self._hierarchy, self._reads, known)
-        records = self._world.records.get(asking.type, {})
-        asking = _known(asking, {**known, **records.get(known.get("id", ""), {})}, _unused(records))
+        type_ = (request.resource if unknown == "resource" else request.principal).uid.type
+        records = self._world.records.get(type_, {})
+        known = {**known, **records.get(known.get("id", ""), {})}
+        asking = self._asking(request, unknown, type_, known, _unused(records))
         try:
             agents = chain(request, self._world, self._schema)
         except Fault as fault:
             return f"# {said}\n# {fault.message}\n"
         actors = [asking, *self._of_agents(asking, agents)]
         return explained(self._policies, self._schema, actors, approved, said)
+
+    def _asking(self, request: Request, unknown: Unknown, type_: str, known: Mapping[str, Any], id_: str) -> Asking:
+        """With this much known of the unknown entity."""
+        entity = Entity(Uid(type_, known.get("id", id_)), known)
+        if unknown == "principal":
+            asked = Request(entity, request.action, request.resource, request.context)
+        else:
+            asked = Request(request.principal, request.action, entity, request.context)
+        return Asking(asked, unknown, self._world, self._hierarchy, self._reads, known)
 
     def _of_agents(self, asking: Asking, agents: Iterable[Entity]) -> Iterable[Asking]:
         for agent in agents:
@@ -130,33 +146,22 @@ class Partial:
         names = request.principal.uid.type, request.action.name, request.resource.uid.type
         if not_applicable(self._schema, *names) is not None:
             return FALSE
-        rules = self._prepared.get(names)
+        # What is asked of an unknown principal cannot be looked up, and of one entity little is left to ask.
+        if asking.unknown != "resource" or not asking.known.keys().isdisjoint(_ONE):
+            return self._slowly(names, asking, fulfilled, approved)
+        key = (names, frozenset(asking.known))
+        shape = self._shapes.get(key)
+        if shape is None:
+            if len(self._shapes) >= MAX_SHAPES:
+                self._shapes.clear()
+            shape = self._shapes[key] = Shape(self._policies, names, asking)
+        return shape.formula(Facts(asking, self._climb, fulfilled, approved))
+
+    def _slowly(self, names: Names, asking: Asking, fulfilled: Collection[str], approved: Collection[str]) -> Formula:
+        rules = self._rules.get(names)
         if rules is None:
-            rules = self._prepared[names] = prepared(self._policies, names)
-        # What is asked of an unknown principal cannot be looked up; with nothing unknown, nothing has to be remembered.
-        if asking.unknown != "resource":
-            return combined(rules.permits.every(), rules.others.every(), asking, fulfilled, approved)
-        permits, others = rules.permits.of(asking), rules.others.of(asking)
-        if asking.known.keys() - {"type"}:
-            return combined(
-                [*rules.permits.always, *permits], [*rules.others.always, *others], asking, fulfilled, approved
-            )
-        key = (names, *map(id, permits), None, *map(id, others))
-        memory = self._memory.get(key)
-        if memory is None:
-            if len(self._memory) >= MAX_SELECTIONS:
-                self._memory.clear()
-            memory = Memory([*rules.permits.always, *permits], [*rules.others.always, *others], asking)
-            self._memory[key] = memory
-        return memory.formula(asking, fulfilled, approved)
-
-
-def _known(asking: Asking, known: Mapping[str, Any], id_: str = "") -> Asking:
-    """With this much known of the unknown entity."""
-    entity = Entity(Uid(asking.type, known.get("id", id_)), known)
-    if asking.unknown == "principal":
-        return replace(asking, known=known, request=replace(asking.request, principal=entity))
-    return replace(asking, known=known, request=replace(asking.request, resource=entity))
+            rules = self._rules[names] = kinds(self._policies, names)
+        return combined(*rules, asking, fulfilled, approved)
 
 
 def _unused(records: Mapping[str, Any]) -> str:

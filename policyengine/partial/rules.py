@@ -65,14 +65,14 @@ def _scope(head: Head, asking: Asking) -> Outcome:
     for scope, entity in ((head.resource, request.resource), (head.principal, request.principal)):
         if scope.types is not None and entity.uid.type not in scope.types:
             return NEVER
-    parts = [_part(head.resource, asking, "resource"), _part(head.principal, asking, "principal")]
+    parts = [place(head.resource, asking, "resource"), place(head.principal, asking, "principal")]
     return both(parts)
 
 
-def _part(scope: Scope, asking: Asking, place: Unknown) -> Outcome:
+def place(scope: Scope, asking: Asking, which: Unknown) -> Outcome:
     """Whether the entity in this place is among those that a head names."""
-    if asking.unknown != place:
-        return _settled(scope, asking, place)
+    if asking.unknown != which:
+        return _settled(scope, asking, which)
     parts = []
     if scope.entities is not None:
         parts.append(among(scope.entities, asking))

@@ -10,8 +10,9 @@ from policyengine.model.entities import PARENTS
 from policyengine.model.types import BOOL, STRING, EntityT, SetT, element_of
 from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.asking import Asking
+from policyengine.partial.atoms import WELL_FORMED, holds, one_of, there
 from policyengine.partial.formula import ID, TRUE, Below, Inside
-from policyengine.partial.logic import WELL_FORMED, conj, disj, holds, one_of, there
+from policyengine.partial.logic import conj, disj
 from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, Told, opaque
 from policyengine.partial.reading import Erring, Itself, Known, Read, reading
 

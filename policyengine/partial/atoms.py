@@ -1,0 +1,134 @@
+"""Atoms in their smallest form, and what atoms are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from policyengine.model.types import JSON, EntityT, ListT, Prim, Type, element_of
+from policyengine.model.values import Entity
+from policyengine.partial.formula import (
+    FALSE,
+    ID,
+    TRUE,
+    All,
+    Fields,
+    Formula,
+    Holds,
+    Inside,
+    Kind,
+    Missing,
+    OneOf,
+    Opaque,
+    Path,
+    Present,
+    Relation,
+    Some,
+    Sourced,
+    Truth,
+    Typed,
+)
+
+Need = tuple[Path, Type]
+
+# What everything implies that is said of the place of a thing in a hierarchy: its parents can be followed.
+WELL_FORMED = Inside(frozenset(), frozenset(), True)
+FOLLOWED: Need = (("parents",), ListT(JSON))
+_PLAIN = frozenset({"String", "Int", "Number", "Bool"})
+
+
+def there(path: Path, type_: Type) -> Formula:
+    """That a value is there and of its type. A thing without a textual id is none, so its id always is."""
+    return TRUE if path == ID else Typed(path, type_)
+
+
+def one_of(path: Path, type_: Type, values: Iterable[Any], negated: bool = False) -> Formula:
+    """OneOf in its smallest form."""
+    unique = _unique(values)
+    if not unique:
+        return there(path, type_) if negated else FALSE
+    if len(unique) == 1:
+        return Relation(path, type_, "!=" if negated else "==", unique[0])
+    return OneOf(path, type_, unique, negated)
+
+
+def holds(path: Path, type_: Type, kind: Kind, values: Iterable[Any]) -> Formula:
+    """Holds in its smallest form."""
+    unique = _unique(values)
+    if not unique and kind in ("any", "lacks"):
+        return FALSE
+    if not unique and kind in ("all", "none"):
+        return there(path, type_)
+    if len(unique) == 1 and kind in ("all", "lacks"):
+        kind = "any" if kind == "all" else "none"
+    return Holds(path, type_, kind, unique)
+
+
+def needs(formula: Formula) -> frozenset[Need]:
+    """The values that are certainly there and of a type, of whatever the formula is true of."""
+    match formula:
+        case All(items=items):
+            return frozenset[Need]().union(*(needs(item) for item in items))
+        case Some(items=items):
+            return frozenset[Need].intersection(*(needs(item) for item in items))
+        case Fields(path=path, type=type_, other=other, other_type=other_type):
+            return frozenset({(path, type_), (other, other_type)})
+        case Inside():
+            return frozenset({FOLLOWED})
+        case Truth() | Present() | Missing() | Opaque() | Sourced():
+            return frozenset()
+    return frozenset({(formula.path, formula.type)})
+
+
+def size(formula: Formula) -> int:
+    """The number of atoms, counted as often as they are written."""
+    return sum(map(size, formula.items)) if isinstance(formula, All | Some) else 1
+
+
+def plain(type_: Type) -> bool:
+    """Whether Python's `==` on values of the type is the language's: nothing in it can be a number in disguise."""
+    return type_.__class__ is EntityT or (type_.__class__ is Prim and type_.name in _PLAIN)
+
+
+def repeatable(formula: Formula) -> bool:
+    """Whether the formula has nothing of a request in it."""
+    if isinstance(formula, All | Some):
+        return all(map(repeatable, formula.items))
+    return not isinstance(formula, Opaque | Sourced)
+
+
+def comparable(formula: Formula) -> bool:
+    """Whether equal formulas say the same: constants of type Json could be `1` and `true`."""
+    match formula:
+        case All(items=items) | Some(items=items):
+            return all(comparable(item) for item in items)
+        case Relation(type=type_) | OneOf(type=type_):
+            return plain(type_)
+        case Holds(type=type_):
+            return plain(element_of(type_) or type_)
+    return True
+
+
+def _unique(values: Iterable[Any]) -> tuple[Any, ...]:
+    every = tuple(values)
+    kinds = set(map(type, every))
+    if kinds == {str}:
+        return tuple(dict.fromkeys(every))
+    if kinds == {Entity}:
+        return tuple({value.uid: value for value in every}.values())
+    return tuple({identity(value): value for value in every}.values())
+
+
+def identities(values: Iterable[Any]) -> list[Any]:
+    return [identity(value) for value in values]
+
+
+def identity(value: Any) -> Any:
+    """A hashable stand-in for a constant; two that differ only in kind, such as `1` and `true`, stay two."""
+    if value.__class__ is Entity:
+        return (Entity, value.uid)
+    if value.__class__ in (list, tuple):
+        return (list, tuple(identities(value)))
+    if value.__class__ is dict:
+        return (dict, frozenset((k, identity(v)) for k, v in value.items()))
+    return (bool, value) if value.__class__ is bool else value

@@ -1,0 +1,99 @@
+"""What is found out for one caller and used for others, where the values of callers are the same or differ."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from policyengine import Engine
+from policyengine.partial import shape
+from tests.support.evaluators import reference
+
+SCHEMA = """\
+entity Team in Team {}
+entity User in Team { tenant: String, nick: String, level: Int, teams: Set<String> }
+entity Doc in Team { tenant: String, owner: String, level: Int, tags: Set<String> }
+action read on Doc for User
+"""
+RULES = (
+    # Two values of the caller for one of the document: the same, or not.
+    "permit p: read on Doc when doc.tenant == principal.tenant and doc.tenant == principal.nick",
+    "permit p: read on Doc when doc.tenant == principal.tenant\n"
+    "permit q: read on Doc when doc.tenant == principal.nick",
+    "permit p: read on Doc when doc.level < principal.level\n"
+    "forbid f: read on Doc when doc.tenant != principal.nick\n"
+    "forbid g: read on Doc when doc.tenant == principal.tenant",
+    # The same as a constant, or not.
+    'permit p: read on Doc when doc.tenant == principal.tenant and doc.tenant == "a"',
+    'permit p: read on Doc when doc.owner == principal.nick\nforbid f: read on Doc when doc.owner != "a"',
+    'permit p: read on Doc when contains_any(doc.tags, principal.teams)\npermit q: read on Doc when "a" in doc.tags',
+    # Rules that differ in nothing but what is the same for all callers.
+    'permit p: read on Doc when doc.owner == "a" or doc.level < principal.level\n'
+    'permit q: read on Doc when doc.owner == "b" or doc.level < principal.level',
+    'permit p: read on Doc when doc.owner == "a" and doc.level < principal.level\n'
+    'permit q: read on Doc when doc.owner == "b" and doc.level < principal.level',
+    'permit p: read on Doc\nforbid f: read on Doc when doc.owner == "a" or doc.level < principal.level\n'
+    'forbid g: read on Doc when doc.owner == "b" or doc.level < principal.level',
+    'permit p: read on Doc\nforbid f: read on Doc when doc.owner == "a" and doc.level < principal.level\n'
+    'forbid g: read on Doc when doc.owner == "b" and doc.level < principal.level',
+    # Rules that are found by what they ask of the caller, one of them by several answers.
+    'permit p: read on Doc when principal in [Team::"a", Team::"b"] and doc.level < principal.level\n'
+    'permit q: read on Doc for User in Team::"a" when doc.owner == "a"\n'
+    'forbid f: read on Doc when "a" in principal.teams and doc.tenant == "a"\n'
+    'forbid g: read on Doc when contains_any(principal.teams, ["a", "b"]) and doc.tenant == principal.nick\n'
+    'forbid h: read on Doc for User::"a" when doc.owner == "b"',
+)
+
+
+def callers() -> list[dict[str, Any]]:
+    """All that the rules can tell apart, some of them malformed."""
+    found: list[dict[str, Any]] = [
+        {
+            "type": "User", "id": tenant, "tenant": tenant, "nick": nick, "level": level, "teams": teams,
+            "parents": [{"type": "Team", "id": team} for team in teams],
+        }
+        for tenant, nick, level, teams in product("ab", "ab", (1, 2), ([], ["a"], ["b", "a"]))
+    ]  # fmt: skip
+    bad: list[dict[str, Any]] = [
+        {"parents": "a"}, {"teams": ["a", 1]}, {"level": "1"}, {"nick": None}, {"tenant": []}
+    ]  # fmt: skip
+    return [*found, *({**found[-1], **one} for one in bad)]
+
+
+DOCUMENTS: list[dict[str, Any]] = [
+    {"type": "Doc", "id": "d", "tenant": tenant, "owner": owner, "level": level, "tags": tags}
+    for tenant, owner, level, tags in product("ab", "abc", (0, 1), ([], ["a"], ["b"]))
+] + [{"type": "Doc", "id": "d", "level": 0}, {"type": "Doc", "id": "d", "owner": "c", "tags": "a"}]
+
+
+def check(engine: Engine, asking: list[dict[str, Any]]) -> None:
+    for caller in asking:
+        found = engine.filter(principal=caller, action="read", resource_type="Doc")
+        for document in DOCUMENTS:
+            asked = {"principal": caller, "action": "read", "resource": document}
+            assert found.matches(document) is reference(engine.snapshot, asked).allowed, (caller, document)
+
+
+@pytest.mark.parametrize("rules", RULES)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_each_caller_has_a_filter_of_its_own(rules: str, backwards: bool) -> None:
+    engine = Engine.from_text(SCHEMA + rules)
+    asking = [*callers(), *callers()]
+    check(engine, asking[::-1] if backwards else asking)
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_the_first_callers_decide_nothing_for_the_others(rules: str) -> None:
+    every = callers()
+    for number in range(0, len(every), 3):
+        check(Engine.from_text(SCHEMA + rules), [every[number]] * 3 + every[::4])
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MAX_SELECTIONS", "MAX_PATTERNS"):
+        monkeypatch.setattr(shape, name, 1)
+    check(Engine.from_text(SCHEMA + RULES[-1]), [*callers(), *callers()])
+    monkeypatch.setattr(shape, "MAX_BUCKETS", 0)
+    check(Engine.from_text(SCHEMA + RULES[-1]), callers())
