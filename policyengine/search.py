@@ -7,16 +7,15 @@ an entity wins over what the caller says of all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from policyengine.bundle import Snapshot
 from policyengine.model.request import Request, request
-from policyengine.model.values import Entity, Fault, Uid
+from policyengine.model.values import Fault
 from policyengine.partial.asking import Unknown
-from policyengine.partial.formula import FALSE, Formula
-from policyengine.partial.holds import holds
+from policyengine.partial.formula import FALSE
 from policyengine.partial.predicate import predicate
 
 Flat = Mapping[str, Any]
@@ -99,18 +98,11 @@ def _found(snapshot: Snapshot, unknown: Unknown, asked: Request, sought: Flat, a
     if formula == FALSE:
         return
     records = snapshot.world.records.get(type_, {})
-    matches = _predicate(snapshot, unknown, formula, type_)
+    matches = predicate(formula, type_, snapshot.world, unknown=unknown)
     for id_ in sorted(id_ for id_ in known(snapshot, type_) if after is None or id_ > after):
         thing = {**sought, "type": type_, "id": id_, **records.get(id_, {})}
         if matches(thing):
             yield id_
-
-
-def _predicate(snapshot: Snapshot, unknown: Unknown, formula: Formula, type_: str) -> Callable[[dict[str, Any]], bool]:
-    """Whether the formula is true of an entity as a request would carry it."""
-    if unknown == "resource":
-        return predicate(formula, type_, snapshot.world)
-    return lambda thing: holds(formula, Entity(Uid(type_, thing["id"]), thing), snapshot.world, unknown)
 
 
 def known(snapshot: Snapshot, type_: str) -> set[str]:

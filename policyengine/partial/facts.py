@@ -6,7 +6,7 @@ NO_VALUE where the interpreter raises. What is not written out here is asked of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -33,6 +33,7 @@ from policyengine.model import operators
 from policyengine.model.entities import ABSENT
 from policyengine.model.types import BOOL, INT, STRING, ListT, SetT, Type, is_numeric
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, Fault, Uid, guard
+from policyengine.partial.above import Above
 from policyengine.partial.asking import Asking
 from policyengine.partial.formula import Formula
 from policyengine.partial.logic import Trace
@@ -41,20 +42,27 @@ NO_VALUE: Any = object()
 _UNASKED: Any = object()
 _join = "".join
 
-Climb = Callable[[Any, Mapping[str, Any]], Collection[tuple[str, str]]]
-
 
 class Facts:
-    """A request, with what the caller fulfils and has approved, and what was found out about it. `climb` gives what is
-    above a raw entity, or raises anything."""
+    """A request, with what the caller fulfils and has approved, and what was found out about it."""
 
     __slots__ = (
-        "_above", "_climb", "_entities", "approved", "asking", "attributes", "fulfilled", "made", "record",
-        "trace", "uid", "values",
+        "_above",
+        "_entities",
+        "_over",
+        "approved",
+        "asking",
+        "attributes",
+        "fulfilled",
+        "made",
+        "record",
+        "trace",
+        "uid",
+        "values",
     )  # fmt: skip
 
     def __init__(
-        self, asking: Asking, climb: Climb, fulfilled: Collection[str] = (), approved: Collection[str] = ()
+        self, asking: Asking, over: Above, fulfilled: Collection[str] = (), approved: Collection[str] = ()
     ) -> None:
         principal = asking.request.principal
         self.asking = asking
@@ -65,7 +73,7 @@ class Facts:
         self.made: dict[int, Formula] = {}
         self.trace: Trace | None = None
         self.fulfilled, self.approved = fulfilled, approved
-        self._climb = climb
+        self._over = over
         self._above: Any = _UNASKED
         self._entities: Any = None
 
@@ -74,9 +82,9 @@ class Facts:
         """Everything above the principal, as identities; NO_VALUE if that cannot be told."""
         if self._above is _UNASKED:
             try:
-                self._above = self._climb(self.attributes, self.record)
-            except Exception:  # noqa: BLE001 - whatever it is, the specification decides
-                self._above = self._climbed()
+                self._above = self._over.of(self.asking.request.principal)
+            except Fault:
+                self._above = NO_VALUE
         return self._above
 
     @property
@@ -86,12 +94,6 @@ class Facts:
             above = self.above
             self._entities = above if above is NO_VALUE else [*map(_bare, _in_order({self.uid, *above}))]
         return self._entities
-
-    def _climbed(self) -> Any:
-        try:
-            return self.asking.world.ancestors(self.asking.request.principal)
-        except Fault:
-            return NO_VALUE
 
 
 def _in_order(uids: Collection[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from policyengine.model.entities import MAX_ANCESTORS, PARENTS, World
 from policyengine.model.values import Uid, as_entity
 
+# What is below so many selections of entities is remembered.
+MAX_CLOSED = 1_000
+
 
 class Hierarchy:
     """The parents of a World read the other way round, once. What is found out is remembered."""
@@ -29,7 +32,10 @@ class Hierarchy:
                     if child not in seen:
                         seen.add(child)
                         todo.append(child)
-            known = self._closed[asked] = frozenset(seen)
+            known = frozenset(seen)
+            if len(self._closed) >= MAX_CLOSED:
+                self._closed.clear()
+            self._closed[asked] = known
         return known
 
     @property

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from policyengine.evaluate.pyfunction import bound, compiled, module
 from policyengine.model.entities import World
 from policyengine.model.values import Fault, as_entity
+from policyengine.partial.asking import Unknown
 from policyengine.partial.formula import ID, All, Formula, Path, Some, Truth
 from policyengine.partial.holds import holds
 from policyengine.partial.templates import NAMES, SLOW, TEMPLATES, template
@@ -34,17 +35,20 @@ MAX_SEEN = 2_000
 _seen: dict[tuple[Shape, frozenset[str]], None] = {}
 
 
-def predicate(formula: Formula, type_: str, world: World, sure: Collection[str] = ()) -> Predicate:
-    """Whether the formula is true of a document of this type: a dict like a resource, whose `type` may be left out. The
-    function never raises for what it is given. `sure` are attributes that documents are expected to have: those that
-    have them are answered faster, those that lack them slower."""
+def predicate(
+    formula: Formula, type_: str, world: World, sure: Collection[str] = (), unknown: Unknown = "resource"
+) -> Predicate:
+    """Whether the formula is true of a document of this type: a dict like a resource (or a principal, if that is what
+    is `unknown`), whose `type` may be left out. The function never raises for what it is given. `sure` are attributes
+    that documents are expected to have: those that have them are answered faster, those that lack them slower."""
     outline = _outline(formula)
     expected = frozenset(sure)
     if not isinstance(formula, All | Some) or _is_worth_a_function(outline, expected):
-        return _function(formula, outline, type_, world, expected)
+        return _function(formula, outline, type_, world, expected, unknown)
     # Callers whose formulas differ in shape have many parts in common, and for these there is code.
     tests = [
-        predicate(part, type_, world, expected) for part in sorted(formula.items, key=lambda part: _outline(part).cost)
+        predicate(part, type_, world, expected, unknown)
+        for part in sorted(formula.items, key=lambda part: _outline(part).cost)
     ]
     if isinstance(formula, All):
         return lambda document: all(test(document) for test in tests)
@@ -66,9 +70,11 @@ def _is_worth_a_function(outline: _Outline, sure: frozenset[str]) -> bool:
     return False
 
 
-def _function(formula: Formula, outline: _Outline, type_: str, world: World, sure: frozenset[str]) -> Predicate:
+def _function(
+    formula: Formula, outline: _Outline, type_: str, world: World, sure: frozenset[str], unknown: Unknown
+) -> Predicate:
     def slowly(atom: Formula) -> Predicate:
-        return lambda document: _slowly(atom, type_, world, document)
+        return lambda document: _slowly(atom, type_, world, unknown, document)
 
     names: dict[str, Any] = {**NAMES, "EMPTY": {}, "TYPE": type_, "slowly": slowly(formula)}
     for number, (constant, atom) in enumerate(outline.atoms):
@@ -78,14 +84,14 @@ def _function(formula: Formula, outline: _Outline, type_: str, world: World, sur
     return made
 
 
-def _slowly(formula: Formula, type_: str, world: World, document: Any) -> bool:
+def _slowly(formula: Formula, type_: str, world: World, unknown: Unknown, document: Any) -> bool:
     if document.__class__ is not dict:
         return False
     try:
         thing = as_entity({"type": type_, **document})
     except Fault:
         return False
-    return thing.uid.type == type_ and holds(formula, thing, world)
+    return thing.uid.type == type_ and holds(formula, thing, world, unknown)
 
 
 class _Outline(NamedTuple):

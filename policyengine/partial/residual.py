@@ -19,12 +19,12 @@ from typing import Any
 
 from policyengine.evaluate.decide import not_applicable
 from policyengine.evaluate.delegation import chain
-from policyengine.evaluate.references import functions
 from policyengine.ir.nodes import PolicySet, Rule
 from policyengine.model.entities import PARENTS, World
 from policyengine.model.request import Request
 from policyengine.model.types import STRING
 from policyengine.model.values import Entity, Fault, Uid
+from policyengine.partial.above import Above
 from policyengine.partial.asking import Asking, Reads, Unknown
 from policyengine.partial.atoms import one_of
 from policyengine.partial.candidates import Names, kinds
@@ -55,7 +55,7 @@ class Partial:
         self._hierarchy = Hierarchy(world)
         self._reads = Reads()
         self._required: dict[str, frozenset[str]] = {}
-        self._climb = functions(world, None)["ancestors"]
+        self._over = Above(world)
         self._rules: dict[Names, tuple[list[Rule], list[Rule]]] = {}
         self._shapes: dict[tuple[Names, frozenset[str]], Shape] = {}
 
@@ -155,7 +155,7 @@ class Partial:
             if len(self._shapes) >= MAX_SHAPES:
                 self._shapes.clear()
             shape = self._shapes[key] = Shape(self._policies, names, asking)
-        return shape.formula(Facts(asking, self._climb, fulfilled, approved))
+        return shape.formula(Facts(asking, self._over, fulfilled, approved))
 
     def _slowly(self, names: Names, asking: Asking, fulfilled: Collection[str], approved: Collection[str]) -> Formula:
         rules = self._rules.get(names)
