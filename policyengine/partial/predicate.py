@@ -1,9 +1,9 @@
 """A formula as a Python function over plain documents: what `holds` says, many times faster.
 
 The function is made of templates (`templates.py`), one for each kind of atom. Only the shape of a formula decides
-which, so a function is compiled once for a shape and then bound to constants; where a shape is new, there is one for
-each of its parts. Whatever a template does not expect (it raises, or sees a value of another class) is asked of the
-specification.
+which, so a function is compiled once for a shape and then bound to constants; where there are many shapes, a new one
+has a function for each of its parts. Whatever a template does not expect (it raises, or sees a value of another class)
+is asked of the specification.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ Predicate = Callable[[Any], bool]
 
 # What has no more atoms than this always gets a function of its own, and what has more than that never does.
 SMALL, LARGE = 3, 200
-# So many shapes are remembered of those that have come up once.
+# So many shapes have a function at once; others when they come up again, or for so many documents.
+FEW, MANY = 32, 1_000
+# So many shapes are remembered that have come up.
 MAX_SEEN = 2_000
 _seen: dict[tuple[Shape, frozenset[str]], None] = {}
 
@@ -43,20 +45,40 @@ def predicate(
     that documents are expected to have: those that have them are answered faster, those that lack them slower."""
     outline = _outline(formula)
     expected = frozenset(sure)
-    if not isinstance(formula, All | Some) or _is_worth_a_function(outline, expected):
+
+    def function() -> Predicate:
         return _function(formula, outline, type_, world, expected, unknown)
+
+    if not isinstance(formula, All | Some) or _is_worth_a_function(outline, expected):
+        return function()
     # Callers whose formulas differ in shape have many parts in common, and for these there is code.
-    tests = [
-        predicate(part, type_, world, expected, unknown)
-        for part in sorted(formula.items, key=lambda part: _outline(part).cost)
-    ]
-    if isinstance(formula, All):
-        return lambda document: all(test(document) for test in tests)
-    return lambda document: any(test(document) for test in tests)
+    parts = sorted(formula.items, key=lambda part: _outline(part).cost)
+    tests = [predicate(part, type_, world, expected, unknown) for part in parts]
+    return _of_parts(tests, isinstance(formula, All), function if len(outline.atoms) <= LARGE else None)
+
+
+def _of_parts(tests: list[Predicate], every: bool, function: Callable[[], Predicate] | None) -> Predicate:
+    """All of the tests, or any; and the function, once it is asked so often that this is worth making one."""
+    made: Predicate | None = None
+    asked = 0
+
+    def matches(document: Any) -> bool:
+        nonlocal made, asked
+        if made is not None:
+            return made(document)
+        asked += 1
+        if asked == MANY and function is not None:
+            made = function()
+        for test in tests:
+            if test(document) is not every:
+                return not every
+        return every
+
+    return matches
 
 
 def _is_worth_a_function(outline: _Outline, sure: frozenset[str]) -> bool:
-    """Whether there is code for the shape, or it is small or comes up again."""
+    """Whether there is code for the shape, or it is small, or there is little code yet, or it comes up again."""
     if len(outline.atoms) <= SMALL:
         return True
     if len(outline.atoms) > LARGE:
@@ -67,7 +89,7 @@ def _is_worth_a_function(outline: _Outline, sure: frozenset[str]) -> bool:
     if len(_seen) >= MAX_SEEN:
         _seen.clear()
     _seen[key] = None
-    return False
+    return len(_seen) <= FEW
 
 
 def _function(

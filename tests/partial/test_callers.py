@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from policyengine import Engine
-from policyengine.partial import shape
+from policyengine.partial import predicate, shape
 from tests.support.evaluators import reference
 
 SCHEMA = """\
@@ -97,3 +97,12 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     check(Engine.from_text(SCHEMA + RULES[-1]), [*callers(), *callers()])
     monkeypatch.setattr(shape, "MAX_BUCKETS", 0)
     check(Engine.from_text(SCHEMA + RULES[-1]), callers())
+
+
+@pytest.mark.parametrize("large", [2, 200])
+@pytest.mark.parametrize("rules", RULES)
+def test_a_new_shape_is_asked_part_by_part(rules: str, large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And then by a function for the whole, unless it is too large for one."""
+    for name, value in (("SMALL", 0), ("FEW", 0), ("MANY", 3), ("LARGE", large), ("_seen", {})):
+        monkeypatch.setattr(predicate, name, value)
+    check(Engine.from_text(SCHEMA + rules), callers()[::5])
