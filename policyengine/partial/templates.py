@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from policyengine.model.operators import like
-from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, ListT, SetT
+from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, ListT, Prim, SetT
 from policyengine.model.values import INT_MAX, INT_MIN, NUMBER_MAX, Entity
 from policyengine.partial.formula import (
     Atom,
@@ -114,6 +114,11 @@ NAMES: dict[str, Any] = {
 
 def template(atom: Atom) -> tuple[str, Path, Any]:
     """The name of the template for an atom, the path it reads and its constant. SLOW where there is none."""
+    if atom.__class__ is Relation and atom.type.__class__ is Prim:
+        # What is asked for most.
+        name = _RELATIONS.get((atom.type.name, atom.op))
+        if name is not None:
+            return name, atom.path, atom.value
     found = _template(atom)
     return found if found is not None and found[0] in TEMPLATES else (SLOW, (), None)
 
@@ -157,6 +162,13 @@ _PLAIN = (STRING, INT, NUMBER)
 _NAMES_OF: dict[Any, str] = {
     STRING: "text", INT: "int", NUMBER: "number", BOOL: "bool", SetT(STRING): "texts",
 }  # fmt: skip
+
+_RELATIONS = {
+    (type_.name, op): f"{_NAMES_OF[type_]} {op}"
+    for type_ in _PLAIN
+    for op in ("==", "!=", "<", "<=", ">", ">=")
+    if f"{_NAMES_OF[type_]} {op}" in TEMPLATES
+}
 
 
 def _glob(pieces: tuple[str, ...]) -> tuple[str, Any]:
