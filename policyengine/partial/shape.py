@@ -30,6 +30,7 @@ class _Ready:
 
     fixed: Formula
     makers: tuple[Maker, ...]
+    is_large: bool
     weight: int
     tests: frozenset[Fact]
     leaves: frozenset[Leaf]
@@ -83,7 +84,8 @@ class Shape:
         return _Ready(
             whole,
             tuple(part.make for part in making),
-            weight(whole) + len(making),
+            weight(whole) > MAX_WEIGHT,
+            len(making) + (weight(whole) if weight(whole) <= MAX_WEIGHT else 0),
             frozenset[Fact]().union(*(part.tests for part in making)),
             frozenset[Leaf]().union(*(part.leaves for part in making)),
         )
@@ -100,7 +102,8 @@ class _Selection:
         leaves = frozenset[Leaf]().union(*(ready.leaves for ready in every))
         self._free = tuple(leaf.make for leaf in leaves if leaf.is_free)
         self._leaves = tuple(leaf.make for leaf in leaves if not leaf.is_free)
-        self._patterns: dict[Any, Pattern | None] = {}
+        # Or the number of times that there was none.
+        self._patterns: dict[Any, Pattern | int] = {}
 
     def formula(self, facts: Facts) -> Formula:
         free = [leaf(facts) for leaf in self._free]
@@ -108,15 +111,17 @@ class _Selection:
             return _composed(self._permits, self._others, facts)[0]
         leaves = [leaf(facts) for leaf in self._leaves]
         key = (*[test(facts) for test in self._tests], *map(sort, leaves), *free)
-        found: Any = self._patterns.get(key, _UNSEEN)
-        if found is not _UNSEEN and found is not None:
-            made: Formula = found(leaves)
-            return made
-        if found is _UNSEEN:
-            facts.trace = Trace()
+        found = self._patterns.get(key, 1)
+        if not isinstance(found, int):
+            return found(leaves)
+        # For some callers there is none, so it is tried again, ever more seldom.
+        if found & (found - 1):
+            self._patterns[key] = found + 1
+            return _composed(self._permits, self._others, facts)[0]
+        facts.trace = Trace()
         whole, parts = _composed(self._permits, self._others, facts)
-        if facts.trace is not None:
-            _remember(self._patterns, key, pattern(whole, parts, leaves, facts.trace), MAX_PATTERNS)
+        made = pattern(whole, parts, leaves, facts.trace)
+        _remember(self._patterns, key, found + 1 if made is None else made, MAX_PATTERNS)
         return whole
 
 
@@ -135,20 +140,36 @@ def _is_small(permits: Iterable[_Ready], others: Iterable[_Ready]) -> bool:
 
 def _composed(permits: Sequence[_Ready], others: Sequence[_Ready], facts: Facts) -> tuple[Formula, list[Formula]]:
     """The formula, and what it was put together from."""
-    is_small = _is_small(permits, others)
+    is_small, trace = _is_small(permits, others), facts.trace
     grants = _said(permits, facts)
-    granted = disj(*grants, trace=facts.trace) if is_small else beside(Some, grants[0], disj(*grants[1:]))
+    large = [each.fixed for each in permits if each.is_large]
+    granted = _with(Some, large, disj(*grants, trace=trace))
     if granted is FALSE:
         return FALSE, grants
     passes = _said(others, facts)
-    if is_small:
-        return conj(*passes, granted, trace=facts.trace), [*grants, *passes]
-    return beside(All, beside(All, passes[0], conj(*passes[1:])), granted), [*grants, *passes]
+    parts = [*grants, *passes]
+    if is_small and not large:
+        passes.append(granted)
+        granted = TRUE
+    passed = _with(All, [each.fixed for each in others if each.is_large], conj(*passes, trace=trace))
+    return beside(All, passed, granted) if not is_small else _with(All, [granted], passed), parts
+
+
+def _with(kind: type[All] | type[Some], large: Sequence[Formula], formula: Formula) -> Formula:
+    """All of them, or any; without looking into them."""
+    none, every = (TRUE, FALSE) if kind is All else (FALSE, TRUE)
+    if formula is every or every in large:
+        return every
+    items = [each for each in (*large, formula) if each is not none]
+    return kind(tuple(items)) if len(items) > 1 else items[0] if items else none
 
 
 def _said(ready: Sequence[_Ready], facts: Facts) -> list[Formula]:
-    """What rules say of this caller: first what those say that matter for all."""
-    return [*(each.fixed for each in ready), *(maker(facts) for each in ready for maker in each.makers)]
+    """What rules say of this caller, but for what is large and they say of all."""
+    return [
+        *(each.fixed for each in ready if not each.is_large),
+        *(maker(facts) for each in ready for maker in each.makers),
+    ]
 
 
 def _part(rule: Rule, asking: Asking, known: Known, without: Test | None) -> Part:

@@ -106,3 +106,16 @@ def test_a_new_shape_is_asked_part_by_part(rules: str, large: int, monkeypatch: 
     for name, value in (("SMALL", 0), ("FEW", 0), ("MANY", 3), ("LARGE", large), ("_seen", {})):
         monkeypatch.setattr(predicate, name, value)
     check(Engine.from_text(SCHEMA + rules), callers()[::5])
+
+
+@pytest.mark.parametrize("kinds", [("permit",), ("forbid",), ("permit", "forbid")])
+@pytest.mark.parametrize("rules", [RULES[2], RULES[8], RULES[-1]])
+def test_many_rules_that_say_the_same_to_all(rules: str, kinds: tuple[str, ...]) -> None:
+    """So many that what they come to is not looked into for each caller."""
+    more = [
+        f'{kind} {kind}{number}: read on Doc when doc.level == {number % 2} and doc.owner == "a{number}"'
+        for kind in kinds
+        for number in range(shape.MAX_WEIGHT + 10)
+    ]
+    more += [f'{kind} {kind}: read on Doc when doc.owner == "c" and "a" in doc.tags' for kind in kinds[-1:]]
+    check(Engine.from_text("\n".join([SCHEMA, rules, *more])), callers()[::5] * 2)
