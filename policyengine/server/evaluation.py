@@ -22,7 +22,7 @@ from policyengine.server.log import DecisionLog
 from policyengine.server.metrics import Tally
 from policyengine.server.obligations import negotiate
 from policyengine.server.pdp import Pdp
-from policyengine.server.request_id import Identify
+from policyengine.server.request_id import Identify, first
 from policyengine.server.usual import usual
 
 # A body from this size on, in bytes, takes milliseconds.
@@ -112,9 +112,10 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
-        identifier = self.identify(scope)
+        headers = first(scope["headers"])
+        identifier = self.identify(headers)
         try:
-            check_headers(scope, self.max_body_bytes)
+            check_headers(scope["headers"], headers, self.max_body_bytes)
             message = await receive()
             asked: bytes = message.get("body", b"")
             if not 0 < len(asked) < self.max_body_bytes or message.get("more_body"):

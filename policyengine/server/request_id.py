@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping, Sequence
 from itertools import count
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,22 +16,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _USABLE = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 
+def first(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The headers by name, of several with one name the first."""
+    found = dict(headers)
+    return found if len(found) == len(headers) else dict(reversed(headers))
+
+
 class Identify:
-    """Finds the identifier of a request, or makes one: ASCII."""
+    """Gives a request its identifier, ASCII: its own, if it has a usable one."""
 
     def __init__(self) -> None:
         # Unique without a random number for every request: one per process, then counted.
         self._prefix = secrets.token_hex(8).encode()
         self._count = count(1)
 
-    def __call__(self, scope: Scope) -> bytes:
-        identifier = b""
-        for name, value in scope["headers"]:
-            if name == b"x-request-id":
-                identifier = value
-                break
-        if not identifier or not _USABLE.fullmatch(identifier):
-            identifier = b"%b-%x" % (self._prefix, next(self._count))
+    def __call__(self, headers: Mapping[bytes, bytes]) -> bytes:
+        identifier = headers.get(b"x-request-id")
+        if identifier is None or not _USABLE.fullmatch(identifier):
+            return b"%b-%x" % (self._prefix, next(self._count))
         return identifier
 
 
@@ -45,7 +48,7 @@ class RequestId:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        identifier = self.identify(scope)
+        identifier = self.identify(first(scope["headers"]))
         # For log lines.
         scope["request_id"] = identifier.decode("ascii")
 
