@@ -64,7 +64,7 @@ COLLECTION = [
 def test_a_store_that_is_described(policies: Path, cli: Cli, tmp_path: Path) -> None:
     opensearch = {"store": "opensearch", "properties": INDEX, "columns": COLUMNS}
     assert cli("filter", policies, *WORDS, "--to", json.dumps(opensearch)) == 0
-    own = [{"range": {"classification": {"lte": 2}}}, {"term": {"tenant": {"value": "acme"}}}]
+    own = [{"term": {"tenant": {"value": "acme"}}}, {"range": {"classification": {"lte": 2}}}]
     shared = {"term": {"readers": {"value": "ann"}}}
     assert json.loads(cli.out) == {"bool": {"should": [shared, {"bool": {"filter": own}}], "minimum_should_match": 1}}
     weaviate = tmp_path / "store.json"

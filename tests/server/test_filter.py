@@ -144,7 +144,7 @@ def test_every_backend_of_plain_data_can_be_described() -> None:
 
 def test_queries_of_stores_that_are_described_by_their_properties(docs: httpx.Client) -> None:
     current = {"type": "Doc", "properties": {"tags": [], "due": "2030-01-01T00:00:00Z"}}
-    asked = [{"range": {"level": {"lte": 3}}}, {"term": {"team": {"value": "a"}}}]
+    asked = [{"term": {"team": {"value": "a"}}}, {"range": {"level": {"lte": 3}}}]
     for store in ("elasticsearch", "opensearch"):
         answer = _filter(docs, backend={"store": store, "properties": INDEX}, resource=current, exact=True)
         assert answer["query"] == {"bool": {"filter": asked}}
