@@ -52,11 +52,12 @@ _IMPLIED = (Typed, Present, Inside)
 
 @dataclass(slots=True)
 class Trace:
-    """Where values of atoms mattered: those that became one atom, by the identity of that, as alternatives; and those
-    that were compared. Atoms that were found to be equal are not here."""
+    """Where values of atoms mattered: those that became one atom, by the identity of that, as alternatives; those that
+    were compared; and formulas that were found to be equal, so that one of the two was left out."""
 
     united: dict[int, tuple[Formula, Sequence[Formula]]] = field(default_factory=dict)
     compared: list[Formula] = field(default_factory=list)
+    equal: list[tuple[Formula, Formula]] = field(default_factory=list)
 
 
 def conj(*items: Formula, trace: Trace | None = None) -> Formula:
@@ -66,7 +67,7 @@ def conj(*items: Formula, trace: Trace | None = None) -> Formula:
         return parts[0] if parts else TRUE
     if FALSE in parts:
         return FALSE
-    kept = _without_implied(_unrepeated(_intersected(_flat(All, parts), trace), trace))
+    kept = _without_implied(_unrepeated(_intersected(_flat(All, parts, trace), trace), trace))
     if FALSE in kept:
         return FALSE
     return TRUE if not kept else kept[0] if len(kept) == 1 else All(tuple(kept))
@@ -79,7 +80,7 @@ def disj(*items: Formula, trace: Trace | None = None) -> Formula:
         return parts[0] if parts else FALSE
     if TRUE in parts:
         return TRUE
-    kept = _absorbed(_united(_flat(Some, parts), trace))
+    kept = _absorbed(_united(_flat(Some, parts, trace), trace))
     return FALSE if not kept else kept[0] if len(kept) == 1 else Some(tuple(kept))
 
 
@@ -97,7 +98,7 @@ def weight(formula: Formula) -> int:
     return len(formula.values) if isinstance(formula, OneOf | Holds) else 1
 
 
-def _flat(kind: type[All] | type[Some], items: Iterable[Formula]) -> list[Formula]:
+def _flat(kind: type[All] | type[Some], items: Iterable[Formula], trace: Trace | None) -> list[Formula]:
     """The items, and those of items of the same kind, each once. Of what is alike in part only a few are compared."""
     flat: list[Formula] = []
     seen: dict[Any, list[Formula]] = {}
@@ -107,7 +108,7 @@ def _flat(kind: type[All] | type[Some], items: Iterable[Formula]) -> list[Formul
             alike = seen.get(likeness)
             if alike is None:
                 seen[likeness] = [part]
-            elif _is_among(part, alike):
+            elif _is_among(part, alike, trace):
                 continue
             elif len(alike) < MAX_ALIKE:
                 alike.append(part)
@@ -125,9 +126,13 @@ def _likeness(part: Any) -> Any:
     return kind if kind in _NOWHERE else part.path
 
 
-def _is_among(part: Formula, others: Iterable[Formula]) -> bool:
+def _is_among(part: Formula, others: Iterable[Formula], trace: Trace | None) -> bool:
     for other in others:
-        if other is part or (other.__class__ is part.__class__ and other == part and comparable(part)):
+        if other is part:
+            return True
+        if other.__class__ is part.__class__ and other == part and comparable(part):
+            if trace is not None:
+                trace.equal.append((part, other))
             return True
     return False
 
@@ -190,7 +195,7 @@ def _less(formula: Some, said: dict[Any, list[Formula]], trace: Trace | None) ->
         rest = []
         for part in parts:
             same = said.get(_likeness(part))
-            if same is None or not _is_among(part, same):
+            if same is None or not _is_among(part, same, trace):
                 rest.append(part)
         if len(rest) == len(parts):
             alternatives.append(alternative)

@@ -1,30 +1,21 @@
 """A formula that was put together for one caller, as a way to put together those of others.
 
 How atoms are put together and made smaller depends on their kinds and on what they are about, and on their values only
-where two are about the same. Where nothing of that kind happened, the formula of another caller, for whom all tests
-have the same results and all leaves are atoms of the same kinds, is the same but for these atoms.
+where two are about the same. The trace says where that was so: there a caller with other values gets another formula.
+Where nothing of that kind happened, the formula of another caller, for whom all tests have the same results and all
+leaves are atoms of the same kinds, is the same but for these atoms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from policyengine.partial.formula import (
-    All,
-    Atom,
-    Formula,
-    Holds,
-    Missing,
-    OneOf,
-    Present,
-    Relation,
-    Some,
-    Truth,
-    Typed,
-)
+from policyengine.partial.formula import All, Formula, Holds, Missing, OneOf, Present, Relation, Some, Truth, Typed
 from policyengine.partial.logic import Trace, union
 
+# Leaves that are the same for all callers for whom they are of this kind.
+_OF_NO_VALUE = (Truth, Typed, Present, Missing)
 # From the formulas of the leaves, in order, to the whole.
 Pattern = Callable[[Sequence[Formula]], Formula]
 
@@ -43,26 +34,34 @@ def sort(formula: Formula) -> Any:
     return formula.__class__
 
 
-def pattern(whole: Formula, parts: Iterable[Formula], leaves: Sequence[Formula], trace: Trace) -> Pattern | None:
-    """The pattern of a formula that was put together from the parts, in which the leaves occur; None if it has none."""
-    numbers = {id(leaf): number for number, leaf in enumerate(leaves) if not isinstance(leaf, Truth)}
-    atoms = {id(atom): atom for formula in (*parts, *leaves) for atom in _atoms(formula)}
-    alike: dict[object, list[Formula]] = {}
-    for atom in atoms.values():
-        alike.setdefault(getattr(atom, "path", None), []).append(atom)
-    for leaf in leaves:
-        if not isinstance(leaf, Typed | Present | Missing) and any(
-            leaf == other and leaf is not other for other in alike.get(getattr(leaf, "path", None), ())
-        ):
-            return None
-    made: dict[int, Pattern] = {id_: _leaf(number) for id_, number in numbers.items()}
+def pattern(whole: Formula, leaves: Sequence[Formula], trace: Trace) -> Pattern | None:
+    """The pattern of a formula in which the leaves occur, and which was put together as traced; None if it has none."""
+    made: dict[int, Pattern] = {
+        id(leaf): _leaf(number) for number, leaf in enumerate(leaves) if not isinstance(leaf, _OF_NO_VALUE)
+    }
     for id_, (_, united) in trace.united.items():
         found = _united(united, made)
         if found is not None:
             made[id_] = found
     if any(id(atom) in made for atom in trace.compared):
         return None
+    if not all(_equal_for_all(one, other, made, trace) for one, other in trace.equal):
+        return None
     return _filled(whole, made) or (lambda _: whole)
+
+
+def _equal_for_all(one: Any, other: Any, made: Mapping[int, Pattern], trace: Trace) -> bool:
+    """Whether two formulas that are equal for one caller are equal for all."""
+    if one is other:
+        return True
+    if isinstance(one, All | Some):
+        pairs = zip(one.items, other.items, strict=True)
+        return all(_equal_for_all(a, b, made, trace) for a, b in pairs)
+    if id(one) not in made and id(other) not in made:
+        return True
+    # The same alternatives, put together twice.
+    alternatives = [trace.united.get(id(each), (each, ()))[1] for each in (one, other)]
+    return len(alternatives[0]) > 0 and list(map(id, alternatives[0])) == list(map(id, alternatives[1]))
 
 
 def _leaf(number: int) -> Pattern:
@@ -85,14 +84,6 @@ def _united(atoms: Sequence[Formula], made: Mapping[int, Pattern]) -> Pattern | 
 
 def _same(formula: Formula) -> Pattern:
     return lambda _: formula
-
-
-def _atoms(formula: Formula) -> Iterator[Atom]:
-    if isinstance(formula, All | Some):
-        for item in formula.items:
-            yield from _atoms(item)
-    elif not isinstance(formula, Truth):
-        yield formula
 
 
 def _filled(formula: Formula, made: Mapping[int, Pattern]) -> Pattern | None:

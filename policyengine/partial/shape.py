@@ -50,7 +50,7 @@ class Shape:
         """When one of the permits grants the request, and no other rule stands in its way."""
         permits, others = (*self._permits.of(facts),), (*self._others.of(facts),)
         if len(permits) + len(others) > MAX_BUCKETS:
-            return _composed(*self._looked(permits, others, facts), facts)[0]
+            return _composed(*self._looked(permits, others, facts), facts)
         key = (permits, others)
         selection = self._selections.get(key, _UNSEEN)
         if selection.__class__ is _Selection:
@@ -59,7 +59,7 @@ class Shape:
         # What comes up once may never come up again.
         again = selection is not _UNSEEN or not (permits or others)
         _remember(self._selections, key, _Selection(*ready) if again else None, MAX_SELECTIONS)
-        return _composed(*ready, facts)[0]
+        return _composed(*ready, facts)
 
     def _looked(
         self, permits: Iterable[Bucket], others: Iterable[Bucket], facts: Facts
@@ -108,7 +108,7 @@ class _Selection:
     def formula(self, facts: Facts) -> Formula:
         free = [leaf(facts) for leaf in self._free]
         if not self._is_small or not all(each.__class__ is Truth for each in free):
-            return _composed(self._permits, self._others, facts)[0]
+            return _composed(self._permits, self._others, facts)
         leaves = [leaf(facts) for leaf in self._leaves]
         key = (*[test(facts) for test in self._tests], *map(sort, leaves), *free)
         found = self._patterns.get(key, 1)
@@ -117,10 +117,10 @@ class _Selection:
         # For some callers there is none, so it is tried again, ever more seldom.
         if found & (found - 1):
             self._patterns[key] = found + 1
-            return _composed(self._permits, self._others, facts)[0]
+            return _composed(self._permits, self._others, facts)
         facts.trace = Trace()
-        whole, parts = _composed(self._permits, self._others, facts)
-        made = pattern(whole, parts, leaves, facts.trace)
+        whole = _composed(self._permits, self._others, facts)
+        made = pattern(whole, leaves, facts.trace)
         _remember(self._patterns, key, found + 1 if made is None else made, MAX_PATTERNS)
         return whole
 
@@ -138,21 +138,19 @@ def _is_small(permits: Iterable[_Ready], others: Iterable[_Ready]) -> bool:
     return sum(ready.weight for ready in (*permits, *others)) <= MAX_WEIGHT
 
 
-def _composed(permits: Sequence[_Ready], others: Sequence[_Ready], facts: Facts) -> tuple[Formula, list[Formula]]:
-    """The formula, and what it was put together from."""
+def _composed(permits: Sequence[_Ready], others: Sequence[_Ready], facts: Facts) -> Formula:
     is_small, trace = _is_small(permits, others), facts.trace
     grants = _said(permits, facts)
     large = [each.fixed for each in permits if each.is_large]
     granted = _with(Some, large, disj(*grants, trace=trace))
     if granted is FALSE:
-        return FALSE, grants
+        return FALSE
     passes = _said(others, facts)
-    parts = [*grants, *passes]
     if is_small and not large:
         passes.append(granted)
         granted = TRUE
     passed = _with(All, [each.fixed for each in others if each.is_large], conj(*passes, trace=trace))
-    return beside(All, passed, granted) if not is_small else _with(All, [granted], passed), parts
+    return beside(All, passed, granted) if not is_small else _with(All, [granted], passed)
 
 
 def _with(kind: type[All] | type[Some], large: Sequence[Formula], formula: Formula) -> Formula:

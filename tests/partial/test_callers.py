@@ -29,6 +29,19 @@ RULES = (
     'permit p: read on Doc when doc.tenant == principal.tenant and doc.tenant == "a"',
     'permit p: read on Doc when doc.owner == principal.nick\nforbid f: read on Doc when doc.owner != "a"',
     'permit p: read on Doc when contains_any(doc.tags, principal.teams)\npermit q: read on Doc when "a" in doc.tags',
+    # Alternatives that together are the same as a constant, or not.
+    'permit p: read on Doc when doc.tenant in ["a", "b"]\n'
+    " and (doc.tenant == principal.tenant or doc.tenant == principal.nick)",
+    'permit p: read on Doc when contains_any(doc.tags, ["a", "b"])\n'
+    " and (principal.tenant in doc.tags or principal.nick in doc.tags)",
+    'permit p: read on Doc when contains_any(doc.tags, ["a", "b"])\n'
+    " and (doc.level < 1 or principal.tenant in doc.tags or principal.nick in doc.tags)",
+    "permit p: read on Doc when (doc.owner == principal.tenant or doc.owner == principal.nick)\n"
+    ' and (doc.level < 1 or doc.owner == "a" or doc.owner == "b")',
+    # The same as a constant that comes later, or not.
+    'permit p: read on Doc when if doc.tenant == principal.tenant then doc.tenant == "a" else doc.owner == "a"',
+    "permit p: read on Doc\nforbid f: read on Doc\n"
+    ' unless if doc.owner == principal.nick then doc.owner == "a" else "a" in doc.tags',
     # Rules that differ in nothing but what is the same for all callers.
     'permit p: read on Doc when doc.owner == "a" or doc.level < principal.level\n'
     'permit q: read on Doc when doc.owner == "b" or doc.level < principal.level',
