@@ -6,7 +6,8 @@ NO_VALUE where the interpreter raises. What is not written out here is asked of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -107,6 +108,14 @@ def _bare(uid: tuple[str, str]) -> Entity:
     return Entity(Uid(*uid))
 
 
+def with_leaves(facts: Facts, made: Mapping[int, Formula]) -> Facts:
+    """The same request, but for what some leaves make of it."""
+    other = copy(facts)
+    other.made = {**facts.made, **made}
+    other.trace = None
+    return other
+
+
 Fact = Callable[[Facts], Any]
 Maker = Callable[[Facts], Formula]
 
@@ -117,6 +126,7 @@ class Leaf:
     the unknown entity, or true or false; or, where it `is_free`, any formula."""
 
     make: Maker
+    number: int
     is_free: bool
 
 
@@ -145,7 +155,8 @@ class Known:
         """The maker, made to make its formula at most once for each caller."""
         found = self._leaves.get(maker)
         if found is None:
-            found = self._leaves.setdefault(maker, Leaf(_made_once(maker, next(self._numbers)), is_free))
+            number = next(self._numbers)
+            found = self._leaves.setdefault(maker, Leaf(_made_once(maker, number), number, is_free))
         return found
 
     def once(self, key: Hashable, maker: Maker) -> Maker:

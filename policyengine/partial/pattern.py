@@ -3,14 +3,17 @@
 How atoms are put together and made smaller depends on their kinds and on what they are about, and on their values only
 where two are about the same. The trace says where that was so: there a caller with other values gets another formula.
 Where nothing of that kind happened, the formula of another caller, for whom all tests have the same results and all
-leaves are atoms of the same kinds, is the same but for these atoms.
+leaves are atoms of the same kinds, is the same but for these atoms. Whoever makes a pattern then tries it on `another`
+caller, whom no value could have given away, so that it does not rest on the trace alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from policyengine.model.values import Entity, Uid
 from policyengine.partial.formula import All, Formula, Holds, Missing, OneOf, Present, Relation, Some, Truth, Typed
 from policyengine.partial.logic import Trace, union
 
@@ -48,6 +51,33 @@ def pattern(whole: Formula, leaves: Sequence[Formula], trace: Trace) -> Pattern 
     if not all(_equal_for_all(one, other, made, trace) for one, other in trace.equal):
         return None
     return _filled(whole, made) or (lambda _: whole)
+
+
+def another(formula: Formula, number: int) -> Formula | None:
+    """The formula of the leaf with this number for a caller whose values are like no other; None if no such value is to
+    be had."""
+    match formula:
+        case Relation(value=value):
+            other = _unlike(value, (number, 0))
+            return None if other is None else replace(formula, value=other)
+        case OneOf(values=values) | Holds(values=values):
+            others = tuple(_unlike(value, (number, place)) for place, value in enumerate(values))
+            return None if None in others else replace(formula, values=others)
+    return formula if isinstance(formula, _OF_NO_VALUE) else None
+
+
+def _unlike(value: Any, number: tuple[int, int]) -> Any:
+    """A value of the same type that nobody would think of."""
+    match value:
+        case bool():
+            return None
+        case str():
+            return f"{value}\0{number}"
+        case int() | float():
+            return hash((value, *number)) % 2**50 + 0.5 * isinstance(value, float)
+        case Entity(uid=uid):
+            return Entity(Uid(uid.type, f"{uid.id}\0{number}"))
+    return None
 
 
 def _equal_for_all(one: Any, other: Any, made: Mapping[int, Pattern], trace: Trace) -> bool:

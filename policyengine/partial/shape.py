@@ -14,10 +14,10 @@ from policyengine.ir.nodes import PolicySet, Rule
 from policyengine.partial.asking import Asking
 from policyengine.partial.candidates import Bucket, Names, prepared
 from policyengine.partial.conditions import defined
-from policyengine.partial.facts import Fact, Facts, Known, Leaf, Maker
+from policyengine.partial.facts import Fact, Facts, Known, Leaf, Maker, with_leaves
 from policyengine.partial.formula import FALSE, TRUE, All, Formula, Some, Truth
 from policyengine.partial.logic import MAX_WEIGHT, Trace, beside, conj, disj, weight
-from policyengine.partial.pattern import Pattern, pattern, sort
+from policyengine.partial.pattern import Pattern, another, pattern, sort
 from policyengine.partial.plan import Part, Test, free, merged, rule_part
 
 # So many selections of rules are remembered, if they come from so few buckets, and so many patterns of each.
@@ -101,7 +101,7 @@ class _Selection:
         self._tests = tuple(frozenset[Fact]().union(*(ready.tests for ready in every)))
         leaves = frozenset[Leaf]().union(*(ready.leaves for ready in every))
         self._free = tuple(leaf.make for leaf in leaves if leaf.is_free)
-        self._leaves = tuple(leaf.make for leaf in leaves if not leaf.is_free)
+        self._leaves = tuple(leaf for leaf in leaves if not leaf.is_free)
         # Or the number of times that there was none.
         self._patterns: dict[Any, Pattern | int] = {}
 
@@ -109,7 +109,7 @@ class _Selection:
         free = [leaf(facts) for leaf in self._free]
         if not self._is_small or not all(each.__class__ is Truth for each in free):
             return _composed(self._permits, self._others, facts)
-        leaves = [leaf(facts) for leaf in self._leaves]
+        leaves = [leaf.make(facts) for leaf in self._leaves]
         key = (*[test(facts) for test in self._tests], *map(sort, leaves), *free)
         found = self._patterns.get(key, 1)
         if not isinstance(found, int):
@@ -121,8 +121,21 @@ class _Selection:
         facts.trace = Trace()
         whole = _composed(self._permits, self._others, facts)
         made = pattern(whole, leaves, facts.trace)
+        if made is not None and not self._is_true_of_others(made, leaves, facts):
+            made = None
         _remember(self._patterns, key, found + 1 if made is None else made, MAX_PATTERNS)
         return whole
+
+    def _is_true_of_others(self, made: Pattern, leaves: Sequence[Formula], facts: Facts) -> bool:
+        """Tries the pattern on a caller whose values are all different from each other and from every constant."""
+        others = [another(formula, number) for number, formula in enumerate(leaves)]
+        found = {
+            leaf.number: formula for leaf, formula in zip(self._leaves, others, strict=True) if formula is not None
+        }
+        if len(found) < len(leaves):
+            return False
+        whole = _composed(self._permits, self._others, with_leaves(facts, found))
+        return made(list(found.values())) == whole
 
 
 _UNSEEN: Any = object()
