@@ -84,12 +84,13 @@ def goals(results: Results) -> list[Goal]:
         ),
         *[
             Goal(
-                f"residual of a principal asked for again, {residual.case(shape, count)}",
+                f"residual of {subject}, {residual.case(shape, count)}",
                 50 if count <= 10 else 1000,
                 True,
-                value(residual.NAME, residual.case(shape, count), residual.AGAIN),
+                value(residual.NAME, residual.case(shape, count), subject),
                 "us",
             )
+            for subject in (residual.AGAIN, residual.FIRST)
             for shape, count in residual.CASES
         ],
         Goal("W1, fastest peer / engine", 12, False, _worst(min, (faster("w1", v) for v in documents.VARIANTS))),
