@@ -49,14 +49,36 @@ OF_CALLER = (
     'principal == User::"a"', 'principal has nick', '(principal.tenant == "a" or principal.tenant == "b")',
     "principal.level == 1", 'context.place == "a"',
 )  # fmt: skip
+
+
+def _joined(atoms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.recursive(
+        atoms,
+        lambda inner: st.one_of(
+            st.tuples(inner, st.sampled_from((" and ", " or ")), inner).map("".join).map("({})".format),
+            st.tuples(inner, inner, inner).map(lambda three: "(if {} then {} else {})".format(*three)),
+        ),
+        max_leaves=4,
+    )
+
+
 _atoms = st.sampled_from(OF_BOTH) | st.sampled_from(OF_BOTH) | st.sampled_from(OF_DOC) | st.sampled_from(OF_CALLER)
 _parts = st.one_of(
     _atoms,
     _atoms.map("not {}".format).map("({})".format),
     st.tuples(_atoms, st.sampled_from((" and ", " or ")), _atoms).map("".join).map("({})".format),
 )
+# Of one attribute: what callers have in common with each other, or with the policies, is most often found here.
+OF_ONE = (
+    ("doc.owner == principal.id", "doc.owner == principal.tenant", "doc.owner in principal.teams",
+     'doc.owner in ["a", "b"]', 'doc.owner == "a"', 'doc.owner == "b"', "doc.owner != principal.tenant"),
+    ("principal.id in doc.tags", "principal.tenant in doc.tags", "contains_any(doc.tags, principal.teams)",
+     '"a" in doc.tags', '"b" in doc.tags', 'contains_any(doc.tags, ["a", "b"])'),
+    ("doc.by == principal", "doc.by.id == principal.tenant", 'doc.by in [User::"a", User::"b"]', 'doc.by == User::"a"'),
+)  # fmt: skip
+_one = st.sampled_from(OF_ONE).flatmap(lambda atoms: st.lists(_joined(st.sampled_from(atoms)), min_size=1, max_size=4))
 # What rules have in common is worked out for all of them at once.
-_pools = st.lists(_parts, min_size=1, max_size=5)
+_pools = st.lists(_parts, min_size=1, max_size=5) | _one
 _heads = st.sampled_from(("Doc", "Doc", "Doc", 'Doc in Team::"a"', '[Doc::"a", Doc::"b"]'))
 _who = st.sampled_from(("", "", "", " for User", ' for User in Team::"a"', ' for User::"b"'))
 _kinds = st.sampled_from(("permit", "permit", "forbid", "forbid", "require"))
@@ -64,13 +86,13 @@ _kinds = st.sampled_from(("permit", "permit", "forbid", "forbid", "require"))
 
 @st.composite
 def policies(draw: st.DrawFn) -> str:
-    """Two to six rules, a permit first, with conditions in common."""
+    """One to six rules, a permit first, with conditions in common."""
     parts = st.lists(st.sampled_from(draw(_pools)), min_size=1, max_size=3)
     conditions = st.tuples(st.sampled_from((" and ", " and ", " or ")), parts).map(
         lambda drawn: drawn[0].join(drawn[1])
     )
     rules = []
-    for number, kind in enumerate(["permit", *draw(st.lists(_kinds, min_size=1, max_size=5))]):
+    for number, kind in enumerate(["permit", *draw(st.lists(_kinds, max_size=5))]):
         owed = '\n  redact(["x"])' if kind == "require" else ""
         rules.append(f"{kind} r{number}: read on {draw(_heads)}{draw(_who)}\n  when {draw(conditions)}{owed}\n")
     return SCHEMA + "context place: String\n" + "".join(rules)
