@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,7 +20,7 @@ from policyengine.bundle import Snapshot, load_text
 from policyengine.model.decision import Decision
 from tests.cases.case_files import Case, CaseFile, Outcome
 from tests.server.serving import EVALUATION, serving
-from tests.support.evaluators import fast_decide, reference
+from tests.support.evaluators import evaluator, fast_decide, reference
 
 Ask = Callable[[Case], Outcome | None]
 Evaluator = Callable[[CaseFile], AbstractContextManager[Ask]]
@@ -39,15 +40,25 @@ def interpreter(file: CaseFile) -> Iterator[Ask]:
 
 @contextmanager
 def generated(file: CaseFile) -> Iterator[Ask]:
-    """Asked twice: the second answer takes the short way."""
-    snapshot = _snapshot(file)
+    yield _asked_twice(_snapshot(file))
+
+
+def _asked_twice(snapshot: Snapshot) -> Ask:
+    """The second answer takes the short way."""
 
     def ask(case: Case) -> Outcome:
         first = _outcome(fast_decide(snapshot, case.request, case.approved))
         assert _outcome(fast_decide(snapshot, case.request, case.approved)) == first
         return first
 
-    yield ask
+    return ask
+
+
+@contextmanager
+def generated_in_python(file: CaseFile) -> Iterator[Ask]:
+    """What there is without a C compiler."""
+    snapshot = _snapshot(file)
+    yield _asked_twice(replace(snapshot, evaluator=evaluator(snapshot, "python")))
 
 
 @contextmanager
@@ -82,7 +93,7 @@ def http(file: CaseFile) -> Iterator[Ask]:
             yield ask
 
 
-EVALUATORS: tuple[Evaluator, ...] = (interpreter, generated, engine, http)
+EVALUATORS: tuple[Evaluator, ...] = (interpreter, generated, generated_in_python, engine, http)
 
 
 def _outcome(decision: Decision) -> Outcome:

@@ -12,7 +12,7 @@ import pytest
 from policyengine.bundle import Snapshot, load_text
 from policyengine.evaluate.references import FEW_PARENTS
 from policyengine.model.entities import MAX_ANCESTORS
-from tests.support.evaluators import EVALUATORS, evaluator, reference
+from tests.support.evaluators import FAST, evaluator, reference
 from tests.support.requests import HOSTILE
 
 HEAD = """
@@ -89,7 +89,7 @@ PAGE: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=list(product(POLICIES, WORLDS, EVALUATORS)), ids="-".join)
+@pytest.fixture(scope="module", params=list(product(POLICIES, WORLDS, FAST)), ids="-".join)
 def snapshot(request: pytest.FixtureRequest) -> Snapshot:
     policy, world, kind = request.param
     loaded = load_text(HEAD + POLICIES[policy], entities=WORLDS[world])

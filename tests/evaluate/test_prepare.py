@@ -13,7 +13,7 @@ import pytest
 from policyengine.bundle import Snapshot, load_text
 from policyengine.model.entities import World
 from policyengine.model.values import Uid
-from tests.support.evaluators import EVALUATORS, evaluator, reference
+from tests.support.evaluators import FAST, evaluator, reference
 
 POLICY = """
 use ai
@@ -79,7 +79,7 @@ USERS = ("ann", "bob", "low", "far", "unsure", "odd", "empty", "nobody")
 DOCUMENTS = ("d1", "d2", "hr", "edited", "wrong", "none")
 
 
-@pytest.fixture(scope="module", params=EVALUATORS)
+@pytest.fixture(scope="module", params=FAST)
 def snapshot(request: pytest.FixtureRequest) -> Snapshot:
     loaded = load_text(POLICY, entities=ENTITIES)
     assert loaded.snapshot is not None, [(d.span, d.message) for d in loaded.diagnostics]

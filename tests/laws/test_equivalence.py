@@ -12,7 +12,7 @@ from hypothesis import event, given
 
 from policyengine.bundle import load_text
 from policyengine.model.values import Entity, Uid
-from tests.support.evaluators import EVALUATORS, evaluator, fast_decide, reference
+from tests.support.evaluators import FAST, evaluator, fast_decide, reference
 from tests.support.requests import Text
 from tests.support.scenarios import Scenario, scenarios
 from tests.support.statistics import measure
@@ -22,7 +22,7 @@ from tests.support.statistics import measure
 def test_generated_code_is_the_interpreter(scenario: Scenario) -> None:
     snapshot = scenario.snapshot()
     # One evaluator for all: what it learns from a request must not change its answer to the next.
-    for fast in [evaluator(snapshot, kind) for kind in EVALUATORS] * 3:
+    for fast in [evaluator(snapshot, kind) for kind in FAST] * 3:
         for asked in scenario.requests:
             expected = reference(snapshot, asked)
             assert fast.decide(**asked) == expected
@@ -33,7 +33,7 @@ def test_generated_code_is_the_interpreter(scenario: Scenario) -> None:
 def test_generated_code_is_the_interpreter_for_entities_that_are_only_named(scenario: Scenario) -> None:
     """What is known of them comes from the entity source, and is looked up once."""
     snapshot = scenario.snapshot()
-    for fast in [evaluator(snapshot, kind) for kind in EVALUATORS] * 3:
+    for fast in [evaluator(snapshot, kind) for kind in FAST] * 3:
         for asked in scenario.requests:
             assert fast.decide(**asked) == reference(snapshot, asked)
 
@@ -41,7 +41,7 @@ def test_generated_code_is_the_interpreter_for_entities_that_are_only_named(scen
 @given(scenarios(("hostile",) * 6, min_rules=3))
 def test_generated_code_is_the_interpreter_for_any_values(scenario: Scenario) -> None:
     snapshot = scenario.snapshot()
-    for fast in [evaluator(snapshot, kind) for kind in EVALUATORS] * 2:
+    for fast in [evaluator(snapshot, kind) for kind in FAST] * 2:
         for asked in scenario.requests:
             assert fast.decide(**asked) == reference(snapshot, asked)
 
@@ -87,7 +87,7 @@ def test_values_that_only_python_can_send(name: str, value: Any) -> None:
         "action": "retrieve",
         "resource": {"type": "Document", "id": "d"},
     }
-    for kind in EVALUATORS:
+    for kind in FAST:
         fast = evaluator(loaded.snapshot, kind)
         for _ in range(2):
             assert fast.decide(**asked) == reference(loaded.snapshot, asked)
@@ -104,7 +104,7 @@ def test_a_type_that_only_python_can_send(place: str) -> None:
         "resource": {"type": "Document", "id": "d"},
     }
     asked[place]["type"] = Text(asked[place]["type"])
-    for kind in EVALUATORS:
+    for kind in FAST:
         fast = evaluator(loaded.snapshot, kind)
         for _ in range(2):
             assert fast.decide(**asked) == reference(loaded.snapshot, asked)

@@ -1,7 +1,7 @@
 """Everything that answers a request: each takes a snapshot and the keywords of `Engine.decide`.
 
-`reference` is the interpreter, `fast_decide` is what callers get, `EVALUATORS` are all that callers may get, depending
-on what has been built. They are equal by law.
+`reference` is the interpreter, `fast_decide` is what callers get, `FAST` are the kinds of it, depending on what
+has been built. They are equal by law.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def fast_decide(snapshot: Snapshot, asked: Mapping[str, Any], approved: Collecti
 
 
 # With the checks in C, where they have been built, and without.
-EVALUATORS = ("native", "python") if NATIVE is not None else ("python",)
+FAST = ("native", "python") if NATIVE is not None else ("python",)
 
 
 def evaluator(snapshot: Snapshot, kind: str) -> Evaluator:
-    """A new one, which remembers nothing yet, of a kind in EVALUATORS."""
+    """A new one, which remembers nothing yet, of a kind in FAST."""
     parts = (snapshot.policies, snapshot.schema, snapshot.world, snapshot.revision)
     return Evaluator(*parts, native=NATIVE if kind == "native" else None)
