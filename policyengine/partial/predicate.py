@@ -180,7 +180,10 @@ def _code(shape: Shape, sure: frozenset[str]) -> CodeType:
     return compiled(module("predicate", ["d"], [guarded]))
 
 
-_DOCUMENT = 'return d.__class__ is dict and d.get("type", TYPE) == TYPE and d["id"].__class__ is str or slowly(d)'
+_DOCUMENT = (
+    'return d.__class__ is dict and (t := d.get("type", TYPE)).__class__ is str and t == TYPE'
+    ' and d["id"].__class__ is str or slowly(d)'
+)
 _GUARD = "\n try: pass\n except Exception: return slowly(d)"
 
 

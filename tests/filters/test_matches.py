@@ -15,3 +15,26 @@ def test_matches_is_decide(condition: str, kind: str) -> None:
     asked = engine(condition, kind)
     found = asked.filter(principal=PRINCIPAL, action="read", resource_type="Doc")
     assert [each["id"] for each in found.recheck(DOCUMENTS)] == allowed(asked, DOCUMENTS)
+
+
+class _Anything(str):
+    """A text that Python finds equal to whatever it is compared with."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = str.__hash__
+
+
+def test_a_type_is_what_it_says_and_not_what_it_is_equal_to() -> None:
+    found = engine("doc.flag", "permit").filter(principal=PRINCIPAL, action="read", resource_type="Doc")
+    whole = {"id": "d", "flag": True}
+    types = (_Anything("Other"), _Anything("Doc"), None, 1, ["Doc"])
+    every = [whole, *({**whole, "type": type_} for type_ in types)]
+    asked = engine("doc.flag", "permit")
+    decided = [
+        asked.decide(principal=PRINCIPAL, action="read", resource={"type": "Doc", **each}).allowed for each in every
+    ]
+    assert list(map(found.matches, every)) == decided == [True, False, True, False, False, False]
