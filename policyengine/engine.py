@@ -147,9 +147,16 @@ class Engine:
         """Which resources of a type `decide` would allow this request about: for a store to find, or to look at in
         memory. `resource` are attributes that all of them have, whatever they say of themselves. `fulfilled` are the
         types of obligation that the caller fulfils for whatever it fetches; without it, nothing that owes anything is
-        found. Never raises for what the request holds; nothing passes the filter of a malformed one."""
+        found. Never raises for what the request holds; nothing passes the filter of a malformed one. Raises TypeError
+        for a text or a mapping as `fulfilled`, which would hold more than they name."""
+        if isinstance(fulfilled, str | Mapping):
+            raise TypeError("`fulfilled` is a collection of obligation types")
         snapshot = self._snapshot
-        known = {**(resource or {}), "type": resource_type}
+        attributes: Any = resource or {}
+        if not isinstance(attributes, Mapping):
+            problem = RuleError("", "POL504", "the attributes of a resource are an object")
+            return Filter(FALSE, str(resource_type), snapshot.world, snapshot.revision, (problem,))
+        known = {**attributes, "type": resource_type}
         gap = {"type": resource_type, "id": known.get("id", "")}
         try:
             asked = request(principal, action, gap, context)

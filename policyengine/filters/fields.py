@@ -34,9 +34,17 @@ class Field:
     null: Null | None = None
     refers_to: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.null not in (None, "absent", "null"):
+            raise ValueError(f'null is "absent", "null" or None, not {self.null!r}')
+        for name in (self.name, *self.path):
+            if not isinstance(name, str):
+                raise TypeError(f"the name of a column or a key is a text, not {name!r}")
+
 
 def column(name: str, *, null: Null | None = None) -> Field:
-    """A column, or a key, of the attribute's own type: text for String, an array for Set<String>."""
+    """A column, or a key, of the attribute's own type: text for String, an array for Set<String>. Raises ValueError for
+    another `null`, and TypeError for a name that is no text, as do the others here."""
     return Field(name, null=null)
 
 
@@ -47,6 +55,8 @@ def json(name: str, *path: str) -> Field:
 
 def ref(name: str, type: str, *, null: Null | None = None) -> Field:
     """A column with the ids of entities of one type."""
+    if not isinstance(type, str):
+        raise TypeError(f"the name of a type is a text, not {type!r}")
     return Field(name, null=null, refers_to=type)
 
 
@@ -56,6 +66,8 @@ class Fields:
     def __init__(self, given: Mapping[str, str | Field], bare_json: bool = False) -> None:
         """A text stands for a column of that name. With `bare_json`, for a key of a JSON document, in which `"*"` may
         be promised to hold values of the declared types too: one column cannot hold all attributes."""
+        if not isinstance(given, Mapping):
+            raise TypeError("a mapping goes from attributes to columns or keys")
         self._nested = bare_json
         self._fields = {
             tuple(name.split(".")): place if isinstance(place, Field) else Field(place, json=bare_json)
@@ -73,6 +85,11 @@ class Fields:
         if rest_place is None or not (rest_place.json or self._nested):
             return None
         return replace(rest_place, path=(*rest_place.path, *path))
+
+    def rest(self, path: Path) -> Field | None:
+        """Where the document is that has the value at the path among all that is not named; None if it is named."""
+        named = any(path[:length] in self._fields for length in range(len(path), 0, -1))
+        return None if named else self._fields.get((REST,))
 
     def locate(self, path: Path) -> tuple[Field, int] | None:
         """The Field that has the value at the path or something around it, and how many names of the path lead to it;

@@ -75,6 +75,8 @@ def qdrant(
     ({'must': [{'key': 'metadata.tenant', 'match': {'value': 'acme'}}]}, True)
     """
     rest = {REST: Field("", json=True)} if keys is None else keys
+    if isinstance(below, str):
+        raise TypeError("`below` is a list of texts")
     return Qdrant(Fields(rest, bare_json=True), tuple(below), patterns)
 
 

@@ -105,13 +105,14 @@ def sql(
     def column(name: str) -> str:
         return before + dialect.identifier(_name(name))
 
+    fields = Fields(columns)
     for place in columns.values():
         column(place.name if isinstance(place, Field) else place)
 
     def finished(native: Sql) -> Where:
         return render(native, column, style, lambda at: dialect.placeholder(style, at))
 
-    return conditions(database, Fields(columns), finished)
+    return conditions(database, fields, finished)
 
 
 def conditions(database: Database, fields: Fields, finished: Callable[[Sql], object]) -> SqlConditions:

@@ -120,16 +120,22 @@ class Atoms:
             absent = sql(Column(field.name), " IS NULL")
             said = Said(absent, field.null is not None) if field.null != "null" else Said(sql("1 = 0"))
         else:
-            # What is no JSON says nothing about what is missing.
-            whole = self._dialect.json((Column(field.name),)).there()
-            readable = either(sql(Column(field.name), " IS NULL"), whole)
-            said = Said(both(negated(self._json(field).there()), readable))
+            said = Said(both(negated(self._json(field).there()), self._readable(field, self._fields.rest(path))))
         if len(path) == 1:
             return said
         above = self._fields.find(path[:-1])
         if above is None or not above.json or replace(above, path=(*above.path, path[-1])) != field:
             return Said(said.sql, False)
         return Said(both(self._json(above).is_kind("object"), said.sql), said.exact)
+
+    def _readable(self, field: Field, rest: Field | None) -> Sql:
+        """What a column of JSON holds can lack something. What is no JSON says nothing about that, nor, where the
+        document itself should be, what is no object."""
+        whole, none = self._dialect.json((Column(field.name),)), sql(Column(field.name), " IS NULL")
+        if rest is None or not rest.path:
+            return either(none, whole.there() if rest is None else whole.is_kind("object"))
+        document = self._json(rest)
+        return either(none, both(whole.there(), either(negated(document.there()), document.is_kind("object"))))
 
     # ---- scalars ----
 

@@ -49,6 +49,8 @@ def attributes(
     >>> of({"text": "...", "metadata": {"doc_id": "d1", "doc_tenant": "acme", "page": 3}})
     {'id': 'd1', 'tenant': 'acme'}
     """
+    if json not in (None, "text", "values"):
+        raise ValueError(f'json is "text" or "values", not {json!r}')
     places = None
     if columns is not None:
         if prefix:

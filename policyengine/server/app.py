@@ -33,13 +33,13 @@ from policyengine.server.page import Tokens
 from policyengine.server.pdp import Pdp
 from policyengine.server.request_id import Identify, RequestId
 from policyengine.server.search import Searches
-from policyengine.server.settings import Settings
+from policyengine.server.settings import Settings, from_environment
 from policyengine.server.shortcut import Shortcut
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
     """An application that has loaded nothing yet; starting it does. Settings come from the environment if not given."""
-    settings = settings or Settings()
+    settings = settings or from_environment()
     log.configure(settings.log_format, settings.log_level)
     pdp = Pdp()
     tally = metrics.Tally()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -45,3 +46,14 @@ class Settings(BaseSettings):
     decision_log: Literal["off", "debug", "info"] = Field(
         "debug", description="the level of the line that each decision writes"
     )
+
+
+def from_environment() -> Settings:
+    """The settings of this process. Wrong ones end it: the status is 2, as for any other wrong usage."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        for each in error.errors():
+            names = "_".join(str(part) for part in each["loc"])
+            sys.stderr.write(f"error: POLICYENGINE_{names.upper()}: {each['msg']}\n")
+        raise SystemExit(2) from None

@@ -148,7 +148,8 @@ def test_json_text_as_readers_read_it(database: Databases, name: Database) -> No
     insert(store, "strange", [(f"d{i}", text) for i, text in enumerate(texts)])
     # PostgreSQL makes `5` of `5e0`, so what it holds is what counts.
     read = {id_: json_text.loads(text) for id_, text in store.run("SELECT id, CAST(value AS text) FROM strange", ())}
-    documents = {id_: each if isinstance(each, dict) else {} for id_, each in read.items()}
+    # What is no object is no document.
+    documents = {id_: each for id_, each in read.items() if isinstance(each, dict)}
     columns = {"id": "id", "*": json("value")}
     agree(store, name, columns, "strange", documents, TEXT_CONDITIONS + NUMBER_CONDITIONS + SET_CONDITIONS)
 
@@ -421,3 +422,31 @@ def test_deeply_nested_conditions_are_read_by_sqlite(database: Databases) -> Non
         condition = f'doc.data.k{level} == "x" {"or" if level % 2 else "and"} ({condition})'
     query = asked(condition).to(sql("sqlite", columns=JSON), exact=True)
     assert database("sqlite").ids("documents", query.native, ID) == set()
+
+
+NOT_OBJECTS = ('"{\\"so\\": \\"a\\"}"', '[{"so": "a"}]', "null", "5", '"a"')
+
+
+@pytest.mark.parametrize("name", DATABASES)
+def test_json_that_is_no_object_is_no_document(database: Databases, name: Database) -> None:
+    """Text that was encoded twice is not a document without attributes: what a forbid looks for may be inside."""
+    store = database(name)
+    whole, inside = f"not_objects_{name}", f"not_objects_inside_{name}"
+    for table in (whole, inside):
+        store.run(f"CREATE TABLE {table} (id text, value {store.json_type})", ())
+    rows = {"empty": "{}", **{f"odd{number}": text for number, text in enumerate(NOT_OBJECTS)}}
+    for id_, text in rows.items():
+        values = (store.mark, store.mark)
+        store.run(f"INSERT INTO {whole} VALUES ({', '.join(values)})", (id_, text))
+        store.run(f"INSERT INTO {inside} VALUES ({', '.join(values)})", (id_, f'{{"attrs": {text}}}'))
+    store.run(f"INSERT INTO {inside} VALUES ({store.mark}, {store.mark})", ("none", "{}"))
+    # Of all that is not named; an attribute that has a place of its own is just not there.
+    for table, place, found_of in (
+        (whole, json("value"), {"empty"}),
+        (inside, json("value", "attrs"), {"empty", "none"}),
+    ):
+        backend = sql(name, columns={"id": "id", "type": json("value", "type"), "*": place}, table=table)
+        for condition, kind in (("doc has so", "forbid"), ("not (doc has so)", "permit")):
+            query = asked(condition, kind).to(backend)
+            assert query.exact
+            assert store.ids(table, query) == found_of, (condition, query)

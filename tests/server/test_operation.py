@@ -134,6 +134,19 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
+def test_a_setting_that_is_wrong_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"POLICIES": "p", "MAX_PAGE": "x", "PAGE_KEY": "short"}.items():
+        monkeypatch.setenv(f"POLICYENGINE_{name}", value)
+    with pytest.raises(SystemExit) as ended:
+        create_app()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "error: POLICYENGINE_MAX_PAGE: " in said
+    assert "error: POLICYENGINE_PAGE_KEY: " in said
+
+
 # ---- OpenAPI ----
 
 
