@@ -1,0 +1,11 @@
+"""Who asks: callers of the decision service, what they may ask for, and about whom.
+
+In: what a request says of its sender (an `Authorization` header, a certificate, an address). Out: a `Caller`, or a
+refusal that tells an attacker nothing. Decides nothing about policies; knows neither HTTP's framework nor the terminal.
+
+| file | job |
+|---|---|
+| `caller.py` | the caller of a request, and the scopes that open endpoints to it |
+
+Never: a credential in a message, a log line or a store; a caller out of something that could not be checked.
+"""

@@ -1,0 +1,40 @@
+"""The caller of a request: who sent it, which endpoints are open to it, and which tenant it is bound to.
+
+A value without behaviour of its own. It is made by authentication only, and everything after that believes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+Scope = Literal["decide", "explain", "filter", "search", "authorize", "release", "approve", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+Kind = Literal["anonymous", "key", "token", "certificate"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+def _no_claims() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request.
+
+    `id` is public: the id of a key, issuer and subject of a token, the identity in a certificate. `tenant` is the only
+    tenant that it may ask or learn about; None binds it to none. `claims` are those of a verified token, else empty.
+    """
+
+    id: str
+    kind: Kind
+    scopes: frozenset[Scope]
+    tenant: str | None = None
+    claims: Mapping[str, Any] = field(default_factory=_no_claims, hash=False)
+
+
+# Whoever reaches a service that was started without authentication, on this machine.
+ANONYMOUS = Caller("anonymous", "anonymous", frozenset(SCOPES))
