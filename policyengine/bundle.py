@@ -20,12 +20,12 @@ from typing import Any
 from policyengine.cache import Cache
 from policyengine.check.check import check
 from policyengine.check.memory import Memory
+from policyengine.compile.evaluator import Evaluator
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Code, Diagnostic, has_errors
 from policyengine.diagnostics.render import concise, summary
 from policyengine.diagnostics.source import Source
 from policyengine.diagnostics.suggest import did_you_mean, one_of
-from policyengine.evaluate.evaluator import Evaluator
 from policyengine.ir.nodes import PolicySet
 from policyengine.model.entities import World, world
 from policyengine.model.json_text import parse_json

@@ -23,14 +23,14 @@ from policyengine.cache import open_cache
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.source import Source
-from policyengine.evaluate.cases import run_cases
 from policyengine.evaluate.decide import not_applicable
-from policyengine.evaluate.explanation import Explanation, explain, unexplained
+from policyengine.explain.explanation import Explanation, explain, unexplained
 from policyengine.filters.filter import Filter
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.request import request
 from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE
+from policyengine.testing import run_cases
 from policyengine.watch import Watcher
 
 log = structlog.get_logger(__name__)

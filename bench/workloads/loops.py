@@ -9,7 +9,7 @@ from typing import Any
 from bench.measure import Local, Whole
 from bench.workloads.documents import Request
 from policyengine import Engine
-from policyengine.evaluate.evaluator import Evaluator
+from policyengine.compile.evaluator import Evaluator
 
 FLOOR = "floor"
 ENGINE = "engine"

@@ -9,9 +9,9 @@ from pathlib import PurePath
 from rich.cells import cell_len
 from rich.text import Text
 
-from policyengine.evaluate.plain import brief, code, visible
-from policyengine.evaluate.trace import Failure, Trace, Value
-from policyengine.evaluate.why import shown
+from policyengine.explain.display import brief, code, visible
+from policyengine.explain.trace import Failure, Trace, Value
+from policyengine.explain.why import shown
 from policyengine.ir.nodes import And, Const, Has, If, Not, Or, Quantifier, Root, Rule
 
 _MIN_TEXT = 24

@@ -9,7 +9,7 @@ import typer
 from policyengine.cli.console import DENY, OWES, note, say_json
 from policyengine.cli.loading import CacheOption, EntitiesOption, PolicyPath, load_engine
 from policyengine.cli.request import RequestOption, read_request
-from policyengine.evaluate.plain import decision_json, visible
+from policyengine.explain.display import decision_json, visible
 
 
 def decide(

@@ -9,15 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from policyengine.bundle import Snapshot
-from policyengine.cli import compiled
+from policyengine.cli import listing
 from policyengine.cli.console import fail, say_json, stdout
 from policyengine.cli.explanation import draw
 from policyengine.cli.loading import CacheOption, EntitiesOption, JsonOption, PolicyPath, load_engine
 from policyengine.cli.request import read_request
+from policyengine.compile.listing import Shape, list_rule, shapes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
-from policyengine.evaluate.compiled import Shape, shapes
-from policyengine.evaluate.compiled import compiled as compiled_rule
-from policyengine.evaluate.explanation import Explanation
+from policyengine.explain.explanation import Explanation
 from policyengine.ir.nodes import Rule
 
 
@@ -74,13 +73,13 @@ def _compiled(snapshot: Snapshot, name: str, request: Path | None, json: bool) -
         shape = _shape(read_request(request))
         if shape not in found:
             fail(f"`{rule.name}` has nothing to do with this request", "explain another request or rule")
-    made = compiled_rule(rule, rules, snapshot.schema, snapshot.world, shape)
+    made = list_rule(rule, rules, snapshot.schema, snapshot.world, shape)
     others = [one for one in found if one != shape]
     if json:
-        say_json(compiled.as_json(made, others))
+        say_json(listing.as_json(made, others))
         return
     console = stdout()
-    for line in compiled.draw(made, others):
+    for line in listing.draw(made, others):
         console.print(line, soft_wrap=True)
 
 

@@ -13,10 +13,10 @@ from textwrap import wrap
 from rich.text import Text
 
 from policyengine.cli.condition import condition_lines
-from policyengine.evaluate.explanation import ActorTrace, Explanation
-from policyengine.evaluate.plain import visible
-from policyengine.evaluate.trace import RuleTrace
-from policyengine.evaluate.why import rule_why
+from policyengine.explain.display import visible
+from policyengine.explain.explanation import ActorTrace, Explanation
+from policyengine.explain.trace import RuleTrace
+from policyengine.explain.why import rule_why
 from policyengine.ir.nodes import Const, Rule
 from policyengine.model.decision import Decision
 

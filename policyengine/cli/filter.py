@@ -20,7 +20,7 @@ from policyengine.cli.loading import (
     read_json,
 )
 from policyengine.cli.request import check_entity
-from policyengine.evaluate.plain import visible
+from policyengine.explain.display import visible
 from policyengine.filters.described import MAPPED, STORES, described, plain
 from policyengine.filters.filter import Filter, Kind, NotExpressible
 from policyengine.model.json_text import parse_json

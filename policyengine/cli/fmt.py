@@ -17,7 +17,7 @@ from policyengine.cli.check import count
 from policyengine.cli.console import FAILED, fail, note, report, say, stderr, stdout
 from policyengine.cli.loading import STDIN, QuietOption, existing, read_text
 from policyengine.diagnostics.source import Source
-from policyengine.evaluate.plain import visible
+from policyengine.explain.display import visible
 from policyengine.syntax.format import FormatFault, Formatted, format_source
 
 _HUES = {"+": "green", "-": "red", "@": "cyan"}

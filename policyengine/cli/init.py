@@ -10,7 +10,7 @@ import typer
 
 from policyengine.cli.console import FAILED, fail, note, say
 from policyengine.cli.loading import QuietOption
-from policyengine.evaluate.plain import visible
+from policyengine.explain.display import visible
 
 SCAFFOLD = Path(__file__).parent / "scaffold"
 

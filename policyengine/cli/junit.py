@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from policyengine.diagnostics import render
-from policyengine.evaluate.cases import CaseResult
-from policyengine.evaluate.plain import visible
+from policyengine.explain.display import visible
+from policyengine.testing import CaseResult
 
 
 def junit(results: Sequence[CaseResult], whys: Sequence[str]) -> str:

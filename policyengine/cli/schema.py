@@ -14,7 +14,7 @@ from policyengine.cli.check import count
 from policyengine.cli.console import FAILED, fail, note, say, say_json, stdout
 from policyengine.cli.fmt import write
 from policyengine.cli.loading import JsonOption, PolicyPath, QuietOption, load_valid, read_json
-from policyengine.evaluate.plain import plain, visible
+from policyengine.explain.display import json_value, visible
 from policyengine.model.types import Field
 from policyengine.schema.schema import Schema
 from policyengine.schema.tool_import import import_tools, to_source
@@ -144,7 +144,7 @@ def _as_json(found: Schema) -> dict[str, Any]:
             for _, a in sorted(found.actions.items())
         ],
         "tools": [
-            {"name": t.name, "module": t.module, "args": fields(t.args.fields), "facts": plain(dict(t.facts))}
+            {"name": t.name, "module": t.module, "args": fields(t.args.fields), "facts": json_value(dict(t.facts))}
             for _, t in sorted(found.tools.items())
         ],
         "context": [

@@ -21,7 +21,7 @@ from policyengine.cli.check import count
 from policyengine.cli.console import FAILED, fail, note, report, stderr
 from policyengine.cli.loading import CacheOption, EntitiesOption, PolicyPath, QuietOption, load_engine
 from policyengine.engine import Engine
-from policyengine.evaluate.cases import run_cases
+from policyengine.testing import run_cases
 
 APPLICATION = "policyengine.server.app:create_app"
 

@@ -18,12 +18,12 @@ from policyengine.cli.junit import junit
 from policyengine.cli.loading import CacheOption, JsonOption, PolicyPath, QuietOption, load_valid
 from policyengine.diagnostics import render
 from policyengine.diagnostics.suggest import did_you_mean
-from policyengine.evaluate.cases import CaseResult, run_case
-from policyengine.evaluate.explanation import explain
-from policyengine.evaluate.plain import decision_json, visible
+from policyengine.explain.display import decision_json, visible
+from policyengine.explain.explanation import explain
 from policyengine.model.entities import world
 from policyengine.model.request import request
 from policyengine.model.values import Fault
+from policyengine.testing import CaseResult, run_case
 
 
 @dataclass(frozen=True, slots=True)

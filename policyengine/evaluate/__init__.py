@@ -1,4 +1,5 @@
-"""Typed policies and a request to a decision.
+"""What a policy means: typed policies and a request to a decision. The specification, written to be read.
 
-`interpret` is the specification; `decide` is the reference PDP on top of it; `codegen` is the fast one, equal by law.
+`interpret` says what an expression is worth, `combine` what rules amount to, `decide` is the reference PDP on top of
+both. `policyengine.compile` is the fast one, equal by law.
 """

@@ -16,7 +16,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, NamedTuple
 
-from policyengine.evaluate.pyfunction import bound, compiled, module
+from policyengine.compile.pyfunction import bound, compiled, module
 from policyengine.model.entities import World
 from policyengine.model.values import Fault, as_entity
 from policyengine.partial.asking import Unknown

@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from policyengine.bundle import Snapshot
+from policyengine.compile.evaluator import Evaluator
+from policyengine.compile.native import NATIVE
 from policyengine.evaluate.combine import denied
 from policyengine.evaluate.decide import decide
-from policyengine.evaluate.evaluator import Evaluator
-from policyengine.evaluate.native import NATIVE
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.request import request
 from policyengine.model.values import Fault

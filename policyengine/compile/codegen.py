@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from policyengine.evaluate.climb import climbs_of, hierarchies
-from policyengine.evaluate.emit import Emitter, Site
-from policyengine.evaluate.hoist import climbs, hoist, read, targets
-from policyengine.evaluate.pyfunction import function, module
-from policyengine.evaluate.pytree import all_of, assign, load, place
+from policyengine.compile.ancestors import look_up, lookups_of
+from policyengine.compile.emit import Emitter, Site
+from policyengine.compile.hoist import ancestor_roots, hoist, read, targets
+from policyengine.compile.pyfunction import function, module
+from policyengine.compile.pytree import all_of, assign, load, place
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.model.types import STRING
@@ -47,8 +47,8 @@ def careful_function(rules: Sequence[Rule], site: Site, env: Mapping[str, Any]) 
 
 def fast_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[str, Any]]:
     """The function as a tree, and the constants it names."""
-    emitter = Emitter(site, climbed=climbs(rules), targets={root: targets(rules, root) for root in ROOTS})
-    first = [*hierarchies(climbs_of(emitter.climbed, emitter), emitter), *read(hoist(rules, emitter), emitter)]
+    emitter = Emitter(site, looked_up=ancestor_roots(rules), targets={root: targets(rules, root) for root in ROOTS})
+    first = [*look_up(lookups_of(emitter.looked_up, emitter), emitter), *read(hoist(rules, emitter), emitter)]
     body = [*first, *ask(rules, emitter), ast.Return(load("m"))]
     return module("fast", PARAMETERS, body), emitter.constants
 

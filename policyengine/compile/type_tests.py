@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from policyengine.evaluate.pytree import between, class_of, load
+from policyengine.compile.pytree import between, class_of, load
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, RecordT, Type
 from policyengine.model.values import INT_MAX, INT_MIN
 

@@ -6,8 +6,8 @@ characters of either as escapes.
 
 from __future__ import annotations
 
-from policyengine.evaluate.plain import brief, code, visible
-from policyengine.evaluate.trace import Failure, RuleTrace, Trace, Value
+from policyengine.explain.display import brief, code, visible
+from policyengine.explain.trace import Failure, RuleTrace, Trace, Value
 from policyengine.ir.nodes import And, Const, Has, If, Not, Or, Quantifier, Root
 
 _SHOWN = 2

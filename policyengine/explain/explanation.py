@@ -14,10 +14,10 @@ from policyengine.evaluate.combine import combine, denied, intersect
 from policyengine.evaluate.decide import not_applicable, properties_in, verdicts
 from policyengine.evaluate.delegation import chain
 from policyengine.evaluate.interpret import Env
-from policyengine.evaluate.plain import decision_json, visible
-from policyengine.evaluate.trace import RuleTrace, ScopeCheck, Trace, trace, trace_rule
-from policyengine.evaluate.trace_json import rule_json
-from policyengine.evaluate.why import because, rule_why
+from policyengine.explain.display import decision_json, visible
+from policyengine.explain.trace import RuleTrace, ScopeCheck, Trace, trace, trace_rule
+from policyengine.explain.trace_json import rule_json
+from policyengine.explain.why import because, rule_why
 from policyengine.ir.nodes import And, PolicySet, Rule
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from policyengine.evaluate.emit import Emitter
-from policyengine.evaluate.guards import scalar_test
-from policyengine.evaluate.pytree import assign, call, class_of, load, place
+from policyengine.compile.emit import Emitter
+from policyengine.compile.pytree import assign, call, class_of, load, place
+from policyengine.compile.type_tests import scalar_test
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.ir.walk import children, walk
@@ -32,7 +32,7 @@ class Read:
     attribute: ir.Attribute
 
 
-def climbs(rules: Iterable[Rule]) -> frozenset[str]:
+def ancestor_roots(rules: Iterable[Rule]) -> frozenset[str]:
     """The roots whose hierarchy some rule looks at in any case, or several do: those are worth a look at the top."""
     looks: Counter[str] = Counter()
     for rule in rules:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine import Engine
-from policyengine.evaluate.explanation import ActorTrace
 from policyengine.evaluate.interpret import Env, in_scope
-from policyengine.evaluate.plain import brief, code, visible
-from policyengine.evaluate.trace import Failure, RuleTrace, Trace, Value
+from policyengine.explain.display import brief, code, visible
+from policyengine.explain.explanation import ActorTrace
+from policyengine.explain.trace import Failure, RuleTrace, Trace, Value
 from policyengine.model.request import request
 
 SOURCE = """module m

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from policyengine.evaluate.climb import Climb
-from policyengine.evaluate.codegen import ROOTS
-from policyengine.evaluate.entry import Way, Ways, entry_tree
-from policyengine.evaluate.hoist import Read
-from policyengine.evaluate.prepare import Rows
-from policyengine.evaluate.pyfunction import function, module
-from policyengine.evaluate.references import wanted
-from policyengine.evaluate.runtime import NAMES, ordered_strings, strings
+from policyengine.compile.ancestors import AncestorLookup
+from policyengine.compile.codegen import ROOTS
+from policyengine.compile.entry import Way, Ways, entry_tree
+from policyengine.compile.hoist import Read
+from policyengine.compile.prepare import Rows
+from policyengine.compile.pyfunction import function, module
+from policyengine.compile.references import wanted
+from policyengine.compile.runtime import NAMES, ordered_strings, strings
 from policyengine.ir import nodes as ir
 from policyengine.model.decision import Decision
 from policyengine.model.entities import World
@@ -60,7 +60,7 @@ def _rows(ways: Ways, root: str, world: World) -> Rows | None:
 
 def _size(ways: Ways) -> int:
     rows = sum(len(ways.prepared.items[root]) for root in ROOTS)
-    return max(len(way.climbs) + len(way.reads) + rows for way in (ways.any, ways.named) if way is not None)
+    return max(len(way.lookups) + len(way.reads) + rows for way in (ways.any, ways.named) if way is not None)
 
 
 def _native(ways: Ways, found: Mapping[str, Rows | None], env: Mapping[str, Any], native: ModuleType) -> Entry:
@@ -80,17 +80,17 @@ def _native(ways: Ways, found: Mapping[str, Rows | None], env: Mapping[str, Any]
 def _way(way: Way, rows: Sequence[str], env: Mapping[str, Any]) -> tuple[Any, bytes, tuple[Any, ...]]:
     used = way.names
     parts = [name for name in PARTS if name in used]
-    parameters = [*parts, *(climb.name for climb in way.climbs), *(read.name for read in way.reads), *rows]
+    parameters = [*parts, *(lookup.name for lookup in way.lookups), *(read.name for read in way.reads), *rows]
     decide = function(module("decide", parameters, way.body), env)
-    reads = [*(_climb(climb, env) for climb in way.climbs), *map(_read, way.reads)]
+    reads = [*(_ancestors(lookup, env) for lookup in way.lookups), *map(_read, way.reads)]
     return decide, bytes(map(PARTS.index, parts)), tuple(reads)
 
 
-def _climb(climb: Climb, env: Mapping[str, Any]) -> tuple[int, Any, str, Callable[..., Any]]:
-    root = ROOTS.index(climb.root)
-    if climb.targets is None:
+def _ancestors(lookup: AncestorLookup, env: Mapping[str, Any]) -> tuple[int, Any, str, Callable[..., Any]]:
+    root = ROOTS.index(lookup.root)
+    if lookup.targets is None:
         return root, None, "a", lambda _, entity, known: env["ancestors"](entity, known)
-    return root, wanted(climb.targets), "a", env["above"]
+    return root, wanted(lookup.targets), "a", env["above"]
 
 
 def _read(read: Read) -> tuple[int, Any, str, Callable[..., Any] | None]:

@@ -18,18 +18,18 @@ BRIEF = 60
 _ITEMS = 8
 
 
-def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
+def json_value(value: Any, depth: int = MAX_DEPTH) -> Any:
     """A value of the engine, or of a request, as JSON."""
     if depth == 0:
         return "(nested too deeply)"
     if type(value) is Action:
         value = {**value.attributes, "name": value.name}
     if isinstance(value, list | tuple):
-        return [plain(item, depth - 1) for item in value]
+        return [json_value(item, depth - 1) for item in value]
     if isinstance(value, set | frozenset):
-        return sorted((plain(item, depth - 1) for item in value), key=repr)
+        return sorted((json_value(item, depth - 1) for item in value), key=repr)
     if isinstance(value, dict):
-        return {str(name): plain(item, depth - 1) for name, item in value.items()}
+        return {str(name): json_value(item, depth - 1) for name, item in value.items()}
     value = to_json(value)
     if isinstance(value, dict | str | bool | int | None) or (isinstance(value, float) and isfinite(value)):
         return value
@@ -38,7 +38,7 @@ def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
 
 def brief(value: Any, limit: int = BRIEF) -> str:
     """A value in one line of about `limit` characters, on which nothing is hidden or reordered."""
-    text = _brief(plain(value), limit, 3)
+    text = _brief(json_value(value), limit, 3)
     return text if len(text) <= limit * 2 else text[: limit * 2 - 3] + "..."
 
 
@@ -112,9 +112,9 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "determining": list(decision.determining),
         "reasons": list(decision.reasons),
         "obligations": [
-            {"id": o.id, "type": o.type, "properties": plain(dict(o.properties))} for o in decision.obligations
+            {"id": o.id, "type": o.type, "properties": json_value(dict(o.properties))} for o in decision.obligations
         ],
-        "approvals": [{"rule": a.rule, "by": plain(dict(a.by)), "within": a.within} for a in decision.approvals],
+        "approvals": [{"rule": a.rule, "by": json_value(dict(a.by)), "within": a.within} for a in decision.approvals],
         "limits": list(decision.limits),
         "labels": list(decision.labels),
         "errors": [

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from types import ModuleType
 from typing import Any
 
-from policyengine.evaluate.runtime import Unusual
+from policyengine.compile.runtime import Unusual
 from policyengine.model.entities import MAX_ANCESTORS, PARENTS, World
 from policyengine.model.types import EntityT, Type
 from policyengine.model.values import Entity, Fault, Uid, as_entity, guard

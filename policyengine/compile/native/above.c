@@ -200,7 +200,7 @@ static PyType_Slot above_slots[] = {
 };
 
 PyType_Spec above_spec = {
-    .name = "policyengine.evaluate.native.Above",
+    .name = "policyengine.compile.native.Above",
     .basicsize = sizeof(Above),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = above_slots,

@@ -9,12 +9,12 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from policyengine.evaluate.pytree import call
+from policyengine.compile.pytree import call
 from policyengine.ir import nodes as ir
 from policyengine.model.types import STRING, ListT, SetT
 
 
-def of_texts(
+def string_set_call(
     expr: ir.Call, emit: Callable[[ir.Expr], ast.expr], constant: Callable[[Any], ast.expr]
 ) -> ast.expr | None:
     """The call; None if it is of another function, or of anything but texts."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from policyengine.evaluate.prepare import Prepared
+from policyengine.compile.prepare import Prepared
 from policyengine.ir import nodes as ir
 from policyengine.model.types import ListT, SetT
 
 
-def merged(items: tuple[ir.Expr, ...], prepared: Prepared) -> tuple[ir.Expr, ...]:
+def merge_within(items: tuple[ir.Expr, ...], prepared: Prepared) -> tuple[ir.Expr, ...]:
     """The target of what has become one is a collection of collections."""
     found: list[ir.Expr] = []
     for question, group in groupby(items, lambda item: _question(item, prepared)):

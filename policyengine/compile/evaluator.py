@@ -12,14 +12,14 @@ from collections.abc import Collection, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from policyengine.evaluate.bucket import Bucket
+from policyengine.compile.bucket import Bucket
+from policyengine.compile.emit import Site
+from policyengine.compile.index import Index
+from policyengine.compile.intake import Entry
+from policyengine.compile.native import NATIVE
 from policyengine.evaluate.combine import denied, intersect
 from policyengine.evaluate.decide import decide, not_applicable
 from policyengine.evaluate.delegation import chain
-from policyengine.evaluate.emit import Site
-from policyengine.evaluate.index import Index
-from policyengine.evaluate.intake import Entry
-from policyengine.evaluate.native import NATIVE
 from policyengine.ir.nodes import PolicySet
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World

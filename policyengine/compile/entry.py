@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from policyengine.evaluate.climb import Climb, climbs_of, hierarchies
-from policyengine.evaluate.codegen import PARAMETERS, ROOTS, ask
-from policyengine.evaluate.emit import Emitter, Site
-from policyengine.evaluate.hoist import Read, climbs, hoist, read, targets
-from policyengine.evaluate.index import Dimension
-from policyengine.evaluate.prepare import Prepared
-from policyengine.evaluate.pyfunction import module
-from policyengine.evaluate.pytree import all_of, assign, call, class_of, load, subscript
+from policyengine.compile.ancestors import AncestorLookup, look_up, lookups_of
+from policyengine.compile.codegen import PARAMETERS, ROOTS, ask
+from policyengine.compile.emit import Emitter, Site
+from policyengine.compile.hoist import Read, ancestor_roots, hoist, read, targets
+from policyengine.compile.index import Dimension
+from policyengine.compile.prepare import Prepared
+from policyengine.compile.pyfunction import module
+from policyengine.compile.pytree import all_of, assign, call, class_of, load, subscript
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.model.values import Uid
@@ -43,7 +43,7 @@ class Lookup(Protocol):
 class Way:
     """One way from a request in order to the decision: what is read first, and the statements after that."""
 
-    climbs: tuple[Climb, ...]
+    lookups: tuple[AncestorLookup, ...]
     reads: tuple[Read, ...]
     body: list[ast.stmt]
     emitter: Emitter
@@ -91,17 +91,17 @@ def entry_tree(ways: Ways) -> ast.Module:
 
 
 def _statements(way: Way) -> list[ast.stmt]:
-    body = [*hierarchies(way.climbs, way.emitter), *read(way.reads, way.emitter), *way.body]
+    body = [*look_up(way.lookups, way.emitter), *read(way.reads, way.emitter), *way.body]
     return [*_known(names(body)), *body]
 
 
 def _way(rules: Sequence[Rule], tables: Sequence[Lookup], emitter: Emitter) -> Way:
     named = emitter.prepared.roots
-    climbed = {t.dimension[1] for t in tables if isinstance(t.dimension, tuple) and t.dimension[0] == "above"}
-    emitter.climbed = climbs(rules) | climbed | named
+    tables_of = {t.dimension[1] for t in tables if isinstance(t.dimension, tuple) and t.dimension[0] == "above"}
+    emitter.looked_up = ancestor_roots(rules) | tables_of | named
     emitter.targets = {root: _targets(rules, tables, root) for root in ROOTS}
     keys = [t.dimension for t in tables if isinstance(t.dimension, ir.Attribute)]
-    looks, reads = climbs_of(emitter.climbed - named, emitter), hoist(rules, emitter, keys)
+    looks, reads = lookups_of(emitter.looked_up - named, emitter), hoist(rules, emitter, keys)
     body = ask(rules, emitter)
     if tables:
         body += _lookups(tables, emitter)

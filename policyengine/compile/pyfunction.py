@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
-from policyengine.evaluate.runtime import NAMES
+from policyengine.compile.runtime import NAMES
 
 
 def module(name: str, parameters: Sequence[str], body: list[ast.stmt]) -> ast.Module:

@@ -11,12 +11,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from policyengine.evaluate.alternatives import merged
-from policyengine.evaluate.functions import FUNCTIONS
-from policyengine.evaluate.guards import SMALL, scalar_test
-from policyengine.evaluate.interpret import type_argument
-from policyengine.evaluate.prepare import Prepared
-from policyengine.evaluate.pytree import (
+from policyengine.compile.merge_within import merge_within
+from policyengine.compile.prepare import Prepared
+from policyengine.compile.pytree import (
     all_of,
     any_of,
     call,
@@ -29,8 +26,11 @@ from policyengine.evaluate.pytree import (
     place,
     subscript,
 )
-from policyengine.evaluate.references import wanted
-from policyengine.evaluate.texts import of_texts
+from policyengine.compile.references import wanted
+from policyengine.compile.string_sets import string_set_call
+from policyengine.compile.type_tests import SMALL, scalar_test
+from policyengine.evaluate.functions import FUNCTIONS
+from policyengine.evaluate.interpret import type_argument
 from policyengine.ir import nodes as ir
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, SetT, Type
 from policyengine.model.values import Entity, Uid
@@ -59,7 +59,7 @@ class Emitter:
     site: Site
     loads: Mapping[ir.Expr, str] = field(default_factory=dict)
     # The roots whose hierarchy the function has looked at already, under the names `above_principal`, `above_resource`.
-    climbed: Collection[str] = ()
+    looked_up: Collection[str] = ()
     # All that is asked of the hierarchy above a root, or None if that is not known beforehand.
     targets: Mapping[str, frozenset[Uid] | None] = field(default_factory=dict)
     constants: dict[str, Any] = field(default_factory=dict)
@@ -119,7 +119,7 @@ class Emitter:
             case ir.And(items=items):
                 return ast.BoolOp(ast.And(), [self.emit(item) for item in items])
             case ir.Or(items=items):
-                return any_of([self.emit(item) for item in merged(items, self.prepared)])
+                return any_of([self.emit(item) for item in merge_within(items, self.prepared)])
             case ir.If(condition=condition, then=then, otherwise=otherwise):
                 return ast.IfExp(self.emit(condition), self.emit(then), self.emit(otherwise))
             case ir.Equal():
@@ -341,7 +341,7 @@ class Emitter:
 
     def above(self, root: str) -> ast.expr:
         """What is above the principal or resource, as far as it is asked for."""
-        return load("above_" + root) if root in self.climbed else call("ancestors", load(root), self.known(root))
+        return load("above_" + root) if root in self.looked_up else call("ancestors", load(root), self.known(root))
 
     def above_of(self, root: str, targets: frozenset[Uid]) -> ast.expr:
         """Which of the targets are above the principal or resource, and perhaps others that are."""
@@ -354,7 +354,7 @@ class Emitter:
     def below(self, root: str, targets: frozenset[Any]) -> tuple[ast.expr, ast.expr | None]:
         """Two tests: whether the principal or resource is below one of the targets, which errs where the hierarchy is
         malformed; and whether it is one of them, or None if its type says that it is not."""
-        if root not in self.climbed:
+        if root not in self.looked_up:
             disjoint = ast.Attribute(self.constant(targets), "isdisjoint", ast.Load())
             below: ast.expr = ast.UnaryOp(ast.Not(), call_object(disjoint, self.above_of(root, targets)))
         elif len(targets) == 1:
@@ -381,7 +381,7 @@ class Emitter:
         return call("like", text, self.constant(pieces))
 
     def _call(self, expr: ir.Call) -> ast.expr:
-        found = of_texts(expr, self.emit, self.constant)
+        found = string_set_call(expr, self.emit, self.constant)
         if found is not None:
             return found
         args = [self.emit(arg) for arg in expr.args]
@@ -390,7 +390,7 @@ class Emitter:
 
 
 def _is_union(target: ir.Expr) -> bool:
-    """Whether a target is what `merged` makes."""
+    """Whether a target is what `merge_within` makes."""
     return isinstance(target.type, SetT) and isinstance(target.type.element, SetT | ListT)
 
 

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine import Engine
-from policyengine.evaluate.intake import LIMIT, PARTS
-from policyengine.evaluate.native import NATIVE
-from policyengine.evaluate.references import functions
+from policyengine.compile.intake import LIMIT, PARTS
+from policyengine.compile.native import NATIVE
+from policyengine.compile.references import functions
 from policyengine.model.entities import World
 from policyengine.model.values import Fault, Uid
 from tests.support.requests import HOSTILE
@@ -280,6 +280,6 @@ def test_above_is_above_in_python(parents: Any, stated: bool) -> None:
 
 
 def test_the_parts_are_those_that_c_knows() -> None:
-    source = (Path(__file__).parents[2] / "policyengine/evaluate/native/intake.c").read_text()
+    source = (Path(__file__).parents[2] / "policyengine/compile/native/intake.c").read_text()
     assert f"#define LIMIT {LIMIT}\n" in source
     assert len(PARTS) == source.split("enum { ")[1].split(", PARTS")[0].count(",") + 1

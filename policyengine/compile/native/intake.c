@@ -457,7 +457,7 @@ static PyType_Slot intake_slots[] = {
 };
 
 PyType_Spec intake_spec = {
-    .name = "policyengine.evaluate.native.Intake",
+    .name = "policyengine.compile.native.Intake",
     .basicsize = sizeof(Intake),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = intake_slots,

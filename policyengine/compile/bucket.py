@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from policyengine.evaluate.codegen import Careful, Fast, careful_function, fast_function, fast_tree
+from policyengine.compile.codegen import Careful, Fast, careful_function, fast_function, fast_tree
+from policyengine.compile.emit import Site
+from policyengine.compile.entry import LISTED, entry_tree, ways
+from policyengine.compile.index import Dimension, Plan, Table
+from policyengine.compile.intake import Entry, entry
+from policyengine.compile.native import NATIVE
+from policyengine.compile.references import functions
 from policyengine.evaluate.combine import Verdicts, combine
 from policyengine.evaluate.decide import holds, properties_in, rule_error
-from policyengine.evaluate.emit import Site
-from policyengine.evaluate.entry import LISTED, entry_tree, ways
-from policyengine.evaluate.index import Dimension, Plan, Table
-from policyengine.evaluate.intake import Entry, entry
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
-from policyengine.evaluate.native import NATIVE
-from policyengine.evaluate.references import functions
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.model.decision import Decision, RuleError

@@ -11,9 +11,9 @@ from typing import Any
 
 from rich.text import Text
 
+from policyengine.compile.listing import ListedFunction, ListedLine, Listing, Shape
 from policyengine.diagnostics.render import location
-from policyengine.evaluate.compiled import Compiled, CompiledFunction, CompiledLine, Shape
-from policyengine.evaluate.plain import brief, visible
+from policyengine.explain.display import brief, visible
 from policyengine.model.types import EntityT, ListT, Prim, RecordT, SetT
 from policyengine.model.values import Uid
 
@@ -22,9 +22,9 @@ _MARKS = {"rule": (">", "bold green"), "shared": ("·", "cyan"), "": (" ", "dim"
 _EDGE = 8
 
 
-def draw(compiled: Compiled, others: Sequence[Shape]) -> Iterator[Text]:
+def draw(listing: Listing, others: Sequence[Shape]) -> Iterator[Text]:
     """`others` are the further shapes of requests that the rule can concern."""
-    rule = compiled.rule
+    rule = listing.rule
     yield Text.assemble((f"{rule.kind} {rule.name}", "bold"), (f"  {visible(str(rule.span))}", "dim"))
     first, last = rule.span.line_col[0], rule.span.end_line_col[0]
     gutter = len(str(last))
@@ -32,10 +32,10 @@ def draw(compiled: Compiled, others: Sequence[Shape]) -> Iterator[Text]:
         text = visible(rule.span.source.line(number).replace("\t", "    "))
         yield Text.assemble((f"  {number:>{gutter}} │ ", "blue"), text)
     yield Text()
-    yield Text(f"{_shown(compiled.shape)}", "bold")
+    yield Text(f"{_shown(listing.shape)}", "bold")
     if others:
         yield Text(f"  as well as {'; '.join(_shown(shape) for shape in others)}", "dim")
-    for function in compiled.functions:
+    for function in listing.functions:
         yield Text()
         rules = f"{function.rules:,} rule{'s' * (function.rules != 1)}"
         yield Text(f"{function.name}: Python that asks {rules}", "bold")
@@ -48,7 +48,7 @@ def _shown(shape: Shape) -> str:
     return visible("  ".join(shape))
 
 
-def _lines(function: CompiledFunction) -> Iterator[Text]:
+def _lines(function: ListedFunction) -> Iterator[Text]:
     for mark, group in groupby(function.lines, key=lambda line: line.mark):
         sign, style = _MARKS[mark]
         for line in _shortened(list(group)) if not mark else group:
@@ -57,13 +57,13 @@ def _lines(function: CompiledFunction) -> Iterator[Text]:
         yield Text(f"    {name} is {_constant(value)}", "dim")
 
 
-def _shortened(lines: list[CompiledLine]) -> list[CompiledLine]:
+def _shortened(lines: list[ListedLine]) -> list[ListedLine]:
     left = len(lines) - 2 * _EDGE
     if left < _EDGE:
         return lines
     return [
         *lines[:_EDGE],
-        CompiledLine(f"    ... {left:,} lines that have nothing to do with it", ""),
+        ListedLine(f"    ... {left:,} lines that have nothing to do with it", ""),
         *lines[-_EDGE:],
     ]
 
@@ -84,15 +84,15 @@ def _constant(value: Any) -> str:
     return f"the function {value.__name__}" if callable(value) else brief(value)
 
 
-def as_json(compiled: Compiled, others: Sequence[Shape]) -> dict[str, Any]:
+def as_json(listing: Listing, others: Sequence[Shape]) -> dict[str, Any]:
     """The same for tools, with every line."""
-    rule = compiled.rule
+    rule = listing.rule
     return {
         "rule": rule.name,
         "kind": rule.kind,
         "location": location(rule.span),
         "text": rule.span.text,
-        "for": _shape_json(compiled.shape),
+        "for": _shape_json(listing.shape),
         "others": [_shape_json(shape) for shape in others],
         "functions": [
             {
@@ -101,7 +101,7 @@ def as_json(compiled: Compiled, others: Sequence[Shape]) -> dict[str, Any]:
                 "lines": [{"text": line.text, "mark": line.mark or None} for line in function.lines],
                 "constants": {name: _constant(value) for name, value in function.constants.items()},
             }
-            for function in compiled.functions
+            for function in listing.functions
         ],
     }
 

@@ -12,11 +12,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from policyengine.compile.bucket import Bucket
+from policyengine.compile.emit import Site
+from policyengine.compile.index import Index
+from policyengine.compile.pytree import place
 from policyengine.diagnostics.source import Span
-from policyengine.evaluate.bucket import Bucket
-from policyengine.evaluate.emit import Site
-from policyengine.evaluate.index import Index
-from policyengine.evaluate.pytree import place
 from policyengine.ir.nodes import Rule
 from policyengine.model.entities import World
 from policyengine.schema.schema import Schema
@@ -28,7 +28,7 @@ Mark = Literal["rule", "shared", ""]
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledLine:
+class ListedLine:
     """One line of Python, and what it has to do with the rule."""
 
     text: str
@@ -36,23 +36,23 @@ class CompiledLine:
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledFunction:
+class ListedFunction:
     """A generated function. `rules` is how many rules it asks; `constants` are the values of the names that the lines
     made for the rule use."""
 
     name: str
     rules: int
-    lines: tuple[CompiledLine, ...]
+    lines: tuple[ListedLine, ...]
     constants: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
+class Listing:
     """The functions that a request of one shape goes through to ask a rule, the way in first."""
 
     rule: Rule
     shape: Shape
-    functions: tuple[CompiledFunction, ...]
+    functions: tuple[ListedFunction, ...]
 
 
 def shapes(rule: Rule, schema: Schema) -> tuple[Shape, ...]:
@@ -70,26 +70,26 @@ def _admitted(wanted: frozenset[str] | None, known: frozenset[str]) -> frozenset
     return known if wanted is None else known & wanted
 
 
-def compiled(rule: Rule, rules: Collection[Rule], schema: Schema, world: World, shape: Shape) -> Compiled:
+def list_rule(rule: Rule, rules: Collection[Rule], schema: Schema, world: World, shape: Shape) -> Listing:
     """The functions that ask a rule of `rules` about requests of a shape, which is one of `shapes`."""
     bucket = Bucket(Index(rules, schema).plan(*shape), Site(*shape, frozenset(world.records)), world, "")
     made = bucket.trees(rule)
-    return Compiled(rule, shape, tuple(_function(rule, count, tree, names) for count, tree, names in made))
+    return Listing(rule, shape, tuple(_function(rule, count, tree, names) for count, tree, names in made))
 
 
-def _function(rule: Rule, rules: int, tree: ast.Module, constants: Mapping[str, Any]) -> CompiledFunction:
+def _function(rule: Rule, rules: int, tree: ast.Module, constants: Mapping[str, Any]) -> ListedFunction:
     (function,) = tree.body
     assert isinstance(function, ast.FunctionDef)
     head = ast.FunctionDef(function.name, function.args, [], [], lineno=1, col_offset=0)
-    lines = [CompiledLine(text, "") for text in ast.unparse(head).split("\n") if text]
+    lines = [ListedLine(text, "") for text in ast.unparse(head).split("\n") if text]
     deep = list(_flat(rule, function.body, 1))
     body = [statement for _, _, statement in deep]
     marks = _marks(rule, body)
     for (depth, text, _), mark in zip(deep, marks, strict=True):
-        lines += [CompiledLine("    " * depth + line, mark) for line in text.split("\n")]
+        lines += [ListedLine("    " * depth + line, mark) for line in text.split("\n")]
     used = _names(*(statement for statement, mark in zip(body, marks, strict=True) if mark))
     shown = {name: value for name, value in constants.items() if name in used}
-    return CompiledFunction(function.name, rules, tuple(lines), shown)
+    return ListedFunction(function.name, rules, tuple(lines), shown)
 
 
 def _flat(rule: Rule, body: Iterable[ast.stmt], depth: int) -> Iterator[tuple[int, str, ast.stmt]]:

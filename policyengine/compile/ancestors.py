@@ -10,13 +10,13 @@ import ast
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from policyengine.evaluate.emit import Emitter
-from policyengine.evaluate.pytree import assign, call, load
+from policyengine.compile.emit import Emitter
+from policyengine.compile.pytree import assign, call, load
 from policyengine.model.values import Uid
 
 
 @dataclass(frozen=True, slots=True)
-class Climb:
+class AncestorLookup:
     """A look at what is above a root. `targets` are what is asked for, None for everything."""
 
     root: str
@@ -27,17 +27,17 @@ class Climb:
         return "above_" + self.root
 
 
-def climbs_of(roots: Collection[str], emitter: Emitter) -> tuple[Climb, ...]:
-    return tuple(Climb(root, emitter.targets.get(root)) for root in sorted(roots))
+def lookups_of(roots: Collection[str], emitter: Emitter) -> tuple[AncestorLookup, ...]:
+    return tuple(AncestorLookup(root, emitter.targets.get(root)) for root in sorted(roots))
 
 
-def hierarchies(climbs: Iterable[Climb], emitter: Emitter) -> list[ast.stmt]:
+def look_up(lookups: Iterable[AncestorLookup], emitter: Emitter) -> list[ast.stmt]:
     """Statements that look at what is above the principal or the resource."""
     body: list[ast.stmt] = []
-    for climb in climbs:
-        if climb.targets is None:
-            above: ast.expr = call("ancestors", load(climb.root), emitter.known(climb.root))
+    for lookup in lookups:
+        if lookup.targets is None:
+            above: ast.expr = call("ancestors", load(lookup.root), emitter.known(lookup.root))
         else:
-            above = emitter.above_of(climb.root, climb.targets)
-        body.append(assign(climb.name, above))
+            above = emitter.above_of(lookup.root, lookup.targets)
+        body.append(assign(lookup.name, above))
     return body

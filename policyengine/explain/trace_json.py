@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from policyengine.diagnostics.render import location
-from policyengine.evaluate.plain import code, plain
-from policyengine.evaluate.trace import Failure, RuleTrace, Trace, Value
-from policyengine.evaluate.why import rule_why
+from policyengine.explain.display import code, json_value
+from policyengine.explain.trace import Failure, RuleTrace, Trace, Value
+from policyengine.explain.why import rule_why
 from policyengine.ir.nodes import Root
 
 
@@ -38,13 +38,13 @@ def trace_json(trace: Trace) -> dict[str, Any]:
         case Value(value=value):
             # The context is the whole of what the caller sent; its parts that were read are shown where they were.
             if not (isinstance(trace.expr, Root) and trace.expr.name == "context"):
-                found["value"] = plain(value)
+                found["value"] = json_value(value)
         case Failure(code=id_, message=message, span=span):
             found["error"] = {"code": id_, "message": message, "location": location(span) if span is not None else None}
         case None:
             found["skipped"] = True
     if trace.element is not None:
-        name, index, value = trace.element.name, trace.element.index, plain(trace.element.value)
+        name, index, value = trace.element.name, trace.element.index, json_value(trace.element.value)
         found["element"] = {"name": name, "index": index, "value": value}
     if trace.count is not None:
         found["count"] = trace.count
