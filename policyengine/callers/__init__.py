@@ -6,6 +6,7 @@ refusal that tells an attacker nothing. Decides nothing about policies; knows ne
 | file | job |
 |---|---|
 | `caller.py` | the caller of a request, and the scopes that open endpoints to it |
+| `refusal.py` | the answer to a caller that is turned away |
 
 Never: a credential in a message, a log line or a store; a caller out of something that could not be checked.
 """

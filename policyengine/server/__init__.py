@@ -3,6 +3,8 @@
 In: HTTP requests. Out: decisions as JSON. The only room that knows HTTP and the wire models; it turns AuthZEN's
 `subject` and `properties` into the engine's flat entities, and nothing else in the package speaks AuthZEN.
 
+    identify ─▶ authenticate ─▶ limit ─▶ handle ─▶ record
+                                           │
     bytes ─▶ body ─▶ decode ─▶ Engine.decide ─▶ obligations ─▶ encode ─▶ bytes
 
 Run it with `policyengine serve`, or with any ASGI server:
@@ -24,7 +26,9 @@ Every setting is an environment variable, listed in `settings.py`.
 | `encode.py` | Decision → JSON |
 | `wire.py`, `openapi.py` | the contract, written down for readers and generators |
 | `metadata.py`, `health.py`, `metrics.py` | what the service says about itself |
-| `errors.py`, `request_id.py`, `shortcut.py` | one middleware each |
+| `pipeline.py` | the steps that every request goes through, whatever its path |
+| `record.py` | what remains of a decision, for the steps that write it down |
+| `request_id.py`, `errors.py` | the identifier of a request; errors on the wire |
 | `log.py` | log lines |
 
 Never: a 200 without a boolean decision, a decision in an error, an attribute of a request in a message or a log line.

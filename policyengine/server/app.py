@@ -18,7 +18,6 @@ from fastapi import FastAPI, Response
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
-from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from policyengine.bundle import InvalidPolicies
@@ -26,24 +25,27 @@ from policyengine.diagnostics import render
 from policyengine.engine import Engine, Reload
 from policyengine.server import health, log, metadata, metrics, openapi
 from policyengine.server.decode import Sought
-from policyengine.server.errors import Errors, RequestError, http_error, request_error
-from policyengine.server.evaluation import THREAD_BODY, Endpoint, Handler, evaluate, evaluate_batch
+from policyengine.server.errors import RequestError, http_error, request_error, unexpected
+from policyengine.server.evaluation import evaluate, evaluate_batch
 from policyengine.server.filter import answer_filter
 from policyengine.server.page import Tokens
 from policyengine.server.pdp import Pdp
-from policyengine.server.request_id import Identify, RequestId
+from policyengine.server.pipeline import Authenticate, Limit, Pipeline, Question, Steps
 from policyengine.server.search import Searches
 from policyengine.server.settings import Settings, from_environment
-from policyengine.server.shortcut import Shortcut
 
 
-def create_app(settings: Settings | None = None) -> ASGIApp:
-    """An application that has loaded nothing yet; starting it does. Settings come from the environment if not given."""
+def create_app(
+    settings: Settings | None = None, *, authenticate: Authenticate | None = None, limit: Limit | None = None
+) -> Pipeline:
+    """An application that has loaded nothing yet; starting it does. Settings come from the environment if not given.
+
+    `authenticate` and `limit` are asked before anything else, for every path: see `pipeline.py`.
+    """
     settings = settings or from_environment()
     log.configure(settings.log_format, settings.log_level)
     pdp = Pdp()
     tally = metrics.Tally()
-    identify = Identify()
     decision_log = log.DecisionLog(settings.decision_log, settings.log_level)
 
     @asynccontextmanager
@@ -68,29 +70,25 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
-        exception_handlers={HTTPException: http_error, RequestError: request_error},
+        exception_handlers={HTTPException: http_error, RequestError: request_error, Exception: unexpected},
     )
-
-    def endpoint(name: str, handle: Handler, thread_body: int = THREAD_BODY) -> Endpoint:
-        return Endpoint(name, handle, pdp, identify, settings.max_body_bytes, tally, decision_log, thread_body)
 
     tokens = Tokens(settings.page_key.get_secret_value())
 
-    def searching(sought: Sought) -> Endpoint:
+    def searching(sought: Sought) -> Question:
         # How long it takes depends on how much there is to be found, not on the body.
-        return endpoint(f"search_{sought}", Searches(sought, tokens, settings.max_page), thread_body=0)
+        return Question(f"search_{sought}", Searches(sought, tokens, settings.max_page), thread_body=0)
 
-    posts = {
-        metadata.EVALUATION: endpoint("evaluation", evaluate),
-        metadata.EVALUATIONS: endpoint("evaluations", partial(evaluate_batch, max_batch=settings.max_batch)),
-        metadata.FILTER: endpoint("filter", answer_filter, thread_body=0),
+    questions = {
+        metadata.EVALUATION: Question("evaluation", evaluate),
+        metadata.EVALUATIONS: Question("evaluations", partial(evaluate_batch, max_batch=settings.max_batch)),
+        metadata.FILTER: Question("filter", answer_filter, thread_body=0),
         metadata.SEARCH_SUBJECT: searching("subject"),
         metadata.SEARCH_RESOURCE: searching("resource"),
         metadata.SEARCH_ACTION: searching("action"),
     }
-    app.router.routes += [Route(path, post, methods=["POST"]) for path, post in posts.items()]
-    app.include_router(metadata.routes(pdp, settings.public_url))
-    app.include_router(health.routes(pdp))
+    metadata.add_routes(app, pdp, settings.public_url)
+    health.add_routes(app, pdp)
     registry = metrics.registry(tally)
 
     @app.get("/metrics", tags=["operation"], summary="Counts for Prometheus", response_class=Response)
@@ -100,8 +98,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app.openapi = openapi.document(app)  # type: ignore[method-assign]
     # A decision does not depend on where a request came from, so only the others look at what a proxy says of that.
     proxies = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")  # as uvicorn has it
-    behind_proxy = ProxyHeadersMiddleware(RequestId(Errors(app), identify), proxies)  # type: ignore[arg-type]
-    return Shortcut(behind_proxy, posts)  # type: ignore[arg-type]
+    rest = ProxyHeadersMiddleware(app, proxies)  # type: ignore[arg-type]
+    names = {route.path: route.name for route in app.routes if isinstance(route, Route)}
+    steps = Steps(authenticate, limit, (decision_log,) if decision_log.enabled else ())
+    return Pipeline(questions, rest, names, pdp, tally, settings.max_body_bytes, steps)  # type: ignore[arg-type]
 
 
 def _load(settings: Settings) -> Engine:

@@ -7,24 +7,26 @@ decision: whoever asks gets a decision with status 200, or none.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Send
 
 log = structlog.get_logger("policyengine.server")
 
 
 class RequestError(Exception):
-    """The request is refused with this HTTP status and message."""
+    """The request is refused with this HTTP status and message, and headers of its own."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.headers = headers
 
 
 class Malformed(RequestError):
@@ -54,35 +56,20 @@ async def request_error(_: Request, error: Exception) -> Response:
     return Response(error_body(error.status, error.message), error.status, media_type="application/json")
 
 
-class Errors:
-    """Middleware: an exception that nobody expected becomes a 500 without a decision, and a log line."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        started = False
-
-        async def sending(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, receive, sending)
-        except Exception:
-            log.exception("unexpected error", request_id=scope.get("request_id"), path=scope["path"])
-            if started:
-                raise
-            await send_json(send, 500, error_body(500, "internal error"))
+async def unexpected(_: Request, __: Exception) -> Response:
+    """What nobody expected; the pipeline logs it."""
+    return Response(error_body(500, "internal error"), 500, media_type="application/json")
 
 
-async def send_json(send: Send, status: int, body: bytes, request_id: bytes | None = None) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    if request_id is not None:
-        headers.append((b"x-request-id", request_id))
+async def send_json(
+    send: Send, status: int, body: bytes, request_id: bytes, more: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    """An answer. `more` are headers beside those that every answer has."""
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id),
+        *more,
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

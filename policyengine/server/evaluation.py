@@ -1,47 +1,23 @@
-"""The evaluation endpoints of AuthZEN 1.0: one request, or many.
-
-Plain ASGI, as this is the path of every decision: read, decode, decide, encode, send. A decision takes microseconds and
-is made in the event loop; a body of `thread_body` bytes or more is handled in a worker thread, so that it holds nobody
-up.
-"""
+"""The evaluation endpoints of AuthZEN 1.0: one request, or many. Bytes in, the bytes of the answer out."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
-from time import perf_counter
-
-from starlette.types import Receive, Scope, Send
-
+from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
-from policyengine.model.decision import Decision
 from policyengine.server import decode, encode
-from policyengine.server.body import Disconnected, check_headers, read_body
-from policyengine.server.errors import Malformed, RequestError, error_body, log, send_json
-from policyengine.server.log import DecisionLog
-from policyengine.server.metrics import Tally
+from policyengine.server.errors import Malformed, RequestError
 from policyengine.server.obligations import negotiate
-from policyengine.server.pdp import Pdp
-from policyengine.server.request_id import Identify, first
+from policyengine.server.pipeline import Answer
+from policyengine.server.record import Decided
 from policyengine.server.usual import usual
 
-# A body from this size on, in bytes, takes milliseconds.
-THREAD_BODY = 32 * 1024
 
-Decided = tuple[decode.Arguments, Decision]
-
-
-# The body of a 200, the decisions in it, and the number of items that were no requests.
-Answer = tuple[bytes, Sequence[Decided], int]
-Handler = Callable[[Engine, bytes], Answer]
-
-
-def evaluate(engine: Engine, body: bytes) -> Answer:
+def evaluate(engine: Engine, body: bytes, _: Caller) -> Answer:
     """The Access Evaluation API. Raises RequestError."""
     return _one(engine, usual(body) or decode.evaluation(decode.json_object(body)))
 
 
-def evaluate_batch(engine: Engine, body: bytes, max_batch: int) -> Answer:
+def evaluate_batch(engine: Engine, body: bytes, _: Caller, *, max_batch: int) -> Answer:
     """The Access Evaluations API. Every item is answered by the same snapshot. Raises RequestError."""
     batch = decode.batch(decode.json_object(body))
     if not isinstance(batch, decode.Batch):
@@ -81,62 +57,3 @@ def _one(engine: Engine, request: decode.Arguments) -> Answer:
     if decision.obligations:
         decision = negotiate(decision, context)
     return encode.decision_body(decision), ((request, decision),), 0
-
-
-class Endpoint:
-    """An ASGI endpoint that answers a JSON body with `handle`; `name` is its label in the metrics.
-
-    It stands outside of all middleware, so it echoes the request's identifier itself, and turns what nobody expected
-    into a 500 without a decision.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        handle: Handler,
-        pdp: Pdp,
-        identify: Identify,
-        max_body_bytes: int,
-        tally: Tally,
-        decision_log: DecisionLog,
-        thread_body: int = THREAD_BODY,
-    ) -> None:
-        self.handle = handle
-        self.pdp = pdp
-        self.identify = identify
-        self.max_body_bytes = max_body_bytes
-        self.count = tally.endpoint(name)
-        self.tally = tally
-        self.log = decision_log
-        self.thread_body = thread_body
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = perf_counter()
-        headers = first(scope["headers"])
-        identifier = self.identify(headers)
-        try:
-            check_headers(scope["headers"], headers, self.max_body_bytes)
-            message = await receive()
-            asked: bytes = message.get("body", b"")
-            if not 0 < len(asked) < self.max_body_bytes or message.get("more_body"):
-                asked = await read_body(message, receive, self.max_body_bytes)
-            engine = self.pdp.ready()
-            if len(asked) < self.thread_body:
-                body, decided, failed = self.handle(engine, asked)
-            else:
-                body, decided, failed = await asyncio.to_thread(self.handle, engine, asked)
-            status = 200
-            self.tally.decisions(decided, failed)
-            if self.log.enabled:
-                self.log.decisions(decided, identifier.decode("ascii"), perf_counter() - started)
-        except RequestError as error:
-            status, body = error.status, error_body(error.status, error.message)
-        except RecursionError:
-            status, body = 400, error_body(400, "the request is nested too deeply")
-        except Disconnected:
-            return
-        except Exception:  # noqa: BLE001 - logged, and never a decision
-            log.exception("unexpected error", request_id=identifier.decode("ascii"), path=scope["path"])
-            status, body = 500, error_body(500, "internal error")
-        self.count(status, perf_counter() - started)
-        await send_json(send, status, body, identifier)

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.filters.described import described, plain
 from policyengine.filters.filter import NotExpressible
 from policyengine.server import decode
 from policyengine.server.errors import Malformed
-from policyengine.server.evaluation import Answer
+from policyengine.server.pipeline import Answer
 
 
-def answer_filter(engine: Engine, body: bytes) -> Answer:
+def answer_filter(engine: Engine, body: bytes, _: Caller) -> Answer:
     """Raises RequestError."""
     asked = decode.filter_request(decode.json_object(body))
     found = engine.filter(

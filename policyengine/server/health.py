@@ -7,22 +7,21 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response, status
+from fastapi import FastAPI, Response, status
 
 from policyengine.diagnostics import render
 from policyengine.server.pdp import Pdp
 from policyengine.server.wire import Health, Readiness
 
 
-def routes(pdp: Pdp) -> APIRouter:
-    router = APIRouter(tags=["operation"])
-
-    @router.get("/healthz", summary="Is the process alive")
+def add_routes(app: FastAPI, pdp: Pdp) -> None:
+    @app.get("/healthz", tags=["operation"], summary="Is the process alive")
     async def healthz() -> Health:
         return Health(status="ok")
 
-    @router.get(
+    @app.get(
         "/readyz",
+        tags=["operation"],
         summary="Which policies answer, and is anything wrong with newer ones",
         response_model_exclude_none=True,
         responses={503: {"model": Readiness, "description": "No policies are loaded yet"}},
@@ -37,5 +36,3 @@ def routes(pdp: Pdp) -> APIRouter:
             return Readiness(status="ready", revision=revision)
         diagnostics = [render.as_json(each) for each in last.diagnostics]
         return Readiness(status="degraded", revision=revision, diagnostics=diagnostics)
-
-    return router

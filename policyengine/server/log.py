@@ -15,8 +15,7 @@ import structlog
 
 from policyengine.diagnostics import render
 from policyengine.engine import Reload
-from policyengine.model.decision import Decision
-from policyengine.server.decode import Arguments
+from policyengine.server.record import DecisionRecord
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -73,10 +72,10 @@ class DecisionLog:
         self.enabled = level != "off" and levels[level.upper()] >= levels[process_level.upper()]
         self._level = "info" if level == "info" else "debug"
 
-    def decisions(self, decided: Iterable[tuple[Arguments, Decision]], request_id: str, seconds: float) -> None:
-        """`seconds` is the time of the whole HTTP request, however many decisions it asked for."""
+    def __call__(self, made: Iterable[DecisionRecord]) -> None:
         write = log.info if self._level == "info" else log.debug
-        for request, decision in decided:
+        for each in made:
+            request, decision = each.request, each.decision
             action = request["action"]
             write(
                 "decision",
@@ -85,11 +84,11 @@ class DecisionLog:
                 principal=_name(request["principal"]),
                 action=action if isinstance(action, str) else action["name"],
                 resource=_name(request["resource"]),
-                obligations=[each.type for each in decision.obligations],
-                errors=[f"{each.rule}: {each.code}" for each in decision.errors],
+                obligations=[one.type for one in decision.obligations],
+                errors=[f"{one.rule}: {one.code}" for one in decision.errors],
                 revision=decision.revision,
-                request_id=request_id,
-                milliseconds=round(seconds * 1000, 3),
+                request_id=each.request_id,
+                milliseconds=round(each.seconds * 1000, 3),
             )
 
 

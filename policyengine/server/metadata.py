@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Request, Response
+from fastapi import FastAPI, Request, Response
 
 from policyengine.server.obligations import wire_types
 from policyengine.server.pdp import Pdp
@@ -23,12 +23,11 @@ SEARCH_RESOURCE = "/access/v1/search/resource"
 SEARCH_ACTION = "/access/v1/search/action"
 
 
-def routes(pdp: Pdp, public_url: str | None) -> APIRouter:
-    router = APIRouter(tags=["metadata"])
+def add_routes(app: FastAPI, pdp: Pdp, public_url: str | None) -> None:
     # The well-known text goes between the host and the path of the base URL (RFC 8615).
     suffix = urlsplit(public_url).path if public_url else ""
 
-    @router.get(WELL_KNOWN + suffix, summary="What this PDP offers, and where")
+    @app.get(WELL_KNOWN + suffix, tags=["metadata"], summary="What this PDP offers, and where")
     async def metadata(request: Request, response: Response) -> Metadata:
         base = public_url or f"{request.url.scheme}://{request.url.netloc}"
         engine = pdp.ready()
@@ -43,5 +42,3 @@ def routes(pdp: Pdp, public_url: str | None) -> APIRouter:
             search_action_endpoint=base + SEARCH_ACTION,
             supported_obligations=wire_types(engine.snapshot.obligations),
         )
-
-    return router

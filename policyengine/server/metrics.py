@@ -51,7 +51,10 @@ class Tally:
 
     def endpoint(self, name: str) -> Requests:
         """The counts of one endpoint."""
-        return self.endpoints.setdefault(name, Requests())
+        found = self.endpoints.get(name)
+        if found is None:
+            found = self.endpoints[name] = Requests()
+        return found
 
     def decisions(self, decided: Sequence[tuple[Any, Decision]], failed: int) -> None:
         for _, decision in decided:
@@ -77,7 +80,7 @@ class _Collected(Collector):
         )
         yield _counter(
             "policyengine_requests",
-            "Requests for decisions, by endpoint and HTTP status.",
+            "Requests, by endpoint and HTTP status.",
             ("endpoint", "status"),
             {
                 (name, str(status)): count

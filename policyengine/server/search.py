@@ -12,11 +12,12 @@ from typing import Any, assert_never
 
 from policyengine import search
 from policyengine.bundle import Snapshot
+from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.server import decode
 from policyengine.server.errors import Malformed
-from policyengine.server.evaluation import Answer
 from policyengine.server.page import Start, Tokens
+from policyengine.server.pipeline import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Searches:
     tokens: Tokens
     max_page: int
 
-    def __call__(self, engine: Engine, body: bytes) -> Answer:
+    def __call__(self, engine: Engine, body: bytes, _: Caller) -> Answer:
         """Raises RequestError."""
         asked = decode.search(decode.json_object(body), self.sought)
         snapshot = engine.snapshot

@@ -1,0 +1,193 @@
+"""What every HTTP request goes through: identify, authenticate, limit, handle, record.
+
+In: an ASGI request of any method and path. Out: its answer. This is the outermost application and holds all the others,
+so there is no other way in. A step that is not there costs nothing.
+
+    identify       its X-Request-ID, or one made for it
+    authenticate   who asks: a Caller, or a Refusal
+    limit          whether this caller may ask here and now: None, or a Refusal
+    handle         the question at this path; anything else goes to `rest`, the application with all other routes
+    record         the counts, and a DecisionRecord for each decision to whoever wants one
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from policyengine.callers.caller import ANONYMOUS, Caller
+from policyengine.callers.refusal import Refusal
+from policyengine.engine import Engine
+from policyengine.server.body import Disconnected, check_headers, read_body
+from policyengine.server.errors import RequestError, error_body, log, send_json
+from policyengine.server.metrics import Tally
+from policyengine.server.pdp import Pdp
+from policyengine.server.record import Decided, Record, records
+from policyengine.server.request_id import Identify, first
+
+# A body from this size on, in bytes, takes milliseconds.
+THREAD_BODY = 32 * 1024
+# The name of what no route names.
+OTHER = "other"
+
+# The body of a 200, the decisions in it, and the number of items that were no requests.
+Answer = tuple[bytes, Sequence[Decided], int]
+Handler = Callable[[Engine, bytes, Caller], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """What the steps before `handle` see of a request. `endpoint` is its name, `headers` the first of each name."""
+
+    endpoint: str
+    headers: Mapping[bytes, bytes]
+    scope: Scope
+    request_id: str
+
+
+Authenticate = Callable[[Incoming], Awaitable[Caller | Refusal]]
+Limit = Callable[[Caller, Incoming], Awaitable[Refusal | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The steps of one service; those that are None, and an empty `record`, are not there."""
+
+    authenticate: Authenticate | None = None
+    limit: Limit | None = None
+    record: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked with a JSON body. `name` is its label; a body of `thread_body` bytes or more is handled in a worker
+    thread, so that it holds nobody up."""
+
+    name: str
+    handle: Handler
+    thread_body: int = THREAD_BODY
+
+
+class Pipeline:
+    """An ASGI application. `questions` are answered at POST to their paths, everything else by `rest`, of whose paths
+    `names` has the names."""
+
+    def __init__(
+        self,
+        questions: Mapping[str, Question],
+        rest: ASGIApp,
+        names: Mapping[str, str],
+        pdp: Pdp,
+        tally: Tally,
+        max_body_bytes: int,
+        steps: Steps = Steps(),
+    ) -> None:
+        self.questions = questions
+        self.rest = rest
+        self.names = names
+        self.pdp = pdp
+        self.tally = tally
+        self.max_body_bytes = max_body_bytes
+        self.steps = steps
+        self._identify = Identify()
+        self._admits_all = steps.authenticate is None and steps.limit is None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._without_request(scope, receive, send)
+            return
+        started = perf_counter()
+        headers = first(scope["headers"])
+        identifier = self._identify(headers)
+        path: str = scope["path"]
+        if root := scope.get("root_path"):
+            path = path.removeprefix(root)
+        question = self.questions.get(path)
+        name = question.name if question is not None else self.names.get(path, OTHER)
+        more: Sequence[tuple[bytes, bytes]] = ()
+        try:
+            caller = ANONYMOUS
+            if not self._admits_all:
+                caller = await self._admit(Incoming(name, headers, scope, identifier.decode("ascii")))
+            if question is None:
+                status = await self._hand_over(scope, receive, send, identifier, caller)
+                if status:
+                    self.tally.endpoint(name)(status, perf_counter() - started)
+                return
+            if scope["method"] != "POST":
+                raise RequestError(405, "method not allowed", ((b"allow", b"POST"),))
+            check_headers(scope["headers"], headers, self.max_body_bytes)
+            message = await receive()
+            asked: bytes = message.get("body", b"")
+            if not 0 < len(asked) < self.max_body_bytes or message.get("more_body"):
+                asked = await read_body(message, receive, self.max_body_bytes)
+            engine = self.pdp.ready()
+            if len(asked) < question.thread_body:
+                body, decided, failed = question.handle(engine, asked, caller)
+            else:
+                body, decided, failed = await asyncio.to_thread(question.handle, engine, asked, caller)
+            status = 200
+            self.tally.decisions(decided, failed)
+            if decided and self.steps.record:
+                made = records(identifier.decode("ascii"), name, caller, decided, perf_counter() - started)
+                for record in self.steps.record:
+                    record(made)
+        except RequestError as error:
+            status, body, more = error.status, error_body(error.status, error.message), error.headers
+        except RecursionError:
+            status, body = 400, error_body(400, "the request is nested too deeply")
+        except Disconnected:
+            return
+        except Exception:  # noqa: BLE001 - logged, and never a decision
+            log.exception("unexpected error", request_id=identifier.decode("ascii"), path=scope["path"])
+            status, body = 500, error_body(500, "internal error")
+        self.tally.endpoint(name)(status, perf_counter() - started)
+        await send_json(send, status, body, identifier, more)
+
+    async def _admit(self, incoming: Incoming) -> Caller:
+        """The caller, if it may ask this. Raises RequestError."""
+        caller = ANONYMOUS
+        if self.steps.authenticate is not None:
+            found = await self.steps.authenticate(incoming)
+            if isinstance(found, Refusal):
+                raise RequestError(found.status, found.message, found.headers)
+            caller = found
+        if self.steps.limit is not None:
+            refused = await self.steps.limit(caller, incoming)
+            if refused is not None:
+                raise RequestError(refused.status, refused.message, refused.headers)
+        return caller
+
+    async def _hand_over(self, scope: Scope, receive: Receive, send: Send, identifier: bytes, caller: Caller) -> int:
+        """The status with which the other routes answer. An error there is a 500, as long as nothing was sent."""
+        status, complete = 0, False
+
+        async def sending(message: Message) -> None:
+            nonlocal status, complete
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", identifier)]
+            complete = message["type"] == "http.response.body" and not message.get("more_body")
+            await send(message)
+
+        try:
+            await self.rest({**scope, "caller": caller}, receive, sending)
+        except Exception:
+            log.exception("unexpected error", request_id=identifier.decode("ascii"), path=scope["path"])
+            if status and not complete:
+                raise
+            if not status:
+                status = 500
+                await send_json(send, 500, error_body(500, "internal error"), identifier)
+        return status
+
+    async def _without_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Starting and stopping go to the other application; nothing is served over a WebSocket."""
+        if scope["type"] == "lifespan":
+            await self.rest(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})

@@ -1,0 +1,38 @@
+"""What remains of a request: one record for each decision that was answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from policyengine.callers.caller import Caller
+from policyengine.model.decision import Decision
+from policyengine.server.decode import Arguments
+
+Decided = tuple[Arguments, Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """One decision as it left the service: who asked for it, where, what for, and the answer.
+
+    `seconds` is the time of the whole HTTP request, however many decisions it asked for.
+    """
+
+    request_id: str
+    endpoint: str
+    caller: Caller
+    request: Arguments
+    decision: Decision
+    seconds: float
+
+
+# Takes the records of one HTTP request, in the order of its answers.
+Record = Callable[[Iterable[DecisionRecord]], None]
+
+
+def records(
+    request_id: str, endpoint: str, caller: Caller, decided: Sequence[Decided], seconds: float
+) -> list[DecisionRecord]:
+    """The records of one HTTP request."""
+    return [DecisionRecord(request_id, endpoint, caller, request, decision, seconds) for request, decision in decided]
