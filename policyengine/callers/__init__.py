@@ -7,6 +7,11 @@ refusal that tells an attacker nothing. Decides nothing about policies; knows ne
 |---|---|
 | `caller.py` | the caller of a request, and the scopes that open endpoints to it |
 | `refusal.py` | the answer to a caller that is turned away |
+| `api_key.py` | the text of an API key: made, recognised, hashed |
+| `keys.py` | what is known of a key, and what may be done with it |
+| `stores/` | where keys are kept |
+| `keyring.py` | the keys that are good right now, in the memory of a process |
+| `throttle.py` | counting failed attempts, and requests, in bounded memory |
 
 Never: a credential in a message, a log line or a store; a caller out of something that could not be checked.
 """

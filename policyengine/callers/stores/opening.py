@@ -1,0 +1,42 @@
+"""The address of a store of API keys to the store: a path, `sqlite:PATH` or `postgresql://...`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from policyengine.callers.stores.file import FileStore, create_file
+from policyengine.callers.stores.postgresql import PostgresqlStore, create_postgresql
+from policyengine.callers.stores.sqlite import SqliteStore, create_sqlite
+from policyengine.callers.stores.store import KeyStore, StoreError
+
+_POSTGRESQL = ("postgresql://", "postgres://")
+_SQLITE = "sqlite:"
+
+
+def open_store(address: str, *, create: bool = False) -> KeyStore:
+    """The store at an address. It must be there already, unless `create` is given. Raises StoreError."""
+    if address.startswith(_POSTGRESQL):
+        if find_spec("psycopg") is None:
+            raise StoreError("PostgreSQL needs psycopg: pip install policyengine[postgresql]")
+        if create:
+            create_postgresql(address)
+        return PostgresqlStore(address)
+    if address.startswith(_SQLITE):
+        path = Path(address.removeprefix(_SQLITE))
+        if create:
+            create_sqlite(path)
+        return SqliteStore(path)
+    if "://" in address or not address:
+        raise StoreError("a store of keys is a path, sqlite:PATH or postgresql://...")
+    if create:
+        create_file(Path(address))
+    return FileStore(Path(address))
+
+
+def beside(address: str) -> Path | None:
+    """Where the hash key is kept if no setting says so: beside the file that has the keys. None for a server's."""
+    if address.startswith(_POSTGRESQL):
+        return None
+    path = Path(address.removeprefix(_SQLITE))
+    return path.with_name(path.name + ".hash-key")

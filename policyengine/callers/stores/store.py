@@ -1,0 +1,40 @@
+"""What every store of API keys does.
+
+A store is shared by all processes that answer for each other. Its methods block, and may be called from any thread.
+Each raises `StoreError` when the store cannot be reached, or holds what it should not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from policyengine.callers.keys import Key, Use
+
+Keys = Mapping[str, Key]
+
+
+class StoreError(Exception):
+    """The store cannot be used; the message says why, and shows no secret."""
+
+
+class KeyStore(Protocol):
+    def mark(self) -> str:
+        """Differs from what it was before whenever a key has changed since. Cheap: it is asked several times a
+        second."""
+
+    def keys(self) -> Keys:
+        """Every key by its id, revoked ones included."""
+
+    def change(self, change: Callable[[Keys], Key]) -> Key:
+        """Puts the key that `change` makes of all keys, atomically: nobody else changes one meanwhile. What `change`
+        raises is passed on, and nothing is changed."""
+
+    def add_uses(self, uses: Mapping[str, Use]) -> None:
+        """Adds to the usage of keys."""
+
+    def uses(self) -> Mapping[str, Use]:
+        """The usage of every key that was used."""
+
+    def close(self) -> None:
+        """Lets go of what the store holds open."""
