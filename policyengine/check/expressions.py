@@ -328,14 +328,13 @@ def _logical(tree: ast.Binary, env: Env) -> Typed:
 def _binary(tree: ast.Binary, env: Env) -> Expr:
     left = check_expression(tree.left, env).expr
     right = check_expression(tree.right, env).expr
-    findings = env.place.findings
     match tree.op:
         case "==" | "!=":
             return operands.equal(tree.op == "!=", left, right, tree.span, env)
         case "<" | "<=" | ">" | ">=":
-            return operands.compare(tree.op, left, right, tree.span, findings)
+            return operands.compare(tree.op, left, right, tree.span, env)
         case "+" | "-" | "*":
-            return operands.arithmetic(tree.op, left, right, tree.span, findings)
+            return operands.arithmetic(tree.op, left, right, tree.span, env)
         case _:
             return operands.member_of(left, right, tree.span, env)
 
@@ -362,7 +361,7 @@ def _conditional(tree: ast.Conditional, env: Env) -> Typed:
     condition = check_condition(tree.condition, env)
     then = check_expression(tree.then, env.knowing(condition.when_true))
     otherwise = check_expression(tree.otherwise, env.knowing(condition.when_false))
-    left, right = operands.aligned(then.expr, otherwise.expr)
+    left, right = operands.aligned(then.expr, otherwise.expr, env.place.schema)
     type_ = UNKNOWN if UNKNOWN in (left.type, right.type) else join(left.type, right.type)
     if type_ is None:
         env.place.findings.report(

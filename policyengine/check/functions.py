@@ -105,7 +105,7 @@ def _count(name: str, args: tuple[Expr, ...], params: tuple[str, ...], span: Spa
 
 
 def _collections(name: str, args: tuple[Expr, ...], span: Span, env: Env) -> Expr:
-    left, right = aligned(*args)
+    left, right = aligned(args[0], args[1], env.place.schema)
     for side in (left, right):
         element = element_of(side.type)
         if side.type not in (UNKNOWN, JSON) and element is None:

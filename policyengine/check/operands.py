@@ -42,11 +42,23 @@ from policyengine.model.types import (
     is_numeric,
     join,
 )
+from policyengine.schema.schema import Schema
 
 
 def expect(expr: Expr, type_: Type) -> Expr:
-    """A Json expression as one that must have the type when it runs; any other expression as it is."""
-    return Expect(operand=expr, type=type_, span=expr.span) if expr.type == JSON and type_ != JSON else expr
+    """A Json expression, or a collection of Json, as one that must have the type when it runs; any other expression as
+    it is."""
+    met = expr.type if isinstance(expr, Const) and expr.type != JSON else _met(expr.type, type_)
+    return expr if met == expr.type else Expect(operand=expr, type=met, span=expr.span)
+
+
+def _met(found: Type, wanted: Type) -> Type:
+    """The type with what is wanted in the place of Json, at any depth of collections."""
+    if found == JSON:
+        return wanted
+    if isinstance(found, SetT | ListT) and isinstance(wanted, SetT | ListT):
+        return type(found)(_met(found.element, wanted.element))
+    return found
 
 
 def fits(expr: Expr, type_: Type) -> bool:
@@ -62,7 +74,8 @@ def fits(expr: Expr, type_: Type) -> bool:
         if isinstance(expr, Const) and not expr.value:
             return True
         literal = isinstance(found, ListT) and isinstance(expr, Const)
-        return (type(found) is type(type_) or literal) and join(found.element, type_.element) == type_.element
+        element = found.element if literal else _met(found.element, type_.element)
+        return (type(found) is type(type_) or literal) and join(element, type_.element) == type_.element
     return join(found, type_) == type_
 
 
@@ -75,18 +88,24 @@ def need(expr: Expr, type_: Type, what: str, findings: Findings) -> Expr:
     return expect(expr, type_)
 
 
-def _wide(type_: Type) -> Type:
+def _wide(type_: Type, schema: Schema) -> Type:
     """The type that a Json value must have to be compared with a value of this one."""
     if type_ == INT:
         return NUMBER
     if isinstance(type_, SetT | ListT):
-        return type(type_)(_wide(type_.element))
+        return type(type_)(_among(type_.element, schema))
     return type_
 
 
-def aligned(left: Expr, right: Expr) -> tuple[Expr, Expr]:
-    """Both sides, a Json side expected to have the type of the other."""
-    return expect(left, _wide(right.type)), expect(right, _wide(left.type))
+def _among(element: Type, schema: Schema) -> Type:
+    """The type that elements of a collection of Json must have to be compared with a value of this one. It may name
+    entities of several types, as an access list does."""
+    return EntityT(frozenset(schema.entities)) if isinstance(element, EntityT) else _wide(element, schema)
+
+
+def aligned(left: Expr, right: Expr, schema: Schema) -> tuple[Expr, Expr]:
+    """Both sides, what is Json in one of them expected to have the type of the other."""
+    return expect(left, _wide(right.type, schema)), expect(right, _wide(left.type, schema))
 
 
 def equal(negated: bool, left: Expr, right: Expr, span: Span, env: Env) -> Expr:
@@ -97,7 +116,7 @@ def equal(negated: bool, left: Expr, right: Expr, span: Span, env: Env) -> Expr:
                 codes.NOT_COMPARABLE, span, f"{other.type} is never null", "", "test that it is there with `has`"
             )
             return Equal(left=left, right=right, negated=negated, type=BOOL, span=span)
-    left, right = aligned(left, right)
+    left, right = aligned(left, right, env.place.schema)
     if UNKNOWN not in (left.type, right.type):
         for side in (left, right):
             if holds_record(side.type):
@@ -157,11 +176,12 @@ def tool_argument(expr: Expr) -> str | None:
     return None
 
 
-def compare(op: str, left: Expr, right: Expr, span: Span, findings: Findings) -> Expr:
+def compare(op: str, left: Expr, right: Expr, span: Span, env: Env) -> Expr:
+    findings = env.place.findings
     written = (left, right)
     if left.type == JSON and right.type == JSON:
         left, right = expect(left, NUMBER), expect(right, NUMBER)
-    left, right = aligned(left, right)
+    left, right = aligned(left, right, env.place.schema)
     numbers = is_numeric(left.type) and is_numeric(right.type)
     same = left.type == right.type and left.type in (TIME, DURATION)
     null = any(is_null(side) for side in written)
@@ -186,10 +206,11 @@ _SUMS: dict[tuple[str, Type, Type], Type] = {
 }
 
 
-def arithmetic(op: str, left: Expr, right: Expr, span: Span, findings: Findings) -> Expr:
+def arithmetic(op: str, left: Expr, right: Expr, span: Span, env: Env) -> Expr:
+    findings = env.place.findings
     if left.type == JSON and right.type == JSON:
         left, right = expect(left, NUMBER), expect(right, NUMBER)
-    left, right = aligned(left, right)
+    left, right = aligned(left, right, env.place.schema)
     result: Type | None
     if UNKNOWN in (left.type, right.type):
         result = UNKNOWN
@@ -209,8 +230,8 @@ def member_of(item: Expr, right: Expr, span: Span, env: Env) -> Expr:
     findings = env.place.findings
     if item.type == UNKNOWN or right.type == UNKNOWN:
         return Contains(item=item, collection=right, type=BOOL, span=span)
-    if right.type == JSON:
-        right = expect(right, SetT(_wide(item.type)))
+    schema = env.place.schema
+    right = expect(right, SetT(_among(item.type, schema)))
     element = element_of(right.type)
     if isinstance(right.type, EntityT) or isinstance(element, EntityT):
         target = right.type if isinstance(right.type, EntityT) else element
@@ -235,7 +256,7 @@ def member_of(item: Expr, right: Expr, span: Span, env: Env) -> Expr:
         if is_null(item) and element != JSON:
             findings.report(codes.NOT_COMPARABLE, item.span, f"{element} is never null", "", "")
             return Contains(item=item, collection=right, type=BOOL, span=span)
-        item = expect(item, _wide(element))
+        item = expect(item, _wide(element, schema))
         if isinstance(right, Const) and not right.value:
             pass
         elif holds_record(element):

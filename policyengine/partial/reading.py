@@ -58,8 +58,9 @@ def reading(expr: Expr, asking: Asking) -> Reading:
             if isinstance(inner, Read) and (inner.type == JSON or isinstance(inner.type, RecordT)):
                 return Read((*inner.path, name), type_)
         case Expect(operand=operand, type=type_):
+            # Of type Json, or a collection of it.
             inner = reading(operand, asking)
-            if isinstance(inner, Read) and inner.type == JSON:
+            if isinstance(inner, Read):
                 return Read(inner.path, type_)
     return Beyond()
 

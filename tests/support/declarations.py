@@ -23,6 +23,7 @@ POOL = (
     ("wait", "Duration"), ("addr", "Ip"), ("nums", "Set<Int>"), ("list", "List<Int>"), ("names", "List<String>"),
     ("fans", "Set<User>"), ("docs", "List<Doc>"), ("recs", "List<{ k: String, v?: Int, who?: User }>"),
     ("bag", "Set<Json>"), ("sets", "Set<Set<Int>>"), ("odd name", "String"), ("floats", "List<Number>"),
+    ("pile", "List<Json>"),
 )  # fmt: skip
 VARIANTS = (("n", "Number"), ("boss", "Agent"), ("s", "Bool"))
 # Has no divisor in common with the size of the pool, so that steps of it reach all of the pool.

@@ -170,6 +170,8 @@ class Writer:
             found.append(self._hierarchy)
         if self.readable(lambda t: t == JSON):
             found += [self._json, self._json, self._json]
+        if self.readable(_of_json) and self.place.json:
+            found += [self._json_collection, self._json_collection]
         if self.readable(lambda t: t == IP):
             found.append(self._address)
         if self.place.tool_args is not None and self.place.tool_args.fields:
@@ -289,6 +291,23 @@ class Writer:
             )
         )
 
+    def _json_collection(self) -> Text:
+        """A collection whose elements nobody declared, and something of a type, which each of them has to have then."""
+        among = self.pick(self.readable(_of_json)).text
+        data = self.readable(lambda t: t == JSON)
+        if data and self.one_in(3):
+            among = f"[{self.pick(data).text}.{self.pick(('k', 'n', 'u'))}, {self.pick(data).text}.k]"
+        type_ = self.pick((STRING, STRING, INT, NUMBER, TIME, IP, EntityT(frozenset({"User"}))))
+        item = self.value(type_, 0)
+        match self.pick(("in", "in", "any", "all", "equal")):
+            case "in":
+                return Text(f"{item.at(SUM)} in {among}", COMPARISON)
+            case "equal" if not among.startswith("["):
+                return Text(f"{among} {self.pick(('==', '!='))} [{self._literal(type_).text}]", COMPARISON)
+            case "any":
+                return Text(f"contains_any({among}, [{item.text}])")
+        return Text(f"contains_all({among}, [{item.text}])")
+
     # ---- values ----
 
     def value(self, type_: Type, depth: int) -> Text:
@@ -387,6 +406,10 @@ def _has_literals(type_: Type | None) -> bool:
         # A literal list of lists is no collection of sets.
         return element_of(element) is None and element != JSON and _has_literals(element)
     return type_ is not None and type_ != JSON and not isinstance(type_, RecordT)
+
+
+def _of_json(type_: Type) -> bool:
+    return element_of(type_) == JSON
 
 
 def _countable(type_: Type) -> bool:

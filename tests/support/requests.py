@@ -52,6 +52,12 @@ _POOLS: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 
 
+# What collections of Json most often hold: values of one type.
+_ALIKE: tuple[tuple[Any, ...], ...] = (
+    TEXTS, TEXTS, NUMBERS, TIMES, ADDRESSES, tuple({"type": t, "id": i} for t in ("User", "Team") for i in KNOWN),
+)  # fmt: skip
+
+
 class Choices:
     """Where values come from: hypothesis, which can shrink them, or a seed, which is cheap."""
 
@@ -75,6 +81,8 @@ def value(choose: Choices, type_: Type) -> Any:
             return _json(choose, 2)
         case Prim(name=name):
             return choose.pick(_POOLS[name])
+        case SetT(element=Prim(name="Json")) | ListT(element=Prim(name="Json")) if choose.upto(2):
+            return [choose.pick(pool) for pool in [choose.pick(_ALIKE)] for _ in range(choose.upto(3))]
         case SetT(element=element) | ListT(element=element):
             return [value(choose, element) for _ in range(choose.upto(3))]
         case RecordT(fields=fields):
