@@ -35,8 +35,10 @@ from policyengine.model.values import Fault, parse_duration, parse_ip, parse_tim
 _SIGNATURES: Mapping[str, tuple[tuple[tuple[str, Type], ...], Type]] = {
     "starts_with": ((("text", STRING), ("start", STRING)), BOOL),
     "ends_with": ((("text", STRING), ("end", STRING)), BOOL),
+    "contains": ((("text", STRING), ("part", STRING)), BOOL),
     "lower": ((("text", STRING),), STRING),
     "matches": ((("text", STRING), ("pattern", STRING)), BOOL),
+    "search": ((("text", STRING), ("pattern", STRING)), BOOL),
     "email_domain": ((("address", STRING),), STRING),
     "url_host": ((("url", STRING),), STRING),
     "url_scheme": ((("url", STRING),), STRING),
@@ -52,6 +54,7 @@ FUNCTIONS = frozenset({*_SIGNATURES, *_COLLECTIONS, "size", "sources"} - set(MET
 # What the second argument is called, and how it is tried out.
 _CONSTANTS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "matches": ("pattern", operators.pattern),
+    "search": ("pattern", operators.pattern),
     "in_range": ("address range", operators.network),
     "path_under": ("folder", operators.folder),
 }
@@ -70,6 +73,10 @@ def call(name: str, args: tuple[Expr, ...], span: Span, env: Env) -> Expr:
     if name in _SIGNATURES:
         params, result = _SIGNATURES[name]
         if _count(name, args, tuple(p for p, _ in params), span, env):
+            if name == "contains" and element_of(args[0].type) is not None:
+                help_ = f"write `{args[1].span.text} in {args[0].span.text}`"
+                findings.report(codes.WRONG_TYPE, args[0].span, "`contains` looks into a text", "", help_)
+                return Const(value=None, type=UNKNOWN, span=span)
             given = tuple(need(a, t, f"`{p}` of `{name}`", findings) for a, (p, t) in zip(args, params, strict=True))
             if name in _CONSTANTS:
                 _try_constant(name, given[1], env)
@@ -85,7 +92,7 @@ def unknown_function(name: str, span: Span, known: frozenset[str], env: Env) -> 
 def unknown_method(name: str, span: Span, env: Env) -> None:
     near = name if name in FUNCTIONS else nearest(name, FUNCTIONS)
     if name == "contains":
-        help_ = "write `ITEM in COLLECTION`"
+        help_ = "write `ITEM in COLLECTION`, or `contains(TEXT, PART)`"
     elif near:
         help_ = f"it is a function: `{near}(...)`"
     else:
@@ -159,7 +166,7 @@ def _try_constant(name: str, arg: Expr, env: Env) -> None:
             read(arg.value)
     except Fault as fault:
         code, help_ = codes.BAD_CONSTANT, ""
-        if name == "matches":
+        if name in ("matches", "search"):
             code, help_ = codes.BAD_PATTERN, "RE2 has no backreferences and no lookaround"
         env.place.findings.report(code, arg.span, fault.message, "", help_)
 

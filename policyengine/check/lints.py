@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from math import inf
 
 from policyengine.check.environment import Findings
+from policyengine.check.patterns import lint_patterns
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Note
 from policyengine.diagnostics.source import Span
@@ -41,6 +42,7 @@ def lint_rule(rule: Rule, tree: ast.Rule, findings: Findings) -> None:
             codes.PERMIT_ANY, tree.head.resource.span, f"`{name}` permits on any resource", "",
             "name the types it is meant for: types declared later would be permitted too",
         )  # fmt: skip
+    lint_patterns(rule, findings)
 
 
 def _certain(expr: Expr) -> bool | None:

@@ -58,6 +58,8 @@ ABSENT_FOR_SOME = _warning(304, "attribute that some types lack")
 UNUSED_DEFINE = _warning(305, "unused definition")
 PERMIT_ANY = _warning(306, "permit on any resource")
 UNDECLARED_TOOL = _warning(307, "tool that is not declared")
+SEARCHED_PATTERN = _warning(308, "pattern between two `.*`")
+WIDE_DOT = _warning(309, "`.` in a pattern that grants")
 
 DUPLICATE_MODULE = _error(401, "module declared in two files")
 UNREADABLE = _error(402, "file that cannot be read")

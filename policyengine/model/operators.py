@@ -141,9 +141,11 @@ def like(text: str, pieces: tuple[str, ...]) -> bool:
 
 @lru_cache(maxsize=1024)
 def pattern(text: str) -> Any:
-    """A compiled RE2 pattern. Raises Fault if RE2 does not accept it."""
+    """A compiled RE2 pattern. `.` matches every character, line breaks too, so that no line break steps around a rule;
+    `(?-s)` in a pattern takes line breaks out again. Raises Fault if RE2 does not accept it."""
     options = re2.Options()
     options.log_errors = False
+    options.dot_nl = True
     options.max_mem = 1 << 22
     try:
         return re2.compile(text, options)
@@ -157,6 +159,19 @@ def matches(text: str, regex: str) -> bool:
         return pattern(regex).fullmatch(text) is not None
     except UnicodeEncodeError:
         raise Fault("POL505", "text with an unpaired surrogate") from None
+
+
+def search(text: str, regex: str) -> bool:
+    """Whether some part of the text matches the RE2 pattern (linear time)."""
+    try:
+        return pattern(regex).search(text) is not None
+    except UnicodeEncodeError:
+        raise Fault("POL505", "text with an unpaired surrogate") from None
+
+
+def contains_text(text: str, part: str) -> bool:
+    """Whether the part stands somewhere in the text."""
+    return part in text
 
 
 def email_domain(text: str) -> str:

@@ -151,12 +151,21 @@ def _call(expr: Call, asking: Asking) -> Outcome | None:
     match expr.function:
         case "contains_any" | "contains_all":
             return overlap(expr, asking)
-        case "starts_with" | "ends_with":
+        case "starts_with" | "ends_with" | "contains":
             piece = reading(expr.args[1], asking)
             if isinstance(piece, Known):
-                pieces = (piece.value, "") if expr.function == "starts_with" else ("", piece.value)
-                return matching(expr.args[0], pieces, asking)
+                return matching(expr.args[0], _pieces(expr.function, piece.value), asking)
     return None
+
+
+def _pieces(function: str, text: str) -> tuple[str, ...]:
+    """The pattern of `like` that says the same."""
+    match function:
+        case "starts_with":
+            return (text, "")
+        case "ends_with":
+            return ("", text)
+    return ("", text, "") if text else ("", "")
 
 
 def _quantifier(expr: Quantifier, asking: Asking) -> Outcome | None:

@@ -72,8 +72,10 @@ _SLIPS = (
     _Slip(r"", "write `any x in xs: ...` or `all x in xs: ...`", r"\b(?:forall|exists|some|every)\s+"),
     _Slip(r",", "write `:` before the condition of `any` and `all`", r"\b(?:any|all)\s+\w+\s+in\s[^\n]*", "COLON"),
     _Slip(r"contains(?:_?[aA]ll|_?[aA]ny)\b", "write `contains_any(a, b)` or `contains_all(a, b)`"),
-    _Slip(r"contains\b", "write `ITEM in COLLECTION`"),
-    _Slip(r"(matches|starts_?[wW]ith|ends_?[wW]ith)\b", "it is a function: `matches(a, b)`, `starts_with(a, b)`"),
+    _Slip(r"contains\b", "write `ITEM in COLLECTION`, or `contains(TEXT, PART)`"),
+    _Slip(
+        r"(matches|search|starts_?[wW]ith|ends_?[wW]ith)\b", "it is a function: `matches(a, b)`, `starts_with(a, b)`"
+    ),
     _Slip(r"(==|!=|<=|>=|<|>|in\b|has\b|is\b|like\b)", "join comparisons with `and`", allowed="AND"),
     _Slip(r"\w+\s*\(", "what is owed stands in a rule of its own, a `require`", allowed="WHEN"),
     # Constants.

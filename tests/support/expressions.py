@@ -243,10 +243,11 @@ class Writer:
                 pattern = self.pick(("*", "a*", "*@acme.com", "*a*", "**", "a*b*", ""))
                 return Text(f'{text.at(SUM)} like "{pattern}"', COMPARISON)
             case "starts":
-                function = self.pick(("starts_with", "ends_with"))
+                function = self.pick(("starts_with", "ends_with", "contains"))
                 return Text(f"{function}({text.text}, {self.value(STRING, 0).text})")
             case "matches":
-                return Text(f'matches({text.text}, "{self.pick(("a+", "[a-z]*", ".*", "(?i)ACME", "acme|b"))}")')
+                function = self.pick(("matches", "search"))
+                return Text(f'{function}({text.text}, "{self.pick(("a+", "[a-z]*", ".*", "(?i)ACME", "acme|b"))}")')
         return Text(f'path_under({text.text}, "{self.pick(("/", "/srv", "/srv/data"))}")')
 
     def _address(self) -> Text:

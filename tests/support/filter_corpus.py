@@ -59,6 +59,8 @@ CONDITIONS: tuple[str, ...] = (
     'doc.s like "*a*b*c*"', 'doc.s like "a*a"', 'doc.s like "\\\\*"', "doc.s like \"*'*\"", 'doc.s like "é*"',
     'starts_with(doc.s, "a")', 'not starts_with(doc.s, "a")', 'ends_with(doc.s, "%")', 'starts_with(doc.s, "_")',
     'starts_with(doc.s, "")', "starts_with(doc.s, principal.s)", 'starts_with("abc", doc.s)',
+    'contains(doc.s, "b")', 'not contains(doc.s, "%")', 'contains(doc.s, "")', "contains(doc.s, principal.s)",
+    'contains("abc", doc.s)', 'search(doc.s, "[b-c]$")',
     'lower(doc.s) == "a"', 'matches(doc.s, "[a-c]+")', 'not matches(doc.s, "[a-c]+")',
     'email_domain(doc.s) == "a.example"',
     "size(doc.s) == 1", "size(doc.s) != 1", "size(doc.s) > 2", "size(doc.s) == 0", "size(doc.s) < principal.n",
