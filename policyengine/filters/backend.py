@@ -1,4 +1,4 @@
-"""What a store has to be able to do, and how a formula becomes its query.
+"""What a store has to be able to do.
 
 A backend says of each atom how the store asks for it. Its answer may be true of more documents than the atom is (then
 it is not exact), never of fewer. As formulas know only `and` and `or`, the whole query then finds every document that
@@ -11,23 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from policyengine.model.types import STRING
-from policyengine.partial.formula import (
-    FALSE,
-    ID,
-    All,
-    Atom,
-    Formula,
-    Missing,
-    OneOf,
-    Path,
-    Relation,
-    Some,
-    Sourced,
-    Truth,
-)
-
-_TYPE: Path = ("type",)
+from policyengine.filters.fields import Fields
+from policyengine.partial.formula import Atom
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +29,9 @@ class Backend(Protocol):
     @property
     def name(self) -> str: ...
 
-    def has(self, path: Path) -> bool:
-        """Whether documents may have something at the path: whether the mapping says where that is."""
+    @property
+    def fields(self) -> Fields:
+        """Where the store keeps the attributes of a document."""
 
     def atom(self, atom: Atom) -> Fragment | None:
         """The atom in the terms of the store; None if it cannot be asked at all."""
@@ -64,60 +50,3 @@ class Backend(Protocol):
 
     def finish(self, native: Any) -> Any:
         """The query, from a condition."""
-
-
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """A formula in the terms of a store. `rechecked` are the atoms that the store does not ask for exactly. `any_type`
-    if it may find what says of itself that it is of another type."""
-
-    native: Any
-    rechecked: tuple[Atom, ...]
-    any_type: bool = False
-
-
-def compiled(formula: Formula, backend: Backend, type_: str) -> Compiled:
-    """The formula as a query for what is of a type."""
-    rechecked: list[Atom] = []
-    items = formula.items if isinstance(formula, All) else (formula,)
-    parts = [part for part in (_condition(item, backend, rechecked) for item in items) if part is not None]
-    any_type = False
-    if formula != FALSE and backend.has(_TYPE):
-        typed = _of_type(backend, type_)
-        parts += [] if typed is None else [typed.native]
-        any_type = typed is None or not typed.exact
-    native = backend.everything() if not parts else parts[0] if len(parts) == 1 else backend.all(parts)
-    return Compiled(backend.finish(native), tuple(rechecked), any_type)
-
-
-def _of_type(backend: Backend, type_: str) -> Fragment | None:
-    """A document may leave out what type it is of, and is of no other than it says."""
-    asked = [backend.atom(atom) for atom in (Missing(_TYPE), Relation(_TYPE, STRING, "==", type_))]
-    made = [fragment for fragment in asked if fragment is not None]
-    if len(made) < len(asked):
-        return None
-    return Fragment(backend.some([each.native for each in made]), all(each.exact for each in made))
-
-
-def _condition(formula: Formula, backend: Backend, rechecked: list[Atom]) -> Any:
-    """The condition in the terms of the store; None for one that is true of everything."""
-    match formula:
-        case Truth():
-            return backend.nothing() if formula == FALSE else None
-        case All(items=items):
-            parts = [p for p in (_condition(item, backend, rechecked) for item in items) if p is not None]
-            return None if not parts else parts[0] if len(parts) == 1 else backend.all(parts)
-        case Some(items=items):
-            options = [_condition(item, backend, rechecked) for item in items]
-            if any(option is None for option in options):
-                return None
-            return options[0] if len(options) == 1 else backend.some(options)
-    if isinstance(formula, Sourced):
-        # Which of them may be seen is told one by one, when they are looked at.
-        fragment = backend.atom(OneOf(ID, STRING, tuple(sorted(formula.ids))))
-        rechecked.append(formula)
-        return None if fragment is None else fragment.native
-    fragment = backend.atom(formula)
-    if fragment is None or not fragment.exact:
-        rechecked.append(formula)
-    return None if fragment is None else fragment.native

@@ -16,7 +16,7 @@ from policyengine.filters.backend import Backend, Fragment
 from policyengine.filters.chroma import chroma
 from policyengine.filters.constants import is_text
 from policyengine.filters.elasticsearch import elasticsearch
-from policyengine.filters.fields import Field, column, ref
+from policyengine.filters.fields import Field, Fields, column, ref
 from policyengine.filters.fields import json as json_place
 from policyengine.filters.filter import Query
 from policyengine.filters.lancedb import lancedb
@@ -27,7 +27,7 @@ from policyengine.filters.qdrant import qdrant
 from policyengine.filters.sql import sql
 from policyengine.filters.sql_text import Where
 from policyengine.filters.weaviate import weaviate
-from policyengine.partial.formula import Atom, Path
+from policyengine.partial.formula import Atom
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +165,9 @@ class Plain:
     def name(self) -> str:
         return self.of.name
 
-    def has(self, path: Path) -> bool:
-        return self.of.has(path)
+    @property
+    def fields(self) -> Fields:
+        return self.of.fields
 
     def atom(self, atom: Atom) -> Fragment | None:
         found = self.of.atom(atom)

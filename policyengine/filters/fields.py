@@ -68,11 +68,14 @@ class Fields:
         be promised to hold values of the declared types too: one column cannot hold all attributes."""
         if not isinstance(given, Mapping):
             raise TypeError("a mapping goes from attributes to columns or keys")
-        self._nested = bare_json
-        self._fields = {
-            tuple(name.split(".")): place if isinstance(place, Field) else Field(place, json=bare_json)
-            for name, place in given.items()
+        places = {
+            name: place if isinstance(place, Field) else Field(place, json=bare_json) for name, place in given.items()
         }
+        self._nested = bare_json
+        # No attribute is called like the rest: one that is named `*` is part of it.
+        self._rest = places.pop(REST, None)
+        self._fields = {tuple(name.split(".")): place for name, place in places.items()}
+        self._inside = [path for path in self._fields if len(path) > 1]
 
     def find(self, path: Path) -> Field | None:
         """Where the value at the path is kept; None if the store does not have it."""
@@ -81,15 +84,26 @@ class Fields:
             if place is not None:
                 rest = path[length:]
                 return place if not rest else replace(place, path=(*place.path, *rest)) if place.json else None
-        rest_place = self._fields.get((REST,))
-        if rest_place is None or not (rest_place.json or self._nested):
+        if self._rest is None or not (self._rest.json or self._nested):
             return None
-        return replace(rest_place, path=(*rest_place.path, *path))
+        return replace(self._rest, path=(*self._rest.path, *path))
 
     def rest(self, path: Path) -> Field | None:
         """Where the document is that has the value at the path among all that is not named; None if it is named."""
         named = any(path[:length] in self._fields for length in range(len(path), 0, -1))
-        return None if named else self._fields.get((REST,))
+        return None if named else self._rest
+
+    def apart(self, path: Path) -> tuple[Path, ...]:
+        """What is named below the path and kept somewhere else than what is around it."""
+        below = [each for each in self._inside if len(each) > len(path) and each[: len(path)] == path]
+        return tuple(each for each in below if not self._is_within(each))
+
+    def _is_within(self, path: Path) -> bool:
+        """Whether what is named is kept in the very place where it would be without a name."""
+        place, around = self._fields[path], self.find(path[:-1])
+        if around is None or not (around.json and place.json):
+            return False
+        return place.name == around.name and place.path == (*around.path, path[-1])
 
     def locate(self, path: Path) -> tuple[Field, int] | None:
         """The Field that has the value at the path or something around it, and how many names of the path lead to it;
@@ -100,5 +114,4 @@ class Fields:
             place = self._fields.get(path[:length])
             if place is not None:
                 return place, length
-        rest_place = self._fields.get((REST,))
-        return None if rest_place is None else (replace(rest_place, path=(*rest_place.path, path[0])), 1)
+        return None if self._rest is None else (replace(self._rest, path=(*self._rest.path, path[0])), 1)

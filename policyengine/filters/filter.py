@@ -12,7 +12,8 @@ from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.render import concise
 from policyengine.diagnostics.source import Source
-from policyengine.filters.backend import Backend, compiled
+from policyengine.filters.backend import Backend
+from policyengine.filters.compile import compiled
 from policyengine.model.decision import RuleError
 from policyengine.model.entities import World
 from policyengine.partial.formula import FALSE, TRUE, Formula

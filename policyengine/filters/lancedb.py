@@ -73,9 +73,6 @@ class LanceDB:
     fields: Fields
     name: str = "LanceDB"
 
-    def has(self, path: Path) -> bool:
-        return self.fields.locate(path) is not None
-
     def atom(self, atom: Atom) -> Fragment | None:
         return self.atoms.fragment(atom)
 

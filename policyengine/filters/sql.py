@@ -13,7 +13,7 @@ from policyengine.filters.sql_atoms import Atoms
 from policyengine.filters.sql_text import ParamStyle, Sql, Where, Writing, both, either, render
 from policyengine.filters.sql_text import sql as pieces
 from policyengine.filters.sql_values import Dialect
-from policyengine.partial.formula import Atom, Path
+from policyengine.partial.formula import Atom
 
 Database = Literal["postgresql", "sqlite", "duckdb"]
 
@@ -40,9 +40,6 @@ class SqlConditions:
     fields: Fields
     atoms: Atoms
     made: Callable[[Sql], object]
-
-    def has(self, path: Path) -> bool:
-        return self.fields.locate(path) is not None
 
     def atom(self, atom: Atom) -> Fragment | None:
         return self.atoms.fragment(atom)

@@ -43,9 +43,6 @@ class Walk(Protocol[P]):
 
     fields: Fields
 
-    def has(self, path: Path) -> bool:
-        return self.fields.locate(path) is not None
-
     def atom(self, atom: Atom) -> Fragment | None:
         match atom:
             case Inside():

@@ -106,9 +106,6 @@ class LlamaIndex:
         leaves = _certain(native)
         return MetadataFilters(filters=list(map(_filter, leaves))) if leaves else None
 
-    def has(self, path: Path) -> bool:
-        return self.fields.locate(path) is not None
-
     def atom(self, atom: Atom) -> Fragment | None:
         tree = self._tree(atom)
         return None if tree is None else Fragment(tree, exact=False)
