@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from policyengine.bundle import Snapshot
+from policyengine.evaluate.delegation import DELEGATED_BY, delegates
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.partial.asking import Unknown
@@ -99,10 +100,20 @@ def _found(snapshot: Snapshot, unknown: Unknown, asked: Request, sought: Flat, a
         return
     records = snapshot.world.records.get(type_, {})
     matches = predicate(formula, type_, snapshot.world, unknown=unknown)
+    delegating = unknown == "principal" and delegates(type_, snapshot.schema)
     for id_ in sorted(id_ for id_ in known(snapshot, type_) if after is None or id_ > after):
         thing = {**sought, "type": type_, "id": id_, **records.get(id_, {})}
-        if matches(thing):
-            yield id_
+        if not matches(thing):
+            continue
+        # Who else has to be allowed is only known now.
+        if delegating and DELEGATED_BY in thing and not _allowed(snapshot, asked, thing):
+            continue
+        yield id_
+
+
+def _allowed(snapshot: Snapshot, asked: Request, principal: Flat) -> bool:
+    action = {**asked.action.attributes, "name": asked.action.name}
+    return snapshot.evaluator.decide(principal, action, asked.resource.attributes, asked.context).allowed
 
 
 def known(snapshot: Snapshot, type_: str) -> set[str]:

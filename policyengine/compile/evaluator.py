@@ -17,15 +17,18 @@ from policyengine.compile.emit import Site
 from policyengine.compile.index import Index
 from policyengine.compile.intake import Entry
 from policyengine.compile.native import NATIVE
+from policyengine.compile.runtime import Unusual
 from policyengine.evaluate.combine import denied, intersect
 from policyengine.evaluate.decide import decide, not_applicable
-from policyengine.evaluate.delegation import chain
+from policyengine.evaluate.delegation import DELEGATED_BY, chain, delegates
 from policyengine.ir.nodes import PolicySet
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
 from policyengine.model.request import Request, request
 from policyengine.model.values import Entity, Fault
 from policyengine.schema.schema import Schema
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Evaluator:
@@ -95,9 +98,22 @@ class Evaluator:
                 return denied(problem, self._revision)
             bucket = self._bucket(*key)
             by_type = self.entries.setdefault(asked.action.name, {}).setdefault(asked.resource.uid.type, {})
-            by_type[actor.uid.type] = bucket.entry
+            by_type[actor.uid.type] = self._entry(bucket, actor.uid.type)
             self._buckets[key] = bucket
         return bucket.settle(Request(actor, asked.action, asked.resource, asked.context))
+
+    def _entry(self, bucket: Bucket, principal: str) -> Entry:
+        """The way in. One that stands for the principal alone is not for one that got its task from somebody."""
+        if not delegates(principal, self._schema):
+            return bucket.entry
+        decide, records = bucket.entry, self._world.records.get(principal, {})
+
+        def undelegated(principal: Any, resource: Any, context: Any) -> Decision:
+            if DELEGATED_BY in principal or DELEGATED_BY in records.get(principal["id"], _NOTHING):
+                raise Unusual
+            return decide(principal, resource, context)
+
+        return undelegated
 
     def _bucket(self, principal: str, action: str, resource: str) -> Bucket:
         site = Site(principal, action, resource, frozenset(self._world.records))

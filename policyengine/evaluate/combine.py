@@ -44,10 +44,12 @@ def combine(verdicts: Verdicts, approved: Collection[str], properties: Propertie
         obligations = [o for rule in _sorted(owed) for o in _obligations(rule, properties, failed)]
     determining = permits if allow else denying or (missing if permits else [])
     awaited = missing if permits and not denying else []
+    # What a rule says in public is why it holds; of one that could not be evaluated that is not known.
+    unsure = {rule.name for rule in verdicts.erred}
     return Decision(
         decision="allow" if allow else "deny",
         determining=_names(determining),
-        reasons=_reasons(determining),
+        reasons=_reasons([rule for rule in determining if rule.name not in unsure]),
         obligations=tuple(obligations),
         approvals=tuple(_approval(rule, properties) for rule in _sorted(awaited)),
         limits=_names(_of("limit", verdicts.held)) if allow else (),
@@ -64,12 +66,14 @@ def intersect(decisions: Sequence[Decision]) -> Decision:
         return decisions[0]
     allow = all(d.decision == "allow" for d in decisions)
     deciding = [d for d in decisions if allow or d.decision == "deny"]
-    # An approval helps only if nothing else stands in the way.
-    awaited = deciding if all(d.approvals for d in deciding) else []
+    # An approval helps only if nothing else stands in the way, and where it does not help nobody needs to know of it.
+    otherwise = [d for d in deciding if not d.approvals]
+    awaited = deciding if not otherwise else []
+    named = otherwise or deciding
     return Decision(
         decision="allow" if allow else "deny",
-        determining=tuple(sorted({name for d in deciding for name in d.determining})),
-        reasons=_unique(reason for d in deciding for reason in d.reasons),
+        determining=tuple(sorted({name for d in named for name in d.determining})),
+        reasons=_unique(reason for d in named for reason in d.reasons),
         obligations=_unique(o for d in deciding for o in d.obligations),
         approvals=_unique(a for d in awaited for a in d.approvals),
         limits=tuple(sorted({name for d in decisions for name in d.limits})) if allow else (),

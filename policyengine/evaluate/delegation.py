@@ -1,10 +1,13 @@
 """Who acts for whom: the chain of agents behind a request.
 
 `context.agent` is the agent that makes the call for the principal; its `delegated_by` is the agent it got the task
-from, and so on. Everyone in the chain must be allowed.
+from, and so on. A principal whose type declares `delegated_by` may have got its task from somebody as well. Everyone in
+either chain must be allowed.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.request import Request
@@ -13,17 +16,43 @@ from policyengine.model.values import Entity, Fault, as_entity
 from policyengine.schema.schema import Schema
 
 MAX_CHAIN = 16
+DELEGATED_BY = "delegated_by"
 
 
 def chain(request: Request, world: World, schema: Schema) -> tuple[Entity, ...]:
-    """The agents of a request, nearest first; empty if none acts for the principal. Raises Fault for a chain that
-    cannot be followed: not of entities of the type that the schema gives `context.agent`, circular, or too long."""
+    """Who else has to be allowed, nearest first: those that delegated to the principal, then the agents that act for
+    it; empty if there are none. Raises Fault for a chain that cannot be followed: not of entities of the types that the
+    schema gives `delegated_by` and `context.agent`, circular, or too long."""
+    principal = request.principal
+    before: tuple[Entity, ...] = ()
+    if delegates(principal.uid.type, schema):
+        found = world.find(principal, DELEGATED_BY)
+        before = _followed(found, _delegators(principal, schema, None), (principal,), world, schema)
     if "agent" not in request.context:
-        return ()
+        return before
     root = schema.context.get("agent")
     types = root.field.type.names if root is not None and isinstance(root.field.type, EntityT) else None
+    return (*before, *_followed(request.context["agent"], types, (), world, schema))
+
+
+def delegates(type_: str, schema: Schema) -> bool:
+    """Whether entities of the type may have got their task from somebody: whether it declares `delegated_by`."""
+    declared = schema.entities.get(type_)
+    field = declared.attributes.get(DELEGATED_BY) if declared is not None else None
+    return field is not None and isinstance(field.type, EntityT)
+
+
+def _delegators(agent: Entity, schema: Schema, otherwise: frozenset[str] | None) -> frozenset[str] | None:
+    """The types that an entity's `delegated_by` may have."""
+    declared = schema.entities.get(agent.uid.type)
+    field = declared.attributes.get(DELEGATED_BY) if declared is not None else None
+    return field.type.names if field is not None and isinstance(field.type, EntityT) else otherwise
+
+
+def _followed(
+    value: Any, types: frozenset[str] | None, seen: tuple[Entity, ...], world: World, schema: Schema
+) -> tuple[Entity, ...]:
     agents: list[Entity] = []
-    value = request.context["agent"]
     while value is not ABSENT:
         try:
             agent = as_entity(value)
@@ -31,8 +60,9 @@ def chain(request: Request, world: World, schema: Schema) -> tuple[Entity, ...]:
             raise Fault("POL507", "an agent in the delegation chain is no entity") from None
         if types is not None and agent.uid.type not in types:
             raise Fault("POL507", f"an agent in the delegation chain is not of the type {' or '.join(sorted(types))}")
-        if agent in agents or len(agents) == MAX_CHAIN:
+        if agent in agents or agent in seen or len(agents) == MAX_CHAIN:
             raise Fault("POL507", f"the delegation chain is circular or longer than {MAX_CHAIN}")
         agents.append(agent)
-        value = world.find(agent, "delegated_by")
+        types = _delegators(agent, schema, types)
+        value = world.find(agent, DELEGATED_BY)
     return tuple(agents)

@@ -83,7 +83,10 @@ class Decision:
     @property
     def summary(self) -> str:
         """One line that says what was decided and why, without any value of the request."""
-        rules = ", ".join(f"`{name}`" for name in self.determining)
+        erred = {error.rule for error in self.errors}
+        rules = ", ".join(
+            f"`{name}`" + (" (could not be evaluated)" if name in erred else "") for name in self.determining
+        )
         if self.decision == "allow":
             owed = ", ".join(sorted({o.type for o in self.obligations}))
             return f"allowed by {rules}" + (f", provided that the caller does: {owed}" if owed else "")

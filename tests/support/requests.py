@@ -154,8 +154,11 @@ def requests(draw: Draw, schema: Schema, theme: Theme, agents: bool = True) -> R
         for n, f in schema.actions[action].attributes.items()
         if not f.optional or choose.upto(1)
     }
+    principal = entity(choose, schema, who, choose.pick(IDS))
+    if agents and who == "Agent" and not choose.upto(2):
+        principal["delegated_by"] = entity(choose, schema, "Agent", choose.pick(("e2", "e3", *KNOWN)))
     return {
-        "principal": entity(choose, schema, who, choose.pick(IDS)),
+        "principal": principal,
         "action": {**attributes, "name": action} if attributes or choose.upto(1) else action,
         "resource": entity(choose, schema, type_, choose.pick(TOOLS if type_ == "Tool" else IDS)),
         "context": _context(draw, schema, agents),
