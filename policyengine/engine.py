@@ -30,6 +30,13 @@ from policyengine.model.decision import Decision, RuleError
 from policyengine.model.request import request
 from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE
+from policyengine.state.authorize import Authorizing, authorizing, new_request
+from policyengine.state.drive import run, run_async
+from policyengine.state.grant import Grant
+from policyengine.state.metering import metering
+from policyengine.state.store import Store
+from policyengine.state.stores.memory import Memory
+from policyengine.state.stores.opening import open_store
 from policyengine.testing import run_cases
 from policyengine.watch import Watcher
 
@@ -52,9 +59,16 @@ class Engine:
     """Policies, ready to decide. Make one with `load` or `from_text`."""
 
     def __init__(
-        self, snapshot: Snapshot, reader: Callable[[float], Loaded], paths: Iterable[Path] = (), read: object = None
+        self,
+        snapshot: Snapshot,
+        reader: Callable[[float], Loaded],
+        paths: Iterable[Path] = (),
+        read: object = None,
+        store: Store | None = None,
     ) -> None:
         self._snapshot = snapshot
+        self._store = store if store is not None else Memory()
+        self._metering = (snapshot, metering(snapshot.policies))
         self._entries = snapshot.evaluator.entries
         self._reader = reader
         self._paths = tuple(paths)
@@ -63,27 +77,39 @@ class Engine:
         self._last_reload = Reload(True, snapshot.revision, ())
 
     @classmethod
-    def load(cls, path: str | Path, *, entities: Entities = None, cache: bool | Path = True) -> Engine:
-        """Policies from a directory or a file. `entities` is a list of flat entities, or a JSON file with such a list.
-        Checked policies are kept in the user's cache directory, or in the directory `cache`, so that loading them again
-        is fast; with False they are not. Raises InvalidPolicies, with all diagnostics, if anything has an error."""
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        entities: Entities = None,
+        cache: bool | Path = True,
+        state: str | Store = "memory://",
+    ) -> Engine:
+        """Policies from a directory or a file. `entities` is a list of flat entities, or a JSON file with such a
+        list. Checked policies are kept in the user's cache directory, or in the directory `cache`, so that loading
+        them again is fast; with False they are not. `state` is where `authorize` keeps what it remembers: a store, or
+        the URL of one. Raises InvalidPolicies, with all diagnostics, if anything has an error; ValueError for a URL
+        that names no store, and StoreError for a store that cannot be used."""
         kept = open_cache(cache if isinstance(cache, Path) else None) if cache is not False else None
         paths = [Path(path)] + ([Path(entities)] if isinstance(entities, str | Path) else [])
-        return cls._made(lambda settle: load_path(path, entities, settle, kept), paths)
+        return cls._made(lambda settle: load_path(path, entities, settle, kept), paths, state)
 
     @classmethod
-    def from_text(cls, source: str, *, entities: Entities = None, path: str = "policy.pol") -> Engine:
-        """Policies from one text. `path` is for display. Raises InvalidPolicies as `load` does."""
-        return cls._made(lambda _: load_text(source, path, entities), [])
+    def from_text(
+        cls, source: str, *, entities: Entities = None, path: str = "policy.pol", state: str | Store = "memory://"
+    ) -> Engine:
+        """Policies from one text. `path` is for display. Raises InvalidPolicies, and the rest, as `load` does."""
+        return cls._made(lambda _: load_text(source, path, entities), [], state)
 
     @classmethod
-    def _made(cls, reader: Callable[[float], Loaded], paths: list[Path]) -> Engine:
+    def _made(cls, reader: Callable[[float], Loaded], paths: list[Path], state: str | Store) -> Engine:
         # Taken before reading: what changes while it is read has to be read again.
         read = _state(paths)
         loaded = reader(0.0)
         if loaded.snapshot is None:
             raise InvalidPolicies(loaded.diagnostics)
-        return cls(loaded.snapshot, reader, paths, read)
+        store = open_store(state) if isinstance(state, str) else state
+        return cls(loaded.snapshot, reader, paths, read, store)
 
     # ---- asking ----
 
@@ -115,6 +141,54 @@ class Engine:
     def decide_many(self, requests: Iterable[Mapping[str, Any]]) -> list[Decision]:
         """The decisions about many requests (mappings with the keywords of `decide`), all from one snapshot."""
         return self._snapshot.evaluator.decide_many(requests)
+
+    def authorize(
+        self,
+        *,
+        principal: Mapping[str, Any],
+        action: str | Mapping[str, Any],
+        resource: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+        session: str | None = None,
+        idempotency_key: str | None = None,
+        lease: float = 600.0,
+    ) -> Grant:
+        """Decide, and record it in one atomic step: limits are charged, all or none, and the session is marked. What
+        a limit charges is the estimate in the request until the grant is settled; the reservation holds for `lease`
+        seconds.
+
+        `session` is the id of a session: what rules read of `session` comes from the store and never from the
+        request. A request with the `idempotency_key` of an earlier one is that one again. Denies, and never raises,
+        where the store is away. A request that no limit and no session rule concerns asks no store."""
+        return run(
+            self._authorizing(principal, action, resource, context, session, idempotency_key, lease), self._store
+        )
+
+    async def authorize_async(
+        self,
+        *,
+        principal: Mapping[str, Any],
+        action: str | Mapping[str, Any],
+        resource: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+        session: str | None = None,
+        idempotency_key: str | None = None,
+        lease: float = 600.0,
+    ) -> Grant:
+        """As `authorize`, without blocking the event loop."""
+        steps = self._authorizing(principal, action, resource, context, session, idempotency_key, lease)
+        return await run_async(steps, self._store)
+
+    def _authorizing(
+        self, principal: Any, action: Any, resource: Any, context: Any, session: Any, key: Any, lease: float
+    ) -> Authorizing:
+        snapshot = self._snapshot
+        known, found = self._metering
+        if known is not snapshot:
+            found = metering(snapshot.policies)
+            self._metering = (snapshot, found)
+        asked = new_request(principal, action, resource, context, session, key, lease)
+        return authorizing(asked, snapshot, found, snapshot.evaluator.decide, self._store)
 
     def explain(
         self,

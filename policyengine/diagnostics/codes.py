@@ -76,6 +76,8 @@ MALFORMED = _error(504, "malformed request or entity")
 UNREADABLE_VALUE = _error(505, "text that is no such value")
 NESTED_TOO_DEEP = _error(506, "value nested too deeply")
 BAD_DELEGATION = _error(507, "delegation that cannot be followed")
+STORE_AWAY = _error(540, "state store that cannot be asked")
+UNKNOWN_SESSION = _error(541, "session that is not there")
 NOT_EXPRESSIBLE = _error(601, "condition that a store cannot be asked for")
 
 INTERNAL = _error(599, "internal error")

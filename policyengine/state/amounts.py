@@ -1,0 +1,47 @@
+"""Numbers of a request as integers that add up exactly: millionths of what the policy counts.
+
+What is finer than a millionth is rounded to the safe side: an amount up, a ceiling down.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any
+
+from policyengine.diagnostics import codes
+from policyengine.model.values import Fault
+
+MICRO = 1_000_000
+# Sums of such amounts stay exact in every store: Redis counts in Lua with doubles.
+LARGEST = 2**52
+
+
+def amount(value: Any) -> int:
+    """What a request is charged, in millionths. Raises Fault for what is no number, is negative or too large."""
+    return _millionths(value, ROUND_CEILING, "an amount")
+
+
+def ceiling(value: Any) -> int:
+    """How much there may be, in millionths. Raises Fault as `amount` does; a larger ceiling than can be counted is the
+    largest."""
+    return min(_millionths(value, ROUND_FLOOR, "a ceiling", LARGEST), LARGEST)
+
+
+def number(millionths: int) -> float:
+    """The number that people read."""
+    return millionths / MICRO
+
+
+def _millionths(value: Any, rounding: str, what: str, cap: int | None = None) -> int:
+    if value.__class__ is int:
+        found = value * MICRO
+    elif value.__class__ is float:
+        # As it is written, not as it is stored: 0.1 is a tenth.
+        found = int((Decimal(repr(value)) * MICRO).to_integral_value(rounding))
+    else:
+        raise Fault(codes.WRONG_VALUE.id, f"{what} is a number")
+    if found < 0:
+        raise Fault(codes.WRONG_VALUE.id, f"{what} is not negative")
+    if found > LARGEST and cap is None:
+        raise Fault(codes.OVERFLOW.id, f"{what} is too large to be metered")
+    return found

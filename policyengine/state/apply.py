@@ -1,0 +1,266 @@
+"""What an operation does: the documents it names and the time, to the documents to write and the outcome.
+
+Pure, and the specification of every store. `writes` maps a key to its new document and to when that may be forgotten;
+None removes it. An outcome that is a refusal writes nothing, but for what a refusal itself leaves behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+from policyengine.state import meters, operations, sessions
+from policyengine.state.meters import ClockSkew
+from policyengine.state.operations import (
+    Cancel,
+    Charge,
+    Commit,
+    Document,
+    Done,
+    Found,
+    Label,
+    OpenSession,
+    Operation,
+    Outcome,
+    Read,
+    ReadSession,
+    Refusal,
+    Refused,
+    Rejected,
+    Renew,
+    Settle,
+    Use,
+    lease_key,
+)
+from policyengine.state.windows import Calendar, Concurrent, Sliding, Window
+
+Documents = Mapping[str, Document | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """`writes`: by key, the new document and the time from which on it may be forgotten."""
+
+    outcome: Outcome
+    writes: Mapping[str, tuple[Document | None, int]] = field(default_factory=dict)
+
+
+def apply(operation: Operation, documents: Documents, now: int) -> Applied:
+    """What becomes of it. Never raises for what the documents hold, if they were written here."""
+    try:
+        return _apply(operation, documents, now)
+    except ClockSkew:
+        return Applied(Rejected(operations.SKEWED))
+
+
+def _apply(operation: Operation, documents: Documents, now: int) -> Applied:
+    match operation:
+        case Commit():
+            return _commit(operation, documents, now)
+        case Settle():
+            return _settle(operation, documents, now)
+        case Renew():
+            return _renew(operation, documents, now)
+        case Cancel():
+            return _cancel(operation, documents, now)
+        case OpenSession() | Label() | ReadSession():
+            return Applied(*sessions.apply(operation, documents[operation.key], now))
+        case Read(named):
+            return Applied(Found(now, tuple(documents[key] for key in named)))
+    assert_never(operation)
+
+
+# ---- commit ----
+
+
+def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
+    if asked.once is not None and (earlier := documents[asked.once]) is not None:
+        return Applied(_again(asked, earlier, documents, now))
+    session: Document | Rejected | None = None
+    if asked.session is not None:
+        session = sessions.committed(asked.session, documents[asked.session.key], now)
+        if isinstance(session, Rejected):
+            return Applied(session)
+    refusals, blocked = _refusals(asked.charges, documents, now)
+    if refusals:
+        return Applied(Refused(now, tuple(refusals)), blocked)
+    writes: dict[str, tuple[Document | None, int]] = {}
+    uses, held = [], []
+    until = now + asked.lease
+    for charge in asked.charges:
+        earlier = documents[charge.meter]
+        at = meters.time_of(earlier, now)
+        document = meters.charged(earlier, charge.window, at, charge.amount, asked.id, until)
+        document = {**document, "rule": charge.rule, "by": list(charge.by)}
+        writes[charge.meter] = document, meters.expires(document, charge.window, at)
+        uses.append(_use(charge, document, at))
+        held.append(_held(charge, meters.place(document, charge.window, at)))
+    lease = {"owner": asked.owner, "state": "open", "expires": until, "kept": now + asked.keep, "charges": held}
+    # What no meter counts needs no lease: there is nothing to settle, and nothing to give back.
+    if held or asked.once is not None:
+        writes[lease_key(asked.id)] = lease, now + asked.keep
+    if isinstance(session, Mapping) and asked.session is not None:
+        writes[asked.session.key] = session, now + asked.session.life
+    if asked.once is not None:
+        writes[asked.once] = {"body": asked.body, "grant": asked.id}, now + asked.keep
+    return Applied(Done(now, tuple(uses), until), writes)
+
+
+def _again(asked: Commit, earlier: Document, documents: Documents, now: int) -> Outcome:
+    """A retry: what was granted, and nothing charged."""
+    if earlier["body"] != asked.body:
+        return Rejected(operations.REUSED)
+    uses = []
+    for charge in asked.charges:
+        document = documents[charge.meter]
+        uses.append(_use(charge, document, meters.time_of(document, now)))
+    return Done(now, tuple(uses), 0, earlier["grant"])
+
+
+def _refusals(
+    charges: tuple[Charge, ...], documents: Documents, now: int
+) -> tuple[list[Refusal], dict[str, tuple[Document | None, int]]]:
+    """The limits without room, and the meters that are blocked from now on because of it."""
+    refusals = []
+    blocked: dict[str, tuple[Document | None, int]] = {}
+    for charge in charges:
+        document = documents[charge.meter]
+        at = meters.time_of(document, now)
+        free = meters.room_at(document, charge.window, at, charge.amount, charge.ceiling)
+        if charge.advisory or (free is not None and free <= at):
+            continue
+        used = meters.used(document, charge.window, at)
+        if charge.block_for and (document or {}).get("blocked", 0) <= at:
+            end = at + charge.block_for
+            trip = {**(document or {}), "now": at, "blocked": end, "rule": charge.rule, "by": list(charge.by)}
+            blocked[charge.meter] = trip, meters.expires(trip, charge.window, at)
+            free = max(free, end) if free is not None else None
+        refusals.append(Refusal(charge.rule, charge.meter, used, charge.ceiling, free))
+    return refusals, blocked
+
+
+def _use(charge: Charge, document: Document | None, at: int) -> Use:
+    used = meters.used(document, charge.window, at)
+    return Use(charge.rule, charge.meter, used, charge.ceiling, meters.empty_at(document, charge.window, at))
+
+
+def _held(charge: Charge, where: int) -> dict[str, Any]:
+    kind = _kind(charge.window)
+    held = {"meter": charge.meter, "rule": charge.rule, "kind": kind, "at": where, "ceiling": charge.ceiling}
+    if isinstance(charge.window, Sliding):
+        held["width"] = charge.window.width
+    return {**held, "reserved": charge.amount, "counted": charge.amount, "spent": 0}
+
+
+def _kind(window: Window) -> str:
+    match window:
+        case Sliding():
+            return "sliding"
+        case Calendar():
+            return "calendar"
+        case Concurrent():
+            return "concurrent"
+    assert_never(window)
+
+
+# ---- what becomes of a lease ----
+
+
+def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
+    lease = documents[lease_key(asked.id)]
+    if lease is None or lease["owner"] != asked.owner:
+        return Applied(Rejected(operations.UNKNOWN_LEASE))
+    if lease["state"] != "open":
+        return Applied(Rejected(operations.ENDED))
+    actual, windows = dict(asked.actual), dict(asked.windows)
+    writes: dict[str, tuple[Document | None, int]] = {}
+    uses, held = [], []
+    for one in lease["charges"]:
+        meter, window = one["meter"], windows[one["meter"]]
+        document = documents[meter]
+        at = meters.time_of(document, now)
+        if one["kind"] == "concurrent":
+            if asked.final:
+                document = meters.returned(document, window, at, 0, 0, asked.id)
+        else:
+            # What has been spent on the way is spent, whatever is said afterwards.
+            spent = max(actual.get(meter, one["counted"] if asked.final else 0), one["spent"])
+            # On the way, an estimate stays until more than it has been spent.
+            counted = spent if asked.final else max(spent, one["counted"])
+            document = _corrected(document, window, at, one, counted, asked.id)
+            one = {**one, "counted": counted, "spent": spent}
+        if document is not None:
+            writes[meter] = document, meters.expires(document, window, at)
+        used, empty = meters.used(document, window, at), meters.empty_at(document, window, at)
+        uses.append(Use(one["rule"], meter, used, one["ceiling"], empty))
+        held.append(one)
+    ended = {**lease, "charges": held, "state": "settled" if asked.final else "open"}
+    writes[lease_key(asked.id)] = ended, _kept(lease)
+    return Applied(Done(now, tuple(uses), lease["expires"]), writes)
+
+
+def _corrected(
+    document: Document | None, window: Window, at: int, held: Mapping[str, Any], counted: int, lease: str
+) -> Document | None:
+    """What turned out to be too much goes from where it was counted; what came on top is counted now."""
+    more = counted - held["counted"]
+    if more < 0:
+        return meters.returned(document, window, at, -more, held["at"], lease)
+    if more > 0:
+        return meters.charged(document, window, at, more, lease, 0)
+    return document
+
+
+def _renew(asked: Renew, documents: Documents, now: int) -> Applied:
+    lease = documents[lease_key(asked.id)]
+    if lease is None or lease["owner"] != asked.owner:
+        return Applied(Rejected(operations.UNKNOWN_LEASE))
+    if lease["state"] != "open" or lease["expires"] <= now:
+        return Applied(Rejected(operations.ENDED))
+    until = now + asked.lease
+    kept = max(_kept(lease), until)
+    writes: dict[str, tuple[Document | None, int]] = {lease_key(asked.id): ({**lease, "expires": until}, kept)}
+    for one in lease["charges"]:
+        document = documents[one["meter"]]
+        if one["kind"] == "concurrent" and document is not None:
+            document = {**document, "leases": {**document["leases"], asked.id: until}}
+            writes[one["meter"]] = document, meters.expires(document, Concurrent(), now)
+    return Applied(Done(now, (), until), writes)
+
+
+def _cancel(asked: Cancel, documents: Documents, now: int) -> Applied:
+    lease = documents[lease_key(asked.id)]
+    if lease is None or lease["owner"] != asked.owner:
+        return Applied(Rejected(operations.UNKNOWN_LEASE))
+    if lease["state"] != "open" or lease["expires"] <= now:
+        return Applied(Rejected(operations.ENDED))
+    if any(one["spent"] for one in lease["charges"]):
+        return Applied(Rejected(operations.SPENT))
+    writes: dict[str, tuple[Document | None, int]] = {
+        lease_key(asked.id): ({**lease, "state": "cancelled"}, _kept(lease))
+    }
+    for one in lease["charges"]:
+        document = documents[one["meter"]]
+        if document is not None:
+            window = _window(one)
+            at = meters.time_of(document, now)
+            given_back = meters.returned(document, window, at, one["counted"], one["at"], asked.id)
+            if given_back is not None:
+                writes[one["meter"]] = given_back, meters.expires(given_back, window, at)
+    return Applied(Done(now, ()), writes)
+
+
+def _window(held: Mapping[str, Any]) -> Window:
+    """The window of a charge, as far as taking it back needs it."""
+    match held["kind"]:
+        case "sliding":
+            return Sliding(held["width"])
+        case "calendar":
+            return Calendar(())
+    return Concurrent()
+
+
+def _kept(lease: Document) -> int:
+    """When a lease may be forgotten. Until then it can be settled, however late."""
+    return max(int(lease["kept"]), int(lease["expires"]))

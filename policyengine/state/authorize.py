@@ -1,0 +1,244 @@
+"""Authorizing: decide, then commit in one step what the decision concerns.
+
+`authorizing` is written once, without I/O: a generator that yields the operations for the store and is sent their
+outcomes. The engine drives it with the store's sync call, or with its async one. A request that no limit, label or
+session rule concerns yields nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from os import urandom
+from time import time_ns
+from typing import Any
+
+from policyengine.bundle import Snapshot
+from policyengine.diagnostics import codes
+from policyengine.evaluate.combine import denied
+from policyengine.evaluate.delegation import chain
+from policyengine.evaluate.interpret import Env
+from policyengine.model.decision import Decision, RuleError
+from policyengine.model.request import Request, request
+from policyengine.state import operations, sessions
+from policyengine.state.charges import Metered, charges
+from policyengine.state.grant import Grant, Terms, limits, refused, retry_after
+from policyengine.state.metering import SESSION, Metering
+from policyengine.state.operations import (
+    Commit,
+    Done,
+    Found,
+    Operation,
+    Outcome,
+    ReadSession,
+    Refused,
+    Rejected,
+    SessionWrite,
+)
+from policyengine.state.store import Store, StoreError
+from policyengine.state.windows import SECOND
+
+# How often a request is decided again because its session changed in between.
+TRIES = 8
+
+Deciding = Callable[[Any, Any, Any, Any], Decision]
+Authorizing = Generator[Operation, Outcome, Grant]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request to authorize. `now` is the host's time, in microseconds; `id` is new for each request; `owner` is who
+    may settle it; `once` and `body` are a retry's key and the digest of what it asks."""
+
+    principal: Any
+    action: Any
+    resource: Any
+    context: Mapping[str, Any] | None
+    id: str
+    now: int
+    session: str | None = None
+    opens: bool = True
+    owner: str = ""
+    lease: int = 600 * SECOND
+    keep: int = 35 * 86_400 * SECOND
+    life: int = 86_400 * SECOND
+    once: str | None = None
+    body: str = ""
+
+
+def new_request(
+    principal: Any,
+    action: Any,
+    resource: Any,
+    context: Any,
+    session: str | None = None,
+    once: str | None = None,
+    lease: float = 600.0,
+    owner: str = "",
+) -> Asked:
+    """A request of now. `lease` is in seconds. An idempotency key belongs to its owner: nobody else's is the same."""
+    key = None if once is None else f"once:{_digest([owner, once])}"
+    body = "" if once is None else _digest([principal, action, resource, context, session])
+    return Asked(
+        principal, action, resource, context, urandom(16).hex(), time_ns() // 1_000, session,
+        owner=owner, lease=round(lease * SECOND), once=key, body=body,
+    )  # fmt: skip
+
+
+def _digest(value: Any) -> str:
+    # What is no JSON is told by its representation: a retry in the same process has the same.
+    return sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: Deciding, store: Store) -> Authorizing:
+    """The grant. Yields operations, expects their outcomes; a StoreError thrown in denies."""
+    try:
+        return (yield from _authorizing(asked, snapshot, metering, decide, store))
+    except StoreError as error:
+        return _denied(codes.STORE_AWAY.id, str(error), snapshot)
+
+
+def _authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: Deciding, store: Store) -> Authorizing:
+    context = asked.context
+    if isinstance(context, Mapping) and SESSION in context:
+        return _denied(
+            codes.MALFORMED.id, "the session is named by its id, and what it holds is the engine's", snapshot
+        )
+    for attempt in range(TRIES):
+        version = None
+        if asked.session is not None and _reads(metering, asked):
+            found = yield _read(asked, first=not attempt)
+            if not isinstance(found, Found) or found.documents[0] is None:
+                return _denied(codes.UNKNOWN_SESSION.id, operations.UNKNOWN_SESSION, snapshot)
+            held = found.documents[0]
+            version = held["version"]
+            context = {**(asked.context or {}), SESSION: _session(asked.session, held)}
+        decision = decide(asked.principal, asked.action, asked.resource, context)
+        commit, metered, errors = _commit(asked, context, snapshot, metering, decision, version)
+        if errors:
+            return Grant(_refused_by_errors(decision, errors))
+        if commit is None:
+            return Grant(decision)
+        outcome = yield commit
+        if outcome == Rejected(operations.CHANGED):
+            continue
+        return _grant(asked, decision, metered, outcome, snapshot, store)
+    return _denied(codes.STORE_AWAY.id, operations.CHANGED, snapshot)
+
+
+def _reads(metering: Metering, asked: Asked) -> bool:
+    action, resource = asked.action, asked.resource
+    name = action.get("name") if isinstance(action, Mapping) else action
+    type_ = resource.get("type") if isinstance(resource, Mapping) else None
+    return metering.reads_session(str(name), str(type_))
+
+
+def _read(asked: Asked, first: bool) -> ReadSession:
+    tenant, principal = _holder(asked)
+    key = sessions.session_key(tenant, str(asked.session))
+    return ReadSession(key, tenant, principal, asked.life, _call(asked) if first else "", asked.opens)
+
+
+def _session(id_: str, held: Mapping[str, Any]) -> dict[str, Any]:
+    """The session as rules read it."""
+    return {"type": "Session", "id": id_, "labels": list(held["labels"])}
+
+
+def _holder(asked: Asked) -> tuple[str, str]:
+    """Whose session it is: the tenant of the context or of the principal, and the principal. Agents share it."""
+    context, principal = asked.context or {}, asked.principal
+    tenant = context.get("tenant")
+    id_ = tenant.get("id") if isinstance(tenant, Mapping) else None
+    attributes = principal if isinstance(principal, Mapping) else {}
+    if id_ is None:
+        id_ = attributes.get("tenant", "")
+    return str(id_), f"{attributes.get('type')}::{attributes.get('id')!r}"
+
+
+def _call(asked: Asked) -> str:
+    """What is called: the action, and for a tool its name."""
+    action = asked.action.get("name") if isinstance(asked.action, Mapping) else asked.action
+    resource = asked.resource if isinstance(asked.resource, Mapping) else {}
+    return f"{action}:{resource.get('id')}" if resource.get("type") == "Tool" else str(action)
+
+
+def _commit(
+    asked: Asked,
+    context: Mapping[str, Any] | None,
+    snapshot: Snapshot,
+    metering: Metering,
+    decision: Decision,
+    version: int | None,
+) -> tuple[Commit | None, tuple[Metered, ...], tuple[RuleError, ...]]:
+    """The transaction of a decision; None where there is nothing to record."""
+    if decision.decision != "allow":
+        return None, (), ()
+    session = None
+    watched = version is not None and bool(decision.limits)
+    if asked.session is not None and (decision.labels or metering.counts or watched):
+        tenant, principal = _holder(asked)
+        key = sessions.session_key(tenant, asked.session)
+        call = _call(asked) if metering.counts else ""
+        session = SessionWrite(key, tenant, principal, asked.life, decision.labels, call, version)
+    if not decision.limits and session is None:
+        return None, (), ()
+    metered: tuple[Metered, ...] = ()
+    if decision.limits:
+        named = [metering.limits[name] for name in decision.limits]
+        found = charges(named, _envs(asked, context, snapshot), asked.now)
+        if found.errors:
+            return None, (), found.errors
+        metered = found.metered
+    charged = tuple(one.charge for one in metered)
+    commit = Commit(asked.id, asked.owner, charged, asked.lease, asked.keep, session, asked.once, asked.body)
+    return commit, metered, ()
+
+
+def _envs(asked: Asked, context: Mapping[str, Any] | None, snapshot: Snapshot) -> list[Env]:
+    """What each of those who act sees: the principal, and every agent that acts for it."""
+    whole = request(asked.principal, asked.action, asked.resource, context)
+    actors = (whole.principal, *chain(whole, snapshot.world, snapshot.schema))
+    return [Env(Request(actor, whole.action, whole.resource, whole.context), snapshot.world) for actor in actors]
+
+
+def _grant(
+    asked: Asked,
+    decision: Decision,
+    metered: tuple[Metered, ...],
+    outcome: Outcome,
+    snapshot: Snapshot,
+    store: Store,
+) -> Grant:
+    match outcome:
+        case Done(uses=uses, expires_at=end, replayed=earlier):
+            terms = Terms(store, asked.owner, metered, asked.lease) if metered else None
+            id_ = earlier or (asked.id if metered else "")
+            return Grant(
+                decision, id=id_, limits=limits(uses), expires_at=end / SECOND, replayed=bool(earlier), terms=terms
+            )
+        case Refused(now=now, refusals=refusals):
+            names = tuple(sorted({refusal.rule for refusal in refusals}))
+            after = retry_after(refusals, now)
+            return Grant(_over(decision, names, snapshot), limits=refused(refusals), denied_by=names, retry_after=after)
+        case Rejected(reason=reason):
+            return _denied(codes.UNKNOWN_SESSION.id, reason, snapshot)
+    return _denied(codes.STORE_AWAY.id, "the store gave another answer than was asked for", snapshot)
+
+
+def _over(decision: Decision, names: tuple[str, ...], snapshot: Snapshot) -> Decision:
+    """The decision of an allowed request for which a limit has no room."""
+    rules = {rule.name: rule for rule in snapshot.policies.rules if rule.name in names}
+    reasons = tuple(dict.fromkeys(r.reason for name in names if (r := rules[name]).reason is not None))
+    return replace(decision, decision="deny", determining=names, reasons=reasons, obligations=(), limits=(), labels=())
+
+
+def _refused_by_errors(decision: Decision, errors: tuple[RuleError, ...]) -> Decision:
+    """A limit that cannot be evaluated denies."""
+    names = tuple(sorted({error.rule for error in errors if error.rule}))
+    return Decision(decision="deny", determining=names, errors=(*decision.errors, *errors), revision=decision.revision)
+
+
+def _denied(code: str, message: str, snapshot: Snapshot) -> Grant:
+    return Grant(denied(RuleError("", code, message), snapshot.revision))

@@ -1,0 +1,113 @@
+"""Which meters a request is charged to, and how much: from the limits that its decision names.
+
+Pure. A key that is absent, an amount without an estimate and a ceiling that is no number are errors of the limit, which
+denies. With delegation a meter is charged once: the largest amount that is asked of it, under the lowest ceiling.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+from policyengine.diagnostics import codes
+from policyengine.evaluate.decide import holds, rule_error
+from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
+from policyengine.ir.nodes import Expr, LimitSpec
+from policyengine.model.decision import RuleError
+from policyengine.model.request import Request
+from policyengine.model.values import Fault, to_json
+from policyengine.state import amounts
+from policyengine.state.amounts import MICRO
+from policyengine.state.metering import Limit
+from policyengine.state.operations import MAX_CHARGES, Charge
+from policyengine.state.windows import Window, calendar, sliding
+
+UTC = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """A charge, and what it is evaluated from: when the real cost is known, its amount is evaluated again."""
+
+    charge: Charge
+    limit: Limit
+    env: Env
+
+
+@dataclass(frozen=True, slots=True)
+class Charges:
+    """The charges of a request, one for each meter; `errors` are of limits that could not be evaluated."""
+
+    metered: tuple[Metered, ...]
+    errors: tuple[RuleError, ...] = ()
+
+
+def charges(limits: Sequence[Limit], envs: Sequence[Env], now: int) -> Charges:
+    """What the limits ask. `envs` are those of the principal and of each agent that acts for it; `now` is the host's
+    time, in microseconds, from which only the calendar's periods are told."""
+    metered: dict[str, Metered] = {}
+    errors: list[RuleError] = []
+    for env in envs:
+        for limit in limits:
+            rule = limit.rule
+            try:
+                if len(envs) > 1 and not holds(rule, env):
+                    continue
+                charge = _charge(limit, env, now)
+            except EvaluationError as error:
+                errors.append(rule_error(rule, error))
+                continue
+            except Fault as fault:
+                errors.append(RuleError(rule.name, fault.code, fault.message, str(rule.span)))
+                continue
+            earlier = metered.get(charge.meter)
+            metered[charge.meter] = Metered(_strictest(charge, earlier), limit, env)
+    if len(metered) > MAX_CHARGES:
+        errors.append(RuleError("", codes.MALFORMED.id, f"more than {MAX_CHARGES} limits apply to one request"))
+    return Charges(tuple(metered.values()), tuple(errors))
+
+
+def _charge(limit: Limit, env: Env, now: int) -> Charge:
+    spec = limit.spec
+    by = tuple(_text(to_json(evaluate(key, env))) for key in spec.by)
+    return Charge(
+        meter=f"{limit.identity}:{sha256(_text(by).encode()).hexdigest()[:32]}",
+        rule=limit.rule.name,
+        by=by,
+        window=window(spec, now),
+        ceiling=amounts.ceiling(evaluate(spec.ceiling, env)),
+        amount=_amount(spec.of, env),
+    )
+
+
+def window(spec: LimitSpec, now: int) -> Window:
+    """The window of a limit, as it lies around now."""
+    return calendar(spec.per, UTC, now) if isinstance(spec.per, str) else sliding(spec.per)
+
+
+def real_amount(metered: Metered, cost: Mapping[str, Any]) -> int:
+    """What the request has really cost this meter. `cost` is what became known, in the words of `context.cost`; what it
+    does not mention stays as estimated. Raises EvaluationError or Fault as the estimate did."""
+    request = metered.env.request
+    context = {**request.context, "cost": {**request.context.get("cost", {}), **cost}}
+    known = Request(request.principal, request.action, request.resource, context)
+    return _amount(metered.limit.spec.of, replace(metered.env, request=known))
+
+
+def _amount(of: Expr | None, env: Env) -> int:
+    return MICRO if of is None else amounts.amount(evaluate(of, env))
+
+
+def _strictest(charge: Charge, earlier: Metered | None) -> Charge:
+    if earlier is None:
+        return charge
+    other = earlier.charge
+    return replace(charge, amount=max(charge.amount, other.amount), ceiling=min(charge.ceiling, other.ceiling))
+
+
+def _text(value: Any) -> str:
+    """One text for one value: an entity by type and id, so that no two keys are one."""
+    return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,222 @@
+"""The answer to a request that is authorized: the decision, and what stands beside it for this request alone.
+
+Decisions are shared by all requests that get the same one; ids, charges, times and leases are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from types import TracebackType
+from typing import Any, Self
+
+from policyengine.evaluate.interpret import EvaluationError
+from policyengine.model.decision import Decision
+from policyengine.model.values import Fault
+from policyengine.state import amounts
+from policyengine.state.charges import Metered, real_amount
+from policyengine.state.operations import Cancel, Done, Outcome, Refusal, Rejected, Renew, Settle, Use
+from policyengine.state.store import Store
+from policyengine.state.windows import SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What one limit says of one meter, in the policy's own numbers. `resets_at` is when it would be empty if nothing
+    else came, in seconds since 1970."""
+
+    rule: str
+    used: float
+    ceiling: float
+    resets_at: float
+
+    @property
+    def remaining(self) -> float:
+        return max(0.0, self.ceiling - self.used)
+
+
+class SettleError(Exception):
+    """What was said of a reservation cannot be recorded. Its estimate stays charged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a grant needs to be settled, renewed and given back."""
+
+    store: Store
+    owner: str
+    metered: tuple[Metered, ...]
+    lease: int
+
+
+class Grant:
+    """A decision that has been recorded. `allowed` is as strict as the decision's: nothing may be owed.
+
+    decision: the decision, in which a limit without room denies.
+    id: the reservation; empty where nothing is metered.
+    limits: what each limit that applies says, after this request.
+    denied_by: the limits without room.
+    retry_after: after how many seconds the request would succeed if nothing else came; None where it was not denied for
+        want of room, and where it could never fit.
+    expires_at: the end of the lease, in seconds since 1970. Then the estimate stays charged and concurrency comes back.
+    """
+
+    __slots__ = ("_done", "_terms", "decision", "denied_by", "expires_at", "id", "limits", "replayed", "retry_after")
+
+    def __init__(
+        self,
+        decision: Decision,
+        *,
+        id: str = "",
+        limits: tuple[Limit, ...] = (),
+        denied_by: tuple[str, ...] = (),
+        retry_after: int | None = None,
+        expires_at: float = 0.0,
+        replayed: bool = False,
+        terms: Terms | None = None,
+    ) -> None:
+        self.decision = decision
+        self.id = id
+        self.limits = limits
+        self.denied_by = denied_by
+        self.retry_after = retry_after
+        self.expires_at = expires_at
+        self.replayed = replayed
+        self._terms = terms
+        self._done = False
+
+    @property
+    def allowed(self) -> bool:
+        return self.decision.allowed
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+    def __repr__(self) -> str:
+        return f"Grant({self.decision.summary!r}, id={self.id!r})"
+
+    # ---- what becomes of it: each has a sync and an async form around one operation ----
+
+    def settle(self, cost: Mapping[str, Any] | None = None) -> tuple[Limit, ...]:
+        """Record the real cost, in the words of `context.cost`; what it does not mention stays as estimated. Returns
+        what the limits say now. Raises SettleError where it is no cost, the reservation has ended, or is somebody
+        else's; StoreError where the store is away: settle again then."""
+        return self._settled(self._run(self._settle(cost or {}, True)))
+
+    async def settle_async(self, cost: Mapping[str, Any] | None = None) -> tuple[Limit, ...]:
+        return self._settled(await self._run_async(self._settle(cost or {}, True)))
+
+    def add(self, cost: Mapping[str, Any]) -> bool:
+        """Record what has been spent so far, all in all, and go on. False once a limit has been passed: stop then."""
+        return all(limit.used <= limit.ceiling for limit in self._limits(self._run(self._settle(cost, False))))
+
+    async def add_async(self, cost: Mapping[str, Any]) -> bool:
+        outcome = await self._run_async(self._settle(cost, False))
+        return all(limit.used <= limit.ceiling for limit in self._limits(outcome))
+
+    def renew(self, seconds: float | None = None) -> None:
+        """Hold the lease for longer, from now. Raises SettleError where it has ended."""
+        self._renewed(self._run(self._renew(seconds)))
+
+    async def renew_async(self, seconds: float | None = None) -> None:
+        self._renewed(await self._run_async(self._renew(seconds)))
+
+    def cancel(self) -> None:
+        """Give back what was reserved, as nothing was done. Raises SettleError where the reservation has ended."""
+        self._cancelled(self._run(self._cancel()))
+
+    async def cancel_async(self) -> None:
+        self._cancelled(await self._run_async(self._cancel()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """A grant that is left unsettled keeps its estimate: whoever crashed has not had it for nothing. Its
+        concurrency is freed now, not when the lease ends."""
+        if not self._done and self._terms is not None and self.id:
+            self.settle()
+
+    # ---- the operations ----
+
+    def _settle(self, cost: Mapping[str, Any], final: bool) -> Settle | None:
+        if (terms := self._terms) is None:
+            return None
+        try:
+            actual = tuple(
+                (one.charge.meter, real_amount(one, cost)) for one in terms.metered if one.limit.spec.of is not None
+            )
+        except EvaluationError as error:
+            raise SettleError(error.message) from None
+        except Fault as fault:
+            raise SettleError(fault.message) from None
+        windows = tuple((one.charge.meter, one.charge.window) for one in terms.metered)
+        return Settle(self.id, terms.owner, actual, windows, final)
+
+    def _renew(self, seconds: float | None) -> Renew | None:
+        if (terms := self._terms) is None:
+            return None
+        lease = terms.lease if seconds is None else round(seconds * SECOND)
+        return Renew(self.id, terms.owner, lease, tuple(one.charge.meter for one in terms.metered))
+
+    def _cancel(self) -> Cancel | None:
+        if (terms := self._terms) is None:
+            return None
+        return Cancel(self.id, terms.owner, tuple(one.charge.meter for one in terms.metered))
+
+    def _run(self, operation: Settle | Renew | Cancel | None) -> Outcome:
+        return self._terms.store.run(operation) if self._terms is not None and operation is not None else Done(0)
+
+    async def _run_async(self, operation: Settle | Renew | Cancel | None) -> Outcome:
+        if self._terms is None or operation is None:
+            return Done(0)
+        return await self._terms.store.run_async(operation)
+
+    # ---- their outcomes ----
+
+    def _settled(self, outcome: Outcome) -> tuple[Limit, ...]:
+        self.limits = self._limits(outcome)
+        self._done = True
+        return self.limits
+
+    def _limits(self, outcome: Outcome) -> tuple[Limit, ...]:
+        return limits(_done(outcome).uses)
+
+    def _renewed(self, outcome: Outcome) -> None:
+        self.expires_at = _done(outcome).expires_at / SECOND
+
+    def _cancelled(self, outcome: Outcome) -> None:
+        _done(outcome)
+        self._done = True
+
+
+def limits(uses: tuple[Use, ...]) -> tuple[Limit, ...]:
+    """What meters say, for people."""
+    return tuple(
+        Limit(use.rule, amounts.number(use.used), amounts.number(use.ceiling), use.resets_at / SECOND) for use in uses
+    )
+
+
+def refused(refusals: tuple[Refusal, ...]) -> tuple[Limit, ...]:
+    """What meters without room say."""
+    return tuple(
+        Limit(r.rule, amounts.number(r.used), amounts.number(r.ceiling), (r.retry_at or 0) / SECOND) for r in refusals
+    )
+
+
+def retry_after(refusals: tuple[Refusal, ...], now: int) -> int | None:
+    """Whole seconds until all of them have room, rounded up; None where one never will."""
+    ats = [refusal.retry_at for refusal in refusals]
+    latest = max((at for at in ats if at is not None), default=now)
+    return None if None in ats else max(1, ceil((latest - now) / SECOND))
+
+
+def _done(outcome: Outcome) -> Done:
+    if isinstance(outcome, Rejected):
+        raise SettleError(outcome.reason)
+    if not isinstance(outcome, Done):
+        raise SettleError("the store gave another answer than was asked for")
+    return outcome

@@ -1,0 +1,88 @@
+"""What state a snapshot's rules concern: found once per snapshot, from the checked policies and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+
+from policyengine.ir.nodes import Attribute, Expr, Has, LimitSpec, PolicySet, Root, Rule
+from policyengine.ir.walk import children
+
+SESSION = "session"
+CALLS = "calls"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit rule. `identity` tells its meters from all others': by its name, window, what it counts and by what, and
+    not by its ceiling, so that a ceiling that changes finds what was used before."""
+
+    rule: Rule
+    spec: LimitSpec
+    identity: str
+
+
+@dataclass(frozen=True)
+class Metering:
+    """`limits` by name. `readers` are the rules that read the session."""
+
+    limits: Mapping[str, Limit]
+    readers: tuple[Rule, ...]
+
+    @cached_property
+    def counts(self) -> bool:
+        """Whether any rule reads what was called in the session."""
+        return any(reads_calls(expr) for rule in self.readers for expr in expressions(rule))
+
+    def reads_session(self, action: str, resource_type: str) -> bool:
+        """Whether a rule that may apply to such a request reads the session. Generous: a read more costs a round
+        trip, a read less would decide without what is known."""
+        return any(
+            (rule.head.actions is None or action in rule.head.actions)
+            and (rule.head.resource.types is None or resource_type in rule.head.resource.types)
+            for rule in self.readers
+        )
+
+
+def metering(policies: PolicySet) -> Metering:
+    limits = {rule.name: _limit(rule, rule.limit) for rule in policies.rules if rule.limit is not None}
+    readers = tuple(rule for rule in policies.rules if any(map(reads_session, expressions(rule))))
+    return Metering(limits, readers)
+
+
+def _limit(rule: Rule, spec: LimitSpec) -> Limit:
+    # A typed expression's representation has no places in it: moving a rule within a file is no other rule.
+    told = repr((rule.name, spec.per, spec.of, spec.by))
+    return Limit(rule, spec, f"meter:{rule.name}:{sha256(told.encode()).hexdigest()[:16]}")
+
+
+def expressions(rule: Rule) -> Iterator[Expr]:
+    """All that a rule may evaluate."""
+    yield rule.condition
+    for obligation in rule.obligations:
+        yield from (expr for _, expr in obligation.properties)
+    if rule.limit is not None:
+        yield rule.limit.ceiling
+        yield from rule.limit.by
+        if rule.limit.of is not None:
+            yield rule.limit.of
+
+
+def reads_session(expr: Expr) -> bool:
+    """Whether the session occurs in it: the context as a whole counts as well."""
+    if isinstance(expr, Attribute | Has) and isinstance(expr.base, Root) and expr.base.name == "context":
+        return expr.name == SESSION
+    if isinstance(expr, Root):
+        return expr.name == "context"
+    return any(map(reads_session, children(expr)))
+
+
+def reads_calls(expr: Expr) -> bool:
+    """Whether it reads more of the session than its labels."""
+    if isinstance(expr, Attribute | Has) and reads_session(expr.base):
+        return expr.name != "labels"
+    if isinstance(expr, Attribute) and expr.name == SESSION and isinstance(expr.base, Root):
+        return True
+    return any(map(reads_calls, children(expr)))

@@ -1,0 +1,147 @@
+"""The arithmetic of one meter: how much is used, whether there is room, when there will be.
+
+In: a meter's document and the time. Out: numbers, and the document after a change. Pure. The documents:
+
+    sliding     {"now": time, "buckets": [[index, amount], ...]}     in the order of their index
+    calendar    {"now": time, "start": time, "end": time, "used": amount}
+    concurrent  {"now": time, "leases": {id: end of the lease}}
+
+`now` is the latest time the meter has seen: time never runs backwards for it. `blocked` is until when it refuses
+everything.
+"""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from policyengine.state.amounts import MICRO
+from policyengine.state.operations import Document
+from policyengine.state.windows import BUCKETS, Calendar, Concurrent, Sliding, Window
+
+
+class ClockSkew(Exception):
+    """The store's time lies in none of the periods that the host named."""
+
+
+def time_of(document: Document | None, now: int) -> int:
+    """The time for this meter."""
+    return max(now, int(document["now"])) if document is not None else now
+
+
+def place(document: Document, window: Window, now: int) -> int:
+    """Where the amount is counted that has just been charged: the bucket, or the start of the period."""
+    match window:
+        case Sliding(width):
+            return now // width
+        case Calendar():
+            return int(document["start"])
+        case Concurrent():
+            return 0
+    assert_never(window)
+
+
+def used(document: Document | None, window: Window, now: int) -> int:
+    """What counts now."""
+    return sum(amount for _, amount in _live(document, window, now))
+
+
+def empty_at(document: Document | None, window: Window, now: int) -> int:
+    """When nothing of it counts any more, if nothing else comes."""
+    return max((end for end, _ in _live(document, window, now)), default=now)
+
+
+def room_at(document: Document | None, window: Window, now: int, amount: int, ceiling: int) -> int | None:
+    """When the amount fits if nothing else comes: now, later, or never (None)."""
+    blocked = document.get("blocked", 0) if document is not None else 0
+    if amount > ceiling:
+        return None
+    left = used(document, window, now) + amount - ceiling
+    at = now
+    for end, counted in sorted(_live(document, window, now)):
+        if left <= 0:
+            break
+        left -= counted
+        at = end
+    return max(at, blocked)
+
+
+def charged(document: Document | None, window: Window, now: int, amount: int, lease: str, until: int) -> Document:
+    """The document with an amount more, counted now."""
+    match window:
+        case Sliding(width):
+            index = now // width
+            buckets = [list(b) for b in _buckets(document) if b[0] >= index - BUCKETS]
+            if buckets and buckets[-1][0] == index:
+                buckets[-1][1] += amount
+            else:
+                buckets.append([index, amount])
+            return _with(document, now, buckets=buckets)
+        case Calendar():
+            if (counted := used(document, window, now)) and document is not None:
+                # Within the period that it counts already, whatever else this host thinks of the calendar.
+                return _with(document, now, used=counted + amount)
+            start, end = _period(window, now)
+            return _with(document, now, start=start, end=end, used=amount)
+        case Concurrent():
+            alive = {id_: end for id_, end in _leases(document).items() if end > now}
+            return _with(document, now, leases={**alive, lease: until})
+    assert_never(window)
+
+
+def returned(
+    document: Document | None, window: Window, now: int, amount: int, where: int, lease: str
+) -> Document | None:
+    """The document with an amount less, where it had been counted; what has left the window is gone already."""
+    if document is None:
+        return None
+    match window:
+        case Sliding():
+            buckets = [[i, a - amount if i == where else a] for i, a in _buckets(document)]
+            return _with(document, now, buckets=[b for b in buckets if b[1] > 0])
+        case Calendar():
+            if document.get("start") != where:
+                return document
+            return _with(document, now, used=max(0, document["used"] - amount))
+        case Concurrent():
+            return _with(document, now, leases={k: end for k, end in _leases(document).items() if k != lease})
+    assert_never(window)
+
+
+def expires(document: Document, window: Window, now: int) -> int:
+    """From when on the document says nothing that matters."""
+    return max(empty_at(document, window, now), int(document.get("blocked", 0)))
+
+
+def _live(document: Document | None, window: Window, now: int) -> list[tuple[int, int]]:
+    """What counts now: until when, and how much."""
+    if document is None:
+        return []
+    match window:
+        case Sliding(width):
+            oldest = now // width - BUCKETS
+            return [((i + BUCKETS + 1) * width, a) for i, a in _buckets(document) if i >= oldest]
+        case Calendar():
+            counts = document.get("used", 0) and document["start"] <= now < document["end"]
+            return [(document["end"], document["used"])] if counts else []
+        case Concurrent():
+            return [(end, MICRO) for end in _leases(document).values() if end > now]
+    assert_never(window)
+
+
+def _period(window: Calendar, now: int) -> tuple[int, int]:
+    for start, end in window.periods:
+        if start <= now < end:
+            return start, end
+    raise ClockSkew
+
+
+def _buckets(document: Document | None) -> Any:
+    return document.get("buckets", ()) if document is not None else ()
+
+
+def _leases(document: Document | None) -> dict[str, int]:
+    return document.get("leases", {}) if document is not None else {}
+
+
+def _with(document: Document | None, now: int, **changed: Any) -> Document:
+    return {**(document or {}), "now": now, **changed}

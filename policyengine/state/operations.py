@@ -1,0 +1,252 @@
+"""What a store can be asked to do, each in one atomic step, and what it answers.
+
+Each operation names the documents it reads and writes (`keys`), so that a store can lock them in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.state.windows import Window
+
+# A document is a JSON object; None where there is none.
+Document = Mapping[str, Any]
+
+# So many limits may meter one request: a transaction is bounded.
+MAX_CHARGES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one limit asks of one meter. `meter` is its key; amounts are millionths. `block_for` is for how long the
+    meter refuses everything once it has refused something, in microseconds; an `advisory` charge is counted and never
+    refused."""
+
+    meter: str
+    rule: str
+    by: tuple[str, ...]
+    window: Window
+    ceiling: int
+    amount: int
+    block_for: int = 0
+    advisory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionWrite:
+    """What an allowed request leaves in its session. `version` is that of the session that was read; None where no rule
+    read it. `call` is the action and, for a tool, its name."""
+
+    key: str
+    tenant: str
+    principal: str
+    life: int
+    labels: tuple[str, ...] = ()
+    call: str = ""
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Charge all or none, mark the session, open the lease. Times are microseconds; `lease` is for how long it holds.
+    `once` is the key of a retry and `body` the digest of what it must ask again."""
+
+    id: str
+    owner: str
+    charges: tuple[Charge, ...]
+    lease: int
+    keep: int
+    session: SessionWrite | None = None
+    once: str | None = None
+    body: str = ""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        named = {lease_key(self.id), *(c.meter for c in self.charges)}
+        if self.session is not None:
+            named.add(self.session.key)
+        if self.once is not None:
+            named.add(self.once)
+        return tuple(sorted(named))
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Record what a lease has really cost: by meter, in millionths. With `final` False it is what has been spent so
+    far, and the lease goes on. `windows` are those of the meters, as they are now."""
+
+    id: str
+    owner: str
+    actual: tuple[tuple[str, int], ...]
+    windows: tuple[tuple[str, Window], ...]
+    final: bool = True
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(sorted({lease_key(self.id), *(meter for meter, _ in self.windows)}))
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Hold the lease for so many microseconds from now. `meters` are those it is charged to."""
+
+    id: str
+    owner: str
+    lease: int
+    meters: tuple[str, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(sorted({lease_key(self.id), *self.meters}))
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Give back what was reserved: nothing was done."""
+
+    id: str
+    owner: str
+    meters: tuple[str, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(sorted({lease_key(self.id), *self.meters}))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session for a tenant's principal, that lives so many microseconds after its last use."""
+
+    key: str
+    tenant: str
+    principal: str
+    life: int
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.key,)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Add labels to a session, or take some away; `completed` counts a call that came back."""
+
+    key: str
+    tenant: str
+    principal: str
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    completed: str = ""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.key,)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSession:
+    """What a session holds. `attempted` counts a call that is about to be decided. With `opens` a session that does not
+    exist begins now."""
+
+    key: str
+    tenant: str
+    principal: str
+    life: int
+    attempted: str = ""
+    opens: bool = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.key,)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Documents as they are."""
+
+    named: tuple[str, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(sorted(self.named))
+
+
+Operation = Commit | Settle | Renew | Cancel | OpenSession | Label | ReadSession | Read
+
+
+def lease_key(id_: str) -> str:
+    return f"lease:{id_}"
+
+
+# ---- outcomes ----
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a meter says after an operation: millionths, and when it would be empty if nothing else came."""
+
+    rule: str
+    meter: str
+    used: int
+    ceiling: int
+    resets_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A limit without room. `retry_at` is when there would be room if nothing else came; None for never."""
+
+    rule: str
+    meter: str
+    used: int
+    ceiling: int
+    retry_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is done. `uses` are the meters concerned, in the order of the charges; `expires_at` is the end of the
+    lease."""
+
+    now: int
+    uses: tuple[Use, ...] = ()
+    expires_at: int = 0
+    replayed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was charged: these limits have no room."""
+
+    now: int
+    refusals: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Nothing was done, for another reason than room."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The documents that a Read named; the session that a ReadSession named."""
+
+    now: int
+    documents: tuple[Document | None, ...]
+
+
+Outcome = Done | Refused | Rejected | Found
+
+# The reasons of a Rejected.
+CHANGED = "the session has changed"
+REUSED = "the idempotency key belongs to another request"
+UNKNOWN_LEASE = "there is no such reservation"
+SPENT = "some of the reservation has been spent"
+ENDED = "the reservation has ended"
+UNKNOWN_SESSION = "there is no such session"
+FULL = "the session is full"
+SKEWED = "the clocks of this host and of the store differ too much"

@@ -1,0 +1,121 @@
+"""What a session holds, and what becomes of it.
+
+A session is a capability of the tenant and principal that opened it: to anybody else it does not exist. Its labels come
+from the engine alone and only ever grow; what takes one away is an operator. Documents:
+
+    {"tenant", "principal", "version", "started", "expires", "labels": [label, ...],
+     "calls": {name: [attempted, allowed, completed]}}
+
+`version` rises with whatever a rule can read of it, but for attempts: those are counted when the session is read, and
+every reader would be in every other's way.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from policyengine.state import operations
+from policyengine.state.operations import (
+    Document,
+    Done,
+    Found,
+    Label,
+    OpenSession,
+    Outcome,
+    ReadSession,
+    Rejected,
+    SessionWrite,
+)
+
+# A session is bounded: by its labels, and by the different things that are called in it.
+MAX_LABELS = 256
+MAX_CALLS = 1_024
+
+Writes = dict[str, tuple[Document | None, int]]
+
+
+def session_key(tenant: str, id_: str) -> str:
+    return f"session:{tenant}:{id_}"
+
+
+def apply(asked: OpenSession | Label | ReadSession, document: Document | None, now: int) -> tuple[Outcome, Writes]:
+    """What becomes of an operation on one session."""
+    mine = _mine(asked, document, now)
+    match asked:
+        case OpenSession():
+            if document is not None and document["expires"] > now:
+                # Whose it is makes no difference: an id that is taken cannot be opened again.
+                return Rejected(operations.UNKNOWN_SESSION), {}
+            fresh = _fresh(asked, now)
+            return Found(now, (fresh,)), {asked.key: (fresh, fresh["expires"])}
+        case ReadSession():
+            taken = document is not None and document["expires"] > now
+            if mine is None and (taken or not asked.opens):
+                return Rejected(operations.UNKNOWN_SESSION), {}
+            session = mine if mine is not None else _fresh(asked, now)
+            if asked.attempted:
+                counted = _counted(session, asked.attempted, 0)
+                if counted is None:
+                    return Rejected(operations.FULL), {}
+                session = counted
+            session = {**session, "expires": now + asked.life}
+            return Found(now, (session,)), {asked.key: (session, session["expires"])}
+        case Label():
+            if mine is None:
+                return Rejected(operations.UNKNOWN_SESSION), {}
+            labels = (set(mine["labels"]) | set(asked.add)) - set(asked.remove)
+            changed = {**mine, "labels": sorted(labels), "version": mine["version"] + 1}
+            counted = _counted(changed, asked.completed, 2) if asked.completed else changed
+            if counted is None or len(labels) > MAX_LABELS:
+                return Rejected(operations.FULL), {}
+            return Done(now), {asked.key: (counted, counted["expires"])}
+    assert_never(asked)
+
+
+def committed(asked: SessionWrite, document: Document | None, now: int) -> Document | Rejected:
+    """The session after an allowed request, or why the request cannot be recorded in it."""
+    mine = _mine(asked, document, now)
+    if mine is None and document is not None and document["expires"] > now:
+        return Rejected(operations.UNKNOWN_SESSION)
+    if mine is None and asked.version is not None:
+        # It was there when it was read.
+        return Rejected(operations.UNKNOWN_SESSION)
+    session = mine if mine is not None else _fresh(asked, now)
+    if asked.version is not None and session["version"] != asked.version:
+        return Rejected(operations.CHANGED)
+    labels = sorted({*session["labels"], *asked.labels})
+    counted = _counted(session, asked.call, 1) if asked.call else session
+    if counted is None or len(labels) > MAX_LABELS:
+        return Rejected(operations.FULL)
+    return {**counted, "labels": labels, "version": session["version"] + 1, "expires": now + asked.life}
+
+
+def _mine(
+    asked: OpenSession | Label | ReadSession | SessionWrite, document: Document | None, now: int
+) -> Document | None:
+    if document is None or document["expires"] <= now:
+        return None
+    same = document["tenant"] == asked.tenant and document["principal"] == asked.principal
+    return document if same else None
+
+
+def _fresh(asked: OpenSession | ReadSession | SessionWrite, now: int) -> Document:
+    return {
+        "tenant": asked.tenant,
+        "principal": asked.principal,
+        "version": 0,
+        "started": now,
+        "expires": now + asked.life,
+        "labels": [],
+        "calls": {},
+    }
+
+
+def _counted(session: Document, call: str, what: int) -> Document | None:
+    """The session with one more call: attempted (0), allowed (1) or completed (2). None where it holds too many."""
+    calls = session["calls"]
+    if call not in calls and len(calls) >= MAX_CALLS:
+        return None
+    counts = list(calls.get(call, (0, 0, 0)))
+    counts[what] += 1
+    return {**session, "calls": {**calls, call: counts}}

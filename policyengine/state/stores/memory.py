@@ -1,0 +1,73 @@
+"""State in this process: as fast as it gets, gone when the process ends, and shared with no other.
+
+Every key is forgotten once it says nothing any more: each operation sweeps a few that are due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from threading import Lock
+from time import time_ns
+
+from policyengine.state.apply import apply
+from policyengine.state.operations import Document, Operation, Outcome
+
+# So many due keys are looked at with each operation: more than one operation can write, so that they never pile up.
+SWEEP = 64
+
+
+def clock() -> int:
+    """Microseconds since 1970."""
+    return time_ns() // 1_000
+
+
+class Memory:
+    """A store of dictionaries behind one lock. `now` is its clock, in microseconds since 1970."""
+
+    def __init__(self, now: Callable[[], int] = clock) -> None:
+        self._now = now
+        self._lock = Lock()
+        self._documents: dict[str, Document] = {}
+        self._expires: dict[str, int] = {}
+        self._due: list[tuple[int, str]] = []
+
+    def run(self, operation: Operation) -> Outcome:
+        with self._lock:
+            now = self._now()
+            self._sweep(now)
+            documents = self._documents
+            applied = apply(operation, {key: documents.get(key) for key in operation.keys}, now)
+            for key, (document, expires) in applied.writes.items():
+                if document is None:
+                    documents.pop(key, None)
+                    self._expires.pop(key, None)
+                    continue
+                documents[key] = document
+                if self._expires.get(key) is None:
+                    heappush(self._due, (expires, key))
+                self._expires[key] = expires
+            return applied.outcome
+
+    async def run_async(self, operation: Operation) -> Outcome:
+        return self.run(operation)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def _sweep(self, now: int) -> None:
+        for _ in range(SWEEP):
+            if not self._due or self._due[0][0] > now:
+                return
+            _, key = heappop(self._due)
+            expires = self._expires.get(key)
+            if expires is None:
+                continue
+            if expires > now:
+                # It was written again since: it is due later.
+                heappush(self._due, (expires, key))
+            else:
+                del self._documents[key], self._expires[key]

@@ -1,0 +1,117 @@
+"""State in an SQLite file: shared by the processes of one machine, and there again after a restart.
+
+One table of JSON documents. A transaction takes the write lock before it reads the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from threading import local
+
+from policyengine.state.apply import apply
+from policyengine.state.operations import Document, Operation, Outcome
+from policyengine.state.store import StoreError
+from policyengine.state.stores.memory import clock
+
+# Raised when the form of what is kept changes; `_migrate` knows the way from each earlier one.
+VERSION = 1
+
+# So long one transaction waits for another's lock, in seconds.
+DEADLINE = 5.0
+
+# So many keys that are due are removed with each operation.
+SWEEP = 64
+
+
+class Sqlite:
+    """A store in one file. Each thread has a connection of its own. Raises StoreError where the file cannot be used."""
+
+    def __init__(self, path: str | Path, now: Callable[[], int] = clock, deadline: float = DEADLINE) -> None:
+        self._path = str(path)
+        self._now = now
+        self._deadline = deadline
+        self._local = local()
+        self._opened: list[sqlite3.Connection] = []
+        try:
+            with closing(self._connect()) as connection:
+                _migrate(connection)
+        except sqlite3.Error as error:
+            raise StoreError(f"the state file cannot be used: {error}") from error
+
+    def run(self, operation: Operation) -> Outcome:
+        try:
+            return self._run(operation)
+        except sqlite3.Error as error:
+            raise StoreError(f"the state file cannot be used: {error}") from error
+
+    async def run_async(self, operation: Operation) -> Outcome:
+        return await asyncio.to_thread(self.run, operation)
+
+    def close(self) -> None:
+        for connection in self._opened:
+            connection.close()
+
+    def _run(self, operation: Operation) -> Outcome:
+        connection = self._connection()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            now = self._now()
+            keys = operation.keys
+            marks = ",".join("?" * len(keys))
+            rows = connection.execute(
+                f"SELECT key, document FROM state WHERE key IN ({marks}) AND expires > ?", (*keys, now)
+            )
+            found: dict[str, Document] = {key: json.loads(document) for key, document in rows}
+            applied = apply(operation, {key: found.get(key) for key in keys}, now)
+            for key, (document, expires) in applied.writes.items():
+                if document is None:
+                    connection.execute("DELETE FROM state WHERE key = ?", (key,))
+                else:
+                    connection.execute(
+                        "INSERT INTO state (key, document, expires) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+                        "document = excluded.document, expires = excluded.expires",
+                        (key, json.dumps(document, separators=(",", ":")), expires),
+                    )
+            if applied.writes:
+                connection.execute(
+                    "DELETE FROM state WHERE rowid IN (SELECT rowid FROM state WHERE expires <= ? LIMIT ?)",
+                    (now, SWEEP),
+                )
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        return applied.outcome
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+            self._opened.append(connection)
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=self._deadline, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        connection.execute("ROLLBACK")
+        raise sqlite3.DatabaseError("it was written by a newer version of policyengine")
+    if version < 1:
+        connection.execute(
+            "CREATE TABLE state (key TEXT PRIMARY KEY, document TEXT NOT NULL, expires INTEGER NOT NULL)"
+        )
+        connection.execute("CREATE INDEX state_expires ON state (expires)")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")

@@ -1,0 +1,102 @@
+"""Over which time a meter counts.
+
+A sliding window is a ring of buckets, each a sixtieth of it. A bucket counts whole as long as any part of it lies in
+the window, so the current bucket and the sixty before it count: a ceiling is never passed within any window, and room
+comes back at most a sixtieth of a window late. A calendar window lies between two local midnights, or their like for
+weeks, months and years; a midnight that does not exist is the first instant after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+SECOND = 1_000_000
+BUCKETS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Sliding:
+    """`width` is that of a bucket, in microseconds."""
+
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The periods around now, as (start, end) in microseconds, in order and without gaps. The store picks the one that
+    its own clock is in: zones are known to the host alone."""
+
+    periods: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrent:
+    """What is in flight: it counts until its lease ends."""
+
+
+Window = Sliding | Calendar | Concurrent
+
+
+def sliding(seconds: float) -> Sliding:
+    """A sliding window of so many seconds; a bucket is rounded up to whole microseconds."""
+    return Sliding(max(1, -(-round(seconds * SECOND) // BUCKETS)))
+
+
+def calendar(period: str, zone: str, around: int) -> Calendar:
+    """The period that the time `around` lies in, with its neighbours, so that clocks may differ by as much as one."""
+    tz = ZoneInfo(zone)
+    day = datetime.fromtimestamp(around / SECOND, UTC).astimezone(tz)
+    if period in ("minute", "hour"):
+        # Of the time line, not of the wall: an hour is an hour also when the clocks change.
+        length = (60 if period == "minute" else 3600) * SECOND
+        start = around // length * length
+        edges = [start - length, start, start + length, start + 2 * length]
+    else:
+        first = _first_day(day.date(), period)
+        days = [_step(first, period, -1), first, _step(first, period, 1), _step(first, period, 2)]
+        edges = [_midnight(one, tz) for one in days]
+    return Calendar(tuple(pairwise(edges)))
+
+
+def _first_day(day: date, period: str) -> date:
+    match period:
+        case "week":
+            return day - timedelta(days=day.weekday())
+        case "month":
+            return day.replace(day=1)
+        case "year":
+            return day.replace(month=1, day=1)
+    return day
+
+
+def _step(first: date, period: str, by: int) -> date:
+    match period:
+        case "week":
+            return first + timedelta(weeks=by)
+        case "month":
+            months = first.year * 12 + first.month - 1 + by
+            return date(months // 12, months % 12 + 1, 1)
+        case "year":
+            return first.replace(year=first.year + by)
+    return first + timedelta(days=by)
+
+
+def _midnight(day: date, tz: ZoneInfo) -> int:
+    """The first instant of a local day."""
+    local = datetime(day.year, day.month, day.day, tzinfo=tz)
+    instant = local.astimezone(UTC)
+    if instant.astimezone(tz).replace(tzinfo=None) != local.replace(tzinfo=None):
+        # A midnight within a gap: with fold=1 the offset after the gap is taken, which names an instant before it, so
+        # the instant at which the clocks change is found from both.
+        before, after = instant, local.replace(fold=1).astimezone(UTC)
+        low, high = min(before, after), max(before, after)
+        while high - low > timedelta(microseconds=1):
+            middle = low + (high - low) / 2
+            if middle.astimezone(tz).date() < day:
+                low = middle
+            else:
+                high = middle
+        instant = high
+    return round(instant.timestamp() * SECOND)

@@ -1,0 +1,107 @@
+"""The reference that every store is compared with: every event is kept, and everything is counted anew each time.
+
+Written without a look at `policyengine.state`: amounts are entries in a list, a sliding window counts the entries of
+its buckets, a calendar window those of its period, and what is in flight counts while its lease lasts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+BUCKETS = 60
+Kind = Literal["sliding", "calendar", "concurrent"]
+
+
+@dataclass(frozen=True)
+class Meter:
+    """`size` is the width of a bucket, or the length of a period; both begin at 0."""
+
+    name: str
+    kind: Kind
+    ceiling: int
+    size: int = 1
+
+
+@dataclass
+class Entry:
+    meter: Meter
+    at: int
+    amount: int
+    lease: str
+
+
+@dataclass
+class Lease:
+    ends: int
+    open: bool = True
+    spent: dict[Meter, int] = field(default_factory=dict)
+
+
+@dataclass
+class Ledger:
+    entries: list[Entry] = field(default_factory=list)
+    leases: dict[str, Lease] = field(default_factory=dict)
+
+    def used(self, meter: Meter, now: int) -> int:
+        return sum(entry.amount for entry in self.entries if entry.meter == meter and self._counts(entry, now))
+
+    def _counts(self, entry: Entry, now: int) -> bool:
+        size = entry.meter.size
+        match entry.meter.kind:
+            case "sliding":
+                return now // size - entry.at // size <= BUCKETS
+            case "calendar":
+                return now // size == entry.at // size
+        return self.leases[entry.lease].open and now < self.leases[entry.lease].ends
+
+    def reserve(self, lease: str, asked: list[tuple[Meter, int]], now: int, ends: int) -> list[str]:
+        """The names of the meters without room; without any, everything is charged."""
+        full = [meter.name for meter, amount in asked if self.used(meter, now) + amount > meter.ceiling]
+        if not full:
+            self.leases[lease] = Lease(ends)
+            self.entries += [Entry(meter, now, amount, lease) for meter, amount in asked]
+        return full
+
+    def retry_at(self, meter: Meter, amount: int, now: int) -> int | None:
+        """The first time from which on the amount fits, found by trying every time at which something changes."""
+        if amount > meter.ceiling:
+            return None
+        size = meter.size
+        ends = {entry.lease: self.leases[entry.lease].ends for entry in self.entries}
+        times = {now}
+        for entry in self.entries:
+            if entry.meter == meter:
+                change = {"sliding": (entry.at // size + BUCKETS + 1) * size, "calendar": (entry.at // size + 1) * size}
+                times.add(change.get(meter.kind, ends[entry.lease]))
+        return next(t for t in sorted(t for t in times if t >= now) if self.used(meter, t) + amount <= meter.ceiling)
+
+    def settle(self, lease: str, actual: dict[Meter, int], now: int, final: bool = True) -> bool:
+        if lease not in self.leases or not self.leases[lease].open:
+            return False
+        for meter, spent in actual.items():
+            mine = [entry for entry in self.entries if entry.lease == lease and entry.meter == meter]
+            counted = sum(entry.amount for entry in mine)
+            # What was spent on the way is spent.
+            spent = self.leases[lease].spent[meter] = max(spent, self.leases[lease].spent.get(meter, 0))
+            if spent > counted:
+                self.entries.append(Entry(meter, now, spent - counted, lease))
+            elif final:
+                # What is too much goes from where it was reserved first.
+                mine[0].amount -= counted - spent
+        self.leases[lease].open = not final
+        return True
+
+    def cancel(self, lease: str, now: int) -> bool:
+        if lease not in self.leases or not self.leases[lease].open or self.leases[lease].ends <= now:
+            return False
+        if any(self.leases[lease].spent.values()):
+            return False
+        self.entries = [entry for entry in self.entries if entry.lease != lease]
+        self.leases[lease].open = False
+        return True
+
+    def renew(self, lease: str, now: int, ends: int) -> bool:
+        if lease not in self.leases or not self.leases[lease].open or self.leases[lease].ends <= now:
+            return False
+        self.leases[lease].ends = ends
+        return True

@@ -1,0 +1,222 @@
+"""Authorizing, in process: limits are charged, sessions are marked, and what is away denies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+
+from policyengine import Engine
+from policyengine.state.grant import SettleError
+from policyengine.state.operations import Operation, Outcome
+from policyengine.state.store import Store, StoreError
+from tests.state.stores import STORES
+
+POLICIES = """
+module gateway
+use ai
+
+permit models: invoke on Model
+permit tools: call on Tool
+
+limit chat_rate: invoke on Model
+  at most 3 requests per 1m by principal
+
+limit budget: invoke on Model
+  when context has cost
+  because "the budget of this month is used up"
+  at most tenant.monthly_budget of cost.usd per month by tenant
+
+label saw_web: call on Tool::"browse"
+
+forbid exfiltration: call on Tool::"send"
+  when "saw_web" in session.labels
+"""
+ANN = {"type": "User", "id": "ann", "tenant": "acme"}
+BOB = {"type": "User", "id": "bob", "tenant": "acme"}
+MODEL = {"type": "Model", "id": "m"}
+ACME = {"type": "Tenant", "id": "acme", "monthly_budget": 1.5}
+MINUTE = 60_000_000
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of the host and of the store."""
+    clock = Clock()
+    monkeypatch.setattr("policyengine.state.authorize.time_ns", lambda: clock.now * 1_000)
+    return clock
+
+
+@pytest.fixture(params=STORES)
+def engine(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Engine]:
+    opening: Callable[[Callable[[], int]], AbstractContextManager[Store]] = STORES[request.param]
+    with opening(clock) as store:
+        yield Engine.from_text(POLICIES, state=store)
+
+
+def invoke(engine: Engine, principal: dict[str, Any] = ANN, usd: float | None = None, **more: Any) -> Any:
+    context = {"tenant": ACME} | ({"cost": {"usd": usd, "tokens": 1}} if usd is not None else {})
+    return engine.authorize(principal=principal, action="invoke", resource=MODEL, context=context, **more)
+
+
+def test_the_ceiling_holds_and_the_wait_is_true(engine: Engine, clock: Clock) -> None:
+    for used in (1, 2, 3):
+        grant = invoke(engine)
+        assert grant.allowed
+        assert [(limit.rule, limit.used, limit.remaining) for limit in grant.limits] == [
+            ("gateway.chat_rate", used, 3 - used)
+        ]
+    refused = invoke(engine)
+    assert (refused.allowed, refused.denied_by) == (False, ("gateway.chat_rate",))
+    assert refused.decision.determining == ("gateway.chat_rate",)
+    assert 60 <= refused.retry_after <= 61
+    assert invoke(engine, BOB).allowed
+    clock.now += (refused.retry_after - 1) * 1_000_000
+    assert not invoke(engine).allowed
+    clock.now += 1_000_000
+    assert invoke(engine).allowed
+
+
+def test_all_or_none(engine: Engine) -> None:
+    assert invoke(engine, usd=1.0).allowed
+    refused = invoke(engine, usd=1.0)
+    assert refused.denied_by == ("gateway.budget",)
+    assert refused.decision.reasons == ("the budget of this month is used up",)
+    assert invoke(engine, usd=0.5).limits[0].used == 1.5
+    assert [limit.used for limit in invoke(engine).limits] == [3]
+
+
+def test_what_could_never_fit_has_no_time_to_retry(engine: Engine) -> None:
+    assert invoke(engine, usd=1.6).retry_after is None
+
+
+def test_the_truth_is_recorded_past_the_ceiling(engine: Engine) -> None:
+    grant = invoke(engine, usd=1.0)
+    assert [limit.used for limit in grant.settle({"usd": 2.0})] == [2.0, 1.0]
+    assert not invoke(engine, usd=0.0001).allowed
+    with pytest.raises(SettleError):
+        grant.settle({"usd": 0.0})
+
+
+def test_what_cost_less_makes_room(engine: Engine) -> None:
+    invoke(engine, usd=1.5).settle({"usd": 0.25})
+    assert invoke(engine, usd=1.25).allowed
+
+
+def test_a_grant_left_unsettled_keeps_its_estimate(engine: Engine) -> None:
+    with invoke(engine, usd=1.5):
+        pass
+    assert not invoke(engine, usd=0.1).allowed
+
+
+def test_only_cancel_gives_back(engine: Engine) -> None:
+    invoke(engine, usd=1.5).cancel()
+    assert invoke(engine, usd=1.5).allowed
+
+
+def test_a_stream_is_told_when_to_stop(engine: Engine) -> None:
+    grant = invoke(engine, usd=0.5)
+    assert grant.add({"usd": 0.4})
+    assert grant.add({"usd": 1.5})
+    assert not grant.add({"usd": 1.6})
+    with pytest.raises(SettleError):
+        grant.cancel()
+
+
+def test_a_cost_that_is_no_number_is_refused_and_the_estimate_stays(engine: Engine) -> None:
+    grant = invoke(engine, usd=1.5)
+    with pytest.raises(SettleError):
+        grant.settle({"usd": "0"})
+    assert not invoke(engine, usd=0.1).allowed
+
+
+@pytest.mark.parametrize("usd", [-1, "1", True, float("nan"), 1e30])
+def test_an_estimate_that_is_no_amount_denies(engine: Engine, usd: Any) -> None:
+    grant = invoke(engine, usd=usd)
+    assert not grant.allowed
+    assert grant.decision.determining == ("gateway.budget",)
+    assert grant.decision.errors
+
+
+def test_a_retry_is_charged_once(engine: Engine) -> None:
+    first = invoke(engine, usd=1.0, idempotency_key="k")
+    again = invoke(engine, usd=1.0, idempotency_key="k")
+    assert again.allowed
+    assert again.replayed
+    assert again.id == first.id
+    assert [limit.used for limit in again.limits] == [1.0, 1.0]
+    assert not invoke(engine, usd=0.5, idempotency_key="k").allowed
+
+
+def call(engine: Engine, tool: str, principal: dict[str, Any] = ANN, **more: Any) -> Any:
+    resource = {"type": "Tool", "id": tool, "args": {}}
+    return engine.authorize(principal=principal, action="call", resource=resource, **more)
+
+
+def test_a_session_remembers_what_it_saw(engine: Engine) -> None:
+    assert call(engine, "send", session="s").allowed
+    assert call(engine, "browse", session="s").allowed
+    assert call(engine, "send", session="other").allowed
+    refused = call(engine, "send", session="s")
+    assert refused.decision.determining == ("gateway.exfiltration",)
+    assert not call(engine, "send", BOB, session="s").allowed
+
+
+def test_labels_never_come_from_the_request(engine: Engine) -> None:
+    forged = {"session": {"type": "Session", "id": "s", "labels": []}}
+    assert not call(engine, "send", session="s", context=forged).allowed
+    assert not call(engine, "send", context=forged).allowed
+
+
+def test_a_rule_that_reads_the_session_errs_without_one(engine: Engine) -> None:
+    refused = call(engine, "send")
+    assert not refused.allowed
+    assert refused.decision.errors
+
+
+class Away:
+    """A store that nobody answers at."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def run(self, _: Operation) -> Outcome:
+        self.asked += 1
+        raise StoreError("nobody answers")
+
+    async def run_async(self, operation: Operation) -> Outcome:
+        return self.run(operation)
+
+    def close(self) -> None: ...
+
+
+def test_a_store_that_is_away_denies_and_is_asked_for_nothing_else() -> None:
+    store = Away()
+    engine = Engine.from_text(POLICIES, state=store)
+    assert call(engine, "browse").allowed
+    assert store.asked == 0
+    grants = [
+        invoke(engine),
+        call(engine, "browse", session="s"),
+        call(engine, "send", session="s"),
+        asyncio.run(engine.authorize_async(principal=ANN, action="invoke", resource=MODEL)),
+    ]
+    assert not any(grant.allowed for grant in grants)
+    assert {error.code for grant in grants for error in grant.decision.errors} == {"POL540"}
+    assert engine.decide(principal=ANN, action="invoke", resource=MODEL).decision == "allow"
+
+
+def test_a_malformed_request_is_denied(engine: Engine) -> None:
+    assert not engine.authorize(principal={}, action="invoke", resource=MODEL).allowed
+    assert not engine.authorize(principal=ANN, action=[], resource=7, session="s").allowed  # type: ignore[arg-type]
