@@ -182,11 +182,8 @@ class Engine:
     def _authorizing(
         self, principal: Any, action: Any, resource: Any, context: Any, session: Any, key: Any, lease: float
     ) -> Authorizing:
-        snapshot = self._snapshot
-        known, found = self._metering
-        if known is not snapshot:
-            found = metering(snapshot.policies)
-            self._metering = (snapshot, found)
+        # A pair, so that a reload in between cannot mix two revisions.
+        snapshot, found = self._metering
         asked = new_request(principal, action, resource, context, session, key, lease)
         return authorizing(asked, snapshot, found, snapshot.evaluator.decide, self._store)
 
@@ -317,6 +314,7 @@ class Engine:
                 self._last_reload = Reload(False, self._snapshot.revision, diagnostics)
             else:
                 self._snapshot = loaded.snapshot
+                self._metering = (loaded.snapshot, metering(loaded.snapshot.policies))
                 self._entries = loaded.snapshot.evaluator.entries
                 self._last_reload = Reload(True, loaded.snapshot.revision, diagnostics)
             return self._last_reload
