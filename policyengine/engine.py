@@ -27,7 +27,7 @@ from policyengine.evaluate.decide import not_applicable
 from policyengine.explain.explanation import Explanation, explain, unexplained
 from policyengine.filters.filter import Filter
 from policyengine.model.decision import Decision, RuleError
-from policyengine.model.request import request
+from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE
 from policyengine.state.authorize import Authorizing, authorizing, new_request
@@ -240,7 +240,8 @@ class Engine:
         # For an explanation, if anybody asks for one.
         residual = partial(snapshot.partial.explain, asked, "resource", known, approved)
         required = snapshot.partial.required(resource_type)
-        return Filter(formula, resource_type, snapshot.world, snapshot.revision, errors, required, residual)
+        decide = partial(_decide_about, snapshot, asked, known, approved)
+        return Filter(formula, resource_type, snapshot.world, snapshot.revision, errors, required, residual, decide)
 
     def search_principals(
         self,
@@ -339,6 +340,16 @@ class Engine:
                 on_reload(result)
 
         return Watcher(self._paths, lambda: _state(self._paths) != self._read, changed).start()
+
+
+def _decide_about(
+    snapshot: Snapshot, asked: Request, known: Mapping[str, Any], approved: Collection[str], document: Mapping[str, Any]
+) -> Decision:
+    """The decision about a document, in the place of the resource of a request. What is known of all of them wins over
+    what it says of itself, but for its type: a document is of no other than it says."""
+    resource = {**document, **known, "type": document.get("type", known["type"])}
+    action = asked.action.attributes or asked.action.name
+    return snapshot.evaluator.decide_slowly(asked.principal.attributes, action, resource, asked.context, approved)
 
 
 def _state(paths: Iterable[Path]) -> object:

@@ -17,7 +17,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 # Does what an obligation asks; raises, or returns False, if it cannot.
 Fulfil = Mapping[str, Callable[[Obligation], object]]
-# One of the four parts of a request, or a function that makes it from the arguments of the guarded call, by name.
+# One of the parts of a request, or a function that makes it from the arguments of the guarded call, by name.
 Part = Any | Callable[[Mapping[str, Any]], Any]
 
 
@@ -63,12 +63,17 @@ def guard(
     action: Part,
     resource: Part,
     context: Part = None,
+    approved: Part = (),
     fulfil: Fulfil | None = None,
+    record: Callable[[Decision], object] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator: the function runs only if the request is allowed, else Denied is raised and it never starts.
 
     Each part is a value, or a function of the call's arguments (a mapping by parameter name, defaults filled in). If
-    such a function raises, the call does not happen. Works for plain and for async functions.
+    such a function raises, the call does not happen. `approved` names the `require` rules whose approval has been
+    verified for exactly this call, as in `Engine.decide`. `record` is told the decision before the function runs, so
+    that the session carries its labels; what it raises is raised. Without it a decision with labels is Denied, as
+    nothing would remember them. Works for plain and for async functions.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -81,10 +86,16 @@ def guard(
             asked = {
                 name: part(given) if callable(part) else part
                 for name, part in (
-                    ("principal", principal), ("action", action), ("resource", resource), ("context", context)
+                    ("principal", principal), ("action", action), ("resource", resource), ("context", context),
+                    ("approved", approved),
                 )
             }  # fmt: skip
-            enforce(engine.decide(**asked), fulfil=fulfil)
+            decision = engine.decide(**asked)
+            if decision.decision == "allow" and decision.labels and record is None:
+                raise Denied(decision, f"allowed only with labels that nothing records: {', '.join(decision.labels)}")
+            enforce(decision, fulfil=fulfil)
+            if record is not None:
+                record(decision)
 
         if iscoroutinefunction(function):
 

@@ -14,7 +14,7 @@ from policyengine.diagnostics.render import concise
 from policyengine.diagnostics.source import Source
 from policyengine.filters.backend import Backend
 from policyengine.filters.compile import compiled
-from policyengine.model.decision import RuleError
+from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
 from policyengine.partial.formula import FALSE, TRUE, Formula
 from policyengine.partial.predicate import predicate
@@ -90,7 +90,8 @@ class Filter:
 
     A document may be seen if `decide` allows the request about it and owes nothing, or nothing but obligations of the
     types in `fulfilled`, which the caller promises to fulfil. `errors` say what was wrong with the question itself;
-    nothing may be seen then.
+    nothing may be seen then. `decide` makes the decision about one document, which says what has to be fulfilled for it
+    and which labels the session carries once it has been fetched.
     """
 
     formula: Formula
@@ -100,6 +101,7 @@ class Filter:
     errors: tuple[RuleError, ...] = ()
     required: frozenset[str] = frozenset()
     residual: Callable[[str], str] = field(default="# {}\n".format, repr=False, compare=False)
+    decide: Callable[[Document], Decision] = field(default=lambda _: Decision("deny"), repr=False, compare=False)
 
     @property
     def kind(self) -> Kind:

@@ -5,6 +5,6 @@ their own names.
 """
 
 from policyengine.integrations.documents import attributes
-from policyengine.integrations.retrieval import Retrieved, apermitted, permitted
+from policyengine.integrations.retrieval import Result, Retrieved, UnrecordedLabels, apermitted, permitted
 
-__all__ = ["Retrieved", "apermitted", "attributes", "permitted"]
+__all__ = ["Result", "Retrieved", "UnrecordedLabels", "apermitted", "attributes", "permitted"]

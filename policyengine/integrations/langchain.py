@@ -14,10 +14,19 @@ from langchain_core.vectorstores import VectorStore
 
 from policyengine.filters.filter import Filter, Query
 from policyengine.integrations.documents import DocumentOf, attributes
-from policyengine.integrations.retrieval import LIMIT, Retrieved, apermitted, logged, permitted
+from policyengine.integrations.retrieval import (
+    LIMIT,
+    Result,
+    Retrieved,
+    apermitted,
+    logged,
+    marked,
+    permitted,
+    recorded,
+)
 
-# Whoever watches the run would be shown what the caller may not see.
-UNWATCHED: RunnableConfig = {"callbacks": []}
+# Who asks, and what goes with it. Not the callbacks: whoever watches the run would see what the caller may not.
+HANDED_ON = ("configurable", "metadata", "tags", "max_concurrency", "recursion_limit")
 
 
 def native_filter(found: Filter | Query) -> dict[str, Any]:
@@ -39,7 +48,13 @@ class PermittedRetriever(BaseRetriever):
     arguments: from the Query (without a backend, the Filter) to the arguments of the source.
     document_of: reads the document from a chunk; `attributes(under=["metadata"])` if not given.
     k, limit: as in `policyengine.integrations.permitted`. Reaching the limit is logged as a warning.
+    record_labels: is told the labels that the session carries from now on, if there are any, and the RunnableConfig of
+        the call, before anything is returned.
 
+    What the decision about a chunk owes is in its metadata, at `policyengine`: `labels`, and the `obligations` that
+    `fulfilled` promised to fulfil. The source is called with the same RunnableConfig, without its callbacks.
+
+    Raises UnrecordedLabels, when called as a retriever, if a chunk sets labels and there is no `record_labels`.
     Raises ValueError, when called, if a retriever has arguments of its own that the filter would replace.
     """
 
@@ -50,28 +65,45 @@ class PermittedRetriever(BaseRetriever):
     document_of: DocumentOf = attributes(under=["metadata"])
     k: int = 4
     limit: int = LIMIT
+    record_labels: Callable[[tuple[str, ...], RunnableConfig], object] | None = None
 
     def search(self, query: str, config: RunnableConfig | None = None) -> Retrieved[Document]:
-        """As `invoke`, with how complete it is."""
-        found = self._found(ensure_config(config))
+        """As `invoke`, with how complete it is and what each chunk owes."""
+        asked = ensure_config(config)
+        found = self._found(asked)
         given = self._given(found)
         return logged(
             permitted(
-                lambda n: self._search(query, n, given), found, self.k, document_of=self.document_of, limit=self.limit
+                lambda n: self._search(query, n, given, asked),
+                found,
+                self.k,
+                document_of=self.document_of,
+                limit=self.limit,
+                record_labels=self._recorder(asked),
             ),
             self.limit,
         )
 
     async def asearch(self, query: str, config: RunnableConfig | None = None) -> Retrieved[Document]:
-        """As `ainvoke`, with how complete it is."""
-        found = self._found(ensure_config(config))
+        """As `ainvoke`, with how complete it is and what each chunk owes."""
+        asked = ensure_config(config)
+        found = self._found(asked)
         given = self._given(found)
         return logged(
             await apermitted(
-                lambda n: self._asearch(query, n, given), found, self.k, document_of=self.document_of, limit=self.limit
+                lambda n: self._asearch(query, n, given, asked),
+                found,
+                self.k,
+                document_of=self.document_of,
+                limit=self.limit,
+                record_labels=self._recorder(asked),
             ),
             self.limit,
         )
+
+    def _recorder(self, config: RunnableConfig) -> Callable[[tuple[str, ...]], object] | None:
+        record = self.record_labels
+        return None if record is None else lambda labels: record(labels, config)
 
     # ---- what LangChain calls ----
 
@@ -85,12 +117,12 @@ class PermittedRetriever(BaseRetriever):
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, asked: RunnableConfig | None = None
     ) -> list[Document]:
-        return self.search(query, asked).chunks
+        return _documents(recorded(self.search(query, asked), self.record_labels).results)
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, asked: RunnableConfig | None = None
     ) -> list[Document]:
-        return (await self.asearch(query, asked)).chunks
+        return _documents(recorded(await self.asearch(query, asked), self.record_labels).results)
 
     # ---- the source ----
 
@@ -109,15 +141,15 @@ class PermittedRetriever(BaseRetriever):
             )
         return given
 
-    def _search(self, query: str, n: int, given: dict[str, Any]) -> list[Document]:
+    def _search(self, query: str, n: int, given: dict[str, Any], config: RunnableConfig) -> list[Document]:
         if isinstance(self.source, VectorStore):
             return self.source.similarity_search(query, k=n, **given)
-        return self.source.invoke(query, UNWATCHED, **_accepted(self.source, {**given, "k": n}))
+        return self.source.invoke(query, _unwatched(config), **_accepted(self.source, {**given, "k": n}))
 
-    async def _asearch(self, query: str, n: int, given: dict[str, Any]) -> list[Document]:
+    async def _asearch(self, query: str, n: int, given: dict[str, Any], config: RunnableConfig) -> list[Document]:
         if isinstance(self.source, VectorStore):
             return await self.source.asimilarity_search(query, k=n, **given)
-        return await self.source.ainvoke(query, UNWATCHED, **_accepted(self.source, {**given, "k": n}))
+        return await self.source.ainvoke(query, _unwatched(config), **_accepted(self.source, {**given, "k": n}))
 
 
 def _accepted(source: BaseRetriever, given: dict[str, Any]) -> dict[str, Any]:
@@ -126,3 +158,14 @@ def _accepted(source: BaseRetriever, given: dict[str, Any]) -> dict[str, Any]:
     if any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values()):
         return given
     return {name: value for name, value in given.items() if name in parameters}
+
+
+def _unwatched(config: RunnableConfig) -> RunnableConfig:
+    kept: Any = {name: value for name, value in config.items() if name in HANDED_ON} | {"callbacks": []}
+    unwatched: RunnableConfig = kept
+    return unwatched
+
+
+def _documents(results: list[Result[Document]]) -> list[Document]:
+    """Copies, as the store's own would say of the next caller's chunk what this one owes."""
+    return [each.chunk.model_copy(update={"metadata": marked(each.chunk.metadata, each)}) for each in results]

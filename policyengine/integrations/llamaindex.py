@@ -10,22 +10,38 @@ from typing import Any
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
-from llama_index.core.schema import NodeWithScore, QueryBundle
+from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import MetadataFilters
 
 from policyengine.filters.backend import Backend
 from policyengine.filters.filter import Filter, Query
 from policyengine.integrations.documents import DocumentOf, attributes
 from policyengine.integrations.llamaindex_filters import metadata_filters
-from policyengine.integrations.retrieval import LIMIT, Retrieved, apermitted, logged, permitted
+from policyengine.integrations.retrieval import (
+    LIMIT,
+    MARK,
+    Result,
+    Retrieved,
+    apermitted,
+    logged,
+    marked,
+    permitted,
+    recorded,
+)
 
 __all__ = ["PermittedNodes", "PermittedRetriever", "metadata_filters"]
 
 METADATA: DocumentOf = attributes(under=["node", "metadata"])
+RecordLabels = Callable[[tuple[str, ...]], object]
 
 
 class PermittedRetriever(BaseRetriever):
-    """The best k nodes that the caller may see."""
+    """The best k nodes that the caller may see.
+
+    What the decision about a node owes is in its metadata, at `policyengine`: `labels`, and the `obligations` that
+    `fulfilled` promised to fulfil. Raises UnrecordedLabels, when called as a retriever, if a node sets labels and there
+    is no `record_labels`.
+    """
 
     def __init__(
         self,
@@ -36,6 +52,7 @@ class PermittedRetriever(BaseRetriever):
         document_of: DocumentOf = METADATA,
         k: int = 4,
         limit: int = LIMIT,
+        record_labels: RecordLabels | None = None,
     ) -> None:
         """
         retriever_for: makes the retriever of the best n nodes that meet the filters:
@@ -46,6 +63,8 @@ class PermittedRetriever(BaseRetriever):
         backend: `metadata_filters(...)`; without it the filters are None.
         document_of: reads the document from a NodeWithScore; its metadata, if not given.
         k, limit: as in `policyengine.integrations.permitted`. Reaching the limit is logged as a warning.
+        record_labels: is told the labels that the session carries from now on, if there are any, before anything is
+            returned.
         """
         super().__init__()
         self._retriever_for = retriever_for
@@ -54,36 +73,51 @@ class PermittedRetriever(BaseRetriever):
         self._document_of = document_of
         self._k = k
         self._limit = limit
+        self._record_labels = record_labels
 
     def search(self, query: str | QueryBundle) -> Retrieved[NodeWithScore]:
-        """As `retrieve`, with how complete it is."""
+        """As `retrieve`, with how complete it is and what each node owes."""
         found = self._found()
         filters = found.native if isinstance(found, Query) else None
 
         def nearest(n: int) -> list[NodeWithScore]:
             return self._retriever_for(n, filters).retrieve(query)
 
-        got = permitted(nearest, found, self._k, document_of=self._document_of, limit=self._limit)
+        got = permitted(
+            nearest,
+            found,
+            self._k,
+            document_of=self._document_of,
+            limit=self._limit,
+            record_labels=self._record_labels,
+        )
         return logged(got, self._limit)
 
     async def asearch(self, query: str | QueryBundle) -> Retrieved[NodeWithScore]:
-        """As `aretrieve`, with how complete it is."""
+        """As `aretrieve`, with how complete it is and what each node owes."""
         found = self._found()
         filters = found.native if isinstance(found, Query) else None
 
         async def nearest(n: int) -> list[NodeWithScore]:
             return await self._retriever_for(n, filters).aretrieve(query)
 
-        got = await apermitted(nearest, found, self._k, document_of=self._document_of, limit=self._limit)
+        got = await apermitted(
+            nearest,
+            found,
+            self._k,
+            document_of=self._document_of,
+            limit=self._limit,
+            record_labels=self._record_labels,
+        )
         return logged(got, self._limit)
 
     # ---- what LlamaIndex calls ----
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return self.search(query_bundle).chunks
+        return _nodes(recorded(self.search(query_bundle), self._record_labels).results)
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return (await self.asearch(query_bundle)).chunks
+        return _nodes(recorded(await self.asearch(query_bundle), self._record_labels).results)
 
     def _handle_recursive_retrieval(self, query_bundle: QueryBundle, nodes: list[NodeWithScore]) -> list[NodeWithScore]:
         # What an index node stands for was put in its place before the nodes were looked at. Nothing may be put there
@@ -103,11 +137,12 @@ class PermittedRetriever(BaseRetriever):
 class PermittedNodes(BaseNodePostprocessor):
     """Of the nodes that something else retrieved, those that the caller may see. It fetches no others in their place.
 
-    filter_for, document_of: as for `PermittedRetriever`.
+    filter_for, document_of, record_labels: as for `PermittedRetriever`.
     """
 
     filter_for: Callable[[], Filter]
     document_of: DocumentOf = METADATA
+    record_labels: RecordLabels | None = None
 
     @classmethod
     def class_name(cls) -> str:
@@ -121,4 +156,27 @@ class PermittedNodes(BaseNodePostprocessor):
         # A search that has nothing more than these nodes.
         every: Callable[[int], Any] = lambda _: nodes  # noqa: E731
         count = len(nodes)
-        return permitted(every, self.filter_for(), count, document_of=self.document_of, limit=count).chunks
+        got = permitted(
+            every,
+            self.filter_for(),
+            count,
+            document_of=self.document_of,
+            limit=count,
+            record_labels=self.record_labels,
+        )
+        return _nodes(recorded(got, self.record_labels).results)
+
+
+def _nodes(results: list[Result[NodeWithScore]]) -> list[NodeWithScore]:
+    """Copies, as the index's own would say of the next caller's node what this one owes. The model is not shown it."""
+    return [NodeWithScore(node=_marked(each), score=each.chunk.score) for each in results]
+
+
+def _marked(result: Result[NodeWithScore]) -> BaseNode:
+    node = result.chunk.node
+    excluded = {
+        name: [*getattr(node, name), MARK]
+        for name in ("excluded_llm_metadata_keys", "excluded_embed_metadata_keys")
+        if hasattr(node, name) and MARK not in getattr(node, name)
+    }
+    return node.model_copy(update={"metadata": marked(node.metadata, result), **excluded})

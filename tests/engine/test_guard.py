@@ -155,3 +155,64 @@ def test_async_functions_are_guarded_before_they_start(engine: Engine) -> None:
     with pytest.raises(Denied):
         asyncio.run(send("globex"))
     assert ran == ["acme"]
+
+
+LABELS = """
+module labelled
+use ai
+permit any: release on Output
+label spoke: release on Output when "pii" in output.labels
+require sign: release on Output when "secret" in output.labels approval(by: Group::"legal")
+"""
+
+
+def test_a_label_is_recorded_before_the_function_runs() -> None:
+    ran: list[Any] = []
+    engine = Engine.from_text(LABELS)
+    options: dict[str, Any] = {"principal": ANN, "action": "release", "resource": lambda call: output(*call["labels"])}
+
+    @guard(engine, **options, record=lambda decision: ran.append(decision.labels))
+    def send(*labels: str) -> None:
+        ran.append(labels)
+
+    @guard(engine, **options)
+    def forget(*labels: str) -> None:
+        ran.append("never")
+
+    send("pii")
+    assert ran == [("spoke",), ("pii",)]
+    with pytest.raises(Denied, match="labels that nothing records: spoke"):
+        forget("pii")
+    forget()
+    assert ran == [("spoke",), ("pii",), "never"]
+
+
+def test_a_label_that_cannot_be_recorded_stops_the_call() -> None:
+    ran: list[int] = []
+
+    def broken(decision: Decision) -> None:
+        raise OSError("no session today")
+
+    @guard(Engine.from_text(LABELS), principal=ANN, action="release", resource=output("pii"), record=broken)
+    def send() -> None:
+        ran.append(1)
+
+    with pytest.raises(OSError, match="no session"):
+        send()
+    assert not ran
+
+
+def test_what_has_been_approved_is_said_with_the_call() -> None:
+    @guard(
+        Engine.from_text(LABELS),
+        principal=ANN,
+        action="release",
+        resource=output("secret"),
+        approved=lambda call: call["verified"],
+    )
+    def send(verified: tuple[str, ...]) -> str:
+        return "sent"
+
+    assert send(("labelled.sign",)) == "sent"
+    with pytest.raises(Denied):
+        send(())
