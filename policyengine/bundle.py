@@ -7,14 +7,13 @@ The only code that reads policy files.
 from __future__ import annotations
 
 import gc
-import os
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 from policyengine.cache import Cache
@@ -26,6 +25,7 @@ from policyengine.diagnostics.diagnostic import Code, Diagnostic, has_errors
 from policyengine.diagnostics.render import concise, summary
 from policyengine.diagnostics.source import Source
 from policyengine.diagnostics.suggest import did_you_mean, one_of
+from policyengine.files import Text, Unread, read, read_file, why_unread
 from policyengine.ir.nodes import PolicySet
 from policyengine.model.entities import World, world
 from policyengine.model.json_text import parse_json
@@ -38,6 +38,8 @@ from policyengine.syntax.parse import Parsed
 
 # Flat entities, or a JSON file with a list of them.
 Entities = Sequence[Mapping[str, Any]] | str | Path | None
+# The same, read.
+Known = Sequence[Mapping[str, Any]] | Text | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,12 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What became of some texts. `sources` are all that were read."""
+    """What became of some texts. `sources` are all that were read, `state` is that of the files they were in."""
 
     snapshot: Snapshot | None
     diagnostics: tuple[Diagnostic, ...]
     sources: tuple[Source, ...] = ()
+    state: object = None
 
     @property
     def policies(self) -> PolicySet | None:
@@ -82,71 +85,43 @@ class InvalidPolicies(Exception):
 
 def load_text(text: str, path: str = "policy.pol", entities: Entities = None) -> Loaded:
     """One module from text. `path` is for display, and names the module where the text does not."""
-    return _load([Source(path, text)], entities, (), None)
+    if not isinstance(entities, str | Path):
+        return _load([Source(path, text)], entities, (), None)
+    try:
+        return _load([Source(path, text)], Text(str(entities), read_file(Path(entities))), (), None)
+    except OSError as error:
+        unread = why_unread(Path(entities), error)
+        return _load([Source(path, text)], None, [_unreadable(unread)], None)
 
 
 def load_path(path: str | Path, entities: Entities = None, settle: float = 0.0, cache: Cache | None = None) -> Loaded:
     """All `.pol` files below a directory, or one file. Names that start with a dot are passed over. Nothing may have
     changed for `settle` seconds before they are read: for use while someone may be writing. `cache` has what earlier
     processes found out about these texts; it makes no difference but to the time that this takes."""
-    sources, diagnostics = read_sources(Path(path), settle)
-    return _load(sources, entities, diagnostics, cache)
-
-
-def read_sources(root: Path, settle: float = 0.0) -> tuple[list[Source], list[Diagnostic]]:
-    """The texts below a path, all read while nothing changed: a half-written set of files is never taken for a whole
-    one. A finding where they do not come to rest."""
-    for _ in range(50):
-        before = signature(root)
-        sleep(settle)
-        if signature(root) != before:
-            continue
-        sources, diagnostics = _read(root)
-        if signature(root) == before:
-            return sources, diagnostics
-    return [], [_about(str(root), codes.UNREADABLE, "the files keep changing while they are read")]
-
-
-def signature(root: Path) -> tuple[tuple[str, int, int, int], ...]:
-    """What tells one state of the files from another, without reading them."""
-    found = []
-    for path in policy_files(root):
-        try:
-            stat = path.stat()
-        except OSError:
-            found.append((str(path), 0, 0, 0))
-            continue
-        found.append((str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino))
-    return tuple(found)
-
-
-def policy_files(root: Path) -> list[Path]:
-    if not root.is_dir():
-        return [root]
-    found: list[Path] = []
-    for here, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(here, name) for name in files if name.endswith(".pol") and not name.startswith(".")]
-    # A pipe or device would be waited for without end.
-    return sorted(path for path in found if path.is_file())
-
-
-def _read(root: Path) -> tuple[list[Source], list[Diagnostic]]:
-    sources: list[Source] = []
-    diagnostics: list[Diagnostic] = []
-    for path in policy_files(root):
-        try:
-            sources.append(Source(str(path), path.read_bytes().decode("utf-8-sig")))
-        except OSError as error:
-            diagnostics.append(_about(str(path), codes.UNREADABLE, f"cannot read it: {(error.strerror or '').lower()}"))
-        except UnicodeDecodeError:
-            diagnostics.append(_about(str(path), codes.NOT_UTF8, "the file is not UTF-8 text"))
+    if "" in (path, entities):
+        # For a path it would be the current directory.
+        return Loaded(None, (_about("", codes.UNREADABLE, "cannot read it: the path is empty"),))
+    named = Path(entities) if isinstance(entities, str | Path) else None
+    reading = read(Path(path), named, settle)
+    diagnostics = [_unreadable(one) for one in reading.unread]
+    sources = _decoded(reading.texts, diagnostics)
     if not sources and not diagnostics:
-        diagnostics.append(_about(str(root), codes.NO_POLICIES, "no `.pol` file found"))
-    return sources, diagnostics
+        diagnostics.append(_about(str(path), codes.NO_POLICIES, "no `.pol` file found"))
+    known: Known = reading.entities if isinstance(entities, str | Path) else entities
+    return replace(_load(sources, known, diagnostics, cache), state=reading.state)
 
 
-def _load(sources: list[Source], entities: Entities, earlier: Sequence[Diagnostic], cache: Cache | None) -> Loaded:
+def _decoded(texts: Sequence[Text], diagnostics: list[Diagnostic]) -> list[Source]:
+    sources: list[Source] = []
+    for text in texts:
+        try:
+            sources.append(Source(text.path, text.data.removeprefix(BOM_UTF8).decode()))
+        except UnicodeDecodeError:
+            diagnostics.append(_about(text.path, codes.NOT_UTF8, "the file is not UTF-8 text"))
+    return sources
+
+
+def _load(sources: list[Source], entities: Known, earlier: Sequence[Diagnostic], cache: Cache | None) -> Loaded:
     with _no_collection():
         return _build(sources, entities, earlier, Modules(cache))
 
@@ -168,7 +143,7 @@ def _no_collection() -> Iterator[None]:
         gc.enable()
 
 
-def _build(sources: list[Source], entities: Entities, earlier: Sequence[Diagnostic], known_modules: Modules) -> Loaded:
+def _build(sources: list[Source], entities: Known, earlier: Sequence[Diagnostic], known_modules: Modules) -> Loaded:
     diagnostics = list(earlier)
     parsed = [known_modules.parse(source) for source in sources]
     for one in parsed:
@@ -190,7 +165,9 @@ def _build(sources: list[Source], entities: Entities, earlier: Sequence[Diagnost
     try:
         known = world(records, facts)
     except Fault as fault:
-        found.append(_about(_entities_name(entities), codes.BAD_ENTITIES, fault.message))
+        found.append(
+            _about(entities.path if isinstance(entities, Text) else "entities", codes.BAD_ENTITIES, fault.message)
+        )
         return Loaded(None, tuple(found), tuple(sources))
     revision = _revision(sources, digest)
     evaluator = Evaluator(checked.policies, declared.schema, known, revision)
@@ -268,30 +245,21 @@ def forget() -> None:
     forget_texts()
 
 
-def _entities(entities: Entities, diagnostics: list[Diagnostic]) -> tuple[Sequence[Mapping[str, Any]], bytes]:
+def _entities(entities: Known, diagnostics: list[Diagnostic]) -> tuple[Sequence[Mapping[str, Any]], bytes]:
     """The entities, and a digest of them for the revision."""
     if entities is None:
         return (), b""
-    if not isinstance(entities, str | Path):
+    if not isinstance(entities, Text):
         return entities, sha256(repr(entities).encode("utf-8", "surrogatepass")).digest()
-    name = str(entities)
     try:
-        data = Path(entities).read_bytes()
-        found = parse_json(data)
-    except OSError as error:
-        diagnostics.append(_about(name, codes.UNREADABLE, f"cannot read it: {(error.strerror or '').lower()}"))
-        return (), b""
+        found = parse_json(entities.data)
     except Fault as fault:
-        diagnostics.append(_about(name, codes.BAD_ENTITIES, fault.message))
+        diagnostics.append(_about(entities.path, codes.BAD_ENTITIES, fault.message))
         return (), b""
     if not isinstance(found, list):
-        diagnostics.append(_about(name, codes.BAD_ENTITIES, "expected a list of entities"))
+        diagnostics.append(_about(entities.path, codes.BAD_ENTITIES, "expected a list of entities"))
         return (), b""
-    return found, sha256(data).digest()
-
-
-def _entities_name(entities: Entities) -> str:
-    return str(entities) if isinstance(entities, str | Path) else "entities"
+    return found, sha256(entities.data).digest()
 
 
 def _revision(sources: Sequence[Source], entities: bytes) -> str:
@@ -304,6 +272,10 @@ def _revision(sources: Sequence[Source], entities: bytes) -> str:
     return digest.hexdigest()[:16]
 
 
-def _about(path: str, code: Code, message: str) -> Diagnostic:
+def _unreadable(one: Unread) -> Diagnostic:
+    return _about(one.path, codes.UNREADABLE, f"cannot read it: {one.why}", one.help)
+
+
+def _about(path: str, code: Code, message: str, help_: str = "") -> Diagnostic:
     """A finding about a file as a whole."""
-    return Diagnostic(code, Source(path, "").span(0, 0), message)
+    return Diagnostic(code, Source(path, "").span(0, 0), message, "", help_)

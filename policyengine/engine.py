@@ -18,13 +18,14 @@ from typing import Any
 import structlog
 
 from policyengine import search
-from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text, signature
+from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text
 from policyengine.cache import open_cache
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.source import Source
 from policyengine.evaluate.decide import not_applicable
 from policyengine.explain.explanation import Explanation, explain, unexplained
+from policyengine.files import state as state_of
 from policyengine.filters.filter import Filter
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.request import Request, request
@@ -103,13 +104,11 @@ class Engine:
 
     @classmethod
     def _made(cls, reader: Callable[[float], Loaded], paths: list[Path], state: str | Store) -> Engine:
-        # Taken before reading: what changes while it is read has to be read again.
-        read = _state(paths)
         loaded = reader(0.0)
         if loaded.snapshot is None:
             raise InvalidPolicies(loaded.diagnostics)
         store = open_store(state) if isinstance(state, str) else state
-        return cls(loaded.snapshot, reader, paths, read, store)
+        return cls(loaded.snapshot, reader, paths, loaded.state, store)
 
     # ---- asking ----
 
@@ -304,8 +303,8 @@ class Engine:
         """Read everything again and, if it has no errors (and with `gate_tests`, passes its own tests), answer from it.
         Otherwise nothing changes. Never raises for what the files hold."""
         with self._reloading:
-            self._read = _state(self._paths)
             loaded = self._load_again()
+            self._read = loaded.state
             failed: list[Diagnostic] = []
             if loaded.snapshot is not None and gate_tests:
                 results = run_cases(loaded.snapshot.policies, loaded.snapshot.schema)
@@ -326,7 +325,8 @@ class Engine:
         except Exception:
             log.exception("reload_failed")
             place = Source(str(self._paths[0]) if self._paths else "", "").span(0, 0)
-            return Loaded(None, (Diagnostic(codes.INTERNAL, place, "the policies could not be loaded"),))
+            problem = Diagnostic(codes.INTERNAL, place, "the policies could not be loaded")
+            return Loaded(None, (problem,), state=state_of(self._paths))
 
     def watch(self, *, gate_tests: bool = False, on_reload: Callable[[Reload], None] | None = None) -> Watcher:
         """Reload whenever the files change, in a thread of its own, until the returned watcher is stopped (it is also a
@@ -339,7 +339,7 @@ class Engine:
             if on_reload is not None:
                 on_reload(result)
 
-        return Watcher(self._paths, lambda: _state(self._paths) != self._read, changed).start()
+        return Watcher(self._paths, lambda: state_of(self._paths) != self._read, changed).start()
 
 
 def _decide_about(
@@ -350,8 +350,3 @@ def _decide_about(
     resource = {**document, **known, "type": document.get("type", known["type"])}
     action = asked.action.attributes or asked.action.name
     return snapshot.evaluator.decide_slowly(asked.principal.attributes, action, resource, asked.context, approved)
-
-
-def _state(paths: Iterable[Path]) -> object:
-    """What tells one state of the files from another."""
-    return tuple(signature(path) for path in paths)

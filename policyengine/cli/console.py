@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import Any, NoReturn
 
@@ -51,8 +52,9 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """One line about a result, on standard error."""
-    typer.echo(text, err=True)
+    """One line about a result, on standard error. Where that cannot be written the status has to say it all."""
+    with suppress(OSError):
+        typer.echo(text, err=True)
 
 
 def say_json(value: Any) -> None:

@@ -12,12 +12,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from policyengine.bundle import policy_files
 from policyengine.cli.check import count
 from policyengine.cli.console import FAILED, fail, note, report, say, stderr, stdout
 from policyengine.cli.loading import STDIN, QuietOption, existing, read_text
 from policyengine.diagnostics.source import Source
 from policyengine.explain.display import visible
+from policyengine.files import listed
 from policyengine.syntax.format import FormatFault, Formatted, format_source
 
 _HUES = {"+": "green", "-": "red", "@": "cyan"}
@@ -67,7 +67,12 @@ def fmt(
 
 
 def _files(path: Path) -> list[Path]:
-    return [path] if str(path) == STDIN else policy_files(existing(path))
+    if str(path) == STDIN:
+        return [path]
+    listing = listed(existing(path))
+    for one in listing.unread:
+        fail(f"cannot read {one.path}: {one.why}", one.help, FAILED)
+    return list(listing.files)
 
 
 def _formatted(source: Source) -> Formatted | None:
@@ -91,8 +96,8 @@ def _show(source: Source, text: str) -> None:
 def write(path: Path, text: str) -> None:
     """Replace a file's text in one step, so that a reader sees the old text or the new one. Keeps its mode, and the
     link if it is one."""
-    target = path.resolve()
     try:
+        target = path.resolve()
         handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:

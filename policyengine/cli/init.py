@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -24,8 +25,8 @@ def init(
     Nothing that exists is overwritten. Exit status: 0 done, 1 cannot write, 2 some of its files exist already.
     """
     files = sorted(path.relative_to(SCAFFOLD) for path in SCAFFOLD.rglob("*") if path.is_file())
-    taken = [str(directory / file) for file in files if (directory / file).exists()]
-    if directory.exists() and not directory.is_dir():
+    taken = [str(directory / file) for file in files if os.path.lexists(directory / file)]
+    if os.path.lexists(directory) and not os.path.isdir(directory):
         fail(f"{directory} is not a directory")
     if taken:
         fail(f"already there: {', '.join(taken)}", "choose another directory; nothing was written")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,11 +33,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 def existing(path: Path, what: str = "") -> Path:
     """The path, if there is something. `what` names the option that it came from."""
-    if not path.exists():
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
         parent = path.parent
-        near = sorted(p.name for p in parent.glob("*.pol"))[:5] if parent.is_dir() and not what else []
+        near = sorted(p.name for p in parent.glob("*.pol"))[:5] if os.path.isdir(parent) and not what else []
         help_ = f"there is {', '.join(near)}" if near else "check the path; `policyengine init` makes a new project"
         fail(f"{what + ': ' if what else ''}no such file or directory: {path}", "" if what else help_)
+    except OSError as error:
+        fail(f"{what + ': ' if what else ''}cannot read {path}: {(error.strerror or 'unreadable').lower()}")
     return path
 
 
@@ -68,7 +73,7 @@ def load_valid(path: Path, cache: bool = True) -> Loaded:
 
 
 def existing_file(path: Path | None, option: str) -> Path | None:
-    if path is not None and str(path) != STDIN and existing(path, option).is_dir():
+    if path is not None and str(path) != STDIN and os.path.isdir(existing(path, option)):
         fail(f"{option}: {path} is a directory", "name a file")
     return path
 
@@ -77,6 +82,8 @@ def read_bytes(path: Path, option: str = "") -> bytes:
     """A file, or standard input for `-`."""
     try:
         if str(path) == STDIN:
+            if sys.stdin is None:
+                fail("standard input is closed", "name a file")
             return sys.stdin.buffer.read()
         return existing(path, option).read_bytes()
     except IsADirectoryError:

@@ -1,14 +1,16 @@
-"""The command line put together: every command under its name."""
+"""The command line put together: every command under its name, and how the process ends."""
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from policyengine.cli.check import check
-from policyengine.cli.console import prepare_streams, say
+from policyengine.cli.console import FAILED, note, prepare_streams, say
 from policyengine.cli.decide import decide
 from policyengine.cli.explain import explain
 from policyengine.cli.filter import filter_
@@ -17,8 +19,39 @@ from policyengine.cli.init import init
 from policyengine.cli.schema import schema
 from policyengine.cli.serve import serve
 from policyengine.cli.test import test
+from policyengine.cli.words import Command
+from policyengine.explain.display import visible
 
-app = typer.Typer(
+
+class _App(typer.Typer):
+    """The command as a process. It ends with a status and, where something went wrong, a line that says what: also
+    where nothing can be written."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        status: object = 0
+        try:
+            super().__call__(*args, **{"prog_name": "policyengine", **kwargs})
+        except SystemExit as ended:
+            status = ended.code
+        except OSError as error:
+            status = _cannot(error)
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except OSError as error:
+            status = status or _cannot(error)
+            # Or Python would try to write it again as it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(status)  # type: ignore[arg-type]
+
+
+def _cannot(error: OSError) -> int:
+    where = f" {error.filename}" if error.filename else ""
+    note(visible(f"error: cannot read or write{where}: {(error.strerror or str(error)).lower()}"))
+    return FAILED
+
+
+app = _App(
     name="policyengine",
     help="Policies for AI systems: check them, test them, and answer with them.",
     no_args_is_help=True,
@@ -26,14 +59,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: policyengine init my-policies",
 )
-app.command()(check)
-app.command()(fmt)
-app.command()(test)
-app.command()(decide)
-app.command()(explain)
-app.command("filter")(filter_)
-app.command()(serve)
-app.command()(init)
+for command in (check, fmt, test, decide, explain, filter_, serve, init):
+    app.command(command.__name__.rstrip("_"), cls=Command)(command)
 app.add_typer(schema, name="schema")
 
 

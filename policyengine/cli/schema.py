@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from textwrap import wrap
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from policyengine.cli.check import count
 from policyengine.cli.console import FAILED, fail, note, say, say_json, stdout
 from policyengine.cli.fmt import write
 from policyengine.cli.loading import JsonOption, PolicyPath, QuietOption, load_valid, read_json
+from policyengine.cli.words import Command
 from policyengine.explain.display import json_value, visible
 from policyengine.model.types import Field
 from policyengine.schema.schema import Schema
@@ -22,7 +24,7 @@ from policyengine.schema.tool_import import import_tools, to_source
 schema = typer.Typer(help="What policies can speak about: show it, or import tools.", no_args_is_help=True)
 
 
-@schema.command("import")
+@schema.command("import", cls=Command)
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="a JSON file; - for standard input")],
     module: Annotated[str, typer.Option(metavar="NAME", help="the module to write")] = "tools",
@@ -59,14 +61,14 @@ def import_(
     if out is None:
         typer.echo(text, nl=False)
         return
-    if out.exists() and not force:
+    if os.path.lexists(out) and not force:
         fail(f"--out: {out} exists", "--force overwrites it; corrections made there would be lost")
     write(out, text)
     if not quiet:
         note(f"wrote {count(len(imported.tools), 'tool')} to {out}")
 
 
-@schema.command("show")
+@schema.command("show", cls=Command)
 def show(path: PolicyPath, json: JsonOption = False) -> None:
     """List the entity types, actions, tools, context and obligations that rules can use."""
     snapshot = load_valid(path).snapshot

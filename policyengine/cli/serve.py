@@ -63,7 +63,7 @@ def serve(
     os.environ |= _settings(path, entities, gate, reload, "console" if console else "json")
     if not cache:
         os.environ[CACHE_SETTING] = ""
-    if uds is not None and not uds.absolute().parent.is_dir():
+    if uds is not None and not os.path.isdir(uds.absolute().parent):
         fail(f"--uds: no such directory: {uds.absolute().parent}")
     if console and not quiet:
         rules = count(len(engine.snapshot.policies.rules), "rule")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -19,13 +19,20 @@ def _base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _named(path: object) -> object:
+    if path == "":
+        # It would be the current directory.
+        raise ValueError("the path is empty")
+    return path
+
+
 class Settings(BaseSettings):
     """The settings of one server process. Sizes are in bytes."""
 
     model_config = SettingsConfigDict(env_prefix="POLICYENGINE_", extra="ignore", frozen=True)
 
-    policies: Path = Field(description="a directory of .pol files, or one file")
-    entities: Path | None = Field(None, description="a JSON file of entities")
+    policies: Annotated[Path, BeforeValidator(_named)] = Field(description="a directory of .pol files, or one file")
+    entities: Annotated[Path | None, BeforeValidator(_named)] = Field(None, description="a JSON file of entities")
     gate: Literal["none", "tests"] = Field("none", description="what a changed bundle must pass before it answers")
     reload: bool = Field(True, description="load again when a file changes")
 

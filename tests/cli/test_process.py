@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import POLICIES
+from tests.cli.conftest import POLICIES, refund
 from tests.cli.running import run
 from tests.support.paths import POLICYENGINE
+
+REFUND = json.dumps(refund(40))
 
 
 def test_version() -> None:
@@ -92,3 +95,47 @@ def test_a_terminal_without_unicode_gets_escapes(policies: Path) -> None:
     done = run("test", policies, env={"PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0
     assert "\\u2713 a small refund needs nobody" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("decide . -e a.json -e b.json -r r.json", "`--entities` is given twice"),
+        ("decide . --entities a.json -e a.json -r r.json", "`--entities` is given twice"),
+        ("decide . -r a.json -r b.json", "`--request` is given twice"),
+        ("explain . -r a.json --request b.json", "`--request` is given twice"),
+        ("filter . -p {} -p {} -a retrieve -t Document", "`--principal` is given twice"),
+        ("serve . --port 1 --port 2", "`--port` is given twice"),
+        ("check . --format json --format concise", "`--format` is given twice"),
+        ("check . --cache --no-cache", "`--cache` is given twice"),
+        ("schema import a.json --module a --module b", "`--module` is given twice"),
+        ("test . -k one -k two", "`-k` is given twice"),
+    ],
+)
+def test_an_option_that_takes_one_value_is_not_given_twice(words: str, message: str) -> None:
+    done = run(*words.split())
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_flags_and_lists_may_be_given_twice(policies: Path) -> None:
+    assert run("check", policies, "-q", "-q").returncode == 0
+    assert (
+        run("decide", policies, "-r", "-", "--fulfils", "redact", "--fulfils", "approval", stdin="{}").returncode == 2
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", ""), ("check", "policies", ""), ("fmt", ""), ("test", ""), ("serve", ""), ("init", ""),
+        ("decide", "", "-r", "r.json"), ("decide", ".", "-r", ""), ("decide", ".", "--entities", "", "-r", "r.json"),
+        ("explain", "", "-r", "r.json"), ("schema", "show", ""), ("schema", "import", ""),
+        ("schema", "import", "t.json", "--out", ""), ("test", ".", "--junit", ""), ("serve", ".", "--uds", ""),
+        ("filter", "", "-p", "{}", "-a", "a", "-t", "T"),
+    ],
+)  # fmt: skip
+def test_an_empty_path_is_not_the_current_directory(words: tuple[str, ...], policies: Path) -> None:
+    done = run(*words, cwd=policies.parent)
+    assert done.returncode == 2
+    assert "is empty" in done.stderr

@@ -66,6 +66,15 @@ def test_entities_that_cannot_be_used(folder: Path, entities: Any, message: str)
         Engine.load(folder, entities=entities)
 
 
+@pytest.mark.parametrize(("path", "entities"), [("", None), (".", "")])
+def test_an_empty_path_is_not_the_current_directory(
+    folder: Path, path: str, entities: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    with pytest.raises(InvalidPolicies, match="the path is empty"):
+        Engine.load(path, entities=entities)
+
+
 def test_errors_come_with_all_their_diagnostics() -> None:
     with pytest.raises(InvalidPolicies, match="POL202") as caught:
         Engine.from_text(BROKEN)
