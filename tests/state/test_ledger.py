@@ -51,6 +51,7 @@ class Meters(RuleBasedStateMachine):
         self.held: dict[str, list[tuple[Meter, int]]] = {}
         self.number = 0
         self.stack = ExitStack()
+        self.loop = self.stack.enter_context(asyncio.Runner())
         self.store: Store = self.stack.enter_context(type(self).opening(lambda: self.now))
 
     def teardown(self) -> None:
@@ -58,7 +59,7 @@ class Meters(RuleBasedStateMachine):
 
     def run(self, operation: object) -> object:
         if self.asynchronous:
-            return asyncio.run(self.store.run_async(operation))  # type: ignore[arg-type]
+            return self.loop.run(self.store.run_async(operation))  # type: ignore[arg-type]
         return self.store.run(operation)  # type: ignore[arg-type]
 
     @initialize(now=st.integers(1_000_000, 1_100_000))

@@ -1,0 +1,268 @@
+"""State in Redis (6.2 or newer, or Valkey): shared by the processes of many machines.
+
+One static script carries out each operation; `transaction.lua` beside this file. Needs `pip install
+policyengine[redis]`. A command that does not answer in time is not sent again: whether it was carried out is not known,
+and a second time would charge twice.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, get_running_loop
+from collections.abc import Callable, Mapping
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, assert_never
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from policyengine.state.operations import (
+    Cancel,
+    Commit,
+    Document,
+    Done,
+    Found,
+    Label,
+    OpenSession,
+    Operation,
+    Outcome,
+    Read,
+    ReadSession,
+    Refusal,
+    Refused,
+    Rejected,
+    Renew,
+    Settle,
+    Use,
+    lease_key,
+)
+from policyengine.state.store import StoreError
+from policyengine.state.windows import Calendar, Concurrent, Sliding, Window
+
+SCRIPT = Path(__file__).with_name("transaction.lua").read_bytes()
+DIGEST = sha1(SCRIPT).hexdigest()
+
+# Every key begins with it, so that state can share a database with others.
+PREFIX = "policyengine:"
+
+# So long one command may take, in seconds.
+DEADLINE = 1.0
+
+
+class Redis:
+    """A store behind a URL of redis-py. `now` is a clock for tests, in microseconds; without it the server's own
+    counts. Raises StoreError for a server that cannot be asked, or that would throw away what it is to remember."""
+
+    def __init__(
+        self, url: str, now: Callable[[], int] | None = None, deadline: float = DEADLINE, prefix: str = PREFIX
+    ) -> None:
+        try:
+            import redis
+            import redis.asyncio
+            import redis.asyncio.retry
+            import redis.backoff
+            import redis.retry
+        except ImportError:
+            raise StoreError("a state store in Redis needs redis-py: `pip install policyengine[redis]`") from None
+        self._library: Any = redis
+        self._failures = (redis.RedisError, OSError)
+        self._unknown_script = redis.exceptions.NoScriptError
+        self._url = url
+        self._now = now
+        self._deadline = deadline
+        self._prefix = prefix
+        self._client: Any = redis.Redis.from_url(url, **self._settings(redis.retry.Retry))
+        self._clients: WeakKeyDictionary[AbstractEventLoop, Any] = WeakKeyDictionary()
+        try:
+            policy = self._client.info("memory").get("maxmemory_policy", "noeviction")
+        except self._failures as error:
+            raise StoreError(f"the state store cannot be asked: {error}") from error
+        if policy != "noeviction":
+            raise StoreError(f"the state store may forget what it is to remember: its maxmemory-policy is {policy}")
+
+    def run(self, operation: Operation) -> Outcome:
+        keys, asked, now = self._asked(operation)
+        try:
+            try:
+                told = self._client.evalsha(DIGEST, len(keys), *keys, asked, now)
+            except self._unknown_script:
+                # A server that was started anew does not know it.
+                told = self._client.eval(SCRIPT, len(keys), *keys, asked, now)
+        except self._failures as error:
+            raise StoreError(f"the state store cannot be asked: {error}") from error
+        return _outcome(told, len(self._prefix))
+
+    async def run_async(self, operation: Operation) -> Outcome:
+        keys, asked, now = self._asked(operation)
+        client = self._of_this_loop()
+        try:
+            try:
+                told = await client.evalsha(DIGEST, len(keys), *keys, asked, now)
+            except self._unknown_script:
+                told = await client.eval(SCRIPT, len(keys), *keys, asked, now)
+        except self._failures as error:
+            raise StoreError(f"the state store cannot be asked: {error}") from error
+        return _outcome(told, len(self._prefix))
+
+    def close(self) -> None:
+        """Closes the sync connections; those of an event loop go with it, or with `close_async`."""
+        self._client.close()
+
+    async def close_async(self) -> None:
+        client = self._clients.pop(get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+    def _of_this_loop(self) -> Any:
+        loop = get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            library = self._library.asyncio
+            client = library.Redis.from_url(self._url, **self._settings(library.retry.Retry))
+            self._clients[loop] = client
+        return client
+
+    def _settings(self, retry: Any) -> dict[str, Any]:
+        return {
+            "socket_timeout": self._deadline,
+            "socket_connect_timeout": self._deadline,
+            "retry": retry(self._library.backoff.NoBackoff(), 0),
+        }
+
+    def _asked(self, operation: Operation) -> tuple[list[str], bytes, str]:
+        prefix = self._prefix
+        now = "" if self._now is None else str(self._now())
+        return [prefix + key for key in operation.keys], _ENCODER.encode(_told(operation, prefix)), now
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(strict=False)
+
+
+# ---- to the script ----
+
+
+def _told(operation: Operation, prefix: str) -> dict[str, Any]:
+    match operation:
+        case Commit():
+            told: dict[str, Any] = {
+                "operation": "commit",
+                "id": operation.id,
+                "owner": operation.owner,
+                "lease_key": prefix + lease_key(operation.id),
+                "lease": operation.lease,
+                "keep": operation.keep,
+                "charges": [
+                    {
+                        "meter": prefix + charge.meter,
+                        "rule": charge.rule,
+                        "by": charge.by,
+                        "window": _window(charge.window),
+                        "ceiling": charge.ceiling,
+                        "amount": charge.amount,
+                        "block_for": charge.block_for,
+                        "advisory": charge.advisory,
+                    }
+                    for charge in operation.charges
+                ],
+            }
+            if (session := operation.session) is not None:
+                told["session"] = {
+                    **_holder(session, session.life, prefix),
+                    "labels": session.labels,
+                    "call": session.call,
+                }
+                if session.version is not None:
+                    told["session"]["version"] = session.version
+            if operation.once is not None:
+                told |= {"once": prefix + operation.once, "body": operation.body}
+            return told
+        case Settle():
+            return {
+                **_lease("settle", operation, prefix),
+                "actual": {prefix + meter: amount for meter, amount in operation.actual},
+                "windows": {prefix + meter: _window(window) for meter, window in operation.windows},
+                "final": operation.final,
+            }
+        case Renew():
+            return {**_lease("renew", operation, prefix), "lease": operation.lease}
+        case Cancel():
+            return _lease("cancel", operation, prefix)
+        case OpenSession():
+            return {"operation": "open_session", "session": _holder(operation, operation.life, prefix)}
+        case ReadSession():
+            return {
+                "operation": "read_session",
+                "session": _holder(operation, operation.life, prefix),
+                "attempted": operation.attempted,
+                "opens": operation.opens,
+            }
+        case Label():
+            return {
+                "operation": "label",
+                "session": _holder(operation, 0, prefix),
+                "add": operation.add,
+                "remove": operation.remove,
+                "completed": operation.completed,
+            }
+        case Read():
+            return {"operation": "read", "named": [prefix + key for key in operation.named]}
+    assert_never(operation)
+
+
+def _lease(name: str, operation: Settle | Renew | Cancel, prefix: str) -> dict[str, Any]:
+    return {
+        "operation": name,
+        "id": operation.id,
+        "owner": operation.owner,
+        "lease_key": prefix + lease_key(operation.id),
+    }
+
+
+def _holder(session: Any, life: int, prefix: str) -> dict[str, Any]:
+    return {"key": prefix + session.key, "tenant": session.tenant, "principal": session.principal, "life": life}
+
+
+def _window(window: Window) -> dict[str, Any]:
+    match window:
+        case Sliding(width):
+            return {"kind": "sliding", "width": width}
+        case Calendar(periods):
+            return {"kind": "calendar", "periods": periods}
+        case Concurrent():
+            return {"kind": "concurrent"}
+    assert_never(window)
+
+
+# ---- from the script ----
+
+
+def _outcome(told: bytes, prefix: int) -> Outcome:
+    """The outcome; keys without the `prefix` characters that this store puts before them."""
+    kind, *rest = _DECODER.decode(told)
+    match kind:
+        case "done":
+            now, uses, expires, replayed = rest
+            return Done(now, tuple(Use(rule, key[prefix:], *more) for rule, key, *more in uses), expires, replayed)
+        case "refused":
+            now, refusals = rest
+            return Refused(
+                now,
+                tuple(
+                    Refusal(rule, key[prefix:], used, ceiling, None if at < 0 else at)
+                    for rule, key, used, ceiling, at in refusals
+                ),
+            )
+        case "rejected":
+            return Rejected(rest[0])
+        case "found":
+            now, documents = rest
+            return Found(now, tuple(_document(document) for document in documents))
+    raise StoreError("the state store gave an answer that cannot be read")
+
+
+def _document(document: Any) -> Document | None:
+    """Lua does not tell an empty object from an empty list."""
+    if not isinstance(document, Mapping):
+        return None
+    return {k: {} if k in ("calls", "leases") and v == [] else v for k, v in document.items()}

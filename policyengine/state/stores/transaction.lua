@@ -1,0 +1,422 @@
+-- One operation in one atomic step, as `policyengine/state/apply.py` says it. That file is the specification, and this one
+-- is held to it by the same tests.
+--
+-- KEYS: the documents' keys. ARGV[1]: the operation. ARGV[2]: the time in microseconds, or nothing for the server's own.
+-- Documents, the operation and the answer are MessagePack. Numbers are whole and below 2^53, which Lua counts exactly.
+
+local BUCKETS, MILLION = 60, 1000000
+local MAX_LABELS, MAX_CALLS = 256, 1024
+
+local op = cmsgpack.unpack(ARGV[1])
+local now
+if ARGV[2] ~= '' then
+  now = tonumber(ARGV[2])
+else
+  local time = redis.call('TIME')
+  now = time[1] * MILLION + time[2]
+end
+
+local documents = {}
+if #KEYS > 0 then
+  for i, text in ipairs(redis.call('MGET', unpack(KEYS))) do
+    if text then documents[KEYS[i]] = cmsgpack.unpack(text) end
+  end
+end
+
+local function write(key, document, expires)
+  if ARGV[2] ~= '' then
+    -- The server would forget by its own clock.
+    redis.call('SET', key, cmsgpack.pack(document))
+    return
+  end
+  -- What may be forgotten already is not kept for less than a millisecond.
+  local lasts = math.max(1, math.ceil((expires - now) / 1000))
+  redis.call('SET', key, cmsgpack.pack(document), 'PX', string.format('%.0f', lasts))
+end
+
+local function answer(...) return cmsgpack.pack({...}) end
+local function rejected(reason) return answer('rejected', reason) end
+
+local function copy(document)
+  local made = {}
+  for k, v in pairs(document or {}) do made[k] = v end
+  return made
+end
+
+-- ---- one meter ----
+
+local function time_of(document) return document and math.max(now, document.now) or now end
+
+-- What counts: until when, and how much.
+local function live(document, window, at)
+  local found = {}
+  if not document then return found end
+  if window.kind == 'sliding' then
+    local oldest = math.floor(at / window.width) - BUCKETS
+    for _, bucket in ipairs(document.buckets or {}) do
+      if bucket[1] >= oldest then
+        found[#found + 1] = {(bucket[1] + BUCKETS + 1) * window.width, bucket[2]}
+      end
+    end
+  elseif window.kind == 'calendar' then
+    if (document.used or 0) > 0 and document.start <= at and at < document['end'] then
+      found[1] = {document['end'], document.used}
+    end
+  else
+    for _, ends in pairs(document.leases or {}) do
+      if ends > at then found[#found + 1] = {ends, MILLION} end
+    end
+  end
+  return found
+end
+
+local function used(document, window, at)
+  local sum = 0
+  for _, one in ipairs(live(document, window, at)) do sum = sum + one[2] end
+  return sum
+end
+
+local function empty_at(document, window, at)
+  local latest = nil
+  for _, one in ipairs(live(document, window, at)) do
+    if not latest or one[1] > latest then latest = one[1] end
+  end
+  return latest or at
+end
+
+local function expires(document, window, at)
+  return math.max(empty_at(document, window, at), document.blocked or 0)
+end
+
+-- When the amount fits if nothing else comes; nil for never.
+local function room_at(document, window, at, amount, ceiling)
+  if amount > ceiling then return nil end
+  local counted = live(document, window, at)
+  table.sort(counted, function(a, b) return a[1] < b[1] end)
+  local left = amount - ceiling
+  for _, one in ipairs(counted) do left = left + one[2] end
+  local time = at
+  for _, one in ipairs(counted) do
+    if left <= 0 then break end
+    left = left - one[2]
+    time = one[1]
+  end
+  return math.max(time, document and document.blocked or 0)
+end
+
+-- The start and end of the period that the time lies in; nil where the host named none.
+local function period(window, at)
+  for _, one in ipairs(window.periods) do
+    if one[1] <= at and at < one[2] then return one[1], one[2] end
+  end
+end
+
+-- The document with an amount more, and where it is counted; nil where the clocks differ too much.
+local function charged(document, window, at, amount, lease, ends)
+  local made = copy(document)
+  made.now = at
+  if window.kind == 'sliding' then
+    local index = math.floor(at / window.width)
+    local buckets = {}
+    for _, bucket in ipairs(made.buckets or {}) do
+      if bucket[1] >= index - BUCKETS then buckets[#buckets + 1] = {bucket[1], bucket[2]} end
+    end
+    if #buckets > 0 and buckets[#buckets][1] == index then
+      buckets[#buckets][2] = buckets[#buckets][2] + amount
+    else
+      buckets[#buckets + 1] = {index, amount}
+    end
+    made.buckets = buckets
+    return made, index
+  elseif window.kind == 'calendar' then
+    local counted = used(document, window, at)
+    if counted > 0 then
+      made.used = counted + amount
+      return made, made.start
+    end
+    local start, finish = period(window, at)
+    if not start then return nil end
+    made.start, made['end'], made.used = start, finish, amount
+    return made, start
+  end
+  local leases = {}
+  for id, finish in pairs(made.leases or {}) do
+    if finish > at then leases[id] = finish end
+  end
+  leases[lease] = ends
+  made.leases = leases
+  return made, 0
+end
+
+local function returned(document, window, at, amount, place, lease)
+  if not document then return nil end
+  local made = copy(document)
+  made.now = at
+  if window.kind == 'sliding' then
+    local buckets = {}
+    for _, bucket in ipairs(made.buckets or {}) do
+      local left = bucket[1] == place and bucket[2] - amount or bucket[2]
+      if left > 0 then buckets[#buckets + 1] = {bucket[1], left} end
+    end
+    made.buckets = buckets
+  elseif window.kind == 'calendar' then
+    if made.start ~= place then return document end
+    made.used = math.max(0, made.used - amount)
+  else
+    local leases = {}
+    for id, finish in pairs(made.leases or {}) do
+      if id ~= lease then leases[id] = finish end
+    end
+    made.leases = leases
+  end
+  return made
+end
+
+-- ---- sessions ----
+
+local function mine(document)
+  if not document or document.expires <= now then return nil end
+  if document.tenant ~= op.session.tenant or document.principal ~= op.session.principal then return nil end
+  return document
+end
+
+local function fresh()
+  local s = op.session
+  return {tenant = s.tenant, principal = s.principal, version = 0, started = now, expires = now + s.life,
+          labels = {}, calls = {}}
+end
+
+local function counted(session, call, what)
+  local calls, size = {}, 0
+  for name, counts in pairs(session.calls) do calls[name] = counts; size = size + 1 end
+  if not calls[call] then
+    if size >= MAX_CALLS then return nil end
+    calls[call] = {0, 0, 0}
+  end
+  local counts = {calls[call][1], calls[call][2], calls[call][3]}
+  counts[what + 1] = counts[what + 1] + 1
+  calls[call] = counts
+  local made = copy(session)
+  made.calls = calls
+  return made
+end
+
+-- Labels in order, each once; nil where there are too many.
+local function labelled(labels, add, remove)
+  local has, sorted = {}, {}
+  for _, label in ipairs(labels) do has[label] = true end
+  for _, label in ipairs(add) do has[label] = true end
+  for _, label in ipairs(remove) do has[label] = nil end
+  for label in pairs(has) do sorted[#sorted + 1] = label end
+  if #sorted > MAX_LABELS then return nil end
+  table.sort(sorted)
+  return sorted
+end
+
+-- The session after an allowed request, or nil and why not.
+local function committed(asked, document)
+  local session = mine(document)
+  if not session and document and document.expires > now then return nil, 'there is no such session' end
+  if not session and asked.version then return nil, 'there is no such session' end
+  session = session or fresh()
+  if asked.version and session.version ~= asked.version then return nil, 'the session has changed' end
+  local made = session
+  if asked.call ~= '' then made = counted(session, asked.call, 1) end
+  local labels = labelled(session.labels, asked.labels, {})
+  if not made or not labels then return nil, 'the session is full' end
+  made = copy(made)
+  made.labels, made.version, made.expires = labels, session.version + 1, now + asked.life
+  return made
+end
+
+-- ---- operations ----
+
+local SKEWED = 'the clocks of this host and of the store differ too much'
+
+local function use(charge, document, at)
+  return {charge.rule, charge.meter, used(document, charge.window, at), charge.ceiling,
+          empty_at(document, charge.window, at)}
+end
+
+local function commit()
+  if op.once then
+    local earlier = documents[op.once]
+    if earlier then
+      if earlier.body ~= op.body then return rejected('the idempotency key belongs to another request') end
+      local uses = {}
+      for i, charge in ipairs(op.charges) do
+        local document = documents[charge.meter]
+        uses[i] = use(charge, document, time_of(document))
+      end
+      return answer('done', now, uses, 0, earlier.grant)
+    end
+  end
+  local session
+  if op.session then
+    local reason
+    session, reason = committed(op.session, documents[op.session.key])
+    if not session then return rejected(reason) end
+  end
+  local refusals, tripped = {}, {}
+  for _, charge in ipairs(op.charges) do
+    local document = documents[charge.meter]
+    local at = time_of(document)
+    local free = room_at(document, charge.window, at, charge.amount, charge.ceiling)
+    if not charge.advisory and (not free or free > at) then
+      if charge.block_for > 0 and (document and document.blocked or 0) <= at then
+        local trip = copy(document)
+        trip.now, trip.blocked, trip.rule, trip.by = at, at + charge.block_for, charge.rule, charge.by
+        tripped[#tripped + 1] = {charge.meter, trip, expires(trip, charge.window, at)}
+        if free then free = math.max(free, trip.blocked) end
+      end
+      refusals[#refusals + 1] = {charge.rule, charge.meter, used(document, charge.window, at), charge.ceiling, free or -1}
+    end
+  end
+  if #refusals > 0 then
+    for _, one in ipairs(tripped) do write(one[1], one[2], one[3]) end
+    return answer('refused', now, refusals)
+  end
+  local ends = now + op.lease
+  local uses, held, writes = {}, {}, {}
+  for i, charge in ipairs(op.charges) do
+    local earlier = documents[charge.meter]
+    local at = time_of(earlier)
+    local document, place = charged(earlier, charge.window, at, charge.amount, op.id, ends)
+    if not document then return rejected(SKEWED) end
+    document.rule, document.by = charge.rule, charge.by
+    writes[i] = {charge.meter, document, expires(document, charge.window, at)}
+    uses[i] = use(charge, document, at)
+    held[i] = {meter = charge.meter, rule = charge.rule, kind = charge.window.kind, at = place, ceiling = charge.ceiling,
+               width = charge.window.width, reserved = charge.amount, counted = charge.amount, spent = 0}
+  end
+  for _, one in ipairs(writes) do write(one[1], one[2], one[3]) end
+  if #held > 0 or op.once then
+    local lease = {owner = op.owner, state = 'open', expires = ends, kept = now + op.keep, charges = held}
+    write(op.lease_key, lease, now + op.keep)
+  end
+  if session then write(op.session.key, session, now + op.session.life) end
+  if op.once then write(op.once, {body = op.body, grant = op.id}, now + op.keep) end
+  return answer('done', now, uses, ends, '')
+end
+
+local function open_lease()
+  local lease = documents[op.lease_key]
+  if not lease or lease.owner ~= op.owner then return nil, 'there is no such reservation' end
+  if lease.state ~= 'open' then return nil, 'the reservation has ended' end
+  return lease
+end
+
+local function kept(lease) return math.max(lease.kept, lease.expires) end
+
+local function settle()
+  local lease, reason = open_lease()
+  if not lease then return rejected(reason) end
+  local writes, uses = {}, {}
+  for i, one in ipairs(lease.charges) do
+    local window = op.windows[one.meter]
+    local document = documents[one.meter]
+    local at = time_of(document)
+    if one.kind == 'concurrent' then
+      if op.final then document = returned(document, window, at, 0, 0, op.id) end
+    else
+      local spent = math.max(op.actual[one.meter] or (op.final and one.counted or 0), one.spent)
+      local counts = op.final and spent or math.max(spent, one.counted)
+      local more = counts - one.counted
+      if more < 0 then
+        document = returned(document, window, at, -more, one.at, op.id)
+      elseif more > 0 then
+        document = charged(document, window, at, more, op.id, 0)
+        if not document then return rejected(SKEWED) end
+      end
+      one.counted, one.spent = counts, spent
+    end
+    if document then writes[#writes + 1] = {one.meter, document, expires(document, window, at)} end
+    uses[i] = {one.rule, one.meter, used(document, window, at), one.ceiling, empty_at(document, window, at)}
+  end
+  for _, one in ipairs(writes) do write(one[1], one[2], one[3]) end
+  lease.state = op.final and 'settled' or 'open'
+  write(op.lease_key, lease, kept(lease))
+  return answer('done', now, uses, lease.expires, '')
+end
+
+local function renew()
+  local lease, reason = open_lease()
+  if not lease then return rejected(reason) end
+  if lease.expires <= now then return rejected('the reservation has ended') end
+  local ends = now + op.lease
+  lease.expires = ends
+  write(op.lease_key, lease, math.max(kept(lease), ends))
+  for _, one in ipairs(lease.charges) do
+    local document = documents[one.meter]
+    if one.kind == 'concurrent' and document then
+      document.leases[op.id] = ends
+      write(one.meter, document, expires(document, {kind = 'concurrent'}, now))
+    end
+  end
+  return answer('done', now, {}, ends, '')
+end
+
+local function cancel()
+  local lease, reason = open_lease()
+  if not lease then return rejected(reason) end
+  if lease.expires <= now then return rejected('the reservation has ended') end
+  for _, one in ipairs(lease.charges) do
+    if one.spent > 0 then return rejected('some of the reservation has been spent') end
+  end
+  for _, one in ipairs(lease.charges) do
+    local window = {kind = one.kind, width = one.width, periods = {}}
+    local document = documents[one.meter]
+    local at = time_of(document)
+    local back = returned(document, window, at, one.counted, one.at, op.id)
+    if back then write(one.meter, back, expires(back, window, at)) end
+  end
+  lease.state = 'cancelled'
+  write(op.lease_key, lease, kept(lease))
+  return answer('done', now, {}, 0, '')
+end
+
+local function open_session()
+  local document = documents[op.session.key]
+  if document and document.expires > now then return rejected('there is no such session') end
+  local session = fresh()
+  write(op.session.key, session, session.expires)
+  return answer('found', now, {session})
+end
+
+local function read_session()
+  local document = documents[op.session.key]
+  local session = mine(document)
+  if not session and ((document and document.expires > now) or not op.opens) then
+    return rejected('there is no such session')
+  end
+  session = session or fresh()
+  if op.attempted ~= '' then session = counted(session, op.attempted, 0) end
+  if not session then return rejected('the session is full') end
+  session = copy(session)
+  session.expires = now + op.session.life
+  write(op.session.key, session, session.expires)
+  return answer('found', now, {session})
+end
+
+local function label()
+  local session = mine(documents[op.session.key])
+  if not session then return rejected('there is no such session') end
+  local labels = labelled(session.labels, op.add, op.remove)
+  if not labels then return rejected('the session is full') end
+  local made = copy(session)
+  made.labels, made.version = labels, session.version + 1
+  if op.completed ~= '' then made = counted(made, op.completed, 2) end
+  if not made then return rejected('the session is full') end
+  write(op.session.key, made, made.expires)
+  return answer('done', now, {}, 0, '')
+end
+
+local function read()
+  local found = {}
+  for i, key in ipairs(op.named) do found[i] = documents[key] or false end
+  return answer('found', now, found)
+end
+
+local OPERATIONS = {commit = commit, settle = settle, renew = renew, cancel = cancel, open_session = open_session,
+                    read_session = read_session, label = label, read = read}
+return OPERATIONS[op.operation]()
