@@ -25,7 +25,8 @@ def decide(
 ) -> None:
     """Decide one request and print the decision as JSON.
 
-    The request is {"principal", "action", "resource", "context"} with flat entities, or an AuthZEN evaluation request.
+    The request is {"principal", "action", "resource", "context"}, or an AuthZEN evaluation request; entities are read
+    as the service reads them, with attributes beside `id` or in `properties`.
     Exit status: 0 allow, and everything owed is in --fulfils; 3 deny; 4 allow that owes more, so do not go ahead yet;
     1 the policies are invalid; 2 wrong usage, or this is no request.
     """

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from policyengine.authzen.arguments import Arguments
 from policyengine.bundle import Snapshot
 from policyengine.cli import listing
 from policyengine.cli.console import fail, say_json, stdout
@@ -83,7 +84,7 @@ def _compiled(snapshot: Snapshot, name: str, request: Path | None, json: bool) -
         console.print(line, soft_wrap=True)
 
 
-def _shape(request: dict[str, Any]) -> Shape:
+def _shape(request: Arguments) -> Shape:
     action = request["action"]
     name = action if isinstance(action, str) else action["name"]
     return request["principal"]["type"], name, request["resource"]["type"]

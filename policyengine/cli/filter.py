@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from policyengine.authzen import read
 from policyengine.cli.console import DENY, fail, note, say, say_json
 from policyengine.cli.loading import (
     STDIN,
@@ -19,12 +20,11 @@ from policyengine.cli.loading import (
     read_bytes,
     read_json,
 )
-from policyengine.cli.request import check_entity
+from policyengine.cli.request import understood
 from policyengine.explain.display import visible
 from policyengine.filters.described import MAPPED, STORES, described, plain
 from policyengine.filters.filter import Filter, Kind, NotExpressible
 from policyengine.model.json_text import parse_json
-from policyengine.model.request import request
 from policyengine.model.values import Fault
 
 _DEFAULT_COLUMNS = {"id": "id", "*": {"json": "data"}}
@@ -37,9 +37,7 @@ def complete_store(incomplete: str) -> list[str]:
 
 def filter_(
     path: PolicyPath,
-    principal: Annotated[
-        str, typer.Option("--principal", "-p", metavar="JSON|FILE", help="who asks, as a flat entity")
-    ],
+    principal: Annotated[str, typer.Option("--principal", "-p", metavar="JSON|FILE", help="who asks, as an entity")],
     action: Annotated[str, typer.Option("--action", "-a", metavar="NAME", help="what is to be done")],
     resource_type: Annotated[str, typer.Option("--resource-type", "-t", metavar="TYPE", help="to which resources")],
     context: Annotated[
@@ -114,13 +112,10 @@ def filter_(
 
 def _asked(principal: str, action: str, resource_type: str, context: str | None) -> dict[str, Any]:
     """The arguments of `Engine.filter`, which will find them well formed."""
-    who = _value(principal, "--principal")
-    check_entity(who, "--principal")
+    entity = 'an entity is {"type": "...", "id": "...", ...attributes}'
+    who = understood(read.entity, _value(principal, "--principal"), "--principal", entity)
     around = {} if context is None else _value(context, "--context")
-    try:
-        request(who, action, {"type": resource_type, "id": ""}, around)
-    except Fault as fault:
-        fail(f"the request: {fault.message}")
+    around = understood(read.context, around, "--context", "the context is a JSON object")
     return {"principal": who, "action": action, "resource_type": resource_type, "context": around}
 
 

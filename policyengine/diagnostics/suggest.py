@@ -22,6 +22,35 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean `{near}`?" if near else ""
 
 
+def slip(name: str, known: Iterable[str]) -> str:
+    """The known name of which this one is most likely a slip of the pen, or an empty string: another naming style, one
+    letter wrong, missing, too many or out of place, in long names two. Stricter than `nearest`, for refusing a request
+    by it: `object` is no slip of `subject`."""
+    if len(name) > 64:
+        return ""
+    for candidate in sorted(set(known)):
+        allowed = 0 if len(candidate) < 4 else 1 if len(candidate) < 8 or len(name) < 8 else 2
+        if name != candidate and (_folded(name) == _folded(candidate) or _distance(name, candidate) <= allowed):
+            return candidate
+    return ""
+
+
+def _distance(one: str, other: str) -> int:
+    """How many letters must be put in, left out, replaced or swapped with the next."""
+    if abs(len(one) - len(other)) > 2:
+        return 3
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        last, before, row = before, row, [i]
+        for j, b in enumerate(other, 1):
+            best = min(before[j] + 1, row[-1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                best = min(best, last[j - 2] + 1)
+            row.append(best)
+    return row[-1]
+
+
 def _folded(name: str) -> str:
     """A name without what differs between naming styles: `startsWith` is `starts_with`."""
     return name.lower().replace("_", "").replace("-", "")

@@ -41,11 +41,13 @@ def _parse_plain(data: bytes | str) -> Any:
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder()
 _UNSURE: Any = object()
+# RFC 8259 8.1: a reader may ignore it, once.
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 def _parse_strictly(data: bytes | str) -> Any:
     try:
-        text = data if isinstance(data, str) else data.decode("utf-8")
+        text = (data if isinstance(data, str) else data.decode("utf-8")).removeprefix(_BYTE_ORDER_MARK)
         value = _STRICT.decode(text)
         # An escaped surrogate without its pair is legal JSON and no text.
         if "\\u" in text:

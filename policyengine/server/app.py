@@ -20,11 +20,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from policyengine.authzen import paths
+from policyengine.authzen.arguments import Sought
 from policyengine.bundle import InvalidPolicies
 from policyengine.diagnostics import render
 from policyengine.engine import Engine, Reload
 from policyengine.server import health, log, metadata, metrics, openapi
-from policyengine.server.decode import Sought
 from policyengine.server.errors import RequestError, http_error, request_error, unexpected
 from policyengine.server.evaluation import evaluate, evaluate_batch
 from policyengine.server.filter import answer_filter
@@ -79,13 +80,14 @@ def create_app(
         # How long it takes depends on how much there is to be found, not on the body.
         return Question(f"search_{sought}", Searches(sought, tokens, settings.max_page), thread_body=0)
 
+    batch = partial(evaluate_batch, max_batch=settings.max_batch, max_work=settings.max_work)
     questions = {
-        metadata.EVALUATION: Question("evaluation", evaluate),
-        metadata.EVALUATIONS: Question("evaluations", partial(evaluate_batch, max_batch=settings.max_batch)),
-        metadata.FILTER: Question("filter", answer_filter, thread_body=0),
-        metadata.SEARCH_SUBJECT: searching("subject"),
-        metadata.SEARCH_RESOURCE: searching("resource"),
-        metadata.SEARCH_ACTION: searching("action"),
+        paths.EVALUATION: Question("evaluation", evaluate),
+        paths.EVALUATIONS: Question("evaluations", batch),
+        paths.FILTER: Question("filter", answer_filter, thread_body=0),
+        paths.SEARCH_SUBJECT: searching("subject"),
+        paths.SEARCH_RESOURCE: searching("resource"),
+        paths.SEARCH_ACTION: searching("action"),
     }
     metadata.add_routes(app, pdp, settings.public_url)
     health.add_routes(app, pdp)

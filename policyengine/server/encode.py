@@ -13,7 +13,7 @@ from typing import Any
 
 from policyengine.model.decision import Approval, Decision
 from policyengine.model.values import to_json
-from policyengine.server.errors import RequestError, error_value
+from policyengine.server.errors import error_value
 from policyengine.server.obligations import wire_obligation
 
 
@@ -57,9 +57,9 @@ _bodies: dict[int, tuple[Decision, bytes]] = {}
 _KEPT = 4096
 
 
-def failed_body(error: RequestError, revision: str) -> bytes:
+def failed_body(status: int, message: str, revision: str) -> bytes:
     """The answer to one item of a batch that is not a request: denied, with the error in its context."""
-    context = {**error_value(error.status, error.message), "revision": revision}
+    context = {**error_value(status, message), "revision": revision}
     return _encode({"decision": False, "context": context})
 
 

@@ -29,13 +29,6 @@ class RequestError(Exception):
         self.headers = headers
 
 
-class Malformed(RequestError):
-    """The request is not one; status 400."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(400, message)
-
-
 def error_value(status: int, message: str) -> dict[str, Any]:
     return {"error": {"status": status, "message": message}}
 

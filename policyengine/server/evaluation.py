@@ -2,44 +2,65 @@
 
 from __future__ import annotations
 
+from policyengine.authzen import quick, read
+from policyengine.authzen.arguments import Arguments, Batch
+from policyengine.authzen.refused import Malformed, Misspelt
+from policyengine.bundle import Snapshot
 from policyengine.callers.caller import Caller
+from policyengine.diagnostics import codes
 from policyengine.engine import Engine
-from policyengine.server import decode, encode
-from policyengine.server.errors import Malformed, RequestError
+from policyengine.evaluate.combine import denied
+from policyengine.model.decision import Decision, RuleError
+from policyengine.server import encode
+from policyengine.server.errors import RequestError
 from policyengine.server.obligations import negotiate
-from policyengine.server.pipeline import Answer
+from policyengine.server.pipeline import Answer, Slices
 from policyengine.server.record import Decided
-from policyengine.server.usual import usual
+from policyengine.server.work import SLICE, Budget
 
 
 def evaluate(engine: Engine, body: bytes, _: Caller) -> Answer:
-    """The Access Evaluation API. Raises RequestError."""
-    return _one(engine, usual(body) or decode.evaluation(decode.json_object(body)))
+    """The Access Evaluation API. Raises Malformed."""
+    try:
+        asked = quick.evaluation(body) or read.evaluation(read.json_object(body))
+    except Misspelt as error:
+        return encode.decision_body(_misspelt(error, engine.snapshot.revision)), (), 1
+    return _one(engine, asked)
 
 
-def evaluate_batch(engine: Engine, body: bytes, _: Caller, *, max_batch: int) -> Answer:
-    """The Access Evaluations API. Every item is answered by the same snapshot. Raises RequestError."""
-    batch = decode.batch(decode.json_object(body))
-    if not isinstance(batch, decode.Batch):
+def evaluate_batch(engine: Engine, body: bytes, _: Caller, *, max_batch: int, max_work: int) -> Answer | Slices:
+    """The Access Evaluations API. Every item is answered by the same snapshot. Raises Malformed and RequestError."""
+    try:
+        batch = quick.batch(body) or read.batch(read.json_object(body))
+    except Misspelt as error:
+        return encode.decision_body(_misspelt(error, engine.snapshot.revision)), (), 1
+    if not isinstance(batch, Batch):
         return _one(engine, batch)
-    if len(batch.items) > max_batch:
+    if len(batch.order) > max_batch:
         raise RequestError(413, f"there are more than {max_batch} evaluations")
-    requests = [item for item in batch.items if not isinstance(item, Malformed)]
-    found = engine.decide_many(requests)
-    revision = found[0].revision if found else engine.snapshot.revision
-    decisions = iter(found)
+    snapshot = engine.snapshot
+    return _answers(snapshot, batch, Budget(max_work, batch, snapshot.world))
+
+
+def _answers(snapshot: Snapshot, batch: Batch, budget: Budget) -> Slices:
+    """Answers equal items once. Gives the event loop back after each slice of work."""
     stop = _STOP[batch.semantic]
+    answered: list[tuple[bytes, Decided | None, bool] | None] = [None] * len(batch.items)
     bodies: list[bytes] = []
     decided: list[Decided] = []
-    for item in batch.items:
-        if isinstance(item, Malformed):
-            bodies.append(encode.failed_body(item, revision))
-            allowed = False
-        else:
-            decision = negotiate(next(decisions), item["context"])
-            bodies.append(encode.decision_body(decision))
-            decided.append((item, decision))
-            allowed = decision.decision == "allow"
+    done = 0
+    for at in batch.order:
+        answer = answered[at]
+        if answer is None:
+            if done >= SLICE:
+                done = 0
+                yield
+            answer = answered[at] = _item(snapshot, batch.items[at])
+            done += budget.spend(at, answer[1])
+        body, made, allowed = answer
+        bodies.append(body)
+        if made is not None:
+            decided.append(made)
         if allowed is stop:
             break
     return encode.batch_body(bodies), decided, len(bodies) - len(decided)
@@ -49,7 +70,19 @@ def evaluate_batch(engine: Engine, body: bytes, _: Caller, *, max_batch: int) ->
 _STOP = {"execute_all": None, "deny_on_first_deny": False, "permit_on_first_permit": True}
 
 
-def _one(engine: Engine, request: decode.Arguments) -> Answer:
+def _item(snapshot: Snapshot, item: Arguments | Malformed) -> tuple[bytes, Decided | None, bool]:
+    if isinstance(item, Misspelt):
+        return encode.decision_body(_misspelt(item, snapshot.revision)), None, False
+    if isinstance(item, Malformed):
+        return encode.failed_body(400, item.message, snapshot.revision), None, False
+    context = item["context"]
+    decision = snapshot.evaluator.decide(item["principal"], item["action"], item["resource"], context)
+    if decision.obligations:
+        decision = negotiate(decision, context)
+    return encode.decision_body(decision), (item, decision), decision.decision == "allow"
+
+
+def _one(engine: Engine, request: Arguments) -> Answer:
     context = request["context"]
     decision = engine.decide(
         principal=request["principal"], action=request["action"], resource=request["resource"], context=context
@@ -57,3 +90,7 @@ def _one(engine: Engine, request: decode.Arguments) -> Answer:
     if decision.obligations:
         decision = negotiate(decision, context)
     return encode.decision_body(decision), ((request, decision),), 0
+
+
+def _misspelt(error: Misspelt, revision: str) -> Decision:
+    return denied(RuleError("", codes.MISSPELT.id, error.message), revision)

@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from policyengine.authzen import read
+from policyengine.authzen.arguments import FilterRequest
+from policyengine.authzen.refused import Malformed
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.filters.described import described, plain
 from policyengine.filters.filter import NotExpressible
-from policyengine.server import decode
-from policyengine.server.errors import Malformed
 from policyengine.server.pipeline import Answer
 
 
 def answer_filter(engine: Engine, body: bytes, _: Caller) -> Answer:
-    """Raises RequestError."""
-    asked = decode.filter_request(decode.json_object(body))
+    """Raises Malformed."""
+    asked = read.filter_request(read.json_object(body))
     found = engine.filter(
         principal=asked.principal,
         action=asked.action,
@@ -39,7 +40,7 @@ def answer_filter(engine: Engine, body: bytes, _: Caller) -> Answer:
     return json.dumps(answer, separators=(",", ":"), allow_nan=False).encode("ascii"), (), 0
 
 
-def _query(asked: decode.FilterRequest, found: Any) -> dict[str, Any]:
+def _query(asked: FilterRequest, found: Any) -> dict[str, Any]:
     try:
         backend = described(asked.backend)
     except ValueError as error:

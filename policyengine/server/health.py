@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Response, status
 
+from policyengine.authzen.answers import Health, Readiness
 from policyengine.diagnostics import render
 from policyengine.server.pdp import Pdp
-from policyengine.server.wire import Health, Readiness
 
 
 def add_routes(app: FastAPI, pdp: Pdp) -> None:

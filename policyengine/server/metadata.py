@@ -10,17 +10,12 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 
+from policyengine.authzen.answers import Metadata
+from policyengine.authzen.paths import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
 from policyengine.server.obligations import wire_types
 from policyengine.server.pdp import Pdp
-from policyengine.server.wire import Metadata
 
 WELL_KNOWN = "/.well-known/authzen-configuration"
-EVALUATION = "/access/v1/evaluation"
-EVALUATIONS = "/access/v1/evaluations"
-FILTER = "/v1/filter"
-SEARCH_SUBJECT = "/access/v1/search/subject"
-SEARCH_RESOURCE = "/access/v1/search/resource"
-SEARCH_ACTION = "/access/v1/search/action"
 
 
 def add_routes(app: FastAPI, pdp: Pdp, public_url: str | None) -> None:

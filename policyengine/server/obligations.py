@@ -23,8 +23,9 @@ def wire_type(type_: str) -> str:
 
 
 def wire_types(types: Iterable[str]) -> list[str]:
-    """The profile's names of these obligation types, each once, sorted: what the metadata advertises."""
-    return sorted({wire_type(each) for each in types})
+    """The names of these obligation types, sorted: what the metadata advertises. A type that the profile has no name
+    for is there by its own name, beside `custom`."""
+    return sorted({name for each in types for name in (wire_type(each), _PROFILE.get(each, each))})
 
 
 def wire_obligation(obligation: Obligation) -> dict[str, Any]:
@@ -38,12 +39,15 @@ def wire_obligation(obligation: Obligation) -> dict[str, Any]:
 def negotiate(decision: Decision, context: Mapping[str, Any]) -> Decision:
     """The decision for a caller with this request context: an allow that owes what the caller cannot do is a deny.
 
-    The obligations stay, as the caller must do those it can. A caller that says nothing gets the decision as it is.
+    A caller names an obligation as the policies do, or as the profile does; `custom` is every one that the profile has
+    no name for. The obligations stay, as the caller must do those it can. A caller that says nothing gets the decision
+    as it is.
     """
     if decision.decision != "allow" or not decision.obligations or "supported_obligations" not in context:
         return decision
-    owed = set(wire_types(each.type for each in decision.obligations))
-    missing = sorted(owed.difference(context["supported_obligations"]))
+    supported = set(context["supported_obligations"])
+    owed = {each.type for each in decision.obligations}
+    missing = sorted(_PROFILE.get(each, each) for each in owed if supported.isdisjoint((each, wire_type(each))))
     if not missing:
         return decision
     names = ", ".join(f"`{each}`" for each in missing)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from policyengine.server.errors import Malformed
+from policyengine.authzen.refused import Malformed
 
 _SEAL = 16
 

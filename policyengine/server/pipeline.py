@@ -13,12 +13,13 @@ so there is no other way in. A step that is not there costs nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from policyengine.authzen.refused import Malformed
 from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.refusal import Refusal
 from policyengine.engine import Engine
@@ -36,7 +37,9 @@ OTHER = "other"
 
 # The body of a 200, the decisions in it, and the number of items that were no requests.
 Answer = tuple[bytes, Sequence[Decided], int]
-Handler = Callable[[Engine, bytes, Caller], Answer]
+# An answer that takes long, in slices: the event loop has its turn after each.
+Slices = Generator[None, None, Answer]
+Handler = Callable[[Engine, bytes, Caller], Answer | Slices]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +130,18 @@ class Pipeline:
                 asked = await read_body(message, receive, self.max_body_bytes)
             engine = self.pdp.ready()
             if len(asked) < question.thread_body:
-                body, decided, failed = question.handle(engine, asked, caller)
+                answer = question.handle(engine, asked, caller)
             else:
-                body, decided, failed = await asyncio.to_thread(question.handle, engine, asked, caller)
+                answer = await asyncio.to_thread(question.handle, engine, asked, caller)
+            body, decided, failed = answer if isinstance(answer, tuple) else await _in_turns(answer)
             status = 200
             self.tally.decisions(decided, failed)
             if decided and self.steps.record:
                 made = records(identifier.decode("ascii"), name, caller, decided, perf_counter() - started)
                 for record in self.steps.record:
                     record(made)
+        except Malformed as error:
+            status, body = 400, error_body(400, error.message)
         except RequestError as error:
             status, body, more = error.status, error_body(error.status, error.message), error.headers
         except RecursionError:
@@ -191,3 +197,13 @@ class Pipeline:
             await self.rest(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
+
+
+async def _in_turns(slices: Slices) -> Answer:
+    while True:
+        try:
+            next(slices)
+        except StopIteration as done:
+            answer: Answer = done.value
+            return answer
+        await asyncio.sleep(0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from policyengine.authzen.arguments import Arguments
 from policyengine.callers.caller import Caller
 from policyengine.model.decision import Decision
-from policyengine.server.decode import Arguments
 
 Decided = tuple[Arguments, Decision]
 

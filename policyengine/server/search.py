@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from policyengine import search
+from policyengine.authzen import read
+from policyengine.authzen.arguments import Search, Sought
+from policyengine.authzen.refused import Malformed
 from policyengine.bundle import Snapshot
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
-from policyengine.server import decode
-from policyengine.server.errors import Malformed
 from policyengine.server.page import Start, Tokens
 from policyengine.server.pipeline import Answer
 
@@ -24,13 +25,13 @@ from policyengine.server.pipeline import Answer
 class Searches:
     """Answers the searches for one kind of thing. No page has more than `max_page` results."""
 
-    sought: decode.Sought
+    sought: Sought
     tokens: Tokens
     max_page: int
 
     def __call__(self, engine: Engine, body: bytes, _: Caller) -> Answer:
-        """Raises RequestError."""
-        asked = decode.search(decode.json_object(body), self.sought)
+        """Raises Malformed."""
+        asked = read.search(read.json_object(body), self.sought)
         snapshot = engine.snapshot
         start = self._start(asked, snapshot.revision)
         size = self.max_page if start.limit is None else min(start.limit, self.max_page)
@@ -42,7 +43,7 @@ class Searches:
             answer = {"page": {"next_token": token, "count": len(answer["results"])}, **answer}
         return json.dumps(answer, separators=(",", ":")).encode(), (), 0
 
-    def _start(self, asked: decode.Search, revision: str) -> Start:
+    def _start(self, asked: Search, revision: str) -> Start:
         if asked.token is None:
             return Start(None, asked.limit)
         start = self.tokens.read(asked.token, asked.question, revision)
@@ -50,13 +51,13 @@ class Searches:
             return Start(start.after, asked.limit if start.limit is None else start.limit)
         raise Malformed("`page.limit` must stay what it was")
 
-    def _next(self, asked: decode.Search, revision: str, start: Start, page: list[str]) -> str:
+    def _next(self, asked: Search, revision: str, start: Start, page: list[str]) -> str:
         # A page of nothing leads to one of a size that may still be named.
         following = Start(page[-1], start.limit) if page else Start(start.after, None)
         return self.tokens.make(asked.question, revision, following)
 
 
-def _found(snapshot: Snapshot, asked: decode.Search, after: str | None, limit: int) -> list[str]:
+def _found(snapshot: Snapshot, asked: Search, after: str | None, limit: int) -> list[str]:
     """The ids, or names of actions."""
     match asked.sought:
         case "subject":
@@ -73,7 +74,7 @@ def _found(snapshot: Snapshot, asked: decode.Search, after: str | None, limit: i
             assert_never(asked.sought)
 
 
-def _result(asked: decode.Search, name: str) -> dict[str, str]:
+def _result(asked: Search, name: str) -> dict[str, str]:
     if asked.sought == "action":
         return {"name": name}
     return {"type": (asked.principal if asked.sought == "subject" else asked.resource)["type"], "id": name}

@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(1 << 20, gt=0, description="a larger request body is refused with 413")
     max_batch: int = Field(10_000, gt=0, description="more evaluations in one request are refused with 413")
+    max_work: int = Field(100_000, gt=0, description="evaluations that ask for more work are refused with 413")
     max_page: int = Field(10_000, gt=0, description="a search that finds more is answered in pages of this many")
     page_key: SecretStr = Field(
         default_factory=lambda: SecretStr(secrets.token_hex(32)),

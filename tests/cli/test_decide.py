@@ -64,23 +64,52 @@ def test_the_wire_form_is_read_as_the_service_reads_it(policies: Path, cli: Cli)
     assert cli("decide", policies, "--request", "-", stdin=wire) == 0
 
 
-@pytest.mark.parametrize("name", ["id", "type", "parents"])
-def test_a_property_cannot_pass_for_identity_or_place(policies: Path, cli: Cli, name: str) -> None:
-    place = [{"type": "Group", "id": "legal"}]
+@pytest.mark.parametrize("name", ["id", "type"])
+def test_a_property_cannot_pass_for_identity(policies: Path, cli: Cli, name: str) -> None:
     wire = {
-        "subject": {**{k: ANN[k] for k in ("type", "id")}, "properties": {**ANN, "parents": place}},
+        "subject": {**{k: ANN[k] for k in ("type", "id")}, "properties": {**ANN, name: "x"}},
         "action": {"name": "retrieve"},
         "resource": {
             "type": "Document",
             "id": "d1",
-            "properties": {"tenant": "acme", "classification": 1, "labels": ["legal_hold"], "readers": [], name: "x"},
+            "properties": {"tenant": "acme", "classification": 1, "labels": [], "readers": [], name: "x"},
         },
     }
-    assert cli("decide", policies, "--request", "-", stdin=wire) == 3
-    # Beside the id, where the service takes it, it counts.
-    assert (
-        cli("decide", policies, "--request", "-", stdin={**wire, "subject": {**wire["subject"], "parents": place}}) == 0
-    )
+    assert cli("decide", policies, "--request", "-", stdin=wire) == 0
+
+
+BANNED = """use ai
+extend Document { keeper?: User }
+permit all: retrieve on Document
+forbid banned: retrieve on Document for User in Group::"banned"
+forbid theirs: retrieve on Document when document has keeper and document.keeper in Group::"banned"
+"""
+PLACE = {"parents": [{"type": "Group", "id": "banned"}]}
+EVE = {"type": "User", "id": "eve"}
+
+
+@pytest.mark.parametrize(
+    "members", [{}, {"properties": {}}, PLACE, {"properties": PLACE}, {"x": 1, "properties": PLACE}]
+)
+def test_what_an_entity_is_in_counts_wherever_it_stands(tmp_path: Path, cli: Cli, members: dict[str, Any]) -> None:
+    """In every form of a request, and whether it is the subject's or that of an entity in the resource."""
+    path = tmp_path / "banned.pol"
+    path.write_text(BANNED, encoding="utf-8")
+    status = 3 if "parents" in str(members) else 0
+    document = {"type": "Document", "id": "d"}
+    who, other = {**EVE, **members}, {"type": "User", "id": "ann"}
+    forms = (("subject", {"name": "retrieve"}), ("principal", "retrieve"))
+    for name, action in forms:
+        for request in (
+            {name: who, "resource": document},
+            {name: other, "resource": {**document, "properties": {"keeper": who}}},
+            {name: other, "resource": {**document, "keeper": who}},
+        ):
+            for command in ("decide", "explain"):
+                found = cli(command, path, "--request", "-", stdin={**request, "action": action})
+                assert found == (status if command == "decide" else 0), (request, cli.err)
+    asked = ("filter", path, "--principal", json.dumps(who), "--action", "retrieve", "--resource-type", "Document")
+    assert cli(*asked) == status
 
 
 def test_entities_win_over_the_request(policies: Path, cli: Cli, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_the_fast_reader_reads_nothing_that_the_strict_one_refuses(data: bytes) 
     [
         '{"a": 1, "a": 2}', '{"a": 1, "\\u0061": 2}', '{"a:": 1, "a:": 1}', '{"a" :1, "b": "\\u003a", "a": 2}',
         "NaN", "Infinity", "-Infinity", "1e999", "[1e999]", '"\\ud800"', '{"\\udc00": 1}', "", " ", "[", "01", "1 2",
-        "\ufeff{}", '"\x01"', "'a'", "[" * 100_000, "9" * 5000, "{1: 2}", '{"a": undefined}',
+        "\ufeff\ufeff{}", "{}\ufeff", '"\x01"', "'a'", "[" * 100_000, "9" * 5000, "{1: 2}", '{"a": undefined}',
     ],
 )  # fmt: skip
 def test_refused(text: str) -> None:
@@ -65,3 +65,7 @@ def test_not_utf8() -> None:
     for data in (b'"\xff"', b'"\xed\xa0\x80"', b'"\xc0\xaf"'):
         with pytest.raises(Fault, match="UTF-8"):
             parse_json(data)
+
+
+def test_a_byte_order_mark_in_front_is_passed_over() -> None:
+    assert parse_json("\ufeff{}") == parse_json("\ufeff{}".encode()) == {}

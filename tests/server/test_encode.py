@@ -8,9 +8,9 @@ from ipaddress import ip_address
 
 import pytest
 
+from policyengine.authzen.answers import EvaluationResponse
 from policyengine.model.decision import Approval, Decision, Obligation, RuleError
 from policyengine.model.values import Entity, Uid
-from policyengine.server import wire
 from policyengine.server.encode import decision_body
 
 
@@ -53,7 +53,7 @@ def test_everything_at_once() -> None:
         revision="r1",
     )
     answer = json.loads(decision_body(decision))
-    wire.EvaluationResponse.model_validate(answer)
+    EvaluationResponse.model_validate(answer)
     context = answer["context"]
     assert context["obligations"] == [
         {

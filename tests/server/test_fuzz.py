@@ -2,7 +2,6 @@
 
 status(POST x) is 200, 400 or 413
 status = 200  ⇒  every decision in the answer is a boolean
-decode accepts x  ⇔  the wire models accept x
 """
 
 from __future__ import annotations
@@ -14,10 +13,9 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ValidationError
 
-from policyengine.server import decode, wire
-from policyengine.server.errors import Malformed
+from policyengine.authzen.answers import ActionSearchResponse, EntitySearchResponse, EvaluationResponse, FilterResponse
+from policyengine.authzen.arguments import SEMANTICS
 from tests.server.serving import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -58,7 +56,7 @@ batches = _object(
     {
         **members,
         "context": contexts,
-        "options": _object({}, {"evaluations_semantic": st.sampled_from(decode.SEMANTICS)}),
+        "options": _object({}, {"evaluations_semantic": st.sampled_from(SEMANTICS)}),
     },
 )
 
@@ -73,11 +71,6 @@ filters = _object(
     {"context": contexts, "backend": objects, "exact": st.booleans(), "fulfils": st.lists(text, max_size=2)},
 )
 PATHS = [EVALUATION, EVALUATIONS, "/v1/filter", SEARCH_SUBJECT, SEARCH_RESOURCE, SEARCH_ACTION]
-MODELS: dict[decode.Sought, type[BaseModel]] = {
-    "subject": wire.SubjectSearchRequest,
-    "resource": wire.ResourceSearchRequest,
-    "action": wire.ActionSearchRequest,
-}
 
 
 @pytest.mark.fuzz
@@ -92,62 +85,6 @@ def test_any_bytes(certification: httpx.Client, body: bytes, path: str) -> None:
     _assert_lawful(_post(certification, path, body))
 
 
-@given(requests)
-def test_decode_accepts_what_the_wire_model_accepts(value: Any) -> None:
-    assert _accepts_single(value) == _valid(wire.EvaluationRequest, value)
-
-
-@given(batches)
-def test_decode_accepts_what_the_wire_model_of_an_item_accepts(value: Any) -> None:
-    """Each item on its own: with all three entities at the top level, it fails exactly where its model does."""
-    entity = {"type": "user", "id": "alice"}
-    whole = {"subject": entity, "action": {"name": "read"}, "resource": entity}
-    items = value.get("evaluations") if isinstance(value, dict) else None
-    if not isinstance(items, list) or not items:
-        return
-    decoded = decode.batch({**whole, "evaluations": items})
-    assert isinstance(decoded, decode.Batch)
-    for item, found in zip(items, decoded.items, strict=True):
-        assert isinstance(found, Malformed) != _valid(wire.EvaluationItem, item)
-
-
-@given(filters | requests)
-def test_decode_accepts_what_the_wire_model_of_a_filter_accepts(value: Any) -> None:
-    try:
-        decode.filter_request(decode.json_object(json.dumps(value).encode()))
-        accepted = True
-    except Malformed:
-        accepted = False
-    needless = isinstance(value, dict) and value.get("exact") is True and "backend" not in value
-    assert accepted == (_valid(wire.FilterRequest, value) and not needless)
-
-
-@given(searches | requests, st.sampled_from(sorted(MODELS)))
-def test_decode_accepts_what_the_wire_model_of_a_search_accepts(value: Any, of: decode.Sought) -> None:
-    try:
-        decode.search(decode.json_object(json.dumps(value).encode()), of)
-        accepted = True
-    except Malformed:
-        accepted = False
-    assert accepted == _valid(MODELS[of], value)
-
-
-def _accepts_single(value: Any) -> bool:
-    try:
-        decode.evaluation(decode.json_object(json.dumps(value).encode()))
-    except Malformed:
-        return False
-    return True
-
-
-def _valid(model: type[BaseModel], value: Any) -> bool:
-    try:
-        model.model_validate(value)
-    except ValidationError:
-        return False
-    return True
-
-
 def _post(client: httpx.Client, path: str, body: bytes) -> httpx.Response:
     return client.post(path, content=body, headers={"Content-Type": "application/json"})
 
@@ -159,14 +96,12 @@ def _assert_lawful(response: httpx.Response) -> None:
         assert set(body) == {"error"}
         return
     if "kind" in body:
-        wire.FilterResponse.model_validate(body)
+        FilterResponse.model_validate(body)
         return
     if "results" in body:
-        model = (
-            wire.ActionSearchResponse if any("name" in each for each in body["results"]) else wire.EntitySearchResponse
-        )
+        model = ActionSearchResponse if any("name" in each for each in body["results"]) else EntitySearchResponse
         model.model_validate(body)
         return
     for answer in body.get("evaluations", [body]):
         assert type(answer["decision"]) is bool
-        wire.EvaluationResponse.model_validate(answer)
+        EvaluationResponse.model_validate(answer)

@@ -48,7 +48,8 @@ BODIES: dict[str, bytes | str] = {
     "an encoded surrogate": with_property('"\\u0041"').encode().replace(b"\\u0041", b"\xed\xa0\x80"),
     "not UTF-8": GOOD.encode().replace(b"alice", b"al\xefce"),
     "UTF-16": GOOD.encode("utf-16"),
-    "a byte order mark": b"\xef\xbb\xbf" + GOOD.encode(),
+    "two byte order marks": b"\xef\xbb\xbf" * 2 + GOOD.encode(),
+    "a byte order mark elsewhere": GOOD.encode() + b"\xef\xbb\xbf",
     "deep arrays": with_property("[" * DEEP + "]" * DEEP),
     "deep objects": with_property('{"a":' * DEEP + "1" + "}" * DEEP),
     "deep and cut off": "[" * DEEP,
@@ -59,6 +60,13 @@ BODIES: dict[str, bytes | str] = {
 @pytest.mark.parametrize("name", BODIES)
 def test_bodies(certification: httpx.Client, path: str, name: str) -> None:
     _assert_refused(certification.post(path, content=BODIES[name], headers=JSON), 400)
+
+
+def test_a_byte_order_mark_is_no_error(certification: httpx.Client) -> None:
+    """Files that were saved on some machines begin with one."""
+    body = b"\xef\xbb\xbf" + GOOD.encode()
+    for content in (body, body.replace(b"alice", b"\\u0061lice")):
+        assert certification.post(EVALUATION, content=content, headers=JSON).json()["decision"] is True
 
 
 @pytest.mark.parametrize("depth", [10, 60, 70, 200, 500, 800, 900, 950, 1000, 1500])

@@ -54,7 +54,9 @@ def ask(resource: dict[str, Any], action: str, supported: list[str] | None = Non
 
 
 @pytest.mark.parametrize(("resource", "action", "type_"), [REDACT, STEP_UP])
-@pytest.mark.parametrize("supported", [None, ["custom", "step-up"], ["custom", "step-up", "unheard-of"]])
+@pytest.mark.parametrize(
+    "supported", [None, ["custom", "step-up"], ["custom", "step-up", "unheard-of"], ["redact", "step_up"]]
+)
 def test_an_allow_that_owes_says_so(
     owed: httpx.Client, resource: dict[str, Any], action: str, type_: str, supported: list[str] | None
 ) -> None:
@@ -67,14 +69,15 @@ def test_an_allow_that_owes_says_so(
 
 
 @pytest.mark.parametrize(("resource", "action", "type_"), [REDACT, STEP_UP])
-@pytest.mark.parametrize("supported", [[], ["notification"], ["redact", "step_up"]])
+@pytest.mark.parametrize("supported", [[], ["notification"], ["Redact", "stepup", "approval"]])
 def test_an_allow_that_owes_what_the_caller_cannot_do_is_a_deny(
     owed: httpx.Client, resource: dict[str, Any], action: str, type_: str, supported: list[str]
 ) -> None:
     request = ask(resource, action, supported)
     answer = owed.post(EVALUATION, json=request).json()
     assert answer["decision"] is False
-    assert type_ in answer["context"]["reasons"][0]
+    name = "redact" if type_ == "custom" else type_
+    assert answer["context"]["reasons"] == [f"the caller does not support the obligations it would owe: `{name}`"]
     assert answer["context"]["summary"].startswith("denied: ")
     assert [each["type"] for each in answer["context"]["obligations"]] == [type_]
     assert owed.post(EVALUATIONS, json={"evaluations": [request]}).json()["evaluations"] == [answer]
@@ -103,5 +106,5 @@ def test_an_allow_that_owes_nothing_has_no_obligations(owed: httpx.Client) -> No
 
 def test_the_metadata_advertises_what_the_policies_can_impose(owed: httpx.Client) -> None:
     metadata = owed.get("/.well-known/authzen-configuration").json()
-    assert {"custom", "step-up"} <= set(metadata["supported_obligations"])
-    assert not {"redact", "step_up"} & set(metadata["supported_obligations"])
+    assert {"custom", "redact", "step-up"} <= set(metadata["supported_obligations"])
+    assert "step_up" not in metadata["supported_obligations"]

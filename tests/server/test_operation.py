@@ -13,8 +13,9 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
+from policyengine.authzen import answers, requests
 from policyengine.engine import Engine
-from policyengine.server import log, wire
+from policyengine.server import log
 from policyengine.server.app import create_app
 from policyengine.server.settings import Settings
 from tests.server.conftest import DATA
@@ -187,12 +188,12 @@ def test_every_schema_is_there(certification: httpx.Client) -> None:
 def test_the_examples_are_requests_and_answers(certification: httpx.Client) -> None:
     document = certification.get("/openapi.json").json()
     models = {
-        EVALUATION: (wire.EvaluationRequest, wire.EvaluationResponse),
-        EVALUATIONS: (wire.EvaluationsRequest, wire.EvaluationsResponse),
-        SEARCH_SUBJECT: (wire.SubjectSearchRequest, wire.EntitySearchResponse),
-        SEARCH_RESOURCE: (wire.ResourceSearchRequest, wire.EntitySearchResponse),
-        SEARCH_ACTION: (wire.ActionSearchRequest, wire.ActionSearchResponse),
-        "/v1/filter": (wire.FilterRequest, wire.FilterResponse),
+        EVALUATION: (requests.EvaluationRequest, answers.EvaluationResponse),
+        EVALUATIONS: (requests.EvaluationsRequest, answers.EvaluationsResponse),
+        SEARCH_SUBJECT: (requests.SubjectSearchRequest, answers.EntitySearchResponse),
+        SEARCH_RESOURCE: (requests.ResourceSearchRequest, answers.EntitySearchResponse),
+        SEARCH_ACTION: (requests.ActionSearchRequest, answers.ActionSearchResponse),
+        "/v1/filter": (requests.FilterRequest, answers.FilterResponse),
     }
     for path, (request, response) in models.items():
         operation = document["paths"][path]["post"]

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from policyengine import Engine
-from policyengine.server.errors import Malformed
+from policyengine.authzen.refused import Malformed
 from policyengine.server.page import Start, Tokens
 from tests.server.serving import EVALUATION, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT, serving
 from tests.support.paths import ROOT

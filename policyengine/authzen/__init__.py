@@ -1,0 +1,23 @@
+"""The AuthZEN contract, once: what a request and an answer are, for the service, the command line and clients.
+
+In: the bytes of a JSON text, or the plain value of one. Out: what the engine takes, or Malformed or Misspelt with a
+message that names the place and shows no value. It knows no HTTP, no terminal and no engine.
+
+    bytes ─▶ quick ─┬─────────────────────────────▶ Arguments, Batch, ...
+                    └─▶ parse_json ─▶ read (models) ─▶ the same
+
+| file | job |
+|---|---|
+| `requests.py`, `answers.py` | the types, as pydantic models: the contract |
+| `entities.py` | AuthZEN's entity and the engine's: what one is, and the way from one to the other |
+| `arguments.py` | what is read: the arguments of the engine |
+| `read.py` | plain values through the models to arguments |
+| `quick.py` | bytes to the same arguments, several times faster; leaves what is rare to `read.py` |
+| `refused.py` | the two ways in which something is no request |
+| `openapi.py`, `examples.py` | the models as an OpenAPI document |
+
+**An entity** on the wire is `{"type", "id", "properties": {...}}`. Attributes may also stand beside `id`; what it is in
+may be given as `parents`, in either place. Nothing is dropped: one name in both places is refused. An entity *in* the
+properties or the context, at any depth, is read in the same way: that is any object with a textual `type` and `id` and
+an object `properties`. There `properties` stays as an attribute as well, for data that only looks like an entity.
+"""

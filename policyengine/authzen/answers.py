@@ -1,0 +1,139 @@
+"""What an answer is: the types of the contract. Names are AuthZEN's."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Obligation(_Out):
+    """What the caller must do to honour the decision, whichever it is."""
+
+    id: str
+    type: Literal["step-up", "notification", "session_termination", "custom"]
+    properties: dict[str, Any] = Field(description="for `custom`, `action` is the name of the obligation type")
+
+
+class Approval(_Out):
+    """An approval without which the request stays denied."""
+
+    rule: str
+    by: dict[str, str]
+    within: str | None = Field(None, description='such as "15m"')
+
+
+class RuleError(_Out):
+    """A rule that could not be evaluated; `rule` is empty where the request as a whole is at fault."""
+
+    rule: str
+    code: str
+    message: str
+
+
+class Error(_Out):
+    status: int
+    message: str
+
+
+class DecisionContext(_Out):
+    reasons: list[str] = Field([], description="the public reasons of the determining rules")
+    determining: list[str] = Field([], description="the rules that made it so")
+    revision: str = Field(description="the policies that answered")
+    summary: str = Field("", description="one line without any value of the request")
+    obligations: list[Obligation] | None = None
+    approvals: list[Approval] | None = None
+    limits: list[str] | None = Field(None, description="the limits that meter the allowed request")
+    labels: list[str] | None = Field(None, description="the labels that the session carries from then on")
+    errors: list[RuleError] | None = None
+    error: Error | None = Field(None, description="in a batch: why this evaluation is no request")
+
+
+class EvaluationResponse(_Out):
+    """`decision` is true for every allow; with `context.obligations`, only for a caller that does them all."""
+
+    decision: bool
+    context: DecisionContext
+
+
+class EvaluationsResponse(_Out):
+    """The answers, in the order of the requests; fewer where the semantic stopped early."""
+
+    evaluations: list[EvaluationResponse]
+
+
+class Reference(_Out):
+    """A subject or resource that was found."""
+
+    type: str
+    id: str
+
+
+class ActionName(_Out):
+    """An action that was found."""
+
+    name: str
+
+
+class PageInfo(_Out):
+    """There when the request has a `page`, and when there are more results than these."""
+
+    next_token: str = Field(description="for the next page; empty where there is none")
+    count: int = Field(description="the number of results in this answer")
+
+
+class EntitySearchResponse(_Out):
+    """By id, each once."""
+
+    page: PageInfo | None = None
+    results: list[Reference]
+
+
+class ActionSearchResponse(_Out):
+    """By name, each once."""
+
+    page: PageInfo | None = None
+    results: list[ActionName]
+
+
+class FilterResponse(_Out):
+    """`always`: all may be seen; `never`: none. Unless `exact` is true, the query may find more than may be seen, and
+    each find must be put to an evaluation; it never finds less."""
+
+    kind: Literal["always", "never", "conditional"]
+    exact: bool | None = Field(description="null where no backend is named")
+    query: dict[str, Any] | None = Field(description="what the store takes; for SQL `where` and `params`")
+    rechecked: list[str] = Field(description="the conditions that the store is not asked for exactly")
+    residual: str = Field(description="what is left of the policies, as readable text")
+    revision: str
+    errors: list[RuleError] | None = Field(None, description="what is wrong with the question; `kind` is then never")
+
+
+class ErrorResponse(_Out):
+    error: Error
+
+
+class Metadata(_Out):
+    policy_decision_point: str
+    access_evaluation_endpoint: str
+    access_evaluations_endpoint: str
+    search_subject_endpoint: str
+    search_resource_endpoint: str
+    search_action_endpoint: str
+    supported_obligations: list[str] = Field(description="the obligation types that the loaded policies can impose")
+
+
+class Health(_Out):
+    status: Literal["ok"]
+
+
+class Readiness(_Out):
+    """`degraded`: the policies of `revision` answer, and newer ones were refused for what `diagnostics` says."""
+
+    status: Literal["loading", "ready", "degraded"]
+    revision: str | None = None
+    diagnostics: list[dict[str, Any]] | None = None

@@ -1,0 +1,137 @@
+"""AuthZEN's entity and the engine's.
+
+On the wire attributes are in `properties`, beside `id`, or some here and some there. The engine's entity is flat:
+`{"type", "id", ...attributes}`. A property named `type` or `id` (of an action, `name`) is not read, so that it cannot
+pass for the identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+# An entity in an entity in an entity, no further.
+MAX_NESTED = 64
+IDENTITY = ("type", "id")
+_NONE: dict[str, Any] = {}
+
+
+# ---- reading what has been checked ----
+
+
+def flat(entity: Mapping[str, Any], identity: Collection[str] = IDENTITY) -> dict[str, Any]:
+    """The engine's entity, or its action. `identity` are the names that a property cannot stand for."""
+    properties = entity.get("properties", _NONE)
+    made = {name: value for name, value in members(properties).items() if name not in identity}
+    made.update(members({name: value for name, value in entity.items() if name != "properties"}))
+    if "parents" in made and identity is IDENTITY:
+        made["parents"] = [flat(each) for each in (entity if "parents" in entity else properties)["parents"]]
+    return made
+
+
+def flat_action(action: Mapping[str, Any]) -> str | dict[str, Any]:
+    """The engine's action: its name alone, where it has no attributes."""
+    return action["name"] if len(action) == 1 else flat(action, ("name",))
+
+
+def members(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Attributes whose entities, at any depth, are read; the same dict if there are none."""
+    changed = {}
+    for name, value in attributes.items():
+        if value.__class__ is dict or value.__class__ is list:
+            read = nested(value)
+            if read is not value:
+                changed[name] = read
+    return {**attributes, **changed} if changed else attributes
+
+
+def nested(value: Any) -> Any:
+    """A value in which every entity has its attributes beside `id`; itself if that is so already."""
+    if value.__class__ is dict:
+        if not looks_like_entity(value):
+            return members(value)
+        # `properties` stays for rules that read it: what looks like an entity may be other data.
+        return {**flat(value), "properties": value["properties"]}
+    if value.__class__ is list:
+        read = [nested(each) for each in value]
+        return read if any(new is not old for new, old in zip(read, value, strict=True)) else value
+    return value
+
+
+def looks_like_entity(value: Mapping[str, Any]) -> bool:
+    """Whether it has the shape of an entity whose attributes are in `properties`."""
+    return (
+        value.get("properties").__class__ is dict
+        and value.get("type").__class__ is str
+        and value.get("id").__class__ is str
+    )
+
+
+# ---- checking ----
+
+
+def problem(value: Any, place: str, depth: int = 0) -> str:
+    """Why a value in properties or the context cannot be read, or an empty text. Every entity in it must be one."""
+    if value.__class__ is list:
+        for number, each in enumerate(value):
+            if found := problem(each, f"{place}[{number}]", depth):
+                return found
+    elif value.__class__ is dict:
+        if not looks_like_entity(value):
+            return members_problem(value, place, depth)
+        if depth == MAX_NESTED:
+            return f"entities are nested deeper than {MAX_NESTED}"
+        beside = {name: each for name, each in value.items() if name != "properties"}
+        return (
+            _entity_problem(value, place)
+            or members_problem(value["properties"], f"{place}.properties", depth + 1)
+            or members_problem(beside, place, depth + 1)
+        )
+    return ""
+
+
+def members_problem(attributes: Mapping[str, Any], place: str, depth: int = 0) -> str:
+    """As `problem`, for the values of attributes; these as such are no entity, whatever their names."""
+    for name, value in attributes.items():
+        if (value.__class__ is dict or value.__class__ is list) and (
+            found := problem(value, f"{place}.{shown(name)}" if place else shown(name), depth)
+        ):
+            return found
+    return ""
+
+
+def parents_problem(parents: Any, place: str) -> str:
+    """Why they are not an array of entities, or an empty text."""
+    if parents.__class__ is not list:
+        return f"`{place}` must be an array"
+    for number, parent in enumerate(parents):
+        at = f"{place}[{number}]"
+        if parent.__class__ is not dict:
+            return f"`{at}` must be an object"
+        if parent.get("properties", _NONE).__class__ is not dict:
+            return f"`{at}.properties` must be an object"
+        if found := _entity_problem({"properties": _NONE, **parent}, at):
+            return found
+    return ""
+
+
+def _entity_problem(value: Mapping[str, Any], place: str) -> str:
+    for name in IDENTITY:
+        if value.get(name).__class__ is not str or not value[name]:
+            return f"`{place}.{name}` must be a non-empty string"
+    properties = value["properties"]
+    if name := both_places(properties, value):
+        return f"`{place}` has `{shown(name)}` both beside and in `properties`"
+    found = value if "parents" in value else properties
+    return parents_problem(found["parents"], f"{place}.parents") if "parents" in found else ""
+
+
+def both_places(properties: Collection[str], beside: Collection[str], identity: Collection[str] = IDENTITY) -> str:
+    """A name that stands both beside and in `properties`, or an empty text."""
+    known = ("properties", *identity)
+    return next((name for name in properties if name in beside and name not in known), "")
+
+
+def shown(name: str) -> str:
+    """A name that a caller has chosen, fit for a message: plain and short."""
+    return name if len(name) <= 40 and name.isascii() and name.isprintable() and "`" not in name else "..."

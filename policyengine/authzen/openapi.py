@@ -1,0 +1,161 @@
+"""The contract as an OpenAPI document: its schemas, and an operation for each question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from policyengine.authzen import examples
+from policyengine.authzen.answers import (
+    ActionSearchResponse,
+    EntitySearchResponse,
+    ErrorResponse,
+    EvaluationResponse,
+    EvaluationsResponse,
+    FilterResponse,
+)
+from policyengine.authzen.paths import EVALUATION, EVALUATIONS, FILTER, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
+from policyengine.authzen.requests import (
+    ActionSearchRequest,
+    EvaluationRequest,
+    EvaluationsRequest,
+    FilterRequest,
+    ResourceSearchRequest,
+    SubjectSearchRequest,
+)
+
+_REF = "#/components/schemas/{model}"
+_MODELS: tuple[type[BaseModel], ...] = (
+    EvaluationRequest,
+    EvaluationsRequest,
+    EvaluationResponse,
+    EvaluationsResponse,
+    SubjectSearchRequest,
+    ResourceSearchRequest,
+    ActionSearchRequest,
+    EntitySearchResponse,
+    ActionSearchResponse,
+    FilterRequest,
+    FilterResponse,
+    ErrorResponse,
+)
+
+
+def schemas() -> dict[str, Any]:
+    """The JSON schemas of all types, by name."""
+    _, definitions = models_json_schema([(model, "validation") for model in _MODELS], ref_template=_REF)
+    made: dict[str, Any] = definitions["$defs"]
+    return made
+
+
+def paths() -> dict[str, Any]:
+    """The operation of each path."""
+    evaluation = _operation(
+        "Decide one request",
+        EvaluationRequest.__name__,
+        {"retrieval": examples.ONE, "tool call by an agent": examples.TOOL_CALL},
+        {"$ref": _REF.format(model=EvaluationResponse.__name__)},
+        examples.ALLOWED,
+    )
+    either = [{"$ref": _REF.format(model=model.__name__)} for model in (EvaluationsResponse, EvaluationResponse)]
+    evaluations = _operation(
+        "Decide many requests",
+        EvaluationsRequest.__name__,
+        {"two documents": examples.MANY},
+        {"anyOf": either},
+        {"evaluations": [examples.ALLOWED, examples.ALLOWED]},
+    )
+    posts = {EVALUATION: evaluation, EVALUATIONS: evaluations, **_searches()}
+    return {path: {"post": post} for path, post in posts.items()}
+
+
+def _searches() -> dict[str, dict[str, Any]]:
+    entities = {"$ref": _REF.format(model=EntitySearchResponse.__name__)}
+    return {
+        SEARCH_SUBJECT: _operation(
+            "Search subjects that may do something",
+            SubjectSearchRequest.__name__,
+            {"who may retrieve a document": examples.WHO},
+            entities,
+            {"results": [{"type": "User", "id": "ann"}, {"type": "User", "id": "bob"}]},
+            about="search",
+            answer="What the entity source knows and a decision would allow without owing anything, by id",
+        ),
+        SEARCH_RESOURCE: _operation(
+            "Search resources that something may be done to",
+            ResourceSearchRequest.__name__,
+            {"the first document": examples.WHICH},
+            entities,
+            {"page": {"next_token": "aGVyZQ==", "count": 1}, "results": [{"type": "Document", "id": "d1"}]},
+            about="search",
+            answer="What the entity source knows and a decision would allow without owing anything, by id",
+        ),
+        FILTER: _operation(
+            "Make a filter for a store",
+            FilterRequest.__name__,
+            {"for PostgreSQL": examples.FILTER},
+            {"$ref": _REF.format(model=FilterResponse.__name__)},
+            examples.FILTERED,
+            about="filter",
+            answer="Which resources may be seen, and the query that finds them",
+        ),
+        SEARCH_ACTION: _operation(
+            "Search actions that may be done",
+            ActionSearchRequest.__name__,
+            {"on a document": examples.WHAT},
+            {"$ref": _REF.format(model=ActionSearchResponse.__name__)},
+            {"results": [{"name": "retrieve"}]},
+            about="search",
+            answer="The declared actions that a decision would allow without owing anything, by name",
+        ),
+    }
+
+
+def _operation(
+    summary: str,
+    request: str,
+    examples: dict[str, Any],
+    response: dict[str, Any],
+    example: dict[str, Any],
+    about: str = "evaluation",
+    answer: str = "The decision",
+) -> dict[str, Any]:
+    error = {"application/json": {"schema": {"$ref": _REF.format(model=ErrorResponse.__name__)}}}
+    refusals = {
+        "400": "The request is malformed",
+        "413": "The request is too large",
+        "500": "An error in the service; there is no decision",
+        "503": "No policies are loaded yet",
+    }
+    return {
+        "tags": [about],
+        "summary": summary,
+        "operationId": summary.lower().replace(" ", "_"),
+        "parameters": [
+            {
+                "name": "X-Request-ID",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string"},
+                "description": "Returned with the answer, and written to the log",
+            }
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": _REF.format(model=request)},
+                    "examples": {name: {"value": value} for name, value in examples.items()},
+                }
+            },
+        },
+        "responses": {
+            "200": {
+                "description": answer,
+                "content": {"application/json": {"schema": response, "example": example}},
+            },
+            **{code: {"description": text, "content": error} for code, text in refusals.items()},
+        },
+    }

@@ -1,0 +1,275 @@
+"""Plain JSON values to the arguments of the engine, through the models.
+
+Raises Malformed for what is no request, and Misspelt for what nearly is another; never another exception, but for
+RecursionError where a value is nested too deeply for Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from policyengine.authzen.arguments import SEMANTICS, Arguments, Batch, FilterRequest, Search, Sought
+from policyengine.authzen.entities import flat, flat_action, members, shown
+from policyengine.authzen.refused import Malformed, Misspelt
+from policyengine.authzen.requests import (
+    Action,
+    ActionSearchRequest,
+    EvaluationItem,
+    EvaluationRequest,
+    EvaluationsRequest,
+    ResourceSearchRequest,
+    Subject,
+    SubjectSearchRequest,
+)
+from policyengine.authzen.requests import FilterRequest as FilterModel
+from policyengine.diagnostics.suggest import slip
+from policyengine.model.json_text import parse_json
+from policyengine.model.values import Fault
+
+_SEARCHES: Mapping[Sought, type[BaseModel]] = {
+    "subject": SubjectSearchRequest,
+    "resource": ResourceSearchRequest,
+    "action": ActionSearchRequest,
+}
+_NATIVE = ("principal", "action", "resource", "context")
+
+
+# ---- requests ----
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in `body`, read as strictly as `model/json_text.py` reads."""
+    try:
+        value = parse_json(body)
+    except Fault as fault:
+        raise Malformed(f"in the request body: {fault.message}") from None
+    if type(value) is not dict:
+        raise Malformed("the request body must be a JSON object")
+    return value
+
+
+def evaluation(value: dict[str, Any]) -> Arguments:
+    """The request of the Access Evaluation API."""
+    _check(EvaluationRequest, value)
+    return _arguments(value, {})
+
+
+def batch(value: dict[str, Any]) -> Batch | Arguments:
+    """The request of the Access Evaluations API; without evaluations it is that of the Access Evaluation API.
+
+    An item that lacks an entity takes the whole top-level one; there is no merging within an entity.
+    """
+    items = value.get("evaluations", [])
+    # Each item is checked on its own: a bad one spoils no other. The defaults are checked once, even if every item
+    # replaces them: the payload as a whole is then malformed.
+    outside = {name: each for name, each in value.items() if name != "evaluations"}
+    try:
+        _check(EvaluationsRequest, outside if type(items) is list else value)
+    except Misspelt as error:
+        if type(items) is not list or not items:
+            raise
+        # It says of each item something else than was meant.
+        return Batch([error], [0], [0] * len(items), SEMANTICS[0])
+    if not items:
+        return evaluation(outside)
+    defaults = _parts(outside)
+    length = len(repr(outside))
+    read: list[Arguments | Malformed] = []
+    sizes: list[int] = []
+    known: dict[str, int] = {}
+    order = []
+    for item in items:
+        text = repr(item)
+        at = known.get(text)
+        if at is None:
+            at = known[text] = len(read)
+            read.append(_item(item, defaults))
+            sizes.append(len(text) + length)
+        order.append(at)
+    semantic = value.get("options", {}).get("evaluations_semantic", SEMANTICS[0])
+    return Batch(read, sizes, order, semantic)
+
+
+def search(value: dict[str, Any], sought: Sought) -> Search:
+    """The request of the Subject, Resource or Action Search API. The id of what is sought is ignored."""
+    _check(_SEARCHES[sought], value)
+    parts = _parts(_without_id(value, sought))
+    page = value.get("page", {})
+    return Search(
+        sought,
+        parts["principal"],
+        "" if sought == "action" else parts["action"],
+        parts["resource"],
+        parts.get("context", {}),
+        "page" in value,
+        page.get("limit"),
+        page.get("token"),
+        [sought, *(_without_id(value, sought).get(name) for name in ("subject", "action", "resource", "context"))],
+    )
+
+
+def filter_request(value: dict[str, Any]) -> FilterRequest:
+    """The request of `/v1/filter`: a resource search, and the store that is to be asked."""
+    _check(FilterModel, value)
+    parts = _parts(_without_id(value, "resource"))
+    return FilterRequest(
+        parts["principal"],
+        parts["action"],
+        parts["resource"],
+        parts.get("context", {}),
+        value.get("backend"),
+        value.get("exact", False),
+        value.get("fulfils", []),
+    )
+
+
+def request_file(value: Any) -> Arguments:
+    """A request as people write it into a file: AuthZEN's, or one that says `principal` and may name the action by text
+    alone. Its entities are read in the same way."""
+    if type(value) is not dict:
+        raise Malformed("the request must be a JSON object")
+    if "evaluations" in value:
+        raise Malformed("this is a batch of requests")
+    if "subject" in value:
+        return evaluation(value)
+    for name in value:
+        if name not in _NATIVE:
+            raise Misspelt(f"unknown `{shown(name)}` in the request{_meant(slip(name, _NATIVE))}")
+    action = value.get("action")
+    same = {("subject" if name == "principal" else name): each for name, each in value.items()}
+    try:
+        return evaluation({**same, "action": {"name": action}} if type(action) is str else same)
+    except Malformed as error:
+        raise type(error)(error.message.replace("`subject", "`principal")) from None
+
+
+def entity(value: Any) -> dict[str, Any]:
+    """One entity, with attributes in either place."""
+    if type(value) is not dict:
+        raise Malformed("an entity must be an object")
+    _check(Subject, value)
+    return flat(value)
+
+
+def context(value: Any) -> dict[str, Any]:
+    """The circumstances on their own."""
+    if type(value) is not dict:
+        raise Malformed("`context` must be an object")
+    _check(EvaluationItem, {"context": value})
+    return members(value)
+
+
+# ---- from the wire to the engine ----
+
+
+def _arguments(value: dict[str, Any], defaults: Mapping[str, Any]) -> Arguments:
+    parts = {"context": {}, **defaults, **_parts(value)}
+    for name in ("principal", "action", "resource"):
+        if name not in parts:
+            wire = "subject" if name == "principal" else name
+            raise Malformed(f"`{wire}` is required, here or at the top level")
+    return Arguments(
+        principal=parts["principal"], action=parts["action"], resource=parts["resource"], context=parts["context"]
+    )
+
+
+def _parts(value: Mapping[str, Any]) -> dict[str, Any]:
+    """What is there of a request, as the engine has it."""
+    parts: dict[str, Any] = {}
+    if "subject" in value:
+        parts["principal"] = flat(value["subject"])
+    if "action" in value:
+        parts["action"] = flat_action(value["action"])
+    if "resource" in value:
+        parts["resource"] = flat(value["resource"])
+    if "context" in value:
+        parts["context"] = members(value["context"])
+    return parts
+
+
+def _item(item: Any, defaults: Mapping[str, Any]) -> Arguments | Malformed:
+    try:
+        if type(item) is not dict:
+            raise Malformed("an evaluation must be an object")
+        _check(EvaluationItem, item)
+        return _arguments(item, defaults)
+    except Malformed as error:
+        return error
+
+
+def _without_id(value: dict[str, Any], sought: Sought) -> dict[str, Any]:
+    if sought == "action":
+        return value
+    return {**value, sought: {name: each for name, each in value[sought].items() if name != "id"}}
+
+
+# ---- checking ----
+
+
+def _check(model: type[BaseModel], value: dict[str, Any]) -> None:
+    try:
+        found = model.model_validate(value)
+    except ValidationError as error:
+        raise Malformed(_message(error)) from None
+    _check_names(found, "")
+
+
+def _check_names(found: BaseModel, place: str) -> None:
+    """No unknown member may have a name that is nearly a known one. Beside an entity's `id` unknown members are
+    attributes, which the engine knows by their type; the contract only knows `properties`. So it is in a context."""
+    fields = type(found).model_fields
+    known: Iterable[str] = fields
+    if isinstance(found, Action) or "parents" in fields:
+        known = ("properties",)
+    elif "supported_obligations" in fields:
+        known = ("supported_obligations",)
+    for name in found.model_extra or ():
+        if meant := slip(name, known):
+            raise Misspelt(f"unknown `{place}{shown(name)}` in the request{_meant(meant)}")
+    for name in found.model_fields_set:
+        value = getattr(found, name, None)
+        for number, each in enumerate(value if isinstance(value, list) else ()):
+            if isinstance(each, BaseModel):
+                _check_names(each, f"{place}{name}[{number}].")
+        if isinstance(value, BaseModel):
+            _check_names(value, f"{place}{name}.")
+
+
+def _meant(name: str) -> str:
+    return f"; did you mean `{name}`?" if name else ""
+
+
+# What pydantic says, in words for those who write requests.
+_WORDS = {
+    "model_type": "must be an object",
+    "dict_type": "must be an object",
+    "list_type": "must be an array",
+    "string_too_short": "must be a non-empty string",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number, at least 0",
+    "int_from_float": "must be a whole number, at least 0",
+    "greater_than_equal": "must be a whole number, at least 0",
+    "literal_error": f"must be one of {', '.join(SEMANTICS)}",
+    "missing": "is required",
+}
+
+
+def _message(error: ValidationError) -> str:
+    """The first thing that is wrong."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = _place(first["loc"])
+    if first["type"] == "value_error":
+        said = str(first["ctx"]["error"])
+        return f"in `{place}`: {said}" if place else said
+    words = _WORDS.get(first["type"])
+    if words is None:
+        inner = first["loc"] and isinstance(first["loc"][-1], int)
+        words = "must be a string" if inner else "must be a non-empty string"
+    return f"`{place}` {words}"
+
+
+def _place(location: Sequence[str | int]) -> str:
+    return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in location).removeprefix(".")
