@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.peers import PEERS
 from bench.results import Results
-from bench.workloads import documents, load, loops, postgresql, residual, vectors, w3
+from bench.workloads import actors, documents, load, loops, postgresql, residual, vectors, w3
 
 MANY = 10_000
 NAMES = frozenset(peer.name for peer in PEERS)
@@ -63,6 +63,16 @@ def goals(results: Results) -> list[Goal]:
                 over("w2", f"{shape} growth", f"engine N={MANY}", "engine N=0"),
             )
             for shape in documents.SHAPES
+        ],
+        *[
+            Goal(
+                f"{subject}, {case} / without",
+                bound,
+                True,
+                over(actors.NAME, case, subject, actors.PLAIN),
+            )
+            for subject, bound in actors.GOALS.items()
+            for case in (actors.case(count, many) for count in actors.COUNTS for many in (False, True))
         ],
         Goal(
             "W3, specialised predicate / comprehension",

@@ -50,6 +50,7 @@ def draw(results: Results, folder: Path) -> list[Path]:
         "w1": _bars,
         "w2": _growth,
         "w3": _bars,
+        "actors": _bars,
         "residual": _bars,
         "postgresql": _bars,
         "oopsla": _growth,

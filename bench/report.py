@@ -15,6 +15,7 @@ TITLES = {
     "w1": "W1: four rules, 1,000 requests",
     "w2": "W2: and N rules that cannot apply",
     "w3": "W3: one principal, many documents",
+    "actors": "Actors: agents, actions with attributes, approvals",
     "residual": "Residuals: the policies specialised to one principal",
     "postgresql": "PostgreSQL: a filter beside a condition by hand",
     "vectors": "Vector search: the 10 nearest that one principal may see",

@@ -1,9 +1,8 @@
 """The in-process PDP.
 
-One Engine holds one current snapshot. Every call takes the snapshot once and answers from it alone, so an answer
-never mixes
-two revisions. Deciding does no I/O, takes no lock and never raises for what a request holds: it is safe from any thread
-and inside an event loop.
+One Engine holds one current snapshot. Every call takes the snapshot once and answers from it alone, so an answer never
+mixes two revisions. Deciding does no I/O, takes no lock and never raises for what a request holds: it is safe from any
+thread and inside an event loop.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import structlog
 from policyengine import search
 from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text
 from policyengine.cache import open_cache
+from policyengine.compile.evaluator import beside
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.source import Source
@@ -123,19 +123,20 @@ class Engine:
     ) -> Decision:
         """The decision about one request.
 
-        Entities are flat: `{"type": ..., "id": ..., ...attributes}`, with `parents` for what they are in. An action
-        is a
-        name, or `{"name": ..., ...attributes}`. `approved` names `require` rules whose approval the caller has verified
-        for exactly this request. A malformed request is denied; this never raises for what a request
-        holds.
+        Entities are flat: `{"type": ..., "id": ..., ...attributes}`, with `parents` for what they are in. An action is
+        a name, or `{"name": ..., ...attributes}`. `approved` names `require` rules whose approval the caller has
+        verified for exactly this request; a text or a mapping there raises TypeError. A malformed request is denied;
+        this never raises for what a request holds.
         """
-        if approved:
-            return self._snapshot.evaluator.decide_slowly(principal, action, resource, context, approved)
         try:
-            # The way of nearly every request. What was not asked before, or is not as it should be, raises.
-            return self._entries[action][resource["type"]][principal["type"]](principal, resource, context)  # type: ignore[index]
+            # As `Evaluator.decide`, without a call of it. What was not asked before, or is not as it should be, raises.
+            name: Any = action["name"] if action.__class__ is dict else action
+            entry = self._entries[name][resource["type"]][principal["type"]]
+            if name is action and not approved:
+                return entry(principal, resource, context)
+            return entry(principal, resource, context, *beside(name, action, approved))
         except Exception:  # noqa: BLE001 - whatever it is, the long way decides
-            return self._snapshot.evaluator.decide_slowly(principal, action, resource, context)
+            return self._snapshot.evaluator.decide_slowly(principal, action, resource, context, approved)
 
     def decide_many(self, requests: Iterable[Mapping[str, Any]]) -> list[Decision]:
         """The decisions about many requests (mappings with the keywords of `decide`), all from one snapshot."""
@@ -218,9 +219,11 @@ class Engine:
         memory. `resource` are attributes that all of them have, whatever they say of themselves. `fulfilled` are the
         types of obligation that the caller fulfils for whatever it fetches; without it, nothing that owes anything is
         found. Never raises for what the request holds; nothing passes the filter of a malformed one. Raises TypeError
-        for a text or a mapping as `fulfilled`, which would hold more than they name."""
+        for a text or a mapping as `fulfilled` or `approved`, which would hold more than they name."""
         if isinstance(fulfilled, str | Mapping):
             raise TypeError("`fulfilled` is a collection of obligation types")
+        if isinstance(approved, str | Mapping):
+            raise TypeError("`approved` is a collection of rule names")
         snapshot = self._snapshot
         attributes: Any = resource or {}
         if not isinstance(attributes, Mapping):

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from policyengine.bundle import Snapshot
-from policyengine.evaluate.delegation import DELEGATED_BY, delegates
+from policyengine.evaluate.delegation import DELEGATED_BY, delegators
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.partial.asking import Unknown
@@ -100,7 +100,7 @@ def _found(snapshot: Snapshot, unknown: Unknown, asked: Request, sought: Flat, a
         return
     records = snapshot.world.records.get(type_, {})
     matches = predicate(formula, type_, snapshot.world, unknown=unknown)
-    delegating = unknown == "principal" and delegates(type_, snapshot.schema)
+    delegating = unknown == "principal" and delegators(type_, snapshot.schema) is not None
     for id_ in sorted(id_ for id_ in known(snapshot, type_) if after is None or id_ > after):
         thing = {**sought, "type": type_, "id": id_, **records.get(id_, {})}
         if not matches(thing):

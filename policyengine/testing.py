@@ -6,12 +6,12 @@ entities that it states itself, and the facts that the policies state.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.evaluate.decide import decide, verdicts
-from policyengine.evaluate.delegation import chain
+from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env
 from policyengine.ir.nodes import PolicySet, TestCase
 from policyengine.model.decision import Decision
@@ -57,10 +57,9 @@ def run_case(policies: PolicySet, schema: Schema, case: TestCase) -> CaseResult:
 def _held(policies: PolicySet, schema: Schema, asked: Request, known: World) -> frozenset[str]:
     """The rules whose condition held, for the principal or for an agent that acts for it."""
     try:
-        actors = (asked.principal, *chain(asked, known, schema))
+        requests = actors(asked, known, schema)
     except Fault:
-        actors = (asked.principal,)
-    requests = [replace(asked, principal=actor) for actor in actors]
+        requests = (asked,)
     return frozenset(rule.name for one in requests for rule in verdicts(policies.rules, Env(one, known)).held)
 
 

@@ -7,12 +7,14 @@ tables.
 from __future__ import annotations
 
 import ast
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from policyengine.compile.actors import Actors
 from policyengine.compile.codegen import Careful, Fast, careful_function, fast_function, fast_tree
+from policyengine.compile.derived import MEMORY, effective
 from policyengine.compile.emit import Site
 from policyengine.compile.entry import LISTED, entry_tree, ways
 from policyengine.compile.index import Dimension, Plan, Table
@@ -25,14 +27,11 @@ from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.model.decision import Decision, RuleError
-from policyengine.model.entities import World
 from policyengine.model.request import Request
 from policyengine.model.values import Entity, Fault
 
 # Rules in one generated function; more are spread over several.
 BLOCK = 200
-# Outcomes remembered; past that a decision is made anew each time.
-MEMORY = 4096
 
 
 class Block:
@@ -84,13 +83,16 @@ class Rows:
 class Bucket:
     """Decides requests of one shape. Changes only in what it remembers."""
 
-    def __init__(self, plan: Plan, site: Site, world: World, revision: str, native: ModuleType | None = NATIVE) -> None:
+    def __init__(
+        self, plan: Plan, site: Site, actors: Actors, revision: str, native: ModuleType | None = NATIVE
+    ) -> None:
         self._site = site
-        self._world = world
+        self._world = world = actors.world
+        self._derived = actors.derived
         self._revision = revision
         first, *others = _chunks(plan.always) or [()]
         # Decisions by the mask of the rules asked first, and by that and what the tables added.
-        self._outcomes: list[Decision | None] | dict[int, Decision | None]
+        self._outcomes: list[Decision | None] | dict[int, Decision]
         self._outcomes = [None] * (1 << len(first)) if len(first) <= LISTED else {}
         self._decisions: dict[tuple[int, tuple[tuple[int, int], ...]], Decision] = {}
         self._blocks: list[Block] = []
@@ -106,9 +108,9 @@ class Bucket:
         self._tables = [self._rows(table) for table in plan.tables]
         if others:
             self._tables.append(Rows(_EVERY, {site.action: Row(tuple(self._block(o) for o in others))}, ()))
-        self.entry: Entry = entry(ways(first, self._tables, site), world, self._env, native)
+        self.entry: Entry = entry(ways(first, self._tables, site), world, self._env, native, actors)
 
-    def settle(self, asked: Request) -> Decision:
+    def settle(self, asked: Request, approved: Collection[str] = ()) -> Decision:
         """The decision about any request of this shape, delegation apart."""
         env = Env(asked, self._world)
         request = self._arguments(asked)
@@ -125,16 +127,27 @@ class Bucket:
         errors = [_error(rule, env) for rule in sorted(erred, key=_name)]
         verdicts = Verdicts(sorted(held, key=_name), sorted(erred, key=_name), errors)
         decision = combine(verdicts, (), properties_in(env), self._revision)
-        if not erred and all(_is_constant(rule) for rule in held):
-            self._remember(held_mask, tuple(sorted(hits)), decision)
-        return decision
+        kept = not erred and all(_is_constant(rule) for rule in held)
+        if kept:
+            decision = self._remember(held_mask, tuple(sorted(hits)), decision)
+        given = effective(decision, approved)
+        if not given:
+            return decision
+        then = combine(verdicts, given, properties_in(env), self._revision)
+        if kept:
+            self._derived.remember(decision, given, then)
+        return then
 
-    def _remember(self, mask: int, hits: tuple[tuple[int, int], ...], decision: Decision) -> None:
+    def _remember(self, mask: int, hits: tuple[tuple[int, int], ...], decision: Decision) -> Decision:
+        """The decision for an outcome: the first that was made for it, as others may follow from that."""
         if hits:
-            if len(self._decisions) < MEMORY:
-                self._decisions[mask, hits] = decision
-        elif len(self._outcomes) < MEMORY:
-            self._outcomes[mask] = decision
+            return self._decisions.setdefault((mask, hits), decision) if len(self._decisions) < MEMORY else decision
+        if isinstance(self._outcomes, dict):
+            return self._outcomes.setdefault(mask, decision) if len(self._outcomes) < MEMORY else decision
+        known = self._outcomes[mask]
+        if known is None:
+            known = self._outcomes[mask] = decision
+        return known
 
     def trees(self, rule: Rule) -> list[tuple[int, ast.Module, Mapping[str, Any]]]:
         """The generated functions that ask a rule, for showing them: the way in first, then the blocks that a table

@@ -20,12 +20,18 @@ from policyengine.compile.index import Dimension
 from policyengine.compile.prepare import Prepared
 from policyengine.compile.pyfunction import module
 from policyengine.compile.pytree import all_of, assign, call, class_of, load, subscript
+from policyengine.evaluate.delegation import DELEGATED_BY
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.model.values import Uid
 
 # Up to this many rules, a list of all outcomes is short enough to be indexed by the mask.
 LISTED = 8
+
+
+# What the function takes. `attributes` are those of the action, `approved` is None where there are no approvals, and
+# with `alone` only the principal is decided about, whatever agents there are. The last three may be left out.
+WAY_IN = ("principal", "resource", "context", "attributes", "approved", "alone")
 
 
 class Lookup(Protocol):
@@ -87,7 +93,7 @@ def entry_tree(ways: Ways) -> ast.Module:
     rest = _statements(ways.any)
     if ways.named is not None:
         rest = [*_if_named(ways.prepared, _statements(ways.named)), *rest]
-    return module("decide", ("principal", "resource", "context"), [*_outline(names(rest)), *rest])
+    return module("decide", WAY_IN, [*_outline(names(rest), ways.site.delegates), *rest])
 
 
 def _statements(way: Way) -> list[ast.stmt]:
@@ -135,21 +141,34 @@ def names(body: Sequence[ast.stmt]) -> frozenset[str]:
     return frozenset(node.id for part in body for node in ast.walk(part) if isinstance(node, ast.Name))
 
 
-def _outline(used: frozenset[str]) -> list[ast.stmt]:
-    """Raises unless the request is made of plain dicts with textual ids, and no agent takes part. That the types are
-    right was settled when the function was chosen by them."""
+def _outline(used: frozenset[str], delegates: bool) -> list[ast.stmt]:
+    """Raises unless the request is made of plain dicts with textual ids; where others have to be allowed as well,
+    returns the decision for all. That the types are right was settled when the function was chosen by them."""
     # Most contexts are empty, and that is told faster than what is not in them.
-    agent = all_of([load("context"), ast.Compare(ast.Constant("agent"), [ast.In()], [load("context")])])
+    agent = all_of([load("context"), _has("context", "agent"), ast.UnaryOp(ast.Not(), load("alone"))])
+    together = ast.Return(call("together", *map(load, WAY_IN[:-1])))
     given = ast.Compare(load("context"), [ast.IsNot()], [ast.Constant(None)])
-    odd = ast.BoolOp(ast.Or(), [_is_not("context", "dict"), agent])
     absent: list[ast.stmt] = [assign("context", load("nothing"))] if "context" in used else []
     return [
         _refuse(ast.BoolOp(ast.Or(), [_is_not("principal", "dict"), _is_not("resource", "dict")])),
         assign("pid", subscript(load("principal"), "id")),
         assign("rid", subscript(load("resource"), "id")),
         _refuse(ast.BoolOp(ast.Or(), [_is_not("pid", "str"), _is_not("rid", "str")])),
-        ast.If(given, [_refuse(odd)], absent),
+        ast.If(given, [_refuse(_is_not("context", "dict")), ast.If(agent, [together], [])], absent),
+        *([ast.If(_is_delegated(), [together], [])] if delegates else []),
     ]
+
+
+def _is_delegated() -> ast.expr:
+    """Whether the principal got its task from somebody, by what the world knows or by what it says itself."""
+    record = ast.Call(ast.Attribute(load("records_principal"), "get", ast.Load()), [load("pid"), load("nothing")], [])
+    recorded = ast.Compare(ast.Constant(DELEGATED_BY), [ast.In()], [record])
+    there = ast.BoolOp(ast.Or(), [_has("principal", DELEGATED_BY), recorded])
+    return all_of([ast.UnaryOp(ast.Not(), load("alone")), there])
+
+
+def _has(name: str, key: str) -> ast.expr:
+    return ast.Compare(ast.Constant(key), [ast.In()], [load(name)])
 
 
 def _known(used: frozenset[str]) -> list[ast.stmt]:
@@ -175,7 +194,13 @@ def _answer() -> list[ast.stmt]:
     """Returns the decision for the mask in `m`."""
     found = ast.Subscript(load("outcomes"), load("m"), ast.Load())
     unknown = ast.Compare(load("d"), [ast.Is()], [ast.Constant(None)])
-    return [assign("d", found), _refuse(unknown), ast.Return(load("d"))]
+    return [assign("d", found), _refuse(unknown), _approved()]
+
+
+def _approved() -> ast.stmt:
+    """Returns the decision in `d`, or what becomes of it with the approvals that came with the request."""
+    none = ast.Compare(load("approved"), [ast.Is()], [ast.Constant(None)])
+    return ast.Return(ast.IfExp(none, load("d"), call("approve", load("d"), load("approved"))))
 
 
 def _lookups(tables: Sequence[Lookup], emitter: Emitter) -> list[ast.stmt]:
@@ -205,7 +230,8 @@ def _lookups(tables: Sequence[Lookup], emitter: Emitter) -> list[ast.stmt]:
                 body += _get(rows, emitter.emit(table.dimension), emitter)
     none = assign("h", ast.Tuple([], ast.Load()))
     found = ast.Tuple([load("m"), call("in_order", load("h"))], ast.Load())
-    answer = ast.If(load("h"), [ast.Return(ast.Subscript(load("decisions"), found, ast.Load()))], [])
+    decision = assign("d", ast.Subscript(load("decisions"), found, ast.Load()))
+    answer = ast.If(load("h"), [decision, _approved()], [])
     match body:
         case [ast.If(test=test, body=asked)]:
             return [ast.If(test, [none, *asked, answer], [])]

@@ -1,9 +1,8 @@
 """The fast PDP: generated functions behind an index, equal to `decide` in every answer.
 
-A request takes one of three ways. Well-formed ones run generated code, which yields bit masks that look up a decision
-made
-once. Where that code stumbles, its careful twin finds out which rules erred, and the interpreter says why. What is no
-proper request, or carries approvals, is left to the reference PDP as a whole.
+A request takes one of two ways. Well-formed ones run generated code, which yields bit masks that look up a decision
+made once; agents, actions with attributes and approvals included. Where that code stumbles, its careful twin finds out
+which rules erred, and the interpreter says why.
 """
 
 from __future__ import annotations
@@ -12,23 +11,26 @@ from collections.abc import Collection, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
+from policyengine.compile.actors import Actors
 from policyengine.compile.bucket import Bucket
+from policyengine.compile.derived import Derived
 from policyengine.compile.emit import Site
 from policyengine.compile.index import Index
 from policyengine.compile.intake import Entry
 from policyengine.compile.native import NATIVE
-from policyengine.compile.runtime import Unusual
+from policyengine.compile.runtime import NOTHING, Unusual
 from policyengine.evaluate.combine import denied, intersect
-from policyengine.evaluate.decide import decide, not_applicable
-from policyengine.evaluate.delegation import DELEGATED_BY, chain, delegates
+from policyengine.evaluate.decide import not_applicable, shape
+from policyengine.evaluate.delegation import actors, delegators
 from policyengine.ir.nodes import PolicySet
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
 from policyengine.model.request import Request, request
-from policyengine.model.values import Entity, Fault
+from policyengine.model.values import Fault
 from policyengine.schema.schema import Schema
 
-_NOTHING: Mapping[str, Any] = {}
+# What the fast way takes as the names of approvals.
+COLLECTIONS = (list, tuple, set, frozenset)
 
 
 class Evaluator:
@@ -42,22 +44,28 @@ class Evaluator:
         revision: str = "",
         native: ModuleType | None = NATIVE,
     ) -> None:
-        self._policies = policies
         self._schema = schema
         self._world = world
         self._revision = revision
         self._native = native
+        self._derived = Derived()
         self._index = Index(policies.rules, schema)
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
         # By action, resource type and principal type. What is not there has not been asked for yet.
         self.entries: dict[str, dict[str, dict[str, Entry]]] = {}
 
-    def decide(self, principal: Any, action: Any, resource: Any, context: Any = None) -> Decision:
-        """The decision, as `decide` gives it. Never raises for what the arguments hold."""
+    def decide(
+        self, principal: Any, action: Any, resource: Any, context: Any = None, approved: Collection[str] = ()
+    ) -> Decision:
+        """The decision, as `decide` gives it. Never raises for what a request holds."""
         try:
-            return self.entries[action][resource["type"]][principal["type"]](principal, resource, context)
+            name = action["name"] if action.__class__ is dict else action
+            entry = self.entries[name][resource["type"]][principal["type"]]
+            if name is action and not approved:
+                return entry(principal, resource, context)
+            return entry(principal, resource, context, *beside(name, action, approved))
         except Exception:  # noqa: BLE001 - whatever it is, the long way decides
-            return self.decide_slowly(principal, action, resource, context)
+            return self.decide_slowly(principal, action, resource, context, approved)
 
     def decide_many(self, requests: Iterable[Any]) -> list[Decision]:
         """The decisions about mappings with the keywords of `Engine.decide`. Never raises for what they hold."""
@@ -66,10 +74,15 @@ class Evaluator:
         for asked in requests:
             try:
                 # As in `decide`, without its call for each.
-                principal, resource = asked["principal"], asked["resource"]
-                entry = entries[asked["action"]][resource["type"]][principal["type"]]
+                principal, action, resource = asked["principal"], asked["action"], asked["resource"]
+                name = action["name"] if action.__class__ is dict else action
+                entry = entries[name][resource["type"]][principal["type"]]
                 if asked.__class__ is dict:
-                    add(entry(principal, resource, asked.get("context")))
+                    if name is action and "approved" not in asked:
+                        add(entry(principal, resource, asked.get("context")))
+                        continue
+                    given = beside(name, action, asked.get("approved", ()))
+                    add(entry(principal, resource, asked.get("context"), *given))
                     continue
             except Exception:  # noqa: BLE001 - whatever it is, the long way decides
                 pass
@@ -79,49 +92,49 @@ class Evaluator:
     def decide_slowly(
         self, principal: Any, action: Any, resource: Any, context: Any = None, approved: Collection[str] = ()
     ) -> Decision:
-        """The decision, without the shortcut; afterwards the shortcut is there."""
+        """The decision, without the shortcut; afterwards the shortcut is there. Raises TypeError for a text or a
+        mapping as `approved`, which would hold more than they name."""
+        if isinstance(approved, str | Mapping):
+            raise TypeError("`approved` is a collection of rule names")
         try:
-            asked = request(principal, action, resource, context)
-            agents = chain(asked, self._world, self._schema)
+            everyone = actors(request(principal, action, resource, context), self._world, self._schema)
         except Fault as fault:
             return denied(RuleError("", fault.code, fault.message), self._revision)
-        if approved:
-            return decide(self._policies, self._schema, self._world, asked, approved, self._revision)
-        return intersect([self._decide_for(actor, asked) for actor in (asked.principal, *agents)])
+        return intersect([self._decide_for(asked, approved) for asked in everyone])
 
-    def _decide_for(self, actor: Entity, asked: Request) -> Decision:
-        key = (actor.uid.type, asked.action.name, asked.resource.uid.type)
+    def _decide_for(self, asked: Request, approved: Collection[str]) -> Decision:
+        key = shape(asked)
         bucket = self._buckets.get(key)
         if bucket is None:
             problem = not_applicable(self._schema, *key)
             if problem is not None:
                 return denied(problem, self._revision)
-            bucket = self._bucket(*key)
-            by_type = self.entries.setdefault(asked.action.name, {}).setdefault(asked.resource.uid.type, {})
-            by_type[actor.uid.type] = self._entry(bucket, actor.uid.type)
-            self._buckets[key] = bucket
-        return bucket.settle(Request(actor, asked.action, asked.resource, asked.context))
-
-    def _entry(self, bucket: Bucket, principal: str) -> Entry:
-        """The way in. One that stands for the principal alone is not for one that got its task from somebody."""
-        if not delegates(principal, self._schema):
-            return bucket.entry
-        decide, records = bucket.entry, self._world.records.get(principal, {})
-
-        def undelegated(principal: Any, resource: Any, context: Any) -> Decision:
-            if DELEGATED_BY in principal or DELEGATED_BY in records.get(principal["id"], _NOTHING):
-                raise Unusual
-            return decide(principal, resource, context)
-
-        return undelegated
+            bucket = self._buckets[key] = self._bucket(*key)
+        return bucket.settle(asked, approved)
 
     def _bucket(self, principal: str, action: str, resource: str) -> Bucket:
-        site = Site(principal, action, resource, frozenset(self._world.records))
-        return Bucket(self._index.plan(principal, action, resource), site, self._world, self._revision, self._native)
+        by_type = self.entries.setdefault(action, {}).setdefault(resource, {})
+        everyone = Actors(action, by_type, self._schema, self._world, self._derived)
+        delegates = delegators(principal, self._schema) is not None
+        site = Site(principal, action, resource, frozenset(self._world.records), delegates)
+        bucket = Bucket(self._index.plan(principal, action, resource), site, everyone, self._revision, self._native)
+        by_type[principal] = bucket.entry
+        return bucket
 
 
-def _parts(request: Any) -> tuple[Any, Any, Any, Any]:
+def beside(name: Any, action: Any, approved: Any) -> tuple[Mapping[str, Any], Collection[str] | None]:
+    """The attributes of an action that is given by its name or as an object with one, and the approvals or None, as an
+    entry takes them. Raises Unusual for anything but a plain collection of approvals."""
+    if approved.__class__ not in COLLECTIONS:
+        raise Unusual
+    return NOTHING if name is action else action, approved or None
+
+
+def _parts(request: Any) -> tuple[Any, Any, Any, Any, Any]:
     """What `decide` takes, out of a mapping; nothing at all, which is denied, out of anything else."""
     if request.__class__ is not dict and not isinstance(request, Mapping):
-        return None, None, None, None
-    return request.get("principal"), request.get("action"), request.get("resource"), request.get("context")
+        return None, None, None, None, ()
+    get, approved = request.get, request.get("approved", ())
+    if approved.__class__ not in COLLECTIONS:
+        approved = ()
+    return get("principal"), get("action"), get("resource"), get("context"), approved

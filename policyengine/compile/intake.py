@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from policyengine.compile.actors import Actors
 from policyengine.compile.ancestors import AncestorLookup
 from policyengine.compile.codegen import ROOTS
 from policyengine.compile.entry import Way, Ways, entry_tree
@@ -18,17 +19,20 @@ from policyengine.compile.prepare import Rows
 from policyengine.compile.pyfunction import function, module
 from policyengine.compile.references import wanted
 from policyengine.compile.runtime import NAMES, ordered_strings, strings
+from policyengine.evaluate.delegation import agent_types, delegators
 from policyengine.ir import nodes as ir
 from policyengine.model.decision import Decision
 from policyengine.model.entities import World
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, ListT, SetT, Type
 
-# Takes a principal, a resource and a context or None, and gives the decision. Raises where anything is unusual or
-# nothing is remembered yet.
-Entry = Callable[[Any, Any, Any], Decision]
+# Takes a principal, a resource and a context or None, and perhaps the action's attributes and the names of approvals
+# or None. Gives the decision for all who must be allowed. Raises where anything is unusual or not remembered yet.
+Entry = Callable[..., Decision]
 
 # What `native/intake.c` can pass on, in its order, and how many values it reads at most.
-PARTS = ("principal", "resource", "context", "pid", "rid", "known_principal", "known_resource")
+PARTS = (
+    "principal", "resource", "context", "pid", "rid", "known_principal", "known_resource", "attributes", "approved"
+)  # fmt: skip
 LIMIT = 64
 # How it names a type, and what it gives a value to that does not plainly fit.
 KINDS: Mapping[Type, tuple[str, Callable[[Any], Any] | None]] = {
@@ -41,16 +45,19 @@ KINDS: Mapping[Type, tuple[str, Callable[[Any], Any] | None]] = {
 }
 
 
-def entry(ways: Ways, world: World, env: Mapping[str, Any], native: ModuleType | None) -> Entry:
+def entry(ways: Ways, world: World, env: Mapping[str, Any], native: ModuleType | None, actors: Actors) -> Entry:
     """`env` has the world, what `references.functions` makes of it, `outcomes` (decisions by mask, a list where there
     are few) and `decisions` (by mask and hits)."""
+    env = {**env, "approve": actors.derived.approve}
     found = {root: _rows(ways, root, world) for root in ROOTS}
     if native is not None and _size(ways) <= LIMIT:
-        return _native(ways, found, {**env, **ways.constants}, native)
+        return _native(ways, found, {**env, **ways.constants}, native, actors)
     rows = {f"rows_{root}": rows.made for root, rows in found.items() if rows is not None}
     find = {f"find_{root}": rows.find for root, rows in found.items() if rows is not None}
-    made: Entry = function(entry_tree(ways), {**env, **ways.constants, **rows, **find})
-    return made
+    made = function(entry_tree(ways), {**env, "together": actors.together, **ways.constants, **rows, **find})
+    made.__defaults__ = (NAMES["nothing"], None, False)
+    whole: Entry = made
+    return whole
 
 
 def _rows(ways: Ways, root: str, world: World) -> Rows | None:
@@ -63,7 +70,9 @@ def _size(ways: Ways) -> int:
     return max(len(way.lookups) + len(way.reads) + rows for way in (ways.any, ways.named) if way is not None)
 
 
-def _native(ways: Ways, found: Mapping[str, Rows | None], env: Mapping[str, Any], native: ModuleType) -> Entry:
+def _native(
+    ways: Ways, found: Mapping[str, Rows | None], env: Mapping[str, Any], native: ModuleType, actors: Actors
+) -> Entry:
     rows = [name for root in ROOTS for name in ways.prepared.items[root].values()]
     site = ways.site
     made: Entry = native.Intake(
@@ -73,6 +82,15 @@ def _native(ways: Ways, found: Mapping[str, Rows | None], env: Mapping[str, Any]
         tuple(None if rows is None else rows.made for rows in found.values()),
         tuple(None if rows is None else rows.find for rows in found.values()),
         NAMES["nothing"],
+        (
+            actors.entries,
+            agent_types(actors.schema),
+            delegators(site.principal, actors.schema),
+            actors.delegators,
+            actors.world.records,
+            actors.derived.joined,
+            actors.derived.join,
+        ),
     )
     return made
 

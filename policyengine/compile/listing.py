@@ -12,7 +12,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from policyengine.compile.actors import Actors
 from policyengine.compile.bucket import Bucket
+from policyengine.compile.derived import Derived
 from policyengine.compile.emit import Site
 from policyengine.compile.index import Index
 from policyengine.compile.pytree import place
@@ -72,7 +74,8 @@ def _admitted(wanted: frozenset[str] | None, known: frozenset[str]) -> frozenset
 
 def list_rule(rule: Rule, rules: Collection[Rule], schema: Schema, world: World, shape: Shape) -> Listing:
     """The functions that ask a rule of `rules` about requests of a shape, which is one of `shapes`."""
-    bucket = Bucket(Index(rules, schema).plan(*shape), Site(*shape, frozenset(world.records)), world, "")
+    actors = Actors(shape[1], {}, schema, world, Derived())
+    bucket = Bucket(Index(rules, schema).plan(*shape), Site(*shape, frozenset(world.records)), actors, "")
     made = bucket.trees(rule)
     return Listing(rule, shape, tuple(_function(rule, count, tree, names) for count, tree, names in made))
 

@@ -86,15 +86,16 @@ def in_order(hits: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
     return hits if len(hits) == 1 else tuple(sorted(hits))
 
 
+NOTHING: Mapping[str, Any] = {}
+
+
 # The names that generated code knows.
 NAMES: Mapping[str, Any] = {
     "bad": bad,
     "in_order": in_order,
     "join": _join,
-    "nothing": {},
+    "nothing": NOTHING,
     "none": frozenset(),
-    # Of an action given by its name; functions that take actions with attributes have a parameter of this name.
-    "attributes": {},
     "strings": strings,
     "ordered_strings": ordered_strings,
     "integers": integers,

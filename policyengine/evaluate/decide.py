@@ -9,13 +9,13 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from policyengine.evaluate.combine import Properties, Verdicts, combine, denied, intersect
-from policyengine.evaluate.delegation import chain
+from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate, in_scope
 from policyengine.ir.nodes import ObligationSpec, PolicySet, Rule
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
 from policyengine.model.request import Request
-from policyengine.model.values import Entity, Fault, to_json
+from policyengine.model.values import Fault, to_json
 from policyengine.schema.schema import Schema
 
 
@@ -29,26 +29,17 @@ def decide(
 ) -> Decision:
     """The decision about a request: of its principal, and of every agent that acts for it."""
     try:
-        actors = (request.principal, *chain(request, world, schema))
+        asked = actors(request, world, schema)
     except Fault as fault:
         return denied(RuleError("", fault.code, fault.message), revision)
-    return intersect([_decide_for(actor, policies, schema, world, request, approved, revision) for actor in actors])
+    return intersect([decide_alone(policies, schema, Env(one, world), approved, revision) for one in asked])
 
 
-def _decide_for(
-    actor: Entity,
-    policies: PolicySet,
-    schema: Schema,
-    world: World,
-    request: Request,
-    approved: Collection[str],
-    revision: str,
-) -> Decision:
-    asked = Request(actor, request.action, request.resource, request.context)
-    problem = not_applicable(schema, actor.uid.type, request.action.name, request.resource.uid.type)
+def decide_alone(policies: PolicySet, schema: Schema, env: Env, approved: Collection[str], revision: str) -> Decision:
+    """The decision about the principal by itself, whatever agents there are."""
+    problem = not_applicable(schema, *shape(env.request))
     if problem is not None:
         return denied(problem, revision)
-    env = Env(asked, world)
     return combine(verdicts(policies.rules, env), approved, properties_in(env), revision)
 
 
@@ -72,6 +63,11 @@ def holds(rule: Rule, env: Env) -> bool:
 
 def rule_error(rule: Rule, error: EvaluationError) -> RuleError:
     return RuleError(rule.name, error.code, error.message, str(error.span or rule.span))
+
+
+def shape(request: Request) -> tuple[str, str, str]:
+    """The type of the principal, the action and the type of the resource."""
+    return request.principal.uid.type, request.action.name, request.resource.uid.type
 
 
 def not_applicable(schema: Schema, principal: str, action: str, resource: str) -> RuleError | None:

@@ -7,6 +7,7 @@ either chain must be allowed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from policyengine.model.entities import ABSENT, World
@@ -19,34 +20,38 @@ MAX_CHAIN = 16
 DELEGATED_BY = "delegated_by"
 
 
+def actors(request: Request, world: World, schema: Schema) -> tuple[Request, ...]:
+    """What is asked of each who must be allowed: the request as its principal makes it, then as every other one would.
+    Raises Fault as `chain` does."""
+    return (request, *(replace(request, principal=actor) for actor in chain(request, world, schema)))
+
+
 def chain(request: Request, world: World, schema: Schema) -> tuple[Entity, ...]:
     """Who else has to be allowed, nearest first: those that delegated to the principal, then the agents that act for
     it; empty if there are none. Raises Fault for a chain that cannot be followed: not of entities of the types that the
     schema gives `delegated_by` and `context.agent`, circular, or too long."""
     principal = request.principal
     before: tuple[Entity, ...] = ()
-    if delegates(principal.uid.type, schema):
-        found = world.find(principal, DELEGATED_BY)
-        before = _followed(found, _delegators(principal, schema, None), (principal,), world, schema)
+    types = delegators(principal.uid.type, schema)
+    if types is not None:
+        before = _followed(world.find(principal, DELEGATED_BY), types, (principal,), world, schema)
     if "agent" not in request.context:
         return before
+    return (*before, *_followed(request.context["agent"], agent_types(schema), (), world, schema))
+
+
+def agent_types(schema: Schema) -> frozenset[str] | None:
+    """The types that an agent may be of; None if the schema does not say."""
     root = schema.context.get("agent")
-    types = root.field.type.names if root is not None and isinstance(root.field.type, EntityT) else None
-    return (*before, *_followed(request.context["agent"], types, (), world, schema))
+    return root.field.type.names if root is not None and isinstance(root.field.type, EntityT) else None
 
 
-def delegates(type_: str, schema: Schema) -> bool:
-    """Whether entities of the type may have got their task from somebody: whether it declares `delegated_by`."""
+def delegators(type_: str, schema: Schema) -> frozenset[str] | None:
+    """The types of those that entities of a type may have got their task from; None if it does not declare
+    `delegated_by`."""
     declared = schema.entities.get(type_)
     field = declared.attributes.get(DELEGATED_BY) if declared is not None else None
-    return field is not None and isinstance(field.type, EntityT)
-
-
-def _delegators(agent: Entity, schema: Schema, otherwise: frozenset[str] | None) -> frozenset[str] | None:
-    """The types that an entity's `delegated_by` may have."""
-    declared = schema.entities.get(agent.uid.type)
-    field = declared.attributes.get(DELEGATED_BY) if declared is not None else None
-    return field.type.names if field is not None and isinstance(field.type, EntityT) else otherwise
+    return field.type.names if field is not None and isinstance(field.type, EntityT) else None
 
 
 def _followed(
@@ -63,6 +68,6 @@ def _followed(
         if agent in agents or agent in seen or len(agents) == MAX_CHAIN:
             raise Fault("POL507", f"the delegation chain is circular or longer than {MAX_CHAIN}")
         agents.append(agent)
-        types = _delegators(agent, schema, types)
+        types = delegators(agent.uid.type, schema) or types
         value = world.find(agent, DELEGATED_BY)
     return tuple(agents)

@@ -10,9 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from policyengine.evaluate.combine import combine, denied, intersect
-from policyengine.evaluate.decide import not_applicable, properties_in, verdicts
-from policyengine.evaluate.delegation import chain
+from policyengine.evaluate.combine import denied, intersect
+from policyengine.evaluate.decide import decide_alone, not_applicable, shape
+from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env
 from policyengine.explain.display import decision_json, visible
 from policyengine.explain.trace import RuleTrace, ScopeCheck, Trace, trace, trace_rule
@@ -24,6 +24,8 @@ from policyengine.model.entities import World
 from policyengine.model.request import Request
 from policyengine.model.values import Fault, Uid
 from policyengine.schema.schema import Schema
+
+Role = Literal["principal", "agent"]
 
 # A sentence names so many rules, or so many things that kept one from holding.
 _SHOWN = 2
@@ -61,7 +63,7 @@ class ActorTrace:
     """One of those who must be allowed. `problem` says why no rule can speak about such a request; `closest` are the
     permits that came nearest where none held and nothing else denied."""
 
-    role: Literal["principal", "agent"]
+    role: Role
     entity: Uid
     decision: Decision
     rules: tuple[RuleTrace, ...]
@@ -133,15 +135,15 @@ def explain(
 ) -> Explanation:
     """The decision that `decide` gives for the same arguments, explained."""
     try:
-        actors = (request.principal, *chain(request, world, schema))
+        requests = actors(request, world, schema)
     except Fault as fault:
         return unexplained(RuleError("", fault.code, fault.message), revision)
-    traces = []
-    for number, actor in enumerate(actors):
-        asked = Request(actor, request.action, request.resource, request.context)
-        role: Literal["principal", "agent"] = "agent" if number else "principal"
-        traces.append(_actor(role, policies, schema, Env(asked, world), approved, revision))
-    return Explanation(intersect([t.decision for t in traces]), request, tuple(traces))
+    first, *others = [Env(asked, world) for asked in requests]
+    traces = (
+        _actor("principal", policies, schema, first, approved, revision),
+        *(_actor("agent", policies, schema, env, approved, revision) for env in others),
+    )
+    return Explanation(intersect([t.decision for t in traces]), request, traces)
 
 
 def unexplained(error: RuleError, revision: str) -> Explanation:
@@ -150,18 +152,18 @@ def unexplained(error: RuleError, revision: str) -> Explanation:
 
 
 def _actor(
-    role: Literal["principal", "agent"],
+    role: Role,
     policies: PolicySet,
     schema: Schema,
     env: Env,
     approved: Collection[str],
     revision: str,
 ) -> ActorTrace:
-    actor, action, resource = env.request.principal.uid, env.request.action.name, env.request.resource.uid
-    problem = not_applicable(schema, actor.type, action, resource.type)
+    actor, action = env.request.principal.uid, env.request.action.name
+    decision = decide_alone(policies, schema, env, approved, revision)
+    problem = not_applicable(schema, *shape(env.request))
     if problem is not None:
-        return ActorTrace(role, actor, denied(problem, revision), (), (), problem)
-    decision = combine(verdicts(policies.rules, env), approved, properties_in(env), revision)
+        return ActorTrace(role, actor, decision, (), (), problem)
     about = [rule for rule in policies.rules if rule.head.actions is None or action in rule.head.actions]
     rules = tuple(trace_rule(rule, env) for rule in about)
     return ActorTrace(role, actor, decision, rules, _closest(decision, rules, env))

@@ -19,6 +19,7 @@ from policyengine import Engine
 from policyengine.compile.intake import LIMIT, PARTS
 from policyengine.compile.native import NATIVE
 from policyengine.compile.references import functions
+from policyengine.evaluate.delegation import MAX_CHAIN
 from policyengine.model.entities import World
 from policyengine.model.values import Fault, Uid
 from tests.support.requests import HOSTILE
@@ -37,9 +38,14 @@ def echo(*given: Any) -> tuple[Any, ...]:
     return given
 
 
-def intake(*reads: tuple[int, str, str, Any], parts: bytes = bytes(range(7)), function: Any = echo) -> Any:
+NO_OTHERS: Any = ({}, None, None, {}, {}, {}, echo)
+
+
+def intake(
+    *reads: tuple[int, str, str, Any], parts: bytes = bytes(range(7)), function: Any = echo, others: Any = NO_OTHERS
+) -> Any:
     assert NATIVE is not None
-    return NATIVE.Intake((function, parts, reads), None, (None, None), (None, None), (None, None), {})
+    return NATIVE.Intake((function, parts, reads), None, (None, None), (None, None), (None, None), {}, others)
 
 
 USER, DOCUMENT = {"type": "User", "id": "u", "a": "x"}, {"type": "Document", "id": "d"}
@@ -53,6 +59,8 @@ def test_a_request_is_passed_on_in_parts() -> None:
     assert given == (USER, DOCUMENT, {}, "u", "d", {}, {}, "x")
     context = {"ip": "::1"}
     assert intake(parts=b"\2\4")(USER, DOCUMENT, context) == (context, "d")
+    assert intake(parts=b"\7\10")(USER, DOCUMENT, context) == ({}, None)
+    assert intake(parts=b"\7\10")(USER, DOCUMENT, None, {"name": "n"}, ["a"]) == ({"name": "n"}, ["a"])
 
 
 @needs_native
@@ -107,7 +115,7 @@ def test_anything_unusual_raises(odd: Any) -> None:
             continue
         with pytest.raises(LookupError):
             take(principal, resource, None)
-    for context in (Mapping(), {"agent": None}, [], "x", 0):
+    for context in (Mapping(), {"agent": None}, {"agent": {"type": "User", "id": "u"}}, [], "x", 0):
         with pytest.raises(LookupError):
             take(USER, DOCUMENT, context)
 
@@ -116,24 +124,33 @@ def test_anything_unusual_raises(odd: Any) -> None:
 def test_calls_and_makings_that_are_no_good() -> None:
     assert NATIVE is not None
     take = intake()
-    for call in (lambda: take(), lambda: take(USER, DOCUMENT), lambda: take(USER, DOCUMENT, context=None)):
+    for call in (
+        lambda: take(),
+        lambda: take(USER, DOCUMENT),
+        lambda: take(USER, DOCUMENT, None, {}, None, None),
+        lambda: take(USER, DOCUMENT, context=None),
+    ):
         with pytest.raises(TypeError):
             call()
     none: Any = (None, None)
     bad_ways: list[Any] = [
-        None, 5, (), (echo, b"", 5), (echo, b"\7", ()), (echo, bytes(8), ()), (echo, b"", ((2, "a", "s", None),)),
+        None, 5, (), (echo, b"", 5), (echo, b"\x09", ()), (echo, bytes(10), ()), (echo, b"", ((2, "a", "s", None),)),
         (echo, b"", ((0, 5, "s", None),)), (echo, b"", ((0, {}, "a", None),)),
         (echo, b"", (("x",),)), (echo, b"", (5,)),
         (echo, b"", tuple((0, f"a{n}", "s", None) for n in range(LIMIT + 1))),
     ]  # fmt: skip
     for way in bad_ways:
         with pytest.raises((TypeError, ValueError)):
-            NATIVE.Intake(way, None, none, none, none, {})
+            NATIVE.Intake(way, None, none, none, none, {}, NO_OTHERS)
     for arguments in (
-        ((echo, b"", ()), 5, none, none, none, {}),
-        ((echo, b"", ()), None, (5, None), none, none, {}),
-        ((echo, b"", ()), None, none, ({}, None), none, {}),
-        ((echo, b"", ()), None, none, none, none, None),
+        ((echo, b"", ()), 5, none, none, none, {}, NO_OTHERS),
+        ((echo, b"", ()), None, (5, None), none, none, {}, NO_OTHERS),
+        ((echo, b"", ()), None, none, ({}, None), none, {}, NO_OTHERS),
+        ((echo, b"", ()), None, none, none, none, None, NO_OTHERS),
+        ((echo, b"", ()), None, none, none, none, {}),
+        ((echo, b"", ()), None, none, none, none, {}, None),
+        ((echo, b"", ()), None, none, none, none, {}, ({}, ["Agent"], None, {}, {}, {}, echo)),
+        ((echo, b"", ()), None, none, none, none, {}, ({}, None, 5, {}, {}, {}, echo)),
         (),
     ):
         with pytest.raises((TypeError, ValueError)):
@@ -219,7 +236,7 @@ def test_every_reference_is_given_back() -> None:
 
     values = [object(), "some text " * 2, ["a text", "b text"], {"type": "G", "id": "g" * 9}]
     _, text, texts, parent = values
-    user = {"id": "u" * 20, "t": text, "l": texts, "parents": [parent], "bad": values[0]}
+    user = {"type": "U", "id": "u" * 20, "t": text, "l": texts, "parents": [parent], "bad": values[0]}
     above = functions(World(), NATIVE)["above"]
     wanted = {"g" * 9: {"G": frozenset({Uid("G", "g" * 9)})}}
     calls: list[Callable[[], Any]] = [
@@ -235,7 +252,27 @@ def test_every_reference_is_given_back() -> None:
         lambda: above(wanted, {"parents": [parent, 5]}, {}),
         lambda: above({}, {**user, "parents": values}, {}),
     ]
-    watched = [*values, user, DOCUMENT, echo, fails, wanted, *wanted.values(), None]
+    agents: dict[str, Any] = {"agent": {"type": "A", "id": "a" * 9, "delegated_by": {"type": "A", "id": "b" * 9}}}
+    circle: dict[str, Any] = {"agent": {"type": "A", "id": "a" * 9, "delegated_by": {"type": "A", "id": "a" * 9}}}
+    joined: dict[Any, Any] = {}
+    types = frozenset({"A"})
+    others: Any = ({}, types, types, {"A": types}, {"A": {"a" * 9: {}}}, joined, lambda decisions: decisions)
+    several = intake(parts=b"", others=others)
+    others[0]["A"] = several
+    joined[tuple([id(())] * 3)] = ((), values[0])
+    calls += [
+        lambda: several(user, DOCUMENT, agents),
+        lambda: several({**user, "delegated_by": agents["agent"]}, DOCUMENT, agents),
+        lambda: several({**user, "delegated_by": agents["agent"]}, DOCUMENT, None),
+        lambda: several({**agents["agent"], "delegated_by": agents["agent"]}, DOCUMENT, None),
+        lambda: several(user, DOCUMENT, circle),
+        lambda: several(user, DOCUMENT, {"agent": {"type": "A"}}),
+        lambda: several(user, DOCUMENT, {"agent": {"type": "B", "id": "b"}}),
+        lambda: intake(parts=b"", function=fails, others=others)(user, DOCUMENT, agents, {}, [text]),
+        lambda: intake(parts=b"\0", others=others)(user, DOCUMENT, agents, {}, [text]),
+    ]
+    assert several(user, DOCUMENT, agents) is values[0]
+    watched = [*values, user, DOCUMENT, echo, fails, wanted, *wanted.values(), agents, *others, None]
 
     def run() -> None:
         for call in calls:
@@ -282,4 +319,5 @@ def test_above_is_above_in_python(parents: Any, stated: bool) -> None:
 def test_the_parts_are_those_that_c_knows() -> None:
     source = (Path(__file__).parents[2] / "policyengine/compile/native/intake.c").read_text()
     assert f"#define LIMIT {LIMIT}\n" in source
-    assert len(PARTS) == source.split("enum { ")[1].split(", PARTS")[0].count(",") + 1
+    assert f"#define MAX_CHAIN {MAX_CHAIN}\n" in source
+    assert len(PARTS) == source.split("enum {")[1].split(", PARTS")[0].count(",") + 1

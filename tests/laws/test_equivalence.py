@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from hypothesis import event, given
+from hypothesis import strategies as st
 
-from policyengine.bundle import load_text
+from policyengine.bundle import Snapshot, load_text
 from policyengine.model.values import Entity, Uid
-from tests.support.evaluators import FAST, evaluator, fast_decide, reference
-from tests.support.requests import Text
+from tests.support.evaluators import FAST, evaluator, reference
+from tests.support.requests import Text, chains
 from tests.support.scenarios import Scenario, scenarios
 from tests.support.statistics import measure
 
@@ -46,12 +47,48 @@ def test_generated_code_is_the_interpreter_for_any_values(scenario: Scenario) ->
             assert fast.decide(**asked) == reference(snapshot, asked)
 
 
-@given(scenarios(("well-typed", "hostile")))
-def test_with_approvals(scenario: Scenario) -> None:
-    snapshot = scenario.snapshot()
-    approved = {rule.name for rule in snapshot.policies.rules if rule.demands_approval}
-    for asked in scenario.requests:
-        assert fast_decide(snapshot, asked, approved) == reference(snapshot, asked, approved)
+APPROVALS = """
+require always_asked: any on any approval(by: Group::"e0")
+require asked: any on any when principal in Team::"e0" approval(by: Group::"e1", within: 15m)
+"""
+
+
+def _with_approvals(scenario: Scenario) -> Snapshot:
+    loaded = load_text(scenario.policies.text + APPROVALS, entities=scenario.entities)
+    assert loaded.snapshot is not None
+    return loaded.snapshot
+
+
+@given(scenarios(("well-typed", "named", "hostile")), st.data())
+def test_with_approvals(scenario: Scenario, data: st.DataObject) -> None:
+    """Those that are demanded, others, and none, in turn: what was remembered for one changes nothing for the next."""
+    snapshot = _with_approvals(scenario)
+    demanding = sorted(rule.name for rule in snapshot.policies.rules if rule.demands_approval)
+    others = [rule.name for rule in snapshot.policies.rules if not rule.demands_approval]
+    some = data.draw(st.lists(st.sampled_from([*demanding, *others[:2], "nothing"]), max_size=3))
+    for fast in [evaluator(snapshot, kind) for kind in FAST] * 3:
+        for asked in scenario.requests:
+            for approved in (some, set(demanding), ()):
+                expected = reference(snapshot, asked, approved)
+                assert fast.decide(**asked, approved=approved) == expected
+                event(f"{expected.decision}, {len(expected.approvals)} awaited")
+
+
+@given(scenarios(("well-typed",) * 3), st.data())
+def test_with_agents_and_actions_with_attributes(scenario: Scenario, data: st.DataObject) -> None:
+    """Every request as it is, with a chain of agents, with what its action is like, and with approvals on top."""
+    snapshot = _with_approvals(scenario)
+    schema = scenario.policies.schema
+    demanding = [rule.name for rule in snapshot.policies.rules if rule.demands_approval]
+    asked: list[dict[str, Any]] = []
+    for one in scenario.requests:
+        context = {**one["context"], "agent": data.draw(chains(schema))}
+        name = one["action"] if isinstance(one["action"], str) else one["action"]["name"]
+        asked += [one, {**one, "context": context}, {**one, "action": {"name": name}, "context": context}]
+    for fast in [evaluator(snapshot, kind) for kind in FAST] * 3:
+        for one in asked:
+            for approved in ((), demanding):
+                assert fast.decide(**one, approved=approved) == reference(snapshot, one, approved)
 
 
 PYTHON = """

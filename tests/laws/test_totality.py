@@ -77,3 +77,6 @@ def test_many_is_each(scenario: Scenario) -> None:
     assert fast.decide_many(scenario.requests) == [fast.decide(**asked) for asked in scenario.requests]
     assert fast.decide_many(iter(scenario.requests)) == fast.decide_many(scenario.requests)
     assert fast.decide_many([]) == []
+    approved = [rule.name for rule in scenario.snapshot().policies.rules if rule.demands_approval]
+    some = [{**asked, "approved": approved} for asked in scenario.requests]
+    assert fast.decide_many(some) == [fast.decide(**asked) for asked in some]

@@ -29,11 +29,9 @@ def reference(snapshot: Snapshot, asked: Mapping[str, Any], approved: Collection
 
 
 def fast_decide(snapshot: Snapshot, asked: Mapping[str, Any], approved: Collection[str] = ()) -> Decision:
-    """The generated code. With approvals only its long way is there."""
+    """The generated code."""
     parts = (asked.get("principal"), asked.get("action"), asked.get("resource"), asked.get("context"))
-    if approved:
-        return snapshot.evaluator.decide_slowly(*parts, approved)
-    return snapshot.evaluator.decide(*parts)
+    return snapshot.evaluator.decide(*parts, approved)
 
 
 # With the checks in C, where they have been built, and without.

@@ -6,12 +6,25 @@ VERSION: int
 # The kind "a" is for what is above a root: then the name is what is wanted there, and the function gives it.
 Read = tuple[int, Any, str, Callable[..., Any] | None]
 Way = tuple[Callable[..., Any], bytes, tuple[Read, ...]]
+# What `actors.py` needs: the ways in by type of principal; the types of agents if the schema says which; the types of
+# those that such a principal may have got its task from, if it may; the same for all types that may; what the world
+# knows; and decisions for several with the function that makes them.
+Others = tuple[
+    Mapping[str, Callable[..., Any]],
+    frozenset[str] | None,
+    frozenset[str] | None,
+    dict[str, frozenset[str]],
+    Mapping[str, Mapping[str, Any]],
+    dict[tuple[int, ...], tuple[Any, Any]],
+    Callable[[tuple[Any, ...]], Any],
+]
 
 class Intake:
-    """Takes a principal, a resource and a context or None, checks them, and gives what a function says of their parts.
-    Raises where any of it is unusual. The function, which parts of the request it takes and what is read for it are a
-    way (`intake.py`); `named` is the one for entities that are no more than type and id, whose rows it takes besides.
-    Raises ValueError for ways that it cannot go."""
+    """Takes a principal, a resource, a context or None and perhaps the action's attributes and approvals, checks them,
+    and gives what a function says of their parts; where there are agents, of each of them, joined. Raises where any of
+    it is unusual. The function, which parts of the request it takes and what is read for it are a way (`intake.py`);
+    `named` is the one for entities that are no more than type and id, whose rows it takes besides. Raises ValueError
+    for ways that it cannot go."""
 
     def __init__(
         self,
@@ -21,9 +34,12 @@ class Intake:
         rows: tuple[dict[str, Any] | None, dict[str, Any] | None],
         find: tuple[Callable[[str], Any] | None, Callable[[str], Any] | None],
         nothing: dict[str, Any],
+        others: Others,
         /,
     ) -> None: ...
-    def __call__(self, principal: Any, resource: Any, context: Any, /) -> Any: ...
+    def __call__(
+        self, principal: Any, resource: Any, context: Any, attributes: Any = {}, approved: Any = None, /
+    ) -> Any: ...
 
 class Above:
     """`references.functions(...)["above"]`, for parents in plain lists; for others `ancestors` is called."""

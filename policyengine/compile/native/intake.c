@@ -4,8 +4,12 @@
 
 /* So many values can be read of one request. */
 #define LIMIT 64
+/* So many agents can act for one another: `evaluate/delegation.py` says so. */
+#define MAX_CHAIN 16
 
-enum { PRINCIPAL, RESOURCE, CONTEXT, PRINCIPAL_ID, RESOURCE_ID, KNOWN_PRINCIPAL, KNOWN_RESOURCE, PARTS };
+enum {
+    PRINCIPAL, RESOURCE, CONTEXT, PRINCIPAL_ID, RESOURCE_ID, KNOWN_PRINCIPAL, KNOWN_RESOURCE, ATTRIBUTES, APPROVED, PARTS
+};
 
 /* ---- values ---- */
 
@@ -86,7 +90,11 @@ typedef struct {
     PyObject *rows[2];    /* NULL for a root of which the named way asks nothing. */
     PyObject *find[2];
     PyObject *nothing;
-    PyObject *id, *agent;
+    /* For other actors: the ways in by type of principal; the types of agents, or None; the types of those that the
+       principal may have got its task from, or None; the same by type; what the world knows; and decisions for several
+       with the function that makes them. */
+    PyObject *entries, *types, *own, *delegators, *world, *joined, *join;
+    PyObject *id, *type, *agent, *delegated_by;
 } Intake;
 
 /* The arguments for a function, with references of their own. The first place is for the callee's use. */
@@ -253,25 +261,13 @@ decide(Intake *self, PyObject **part)
     return decision;
 }
 
+/* The decision about one who must be allowed. Of the given parts all are there but those that are found out here. */
 static PyObject *
-intake_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *names)
+alone(Intake *self, PyObject *principal, PyObject *const *given)
 {
-    Intake *self = (Intake *)callable;
-    if (PyVectorcall_NARGS(flags) != 3 || (names != NULL && PyTuple_GET_SIZE(names) != 0)) {
-        PyErr_SetString(PyExc_TypeError, "takes a principal, a resource and a context");
-        return NULL;
-    }
-    PyObject *part[PARTS] = {args[0], args[1], args[2]};
-    if (!PyDict_CheckExact(part[PRINCIPAL]) || !PyDict_CheckExact(part[RESOURCE])) {
-        return unusual();
-    }
-    if (part[CONTEXT] == Py_None) {
-        part[CONTEXT] = self->nothing;
-    }
-    else if (!PyDict_CheckExact(part[CONTEXT]) || PyDict_Contains(part[CONTEXT], self->agent) != 0) {
-        return unusual();
-    }
-    PyObject *decision = NULL;
+    PyObject *part[PARTS] = {principal, given[RESOURCE], given[CONTEXT]}, *decision = NULL;
+    part[ATTRIBUTES] = given[ATTRIBUTES];
+    part[APPROVED] = given[APPROVED];
     for (int root = PRINCIPAL; root <= RESOURCE; root++) {
         PyObject *id = part[PRINCIPAL_ID + root] = get(part[root], self->id);
         if (id == NULL || !PyUnicode_CheckExact(id)) {
@@ -281,10 +277,197 @@ intake_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *n
     }
     decision = decide(self, part);
 done:
-    for (int i = PRINCIPAL_ID; i < PARTS; i++) {
+    for (int i = PRINCIPAL_ID; i <= KNOWN_RESOURCE; i++) {
         Py_XDECREF(part[i]);
     }
     return decision;
+}
+
+/* ---- agents: `actors.py` in C ---- */
+
+/* First the principal, then those that delegated to it, then the agents. */
+#define MAX_ACTORS (1 + 2 * MAX_CHAIN)
+
+typedef struct {
+    int count;
+    PyObject *actor[MAX_ACTORS], *type[MAX_ACTORS], *id[MAX_ACTORS], *decision[MAX_ACTORS];
+} Chain;
+
+/* Adds an actor, of which it takes the reference: 0, or -1 if it is anything but plain. */
+static int
+add_actor(Intake *self, PyObject *actor, Chain *chain)
+{
+    int i = chain->count++;
+    chain->actor[i] = actor;
+    if (!PyDict_CheckExact(actor)) {
+        return -1;
+    }
+    PyObject *type = chain->type[i] = get(actor, self->type);
+    PyObject *id = chain->id[i] = type == NULL ? NULL : get(actor, self->id);
+    return id != NULL && PyUnicode_CheckExact(type) && PyUnicode_CheckExact(id) ? 0 : -1;
+}
+
+/* Whom the last actor got its task from: a new reference, NULL if from nobody, or with an exception. */
+static PyObject *
+next_actor(Intake *self, const Chain *chain)
+{
+    int last = chain->count - 1;
+    PyObject *next = NULL;
+    PyObject *records = get(self->world, chain->type[last]);
+    PyObject *record = records == NULL || !PyDict_CheckExact(records) ? NULL : get(records, chain->id[last]);
+    if (record != NULL && PyDict_CheckExact(record)) {
+        next = get(record, self->delegated_by);
+    }
+    if (next == NULL && !PyErr_Occurred()) {
+        next = get(chain->actor[last], self->delegated_by);
+    }
+    Py_XDECREF(records);
+    Py_XDECREF(record);
+    return next;
+}
+
+/* Follows a chain from an actor on, of which it takes the reference; those from `first` on may not come again, and of
+   them `most` are too many. 0, or -1 if the chain is anything but plain. */
+static int
+follow(Intake *self, PyObject *actor, PyObject *types, int first, int most, Chain *chain)
+{
+    while (actor != NULL) {
+        if (chain->count == most) {
+            Py_DECREF(actor);
+            return -1;
+        }
+        int i = chain->count;
+        if (add_actor(self, actor, chain) < 0 || (types != Py_None && PySet_Contains(types, chain->type[i]) != 1)) {
+            return -1;
+        }
+        for (int other = first; other < i; other++) {
+            if (PyUnicode_Compare(chain->id[i], chain->id[other]) == 0 &&
+                PyUnicode_Compare(chain->type[i], chain->type[other]) == 0) {
+                return -1;
+            }
+        }
+        PyObject *own = PyDict_GetItemWithError(self->delegators, chain->type[i]);
+        types = own == NULL ? types : own;
+        actor = next_actor(self, chain);
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* Everyone who must be allowed: 0, or -1 if any of it is anything but plain. */
+static int
+everyone(Intake *self, PyObject *const *given, Chain *chain)
+{
+    if (add_actor(self, Py_NewRef(given[PRINCIPAL]), chain) < 0) {
+        return -1;
+    }
+    if (self->own != Py_None && follow(self, next_actor(self, chain), self->own, 0, 1 + MAX_CHAIN, chain) < 0) {
+        return -1;
+    }
+    int first = chain->count;
+    return follow(self, get(given[CONTEXT], self->agent), self->types, first, first + MAX_CHAIN, chain);
+}
+
+/* One decision for all of them. */
+static PyObject *
+join(Intake *self, Chain *chain)
+{
+    PyObject *key = PyTuple_New(chain->count), *all, *result = NULL;
+    for (int i = 0; key != NULL && i < chain->count; i++) {
+        PyObject *identity = PyLong_FromVoidPtr(chain->decision[i]);
+        if (identity == NULL) {
+            Py_CLEAR(key);
+            break;
+        }
+        PyTuple_SET_ITEM(key, i, identity);
+    }
+    if (key == NULL) {
+        return NULL;
+    }
+    PyObject *known = get(self->joined, key);
+    Py_DECREF(key);
+    if (known != NULL && PyTuple_CheckExact(known) && PyTuple_GET_SIZE(known) == 2) {
+        result = Py_NewRef(PyTuple_GET_ITEM(known, 1));
+    }
+    Py_XDECREF(known);
+    if (result == NULL && !PyErr_Occurred() && (all = PyTuple_New(chain->count)) != NULL) {
+        for (int i = 0; i < chain->count; i++) {
+            PyTuple_SET_ITEM(all, i, Py_NewRef(chain->decision[i]));
+        }
+        result = PyObject_CallOneArg(self->join, all);
+        Py_DECREF(all);
+    }
+    return result;
+}
+
+/* The decision about the principal and all others. */
+static PyObject *
+together(Intake *self, PyObject *const *given)
+{
+    Chain chain = {0};
+    int wrong = everyone(self, given, &chain) < 0;
+    for (int i = 0; !wrong && i < chain.count; i++) {
+        PyObject *entry = i == 0 ? Py_NewRef((PyObject *)self) : get(self->entries, chain.type[i]);
+        if (entry != NULL && Py_IS_TYPE(entry, Py_TYPE(self))) {
+            chain.decision[i] = alone((Intake *)entry, chain.actor[i], given);
+        }
+        Py_XDECREF(entry);
+        wrong = chain.decision[i] == NULL;
+    }
+    PyObject *result = wrong ? unusual() : join(self, &chain);
+    for (int i = 0; i < chain.count; i++) {
+        Py_XDECREF(chain.actor[i]);
+        Py_XDECREF(chain.type[i]);
+        Py_XDECREF(chain.id[i]);
+        Py_XDECREF(chain.decision[i]);
+    }
+    return result;
+}
+
+/* Whether anybody but the principal must be allowed: 1, 0, or -1 with an exception. */
+static int
+has_others(Intake *self, PyObject *const *given)
+{
+    int found = PyDict_GET_SIZE(given[CONTEXT]) == 0 ? 0 : PyDict_Contains(given[CONTEXT], self->agent);
+    if (found != 0 || self->own == Py_None) {
+        return found;
+    }
+    found = PyDict_Contains(given[PRINCIPAL], self->delegated_by);
+    if (found != 0 || self->records[PRINCIPAL] == NULL) {
+        return found;
+    }
+    PyObject *id = get(given[PRINCIPAL], self->id);
+    PyObject *record = id == NULL || !PyUnicode_CheckExact(id) ? NULL : get(self->records[PRINCIPAL], id);
+    if (record != NULL && PyDict_CheckExact(record)) {
+        found = PyDict_Contains(record, self->delegated_by);
+    }
+    Py_XDECREF(id);
+    Py_XDECREF(record);
+    return PyErr_Occurred() ? -1 : found;
+}
+
+static PyObject *
+intake_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *names)
+{
+    Intake *self = (Intake *)callable;
+    Py_ssize_t count = PyVectorcall_NARGS(flags);
+    if (count < 3 || count > 5 || (names != NULL && PyTuple_GET_SIZE(names) != 0)) {
+        PyErr_SetString(PyExc_TypeError, "takes a principal, a resource, a context, attributes and approvals");
+        return NULL;
+    }
+    PyObject *given[PARTS] = {args[0], args[1], args[2]};
+    given[ATTRIBUTES] = count > 3 ? args[3] : self->nothing;
+    given[APPROVED] = count > 4 ? args[4] : Py_None;
+    if (!PyDict_CheckExact(given[PRINCIPAL]) || !PyDict_CheckExact(given[RESOURCE])) {
+        return unusual();
+    }
+    if (given[CONTEXT] == Py_None) {
+        given[CONTEXT] = self->nothing;
+    }
+    else if (!PyDict_CheckExact(given[CONTEXT])) {
+        return unusual();
+    }
+    int others = has_others(self, given);
+    return others < 0 ? NULL : others ? together(self, given) : alone(self, given[PRINCIPAL], given);
 }
 
 static int
@@ -345,7 +528,7 @@ fill_way(Intake *self, Way *way, PyObject *given)
     return 0;
 wrong:
     if (!PyErr_Occurred()) {
-        PyErr_SetString(PyExc_ValueError, "a way is a function, up to 7 parts and up to 64 reads");
+        PyErr_SetString(PyExc_ValueError, "a way is a function, up to 9 parts and up to 64 reads");
     }
     return -1;
 }
@@ -359,10 +542,11 @@ or_null(PyObject *given)
 static PyObject *
 intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    PyObject *any, *named, *records[2], *rows[2], *find[2], *nothing;
+    PyObject *any, *named, *records[2], *rows[2], *find[2], *nothing, *entries, *types, *own, *delegators, *world, *joined, *join;
     if ((keywords != NULL && PyDict_GET_SIZE(keywords) != 0) ||
-        !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!", &any, &named, &records[0], &records[1], &rows[0], &rows[1],
-                          &find[0], &find[1], &PyDict_Type, &nothing)) {
+        !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!(O!OOO!O!O!O)", &any, &named, &records[0], &records[1], &rows[0],
+                          &rows[1], &find[0], &find[1], &PyDict_Type, &nothing, &PyDict_Type, &entries, &types, &own,
+                          &PyDict_Type, &delegators, &PyDict_Type, &world, &PyDict_Type, &joined, &join)) {
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "takes no keywords");
     }
     Intake *self = (Intake *)type->tp_alloc(type, 0);
@@ -372,8 +556,18 @@ intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->vectorcall = intake_call;
     self->nothing = Py_NewRef(nothing);
     self->id = PyUnicode_InternFromString("id");
+    self->type = PyUnicode_InternFromString("type");
     self->agent = PyUnicode_InternFromString("agent");
-    int wrong = self->id == NULL || self->agent == NULL;
+    self->delegated_by = PyUnicode_InternFromString("delegated_by");
+    self->entries = Py_NewRef(entries);
+    self->types = Py_NewRef(types);
+    self->own = Py_NewRef(own);
+    self->delegators = Py_NewRef(delegators);
+    self->world = Py_NewRef(world);
+    self->joined = Py_NewRef(joined);
+    self->join = Py_NewRef(join);
+    int wrong = self->id == NULL || self->type == NULL || self->agent == NULL || self->delegated_by == NULL ||
+                (types != Py_None && !PyFrozenSet_Check(types)) || (own != Py_None && !PyFrozenSet_Check(own));
     for (int root = PRINCIPAL; root <= RESOURCE; root++) {
         self->records[root] = or_null(records[root]);
         self->rows[root] = or_null(rows[root]);
@@ -411,6 +605,13 @@ intake_traverse(PyObject *object, visitproc visit, void *arg)
         Py_VISIT(self->find[root]);
     }
     Py_VISIT(self->nothing);
+    Py_VISIT(self->entries);
+    Py_VISIT(self->types);
+    Py_VISIT(self->own);
+    Py_VISIT(self->delegators);
+    Py_VISIT(self->world);
+    Py_VISIT(self->joined);
+    Py_VISIT(self->join);
     return 0;
 }
 
@@ -435,8 +636,17 @@ intake_dealloc(PyObject *object)
         Py_XDECREF(self->find[root]);
     }
     Py_XDECREF(self->nothing);
+    Py_XDECREF(self->entries);
+    Py_XDECREF(self->types);
+    Py_XDECREF(self->own);
+    Py_XDECREF(self->delegators);
+    Py_XDECREF(self->world);
+    Py_XDECREF(self->joined);
+    Py_XDECREF(self->join);
     Py_XDECREF(self->id);
+    Py_XDECREF(self->type);
     Py_XDECREF(self->agent);
+    Py_XDECREF(self->delegated_by);
     type->tp_free(object);
     Py_DECREF(type);
 }
