@@ -5,6 +5,8 @@ VENV     ?= .venv
 POLICIES ?= policies/support
 ENTITIES ?= $(wildcard $(POLICIES)/entities.json)
 PORT     ?= 8080
+# Who may ask: a new key for a day; or --insecure, anybody on this machine; or --keys STORE.
+ACCESS   ?= --new-key
 JOBS     ?= auto
 ARGS     ?=
 
@@ -17,8 +19,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-serve: $(VENV)/.run  ## answer decisions over HTTP  [POLICIES= ENTITIES= PORT=]
-	$(BIN)/policyengine serve $(POLICIES) $(if $(ENTITIES),--entities $(ENTITIES)) --port $(PORT) $(ARGS)
+serve: $(VENV)/.run  ## answer decisions over HTTP, with a key that it shows  [POLICIES= ENTITIES= PORT= ACCESS=]
+	$(BIN)/policyengine serve $(POLICIES) $(if $(ENTITIES),--entities $(ENTITIES)) --port $(PORT) $(ACCESS) $(ARGS)
 
 test: $(VENV)/.dev  ## run the tests  [JOBS= ARGS=]
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)

@@ -38,7 +38,7 @@ class Server:
 def _policyengine(home: Path, port: int) -> list[str]:
     policy = home / "documents.pol"
     policy.write_text(documents.policy("attribute"), encoding="utf-8")
-    command = [sys.executable, "-m", "policyengine.cli", "serve", str(policy), "--no-reload", "--quiet"]
+    command = [sys.executable, "-m", "policyengine.cli", "serve", str(policy), "--no-reload", "--quiet", "--insecure"]
     return [*command, "--port", str(port)]
 
 

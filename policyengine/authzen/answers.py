@@ -113,8 +113,14 @@ class FilterResponse(_Out):
     errors: list[RuleError] | None = Field(None, description="what is wrong with the question; `kind` is then never")
 
 
-class ErrorResponse(_Out):
-    error: Error
+class Problem(_Out):
+    """What is wrong with a request (RFC 9457)."""
+
+    type: Literal["about:blank"]
+    title: str
+    status: int
+    detail: str
+    request_id: str = Field(description="the X-Request-ID of the answer")
 
 
 class Metadata(_Out):

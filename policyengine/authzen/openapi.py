@@ -11,10 +11,10 @@ from policyengine.authzen import examples
 from policyengine.authzen.answers import (
     ActionSearchResponse,
     EntitySearchResponse,
-    ErrorResponse,
     EvaluationResponse,
     EvaluationsResponse,
     FilterResponse,
+    Problem,
 )
 from policyengine.authzen.paths import EVALUATION, EVALUATIONS, FILTER, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
 from policyengine.authzen.requests import (
@@ -39,7 +39,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     ActionSearchResponse,
     FilterRequest,
     FilterResponse,
-    ErrorResponse,
+    Problem,
 )
 
 
@@ -122,12 +122,15 @@ def _operation(
     about: str = "evaluation",
     answer: str = "The decision",
 ) -> dict[str, Any]:
-    error = {"application/json": {"schema": {"$ref": _REF.format(model=ErrorResponse.__name__)}}}
+    error = {"application/problem+json": {"schema": {"$ref": _REF.format(model=Problem.__name__)}}}
     refusals = {
         "400": "The request is malformed",
+        "401": "The credentials are missing, or not accepted",
+        "403": "The caller has not the scope, or asks about others",
         "413": "The request is too large",
+        "429": "Too many requests, or failed attempts; Retry-After says how long to wait",
         "500": "An error in the service; there is no decision",
-        "503": "No policies are loaded yet",
+        "503": "No policies are loaded yet, or there is too much to do",
     }
     return {
         "tags": [about],

@@ -11,6 +11,12 @@ refusal that tells an attacker nothing. Decides nothing about policies; knows ne
 | `keys.py` | what is known of a key, and what may be done with it |
 | `stores/` | where keys are kept |
 | `keyring.py` | the keys that are good right now, in the memory of a process |
+| `token.py`, `key_set.py` | a signed token to its claims; the keys of an issuer |
+| `certificate.py` | a client certificate to the names in it |
+| `claims.py` | the claims of a token to its caller |
+| `authenticate.py` | all of these put together: credentials to a caller |
+| `binding.py`, `tenancy.py` | what a request may say, given its caller: of the principal, and of tenants |
+| `local.py` | whether a host is this machine |
 | `throttle.py` | counting failed attempts, and requests, in bounded memory |
 
 Never: a credential in a message, a log line or a store; a caller out of something that could not be checked.

@@ -27,6 +27,10 @@ class Caller:
 
     `id` is public: the id of a key, issuer and subject of a token, the identity in a certificate. `tenant` is the only
     tenant that it may ask or learn about; None binds it to none. `claims` are those of a verified token, else empty.
+
+    `principal` is the entity that its requests are about, and `agents` who acts for it, nearest first, where a token
+    says so; where they are None, a request names whom it likes. `told` are the attributes of the principal of which the
+    token has the last word, those that it does not have included.
     """
 
     id: str
@@ -34,6 +38,14 @@ class Caller:
     scopes: frozenset[Scope]
     tenant: str | None = None
     claims: Mapping[str, Any] = field(default_factory=_no_claims, hash=False)
+    principal: Mapping[str, Any] | None = field(default=None, hash=False)
+    told: frozenset[str] = frozenset()
+    agents: tuple[tuple[str, str], ...] | None = None
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether a request of it has to be compared with what is known of it."""
+        return self.tenant is not None or self.principal is not None or self.agents is not None
 
 
 # Whoever reaches a service that was started without authentication, on this machine.

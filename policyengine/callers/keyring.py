@@ -20,9 +20,9 @@ REFRESH = 0.25  # seconds
 FLUSH = 2.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """The keys of one moment. `mark` is the store's for them."""
+    """The keys of one moment, equal to itself only. `mark` is the store's for them."""
 
     mark: str
     keys: Mapping[str, Key]
@@ -90,7 +90,8 @@ class Keyring:
         return Good(key, good_until(key, digest), known)
 
     def is_stale(self, now: float) -> bool:
-        return self.problem is not None and now - self._seen > self.grace
+        """Whether the store has not been read for too long, be it broken or hanging."""
+        return now - self._seen > self.grace
 
     def used(self, key_id: str, address: str | None) -> None:
         """Counts one use, to be kept by the next `flush`."""

@@ -48,7 +48,7 @@ def _next_steps(directory: Path) -> None:
         ("test policies", "do they do what their tests say?"),
         ("decide policies -e entities.json -r requests/allow.json", "the decision about one request"),
         ("explain policies -e entities.json -r requests/deny.json", "why it is denied"),
-        ("serve policies -e entities.json", "answer over HTTP"),
+        ("serve policies -e entities.json --new-key", "answer over HTTP"),
     ]
     say("\nNext:")
     if directory != Path():

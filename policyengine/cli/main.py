@@ -16,6 +16,7 @@ from policyengine.cli.explain import explain
 from policyengine.cli.filter import filter_
 from policyengine.cli.fmt import fmt
 from policyengine.cli.init import init
+from policyengine.cli.keys import app as keys
 from policyengine.cli.schema import schema
 from policyengine.cli.serve import serve
 from policyengine.cli.test import test
@@ -62,6 +63,7 @@ app = _App(
 for command in (check, fmt, test, decide, explain, filter_, serve, init):
     app.command(command.__name__.rstrip("_"), cls=Command)(command)
 app.add_typer(schema, name="schema")
+app.add_typer(keys, name="keys")
 
 
 def _show_version(wanted: bool) -> None:

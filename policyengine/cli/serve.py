@@ -8,22 +8,38 @@ from __future__ import annotations
 
 import os
 import secrets
+import ssl
 import sys
+import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvicorn
 
 from policyengine.cache import SETTING as CACHE_SETTING
+from policyengine.callers import keys as keys_of
+from policyengine.callers.caller import SCOPES
+from policyengine.callers.local import is_loopback
+from policyengine.callers.stores.store import StoreError
 from policyengine.cli.check import count
-from policyengine.cli.console import FAILED, fail, note, report, stderr
-from policyengine.cli.loading import CacheOption, EntitiesOption, PolicyPath, QuietOption, load_engine
+from policyengine.cli.console import FAILED, fail, note, report, say, stderr
+from policyengine.cli.loading import CacheOption, EntitiesOption, PolicyPath, QuietOption, existing_file, load_engine
 from policyengine.engine import Engine
+from policyengine.explain.display import visible
+from policyengine.settings.keys import create
+from policyengine.settings.loading import CONFIG, WrongSettings, load, variable
+from policyengine.settings.model import Keys, Settings
+from policyengine.settings.showing import shown
 from policyengine.testing import run_cases
 
-APPLICATION = "policyengine.server.app:create_app"
+KEYS_VARIABLE = variable("keys", "store")
+APPLICATION = "policyengine.server.app:application"
+LISTENER = "policyengine.server.listener:Listener"
+# Where `--new-key` keeps keys if nothing else is said.
+KEYS = ".policyengine/keys.json"
+_DAY = 86_400.0
 
 
 class Gate(StrEnum):
@@ -45,6 +61,27 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="the number of processes")] = 1,
     gate: Annotated[Gate, typer.Option(help="what policies must pass before they answer")] = Gate.NONE,
     reload: Annotated[bool, typer.Option("--reload/--no-reload", help="load again when a file changes")] = True,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="a TOML file of settings", show_default=False)
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="answer anybody on this machine, without asking who it is")
+    ] = False,
+    keys: Annotated[
+        str | None,
+        typer.Option(metavar="STORE", help="where API keys are kept: see `policyengine keys`", show_default=False),
+    ] = None,
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="make a key for a day, and show how to ask with it")
+    ] = False,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="print the settings, without secrets, and end")
+    ] = False,
+    tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="serve https", show_default=False)] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="its key", show_default=False)] = None,
+    client_ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="who signs certificates of clients", show_default=False)
+    ] = None,
     log_format: Annotated[
         LogFormat | None, typer.Option("--log-format", help="console on a terminal, else json", show_default=False)
     ] = None,
@@ -53,22 +90,40 @@ def serve(
 ) -> None:
     """Answer the AuthZEN Authorization API over HTTP.
 
-    Invalid policies are reported and nothing is served (exit status 1). Further settings are environment
-    variables that start with POLICYENGINE_.
+    Invalid policies are reported and nothing is served (exit status 1). Further settings are in --config, and in
+    environment variables that start with POLICYENGINE_. Callers need a key, a token or a certificate.
     """
+    if new_key and keys is None and not os.environ.get(KEYS_VARIABLE):
+        keys = KEYS
+    flags = _flags(path, entities, gate, reload, insecure, keys)
+    settings = _settings(flags, config)
+    if print_config:
+        say(shown(settings).rstrip("\n"))
+        return
+    _check_bind(settings, host, uds)
+    if bool(tls_cert) != bool(tls_key) or (client_ca and not tls_cert):
+        fail("--tls-cert and --tls-key belong together, and --client-ca needs both")
+    for option, file in (("--tls-cert", tls_cert), ("--tls-key", tls_key), ("--client-ca", client_ca)):
+        existing_file(file, option)
     engine = load_engine(path, entities, cache)
     if gate is Gate.TESTS:
         _gate(engine)
     console = log_format is LogFormat.CONSOLE or (log_format is None and sys.stderr.isatty())
-    os.environ |= _settings(path, entities, gate, reload, "console" if console else "json")
+    os.environ |= _environment(flags, config, settings, "console" if console else "json")
     if not cache:
         os.environ[CACHE_SETTING] = ""
     if uds is not None and not os.path.isdir(uds.absolute().parent):
         fail(f"--uds: no such directory: {uds.absolute().parent}")
-    if console and not quiet:
+    secret = _new_key(settings.keys) if new_key else None
+    if (console or secret is not None) and not quiet:
         rules = count(len(engine.snapshot.policies.rules), "rule")
-        where = f"unix:{uds}" if uds is not None else f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        scheme = "https" if tls_cert else "http"
+        where = f"unix:{uds}" if uds is not None else f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
         note(f"serving {path} ({rules}, revision {engine.revision}) on {where}")
+        if settings.insecure:
+            note("insecure: anybody on this machine may ask anything; nobody else is answered")
+    if secret is not None:
+        _show(secret, host, port, uds, tls_cert is not None)
     uvicorn.run(
         APPLICATION,
         factory=True,
@@ -80,6 +135,12 @@ def serve(
         server_header=False,
         # The service reads them itself, where they matter.
         proxy_headers=False,
+        http=LISTENER,
+        ssl_certfile=tls_cert,
+        ssl_keyfile=tls_key,
+        ssl_ca_certs=str(client_ca) if client_ca is not None else None,
+        # A caller with a key needs no certificate; whoever shows one shows a good one.
+        ssl_cert_reqs=ssl.CERT_OPTIONAL if client_ca is not None else ssl.CERT_NONE,
     )
 
 
@@ -92,16 +153,78 @@ def _gate(engine: Engine) -> None:
         raise typer.Exit(FAILED)
 
 
-def _settings(path: Path, entities: Path | None, gate: Gate, reload: bool, log_format: str) -> dict[str, str]:
-    """The environment that the service reads. Paths are absolute, so that it does not matter where a worker starts."""
-    found = {
-        "POLICYENGINE_POLICIES": str(path.absolute()),
-        "POLICYENGINE_GATE": gate.value,
-        "POLICYENGINE_RELOAD": "true" if reload else "false",
-        "POLICYENGINE_LOG_FORMAT": log_format,
-        # Any worker may be asked for the next page of a search that another began.
-        "POLICYENGINE_PAGE_KEY": os.environ.get("POLICYENGINE_PAGE_KEY") or secrets.token_hex(32),
-    }
+def _flags(
+    path: Path, entities: Path | None, gate: Gate, reload: bool, insecure: bool, keys: str | None
+) -> dict[str, Any]:
+    """What the command line says. Paths are absolute, so that it does not matter where a worker starts."""
+    found: dict[str, Any] = {"policies": str(path.absolute()), "gate": gate.value, "reload": reload}
     if entities is not None:
-        found["POLICYENGINE_ENTITIES"] = str(entities.absolute())
+        found["entities"] = str(entities.absolute())
+    if insecure:
+        found["insecure"] = True
+    if keys is not None:
+        found["keys"] = {"store": keys}
     return found
+
+
+def _settings(flags: dict[str, Any], config: Path | None) -> Settings:
+    try:
+        return load(flags, config=config)
+    except WrongSettings as error:
+        for problem in error.problems[:-1]:
+            note(f"error: {visible(problem)}")
+        fail(error.problems[-1])
+
+
+def _check_bind(settings: Settings, host: str, uds: Path | None) -> None:
+    if settings.insecure and uds is None and not is_loopback(host):
+        fail(
+            f"--insecure: {host} can be reached from other machines",
+            "listen on 127.0.0.1 or a Unix socket, or let callers have keys: --keys",
+        )
+    if not settings.insecure and not settings.has_credentials:
+        fail(
+            "nobody could ask: no keys, issuers or certificates are set",
+            "give --new-key to try it, --keys for a store of keys, or --insecure to answer anybody on this machine",
+        )
+
+
+def _environment(flags: dict[str, Any], config: Path | None, settings: Settings, log_format: str) -> dict[str, str]:
+    """The environment that the service reads."""
+    found = {
+        variable(name): ("true" if value else "false") if isinstance(value, bool) else str(value)
+        for name, value in flags.items()
+        if name != "keys"
+    }
+    if settings.keys.store is not None and "keys" in flags:
+        found[KEYS_VARIABLE] = settings.keys.store
+    if config is not None:
+        found[CONFIG] = str(config.absolute())
+    found[variable("limits", "concurrency")] = str(settings.limits.concurrency)
+    found[variable("log_format")] = log_format
+    if "page_key" not in settings.model_fields_set and settings.page_key_file is None:
+        # Any worker may be asked for the next page of a search that another began.
+        found[variable("page_key")] = secrets.token_hex(32)
+    return found
+
+
+def _new_key(of: Keys) -> str:
+    """A key for a day, which may do everything. Its text is shown by the caller, and kept nowhere."""
+    try:
+        store, hash_key = create(of)
+        now = time.time()
+        made, text = keys_of.create("serve --new-key", frozenset(SCOPES), hash_key, now, expires=now + _DAY)
+        store.change(lambda _: made)
+        store.close()
+    except StoreError as error:
+        fail(str(error), status=FAILED)
+    return text.text
+
+
+def _show(secret: str, host: str, port: int, uds: Path | None, tls: bool) -> None:
+    name = f"[{host}]" if ":" in host else {"0.0.0.0": "localhost"}.get(host, host)
+    where = (
+        f"--unix-socket {uds} http://localhost" if uds is not None else f"{'https' if tls else 'http'}://{name}:{port}"
+    )
+    note(f"a key for a day, which is shown this once: {secret}")
+    note(f"ask with it: curl -H 'Authorization: Bearer {secret}' {where}/readyz")

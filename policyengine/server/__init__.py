@@ -9,14 +9,19 @@ In: HTTP requests. Out: decisions as JSON. The only room that knows HTTP; what a
 
 Run it with `policyengine serve`, or with any ASGI server:
 
-    POLICYENGINE_POLICIES=policies/ uvicorn --factory policyengine.server.app:create_app
+    POLICYENGINE_POLICIES=policies/ POLICYENGINE_KEYS__STORE=keys.json \\
+      uvicorn --factory policyengine.server.app:application
 
-Every setting is an environment variable, listed in `settings.py`.
+What can be configured is in the room `settings/`.
 
 | file | job |
 |---|---|
 | `app.py` | the parts put together; loading, watching and stopping |
-| `settings.py` | what can be configured |
+| `authentication.py`, `issuers.py` | the step that asks who asks; the keys of issuers, fetched |
+| `limit.py` | the step that asks whether this caller may: scopes, and how often |
+| `bind.py` | requests of callers that are bound to a tenant or a principal |
+| `listener.py` | uvicorn's protocol with the peer's certificate, and a cap |
+| `hygiene.py` | the headers of every answer |
 | `pdp.py` | the engine, from its first load on |
 | `body.py` | content type and size: a request's bytes, or the error that refuses them |
 | `evaluation.py` | the two evaluation endpoints |

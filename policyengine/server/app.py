@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
@@ -17,23 +18,30 @@ from importlib.metadata import version
 from fastapi import FastAPI, Response
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
+from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from policyengine.authzen import paths
 from policyengine.authzen.arguments import Sought
 from policyengine.bundle import InvalidPolicies
+from policyengine.callers.stores.store import StoreError
 from policyengine.diagnostics import render
 from policyengine.engine import Engine, Reload
 from policyengine.server import health, log, metadata, metrics, openapi
+from policyengine.server.authentication import Authentication, Insecure, authentication
+from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError, http_error, request_error, unexpected
 from policyengine.server.evaluation import evaluate, evaluate_batch
 from policyengine.server.filter import answer_filter
+from policyengine.server.limit import LimitStep
 from policyengine.server.page import Tokens
 from policyengine.server.pdp import Pdp
 from policyengine.server.pipeline import Authenticate, Limit, Pipeline, Question, Steps
 from policyengine.server.search import Searches
-from policyengine.server.settings import Settings, from_environment
+from policyengine.settings.loading import WrongSettings, from_environment
+from policyengine.settings.model import Settings
 
 
 def create_app(
@@ -47,6 +55,8 @@ def create_app(
     log.configure(settings.log_format, settings.log_level)
     pdp = Pdp()
     tally = metrics.Tally()
+    step = _authentication(settings, tally) if authenticate is None else None
+    binding = Binding(settings.tenants.tenancy())
     decision_log = log.DecisionLog(settings.decision_log, settings.log_level)
 
     @asynccontextmanager
@@ -61,7 +71,15 @@ def create_app(
             if settings.reload:
                 reloaded = partial(_reloaded, tally)
                 stack.enter_context(engine.watch(gate_tests=settings.gate == "tests", on_reload=reloaded))
-            yield
+            if step is None:
+                yield
+                return
+            stack.callback(step.close)
+            following = asyncio.create_task(step.run())
+            try:
+                yield
+            finally:
+                following.cancel()
 
     # Its page at /docs loads its scripts from here: nobody else's server is asked for anything.
     app = FastAPIOffline(
@@ -78,13 +96,13 @@ def create_app(
 
     def searching(sought: Sought) -> Question:
         # How long it takes depends on how much there is to be found, not on the body.
-        return Question(f"search_{sought}", Searches(sought, tokens, settings.max_page), thread_body=0)
+        return Question(f"search_{sought}", Searches(sought, tokens, settings.max_page, binding), thread_body=0)
 
-    batch = partial(evaluate_batch, max_batch=settings.max_batch, max_work=settings.max_work)
+    batch = partial(evaluate_batch, binding=binding, max_batch=settings.max_batch, max_work=settings.max_work)
     questions = {
-        paths.EVALUATION: Question("evaluation", evaluate),
+        paths.EVALUATION: Question("evaluation", partial(evaluate, binding=binding)),
         paths.EVALUATIONS: Question("evaluations", batch),
-        paths.FILTER: Question("filter", answer_filter, thread_body=0),
+        paths.FILTER: Question("filter", partial(answer_filter, binding=binding), thread_body=0),
         paths.SEARCH_SUBJECT: searching("subject"),
         paths.SEARCH_RESOURCE: searching("resource"),
         paths.SEARCH_ACTION: searching("action"),
@@ -102,8 +120,34 @@ def create_app(
     proxies = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")  # as uvicorn has it
     rest = ProxyHeadersMiddleware(app, proxies)  # type: ignore[arg-type]
     names = {route.path: route.name for route in app.routes if isinstance(route, Route)}
+    if step is not None:
+        authenticate, limit = step, limit or LimitStep(settings.limits)
     steps = Steps(authenticate, limit, (decision_log,) if decision_log.enabled else ())
     return Pipeline(questions, rest, names, pdp, tally, settings.max_body_bytes, steps)  # type: ignore[arg-type]
+
+
+def application() -> ASGIApp:
+    """The application that is served, with the settings of the environment."""
+    settings = from_environment()
+    app = create_app(settings)
+    if not settings.cors_origins:
+        return app
+    # A browser asks first, without credentials, whether a page may ask: that is answered, and nothing else.
+    return CORSMiddleware(
+        app,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type", "x-request-id"],
+        expose_headers=["x-request-id", "retry-after"],
+    )
+
+
+def _authentication(settings: Settings, tally: metrics.Tally) -> Authentication | Insecure:
+    try:
+        return authentication(settings, tally)
+    except (WrongSettings, StoreError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(2) from None
 
 
 def _load(settings: Settings) -> Engine:

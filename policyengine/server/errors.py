@@ -1,4 +1,6 @@
-"""Errors on the wire, in one shape: `{"error": {"status": 400, "message": "..."}}`.
+"""Errors on the wire, in one shape: problem details (RFC 9457), with the identifier of the request.
+
+    {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "...", "request_id": "..."}
 
 A message is written for the person who reads it, and shows no value of the request. An error never carries a
 decision: whoever asks gets a decision with status 200, or none.
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -15,6 +18,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Send
+
+from policyengine.server import hygiene
 
 log = structlog.get_logger("policyengine.server")
 
@@ -29,39 +34,59 @@ class RequestError(Exception):
         self.headers = headers
 
 
+PROBLEM = "application/problem+json"
+
+
 def error_value(status: int, message: str) -> dict[str, Any]:
+    """What stands in the context of an evaluation that is no request."""
     return {"error": {"status": status, "message": message}}
 
 
-def error_body(status: int, message: str) -> bytes:
-    return json.dumps(error_value(status, message), separators=(",", ":")).encode()
+def error_body(status: int, message: str, request_id: str) -> bytes:
+    """The problem details of a whole answer."""
+    title = HTTPStatus(status).phrase if status in _STATUSES else "Error"
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": message, "request_id": request_id}
+    return json.dumps(problem, separators=(",", ":")).encode()
 
 
-async def http_error(_: Request, error: Exception) -> Response:
+_STATUSES = {each.value for each in HTTPStatus}
+
+
+async def http_error(request: Request, error: Exception) -> Response:
     """404, 405 and whatever else the router refuses, in the shape of every other error."""
     assert isinstance(error, HTTPException)
-    body = error_body(error.status_code, error.detail.lower())
-    return Response(body, error.status_code, headers=error.headers, media_type="application/json")
+    return _problem(request, error.status_code, error.detail.lower(), dict(error.headers or {}))
 
 
-async def request_error(_: Request, error: Exception) -> Response:
+async def request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    return Response(error_body(error.status, error.message), error.status, media_type="application/json")
+    return _problem(request, error.status, error.message, {})
 
 
-async def unexpected(_: Request, __: Exception) -> Response:
+async def unexpected(request: Request, _: Exception) -> Response:
     """What nobody expected; the pipeline logs it."""
-    return Response(error_body(500, "internal error"), 500, media_type="application/json")
+    return _problem(request, 500, "internal error", {})
+
+
+def _problem(request: Request, status: int, message: str, headers: dict[str, str]) -> Response:
+    body = error_body(status, message, request.scope.get("request_id", ""))
+    return Response(body, status, headers=headers, media_type=PROBLEM)
 
 
 async def send_json(
-    send: Send, status: int, body: bytes, request_id: bytes, more: Sequence[tuple[bytes, bytes]] = ()
+    send: Send,
+    status: int,
+    body: bytes,
+    request_id: bytes,
+    scheme: str = "http",
+    more: Sequence[tuple[bytes, bytes]] = (),
 ) -> None:
-    """An answer. `more` are headers beside those that every answer has."""
+    """An answer; of a status other than 200, problem details. `more` are headers beside those that every answer has."""
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", b"application/json" if status == 200 else b"application/problem+json"),
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id),
+        *hygiene.headers(scheme),
         *more,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -15,36 +15,51 @@ from policyengine.authzen.refused import Malformed
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.filters.described import described, plain
-from policyengine.filters.filter import NotExpressible
+from policyengine.filters.filter import Filter, NotExpressible
+from policyengine.server.bind import Binding
 from policyengine.server.pipeline import Answer
 
 
-def answer_filter(engine: Engine, body: bytes, _: Caller) -> Answer:
-    """Raises Malformed."""
-    asked = read.filter_request(read.json_object(body))
-    found = engine.filter(
-        principal=asked.principal,
-        action=asked.action,
-        resource_type=asked.resource["type"],
-        context=asked.context,
-        resource=asked.resource,
-        fulfilled=asked.fulfils,
-    )
+def answer_filter(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Answer:
+    """Raises Malformed, and Forbidden."""
+    asked = read.filter_request(binding.silent(caller, read.json_object(body)))
+    found = _found(engine, asked, caller, binding)
     answer: dict[str, Any] = {"kind": found.kind.value, "exact": None, "query": None, "rechecked": []}
     if asked.backend is not None:
-        answer |= _query(asked, found)
-    answer["residual"] = found.explain()
+        answer |= _query(asked, found, caller, binding)
+    answer["residual"] = found.explain() + (_OWN if caller.tenant is not None else "")
     answer["revision"] = found.revision
     if found.errors:
         answer["errors"] = [{"rule": each.rule, "code": each.code, "message": each.message} for each in found.errors]
     return json.dumps(answer, separators=(",", ":"), allow_nan=False).encode("ascii"), (), 0
 
 
-def _query(asked: FilterRequest, found: Any) -> dict[str, Any]:
+_OWN = "# and only of the caller's own tenant\n"
+
+
+def _found(engine: Engine, asked: FilterRequest, caller: Caller, binding: Binding) -> Filter:
+    while True:
+        snapshot = engine.snapshot
+        own = binding.asked(caller, snapshot, asked, "resource")
+        found = engine.filter(
+            principal=own.principal,
+            action=own.action,
+            resource_type=own.resource["type"],
+            context=own.context,
+            resource=own.resource,
+            fulfilled=own.fulfils,
+        )
+        # Policies that were loaded meanwhile have another world, which the request was not looked at against.
+        if found.revision == snapshot.revision:
+            return binding.filter(caller, found)
+
+
+def _query(asked: FilterRequest, found: Filter, caller: Caller, binding: Binding) -> dict[str, Any]:
     try:
         backend = described(asked.backend)
     except ValueError as error:
         raise Malformed(f"`backend`: {error}") from None
+    binding.check_query(caller, found, backend)
     try:
         query = found.to(backend, exact=asked.exact)
     except NotExpressible as refused:

@@ -48,6 +48,8 @@ class Tally:
         self.endpoints: dict[str, Requests] = {}
         self.answers = {"allow": 0, "deny": 0, "error": 0}
         self.reloads = {"ok": 0, "failed": 0}
+        self.refusals = {"absent": 0, "refused": 0, "throttled": 0}
+        self.key_sets = {"ok": 0, "failed": 0}
 
     def endpoint(self, name: str) -> Requests:
         """The counts of one endpoint."""
@@ -61,6 +63,9 @@ class Tally:
             self.answers[decision.decision] += 1
         if failed:
             self.answers["error"] += failed
+
+    def refusal(self, kind: str) -> None:
+        self.refusals[kind] += 1
 
     def reload(self, ok: bool) -> None:
         self.reloads["ok" if ok else "failed"] += 1
@@ -94,6 +99,18 @@ class _Collected(Collector):
             "Attempts to load changed policies, by outcome.",
             ("outcome",),
             {(name,): count for name, count in tally.reloads.items()},
+        )
+        yield _counter(
+            "policyengine_authentication_failures",
+            "Requests that could not be authenticated: without credentials, with wrong ones, and those told to wait.",
+            ("kind",),
+            {(name,): count for name, count in tally.refusals.items()},
+        )
+        yield _counter(
+            "policyengine_key_set_readings",
+            "Attempts to read the keys of issuers, by outcome.",
+            ("outcome",),
+            {(name,): count for name, count in tally.key_sets.items()},
         )
         yield self._seconds()
 

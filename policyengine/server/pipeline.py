@@ -25,6 +25,7 @@ from policyengine.callers.refusal import Refusal
 from policyengine.engine import Engine
 from policyengine.server.body import Disconnected, check_headers, read_body
 from policyengine.server.errors import RequestError, error_body, log, send_json
+from policyengine.server.hygiene import added
 from policyengine.server.metrics import Tally
 from policyengine.server.pdp import Pdp
 from policyengine.server.record import Decided, Record, records
@@ -141,18 +142,19 @@ class Pipeline:
                 for record in self.steps.record:
                     record(made)
         except Malformed as error:
-            status, body = 400, error_body(400, error.message)
+            status, body = 400, error_body(400, error.message, identifier.decode("ascii"))
         except RequestError as error:
-            status, body, more = error.status, error_body(error.status, error.message), error.headers
+            status, more = error.status, error.headers
+            body = error_body(error.status, error.message, identifier.decode("ascii"))
         except RecursionError:
-            status, body = 400, error_body(400, "the request is nested too deeply")
+            status, body = 400, error_body(400, "the request is nested too deeply", identifier.decode("ascii"))
         except Disconnected:
             return
         except Exception:  # noqa: BLE001 - logged, and never a decision
             log.exception("unexpected error", request_id=identifier.decode("ascii"), path=scope["path"])
-            status, body = 500, error_body(500, "internal error")
+            status, body = 500, error_body(500, "internal error", identifier.decode("ascii"))
         self.tally.endpoint(name)(status, perf_counter() - started)
-        await send_json(send, status, body, identifier, more)
+        await send_json(send, status, body, identifier, scope["scheme"], more)
 
     async def _admit(self, incoming: Incoming) -> Caller:
         """The caller, if it may ask this. Raises RequestError."""
@@ -176,19 +178,21 @@ class Pipeline:
             nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", identifier)]
+                headers = added([*message.get("headers", ()), (b"x-request-id", identifier)], scope["scheme"])
+                message["headers"] = headers
             complete = message["type"] == "http.response.body" and not message.get("more_body")
             await send(message)
 
         try:
-            await self.rest({**scope, "caller": caller}, receive, sending)
+            await self.rest({**scope, "caller": caller, "request_id": identifier.decode("ascii")}, receive, sending)
         except Exception:
             log.exception("unexpected error", request_id=identifier.decode("ascii"), path=scope["path"])
             if status and not complete:
                 raise
             if not status:
                 status = 500
-                await send_json(send, 500, error_body(500, "internal error"), identifier)
+                body = error_body(500, "internal error", identifier.decode("ascii"))
+                await send_json(send, 500, body, identifier, scope["scheme"])
         return status
 
     async def _without_request(self, scope: Scope, receive: Receive, send: Send) -> None:

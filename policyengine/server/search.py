@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, assert_never
 
 from policyengine import search
@@ -17,6 +18,7 @@ from policyengine.authzen.refused import Malformed
 from policyengine.bundle import Snapshot
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
+from policyengine.server.bind import Binding
 from policyengine.server.page import Start, Tokens
 from policyengine.server.pipeline import Answer
 
@@ -28,33 +30,38 @@ class Searches:
     sought: Sought
     tokens: Tokens
     max_page: int
+    binding: Binding
 
-    def __call__(self, engine: Engine, body: bytes, _: Caller) -> Answer:
-        """Raises Malformed."""
-        asked = read.search(read.json_object(body), self.sought)
+    def __call__(self, engine: Engine, body: bytes, caller: Caller) -> Answer:
+        """Raises Malformed, and Forbidden."""
+        value = self.binding.silent(caller, read.json_object(body), principal_is_sought=self.sought == "subject")
         snapshot = engine.snapshot
-        start = self._start(asked, snapshot.revision)
+        asked = self.binding.asked(caller, snapshot, read.search(value, self.sought), self.sought)
+        # A token is of use to those only who are told the same.
+        question = [*asked.question, caller.kind, caller.id, caller.tenant]
+        start = self._start(asked, question, snapshot.revision)
         size = self.max_page if start.limit is None else min(start.limit, self.max_page)
-        found = _found(snapshot, asked, start.after, size + 1)
+        type_ = {"subject": asked.principal["type"], "resource": asked.resource["type"], "action": None}[self.sought]
+        found = self.binding.own(caller, snapshot, type_, partial(_found, snapshot, asked), start.after, size + 1)
         more = len(found) > size
         answer: dict[str, Any] = {"results": [_result(asked, name) for name in found[:size]]}
         if more or asked.paged:
-            token = self._next(asked, snapshot.revision, start, found[:size]) if more else ""
+            token = self._next(question, snapshot.revision, start, found[:size]) if more else ""
             answer = {"page": {"next_token": token, "count": len(answer["results"])}, **answer}
         return json.dumps(answer, separators=(",", ":")).encode(), (), 0
 
-    def _start(self, asked: Search, revision: str) -> Start:
+    def _start(self, asked: Search, question: list[Any], revision: str) -> Start:
         if asked.token is None:
             return Start(None, asked.limit)
-        start = self.tokens.read(asked.token, asked.question, revision)
+        start = self.tokens.read(asked.token, question, revision)
         if start.limit is None or asked.limit is None or asked.limit == start.limit:
             return Start(start.after, asked.limit if start.limit is None else start.limit)
         raise Malformed("`page.limit` must stay what it was")
 
-    def _next(self, asked: Search, revision: str, start: Start, page: list[str]) -> str:
+    def _next(self, question: list[Any], revision: str, start: Start, page: list[str]) -> str:
         # A page of nothing leads to one of a size that may still be named.
         following = Start(page[-1], start.limit) if page else Start(start.after, None)
-        return self.tokens.make(asked.question, revision, following)
+        return self.tokens.make(question, revision, following)
 
 
 def _found(snapshot: Snapshot, asked: Search, after: str | None, limit: int) -> list[str]:

@@ -28,8 +28,8 @@ def test_settings_reach_the_service(policies: Path, cli: Cli, served: dict[str, 
     entities = tmp_path / "entities.json"
     entities.write_text("[]", encoding="utf-8")
     words = ("--entities", entities, "--port", "0", "--workers", "3", "--gate", "tests", "--no-reload", "--no-cache")
-    assert cli("serve", policies, *words, "--log-format", "json") == 0
-    assert served["application"] == "policyengine.server.app:create_app"
+    assert cli("serve", policies, "--insecure", *words, "--log-format", "json") == 0
+    assert served["application"] == "policyengine.server.app:application"
     assert (served["factory"], served["port"], served["workers"]) == (True, 0, 3)
     settings = {k: v for k, v in served["env"].items() if k.startswith("POLICYENGINE_")}
     assert len(settings.pop("POLICYENGINE_PAGE_KEY")) == 64
@@ -38,6 +38,8 @@ def test_settings_reach_the_service(policies: Path, cli: Cli, served: dict[str, 
         "POLICYENGINE_ENTITIES": str(entities),
         "POLICYENGINE_GATE": "tests",
         "POLICYENGINE_RELOAD": "false",
+        "POLICYENGINE_INSECURE": "true",
+        "POLICYENGINE_LIMITS__CONCURRENCY": "128",
         "POLICYENGINE_LOG_FORMAT": "json",
         "POLICYENGINE_CACHE_DIR": "",
     }
@@ -46,26 +48,26 @@ def test_settings_reach_the_service(policies: Path, cli: Cli, served: dict[str, 
 
 
 def test_it_says_where_on_the_console(policies: Path, cli: Cli, served: dict[str, Any]) -> None:
-    assert cli("serve", policies, "--log-format", "console") == 0
+    assert cli("serve", policies, "--insecure", "--log-format", "console") == 0
     assert "http://127.0.0.1:8080" in cli.err
 
 
 def test_invalid_policies_are_not_served(cli: Cli, served: dict[str, Any], tmp_path: Path) -> None:
-    assert cli("serve", tmp_path) == 1
-    assert cli("serve", tmp_path / "none") == 2
+    assert cli("serve", tmp_path, "--insecure") == 1
+    assert cli("serve", tmp_path / "none", "--insecure") == 2
     assert not served
 
 
 def test_the_gate(policies: Path, cli: Cli, served: dict[str, Any]) -> None:
     policies.write_text(POLICIES.replace("expect allow by refund", "expect deny"), encoding="utf-8")
-    assert cli("serve", policies, "--gate", "tests") == 1
+    assert cli("serve", policies, "--insecure", "--gate", "tests") == 1
     assert "POL405" in cli.err
     assert not served
-    assert cli("serve", policies) == 0
+    assert cli("serve", policies, "--insecure") == 0
     assert served
 
 
 @pytest.mark.parametrize("words", [("--port", "65536"), ("--workers", "0"), ("--gate", "x"), ("--uds", "/none/x.sock")])
 def test_wrong_usage_is_2(policies: Path, cli: Cli, served: dict[str, Any], words: tuple[str, ...]) -> None:
-    assert cli("serve", policies, *words) == 2
+    assert cli("serve", policies, "--insecure", *words) == 2
     assert not served

@@ -13,7 +13,7 @@ import httpx
 import uvicorn
 
 from policyengine.server.app import create_app
-from policyengine.server.settings import Settings
+from policyengine.settings.model import Settings
 
 START_TIMEOUT = 30.0
 EVALUATION = "/access/v1/evaluation"
@@ -25,7 +25,9 @@ SEARCH_ACTION = "/access/v1/search/action"
 
 @contextmanager
 def serving(policies: Path, **settings: Any) -> Iterator[httpx.Client]:
-    """A client of a server for `policies`, with these settings. Raises RuntimeError if it does not start."""
+    """A client of a server for `policies`, with these settings; everybody may ask, unless they say who may. Raises
+    RuntimeError if it does not start."""
+    settings.setdefault("insecure", not settings.keys() & {"keys", "issuers", "certificates"})
     settings.setdefault("reload", False)
     settings.setdefault("log_level", "error")
     app = create_app(Settings(policies=policies, **settings))

@@ -93,7 +93,7 @@ def _assert_lawful(response: httpx.Response) -> None:
     assert response.status_code in (200, 400, 413), response.text
     body = response.json()
     if response.status_code != 200:
-        assert set(body) == {"error"}
+        assert set(body) == {"type", "title", "status", "detail", "request_id"}
         return
     if "kind" in body:
         FilterResponse.model_validate(body)

@@ -188,9 +188,9 @@ def test_other_methods_and_paths(certification: httpx.Client, method: str, path:
 
 def _assert_refused(response: httpx.Response, status: int) -> None:
     assert response.status_code == status, response.text
-    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers["X-Request-ID"]
     body = response.json()
-    assert set(body) == {"error"}
-    assert body["error"]["status"] == status
-    assert body["error"]["message"]
+    assert set(body) == {"type", "title", "status", "detail", "request_id"}
+    assert body["status"] == status
+    assert body["detail"]

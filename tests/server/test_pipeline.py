@@ -22,18 +22,20 @@ from policyengine.engine import Engine
 from policyengine.server.app import create_app
 from policyengine.server.pipeline import OTHER, Incoming, Pipeline, Steps
 from policyengine.server.record import DecisionRecord
-from policyengine.server.settings import Settings
+from policyengine.settings.model import Settings
 from tests.server.conftest import DATA
 from tests.server.serving import EVALUATION, EVALUATIONS
 from tests.server.test_certification import BOB, PERMITTED, RECORD, WRITE, ask
 
 FIXTURE = DATA / "certification"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "FOO")
-CALLER = Caller("key-1", "key", frozenset({"decide"}), "acme")
+CALLER = Caller("key-1", "key", frozenset({"decide"}))
 
 
 def _app(**steps: Any) -> Pipeline:
-    app = create_app(Settings(policies=FIXTURE, entities=FIXTURE / "entities.json", log_level="error"), **steps)
+    app = create_app(
+        Settings(policies=FIXTURE, entities=FIXTURE / "entities.json", log_level="error", insecure=True), **steps
+    )
     app.pdp.engine = Engine.load(FIXTURE, entities=FIXTURE / "entities.json")
     return app
 
@@ -41,13 +43,19 @@ def _app(**steps: Any) -> Pipeline:
 def _call(app: Any, *requests: tuple[str, str] | tuple[str, str, dict[str, Any]]) -> list[httpx.Response]:
     async def calls() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://pdp") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return [
-                await client.request(method, "http://pdp" + path, **(more[0] if more else {}))
+                await client.request(method, "http://localhost" + path, **(more[0] if more else {}))
                 for method, path, *more in requests
             ]
 
     return asyncio.run(calls())
+
+
+def problem(status: int, title: str, detail: str, answer: httpx.Response) -> dict[str, Any]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    identifier = answer.headers["x-request-id"]
+    return {"type": "about:blank", "title": title, "status": status, "detail": detail, "request_id": identifier}
 
 
 def _routes(routes: list[BaseRoute], prefix: str = "") -> Iterator[str]:
@@ -88,7 +96,7 @@ def test_no_route_goes_past_a_refusal() -> None:
         assert answer.headers["www-authenticate"] == "Bearer"
         assert answer.headers["x-request-id"]
         if method != "HEAD":
-            assert answer.json() == {"error": {"status": 401, "message": "who asks?"}}
+            assert answer.json() == problem(401, "Unauthorized", "who asks?", answer)
 
 
 def _never(*_: Any) -> Any:
@@ -156,7 +164,7 @@ def test_an_error_in_a_step_is_no_way_in() -> None:
     app.rest = _never  # type: ignore[assignment]
     answers = _call(app, ("POST", EVALUATION, {"json": PERMITTED}), ("GET", "/readyz"))
     assert [each.status_code for each in answers] == [500, 500]
-    assert answers[0].json() == {"error": {"status": 500, "message": "internal error"}}
+    assert answers[0].json() == problem(500, "Internal Server Error", "internal error", answers[0])
 
 
 def test_every_decision_leaves_a_record() -> None:
@@ -191,7 +199,8 @@ def test_every_decision_leaves_a_record() -> None:
 def test_without_steps_everybody_is_anonymous_and_nothing_is_made_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("policyengine.server.pipeline.Incoming", _never)
     monkeypatch.setattr("policyengine.server.pipeline.records", _never)
-    app = _app()
+    made = _app()
+    app = Pipeline(made.questions, made.rest, made.names, made.pdp, made.tally, made.max_body_bytes)
     seen: list[Caller] = []
     question = app.questions[EVALUATION]
 
@@ -208,7 +217,7 @@ def test_without_steps_everybody_is_anonymous_and_nothing_is_made_for_them(monke
 def test_an_unexpected_error_of_another_route_is_a_500(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("policyengine.server.metrics.generate_latest", _never)
     (answer,) = _call(_app(), ("GET", "/metrics"))
-    assert (answer.status_code, answer.json()["error"]["message"]) == (500, "internal error")
+    assert (answer.status_code, answer.json()["detail"]) == (500, "internal error")
     assert answer.headers["x-request-id"]
 
 

@@ -145,7 +145,7 @@ def test_a_page_that_is_asked_for_is_said(records: httpx.Client) -> None:
 def test_a_page_that_is_none(records: httpx.Client, page: Any) -> None:
     response = records.post(SEARCH_RESOURCE, json={**VIEWED, "page": page})
     assert response.status_code == 400
-    assert "`page" in response.json()["error"]["message"]
+    assert "`page" in response.json()["detail"]
 
 
 def _token(client: httpx.Client) -> str:

@@ -31,18 +31,24 @@ class Server:
 
 @contextmanager
 def running(
-    policies: Path, *options: str, entities: Path | None = None, env: Mapping[str, str] | None = None
+    policies: Path,
+    *options: str,
+    entities: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    insecure: bool = True,
 ) -> Iterator[Server]:
     """Serve `policies` until the block ends.
 
     `entities` defaults to `entities.json` beside the policies, when there is one. `options` are further
     command line words, `env` further environment variables. Raises RuntimeError, with the server's output,
-    if it is not ready within a minute.
+    if it is not ready within a minute. With `insecure`, anybody on this machine may ask.
     """
     if entities is None and (policies / "entities.json").exists():
         entities = policies / "entities.json"
     port = free_port()
     command = [str(POLICYENGINE), "serve", str(policies), "--port", str(port), *options]
+    if insecure:
+        command.append("--insecure")
     if entities is not None:
         command += ["--entities", str(entities)]
     with tempfile.TemporaryDirectory(prefix="policyengine-server-") as directory:
@@ -73,7 +79,7 @@ def _wait_until_ready(server: Server) -> None:
         if server.process.poll() is not None:
             raise RuntimeError(f"the server ended with {server.process.returncode}:\n{_tail(server.log)}")
         try:
-            if httpx.get(f"{server.url}/readyz", timeout=2.0, trust_env=False).status_code == 200:
+            if httpx.get(f"{server.url}/healthz", timeout=2.0, trust_env=False).status_code == 200:
                 return
         except httpx.TransportError:
             pass

@@ -1,0 +1,167 @@
+"""What a request says of its sender to its caller: the credentials are checked, and nothing is believed.
+
+In: the `Authorization` header, the certificate of the connection, the address, and the time. Out: a Caller; or None for
+credentials that are no good, whatever is wrong with them; or the issuer whose keys have to be read first. No I/O: keys
+of API and issuers are kept up to date by others.
+
+A credential that was good a moment ago is recognised by its keyed hash, so that it costs little to present it again. It
+is forgotten as soon as anything that made it good has changed.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from policyengine.callers import api_key, claims, token
+from policyengine.callers.caller import Caller
+from policyengine.callers.certificate import identities
+from policyengine.callers.claims import ClaimsMapping
+from policyengine.callers.key_set import KeySet
+from policyengine.callers.keyring import Keyring
+from policyengine.callers.keys import Key, admits
+from policyengine.callers.token import Expected
+
+# Good credentials that are remembered, and for how many seconds at most.
+_REMEMBERED = 10_000
+_MOST_SECONDS = 60.0
+_SCHEME = b"bearer "
+_FOREVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """An issuer: what its tokens must be, what their claims say, and its keys."""
+
+    expected: Expected
+    mapping: ClaimsMapping
+    keys: KeySet
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsKeys:
+    """The keys of this issuer have to be read before a token can be judged."""
+
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """A credential that was good: until when, as long as `basis` is what it was. `key` is that of an API key."""
+
+    caller: Caller
+    until: float
+    basis: object
+    key: Key | None
+    issuer: str | None
+
+
+class Authenticator:
+    """The ways in to one service. `clock` gives the seconds since 1970."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        keyring: Keyring | None = None,
+        issuers: Mapping[str, Trusted] | None = None,
+        certificates: Mapping[str, Caller] | None = None,
+    ) -> None:
+        self.clock = clock
+        self.keyring = keyring
+        self.issuers = dict(issuers or {})
+        self.certificates = dict(certificates or {})
+        self._expected = {name: each.expected for name, each in self.issuers.items()}
+        self._good: dict[bytes, _Remembered] = {}
+        self._secret = secrets.token_bytes(32)
+
+    def bearer(self, header: bytes, address: str | None) -> Caller | NeedsKeys | None:
+        """The caller of an `Authorization` header. Raises keyring.Unknowable."""
+        now = self.clock()
+        name = blake2b(header, digest_size=16, key=self._secret).digest()
+        known = self._good.get(name)
+        if known is not None:
+            if now < known.until and self._basis(known.issuer) == known.basis and self._may_still(known, address, now):
+                if known.key is not None and self.keyring is not None:
+                    self.keyring.used(known.key.id, address)
+                return known.caller
+            del self._good[name]
+        if header[: len(_SCHEME)].lower() != _SCHEME:
+            return None
+        try:
+            text = header[len(_SCHEME) :].decode("ascii").strip(" ")
+        except UnicodeDecodeError:
+            return None
+        if text.startswith(api_key.PREFIX):
+            return self._key(name, text, address, now)
+        return self._token(name, text, now)
+
+    def certificate(self, certificate: bytes) -> Caller | None:
+        """The caller of a verified certificate: one of those that are declared. One with the names of several is
+        nobody's."""
+        names = identities(certificate, self.clock())
+        found = [caller for identity, caller in self.certificates.items() if identity in names]
+        return found[0] if len(found) == 1 else None
+
+    def forget(self) -> None:
+        """Forgets every credential; each is checked in full when it is presented again."""
+        self._good.clear()
+
+    def _key(self, name: bytes, text: str, address: str | None, now: float) -> Caller | None:
+        if self.keyring is None:
+            return None
+        good = self.keyring.check(text, address)
+        if good is None:
+            return None
+        caller = good.key.caller
+        self._remember(name, _Remembered(caller, good.until or _FOREVER, good.known, good.key, None))
+        self.keyring.used(good.key.id, address)
+        return caller
+
+    def _token(self, name: bytes, text: str, now: float) -> Caller | NeedsKeys | None:
+        found = token.read(text)
+        if found is None or not isinstance(found.issuer, str) or found.issuer not in self.issuers:
+            return None
+        trusted = self.issuers[found.issuer]
+        if not token.looks_right(found, trusted.expected, now):
+            return None
+        generation = trusted.keys.generation
+        key = trusted.keys.find(found.kid)
+        if key is None:
+            return NeedsKeys(found.issuer) if trusted.keys.wants_reading(unknown=True) else None
+        if not token.verified(found, key):
+            return None
+        caller = claims.caller(found.claims, trusted.mapping)
+        if caller is None:
+            return None
+        until = min(token.good_until(found, trusted.expected), now + _MOST_SECONDS)
+        self._remember(name, _Remembered(caller, until, generation, None, found.issuer))
+        return caller
+
+    def _remember(self, name: bytes, good: _Remembered) -> None:
+        if len(self._good) >= _REMEMBERED:
+            # The one that has been there for longest; if it is in use, it is back with its next request.
+            del self._good[next(iter(self._good))]
+        self._good[name] = good
+
+    def _basis(self, issuer: str | None) -> Any:
+        if issuer is None:
+            return self.keyring.known if self.keyring is not None else None
+        return self.issuers[issuer].keys.generation
+
+    def _may_still(self, known: _Remembered, address: str | None, now: float) -> bool:
+        if known.key is not None:
+            if self.keyring is None or self.keyring.is_stale(now):
+                return False
+            return not known.key.addresses or admits(known.key, address)
+        return known.issuer is not None and self.issuers[known.issuer].keys.is_usable
+
+
+def key_id(header: bytes | None) -> str | None:
+    """The public id of the key in a header, good or not, for counting and for log lines."""
+    if header is None or header[: len(_SCHEME)].lower() != _SCHEME:
+        return None
+    shown = api_key.parse(header[len(_SCHEME) :].decode("latin-1").strip(" "))
+    return shown.id if shown is not None else None

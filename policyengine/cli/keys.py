@@ -1,0 +1,253 @@
+"""`policyengine keys`: API keys of the service, made, listed, rotated, revoked and checked."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from policyengine.callers import api_key
+from policyengine.callers import keys as of_keys
+from policyengine.callers.caller import SCOPES, Scope
+from policyengine.callers.keys import Key, Network, Use
+from policyengine.callers.stores.store import Keys as Known
+from policyengine.callers.stores.store import StoreError
+from policyengine.cli.console import DENY, FAILED, fail, note, say, say_json, stdout
+from policyengine.cli.loading import STDIN, JsonOption, QuietOption, read_text
+from policyengine.diagnostics.suggest import did_you_mean
+from policyengine.settings import keys as settings_keys
+from policyengine.settings.loading import WrongSettings, load_keys
+from policyengine.settings.model import Keys
+
+app = typer.Typer(help="API keys: who may ask the service.", no_args_is_help=True)
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store", metavar="STORE", show_default=False,
+        help="a path, sqlite:PATH or postgresql://...; else POLICYENGINE_KEYS__STORE or the config file",
+    ),
+]  # fmt: skip
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="a TOML file of settings", show_default=False)
+]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="the id of a key, or its text", show_default=False)]
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"(\d{1,6})([smhd])")
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="what the key is for", show_default=False)],
+    scope: Annotated[list[str], typer.Option(help=f"what it may ask: {', '.join(SCOPES)}", show_default=False)],
+    tenant: Annotated[
+        str | None, typer.Option(help="the only tenant that it may ask about", show_default=False)
+    ] = None,
+    address: Annotated[
+        list[str] | None, typer.Option(help="an address or network that it may be used from", show_default=False)
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="when it ends, such as 90d", show_default=False)
+    ] = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Make a key, and show it: this once, as only its hash is kept. The store is made if it is not there."""
+    scopes, networks = _scopes(scope), tuple(_network(each) for each in address or ())
+    now = time.time()
+    end = None if expires is None else now + _seconds(expires, "--expires")
+    with _errors():
+        opened, hash_key = settings_keys.create(_keys(store, config))
+        made, shown = of_keys.create(
+            name, scopes, hash_key, now, tenant=tenant, addresses=networks, expires=end
+        )  # fmt: skip
+        opened.change(lambda _: made)
+    if json_:
+        say_json({**_public(made), "key": shown.text})
+        return
+    say(shown.text)
+    note(f"key {made.id} ({name}), for {', '.join(sorted(scopes))}; it is not shown again")
+
+
+@app.command("list")
+def list_(store: StoreOption = None, config: ConfigOption = None, json_: JsonOption = False) -> None:
+    """List the keys, and how they were used. No secret is among it."""
+    with _errors():
+        opened, _ = settings_keys.opened(_keys(store, config))
+        known, uses = opened.keys(), opened.uses()
+    found = sorted(known.values(), key=lambda key: (key.created, key.id))
+    if json_:
+        say_json([{**_public(key), "usage": _usage(uses.get(key.id))} for key in found])
+        return
+    now = time.time()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("id", "name", "state", "scopes", "tenant", "addresses", "used", "last", "from"):
+        table.add_column(title)
+    for key in found:
+        use = uses.get(key.id)
+        row = (
+            key.id, key.name, _state(key, now), " ".join(sorted(key.scopes)), key.tenant or "-",
+            " ".join(map(str, key.addresses)) or "-", str(use.count if use else 0), _date(use.last if use else None),
+            (use.address if use else "") or "-",
+        )  # fmt: skip
+        table.add_row(*map(Text, row))
+    stdout().print(table)
+
+
+@app.command()
+def rotate(
+    id_: IdArgument,
+    overlap: Annotated[str, typer.Option(metavar="DURATION", help="how long the old secret stays good")] = "24h",
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Give a key a new secret, and show it. The old one stays good for the overlap."""
+    seconds = _seconds(overlap, "--overlap")
+    shown: list[api_key.ApiKey] = []
+    with _errors():
+        opened, hash_key = settings_keys.opened(_keys(store, config))
+
+        def change(known: Known) -> Key:
+            key, text = of_keys.rotate(_the_key(known, id_), hash_key, time.time(), seconds)
+            shown[:] = [text]
+            return key
+
+        rotated = opened.change(change)
+    if json_:
+        say_json({**_public(rotated), "key": shown[0].text})
+        return
+    say(shown[0].text)
+    note(f"key {rotated.id} ({rotated.name}) has a new secret, which is not shown again; the old one ends in {overlap}")
+
+
+@app.command()
+def revoke(id_: IdArgument, store: StoreOption = None, config: ConfigOption = None, quiet: QuietOption = False) -> None:
+    """End a key: within a second, on every process that has this store."""
+    with _errors():
+        opened, _ = settings_keys.opened(_keys(store, config))
+        revoked = opened.change(lambda known: of_keys.revoke(_the_key(known, id_), time.time()))
+    if not quiet:
+        note(f"key {revoked.id} ({revoked.name}) is revoked")
+
+
+@app.command()
+def check(
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    address: Annotated[str | None, typer.Option(help="whether it may be used from there", show_default=False)] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Read a key from standard input, and say whether it is good. Exit status: 0 good, 3 not."""
+    text = read_text(Path(STDIN)).strip()
+    shown = api_key.parse(text)
+    found: Key | None = None
+    with _errors():
+        opened, hash_key = settings_keys.opened(_keys(store, config))
+        now = time.time()
+        if shown is not None:
+            key = opened.keys().get(shown.id)
+            if key is not None and of_keys.matching(key, api_key.digest(shown, hash_key), now):
+                found = key
+    state = "not a key" if shown is None else "unknown" if found is None else _state(found, now)
+    if state == "good" and found is not None and address is not None and not of_keys.admits(found, address):
+        state = "not from this address"
+    if json_:
+        say_json({"state": state, **(_public(found) if found is not None else {})})
+    else:
+        say(state if found is None else f"{state}: {found.id} ({found.name})")
+    if state != "good":
+        raise typer.Exit(DENY)
+
+
+# ---- what is given, and what is shown ----
+
+
+def _keys(store: str | None, config: Path | None) -> Keys:
+    try:
+        found = load_keys(store, config=config)
+    except WrongSettings as error:
+        fail(str(error))
+    if found.store is None:
+        fail("which store?", "give --store, or set POLICYENGINE_KEYS__STORE")
+    return found
+
+
+def _the_key(known: Known, id_: str) -> Key:
+    shown = api_key.parse(id_)
+    name = shown.id if shown is not None else id_
+    if name not in known:
+        raise ValueError("no key has that id" + (f"; {hint}" if (hint := did_you_mean(name, known)) else ""))
+    return known[name]
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        fail(str(error), status=FAILED)
+    except ValueError as error:
+        fail(str(error), status=FAILED)
+
+
+def _scopes(named: list[str]) -> frozenset[Scope]:
+    for each in named:
+        if each not in SCOPES:
+            fail(f"--scope: no such scope: {each}", did_you_mean(each, SCOPES) or f"one of {', '.join(SCOPES)}")
+    return frozenset(cast("list[Scope]", named))
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError:
+        fail(f"--address: not an address or a network: {text}", "write 10.0.0.7 or 10.0.0.0/24")
+
+
+def _seconds(text: str, option: str) -> float:
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        fail(f"{option}: not a duration: {text}", "write 30s, 15m, 24h or 90d")
+    return float(int(found[1]) * _UNITS[found[2]])
+
+
+def _state(key: Key, now: float) -> str:
+    if key.revoked is not None:
+        return "revoked"
+    return "good" if key.is_live(now) else "expired"
+
+
+def _public(key: Key) -> dict[str, Any]:
+    """A key without its hashes."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "state": _state(key, time.time()),
+        "scopes": sorted(key.scopes),
+        "tenant": key.tenant,
+        "addresses": [str(each) for each in key.addresses],
+        "created": _date(key.created),
+        "expires": None if key.expires is None else _date(key.expires),
+        "secrets": len(key.secrets),
+    }
+
+
+def _usage(use: Use | None) -> dict[str, Any]:
+    if use is None:
+        return {"count": 0, "last": None, "address": None}
+    return {"count": use.count, "last": _date(use.last), "address": use.address or None}
+
+
+def _date(seconds: float | None) -> str:
+    return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

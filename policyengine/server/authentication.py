@@ -1,0 +1,252 @@
+"""The step `authenticate`: who asks, or a refusal that tells nothing apart that an attacker could use.
+
+In: the settings, and each request before anything else is done with it. Out: a Caller or a Refusal. Every endpoint but
+`/healthz` is closed to whoever cannot say who they are. Without credentials in the settings there is no service, unless
+it is `insecure`, and then for this machine only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from policyengine.callers.authenticate import Authenticator, NeedsKeys, Trusted, key_id
+from policyengine.callers.caller import ANONYMOUS, Caller
+from policyengine.callers.certificate import from_header
+from policyengine.callers.key_set import KeySet
+from policyengine.callers.keyring import FLUSH, REFRESH, Keyring, Unknowable
+from policyengine.callers.keys import normal_address
+from policyengine.callers.local import is_loopback
+from policyengine.callers.refusal import Refusal
+from policyengine.callers.stores.store import StoreError
+from policyengine.callers.throttle import Failures, retry_after
+from policyengine.server.errors import log
+from policyengine.server.issuers import Document, read_document
+from policyengine.server.metrics import Tally
+from policyengine.server.pipeline import Incoming
+from policyengine.settings.keys import opened
+from policyengine.settings.loading import WrongSettings
+from policyengine.settings.model import Settings
+
+HEALTH = "healthz"
+# Where the listener puts the certificate that it has verified.
+CERTIFICATE = "policyengine.client_certificate"
+_CHALLENGE = (b"www-authenticate", b'Bearer realm="policyengine"')
+_INVALID = (b"www-authenticate", b'Bearer realm="policyengine", error="invalid_token"')
+_ABSENT = Refusal(401, "credentials are needed", (_CHALLENGE,))
+_REFUSED = Refusal(401, "the credentials are not accepted", (_INVALID,))
+_LOCAL_ONLY = Refusal(403, "this service runs without authentication, and answers this machine only")
+_UNAVAILABLE = Refusal(503, "credentials cannot be checked at the moment", ((b"retry-after", b"5"),))
+
+
+def authentication(settings: Settings, tally: Tally) -> Authentication | Insecure:
+    """The step for these settings. Raises WrongSettings for settings that let nobody in, and for stores that cannot be
+    read."""
+    if settings.insecure:
+        return Insecure()
+    if not settings.has_credentials:
+        raise WrongSettings(
+            "nobody could ask: set `keys.store`, `issuers` or `certificates`, or `insecure` for this machine only"
+        )
+    limits = settings.limits
+    return Authentication(
+        Authenticator(time.time, _keyring(settings), _issuers(settings), _certificates(settings)),
+        {each.issuer: Document(each.issuer, each.jwks) for each in settings.issuers},
+        Failures(limits.failures, limits.failures_per),
+        settings.trusted_proxies,
+        tally,
+    )
+
+
+def _keyring(settings: Settings) -> Keyring | None:
+    keys = settings.keys
+    if keys.store is None:
+        return None
+    try:
+        return Keyring(*opened(keys), time.time, keys.grace)
+    except StoreError as error:
+        raise WrongSettings(f"`keys.store`: {error}") from None
+
+
+def _issuers(settings: Settings) -> dict[str, Trusted]:
+    return {
+        each.issuer: Trusted(
+            each.expected(),
+            each.claims.mapping(),
+            KeySet(time.monotonic, fresh=each.fresh, grace=each.grace, pause=each.pause),
+        )
+        for each in settings.issuers
+    }
+
+
+def _certificates(settings: Settings) -> dict[str, Caller]:
+    return {
+        each.identity: Caller(each.identity, "certificate", frozenset(each.scopes), each.tenant)
+        for each in settings.certificates
+    }
+
+
+class Insecure:
+    """Everybody on this machine may ask everything. Whoever is not on it, or was led here by another name, may not."""
+
+    async def __call__(self, incoming: Incoming) -> Caller | Refusal:
+        server = incoming.scope.get("server")
+        if server is None or server[1] is None:  # a Unix socket
+            return ANONYMOUS
+        name = incoming.headers.get(b"host", b"localhost").decode("latin-1")
+        if not is_loopback(server[0]) or not is_loopback(_without_port(name)):
+            return _LOCAL_ONLY
+        return ANONYMOUS
+
+    async def run(self) -> None:
+        """There is nothing to keep up to date."""
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+@dataclass(slots=True)
+class Authentication:
+    """The step of a service that asks for credentials. `run` keeps up to date what it knows, until it is cancelled."""
+
+    authenticator: Authenticator
+    documents: Mapping[str, Document]
+    failures: Failures
+    proxies: Sequence[object]
+    tally: Tally
+    _reading: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    async def __call__(self, incoming: Incoming) -> Caller | Refusal:
+        if incoming.endpoint == HEALTH:
+            return ANONYMOUS
+        address = self._address(incoming)
+        header = incoming.headers.get(b"authorization")
+        if header is None:
+            return self._by_certificate(incoming, address)
+        if sum(name == b"authorization" for name, _ in incoming.scope["headers"]) > 1:
+            return self._failed(incoming, address, header)
+        try:
+            found = self.authenticator.bearer(header, address)
+            if isinstance(found, NeedsKeys):
+                await self._read(found.issuer, unknown=True)
+                found = self.authenticator.bearer(header, address)
+        except Unknowable:
+            return _UNAVAILABLE
+        if isinstance(found, Caller):
+            return found
+        return self._failed(incoming, address, header)
+
+    def _by_certificate(self, incoming: Incoming, address: str | None) -> Caller | Refusal:
+        certificate = self._certificate(incoming)
+        if certificate is None:
+            return self._failed(incoming, address, None)
+        found = self.authenticator.certificate(certificate)
+        return found if found is not None else self._failed(incoming, address, b"")
+
+    def _certificate(self, incoming: Incoming) -> bytes | None:
+        """The certificate of the connection; of a trusted proxy's, the one that it says it has verified."""
+        if not self.authenticator.certificates:
+            return None
+        if self._is_proxy(_peer(incoming)):
+            values = [value for name, value in incoming.scope["headers"] if name == b"client-cert"]
+            if values:
+                return from_header(values[0]) or b"" if len(values) == 1 else b""
+        found: bytes | None = (incoming.scope.get("extensions") or {}).get(CERTIFICATE)
+        return found
+
+    def _failed(self, incoming: Incoming, address: str | None, header: bytes | None) -> Refusal:
+        """Counts what failed. `header` is None for a request without credentials."""
+        self.tally.refusal("absent" if header is None else "refused")
+        wait = self.failures.failed(address, key_id(header), time.monotonic())
+        if wait:
+            self.tally.refusal("throttled")
+            return Refusal(429, "too many failed attempts", ((b"retry-after", retry_after(wait)),))
+        # One line for each that is not throttled, so that nobody can fill a disk.
+        log.warning(
+            "authentication failed", request_id=incoming.request_id, address=address, key=key_id(header),
+            credentials=header is not None,
+        )  # fmt: skip
+        return _ABSENT if header is None else _REFUSED
+
+    def _address(self, incoming: Incoming) -> str | None:
+        """Where a request comes from: the nearest hop that is no trusted proxy."""
+        address = _peer(incoming)
+        if not self.proxies or not self._is_proxy(address):
+            return address
+        named = b",".join(value for name, value in incoming.scope["headers"] if name == b"x-forwarded-for")
+        for hop in reversed(named.decode("latin-1").split(",")):
+            if not hop.strip():
+                continue
+            address = hop.strip()
+            if not self._is_proxy(address):
+                break
+        return address
+
+    def _is_proxy(self, address: str | None) -> bool:
+        found = normal_address(address)
+        return found is not None and any(found in network for network in self.proxies)  # type: ignore[operator]
+
+    async def _read(self, issuer: str, *, unknown: bool = False) -> None:
+        """Reads the keys of an issuer, if it is time to; whoever asks meanwhile waits for the same reading."""
+        keys = self.authenticator.issuers[issuer].keys
+        async with self._reading.setdefault(issuer, asyncio.Lock()):
+            if not keys.wants_reading(unknown=unknown):
+                return
+            keys.trying()
+            try:
+                keys.confirm(await read_document(self.documents[issuer]))
+                self.tally.key_sets["ok"] += 1
+            except (OSError, ValueError) as error:
+                self.tally.key_sets["failed"] += 1
+                log.error(
+                    "the keys of an issuer cannot be read", issuer=issuer, problem=str(error) or type(error).__name__
+                )
+
+    async def run(self) -> None:
+        """Keeps keys and their usage up to date, until it is cancelled."""
+        await asyncio.gather(self._follow_issuers(), self._follow_keys())
+
+    async def _follow_issuers(self) -> None:
+        while self.authenticator.issuers:
+            await asyncio.gather(*(self._read(name) for name in self.authenticator.issuers))
+            await asyncio.sleep(REFRESH)
+
+    async def _follow_keys(self) -> None:
+        flushed = time.monotonic()
+        while self.authenticator.keyring is not None:
+            ring = self.authenticator.keyring
+            before = ring.problem
+            await asyncio.to_thread(ring.refresh)
+            if ring.problem is not None and ring.problem != before:
+                log.error("the store of keys cannot be read", problem=ring.problem, grace=ring.grace)
+            elif ring.problem is None and before is not None:
+                log.info("the store of keys can be read again")
+            if time.monotonic() - flushed > FLUSH:
+                flushed = time.monotonic()
+                await asyncio.to_thread(self._flush)
+            await asyncio.sleep(REFRESH)
+
+    def _flush(self) -> None:
+        try:
+            if self.authenticator.keyring is not None:
+                self.authenticator.keyring.flush()
+        except StoreError as error:
+            log.error("the usage of keys cannot be kept", problem=str(error))
+
+    def close(self) -> None:
+        """Keeps what is left of the usage, and lets go of the store."""
+        self._flush()
+        if self.authenticator.keyring is not None:
+            self.authenticator.keyring.store.close()
+
+
+def _without_port(host: str) -> str:
+    name, found, port = host.rpartition(":")
+    return name if found and port.isdigit() and not host.endswith("]") else host
+
+
+def _peer(incoming: Incoming) -> str | None:
+    client = incoming.scope.get("client")
+    return client[0] if client else None

@@ -1,0 +1,148 @@
+"""Requests of bound callers: filled in with what is known of the caller, or refused with 403.
+
+In: a caller and a checked request. Out: the request as it is to be answered. It is looked at against the snapshot that
+answers it. A caller that is bound to nothing passes as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from policyengine.authzen.arguments import Arguments, FilterRequest, Search
+from policyengine.bundle import Snapshot
+from policyengine.callers.binding import NotYours, bound_context, bound_principal
+from policyengine.callers.caller import Caller
+from policyengine.callers.tenancy import ANYBODY, Tenancy, own_parts, problems, tenant_of
+from policyengine.filters.backend import Backend
+from policyengine.filters.compile import compiled
+from policyengine.filters.filter import Filter
+from policyengine.model.types import STRING
+from policyengine.partial.formula import ID, TRUE, Formula, Matching, Relation
+from policyengine.partial.logic import conj
+from policyengine.server.errors import RequestError, log
+
+R = TypeVar("R", Search, FilterRequest)
+
+
+class Forbidden(RequestError):
+    """The caller may not ask this; status 403."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(403, message)
+
+
+class Binding:
+    """How the requests of one service are bound to their callers."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self.tenancy = tenancy
+        self._fits: tuple[Snapshot, bool] | None = None
+
+    def silent(self, caller: Caller, value: dict[str, Any], *, principal_is_sought: bool = False) -> dict[str, Any]:
+        """The JSON of a request, with the subject that the caller's token names if it has none."""
+        if caller.principal is None or "subject" in value or principal_is_sought:
+            return value
+        return {**value, "subject": {"type": caller.principal["type"], "id": caller.principal["id"]}}
+
+    def arguments(self, caller: Caller, snapshot: Snapshot, asked: Arguments) -> Arguments:
+        """One request. Raises Forbidden."""
+        if not caller.is_bound:
+            return asked
+        principal, context = self._bound(
+            caller, snapshot, asked["principal"], asked["action"], asked["resource"], asked["context"]
+        )
+        return {
+            "principal": principal, "action": asked["action"], "resource": asked["resource"], "context": context
+        }  # fmt: skip
+
+    def asked(self, caller: Caller, snapshot: Snapshot, asked: R, sought: str) -> R:
+        """A request with a gap, `sought`: "subject", "resource" or "action". Raises Forbidden."""
+        if not caller.is_bound:
+            return asked
+        if sought == "subject" and caller.principal is not None:
+            raise Forbidden("the token is for one subject, and others are asked for")
+        principal, context = self._bound(
+            caller, snapshot, asked.principal, asked.action, asked.resource, asked.context, is_gap=sought == "subject"
+        )
+        for entity in (asked.principal, asked.resource):
+            self._check_gap(caller, entity)
+        return replace(asked, principal=principal, context=context)
+
+    def _bound(
+        self, caller: Caller, snapshot: Snapshot, principal: Any, action: Any, resource: Any, context: Any,
+        is_gap: bool = False,
+    ) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
+        try:
+            if not is_gap:
+                principal = bound_principal(caller, principal)
+            context = bound_context(caller, context)
+            if caller.tenant is not None:
+                self._check_fits(snapshot)
+                parts = {"principal": principal, "action": action, "resource": resource, "context": context}
+                context = own_parts(caller, self.tenancy, snapshot.world, snapshot.schema, parts)
+        except NotYours as refused:
+            raise Forbidden(str(refused)) from None
+        return principal, dict(context)
+
+    def _check_gap(self, caller: Caller, entity: dict[str, Any]) -> None:
+        """What all that is sought have must not be another tenant's."""
+        if caller.tenant is None or "id" in entity:
+            return
+        attribute = self.tenancy.attribute_of(entity["type"])
+        if attribute is not None and entity.get(attribute, caller.tenant) != caller.tenant:
+            raise Forbidden("what is sought is not one of the caller's tenant")
+
+    def own(
+        self, caller: Caller, snapshot: Snapshot, type_: str | None, find: Callable[[str | None, int], list[str]],
+        after: str | None, limit: int,
+    ) -> list[str]:  # fmt: skip
+        """The first `limit` results after one, of those that are the caller's. `find` gives so many after another;
+        `type_` is None for actions."""
+        if caller.tenant is None or type_ is None:
+            return find(after, limit)
+        found: list[str] = []
+        while len(found) < limit:
+            more = find(after, limit)
+            found += self._mine(caller, snapshot, type_, more)
+            if len(more) < limit:
+                break
+            after = more[-1]
+        return found[:limit]
+
+    def _mine(self, caller: Caller, snapshot: Snapshot, type_: str, ids: list[str]) -> Iterator[str]:
+        for id_ in ids:
+            if tenant_of({"type": type_, "id": id_}, self.tenancy, snapshot.world) in (caller.tenant, ANYBODY):
+                yield id_
+
+    def filter(self, caller: Caller, found: Filter) -> Filter:
+        """A filter that finds what is the caller's, and nothing else."""
+        return replace(found, formula=conj(found.formula, self._condition(caller, found.resource_type)))
+
+    def check_query(self, caller: Caller, found: Filter, backend: Backend) -> None:
+        """Raises Forbidden for a store that cannot be asked whose a thing is, and would answer with everybody's."""
+        condition = self._condition(caller, found.resource_type)
+        if condition != TRUE and compiled(condition, backend, found.resource_type).rechecked:
+            raise Forbidden("this store cannot be asked for things of the caller's tenant only")
+
+    def _condition(self, caller: Caller, type_: str) -> Formula:
+        """What is true of the things of a type that are the caller's."""
+        if caller.tenant is None or type_ in self.tenancy.shared:
+            return TRUE
+        attribute = self.tenancy.attribute_of(type_)
+        if type_ == self.tenancy.type:
+            return Relation(ID, STRING, "==", caller.tenant)
+        if attribute is not None:
+            return Relation((attribute,), STRING, "==", caller.tenant)
+        return Matching(ID, STRING, (f"{caller.tenant}{self.tenancy.separator}", ""))
+
+    def _check_fits(self, snapshot: Snapshot) -> None:
+        """Raises RequestError (503) if a tenant cannot be told with these policies."""
+        if self._fits is None or self._fits[0] is not snapshot:
+            found = problems(self.tenancy, snapshot.schema)
+            if found:
+                log.error("the tenant of an entity cannot be told", problems=found, revision=snapshot.revision)
+            self._fits = (snapshot, not found)
+        if not self._fits[1]:
+            raise RequestError(503, "the policies do not say how a tenant is told")

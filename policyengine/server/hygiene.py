@@ -1,0 +1,40 @@
+"""The headers that every answer has, so that no browser does with it what nobody meant.
+
+They are those of OWASP's REST Security Cheat Sheet. Answers are about one caller and one moment, so that nobody keeps
+them; no page frames them or runs anything in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+_ALWAYS: Headers = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+_SECURE: Headers = (*_ALWAYS, (b"strict-transport-security", b"max-age=63072000"))
+# The page that shows the API has scripts and styles of its own, from here only.
+_PAGE = (
+    b"content-security-policy",
+    b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    b" frame-ancestors 'none'",
+)
+
+
+def headers(scheme: str) -> Headers:
+    """The headers of an answer over http or https."""
+    return _SECURE if scheme == "https" else _ALWAYS
+
+
+def added(present: Headers, scheme: str) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer that has some already, which stay as they are."""
+    found = dict(present)
+    more = [each for each in headers(scheme) if each[0] not in found]
+    if found.get(b"content-type", b"").startswith(b"text/html"):
+        more = [each if each[0] != _PAGE[0] else _PAGE for each in more]
+    return [*present, *more]

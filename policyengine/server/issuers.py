@@ -1,0 +1,81 @@
+"""The keys of an issuer, fetched: from a file, from a URL, or from where its discovery document says.
+
+Bounded in every way: the time of all of it, the bytes of each document, no redirects, no proxies from the environment,
+https but for this machine. A document is bytes that nobody has looked at yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+
+from policyengine.callers.key_set import MOST_BYTES
+from policyengine.model.json_text import parse_json
+from policyengine.model.values import Fault
+
+# Seconds for everything: nobody waits longer than this for a token to be judged.
+MOST_SECONDS = 5.0
+_DISCOVERY = "/.well-known/openid-configuration"
+_LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Where the keys of an issuer stand: a path, a URL, or None for where the issuer says."""
+
+    issuer: str
+    place: str | None
+
+
+async def read_document(document: Document) -> bytes:
+    """The bytes of a key set. Raises OSError or ValueError."""
+    place = document.place
+    if place is not None and "://" not in place:
+        return await asyncio.to_thread(_read_file, Path(place))
+    try:
+        async with asyncio.timeout(MOST_SECONDS):
+            async with httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=MOST_SECONDS) as client:
+                return await _get(client, place or await _discovered(client, document.issuer))
+    except TimeoutError:
+        raise OSError(f"no answer within {MOST_SECONDS:.0f} seconds") from None
+    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+        raise OSError(type(error).__name__) from None
+
+
+def _read_file(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES + 1)
+
+
+async def _discovered(client: httpx2.AsyncClient, issuer: str) -> str:
+    """The URL of the keys, from the issuer's own document (OpenID Connect Discovery 1.0, section 4.3)."""
+    try:
+        found = parse_json(await _get(client, issuer.rstrip("/") + _DISCOVERY))
+    except Fault as fault:
+        raise ValueError(fault.message) from None
+    if not isinstance(found, dict) or found.get("issuer") != issuer:
+        raise ValueError("the discovery document is another issuer's")
+    if not isinstance(found.get("jwks_uri"), str):
+        raise ValueError("the discovery document does not say where the keys are")
+    url: str = found["jwks_uri"]
+    # What an issuer on this machine says may be on this machine, and nobody else's.
+    is_local = urlsplit(issuer).hostname in _LOCAL
+    if not (url.startswith("https://") or (is_local and urlsplit(url).hostname in _LOCAL)):
+        raise ValueError("the discovery document names a URL that is not https")
+    return url
+
+
+async def _get(client: httpx2.AsyncClient, url: str) -> bytes:
+    found = bytearray()
+    async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
+        if response.status_code != 200:
+            raise OSError(f"answered {response.status_code}")
+        async for part in response.aiter_bytes():
+            found += part
+            if len(found) > MOST_BYTES:
+                raise ValueError(f"more than {MOST_BYTES} bytes")
+    return bytes(found)

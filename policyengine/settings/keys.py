@@ -1,0 +1,43 @@
+"""The store of API keys that the settings name, and what the keys in it are hashed with."""
+
+from __future__ import annotations
+
+import secrets
+
+from policyengine.callers.stores.file import read_private, write_private
+from policyengine.callers.stores.opening import beside, open_store
+from policyengine.callers.stores.store import KeyStore, StoreError
+from policyengine.settings.model import Keys
+
+_LEAST = 32  # characters
+
+
+def hash_key(keys: Keys) -> bytes:
+    """What keys are hashed with. Raises StoreError."""
+    if keys.hash_key is not None:
+        return keys.hash_key.get_secret_value().encode()
+    path = beside(keys.store or "")
+    if path is None:
+        raise StoreError("a store that is a server needs `keys.hash_key`, or `keys.hash_key_file`")
+    found = read_private(path).strip()
+    if len(found) < _LEAST:
+        raise StoreError(f"{path}: fewer than {_LEAST} characters")
+    return found
+
+
+def create(keys: Keys) -> tuple[KeyStore, bytes]:
+    """The store and the hash key; both are made if they are not there. Raises StoreError."""
+    store = open_store(keys.store or "", create=True)
+    path = beside(keys.store or "")
+    if keys.hash_key is None and path is not None and not path.exists():
+        if store.keys():
+            raise StoreError(f"{path}: not there, and the keys in the store were hashed with it")
+        write_private(path, secrets.token_hex(_LEAST).encode() + b"\n")
+    return store, hash_key(keys)
+
+
+def opened(keys: Keys) -> tuple[KeyStore, bytes]:
+    """The store and the hash key, which must be there. Raises StoreError."""
+    store = open_store(keys.store or "")
+    store.mark()
+    return store, hash_key(keys)

@@ -1,0 +1,245 @@
+"""What can be configured. Sizes are in bytes, times in seconds.
+
+A secret may be given itself, or as the path of a file that holds it: `page_key` or `page_key_file`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from policyengine.callers.caller import Scope
+from policyengine.callers.claims import ClaimsMapping
+from policyengine.callers.tenancy import Tenancy
+from policyengine.callers.token import Expected
+
+PREFIX = "POLICYENGINE_"
+Network = IPv4Network | IPv6Network
+Text = Annotated[str, Field(min_length=1)]
+
+
+def _base_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("expected an http(s) URL without query and fragment")
+    return url.rstrip("/")
+
+
+def _named(path: object) -> object:
+    if path == "":
+        # It would be the current directory.
+        raise ValueError("the path is empty")
+    return path
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or url != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError("expected an origin, such as https://app.example; `*` is none")
+    return url
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Keys(_Part):
+    """API keys."""
+
+    store: Text | None = Field(None, description="where keys are kept: a path, sqlite:PATH or postgresql://...")
+    hash_key: SecretStr | None = Field(
+        None, min_length=32, description="what they are hashed with; beside the store if not given"
+    )
+    hash_key_file: Path | None = Field(None, description="the file with `hash_key`")
+    grace: float = Field(60.0, ge=1, description="how long keys stay good while their store cannot be read")
+
+
+class Claims(_Part):
+    """Which claims of a token say what."""
+
+    scopes: Text = "scope"
+    prefix: str = ""
+    tenant: Text | None = None
+    principal_type: Text | None = None
+    principal: Text = "sub"
+    groups: Text | None = None
+    group_type: Text = "Group"
+    attributes: dict[str, str] = {}
+    agent_type: Text | None = None
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Self:
+        self.mapping()
+        return self
+
+    def mapping(self) -> ClaimsMapping:
+        return ClaimsMapping(**self.model_dump())
+
+
+class Issuer(_Part):
+    """Somebody whose tokens are taken."""
+
+    issuer: Text = Field(description="the value of `iss`, to the letter")
+    audiences: list[Text] = Field(min_length=1, description="`aud` has one of these")
+    algorithms: list[Text] = Field(["RS256", "ES256"], min_length=1, description="asymmetric ones only")
+    types: list[Text] = Field(["at+jwt", "JWT"], min_length=1, description="`typ` is one of these")
+    lifetime: float = Field(86_400.0, gt=0, description="the longest that a token may be good for")
+    skew: float = Field(60.0, ge=0, le=300, description="how far two clocks may be apart")
+    jwks: Text | None = Field(None, description="the keys: a path or an https URL; found by discovery if not given")
+    fresh: float = Field(300.0, gt=0, description="how long before the keys are read again")
+    grace: float = Field(3600.0, gt=0, description="how long known keys stay good while they cannot be read")
+    pause: float = Field(30.0, gt=0, description="the least time between two readings")
+    claims: Claims = Claims()
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Self:
+        self.expected()
+        for url in (self.issuer if self.jwks is None else self.jwks,):
+            if "://" in url or self.jwks is None:
+                _check_remote(url)
+        return self
+
+    def expected(self) -> Expected:
+        types = frozenset(each.lower().removeprefix("application/") for each in self.types)
+        return Expected(
+            self.issuer, frozenset(self.audiences), frozenset(self.algorithms), types, self.lifetime, self.skew
+        )
+
+
+def _check_remote(url: str) -> None:
+    parts = urlsplit(url)
+    local = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if not parts.hostname or parts.username or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+        raise ValueError("expected an https URL; http is for this machine only")
+
+
+class Certificate(_Part):
+    """A caller that shows a certificate. One of those that are given here, and no other, may ask."""
+
+    identity: Text = Field(description="its SPIFFE id, or a name in its subject alternative names (dns:, email:, uri:)")
+    scopes: list[Scope] = Field(min_length=1)
+    tenant: Text | None = None
+
+
+class Tenants(_Part):
+    """How the tenant of an entity is found. Needed for callers that are bound to one."""
+
+    attribute: Text | None = "tenant"
+    attributes: dict[str, str] = {}
+    separator: Text | None = None
+    type: Text | None = "Tenant"
+    context: Text | None = "tenant"
+    shared: list[Text] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_way(cls, value: Any) -> Any:
+        # Whoever names a separator means it.
+        if isinstance(value, Mapping) and "separator" in value and "attribute" not in value:
+            return {**value, "attribute": None}
+        return value
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Self:
+        self.tenancy()
+        return self
+
+    def tenancy(self) -> Tenancy:
+        return Tenancy(
+            self.attribute, self.attributes or None, self.separator, self.type, self.context, frozenset(self.shared)
+        )
+
+
+class Limits(_Part):
+    """What one caller may take, and one process bears. Each process counts for itself."""
+
+    requests: int | None = Field(
+        None, gt=0, description="requests of one caller in `per` seconds; no limit if not given"
+    )
+    per: float = Field(60.0, gt=0)
+    failures: int = Field(
+        5, gt=0, description="failed attempts of one address, or with one key, in `failures_per` seconds"
+    )
+    failures_per: float = Field(60.0, gt=0)
+    concurrency: int = Field(128, gt=0, description="requests at once in one process; more are answered 503")
+
+
+class Settings(BaseSettings):
+    """The settings of one service."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    policies: Annotated[Path, BeforeValidator(_named)] = Field(description="a directory of .pol files, or one file")
+    entities: Annotated[Path | None, BeforeValidator(_named)] = Field(None, description="a JSON file of entities")
+    gate: Literal["none", "tests"] = Field("none", description="what a changed bundle must pass before it answers")
+    reload: bool = Field(True, description="load again when a file changes")
+
+    insecure: bool = Field(
+        False, description="answer without asking who asks; on a loopback address or a Unix socket only"
+    )
+    keys: Keys = Keys()
+    issuers: list[Issuer] = []
+    certificates: list[Certificate] = []
+    trusted_proxies: list[Network] = Field([], description="whose X-Forwarded-For and Client-Cert headers are believed")
+    tenants: Tenants = Tenants()
+    limits: Limits = Limits()
+    cors_origins: list[Annotated[str, AfterValidator(_origin)]] = Field(
+        [], description="the web pages that may ask from a browser"
+    )
+
+    public_url: Annotated[str, AfterValidator(_base_url)] | None = Field(
+        None, description="the base URL that clients use, for the metadata; derived from each request if not given"
+    )
+    max_body_bytes: int = Field(1 << 20, gt=0, description="a larger request body is refused with 413")
+    max_batch: int = Field(10_000, gt=0, description="more evaluations in one request are refused with 413")
+    max_work: int = Field(100_000, gt=0, description="evaluations that ask for more work are refused with 413")
+    max_page: int = Field(10_000, gt=0, description="a search that finds more is answered in pages of this many")
+    page_key: SecretStr = Field(
+        default_factory=lambda: SecretStr(secrets.token_hex(32)),
+        min_length=16,
+        description="seals page tokens: the same for processes that answer for each other; random if not given",
+    )
+    page_key_file: Path | None = Field(None, description="the file with `page_key`")
+
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    decision_log: Literal["off", "debug", "info"] = Field(
+        "debug", description="the level of the line that each decision writes"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        names = [each.issuer for each in self.issuers]
+        if len(set(names)) != len(names):
+            raise ValueError("two issuers have one name")
+        identities = [each.identity for each in self.certificates]
+        if len(set(identities)) != len(identities):
+            raise ValueError("two certificates have one identity")
+        if self.insecure and self.has_credentials:
+            raise ValueError("`insecure` and credentials exclude each other: keys, issuers and certificates")
+        return self
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether anybody can say who they are."""
+        return self.keys.store is not None or bool(self.issuers) or bool(self.certificates)
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # File and environment are read by `loading.py`, with an eye on what is unknown.
+        return (init_settings,)
