@@ -28,6 +28,7 @@ from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.files import Text, Unread, read, read_file, why_unread
 from policyengine.ir.nodes import PolicySet
 from policyengine.model.entities import World, world
+from policyengine.model.frozen import copied
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 from policyengine.modules import Modules, forget_texts
@@ -250,7 +251,9 @@ def _entities(entities: Known, diagnostics: list[Diagnostic]) -> tuple[Sequence[
     if entities is None:
         return (), b""
     if not isinstance(entities, Text):
-        return entities, sha256(repr(entities).encode("utf-8", "surrogatepass")).digest()
+        # What the host goes on changing changes nothing here.
+        given = copied(list(entities))
+        return given, sha256(repr(given).encode("utf-8", "surrogatepass")).digest()
     try:
         found = parse_json(entities.data)
     except Fault as fault:

@@ -24,10 +24,12 @@ from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.source import Source
 from policyengine.evaluate.decide import not_applicable
+from policyengine.evaluate.verified import approvals
 from policyengine.explain.explanation import Explanation, explain, unexplained
 from policyengine.files import state as state_of
 from policyengine.filters.filter import Filter
 from policyengine.model.decision import Decision, RuleError
+from policyengine.model.frozen import copied
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE
@@ -43,6 +45,8 @@ from policyengine.watch import Watcher
 
 log = structlog.get_logger(__name__)
 
+# What a caller that says nothing has verified.
+_NOTHING: tuple[()] = ()
 # For so many seconds nothing may have changed before files are read again.
 SETTLE = 0.02
 
@@ -86,21 +90,24 @@ class Engine:
         cache: bool | Path = True,
         state: str | Store = "memory://",
     ) -> Engine:
-        """Policies from a directory or a file. `entities` is a list of flat entities, or a JSON file with such a
-        list. Checked policies are kept in the user's cache directory, or in the directory `cache`, so that loading
-        them again is fast; with False they are not. `state` is where `authorize` keeps what it remembers: a store, or
-        the URL of one. Raises InvalidPolicies, with all diagnostics, if anything has an error; ValueError for a URL
-        that names no store, and StoreError for a store that cannot be used."""
+        """Policies from a directory or a file. `entities` is a list of flat entities, of which the engine keeps a copy,
+        or a JSON file with such a list, which `reload` reads again. Checked policies are kept in the user's cache
+        directory, or in the directory `cache`, so that loading them again is fast; with False they are not. `state` is
+        where `authorize` keeps what it remembers: a store, or the URL of one. Raises InvalidPolicies, with all
+        diagnostics, if anything has an error; ValueError for a URL that names no store, and StoreError for a store that
+        cannot be used."""
         kept = open_cache(cache if isinstance(cache, Path) else None) if cache is not False else None
         paths = [Path(path)] + ([Path(entities)] if isinstance(entities, str | Path) else [])
-        return cls._made(lambda settle: load_path(path, entities, settle, kept), paths, state)
+        known = _kept(entities)
+        return cls._made(lambda settle: load_path(path, known, settle, kept), paths, state)
 
     @classmethod
     def from_text(
         cls, source: str, *, entities: Entities = None, path: str = "policy.pol", state: str | Store = "memory://"
     ) -> Engine:
         """Policies from one text. `path` is for display. Raises InvalidPolicies, and the rest, as `load` does."""
-        return cls._made(lambda _: load_text(source, path, entities), [], state)
+        known = _kept(entities)
+        return cls._made(lambda _: load_text(source, path, known), [], state)
 
     @classmethod
     def _made(cls, reader: Callable[[float], Loaded], paths: list[Path], state: str | Store) -> Engine:
@@ -119,27 +126,33 @@ class Engine:
         action: str | Mapping[str, Any],
         resource: Mapping[str, Any],
         context: Mapping[str, Any] | None = None,
-        approved: Collection[str] = (),
+        approved: Collection[str] | None = (),
+        metered: Collection[str] | bool | None = (),
     ) -> Decision:
         """The decision about one request.
 
         Entities are flat: `{"type": ..., "id": ..., ...attributes}`, with `parents` for what they are in. An action is
         a name, or `{"name": ..., ...attributes}`. `approved` names `require` rules whose approval the caller has
-        verified for exactly this request; a text or a mapping there raises TypeError. A malformed request is denied;
-        this never raises for what a request holds.
+        verified for exactly this request, `metered` the limits that the caller meters (True for all of them): an allow
+        that names others is not `allowed`. A malformed request is denied; this never raises for what a request holds.
+        Raises TypeError for an `approved` or `metered` that is no collection of names of such rules.
         """
+        if approved is not _NOTHING or metered is not _NOTHING:
+            evaluator = self._snapshot.evaluator
+            return evaluator.decide_met(principal, action, resource, context, evaluator.met(approved, metered))
         try:
             # As `Evaluator.decide`, without a call of it. What was not asked before, or is not as it should be, raises.
             name: Any = action["name"] if action.__class__ is dict else action
             entry = self._entries[name][resource["type"]][principal["type"]]
-            if name is action and not approved:
+            if name is action:
                 return entry(principal, resource, context)
-            return entry(principal, resource, context, *beside(name, action, approved))
+            return entry(principal, resource, context, *beside(name, action, _NOTHING))
         except Exception:  # noqa: BLE001 - whatever it is, the long way decides
-            return self._snapshot.evaluator.decide_slowly(principal, action, resource, context, approved)
+            return self._snapshot.evaluator.decide_slowly(principal, action, resource, context)
 
     def decide_many(self, requests: Iterable[Mapping[str, Any]]) -> list[Decision]:
-        """The decisions about many requests (mappings with the keywords of `decide`), all from one snapshot."""
+        """The decisions about many requests (mappings with the keywords of `decide`), all from one snapshot. Raises
+        TypeError as `decide` does, and then nothing is decided."""
         return self._snapshot.evaluator.decide_many(requests)
 
     def authorize(
@@ -185,7 +198,9 @@ class Engine:
         # A pair, so that a reload in between cannot mix two revisions.
         snapshot, found = self._metering
         asked = new_request(principal, action, resource, context, session, key, lease)
-        return authorizing(asked, snapshot, found, snapshot.evaluator.decide, self._store)
+        return authorizing(
+            asked, snapshot, found, partial(snapshot.evaluator.decide_met, met=snapshot.evaluator.limits), self._store
+        )
 
     def explain(
         self,
@@ -194,15 +209,18 @@ class Engine:
         action: str | Mapping[str, Any],
         resource: Mapping[str, Any],
         context: Mapping[str, Any] | None = None,
+        approved: Collection[str] | None = (),
     ) -> Explanation:
         """The decision that `decide` gives, and why: what each rule about the action said, down to the values it read.
-        It shows what the request holds, so it is for those who may see that. Slower than `decide` by far."""
+        It shows what the request holds, so it is for those who may see that. Slower than `decide` by far. Raises
+        TypeError as `decide` does."""
         snapshot = self._snapshot
+        given = approvals(approved, snapshot.evaluator.approvals)
         try:
             asked = request(principal, action, resource, context)
         except Fault as fault:
             return unexplained(RuleError("", fault.code, fault.message), snapshot.revision)
-        return explain(snapshot.policies, snapshot.schema, snapshot.world, asked, revision=snapshot.revision)
+        return explain(snapshot.policies, snapshot.schema, snapshot.world, asked, given, snapshot.revision)
 
     def filter(
         self,
@@ -213,19 +231,21 @@ class Engine:
         context: Mapping[str, Any] | None = None,
         resource: Mapping[str, Any] | None = None,
         fulfilled: Collection[str] = (),
-        approved: Collection[str] = (),
+        approved: Collection[str] | None = (),
+        metered: Collection[str] | bool | None = (),
     ) -> Filter:
         """Which resources of a type `decide` would allow this request about: for a store to find, or to look at in
         memory. `resource` are attributes that all of them have, whatever they say of themselves. `fulfilled` are the
         types of obligation that the caller fulfils for whatever it fetches; without it, nothing that owes anything is
-        found. Never raises for what the request holds; nothing passes the filter of a malformed one. Raises TypeError
-        for a text or a mapping as `fulfilled` or `approved`, which would hold more than they name."""
+        found; nor is, without `metered`, what a limit applies to. `approved` and `metered` are as in `decide`. Never
+        raises for what the request holds; nothing passes the filter of a malformed one. Raises TypeError for a text or
+        a mapping as `fulfilled`, which would hold more than they name, and as `decide` does."""
         if isinstance(fulfilled, str | Mapping):
             raise TypeError("`fulfilled` is a collection of obligation types")
-        if isinstance(approved, str | Mapping):
-            raise TypeError("`approved` is a collection of rule names")
         snapshot = self._snapshot
-        attributes: Any = resource or {}
+        met = snapshot.evaluator.met(approved, metered)
+        principal, action, resource, context = (copied(part) for part in (principal, action, resource, context))
+        attributes: Any = copied(resource) or {}
         if not isinstance(attributes, Mapping):
             problem = RuleError("", "POL504", "the attributes of a resource are an object")
             return Filter(FALSE, str(resource_type), snapshot.world, snapshot.revision, (problem,))
@@ -236,13 +256,13 @@ class Engine:
         except Fault as fault:
             problem = RuleError("", fault.code, fault.message)
             return Filter(FALSE, str(resource_type), snapshot.world, snapshot.revision, (problem,))
-        formula = snapshot.partial.residual(asked, "resource", known, fulfilled, approved)
+        formula = snapshot.partial.residual(asked, "resource", known, frozenset(fulfilled), met)
         unknown = not_applicable(snapshot.schema, asked.principal.uid.type, asked.action.name, resource_type)
         errors = () if unknown is None else (unknown,)
         # For an explanation, if anybody asks for one.
-        residual = partial(snapshot.partial.explain, asked, "resource", known, approved)
+        residual = partial(snapshot.partial.explain, asked, "resource", known, met)
         required = snapshot.partial.required(resource_type)
-        decide = partial(_decide_about, snapshot, asked, known, approved)
+        decide = partial(_decide_about, snapshot, asked, known, met)
         return Filter(formula, resource_type, snapshot.world, snapshot.revision, errors, required, residual, decide)
 
     def search_principals(
@@ -253,12 +273,16 @@ class Engine:
         resource: Mapping[str, Any],
         context: Mapping[str, Any] | None = None,
         principal: Mapping[str, Any] | None = None,
+        approved: Collection[str] | None = (),
+        metered: Collection[str] | bool | None = (),
     ) -> list[dict[str, str]]:
         """Who may: every entity of the type that the entity source knows, and for which `decide` allows this and owes
         nothing, as references sorted by id. `principal` are attributes that all of them have where the source says
-        nothing else. Never raises for what the request holds; nobody is found for a malformed one."""
-        sought = {**(principal or {}), "type": principal_type}
-        found = search.principals(self._snapshot, sought, action, resource, context)
+        nothing else. `approved` and `metered` are as in `decide`, and raise as there. Never raises for what the request
+        holds; nobody is found for a malformed one."""
+        sought, snapshot = {**(principal or {}), "type": principal_type}, self._snapshot
+        met = snapshot.evaluator.met(approved, metered)
+        found = search.principals(snapshot, sought, action, resource, context, met=met)
         return [{"type": principal_type, "id": id_} for id_ in found]
 
     def search_resources(
@@ -269,11 +293,14 @@ class Engine:
         resource_type: str,
         context: Mapping[str, Any] | None = None,
         resource: Mapping[str, Any] | None = None,
+        approved: Collection[str] | None = (),
+        metered: Collection[str] | bool | None = (),
     ) -> list[dict[str, str]]:
         """To what: every entity of the type that the entity source knows, and every declared tool; else as
         `search_principals`. For documents that no entity source knows there is `filter`."""
-        sought = {**(resource or {}), "type": resource_type}
-        found = search.resources(self._snapshot, principal, action, sought, context)
+        sought, snapshot = {**(resource or {}), "type": resource_type}, self._snapshot
+        met = snapshot.evaluator.met(approved, metered)
+        found = search.resources(snapshot, principal, action, sought, context, met=met)
         return [{"type": resource_type, "id": id_} for id_ in found]
 
     def search_actions(
@@ -282,10 +309,13 @@ class Engine:
         principal: Mapping[str, Any],
         resource: Mapping[str, Any],
         context: Mapping[str, Any] | None = None,
+        approved: Collection[str] | None = (),
+        metered: Collection[str] | bool | None = (),
     ) -> list[str]:
         """What may be done: the names of the declared actions that `decide` allows, asked about without attributes, and
-        owes nothing for. Sorted."""
-        return search.actions(self._snapshot, principal, resource, context)
+        owes nothing for. Sorted. `approved` and `metered` are as in `decide`, and raise as there."""
+        snapshot = self._snapshot
+        return search.actions(snapshot, principal, resource, context, met=snapshot.evaluator.met(approved, metered))
 
     # ---- the snapshot ----
 
@@ -346,10 +376,14 @@ class Engine:
 
 
 def _decide_about(
-    snapshot: Snapshot, asked: Request, known: Mapping[str, Any], approved: Collection[str], document: Mapping[str, Any]
+    snapshot: Snapshot, asked: Request, known: Mapping[str, Any], met: frozenset[str], document: Mapping[str, Any]
 ) -> Decision:
     """The decision about a document, in the place of the resource of a request. What is known of all of them wins over
     what it says of itself, but for its type: a document is of no other than it says."""
     resource = {**document, **known, "type": document.get("type", known["type"])}
     action = asked.action.attributes or asked.action.name
-    return snapshot.evaluator.decide_slowly(asked.principal.attributes, action, resource, asked.context, approved)
+    return snapshot.evaluator.decide_met(asked.principal.attributes, action, resource, asked.context, met)
+
+
+def _kept(entities: Entities) -> Entities:
+    return entities if entities is None or isinstance(entities, str | Path) else copied(list(entities))

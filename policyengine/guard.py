@@ -5,7 +5,7 @@ A PEP in one line: `enforce(decision, fulfil={...})`, or the decorator `guard` a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from inspect import iscoroutinefunction, signature
 from typing import Any, ParamSpec, TypeVar
@@ -34,11 +34,12 @@ class Unfulfilled(Exception):
 
 
 def enforce(decision: Decision, *, fulfil: Fulfil | None = None) -> Decision:
-    """The decision itself, if it is an allow and `fulfil` did everything it owes, by obligation type. Raises Denied
-    for a
-    deny, for an obligation that nothing in `fulfil` knows, and for one whose function raised. What is owed on a deny is
-    done, as far as it is known, before Denied is raised."""
+    """The decision itself, if it is an allow and `fulfil` did everything it owes, by obligation type. Raises Denied for
+    a deny, for an obligation that nothing in `fulfil` knows, for one whose function raised, and for a limit that nobody
+    said to meter. What is owed on a deny is done, as far as it is known, before Denied is raised."""
     handlers = fulfil or {}
+    if decision.decision == "allow" and decision.unmetered:
+        raise Denied(decision, f"allowed only within limits that are not metered here: {', '.join(decision.unmetered)}")
     unknown = [o for o in decision.obligations if not callable(handlers.get(o.type))]
     if decision.decision == "allow" and unknown:
         owed = ", ".join(sorted({o.type for o in unknown}))
@@ -66,14 +67,16 @@ def guard(
     approved: Part = (),
     fulfil: Fulfil | None = None,
     record: Callable[[Decision], object] | None = None,
+    metered: Collection[str] | bool | None = (),
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator: the function runs only if the request is allowed, else Denied is raised and it never starts.
 
     Each part is a value, or a function of the call's arguments (a mapping by parameter name, defaults filled in). If
     such a function raises, the call does not happen. `approved` names the `require` rules whose approval has been
-    verified for exactly this call, as in `Engine.decide`. `record` is told the decision before the function runs, so
-    that the session carries its labels; what it raises is raised. Without it a decision with labels is Denied, as
-    nothing would remember them. Works for plain and for async functions.
+    verified for exactly this call, and `metered` the limits that the function meters (True for all), as in
+    `Engine.decide`. `record` is told the decision before the function runs, so that the session carries its labels;
+    what it raises is raised. Without it a decision with labels is Denied, as nothing would remember them. Works for
+    plain and for async functions.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -90,7 +93,7 @@ def guard(
                     ("approved", approved),
                 )
             }  # fmt: skip
-            decision = engine.decide(**asked)
+            decision = engine.decide(**asked, metered=metered)
             if decision.decision == "allow" and decision.labels and record is None:
                 raise Denied(decision, f"allowed only with labels that nothing records: {', '.join(decision.labels)}")
             enforce(decision, fulfil=fulfil)

@@ -31,11 +31,13 @@ def principals(
     *,
     after: str | None = None,
     limit: int | None = None,
+    met: frozenset[str] = frozenset(),
 ) -> list[str]:
     """The ids of the known entities of the type `sought["type"]` that may do this, sorted; only those `after` an id,
-    and at most `limit` of them. What else is in `sought` all of them have, where the source says nothing else. None for
-    a request that is malformed."""
-    return _ids(snapshot, "principal", sought, (sought, action, resource, context), after, limit)
+    and at most `limit` of them. What else is in `sought` all of them have, where the source says nothing else. `met`
+    are the rules whose demand is met: approvals that were verified, limits that are metered. None for a request that is
+    malformed."""
+    return _ids(snapshot, "principal", sought, (sought, action, resource, context), after, limit, met)
 
 
 def resources(
@@ -47,9 +49,10 @@ def resources(
     *,
     after: str | None = None,
     limit: int | None = None,
+    met: frozenset[str] = frozenset(),
 ) -> list[str]:
     """The ids of the known entities of the type `sought["type"]` that this may be done to; else as `principals`."""
-    return _ids(snapshot, "resource", sought, (principal, action, sought, context), after, limit)
+    return _ids(snapshot, "resource", sought, (principal, action, sought, context), after, limit, met)
 
 
 def actions(
@@ -60,12 +63,13 @@ def actions(
     *,
     after: str | None = None,
     limit: int | None = None,
+    met: frozenset[str] = frozenset(),
 ) -> list[str]:
     """The names of the declared actions that the principal may do to the resource, sorted; else as `principals`. They
     are asked about without attributes."""
-    decide = snapshot.evaluator.decide
+    decide = snapshot.evaluator.decide_met
     names = sorted(name for name in snapshot.schema.actions if after is None or name > after)
-    allowed = (name for name in names if decide(principal, name, resource, context).allowed)
+    allowed = (name for name in names if decide(principal, name, resource, context, met).allowed)
     return list(islice(allowed, limit))
 
 
@@ -76,12 +80,13 @@ def _ids(
     parts: tuple[Any, Any, Any, Any],
     after: str | None,
     limit: int | None,
+    met: frozenset[str],
 ) -> list[str]:
     try:
         asked = _with_gap(unknown, sought, parts)
     except Fault:
         return []
-    return list(islice(_found(snapshot, unknown, asked, sought, after), limit))
+    return list(islice(_found(snapshot, unknown, asked, sought, after, met), limit))
 
 
 def _with_gap(unknown: Unknown, sought: Flat, parts: tuple[Any, Any, Any, Any]) -> Request:
@@ -93,9 +98,11 @@ def _with_gap(unknown: Unknown, sought: Flat, parts: tuple[Any, Any, Any, Any]) 
     return request(principal, action, gap, context)
 
 
-def _found(snapshot: Snapshot, unknown: Unknown, asked: Request, sought: Flat, after: str | None) -> Iterator[str]:
+def _found(
+    snapshot: Snapshot, unknown: Unknown, asked: Request, sought: Flat, after: str | None, met: frozenset[str]
+) -> Iterator[str]:
     type_ = (asked.principal if unknown == "principal" else asked.resource).uid.type
-    formula = snapshot.partial.residual(asked, unknown, {}, from_source=True)
+    formula = snapshot.partial.residual(asked, unknown, {}, (), met, from_source=True)
     if formula == FALSE:
         return
     records = snapshot.world.records.get(type_, {})
@@ -106,14 +113,12 @@ def _found(snapshot: Snapshot, unknown: Unknown, asked: Request, sought: Flat, a
         if not matches(thing):
             continue
         # Who else has to be allowed is only known now.
-        if delegating and DELEGATED_BY in thing and not _allowed(snapshot, asked, thing):
-            continue
+        if delegating and DELEGATED_BY in thing:
+            action = {**asked.action.attributes, "name": asked.action.name}
+            decide = snapshot.evaluator.decide_met
+            if not decide(thing, action, asked.resource.attributes, asked.context, met).allowed:
+                continue
         yield id_
-
-
-def _allowed(snapshot: Snapshot, asked: Request, principal: Flat) -> bool:
-    action = {**asked.action.attributes, "name": asked.action.name}
-    return snapshot.evaluator.decide(principal, action, asked.resource.attributes, asked.context).allowed
 
 
 def known(snapshot: Snapshot, type_: str) -> set[str]:

@@ -13,6 +13,7 @@ import policyengine.diagnostics
 from policyengine.bundle import Loaded
 from policyengine.cli.console import FAILED, colored, fail, note, report, say, say_json, stdout
 from policyengine.cli.loading import CacheOption, QuietOption, load
+from policyengine.cli.not_in_force import not_in_force
 from policyengine.diagnostics import render
 from policyengine.diagnostics.codes import CODES
 from policyengine.diagnostics.diagnostic import Diagnostic, has_errors
@@ -71,6 +72,9 @@ def check(
             report(found, stdout())
             if not quiet and not failed:
                 say(_counts(results))
+    if not quiet:
+        for line in not_in_force((loaded.policies for loaded in results if loaded.policies is not None), metered=True):
+            note(line)
     if failed and strict and not has_errors(found) and not quiet:
         note("warnings fail because of --strict")
     raise typer.Exit(FAILED if failed else 0)

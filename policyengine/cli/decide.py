@@ -9,6 +9,7 @@ import typer
 from policyengine.cli.console import DENY, OWES, note, say_json
 from policyengine.cli.loading import CacheOption, EntitiesOption, PolicyPath, load_engine
 from policyengine.cli.request import RequestOption, read_request
+from policyengine.cli.verified import ApprovedOption, read_approved
 from policyengine.explain.display import decision_json, visible
 
 
@@ -20,6 +21,7 @@ def decide(
         list[str] | None,
         typer.Option("--fulfils", metavar="TYPE,...", help="types of obligation that the caller will fulfil"),
     ] = None,
+    approved: ApprovedOption = None,
     cache: CacheOption = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="print nothing; the exit status is the answer")] = False,
 ) -> None:
@@ -31,7 +33,7 @@ def decide(
     1 the policies are invalid; 2 wrong usage, or this is no request.
     """
     engine = load_engine(path, entities, cache)
-    decision = engine.decide(**read_request(request))
+    decision = engine.decide(**read_request(request), approved=read_approved(approved, engine))
     if not quiet:
         say_json(decision_json(decision))
     if decision.decision == "deny":

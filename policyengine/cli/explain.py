@@ -15,6 +15,7 @@ from policyengine.cli.console import fail, say_json, stdout
 from policyengine.cli.explanation import draw
 from policyengine.cli.loading import CacheOption, EntitiesOption, JsonOption, PolicyPath, load_engine
 from policyengine.cli.request import read_request
+from policyengine.cli.verified import ApprovedOption, read_approved
 from policyengine.compile.listing import Shape, list_rule, shapes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.explain.explanation import Explanation
@@ -33,6 +34,7 @@ def explain(
         str | None,
         typer.Option("--compiled", metavar="NAME", help="show the Python that answers for this rule, instead"),
     ] = None,
+    approved: ApprovedOption = None,
     cache: CacheOption = True,
     json: JsonOption = False,
 ) -> None:
@@ -49,7 +51,7 @@ def explain(
         fail("no request to explain", "name a file with --request, or a rule with --compiled")
     engine = load_engine(path, entities, cache)
     wanted = _rule(rule, engine.snapshot.policies.rules) if rule is not None else None
-    explanation = engine.explain(**read_request(request))
+    explanation = engine.explain(**read_request(request), approved=read_approved(approved, engine))
     if wanted is not None:
         explanation = _only(wanted, explanation)
     if json:

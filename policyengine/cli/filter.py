@@ -21,6 +21,7 @@ from policyengine.cli.loading import (
     read_json,
 )
 from policyengine.cli.request import understood
+from policyengine.cli.verified import ApprovedOption, read_approved
 from policyengine.explain.display import visible
 from policyengine.filters.described import MAPPED, STORES, described, plain
 from policyengine.filters.filter import Filter, Kind, NotExpressible
@@ -78,6 +79,7 @@ def filter_(
         list[str] | None,
         typer.Option("--fulfils", metavar="TYPE,...", help="types of obligation that the caller will fulfil"),
     ] = None,
+    approved: ApprovedOption = None,
     json: JsonOption = False,
     cache: CacheOption = True,
 ) -> None:
@@ -95,7 +97,8 @@ def filter_(
         fail("--exact and --columns are about a store", "name it with --to")
     engine = load_engine(path, entities, cache)
     promised = {name.strip() for one in fulfils or () for name in one.split(",")}
-    found = engine.filter(**asked, fulfilled=promised)
+    # Limits are told by `decide`; what they apply to may be seen all the same.
+    found = engine.filter(**asked, fulfilled=promised, approved=read_approved(approved, engine), metered=True)
     for error in found.errors:
         note(visible(f"nothing may be seen: {error.message}"))
     if documents is not None:

@@ -6,6 +6,7 @@ uvicorn by its import path and reads its settings from the environment; this mod
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import ssl
@@ -26,6 +27,7 @@ from policyengine.callers.stores.store import StoreError
 from policyengine.cli.check import count
 from policyengine.cli.console import FAILED, fail, note, report, say, stderr
 from policyengine.cli.loading import CacheOption, EntitiesOption, PolicyPath, QuietOption, existing_file, load_engine
+from policyengine.cli.not_in_force import not_in_force
 from policyengine.engine import Engine
 from policyengine.explain.display import visible
 from policyengine.settings.keys import create
@@ -124,6 +126,12 @@ def serve(
             note("insecure: anybody on this machine may ask anything; nobody else is answered")
     if secret is not None:
         _show(secret, host, port, uds, tls_cert is not None)
+    if not quiet:
+        for line in not_in_force([engine.snapshot.policies], metered=False):
+            if console:
+                note(line)
+            else:
+                typer.echo(json.dumps({"event": "not_in_force", "level": "warning", "detail": line}), err=True)
     uvicorn.run(
         APPLICATION,
         factory=True,

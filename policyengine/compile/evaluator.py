@@ -8,6 +8,7 @@ which rules erred, and the interpreter says why.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +23,7 @@ from policyengine.compile.runtime import NOTHING, Unusual
 from policyengine.evaluate.combine import denied, intersect
 from policyengine.evaluate.decide import not_applicable, shape
 from policyengine.evaluate.delegation import actors, delegators
+from policyengine.evaluate.verified import NONE, approvals, approvals_of, limits_of, meters
 from policyengine.ir.nodes import PolicySet
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
@@ -50,6 +52,8 @@ class Evaluator:
         self._native = native
         self._derived = Derived()
         self._index = Index(policies.rules, schema)
+        # What callers may say that they have verified.
+        self.approvals, self.limits = approvals_of(policies.rules), limits_of(policies.rules)
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
         # By action, resource type and principal type. What is not there has not been asked for yet.
         self.entries: dict[str, dict[str, dict[str, Entry]]] = {}
@@ -68,21 +72,25 @@ class Evaluator:
             return self.decide_slowly(principal, action, resource, context, approved)
 
     def decide_many(self, requests: Iterable[Any]) -> list[Decision]:
-        """The decisions about mappings with the keywords of `Engine.decide`. Never raises for what they hold."""
+        """The decisions about mappings with the keywords of `Engine.decide`. Never raises for what they hold. Raises
+        TypeError, before anything is decided, for an `approved` or `metered` that names none of the rules it should."""
+        todo = list(requests)
+        said = [self._said(asked) for asked in todo] if any(map(_says, todo)) else ()
         decisions: list[Decision] = []
         entries, add = self.entries, decisions.append
-        for asked in requests:
+        for number, asked in enumerate(todo) if said else ():
+            add(self.decide_met(*_parts(asked), said[number]))
+        for asked in () if said else todo:
             try:
                 # As in `decide`, without its call for each.
                 principal, action, resource = asked["principal"], asked["action"], asked["resource"]
                 name = action["name"] if action.__class__ is dict else action
                 entry = entries[name][resource["type"]][principal["type"]]
                 if asked.__class__ is dict:
-                    if name is action and "approved" not in asked:
+                    if name is action:
                         add(entry(principal, resource, asked.get("context")))
-                        continue
-                    given = beside(name, action, asked.get("approved", ()))
-                    add(entry(principal, resource, asked.get("context"), *given))
+                    else:
+                        add(entry(principal, resource, asked.get("context"), *beside(name, action, NONE)))
                     continue
             except Exception:  # noqa: BLE001 - whatever it is, the long way decides
                 pass
@@ -92,15 +100,25 @@ class Evaluator:
     def decide_slowly(
         self, principal: Any, action: Any, resource: Any, context: Any = None, approved: Collection[str] = ()
     ) -> Decision:
-        """The decision, without the shortcut; afterwards the shortcut is there. Raises TypeError for a text or a
-        mapping as `approved`, which would hold more than they name."""
-        if isinstance(approved, str | Mapping):
-            raise TypeError("`approved` is a collection of rule names")
+        """The decision, without the shortcut; afterwards the shortcut is there."""
         try:
             everyone = actors(request(principal, action, resource, context), self._world, self._schema)
         except Fault as fault:
             return denied(RuleError("", fault.code, fault.message), self._revision)
         return intersect([self._decide_for(asked, approved) for asked in everyone])
+
+    def met(self, approved: Any, metered: Any) -> frozenset[str]:
+        """The rules whose demand is met: approvals that the caller has verified, limits that it meters. Raises
+        TypeError."""
+        return approvals(approved, self.approvals) | meters(metered, self.limits)
+
+    def decide_met(self, principal: Any, action: Any, resource: Any, context: Any, met: frozenset[str]) -> Decision:
+        """The decision where the demands of these rules are met."""
+        return with_meters(self.decide(principal, action, resource, context, met & self.approvals), met)
+
+    def _said(self, asked: Any) -> frozenset[str]:
+        """What a request says is met."""
+        return self.met(asked.get("approved"), asked.get("metered")) if isinstance(asked, Mapping) else NONE
 
     def _decide_for(self, asked: Request, approved: Collection[str]) -> Decision:
         key = shape(asked)
@@ -122,6 +140,16 @@ class Evaluator:
         return bucket
 
 
+def with_meters(decision: Decision, metered: frozenset[str]) -> Decision:
+    """The decision for a caller that meters the limits among these rules."""
+    return replace(decision, metered=metered) if metered and decision.limits else decision
+
+
+def _says(asked: Any) -> bool:
+    """Whether a request may name approvals or meters."""
+    return asked.__class__ is not dict or "approved" in asked or "metered" in asked
+
+
 def beside(name: Any, action: Any, approved: Any) -> tuple[Mapping[str, Any], Collection[str] | None]:
     """The attributes of an action that is given by its name or as an object with one, and the approvals or None, as an
     entry takes them. Raises Unusual for anything but a plain collection of approvals."""
@@ -130,11 +158,8 @@ def beside(name: Any, action: Any, approved: Any) -> tuple[Mapping[str, Any], Co
     return NOTHING if name is action else action, approved or None
 
 
-def _parts(request: Any) -> tuple[Any, Any, Any, Any, Any]:
+def _parts(request: Any) -> tuple[Any, Any, Any, Any]:
     """What `decide` takes, out of a mapping; nothing at all, which is denied, out of anything else."""
     if request.__class__ is not dict and not isinstance(request, Mapping):
-        return None, None, None, None, ()
-    get, approved = request.get, request.get("approved", ())
-    if approved.__class__ not in COLLECTIONS:
-        approved = ()
-    return get("principal"), get("action"), get("resource"), get("context"), approved
+        return None, None, None, None
+    return request.get("principal"), request.get("action"), request.get("resource"), request.get("context")

@@ -14,6 +14,7 @@ from policyengine.evaluate.interpret import Env, EvaluationError, evaluate, in_s
 from policyengine.ir.nodes import ObligationSpec, PolicySet, Rule
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
+from policyengine.model.frozen import FrozenDict, frozen
 from policyengine.model.request import Request
 from policyengine.model.values import Fault, to_json
 from policyengine.schema.schema import Schema
@@ -89,9 +90,10 @@ def properties_in(env: Env) -> Properties:
         errors = []
         for name, expr in spec.properties:
             try:
-                values[name] = to_json(evaluate(expr, env))
+                values[name] = frozen(to_json(evaluate(expr, env)))
             except EvaluationError as error:
                 errors.append(rule_error(rule, error))
-        return values, errors
+        # Decisions are shared, so nobody may change what one of them says.
+        return FrozenDict(values), errors
 
     return properties

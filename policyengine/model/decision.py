@@ -53,6 +53,7 @@ class Decision:
     labels: what the session carries once an allowed request is recorded, as rules find it in `session.labels`.
     errors: every rule that could not be evaluated, whether or not it mattered.
     revision: the snapshot that answered.
+    metered: those of the limits that the caller said it meters.
     """
 
     decision: Literal["allow", "deny"]
@@ -64,18 +65,25 @@ class Decision:
     labels: tuple[str, ...] = ()
     errors: tuple[RuleError, ...] = ()
     revision: str = field(default="", compare=False)
+    metered: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def allowed(self) -> bool:
-        """True only for an `allow` that owes no obligation."""
-        return self.decision == "allow" and not self.obligations
+        """True only for an `allow` that owes no obligation, and names no limit but those that the caller meters."""
+        return self.decision == "allow" and not self.obligations and not self.unmetered
+
+    @property
+    def unmetered(self) -> tuple[str, ...]:
+        """The limits that apply, and that nobody said to meter."""
+        return tuple([name for name in self.limits if name not in self.metered]) if self.limits else ()
 
     def allowed_if(self, fulfilled: Collection[str]) -> bool:
-        """True for an `allow` whose every obligation has a type named in `fulfilled`, for example `{"redact"}`. Raises
-        TypeError for a text or a mapping, which would hold more than they name."""
+        """True for an `allow` whose every obligation has a type named in `fulfilled`, for example `{"redact"}`, and
+        that names no limit but those that the caller meters. Raises TypeError for a text or a mapping, which would hold
+        more than they name."""
         if isinstance(fulfilled, str | Mapping):
             raise TypeError("`fulfilled` is a collection of obligation types")
-        return self.decision == "allow" and all(o.type in fulfilled for o in self.obligations)
+        return self.decision == "allow" and not self.unmetered and all(o.type in fulfilled for o in self.obligations)
 
     def __bool__(self) -> bool:
         return self.allowed

@@ -298,6 +298,41 @@ def network(text: str) -> IPv4Network | IPv6Network:
         raise Fault("POL225", "not an address range such as 10.0.0.0/8") from None
 
 
+# IPv6 addresses that carry an IPv4 address, and how far from the right it stands: the network delivers to that one.
+# RFC 4291 2.5.5 (compatible, mapped), RFC 2765 2.1 (translated), RFC 6052 2.1 (well-known prefix), RFC 8215 (prefix for
+# local use), RFC 3056 (6to4).
+_MAPPED, _LOCAL = IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b:1::/48")
+_CARRIERS: tuple[tuple[IPv6Network, int], ...] = (
+    (IPv6Network("::/96"), 0),
+    (_MAPPED, 0),
+    (IPv6Network("::ffff:0:0:0/96"), 0),
+    (IPv6Network("64:ff9b::/96"), 0),
+    (_LOCAL, 0),
+    (IPv6Network("2002::/16"), 80),
+)
+
+
 def in_range(address: IPv4Address | IPv6Address, range_: str) -> bool:
-    """Whether the address lies in the range. An address of the other family does not."""
-    return address in network(range_)
+    """Whether the address lies in the range, as the network reads it: an IPv6 address that carries an IPv4 address is
+    in the ranges of both, and an IPv4 address in those of its own forms in IPv6. Else an address of the other family
+    does not."""
+    wanted = network(range_)
+    if address in wanted:
+        return True
+    if isinstance(address, IPv6Address):
+        return isinstance(wanted, IPv4Network) and any(four in wanted for four in _carried(address))
+    # A mapped address is read as the IPv4 address in it, so a range of mapped addresses has to be as well.
+    mapped = isinstance(wanted, IPv6Network) and wanted.subnet_of(_MAPPED)
+    return mapped and IPv6Address(int(_MAPPED.network_address) | int(address)) in wanted
+
+
+def _carried(address: IPv6Address) -> list[IPv4Address]:
+    bits = int(address)
+    # `::` and `::1` are addresses of their own.
+    if bits < 2:
+        return []
+    found = [bits >> shift for prefix, shift in _CARRIERS if address in prefix]
+    if address in _LOCAL:
+        # RFC 6052 2.2 skips an octet in the middle of an IPv4 address behind 48 bits.
+        found.append(bits >> 48 & 0xFFFF0000 | bits >> 40 & 0xFFFF)
+    return [IPv4Address(each & 0xFFFFFFFF) for each in found]

@@ -45,7 +45,8 @@ _join = "".join
 
 
 class Facts:
-    """A request, with what the caller fulfils and has approved, and what was found out about it."""
+    """A request, with what the caller fulfils, has approved or meters, and what was found out about it. `approved`
+    names the rules whose demand is met: approvals that were given, limits that are metered."""
 
     __slots__ = (
         "_above",

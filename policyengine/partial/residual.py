@@ -4,7 +4,7 @@ The same steps as deciding (`evaluate/decide.py`, `evaluate/combine.py`), with f
 
     some permit is true
     every forbid is false                      one that errs denies
-    every limit has a value                    one that errs denies
+    every limit is false, or metered           one that errs denies
     every required approval is false or given  one that errs demands it
     what is owed can be told, and is among what the caller fulfils
 

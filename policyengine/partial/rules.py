@@ -40,7 +40,8 @@ def _passes(rule: Rule, asking: Asking, fulfilled: Collection[str], approved: Co
     """When a rule that is no permit leaves the request allowed."""
     found = applies(rule, asking)
     if rule.kind == "limit":
-        return found.defined
+        # One that nobody meters denies as well, where it applies.
+        return found.defined if rule.name in approved else found.false
     if rule.kind == "forbid":
         return found.false
     if rule.demands_approval:

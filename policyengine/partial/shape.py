@@ -189,9 +189,15 @@ def _part(rule: Rule, asking: Asking, known: Known, without: Test | None) -> Par
         case "permit":
             return rule_part(rule, True, asking, known, without)
         case "limit":
-            return rule_part(rule, None, asking, known, without)
+            metered, silent = (rule_part(rule, wanted, asking, known, without) for wanted in (None, False))
+            return free(_metered(rule, metered.make, silent.make), known)
     silent = rule_part(rule, False, asking, known, without)
     return silent if rule.kind == "forbid" else free(_fulfilled(rule, silent.make), known)
+
+
+def _metered(rule: Rule, metered: Maker, silent: Maker) -> Maker:
+    """When a limit does not apply, or applies and is metered by the caller."""
+    return lambda facts: metered(facts) if rule.name in facts.approved else silent(facts)
 
 
 def _fulfilled(rule: Rule, silent: Maker) -> Maker:

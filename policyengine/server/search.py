@@ -66,17 +66,35 @@ class Searches:
 
 def _found(snapshot: Snapshot, asked: Search, after: str | None, limit: int) -> list[str]:
     """The ids, or names of actions."""
+    # Limits do not keep anything from being found, as they do not change `decision`.
+    met = snapshot.evaluator.limits
     match asked.sought:
         case "subject":
             return search.principals(
-                snapshot, asked.principal, asked.action, asked.resource, asked.context, after=after, limit=limit
+                snapshot,
+                asked.principal,
+                asked.action,
+                asked.resource,
+                asked.context,
+                after=after,
+                limit=limit,
+                met=met,
             )
         case "resource":
             return search.resources(
-                snapshot, asked.principal, asked.action, asked.resource, asked.context, after=after, limit=limit
+                snapshot,
+                asked.principal,
+                asked.action,
+                asked.resource,
+                asked.context,
+                after=after,
+                limit=limit,
+                met=met,
             )
         case "action":
-            return search.actions(snapshot, asked.principal, asked.resource, asked.context, after=after, limit=limit)
+            return search.actions(
+                snapshot, asked.principal, asked.resource, asked.context, after=after, limit=limit, met=met
+            )
         case _:
             assert_never(asked.sought)
 

@@ -118,3 +118,22 @@ def test_what_is_found_is_kept_for_the_next_time(cli: Cli, policies: Path, monke
         assert cli("check", policies) == 0
         assert cli.out == told
     assert list(kept.iterdir())
+
+
+NOT_IN_FORCE = """
+use ai
+permit p: invoke on Model for User
+limit rate: invoke on Model
+  at most 60 requests per 1m by principal
+prove never: never allow invoke on Model when model.id == "x"
+"""
+
+
+def test_what_nothing_stands_behind_is_said_and_changes_no_status(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "models.pol").write_text(NOT_IN_FORCE)
+    assert cli("check", tmp_path) == 0
+    assert "nothing proves claims yet" in cli.err
+    assert "`models.never`" in cli.err
+    assert cli("check", "--strict", tmp_path) == 0
+    assert cli("check", "--quiet", tmp_path) == 0
+    assert cli.err == ""

@@ -30,6 +30,25 @@ def test_a_missing_approval_is_a_deny(policies: Path, cli: Cli) -> None:
     assert json.loads(cli.out)["approvals"][0]["by"] == {"type": "Group", "id": "finance"}
 
 
+def test_an_approval_that_was_verified(policies: Path, cli: Cli) -> None:
+    approved = ("--approved", "support.finance_approval")
+    assert cli("decide", policies, "--request", "-", *approved, stdin=refund(400)) == 0
+    assert json.loads(cli.out)["approvals"] == []
+    assert cli("explain", policies, "--request", "-", "--json", *approved, stdin=refund(400)) == 0
+    assert json.loads(cli.out)["decision"]["decision"] == "allow"
+
+
+@pytest.mark.parametrize(
+    "name", ["support.finance", "finance_approval", "support.refund", "", "support.finance_approvals"]
+)
+def test_an_approval_that_no_rule_demands_is_2(policies: Path, cli: Cli, name: str) -> None:
+    for command in ("decide", "explain"):
+        assert cli(command, policies, "--request", "-", "--approved", name, stdin=refund(400)) == 2
+        assert "demands an approval" in cli.err
+    question = ("--principal", json.dumps(ANN), "--action", "retrieve", "--resource-type", "Document")
+    assert cli("filter", policies, *question, "--approved", name) == 2
+
+
 @pytest.mark.parametrize(
     ("promised", "status"),
     [

@@ -1,0 +1,25 @@
+"""What policies say that nothing stands behind yet: said by the commands that accept them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from policyengine.ir.nodes import PolicySet
+
+
+def not_in_force(sets: Iterable[PolicySet], metered: bool) -> list[str]:
+    """A line for limits, unless they are `metered`, and one for claims, where there are any."""
+    policies = list(sets)
+    limits = sorted({rule.name for each in policies for rule in each.rules if rule.kind == "limit"})
+    claims = sorted({claim.name for each in policies for claim in each.proofs})
+    lines = []
+    if limits and not metered:
+        lines.append(f"limits are not metered here: decisions name them, and count nothing ({_few(limits)})")
+    if claims:
+        lines.append(f"nothing proves claims yet: they are checked for names and types only ({_few(claims)})")
+    return lines
+
+
+def _few(names: list[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown

@@ -1,0 +1,56 @@
+"""What a caller has verified for a request: the approvals that were given, the limits that it meters.
+
+In: what the caller says. Out: names of rules. A name that no such rule has, or a text that holds more than it names, is
+a mistake of the caller's code and raises TypeError: it is no part of any request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from policyengine.diagnostics.suggest import did_you_mean
+from policyengine.ir.nodes import Rule
+
+NONE: frozenset[str] = frozenset()
+
+
+def approvals_of(rules: Iterable[Rule]) -> frozenset[str]:
+    """The rules that demand an approval."""
+    return frozenset(rule.name for rule in rules if rule.demands_approval)
+
+
+def limits_of(rules: Iterable[Rule]) -> frozenset[str]:
+    return frozenset(rule.name for rule in rules if rule.kind == "limit")
+
+
+def approvals(given: Any, known: frozenset[str]) -> frozenset[str]:
+    """The `approved` of a caller; `known` are the rules that demand an approval."""
+    return _names(given, known, "approved", "rules that demand an approval", "no rule of this name demands an approval")
+
+
+def meters(given: Any, known: frozenset[str]) -> frozenset[str]:
+    """The `metered` of a caller: True for all limits. `known` are the limits."""
+    if given is True or given is False:
+        return known if given else NONE
+    return _names(given, known, "metered", "limits", "no limit has this name")
+
+
+def _names(given: Any, known: frozenset[str], what: str, of: str, unknown: str) -> frozenset[str]:
+    if given is None:
+        return NONE
+    if type(given) in (list, tuple, set, frozenset) and {*map(type, given)} <= {str}:
+        # What nearly all callers give.
+        named = frozenset(given)
+        if named <= known:
+            return named
+    # Each of these has an `in` that holds more than it names.
+    plain = isinstance(given, Collection) and not isinstance(given, str | bytes | bytearray | memoryview | Mapping)
+    names = list(given) if plain else [None]
+    if not all(issubclass(type(name), str) for name in names):
+        raise TypeError(f"`{what}` is a collection of names of {of}")
+    found = frozenset(map(str.__str__, names))
+    for name in sorted(found - known):
+        shown = name if len(name) <= 80 and name.isprintable() else "..."
+        raise TypeError(f"`{what}`: {unknown}: `{shown}` {did_you_mean(shown, known)}".rstrip())
+    return found

@@ -1,0 +1,63 @@
+"""Values that nobody can change any more, and copies of what a caller may go on changing.
+
+Both are plain JSON in Python: a frozen object is still a `dict` and a frozen array still a `list`, so that they
+compare, print and serialise as these do; what would change them raises TypeError.
+"""
+
+from __future__ import annotations
+
+import marshal
+from typing import Any, NoReturn
+
+
+def _refuse(*_: Any, **__: Any) -> NoReturn:
+    raise TypeError("this cannot be changed: it is shared by everybody who gets it")
+
+
+class FrozenList(list[Any]):
+    __slots__ = ()
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+
+    def __reduce_ex__(self, _: Any) -> Any:
+        # A copy is the reader's own.
+        return list, (list(self),)
+
+
+class FrozenDict(dict[Any, Any]):
+    __slots__ = ()
+    clear = pop = popitem = setdefault = update = _refuse
+    __setitem__ = __delitem__ = __ior__ = _refuse
+
+    def __reduce_ex__(self, _: Any) -> Any:
+        return dict, (dict(self),)
+
+
+def frozen(value: Any) -> Any:
+    """The value with every object and array in it copied into one that cannot be changed."""
+    if isinstance(value, dict):
+        return FrozenDict({name: frozen(item) for name, item in value.items()})
+    if isinstance(value, list):
+        return FrozenList(map(frozen, value))
+    return value
+
+
+def copied(value: Any) -> Any:
+    """The value with every plain object, array and set in it copied; anything else in it as it is. What is nested too
+    deeply to be copied is as it is as well: no rule can read that far."""
+    try:
+        # The fastest copy of what JSON is made of.
+        return marshal.loads(marshal.dumps(value))
+    except ValueError:
+        return _copied(value, 200)
+
+
+def _copied(value: Any, depth: int) -> Any:
+    kind = type(value)
+    if depth == 0:
+        return value
+    if kind is dict:
+        return {name: _copied(item, depth - 1) for name, item in value.items()}
+    if kind is list or kind is tuple or kind is set or kind is frozenset:
+        return kind([_copied(item, depth - 1) for item in value])
+    return value
