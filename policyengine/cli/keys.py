@@ -163,7 +163,7 @@ def check(
     if state == "good" and found is not None and address is not None and not of_keys.admits(found, address):
         state = "not from this address"
     if json_:
-        say_json({"state": state, **(_public(found) if found is not None else {})})
+        say_json({**(_public(found) if found is not None else {}), "state": state})
     else:
         say(state if found is None else f"{state}: {found.id} ({found.name})")
     if state != "good":

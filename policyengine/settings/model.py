@@ -174,13 +174,7 @@ class Limits(_Part):
 class Settings(BaseSettings):
     """The settings of one service."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        extra="forbid",
-        frozen=True,
-        nested_model_default_partial_update=True,
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     policies: Annotated[Path, BeforeValidator(_named)] = Field(description="a directory of .pol files, or one file")
     entities: Annotated[Path | None, BeforeValidator(_named)] = Field(None, description="a JSON file of entities")

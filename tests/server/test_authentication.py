@@ -22,36 +22,18 @@ from joserfc.jwk import RSAKey
 from policyengine.callers import api_key, keys
 from policyengine.callers.api_key import ApiKey
 from policyengine.callers.caller import SCOPES
-from policyengine.callers.stores.store import KeyStore
 from policyengine.server.app import create_app
 from policyengine.server.limit import FOR_ALL, SCOPE_OF
-from policyengine.settings import keys as settings_keys
 from policyengine.settings.model import Keys, Settings
 from tests.server.conftest import DATA
 from tests.server.serving import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT, serving
 from tests.server.test_certification import PERMITTED
+from tests.support.key_file import Store
 
 FIXTURE = DATA / "certification"
 RSA = RSAKey.generate_key(2048, {"kid": "r1"})
 ISSUER = "https://id.example"
 SECOND = 1.0
-
-
-class Store:
-    """A store of keys, as an administrator has it."""
-
-    def __init__(self, path: Path) -> None:
-        self.settings = Keys(store=str(path / "keys.json"))
-        self.store: KeyStore
-        self.store, self.hash_key = settings_keys.create(self.settings)
-
-    def new(self, *scopes: str, **more: Any) -> ApiKey:
-        made, text = keys.create("test", frozenset(scopes or SCOPES), self.hash_key, time.time(), **more)  # type: ignore[arg-type]
-        self.store.change(lambda _: made)
-        return text
-
-    def revoke(self, key: ApiKey) -> None:
-        self.store.change(lambda known: keys.revoke(known[key.id], time.time()))
 
 
 @pytest.fixture(scope="module")

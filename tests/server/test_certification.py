@@ -6,14 +6,37 @@ Each case is named by its section of the scenario. A decision of None means that
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.server.serving import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
+from tests.server.serving import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT, serving
+from tests.support.key_file import Store
+from tests.support.paths import ROOT
 
 Value = dict[str, Any]
+FIXTURE = ROOT / "tests" / "data" / "authzen" / "certification"
+
+
+@pytest.fixture(scope="module", params=["insecure", "authenticated"])
+def certification(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of the scenario's server: one that answers anybody, and one that wants a key."""
+    if request.param == "insecure":
+        yield request.getfixturevalue("open_certification")
+        return
+    store = Store(tmp_path_factory.mktemp("keys"))
+    key = store.new("decide", "search")
+    with serving(FIXTURE, entities=FIXTURE / "entities.json", keys=store.settings) as client:
+        client.headers["Authorization"] = f"Bearer {key.text}"
+        yield client
+
+
+@pytest.fixture(scope="module")
+def open_certification() -> Iterator[httpx.Client]:
+    with serving(FIXTURE, entities=FIXTURE / "entities.json") as client:
+        yield client
 
 
 def user(id_: str, **properties: Any) -> Value:

@@ -12,7 +12,8 @@ import pytest
 
 from policyengine.settings.model import Tenants
 from tests.server.serving import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT, serving
-from tests.server.test_authentication import RSA, Store, bearer, issuer, jwks, token
+from tests.server.test_authentication import RSA, bearer, issuer, jwks, token
+from tests.support.key_file import Store
 
 # Everything is permitted: only the binding keeps tenants apart.
 POLICIES = """module all
