@@ -5,12 +5,11 @@ A PEP in one line: `enforce(decision, fulfil={...})`, or the decorator `guard` a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import wraps
-from inspect import iscoroutinefunction, signature
-from typing import Any, ParamSpec, TypeVar
+from inspect import isawaitable, iscoroutinefunction, signature
+from typing import Any, ParamSpec, Protocol, TypeVar
 
-from policyengine.engine import Engine
 from policyengine.model.decision import Decision, Obligation
 
 P = ParamSpec("P")
@@ -57,8 +56,23 @@ def enforce(decision: Decision, *, fulfil: Fulfil | None = None) -> Decision:
     return decision
 
 
+class Decides(Protocol):
+    """An engine, or a client of a service. What a client for async code decides has to be awaited."""
+
+    def decide(
+        self,
+        *,
+        principal: Any,
+        action: Any,
+        resource: Any,
+        context: Any = None,
+        approved: Any = (),
+        metered: Any = (),
+    ) -> Decision | Awaitable[Decision]: ...
+
+
 def guard(
-    engine: Engine,
+    engine: Decides,
     *,
     principal: Part,
     action: Part,
@@ -82,7 +96,7 @@ def guard(
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         parameters = signature(function)
 
-        def check(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        def ask(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Decision | Awaitable[Decision]:
             bound = parameters.bind(*args, **kwargs)
             bound.apply_defaults()
             given = bound.arguments
@@ -93,7 +107,9 @@ def guard(
                     ("approved", approved),
                 )
             }  # fmt: skip
-            decision = engine.decide(**asked, metered=metered)
+            return engine.decide(**asked, metered=metered)
+
+        def check(decision: Decision) -> None:
             if decision.decision == "allow" and decision.labels and record is None:
                 raise Denied(decision, f"allowed only with labels that nothing records: {', '.join(decision.labels)}")
             enforce(decision, fulfil=fulfil)
@@ -104,14 +120,18 @@ def guard(
 
             @wraps(function)
             async def guarded_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-                check(args, kwargs)
+                decision = ask(args, kwargs)
+                check(await decision if isawaitable(decision) else decision)
                 return await function(*args, **kwargs)
 
             return guarded_async  # type: ignore[return-value]
 
         @wraps(function)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            check(args, kwargs)
+            decision = ask(args, kwargs)
+            if not isinstance(decision, Decision):
+                raise TypeError("a client for async code guards async functions only")
+            check(decision)
             return function(*args, **kwargs)
 
         return guarded

@@ -1,0 +1,226 @@
+"""What is said to a service and what it says, as bytes: no I/O. AuthZEN's words stay here.
+
+An answer is believed only if it is whole: a status of 200, JSON of the right shape, one decision for each question.
+Everything else raises Unavailable, of which `denial` makes a denial.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from policyengine.authzen import paths
+from policyengine.authzen.answers import (
+    ActionSearchResponse,
+    EntitySearchResponse,
+    EvaluationResponse,
+    EvaluationsResponse,
+    FilterResponse,
+)
+from policyengine.authzen.answers import Obligation as WireObligation
+from policyengine.model.decision import Approval, Decision, Obligation, RuleError
+from policyengine.model.json_text import parse_json
+from policyengine.model.values import Fault, to_json
+
+Flat = Mapping[str, Any]
+CODE = "unavailable"
+_NAMES = {"step-up": "step_up"}
+M = TypeVar("M", bound=BaseModel)
+_RETRYABLE = frozenset({429, 502, 503, 504})
+
+
+class Unavailable(Exception):
+    """There is no answer. `status` is that of HTTP, None if there was none; `wait` are the seconds to wait before
+    trying again, if the service says so; `again` is whether trying again may help."""
+
+    def __init__(self, why: str, status: int | None = None, wait: float | None = None, again: bool = False) -> None:
+        super().__init__(why)
+        self.status = status
+        self.wait = wait
+        self.again = again
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is posted, and where."""
+
+    path: str
+    body: bytes
+
+
+# ---- questions ----
+
+
+def evaluation(
+    principal: Flat, action: str | Flat, resource: Flat, context: Flat | None, approved: Collection[str]
+) -> Question:
+    """Raises Unavailable for what is no request, and for approvals, which no request can state."""
+    if approved:
+        raise Unavailable("approvals cannot be stated in a request")
+    return _question(paths.EVALUATION, _request(principal, action, resource, context))
+
+
+def evaluations(requests: Iterable[Mapping[str, Any]]) -> Question:
+    """`requests` are mappings with the keywords of `decide`. Raises Unavailable for what is no request."""
+    try:
+        items = [
+            _request(each["principal"], each["action"], each["resource"], each.get("context")) for each in requests
+        ]
+    except (KeyError, TypeError, AttributeError):
+        raise Unavailable("one of the requests is none") from None
+    return _question(paths.EVALUATIONS, {"evaluations": items})
+
+
+def search(path: str, parts: Mapping[str, Any], context: Flat | None, token: str | None) -> Question:
+    """`parts` are the principal, action and resource that are given; what is sought has no id."""
+    body: dict[str, Any] = {"subject": _entity(parts["principal"]), "resource": _entity(parts["resource"])}
+    if "action" in parts:
+        body["action"] = _action(parts["action"])
+    if context is not None:
+        body["context"] = dict(context)
+    if token is not None:
+        body["page"] = {"token": token}
+    return _question(path, body)
+
+
+def filtering(
+    principal: Flat, action: str | Flat, resource: Flat, context: Flat | None, backend: Flat | None, exact: bool,
+    fulfilled: Sequence[str],
+) -> Question:  # fmt: skip
+    body = {**_request(principal, action, resource, context), "fulfils": list(fulfilled)}
+    if backend is not None:
+        body |= {"backend": dict(backend), "exact": exact}
+    return _question(paths.FILTER, body)
+
+
+def _request(principal: Flat, action: str | Flat, resource: Flat, context: Flat | None) -> dict[str, Any]:
+    try:
+        found = {"subject": _entity(principal), "action": _action(action), "resource": _entity(resource)}
+        return found if context is None else {**found, "context": dict(context)}
+    except (TypeError, ValueError, AttributeError, KeyError):
+        raise Unavailable("the request is none") from None
+
+
+def _entity(flat: Flat) -> dict[str, Any]:
+    identity = {name: flat[name] for name in ("type", "id") if name in flat}
+    properties = {name: value for name, value in flat.items() if name not in ("type", "id")}
+    return {**identity, "properties": properties} if properties else identity
+
+
+def _action(action: str | Flat) -> dict[str, Any]:
+    if isinstance(action, str):
+        return {"name": action}
+    properties = {name: value for name, value in action.items() if name != "name"}
+    return {"name": action["name"], **({"properties": properties} if properties else {})}
+
+
+def _question(path: str, body: Mapping[str, Any]) -> Question:
+    try:
+        return Question(path, json.dumps(body, separators=(",", ":"), allow_nan=False, default=_plain).encode("utf-8"))
+    except (TypeError, ValueError, RecursionError, UnicodeEncodeError):
+        raise Unavailable("the request cannot be written as JSON") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=repr)
+    if isinstance(value, Mapping):
+        return dict(value)
+    plain = to_json(value)
+    if plain is value:
+        raise TypeError
+    return plain
+
+
+# ---- answers ----
+
+
+def decision(status: int, headers: Mapping[str, str], body: bytes) -> Decision:
+    """The decision that a service answers with. Raises Unavailable."""
+    return _decision(_answer(EvaluationResponse, status, headers, body))
+
+
+def decisions(count: int, status: int, headers: Mapping[str, str], body: bytes) -> list[Decision]:
+    """So many decisions. Raises Unavailable."""
+    found = _answer(EvaluationsResponse, status, headers, body).evaluations
+    if len(found) != count:
+        raise Unavailable(f"there are {len(found)} answers to {count} requests")
+    return [_decision(each) for each in found]
+
+
+def entities(status: int, headers: Mapping[str, str], body: bytes) -> tuple[list[dict[str, str]], str | None]:
+    """References, and the token of the next page if there is one. Raises Unavailable."""
+    found = _answer(EntitySearchResponse, status, headers, body)
+    results = [{"type": each.type, "id": each.id} for each in found.results]
+    return results, (found.page.next_token or None) if found.page is not None else None
+
+
+def names(status: int, headers: Mapping[str, str], body: bytes) -> tuple[list[str], str | None]:
+    """Names of actions; else as `entities`."""
+    found = _answer(ActionSearchResponse, status, headers, body)
+    return [each.name for each in found.results], (found.page.next_token or None) if found.page is not None else None
+
+
+def filtered(status: int, headers: Mapping[str, str], body: bytes) -> FilterResponse:
+    """What a store is to be asked. Raises Unavailable."""
+    return _answer(FilterResponse, status, headers, body)
+
+
+def met(found: Decision, metered: Collection[str] | bool) -> Decision:
+    """The decision for a caller that meters these limits; True for all of them. Raises TypeError for a text or a
+    mapping, which would hold more than they name."""
+    if isinstance(metered, str | Mapping):
+        raise TypeError("`metered` is a collection of names of limits")
+    if not metered or not found.limits:
+        return found
+    return replace(found, metered=frozenset(found.limits if metered is True else set(found.limits) & set(metered)))
+
+
+def denial(error: Unavailable) -> Decision:
+    """The decision where there is none."""
+    return Decision("deny", errors=(RuleError("", CODE, f"no decision: {error}"),))
+
+
+def _answer(model: type[M], status: int, headers: Mapping[str, str], body: bytes) -> M:
+    if status != 200:
+        raise Unavailable(f"the service answered {status}", status, _wait(headers), status in _RETRYABLE)
+    try:
+        return model.model_validate(parse_json(body), strict=True)
+    except (Fault, ValidationError, RecursionError):
+        raise Unavailable("the answer of the service is none", status) from None
+
+
+def _wait(headers: Mapping[str, str]) -> float | None:
+    text = headers.get("retry-after", "")
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 8 else None
+
+
+def _decision(found: EvaluationResponse) -> Decision:
+    said = found.context
+    errors = [RuleError(each.rule, each.code, each.message) for each in said.errors or []]
+    if said.error is not None:
+        errors.append(RuleError("", CODE, f"no decision: {said.error.message}"))
+    return Decision(
+        "allow" if found.decision and said.error is None else "deny",
+        tuple(said.determining),
+        tuple(said.reasons),
+        tuple(_obligation(each) for each in said.obligations or []),
+        tuple(Approval(each.rule, dict(each.by), each.within) for each in said.approvals or []),
+        tuple(said.limits or []),
+        tuple(said.labels or []),
+        tuple(errors),
+        said.revision,
+    )
+
+
+def _obligation(found: WireObligation) -> Obligation:
+    properties = dict(found.properties)
+    if found.type != "custom":
+        return Obligation(found.id, _NAMES.get(found.type, found.type), properties)
+    name = properties.pop("action", None)
+    # One that nobody knows is one that nobody fulfils.
+    return Obligation(found.id, name if isinstance(name, str) else "custom", properties)
