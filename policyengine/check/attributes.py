@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from policyengine.check.environment import UNKNOWN, Env, Typed
 from policyengine.check.hints import about_action
 from policyengine.check.narrowing import Facts, path_of
+from policyengine.check.operands import need
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.diagnostics.suggest import did_you_mean, one_of
-from policyengine.ir.nodes import Attribute, Const, Expr, Has, Identity, Local, Root
-from policyengine.model.types import BOOL, JSON, STRING, EntityT, Field, RecordT, Type, entity, join
+from policyengine.ir.nodes import Attribute, Const, Expr, Has, HasKey, Identity, Local, Lookup, Root
+from policyengine.model.types import BOOL, JSON, STRING, EntityT, Field, RecordT, Type, element_of, entity, join
 from policyengine.syntax import ast
 
 
@@ -71,6 +72,14 @@ def has(base: Typed, name: ast.Name, span: Span, env: Env) -> Typed:
     if isinstance(base.type, EntityT) and name.text in ("id", "type"):
         env.place.findings.report(codes.RESERVED, name.span, f"every entity has its `{name.text}`", "", "leave it out")
         return unknown(span)
+    if base.type == JSON and _is_text(env.locals.get(name.text)):
+        asked = base.expr.span.text.partition(" has ")[0]
+        env.place.findings.report(
+            codes.HAS_VARIABLE, name.span, f"`has {name.text}` asks for an attribute called `{name.text}`",
+            f"not for what the variable `{name.text}` holds",
+            f"ask by its value: `{asked} has [{name.text}]`; or give the variable another name",
+        )  # fmt: skip
+        return unknown(span)
     found = _find(base, name, env)
     if found is None:
         return unknown(span)
@@ -80,6 +89,40 @@ def has(base: Typed, name: ast.Name, span: Span, env: Env) -> Typed:
         return Typed(expr)
     types = {path: found.owners} if found.owners is not None else {}
     return Typed(expr, when_true=Facts(frozenset({(*path, name.text)}), types))
+
+
+def _is_text(variable: Expr | None) -> bool:
+    return variable is not None and variable.type in (STRING, JSON)
+
+
+def lookup(base: Typed, key: Expr, span: Span, env: Env) -> Typed:
+    """`base[key]`: what a JSON object has under a name that is computed."""
+    if not _takes_keys(base, env):
+        return unknown(span)
+    key = need(key, STRING, "the name in brackets", env.place.findings)
+    return Typed(Lookup(base=base.expr, key=key, type=JSON, span=span))
+
+
+def has_key(base: Typed, key: Expr, span: Span, env: Env) -> Typed:
+    """`base has [key]`."""
+    if not _takes_keys(base, env):
+        return unknown(span)
+    key = need(key, STRING, "the name in brackets", env.place.findings)
+    return Typed(HasKey(base=base.expr, key=key, type=BOOL, span=span))
+
+
+def _takes_keys(base: Typed, env: Env) -> bool:
+    """Whether what stands before `[...]` may be asked by a value; a finding where it may not."""
+    type_ = base.type
+    if type_ in (JSON, UNKNOWN):
+        return type_ == JSON
+    help_ = "only `Json` is asked by a value"
+    if element_of(type_) is not None:
+        help_ = "a collection has no positions; use `in`, or `any x in xs: ...`"
+    elif isinstance(type_, RecordT | EntityT):
+        help_ = "write the name of the attribute; only `Json` is asked by a value"
+    env.place.findings.report(codes.WRONG_TYPE, base.expr.span, f"{type_} cannot be asked by a value", "", help_)
+    return False
 
 
 def narrow(expr: Expr, env: Env) -> Expr:

@@ -13,7 +13,7 @@ from policyengine.check.environment import Env, Findings, Place, TooLarge
 from policyengine.check.expressions import check_expression, param_type
 from policyengine.check.functions import FUNCTIONS
 from policyengine.check.heads import open_place
-from policyengine.check.lints import asks, lint_defines, lint_rule, lint_rules
+from policyengine.check.lints import asks, lint_defines, lint_parameters, lint_rule, lint_rules
 from policyengine.check.memory import Defines, Memory, ModuleRules
 from policyengine.check.rules import check_proof, check_rule, report_too_large
 from policyengine.diagnostics import codes
@@ -71,6 +71,10 @@ def check(
         return Checked(None, _each_use_once(in_order(diagnostics)))
     rules = [rule for result in found for rule in result.rules]
     lint_defines(unused, findings)
+    for module in modules:
+        for statement in module.tree.statements:
+            if isinstance(statement, ast.Define):
+                lint_parameters(statement, findings)
     findings.diagnostics += [lint for result in found for lint in result.lints]
     lint_rules(rules, names, {name: asked for result in found for name, asked in result.asks.items()}, findings)
     facts = tuple((Uid("Tool", t.name), tuple(sorted(t.facts.items()))) for _, t in sorted(schema.tools.items()))

@@ -50,6 +50,7 @@ from policyengine.model.types import (
 from policyengine.model.values import INT_MAX, Entity, Uid
 from policyengine.schema.declare import MAX_TYPE_DEPTH, nesting, unknown_type
 from policyengine.syntax import ast
+from policyengine.syntax.walk import mentions
 
 
 def check_condition(tree: ast.Expr, env: Env) -> Typed:
@@ -85,6 +86,10 @@ def check_expression(tree: ast.Expr, env: Env) -> Typed:
             return _ref(tree, env)
         case ast.Member(base=base, name=name):
             return attributes.read(check_expression(base, env), name, tree.span, env)
+        case ast.Lookup(base=base, key=key):
+            return attributes.lookup(check_expression(base, env), check_expression(key, env).expr, tree.span, env)
+        case ast.HasKey(base=base, key=key):
+            return attributes.has_key(check_expression(base, env), check_expression(key, env).expr, tree.span, env)
         case ast.HasOp():
             return _has(tree, env)
         case ast.Call():
@@ -390,7 +395,13 @@ def _quantifier(tree: ast.Quantifier, env: Env) -> Expr:
         )
     slot = findings.next_slot()
     variable = Local(name=name, slot=slot, type=element or UNKNOWN, span=tree.variable.span)
+    before = len(findings.diagnostics)
     body = check_condition(tree.body, env.binding(name, variable))
+    if element is not None and not mentions(tree.body, name) and len(findings.diagnostics) == before:
+        findings.report(
+            codes.UNUSED_VARIABLE, tree.variable.span, f"`{name}` is never used",
+            "the condition is the same for every element", f"use it, or leave out `{tree.kind} {name} in ...:`",
+        )  # fmt: skip
     return Quantifier(
         kind=tree.kind, variable=name, slot=slot, collection=collection, body=body.expr, type=BOOL, span=tree.span
     )

@@ -14,12 +14,20 @@ from policyengine.ir.codec import key as key_of
 from policyengine.ir.nodes import And, Compare, Const, Equal, Expr, Not, Or, Rule, Scope
 from policyengine.model.operators import key
 from policyengine.syntax import ast
+from policyengine.syntax.walk import mentions
 
 
 def lint_defines(unused: Iterable[ast.Define], findings: Findings) -> None:
     for define in unused:
         message = f"`{define.name.text}` is never used"
         findings.report(codes.UNUSED_DEFINE, define.name.span, message, "", "remove it, or use it")
+
+
+def lint_parameters(define: ast.Define, findings: Findings) -> None:
+    for param in define.params:
+        if not mentions(define.body, param.name.text):
+            message = f"`{param.name.text}` is never used in `{define.name.text}`"
+            findings.report(codes.UNUSED_PARAMETER, param.name.span, message, "", "remove it, or use it")
 
 
 def lint_rule(rule: Rule, tree: ast.Rule, findings: Findings) -> None:

@@ -113,6 +113,10 @@ class Emitter:
                 return ast.Attribute(ast.Attribute(self.emit(base), "uid", ast.Load()), "id", ast.Load())
             case ir.Has():
                 return self._has(expr)
+            case ir.Lookup(base=base, key=key):
+                return call("lookup", self.emit(base), self.emit(key))
+            case ir.HasKey(base=base, key=key):
+                return call("has_key", self.emit(base), self.emit(key))
             case ir.Expect(operand=operand, type=type_):
                 return self.guarded(self.emit(operand), type_)
             case ir.Not(operand=operand):

@@ -108,6 +108,8 @@ NAMES: Mapping[str, Any] = {
     "guard": guard,
     "as_entity": as_entity,
     "contains": operators.contains,
+    "lookup": operators.lookup,
+    "has_key": operators.has_key,
     "within": operators.within,
     "equal": operators.equal,
     "arithmetic": operators.arithmetic,

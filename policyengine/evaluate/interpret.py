@@ -26,12 +26,14 @@ from policyengine.ir.nodes import (
     Expect,
     Expr,
     Has,
+    HasKey,
     Head,
     Identity,
     If,
     Is,
     Like,
     Local,
+    Lookup,
     Negate,
     Not,
     Or,
@@ -115,6 +117,10 @@ def _evaluate(expr: Expr, env: Env) -> Any:
             return evaluate(base, env).uid.id
         case Has(base=base, name=name, owners=owners):
             return _find(evaluate(base, env), name, owners, env) is not ABSENT
+        case Lookup(base=base, key=key):
+            return operators.lookup(evaluate(base, env), evaluate(key, env))
+        case HasKey(base=base, key=key):
+            return operators.has_key(evaluate(base, env), evaluate(key, env))
         case Expect(operand=operand, type=type_):
             return guard(evaluate(operand, env), type_)
         case Not(operand=operand):

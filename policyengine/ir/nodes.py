@@ -70,6 +70,22 @@ class Has(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup(Node):
+    """What a JSON object has under a name that is computed; of type Json."""
+
+    base: Expr
+    key: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class HasKey(Node):
+    """Whether a JSON object has anything under a name that is computed; null is there."""
+
+    base: Expr
+    key: Expr
+
+
+@dataclass(frozen=True, slots=True)
 class Expect(Node):
     """A JSON value that must be of `type` from here on."""
 
@@ -198,6 +214,8 @@ Expr = (
     | Attribute
     | Identity
     | Has
+    | Lookup
+    | HasKey
     | Expect
     | Not
     | And

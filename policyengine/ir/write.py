@@ -29,11 +29,13 @@ from policyengine.ir.nodes import (
     Expect,
     Expr,
     Has,
+    HasKey,
     Identity,
     If,
     Is,
     Like,
     Local,
+    Lookup,
     Negate,
     Not,
     Or,
@@ -42,6 +44,7 @@ from policyengine.ir.nodes import (
     Sources,
     Within,
 )
+from policyengine.ir.walk import walk
 from policyengine.model.types import EntityT, ListT, Prim, SetT, Type
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, duration_text, to_json
 from policyengine.syntax.spelling import is_identifier, string
@@ -107,6 +110,10 @@ def written(expr: Expr, words: Words) -> str:
             return f"{_operand(base, words)}.id"
         case Has(base=base, name=name):
             return f"{_operand(base, words)} has {_name(name)}"
+        case Lookup(base=base, key=key):
+            return f"{_operand(base, words)}[{written(key, words)}]"
+        case HasKey(base=base, key=key):
+            return f"{_operand(base, words)} has [{written(key, words)}]"
         case Expect(operand=operand, type=type_):
             inner = written(operand, words)
             return f"{definition(type_)[0]}({inner})" if words.explicit else inner
@@ -133,6 +140,8 @@ def written(expr: Expr, words: Words) -> str:
         case Like(operand=operand, pattern=pattern):
             return f"{_operand(operand, words)} like {string('*'.join(pattern))}"
         case Quantifier(kind=kind, variable=variable, slot=slot, collection=collection, body=body):
+            if not any(isinstance(node, Local) and node.slot == slot for node in walk(body)):
+                return _counted(kind, collection, body, words)
             name, inside = words.binding(variable, slot)
             return f"{kind} {name} in {_operand(collection, words)}: {written(body, inside)}"
         case Call(function=function, args=args):
@@ -143,6 +152,12 @@ def written(expr: Expr, words: Words) -> str:
             return f"[{', '.join(written(item, words) for item in items)}]"
         case _:
             assert_never(expr)
+
+
+def _counted(kind: str, collection: Expr, body: Expr, words: Words) -> str:
+    """A quantifier whose variable plays no part any more, as where the value of what read it is known."""
+    sign, word = ("!=", "and") if kind == "any" else ("==", "or")
+    return f"size({written(collection, words)}) {sign} 0 {word} {_operand(body, words)}"
 
 
 def literal(value: Any) -> str:
@@ -194,7 +209,7 @@ def _operand(expr: Expr, words: Words) -> str:
     inner = expr
     while isinstance(inner, Expect) and not words.explicit:
         inner = inner.operand
-    whole = isinstance(inner, Root | Local | Attribute | Identity | Collection | Call | Sources | Expect)
+    whole = isinstance(inner, Root | Local | Attribute | Lookup | Identity | Collection | Call | Sources | Expect)
     return text if whole or (isinstance(inner, Const) and not text.startswith("-")) else f"({text})"
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import re2
 
 from policyengine.model.types import INT, SetT, Type
-from policyengine.model.values import INT_MAX, INT_MIN, MAX_DEPTH, Entity, Fault, Uid, finite
+from policyengine.model.values import INT_MAX, INT_MIN, MAX_DEPTH, Entity, Fault, Uid, finite, wrong_type
 
 Ordered = int | float | datetime | timedelta
 
@@ -74,6 +74,22 @@ def contains_any(collection: Iterable[Any], items: Iterable[Any], element: Type)
 
 def contains_all(collection: Iterable[Any], items: Iterable[Any], element: Type) -> bool:
     return {_typed_key(x, element) for x in collection}.issuperset([_typed_key(x, element) for x in items])
+
+
+def lookup(value: Any, name: str) -> Any:
+    """What a JSON object has under the name. Raises Fault where it has nothing, or is no object."""
+    if value.__class__ is not dict:
+        raise wrong_type("an object", value)
+    if name not in value:
+        raise Fault("POL501", "the object has nothing under this name")
+    return value[name]
+
+
+def has_key(value: Any, name: str) -> bool:
+    """Whether a JSON object has anything under the name. Raises Fault for what is no object."""
+    if value.__class__ is not dict:
+        raise wrong_type("an object", value)
+    return name in value
 
 
 def size(value: tuple[Any, ...] | str, type_: Type) -> int:

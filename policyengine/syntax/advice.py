@@ -80,7 +80,6 @@ _SLIPS = (
     _Slip(r"\w+\s*\(", "what is owed stands in a rule of its own, a `require`", allowed="WHEN"),
     # Constants.
     _Slip(r"\w", 'an identifier stands in quotes: `{0}::"..."`', r"(\w+)::"),
-    _Slip(r"\d", "a collection has no positions; use `in`, or `any x in xs: ...`", r"\["),
     _Slip(r"\d\d", _TIME, r"\d{4}-(?:\d\d-)?"),
     _Slip(r"\d+[a-z]+\b", "a length of time is a whole number and one of ms, s, m, h, d, w"),
     _Slip(r"", "a pattern is a string, such as `like \"draft-*\"`", r"\blike\s+"),

@@ -74,6 +74,14 @@ class Member(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup(Node):
+    """`base[key]`, where the key is computed; with a constant text it is a Member."""
+
+    base: Expr
+    key: Expr
+
+
+@dataclass(frozen=True, slots=True)
 class Call(Node):
     name: Name
     args: tuple[Expr, ...]
@@ -106,6 +114,14 @@ class HasOp(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class HasKey(Node):
+    """`base has [key]`."""
+
+    base: Expr
+    key: Expr
+
+
+@dataclass(frozen=True, slots=True)
 class IsOp(Node):
     base: Expr
     type: Name
@@ -133,8 +149,8 @@ class Quantifier(Node):
 
 
 Expr = (
-    Literal | EntityLit | ListLit | RecordLit | Ref | Member | Call | MethodCall
-    | Unary | Binary | HasOp | IsOp | LikeOp | Conditional | Quantifier
+    Literal | EntityLit | ListLit | RecordLit | Ref | Member | Lookup | Call | MethodCall
+    | Unary | Binary | HasOp | HasKey | IsOp | LikeOp | Conditional | Quantifier
 )  # fmt: skip
 
 

@@ -145,10 +145,21 @@ class Build(Transformer[Token, Any]):
     ask_attributes = record
 
     def member(self, parts: list[Any]) -> ast.Member:
-        name = parts[2]
-        if isinstance(name, ast.Literal):
-            name = ast.Name(text=str(name.value), span=name.span)
-        return ast.Member(base=parts[0], name=name, span=self._span(parts))
+        return ast.Member(base=parts[0], name=parts[2], span=self._span(parts))
+
+    def lookup(self, parts: list[Any]) -> ast.Member | ast.Lookup:
+        base, _, key, _ = parts
+        if isinstance(key, ast.Literal) and key.kind == "string":
+            name = ast.Name(text=str(key.value), span=key.span)
+            return ast.Member(base=base, name=name, span=self._span(parts))
+        return ast.Lookup(base=base, key=key, span=self._span(parts))
+
+    def has_key(self, parts: list[Any]) -> ast.HasOp | ast.HasKey:
+        base, _, _, key, _ = parts
+        if isinstance(key, ast.Literal) and key.kind == "string":
+            name = ast.Name(text=str(key.value), span=key.span)
+            return ast.HasOp(base=base, path=(name,), span=self._span(parts))
+        return ast.HasKey(base=base, key=key, span=self._span(parts))
 
     def arguments(self, parts: list[Any]) -> list[Any]:
         return _nodes(parts)

@@ -154,6 +154,10 @@ def _build(node: ast.Expr, parts: list[_Part], notes: Notes) -> _Part:
             return _whole(concat(parts[0].at(walk.POSTFIX), f".{name.text}", _arguments(args, docs[1:], notes)))
         case ast.Member(name=name):
             return _whole(concat(parts[0].at(walk.POSTFIX), member(name)))
+        case ast.Lookup():
+            return _whole(concat(parts[0].at(walk.POSTFIX), "[", docs[1], "]"))
+        case ast.HasKey():
+            return _comparison(parts[0], " has ", concat("[", docs[1], "]"))
         case ast.Unary():
             return _unary(node, parts[0])
         case ast.Binary():

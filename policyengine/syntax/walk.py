@@ -80,6 +80,8 @@ def below_expression(node: ast.Expr) -> tuple[ast.Expr, ...]:
             return (base, *args)
         case ast.Member(base=base) | ast.HasOp(base=base) | ast.IsOp(base=base) | ast.LikeOp(base=base):
             return (base,)
+        case ast.Lookup(base=base, key=key) | ast.HasKey(base=base, key=key):
+            return (base, key)
         case ast.Unary(operand=operand):
             return (operand,)
         case ast.Binary():
@@ -103,6 +105,17 @@ def below_type(node: ast.TypeExpr) -> tuple[ast.TypeExpr, ...]:
             return tuple(field.type for field in declared)
         case _:
             assert_never(node)
+
+
+def mentions(root: ast.Expr, name: str) -> bool:
+    """Whether an expression reads what is called so."""
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Ref) and node.name == name:
+            return True
+        todo.extend(below_expression(node))
+    return False
 
 
 def same(left: ast.Node, right: ast.Node) -> bool:

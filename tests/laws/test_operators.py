@@ -41,7 +41,7 @@ EQUATIONS: list[tuple[Any, str, str]] = [
     (COLLECTIONS, "contains_any({a}, {b})", "any x in {a}: x in {b}"),
     (COLLECTIONS, "contains_all({a}, {b})", "all y in {b}: y in {a}"),
     (COLLECTIONS, "not (any x in {a}: x in {b})", "all x in {a}: not x in {b}"),
-    (COLLECTIONS, "size({a}) == 0", "not (any x in {a}: true)"),
+    (COLLECTIONS, "size({a}) == 0", "not (any x in {a}: x == x)"),
     (SETS, "{a} == {b}", "contains_all({a}, {b}) and contains_all({b}, {a})"),
     (SETS, "{a} == {b}", "contains_all({a}, {b}) and size({a}) == size({b})"),
     (TYPES, "{a} != {b}", "not {a} == {b}"),

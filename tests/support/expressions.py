@@ -7,6 +7,7 @@ quantifiers, as the checker carries it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -152,7 +153,7 @@ class Writer:
         path = self.pick(collections)
         name = f"v{len(self.locals)}"
         inside = replace(self, locals=(*self.locals, (name, element_of(path.type) or JSON)))
-        body = inside.condition(depth - 1)
+        body = _using(inside.condition(depth - 1), name, element_of(path.type) or JSON, set(self.place.defines))
         return Text(f"{self.pick(('any', 'all'))} {name} in {path.text}: {body.text}", OPEN)
 
     def _test(self) -> Text:
@@ -287,6 +288,8 @@ class Writer:
                 Text(f'{data}.u == User::"{self.pick(IDS)}"', COMPARISON),
                 Text(f"{data} == {data}", COMPARISON),
                 Text(f"{data}.flag"),
+                Text(f"{data} has [{self.value(STRING, 0).text}]", COMPARISON),
+                Text(f'{data}[{self.value(STRING, 0).text}] == "{self.pick(TEXTS)}"', COMPARISON),
                 Text(f'starts_with({data}.k, "a")'),
                 Text(f'ip({data}.ip).in_range("10.0.0.0/8")'),
             )
@@ -394,6 +397,16 @@ class Writer:
             case SetT(element=element) | ListT(element=element):
                 return Text(f"[{', '.join(self._literal(element).text for _ in range(self.pick((0, 1, 2))))}]")
         raise AssertionError(f"no literal of {type_}")
+
+
+def _using(body: Text, name: str, type_: Type, defines: set[str]) -> Text:
+    """The condition of a quantifier, which has to read the variable. A definition may not read what it is given, and
+    `is` may be certain."""
+    words = set(re.findall(r"\w+", re.sub(rf"\b{name} is \w+", "", body.text)))
+    if name in words and not words & defines:
+        return body
+    use = f"{name} has {written(type_.fields[0][0])}" if isinstance(type_, RecordT) else f"{name} == {name}"
+    return Text(f"{use} and {body.text if body.level == OPEN else body.at(NOT)}", AND)
 
 
 def _comparable(type_: Type | None) -> bool:
