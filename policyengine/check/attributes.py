@@ -12,8 +12,8 @@ from policyengine.check.operands import need
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.diagnostics.suggest import did_you_mean, one_of
-from policyengine.ir.nodes import Attribute, Const, Expr, Has, HasKey, Identity, Local, Lookup, Root
-from policyengine.model.types import BOOL, JSON, STRING, EntityT, Field, RecordT, Type, element_of, entity, join
+from policyengine.ir.nodes import Attribute, Const, Expr, Has, HasKey, Identity, Local, Lookup, Refine, Root
+from policyengine.model.types import BOOL, JSON, STRING, EntityT, Field, RecordT, Type, element_of, entity, join, plain
 from policyengine.syntax import ast
 
 
@@ -36,7 +36,10 @@ def read(base: Typed, name: ast.Name, span: Span, env: Env) -> Typed:
     found = _find(base, name, env)
     if found is None:
         return unknown(span)
-    expr = Attribute(base=base.expr, name=name.text, owners=found.owners, type=found.field.type, span=span)
+    type_ = plain(found.field.type)
+    expr: Expr = Attribute(base=base.expr, name=name.text, owners=found.owners, type=type_, span=span)
+    if type_ != found.field.type:
+        expr = Refine(operand=expr, shape=found.field.type, type=type_, span=span)
     path = path_of(expr)
     present = path is not None and path in env.facts.present
     if found.field.optional and not present:
@@ -72,7 +75,8 @@ def has(base: Typed, name: ast.Name, span: Span, env: Env) -> Typed:
     if isinstance(base.type, EntityT) and name.text in ("id", "type"):
         env.place.findings.report(codes.RESERVED, name.span, f"every entity has its `{name.text}`", "", "leave it out")
         return unknown(span)
-    if base.type == JSON and _is_text(env.locals.get(name.text)):
+    undeclared = isinstance(base.type, RecordT) and base.type.open and base.type.get(name.text) is None
+    if (base.type == JSON or undeclared) and _is_text(env.locals.get(name.text)):
         asked = base.expr.span.text.partition(" has ")[0]
         env.place.findings.report(
             codes.HAS_VARIABLE, name.span, f"`has {name.text}` asks for an attribute called `{name.text}`",
@@ -114,8 +118,8 @@ def has_key(base: Typed, key: Expr, span: Span, env: Env) -> Typed:
 def _takes_keys(base: Typed, env: Env) -> bool:
     """Whether what stands before `[...]` may be asked by a value; a finding where it may not."""
     type_ = base.type
-    if type_ in (JSON, UNKNOWN):
-        return type_ == JSON
+    if type_ in (JSON, UNKNOWN) or (isinstance(type_, RecordT) and type_.open):
+        return type_ != UNKNOWN
     help_ = "only `Json` is asked by a value"
     if element_of(type_) is not None:
         help_ = "a collection has no positions; use `in`, or `any x in xs: ...`"
@@ -145,6 +149,8 @@ def _find(base: Typed, name: ast.Name, env: Env) -> _Found | None:
         found = type_.get(name.text)
         if found is not None:
             return _Found(found)
+        if type_.open:
+            return _Found(Field(JSON))
         known: Iterable[str] = [n for n, _ in type_.fields]
         _unknown_attribute(base, name, known, env)
         return None

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from policyengine.check.environment import Env, Place
-from policyengine.check.expressions import visible_type
+from policyengine.check.written_types import visible_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.ir.nodes import TestCase
+from policyengine.model.refined import problems
 from policyengine.schema.constants import constant_record
+from policyengine.schema.schema import CALL, TOOL
 from policyengine.syntax import ast
 
 
@@ -53,6 +55,8 @@ def check_test(tree: ast.Test, place: Place, rules: frozenset[str]) -> TestCase 
             did_you_mean(ask.action.text, known),
         )
     expect = expects[0]
+    if expect.decision == "allow":
+        _check_arguments(ask, place)
     return TestCase(
         name=str(tree.name.value),
         module=place.module,
@@ -67,6 +71,20 @@ def check_test(tree: ast.Test, place: Place, rules: frozenset[str]) -> TestCase 
         span=tree.span,
         approved=_approved(tree, place, rules),
     )
+
+
+def _check_arguments(ask: ast.Ask, place: Place) -> None:
+    """A call that its tool does not take is never allowed."""
+    resource = ask.resource.entity
+    tool = place.schema.tools.get(resource.id.text) if resource.type.text == TOOL else None
+    if ask.action.text != CALL or tool is None:
+        return
+    stated = constant_record(ask.resource.attributes, [])
+    for problem in problems(stated.get("args", {}), tool.args, ""):
+        place.findings.report(
+            codes.ARGUMENTS, ask.resource.span, problem, f"as `{tool.name}` declares it", "such a call is always denied"
+        )
+        return
 
 
 def _approved(tree: ast.Test, place: Place, rules: frozenset[str]) -> tuple[str, ...]:

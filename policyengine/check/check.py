@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 from policyengine.check.cases import check_test
 from policyengine.check.environment import Env, Findings, Place, TooLarge
-from policyengine.check.expressions import check_expression, param_type
+from policyengine.check.expressions import check_expression
 from policyengine.check.functions import FUNCTIONS
 from policyengine.check.heads import open_place
 from policyengine.check.lints import asks, lint_defines, lint_parameters, lint_rule, lint_rules
 from policyengine.check.memory import Defines, Memory, ModuleRules
 from policyengine.check.rules import check_proof, check_rule, report_too_large
+from policyengine.check.written_types import param_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic, Note, has_errors, in_order
 from policyengine.ir.nodes import Local, PolicySet, Proof, Rule, TestCase

@@ -12,6 +12,7 @@ from typing import assert_never
 from policyengine.check import attributes, functions, hints, names, operands
 from policyengine.check.environment import MAX_DEPTH, UNKNOWN, Env, Typed
 from policyengine.check.narrowing import IMPOSSIBLE, NOTHING, Facts, both, either, path_of
+from policyengine.check.written_types import param_type, visible_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Note
 from policyengine.ir.nodes import (
@@ -36,11 +37,9 @@ from policyengine.model.types import (
     INT,
     JSON,
     NUMBER,
-    PRIMITIVES,
     STRING,
     EntityT,
     ListT,
-    SetT,
     Type,
     element_of,
     entity,
@@ -48,7 +47,6 @@ from policyengine.model.types import (
     join,
 )
 from policyengine.model.values import INT_MAX, Entity, Uid
-from policyengine.schema.declare import MAX_TYPE_DEPTH, nesting, unknown_type
 from policyengine.syntax import ast
 from policyengine.syntax.walk import mentions
 
@@ -165,15 +163,6 @@ def _entity(type_: ast.Name, id_: ast.Name, tree: ast.EntityLit, env: Env) -> Ex
     return Const(value=Entity(Uid(type_.text, id_.text)), type=entity(type_.text), span=tree.span)
 
 
-def visible_type(name: ast.Name, env: Env) -> bool:
-    """Whether the module can see the entity type; a finding where it cannot."""
-    found = env.place.schema.entities.get(name.text)
-    if found is not None and found.module in env.place.visible:
-        return True
-    env.place.findings.diagnostics.append(unknown_type(name, env.place.schema.entities, env.place.visible))
-    return False
-
-
 def _list(tree: ast.ListLit, items: list[Expr], env: Env) -> Expr:
     element: Type | None = items[0].type if items else JSON
     for item in items[1:]:
@@ -263,23 +252,6 @@ def _expand(name: str, args: tuple[ast.Expr, ...], tree: ast.Ref | ast.Call, env
     if not env.expanding:
         findings.used_here(before, tree.span)
     return typed
-
-
-def param_type(tree: ast.TypeExpr, env: Env) -> Type:
-    match tree:
-        case ast.NamedType(name=name):
-            if name in PRIMITIVES:
-                return PRIMITIVES[name]
-            return entity(name) if visible_type(ast.Name(text=name, span=tree.span), env) else UNKNOWN
-        case ast.GenericType(name=name, argument=argument) if (
-            name.text in ("Set", "List") and nesting(tree) <= MAX_TYPE_DEPTH
-        ):
-            element = param_type(argument, env)
-            return SetT(element) if name.text == "Set" else ListT(element)
-    env.place.findings.report(
-        codes.WRONG_TYPE, tree.span, "a parameter has a named type", "", "pass the fields instead"
-    )
-    return UNKNOWN
 
 
 # ---- operators ----

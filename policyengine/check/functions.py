@@ -13,7 +13,7 @@ from policyengine.check.operands import aligned, expect, holds_record, need, not
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.diagnostics.suggest import did_you_mean, nearest, one_of
-from policyengine.ir.nodes import Attribute, Call, Const, Expr, Root, Sources
+from policyengine.ir.nodes import Attribute, Call, Const, Expr, Refine, Root, Sources
 from policyengine.model import operators
 from policyengine.model.types import (
     BOOL,
@@ -141,7 +141,10 @@ def _size(arg: Expr, span: Span, env: Env) -> Expr:
 def _sources(arg: Expr, span: Span, env: Env) -> Expr:
     path: list[str] = []
     node = arg
-    while isinstance(node, Attribute) and not (isinstance(node.base, Root) and node.name == "args"):
+    while isinstance(node, Attribute | Refine) and not _is_args(node):
+        if isinstance(node, Refine):
+            node = node.operand
+            continue
         path.append(node.name)
         node = node.base
     named = isinstance(node, Attribute) and isinstance(node.base, Root) and node.base.name == "resource"
@@ -150,6 +153,10 @@ def _sources(arg: Expr, span: Span, env: Env) -> Expr:
             codes.WRONG_ARGUMENTS, arg.span, "`sources` takes the path of a tool argument", "", "such as `tool.args.to`"
         )
     return Sources(path=tuple(reversed(path)), type=SetT(STRING), span=span)
+
+
+def _is_args(node: Attribute | Refine) -> bool:
+    return isinstance(node, Attribute) and isinstance(node.base, Root) and node.name == "args"
 
 
 def _try_constant(name: str, arg: Expr, env: Env) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from policyengine.check.environment import UNKNOWN, Env, Findings, Place
-from policyengine.check.expressions import visible_type
+from policyengine.check.written_types import visible_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.ir.nodes import Head, Scope
@@ -183,7 +183,9 @@ def _tool_args(resource: Scope, schema: Schema) -> RecordT | None:
     for uid in sorted(resource.entities):
         args = schema.tools[uid.id].args
         joined = args if merged is None else join(merged, args)
-        merged = joined if isinstance(joined, RecordT) else record({n: Field(JSON, True) for n, _ in args.fields})
+        merged = (
+            joined if isinstance(joined, RecordT) else record({n: Field(JSON, True) for n, _ in args.fields}, args.open)
+        )
     return merged
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from policyengine.ir.nodes import Attribute, Const, Expr, Local, Root
+from policyengine.ir.nodes import Attribute, Const, Expr, Local, Refine, Root
 from policyengine.model.values import Entity
 
 Path = tuple[str, ...]
@@ -58,6 +58,8 @@ def path_of(expr: Expr) -> Path | None:
             return (str(uid),)
         case Local(name=name, slot=slot):
             return (f"{name}#{slot}",)
+        case Refine(operand=operand):
+            return path_of(operand)
         case Attribute(base=base, name=name):
             above = path_of(base)
             return (*above, name) if above is not None else None

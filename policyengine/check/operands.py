@@ -10,6 +10,7 @@ from policyengine.check.environment import UNKNOWN, Env, Findings
 from policyengine.check.hints import about_action, as_other, equal_instead, instead_of, is_null, shown
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
+from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.ir.nodes import (
     Arithmetic,
     Attribute,
@@ -20,10 +21,12 @@ from policyengine.ir.nodes import (
     Equal,
     Expect,
     Expr,
+    Refine,
     Root,
     Within,
 )
 from policyengine.model import operators
+from policyengine.model.refined import is_refined
 from policyengine.model.types import (
     BOOL,
     DURATION,
@@ -35,12 +38,14 @@ from policyengine.model.types import (
     EntityT,
     ListT,
     RecordT,
+    RefinedT,
     SetT,
     Type,
     comparable,
     element_of,
     is_numeric,
     join,
+    plain,
 )
 from policyengine.schema.schema import Schema
 
@@ -81,11 +86,20 @@ def fits(expr: Expr, type_: Type) -> bool:
 
 def need(expr: Expr, type_: Type, what: str, findings: Findings) -> Expr:
     """The expression as a value of the type; a finding where it cannot be one."""
+    read = plain(type_)
+    if isinstance(expr, Const) and type_ != read and fits(expr, read) and not is_refined(expr.value, type_):
+        findings.report(codes.WRONG_TYPE, expr.span, f"{what} should be {type_}", "", _nearest(expr, type_))
+    type_ = read
     if not fits(expr, type_):
         message = f"{what} should be {type_}, is {shown(expr)}"
         findings.report(codes.WRONG_TYPE, expr.span, message, "", instead_of(expr, type_))
         return Const(value=None, type=UNKNOWN, span=expr.span)
     return expect(expr, type_)
+
+
+def _nearest(expr: Const, type_: Type) -> str:
+    values = type_.values if isinstance(type_, RefinedT) else None
+    return did_you_mean(str(expr.value), [v for v in values if isinstance(v, str)]) if values else ""
 
 
 def _wide(type_: Type, schema: Schema) -> Type:
@@ -130,6 +144,7 @@ def equal(negated: bool, left: Expr, right: Expr, span: Span, env: Env) -> Expr:
         empty = any(isinstance(s, Const) and s.value == () for s in (left, right))
         same_kind = type(left.type) is type(right.type)
         _check_canonical(left, right, findings)
+        _check_values(left, right, findings)
         if not comparable(left.type, right.type) and not (empty and same_kind):
             not_comparable(left, right, span, env)
     return Equal(left=left, right=right, negated=negated, type=BOOL, span=span)
@@ -145,6 +160,22 @@ def _check_canonical(left: Expr, right: Expr, findings: Findings) -> None:
                 codes.NOT_COMPARABLE, other.span, f"`{side.function}` never gives this text", "can never be equal",
                 "write it in lower case, with nothing around it",
             )  # fmt: skip
+
+
+def _check_values(left: Expr, right: Expr, findings: Findings) -> None:
+    """A constant that is none of those that the other side can be: `currency == "EURO"`."""
+    for side, other in ((left, right), (right, left)):
+        shape = side.shape if isinstance(side, Refine) else None
+        if not isinstance(shape, RefinedT) or shape.values is None or not isinstance(other, Const):
+            continue
+        wanted = other.value if isinstance(other.value, tuple) else (other.value,)
+        for value in wanted:
+            if comparable(shape, other_type := element_of(other.type) or other.type) and not is_refined(value, shape):
+                help_ = _nearest(Const(value=value, type=other_type, span=other.span), shape) or f"it is {shape}"
+                findings.report(
+                    codes.NOT_COMPARABLE, other.span, f"`{side.span.text}` is never this", "can never be equal", help_
+                )
+                return
 
 
 def holds_record(type_: Type) -> bool:
@@ -168,7 +199,10 @@ def not_comparable(left: Expr, right: Expr, span: Span, env: Env) -> None:
 def tool_argument(expr: Expr) -> str | None:
     """The name of the tool argument that an expression reads, if it reads one."""
     names: list[str] = []
-    while isinstance(expr, Attribute):
+    while isinstance(expr, Attribute | Refine):
+        if isinstance(expr, Refine):
+            expr = expr.operand
+            continue
         if expr.name == "args" and isinstance(expr.base, Root) and expr.base.name == "resource":
             return ".".join(reversed(names)) or None
         names.append(expr.name)
@@ -257,6 +291,7 @@ def member_of(item: Expr, right: Expr, span: Span, env: Env) -> Expr:
             findings.report(codes.NOT_COMPARABLE, item.span, f"{element} is never null", "", "")
             return Contains(item=item, collection=right, type=BOOL, span=span)
         item = expect(item, _wide(element, schema))
+        _check_values(item, right, findings)
         if isinstance(right, Const) and not right.value:
             pass
         elif holds_record(element):

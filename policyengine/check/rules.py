@@ -13,7 +13,7 @@ from policyengine.diagnostics import codes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.ir.fold import fold
 from policyengine.ir.nodes import APPROVAL, And, Const, Expr, LimitSpec, Not, ObligationSpec, Proof, Rule
-from policyengine.model.types import BOOL, NUMBER, Field, ListT, RecordT, SetT
+from policyengine.model.types import BOOL, NUMBER, Field, ListT, RecordT, SetT, plain
 from policyengine.syntax import ast
 
 PERIODS = ("minute", "hour", "day", "week", "month", "year")
@@ -129,7 +129,7 @@ def _obligation(call: ast.ObligationCall, env: Env) -> ObligationSpec | None:
 
 def _property(tree: ast.Expr, field: Field, what: str, env: Env) -> Expr:
     expr = fold(operands.need(check_expression(tree, env).expr, field.type, what, env.place.findings))
-    if isinstance(field.type, SetT | ListT | RecordT) and not isinstance(expr, Const) and expr.type != UNKNOWN:
+    if isinstance(plain(field.type), SetT | ListT | RecordT) and not isinstance(expr, Const) and expr.type != UNKNOWN:
         env.place.findings.report(codes.NOT_CONSTANT, tree.span, f"{what} must be a constant")
     return expr
 

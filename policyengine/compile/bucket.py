@@ -15,12 +15,13 @@ from typing import Any
 from policyengine.compile.actors import Actors
 from policyengine.compile.codegen import Careful, Fast, careful_function, fast_function, fast_tree
 from policyengine.compile.derived import MEMORY, effective
-from policyengine.compile.emit import Site
 from policyengine.compile.entry import LISTED, entry_tree, ways
 from policyengine.compile.index import Dimension, Plan, Table
-from policyengine.compile.intake import Entry, entry
+from policyengine.compile.intake import Entry, closed, entry
 from policyengine.compile.native import NATIVE
 from policyengine.compile.references import functions
+from policyengine.compile.site import Site
+from policyengine.evaluate.arguments import fast_checks, refused_arguments
 from policyengine.evaluate.combine import Verdicts, combine
 from policyengine.evaluate.decide import holds, properties_in, rule_error
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
@@ -29,6 +30,7 @@ from policyengine.ir.nodes import Rule
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.request import Request
 from policyengine.model.values import Entity, Fault
+from policyengine.schema.schema import CALL, TOOL
 
 # Rules in one generated function; more are spread over several.
 BLOCK = 200
@@ -87,6 +89,7 @@ class Bucket:
         self, plan: Plan, site: Site, actors: Actors, revision: str, native: ModuleType | None = NATIVE
     ) -> None:
         self._site = site
+        self._schema = schema = actors.schema
         self._world = world = actors.world
         self._derived = actors.derived
         self._revision = revision
@@ -109,6 +112,8 @@ class Bucket:
         if others:
             self._tables.append(Rows(_EVERY, {site.action: Row(tuple(self._block(o) for o in others))}, ()))
         self.entry: Entry = entry(ways(first, self._tables, site), world, self._env, native, actors)
+        if site.action == CALL and site.resource == TOOL and schema.tools:
+            self.entry = closed(self.entry, fast_checks(schema, world))
 
     def settle(self, asked: Request, approved: Collection[str] = ()) -> Decision:
         """The decision about any request of this shape, delegation apart."""
@@ -126,6 +131,9 @@ class Bucket:
                 hits.append((block.number, one_held))
         errors = [_error(rule, env) for rule in sorted(erred, key=_name)]
         verdicts = Verdicts(sorted(held, key=_name), sorted(erred, key=_name), errors)
+        refused = refused_arguments(self._schema, self._world, asked)
+        if refused:
+            return combine(verdicts, approved, properties_in(env), self._revision, refused)
         decision = combine(verdicts, (), properties_in(env), self._revision)
         kept = not erred and all(_is_constant(rule) for rule in held)
         if kept:

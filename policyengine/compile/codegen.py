@@ -15,10 +15,11 @@ from dataclasses import replace
 from typing import Any
 
 from policyengine.compile.ancestors import look_up, lookups_of
-from policyengine.compile.emit import Emitter, Site
+from policyengine.compile.emit import Emitter
 from policyengine.compile.hoist import ancestor_roots, hoist, read, targets
 from policyengine.compile.pyfunction import function, module
 from policyengine.compile.pytree import all_of, assign, load, place
+from policyengine.compile.site import Site
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.model.types import STRING

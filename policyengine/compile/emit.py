@@ -27,6 +27,7 @@ from policyengine.compile.pytree import (
     subscript,
 )
 from policyengine.compile.references import wanted
+from policyengine.compile.site import Site
 from policyengine.compile.string_sets import string_set_call
 from policyengine.compile.type_tests import SMALL, scalar_test
 from policyengine.evaluate.functions import FUNCTIONS
@@ -36,21 +37,6 @@ from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, L
 from policyengine.model.values import Entity, Uid
 
 SCALARS = (STRING, BOOL, INT, NUMBER)
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What is known when a function is generated: the types of principal and resource, the action, for which types of
-    entity the world has records, and whether such a principal may have got its task from somebody."""
-
-    principal: str
-    action: str
-    resource: str
-    recorded: frozenset[str]
-    delegates: bool = False
-
-    def type_of(self, root: str) -> str:
-        return self.principal if root == "principal" else self.resource
 
 
 @dataclass(slots=True)
@@ -113,6 +99,10 @@ class Emitter:
                 return ast.Attribute(ast.Attribute(self.emit(base), "uid", ast.Load()), "id", ast.Load())
             case ir.Has():
                 return self._has(expr)
+            case ir.Refine(operand=operand, shape=shape):
+                return call("refined", self._exact(operand), self.constant(shape))
+            case ir.Arguments(tools=tools):
+                return call("take", self.constant(tools), call("as_entity", load("resource")), load("world"))
             case ir.Lookup(base=base, key=key):
                 return call("lookup", self.emit(base), self.emit(key))
             case ir.HasKey(base=base, key=key):

@@ -14,12 +14,13 @@ from typing import Any, Protocol
 
 from policyengine.compile.ancestors import AncestorLookup, look_up, lookups_of
 from policyengine.compile.codegen import PARAMETERS, ROOTS, ask
-from policyengine.compile.emit import Emitter, Site
+from policyengine.compile.emit import Emitter
 from policyengine.compile.hoist import Read, ancestor_roots, hoist, read, targets
 from policyengine.compile.index import Dimension
 from policyengine.compile.prepare import Prepared
 from policyengine.compile.pyfunction import module
 from policyengine.compile.pytree import all_of, assign, call, class_of, load, subscript
+from policyengine.compile.site import Site
 from policyengine.evaluate.delegation import DELEGATED_BY
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule

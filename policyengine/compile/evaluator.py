@@ -15,11 +15,11 @@ from typing import Any
 from policyengine.compile.actors import Actors
 from policyengine.compile.bucket import Bucket
 from policyengine.compile.derived import Derived
-from policyengine.compile.emit import Site
 from policyengine.compile.index import Index
 from policyengine.compile.intake import Entry
 from policyengine.compile.native import NATIVE
 from policyengine.compile.runtime import NOTHING, Unusual
+from policyengine.compile.site import Site
 from policyengine.evaluate.combine import denied, intersect
 from policyengine.evaluate.decide import not_applicable, shape
 from policyengine.evaluate.delegation import actors, delegators

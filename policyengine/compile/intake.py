@@ -24,6 +24,7 @@ from policyengine.ir import nodes as ir
 from policyengine.model.decision import Decision
 from policyengine.model.entities import World
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, ListT, SetT, Type
+from policyengine.model.values import Fault
 
 # Takes a principal, a resource and a context or None, and perhaps the action's attributes and the names of approvals
 # or None. Gives the decision for all who must be allowed. Raises where anything is unusual or not remembered yet.
@@ -58,6 +59,19 @@ def entry(ways: Ways, world: World, env: Mapping[str, Any], native: ModuleType |
     made.__defaults__ = (NAMES["nothing"], None, False)
     whole: Entry = made
     return whole
+
+
+def closed(entry: Entry, checks: Mapping[str, Callable[[Any], bool]]) -> Entry:
+    """The entry for calls of tools, with a look at the arguments of declared ones, by name. Raises where the arguments
+    may be wrong."""
+
+    def decide(principal: Any, resource: Any, *rest: Any) -> Decision:
+        check = checks.get(resource["id"])
+        if check is not None and not check(resource):
+            raise Fault("POL228", "the arguments are not those that the tool declares")
+        return entry(principal, resource, *rest)
+
+    return decide
 
 
 def _rows(ways: Ways, root: str, world: World) -> Rows | None:

@@ -15,9 +15,9 @@ from typing import Any, Literal
 from policyengine.compile.actors import Actors
 from policyengine.compile.bucket import Bucket
 from policyengine.compile.derived import Derived
-from policyengine.compile.emit import Site
 from policyengine.compile.index import Index
 from policyengine.compile.pytree import place
+from policyengine.compile.site import Site
 from policyengine.diagnostics.source import Span
 from policyengine.ir.nodes import Rule
 from policyengine.model.entities import World

@@ -75,7 +75,7 @@ def depends(expr: ir.Expr) -> frozenset[str | int]:
             return frozenset({name})
         case ir.Local(slot=slot):
             return frozenset({slot})
-        case ir.Sources():
+        case ir.Sources() | ir.Arguments():
             return frozenset({"resource", "context"})
         case ir.Quantifier(slot=slot, collection=collection, body=body):
             return depends(collection) | (depends(body) - {slot})

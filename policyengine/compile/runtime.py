@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
+from policyengine.evaluate.arguments import take
 from policyengine.evaluate.provenance import sources
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
+from policyengine.model.refined import refined
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, as_entity, guard
 
 
@@ -109,6 +111,8 @@ NAMES: Mapping[str, Any] = {
     "as_entity": as_entity,
     "contains": operators.contains,
     "lookup": operators.lookup,
+    "refined": refined,
+    "take": take,
     "has_key": operators.has_key,
     "within": operators.within,
     "equal": operators.equal,

@@ -52,6 +52,7 @@ BAD_TEST = _error(224, "test that cannot run")
 BAD_CONSTANT = _error(225, "constant that cannot be read")
 UNUSED_VARIABLE = _error(226, "variable that is never used")
 HAS_VARIABLE = _error(227, "`has` with the name of a variable")
+ARGUMENTS = _error(228, "arguments that the tool does not take")
 
 NEVER_MATCHES = _warning(301, "rule can never match")
 ALWAYS_MATCHES = _warning(302, "condition is always true")

@@ -25,14 +25,21 @@ class Verdicts:
     errors: Sequence[RuleError] = ()
 
 
-def combine(verdicts: Verdicts, approved: Collection[str], properties: Properties, revision: str) -> Decision:
-    """The decision. `approved` names the `require` rules whose approval has been verified for this very request."""
+def combine(
+    verdicts: Verdicts,
+    approved: Collection[str],
+    properties: Properties,
+    revision: str,
+    refused: Sequence[RuleError] = (),
+) -> Decision:
+    """The decision. `approved` names the `require` rules whose approval has been verified for this very request;
+    `refused` is what is wrong with the request itself, and denies it whatever the rules say."""
     permits = _of("permit", verdicts.held)
     denying = [*_of("forbid", verdicts.held), *_of("forbid", verdicts.erred), *_of("limit", verdicts.erred)]
     # An obligation whose condition could not be evaluated is imposed.
     imposed = [*_of("require", verdicts.held), *_of("require", verdicts.erred)]
     missing = [rule for rule in imposed if rule.demands_approval and rule.name not in approved]
-    allow = bool(permits) and not denying and not missing
+    allow = bool(permits) and not denying and not missing and not refused
     failed: list[RuleError] = []
     owed = [rule for rule in imposed if rule.on_deny is not allow and not rule.demands_approval]
     obligations = [o for rule in _sorted(owed) for o in _obligations(rule, properties, failed)]
@@ -43,7 +50,7 @@ def combine(verdicts: Verdicts, approved: Collection[str], properties: Propertie
         owed = [rule for rule in imposed if rule.on_deny and not rule.demands_approval]
         obligations = [o for rule in _sorted(owed) for o in _obligations(rule, properties, failed)]
     determining = permits if allow else denying or (missing if permits else [])
-    awaited = missing if permits and not denying else []
+    awaited = missing if permits and not denying and not refused else []
     # What a rule says in public is why it holds; of one that could not be evaluated that is not known.
     unsure = {rule.name for rule in verdicts.erred}
     return Decision(
@@ -54,7 +61,7 @@ def combine(verdicts: Verdicts, approved: Collection[str], properties: Propertie
         approvals=tuple(_approval(rule, properties) for rule in _sorted(awaited)),
         limits=_names(_of("limit", verdicts.held)) if allow else (),
         labels=_labels([*_of("label", verdicts.held), *_of("label", verdicts.erred)]) if allow else (),
-        errors=(*verdicts.errors, *failed),
+        errors=(*refused, *verdicts.errors, *failed),
         revision=revision,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from policyengine.evaluate.arguments import refused_arguments
 from policyengine.evaluate.combine import Properties, Verdicts, combine, denied, intersect
 from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate, in_scope
@@ -41,7 +42,8 @@ def decide_alone(policies: PolicySet, schema: Schema, env: Env, approved: Collec
     problem = not_applicable(schema, *shape(env.request))
     if problem is not None:
         return denied(problem, revision)
-    return combine(verdicts(policies.rules, env), approved, properties_in(env), revision)
+    refused = refused_arguments(schema, env.world, env.request)
+    return combine(verdicts(policies.rules, env), approved, properties_in(env), revision, refused)
 
 
 def verdicts(rules: Collection[Rule], env: Env) -> Verdicts:

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from policyengine.diagnostics.source import Span
+from policyengine.evaluate.arguments import take
 from policyengine.evaluate.functions import FUNCTIONS
 from policyengine.evaluate.provenance import sources
 from policyengine.ir.nodes import (
     And,
+    Arguments,
     Arithmetic,
     Attribute,
     Call,
@@ -38,6 +40,7 @@ from policyengine.ir.nodes import (
     Not,
     Or,
     Quantifier,
+    Refine,
     Root,
     Scope,
     Sources,
@@ -45,6 +48,7 @@ from policyengine.ir.nodes import (
 )
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
+from policyengine.model.refined import refined
 from policyengine.model.request import Action, Request
 from policyengine.model.types import JSON, EntityT, Type, element_of
 from policyengine.model.values import Entity, Fault, guard, wrong_type
@@ -117,6 +121,10 @@ def _evaluate(expr: Expr, env: Env) -> Any:
             return evaluate(base, env).uid.id
         case Has(base=base, name=name, owners=owners):
             return _find(evaluate(base, env), name, owners, env) is not ABSENT
+        case Refine(operand=operand, shape=shape):
+            return refined(evaluate(operand, env), shape)
+        case Arguments(tools=tools):
+            return take(tools, env.request.resource, env.world)
         case Lookup(base=base, key=key):
             return operators.lookup(evaluate(base, env), evaluate(key, env))
         case HasKey(base=base, key=key):

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from policyengine.evaluate.arguments import refused_arguments
 from policyengine.evaluate.combine import denied, intersect
 from policyengine.evaluate.decide import decide_alone, not_applicable, shape
 from policyengine.evaluate.delegation import actors
@@ -164,9 +165,11 @@ def _actor(
     problem = not_applicable(schema, *shape(env.request))
     if problem is not None:
         return ActorTrace(role, actor, decision, (), (), problem)
+    refused = refused_arguments(schema, env.world, env.request)
     about = [rule for rule in policies.rules if rule.head.actions is None or action in rule.head.actions]
     rules = tuple(trace_rule(rule, env) for rule in about)
-    return ActorTrace(role, actor, decision, rules, _closest(decision, rules, env))
+    closest = () if refused else _closest(decision, rules, env)
+    return ActorTrace(role, actor, decision, rules, closest, refused[0] if refused else None)
 
 
 def _closest(decision: Decision, rules: tuple[RuleTrace, ...], env: Env) -> tuple[NearMiss, ...]:

@@ -24,6 +24,7 @@ from policyengine.ir.nodes import (
     Local,
     Or,
     Quantifier,
+    Refine,
     Root,
     Rule,
     Scope,
@@ -199,8 +200,8 @@ def trace(expr: Expr, env: Env) -> Trace:
 
 def _only_reads(expr: Expr) -> bool:
     """Whether the expression is a constant or a path into the request, which need no more than their value."""
-    while isinstance(expr, Attribute | Identity | Expect):
-        expr = expr.operand if isinstance(expr, Expect) else expr.base
+    while isinstance(expr, Attribute | Identity | Expect | Refine):
+        expr = expr.operand if isinstance(expr, Expect | Refine) else expr.base
     return isinstance(expr, Const | Root | Local | Sources)
 
 

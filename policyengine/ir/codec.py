@@ -21,7 +21,7 @@ from policyengine.diagnostics.codes import CODES
 from policyengine.diagnostics.diagnostic import Code, Diagnostic, Note
 from policyengine.diagnostics.source import Source, Span
 from policyengine.ir import nodes as ir
-from policyengine.model.types import EntityT, Field, ListT, Prim, RecordT, SetT
+from policyengine.model.types import EntityT, Field, ListT, Prim, RecordT, RefinedT, SetT
 from policyengine.model.values import Entity, Uid
 from policyengine.syntax import ast
 
@@ -33,7 +33,7 @@ class Unstorable(Exception):
 # Tags of what is no dataclass; those of dataclasses follow.
 _TUPLE, _SET, _SPAN, _FOREIGN, _SHARED, _TIME, _DURATION, _IP, _UID, _ENTITY, _CODE, _CLASSES = range(12)
 _SCALARS = frozenset({str, int, float, bool, type(None)})
-_TYPES = (Prim, SetT, ListT, RecordT, EntityT)
+_TYPES = (Prim, SetT, ListT, RecordT, EntityT, RefinedT)
 _TREES = tuple(c for c in vars(ast).values() if isinstance(c, type) and issubclass(c, ast.Node) and c is not ast.Node)
 _STORED: tuple[type[Any], ...] = (
     *typing.get_args(ir.Expr), *_TREES, *_TYPES, Field,

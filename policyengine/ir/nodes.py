@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from policyengine.diagnostics.source import Span
-from policyengine.model.types import Type
+from policyengine.model.types import RecordT, Type
 from policyengine.model.values import Uid
 
 
@@ -90,6 +90,22 @@ class Expect(Node):
     """A JSON value that must be of `type` from here on."""
 
     operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Refine(Node):
+    """A value that must be one of those that `shape` leaves of its plain type."""
+
+    operand: Expr
+    shape: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments(Node):
+    """Whether the arguments of a call are those that its tool declares: true, or an error. Of a tool that is not among
+    `tools` it is true. No text has it: it stands for what every call of a declared tool has to be."""
+
+    tools: tuple[tuple[str, RecordT], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +233,8 @@ Expr = (
     | Lookup
     | HasKey
     | Expect
+    | Refine
+    | Arguments
     | Not
     | And
     | Or

@@ -18,6 +18,7 @@ from typing import Any, assert_never
 
 from policyengine.ir.nodes import (
     And,
+    Arguments,
     Arithmetic,
     Attribute,
     Call,
@@ -40,6 +41,7 @@ from policyengine.ir.nodes import (
     Not,
     Or,
     Quantifier,
+    Refine,
     Root,
     Sources,
     Within,
@@ -110,6 +112,10 @@ def written(expr: Expr, words: Words) -> str:
             return f"{_operand(base, words)}.id"
         case Has(base=base, name=name):
             return f"{_operand(base, words)} has {_name(name)}"
+        case Refine(operand=operand):
+            return written(operand, words)
+        case Arguments():
+            raise Unwritable
         case Lookup(base=base, key=key):
             return f"{_operand(base, words)}[{written(key, words)}]"
         case HasKey(base=base, key=key):
@@ -207,7 +213,7 @@ def _operand(expr: Expr, words: Words) -> str:
     """The text in parentheses, unless it binds tightest anyway."""
     text = written(expr, words)
     inner = expr
-    while isinstance(inner, Expect) and not words.explicit:
+    while isinstance(inner, Refine) or (isinstance(inner, Expect) and not words.explicit):
         inner = inner.operand
     whole = isinstance(inner, Root | Local | Attribute | Lookup | Identity | Collection | Call | Sources | Expect)
     return text if whole or (isinstance(inner, Const) and not text.startswith("-")) else f"({text})"

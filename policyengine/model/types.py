@@ -6,6 +6,7 @@ Values of these types are described in `values.py`. A type is a frozen value; tw
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,17 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class RecordT:
-    """A record with named fields, in name order."""
+    """A record with named fields, in name order. An `open` one may have others, of type Json."""
 
     fields: tuple[tuple[str, Field], ...]
+    open: bool = False
 
     def get(self, name: str) -> Field | None:
         return dict(self.fields).get(name)
 
     def __str__(self) -> str:
-        inner = ", ".join(f"{name}{'?' if f.optional else ''}: {f.type}" for name, f in self.fields)
+        shown = [f"{name}{'?' if f.optional else ''}: {f.type}" for name, f in self.fields]
+        inner = ", ".join([*shown, "..."] if self.open else shown)
         return f"{{ {inner} }}" if inner else "{}"
 
 
@@ -70,15 +73,45 @@ class EntityT:
         return " or ".join(sorted(self.names)) or "no entity"
 
 
+@dataclass(frozen=True, slots=True)
+class RefinedT:
+    """Some of the values of `base`: those that are in `values`, or of one of `members`, and keep to all `limits`.
+    `text` is the type as it is written, which tells the values `1` and `true` apart."""
+
+    base: Type
+    text: str
+    values: tuple[Any, ...] | None = None
+    members: tuple[Type, ...] = ()
+    limits: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+
 type_names = ("Bool", "Int", "Number", "String", "Time", "Duration", "Ip", "Json")
 BOOL, INT, NUMBER, STRING, TIME, DURATION, IP, JSON = (Prim(name) for name in type_names)
 PRIMITIVES: dict[str, Prim] = {name: Prim(name) for name in type_names}
 
-Type = Prim | SetT | ListT | RecordT | EntityT
+# The type of `null`, which only a union has.
+NULL = Prim("null")
+
+Type = Prim | SetT | ListT | RecordT | EntityT | RefinedT
 
 
-def record(fields: dict[str, Field]) -> RecordT:
-    return RecordT(tuple(sorted(fields.items())))
+def record(fields: dict[str, Field], open: bool = False) -> RecordT:
+    return RecordT(tuple(sorted(fields.items())), open)
+
+
+def plain(type_: Type) -> Type:
+    """The type as rules read it: without refinements, but for those of a record's fields, which are read one by one."""
+    match type_:
+        case RefinedT(base=base):
+            return plain(base)
+        case SetT(element):
+            return SetT(plain(element))
+        case ListT(element):
+            return ListT(plain(element))
+    return type_
 
 
 def entity(*names: str) -> EntityT:
@@ -98,6 +131,8 @@ def join(left: Type, right: Type) -> Type | None:
     """The smallest type that holds the values of both, or None when there is none."""
     if left == right:
         return left
+    if isinstance(left, RefinedT) or isinstance(right, RefinedT):
+        return join(plain(left), plain(right))
     if is_numeric(left) and is_numeric(right):
         return NUMBER
     match left, right:
@@ -122,11 +157,12 @@ def _join_records(left: RecordT, right: RecordT) -> RecordT:
             fields[name] = Field(join(a[name].type, b[name].type) or JSON, a[name].optional or b[name].optional)
         else:
             fields[name] = Field((a.get(name) or b[name]).type, True)
-    return record(fields)
+    return record(fields, left.open or right.open)
 
 
 def comparable(left: Type, right: Type) -> bool:
     """Whether a value of one type can ever equal a value of the other."""
+    left, right = plain(left), plain(right)
     if left == JSON or right == JSON:
         return True
     match left, right:

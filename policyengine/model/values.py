@@ -40,6 +40,7 @@ from policyengine.model.types import (
     ListT,
     Prim,
     RecordT,
+    RefinedT,
     SetT,
     Type,
 )
@@ -100,6 +101,8 @@ def guard(value: Any, type_: Type) -> Any:
             if entity.uid.type not in names:
                 raise Fault("POL502", f"expected {type_}, found an entity of another type")
             return entity
+        case RefinedT(base=base):
+            return guard(value, base)
         case _:
             assert_never(type_)
 

@@ -11,7 +11,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from policyengine.evaluate.interpret import Env
-from policyengine.ir.nodes import Attribute, Equal, Expr, Has, Identity, Is, Local, Quantifier, Root, Sources, Within
+from policyengine.ir.nodes import (
+    Arguments,
+    Attribute,
+    Equal,
+    Expr,
+    Has,
+    Identity,
+    Is,
+    Local,
+    Quantifier,
+    Root,
+    Sources,
+    Within,
+)
 from policyengine.ir.walk import children
 from policyengine.model.entities import PARENTS, World
 from policyengine.model.request import Request
@@ -52,6 +65,8 @@ class Reads:
                 return frozenset({(root, "id")})
             case Is(entity=Root()):
                 return frozenset()
+            case Arguments():
+                return frozenset({("resource", "id"), ("resource", "args")})
             case Sources():
                 return frozenset({("resource", "args"), ("context", EVERYTHING)})
             case Equal(left=left, right=right):

@@ -17,31 +17,35 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from policyengine.diagnostics.source import Source
+from policyengine.evaluate.arguments import declared_tools
 from policyengine.evaluate.decide import not_applicable
 from policyengine.evaluate.delegation import chain
-from policyengine.ir.nodes import PolicySet, Rule
+from policyengine.ir.nodes import Arguments, PolicySet, Rule
 from policyengine.model.entities import PARENTS, World
 from policyengine.model.request import Request
-from policyengine.model.types import STRING
+from policyengine.model.types import BOOL, STRING
 from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.above import Above
 from policyengine.partial.asking import Asking, Reads, Unknown
 from policyengine.partial.atoms import one_of
 from policyengine.partial.candidates import Names, kinds
+from policyengine.partial.conditions import condition
 from policyengine.partial.explain import explained
 from policyengine.partial.facts import Facts
-from policyengine.partial.formula import FALSE, ID, Formula, Relation, Sourced
+from policyengine.partial.formula import FALSE, ID, TRUE, Formula, Relation, Sourced
 from policyengine.partial.hierarchy import Hierarchy
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.rules import combined
 from policyengine.partial.shape import Shape
-from policyengine.schema.schema import Schema
+from policyengine.schema.schema import CALL, TOOL, Schema
 
 # As many entities of the source are looked at one by one before the formula is put together; more when they come up.
 MAX_RECORDS = 32
 # So many shapes of requests are remembered, by their types and by what is known of the resource.
 MAX_SHAPES = 1_000
 # What only one entity can have.
+_AS_DECLARED = Source("", "the arguments are those that the tool declares")
 _ONE = frozenset({"id", PARENTS})
 
 
@@ -108,8 +112,17 @@ class Partial:
             agents = chain(asking.request, self._world, self._schema)
         except Fault:
             return FALSE
-        whole = self._allowed_for(asking, fulfilled, approved)
+        whole = conj(self._allowed_for(asking, fulfilled, approved), self._as_declared(asking))
         return conj(whole, *(self._allowed_for(one, fulfilled, approved) for one in self._of_agents(asking, agents)))
+
+    def _as_declared(self, asking: Asking) -> Formula:
+        """What a call of a declared tool has to carry, whatever the rules say."""
+        if asking.request.action.name != CALL or asking.request.resource.uid.type != TOOL or not self._schema.tools:
+            return TRUE
+        tools = declared_tools(self._schema)
+        return condition(
+            Arguments(tools=tools, type=BOOL, span=_AS_DECLARED.span(0, len(_AS_DECLARED.text))), asking
+        ).true
 
     def explain(
         self, request: Request, unknown: Unknown, known: Mapping[str, Any], approved: Collection[str], said: str

@@ -16,7 +16,16 @@ from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.model.types import JSON, PRIMITIVES, Field, ListT, SetT, Type, entity, record
 from policyengine.model.values import Fault, guard
 from policyengine.schema.constants import constant_record
-from policyengine.schema.schema import ActionType, ContextRoot, EntityType, ObligationType, Schema, ToolType
+from policyengine.schema.refinements import bounded, constant_type, union
+from policyengine.schema.schema import (
+    ActionType,
+    ContextRoot,
+    EntityType,
+    NamedType,
+    ObligationType,
+    Schema,
+    ToolType,
+)
 from policyengine.syntax import ast
 
 BUILTIN = "ai"
@@ -48,6 +57,8 @@ def declare(modules: Iterable[ModuleTree]) -> Declared:
     # Types first, then what is written with them: declarations may stand in any order.
     passes: tuple[tuple[type[ast.Declaration], Callable[[ModuleTree, Any], None]], ...] = (
         (ast.EntityDecl, work.entity_name),
+        (ast.TypeDecl, work.type_name),
+        (ast.TypeDecl, work.type_body),
         (ast.EntityDecl, work.entity_body),
         (ast.ExtendDecl, work.entity_body),
         (ast.ActionDecl, work.action),
@@ -72,11 +83,15 @@ class _Declaring:
         self.tools: dict[str, ToolType] = {}
         self.roots: dict[str, ContextRoot] = {}
         self.obligations: dict[str, ObligationType] = {}
+        self.named: dict[str, NamedType] = {}
+        # Declarations of types that have not been read yet, and those that are being read.
+        self.unread: dict[str, tuple[ModuleTree, ast.TypeDecl]] = {}
+        self.reading: set[str] = set()
         self.restated: set[tuple[str, str]] = set()
         self.diagnostics: list[Diagnostic] = []
 
     def schema(self) -> Schema:
-        return Schema(self.entities, self.actions, self.tools, self.roots, self.obligations)
+        return Schema(self.entities, self.actions, self.tools, self.roots, self.obligations, self.named)
 
     def report(self, code: Any, at: ast.Node, message: str, label: str = "", help: str = "", *notes: Note) -> None:
         self.diagnostics.append(Diagnostic(code, at.span, message, label, help, notes))
@@ -94,6 +109,38 @@ class _Declaring:
             self._duplicate(decl.name, "entity type", other.span, help_)
         else:
             self.entities[name] = EntityType(name, module.name, decl.name.span)
+
+    def type_name(self, module: ModuleTree, decl: ast.TypeDecl) -> None:
+        name = decl.name.text
+        if name in PRIMITIVES or name in ("Set", "List"):
+            self.report(codes.RESERVED, decl.name, f"`{name}` is a built-in type", "", "choose another name")
+        elif name in self.unread or name in self.entities:
+            first = self.unread[name][1].name.span if name in self.unread else self.entities[name].span
+            self._duplicate(decl.name, "type", first)
+        else:
+            self.unread[name] = (module, decl)
+
+    def type_body(self, module: ModuleTree, decl: ast.TypeDecl) -> None:
+        if self.unread.get(decl.name.text, (None, None))[1] is decl:
+            self._named(decl.name.text)
+
+    def _named(self, name: str) -> Type:
+        """The type that a name stands for. Types may stand in any order, and not be made of themselves."""
+        if name in self.named:
+            return self.named[name].type
+        module, decl = self.unread[name]
+        if name in self.reading:
+            self.report(codes.RECURSIVE, decl.name, f"`{name}` is made of itself", "", "a type has an end")
+            return JSON
+        self.reading.add(name)
+        found: Type = JSON
+        if nesting(decl.type) > MAX_TYPE_DEPTH or len(self.reading) > MAX_TYPE_DEPTH:
+            self.report(codes.TOO_DEEP, decl.name, f"its type is nested deeper than {MAX_TYPE_DEPTH}")
+        else:
+            found = self.type(module, decl.type)
+        self.reading.discard(name)
+        self.named[name] = NamedType(name, module.name, decl.name.span, found)
+        return found
 
     def entity_body(self, module: ModuleTree, decl: ast.EntityDecl | ast.ExtendDecl) -> None:
         if isinstance(decl, ast.EntityDecl):
@@ -178,7 +225,7 @@ class _Declaring:
         if name in self.tools:
             self._duplicate(decl.name, "tool", self.tools[name].span)
             return
-        args = record(self._fields(module, decl.params, frozenset()))
+        args = record(self._fields(module, decl.params, frozenset(), True), _is_open(decl.params))
         facts = constant_record(decl.facts, self.diagnostics)
         for entry in decl.facts.entries if decl.facts else ():
             self._check_fact(entry, facts)
@@ -206,11 +253,26 @@ class _Declaring:
     def type(self, module: ModuleTree, expr: ast.TypeExpr) -> Type:
         """The type that is written; Json, with a finding, where there is none."""
         match expr:
+            case ast.NamedType(bounds=bounds) | ast.GenericType(bounds=bounds) if bounds:
+                return bounded(self.type(module, replace(expr, bounds=())), bounds, self.diagnostics)
             case ast.NamedType(name=name) if name in PRIMITIVES:
                 return PRIMITIVES[name]
+            case ast.NamedType(name=name) if name in self.unread and self.unread[name][0].name in module.visible:
+                return self._named(name)
             case ast.NamedType(name=name):
                 written = ast.Name(text=name, span=expr.span)
                 return entity(name) if self._visible_type(module, written) else JSON
+            case ast.EntityType(name=quoted):
+                return entity(quoted.text) if self._visible_type(module, quoted) else JSON
+            case ast.LiteralType(value=value):
+                return union([constant_type(value)])
+            case ast.UnionType(members=members):
+                return union(
+                    [
+                        constant_type(m.value) if isinstance(m, ast.LiteralType) else self.type(module, m)
+                        for m in members
+                    ]
+                )
             case ast.GenericType(name=name, argument=argument):
                 element = self.type(module, argument)
                 if name.text == "Set":
@@ -222,15 +284,20 @@ class _Declaring:
                 )
                 return JSON
             case ast.RecordType(fields=fields):
-                return record(self._fields(module, fields, frozenset()))
+                return record(self._fields(module, fields, frozenset(), True), _is_open(fields))
 
     def _fields(
-        self, module: ModuleTree, decls: tuple[ast.FieldDecl, ...], reserved: frozenset[str]
+        self, module: ModuleTree, decls: tuple[ast.FieldDecl, ...], reserved: frozenset[str], open_: bool = False
     ) -> dict[str, Field]:
+        """The fields by name. Only a record and the arguments of a tool may be `open_`."""
         fields: dict[str, Field] = {}
         for decl in decls:
             name = decl.name.text
-            if nesting(decl.type) > MAX_TYPE_DEPTH:
+            if isinstance(decl, ast.Rest):
+                if not open_:
+                    help_ = "it is for records and the arguments of tools"
+                    self.report(codes.WRONG_TYPE, decl, "`...` cannot stand here", "", help_)
+            elif nesting(decl.type) > MAX_TYPE_DEPTH:
                 self.report(codes.TOO_DEEP, decl.name, f"its type is nested deeper than {MAX_TYPE_DEPTH}")
             elif name in reserved:
                 self.report(codes.RESERVED, decl.name, f"`{name}` is reserved", "", "choose another name")
@@ -271,6 +338,10 @@ def nesting(expr: ast.TypeExpr) -> int:
     while isinstance(expr, ast.GenericType):
         expr, depth = expr.argument, depth + 1
     return depth
+
+
+def _is_open(decls: tuple[ast.FieldDecl, ...]) -> bool:
+    return any(isinstance(decl, ast.Rest) for decl in decls)
 
 
 def _either(left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from policyengine.diagnostics.source import Span
 from policyengine.model.types import BOOL, INT, IP, JSON, NUMBER, STRING, TIME, Prim
+from policyengine.schema import constraints
 from policyengine.schema.shapes import EVERY_KIND, KINDS, Shape, ShapeField, join, meet
 from policyengine.syntax import ast
 
@@ -34,7 +35,7 @@ _FORMATS = {"date-time": TIME, "ipv4": IP, "ipv6": IP}
 # fmt: off
 _UNDERSTOOD = frozenset({
     "type", "properties", "required", "additionalProperties", "items", "uniqueItems", "enum", "const", "nullable",
-    "format", "$ref", "allOf", "anyOf", "oneOf",
+    "format", "$ref", "allOf", "anyOf", "oneOf", *constraints.WORDS,
 })
 _SAYS_NOTHING = frozenset({
     "$schema", "$id", "id", "$anchor", "$comment", "$defs", "definitions", "$vocabulary", "title", "description",
@@ -85,8 +86,8 @@ def parameters(reading: Reading, span: Span) -> tuple[ast.FieldDecl, ...]:
     if not shape.kinds:
         reading.note(reading.path, "the arguments are not an object, so no rule can read them")
         return ()
-    if not shape.fields and not shape.closed:
-        reading.note(reading.path, "takes an object whose fields are not described, and no rule can read them")
+    if not shape.fields and not shape.closed and not shape.open:
+        reading.note(reading.path, "describes no arguments, so a call that has any is denied")
     return _fields(shape, reading, span)
 
 
@@ -145,8 +146,11 @@ def _combined(word: str, schema: dict[str, object], at: _Place, reading: Reading
 def _own(schema: dict[str, object], at: _Place, reading: Reading) -> Shape:
     """What the schema says itself, outside references and combinations."""
     text = _text(schema)
-    understood = _UNDERSTOOD - {"format"} if text == STRING else _UNDERSTOOD
-    left_out = sorted(w for w in schema if not (w in understood or w in _SAYS_NOTHING or w.startswith("x-")))
+    bounds, lost = constraints.bounds(schema)
+    formatted = text != STRING or any(name == "format" for _, name, _ in bounds)
+    understood = _UNDERSTOOD if formatted else _UNDERSTOOD - {"format"}
+    unknown = (w for w in schema if not (w in understood or w in _SAYS_NOTHING or w.startswith("x-")))
+    left_out = sorted([*unknown, *lost])
     if left_out:
         words = ", ".join(f"`{_clipped(word)}`" for word in left_out[:MAX_SHOWN])
         reading.note(at.path, f"not carried over: {words}{', ...' if len(left_out) > MAX_SHOWN else ''}")
@@ -157,6 +161,9 @@ def _own(schema: dict[str, object], at: _Place, reading: Reading) -> Shape:
         unique=schema.get("uniqueItems") is True,
         fields=_properties(schema, at, reading),
         closed=schema.get("additionalProperties") is False and "patternProperties" not in schema,
+        open=schema.get("additionalProperties", False) is not False or "patternProperties" in schema,
+        values=constraints.values(schema),
+        bounds=bounds,
         path=at.path,
     )
 
@@ -175,12 +182,15 @@ def _kinds(schema: dict[str, object], at: _Place, reading: Reading) -> frozenset
 def _kinds_of_values(schema: dict[str, object], at: _Place, reading: Reading) -> frozenset[str]:
     kinds = EVERY_KIND
     values = schema.get("enum")
+    carried = constraints.values(schema) is not None
     if isinstance(values, list) and values:
         kinds = frozenset().union(*map(_kind_of, values))
-        reading.note(at.path, f"one of {_shown(values)}; the values are not carried over")
+        if not carried:
+            reading.note(at.path, f"one of {_shown(values)}; the values are not carried over")
     if "const" in schema:
         kinds &= _kind_of(schema["const"])
-        reading.note(at.path, f"always {_shown([schema['const']])}; the value is not carried over")
+        if not carried:
+            reading.note(at.path, f"always {_shown([schema['const']])}; the value is not carried over")
     return kinds
 
 
@@ -216,8 +226,6 @@ def _properties(schema: dict[str, object], at: _Place, reading: Reading) -> dict
             reading.note(place.path, "has a default that the tool uses when it is absent; a rule sees it as absent")
     for name in required:
         fields.setdefault(name, ShapeField(Shape(path=at.path), True))
-    if schema.get("additionalProperties", False) is not False and fields:
-        reading.note(at.path, "may carry other fields, which no rule can read")
     return fields
 
 
@@ -284,26 +292,62 @@ def _fields(shape: Shape, reading: Reading, span: Span) -> tuple[ast.FieldDecl, 
             continue
         name, type_ = ast.Name(text=text, span=span), _type(held.shape, reading, span)
         made.append(ast.FieldDecl(name=name, optional=not held.required, type=type_, span=span))
+    if shape.open and not shape.closed:
+        json = ast.NamedType(name=JSON.name, span=span)
+        made.append(ast.Rest(name=ast.Name(text="...", span=span), optional=True, type=json, span=span))
     return tuple(made)
 
 
 def _type(shape: Shape, reading: Reading, span: Span) -> ast.TypeExpr:
     kinds = shape.kinds - {"integer"} if "number" in shape.kinds else shape.kinds
-    match sorted(kinds):
-        case ["string"]:
-            return ast.NamedType(name=_text_type(shape, reading).name, span=span)
-        case ["boolean" | "integer" | "number" as kind]:
-            return ast.NamedType(name=_SCALARS[kind].name, span=span)
-        case ["array"]:
-            collection = ast.Name(text="Set" if shape.unique else "List", span=span)
-            element = _type(shape.element or Shape(path=shape.path), reading, span)
-            return ast.GenericType(name=collection, argument=element, span=span)
-        case ["object"] if shape.fields or shape.closed:
-            return ast.RecordType(fields=_fields(shape, reading, span), span=span)
+    if shape.values is not None:
+        allowed = tuple(value for value in shape.values if _kind_of(value) & shape.kinds)
+        members = constraints.literal_types(allowed, span)
+    elif shape.kinds >= EVERY_KIND or not kinds - {"null"}:
+        members = []
+    else:
+        members = [
+            member
+            for kind in sorted(kinds, key=_null_last)
+            if (member := _of_kind(kind, shape, reading, span)) is not None
+        ]
+        members = members if len(members) == len(kinds) else []
+    if len(members) > 1:
+        return ast.UnionType(members=tuple(members), span=span)
+    if members:
+        return members[0]
     why = _why_json(shape, kinds)
     if why:
         reading.note(shape.path, f"{why}, so its type is `Json`")
     return ast.NamedType(name=JSON.name, span=span)
+
+
+def _null_last(kind: str) -> tuple[bool, str]:
+    return kind == "null", kind
+
+
+def _of_kind(kind: str, shape: Shape, reading: Reading, span: Span) -> ast.TypeExpr | None:
+    """The type of the values of one kind; None where no type says it."""
+    match kind:
+        case "string":
+            text = _text_type(shape, reading)
+            limits = constraints.bounds_of(shape, "string", span) if text == STRING else ()
+            return ast.NamedType(name=text.name, bounds=limits, span=span)
+        case "boolean":
+            return ast.NamedType(name=BOOL.name, span=span)
+        case "integer" | "number":
+            limits = constraints.bounds_of(shape, "number", span)
+            return ast.NamedType(name=_SCALARS[kind].name, bounds=limits, span=span)
+        case "null":
+            return constraints.literal_types((None,), span)[0]
+        case "array":
+            collection = ast.Name(text="Set" if shape.unique else "List", span=span)
+            element = _type(shape.element or Shape(path=shape.path), reading, span)
+            limits = constraints.bounds_of(shape, "array", span)
+            return ast.GenericType(name=collection, argument=element, bounds=limits, span=span)
+        case "object" if shape.fields or shape.closed:
+            return ast.RecordType(fields=_fields(shape, reading, span), span=span)
+    return None
 
 
 def _text_type(shape: Shape, reading: Reading) -> Prim:
@@ -323,8 +367,8 @@ def _why_json(shape: Shape, kinds: frozenset[str]) -> str:
         return "no value can pass"
     if kinds == {"object"}:
         return "is an object whose fields are not described"
-    if "null" in kinds:
-        return "may be null, which is not the same as absent"
+    if kinds == {"null"}:
+        return "is always null"
     return f"may be one of {', '.join(sorted(kinds))}"
 
 

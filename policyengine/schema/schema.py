@@ -13,6 +13,9 @@ from typing import Any
 from policyengine.diagnostics.source import Span
 from policyengine.model.types import EntityT, Field, RecordT, Type, record
 
+# The action and the type of resource for which declared tools are closed.
+CALL, TOOL = "call", "Tool"
+
 
 @dataclass(frozen=True, slots=True)
 class EntityType:
@@ -65,12 +68,23 @@ class ObligationType:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedType:
+    """A name for a type: `type Money: { ... }`."""
+
+    name: str
+    module: str
+    span: Span = field(compare=False)
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
 class Schema:
     entities: Mapping[str, EntityType] = field(default_factory=dict)
     actions: Mapping[str, ActionType] = field(default_factory=dict)
     tools: Mapping[str, ToolType] = field(default_factory=dict)
     context: Mapping[str, ContextRoot] = field(default_factory=dict)
     obligations: Mapping[str, ObligationType] = field(default_factory=dict)
+    types: Mapping[str, NamedType] = field(default_factory=dict)
 
     def every_type(self) -> frozenset[str]:
         return frozenset(self.entities)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import Any
 
 from policyengine.model.types import STRING, Prim
 
@@ -24,6 +25,9 @@ KINDS: dict[str, frozenset[str]] = {
 EVERY_KIND: frozenset[str] = frozenset().union(*KINDS.values())
 
 
+Bound = tuple[str, str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """The values that pass: of one of `kinds`, and if text then `text`, if an array then of `element`, if an object
@@ -35,6 +39,12 @@ class Shape:
     unique: bool = False
     fields: Mapping[str, ShapeField] = field(default_factory=dict)
     closed: bool = False
+    # Whether an object may say more than its fields, as its schema states.
+    open: bool = False
+    # The scalars that it is one of.
+    values: tuple[Any, ...] | None = None
+    # What is said of a kind beyond its type, as (kind, name of the bound, constant).
+    bounds: tuple[Bound, ...] = ()
     path: str = field(default="", compare=False)
 
 
@@ -57,6 +67,9 @@ def meet(left: Shape, right: Shape) -> Shape:
         unique=left.unique or right.unique,
         fields=fields,
         closed=left.closed or right.closed,
+        open=(left.open or right.open) and not (left.closed or right.closed),
+        values=_in_both(left.values, right.values),
+        bounds=_tighter(left.bounds, right.bounds),
         path=left.path,
     )
 
@@ -73,8 +86,45 @@ def join(left: Shape, right: Shape) -> Shape:
         unique=bool(arrays) and all(shape.unique for shape in arrays),
         fields=_join_fields(objects),
         closed=bool(objects) and all(shape.closed for shape in objects),
+        open=any(shape.open for shape in objects),
+        values=_in_either(left, right),
+        bounds=tuple(
+            bound
+            for bound in dict.fromkeys((*left.bounds, *right.bounds))
+            if all(bound in shape.bounds or bound[0] not in shape.kinds for shape in (left, right))
+        ),
         path=left.path,
     )
+
+
+def _exact(value: Any) -> tuple[type, Any]:
+    return type(value), value
+
+
+def _in_both(left: tuple[Any, ...] | None, right: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    if left is None or right is None:
+        return right if left is None else left
+    also = {_exact(value) for value in right}
+    return tuple(value for value in left if _exact(value) in also)
+
+
+def _in_either(left: Shape, right: Shape) -> tuple[Any, ...] | None:
+    sides = [(None,) if shape.kinds == KINDS["null"] else shape.values for shape in (left, right)]
+    if sides[0] is None or sides[1] is None or sides == [(None,), (None,)]:
+        return None
+    return tuple(value for _, value in dict.fromkeys(map(_exact, (*sides[0], *sides[1]))))
+
+
+def _tighter(left: tuple[Bound, ...], right: tuple[Bound, ...]) -> tuple[Bound, ...]:
+    """All bounds; of two of one name the tighter, where one is."""
+    kept = {(kind, name): value for kind, name, value in left}
+    for kind, name, value in right:
+        mine = kept.setdefault((kind, name), value)
+        if name in ("min", "above"):
+            kept[kind, name] = max(mine, value)
+        elif name in ("max", "below"):
+            kept[kind, name] = min(mine, value)
+    return tuple((kind, name, value) for (kind, name), value in kept.items())
 
 
 def _join_elements(arrays: list[Shape]) -> Shape | None:

@@ -6,36 +6,52 @@ Nodes are frozen; spans do not take part in equality, so two trees are equal whe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Literal as Lit
 
-from policyengine.diagnostics.source import Span
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    span: Span = field(compare=False, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Name(Node):
-    """A name as written. `quoted` names may hold any text; the formatter writes them back with quotes only if
-    needed."""
-
-    text: str
-
+from policyengine.syntax.ast_types import (
+    Bound as Bound,
+)
+from policyengine.syntax.ast_types import (
+    EntityType as EntityType,
+)
+from policyengine.syntax.ast_types import (
+    FieldDecl as FieldDecl,
+)
+from policyengine.syntax.ast_types import (
+    GenericType as GenericType,
+)
+from policyengine.syntax.ast_types import (
+    Literal as Literal,
+)
+from policyengine.syntax.ast_types import (
+    LiteralType as LiteralType,
+)
+from policyengine.syntax.ast_types import (
+    Name as Name,
+)
+from policyengine.syntax.ast_types import (
+    NamedType as NamedType,
+)
+from policyengine.syntax.ast_types import (
+    Node as Node,
+)
+from policyengine.syntax.ast_types import (
+    RecordType as RecordType,
+)
+from policyengine.syntax.ast_types import (
+    Rest as Rest,
+)
+from policyengine.syntax.ast_types import (
+    TypeDecl as TypeDecl,
+)
+from policyengine.syntax.ast_types import (
+    TypeExpr as TypeExpr,
+)
+from policyengine.syntax.ast_types import (
+    UnionType as UnionType,
+)
 
 # ---- expressions ----
-
-
-@dataclass(frozen=True, slots=True)
-class Literal(Node):
-    """A boolean, number, string, duration or null."""
-
-    value: bool | int | float | str | timedelta | None
-    # 1 == True == 1.0 in Python; the kind keeps such trees apart.
-    kind: Lit["bool", "number", "string", "duration", "null"]
-    text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,37 +168,6 @@ Expr = (
     Literal | EntityLit | ListLit | RecordLit | Ref | Member | Lookup | Call | MethodCall
     | Unary | Binary | HasOp | HasKey | IsOp | LikeOp | Conditional | Quantifier
 )  # fmt: skip
-
-
-# ---- types ----
-
-
-@dataclass(frozen=True, slots=True)
-class NamedType(Node):
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class GenericType(Node):
-    """`Set<T>` or `List<T>`."""
-
-    name: Name
-    argument: TypeExpr
-
-
-@dataclass(frozen=True, slots=True)
-class RecordType(Node):
-    fields: tuple[FieldDecl, ...]
-
-
-TypeExpr = NamedType | GenericType | RecordType
-
-
-@dataclass(frozen=True, slots=True)
-class FieldDecl(Node):
-    name: Name
-    optional: bool
-    type: TypeExpr
 
 
 # ---- declarations ----
@@ -393,7 +378,7 @@ class Use(Node):
     name: Name
 
 
-Declaration = EntityDecl | ExtendDecl | ActionDecl | ToolDecl | ContextDecl | ObligationDecl | Define
+Declaration = TypeDecl | EntityDecl | ExtendDecl | ActionDecl | ToolDecl | ContextDecl | ObligationDecl | Define
 Statement = Declaration | Rule | Prove | Test
 
 

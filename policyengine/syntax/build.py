@@ -7,52 +7,20 @@ raised.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
-from lark import Token, Transformer
+from lark import Token
 
 from policyengine.diagnostics import codes
-from policyengine.diagnostics.diagnostic import Diagnostic
-from policyengine.diagnostics.source import Source, Span
-from policyengine.model.values import INT_MAX, Fault, parse_duration
+from policyengine.diagnostics.source import Span
+from policyengine.model.values import Fault, parse_duration
 from policyengine.syntax import ast
+from policyengine.syntax.build_declarations import BuildDeclarations, Part, nodes, value_of
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A finished piece that is no node of its own."""
-
-    value: Any
-    span: Span
-
-
-class Build(Transformer[Token, Any]):
-    """Builds the tree of one text. `offset` is added to every position: a text may be parsed from its middle."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.begin(Source("", ""), 0)
-
-    def begin(self, source: Source, offset: int) -> None:
-        self.source = source
-        self.offset = offset
-        self.diagnostics: list[Diagnostic] = []
-
-    # ---- helpers ----
-
-    def _span(self, parts: list[Any]) -> Span:
-        known = [part for part in parts if part is not None]
-        return Span(self.source, self._start(known[0]), self._end(known[-1]))
-
-    def _start(self, part: Any) -> int:
-        return int(part.start_pos or 0) + self.offset if isinstance(part, Token) else int(part.span.start)
-
-    def _end(self, part: Any) -> int:
-        return int(part.end_pos or 0) + self.offset if isinstance(part, Token) else int(part.span.end)
-
-    def _report(self, code: Any, span: Span, message: str, help: str = "", label: str = "") -> None:
-        self.diagnostics.append(Diagnostic(code, span, message, label, help))
+class Build(BuildDeclarations):
+    """Builds the tree of one text."""
 
     # ---- words ----
 
@@ -81,18 +49,6 @@ class Build(Transformer[Token, Any]):
             self._report(codes.BAD_NUMBER, span, fault.message)
             value = parse_duration("1s")
         return ast.Literal(value=value, kind="duration", text=str(parts[0]), span=span)
-
-    def number(self, parts: list[Any]) -> ast.Literal:
-        span, text = self._span(parts), str(parts[0])
-        value: int | float
-        try:
-            value = float(text) if re.search(r"[.eE]", text) else int(text)
-        except ValueError:
-            value = INT_MAX + 2
-        if value == float("inf") or (isinstance(value, int) and value > INT_MAX + 1):
-            self._report(codes.BAD_NUMBER, span, "number out of range", "an Int has 64 bits, a Number is a double")
-            value = 0
-        return ast.Literal(value=value, kind="number", text=text, span=span)
 
     def true(self, parts: list[Any]) -> ast.Literal:
         return ast.Literal(value=True, kind="bool", span=self._span(parts))
@@ -134,13 +90,13 @@ class Build(Transformer[Token, Any]):
         return cast(ast.Expr, replace(parts[1], span=self._span(parts)))
 
     def list_literal(self, parts: list[Any]) -> ast.ListLit:
-        return ast.ListLit(items=tuple(_nodes(parts)), span=self._span(parts))
+        return ast.ListLit(items=tuple(nodes(parts)), span=self._span(parts))
 
     def entry(self, parts: list[Any]) -> ast.Entry:
         return ast.Entry(key=parts[0], value=parts[2], span=self._span(parts))
 
     def record(self, parts: list[Any]) -> ast.RecordLit:
-        return ast.RecordLit(entries=tuple(_nodes(parts)), span=self._span(parts))
+        return ast.RecordLit(entries=tuple(nodes(parts)), span=self._span(parts))
 
     ask_attributes = record
 
@@ -162,7 +118,7 @@ class Build(Transformer[Token, Any]):
         return ast.HasKey(base=base, key=key, span=self._span(parts))
 
     def arguments(self, parts: list[Any]) -> list[Any]:
-        return _nodes(parts)
+        return nodes(parts)
 
     def method(self, parts: list[Any]) -> ast.MethodCall:
         base, _, name, _, args, _ = parts
@@ -181,7 +137,7 @@ class Build(Transformer[Token, Any]):
         return ast.Binary(op=str(parts[1]), left=parts[0], right=parts[2], span=self._span(parts))
 
     def has(self, parts: list[Any]) -> ast.HasOp:
-        return ast.HasOp(base=parts[0], path=tuple(_nodes(parts[1:])), span=self._span(parts))
+        return ast.HasOp(base=parts[0], path=tuple(nodes(parts[1:])), span=self._span(parts))
 
     def is_type(self, parts: list[Any]) -> ast.IsOp:
         return ast.IsOp(base=parts[0], type=parts[2], span=self._span(parts))
@@ -203,60 +159,13 @@ class Build(Transformer[Token, Any]):
             span=self._span(parts),
         )
 
-    # ---- types and declarations ----
-
-    def named_type(self, parts: list[Any]) -> ast.NamedType:
-        return ast.NamedType(name=parts[0].text, span=parts[0].span)
-
-    def generic_type(self, parts: list[Any]) -> ast.GenericType:
-        return ast.GenericType(name=parts[0], argument=parts[2], span=self._span(parts))
-
-    def record_type(self, parts: list[Any]) -> ast.RecordType:
-        return ast.RecordType(fields=parts[0].value, span=parts[0].span)
-
-    def field(self, parts: list[Any]) -> ast.FieldDecl:
-        return ast.FieldDecl(name=parts[0], optional=parts[1] is not None, type=parts[3], span=self._span(parts))
-
-    def fields(self, parts: list[Any]) -> _Part:
-        return _Part(tuple(_nodes(parts)), self._span(parts))
-
-    params = parents = type_names = fields
-
-    def entity_decl(self, parts: list[Any]) -> ast.EntityDecl:
-        _, name, parents, fields = parts
-        return ast.EntityDecl(name=name, parents=_value(parents), fields=_value(fields), span=self._span(parts))
-
-    def extend_decl(self, parts: list[Any]) -> ast.ExtendDecl:
-        _, name, parents, fields = parts
-        return ast.ExtendDecl(name=name, parents=_value(parents), fields=_value(fields), span=self._span(parts))
-
-    def action_decl(self, parts: list[Any]) -> ast.ActionDecl:
-        _, name, params, _, resources, _, principals = parts
-        types = resources.value if isinstance(resources, _Part) else ()
-        return ast.ActionDecl(
-            name=name, params=_value(params), resources=types, principals=_value(principals), span=self._span(parts)
-        )
-
-    def tool_decl(self, parts: list[Any]) -> ast.ToolDecl:
-        return ast.ToolDecl(name=parts[1], params=_value(parts[2]), facts=parts[3], span=self._span(parts))
-
-    def context_decl(self, parts: list[Any]) -> ast.ContextDecl:
-        return ast.ContextDecl(name=parts[1], optional=parts[2] is not None, type=parts[4], span=self._span(parts))
-
-    def obligation_decl(self, parts: list[Any]) -> ast.ObligationDecl:
-        return ast.ObligationDecl(name=parts[1], params=_value(parts[2]), span=self._span(parts))
-
-    def define(self, parts: list[Any]) -> ast.Define:
-        _, name, params, _, body = parts
-        return ast.Define(name=name, params=_value(params), body=body, span=self._span(parts))
-
     # ---- rules ----
 
     def any_scope(self, parts: list[Any]) -> ast.AnyScope:
         return ast.AnyScope(span=self._span(parts))
 
-    def scope_items(self, parts: list[Any]) -> _Part:
-        return _Part(tuple(_nodes(parts)), self._span(parts))
+    def scope_items(self, parts: list[Any]) -> Part:
+        return Part(tuple(nodes(parts)), self._span(parts))
 
     entity_list = name_list = owing = scope_items
 
@@ -284,7 +193,7 @@ class Build(Transformer[Token, Any]):
         return ast.Argument(name=name, value=parts[-1], span=self._span(parts))
 
     def obligation(self, parts: list[Any]) -> ast.ObligationCall:
-        return ast.ObligationCall(name=parts[0], args=tuple(_nodes(parts[1:])), span=self._span(parts))
+        return ast.ObligationCall(name=parts[0], args=tuple(nodes(parts[1:])), span=self._span(parts))
 
     def rule(self, parts: list[Any]) -> ast.Rule:
         kind, name, _, head, *clauses = parts
@@ -314,7 +223,7 @@ class Build(Transformer[Token, Any]):
             ceiling=tail[2],
             of=tail[4] if tail[3].type == "OF" else None,
             per=tail[per + 1],
-            by=tuple(_nodes(tail[per + 2 :])),
+            by=tuple(nodes(tail[per + 2 :])),
             span=self._span(tail),
         )
         return ast.Rule(
@@ -353,7 +262,7 @@ class Build(Transformer[Token, Any]):
 
     def entity_value(self, parts: list[Any]) -> ast.EntityValue:
         entity, record, _, parents = parts
-        return ast.EntityValue(entity=entity, attributes=record, parents=_value(parents), span=self._span(parts))
+        return ast.EntityValue(entity=entity, attributes=record, parents=value_of(parents), span=self._span(parts))
 
     def given(self, parts: list[Any]) -> ast.Given:
         word = parts[0]
@@ -377,7 +286,7 @@ class Build(Transformer[Token, Any]):
         )
 
     def test(self, parts: list[Any]) -> ast.Test:
-        return ast.Test(name=parts[1], items=tuple(_nodes(parts[2:])), span=self._span(parts))
+        return ast.Test(name=parts[1], items=tuple(nodes(parts[2:])), span=self._span(parts))
 
     # ---- module ----
 
@@ -399,12 +308,3 @@ class Build(Transformer[Token, Any]):
 _KINDS: dict[str, ast.RuleKind] = {"permit": "permit", "forbid": "forbid", "label": "label"}
 _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t", "/": "/"}
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|.)")
-
-
-def _nodes(parts: list[Any]) -> list[Any]:
-    """The parts that are nodes: no punctuation, no absent options."""
-    return [part for part in parts if isinstance(part, ast.Node)]
-
-
-def _value(part: _Part | None) -> Any:
-    return part.value if part is not None else ()

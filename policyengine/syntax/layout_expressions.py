@@ -254,10 +254,16 @@ def _conditional(parts: list[_Part]) -> _Part:
 
 def _build_type(node: ast.TypeExpr, docs: list[Doc], notes: Notes) -> Doc:
     match node:
-        case ast.NamedType(name=name):
-            return name
-        case ast.GenericType(name=name):
-            return concat(f"{name.text}<", docs[0], ">")
+        case ast.NamedType(name=name, bounds=limits):
+            return concat(name, _bounds(limits))
+        case ast.GenericType(name=name, bounds=limits):
+            return concat(f"{name.text}<", docs[0], ">", _bounds(limits))
+        case ast.EntityType(name=name):
+            return f"entity {quoted(name)}"
+        case ast.LiteralType(value=value):
+            return literal(value)
+        case ast.UnionType():
+            return align(group(docs[0], *(part for doc in docs[1:] for part in (LINE, "| ", doc))))
         case ast.RecordType(fields=declared):
             field_docs = [_field(field, doc) for field, doc in zip(declared, docs, strict=True)]
             return bracketed("{}", declared, field_docs, notes)
@@ -265,5 +271,11 @@ def _build_type(node: ast.TypeExpr, docs: list[Doc], notes: Notes) -> Doc:
             assert_never(node)
 
 
+def _bounds(limits: tuple[ast.Bound, ...]) -> Doc:
+    return f"({', '.join(f'{one.name.text}: {literal(one.value)}' for one in limits)})" if limits else ""
+
+
 def _field(field: ast.FieldDecl, type_doc: Doc) -> Doc:
+    if isinstance(field, ast.Rest):
+        return "..."
     return concat(f"{bare_or_quoted(field.name)}{'?' if field.optional else ''}: ", type_doc)

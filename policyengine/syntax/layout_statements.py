@@ -99,6 +99,8 @@ def _module_item(item: _Item, notes: Notes) -> Doc:
 
 def _declaration(node: ast.Declaration, notes: Notes) -> Doc:
     match node:
+        case ast.TypeDecl(name=name):
+            return concat(f"type {name.text}: ", type_(node.type, notes))
         case ast.EntityDecl():
             return _entity("entity", node, notes)
         case ast.ExtendDecl():

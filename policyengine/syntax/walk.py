@@ -97,8 +97,10 @@ def below_expression(node: ast.Expr) -> tuple[ast.Expr, ...]:
 
 def below_type(node: ast.TypeExpr) -> tuple[ast.TypeExpr, ...]:
     match node:
-        case ast.NamedType():
+        case ast.NamedType() | ast.EntityType() | ast.LiteralType():
             return ()
+        case ast.UnionType(members=members):
+            return members
         case ast.GenericType(argument=argument):
             return (argument,)
         case ast.RecordType(fields=declared):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from lark import Token
 
 _STATEMENT = (
-    "module", "use", "entity", "extend", "action", "tool", "context", "obligation", "define",
+    "module", "use", "type", "entity", "extend", "action", "tool", "context", "obligation", "define",
     "permit", "forbid", "require", "limit", "label", "prove", "test",
 )  # fmt: skip
 _OPERATOR = ("and", "or", "in", "has", "is", "like")
@@ -20,7 +20,8 @@ KEYWORDS = {"statement": _STATEMENT, "operator": _OPERATOR, "other": _OTHER}
 
 _SIGNS = {
     "EQ": "==", "NE": "!=", "LE": "<=", "LT": "<", "GE": ">=", "GT": ">", "PLUS": "+", "MINUS": "-", "STAR": "*",
-    "DOT": ".", "COMMA": ",", "COLONS": "::", "COLON": ":", "QUESTION": "?", "LPAR": "(", "RPAR": ")",
+    "DOT": ".", "COMMA": ",", "COLONS": "::", "COLON": ":", "QUESTION": "?", "ELLIPSIS": "...", "BAR": "|",
+    "LPAR": "(", "RPAR": ")",
     "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}",
 }  # fmt: skip
 _KINDS = {

@@ -23,6 +23,7 @@ POOL = (
     ("wait", "Duration"), ("addr", "Ip"), ("nums", "Set<Int>"), ("list", "List<Int>"), ("names", "List<String>"),
     ("fans", "Set<User>"), ("docs", "List<Doc>"), ("recs", "List<{ k: String, v?: Int, who?: User }>"),
     ("bag", "Set<Json>"), ("sets", "Set<Set<Int>>"), ("odd name", "String"), ("floats", "List<Number>"),
+    ("few", "List<String>(max: 2)"), ("low", "Int(max: 5)"), ("maybe", "Int | null"), ("members", "Set<User | Team>"),
     ("pile", "List<Json>"),
 )  # fmt: skip
 VARIANTS = (("n", "Number"), ("boss", "Agent"), ("s", "Bool"))

@@ -16,7 +16,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from policyengine.model.types import EntityT, ListT, Prim, RecordT, SetT, Type
+from policyengine.model.refined import fits
+from policyengine.model.types import EntityT, ListT, Prim, RecordT, RefinedT, SetT, Type, plain
 from policyengine.model.values import Entity, Uid
 from policyengine.schema.schema import Schema
 from tests.support.expressions import Draw
@@ -77,6 +78,13 @@ class Choices:
 def value(choose: Choices, type_: Type) -> Any:
     """A plain JSON value of the type."""
     match type_:
+        case RefinedT(members=members) if members:
+            return value(choose, choose.pick(members))
+        case Prim(name="null"):
+            return None
+        case RefinedT(base=base):
+            made = value(choose, base)
+            return made if fits(made, type_) else _SIMPLE[plain(base).__class__]
         case Prim(name="Json"):
             return _json(choose, 2)
         case Prim(name=name):
@@ -89,6 +97,10 @@ def value(choose: Choices, type_: Type) -> Any:
             return {n: value(choose, f.type) for n, f in fields if not f.optional or choose.upto(1)}
         case EntityT(names=names):
             return reference(choose.pick(sorted(names)), choose.pick(KNOWN))
+
+
+# A value within the bounds that generated types have.
+_SIMPLE: dict[type, Any] = {Prim: 1, ListT: []}
 
 
 def _json(choose: Choices, depth: int) -> Any:

@@ -67,6 +67,11 @@ def records(values: Any, most: int = 4) -> Any:
     return node(ast.RecordLit, entries=several(node(ast.Entry, key=any_names, value=values), most=most))
 
 
+def _is_no_text(key: ast.Expr) -> bool:
+    """Whether it is a computed key: a constant text in brackets is a name."""
+    return not isinstance(key, ast.Literal) or key.kind != "string"
+
+
 def _larger(inner: Any) -> Any:
     operators = st.sampled_from(["and", "or", "and", "or", "+", "-", "*", "==", "!=", "<", "<=", ">", ">=", "in"])
     return st.one_of(
@@ -79,6 +84,8 @@ def _larger(inner: Any) -> Any:
         node(ast.MethodCall, base=inner, name=names, args=several(inner)),
         node(ast.Call, name=node(ast.Name, text=roots), args=several(inner)),
         node(ast.HasOp, base=inner, path=several(any_names, 1, 3)),
+        node(ast.Lookup, base=inner, key=inner.filter(_is_no_text)),
+        node(ast.HasKey, base=inner, key=inner.filter(_is_no_text)),
         node(ast.IsOp, base=inner, type=names),
         node(ast.LikeOp, base=inner, pattern=strings),
         node(ast.ListLit, items=several(inner)),
@@ -93,10 +100,31 @@ def fields(types: Any, least: int = 0) -> Any:
     return several(node(ast.FieldDecl, name=any_names, optional=st.booleans(), type=types), least)
 
 
+def _openable(types: Any) -> Any:
+    """Fields that may be followed by `...`."""
+    json = ast.NamedType(name="Json", span=NOWHERE)
+    rest = ast.Rest(name=ast.Name(text="...", span=NOWHERE), optional=True, type=json, span=NOWHERE)
+    return st.tuples(fields(types), st.sampled_from(((), (), (rest,)))).map(lambda both: (*both[0], *both[1]))
+
+
+bounds = several(node(ast.Bound, name=plain_names, value=st.one_of(strings, numbers)), most=2)
+# A constant is no name of a type.
+_types_in_types = words.filter(lambda word: word not in ("true", "false", "null"))
+_constants = node(
+    ast.LiteralType, value=st.one_of(strings, numbers, _literal("bool", st.booleans()), _literal("null", st.none()))
+)
+_simple_types = st.one_of(
+    node(ast.NamedType, name=_types_in_types, bounds=bounds),
+    node(ast.NamedType, name=_types_in_types),
+    node(ast.EntityType, name=node(ast.Name, text=texts)),
+    _constants,
+)
 types = st.recursive(
-    node(ast.NamedType, name=words),
+    _simple_types,
     lambda inner: st.one_of(
-        node(ast.GenericType, name=names, argument=inner), node(ast.RecordType, fields=fields(inner))
+        node(ast.GenericType, name=node(ast.Name, text=_types_in_types), argument=inner, bounds=bounds),
+        node(ast.RecordType, fields=_openable(inner)),
+        node(ast.UnionType, members=several(_simple_types, 2)),
     ),
     max_leaves=4,
 )
@@ -106,7 +134,8 @@ declarations = st.one_of(
     node(
         ast.ActionDecl, name=any_names, params=fields(types), resources=several(type_names), principals=several(names)
     ),
-    node(ast.ToolDecl, name=any_names, params=fields(types), facts=st.none() | records(expressions)),
+    node(ast.TypeDecl, name=names, type=types),
+    node(ast.ToolDecl, name=any_names, params=_openable(types), facts=st.none() | records(expressions)),
     node(ast.ContextDecl, name=names, optional=st.booleans(), type=types),
     node(ast.ObligationDecl, name=names, params=fields(types)),
     node(ast.Define, name=names, params=fields(types), body=expressions),

@@ -103,7 +103,7 @@ def test_lines_have_no_blanks_at_their_end(module: ast.Module) -> None:
     assert text == "" or (text.endswith("\n") and not text.endswith("\n\n"))
 
 
-_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\w*|\w+|::|[=!<>]=|\S')
+_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\w*|\w+|::|\.\.\.|[=!<>]=|\S')
 _SPACES = [
     " ",
     " ",

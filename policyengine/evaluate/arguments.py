@@ -1,0 +1,69 @@
+"""What a call of a declared tool may carry: the arguments that the tool declares, of their types, and no others.
+
+A declared tool is closed for `call`, at every depth. Rules are still evaluated: what is wrong with the arguments denies
+beside whatever they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any
+
+from policyengine.model.decision import RuleError
+from policyengine.model.entities import ABSENT, World
+from policyengine.model.refined import MAX_PROBLEMS, problems, test
+from policyengine.model.request import Request
+from policyengine.model.types import RecordT
+from policyengine.model.values import Entity, Fault, Uid
+from policyengine.schema.schema import CALL, TOOL, Schema
+
+ARGS = "args"
+REFUSED = "POL228"
+
+
+def declared_tools(schema: Schema) -> tuple[tuple[str, RecordT], ...]:
+    """The types of the arguments of each declared tool."""
+    return tuple((name, tool.args) for name, tool in sorted(schema.tools.items()))
+
+
+def refused_arguments(schema: Schema, world: World, request: Request) -> tuple[RuleError, ...]:
+    """What is wrong with the arguments of a call; nothing where it is no call of a declared tool."""
+    resource = request.resource
+    if request.action.name != CALL or resource.uid.type != TOOL or resource.uid.id not in schema.tools:
+        return ()
+    found = list(islice(_problems(resource, schema.tools[resource.uid.id].args, world), MAX_PROBLEMS + 1))
+    more = ["and there are more"] if len(found) > MAX_PROBLEMS else []
+    return tuple(RuleError("", REFUSED, message) for message in [*found[:MAX_PROBLEMS], *more])
+
+
+def take(tools: tuple[tuple[str, RecordT], ...], resource: Entity, world: World) -> bool:
+    """Whether the arguments are those that the tool declares, if it is declared. Raises Fault where they are not."""
+    declared = dict(tools).get(resource.uid.id) if resource.uid.type == TOOL else None
+    found = next(_problems(resource, declared, world), None) if declared is not None else None
+    if found is not None:
+        raise Fault(REFUSED, found)
+    return True
+
+
+def _problems(resource: Entity, declared: RecordT, world: World) -> Any:
+    args = world.find(resource, ARGS)
+    return problems({} if args is ABSENT else args, declared, "")
+
+
+def fast_checks(schema: Schema, world: World) -> Mapping[str, Callable[[Any], bool]]:
+    """For each declared tool, whether a resource with that id, as it came, has the arguments that the tool declares. A
+    function may say no of what `refused_arguments` finds nothing wrong with, and never the reverse."""
+    return {name: _check(tool.args, world.record(Uid(TOOL, name))) for name, tool in schema.tools.items()}
+
+
+def _check(declared: RecordT, record: Mapping[str, Any]) -> Callable[[Any], bool]:
+    if ARGS in record:
+        return lambda resource: False
+    holds = test(declared)
+    nothing: dict[str, Any] = {}
+
+    def check(resource: Any) -> bool:
+        return holds(resource.get(ARGS, nothing))
+
+    return check

@@ -1,0 +1,104 @@
+"""What a JSON Schema says of a value beyond its type, as bounds and constants of the language.
+
+In: one schema as parsed JSON. Out: what can be said, and the words of what cannot.
+
+Source: JSON Schema 2020-12 (validation, section 6). Patterns there are ECMA-262 and look for a match anywhere; what RE2
+does not take is left out.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+from policyengine.diagnostics.source import Span
+from policyengine.model.operators import pattern
+from policyengine.model.refined import FORMATS
+from policyengine.model.values import INT_MAX, Fault
+from policyengine.schema.shapes import Bound, Shape
+from policyengine.syntax import ast
+
+MAX_VALUES = 256
+MAX_PATTERN = 1_000
+_SIZES = {
+    "minLength": ("string", "min"), "maxLength": ("string", "max"),
+    "minItems": ("array", "min"), "maxItems": ("array", "max"),
+}  # fmt: skip
+_NUMBERS = {"minimum": "min", "exclusiveMinimum": "above", "maximum": "max", "exclusiveMaximum": "below"}
+_IN_ORDER = (*_SIZES, *_NUMBERS, "pattern")
+WORDS = frozenset({*_SIZES, *_NUMBERS, "pattern"})
+
+
+def bounds(schema: dict[str, Any]) -> tuple[tuple[Bound, ...], list[str]]:
+    """The bounds, and the words that cannot be carried over."""
+    found: list[Bound] = []
+    lost: list[str] = []
+    for word in (word for word in _IN_ORDER if word in schema):
+        value = schema[word]
+        if word in _SIZES and type(value) is int and 0 <= value <= INT_MAX:
+            found.append((*_SIZES[word], value))
+        elif word in _NUMBERS and _is_number(value):
+            found.append(("number", _NUMBERS[word], value))
+        elif word == "pattern" and isinstance(value, str) and _is_pattern(value):
+            found.append(("string", "search", f"(?-s){value}" if "." in value else value))
+        else:
+            lost.append(word)
+    form = schema.get("format")
+    if isinstance(form, str) and form in FORMATS:
+        found.append(("string", "format", form))
+    return tuple(found), lost
+
+
+def _is_number(value: object) -> bool:
+    return (type(value) is int and abs(value) <= INT_MAX) or (type(value) is float and isfinite(value))
+
+
+def _is_pattern(text: str) -> bool:
+    if len(text) > MAX_PATTERN:
+        return False
+    try:
+        pattern(text)
+    except Fault:
+        return False
+    return True
+
+
+def values(schema: dict[str, Any]) -> tuple[Any, ...] | None:
+    """The values that `enum` and `const` leave; None where they leave any, or one that is no constant here."""
+    found: tuple[Any, ...] | None = None
+    listed = schema.get("enum")
+    if isinstance(listed, list) and 0 < len(listed) <= MAX_VALUES and all(map(_is_constant, listed)):
+        found = tuple(listed)
+    if "const" in schema and _is_constant(schema["const"]):
+        found = (schema["const"],)
+    return found
+
+
+def _is_constant(value: object) -> bool:
+    if isinstance(value, str):
+        return not any("\ud800" <= char <= "\udfff" for char in value)
+    return value is None or isinstance(value, bool) or _is_number(value)
+
+
+def literal_types(constants: tuple[Any, ...], span: Span) -> list[ast.TypeExpr]:
+    return [ast.LiteralType(value=literal(value, span), span=span) for value in constants]
+
+
+def literal(value: Any, span: Span) -> ast.Literal:
+    match value:
+        case None:
+            return ast.Literal(value=None, kind="null", span=span)
+        case bool():
+            return ast.Literal(value=value, kind="bool", span=span)
+        case str():
+            return ast.Literal(value=value, kind="string", span=span)
+    return ast.Literal(value=value, kind="number", text=repr(value), span=span)
+
+
+def bounds_of(shape: Shape, kind: str, span: Span) -> tuple[ast.Bound, ...]:
+    """The bounds of a kind, as they stand behind its type."""
+    return tuple(
+        ast.Bound(name=ast.Name(text=name, span=span), value=literal(value, span), span=span)
+        for of, name, value in shape.bounds
+        if of == kind
+    )

@@ -1,0 +1,104 @@
+"""The tree of a type as it is written, and what all nodes of a tree have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal as Lit
+
+from policyengine.diagnostics.source import Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Node):
+    """A name as written. `quoted` names may hold any text; the formatter writes them back with quotes only if
+    needed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(Node):
+    """A boolean, number, string, duration or null."""
+
+    value: bool | int | float | str | timedelta | None
+    # 1 == True == 1.0 in Python; the kind keeps such trees apart.
+    kind: Lit["bool", "number", "string", "duration", "null"]
+    text: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound(Node):
+    """`max: 5` behind a type."""
+
+    name: Name
+    value: Literal
+
+
+@dataclass(frozen=True, slots=True)
+class NamedType(Node):
+    name: str
+    bounds: tuple[Bound, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GenericType(Node):
+    """`Set<T>` or `List<T>`."""
+
+    name: Name
+    argument: TypeExpr
+    bounds: tuple[Bound, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EntityType(Node):
+    """`entity "sales-order"`: an entity type whose name is no word."""
+
+    name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class LiteralType(Node):
+    """`"EUR"` or `null`: the type of that value alone."""
+
+    value: Literal
+
+
+@dataclass(frozen=True, slots=True)
+class UnionType(Node):
+    """`A | B`."""
+
+    members: tuple[TypeExpr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordType(Node):
+    fields: tuple[FieldDecl, ...]
+
+
+TypeExpr = NamedType | GenericType | EntityType | LiteralType | UnionType | RecordType
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDecl(Node):
+    name: Name
+    optional: bool
+    type: TypeExpr
+
+
+@dataclass(frozen=True, slots=True)
+class Rest(FieldDecl):
+    """`...`: whatever else there is, of type Json."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypeDecl(Node):
+    """`type Money: { ... }`: a name for a type."""
+
+    name: Name
+    type: TypeExpr

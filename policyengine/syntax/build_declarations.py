@@ -1,0 +1,163 @@
+"""Grammar productions of types and declarations to tree nodes, and what all productions share."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lark import Token, Transformer
+
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.diagnostic import Diagnostic
+from policyengine.diagnostics.source import Source, Span
+from policyengine.model.values import INT_MAX
+from policyengine.syntax import ast
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A finished piece that is no node of its own."""
+
+    value: Any
+    span: Span
+
+
+class BuildDeclarations(Transformer[Token, Any]):
+    """Builds the tree of one text. `offset` is added to every position: a text may be parsed from its middle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begin(Source("", ""), 0)
+
+    def begin(self, source: Source, offset: int) -> None:
+        self.source = source
+        self.offset = offset
+        self.diagnostics: list[Diagnostic] = []
+
+    # ---- helpers ----
+
+    def _span(self, parts: list[Any]) -> Span:
+        known = [part for part in parts if part is not None]
+        return Span(self.source, self._start(known[0]), self._end(known[-1]))
+
+    def _start(self, part: Any) -> int:
+        return int(part.start_pos or 0) + self.offset if isinstance(part, Token) else int(part.span.start)
+
+    def _end(self, part: Any) -> int:
+        return int(part.end_pos or 0) + self.offset if isinstance(part, Token) else int(part.span.end)
+
+    def _report(self, code: Any, span: Span, message: str, help: str = "", label: str = "") -> None:
+        self.diagnostics.append(Diagnostic(code, span, message, label, help))
+
+    def number(self, parts: list[Any]) -> ast.Literal:
+        span, text = self._span(parts), str(parts[0])
+        value: int | float
+        try:
+            value = float(text) if re.search(r"[.eE]", text) else int(text)
+        except ValueError:
+            value = INT_MAX + 2
+        if value == float("inf") or (isinstance(value, int) and value > INT_MAX + 1):
+            self._report(codes.BAD_NUMBER, span, "number out of range", "an Int has 64 bits, a Number is a double")
+            value = 0
+        return ast.Literal(value=value, kind="number", text=text, span=span)
+
+    # ---- types and declarations ----
+
+    def named_type(self, parts: list[Any]) -> ast.NamedType:
+        return ast.NamedType(name=parts[0].text, bounds=value_of(parts[1]), span=self._span(parts))
+
+    def generic_type(self, parts: list[Any]) -> ast.GenericType:
+        return ast.GenericType(name=parts[0], argument=parts[2], bounds=value_of(parts[4]), span=self._span(parts))
+
+    def entity_type(self, parts: list[Any]) -> ast.EntityType:
+        name = ast.Name(text=str(parts[1].value), span=parts[1].span)
+        return ast.EntityType(name=name, span=self._span(parts))
+
+    def type_word(self, parts: list[Any]) -> ast.Name:
+        return ast.Name(text=str(parts[0]), span=self._span(parts))
+
+    def literal_type(self, parts: list[Any]) -> ast.LiteralType:
+        return ast.LiteralType(value=self._constant(parts), span=self._span(parts))
+
+    def union_type(self, parts: list[Any]) -> ast.UnionType:
+        return ast.UnionType(members=tuple(nodes(parts)), span=self._span(parts))
+
+    def bound(self, parts: list[Any]) -> ast.Bound:
+        name = ast.Name(text=str(parts[0]), span=self._span(parts[:1]))
+        return ast.Bound(name=name, value=self._constant(parts[2:]), span=self._span(parts))
+
+    def _constant(self, parts: list[Any]) -> ast.Literal:
+        """A constant as it stands in a type."""
+        first, *rest = parts
+        if isinstance(first, ast.Literal):
+            return first
+        match first.type:
+            case "TRUE" | "FALSE":
+                return ast.Literal(value=first.type == "TRUE", kind="bool", span=self._span(parts))
+            case "NULL":
+                return ast.Literal(value=None, kind="null", span=self._span(parts))
+        number = self.number(rest or parts)
+        if not rest:
+            return number
+        return replace(number, value=-number.value, text=f"-{number.text}", span=self._span(parts))  # type: ignore[operator]
+
+    def rest(self, parts: list[Any]) -> ast.Rest:
+        span = self._span(parts)
+        name, json = ast.Name(text="...", span=span), ast.NamedType(name="Json", span=span)
+        return ast.Rest(name=name, optional=True, type=json, span=span)
+
+    def type_decl(self, parts: list[Any]) -> ast.TypeDecl:
+        return ast.TypeDecl(name=parts[1], type=parts[3], span=self._span(parts))
+
+    def record_type(self, parts: list[Any]) -> ast.RecordType:
+        return ast.RecordType(fields=parts[0].value, span=parts[0].span)
+
+    def field(self, parts: list[Any]) -> ast.FieldDecl:
+        return ast.FieldDecl(name=parts[0], optional=parts[1] is not None, type=parts[3], span=self._span(parts))
+
+    def fields(self, parts: list[Any]) -> Part:
+        found = tuple(nodes(parts))
+        for field in found[:-1]:
+            if isinstance(field, ast.Rest):
+                self._report(codes.SYNTAX, field.span, "`...` stands behind everything else", "move it to the end")
+        return Part(found, self._span(parts))
+
+    params = parents = type_names = bounds = fields
+
+    def entity_decl(self, parts: list[Any]) -> ast.EntityDecl:
+        _, name, parents, fields = parts
+        return ast.EntityDecl(name=name, parents=value_of(parents), fields=value_of(fields), span=self._span(parts))
+
+    def extend_decl(self, parts: list[Any]) -> ast.ExtendDecl:
+        _, name, parents, fields = parts
+        return ast.ExtendDecl(name=name, parents=value_of(parents), fields=value_of(fields), span=self._span(parts))
+
+    def action_decl(self, parts: list[Any]) -> ast.ActionDecl:
+        _, name, params, _, resources, _, principals = parts
+        types = resources.value if isinstance(resources, Part) else ()
+        return ast.ActionDecl(
+            name=name, params=value_of(params), resources=types, principals=value_of(principals), span=self._span(parts)
+        )
+
+    def tool_decl(self, parts: list[Any]) -> ast.ToolDecl:
+        return ast.ToolDecl(name=parts[1], params=value_of(parts[2]), facts=parts[3], span=self._span(parts))
+
+    def context_decl(self, parts: list[Any]) -> ast.ContextDecl:
+        return ast.ContextDecl(name=parts[1], optional=parts[2] is not None, type=parts[4], span=self._span(parts))
+
+    def obligation_decl(self, parts: list[Any]) -> ast.ObligationDecl:
+        return ast.ObligationDecl(name=parts[1], params=value_of(parts[2]), span=self._span(parts))
+
+    def define(self, parts: list[Any]) -> ast.Define:
+        _, name, params, _, body = parts
+        return ast.Define(name=name, params=value_of(params), body=body, span=self._span(parts))
+
+
+def nodes(parts: list[Any]) -> list[Any]:
+    """The parts that are nodes: no punctuation, no absent options."""
+    return [part for part in parts if isinstance(part, ast.Node)]
+
+
+def value_of(part: Part | None) -> Any:
+    return part.value if part is not None else ()
