@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from policyengine.check.memory import Memory
 from policyengine.compile.evaluator import Evaluator
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Code, Diagnostic, has_errors
+from policyengine.diagnostics.json_places import breaks, place
 from policyengine.diagnostics.render import concise, summary
 from policyengine.diagnostics.source import Source
 from policyengine.diagnostics.suggest import did_you_mean, one_of
@@ -34,6 +36,7 @@ from policyengine.model.values import Fault
 from policyengine.modules import Modules, forget_texts
 from policyengine.partial.residual import Partial
 from policyengine.schema.declare import BUILTIN, ModuleTree, declare
+from policyengine.schema.records import misfits
 from policyengine.schema.schema import Schema
 from policyengine.syntax.parse import Parsed
 
@@ -160,6 +163,8 @@ def _build(sources: list[Source], entities: Known, earlier: Sequence[Diagnostic]
         known_modules.keep(modules, checked.fresh)
     found = list(checked.diagnostics)
     records, digest = _entities(entities, found)
+    if checked.policies is not None:
+        found += _misfits(records, declared.schema, entities)
     if checked.policies is None or has_errors(found):
         return Loaded(None, tuple(found), tuple(sources))
     facts = [(uid, dict(items)) for uid, items in checked.policies.facts]
@@ -257,12 +262,43 @@ def _entities(entities: Known, diagnostics: list[Diagnostic]) -> tuple[Sequence[
     try:
         found = parse_json(entities.data)
     except Fault as fault:
-        diagnostics.append(_about(entities.path, codes.BAD_ENTITIES, fault.message))
+        diagnostics.append(_broken_json(entities, fault))
         return (), b""
     if not isinstance(found, list):
         diagnostics.append(_about(entities.path, codes.BAD_ENTITIES, "expected a list of entities"))
         return (), b""
     return found, sha256(entities.data).digest()
+
+
+def _broken_json(entities: Text, fault: Fault) -> Diagnostic:
+    text = entities.data.decode(errors="replace")
+    at = breaks(text)
+    if at is None:
+        return _about(entities.path, codes.BAD_ENTITIES, fault.message)
+    # The place says where.
+    message = fault.message.partition(" at line ")[0]
+    return Diagnostic(codes.BAD_ENTITIES, Source(entities.path, text).span(at, min(at + 1, len(text))), message)
+
+
+# Findings about entities that are shown; of many, most have one cause.
+MOST_MISFITS = 20
+
+
+def _misfits(records: Sequence[Mapping[str, Any]], schema: Schema, entities: Known) -> list[Diagnostic]:
+    """What the schema does not have of the entities, each at its place in the file."""
+    found = list(islice(misfits(records, schema), MOST_MISFITS + 1))
+    path = entities.path if isinstance(entities, Text) else "entities"
+    text = entities.data.removeprefix(BOM_UTF8).decode() if found and isinstance(entities, Text) else ""
+    source = Source(path, text)
+    shown = []
+    for one in found[:MOST_MISFITS]:
+        start, end = place(text, one.path, one.named) if text else (0, 0)
+        where = "" if text else f" (entity {one.path[0]})"
+        shown.append(Diagnostic(codes.BAD_ENTITIES, source.span(start, end), one.message + where, "", one.help))
+    if len(found) > MOST_MISFITS:
+        message = f"there is more than these {MOST_MISFITS} findings about the entities"
+        shown.append(Diagnostic(codes.BAD_ENTITIES, source.span(len(text), len(text)), message))
+    return shown
 
 
 def _revision(sources: Sequence[Source], entities: bytes) -> str:

@@ -12,7 +12,7 @@ from rich.markdown import Markdown
 import policyengine.diagnostics
 from policyengine.bundle import Loaded
 from policyengine.cli.console import FAILED, colored, fail, note, report, say, say_json, stdout
-from policyengine.cli.loading import CacheOption, QuietOption, load
+from policyengine.cli.loading import CacheOption, EntitiesOption, QuietOption, load
 from policyengine.cli.not_in_force import not_in_force
 from policyengine.diagnostics import render
 from policyengine.diagnostics.codes import CODES
@@ -33,6 +33,7 @@ def check(
         list[Path] | None,
         typer.Argument(metavar="PATH...", help="directories of .pol files, or files; - for standard input"),
     ] = None,
+    entities: EntitiesOption = None,
     format_: Annotated[Format, typer.Option("--format", help="how to print what is found")] = Format.HUMAN,
     strict: Annotated[bool, typer.Option("--strict", help="let warnings fail, too")] = False,
     explain: Annotated[
@@ -43,15 +44,15 @@ def check(
 ) -> None:
     """Check policies: syntax, names, types, and mistakes that are likely.
 
-    Each PATH is checked by itself, as `serve` and `decide` would load it. Exit status: 0 valid (warnings are
-    allowed, unless --strict), 1 errors, 2 wrong usage.
+    Each PATH is checked by itself, as `serve` and `decide` would load it, and the entities with it.
+    Exit status: 0 valid (warnings are allowed, unless --strict), 1 errors, 2 wrong usage.
     """
     if explain is not None:
         _page(explain)
         return
     if not paths:
         fail("nothing to check", "name a directory or file, such as `policyengine check policies/`")
-    results = [load(path, cache) for path in paths]
+    results = [load(path, cache, entities) for path in paths]
     found = list({_key(d): d for loaded in results for d in loaded.diagnostics}.values())
     failed = has_errors(found) or bool(strict and found)
     match format_:

@@ -56,11 +56,12 @@ def load_engine(path: Path, entities: Path | None = None, cache: bool = True) ->
         raise typer.Exit(FAILED) from None
 
 
-def load(path: Path, cache: bool = True) -> Loaded:
+def load(path: Path, cache: bool = True, entities: Path | None = None) -> Loaded:
     """The policies at a path, or those on standard input, whatever their state."""
+    existing_file(entities, "--entities")
     if str(path) == STDIN:
-        return load_text(read_text(path), "stdin")
-    return load_path(existing(path), cache=open_cache() if cache else None)
+        return load_text(read_text(path), "stdin", entities)
+    return load_path(existing(path), entities, cache=open_cache() if cache else None)
 
 
 def load_valid(path: Path, cache: bool = True) -> Loaded:
