@@ -30,6 +30,7 @@ from policyengine.callers.stores.store import StoreError
 from policyengine.diagnostics import render
 from policyengine.engine import Engine, Reload
 from policyengine.server import health, log, metadata, metrics, openapi
+from policyengine.server.administration import Administration
 from policyengine.server.authentication import Authentication, Insecure, authentication
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError, http_error, request_error, unexpected
@@ -55,7 +56,7 @@ def create_app(
     log.configure(settings.log_format, settings.log_level)
     pdp = Pdp()
     tally = metrics.Tally()
-    step = _authentication(settings, tally) if authenticate is None else None
+    step, administration = _admission(settings, tally, authenticate is None)
     binding = Binding(settings.tenants.tenancy())
     decision_log = log.DecisionLog(settings.decision_log, settings.log_level)
 
@@ -121,7 +122,7 @@ def create_app(
     rest = ProxyHeadersMiddleware(app, proxies)  # type: ignore[arg-type]
     names = {route.path: route.name for route in app.routes if isinstance(route, Route)}
     if step is not None:
-        authenticate, limit = step, limit or LimitStep(settings.limits)
+        authenticate, limit = step, limit or LimitStep(settings.limits, administration)
     steps = Steps(authenticate, limit, (decision_log,) if decision_log.enabled else ())
     return Pipeline(questions, rest, names, pdp, tally, settings.max_body_bytes, steps)  # type: ignore[arg-type]
 
@@ -142,9 +143,12 @@ def application() -> ASGIApp:
     )
 
 
-def _authentication(settings: Settings, tally: metrics.Tally) -> Authentication | Insecure:
+def _admission(
+    settings: Settings, tally: metrics.Tally, wanted: bool
+) -> tuple[Authentication | Insecure | None, Administration]:
+    """The step that asks who asks, if it is wanted, and who may administer."""
     try:
-        return authentication(settings, tally)
+        return authentication(settings, tally) if wanted else None, Administration(settings.admin_policies)
     except (WrongSettings, StoreError) as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from None

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from policyengine.callers.caller import Caller, Scope
 from policyengine.callers.refusal import Refusal
 from policyengine.callers.throttle import Meter, retry_after
+from policyengine.server.administration import Administration
 from policyengine.server.authentication import HEALTH
 from policyengine.server.pipeline import OTHER, Incoming
 from policyengine.settings.model import Limits
 
-# The scope of each endpoint, by its name. One that is not listed is for administrators: none is open by mistake.
+# The scope of each endpoint, by its name. One that is listed nowhere is for administrators: none is open by mistake.
 SCOPE_OF: Mapping[str, Scope] = {
     "evaluation": "decide",
     "evaluations": "decide",
@@ -23,33 +24,39 @@ SCOPE_OF: Mapping[str, Scope] = {
     "search_subject": "search",
     "search_resource": "search",
     "search_action": "search",
-    "prometheus": "admin",
 }
+# What administers the service, and the action that its policies decide about.
+ADMIN_OF: Mapping[str, str] = {"prometheus": "admin_metrics"}
+OTHER_ADMIN = "admin_other"
 # What the service says of itself, and of no request or tenant, to whoever may ask anything at all.
 FOR_ALL = frozenset({HEALTH, "readyz", "metadata", "openapi", "custom_swagger_ui_html", "swagger_ui_redirect", OTHER})
-# What is about the requests of everybody.
-_ABOUT_ALL = frozenset({"prometheus"})
 
 
 class LimitStep:
     """The step of one process, which counts for itself. `meter` is None where callers may ask as often as they like."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, administration: Administration) -> None:
+        self.administration = administration
         self.meter = Meter(limits.requests, limits.per) if limits.requests is not None else None
 
     async def __call__(self, caller: Caller, incoming: Incoming) -> Refusal | None:
         name = incoming.endpoint
         if name == HEALTH:
             return None
-        if name not in FOR_ALL:
-            scope = SCOPE_OF.get(name, "admin")
-            if scope not in caller.scopes:
-                challenge = b'Bearer realm="policyengine", error="insufficient_scope", scope="%b"' % scope.encode()
-                return Refusal(403, f"the scope `{scope}` is needed", ((b"www-authenticate", challenge),))
-            if name in _ABOUT_ALL and caller.tenant is not None:
-                return Refusal(403, "this is about all tenants, and the caller is bound to one")
+        if name in SCOPE_OF:
+            if SCOPE_OF[name] not in caller.scopes:
+                return _without(SCOPE_OF[name])
+        elif name not in FOR_ALL:
+            decision = self.administration.decide(caller, ADMIN_OF.get(name, OTHER_ADMIN))
+            if not decision.allowed:
+                return Refusal(403, "; ".join(decision.reasons)) if decision.reasons else _without("admin")
         if self.meter is not None:
             wait = self.meter.take(f"{caller.kind}:{caller.id}", time.monotonic())
             if wait:
                 return Refusal(429, "too many requests", ((b"retry-after", retry_after(wait)),))
         return None
+
+
+def _without(scope: Scope) -> Refusal:
+    challenge = b'Bearer realm="policyengine", error="insufficient_scope", scope="%b"' % scope.encode()
+    return Refusal(403, f"the scope `{scope}` is needed", ((b"www-authenticate", challenge),))

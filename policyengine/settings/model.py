@@ -190,6 +190,9 @@ class Settings(BaseSettings):
     trusted_proxies: list[Network] = Field([], description="whose X-Forwarded-For and Client-Cert headers are believed")
     tenants: Tenants = Tenants()
     limits: Limits = Limits()
+    admin_policies: Annotated[Path | None, BeforeValidator(_named)] = Field(
+        None, description="who may administer, as policies; the built-in ones if not given"
+    )
     cors_origins: list[Annotated[str, AfterValidator(_origin)]] = Field(
         [], description="the web pages that may ask from a browser"
     )

@@ -23,7 +23,7 @@ from policyengine.callers import api_key, keys
 from policyengine.callers.api_key import ApiKey
 from policyengine.callers.caller import SCOPES
 from policyengine.server.app import create_app
-from policyengine.server.limit import FOR_ALL, SCOPE_OF
+from policyengine.server.limit import ADMIN_OF, FOR_ALL, SCOPE_OF
 from policyengine.settings.model import Keys, Settings
 from tests.server.conftest import DATA
 from tests.server.serving import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT, serving
@@ -165,8 +165,8 @@ def test_a_megabyte_of_token_is_refused_and_the_service_lives(service: httpx.Cli
 def test_every_question_has_a_scope_of_its_own_and_what_has_none_is_for_administrators() -> None:
     app = create_app(Settings(policies=FIXTURE, insecure=True, log_level="error"))
     assert {question.name for question in app.questions.values()} <= SCOPE_OF.keys()
-    assert set(app.names.values()) <= SCOPE_OF.keys() | FOR_ALL
-    assert not SCOPE_OF.keys() & FOR_ALL
+    assert set(app.names.values()) <= SCOPE_OF.keys() | ADMIN_OF.keys() | FOR_ALL
+    assert not (SCOPE_OF.keys() | ADMIN_OF.keys()) & FOR_ALL
 
 
 @pytest.mark.parametrize("scope", SCOPES)

@@ -1,0 +1,39 @@
+"""Who may administer the service: the policies of `admin.pol`, or those that the settings name, decide.
+
+In: a caller and an action. Out: a decision of the same engine that answers everybody else. The policies are read once,
+when the service starts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from policyengine.bundle import InvalidPolicies
+from policyengine.callers.caller import Caller
+from policyengine.engine import Engine
+from policyengine.model.decision import Decision
+from policyengine.settings.loading import WrongSettings
+
+BUILT_IN = Path(__file__).with_name("admin.pol")
+_SERVICE = {"type": "DecisionService", "id": "pdp"}
+
+
+class Administration:
+    """Raises WrongSettings for policies that cannot be used."""
+
+    def __init__(self, policies: Path | None) -> None:
+        try:
+            self._engine = Engine.load(policies or BUILT_IN, cache=False)
+        except InvalidPolicies as error:
+            first = next(iter(error.diagnostics), None)
+            raise WrongSettings(f"`admin_policies`: {first.message if first is not None else 'invalid'}") from None
+
+    def decide(self, caller: Caller, action: str) -> Decision:
+        """Whether the caller may do it. Only what is `allowed` is: nothing here fulfils an obligation."""
+        principal: dict[str, Any] = {
+            "type": "Caller", "id": caller.id, "kind": caller.kind, "scopes": sorted(caller.scopes)
+        }  # fmt: skip
+        if caller.tenant is not None:
+            principal["tenant"] = caller.tenant
+        return self._engine.decide(principal=principal, action=action, resource=_SERVICE)
