@@ -13,6 +13,7 @@ from policyengine.check.environment import Env, Findings, Place, TooLarge
 from policyengine.check.expressions import check_expression
 from policyengine.check.functions import FUNCTIONS
 from policyengine.check.heads import open_place
+from policyengine.check.known_names import lint_known_names
 from policyengine.check.lints import asks, lint_defines, lint_parameters, lint_rule, lint_rules
 from policyengine.check.memory import Defines, Memory, ModuleRules
 from policyengine.check.rules import check_proof, check_rule, report_too_large
@@ -21,7 +22,7 @@ from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic, Note, has_errors, in_order
 from policyengine.ir.nodes import Local, PolicySet, Proof, Rule, TestCase
 from policyengine.model.values import Uid
-from policyengine.schema.declare import ModuleTree
+from policyengine.schema.declare import SOURCES, ModuleTree
 from policyengine.schema.schema import Schema
 from policyengine.syntax import ast
 from policyengine.syntax.parse import parse
@@ -113,8 +114,11 @@ def _check_module(module: ModuleTree, place: Place) -> ModuleRules:
             proofs.append(proof)
     used = frozenset(findings.used_defines)
     lints = Findings()
+    labels = [tree.name.text for tree in trees.values() if tree.kind == "label"]
+    sources = [*SOURCES, *place.schema.tools]
     for rule in rules:
         lint_rule(rule, trees[rule.name], lints)
+        lint_known_names(rule, labels, sources, lints)
     findings.used_defines = used_before | used
     found = tuple(findings.diagnostics[since:])
     return ModuleRules(

@@ -112,8 +112,8 @@ class Bucket:
         if others:
             self._tables.append(Rows(_EVERY, {site.action: Row(tuple(self._block(o) for o in others))}, ()))
         self.entry: Entry = entry(ways(first, self._tables, site), world, self._env, native, actors)
-        if site.action == CALL and site.resource == TOOL and schema.tools:
-            self.entry = closed(self.entry, fast_checks(schema, world))
+        if site.resource == TOOL:
+            self.entry = closed(self.entry, fast_checks(schema, world) if site.action == CALL else {}, world)
 
     def settle(self, asked: Request, approved: Collection[str] = ()) -> Decision:
         """The decision about any request of this shape, delegation apart."""

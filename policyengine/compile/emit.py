@@ -102,7 +102,9 @@ class Emitter:
             case ir.Refine(operand=operand, shape=shape):
                 return call("refined", self._exact(operand), self.constant(shape))
             case ir.Arguments(tools=tools):
-                return call("take", self.constant(tools), call("as_entity", load("resource")), load("world"))
+                return call(
+                    "take", self.constant(tools), call("as_entity", load("resource")), load("context"), load("world")
+                )
             case ir.Lookup(base=base, key=key):
                 return call("lookup", self.emit(base), self.emit(key))
             case ir.HasKey(base=base, key=key):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
+from policyengine.evaluate.provenance import points_to_nothing
 from policyengine.model.decision import RuleError
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.refined import MAX_PROBLEMS, problems, test
@@ -20,6 +21,7 @@ from policyengine.schema.schema import CALL, TOOL, Schema
 
 ARGS = "args"
 REFUSED = "POL228"
+NOWHERE = "the provenance speaks of an argument that is not there"
 
 
 def declared_tools(schema: Schema) -> tuple[tuple[str, RecordT], ...]:
@@ -28,17 +30,25 @@ def declared_tools(schema: Schema) -> tuple[tuple[str, RecordT], ...]:
 
 
 def refused_arguments(schema: Schema, world: World, request: Request) -> tuple[RuleError, ...]:
-    """What is wrong with the arguments of a call; nothing where it is no call of a declared tool."""
+    """What is wrong with the arguments of a call of a declared tool, and with what is said of where any tool's came
+    from."""
     resource = request.resource
-    if request.action.name != CALL or resource.uid.type != TOOL or resource.uid.id not in schema.tools:
+    if resource.uid.type != TOOL:
+        return ()
+    if points_to_nothing(request.context, resource, world):
+        return (RuleError("", "POL504", NOWHERE),)
+    if request.action.name != CALL or resource.uid.id not in schema.tools:
         return ()
     found = list(islice(_problems(resource, schema.tools[resource.uid.id].args, world), MAX_PROBLEMS + 1))
     more = ["and there are more"] if len(found) > MAX_PROBLEMS else []
     return tuple(RuleError("", REFUSED, message) for message in [*found[:MAX_PROBLEMS], *more])
 
 
-def take(tools: tuple[tuple[str, RecordT], ...], resource: Entity, world: World) -> bool:
-    """Whether the arguments are those that the tool declares, if it is declared. Raises Fault where they are not."""
+def take(tools: tuple[tuple[str, RecordT], ...], resource: Entity, context: Mapping[str, Any], world: World) -> bool:
+    """Whether the arguments are those that the tool declares, if it is declared, and the provenance is about them.
+    Raises Fault where not."""
+    if points_to_nothing(context, resource, world):
+        raise Fault("POL504", NOWHERE)
     declared = dict(tools).get(resource.uid.id) if resource.uid.type == TOOL else None
     found = next(_problems(resource, declared, world), None) if declared is not None else None
     if found is not None:

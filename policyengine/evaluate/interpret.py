@@ -124,7 +124,7 @@ def _evaluate(expr: Expr, env: Env) -> Any:
         case Refine(operand=operand, shape=shape):
             return refined(evaluate(operand, env), shape)
         case Arguments(tools=tools):
-            return take(tools, env.request.resource, env.world)
+            return take(tools, env.request.resource, env.request.context, env.world)
         case Lookup(base=base, key=key):
             return operators.lookup(evaluate(base, env), evaluate(key, env))
         case HasKey(base=base, key=key):

@@ -36,9 +36,35 @@ def sources(path: _Path, resource: Entity, context: Mapping[str, Any], world: Wo
         inner = _inner(part)
         if inner and any(len(p) > len(here) and p[: len(here)] == here for p in stated):
             todo.extend(((*here, str(name)), item) for name, item in inner)
+            if here and part.__class__ is dict:
+                # The names of an object's members came from somewhere too: what is said of the object speaks for them.
+                found |= _nearest(here, stated)
         else:
             found |= _nearest(here, stated)
     return tuple(sorted(found))
+
+
+def points_to_nothing(context: Mapping[str, Any], resource: Entity, world: World) -> bool:
+    """Whether the provenance speaks of an argument that the request does not have. Malformed provenance is for the
+    rules that read it."""
+    if "provenance" not in context:
+        return False
+    args = world.find(resource, "args")
+    try:
+        return not all(_is_there(path, args) for path in _stated(context["provenance"]))
+    except Fault:
+        return False
+
+
+def _is_there(path: _Path, value: Any) -> bool:
+    for name in path:
+        if value.__class__ is dict and name in value:
+            value = value[name]
+        elif value.__class__ in (list, tuple) and name in map(str, range(len(value))):
+            value = value[int(name)]
+        else:
+            return False
+    return True
 
 
 def _inner(value: Any) -> list[tuple[Any, Any]]:

@@ -66,7 +66,7 @@ class Reads:
             case Is(entity=Root()):
                 return frozenset()
             case Arguments():
-                return frozenset({("resource", "id"), ("resource", "args")})
+                return frozenset({("resource", "id"), ("resource", "args"), ("context", EVERYTHING)})
             case Sources():
                 return frozenset({("resource", "args"), ("context", EVERYTHING)})
             case Equal(left=left, right=right):

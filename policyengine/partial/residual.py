@@ -117,9 +117,10 @@ class Partial:
 
     def _as_declared(self, asking: Asking) -> Formula:
         """What a call of a declared tool has to carry, whatever the rules say."""
-        if asking.request.action.name != CALL or asking.request.resource.uid.type != TOOL or not self._schema.tools:
+        request = asking.request
+        tools = declared_tools(self._schema) if request.action.name == CALL else ()
+        if request.resource.uid.type != TOOL or not (tools or "provenance" in request.context):
             return TRUE
-        tools = declared_tools(self._schema)
         return condition(
             Arguments(tools=tools, type=BOOL, span=_AS_DECLARED.span(0, len(_AS_DECLARED.text))), asking
         ).true

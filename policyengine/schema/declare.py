@@ -31,6 +31,8 @@ from policyengine.syntax import ast
 BUILTIN = "ai"
 RESERVED_ATTRIBUTES = frozenset({"id", "type", "parents"})
 MAX_TYPE_DEPTH = 32
+# What `sources` says besides the names of tools.
+SOURCES = ("user", "system", "model", "unknown", "untrusted")
 RESERVED_ROOTS = frozenset({"principal", "action", "resource", "context"})
 
 
@@ -221,6 +223,12 @@ class _Declaring:
         name = decl.name.text
         if "Tool" not in self.entities or self.entities["Tool"].module not in module.visible:
             self.report(codes.UNKNOWN_TYPE, decl.name, "tools need the entity type `Tool`", "", "add `use ai`")
+            return
+        if name in SOURCES:
+            self.report(
+                codes.RESERVED, decl.name, f"`{name}` is a source of arguments", "",
+                "a tool of this name would pass for it in `sources`; choose another name",
+            )  # fmt: skip
             return
         if name in self.tools:
             self._duplicate(decl.name, "tool", self.tools[name].span)
