@@ -16,6 +16,7 @@ from tests.support.paths import ROOT
 DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "docs/*.md",
     "grammar/*.md",
     "policies/**/README.md",
