@@ -9,7 +9,8 @@ from pathlib import PurePath
 from rich.cells import cell_len
 from rich.text import Text
 
-from policyengine.explain.display import brief, code, visible
+from policyengine.diagnostics.safe_text import visible
+from policyengine.explain.display import brief, code
 from policyengine.explain.trace import Failure, Trace, Value
 from policyengine.explain.why import shown
 from policyengine.ir.nodes import And, Const, Has, If, Not, Or, Quantifier, Root, Rule

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from policyengine.diagnostics import render
 from policyengine.diagnostics.diagnostic import Diagnostic
-from policyengine.explain.display import visible
+from policyengine.diagnostics.safe_text import visible
 
 FAILED, USAGE, DENY, OWES = 1, 2, 3, 4
 # Text that goes to a file or a pipe is laid out for a width that people read in.

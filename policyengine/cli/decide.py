@@ -10,7 +10,8 @@ from policyengine.cli.console import DENY, OWES, note, say_json
 from policyengine.cli.loading import CacheOption, EntitiesOption, PolicyPath, load_engine
 from policyengine.cli.request import RequestOption, read_request
 from policyengine.cli.verified import ApprovedOption, read_approved
-from policyengine.explain.display import decision_json, visible
+from policyengine.diagnostics.safe_text import visible
+from policyengine.explain.display import decision_json
 
 
 def decide(

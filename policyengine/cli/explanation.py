@@ -13,7 +13,7 @@ from textwrap import wrap
 from rich.text import Text
 
 from policyengine.cli.condition import condition_lines
-from policyengine.explain.display import visible
+from policyengine.diagnostics.safe_text import visible
 from policyengine.explain.explanation import ActorTrace, Explanation
 from policyengine.explain.trace import RuleTrace
 from policyengine.explain.why import rule_why

@@ -22,7 +22,7 @@ from policyengine.cli.loading import (
 )
 from policyengine.cli.request import understood
 from policyengine.cli.verified import ApprovedOption, read_approved
-from policyengine.explain.display import visible
+from policyengine.diagnostics.safe_text import visible
 from policyengine.filters.described import MAPPED, STORES, described, plain
 from policyengine.filters.filter import Filter, Kind, NotExpressible
 from policyengine.model.json_text import parse_json

@@ -15,8 +15,8 @@ from rich.text import Text
 from policyengine.cli.check import count
 from policyengine.cli.console import FAILED, fail, note, report, say, stderr, stdout
 from policyengine.cli.loading import STDIN, QuietOption, existing, read_text
+from policyengine.diagnostics.safe_text import visible
 from policyengine.diagnostics.source import Source
-from policyengine.explain.display import visible
 from policyengine.files import listed
 from policyengine.syntax.format import FormatFault, Formatted, format_source
 

@@ -11,7 +11,7 @@ import typer
 
 from policyengine.cli.console import FAILED, fail, note, say
 from policyengine.cli.loading import QuietOption
-from policyengine.explain.display import visible
+from policyengine.diagnostics.safe_text import visible
 
 SCAFFOLD = Path(__file__).parent / "scaffold"
 

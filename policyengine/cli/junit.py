@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from policyengine.diagnostics import render
-from policyengine.explain.display import visible
+from policyengine.diagnostics.safe_text import visible
 from policyengine.testing import CaseResult
 
 

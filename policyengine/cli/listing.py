@@ -13,7 +13,8 @@ from rich.text import Text
 
 from policyengine.compile.listing import ListedFunction, ListedLine, Listing, Shape
 from policyengine.diagnostics.render import location
-from policyengine.explain.display import brief, visible
+from policyengine.diagnostics.safe_text import visible
+from policyengine.explain.display import brief
 from policyengine.model.types import EntityT, ListT, Prim, RecordT, SetT
 from policyengine.model.values import Uid
 

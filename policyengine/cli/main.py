@@ -21,7 +21,7 @@ from policyengine.cli.schema import schema
 from policyengine.cli.serve import serve
 from policyengine.cli.test import test
 from policyengine.cli.words import Command
-from policyengine.explain.display import visible
+from policyengine.diagnostics.safe_text import visible
 
 
 class _App(typer.Typer):

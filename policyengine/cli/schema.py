@@ -16,7 +16,8 @@ from policyengine.cli.console import FAILED, fail, note, say, say_json, stdout
 from policyengine.cli.fmt import write
 from policyengine.cli.loading import JsonOption, PolicyPath, QuietOption, load_valid, read_json
 from policyengine.cli.words import Command
-from policyengine.explain.display import json_value, visible
+from policyengine.diagnostics.safe_text import visible
+from policyengine.explain.display import json_value
 from policyengine.model.types import Field
 from policyengine.schema.schema import Schema
 from policyengine.schema.tool_import import import_tools, to_source

@@ -28,8 +28,8 @@ from policyengine.cli.check import count
 from policyengine.cli.console import FAILED, fail, note, report, say, stderr
 from policyengine.cli.loading import CacheOption, EntitiesOption, PolicyPath, QuietOption, existing_file, load_engine
 from policyengine.cli.not_in_force import not_in_force
+from policyengine.diagnostics.safe_text import visible
 from policyengine.engine import Engine
-from policyengine.explain.display import visible
 from policyengine.settings.keys import create
 from policyengine.settings.loading import CONFIG, WrongSettings, load, variable
 from policyengine.settings.model import Keys, Settings

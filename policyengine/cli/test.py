@@ -17,8 +17,9 @@ from policyengine.cli.fmt import write
 from policyengine.cli.junit import junit
 from policyengine.cli.loading import CacheOption, JsonOption, PolicyPath, QuietOption, load_valid
 from policyengine.diagnostics import render
+from policyengine.diagnostics.safe_text import visible
 from policyengine.diagnostics.suggest import did_you_mean
-from policyengine.explain.display import decision_json, visible
+from policyengine.explain.display import decision_json
 from policyengine.explain.explanation import explain
 from policyengine.model.entities import world
 from policyengine.model.request import request

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 from unicodedata import combining, east_asian_width
 
 from policyengine.diagnostics.diagnostic import Diagnostic, Severity
+from policyengine.diagnostics.safe_text import one_line
 from policyengine.diagnostics.source import Span
 
 _RED, _YELLOW, _BLUE, _BOLD, _RESET = "\x1b[1;31m", "\x1b[1;33m", "\x1b[1;34m", "\x1b[1m", "\x1b[0m"
-# Characters that would reorder, hide or restyle text on a terminal; a diagnostic shows them as escapes.
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
-    "|[\U000e0000-\U000e007f]"
-)
 
 
 def human(diagnostic: Diagnostic, color: bool = False) -> str:
@@ -24,20 +19,20 @@ def human(diagnostic: Diagnostic, color: bool = False) -> str:
     hue = _RED if diagnostic.is_error else _YELLOW
     width = len(str(diagnostic.span.line_col[0]))
     head = paint(f"{diagnostic.code.severity}[{diagnostic.code.id}]", hue)
-    out = [f"{head}{paint(':', _BOLD)} {paint(_visible(diagnostic.message), _BOLD)}"]
-    out += _excerpt(diagnostic.span, _visible(diagnostic.label), hue, width, paint)
+    out = [f"{head}{paint(':', _BOLD)} {paint(one_line(diagnostic.message), _BOLD)}"]
+    out += _excerpt(diagnostic.span, one_line(diagnostic.label), hue, width, paint)
     gutter = paint(" " * width + " =", _BLUE)
     for note in diagnostic.notes:
-        out.append(f"{gutter} note: {_visible(note.message)} ({_visible(str(note.span))})")
+        out.append(f"{gutter} note: {one_line(note.message)} ({one_line(str(note.span))})")
     if diagnostic.help:
-        out.append(f"{gutter} help: {_visible(diagnostic.help)}")
+        out.append(f"{gutter} help: {one_line(diagnostic.help)}")
     return "\n".join(out)
 
 
 def concise(diagnostic: Diagnostic) -> str:
     """`path:line:col: error[POL204]: message`."""
     code = f"{diagnostic.code.severity}[{diagnostic.code.id}]"
-    return f"{_visible(str(diagnostic.span))}: {code}: {_visible(diagnostic.message)}"
+    return f"{one_line(str(diagnostic.span))}: {code}: {one_line(diagnostic.message)}"
 
 
 def as_json(diagnostic: Diagnostic) -> dict[str, Any]:
@@ -76,13 +71,13 @@ def _excerpt(span: Span, label: str, hue: str, width: int, paint: Paint) -> list
     end_line, end_col = span.end_line_col
     text = span.source.line(line)
     stop = end_col - 1 if end_line == line else len(text)
-    before, marked = _columns(_visible(text[: col - 1])), _columns(_visible(text[col - 1 : stop]))
+    before, marked = _columns(one_line(text[: col - 1])), _columns(one_line(text[col - 1 : stop]))
     caret = "^" * max(1, marked)
     bar = paint("|", _BLUE)
     return [
-        f"{' ' * width}{paint('-->', _BLUE)} {_visible(str(span))}",
+        f"{' ' * width}{paint('-->', _BLUE)} {one_line(str(span))}",
         f"{' ' * width} {bar}",
-        f"{paint(str(line), _BLUE)} {bar} {_visible(text)}".rstrip(),
+        f"{paint(str(line), _BLUE)} {bar} {one_line(text)}".rstrip(),
         f"{' ' * width} {bar} {' ' * before}{paint((caret + ' ' + label).rstrip(), hue)}",
     ]
 
@@ -90,16 +85,6 @@ def _excerpt(span: Span, label: str, hue: str, width: int, paint: Paint) -> list
 def _columns(text: str) -> int:
     """How many columns a terminal takes for the text."""
     return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
-
-
-def _visible(text: str) -> str:
-    """One line that a terminal shows as it is."""
-    return _UNSAFE.sub(_escape, text.replace("\n", "\\n").replace("\t", "    "))
-
-
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\u{{{code:x}}}"
 
 
 def _painter(color: bool) -> Paint:

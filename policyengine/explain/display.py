@@ -9,6 +9,7 @@ import json
 from math import isfinite
 from typing import Any
 
+from policyengine.diagnostics.safe_text import visible
 from policyengine.diagnostics.source import Span
 from policyengine.model.decision import Decision
 from policyengine.model.request import Action
@@ -73,16 +74,6 @@ def _join(texts: list[str], count: int, limit: int) -> str:
         kept.append(text)
     left = count - len(kept)
     return ", ".join([*kept, f"... {left:,} more"] if left else kept)
-
-
-def visible(text: str) -> str:
-    """The text with every character that a terminal would hide, reorder or obey as an escape. The escapes are those of
-    JSON, so JSON text stays what it is."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
-
-
-def _escape(char: str) -> str:
-    return json.dumps(char)[1:-1] if char != "\x7f" else "\\u007f"
 
 
 def code(span: Span, limit: int = 100) -> str:

@@ -10,12 +10,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from policyengine.diagnostics.safe_text import visible
 from policyengine.evaluate.arguments import refused_arguments
 from policyengine.evaluate.combine import denied, intersect
 from policyengine.evaluate.decide import decide_alone, not_applicable, shape
 from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env
-from policyengine.explain.display import decision_json, visible
+from policyengine.explain.display import decision_json
 from policyengine.explain.trace import RuleTrace, ScopeCheck, Trace, trace, trace_rule
 from policyengine.explain.trace_json import rule_json
 from policyengine.explain.why import because, rule_why

@@ -6,7 +6,8 @@ characters of either as escapes.
 
 from __future__ import annotations
 
-from policyengine.explain.display import brief, code, visible
+from policyengine.diagnostics.safe_text import visible
+from policyengine.explain.display import brief, code
 from policyengine.explain.trace import Failure, RuleTrace, Trace, Value
 from policyengine.ir.nodes import And, Const, Has, If, Not, Or, Quantifier, Root
 

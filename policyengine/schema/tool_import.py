@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from policyengine.diagnostics.safe_text import escaped, hidden
 from policyengine.diagnostics.source import Source, Span
 from policyengine.schema.json_schema import Reading, parameters, writable
 from policyengine.syntax import ast
@@ -24,8 +25,6 @@ from policyengine.syntax.format import format_declaration
 
 FACTS = ("sends_outside", "reads_untrusted")
 MAX_COMMENT = 100
-# Invisible, though Unicode counts them as letters or marks: fillers and joiners.
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
 _HINTS = ("readOnlyHint", "destructiveHint", "idempotentHint")
 _SCHEMA_KEYS = ("inputSchema", "input_schema", "parameters")
 _SCHEMA_WORDS = frozenset({"$schema", "$ref", "$defs", "properties", "allOf", "anyOf", "oneOf"})
@@ -96,7 +95,7 @@ def import_tools(
             notes.append(_note("", found.path, found.message))
             continue
         tool, complaint = _name(found)
-        shown = _escaped(tool)
+        shown = escaped(tool)
         if complaint or tool in tools:
             notes.append(_note(shown, found.path, complaint or "named a second time, so not imported"))
             continue
@@ -110,7 +109,7 @@ def import_tools(
 
 
 def _note(tool: str, path: str, message: str) -> ImportNote:
-    return ImportNote(tool, _escaped(path), _escaped(message))
+    return ImportNote(tool, escaped(path), escaped(message))
 
 
 # ---- what the document holds ----
@@ -244,9 +243,9 @@ def to_source(imported: Imported, module: str) -> str:
         blocks.append(
             "# Facts are the worst case unless a tool's word was trusted. Correct them for tools that you know."
         )
-    declared = {_escaped(tool.declaration.name.text) for tool in imported.tools}
+    declared = {escaped(tool.declaration.name.text) for tool in imported.tools}
     blocks += ["\n".join(_comment(n) for n in of_tool) for name, of_tool in notes.items() if name not in declared]
-    blocks += [_block(tool, notes[_escaped(tool.declaration.name.text)]) for tool in imported.tools]
+    blocks += [_block(tool, notes[escaped(tool.declaration.name.text)]) for tool in imported.tools]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -258,22 +257,12 @@ def _block(tool: ImportedTool, notes: list[ImportNote]) -> str:
 
 
 def _comment(note: ImportNote, under: str = "") -> str:
-    path = _one_line(note.path.removeprefix(_escaped(under)), MAX_COMMENT)
+    path = _one_line(note.path.removeprefix(escaped(under)), MAX_COMMENT)
     return f"# note: {path}: {note.message}" if path else f"# note: {note.message}"
 
 
 def _one_line(text: str, limit: int) -> str:
     """The text in one line of at most `limit` characters: spaces for white space, unprintable characters left out."""
     head = text[: limit * 4]
-    shown = " ".join("".join(c for c in head if c.isspace() or not _unprintable(c)).split())
+    shown = " ".join("".join(c for c in head if c.isspace() or not hidden(c)).split())
     return shown if len(shown) <= limit and len(head) == len(text) else shown[: limit - 3].rstrip() + "..."
-
-
-def _escaped(text: str) -> str:
-    """The whole text, with unprintable characters as escapes such as `\\u{200b}`."""
-    return "".join(f"\\u{{{ord(char):x}}}" if _unprintable(char) else char for char in text)
-
-
-def _unprintable(char: str) -> bool:
-    selector = "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
-    return selector or char in _BLANK or not char.isprintable()

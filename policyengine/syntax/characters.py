@@ -10,12 +10,15 @@ import unicodedata
 
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
+from policyengine.diagnostics.safe_text import FILLERS
 from policyengine.diagnostics.source import Source
 
+BLANK_BRAILLE = "\u2800"
 # What no editor shows, shows as the end of a line that is none, or lets reorder what is beside it.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2064"
-    "\u2066-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]|\r(?!\n)"
+    f"[{''.join(FILLERS - {BLANK_BRAILLE})}"
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064"
+    "\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]|\r(?!\n)"
 )
 _WORD = re.compile(r"[^\W\d_]+")
 # Alphabets whose letters are easily taken for Latin ones, and the languages that rightly mix scripts.

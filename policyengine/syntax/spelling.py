@@ -10,6 +10,7 @@ import unicodedata
 from datetime import timedelta
 from typing import assert_never
 
+from policyengine.diagnostics.safe_text import FILLERS
 from policyengine.model.values import DURATION_UNITS
 from policyengine.syntax import ast
 
@@ -17,10 +18,6 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 # Controls, formats (bidirectional among them), surrogates, separators.
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
-# Invisible though Unicode counts them as letters or marks: joiners, fillers, variation selectors.
-_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0") | {
-    chr(c) for c in (*range(0xFE00, 0xFE10), *range(0x2060, 0x2070), *range(0xE0100, 0xE01F0))
-}
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|.)", re.DOTALL)
 
 
@@ -80,7 +77,7 @@ def _character(char: str, escaped: frozenset[str]) -> str:
 
 
 def _hidden(char: str) -> bool:
-    return unicodedata.category(char) in _HIDDEN_CATEGORIES or char in _FILLERS
+    return unicodedata.category(char) in _HIDDEN_CATEGORIES or char in FILLERS
 
 
 def _escaped_by_author(written: str) -> frozenset[str]:

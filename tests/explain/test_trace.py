@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine import Engine
+from policyengine.diagnostics.safe_text import visible
 from policyengine.evaluate.interpret import Env, in_scope
-from policyengine.explain.display import brief, code, visible
+from policyengine.explain.display import brief, code
 from policyengine.explain.explanation import ActorTrace
 from policyengine.explain.trace import Failure, RuleTrace, Trace, Value
 from policyengine.model.request import request
