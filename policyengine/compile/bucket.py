@@ -1,5 +1,5 @@
-"""Everything for one principal type, one action and one resource type: the rules that can apply, as functions and
-tables.
+"""All that is needed for one principal type, one action and one resource type: the rules that can apply, as functions
+and tables.
 
 `entry` answers well-formed requests whose outcome has been seen before; `settle` answers every request, and remembers.
 """
@@ -86,7 +86,13 @@ class Bucket:
     """Decides requests of one shape. Changes only in what it remembers."""
 
     def __init__(
-        self, plan: Plan, site: Site, actors: Actors, revision: str, native: ModuleType | None = NATIVE
+        self,
+        plan: Plan,
+        site: Site,
+        actors: Actors,
+        revision: str,
+        native: ModuleType | None = NATIVE,
+        refusal: Decision | None = None,
     ) -> None:
         self._site = site
         self._schema = schema = actors.schema
@@ -97,6 +103,9 @@ class Bucket:
         # Decisions by the mask of the rules asked first, and by that and what the tables added.
         self._outcomes: list[Decision | None] | dict[int, Decision]
         self._outcomes = [None] * (1 << len(first)) if len(first) <= LISTED else {}
+        if refusal is not None:
+            # No rule can speak about these requests, so this is what becomes of all of them.
+            self._outcomes[0] = refusal
         self._decisions: dict[tuple[int, tuple[tuple[int, int], ...]], Decision] = {}
         self._blocks: list[Block] = []
         self._env = {

@@ -1,9 +1,8 @@
 """Rules to Python functions.
 
 Two functions are made of the same rules. `fast` reads shared attributes once, at the top, and answers with a bit mask
-of
-the rules that held; it raises as soon as anything is not as a well-formed request has it. `careful` asks each rule by
-itself and answers with two masks, of the rules that held and of those that erred. What `careful` says of a rule, the
+of the rules that held; it raises as soon as anything is not as a well-formed request has it. `careful` asks each rule
+by itself and answers with two masks, of the rules that held and of those that erred. What `careful` says of a rule, the
 interpreter says too.
 """
 

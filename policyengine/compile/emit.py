@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
+from policyengine.compile.hierarchy import wanted
 from policyengine.compile.merge_within import merge_within
 from policyengine.compile.prepare import Prepared
 from policyengine.compile.pytree import (
@@ -26,7 +27,6 @@ from policyengine.compile.pytree import (
     place,
     subscript,
 )
-from policyengine.compile.references import wanted
 from policyengine.compile.site import Site
 from policyengine.compile.string_sets import string_set_call
 from policyengine.compile.type_tests import SMALL, scalar_test

@@ -15,7 +15,7 @@ from typing import Any
 from policyengine.compile.actors import Actors
 from policyengine.compile.bucket import Bucket
 from policyengine.compile.derived import Derived
-from policyengine.compile.index import Index
+from policyengine.compile.index import Index, Plan
 from policyengine.compile.intake import Entry
 from policyengine.compile.native import NATIVE
 from policyengine.compile.runtime import NOTHING, Unusual
@@ -125,17 +125,23 @@ class Evaluator:
         bucket = self._buckets.get(key)
         if bucket is None:
             problem = not_applicable(self._schema, *key)
-            if problem is not None:
-                return denied(problem, self._revision)
-            bucket = self._buckets[key] = self._bucket(*key)
+            refusal = None if problem is None else denied(problem, self._revision)
+            if refusal is not None and not self._is_declared(*key):
+                # Callers could make up names without end.
+                return refusal
+            bucket = self._buckets[key] = self._bucket(*key, refusal)
         return bucket.settle(asked, approved)
 
-    def _bucket(self, principal: str, action: str, resource: str) -> Bucket:
+    def _is_declared(self, principal: str, action: str, resource: str) -> bool:
+        return action in self._schema.actions and {principal, resource} <= self._schema.entities.keys()
+
+    def _bucket(self, principal: str, action: str, resource: str, refusal: Decision | None) -> Bucket:
         by_type = self.entries.setdefault(action, {}).setdefault(resource, {})
         everyone = Actors(action, by_type, self._schema, self._world, self._derived)
         delegates = delegators(principal, self._schema) is not None
         site = Site(principal, action, resource, frozenset(self._world.records), delegates)
-        bucket = Bucket(self._index.plan(principal, action, resource), site, everyone, self._revision, self._native)
+        plan = self._index.plan(principal, action, resource) if refusal is None else Plan((), ())
+        bucket = Bucket(plan, site, everyone, self._revision, self._native, refusal)
         by_type[principal] = bucket.entry
         return bucket
 

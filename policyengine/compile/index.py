@@ -1,9 +1,8 @@
 """Which rules a request can concern, found without asking each of them.
 
 In: the rules of a policy set. Out: for a principal type, an action and a resource type, a Plan: the rules to evaluate
-in any
-case, and tables that give further rules for the value of a key. A rule is in a table only if for every other value of
-the key it cannot hold and cannot err; so leaving it out changes nothing.
+in any case, and tables that give further rules for the value of a key. A rule is in a table only if for every other
+value of the key it cannot hold and cannot err; so leaving it out changes nothing.
 """
 
 from __future__ import annotations

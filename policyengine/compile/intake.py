@@ -14,10 +14,10 @@ from policyengine.compile.actors import Actors
 from policyengine.compile.ancestors import AncestorLookup
 from policyengine.compile.codegen import ROOTS
 from policyengine.compile.entry import Way, Ways, entry_tree
+from policyengine.compile.hierarchy import wanted
 from policyengine.compile.hoist import Read
 from policyengine.compile.prepare import Rows
 from policyengine.compile.pyfunction import function, module
-from policyengine.compile.references import wanted
 from policyengine.compile.runtime import NAMES, ordered_strings, strings
 from policyengine.evaluate.delegation import agent_types, delegators
 from policyengine.evaluate.provenance import points_to_nothing

@@ -11,28 +11,18 @@ from collections.abc import Callable, Collection, Mapping
 from types import ModuleType
 from typing import Any
 
+from policyengine.compile.hierarchy import Pair, hierarchy
 from policyengine.compile.runtime import Unusual
-from policyengine.model.entities import MAX_ANCESTORS, PARENTS, World
+from policyengine.model.entities import World
 from policyengine.model.types import EntityT, Type
-from policyengine.model.values import Entity, Fault, Uid, as_entity, guard
-
-Pair = tuple[str, str]
-
-# With more parents than this in a request, what is above each of them is not put together.
-FEW_PARENTS = 100
+from policyengine.model.values import guard
 
 
 def functions(world: World, native: ModuleType | None) -> dict[str, Any]:
     """The functions, and the world's records, by the names that generated code uses."""
-    elements, reach = _elements(world), _reach(world)
-    ancestors = _ancestors(world, reach)
-    if native is None:
-        above = _above(world, ancestors, reach)
-    else:
-        above = native.Above(world.records, reach, ancestors, MAX_ANCESTORS)
+    elements = _elements(world)
     return {
-        "ancestors": ancestors,
-        "above": above,
+        **hierarchy(world, native),
         "records": world.records,
         "identity": _identity,
         "attribute_of": _attribute_of(world),
@@ -107,118 +97,3 @@ def _plain_identities(value: Any, type_: Any) -> Collection[Pair]:
             return {entity.uid for entity in guard(value, type_)}
         found.add((kind, id_))
     return found
-
-
-Reach = Callable[[str, str, list[Any]], frozenset[Uid] | None]
-
-
-def _reach(world: World) -> Reach:
-    """A function from a known entity, one of the `parents` in a request, to everything at or above it, found once. None
-    where only a climb from the request's own entity tells exactly what is above that."""
-    found: dict[Pair, frozenset[Uid] | None] = {}
-
-    def reach(type_: str, id_: str, parents: list[Any]) -> frozenset[Uid] | None:
-        if len(parents) > FEW_PARENTS:
-            return None
-        if (type_, id_) not in found:
-            found[type_, id_] = _reach_of(Uid(type_, id_), world)
-        return found[type_, id_]
-
-    return reach
-
-
-def _reach_of(uid: Uid, world: World) -> frozenset[Uid] | None:
-    try:
-        above = world.ancestors(Entity(uid, {}))
-    except Fault:
-        return None
-    # So few, and from so few parents, that it stays below the limit for ancestors together.
-    if (len(above) + 1) * FEW_PARENTS > MAX_ANCESTORS:
-        return None
-    # What a reference says of its own parents counts only where the climb comes to it first.
-    parents = (parent for each in (uid, *above) for parent in world.record(each).get(PARENTS, ()))
-    return None if any(PARENTS in parent for parent in parents) else above | {uid}
-
-
-Ancestors = Callable[[dict[str, Any], Mapping[str, Any]], Collection[Pair]]
-
-
-# By id and type, each in a set of its own, which is what is found most often. Most ids are of nothing that is wanted.
-Wanted = dict[str, dict[str, frozenset[Uid]]]
-Above = Callable[[Wanted, dict[str, Any], Mapping[str, Any]], Collection[Pair]]
-
-
-def wanted(targets: Collection[Uid]) -> Wanted:
-    """Entities as `above` takes them."""
-    found: Wanted = {}
-    for uid in sorted(targets):
-        found.setdefault(uid.id, {})[uid.type] = frozenset({uid})
-    return found
-
-
-def _above(world: World, ancestors: Ancestors, reach: Reach) -> Above:
-    """A function from what is wanted, a principal or resource, and what is known of it, to which of the wanted are
-    above it, and perhaps others that are. Parents that say nothing of theirs, which is what requests hold, are looked
-    at in place; `native/above.c` does the same."""
-    records = world.records
-    nothing: frozenset[Uid] = frozenset()
-
-    def above(wanted: Wanted, entity: dict[str, Any], known: Mapping[str, Any]) -> Collection[Pair]:
-        if PARENTS in known:
-            return ancestors(entity, known)
-        if PARENTS not in entity:
-            return nothing
-        parents = entity[PARENTS]
-        if parents.__class__ is not list or len(parents) > MAX_ANCESTORS:
-            return ancestors(entity, known)
-        found = nothing
-        # All are looked at, as any that is malformed is an error.
-        for parent in parents:
-            type_, id_ = parent["type"], parent["id"]
-            if type_.__class__ is not str or id_.__class__ is not str or parent.__class__ is not dict:
-                return ancestors(entity, known)
-            if PARENTS in parent:
-                return ancestors(entity, known)
-            if type_ in records and id_ in records[type_]:
-                near = reach(type_, id_, parents)
-                if near is None:
-                    return ancestors(entity, known)
-                found = found | near if found else near
-            elif id_ in wanted and type_ in wanted[id_]:
-                found = found | wanted[id_][type_] if found else wanted[id_][type_]
-        return found
-
-    return above
-
-
-def _ancestors(world: World, reach: Reach) -> Ancestors:
-    """A function from a principal or resource, and what is known of it, to the identities above it. The common cases,
-    a hierarchy that is known and parents that say nothing of theirs, are done without making an Entity."""
-    records, climbed = world.records, world.climbed
-    nothing: frozenset[tuple[str, str]] = frozenset()
-
-    def ancestors(entity: dict[str, Any], known: Mapping[str, Any]) -> Collection[tuple[str, str]]:
-        if PARENTS in known:
-            above = climbed.get((entity["type"], entity["id"]))  # type: ignore[call-overload]
-            return world.ancestors(as_entity(entity)) if above is None else above
-        if PARENTS not in entity:
-            return nothing
-        if entity[PARENTS].__class__ is not list or len(entity[PARENTS]) > MAX_ANCESTORS:
-            return world.ancestors(as_entity(entity))
-        found: set[Pair] = set()
-        for parent in entity[PARENTS]:
-            type_, id_ = parent["type"], parent["id"]
-            if type_.__class__ is not str or id_.__class__ is not str or parent.__class__ is not dict:
-                return world.ancestors(as_entity(entity))
-            if PARENTS in parent:
-                return world.ancestors(as_entity(entity))
-            if type_ in records and id_ in records[type_]:
-                near = reach(type_, id_, entity[PARENTS])
-                if near is None:
-                    return world.ancestors(as_entity(entity))
-                found |= near
-            else:
-                found.add((type_, id_))
-        return found
-
-    return ancestors

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from policyengine.bundle import Snapshot, load_text
-from policyengine.compile.references import FEW_PARENTS
+from policyengine.compile.hierarchy import FEW_PARENTS
 from policyengine.model.entities import MAX_ANCESTORS
 from tests.support.evaluators import FAST, evaluator, reference
 from tests.support.requests import HOSTILE

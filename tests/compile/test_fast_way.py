@@ -16,7 +16,7 @@ from tests.support.evaluators import FAST, evaluator, reference
 POLICY = """
 use ai
 extend Agent { level: Int }
-action archive(soft: Bool) on Document
+action archive(soft: Bool) on Document for User
 permit same: retrieve on Document for User when document.tenant == principal.tenant
 permit low: retrieve on Document for Agent when document.classification <= principal.level
 permit soft: archive on Document when action.soft
@@ -53,7 +53,9 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "an agent of the source": asked(SOURCED),
     "action as an object": asked({}, action={"name": "retrieve"}),
     "action with attributes": asked({}, action={"name": "archive", "soft": True}),
-    "action with attributes, denied": asked(ONE, action={"name": "archive", "soft": False}),
+    "an agent that cannot ask for this": asked(ONE, action={"name": "archive", "soft": True}),
+    "a principal that cannot ask for this": {**asked({}, action="archive"), "principal": agent("a", 5)},
+    "action with attributes, denied": asked({}, action={"name": "archive", "soft": False}),
     "waits for approval": asked({}, 3),
     "approved": asked({}, 3, approved=SIGNED),
     "approved without need": asked({}, approved=SIGNED),

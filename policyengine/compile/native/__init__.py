@@ -1,7 +1,7 @@
 """The hot path's checks in C, where they have been built: `NATIVE`, or None.
 
 Two of its types are used: `Intake` for the statements of `entry.py` and the loop of `actors.py`, and `Above` for the
-function of `references.py`. Both give what those give, or raise.
+function of `hierarchy.py`. Both give what those give, or raise.
 """
 
 from __future__ import annotations

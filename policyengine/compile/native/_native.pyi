@@ -42,7 +42,7 @@ class Intake:
     ) -> Any: ...
 
 class Above:
-    """`references.functions(...)["above"]`, for parents in plain lists; for others `ancestors` is called."""
+    """`hierarchy.hierarchy(...)["above"]`, for parents in plain lists; for others `ancestors` is called."""
 
     def __init__(
         self,

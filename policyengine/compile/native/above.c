@@ -1,4 +1,4 @@
-/* Which of some entities are above the principal or the resource: `above` of `references.py` in C. Parents that say
+/* Which of some entities are above the principal or the resource: `above` of `hierarchy.py` in C. Parents that say
    nothing of theirs, which is what requests hold, are looked at in place. */
 
 #include "native.h"

@@ -1,0 +1,108 @@
+"""What is above an entity, for generated code.
+
+In: a World. Out: functions bound to it that give what `World.ancestors` gives, which they call wherever a hierarchy is
+out of the ordinary. The common cases, a hierarchy that is known and parents that say nothing of theirs, are done
+without making an Entity. Identities are pairs `(type, id)`, which are equal to and hash as Uids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from types import ModuleType
+from typing import Any
+
+from policyengine.model.entities import MAX_ANCESTORS, PARENTS, World
+from policyengine.model.values import Entity, Fault, Uid, as_entity
+
+# With more parents than this in a request, what is above each of them is not put together.
+FEW_PARENTS = 100
+
+Pair = tuple[str, str]
+# By id and type, each in a set of its own, which is what is found most often. Most ids are of nothing that is wanted.
+Wanted = dict[str, dict[str, frozenset[Uid]]]
+Reach = Callable[[str, str, list[Any]], frozenset[Uid] | None]
+Above = Callable[[Wanted | None, dict[str, Any], Mapping[str, Any]], Collection[Pair]]
+
+
+def hierarchy(world: World, native: ModuleType | None) -> dict[str, Any]:
+    """The functions by the names that generated code uses: `ancestors` takes a principal or resource and what is known
+    of it, `above` takes what is wanted before these, and may leave out whatever is not."""
+    reach = _reach(world)
+    climb = _above(world, reach)
+
+    def ancestors(entity: dict[str, Any], known: Mapping[str, Any]) -> Collection[Pair]:
+        return climb(None, entity, known)
+
+    above = climb if native is None else native.Above(world.records, reach, ancestors, MAX_ANCESTORS)
+    return {"ancestors": ancestors, "above": above}
+
+
+def wanted(targets: Collection[Uid]) -> Wanted:
+    """Entities as `above` takes them."""
+    found: Wanted = {}
+    for uid in sorted(targets):
+        found.setdefault(uid.id, {})[uid.type] = frozenset({uid})
+    return found
+
+
+def _above(world: World, reach: Reach) -> Above:
+    """Which of the wanted entities are above a principal or resource, and perhaps others that are; everything that is,
+    if it is not said what is wanted. `native/above.c` does the same for what is wanted."""
+    records, climbed = world.records, world.climbed
+    nothing: frozenset[Uid] = frozenset()
+
+    def above(wanted: Wanted | None, entity: dict[str, Any], known: Mapping[str, Any]) -> Collection[Pair]:
+        if PARENTS in known:
+            found = climbed.get((entity["type"], entity["id"]))  # type: ignore[call-overload]
+            return world.ancestors(as_entity(entity)) if found is None else found
+        if PARENTS not in entity:
+            return nothing
+        parents = entity[PARENTS]
+        if parents.__class__ is not list or len(parents) > MAX_ANCESTORS:
+            return world.ancestors(as_entity(entity))
+        every: set[Pair] = set()
+        # All are looked at, as any that is malformed is an error.
+        for parent in parents:
+            type_, id_ = parent["type"], parent["id"]
+            if type_.__class__ is not str or id_.__class__ is not str or parent.__class__ is not dict:
+                return world.ancestors(as_entity(entity))
+            if PARENTS in parent:
+                return world.ancestors(as_entity(entity))
+            if type_ in records and id_ in records[type_]:
+                near = reach(type_, id_, parents)
+                if near is None:
+                    return world.ancestors(as_entity(entity))
+                every |= near
+            elif wanted is None or (id_ in wanted and type_ in wanted[id_]):
+                every.add((type_, id_))
+        return every
+
+    return above
+
+
+def _reach(world: World) -> Reach:
+    """A function from a known entity, one of the `parents` in a request, to everything at or above it, found once. None
+    where only a climb from the request's own entity tells exactly what is above that."""
+    found: dict[Pair, frozenset[Uid] | None] = {}
+
+    def reach(type_: str, id_: str, parents: list[Any]) -> frozenset[Uid] | None:
+        if len(parents) > FEW_PARENTS:
+            return None
+        if (type_, id_) not in found:
+            found[type_, id_] = _reach_of(Uid(type_, id_), world)
+        return found[type_, id_]
+
+    return reach
+
+
+def _reach_of(uid: Uid, world: World) -> frozenset[Uid] | None:
+    try:
+        above = world.ancestors(Entity(uid, {}))
+    except Fault:
+        return None
+    # So few, and from so few parents, that it stays below the limit for ancestors together.
+    if (len(above) + 1) * FEW_PARENTS > MAX_ANCESTORS:
+        return None
+    # What a reference says of its own parents counts only where the climb comes to it first.
+    parents = (parent for each in (uid, *above) for parent in world.record(each).get(PARENTS, ()))
+    return None if any(PARENTS in parent for parent in parents) else above | {uid}
