@@ -14,7 +14,6 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
 
 from policyengine.callers import api_key, claims, token
 from policyengine.callers.caller import Caller
@@ -56,7 +55,7 @@ class _Remembered:
     until: float
     basis: object
     key: Key | None
-    issuer: str | None
+    issuer: str
 
 
 class Authenticator:
@@ -77,17 +76,30 @@ class Authenticator:
         self._good: dict[bytes, _Remembered] = {}
         self._secret = secrets.token_bytes(32)
 
+    def remembered(self, header: bytes, address: str | None) -> Caller | None:
+        """The caller of a header that was good a moment ago and still is. The way of nearly every request."""
+        known = self._good.get(blake2b(header, digest_size=16, key=self._secret).digest())
+        if known is None:
+            return None
+        now = self.clock()
+        if now >= known.until:
+            return None
+        key = known.key
+        if key is None:
+            return known.caller if self.issuers[known.issuer].keys.generation == known.basis else None
+        ring = self.keyring
+        if ring is None or ring.known is not known.basis or ring.is_stale(now):
+            return None
+        if key.addresses and not admits(key, address):
+            return None
+        ring.used(key.id, address, now)
+        return known.caller
+
     def bearer(self, header: bytes, address: str | None) -> Caller | NeedsKeys | None:
         """The caller of an `Authorization` header. Raises keyring.Unknowable."""
         now = self.clock()
         name = blake2b(header, digest_size=16, key=self._secret).digest()
-        known = self._good.get(name)
-        if known is not None:
-            if now < known.until and self._basis(known.issuer) == known.basis and self._may_still(known, address, now):
-                if known.key is not None and self.keyring is not None:
-                    self.keyring.used(known.key.id, address)
-                return known.caller
-            del self._good[name]
+        self._good.pop(name, None)
         if header[: len(_SCHEME)].lower() != _SCHEME:
             return None
         try:
@@ -116,8 +128,8 @@ class Authenticator:
         if good is None:
             return None
         caller = good.key.caller
-        self._remember(name, _Remembered(caller, good.until or _FOREVER, good.known, good.key, None))
-        self.keyring.used(good.key.id, address)
+        self._remember(name, _Remembered(caller, good.until or _FOREVER, good.known, good.key, ""))
+        self.keyring.used(good.key.id, address, now)
         return caller
 
     def _token(self, name: bytes, text: str, now: float) -> Caller | NeedsKeys | None:
@@ -136,7 +148,7 @@ class Authenticator:
         caller = claims.caller(found.claims, trusted.mapping)
         if caller is None:
             return None
-        until = min(token.good_until(found, trusted.expected), now + _MOST_SECONDS)
+        until = min(token.good_until(found, trusted.expected), now + min(_MOST_SECONDS, trusted.keys.usable_for))
         self._remember(name, _Remembered(caller, until, generation, None, found.issuer))
         return caller
 
@@ -145,18 +157,6 @@ class Authenticator:
             # The one that has been there for longest; if it is in use, it is back with its next request.
             del self._good[next(iter(self._good))]
         self._good[name] = good
-
-    def _basis(self, issuer: str | None) -> Any:
-        if issuer is None:
-            return self.keyring.known if self.keyring is not None else None
-        return self.issuers[issuer].keys.generation
-
-    def _may_still(self, known: _Remembered, address: str | None, now: float) -> bool:
-        if known.key is not None:
-            if self.keyring is None or self.keyring.is_stale(now):
-                return False
-            return not known.key.addresses or admits(known.key, address)
-        return known.issuer is not None and self.issuers[known.issuer].keys.is_usable
 
 
 def key_id(header: bytes | None) -> str | None:

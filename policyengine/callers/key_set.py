@@ -109,6 +109,9 @@ class KeySet:
         self._usable: TTLCache[str, Keys] = TTLCache(1, grace, clock)
         self._fresh: TTLCache[str, bool] = TTLCache(1, fresh, clock)
         self._tried: TTLCache[str, bool] = TTLCache(1, pause, clock)
+        self._clock = clock
+        self._grace = grace
+        self._ends = clock()
         self.generation = 0
 
     def find(self, kid: str | None) -> PublicKey | None:
@@ -119,8 +122,9 @@ class KeySet:
         return keys.get(kid)
 
     @property
-    def is_usable(self) -> bool:
-        return "keys" in self._usable
+    def usable_for(self) -> float:
+        """The seconds that the keys stay good, if they are not confirmed again."""
+        return self._ends - self._clock()
 
     def wants_reading(self, *, unknown: bool = False) -> bool:
         """Whether the document should be read now: its keys are old, or a token names one that is not known."""
@@ -138,4 +142,5 @@ class KeySet:
         if {kid: key.thumbprint() for kid, key in keys.items()} != {k: key.thumbprint() for k, key in before.items()}:
             self.generation += 1
         self._usable["keys"] = keys
+        self._ends = self._clock() + self._grace
         self._fresh["keys"] = True

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from types import MappingProxyType
+from typing import Any
 
 from policyengine.callers import api_key
 from policyengine.callers.keys import Key, Secret, Use, admits, good_until, matching
@@ -52,7 +53,8 @@ class Keyring:
     known: Known = field(init=False)
     problem: str | None = field(init=False, default=None)
     _seen: float = field(init=False)
-    _uses: dict[str, Use] = field(init=False, default_factory=dict)
+    _uses: dict[str, list[Any]] = field(init=False, default_factory=dict)
+    _untold: dict[str, Use] = field(init=False, default_factory=dict)
     _lock: Lock = field(init=False, default_factory=Lock)
 
     def __post_init__(self) -> None:
@@ -93,27 +95,29 @@ class Keyring:
         """Whether the store has not been read for too long, be it broken or hanging."""
         return now - self._seen > self.grace
 
-    def used(self, key_id: str, address: str | None) -> None:
-        """Counts one use, to be kept by the next `flush`."""
-        use = Use(1, self.clock(), address or "")
-        with self._lock:
-            before = self._uses.get(key_id)
-            self._uses[key_id] = use if before is None else before + use
+    def used(self, key_id: str, address: str | None, now: float) -> None:
+        """Counts one use. Called by the thread that answers requests, and by no other, as is `take_uses`."""
+        use = self._uses.get(key_id)
+        if use is None:
+            self._uses[key_id] = [1, now, address]
+        else:
+            use[0] += 1
+            use[1] = now
+            use[2] = address
 
-    def flush(self) -> None:
-        """Adds the uses since the last time to the store. Raises StoreError; they are kept for the next try."""
+    def take_uses(self) -> Mapping[str, Use]:
+        """The uses since the last time."""
+        uses, self._uses = self._uses, {}
+        return {key_id: Use(count, last, address or "") for key_id, (count, last, address) in uses.items()}
+
+    def keep_uses(self, uses: Mapping[str, Use]) -> None:
+        """Adds uses to the store, and those that it could not be told before. May block. Raises StoreError."""
         with self._lock:
-            uses, self._uses = self._uses, {}
-        if not uses:
-            return
-        try:
-            self.store.add_uses(MappingProxyType(uses))
-        except StoreError:
-            with self._lock:
-                for key_id, use in uses.items():
-                    later = self._uses.get(key_id)
-                    self._uses[key_id] = use if later is None else use + later
-            raise
+            for key_id, use in uses.items():
+                self._untold[key_id] = self._untold[key_id] + use if key_id in self._untold else use
+            if self._untold:
+                self.store.add_uses(self._untold)
+                self._untold = {}
 
 
 def _load(store: KeyStore) -> Known:

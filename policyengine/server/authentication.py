@@ -17,7 +17,7 @@ from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.certificate import from_header
 from policyengine.callers.key_set import KeySet
 from policyengine.callers.keyring import FLUSH, REFRESH, Keyring, Unknowable
-from policyengine.callers.keys import normal_address
+from policyengine.callers.keys import Use, normal_address
 from policyengine.callers.local import is_loopback
 from policyengine.callers.refusal import Refusal
 from policyengine.callers.stores.store import StoreError
@@ -121,12 +121,17 @@ class Authentication:
     async def __call__(self, incoming: Incoming) -> Caller | Refusal:
         if incoming.endpoint == HEALTH:
             return ANONYMOUS
-        address = self._address(incoming)
-        header = incoming.headers.get(b"authorization")
+        headers = incoming.headers
+        address = self._address(incoming) if self.proxies else _peer(incoming)
+        header = headers.get(b"authorization")
         if header is None:
             return self._by_certificate(incoming, address)
-        if sum(name == b"authorization" for name, _ in incoming.scope["headers"]) > 1:
+        # Where no name comes twice, this one does not either.
+        if len(headers) != len(incoming.scope["headers"]) and _count(incoming, b"authorization") > 1:
             return self._failed(incoming, address, header)
+        known = self.authenticator.remembered(header, address)
+        if known is not None:
+            return known
         try:
             found = self.authenticator.bearer(header, address)
             if isinstance(found, NeedsKeys):
@@ -173,7 +178,7 @@ class Authentication:
     def _address(self, incoming: Incoming) -> str | None:
         """Where a request comes from: the nearest hop that is no trusted proxy."""
         address = _peer(incoming)
-        if not self.proxies or not self._is_proxy(address):
+        if not self._is_proxy(address):
             return address
         named = b",".join(value for name, value in incoming.scope["headers"] if name == b"x-forwarded-for")
         for hop in reversed(named.decode("latin-1").split(",")):
@@ -225,26 +230,31 @@ class Authentication:
                 log.info("the store of keys can be read again")
             if time.monotonic() - flushed > FLUSH:
                 flushed = time.monotonic()
-                await asyncio.to_thread(self._flush)
+                await asyncio.to_thread(self._keep, ring.take_uses())
             await asyncio.sleep(REFRESH)
 
-    def _flush(self) -> None:
+    def _keep(self, uses: Mapping[str, Use]) -> None:
         try:
             if self.authenticator.keyring is not None:
-                self.authenticator.keyring.flush()
+                self.authenticator.keyring.keep_uses(uses)
         except StoreError as error:
             log.error("the usage of keys cannot be kept", problem=str(error))
 
     def close(self) -> None:
         """Keeps what is left of the usage, and lets go of the store."""
-        self._flush()
-        if self.authenticator.keyring is not None:
-            self.authenticator.keyring.store.close()
+        ring = self.authenticator.keyring
+        if ring is not None:
+            self._keep(ring.take_uses())
+            ring.store.close()
 
 
 def _without_port(host: str) -> str:
     name, found, port = host.rpartition(":")
     return name if found and port.isdigit() and not host.endswith("]") else host
+
+
+def _count(incoming: Incoming, header: bytes) -> int:
+    return sum(name == header for name, _ in incoming.scope["headers"])
 
 
 def _peer(incoming: Incoming) -> str | None:

@@ -264,7 +264,7 @@ def test_known_keys_go_on_for_the_stated_time_and_come_back() -> None:
     assert keys.find("r1") is not None
     clock.now = 3601.0
     assert keys.find("r1") is None
-    assert not keys.is_usable
+    assert keys.usable_for < 0
     keys.confirm(document(RSA))
     assert keys.find("r1") is not None
 
