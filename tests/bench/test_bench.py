@@ -16,7 +16,7 @@ import pytest
 from bench import compare, results
 from bench.oopsla.graph import Application
 from bench.options import Options
-from bench.workloads import bundle, documents, loops, oopsla, vectors, w3
+from bench.workloads import bundle, callers, documents, loops, oopsla, vectors, w3
 from policyengine import Engine
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +39,11 @@ def test_many_documents_agree() -> None:
     expected = w3.by_hand(w3.PRINCIPAL, found)
     assert w3.by_decide_many(engine, w3.PRINCIPAL, found) == expected
     assert 0 < len(expected) < len(found)
+
+
+def test_every_credential_is_accepted() -> None:
+    found = callers.run(Options(quick=True))
+    assert {row.subject for row in found.rows} == {callers.FLOOR, callers.KEY, callers.TOKEN}
 
 
 def test_a_filtered_search_fetches_little() -> None:
