@@ -1,8 +1,9 @@
 """The SQL of DuckDB: columns of its own types, VARCHAR[] and BIGINT[], and JSON.
 
-Texts compare in collation "binary", by bytes, whatever collation a column has. Of a key that is given twice, DuckDB
-reads the first value and JSON readers the last, so keys are looked up from the end. Facts are from duckdb.org and tried
-out on 1.4 and 2.0.
+A column says of which type it is, and one that is mapped to an attribute of another holds no value of that attribute:
+what DuckDB would convert the decision does not. Texts compare in collation "binary", by bytes, whatever collation a
+column has. Of a key that is given twice, DuckDB reads the first value and JSON readers the last, so keys are looked up
+from the end. Facts are from duckdb.org and tried out on 1.4 and 2.0.
 """
 
 from __future__ import annotations
@@ -12,12 +13,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from policyengine.filters.sql_text import Param, Sql, both, negated, sql
+from policyengine.filters.sql_text import Param, Sql, both, either, negated, sql
 from policyengine.filters.sql_values import How, Said
 from policyengine.model.types import INT, STRING, Type
 from policyengine.partial.formula import Operator
 
 _YEARS = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+
+
+_INTEGERS = (
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT",
+    "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
+)  # fmt: skip
+_NUMBERS = (*_INTEGERS, "FLOAT", "DOUBLE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,9 @@ class DuckDB:
 
     def placeholder(self, style: str, at: int) -> str:
         return {"format": "%s", "pyformat": f"%(p{at})s", "qmark": "?", "named": f"$p{at}"}.get(style, f"${at + 1}")
+
+    def is_of(self, column: Sql, type_: Type) -> tuple[()]:
+        return ()
 
     def scalar(self, column: Sql) -> _Scalar:
         return _Scalar(column)
@@ -58,7 +69,7 @@ class DuckDB:
 
     def time(self, column: Sql, op: Operator | None, time: datetime) -> Sql | None:
         first, last = (sql("CAST(", Param(bound), " AS TIMESTAMPTZ)") for bound in _YEARS)
-        there = sql(column, " BETWEEN ", first, " AND ", last)
+        there = both(_is_of(column, ("TIMESTAMP WITH TIME ZONE",)), sql(column, " BETWEEN ", first, " AND ", last))
         if op is None:
             return there
         return both(sql(column, f" {_sign(op)} CAST(", Param(time), " AS TIMESTAMPTZ)"), there)
@@ -74,13 +85,16 @@ class _Scalar:
         return sql("(", self.column, ' COLLATE "binary")')
 
     def integer(self) -> Sql:
-        return self.column
+        return sql("(CASE WHEN ", self._is(*_INTEGERS), " THEN TRY_CAST(", self.column, " AS BIGINT) END)")
 
     def truth(self) -> Sql:
-        return self.column
+        return sql("(CASE WHEN ", self._is("BOOLEAN"), " THEN TRY_CAST(", self.column, " AS BOOLEAN) END)")
 
     def is_number(self) -> Sql:
-        return sql("isfinite(CAST(", self.column, " AS DOUBLE))")
+        return both(self._is(*_NUMBERS), sql("isfinite(TRY_CAST(", self.column, " AS DOUBLE))"))
+
+    def _is(self, *types: str) -> Sql:
+        return _is_of(self.column, types)
 
     def compared(self, op: Operator, number: int | float) -> Said:
         # A column of single precision would round a larger integer to one of its own.
@@ -167,7 +181,11 @@ class _Array:
 
     def well_formed(self) -> Sql:
         # list_count counts what is not NULL.
-        return both(sql(self.column, " IS NOT NULL"), sql("list_count(", self.column, ") = len(", self.column, ")"))
+        full = sql("list_count(", self.column, ") = len(", self.column, ")")
+        element = f"({'|'.join(_INTEGERS if self.integers else ('VARCHAR', 'JSON', 'ENUM.*'))})"
+        kind = sql("regexp_full_match(typeof(", self.column, f"), '{element}\\[[0-9]*\\]')")
+        empty = sql("len(", self.column, ") = 0")
+        return both(sql(self._cast(), " IS NOT NULL"), full, either(kind, empty))
 
     def holds(self, how: How, values: Sequence[str | int]) -> Sql:
         return both(self._stands(how, values), self.well_formed())
@@ -196,7 +214,11 @@ class _Array:
                 return sql(array, " = ", given)
 
     def _cast(self) -> Sql:
-        return sql("CAST(", self.column, f" AS {_type(self.integers)})")
+        return sql("TRY_CAST(", self.column, f" AS {_type(self.integers)})")
+
+
+def _is_of(column: Sql, types: Sequence[str]) -> Sql:
+    return sql("typeof(", column, f") IN ({', '.join(repr(each) for each in types)})")
 
 
 def _list(values: Sequence[str] | Sequence[int] | Sequence[str | int], integers: bool) -> Sql:

@@ -21,8 +21,8 @@ from policyengine.filters.fields import Field, Fields
 from policyengine.filters.sql_atoms import Atoms
 from policyengine.filters.sql_text import Column, Param, Sql, both, either, negated, sql
 from policyengine.filters.sql_values import How, Said, storable
-from policyengine.model.types import INT, STRING, Type
-from policyengine.model.values import INT_MIN
+from policyengine.model.types import BOOL, INT, NUMBER, STRING, TIME, Type, element_of
+from policyengine.model.values import INT_MAX, INT_MIN
 from policyengine.partial.formula import Atom, Operator, Path
 
 _YEARS = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
@@ -30,6 +30,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GREATEST = 1.7976931348623157e308
 # What every type of integers can hold, and the integers that single precision tells apart.
 _SMALL, _SINGLE = range(128), 2**24
+_INTEGERS = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
+_FLOATS = ("Float16", "Float32", "Float64")
 
 
 def lancedb(columns: Mapping[str, str | Field]) -> LanceDB:
@@ -49,7 +51,7 @@ def lancedb(columns: Mapping[str, str | Field]) -> LanceDB:
     >>> ann = {"type": "User", "id": "ann", "tenant": "o'hara", "roles": []}
     >>> found = engine.filter(principal=ann, action="retrieve", resource_type="Document")
     >>> found.to(lancedb({"id": "id", "tenant": "tenant"}), exact=True).native
-    "`tenant` = 'o''hara'"
+    "(`tenant` = 'o''hara' AND arrow_typeof(`tenant`) LIKE '%Utf8%' AND arrow_typeof(`tenant`) NOT LIKE '%List%')"
     """
     for place in columns.values():
         _name(place.name if isinstance(place, Field) else place)
@@ -128,6 +130,25 @@ def _name(name: str) -> str:
 @dataclass(frozen=True, slots=True)
 class _Dialect:
     name: str = "LanceDB"
+
+    def is_of(self, column: Sql, type_: Type) -> Sequence[Sql]:
+        """A constant beside a column becomes one of the column's type, and what one of another type equals it then."""
+        kind, element = sql("arrow_typeof(", column, ")"), element_of(type_)
+        if element is not None:
+            of = sql(kind, f" LIKE '%List%{'Int' if element == INT else 'Utf8'}%'")
+            fits = sql("coalesce(array_max(", column, f") <= {_integer(INT_MAX)}, TRUE)")
+            return (either(_Array(column).is_empty(), both(of, fits) if element == INT else of),)
+        if type_ == INT:
+            fits = sql("TRY_CAST(", column, " AS BIGINT) IS NOT NULL")
+            return (sql(kind, f" IN ({', '.join(map(repr, _INTEGERS))})"), fits)
+        if type_ == NUMBER:
+            return (sql(kind, f" IN ({', '.join(map(repr, (*_INTEGERS, *_FLOATS)))})"),)
+        if type_ == TIME:
+            # With a zone, which is quoted.
+            return (sql(kind, " LIKE 'Timestamp(%\"%'"),)
+        if type_ == BOOL:
+            return (sql(kind, " = 'Boolean'"),)
+        return (sql(kind, " LIKE '%Utf8%'"), sql(kind, " NOT LIKE '%List%'"))
 
     def scalar(self, column: Sql) -> _Scalar:
         return _Scalar(column)
@@ -234,13 +255,13 @@ class _Array:
             case "includes":
                 return sql("array_has_all(", self.column, ", ", given, ")") if values else sql("1 = 1")
             case "is_within":
-                return sql("array_has_all(", given, ", ", self.column, ")") if values else self._empty()
+                return sql("array_has_all(", given, ", ", self.column, ")") if values else self.is_empty()
             case "same_set":
                 return both(self._stands("includes", values), self._stands("is_within", values))
             case "same_list":
-                return sql(self.column, " = ", given) if values else self._empty()
+                return sql(self.column, " = ", given) if values else self.is_empty()
 
-    def _empty(self) -> Sql:
+    def is_empty(self) -> Sql:
         return sql(self.length(), " = 0")
 
 

@@ -52,7 +52,8 @@ def milvus(fields: Mapping[str, str | Field]) -> Milvus:
         if not (plain and place.name.lower() not in _WORDS) and not (place.json and place.name == "$meta"):
             raise ValueError("a field of Milvus has a name of letters, digits and underscores")
     typed = [place.name for place in places if not place.json]
-    return Milvus(Fields(fields), f"{typed[0]} in []" if typed else "1 == 2")
+    # True of no value, of no null, and of no type that a field may have.
+    return Milvus(Fields(fields), f"({typed[0]} is null and {typed[0]} is not null)" if typed else "(1 == 2)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +211,10 @@ class Milvus(Walk[Field]):
         ids = None if field is None else _ids(atom.closed, field)
         if field is None or field.json or ids is None:
             return None
-        found = f"array_contains_any({field.name}, [{', '.join(ids)}])" if ids else self.never
+        there, found = f"{field.name} is not null", f"array_contains_any({field.name}, [{', '.join(ids)}])"
         if not atom.negated:
-            return Fragment(f"{field.name} is not null and {found}")
-        outside = f"{field.name} is not null and not ({found})"
+            return Fragment(f"{there} and {found}" if ids else self.never)
+        outside = f"{there} and not ({found})" if ids else there
         if field.null == "null":
             return Fragment(outside)
         return Fragment(f"{field.name} is null or ({outside})", field.null == "absent")

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from policyengine.filters.sql_text import Param, Sql, both, negated, sql
 from policyengine.filters.sql_values import How, Said
-from policyengine.model.types import INT, STRING, Type
+from policyengine.model.types import BOOL, INT, STRING, TIME, EntityT, Type, element_of
 from policyengine.model.values import INT_MAX, INT_MIN, NUMBER_MAX
 from policyengine.partial.formula import Operator
 
@@ -37,6 +37,23 @@ class PostgreSQL:
 
     def placeholder(self, style: str, at: int) -> str:
         return {"format": "%s", "pyformat": f"%(p{at})s", "qmark": "?", "named": f":p{at}"}.get(style, f"${at + 1}")
+
+    def is_of(self, column: Sql, type_: Type) -> Sequence[Sql]:
+        """By an operator for values of the type alone, where there is one: a column of another type is an error."""
+        element = element_of(type_)
+        if element is not None:
+            first = sql("(", column, ")[1]")
+            asked = sql("(", first, " | 0)") if element == INT else sql("(", first, ' COLLATE "C")')
+            return (_expected(sql(asked, " IS NOT DISTINCT FROM ", first)),)
+        if type_ == INT:
+            return (sql("(", column, " | 0) IS NOT NULL"),)
+        if type_ == BOOL:
+            return (sql(column, " IS NOT UNKNOWN"),)
+        if type_ == TIME:
+            return (sql("CAST(pg_typeof(", column, ") AS text) NOT IN ('timestamp without time zone', 'date')"),)
+        if type_ == STRING or isinstance(type_, EntityT):
+            return (sql("(", column, " COLLATE \"C\") >= ''"),)
+        return ()
 
     def scalar(self, column: Sql) -> _Scalar:
         return _Scalar(column)

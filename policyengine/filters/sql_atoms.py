@@ -14,7 +14,7 @@ from typing import Any
 from policyengine.filters.backend import Fragment
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.sql_arrays import JsonArray
-from policyengine.filters.sql_scalars import among, holds_type, is_json, is_typed, related, without
+from policyengine.filters.sql_scalars import NOTHING, among, holds_type, is_json, is_typed, related, without
 from policyengine.filters.sql_text import Column, Sql, both, either, negated, sql
 from policyengine.filters.sql_values import Array, Dialect, How, Json, Said, Value, compared_integers, storable
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, SetT, Type, element_of
@@ -65,18 +65,36 @@ class Atoms:
                 return self._missing(path)
             case Inside():
                 return self._inside(atom)
-            case Pair():
-                return self._pair(atom)
+            case Pair(path=path, other=other):
+                left, right = self._fields.find(path), self._fields.find(other)
+                if left is None or right is None:
+                    return None
+                return self._of_type(self._pair(atom, left, right), (left, atom.type), (right, atom.other_type))
             case Typed() | Relation() | OneOf() | Holds() | Matching() | Sized() | Below():
                 field = self._fields.find(atom.path)
                 if field is None:
                     return None
-                if element_of(atom.type) is not None:
-                    return self._of_collection(atom, field)
-                if atom.type == TIME and not field.json:
-                    return self._of_time(atom, field)
-                return self._of_scalar(atom, field)
+                return self._of_type(self._of_value(atom, field), (field, atom.type))
         return None
+
+    def _of_value(self, atom: Any, field: Field) -> Said | None:
+        if element_of(atom.type) is not None:
+            return self._of_collection(atom, field)
+        if atom.type == TIME and not field.json:
+            return self._of_time(atom, field)
+        return self._of_scalar(atom, field)
+
+    def _of_type(self, said: Said | None, *columns: tuple[Field, Type]) -> Said | None:
+        """What is said of columns, and that they hold values of the types."""
+        if said is None or said.sql == NOTHING:
+            return said
+        beside = dict.fromkeys(
+            each
+            for field, type_ in columns
+            if not field.json and type_ != JSON
+            for each in self._dialect.is_of(sql(Column(field.name)), type_)
+        )
+        return replace(said, sql=both(said.sql, *beside)) if beside else said
 
     # ---- places ----
 
@@ -211,10 +229,7 @@ class Atoms:
 
     # ---- pairs ----
 
-    def _pair(self, atom: Pair) -> Said | None:
-        left, right = self._fields.find(atom.path), self._fields.find(atom.other)
-        if left is None or right is None:
-            return None
+    def _pair(self, atom: Pair, left: Field, right: Field) -> Said | None:
         sides = [(left, atom.type, self._value(left)), (right, atom.other_type, self._value(right))]
         if not all(field.json or is_typed(type_, field) for field, type_, _ in sides):
             return None
@@ -224,9 +239,11 @@ class Atoms:
         exprs = [_comparable(type_, value) for _, type_, value in sides]
         if exprs[0] is None or exprs[1] is None or atom.type != atom.other_type:
             return Said(both(typed[0].sql, typed[1].sql), False)
+        sign = "=" if atom.op in ("==", "!=") else atom.op
+        compared = sql(exprs[0], f" {sign} ", exprs[1])
         if atom.op == "!=":
-            return Said(negated(sql(exprs[0], " = ", exprs[1])))
-        return Said(sql(exprs[0], f" {'=' if atom.op == '==' else atom.op} ", exprs[1]))
+            compared = negated(compared)
+        return Said(compared)
 
     # ---- hierarchies ----
 

@@ -1,8 +1,8 @@
 """What the SQL of one database has to be able to say of a value, a collection and a constant.
 
-Expressions for a value are NULL where the value is not of the type; so a comparison with one is true only of values of
-the type, as atoms are. Conditions are true, false or NULL; one is negated where it is NULL only of what is not of the
-type, or where something beside it says that it is not NULL.
+Expressions for a value are NULL where the value is not of the type (of a column, where `is_of` is not true); so a
+comparison with one is true only of values of the type, as atoms are. Conditions are true, false or NULL; one is negated
+where it is NULL only of what is not of the type, or where something beside it says that it is not NULL.
 """
 
 from __future__ import annotations
@@ -105,6 +105,10 @@ class Dialect(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    def is_of(self, column: Sql, type_: Type) -> Sequence[Sql]:
+        """What has to stand beside a condition on a column, as that may be true of a column of another type: that this
+        one holds values of the type, or an error if not; nothing if such a condition says so itself."""
 
     def scalar(self, column: Sql) -> Value: ...
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from policyengine import Engine
-from policyengine.filters import Field, Filter, column, json
+from policyengine.filters import Field, Filter, column, json, ref
 from policyengine.integrations import attributes
 from tests.support.filter_checks import check
 from tests.support.stores import STORES, Kinds, Mapped, Row
@@ -22,8 +22,10 @@ from tests.support.stores import STORES, Kinds, Mapped, Row
 SCHEMA = """
 module contract
 entity User { teams: Set<String>, name: String }
-entity Doc {
-  s?: String, n?: Int, flag?: Bool, tags?: Set<String>,
+entity Folder
+entity Other
+entity Doc in Folder, Other {
+  s?: String, t?: String, n?: Int, x?: Number, flag?: Bool, tags?: Set<String>, nums?: Set<Int>,
   meta?: { level: Int, other?: String, deep?: { mark?: String } },
   extra?: Json, owner?: User
 }
@@ -142,3 +144,109 @@ def test_a_record_is_there_if_any_of_its_parts_is(name: str, split: dict[str, st
     documents = table.documents(columns)
     for condition in PARTS:
         table.check(f"permit p: read on Doc when {condition}\n", columns, documents)
+
+
+# ---- columns of another type than the attribute ----
+
+OTHERS: dict[str, tuple[Any, ...]] = {
+    "text": ("", "5", "true", "x", "1"), "int": (0, 1, 5, -1, 7), "float": (5.0, 5.5, 0.0, 1.0, -1.5),
+    "bool": (True, False), "texts": ([], ["5"], ["x", "5"]), "ints": ([], [5], [5, 1]),
+}  # fmt: skip
+TYPES = {
+    "s": ('doc.s == "5"', 'doc.s != "5"', 'doc.s like "*5"', "size(doc.s) >= 0", 'doc.s in ["5", "x"]'),
+    "n": ("doc.n == 5", "doc.n != 5", "doc.n > 4", "doc.n in [5, 1]", "not (doc.n in [5, 1])", "doc.n == doc.n"),
+    "x": ("doc.x == 5", "doc.x != 5", "doc.x > 4.5", "doc.x in [5, 1]", "not (doc.x in [5, 1])", "doc.x == doc.x"),
+    "flag": ("doc.flag", "not doc.flag", "doc.flag == doc.flag"),
+    "tags": ('"5" in doc.tags', 'not ("5" in doc.tags)', "size(doc.tags) >= 0", 'doc.tags == ["5"]'),
+    "nums": ("5 in doc.nums", "not (5 in doc.nums)", "size(doc.nums) >= 0", "doc.nums == [5]"),
+}
+OWN = {"s": "text", "n": "int", "x": "float", "flag": "bool", "tags": "texts", "nums": "ints"}
+TABLES = ("sqlite", "duckdb", "postgresql", "sqlalchemy", "arrow", "polars", "lancedb")
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_column_of_another_type_holds_no_value_of_the_attribute(name: str, kind: str) -> None:
+    """It may also be refused by the store, which then finds nothing at all."""
+    if kind not in STORES[name]().kinds:
+        return
+    rows: list[Row] = [{"id": f"r{at}", "c": value} for at, value in enumerate((*OTHERS[kind], None))]
+    table = Table(name, rows, {"id": "text", "c": kind})
+    for attribute, conditions in TYPES.items():
+        if STORES[name]().texts and name != "duckdb" and "bool" in (kind, OWN[attribute]):
+            continue  # In SQLite a boolean is one of the integers.
+        columns = {"id": "id", attribute: column("c", null="absent")}
+        documents = table.documents(columns)
+        for condition in conditions:
+            rules = f"permit p: read on Doc when doc has {attribute} and {condition}\n"
+            try:
+                table.check(rules, columns, documents)
+            except AssertionError:
+                raise
+            except Exception:
+                if kind == OWN[attribute]:
+                    raise
+
+
+# ---- what texts are ----
+
+ODD = ("a", "a\0", "a\uffff", "\0", "\uffff", "a\0b", "a\uffffb", "", "\\u0000", "\\")
+
+
+@pytest.mark.parametrize("name", [name for name in JSON_STORES if name != "postgresql"])
+def test_no_two_texts_are_one(name: str) -> None:
+    """A column of `jsonb` of PostgreSQL takes no NUL."""
+    rows: list[Row] = [
+        {"id": f"r{at}-{to}", "data": {"s": one, "t": other, "tags": [one, other]}}
+        for at, one in enumerate(ODD)
+        for to, other in enumerate(ODD)
+    ]
+    table = Table(name, rows, {"id": "text", "data": "json"})
+    columns: dict[str, str | Field] = {"id": "id", "*": json("data")}
+    if name in ("mongodb", "qdrant"):
+        columns = {"id": "id", **{each: json("data", each) for each in ("s", "t", "tags")}}
+    documents = [{"id": row["id"], **row["data"]} for row in rows]
+    for condition in ("doc.s == doc.t", "doc.s != doc.t", "size(doc.tags) == 2", "size(doc.tags) == 1",
+                      'doc.s == "a"', 'doc.s != "a"', "size(doc.s) == 2", 'doc.s like "a*"'):  # fmt: skip
+        rules = f"permit p: read on Doc when doc has s and doc has t and doc has tags and {condition}\n"
+        table.check(rules, columns, documents)
+
+
+@pytest.mark.parametrize("name", ["sqlite", "duckdb", "postgresql", "sqlalchemy"])
+def test_an_attribute_that_is_called_like_the_rest(name: str) -> None:
+    values: tuple[Any, ...] = ({}, {"*": "x"}, {"*": 5}, {"*": None}, {"a": {"*": "x"}})
+    rows: list[Row] = [{"id": f"r{at}", "data": {"extra": value}} for at, value in enumerate(values)]
+    table = Table(name, rows, {"id": "text", "data": "json"})
+    columns: dict[str, str | Field] = {"id": "id", "*": json("data")}
+    documents = table.documents(columns)
+    fields = table.store.backend(columns, {"id": "text", "data": "json"}).fields
+    assert fields.find(("*",)) == json("data", "*")
+    assert documents[1] == {"id": "r1", "extra": {"*": "x"}}
+
+
+# ---- parents, where nothing is below what is asked for ----
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if name not in ("sqlite", "sqlalchemy")] + ["milvus"])
+def test_no_parents_at_all(name: str) -> None:
+    """Whatever the first column of the mapping holds."""
+    kinds = {"id": "text", "tags": "texts", "s": "text", "up": "texts"}
+    rows: list[Row] = [
+        {"id": f"r{at}", "tags": tags, "s": s, "up": up}
+        for at, (tags, s, up) in enumerate(
+            [(None, None, None), (["a"], "a", []), (None, "a", ["f"]), ([], None, ["f", "g"]), (["a"], None, None)]
+        )
+    ]
+    table = Table(name, rows, kinds)
+    for first in ("tags", "s"):
+        columns: dict[str, str | Field] = {
+            first: column(first, null="absent"),
+            "id": "id",
+            "tags": column("tags", null="absent"),
+            "parents": ref("up", "Folder", null="absent"),
+        }
+        documents = table.documents(columns)
+        for condition in ('doc in Folder::"f"', 'not (doc in Folder::"f")', 'doc in Folder::"none"',
+                          'not (doc in Folder::"none")', 'doc in Other::"f"', 'not (doc in Other::"f")',
+                          'doc == Doc::"x" or not (doc in [Folder::"g", Other::"g"])'):  # fmt: skip
+            table.check(f"permit p: read on Doc when {condition}\n", columns, documents)

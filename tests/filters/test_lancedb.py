@@ -164,6 +164,21 @@ def test_small_integers(tables: Tables, type_: pa.DataType) -> None:
                 check(asked, allowed(made, documents), lancedb({"n": "n", "nums": "nums", "x": "x"}), ask, documents)
 
 
+def test_integers_that_no_attribute_can_be(tables: Tables) -> None:
+    """Beyond 64 bits with a sign, and fractions."""
+    values = (0, 5, 2**63 - 1, 2**63, 2**64 - 1)
+    documents = [{"id": f"d{at}", "n": value, "nums": [value]} for at, value in enumerate(values)]
+    documents.append({"id": "empty", "n": 5, "nums": []})
+    schema = pa.schema({"id": pa.string(), "n": pa.uint64(), "nums": pa.list_(pa.uint64())})
+    conditions = ("doc.n == 5", "doc.n != 5", "doc.n > 5", "not (doc.n in [5, 6])", "doc.n == doc.n", "5 in doc.nums",
+                  "not (5 in doc.nums)", "size(doc.nums) >= 0", "doc.n <= 9223372036854775807")  # fmt: skip
+    for condition in conditions:
+        made = engine(condition)
+        asked = made.filter(principal=PRINCIPAL, action="read", resource_type="Doc")
+        ask = tables.holding(documents, schema)
+        check(asked, allowed(made, documents), lancedb({"n": "n", "nums": "nums"}), ask, documents)
+
+
 def test_single_precision(tables: Tables) -> None:
     documents = [{"id": f"d{i}", "x": x} for i, x in enumerate([0.5, 2.0**24 - 1, 2.0**24, 2.0**24 + 2, 2.0**60])]
     ask = tables.holding(documents, pa.schema({"id": pa.string(), "x": pa.float32()}))
