@@ -113,7 +113,8 @@ def batch(body: bytes) -> Batch | None:
     except _UNREADABLE:
         return None
     semantic = UNSET if asked.options is UNSET else asked.options.evaluations_semantic
-    outside = len(body) - sum(map(len, texts))
+    asked.evaluations = []
+    outside = len(_encode(asked))
     return Batch(items, [len(text) + outside for text in known], order, semantic or SEMANTICS[0])
 
 
