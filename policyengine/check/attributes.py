@@ -75,6 +75,8 @@ def has(base: Typed, name: ast.Name, span: Span, env: Env) -> Typed:
     if isinstance(base.type, EntityT) and name.text in ("id", "type"):
         env.place.findings.report(codes.RESERVED, name.span, f"every entity has its `{name.text}`", "", "leave it out")
         return unknown(span)
+    if isinstance(base.type, EntityT) and (never := _has_never(base, name, span, env)) is not None:
+        return never
     undeclared = isinstance(base.type, RecordT) and base.type.open and base.type.get(name.text) is None
     if (base.type == JSON or undeclared) and _is_text(env.locals.get(name.text)):
         asked = base.expr.span.text.partition(" has ")[0]
@@ -93,6 +95,43 @@ def has(base: Typed, name: ast.Name, span: Span, env: Env) -> Typed:
         return Typed(expr)
     types = {path: found.owners} if found.owners is not None else {}
     return Typed(expr, when_true=Facts(frozenset({(*path, name.text)}), types))
+
+
+def _has_never(base: Typed, name: ast.Name, span: Span, env: Env) -> Typed | None:
+    """`base has name` where the types that are left at this point lack the attribute, and others that the head leaves
+    have it: certainly false, and nothing wrong. None anywhere else."""
+    schema, path = env.place.schema, path_of(base.expr)
+    assert isinstance(base.type, EntityT)
+    if path is None or path not in env.facts.types or schema.declaring(base.type.names, name.text):
+        return None
+    owners = schema.declaring(_possible(base.expr, env), name.text)
+    if not owners:
+        return None
+    facts = Facts(frozenset({(*path, name.text)}), {path: owners}, impossible=True)
+    return Typed(Const(value=False, type=BOOL, span=span), when_true=facts)
+
+
+def _possible(expr: Expr, env: Env) -> frozenset[str]:
+    """The types that an entity can have, whatever is known of it at this point."""
+    type_: Type = expr.type
+    match expr:
+        case Root(name="principal"):
+            type_ = env.place.principal
+        case Root(name="resource"):
+            type_ = env.place.resource
+        case Local(name=name) if name in env.locals:
+            type_ = env.locals[name].type
+        case Attribute(base=base, name=name):
+            inner = base.type
+            if isinstance(inner, RecordT):
+                field = inner.get(name)
+                type_ = plain(field.type) if field is not None else type_
+            elif isinstance(inner, EntityT):
+                entities = env.place.schema.entities
+                names = env.place.schema.declaring(inner.names, name)
+                found = [plain(entities[n].attributes[name].type) for n in names]
+                return frozenset().union(*(one.names for one in found if isinstance(one, EntityT)))
+    return type_.names if isinstance(type_, EntityT) else frozenset()
 
 
 def _is_text(variable: Expr | None) -> bool:
@@ -178,7 +217,7 @@ def _find_on_entity(base: Typed, type_: EntityT, name: ast.Name, env: Env) -> _F
         joined = join(joined, other.type) if joined is not None else None
     if joined is None:
         env.place.findings.report(
-            codes.WRONG_TYPE, name.span, f"`{name.text}` has different types on {one_of(owners)}", "",
+            codes.SEVERAL_TYPES, name.span, f"`{name.text}` has different types on {one_of(owners)}", "",
             "say which type is meant with `for` or `is`",
         )  # fmt: skip
         return None

@@ -203,10 +203,14 @@ def _unused_defines(modules: Sequence[ModuleTree], places: Mapping[str, Place], 
                     span=param.span,
                 )
                 env = env.binding(param.name.text, local)
+            since = len(findings.diagnostics)
             try:
                 check_expression(statement.body, env)
             except TooLarge:
                 report_too_large(statement.name, places[module.name])
+            # Whether an attribute is there, and which of its types is meant, is known where a definition is used.
+            of_place = (codes.MAYBE_ABSENT, codes.SEVERAL_TYPES)
+            findings.diagnostics[since:] = [d for d in findings.diagnostics[since:] if d.code not in of_place]
     return unused
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from policyengine.check.narrowing import IMPOSSIBLE, NOTHING, Facts, both
+from policyengine.check.narrowing import NOTHING, Facts, both
 from policyengine.diagnostics.diagnostic import Code, Diagnostic, Note
 from policyengine.diagnostics.source import Span
 from policyengine.ir.nodes import Expr
@@ -97,7 +97,7 @@ class Env:
     depth: int = 0
 
     def knowing(self, facts: Facts) -> Env:
-        return self if facts in (NOTHING, IMPOSSIBLE) else replace(self, facts=both(self.facts, facts))
+        return self if facts is NOTHING else replace(self, facts=both(self.facts, facts))
 
     def deeper(self) -> Env:
         return replace(self, depth=self.depth + 1)

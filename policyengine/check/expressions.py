@@ -325,10 +325,14 @@ def _is(tree: ast.IsOp, env: Env) -> Typed:
         return attributes.unknown(tree.span)
     name = tree.type.text
     others = base.type.names - {name}
-    if name not in base.type.names or not others:
-        return Typed(Const(value=not others, type=BOOL, span=tree.span))
-    expr = Is(entity=base.expr, names=frozenset({name}), type=BOOL, span=tree.span)
     path = path_of(base.expr)
+    if name not in base.type.names or not others:
+        constant = Const(value=not others, type=BOOL, span=tree.span)
+        if not others and name in base.type.names:
+            return Typed(constant, NOTHING, IMPOSSIBLE)
+        known = {path: frozenset({name})} if path is not None and path in env.facts.types else {}
+        return Typed(replace(constant, value=False), Facts(types=known, impossible=True))
+    expr = Is(entity=base.expr, names=frozenset({name}), type=BOOL, span=tree.span)
     if path is None:
         return Typed(expr)
     return Typed(expr, Facts(types={path: frozenset({name})}), Facts(types={path: others}))

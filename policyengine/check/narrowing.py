@@ -16,33 +16,38 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Facts:
+    """`impossible` facts are known where evaluation never comes, as when `false` is true: they hold there, so that what
+    stands there can be checked, and take no part in what is certain elsewhere."""
+
     present: frozenset[Path] = frozenset()
     types: Mapping[Path, frozenset[str]] = field(default_factory=dict)
+    impossible: bool = False
 
 
 NOTHING = Facts()
-# What is known where evaluation never comes, as when `false` is true: anything, so it takes no part in what is certain.
-IMPOSSIBLE = Facts(frozenset({("impossible",)}))
+IMPOSSIBLE = Facts(impossible=True)
 
 
 def both(left: Facts, right: Facts) -> Facts:
     """What is known when both hold."""
-    if left is IMPOSSIBLE or right is IMPOSSIBLE:
-        return IMPOSSIBLE
     if right is NOTHING:
         return left
     if left is NOTHING:
         return right
+    impossible = left.impossible or right.impossible
     types = dict(left.types)
     for path, names in right.types.items():
-        types[path] = types[path] & names if path in types else names
-    return Facts(left.present | right.present, types)
+        left_over = types[path] & names if path in types else names
+        # Of types that exclude each other, what was learned last is what is read next.
+        types[path] = left_over or names
+        impossible = impossible or not left_over
+    return Facts(left.present | right.present, types, impossible)
 
 
 def either(left: Facts, right: Facts) -> Facts:
     """What is known when at least one holds."""
-    if left is IMPOSSIBLE or right is IMPOSSIBLE:
-        return right if left is IMPOSSIBLE else left
+    if left.impossible or right.impossible:
+        return right if left.impossible else left
     if left is NOTHING or right is NOTHING:
         return NOTHING
     shared = left.types.keys() & right.types.keys()

@@ -53,6 +53,7 @@ BAD_CONSTANT = _error(225, "constant that cannot be read")
 UNUSED_VARIABLE = _error(226, "variable that is never used")
 HAS_VARIABLE = _error(227, "`has` with the name of a variable")
 ARGUMENTS = _error(228, "arguments that the tool does not take")
+SEVERAL_TYPES = _error(229, "attribute of several types")
 
 NEVER_MATCHES = _warning(301, "rule can never match")
 ALWAYS_MATCHES = _warning(302, "condition is always true")
