@@ -54,6 +54,7 @@ class Evaluator:
         self._index = Index(policies.rules, schema)
         # What callers may say that they have verified.
         self.approvals, self.limits = approvals_of(policies.rules), limits_of(policies.rules)
+        self._each = {name: frozenset({name}) for name in self.approvals}
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
         # By action, resource type and principal type. What is not there has not been asked for yet.
         self.entries: dict[str, dict[str, dict[str, Entry]]] = {}
@@ -110,6 +111,17 @@ class Evaluator:
     def met(self, approved: Any, metered: Any) -> frozenset[str]:
         """The rules whose demand is met: approvals that the caller has verified, limits that it meters. Raises
         TypeError."""
+        # One approval and no more is what nearly all that give any have.
+        if (
+            approved.__class__ is list
+            and len(approved) == 1
+            and metered.__class__ is tuple
+            and not metered
+            and approved[0].__class__ is str
+        ):
+            one = self._each.get(approved[0])
+            if one is not None:
+                return one
         return approvals(approved, self.approvals) | meters(metered, self.limits)
 
     def decide_met(self, principal: Any, action: Any, resource: Any, context: Any, met: frozenset[str]) -> Decision:
