@@ -23,6 +23,18 @@ class Fragment:
     exact: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a query a store can be asked for.
+
+    depth: of alternatives inside conditions inside alternatives; beyond it, stores run out of stack.
+    conditions: in all.
+    """
+
+    depth: int
+    conditions: int = 20_000
+
+
 class Backend(Protocol):
     """One store. `finish` makes the query that a caller hands to the store, out of a condition."""
 
@@ -32,6 +44,9 @@ class Backend(Protocol):
     @property
     def fields(self) -> Fields:
         """Where the store keeps the attributes of a document."""
+
+    @property
+    def limits(self) -> Limits: ...
 
     def atom(self, atom: Atom) -> Fragment | None:
         """The atom in the terms of the store; None if it cannot be asked at all."""

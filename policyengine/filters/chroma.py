@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any
 
-from policyengine.filters.backend import Fragment
+from policyengine.filters.backend import Fragment, Limits
 from policyengine.filters.constants import safe_double, storable
 from policyengine.filters.fields import REST, Field, Fields
 from policyengine.filters.numbers import is_number, of_integer
@@ -58,6 +58,10 @@ class Chroma(Walk["_Key"]):
 
     fields: Fields
     name: str = "Chroma"
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(40, 400)
 
     def all(self, items: Sequence[Where]) -> Where:
         return {"$and": list(items)}

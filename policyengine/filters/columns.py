@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from policyengine.filters.backend import Fragment
+from policyengine.filters.backend import Fragment, Limits
 from policyengine.filters.constants import is_text
 from policyengine.filters.fields import Fields
 from policyengine.filters.library import FIRST, LAST, Column, Library, number_of, readable, usable_of
@@ -29,6 +29,8 @@ from policyengine.partial.formula import (
     Typed,
 )
 
+# So many values are looked for one by one.
+_MANY = 32
 _COMPARED = ("text", "int", "float", "bool", "time")
 
 
@@ -42,6 +44,10 @@ class Columns(Worded[Column]):
     @property
     def words(self) -> Library:
         return self.library
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(60)
 
     def value(self, atom: OfValue, found: Column) -> Fragment | None:
         if atom.type == JSON:
@@ -161,6 +167,9 @@ class Columns(Worded[Column]):
         match atom.kind:
             case "any" | "none":
                 condition = library.any(found, usable) if usable else library.nothing()
+            case "all" | "lacks" if len(usable) > _MANY:
+                # One by one they would be looked for in the whole list each.
+                return self._wide(found, usable, atom.kind == "all" and len(usable) == len(atom.values))
             case "all" | "lacks":
                 whole_set = len(usable) == len(atom.values)
                 condition = self._every(found, usable) if whole_set else library.nothing()
@@ -169,6 +178,11 @@ class Columns(Worded[Column]):
         if atom.kind in ("none", "lacks", "other"):
             condition = library.negation(condition)
         return Fragment(library.both([whole, condition]))
+
+    def _wide(self, found: Column, values: Sequence[Any], every: bool) -> Fragment:
+        """Nothing but the first of many values are asked for, and only if all have to be there."""
+        whole = self.library.whole(found)
+        return Fragment(self.library.both([whole, self._every(found, values[:_MANY])]) if every else whole, exact=False)
 
     def _every(self, found: Column, values: Sequence[Any]) -> Any:
         return self._both([self.library.any(found, [value]) for value in values])
@@ -185,6 +199,8 @@ class Columns(Worded[Column]):
             return None
         if len(usable) < len(values):
             condition = self.nothing()
+        elif isinstance(type_, SetT) and len(usable) > _MANY:
+            return self._wide(found, usable, not negated)
         elif isinstance(type_, SetT) or not usable:
             condition = self._both([self._only(found, usable), *([self._every(found, usable)] if usable else [])])
         else:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.filters.backend import Backend, Fragment
+from policyengine.filters.limits import atoms, fits, wider
 from policyengine.filters.records import asked
 from policyengine.model.types import STRING
 from policyengine.partial.formula import (
@@ -38,7 +39,10 @@ class Compiled:
 
 def compiled(formula: Formula, backend: Backend, type_: str) -> Compiled:
     """The formula as a query for what is of a type."""
-    rechecked: list[Atom] = []
+    whole, rechecked = formula, list[Atom]()
+    if not fits(formula, backend.limits):
+        formula = wider(formula, backend.limits)
+        rechecked += atoms(whole)
     items = formula.items if isinstance(formula, All) else (formula,)
     parts = [part for part in (_condition(item, backend, rechecked) for item in items) if part is not None]
     any_type = False

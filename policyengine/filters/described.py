@@ -12,7 +12,7 @@ from functools import partial
 from math import isfinite
 from typing import Any
 
-from policyengine.filters.backend import Backend, Fragment
+from policyengine.filters.backend import Backend, Fragment, Limits
 from policyengine.filters.chroma import chroma
 from policyengine.filters.constants import is_text
 from policyengine.filters.elasticsearch import elasticsearch
@@ -168,6 +168,10 @@ class Plain:
     @property
     def fields(self) -> Fields:
         return self.of.fields
+
+    @property
+    def limits(self) -> Limits:
+        return self.of.limits
 
     def atom(self, atom: Atom) -> Fragment | None:
         found = self.of.atom(atom)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from policyengine.filters.backend import Fragment
+from policyengine.filters.backend import Fragment, Limits
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.sql_atoms import Atoms
 from policyengine.filters.sql_text import Column, Param, Sql, both, either, negated, sql
@@ -77,6 +77,11 @@ class LanceDB:
 
     def atom(self, atom: Atom) -> Fragment | None:
         return self.atoms.fragment(atom)
+
+    @property
+    def limits(self) -> Limits:
+        """Its parser takes some 20 parentheses inside each other."""
+        return Limits(6, 2_000)
 
     def all(self, items: Sequence[Sql]) -> Sql:
         return both(*items)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any
 
-from policyengine.filters.backend import Fragment
+from policyengine.filters.backend import Fragment, Limits
 from policyengine.filters.constants import safe_double, storable
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.numbers import is_number, of_integer
@@ -63,6 +63,10 @@ class Milvus(Walk[Field]):
     fields: Fields
     never: str
     name: str = "Milvus"
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(40, 5_000)
 
     def all(self, items: Sequence[str]) -> str:
         return " and ".join(f"({item})" for item in items)

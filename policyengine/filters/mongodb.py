@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.filters.backend import Fragment
+from policyengine.filters.backend import Fragment, Limits
 from policyengine.filters.constants import is_text
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.mongodb_values import (
@@ -74,6 +74,10 @@ class MongoDB(Walk[Place]):
     @property
     def name(self) -> str:
         return "MongoDB"
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(30, 20_000)
 
     def all(self, items: Sequence[Query]) -> Query:
         return all_of(items)

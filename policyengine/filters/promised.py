@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import isinf
 from typing import Any, Protocol
 
-from policyengine.filters.backend import Fragment
+from policyengine.filters.backend import Fragment, Limits
 from policyengine.filters.constants import is_text
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.numbers import is_number, of_integer
@@ -70,6 +70,11 @@ class Promised(Worded[Field]):
     @property
     def words(self) -> Dialect:
         return self.dialect
+
+    @property
+    def limits(self) -> Limits:
+        """Elasticsearch takes 30 levels and 1024 clauses, unless it is configured otherwise."""
+        return Limits(14, 500)
 
     def find(self, path: Path, type_: Type) -> Field | None:
         """Where the attribute is, if the mapping promises of which type it is."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.filters.backend import Fragment
+from policyengine.filters.backend import Fragment, Limits
 from policyengine.filters.constants import safe_double, storable
 from policyengine.filters.fields import REST, Field, Fields
 from policyengine.filters.qdrant_keys import (
@@ -88,6 +88,10 @@ class Qdrant(Walk[Place]):
     below: tuple[str, ...]
     patterns: bool
     name: str = "Qdrant"
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(40, 20_000)
 
     def all(self, items: Sequence[Condition]) -> Condition:
         return {"must": list(items)}

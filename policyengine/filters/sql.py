@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from policyengine.filters import duckdb, postgresql, sqlite
-from policyengine.filters.backend import Fragment
+from policyengine.filters.backend import Fragment, Limits
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.sql_atoms import Atoms
 from policyengine.filters.sql_text import ParamStyle, Sql, Where, Writing, both, either, render
@@ -17,6 +17,8 @@ from policyengine.partial.formula import Atom
 
 Database = Literal["postgresql", "sqlite", "duckdb"]
 
+# So many names lead to what is asked for inside JSON.
+_MOST_NAMES = {sqlite.DIALECT.name: 5, duckdb.DIALECT.name: 4}
 # How many parentheses are open at once in what is not worth sorting.
 _DEEP = 12
 
@@ -42,7 +44,21 @@ class SqlConditions:
     made: Callable[[Sql], object]
 
     def atom(self, atom: Atom) -> Fragment | None:
+        paths = [path for path in (getattr(atom, "path", ()), getattr(atom, "other", ())) if path]
+        places = [self.fields.find(path) for path in paths]
+        # Each name inside JSON is looked up in an expression inside the one before.
+        if any(place is not None and place.json and len(place.path) > self._names for place in places):
+            return None
         return self.atoms.fragment(atom)
+
+    @property
+    def _names(self) -> int:
+        return _MOST_NAMES.get(self.name, 100)
+
+    @property
+    def limits(self) -> Limits:
+        # The parser of SQLite has room for 100 symbols, before 3.46.
+        return Limits(12, 5_000) if self.name == sqlite.DIALECT.name else Limits(50, 5_000)
 
     def all(self, items: Sequence[Sql]) -> Sql:
         return both(*_ordered(items))

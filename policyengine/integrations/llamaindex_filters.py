@@ -14,7 +14,7 @@ from typing import Any
 
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 
-from policyengine.filters.backend import Fragment
+from policyengine.filters.backend import Fragment, Limits
 from policyengine.filters.constants import bound, i64, safe_double
 from policyengine.filters.fields import Field, Fields
 from policyengine.model.types import INT, NUMBER, STRING, EntityT, Type, element_of
@@ -84,6 +84,10 @@ class LlamaIndex:
     also: frozenset[FilterOperator]
     nested: bool
     name: str = "LlamaIndex"
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(12, 500)
 
     def all(self, items: Sequence[Tree]) -> Tree:
         return Group(True, tuple(items))

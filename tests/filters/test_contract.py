@@ -250,3 +250,57 @@ def test_no_parents_at_all(name: str) -> None:
                           'not (doc in Folder::"none")', 'doc in Other::"f"', 'not (doc in Other::"f")',
                           'doc == Doc::"x" or not (doc in [Folder::"g", Other::"g"])'):  # fmt: skip
             table.check(f"permit p: read on Doc when {condition}\n", columns, documents)
+
+
+# ---- sizes ----
+
+
+def _teams(count: int) -> Row:
+    return {**ANN, "teams": [f"x{at}" for at in range(count)]}
+
+
+@pytest.mark.parametrize("name", STORES)
+@pytest.mark.parametrize("count", [5, 60])
+def test_a_deep_formula_is_asked_for_as_far_as_the_store_goes(name: str, count: int) -> None:
+    kinds = {"id": "text", "s": "text", "n": "int"}
+    rows: list[Row] = [
+        {"id": "a", "s": "x0", "n": 5}, {"id": "b", "s": "x0", "n": 7}, {"id": "c", "s": f"x{count - 1}", "n": 5},
+        {"id": "d", "s": "none", "n": 5}, {"id": "e", "s": "x1", "n": None},
+    ]  # fmt: skip
+    store = STORES[name]()
+    columns: dict[str, str | Field] = {each: column(each, null="absent") for each in kinds}
+    condition = "any t in principal.teams: doc has s and doc has n and (t == doc.s and doc.n != 7)"
+    engine, _ = asked(f"permit p: read on Doc when {condition}\n")
+    found = engine.filter(principal=_teams(count), action="read", resource_type="Doc")
+    documents = [{name: value for name, value in row.items() if value is not None} for row in rows]
+    check(found, ["a", "c"], store.backend(columns, kinds), store.hold(rows, kinds), documents)
+
+
+@pytest.mark.parametrize("name", ["sqlite", "duckdb", "postgresql", "sqlalchemy", "mongodb", "qdrant"])
+def test_a_long_way_into_json(name: str) -> None:
+    data: Any = "x"
+    for at in reversed(range(12)):
+        data = {f"k{at}": data}
+    rows: list[Row] = [{"id": "a", "data": {"extra": data}}, {"id": "b", "data": {"extra": {}}}]
+    table = Table(name, rows, {"id": "text", "data": "json"})
+    columns: dict[str, str | Field] = {"id": "id", "extra": json("data", "extra")}
+    documents = [{"id": row["id"], **row["data"]} for row in rows]
+    for depth in (3, 5, 12):
+        path = "".join(f".k{at}" for at in range(depth))
+        known = " and ".join(f"doc.extra{''.join(f'.k{i}' for i in range(at))} has k{at}" for at in range(depth))
+        table.check(
+            f'permit p: read on Doc when doc has extra and {known} and doc.extra{path} == "x"\n', columns, documents
+        )
+
+
+@pytest.mark.parametrize("name", ["arrow", "polars"])
+def test_many_values_that_all_have_to_be_there(name: str) -> None:
+    values = [f"v{at}" for at in range(300)]
+    rows: list[Row] = [{"id": "a", "tags": values}, {"id": "b", "tags": values[:-1]}, {"id": "c", "tags": []}]
+    kinds = {"id": "text", "tags": "texts"}
+    store = STORES[name]()
+    columns: dict[str, str | Field] = {each: column(each, null="absent") for each in kinds}
+    for condition, expected in (("contains_all", ["a"]), ("not contains_all", ["b", "c"])):
+        engine, _ = asked(f"permit p: read on Doc when doc has tags and {condition}(doc.tags, principal.teams)\n")
+        found = engine.filter(principal={**ANN, "teams": values}, action="read", resource_type="Doc")
+        check(found, expected, store.backend(columns, kinds), store.hold(rows, kinds), rows)
