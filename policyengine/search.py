@@ -15,8 +15,8 @@ from policyengine.bundle import Snapshot
 from policyengine.evaluate.delegation import DELEGATED_BY, delegators
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
-from policyengine.partial.asking import Unknown
 from policyengine.partial.formula import FALSE
+from policyengine.partial.gap import Unknown
 from policyengine.partial.predicate import predicate
 
 Flat = Mapping[str, Any]

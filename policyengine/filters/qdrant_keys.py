@@ -16,7 +16,7 @@ from policyengine.filters.fields import Field
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, ListT, SetT, Type, element_of
 from policyengine.model.values import Entity, Uid, to_json
 from policyengine.partial.formula import Holds, Kind, Operator
-from policyengine.partial.holds import related
+from policyengine.partial.satisfies import related
 
 Condition = dict[str, Any]
 _LOWEST = -1.7976931348623157e308

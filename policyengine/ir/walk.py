@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
+from typing import Any
 
-from policyengine.ir.nodes import Expr, Node
+from policyengine.ir.nodes import Expr, Local, Node
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
@@ -31,3 +32,17 @@ def walk(expr: Expr) -> Iterator[Expr]:
 
 def size(expr: Expr) -> int:
     return sum(1 for _ in walk(expr))
+
+
+def substituted(expr: Expr, slot: int, value: Expr) -> Expr:
+    """The expression with the value in the place of a variable. Slots are unique within a rule, so none hides it."""
+    if isinstance(expr, Local):
+        return value if expr.slot == slot else expr
+    changed: dict[str, Any] = {}
+    for f in fields(expr):
+        part = getattr(expr, f.name)
+        if isinstance(part, Node):
+            changed[f.name] = substituted(part, slot, value)  # type: ignore[arg-type]
+        elif isinstance(part, tuple) and part and isinstance(part[0], Node):
+            changed[f.name] = tuple(substituted(item, slot, value) for item in part)
+    return replace(expr, **changed) if changed else expr

@@ -12,6 +12,7 @@ from policyengine.partial.formula import (
     ID,
     TRUE,
     All,
+    Deferred,
     Fields,
     Formula,
     Holds,
@@ -27,6 +28,7 @@ from policyengine.partial.formula import (
     Sourced,
     Truth,
     Typed,
+    is_many,
 )
 
 Need = tuple[Path, Type]
@@ -47,7 +49,7 @@ def one_of(path: Path, type_: Type, values: Iterable[Any], negated: bool = False
     unique = _unique(values)
     if not unique:
         return there(path, type_) if negated else FALSE
-    if len(unique) == 1:
+    if len(unique) == 1 and not is_many(unique[0]):
         return Relation(path, type_, "!=" if negated else "==", unique[0])
     return OneOf(path, type_, unique, negated)
 
@@ -59,12 +61,12 @@ def holds(path: Path, type_: Type, kind: Kind, values: Iterable[Any]) -> Formula
         return FALSE
     if not unique and kind in ("all", "none"):
         return there(path, type_)
-    if len(unique) == 1 and kind in ("all", "lacks"):
+    if len(unique) == 1 and not is_many(unique[0]) and kind in ("all", "lacks"):
         kind = "any" if kind == "all" else "none"
     return Holds(path, type_, kind, unique)
 
 
-def needs(formula: Formula) -> frozenset[Need]:
+def needs(formula: Any) -> frozenset[Need]:
     """The values that are certainly there and of a type, of whatever the formula is true of."""
     match formula:
         case All(items=items):
@@ -75,7 +77,7 @@ def needs(formula: Formula) -> frozenset[Need]:
             return frozenset({(path, type_), (other, other_type)})
         case Inside():
             return frozenset({FOLLOWED})
-        case Truth() | Present() | Missing() | Opaque() | Sourced():
+        case Truth() | Present() | Missing() | Opaque() | Sourced() | Deferred():
             return frozenset()
     return frozenset({(formula.path, formula.type)})
 
@@ -88,13 +90,6 @@ def size(formula: Formula) -> int:
 def plain(type_: Type) -> bool:
     """Whether Python's `==` on values of the type is the language's: nothing in it can be a number in disguise."""
     return type_.__class__ is EntityT or (type_.__class__ is Prim and type_.name in _PLAIN)
-
-
-def repeatable(formula: Formula) -> bool:
-    """Whether the formula has nothing of a request in it."""
-    if isinstance(formula, All | Some):
-        return all(map(repeatable, formula.items))
-    return not isinstance(formula, Opaque | Sourced)
 
 
 def comparable(formula: Formula) -> bool:

@@ -1,62 +1,59 @@
 """Which rules can matter for a request of one shape, and for one principal, found without looking at every rule.
 
-A rule may test something of the principal that is known: being in a group, or having a value for an attribute.
+A rule may test something of the principal that is given: being in a group, or having a value for an attribute.
 
     a permit     where that is not so, it grants nothing, whatever else it asks for
     another rule where that is false, and asked first, it is silent; where it errs, the rule has to be looked at
 
-So rules that test are found by the values they test for, and only those whose answer is yes are looked at; without
-the test, as that is known then.
+So rules that test are found by the values they test for, and only those whose answer may be yes are looked at.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from policyengine.ir.nodes import And, Call, Const, Contains, Equal, Expr, Or, PolicySet, Root, Rule, Within
 from policyengine.model.types import BOOL, STRING, ListT, SetT, Type, element_of
 from policyengine.model.values import Entity
-from policyengine.partial.asking import Asking
 from policyengine.partial.atoms import plain
-from policyengine.partial.facts import NO_VALUE, Fact, Facts, Known, is_name
-from policyengine.partial.plan import Test
-
-Names = tuple[str, str, str]
+from policyengine.partial.caller import NO_VALUE, Caller, Value
+from policyengine.partial.gap import Gap
+from policyengine.partial.holes import Holes, is_name
 
 # What of the principal is tested: its "id", what it is in (by a head: "placed", by a condition: "above"), the "value"
 # of an expression, or the "elements" of one.
 Dimension = tuple[str, Expr | None]
-# One way to find a rule: by any of these values, and what of the rule need not be asked then.
-Way = tuple[Dimension, frozenset[Hashable], Test]
+# One way to find a rule: by any of these values.
+Way = tuple[Dimension, frozenset[Hashable]]
 
 
 @dataclass(slots=True, eq=False)
 class Bucket:
-    """Rules that are looked at together, each without a test that is known to be true."""
+    """Rules that are looked at together."""
 
     number: int = 0
-    rules: list[tuple[Rule, Test | None]] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Table:
-    """Rules by the values that they test for. `every` has all of them, with their tests."""
+    """Rules by the values that they test for."""
 
-    find: Callable[[Facts], Any]
+    find: Value
     buckets: dict[Hashable, Bucket] = field(default_factory=dict)
     every: Bucket = field(default_factory=Bucket)
 
-    def add(self, rule: Rule, values: Iterable[Hashable], test: Test) -> None:
-        self.every.rules.append((rule, None))
+    def add(self, rule: Rule, values: Iterable[Hashable]) -> None:
+        self.every.rules.append(rule)
         for value in values:
-            self.buckets.setdefault(value, Bucket(len(self.buckets))).rules.append((rule, test))
+            self.buckets.setdefault(value, Bucket(len(self.buckets))).rules.append(rule)
 
-    def of(self, facts: Facts) -> list[Bucket] | None:
+    def of(self, caller: Caller) -> list[Bucket] | None:
         """Those for the values of a caller, in a fixed order; None if these cannot be told."""
-        values, buckets = self.find(facts), self.buckets
+        values, buckets = self.find(caller), self.buckets
         if values is NO_VALUE:
             return None
         if len(values) <= len(buckets):
@@ -80,35 +77,20 @@ class Candidates:
     always: Bucket = field(default_factory=Bucket)
     tables: dict[Dimension, Table] = field(default_factory=dict)
 
-    def of(self, facts: Facts) -> Iterator[Bucket]:
-        """Those that can matter for a principal, besides those that always can."""
+    def of(self, caller: Caller) -> Iterator[Bucket]:
+        """Those that can matter for a caller."""
+        yield self.always
         for table in self.tables.values():
-            found = table.of(facts)
+            found = table.of(caller)
             if found is not None:
                 yield from found
             elif not self.permits:
                 yield table.every
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """The rules about an action on a type of resource by a type of principal."""
-
-    permits: Candidates
-    others: Candidates
-
-
-def prepared(policies: PolicySet, names: Names, asking: Asking, known: Known) -> Prepared:
-    """The rules that can matter for requests of this shape: the types of principal and resource, with the action; and
-    with a gap as in `asking`."""
-    permits, others = kinds(policies, names)
-    return Prepared(_candidates(permits, True, asking, known), _candidates(others, False, asking, known))
-
-
-def kinds(policies: PolicySet, names: Names) -> tuple[list[Rule], list[Rule]]:
+def kinds(policies: PolicySet, principal: str, action: str, resource: str) -> tuple[list[Rule], list[Rule]]:
     """The permits whose head names, or does not ask for, these types and this action; and the other rules that can
     stand in their way."""
-    principal, action, resource = names
     permits: list[Rule] = []
     others: list[Rule] = []
     for rule in policies.rules:
@@ -126,27 +108,29 @@ def kinds(policies: PolicySet, names: Names) -> tuple[list[Rule], list[Rule]]:
     return permits, others
 
 
-def _candidates(rules: Collection[Rule], permits: bool, asking: Asking, known: Known) -> Candidates:
-    ways = [(rule, list(_ways(rule, permits, asking))) for rule in rules]
+def candidates(rules: Collection[Rule], permits: bool, gap: Gap, holes: Holes) -> Candidates:
+    """The rules, by what they test of the principals of this gap."""
+    ways = [(rule, list(_ways(rule, permits, gap))) for rule in rules]
     # By what the fewest rules test for.
-    popular = Counter((dimension, value) for _, each in ways for dimension, values, _ in each for value in values)
+    popular = Counter((dimension, value) for _, each in ways for dimension, values in each for value in values)
     found = Candidates(permits)
-    type_ = asking.request.principal.uid.type
     for rule, each in ways:
         if not each:
-            found.always.rules.append((rule, None))
+            found.always.rules.append(rule)
             continue
-        dimension, values, test = min(each, key=lambda way: sum(popular[way[0], value] for value in way[1]))
+        dimension, values = min(each, key=lambda way: sum(popular[way[0], value] for value in way[1]))
         if dimension not in found.tables:
-            found.tables[dimension] = Table(_finding(dimension, permits, type_, known))
-        found.tables[dimension].add(rule, values, test)
+            found.tables[dimension] = Table(_finding(dimension, permits, gap, holes))
+        found.tables[dimension].add(rule, values)
     return found
 
 
 # ---- how a rule can be found ----
 
 
-def _ways(rule: Rule, permit: bool, asking: Asking) -> Iterator[Way]:
+def _ways(rule: Rule, permit: bool, gap: Gap) -> Iterator[Way]:
+    if gap.unknown == "principal":
+        return
     scope, condition = rule.head.principal, rule.condition
     items = condition.items if isinstance(condition, And) else (condition,)
     if not permit:
@@ -155,16 +139,16 @@ def _ways(rule: Rule, permit: bool, asking: Asking) -> Iterator[Way]:
             return
         items = items[:1] if scope.within is None else ()
     if scope.entities is not None:
-        yield ("id", None), frozenset(scope.entities), scope
+        yield ("id", None), frozenset(scope.entities)
     elif scope.within is not None:
-        yield ("placed", None), frozenset(scope.within), scope
+        yield ("placed", None), frozenset(scope.within)
     for item in items:
-        found = _tested(item, asking)
+        found = _tested(item, gap)
         if found is not None:
-            yield (*found, item)
+            yield found
 
 
-def _tested(expr: Expr, asking: Asking) -> tuple[Dimension, frozenset[Hashable]] | None:
+def _tested(expr: Expr, gap: Gap) -> Way | None:
     """What is tested, and the only values for which it can be true; for all others it is false, or errs for all."""
     match expr:
         case Within(entity=Root(name="principal"), target=Const(value=target)):
@@ -172,68 +156,50 @@ def _tested(expr: Expr, asking: Asking) -> tuple[Dimension, frozenset[Hashable]]
             return ("above", None), frozenset(each.uid for each in targets)
         case Equal(left=left, right=right, negated=False):
             for side, other in ((left, right), (right, left)):
-                if isinstance(other, Const) and _is_key(side, other.type, asking):
+                if isinstance(other, Const) and _is_key(side, other.type, gap):
                     return ("value", side), frozenset({other.value})
         case Contains(item=item, collection=Const(value=values, type=type_)):
-            if _is_key(item, element_of(type_), asking):
+            if _is_key(item, element_of(type_), gap):
                 return ("value", item), frozenset(values)
         case Contains(item=Const(value=value, type=type_), collection=collection):
-            if type_ == STRING and _is_texts(collection, asking):
+            if type_ == STRING and _is_texts(collection, gap):
                 return ("elements", collection), frozenset({value})
         case Call(function="contains_any", args=(left, right)):
             for side, other in ((left, right), (right, left)):
-                if isinstance(other, Const) and _is_texts(side, asking) and element_of(other.type) == STRING:
+                if isinstance(other, Const) and _is_texts(side, gap) and element_of(other.type) == STRING:
                     return ("elements", side), frozenset(other.value)
         case Or(items=items):
-            found = [_tested(item, asking) for item in items]
+            found = [_tested(item, gap) for item in items]
             dimensions = {each[0] for each in found if each is not None}
             if None not in found and len(dimensions) == 1:
                 return dimensions.pop(), frozenset[Hashable]().union(*(each[1] for each in found if each is not None))
     return None
 
 
-def _is_key(expr: Expr, other: Type | None, asking: Asking) -> bool:
-    """Whether it is known, and is equal to a constant of the other type where Python says so."""
-    if not is_name(expr) or asking.depends(expr) or other is None:
+def _is_key(expr: Expr, other: Type | None, gap: Gap) -> bool:
+    """Whether it is given, and is equal to a constant of the other type where Python says so."""
+    if not is_name(expr) or gap.depends(expr) or other is None:
         return False
     return expr.type != BOOL and plain(expr.type) and plain(other) and other != BOOL
 
 
-def _is_texts(expr: Expr, asking: Asking) -> bool:
+def _is_texts(expr: Expr, gap: Gap) -> bool:
     texts = isinstance(expr.type, SetT | ListT) and expr.type.element == STRING
-    return texts and is_name(expr) and not asking.depends(expr)
+    return texts and is_name(expr) and not gap.depends(expr)
 
 
-def _finding(dimension: Dimension, permits: bool, type_: str, known: Known) -> Callable[[Facts], Any]:
+def _finding(dimension: Dimension, permits: bool, gap: Gap, holes: Holes) -> Value:
     """The values by which rules are found, or NO_VALUE."""
     kind, expr = dimension
-    if kind == "placed" and permits:
-        # A head that names the principal itself does not ask what is above it.
-        return lambda facts: (facts.uid,) if facts.above is NO_VALUE else _at_or_above(facts)
+    if kind == "id":
+        return lambda caller: (caller.request.principal.uid,)
     if expr is None:
-        return lambda facts: (facts.uid,) if kind == "id" else _at_or_above(facts)
+        # A head that names the principal itself does not ask what is above it.
+        return lambda caller: _at_or_above(caller, or_alone=permits and kind == "placed")
+    value = holes.given(expr, gap)
     if kind == "value":
-        return _one(known.fact(expr, type_))
-    return _several(known.texts(expr, type_), known.fact(expr, type_))
-
-
-def _one(fact: Fact) -> Fact:
-    def find(facts: Facts) -> Any:
-        value = fact(facts)
-        return NO_VALUE if value is NO_VALUE else (_text(value),)
-
-    return find
-
-
-def _several(texts: Fact, fact: Fact) -> Fact:
-    def find(facts: Facts) -> Any:
-        found = texts(facts)
-        if found is NO_VALUE:
-            values = fact(facts)
-            return NO_VALUE if values is NO_VALUE else frozenset(map(_text, values))
-        return found
-
-    return find
+        return lambda caller: NO_VALUE if (found := value(caller)) is NO_VALUE else (_text(found),)
+    return lambda caller: NO_VALUE if (found := value(caller)) is NO_VALUE else frozenset(map(_text, found))
 
 
 def _text(value: Any) -> Any:
@@ -241,6 +207,8 @@ def _text(value: Any) -> Any:
     return str.__str__(value) if isinstance(value, str) else value
 
 
-def _at_or_above(facts: Facts) -> Any:
-    above = facts.above
-    return NO_VALUE if above is NO_VALUE else above if facts.uid in above else {*above, facts.uid}
+def _at_or_above(caller: Caller, or_alone: bool) -> Any:
+    above, uid = caller.ancestors, caller.request.principal.uid
+    if above is NO_VALUE:
+        return (uid,) if or_alone else NO_VALUE
+    return above if uid in above else {*above, uid}

@@ -1,10 +1,12 @@
 """From a condition with a gap to its outcome.
 
-What this file and its neighbours `relations` and `membership` do not understand becomes Opaque, which is always right:
-only evaluation can tell then.
+What this file and its neighbours `relations`, `membership` and `within` do not understand becomes Opaque, which is
+always right: only evaluation can tell then.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 
 from policyengine.ir.nodes import (
     And,
@@ -25,109 +27,138 @@ from policyengine.ir.nodes import (
     Within,
 )
 from policyengine.model.types import BOOL, JSON, EntityT, RecordT, record
-from policyengine.partial.asking import Asking
 from policyengine.partial.atoms import there
 from policyengine.partial.formula import FALSE, TRUE, Formula, Missing, Opaque, Present, Relation
-from policyengine.partial.membership import containment, every_element, overlap
+from policyengine.partial.lowering import Lowering
+from policyengine.partial.membership import containment, every_element, overlap, quantified
+from policyengine.partial.operands import Erring, Given, Itself, Sought, operand
 from policyengine.partial.outcome import (
+    ALWAYS,
     ERRS,
     NEVER,
-    Bounded,
     Outcome,
     Told,
     both,
+    bounded,
     choice,
     either,
     negation,
-    opaque,
-    settled,
 )
-from policyengine.partial.reading import Erring, Itself, Known, Read, reading
-from policyengine.partial.relations import comparison, equality, matching
+from policyengine.partial.relations import comparison, equality, matching, starting
+from policyengine.partial.skeleton import deferred
 from policyengine.partial.within import hierarchy
 
-# A quantifier over a known collection is written out up to this many elements; beyond that, evaluation tells.
-MAX_ELEMENTS = 256
 
-
-def condition(expr: Expr, asking: Asking) -> Outcome:
+def condition(expr: Expr, lowering: Lowering) -> Outcome:
     """The outcome of a condition."""
-    if not asking.depends(expr):
-        return settled(reading(expr, asking))
-    found = _outcome(expr, asking)
-    if found is None:
-        return opaque(expr, asking)
-    return found if isinstance(found, Told) else Bounded(found, expr, asking)
+    match expr:
+        case Not(operand=inner):
+            return negation(condition(inner, lowering))
+        case And(items=items):
+            found = both(_until(NEVER, items, lowering))
+        case Or(items=items):
+            found = either(_until(ALWAYS, items, lowering))
+        case If(condition=test, then=then, otherwise=otherwise):
+            found = _conditional(test, then, otherwise, lowering)
+        case _ if not lowering.gap.depends(expr):
+            return settled(expr, lowering)
+        case _:
+            return _outcome(expr, lowering) or opaque(expr)
+    return bounded(found, opaque(expr)) if lowering.gap.depends(expr) else found
 
 
-def defined(expr: Expr, asking: Asking) -> Formula:
+def _until(end: Outcome, items: Iterable[Expr], lowering: Lowering) -> list[Outcome]:
+    """The outcomes of the items, up to the first that decides for all callers that are like this one, or errs."""
+    outcomes = []
+    for item in items:
+        outcomes.append(condition(item, lowering))
+        if outcomes[-1] is end or outcomes[-1] is ERRS:
+            break
+    return outcomes
+
+
+def _conditional(test: Expr, then: Expr, otherwise: Expr, lowering: Lowering) -> Outcome:
+    asked = condition(test, lowering)
+    if asked is ERRS:
+        return ERRS
+    return choice(
+        asked,
+        NEVER if asked is NEVER else condition(then, lowering),
+        NEVER if asked is ALWAYS else condition(otherwise, lowering),
+    )
+
+
+def settled(expr: Expr, lowering: Lowering) -> Outcome:
+    """The outcome of a condition that the caller decides."""
+    answer = lowering.ask(lowering.holes.truth(expr, lowering.gap))
+    return ALWAYS if answer == "true" else NEVER if answer == "false" else ERRS
+
+
+def opaque(expr: Expr) -> Outcome:
+    true, false, defined = (Opaque(expr, wanted) for wanted in (True, False, None))
+    return Told(true, false, defined)
+
+
+def defined(expr: Expr, lowering: Lowering) -> Formula:
     """When an expression has a value."""
-    match reading(expr, asking):
-        case Known() | Itself():
+    match operand(expr, lowering.gap):
+        case Given():
+            return FALSE if lowering.ask(lowering.holes.value(expr, lowering.gap)) == "errs" else TRUE
+        case Itself():
             return TRUE
         case Erring():
             return FALSE
-        case Read(path=path, type=type_):
+        case Sought(path=path, type=type_):
             return there(path, type_)
-    return Opaque(expr, None, asking.env)
+    return Opaque(expr, None)
 
 
-def _outcome(expr: Expr, asking: Asking) -> Outcome | None:
+def _outcome(expr: Expr, lowering: Lowering) -> Outcome | None:
     """None where only evaluation can tell."""
     match expr:
-        case Not(operand=operand):
-            return negation(condition(operand, asking))
-        case And(items=items):
-            return both([condition(item, asking) for item in items])
-        case Or(items=items):
-            return either([condition(item, asking) for item in items])
-        case If():
-            return _conditional(expr, asking)
         case Attribute() | Expect():
-            return _truth_value(expr, asking)
+            return _truth_value(expr, lowering)
         case Has():
-            return _has(expr, asking)
+            return _has(expr, lowering)
         case Is():
-            return _is(expr, asking)
-        case Like(operand=operand, pattern=pattern):
-            return matching(operand, pattern, asking)
+            return _is(expr, lowering)
+        case Like(operand=text, pattern=pattern):
+            return matching(text, pattern, lowering)
         case Equal():
-            return equality(expr, asking)
+            return equality(expr, lowering)
         case Compare():
-            return comparison(expr, asking)
+            return comparison(expr, lowering)
         case Contains():
-            return containment(expr, asking)
+            return containment(expr, lowering)
         case Within():
-            return hierarchy(expr, asking)
-        case Call():
-            return _call(expr, asking)
+            return hierarchy(expr, lowering)
+        case Call(function="contains_any" | "contains_all"):
+            return overlap(expr, lowering)
+        case Call(function="starts_with" | "ends_with" | "contains"):
+            return starting(expr, lowering)
         case Quantifier():
-            return _quantifier(expr, asking)
+            return _quantifier(expr, lowering)
     return None
 
 
-def _conditional(expr: If, asking: Asking) -> Outcome:
-    return choice(*(condition(part, asking) for part in (expr.condition, expr.then, expr.otherwise)))
-
-
-def _truth_value(expr: Attribute | Expect, asking: Asking) -> Outcome | None:
-    match reading(expr, asking):
-        case Read(path=path):
+def _truth_value(expr: Attribute | Expect, lowering: Lowering) -> Outcome | None:
+    match operand(expr, lowering.gap):
+        case Sought(path=path):
             return Told(
                 Relation(path, BOOL, "==", True), Relation(path, BOOL, "==", False), there(path, BOOL)
             )  # fmt: skip
     return None
 
 
-def _has(expr: Has, asking: Asking) -> Outcome | None:
-    match reading(expr.base, asking):
+def _has(expr: Has, lowering: Lowering) -> Outcome | None:
+    match operand(expr.base, lowering.gap):
         case Erring():
             return ERRS
         case Itself():
-            if expr.owners is not None and asking.type not in expr.owners:
+            if expr.owners is not None and lowering.gap.type not in expr.owners:
                 return NEVER
             return _there((expr.name,), TRUE)
-        case Read(path=path, type=type_) if type_ == JSON or isinstance(type_, RecordT):
+        case Sought(path=path, type=type_) if type_ == JSON or isinstance(type_, RecordT):
             return _there((*path, expr.name), there(path, record({})))
     return None
 
@@ -136,9 +167,9 @@ def _there(path: tuple[str, ...], defined: Formula) -> Outcome:
     return Told(Present(path), Missing(path), defined)
 
 
-def _is(expr: Is, asking: Asking) -> Outcome | None:
-    match reading(expr.entity, asking):
-        case Read(path=path, type=EntityT(names)):
+def _is(expr: Is, lowering: Lowering) -> Outcome | None:
+    match operand(expr.entity, lowering.gap):
+        case Sought(path=path, type=EntityT(names)):
             return Told(
                 there(path, EntityT(names & expr.names)) if names & expr.names else FALSE,
                 there(path, EntityT(names - expr.names)) if names - expr.names else FALSE,
@@ -147,34 +178,30 @@ def _is(expr: Is, asking: Asking) -> Outcome | None:
     return None
 
 
-def _call(expr: Call, asking: Asking) -> Outcome | None:
-    match expr.function:
-        case "contains_any" | "contains_all":
-            return overlap(expr, asking)
-        case "starts_with" | "ends_with" | "contains":
-            piece = reading(expr.args[1], asking)
-            if isinstance(piece, Known):
-                return matching(expr.args[0], _pieces(expr.function, piece.value), asking)
-    return None
-
-
-def _pieces(function: str, text: str) -> tuple[str, ...]:
-    """The pattern of `like` that says the same."""
-    match function:
-        case "starts_with":
-            return (text, "")
-        case "ends_with":
-            return ("", text)
-    return ("", text, "") if text else ("", "")
-
-
-def _quantifier(expr: Quantifier, asking: Asking) -> Outcome | None:
-    match reading(expr.collection, asking):
-        case Known(value=elements) if len(elements) <= MAX_ELEMENTS:
-            outcomes = [condition(expr.body, asking.binding(expr.slot, element)) for element in elements]
-            return either(outcomes) if expr.kind == "any" else both(outcomes)
-        case Read(path=path, type=type_):
-            return every_element(expr, path, type_, asking)
+def _quantifier(expr: Quantifier, lowering: Lowering) -> Outcome | None:
+    match operand(expr.collection, lowering.gap):
+        case Given():
+            return _over_given(expr, lowering)
+        case Sought(path=path, type=type_):
+            return every_element(expr, path, type_, lowering)
         case Erring():
             return ERRS
     return None
+
+
+def _over_given(expr: Quantifier, lowering: Lowering) -> Outcome | None:
+    """Over the elements of a collection that the caller brings, or that is constant."""
+    gap, holes = lowering.gap, lowering.holes
+    hole = holes.collection(expr.collection, gap)
+    answer = lowering.ask(hole)
+    if answer == "errs":
+        return ERRS
+    if answer == "none":
+        return ALWAYS if expr.kind == "all" else NEVER
+    at_once = quantified(expr, lowering)
+    if at_once is not None or answer == "odd":
+        return at_once
+    join: Callable[[list[Outcome]], Outcome] = either if expr.kind == "any" else both
+    if hole.fixed is not None:
+        return join([condition(body, lowering) for body in holes.written_out(expr, hole.fixed[1])])
+    return deferred(hole, expr, gap.binding(expr.slot), holes, lambda asked: condition(expr.body, asked), join)

@@ -20,11 +20,11 @@ from policyengine.ir.write import Unwritable, literal
 from policyengine.ir.write_rule import definitions, rule_text
 from policyengine.model.types import BOOL, EntityT, entity
 from policyengine.model.values import Entity
-from policyengine.partial.asking import Asking
 from policyengine.partial.conditions import condition
 from policyengine.partial.formula import FALSE, TRUE
 from policyengine.partial.rules import applies
-from policyengine.partial.specialise import specialised
+from policyengine.partial.skeleton import Fillable, lowering_for
+from policyengine.partial.specialise import Actor, specialised
 from policyengine.schema.declare import ModuleTree
 from policyengine.schema.schema import Schema
 from policyengine.syntax.format import format_source
@@ -33,17 +33,17 @@ from policyengine.syntax.spelling import string
 
 
 def explained(
-    policies: PolicySet, schema: Schema, actors: Sequence[Asking], approved: Collection[str], said: str
+    policies: PolicySet, schema: Schema, actors: Sequence[Actor], approved: Collection[str], said: str
 ) -> str:
     """The text. `actors` are the principal and every agent that acts for it; `said` is a first line."""
     defines: dict[str, str] = {}
     names: set[str] = set()
     blocks: list[str] = []
-    for asking in actors:
+    for actor in actors:
         if len(actors) > 1:
-            blocks.append(f"# for {literal(Entity(asking.request.principal.uid))}\n")
+            blocks.append(f"# for {literal(Entity(actor.caller.request.principal.uid))}\n")
         for rule in policies.rules:
-            blocks += _left(rule, asking, schema, approved, len(actors) > 1, names, defines)
+            blocks += _left(rule, actor, schema, approved, len(actors) > 1, names, defines)
     text = "\n".join([f"# {said}\n", *(f"{each}\n" for each in defines.values()), *blocks])
     formatted = format_source(Source("residual.pol", text)).text
     return formatted if formatted is not None else text
@@ -51,7 +51,7 @@ def explained(
 
 def _left(
     rule: Rule,
-    asking: Asking,
+    actor: Actor,
     schema: Schema,
     approved: Collection[str],
     guarded: bool,
@@ -60,30 +60,35 @@ def _left(
 ) -> Iterator[str]:
     """What is left of a rule: its text, below a comment where there is more to say."""
     actions = rule.head.actions
-    if rule.kind == "label" or rule.on_deny or (actions is not None and asking.request.action.name not in actions):
+    if (
+        rule.kind == "label"
+        or rule.on_deny
+        or (actions is not None and actor.caller.request.action.name not in actions)
+    ):
         return
-    outcome = applies(rule, asking)
+    lowering = lowering_for(actor.gap, actor.caller)
+    outcome = Fillable(applies(rule, lowering)).of(actor.caller)
     if outcome.false == TRUE:
         return
     if rule.demands_approval and rule.name in approved:
         yield f"# {rule.name}: approved\n"
         return
-    asked = condition(rule.condition, asking)
+    asked = Fillable(condition(rule.condition, lowering)).of(actor.caller)
     errs = asked.true == FALSE and asked.false == FALSE
     if rule.kind == "permit" and outcome.true == FALSE:
         if errs:
-            yield f"# {rule.name}: {_why(rule, asking)}, so it grants nothing\n"
+            yield f"# {rule.name}: {_why(rule, actor)}, so it grants nothing\n"
         return
     if errs:
-        yield f"# {rule.name}: {_why(rule, asking)}, so it {_WHEN_ERRING[rule.kind]}"
+        yield f"# {rule.name}: {_why(rule, actor)}, so it {_WHEN_ERRING[rule.kind]}"
         # A limit that errs denies.
         kind = "forbid" if rule.kind == "limit" else rule.kind
         always = Const(value=True, type=BOOL, span=rule.span)
         versions = [replace(rule, kind=kind, condition=always, limit=None if kind == "forbid" else rule.limit)]
     else:
-        versions = [replace(rule, condition=specialised(rule.condition, asking)), rule]
+        versions = [replace(rule, condition=specialised(rule.condition, actor)), rule]
     if guarded:
-        versions = [_guarded(version, asking) for version in versions]
+        versions = [_guarded(version, actor) for version in versions]
     name = _free(rule.name, names)
     yield _text(versions, name, schema, defines) or _as_it_stands(rule)
 
@@ -91,12 +96,12 @@ def _left(
 _WHEN_ERRING = {"forbid": "denies", "limit": "denies", "require": "is imposed"}
 
 
-def _why(rule: Rule, asking: Asking) -> str:
+def _why(rule: Rule, actor: Actor) -> str:
     """Why a condition has no value, as far as that can be said of all documents."""
     try:
-        evaluate(rule.condition, asking.env)
+        evaluate(rule.condition, actor.caller.env)
     except EvaluationError as error:
-        if error.span is not None and not asking.depends(rule.condition):
+        if error.span is not None and not actor.gap.depends(rule.condition):
             return f"its condition has no value ({error.message})"
     return "its condition has no value"
 
@@ -110,12 +115,12 @@ def _free(name: str, names: set[str]) -> str:
     return found
 
 
-def _guarded(rule: Rule, asking: Asking) -> Rule:
+def _guarded(rule: Rule, actor: Actor) -> Rule:
     """The rule, for this actor alone."""
-    uid = asking.request.principal.uid
+    uid = actor.caller.request.principal.uid
     principal = Root(name="principal", type=EntityT(rule.head.principal.types or frozenset()), span=rule.span)
-    actor = Const(value=Entity(uid), type=entity(uid.type), span=rule.span)
-    guard = Equal(left=principal, right=actor, type=BOOL, span=rule.span)
+    who = Const(value=Entity(uid), type=entity(uid.type), span=rule.span)
+    guard = Equal(left=principal, right=who, type=BOOL, span=rule.span)
     return replace(rule, condition=fold(And(items=(guard, rule.condition), type=BOOL, span=rule.span)))
 
 

@@ -4,6 +4,9 @@ A condition of the language has three outcomes: true, false, or an error. A form
 only if every value it speaks of is there and of its type, so "not equal" is an atom of its own and not the negation
 of "equal". Formulas know only `and` and `or`. So an atom that a store cannot express may be replaced by something that
 is true more often, and the whole is then true more often too, and never less.
+
+Where a caller's values go, a formula can have holes. Lowering a policy is told what a caller *answers* about a hole,
+one of a handful of words, and never what is put in, so nothing that it makes can have a caller's value in it.
 """
 
 from __future__ import annotations
@@ -156,11 +159,12 @@ class Inside:
 @dataclass(frozen=True, slots=True, eq=False)
 class Opaque:
     """What only evaluation can tell: the expression, with the thing in its place in the request, is `wanted`, or (None)
-    has a value."""
+    has a value. What `env` has of the unknown entity wins over what the thing says of itself. It is there once the
+    formula is a caller's."""
 
     expr: Expr
     wanted: bool | None
-    env: Env
+    env: Env | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,3 +182,42 @@ Atom = (
 Formula = Truth | All | Some | Atom
 
 TRUE, FALSE = Truth(True), Truth(False)
+
+
+# ---- formulas with holes ----
+
+# All that lowering learns of a caller:
+# errs    there is no value                           odd     only evaluation can tell what comes of it
+# true    a test holds                                false   a test fails
+# some    there are values, all of them usable        partly  some values are usable and others are not
+# none    there are no values                         unfit   there are values, and none is usable
+Answer = Literal["errs", "odd", "true", "false", "some", "partly", "none", "unfit"]
+Found = tuple[Answer, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hole:
+    """Stands in an atom for what `find` finds for a caller: an answer, and with it a value, or (`many`) the values of a
+    collection. Equal only to itself. `fixed` is what is found for every caller, where no caller has a say in it."""
+
+    many: bool
+    find: Callable[[Any], Found]
+    fixed: Found | None = None
+
+    def found(self, caller: Any) -> Found:
+        found: Found | None = caller.found.get(self)
+        if found is None:
+            found = caller.found[self] = self.find(caller)
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deferred:
+    """Stands in a formula for a part that is put together anew for each caller."""
+
+    fill: Callable[[Any], Formula]
+
+
+def is_many(value: Any) -> bool:
+    """Whether it stands for any number of values."""
+    return value.__class__ is Hole and bool(value.many)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from policyengine.model.types import Type, element_of
@@ -23,9 +22,11 @@ from policyengine.partial.formula import (
     FALSE,
     TRUE,
     All,
+    Deferred,
     Fields,
     Formula,
     Holds,
+    Hole,
     Inside,
     Missing,
     OneOf,
@@ -45,42 +46,32 @@ MAX_WEIGHT = 64
 MAX_ALIKE = 16
 _CHOICES = ("==", "!=")
 # What is of no one value.
-_NOWHERE = (Truth, Inside, Opaque, Sourced)
+_NOWHERE = (Truth, Inside, Opaque, Sourced, Deferred)
 # What other atoms may say as well.
 _IMPLIED = (Typed, Present, Inside)
 
 
-@dataclass(slots=True)
-class Trace:
-    """Where values of atoms mattered: those that became one atom, by the identity of that, as alternatives; those that
-    were compared; and formulas that were found to be equal, so that one of the two was left out."""
-
-    united: dict[int, tuple[Formula, Sequence[Formula]]] = field(default_factory=dict)
-    compared: list[Formula] = field(default_factory=list)
-    equal: list[tuple[Formula, Formula]] = field(default_factory=list)
-
-
-def conj(*items: Formula, trace: Trace | None = None) -> Formula:
+def conj(*items: Formula) -> Formula:
     """All of them."""
     parts = [item for item in items if item is not TRUE]
     if len(parts) < 2:
         return parts[0] if parts else TRUE
     if FALSE in parts:
         return FALSE
-    kept = _without_implied(_unrepeated(_intersected(_flat(All, parts, trace), trace), trace))
+    kept = _without_implied(_unrepeated(_intersected(_flat(All, parts))))
     if FALSE in kept:
         return FALSE
     return TRUE if not kept else kept[0] if len(kept) == 1 else All(tuple(kept))
 
 
-def disj(*items: Formula, trace: Trace | None = None) -> Formula:
+def disj(*items: Formula) -> Formula:
     """At least one of them."""
     parts = [item for item in items if item is not FALSE]
     if len(parts) < 2:
         return parts[0] if parts else FALSE
     if TRUE in parts:
         return TRUE
-    kept = _absorbed(_united(_flat(Some, parts, trace), trace))
+    kept = _absorbed(_united(_flat(Some, parts)))
     return FALSE if not kept else kept[0] if len(kept) == 1 else Some(tuple(kept))
 
 
@@ -98,7 +89,7 @@ def weight(formula: Formula) -> int:
     return len(formula.values) if isinstance(formula, OneOf | Holds) else 1
 
 
-def _flat(kind: type[All] | type[Some], items: Iterable[Formula], trace: Trace | None) -> list[Formula]:
+def _flat(kind: type[All] | type[Some], items: Iterable[Formula]) -> list[Formula]:
     """The items, and those of items of the same kind, each once. Of what is alike in part only a few are compared."""
     flat: list[Formula] = []
     seen: dict[Any, list[Formula]] = {}
@@ -108,7 +99,7 @@ def _flat(kind: type[All] | type[Some], items: Iterable[Formula], trace: Trace |
             alike = seen.get(likeness)
             if alike is None:
                 seen[likeness] = [part]
-            elif _is_among(part, alike, trace):
+            elif _is_among(part, alike):
                 continue
             elif len(alike) < MAX_ALIKE:
                 alike.append(part)
@@ -126,23 +117,22 @@ def _likeness(part: Any) -> Any:
     return kind if kind in _NOWHERE else part.path
 
 
-def _is_among(part: Formula, others: Iterable[Formula], trace: Trace | None) -> bool:
+def _is_among(part: Formula, others: Iterable[Formula]) -> bool:
     for other in others:
         if other is part:
             return True
         if other.__class__ is part.__class__ and other == part and comparable(part):
-            if trace is not None:
-                trace.equal.append((part, other))
             return True
     return False
 
 
-def _intersected(items: list[Formula], trace: Trace | None) -> list[Formula]:
+def _intersected(items: list[Formula]) -> list[Formula]:
     """What is said of the same value, said once."""
     kept: list[Formula] = []
     said: dict[Path, list[Formula]] = {}
     for item in items:
-        if is_choice(item):
+        # What will be in a hole is not known yet.
+        if _is_choice(item) and not _has_hole(item):
             said.setdefault(item.path, []).append(item)  # type: ignore[union-attr]
         else:
             kept.append(item)
@@ -151,8 +141,6 @@ def _intersected(items: list[Formula], trace: Trace | None) -> list[Formula]:
             kept += same
             continue
         kept += map(_together, _by_type(same))
-        if trace is not None:
-            trace.compared += same
     return kept
 
 
@@ -165,7 +153,7 @@ def _by_type(items: list[Formula]) -> Iterable[list[OneOf]]:
     return found.values()
 
 
-def _unrepeated(items: list[Formula], trace: Trace | None) -> list[Formula]:
+def _unrepeated(items: list[Formula]) -> list[Formula]:
     """Without what an alternative says and all of them say anyway."""
     said: dict[Any, list[Formula]] = {}
     some = False
@@ -178,7 +166,7 @@ def _unrepeated(items: list[Formula], trace: Trace | None) -> list[Formula]:
         return items
     kept: list[Formula] = []
     for item in items:
-        less = _less(item, said, trace) if item.__class__ is Some else item
+        less = _less(item, said) if item.__class__ is Some else item
         if less.__class__ is All:
             kept += less.items
         elif less is not TRUE:
@@ -186,7 +174,7 @@ def _unrepeated(items: list[Formula], trace: Trace | None) -> list[Formula]:
     return kept
 
 
-def _less(formula: Some, said: dict[Any, list[Formula]], trace: Trace | None) -> Formula:
+def _less(formula: Some, said: dict[Any, list[Formula]]) -> Formula:
     """What the alternatives say besides."""
     alternatives: list[Formula] = []
     changed = False
@@ -195,7 +183,7 @@ def _less(formula: Some, said: dict[Any, list[Formula]], trace: Trace | None) ->
         rest = []
         for part in parts:
             same = said.get(_likeness(part))
-            if same is None or not _is_among(part, same, trace):
+            if same is None or not _is_among(part, same):
                 rest.append(part)
         if len(rest) == len(parts):
             alternatives.append(alternative)
@@ -204,7 +192,7 @@ def _less(formula: Some, said: dict[Any, list[Formula]], trace: Trace | None) ->
         else:
             changed = True
             alternatives.append(rest[0] if len(rest) == 1 else All(tuple(rest)))
-    return disj(*alternatives, trace=trace) if changed else formula
+    return disj(*alternatives) if changed else formula
 
 
 def _together(choices: list[OneOf]) -> Formula:
@@ -228,14 +216,14 @@ def _together(choices: list[OneOf]) -> Formula:
     )
 
 
-def _united(items: list[Formula], trace: Trace | None) -> list[Formula]:
+def _united(items: list[Formula]) -> list[Formula]:
     """Alternatives for the same value, as one."""
     kept: list[Formula] = []
     said: dict[tuple[Path, type], list[Formula]] = {}
     item: Any
     for item in items:
         kind = item.__class__
-        if is_choice(item) and not _is_negated(item):
+        if _is_choice(item) and not _is_negated(item):
             said.setdefault((item.path, OneOf), []).append(item)
         elif kind is Holds and item.kind == "any" and plain(element_of(item.type) or item.type):
             said.setdefault((item.path, Holds), []).append(item)
@@ -246,17 +234,15 @@ def _united(items: list[Formula], trace: Trace | None) -> list[Formula]:
         if len(same) == 1:
             united += same
             continue
-        whole = union(same)
+        whole = _union(same)
         if whole is None:
             kept += same
             continue
         united.append(whole)
-        if trace is not None:
-            trace.united[id(whole)] = (whole, same)
     return [*united, *kept]
 
 
-def union(same: Sequence[Any]) -> Formula | None:
+def _union(same: Sequence[Any]) -> Formula | None:
     """One atom for alternatives about the same value; None if they take it for different types."""
     first = same[0]
     if any(item.type != first.type for item in same):
@@ -324,10 +310,15 @@ def _says_only_typed(item: Formula) -> bool:
     return parts[0].__class__ in _IMPLIED and all(isinstance(part, Typed) or part == WELL_FORMED for part in parts)
 
 
-def is_choice(item: Formula) -> bool:
+def _is_choice(item: Formula) -> bool:
     """Whether it says that a value is, or is not, one of some constants."""
     kind = item.__class__
     return (kind is OneOf or (kind is Relation and item.op in _CHOICES)) and plain(item.type)  # type: ignore[union-attr]
+
+
+def _has_hole(item: Any) -> bool:
+    values = (item.value,) if item.__class__ is Relation else item.values
+    return any(value.__class__ is Hole for value in values)
 
 
 def _is_negated(item: Any) -> bool:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from policyengine.ir.nodes import Call, Collection, Contains, Equal, Expr, Local, Not, Quantifier, Within
-from policyengine.model import operators
-from policyengine.model.types import INT, JSON, NUMBER, STRING, Type, element_of
-from policyengine.model.values import Entity, Fault, guard
-from policyengine.partial.asking import Asking
+from policyengine.model.types import JSON, STRING, Type, element_of
 from policyengine.partial.atoms import holds, one_of, plain, there
-from policyengine.partial.formula import ID, Formula, Holds, Kind, Path
+from policyengine.partial.formula import FALSE, ID, Formula, Holds, Hole, Kind, Path
 from policyengine.partial.logic import conj, disj
-from policyengine.partial.outcome import ERRS, Outcome, Told
-from policyengine.partial.reading import Erring, Itself, Known, Read, reading
-from policyengine.partial.within import above
+from policyengine.partial.lowering import Lowering, put_all
+from policyengine.partial.operands import Erring, Given, Itself, Operand, Sought, operand
+from policyengine.partial.outcome import ERRS, Outcome, Told, negation
 
 # What is true of a collection exactly when the other is false of it.
 _OPPOSITE: dict[Kind, Kind] = {
@@ -23,126 +19,164 @@ _OPPOSITE: dict[Kind, Kind] = {
 }  # fmt: skip
 
 
-def containment(expr: Contains, asking: Asking) -> Outcome | None:
+def containment(expr: Contains, lowering: Lowering) -> Outcome | None:
     """`item in collection`."""
-    item = reading(expr.item, asking)
-    if isinstance(item, Erring):
+    gap, holes = lowering.gap, lowering.holes
+    item, collection = operand(expr.item, gap), operand(expr.collection, gap)
+    if isinstance(item, Erring) or isinstance(collection, Erring):
         return ERRS
-    if isinstance(expr.collection, Collection):
-        return _among_own(item, expr.collection, asking)
-    match item, reading(expr.collection, asking):
-        case _, Erring():
-            return ERRS
-        case Read(path=path, type=type_), Known(value=values) if plain(type_):
-            usable = among(values, type_)
-            if usable is not None:
-                true, false = one_of(path, type_, usable), one_of(path, type_, usable, True)
-                return Told(true, false, there(path, type_))
-        case Itself(), Known(value=values):
-            ids = [v.uid.id for v in values if v.__class__ is Entity and v.uid.type == asking.type]
-            if "id" not in asking.known and among(values, expr.item.type) is not None:
-                return Told(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), there(ID, STRING))
-        case Known(value=value), Read(path=path, type=type_):
-            return _of_collection(path, type_, "any", (value,))
+    match item, collection:
+        case Sought(path=path, type=type_), Given(expr=given) if plain(type_):
+            return _among(path, type_, given, lowering)
+        case Itself(), Given(expr=given):
+            hole = holes.ids(given, gap)
+            answer = lowering.ask(hole)
+            if answer == "errs":
+                return ERRS
+            if answer == "odd" or "id" in gap.known:
+                return None
+            ids = () if answer == "none" else put_all(hole)
+            return Told(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), there(ID, STRING))
+        case Given(expr=given), Sought(path=path, type=type_):
+            return _of_collection(path, type_, "any", given, False, lowering)
+        case Given(expr=given), _ if isinstance(expr.collection, Collection):
+            return _among_own(given, [operand(part, gap) for part in expr.collection.items], lowering)
     return None
 
 
-def _among_own(item: object, collection: Collection, asking: Asking) -> Outcome | None:
-    """A known value among values of the unknown entity, written as a list: each of them is read first."""
-    parts = [reading(part, asking) for part in collection.items]
-    if not isinstance(item, Known) or not all(isinstance(p, Read) and plain(p.type) for p in parts):
+def _among(path: Path, type_: Type, given: Expr, lowering: Lowering) -> Outcome | None:
+    """A value of the unknown entity is one of given values."""
+    hole = lowering.holes.elements(given, lowering.gap, type_)
+    match lowering.ask(hole):
+        case "errs":
+            return ERRS
+        case "odd":
+            return None
+        case "some" | "partly":
+            values = put_all(hole)
+        case _:
+            values = ()
+    return Told(one_of(path, type_, values), one_of(path, type_, values, True), there(path, type_))
+
+
+def _among_own(given: Expr, parts: list[Operand], lowering: Lowering) -> Outcome | None:
+    """A given value among values of the unknown entity, written as a list: each of them is read first."""
+    sought = [part for part in parts if isinstance(part, Sought) and plain(part.type)]
+    if len(sought) < len(parts):
         return None
-    reads = [p for p in parts if isinstance(p, Read)]
-    every = conj(*(there(p.path, p.type) for p in reads))
-    usable = [(p, among((item.value,), p.type)) for p in reads]
+    values: list[tuple[Sought, tuple[Any, ...]]] = []
+    for part in sought:
+        hole = lowering.holes.elements(given, lowering.gap, part.type, many=False)
+        answer = lowering.ask(hole)
+        if answer == "errs":
+            return ERRS
+        if answer == "odd":
+            return None
+        values.append((part, put_all(hole) if answer == "some" else ()))
+    every = conj(*(there(part.path, part.type) for part in sought))
     return Told(
-        conj(every, disj(*(one_of(p.path, p.type, v or ()) for p, v in usable))),
-        conj(*(one_of(p.path, p.type, v or (), True) for p, v in usable)),
+        conj(every, disj(*(one_of(part.path, part.type, each) for part, each in values))),
+        conj(*(one_of(part.path, part.type, each, True) for part, each in values)),
         every,
     )
 
 
-def overlap(expr: Call, asking: Asking) -> Outcome | None:
+def overlap(expr: Call, lowering: Lowering) -> Outcome | None:
     """`contains_any` and `contains_all`."""
-    left, right = (reading(arg, asking) for arg in expr.args)
+    left, right = (operand(arg, lowering.gap) for arg in expr.args)
     if isinstance(left, Erring) or isinstance(right, Erring):
         return ERRS
     every = expr.function == "contains_all"
     match left, right:
-        case Read(path=path, type=type_), Known(value=values):
-            return _of_collection(path, type_, "all" if every else "any", values)
-        case Known(value=values), Read(path=path, type=type_):
-            return _of_collection(path, type_, "only" if every else "any", values)
+        case Sought(path=path, type=type_), Given(expr=given):
+            return _of_collection(path, type_, "all" if every else "any", given, True, lowering)
+        case Given(expr=given), Sought(path=path, type=type_):
+            return _of_collection(path, type_, "only" if every else "any", given, True, lowering)
     return None
 
 
-def every_element(expr: Quantifier, path: Path, type_: Type, asking: Asking) -> Outcome | None:
-    """A quantifier over a collection of the unknown entity, where the body asks whether the element is one of known
+def quantified(expr: Quantifier, lowering: Lowering) -> Outcome | None:
+    """A quantifier over given elements, of which there is one at least, as one question about all of them: whether
+    they, or any of them, are in a collection of the unknown entity, or are a value of it. None if it is another
+    question."""
+    element = element_of(expr.collection.type)
+    given, any_, body = expr.collection, expr.kind == "any", expr.body
+    match body:
+        case Contains(item=Local(slot=slot), collection=other) if slot == expr.slot:
+            found = operand(other, lowering.gap)
+            if isinstance(found, Sought) and element is not None and _fits(element_of(found.type), element):
+                return _of_collection(found.path, found.type, "any" if any_ else "all", given, True, lowering)
+        case Equal(left=Local(slot=slot), right=other) | Equal(left=other, right=Local(slot=slot)):
+            found = operand(other, lowering.gap)
+            is_asked = slot == expr.slot and any_ is not body.negated
+            if is_asked and isinstance(found, Sought) and element is not None and _fits(found.type, element):
+                among = _among(found.path, found.type, given, lowering)
+                return negation(among) if among is not None and not any_ else among
+    return None
+
+
+def _fits(type_: Type | None, other: Type) -> bool:
+    """Whether every value of the other type is one of the type, or is plainly none, and both are compared alike."""
+    return type_ is not None and plain(type_) and plain(other) and type_.__class__ is other.__class__
+
+
+def every_element(expr: Quantifier, path: Path, type_: Type, lowering: Lowering) -> Outcome | None:
+    """A quantifier over a collection of the unknown entity, where the body asks whether the element is one of given
     values."""
     body, inside = expr.body, True
     while isinstance(body, Not):
         body, inside = body.operand, not inside
     if isinstance(body, Equal) and body.negated:
         inside = not inside
-    values = _wanted(body, expr.slot, asking)
-    if values is None:
-        return None
     kinds: dict[tuple[str, bool], Kind] = {
         ("any", True): "any", ("any", False): "other", ("all", True): "only", ("all", False): "none",
     }  # fmt: skip
-    return _of_collection(path, type_, kinds[expr.kind, inside], values)
-
-
-def _wanted(body: Expr, slot: int, asking: Asking) -> Iterable[Any] | None:
-    """The values of the variable for which the body is true, where it is false for all others; None if that cannot be
-    told."""
+    kind = kinds[expr.kind, inside]
     match body:
-        case Equal(left=Local(slot=s), right=other) | Equal(left=other, right=Local(slot=s)) if s == slot:
-            found = reading(other, asking)
-            return (found.value,) if isinstance(found, Known) else None
-        case Contains(item=Local(slot=s), collection=other) if s == slot:
-            found = reading(other, asking)
-            return found.value if isinstance(found, Known) else None
-        case Within(entity=other, target=Local(slot=s)) if s == slot:
-            found = reading(other, asking)
-            return above(found.value, asking) if isinstance(found, Known) else None
-    return None
-
-
-def _of_collection(path: Path, type_: Type, kind: Kind, values: Iterable[Any]) -> Outcome | None:
-    element = element_of(type_) or JSON
-    if plain(element):
-        usable = among(values, element)
-        if usable is None:
+        case Equal(left=Local(slot=s), right=other) | Equal(left=other, right=Local(slot=s)) if s == expr.slot:
+            many = False
+        case Contains(item=Local(slot=s), collection=other) if s == expr.slot:
+            many = True
+        case Within(entity=other, target=Local(slot=s)) if s == expr.slot and not lowering.gap.depends(other):
+            hole = lowering.holes.upwards(other, lowering.gap, None)
+            return None if lowering.ask(hole) == "errs" else _holding(path, type_, kind, hole)
+        case _:
             return None
-        # A value that no element can be is never there, and so always lacking.
-        if kind in ("all", "lacks") and len(usable) < len(tuple(values)):
-            always = there(path, type_)
-            never: Formula = holds(path, type_, "any", ())
-            return Told(never, always, always) if kind == "all" else Told(always, never, always)
-        true, false = holds(path, type_, kind, usable), holds(path, type_, _OPPOSITE[kind], usable)
-        return Told(true, false, there(path, type_))
-    if kind != "any" or element != JSON or among(values, JSON) is None:
+    if not isinstance(operand(other, lowering.gap), Given):
         return None
-    # Json elements are looked at from left to right, up to one that cannot be compared.
-    found, missing = Holds(path, type_, "any", tuple(values)), Holds(path, type_, "none", tuple(values))
-    return Told(found, missing, disj(found, missing)) if len(found.values) == 1 else None
+    found = _of_collection(path, type_, kind, other, many, lowering)
+    # Of an empty collection nothing is asked.
+    return None if found is ERRS else found
 
 
-def among(values: Iterable[Any], type_: Type) -> list[Any] | None:
-    """Those of the values that a value of the type can be; None if some cannot be compared with anything."""
-    usable = []
-    for value in values:
-        try:
-            operators.key(value)
-        except Fault:
-            return None
-        if value.__class__ is Entity or type_ == JSON:
-            usable.append(value)
-            continue
-        try:
-            # An Int may equal a Number that is none.
-            usable.append(guard(value, NUMBER if type_ == INT else type_))
-        except Fault:
-            continue
-    return usable
+def _of_collection(
+    path: Path, type_: Type, kind: Kind, given: Expr, many: bool, lowering: Lowering
+) -> Outcome | None:  # fmt: skip
+    """A collection of the unknown entity and given values."""
+    element = element_of(type_) or JSON
+    hole = lowering.holes.elements(given, lowering.gap, element, many)
+    answer = lowering.ask(hole)
+    if answer == "errs":
+        return ERRS
+    if answer == "odd":
+        return None
+    if not plain(element):
+        return _of_json(path, type_, hole) if kind == "any" and element == JSON and not many else None
+    # A value that no element can be is never there, and so always lacking.
+    if kind in ("all", "lacks") and answer in ("partly", "unfit"):
+        always = there(path, type_)
+        return Told(FALSE, always, always) if kind == "all" else Told(always, FALSE, always)
+    return _holding(path, type_, kind, hole if answer in ("some", "partly") else None)
+
+
+def _holding(path: Path, type_: Type, kind: Kind, hole: Hole | None) -> Outcome:
+    values = () if hole is None else put_all(hole)
+    true, false = holds(path, type_, kind, values), holds(path, type_, _OPPOSITE[kind], values)
+    return Told(true, false, there(path, type_))
+
+
+def _of_json(path: Path, type_: Type, hole: Hole) -> Outcome:
+    """Json elements are looked at from left to right, up to one that cannot be compared."""
+    found: Formula = Holds(path, type_, "any", put_all(hole))
+    missing: Formula = Holds(path, type_, "none", put_all(hole))
+    return Told(found, missing, disj(found, missing))

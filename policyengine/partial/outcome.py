@@ -7,17 +7,20 @@ that decides, so what comes after it may err without harm.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from policyengine.ir.nodes import Expr
-from policyengine.partial.asking import Asking
 from policyengine.partial.atoms import size
-from policyengine.partial.formula import FALSE, TRUE, Formula, Opaque
+from policyengine.partial.formula import FALSE, TRUE, Formula
 from policyengine.partial.logic import conj, disj
-from policyengine.partial.reading import Known, Reading
 
 # Beyond so many atoms evaluation is cheaper than asking.
 MAX_ATOMS = 2_000
+# Of longer chains, parts of this length are put together first: formulas stay flat enough to be walked by recursion.
+CHUNK = 16
+
+
+# That a condition is true, that it is false, or (None) that it has a value.
+Wanted = bool | None
 
 
 class Outcome(ABC):
@@ -36,6 +39,9 @@ class Outcome(ABC):
     @property
     @abstractmethod
     def defined(self) -> Formula: ...
+
+    def when(self, wanted: Wanted) -> Formula:
+        return self.defined if wanted is None else self.true if wanted else self.false
 
 
 class Told(Outcome):
@@ -64,84 +70,61 @@ NEVER = Told(FALSE, TRUE, TRUE)
 ERRS = Told(FALSE, FALSE, FALSE)
 
 
-def settled(found: Reading) -> Outcome:
-    """The outcome of a condition whose value is known, or is known to be none."""
-    if not isinstance(found, Known):
-        return ERRS
-    return ALWAYS if found.value else NEVER
+class Lazily(Outcome):
+    """An outcome whose formulas are worked out when they are asked for, and once: of most only one matters."""
 
+    __slots__ = ("_known", "_of")
 
-def opaque(expr: Expr, asking: Asking) -> Outcome:
-    true, false, defined = (Opaque(expr, wanted, asking.env) for wanted in (True, False, None))
-    return Told(true, false, defined)
+    def __init__(self, of: Callable[[Wanted], Formula]) -> None:
+        self._of = of
+        self._known: dict[Wanted, Formula] = {}
 
-
-class _Choice(Outcome):
-    """`if test then ... else ...`."""
-
-    __slots__ = ("_otherwise", "_test", "_then")
-
-    def __init__(self, test: Outcome, then: Outcome, otherwise: Outcome) -> None:
-        self._test, self._then, self._otherwise = test, then, otherwise
+    def when(self, wanted: Wanted) -> Formula:
+        found = self._known.get(wanted)
+        if found is None:
+            found = self._known[wanted] = self._of(wanted)
+        return found
 
     @property
     def true(self) -> Formula:
-        return self._either(self._then.true, self._otherwise.true)
+        return self.when(True)
 
     @property
     def false(self) -> Formula:
-        return self._either(self._then.false, self._otherwise.false)
+        return self.when(False)
 
     @property
     def defined(self) -> Formula:
-        return self._either(self._then.defined, self._otherwise.defined)
+        return self.when(None)
 
-    def _either(self, then: Formula, otherwise: Formula) -> Formula:
-        return disj(conj(self._test.true, then), conj(self._test.false, otherwise))
+
+def bounded(of: Outcome, instead: Outcome) -> Outcome:
+    """The outcome; what gets too large of it, `instead` tells."""
+    if isinstance(of, Told):
+        return of
+
+    def when(wanted: Wanted) -> Formula:
+        formula = of.when(wanted)
+        return formula if size(formula) <= MAX_ATOMS else instead.when(wanted)
+
+    return Lazily(when)
 
 
 def choice(test: Outcome, then: Outcome, otherwise: Outcome) -> Outcome:
     """`if`: whichever of the two the test asks for."""
-    return _Choice(test, then, otherwise)
-
-
-class Bounded(Outcome):
-    """The outcome of an expression, worked out once; where a formula gets too large, only evaluation can tell."""
-
-    __slots__ = ("_asking", "_defined", "_expr", "_false", "_of", "_true")
-
-    def __init__(self, of: Outcome, expr: Expr, asking: Asking) -> None:
-        self._of, self._expr, self._asking = of, expr, asking
-        self._true: Formula | None = None
-        self._false: Formula | None = None
-        self._defined: Formula | None = None
-
-    @property
-    def true(self) -> Formula:
-        if self._true is None:
-            self._true = self._bounded(self._of.true, True)
-        return self._true
-
-    @property
-    def false(self) -> Formula:
-        if self._false is None:
-            self._false = self._bounded(self._of.false, False)
-        return self._false
-
-    @property
-    def defined(self) -> Formula:
-        if self._defined is None:
-            self._defined = self._bounded(self._of.defined, None)
-        return self._defined
-
-    def _bounded(self, formula: Formula, wanted: bool | None) -> Formula:
-        return formula if size(formula) <= MAX_ATOMS else Opaque(self._expr, wanted, self._asking.env)
+    if test is ALWAYS or test is NEVER:
+        return then if test is ALWAYS else otherwise
+    if test is ERRS:
+        return ERRS
+    return Lazily(
+        lambda wanted: disj(conj(test.true, then.when(wanted)), conj(test.false, otherwise.when(wanted)))
+    )  # fmt: skip
 
 
 def negation(of: Outcome) -> Outcome:
     if of is ALWAYS or of is NEVER:
         return NEVER if of is ALWAYS else ALWAYS
-    return of if of is ERRS else _Not(of)
+    return of if of is ERRS else Lazily(lambda wanted: of.when(wanted if wanted is None else not wanted))
 
 
 def both(outcomes: Sequence[Outcome]) -> Outcome:
@@ -149,55 +132,22 @@ def both(outcomes: Sequence[Outcome]) -> Outcome:
     items = [item for item in outcomes if item is not ALWAYS]
     if len(items) < 2:
         return items[0] if items else ALWAYS
-    return items[0] if items[0] is NEVER or items[0] is ERRS else _Both(items)
+    if items[0] is NEVER or items[0] is ERRS:
+        return items[0]
+    if len(items) > CHUNK:
+        length = max(CHUNK, -(-len(items) // CHUNK))
+        return both([both(items[start : start + length]) for start in range(0, len(items), length)])
 
-
-class _Both(Outcome):
-    """`and`, worked out when it is asked for: of most rules only one of the three matters."""
-
-    __slots__ = ("_items",)
-
-    def __init__(self, items: Sequence[Outcome]) -> None:
-        self._items = items
-
-    @property
-    def true(self) -> Formula:
-        return conj(*(item.true for item in self._items))
-
-    @property
-    def false(self) -> Formula:
-        *others, last = self._items
-        whole = last.false
+    def when(wanted: Wanted) -> Formula:
+        if wanted:
+            return conj(*(item.true for item in items))
+        *others, last = items
+        whole = last.when(wanted)
         for item in reversed(others):
             whole = disj(item.false, conj(item.defined, whole))
         return whole
 
-    @property
-    def defined(self) -> Formula:
-        *others, last = self._items
-        whole = last.defined
-        for item in reversed(others):
-            whole = disj(item.false, conj(item.defined, whole))
-        return whole
-
-
-class _Not(Outcome):
-    __slots__ = ("_of",)
-
-    def __init__(self, of: Outcome) -> None:
-        self._of = of
-
-    @property
-    def true(self) -> Formula:
-        return self._of.false
-
-    @property
-    def false(self) -> Formula:
-        return self._of.true
-
-    @property
-    def defined(self) -> Formula:
-        return self._of.defined
+    return Lazily(when)
 
 
 def either(outcomes: Sequence[Outcome]) -> Outcome:

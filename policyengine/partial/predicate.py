@@ -1,4 +1,4 @@
-"""A formula as a Python function over plain documents: what `holds` says, many times faster.
+"""A formula as a Python function over plain documents: what `satisfies` says, many times faster.
 
 The function is made of templates (`templates.py`), one for each kind of atom. Only the shape of a formula decides
 which, so a function is compiled once for a shape and then bound to constants; where there are many shapes, a new one
@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from policyengine.compile.pyfunction import bound, compiled, module
 from policyengine.model.entities import World
 from policyengine.model.values import Fault, as_entity
-from policyengine.partial.asking import Unknown
 from policyengine.partial.formula import ID, All, Formula, Path, Some, Truth
-from policyengine.partial.holds import holds
+from policyengine.partial.gap import Unknown
+from policyengine.partial.satisfies import satisfies
 from policyengine.partial.templates import NAMES, SLOW, TEMPLATES, template
 
 # ("all" or "some", parts), or (template, path) for an atom; atoms are numbered in the order in which they come.
@@ -113,7 +113,7 @@ def _slowly(formula: Formula, type_: str, world: World, unknown: Unknown, docume
         thing = as_entity({"type": type_, **document})
     except Fault:
         return False
-    return thing.uid.type == type_ and holds(formula, thing, world, unknown)
+    return thing.uid.type == type_ and satisfies(formula, thing, world, unknown)
 
 
 class _Outline(NamedTuple):

@@ -1,62 +1,70 @@
-"""Equality, order and patterns between a value of the unknown entity and a known value, or another value of its own."""
+"""Equality, order and patterns between a value of the unknown entity and a given value, or another value of its own."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from policyengine.ir.nodes import Call, Compare, Equal, Expr, Identity
-from policyengine.model import operators
 from policyengine.model.types import STRING, EntityT, SetT, Type, element_of, is_numeric
-from policyengine.model.values import Entity, Fault, Uid
-from policyengine.partial.asking import Asking
 from policyengine.partial.atoms import one_of, plain, there
 from policyengine.partial.formula import ID, Fields, Formula, Matching, Operator, Relation, Sized
 from policyengine.partial.logic import conj, disj
-from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, Told, negation, settled
-from policyengine.partial.reading import Erring, Itself, Known, Read, Reading, reading
+from policyengine.partial.lowering import Lowering, put, put_all
+from policyengine.partial.operands import Erring, Given, Itself, Operand, Sought, operand
+from policyengine.partial.outcome import ERRS, NEVER, Outcome, Told, negation
 
 MIRRORED: dict[str, Operator] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 OPPOSITE: dict[str, Operator] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 
-def equality(expr: Equal, asking: Asking) -> Outcome | None:
-    found = _equal(expr, asking)
+def equality(expr: Equal, lowering: Lowering) -> Outcome | None:
+    found = _equal(expr, lowering)
     return negation(found) if found is not None and expr.negated else found
 
 
-def _equal(expr: Equal, asking: Asking) -> Outcome | None:
-    sized = _size(expr.left, "==", expr.right, asking)
+def _equal(expr: Equal, lowering: Lowering) -> Outcome | None:
+    sized = _size(expr.left, "==", expr.right, lowering)
     if sized is not None:
         return sized
-    left, right = reading(expr.left, asking), reading(expr.right, asking)
-    if isinstance(left, Erring) or isinstance(right, Erring):
+    sought, given, _ = _sides(expr.left, expr.right, lowering)
+    if not isinstance(given, Given):
+        return ERRS if isinstance(sought, Erring) or isinstance(given, Erring) else _own(sought, given)
+    if isinstance(sought, Erring) or _errs(given, lowering):
         return ERRS
-    if isinstance(left, Known):
-        left, right = right, left
-        identity = expr.right
-    else:
-        identity = expr.left
-    match left, right:
-        case Read(), Known(value=value):
-            return _equal_to(left.path, left.type, value, expr.left.type)
-        case Itself(), Known(value=Entity(uid=uid)):
-            return same_entity(uid, asking)
-        case Read(), Read() if plain(left.type) and plain(right.type):
-            same, other = (Fields(left.path, left.type, op, right.path, right.type) for op in ("==", "!="))
-            return Told(same, other, conj(there(left.path, left.type), there(right.path, right.type)))
-        case _, Known(value=str() as id_) if isinstance(identity, Identity):
-            return _identity(identity, id_, asking)
+    match sought:
+        case Sought(path=path, type=type_):
+            return _equal_to(path, type_, given, expr.left.type, lowering)
+        case Itself():
+            return _same_entity(given, lowering)
+    identity = expr.right if given.expr is expr.left else expr.left
+    if isinstance(identity, Identity) and given.expr.type == STRING:
+        return _identity(identity, given, lowering)
     return None
 
 
-def _equal_to(path: tuple[str, ...], type_: Type, value: Any, as_type: Type) -> Outcome | None:
-    """A value of the unknown entity and a constant, equal as values of `as_type`."""
-    try:
-        operators.equal(value, value, as_type)
-    except Fault:
+def _sides(left: Expr, right: Expr, lowering: Lowering) -> tuple[Operand, Operand, bool]:
+    """What is sought, then what it is compared with; and whether they have changed places. Of the two, at most one is
+    given."""
+    one, other = operand(left, lowering.gap), operand(right, lowering.gap)
+    return (other, one, True) if isinstance(one, Given) else (one, other, False)
+
+
+def _errs(given: Given, lowering: Lowering) -> bool:
+    return lowering.ask(lowering.holes.value(given.expr, lowering.gap)) == "errs"
+
+
+def _own(left: Operand, right: Operand) -> Outcome | None:
+    """Two values of the unknown entity."""
+    if not (isinstance(left, Sought) and isinstance(right, Sought) and plain(left.type) and plain(right.type)):
+        return None
+    same, other = (Fields(left.path, left.type, op, right.path, right.type) for op in ("==", "!="))
+    return Told(same, other, conj(there(left.path, left.type), there(right.path, right.type)))
+
+
+def _equal_to(path: tuple[str, ...], type_: Type, given: Given, as_type: Type, lowering: Lowering) -> Outcome | None:
+    """A value of the unknown entity and a given one, equal as values of `as_type`."""
+    hole = lowering.holes.value(given.expr, lowering.gap, as_type)
+    if lowering.ask(hole) == "errs":
         return ERRS
-    same = Relation(path, type_, "==", value)
-    other = Relation(path, type_, "!=", value)
+    same, other = Relation(path, type_, "==", put(hole)), Relation(path, type_, "!=", put(hole))
     if plain(type_):
         return Told(same, other, there(path, type_))
     if isinstance(type_, SetT) != isinstance(as_type, SetT):
@@ -65,63 +73,84 @@ def _equal_to(path: tuple[str, ...], type_: Type, value: Any, as_type: Type) -> 
     return Told(same, other, disj(same, other))
 
 
-def same_entity(uid: Uid, asking: Asking) -> Outcome:
+def _same_entity(given: Given, lowering: Lowering) -> Outcome | None:
     """Whether the unknown entity is this one."""
-    if uid.type != asking.type:
+    if not isinstance(given.expr.type, EntityT):
+        return None
+    hole = lowering.holes.id_of(given.expr, lowering.gap)
+    if lowering.ask(hole) == "none":
         return NEVER
-    return Told(Relation(ID, STRING, "==", uid.id), Relation(ID, STRING, "!=", uid.id), there(ID, STRING))
+    return Told(Relation(ID, STRING, "==", put(hole)), Relation(ID, STRING, "!=", put(hole)), there(ID, STRING))
 
 
-def _identity(expr: Identity, id_: str, asking: Asking) -> Outcome | None:
+def _identity(expr: Identity, given: Given, lowering: Lowering) -> Outcome | None:
     """The id of an entity that an attribute refers to."""
-    match reading(expr.base, asking):
-        case Read(path=path, type=EntityT(names) as type_):
-            entities = [Entity(Uid(name, id_)) for name in sorted(names)]
+    match operand(expr.base, lowering.gap):
+        case Sought(path=path, type=EntityT(names) as type_):
+            entities = put_all(lowering.holes.called(given.expr, lowering.gap, names))
             return Told(one_of(path, type_, entities), one_of(path, type_, entities, True), there(path, type_))
     return None
 
 
-def comparison(expr: Compare, asking: Asking) -> Outcome | None:
-    sized = _size(expr.left, expr.op, expr.right, asking)
+def comparison(expr: Compare, lowering: Lowering) -> Outcome | None:
+    sized = _size(expr.left, expr.op, expr.right, lowering)
     if sized is not None:
         return sized
-    left, right = reading(expr.left, asking), reading(expr.right, asking)
-    op: Operator = expr.op
-    if isinstance(left, Erring) or isinstance(right, Erring):
+    sought, other, mirrored = _sides(expr.left, expr.right, lowering)
+    op: Operator = MIRRORED[expr.op] if mirrored else expr.op
+    if isinstance(sought, Erring) or isinstance(other, Erring):
         return ERRS
-    if isinstance(left, Known):
-        left, right, op = right, left, MIRRORED[op]
-    match left, right:
-        case Read(path=path, type=type_), Known(value=value):
+    if isinstance(other, Given) and _errs(other, lowering):
+        return ERRS
+    match sought, other:
+        case Sought(path=path, type=type_), Given(expr=given):
+            value = put(lowering.holes.value(given, lowering.gap))
             holds, fails = Relation(path, type_, op, value), Relation(path, type_, OPPOSITE[op], value)
             return Told(holds, fails, there(path, type_))
-        case Read(), Read() if is_numeric(left.type) and is_numeric(right.type):
+        case Sought() as left, Sought() as right if is_numeric(left.type) and is_numeric(right.type):
             true, false = (Fields(left.path, left.type, o, right.path, right.type) for o in (op, OPPOSITE[op]))
             return Told(true, false, conj(there(left.path, left.type), there(right.path, right.type)))
     return None
 
 
-def _size(left: Expr, op: Operator, right: Expr, asking: Asking) -> Outcome | None:
-    """The size of a collection or text, compared with a known number."""
-    if isinstance(right, Call) and right.function == "size":
+def _size(left: Expr, op: Operator, right: Expr, lowering: Lowering) -> Outcome | None:
+    """The size of a collection or text, compared with a given number."""
+    if isinstance(right, Call) and right.function == "size" and lowering.gap.depends(right):
         left, op, right = right, MIRRORED[op], left
     if not (isinstance(left, Call) and left.function == "size"):
         return None
-    match reading(left.args[0], asking), reading(right, asking):
-        case Read(path=path, type=type_), Known(value=count) if plain(element_of(type_) or type_):
-            true, false = Sized(path, type_, op, count), Sized(path, type_, OPPOSITE[op], count)
+    match operand(left.args[0], lowering.gap), operand(right, lowering.gap):
+        case Sought(path=path, type=type_), Given(expr=given) if plain(element_of(type_) or type_):
+            hole = lowering.holes.value(given, lowering.gap)
+            if lowering.ask(hole) == "errs":
+                return ERRS
+            true, false = Sized(path, type_, op, put(hole)), Sized(path, type_, OPPOSITE[op], put(hole))
             return Told(true, false, there(path, type_))
     return None
 
 
-def matching(operand: Expr, pieces: tuple[str, ...], asking: Asking) -> Outcome | None:
+def starting(expr: Call, lowering: Lowering) -> Outcome | None:
+    """`starts_with`, `ends_with` and `contains`."""
+    text, piece = expr.args
+    if not isinstance(operand(piece, lowering.gap), Given):
+        return None
+    hole = lowering.holes.text(piece, lowering.gap)
+    answer = lowering.ask(hole)
+    if answer == "errs":
+        return ERRS
+    if answer == "none":
+        return matching(text, ("", ""), lowering)
+    given = put(hole)
+    pieces = {"starts_with": (given, ""), "ends_with": ("", given), "contains": ("", given, "")}
+    return matching(text, pieces[expr.function], lowering)
+
+
+def matching(text: Expr, pieces: tuple[str, ...], lowering: Lowering) -> Outcome | None:
     """A text and a glob, in pieces between its `*`."""
-    found: Reading = reading(operand, asking)
-    if isinstance(found, Known):
-        return ALWAYS if operators.like(found.value, pieces) else NEVER
+    found = operand(text, lowering.gap)
     if isinstance(found, Erring):
-        return settled(found)
-    if not isinstance(found, Read):
+        return ERRS
+    if not isinstance(found, Sought):
         return None
     path = found.path
     true: Formula = Matching(path, STRING, pieces)

@@ -1,91 +1,76 @@
-"""From rules to formulas: when one applies, when some of them together allow."""
+"""From rules to formulas: when one applies, and when one leaves a request allowed.
+
+The same steps as deciding (`evaluate/decide.py`, `evaluate/combine.py`), with formulas in the place of verdicts:
+
+    some permit is true
+    every forbid is false                      one that errs denies
+    every limit is false, or metered           one that errs denies
+    every required approval is false or given  one that errs demands it
+    what is owed can be told, and is among what the caller fulfils
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from typing import Literal
 
-from policyengine.evaluate.interpret import EvaluationError, in_scope
-from policyengine.ir.nodes import Head, Rule, Scope
-from policyengine.partial.asking import Asking, Unknown
+from policyengine.ir.nodes import Rule, Scope
 from policyengine.partial.conditions import condition, defined
-from policyengine.partial.formula import FALSE, TRUE, Formula
+from policyengine.partial.formula import TRUE, Formula
 from policyengine.partial.logic import conj, disj
+from policyengine.partial.lowering import Lowering
 from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, both
-from policyengine.partial.within import among, inside_of
+from policyengine.partial.within import inside_of, is_among
+
+Place = Literal["resource", "principal"]
+_RESOURCE: Place = "resource"
+_PRINCIPAL: Place = "principal"
 
 
-def combined(
-    permits: Sequence[Rule],
-    others: Sequence[Rule],
-    asking: Asking,
-    fulfilled: Collection[str],
-    approved: Collection[str],
-) -> Formula:
-    """When one of the permits grants the request, and no other rule stands in its way."""
-    granted = grants(permits, asking)
-    return FALSE if granted == FALSE else conj(granted, lets_pass(others, asking, fulfilled, approved))
-
-
-def grants(permits: Sequence[Rule], asking: Asking) -> Formula:
-    return disj(*(applies(rule, asking).true for rule in permits))
-
-
-def lets_pass(
-    others: Sequence[Rule], asking: Asking, fulfilled: Collection[str] = (), approved: Collection[str] = ()
-) -> Formula:
-    return conj(*(_passes(rule, asking, fulfilled, approved) for rule in others))
-
-
-def _passes(rule: Rule, asking: Asking, fulfilled: Collection[str], approved: Collection[str]) -> Formula:
-    """When a rule that is no permit leaves the request allowed."""
-    found = applies(rule, asking)
+def allows(rule: Rule, lowering: Lowering) -> Formula:
+    """When a permit grants the request, and when another rule lets it pass."""
+    outcome = applies(rule, lowering)
+    if rule.kind == "permit":
+        return outcome.true
+    if rule.kind == "forbid":
+        return outcome.false
+    if outcome is NEVER:
+        return TRUE
     if rule.kind == "limit":
         # One that nobody meters denies as well, where it applies.
-        return found.defined if rule.name in approved else found.false
-    if rule.kind == "forbid":
-        return found.false
+        return outcome.defined if lowering.ask(lowering.holes.met(rule.name)) == "true" else outcome.false
     if rule.demands_approval:
         # Its other obligations are part of the approval.
-        return TRUE if rule.name in approved else found.false
-    if any(spec.type not in fulfilled for spec in rule.obligations):
-        return found.false
-    told = conj(*(defined(expr, asking) for spec in rule.obligations for _, expr in spec.properties))
-    return disj(found.false, told)
+        return TRUE if lowering.ask(lowering.holes.met(rule.name)) == "true" else outcome.false
+    if lowering.ask(lowering.holes.fulfilled([spec.type for spec in rule.obligations])) == "false":
+        return outcome.false
+    told = conj(*(defined(expr, lowering) for spec in rule.obligations for _, expr in spec.properties))
+    return TRUE if told is TRUE else disj(outcome.false, told)
 
 
-def applies(rule: Rule, asking: Asking) -> Outcome:
-    """The outcome of a rule: its scope, then its condition."""
-    scope = _scope(rule.head, asking)
-    if scope in (NEVER, ERRS):
-        return scope
-    return both([scope, condition(rule.condition, asking)])
-
-
-def _scope(head: Head, asking: Asking) -> Outcome:
-    request = asking.request
-    for scope, entity in ((head.resource, request.resource), (head.principal, request.principal)):
-        if scope.types is not None and entity.uid.type not in scope.types:
+def applies(rule: Rule, lowering: Lowering) -> Outcome:
+    """The outcome of a rule: its scope, then its condition. The types come first: a rule for others is not asked."""
+    gap, head = lowering.gap, rule.head
+    for scope, type_ in ((head.resource, gap.resource), (head.principal, gap.principal)):
+        if scope.types is not None and type_ not in scope.types:
             return NEVER
-    parts = [place(head.resource, asking, "resource"), place(head.principal, asking, "principal")]
-    return both(parts)
+    parts = []
+    for place, scope in ((_RESOURCE, head.resource), (_PRINCIPAL, head.principal)):
+        parts.append(_place(scope, lowering, place))
+        if parts[-1] is NEVER or parts[-1] is ERRS:
+            return both(parts)
+    return both([*parts, condition(rule.condition, lowering)])
 
 
-def place(scope: Scope, asking: Asking, which: Unknown) -> Outcome:
+def _place(scope: Scope, lowering: Lowering, place: Place) -> Outcome:
     """Whether the entity in this place is among those that a head names."""
-    if asking.unknown != which:
-        return _settled(scope, asking, which)
+    if scope.entities is None and scope.within is None:
+        return ALWAYS
+    if lowering.gap.unknown != place:
+        answer = lowering.ask(lowering.holes.in_scope(scope, place))
+        return ALWAYS if answer == "true" else NEVER if answer == "false" else ERRS
     parts = []
     if scope.entities is not None:
-        parts.append(among(scope.entities, asking))
+        parts.append(is_among(lowering.holes.entities(scope.entities), lowering))
     if scope.within is not None:
-        parts.append(inside_of(scope.within, asking, itself_first=True))
+        parts.append(inside_of(lowering.holes.entities(scope.within), lowering, itself_first=True))
     return both(parts)
-
-
-def _settled(scope: Scope, asking: Asking, place: Unknown) -> Outcome:
-    anything = Scope()
-    head = Head(None, scope, anything) if place == "resource" else Head(None, anything, scope)
-    try:
-        return ALWAYS if in_scope(head, asking.env) else NEVER
-    except EvaluationError:
-        return ERRS

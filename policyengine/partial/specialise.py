@@ -6,7 +6,7 @@ nothing else of it matters: what it is in may have come with the request.
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -30,55 +30,63 @@ from policyengine.model.types import (
     join,
 )
 from policyengine.model.values import INT_MAX, INT_MIN, Entity
-from policyengine.partial.asking import Asking
-from policyengine.partial.reading import Known, value_of
+from policyengine.partial.caller import NO_VALUE, Caller, value_of
+from policyengine.partial.gap import Gap
 
 # A longer collection is easier to read by its name.
 MAX_ELEMENTS = 20
 
 
-def specialised(expr: Expr, asking: Asking) -> Expr:
-    return fold(_known(expr, asking, False))
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks: the principal, or an agent that acts for it."""
+
+    gap: Gap
+    caller: Caller
 
 
-def _known(expr: Expr, asking: Asking, called: bool) -> Expr:
+def specialised(expr: Expr, actor: Actor) -> Expr:
+    return fold(_known(expr, actor, False))
+
+
+def _known(expr: Expr, actor: Actor, called: bool) -> Expr:
     """`called` is whether only what entities are called matters here."""
     if isinstance(expr, Const):
         return expr
-    if not asking.depends(expr):
-        found = value_of(expr, asking)
-        if not isinstance(found, Known):
+    if not actor.gap.depends(expr):
+        value = value_of(expr, actor.caller)
+        if value is NO_VALUE:
             return expr
-        type_ = _literal_type(found.value, expr.type)
+        type_ = _literal_type(value, expr.type)
         if type_ is None or (_of_entities(type_) and not called):
             return expr
-        return Const(value=_bare(found.value), type=type_, span=expr.span)
-    if _undeclared(expr, asking):
+        return Const(value=_bare(value), type=type_, span=expr.span)
+    if _undeclared(expr, actor):
         return Const(value=False, type=BOOL, span=expr.span)
-    if isinstance(expr, Quantifier) and not asking.depends(expr.collection):
-        elements = value_of(expr.collection, asking)
-        if isinstance(elements, Known) and not elements.value:
+    if isinstance(expr, Quantifier) and not actor.gap.depends(expr.collection):
+        elements = value_of(expr.collection, actor.caller)
+        if elements is not NO_VALUE and not elements:
             return Const(value=expr.kind == "all", type=BOOL, span=expr.span)
-    return _rebuilt(expr, asking, called)
+    return _rebuilt(expr, actor, called)
 
 
-def _undeclared(expr: Expr, asking: Asking) -> bool:
+def _undeclared(expr: Expr, actor: Actor) -> bool:
     """Whether it asks for an attribute that entities of the unknown one's type never have."""
     match expr:
         case Has(base=Root(name=name), owners=frozenset() as owners):
-            return name == asking.unknown and asking.type not in owners
+            return name == actor.gap.unknown and actor.gap.type not in owners
     return False
 
 
-def _rebuilt(expr: Expr, asking: Asking, called: bool) -> Expr:
+def _rebuilt(expr: Expr, actor: Actor, called: bool) -> Expr:
     changed: dict[str, Any] = {}
     for field in fields(expr):
         value = getattr(expr, field.name)
         named = _called(expr, field.name, called)
         if isinstance(value, Node):
-            changed[field.name] = _known(value, asking, named)  # type: ignore[arg-type]
+            changed[field.name] = _known(value, actor, named)  # type: ignore[arg-type]
         elif isinstance(value, tuple) and value and isinstance(value[0], Node):
-            changed[field.name] = tuple(_known(item, asking, named) for item in value)
+            changed[field.name] = tuple(_known(item, actor, named) for item in value)
     return replace(expr, **changed) if changed else expr
 
 

@@ -90,7 +90,7 @@ def test_something_is_asked_for() -> None:
     query = found(ANN).to(metadata_filters({"tenant": "tenant", "classification": "level"}, also=ALL_OPERATORS))
     assert not query.exact
     level = MetadataFilter(key="level", value=2, operator=FilterOperator.LTE)
-    assert query.native == MetadataFilters(filters=[level, eq("tenant", "acme")])
+    assert query.native == MetadataFilters(filters=[eq("tenant", "acme"), level])
     with pytest.raises(NotExpressible):
         found(ANN).to(metadata_filters({"tenant": "tenant"}), exact=True)
 

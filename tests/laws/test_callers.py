@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from policyengine import Engine
 from policyengine.model.values import as_entity
-from policyengine.partial.holds import holds
+from policyengine.partial.satisfies import satisfies
 from tests.support.evaluators import reference
 
 SCHEMA = """\
@@ -115,7 +115,7 @@ def _entity(type_: str, attributes: dict[str, st.SearchStrategy[Any]]) -> st.Sea
     return st.one_of(typed, typed, typed, st.tuples(whole, odd).map(lambda both: {**both[0], **both[1]}))
 
 
-_callers = _entity(
+callers = _entity(
     "User",
     {
         "tenant": _name,
@@ -127,7 +127,7 @@ _callers = _entity(
         "parents": _teams,
     },
 )
-_documents = _entity(
+documents = _entity(
     "Doc",
     {
         "tenant": _name,
@@ -153,23 +153,23 @@ _fulfilled = st.sampled_from(((), ("redact",)))
 
 @given(
     policies(),
-    st.lists(_callers, min_size=4, max_size=8),
-    st.lists(_documents, min_size=2, max_size=4),
+    st.lists(callers, min_size=4, max_size=8),
+    st.lists(documents, min_size=2, max_size=4),
     _fulfilled,
     st.booleans(),
 )
 def test_a_filter_is_the_decision_for_each_caller(
-    text: str, callers: list[Any], documents: list[Any], fulfilled: tuple[str, ...], sourced: bool
+    text: str, asking: list[Any], stored: list[Any], fulfilled: tuple[str, ...], sourced: bool
 ) -> None:
     engine = Engine.from_text(text, entities=SOURCED if sourced else None)
     context = {"place": "a"}
     # The second time, what was found out for the first callers is used for all.
-    for caller in (*callers, *callers):
+    for caller in (*asking, *asking):
         found = engine.filter(
             principal=caller, action="read", resource_type="Doc", context=context, fulfilled=fulfilled
         )
-        for document in documents:
+        for document in stored:
             asked = {"principal": caller, "action": "read", "resource": document, "context": context}
             expected = reference(engine.snapshot, asked).allowed_if(fulfilled)
             assert found.matches(document) is expected, (caller, document, found.formula)
-            assert holds(found.formula, as_entity(document), engine.snapshot.world) is expected, found.formula
+            assert satisfies(found.formula, as_entity(document), engine.snapshot.world) is expected, found.formula

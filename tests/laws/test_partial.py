@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from policyengine.bundle import Snapshot
 from policyengine.model.request import Request, request
 from policyengine.model.values import Entity, Fault, Uid
-from policyengine.partial.asking import Unknown
-from policyengine.partial.holds import holds
+from policyengine.partial.gap import Unknown
 from policyengine.partial.predicate import predicate
+from policyengine.partial.satisfies import satisfies
 from tests.support.evaluators import reference
 from tests.support.scenarios import Scenario, scenarios
 
@@ -35,7 +35,7 @@ def agree(snapshot: Snapshot, asked: dict[str, Any], unknown: Unknown, fulfilled
     with_gap = Request(principal, whole.action, resource, whole.context)
     formula = snapshot.partial.residual(with_gap, unknown, {}, fulfilled)
     expected = reference(snapshot, asked).allowed_if(fulfilled)
-    assert holds(formula, thing, snapshot.world, unknown) is expected, formula
+    assert satisfies(formula, thing, snapshot.world, unknown) is expected, formula
     if unknown == "resource":
         assert predicate(formula, thing.uid.type, snapshot.world)(asked["resource"]) is expected, formula
 

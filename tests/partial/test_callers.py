@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from policyengine import Engine
-from policyengine.partial import predicate, shape
+from policyengine.partial import lowered_rules, predicate, residual, skeleton
 from tests.support.evaluators import reference
 
 SCHEMA = """\
@@ -105,11 +105,9 @@ def test_the_first_callers_decide_nothing_for_the_others(rules: str) -> None:
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MAX_SELECTIONS", "MAX_PATTERNS"):
-        monkeypatch.setattr(shape, name, 1)
+    for module, name in ((lowered_rules, "MAX_WHOLES"), (skeleton, "MAX_WAYS"), (residual, "MAX_GAPS")):
+        monkeypatch.setattr(module, name, 1)
     check(Engine.from_text(SCHEMA + RULES[-1]), [*callers(), *callers()])
-    monkeypatch.setattr(shape, "MAX_BUCKETS", 0)
-    check(Engine.from_text(SCHEMA + RULES[-1]), callers())
 
 
 @pytest.mark.parametrize("large", [2, 200])
@@ -128,7 +126,7 @@ def test_many_rules_that_say_the_same_to_all(rules: str, kinds: tuple[str, ...])
     more = [
         f'{kind} {kind}{number}: read on Doc when doc.level == {number % 2} and doc.owner == "a{number}"'
         for kind in kinds
-        for number in range(shape.MAX_WEIGHT + 10)
+        for number in range(lowered_rules.MAX_WEIGHT + 10)
     ]
     more += [f'{kind} {kind}: read on Doc when doc.owner == "c" and "a" in doc.tags' for kind in kinds[-1:]]
     check(Engine.from_text("\n".join([SCHEMA, rules, *more])), callers()[::5] * 2)

@@ -1,14 +1,13 @@
-"""What is known of a request, and what is not.
+"""What is known of requests of one shape before any of them comes: their types, and which part is missing.
 
-One entity of the request, its resource or its principal, is known by its type alone, or by its type and some of its
-attributes. Everything else is known.
+One entity of such a request, its resource or its principal, is unknown but for its type and some of its attributes.
+Nothing here has a value of a request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from policyengine.evaluate.interpret import Env
 from policyengine.ir.nodes import (
@@ -25,17 +24,17 @@ from policyengine.ir.nodes import (
     Sources,
     Within,
 )
-from policyengine.ir.walk import children
+from policyengine.ir.walk import children, walk
 from policyengine.model.entities import PARENTS, World
-from policyengine.model.request import Request
-from policyengine.model.values import Entity
+from policyengine.model.request import Action, Request
+from policyengine.model.values import Entity, Uid
 from policyengine.partial.hierarchy import Hierarchy
 
+# "nothing" is unknown to an agent's part of a search for principals.
 Unknown = Literal["resource", "principal", "nothing"]
 
-
 # What an expression reads: a variable's slot, or a root of the request and an attribute of it; EVERYTHING if any.
-Reading = int | tuple[str, str]
+Read = int | tuple[str, str]
 EVERYTHING = "*"
 
 
@@ -45,15 +44,15 @@ class Reads:
     It remembers by identity and keeps what it remembers alive, so it lives as long as the policies do."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Expr, frozenset[Reading]]] = {}
+        self._known: dict[int, tuple[Expr, frozenset[Read]]] = {}
 
-    def of(self, expr: Expr) -> frozenset[Reading]:
+    def of(self, expr: Expr) -> frozenset[Read]:
         known = self._known.get(id(expr))
         if known is None:
             known = self._known[id(expr)] = (expr, self._find(expr))
         return known[1]
 
-    def _find(self, expr: Expr) -> frozenset[Reading]:
+    def _find(self, expr: Expr) -> frozenset[Read]:
         match expr:
             case Root(name=root):
                 return frozenset({(root, EVERYTHING)})
@@ -75,51 +74,53 @@ class Reads:
                 return frozenset({(root, "id"), (root, PARENTS)}) | self._compared(target)
             case Quantifier(slot=slot, collection=collection, body=body):
                 return self.of(collection) | (self.of(body) - {slot})
-        return frozenset[Reading]().union(*map(self.of, children(expr)))
+        return frozenset[Read]().union(*map(self.of, children(expr)))
 
-    def _compared(self, expr: Expr) -> frozenset[Reading]:
+    def _compared(self, expr: Expr) -> frozenset[Read]:
         """Entities are compared by what they are called."""
         return frozenset({(expr.name, "id")}) if isinstance(expr, Root) else self.of(expr)
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """A request with a gap. `request` holds an entity in the place of the unknown one that has what is known of it.
+class Gap:
+    """The types of a request and the gap in it. `known` are names of attributes of the unknown entity whose values the
+    caller states: these win over what the entity says of itself. "id" is among them if that is known."""
 
-    `known` are attributes of the unknown entity that win over what it says of itself, "id" among them if that is known.
-    """
-
-    request: Request
     unknown: Unknown
+    principal: str
+    resource: str
+    known: frozenset[str]
     world: World
     hierarchy: Hierarchy
     reads: Reads
-    known: Mapping[str, Any] = field(default_factory=dict)
-    locals: Mapping[int, Any] = field(default_factory=dict)
+    # The variables of quantifiers around an expression whose values the caller brings.
+    slots: frozenset[int] = frozenset()
 
     @property
     def type(self) -> str:
         """The type of the unknown entity."""
-        return self.entity.uid.type
-
-    @property
-    def entity(self) -> Entity:
-        """The unknown entity, as far as it is known."""
-        return self.request.resource if self.unknown == "resource" else self.request.principal
-
-    @property
-    def env(self) -> Env:
-        return Env(self.request, self.world, self.locals)
+        return self.resource if self.unknown == "resource" else self.principal
 
     def depends(self, expr: Expr) -> bool:
-        """Whether the expression has to wait for what is not known."""
+        """Whether the expression has to wait for the unknown entity."""
         for read in self.reads.of(expr):
             if isinstance(read, int):
-                if read not in self.locals:
+                if read not in self.slots:
                     return True
             elif read[0] == self.unknown and read[1] not in self.known:
                 return True
         return False
 
-    def binding(self, slot: int, value: Any) -> Asking:
-        return replace(self, locals={**self.locals, slot: value})
+    def is_constant(self, expr: Expr) -> bool:
+        """Whether the expression has the same value, or none, in every request of these types. What a request says of
+        an entity that a policy names is not."""
+        return not self.reads.of(expr) and not any(isinstance(part, Attribute | Has | Within) for part in walk(expr))
+
+    @property
+    def empty(self) -> Env:
+        """What a constant expression is evaluated in: a request that has its types and nothing else."""
+        principal, resource = (Entity(Uid(type_, ""), {}) for type_ in (self.principal, self.resource))
+        return Env(Request(principal, Action("", {}), resource, {}), self.world)
+
+    def binding(self, slot: int) -> Gap:
+        return replace(self, slots=self.slots | {slot})

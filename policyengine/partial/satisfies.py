@@ -11,9 +11,9 @@ from typing import Any, assert_never
 from policyengine.evaluate.interpret import EvaluationError, evaluate
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
+from policyengine.model.request import Request
 from policyengine.model.types import JSON, Type, element_of
-from policyengine.model.values import Entity, Fault, guard
-from policyengine.partial.asking import Unknown
+from policyengine.model.values import Entity, Fault, Uid, guard
 from policyengine.partial.formula import (
     ID,
     All,
@@ -35,19 +35,20 @@ from policyengine.partial.formula import (
     Truth,
     Typed,
 )
+from policyengine.partial.gap import Unknown
 
 
-def holds(formula: Formula, thing: Entity, world: World, unknown: Unknown = "resource") -> bool:
+def satisfies(formula: Formula, thing: Entity, world: World, unknown: Unknown = "resource") -> bool:
     """Whether the formula is true of the thing. Never raises for what the thing holds."""
     match formula:
         case Truth(value=value):
             return value
         case All(items=items):
-            return all(holds(item, thing, world, unknown) for item in items)
+            return all(satisfies(item, thing, world, unknown) for item in items)
         case Some(items=items):
-            return any(holds(item, thing, world, unknown) for item in items)
+            return any(satisfies(item, thing, world, unknown) for item in items)
         case Sourced(ids=ids, formula=of):
-            return thing.uid.id in ids and holds(of(thing.uid.id), thing, world, unknown)
+            return thing.uid.id in ids and satisfies(of(thing.uid.id), thing, world, unknown)
         case Opaque():
             return _evaluated(formula, thing, unknown)
     try:
@@ -130,13 +131,21 @@ def overlaps(atom: Holds, found: tuple[Any, ...]) -> bool:
 
 
 def _evaluated(atom: Opaque, thing: Entity, unknown: Unknown) -> bool:
-    request = atom.env.request
-    if unknown == "resource":
-        request = replace(request, resource=thing)
-    elif unknown == "principal":
-        request = replace(request, principal=thing)
+    env = atom.env
+    assert env is not None, "a formula with holes is true of nothing"
     try:
-        result = evaluate(atom.expr, replace(atom.env, request=request))
+        result = evaluate(atom.expr, replace(env, request=_about(thing, env.request, unknown)))
     except EvaluationError:
         return False
     return atom.wanted is None or bool(result) is atom.wanted
+
+
+def _about(thing: Entity, request: Request, unknown: Unknown) -> Request:
+    """The request about the thing. What the request has of it already wins over what it says of itself."""
+    if unknown == "nothing":
+        return request
+    known = (request.resource if unknown == "resource" else request.principal).attributes
+    whole = (
+        Entity(Uid(thing.uid.type, known.get("id", thing.uid.id)), {**thing.attributes, **known}) if known else thing
+    )
+    return replace(request, resource=whole) if unknown == "resource" else replace(request, principal=whole)

@@ -1,0 +1,123 @@
+"""One request with a gap, and what is found out about it, each thing once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Mapping
+from typing import Any
+
+from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
+from policyengine.ir.nodes import Attribute, Expr, Identity, Root, Within
+from policyengine.model.entities import ABSENT, World
+from policyengine.model.request import Request
+from policyengine.model.types import STRING, ListT, SetT, Type
+from policyengine.model.values import Entity, Fault, Uid, guard
+from policyengine.partial.gap import Gap
+
+NO_VALUE: Any = object()
+_UNASKED: Any = object()
+
+
+class Caller:
+    """A request in which one entity is unknown, with what the caller fulfils, and with the rules whose demand is `met`:
+    approvals that were given, limits that are metered. In the place of the unknown entity stands one that has what is
+    known of it."""
+
+    __slots__ = ("_ancestors", "found", "fulfilled", "locals", "met", "request", "world")
+
+    def __init__(
+        self,
+        request: Request,
+        world: World,
+        fulfilled: Collection[str] = (),
+        met: Collection[str] = (),
+        locals: Mapping[int, Any] | None = None,
+    ) -> None:
+        self.request, self.world = request, world
+        self.fulfilled, self.met = fulfilled, met
+        self.locals: Mapping[int, Any] = locals or {}
+        # What was found for holes and for expressions.
+        self.found: dict[Hashable, Any] = {}
+        self._ancestors: Any = _UNASKED
+
+    @property
+    def env(self) -> Env:
+        return Env(self.request, self.world, self.locals)
+
+    @property
+    def ancestors(self) -> Any:
+        """Everything above the principal; NO_VALUE if that cannot be told."""
+        if self._ancestors is _UNASKED:
+            self._ancestors = self.above(self.request.principal)
+        return self._ancestors
+
+    def above(self, entity: Entity) -> Any:
+        try:
+            return self.world.ancestors(entity)
+        except Fault:
+            return NO_VALUE
+
+    def binding(self, slot: int, value: Any) -> Caller:
+        """The same caller, within a quantifier."""
+        inner = Caller(self.request, self.world, self.fulfilled, self.met, {**self.locals, slot: value})
+        # What was found so far does not depend on the variable.
+        inner.found = self.found.copy()
+        inner._ancestors = self._ancestors
+        return inner
+
+
+Value = Callable[[Caller], Any]
+
+
+def value_of(expr: Expr, caller: Caller) -> Any:
+    """What the interpreter says that the expression is worth; NO_VALUE where it raises."""
+    try:
+        return evaluate(expr, caller.env)
+    except EvaluationError:
+        return NO_VALUE
+
+
+def value_in(gap: Gap, expr: Expr) -> Value:
+    """How to find the value of an expression that does not depend on the unknown entity. What is asked for most is
+    found without the interpreter."""
+    match expr:
+        case Root(name="principal"):
+            return lambda caller: caller.request.principal
+        case Identity(base=Root(name="principal")):
+            return lambda caller: caller.request.principal.uid.id
+        case Attribute(base=Root(name="principal"), name=name, owners=owners, type=type_):
+            if owners is not None and gap.principal not in owners:
+                return lambda _: NO_VALUE
+            return _attribute(name, type_)
+        case Within(entity=Root(name="principal"), target=target) if gap.is_constant(target):
+            return _within(evaluate(target, gap.empty))
+    return lambda caller: value_of(expr, caller)
+
+
+def _attribute(name: str, type_: Type) -> Value:
+    is_text, of_texts = type_ == STRING, isinstance(type_, SetT | ListT) and type_.element == STRING
+
+    def find(caller: Caller) -> Any:
+        value = caller.world.find(caller.request.principal, name)
+        kind = value.__class__
+        if kind is str and is_text:
+            return value
+        if kind is list and of_texts and {*map(type, value)} == {str}:
+            return tuple(value)
+        try:
+            return NO_VALUE if value is ABSENT else guard(value, type_)
+        except Fault:
+            return NO_VALUE
+
+    return find
+
+
+def _within(target: Any) -> Value:
+    targets = frozenset[Uid]((target.uid,) if target.__class__ is Entity else (each.uid for each in target))
+
+    def find(caller: Caller) -> Any:
+        above = caller.ancestors
+        if above is NO_VALUE:
+            return NO_VALUE
+        return caller.request.principal.uid in targets or not targets.isdisjoint(above)
+
+    return find

@@ -1,0 +1,137 @@
+"""The rules about requests with one gap, lowered: from a caller to what must be true of the unknown entity.
+
+Rules that ask the same of callers are lowered together, once for the same answers. What the rules of a caller come to
+together is kept by which of these lowered groups it is made of. Nothing that is kept has a value of a caller in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from itertools import count
+from typing import Any
+
+from policyengine.ir.nodes import Expr, PolicySet, Rule
+from policyengine.ir.walk import children
+from policyengine.partial.caller import Caller
+from policyengine.partial.candidates import Bucket, Candidates, candidates, kinds
+from policyengine.partial.formula import FALSE, TRUE, All, Formula, Some
+from policyengine.partial.gap import Gap
+from policyengine.partial.holes import Holes, key_of
+from policyengine.partial.logic import MAX_WEIGHT, conj, disj, weight
+from policyengine.partial.lowering import Ask, Lowering
+from policyengine.partial.rules import allows
+from policyengine.partial.skeleton import Filler, Lowered, filling
+
+# So many ways to put groups together are kept.
+MAX_WHOLES = 1_000
+_numbers = count()
+
+
+class LoweredRules:
+    """What lowers the rules for one action and one gap, each when a caller first needs it."""
+
+    def __init__(self, policies: PolicySet, action: str, gap: Gap) -> None:
+        self._gap, self._holes = gap, Holes()
+        permits, others = kinds(policies, gap.principal, action, gap.resource)
+        self._permits = candidates(permits, True, gap, self._holes)
+        self._others = candidates(others, False, gap, self._holes)
+        self._groups: dict[Bucket, list[Lowered[_Skeleton]]] = {}
+        # Filled in without a lock: what two threads find for one key is the same.
+        self._wholes: dict[Any, _Whole] = {}
+
+    def formula(self, caller: Caller) -> Formula:
+        """When one of the permits grants the request, and no other rule stands in its way."""
+        permits, others = self._skeletons(self._permits, caller), self._skeletons(self._others, caller)
+        key = (*[each.number for each in permits], -1, *[each.number for each in others])
+        whole = self._wholes.get(key)
+        if whole is None:
+            whole = _Whole(_together(permits, others))
+            if len(self._wholes) >= MAX_WHOLES:
+                self._wholes.clear()
+            self._wholes[key] = whole
+        return whole.formula if whole.fill is None else whole.fill(caller)
+
+    def _skeletons(self, found: Candidates, caller: Caller) -> list[_Skeleton]:
+        return [group.of(caller) for bucket in found.of(caller) for group in self._of(bucket, found.permits)]
+
+    def _of(self, bucket: Bucket, permits: bool) -> list[Lowered[_Skeleton]]:
+        groups = self._groups.get(bucket)
+        if groups is None:
+            alike: dict[Any, list[Rule]] = {}
+            for rule in bucket.rules:
+                alike.setdefault(self._asks(rule), []).append(rule)
+            groups = self._groups[bucket] = [self._lowered(rules, permits) for rules in alike.values()]
+        return groups
+
+    def _lowered(self, rules: Sequence[Rule], permits: bool) -> Lowered[_Skeleton]:
+        join = disj if permits else conj
+
+        def lower(ask: Ask) -> _Skeleton:
+            lowering = Lowering(self._gap, self._holes, ask)
+            return _Skeleton(join(*(allows(rule, lowering) for rule in rules)))
+
+        return Lowered(lower)
+
+    def _asks(self, rule: Rule) -> Any:
+        """The same for rules that ask the same of callers."""
+        asked: set[Any] = set()
+        for place, scope in (("resource", rule.head.resource), ("principal", rule.head.principal)):
+            if place != self._gap.unknown and (scope.entities is not None or scope.within is not None):
+                asked.add((place, scope))
+        if rule.kind in ("require", "limit"):
+            asked.add(rule.name)
+        self._given(rule.condition, asked)
+        return frozenset(asked)
+
+    def _given(self, expr: Expr, asked: set[Any]) -> None:
+        if self._gap.depends(expr):
+            for part in children(expr):
+                self._given(part, asked)
+        elif not self._gap.is_constant(expr):
+            asked.add(key_of(expr))
+
+
+class _Skeleton:
+    """What a group of rules comes to for all callers that give the same answers."""
+
+    def __init__(self, formula: Formula) -> None:
+        self.formula = formula
+        self.is_large = weight(formula) > MAX_WEIGHT
+        self.number = next(_numbers)
+
+
+class _Whole:
+    """What all rules together come to, and how its holes are filled."""
+
+    def __init__(self, formula: Formula) -> None:
+        self.formula = formula
+        self.fill: Filler | None = filling(formula)
+
+
+def _together(permits: Collection[_Skeleton], others: Collection[_Skeleton]) -> Formula:
+    """What is large is not looked into again."""
+    granted = _joined(Some, permits)
+    passed = _joined(All, others)
+    if weight(granted) <= MAX_WEIGHT and weight(passed) <= MAX_WEIGHT:
+        return conj(passed, granted)
+    return FALSE if FALSE in (granted, passed) else _flat(All, [passed, granted])
+
+
+def _joined(kind: type[All] | type[Some], parts: Iterable[_Skeleton]) -> Formula:
+    every = list(parts)
+    large = [each.formula for each in every if each.is_large]
+    small = [each.formula for each in every if not each.is_large]
+    if sum(map(weight, small)) > MAX_WEIGHT:
+        large, small = [*large, *small], []
+    end = FALSE if kind is All else TRUE
+    if end in large or end in small:
+        return end
+    rest = (conj if kind is All else disj)(*small)
+    return end if rest is end else _flat(kind, [*large, rest])
+
+
+def _flat(kind: type[All] | type[Some], items: Iterable[Formula]) -> Formula:
+    none = TRUE if kind is All else FALSE
+    kept = [item for item in items if item is not none]
+    flat = [part for item in kept for part in (item.items if isinstance(item, kind) else (item,))]
+    return none if not flat else flat[0] if len(flat) == 1 else kind(tuple(flat))
