@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from zoneinfo import available_timezones
 
 from policyengine.check import operands
-from policyengine.check.environment import UNKNOWN, Env, Place, TooLarge, Typed
+from policyengine.check.environment import UNKNOWN, Env, Findings, Place, TooLarge, Typed
 from policyengine.check.expressions import check_condition, check_expression
 from policyengine.check.heads import check_head
 from policyengine.check.narrowing import NOTHING, Facts, both
@@ -164,18 +165,43 @@ def _limit(tree: ast.LimitBody, env: Env) -> LimitSpec:
     of = None
     if tree.of is not None:
         of = operands.need(check_expression(tree.of, env).expr, NUMBER, "what is metered", findings)
-    per: float | str = 0.0
+    per: float | str | None = None
     if isinstance(tree.per, ast.Name):
         per = tree.per.text
         if per not in PERIODS:
             help_ = did_you_mean(per, PERIODS) or f"one of {one_of(PERIODS)}, or a length of time such as `1m`"
             findings.report(codes.UNKNOWN_NAME, tree.per.span, f"unknown period `{per}`", "", help_)
-    else:
+    elif tree.per is not None:
         per = tree.per.value.total_seconds()  # type: ignore[union-attr]
         if not per:
             findings.report(codes.BAD_CONSTANT, tree.per.span, "a period must be longer than nothing")
+    zone = _zone(tree, findings)
     by = tuple(check_expression(key, env).expr for key in tree.by)
     for key in by:
         if operands.holds_record(key.type) or isinstance(key.type, SetT | ListT):
             findings.report(codes.WRONG_TYPE, key.span, f"a limit cannot be kept by {key.type}", "", "name one value")
-    return LimitSpec(ceiling=fold(ceiling), of=fold(of) if of is not None else None, per=per, by=by)
+    return LimitSpec(
+        ceiling=fold(ceiling),
+        of=fold(of) if of is not None else None,
+        per=per,
+        by=by,
+        zone=zone,
+        block_for=tree.block_for.value.total_seconds() if tree.block_for is not None else 0.0,  # type: ignore[union-attr]
+        fails_open=tree.failing == "allow",
+    )
+
+
+def _zone(tree: ast.LimitBody, findings: Findings) -> str:
+    """The time zone of a calendar period."""
+    if tree.zone is None:
+        return "UTC"
+    name = str(tree.zone.value)
+    if not isinstance(tree.per, ast.Name):
+        findings.report(
+            codes.WRONG_ARGUMENTS, tree.zone.span, "only a period of the calendar has a time zone", "",
+            f"write `per {PERIODS[2]}`, or leave the zone out: a length of time is the same everywhere",
+        )  # fmt: skip
+    elif name not in available_timezones():
+        help_ = did_you_mean(name, available_timezones()) or 'zones are named as in `"Europe/Berlin"`'
+        findings.report(codes.UNKNOWN_NAME, tree.zone.span, "unknown time zone", "", help_)
+    return name

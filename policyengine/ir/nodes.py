@@ -283,12 +283,17 @@ class ObligationSpec:
 
 @dataclass(frozen=True, slots=True)
 class LimitSpec:
-    """`of` is None for requests; `per` is a number of seconds or one of the calendar periods."""
+    """`of` is None for requests; `per` is a number of seconds, one of the calendar periods in `zone`, or None for
+    what is in flight. `block_for` are the seconds for which a meter refuses everything once it has refused something;
+    `fails_open` is whether a store that is away lets requests pass unmetered."""
 
     ceiling: Expr
     of: Expr | None
-    per: float | str
+    per: float | str | None
     by: tuple[Expr, ...]
+    zone: str = "UTC"
+    block_for: float = 0.0
+    fails_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

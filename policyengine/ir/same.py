@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
-from policyengine.ir.nodes import Const, Expr, Local, Node, Quantifier, Root, Rule
+from policyengine.ir.nodes import Const, Expr, LimitSpec, Local, Node, Quantifier, Root, Rule
 from policyengine.ir.write_rule import parts
 from policyengine.model.types import BOOL, ListT, Type, element_of
 
@@ -19,8 +19,12 @@ def _shape(rule: Rule) -> object:
     """The rule without its name and its expressions."""
     nothing = Const(value=True, type=BOOL, span=rule.span)
     owed = [(spec.type, [name for name, _ in spec.properties]) for spec in rule.obligations]
-    limit = None if rule.limit is None else (rule.limit.per, rule.limit.of is None, len(rule.limit.by))
+    limit = None if rule.limit is None else _limit_shape(rule.limit)
     return replace(rule, name="", condition=nothing, obligations=(), limit=None), owed, limit
+
+
+def _limit_shape(limit: LimitSpec) -> object:
+    return limit.per, limit.of is None, len(limit.by), limit.zone, limit.block_for, limit.fails_open
 
 
 def _plain(expr: Expr, slots: dict[int, int]) -> Any:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from policyengine.ir.nodes import Const, Expect, Expr, Head, LimitSpec, ObligationSpec, Rule, Scope
 from policyengine.ir.walk import walk
-from policyengine.ir.write import Words, definition, written
+from policyengine.ir.write import Words, definition, literal, written
 from policyengine.model.values import Uid, duration_text
 from policyengine.schema.schema import Schema
 from policyengine.syntax.spelling import is_identifier, string
@@ -88,7 +88,16 @@ def _obligation(spec: ObligationSpec, words: Words) -> str:
 
 
 def _limit(limit: LimitSpec, words: Words) -> str:
-    of = "requests" if limit.of is None else f"of {written(limit.of, words)}"
-    per = limit.per if isinstance(limit.per, str) else duration_text(timedelta(seconds=limit.per))
+    what = "concurrent"
+    if limit.per is not None:
+        of = "requests" if limit.of is None else f"of {written(limit.of, words)}"
+        zone = f" in {literal(limit.zone)}" if limit.zone != "UTC" else ""
+        what = f"{of} per {limit.per if isinstance(limit.per, str) else _length(limit.per)}{zone}"
     by = ", ".join(written(key, words) for key in limit.by)
-    return f"at most {written(limit.ceiling, words)} {of} per {per} by {by}"
+    block = f" then block for {_length(limit.block_for)}" if limit.block_for else ""
+    failing = " on failure allow" if limit.fails_open else ""
+    return f"at most {written(limit.ceiling, words)} {what} by {by}{block}{failing}"
+
+
+def _length(seconds: float) -> str:
+    return duration_text(timedelta(seconds=seconds))

@@ -8,8 +8,9 @@ session rule concerns yields nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from os import urandom
 from time import time_ns
@@ -121,7 +122,12 @@ def _authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: D
             return Grant(_refused_by_errors(decision, errors))
         if commit is None:
             return Grant(decision)
-        outcome = yield commit
+        try:
+            outcome = yield commit
+        except StoreError as error:
+            if commit.session is None and all(one.limit.spec.fails_open for one in metered):
+                return _unmetered(decision, str(error))
+            raise
         if outcome == Rejected(operations.CHANGED):
             continue
         return _grant(asked, decision, metered, outcome, snapshot, store)
@@ -143,7 +149,14 @@ def _read(asked: Asked, first: bool) -> ReadSession:
 
 def _session(id_: str, held: Mapping[str, Any]) -> dict[str, Any]:
     """The session as rules read it."""
-    return {"type": "Session", "id": id_, "labels": list(held["labels"])}
+    calls = [_called(name, counts) for name, counts in held["calls"].items()]
+    started = datetime.fromtimestamp(held["started"] / SECOND, UTC).isoformat()
+    return {"type": "Session", "id": id_, "labels": list(held["labels"]), "calls": calls, "started": started}
+
+
+def _called(name: str, counts: Sequence[int]) -> dict[str, Any]:
+    action, tool = json.loads(name)
+    return {"action": action, "tool": tool, "attempted": counts[0], "allowed": counts[1], "completed": counts[2]}
 
 
 def _holder(asked: Asked) -> tuple[str, str]:
@@ -158,10 +171,10 @@ def _holder(asked: Asked) -> tuple[str, str]:
 
 
 def _call(asked: Asked) -> str:
-    """What is called: the action, and for a tool its name."""
+    """What is called, as one text: the action, and for a tool its name."""
     action = asked.action.get("name") if isinstance(asked.action, Mapping) else asked.action
     resource = asked.resource if isinstance(asked.resource, Mapping) else {}
-    return f"{action}:{resource.get('id')}" if resource.get("type") == "Tool" else str(action)
+    return json.dumps([str(action), str(resource.get("id")) if resource.get("type") == "Tool" else ""])
 
 
 def _commit(
@@ -225,6 +238,12 @@ def _grant(
         case Rejected(reason=reason):
             return _denied(codes.UNKNOWN_SESSION.id, reason, snapshot)
     return _denied(codes.STORE_AWAY.id, "the store gave another answer than was asked for", snapshot)
+
+
+def _unmetered(decision: Decision, message: str) -> Grant:
+    """What every limit concerned says is to happen where the store is away, and the answer says that it happened."""
+    error = RuleError("", codes.STORE_AWAY.id, f"not metered: {message}")
+    return Grant(replace(decision, errors=(*decision.errors, error)), metered=False)
 
 
 def _over(decision: Decision, names: tuple[str, ...], snapshot: Snapshot) -> Decision:

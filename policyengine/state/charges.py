@@ -23,9 +23,7 @@ from policyengine.state import amounts
 from policyengine.state.amounts import MICRO
 from policyengine.state.metering import Limit
 from policyengine.state.operations import MAX_CHARGES, Charge
-from policyengine.state.windows import Window, calendar, sliding
-
-UTC = "UTC"
+from policyengine.state.windows import SECOND, Concurrent, Window, calendar, sliding
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +78,15 @@ def _charge(limit: Limit, env: Env, now: int) -> Charge:
         window=window(spec, now),
         ceiling=amounts.ceiling(evaluate(spec.ceiling, env)),
         amount=_amount(spec.of, env),
+        block_for=round(spec.block_for * SECOND),
     )
 
 
 def window(spec: LimitSpec, now: int) -> Window:
     """The window of a limit, as it lies around now."""
-    return calendar(spec.per, UTC, now) if isinstance(spec.per, str) else sliding(spec.per)
+    if spec.per is None:
+        return Concurrent()
+    return calendar(spec.per, spec.zone, now) if isinstance(spec.per, str) else sliding(spec.per)
 
 
 def real_amount(metered: Metered, cost: Mapping[str, Any]) -> int:

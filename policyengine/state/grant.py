@@ -59,10 +59,14 @@ class Grant:
     denied_by: the limits without room.
     retry_after: after how many seconds the request would succeed if nothing else came; None where it was not denied for
         want of room, and where it could never fit.
+    replayed: whether it was granted before, under the same idempotency key.
+    metered: False where the store was away and every limit says `on failure allow`.
     expires_at: the end of the lease, in seconds since 1970. Then the estimate stays charged and concurrency comes back.
     """
 
-    __slots__ = ("_done", "_terms", "decision", "denied_by", "expires_at", "id", "limits", "replayed", "retry_after")
+    __slots__ = (
+        "_done", "_terms", "decision", "denied_by", "expires_at", "id", "limits", "metered", "replayed", "retry_after",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -74,6 +78,7 @@ class Grant:
         retry_after: int | None = None,
         expires_at: float = 0.0,
         replayed: bool = False,
+        metered: bool = True,
         terms: Terms | None = None,
     ) -> None:
         self.decision = decision
@@ -83,6 +88,7 @@ class Grant:
         self.retry_after = retry_after
         self.expires_at = expires_at
         self.replayed = replayed
+        self.metered = metered
         self._terms = terms
         self._done = False
 

@@ -54,7 +54,7 @@ def metering(policies: PolicySet) -> Metering:
 
 def _limit(rule: Rule, spec: LimitSpec) -> Limit:
     # A typed expression's representation has no places in it: moving a rule within a file is no other rule.
-    told = repr((rule.name, spec.per, spec.of, spec.by))
+    told = repr((rule.name, spec.per, spec.zone, spec.of, spec.by))
     return Limit(rule, spec, f"meter:{rule.name}:{sha256(told.encode()).hexdigest()[:16]}")
 
 

@@ -289,12 +289,17 @@ class RequireBody(Node):
 
 @dataclass(frozen=True, slots=True)
 class LimitBody(Node):
-    """`of` is None for requests; `per` is a length of time or a calendar period."""
+    """`of` is None for requests; `per` is a length of time, a calendar period in a `zone`, or None for what is in
+    flight. `block_for` is how long a meter stays blocked once it has refused something; `failing` what is said where
+    the store is away."""
 
     ceiling: Expr
     of: Expr | None
-    per: Literal | Name
+    per: Literal | Name | None
     by: tuple[Expr, ...]
+    zone: Literal | None = None
+    block_for: Literal | None = None
+    failing: Lit["allow", "deny"] | None = None
 
 
 RuleKind = Lit["permit", "forbid", "require", "limit", "label"]

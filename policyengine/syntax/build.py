@@ -217,13 +217,17 @@ class Build(BuildDeclarations):
 
     def limit(self, parts: list[Any]) -> ast.Rule:
         at = next(i for i, p in enumerate(parts) if isinstance(p, Token) and p.type == "AT")
-        tail = parts[at:]
-        per = next(i for i, p in enumerate(tail) if isinstance(p, Token) and p.type == "PER")
+        tail = [part for part in parts[at:] if part is not None]
+        (of, per, zone), keys = tail[3].value, tail[5:]
+        ends = dict(part.value for part in keys if isinstance(part, Part))
         body = ast.LimitBody(
             ceiling=tail[2],
-            of=tail[4] if tail[3].type == "OF" else None,
-            per=tail[per + 1],
-            by=tuple(nodes(tail[per + 2 :])),
+            of=of,
+            per=per,
+            by=tuple(nodes(keys)),
+            zone=zone,
+            block_for=ends.get("block"),
+            failing=ends.get("failure"),
             span=self._span(tail),
         )
         return ast.Rule(
@@ -234,6 +238,21 @@ class Build(BuildDeclarations):
             body=body,
             span=self._span(parts),
         )
+
+    def metered(self, parts: list[Any]) -> Part:
+        """What is counted, per what, and in which zone."""
+        span = self._span(parts)
+        if parts[0].type == "CONCURRENT":
+            return Part((None, None, None), span)
+        at = next(i for i, part in enumerate(parts) if isinstance(part, Token) and part.type == "PER")
+        zone = parts[-1] if len(parts) > at + 2 else None
+        return Part((parts[1] if parts[0].type == "OF" else None, parts[at + 1], zone), span)
+
+    def block_for(self, parts: list[Any]) -> Part:
+        return Part(("block", parts[-1]), self._span(parts))
+
+    def on_failure(self, parts: list[Any]) -> Part:
+        return Part(("failure", parts[-1].type.lower()), self._span(parts))
 
     def prove(self, parts: list[Any]) -> ast.Prove:
         _, name, _, mode, _, head, *clauses = parts

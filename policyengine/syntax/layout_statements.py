@@ -218,11 +218,19 @@ def _body(body: ast.RequireBody | ast.LimitBody | None, notes: Notes) -> list[Do
 
 
 def _limit(body: ast.LimitBody, notes: Notes) -> Doc:
-    what = "requests" if body.of is None else concat("of ", expression(body.of, notes))
-    per = body.per.text if isinstance(body.per, ast.Name) else literal(body.per)
+    what: list[Doc] = ["concurrent"]
+    if body.per is not None:
+        per = body.per.text if isinstance(body.per, ast.Name) else literal(body.per)
+        zone = f" in {literal(body.zone)}" if body.zone is not None else ""
+        what = ["requests" if body.of is None else concat("of ", expression(body.of, notes)), LINE, f"per {per}{zone}"]
+    ends: list[Doc] = []
+    if body.block_for is not None:
+        ends += [LINE, f"then block for {literal(body.block_for)}"]
+    if body.failing is not None:
+        ends += [LINE, f"on failure {body.failing}"]
     by = join(concat(",", LINE), (expression(by, notes) for by in body.by))
     ceiling = concat("at most ", expression(body.ceiling, notes))
-    return group(ceiling, nest(2, LINE, what, LINE, f"per {per}", LINE, "by ", group(nest(2, by))))
+    return group(ceiling, nest(2, LINE, *what, LINE, "by ", group(nest(2, by)), *ends))
 
 
 def _noted(node: ast.Node, doc: Doc, notes: Notes) -> Doc:

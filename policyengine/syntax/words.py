@@ -14,7 +14,7 @@ _OPERATOR = ("and", "or", "in", "has", "is", "like")
 _OTHER = (
     "not", "if", "then", "else", "any", "all", "true", "false", "null", "when", "unless", "because", "on", "for",
     "at", "most", "requests", "of", "per", "by", "never", "always", "allow", "deny", "expect", "owing",
-    "nothing", "approved",
+    "nothing", "approved", "concurrent", "block", "failure",
 )  # fmt: skip
 KEYWORDS = {"statement": _STATEMENT, "operator": _OPERATOR, "other": _OTHER}
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,6 +17,7 @@ from policyengine import Engine
 from policyengine.state.grant import SettleError
 from policyengine.state.operations import Operation, Outcome
 from policyengine.state.store import Store, StoreError
+from policyengine.state.stores.memory import Memory
 from tests.state.stores import STORES
 
 POLICIES = """
@@ -220,3 +225,103 @@ def test_a_store_that_is_away_denies_and_is_asked_for_nothing_else() -> None:
 def test_a_malformed_request_is_denied(engine: Engine) -> None:
     assert not engine.authorize(principal={}, action="invoke", resource=MODEL).allowed
     assert not engine.authorize(principal=ANN, action=[], resource=7, session="s").allowed  # type: ignore[arg-type]
+
+
+def authorize(engine: Engine, **more: Any) -> Any:
+    return engine.authorize(principal=ANN, action="invoke", resource=MODEL, **more)
+
+
+def limited(how: str, clock: Clock) -> Engine:
+    return Engine.from_text(
+        f"module m\nuse ai\npermit all: invoke on Model\nlimit it: invoke on Model\n  {how}", state=Memory(clock)
+    )
+
+
+def test_what_is_in_flight_counts_until_it_is_settled_or_its_lease_ends(clock: Clock) -> None:
+    engine = limited("at most 2 concurrent by principal", clock)
+    first, _ = authorize(engine, lease=10), authorize(engine, lease=20)
+    refused = authorize(engine)
+    assert (refused.allowed, refused.retry_after) == (False, 10)
+    first.settle()
+    assert authorize(engine, lease=5).allowed
+    assert not authorize(engine).allowed
+    clock.now += 5_000_000
+    assert authorize(engine).allowed
+
+
+def test_a_grant_that_is_renewed_stays_in_flight(clock: Clock) -> None:
+    engine = limited("at most 1 concurrent by principal", clock)
+    grant = authorize(engine, lease=10)
+    clock.now += 9_000_000
+    grant.renew(10)
+    clock.now += 9_000_000
+    assert not authorize(engine).allowed
+    clock.now += 1_000_000
+    assert authorize(engine).allowed
+    with pytest.raises(SettleError):
+        grant.renew()
+
+
+def test_a_limit_that_has_tripped_blocks(clock: Clock) -> None:
+    engine = limited("at most 1 requests per 1m by principal then block for 10m", clock)
+    assert authorize(engine).allowed
+    assert authorize(engine).retry_after == 600
+    clock.now += 599_000_000
+    assert not authorize(engine).allowed
+    clock.now += 1_000_000
+    assert authorize(engine).allowed
+
+
+@pytest.mark.parametrize(
+    ("now", "length"),
+    [("2027-03-28T12:00:00+02:00", 23), ("2027-10-31T12:00:00+01:00", 25), ("2027-06-01T12:00:00+02:00", 24)],
+)
+def test_a_day_lies_between_local_midnights(clock: Clock, now: str, length: int) -> None:
+    noon = datetime.fromisoformat(now)
+    clock.now = round(noon.timestamp() * 1_000_000)
+    engine = limited('at most 1 requests per day in "Europe/Berlin" by principal', clock)
+    assert authorize(engine).allowed
+    midnight = (noon.replace(hour=0) + timedelta(days=1)).replace(tzinfo=ZoneInfo("Europe/Berlin"))
+    assert authorize(engine).retry_after == round((midnight - noon).total_seconds())
+    clock.now += authorize(engine).retry_after * 1_000_000
+    assert authorize(engine).allowed
+    start = noon.replace(tzinfo=ZoneInfo("Europe/Berlin"), hour=0).astimezone(UTC)
+    assert (midnight.astimezone(UTC) - start) == timedelta(hours=length)
+
+
+def test_a_limit_may_say_that_a_store_that_is_away_lets_pass() -> None:
+    policies = "module m\nuse ai\npermit all: invoke on Model\n"
+    limit = "limit {0}: invoke on Model\n  at most 1 requests per 1m by principal {1}\n"
+    engine = Engine.from_text(policies + limit.format("a", "on failure allow"), state=Away())
+    grant = authorize(engine)
+    assert (grant.decision.decision, grant.metered) == ("allow", False)
+    assert [error.code for error in grant.decision.errors] == ["POL540"]
+    both = policies + limit.format("a", "on failure allow") + limit.format("b", "on failure deny")
+    assert authorize(Engine.from_text(both, state=Away())).decision.decision == "deny"
+
+
+THREE_REFUNDS = """
+module support
+use ai
+
+permit refunds: call on Tool::"refund"
+
+forbid a_person_after_three: call on Tool::"refund"
+  when any c in session.calls: c.tool == "refund" and c.allowed >= 3
+"""
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_at_most_three_times_in_a_session(name: str, clock: Clock) -> None:
+    with STORES[name](clock) as store:
+        engine = Engine.from_text(THREE_REFUNDS, state=store)
+        said = [call(engine, "refund", session="s").allowed for _ in range(5)]
+        assert said == [True, True, True, False, False]
+        assert call(engine, "refund", session="another").allowed
+
+
+def test_one_session_from_many_threads_allows_three(tmp_path: Path) -> None:
+    engine = Engine.from_text(THREE_REFUNDS, state=f"sqlite:///{tmp_path}/state.db")
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda _: call(engine, "refund", session="s").allowed, range(24)))
+    assert sum(said) == 3

@@ -190,7 +190,10 @@ def _limit(writer: Writer) -> str:
     of = writer.pick(("requests", f"of {writer.value(NUMBER, 1).at(0)}"))
     by = ", ".join(p.text for p in {writer.pick(keys) for _ in range(writer.pick((1, 2)))})
     ceilings = ["60", "2.5", "0", *(p.text for p in writer.readable(is_numeric))]
-    return f"at most {writer.pick(ceilings)} {of} per {writer.pick(('1m', 'month', '24h'))} by {by}"
+    period = writer.pick(("1m", "month", "24h", 'day in "Europe/Berlin"'))
+    what = writer.pick((f"{of} per {period}", f"{of} per {period}", "concurrent"))
+    end = writer.pick(("", "", " then block for 10m", " on failure allow"))
+    return f"at most {writer.pick(ceilings)} {what} by {by}{end}"
 
 
 # ---- heads ----
