@@ -289,9 +289,7 @@ class RequireBody(Node):
 
 @dataclass(frozen=True, slots=True)
 class LimitBody(Node):
-    """`of` is None for requests; `per` is a length of time, a calendar period in a `zone`, or None for what is in
-    flight. `block_for` is how long a meter stays blocked once it has refused something; `failing` what is said where
-    the store is away."""
+    """`of` is None for requests, `per` for what is in flight; `zone` is that of a calendar period."""
 
     ceiling: Expr
     of: Expr | None
