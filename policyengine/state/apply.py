@@ -33,7 +33,7 @@ from policyengine.state.operations import (
     Use,
     lease_key,
 )
-from policyengine.state.windows import Calendar, Concurrent, Sliding, Window
+from policyengine.state.windows import Concurrent, Sliding, Window, held_window, kind_of
 
 Documents = Mapping[str, Document | None]
 
@@ -96,7 +96,14 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
         writes[charge.meter] = document, meters.expires(document, charge.window, at)
         uses.append(_use(charge, document, at))
         held.append(_held(charge, meters.place(document, charge.window, at)))
-    lease = {"owner": asked.owner, "state": "open", "expires": until, "kept": now + asked.keep, "charges": held}
+    lease = {
+        "owner": asked.owner,
+        "state": "open",
+        "expires": until,
+        "kept": now + asked.keep,
+        "charges": held,
+        "memo": asked.memo,
+    }
     # What no meter counts needs no lease: there is nothing to settle, and nothing to give back.
     if held or asked.once is not None:
         writes[lease_key(asked.id)] = lease, now + asked.keep
@@ -146,22 +153,11 @@ def _use(charge: Charge, document: Document | None, at: int) -> Use:
 
 
 def _held(charge: Charge, where: int) -> dict[str, Any]:
-    kind = _kind(charge.window)
+    kind = kind_of(charge.window)
     held = {"meter": charge.meter, "rule": charge.rule, "kind": kind, "at": where, "ceiling": charge.ceiling}
     if isinstance(charge.window, Sliding):
         held["width"] = charge.window.width
     return {**held, "reserved": charge.amount, "counted": charge.amount, "spent": 0}
-
-
-def _kind(window: Window) -> str:
-    match window:
-        case Sliding():
-            return "sliding"
-        case Calendar():
-            return "calendar"
-        case Concurrent():
-            return "concurrent"
-    assert_never(window)
 
 
 # ---- what becomes of a lease ----
@@ -177,7 +173,7 @@ def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
     writes: dict[str, tuple[Document | None, int]] = {}
     uses, held = [], []
     for one in lease["charges"]:
-        meter, window = one["meter"], windows[one["meter"]]
+        meter, window = one["meter"], windows.get(one["meter"], held_window(one))
         document = documents[meter]
         at = meters.time_of(document, now)
         if one["kind"] == "concurrent":
@@ -243,22 +239,12 @@ def _cancel(asked: Cancel, documents: Documents, now: int) -> Applied:
     for one in lease["charges"]:
         document = documents[one["meter"]]
         if document is not None:
-            window = _window(one)
+            window = held_window(one)
             at = meters.time_of(document, now)
             given_back = meters.returned(document, window, at, one["counted"], one["at"], asked.id)
             if given_back is not None:
                 writes[one["meter"]] = given_back, meters.expires(given_back, window, at)
     return Applied(Done(now, ()), writes)
-
-
-def _window(held: Mapping[str, Any]) -> Window:
-    """The window of a charge, as far as taking it back needs it."""
-    match held["kind"]:
-        case "sliding":
-            return Sliding(held["width"])
-        case "calendar":
-            return Calendar(())
-    return Concurrent()
 
 
 def _kept(lease: Document) -> int:

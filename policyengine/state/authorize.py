@@ -26,6 +26,7 @@ from policyengine.model.request import Request, request
 from policyengine.state import operations, sessions
 from policyengine.state.charges import Metered, charges
 from policyengine.state.grant import Grant, Terms, limits, refused, retry_after
+from policyengine.state.memo import memo
 from policyengine.state.metering import SESSION, Metering
 from policyengine.state.operations import (
     Commit,
@@ -43,6 +44,9 @@ from policyengine.state.windows import SECOND
 
 # How often a request is decided again because its session changed in between.
 TRIES = 8
+
+# A session lives so long after its last use.
+LIFE = 86_400 * SECOND
 
 Deciding = Callable[[Any, Any, Any, Any], Decision]
 Authorizing = Generator[Operation, Outcome, Grant]
@@ -64,7 +68,7 @@ class Asked:
     owner: str = ""
     lease: int = 600 * SECOND
     keep: int = 35 * 86_400 * SECOND
-    life: int = 86_400 * SECOND
+    life: int = LIFE
     once: str | None = None
     body: str = ""
 
@@ -142,27 +146,27 @@ def _reads(metering: Metering, asked: Asked) -> bool:
 
 
 def _read(asked: Asked, first: bool) -> ReadSession:
-    tenant, principal = _holder(asked)
+    tenant, principal = holder(asked.principal, asked.context)
     key = sessions.session_key(tenant, str(asked.session))
     return ReadSession(key, tenant, principal, asked.life, _call(asked) if first else "", asked.opens)
 
 
 def _session(id_: str, held: Mapping[str, Any]) -> dict[str, Any]:
     """The session as rules read it."""
-    calls = [_called(name, counts) for name, counts in held["calls"].items()]
+    calls = [call_of(name, counts) for name, counts in held["calls"].items()]
     started = datetime.fromtimestamp(held["started"] / SECOND, UTC).isoformat()
     return {"type": "Session", "id": id_, "labels": list(held["labels"]), "calls": calls, "started": started}
 
 
-def _called(name: str, counts: Sequence[int]) -> dict[str, Any]:
+def call_of(name: str, counts: Sequence[int]) -> dict[str, Any]:
+    """A call and its counts, as rules read them."""
     action, tool = json.loads(name)
     return {"action": action, "tool": tool, "attempted": counts[0], "allowed": counts[1], "completed": counts[2]}
 
 
-def _holder(asked: Asked) -> tuple[str, str]:
+def holder(principal: Any, context: Any) -> tuple[str, str]:
     """Whose session it is: the tenant of the context or of the principal, and the principal. Agents share it."""
-    context, principal = asked.context or {}, asked.principal
-    tenant = context.get("tenant")
+    tenant = context.get("tenant") if isinstance(context, Mapping) else None
     id_ = tenant.get("id") if isinstance(tenant, Mapping) else None
     attributes = principal if isinstance(principal, Mapping) else {}
     if id_ is None:
@@ -174,7 +178,12 @@ def _call(asked: Asked) -> str:
     """What is called, as one text: the action, and for a tool its name."""
     action = asked.action.get("name") if isinstance(asked.action, Mapping) else asked.action
     resource = asked.resource if isinstance(asked.resource, Mapping) else {}
-    return json.dumps([str(action), str(resource.get("id")) if resource.get("type") == "Tool" else ""])
+    return called(str(action), str(resource.get("id")) if resource.get("type") == "Tool" else "")
+
+
+def called(action: str, tool: str) -> str:
+    """A call as one text, under which a session counts it."""
+    return json.dumps([action, tool])
 
 
 def _commit(
@@ -191,27 +200,29 @@ def _commit(
     session = None
     watched = version is not None and bool(decision.limits)
     if asked.session is not None and (decision.labels or metering.counts or watched):
-        tenant, principal = _holder(asked)
+        tenant, principal = holder(asked.principal, asked.context)
         key = sessions.session_key(tenant, asked.session)
         call = _call(asked) if metering.counts else ""
         session = SessionWrite(key, tenant, principal, asked.life, decision.labels, call, version)
     if not decision.limits and session is None:
         return None, (), ()
     metered: tuple[Metered, ...] = ()
+    kept = ""
     if decision.limits:
         named = [metering.limits[name] for name in decision.limits]
-        found = charges(named, _envs(asked, context, snapshot), asked.now)
+        whole = request(asked.principal, asked.action, asked.resource, context)
+        found = charges(named, _envs(whole, snapshot), asked.now)
         if found.errors:
             return None, (), found.errors
         metered = found.metered
+        kept = memo(metered, whole)
     charged = tuple(one.charge for one in metered)
-    commit = Commit(asked.id, asked.owner, charged, asked.lease, asked.keep, session, asked.once, asked.body)
+    commit = Commit(asked.id, asked.owner, charged, asked.lease, asked.keep, session, asked.once, asked.body, kept)
     return commit, metered, ()
 
 
-def _envs(asked: Asked, context: Mapping[str, Any] | None, snapshot: Snapshot) -> list[Env]:
+def _envs(whole: Request, snapshot: Snapshot) -> list[Env]:
     """What each of those who act sees: the principal, and every agent that acts for it."""
-    whole = request(asked.principal, asked.action, asked.resource, context)
     actors = (whole.principal, *chain(whole, snapshot.world, snapshot.schema))
     return [Env(Request(actor, whole.action, whole.resource, whole.context), snapshot.world) for actor in actors]
 

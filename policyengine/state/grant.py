@@ -151,16 +151,19 @@ class Grant:
     def _settle(self, cost: Mapping[str, Any], final: bool) -> Settle | None:
         if (terms := self._terms) is None:
             return None
+        actual: dict[str, int] = {}
         try:
-            actual = tuple(
-                (one.charge.meter, real_amount(one, cost)) for one in terms.metered if one.limit.spec.of is not None
-            )
+            for one in terms.metered:
+                if one.limit.spec.of is not None:
+                    # Of all who act, the largest, as it was estimated.
+                    meter = one.charge.meter
+                    actual[meter] = max(actual.get(meter, 0), real_amount(one, cost))
         except EvaluationError as error:
             raise SettleError(error.message) from None
         except Fault as fault:
             raise SettleError(fault.message) from None
         windows = tuple((one.charge.meter, one.charge.window) for one in terms.metered)
-        return Settle(self.id, terms.owner, actual, windows, final)
+        return Settle(self.id, terms.owner, tuple(actual.items()), windows, final)
 
     def _renew(self, seconds: float | None) -> Renew | None:
         if (terms := self._terms) is None:

@@ -51,7 +51,8 @@ class SessionWrite:
 @dataclass(frozen=True, slots=True)
 class Commit:
     """Charge all or none, mark the session, open the lease. Times are microseconds; `lease` is for how long it holds.
-    `once` is the key of a retry and `body` the digest of what it must ask again."""
+    `once` is the key of a retry and `body` the digest of what it must ask again. `memo` is a text that the lease keeps:
+    what it takes to tell the real cost."""
 
     id: str
     owner: str
@@ -61,6 +62,7 @@ class Commit:
     session: SessionWrite | None = None
     once: str | None = None
     body: str = ""
+    memo: str = ""
 
     @property
     def keys(self) -> tuple[str, ...]:

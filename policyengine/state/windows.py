@@ -7,9 +7,11 @@ weeks, months and years; a midnight that does not exist is the first instant aft
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from typing import Any, Literal, assert_never
 from zoneinfo import ZoneInfo
 
 SECOND = 1_000_000
@@ -37,6 +39,28 @@ class Concurrent:
 
 
 Window = Sliding | Calendar | Concurrent
+
+
+def kind_of(window: Window) -> Literal["sliding", "calendar", "concurrent"]:
+    """The word for it in documents."""
+    match window:
+        case Sliding():
+            return "sliding"
+        case Calendar():
+            return "calendar"
+        case Concurrent():
+            return "concurrent"
+    assert_never(window)
+
+
+def held_window(held: Mapping[str, Any]) -> Window:
+    """The window of a charge that a lease holds, as far as taking it back needs it."""
+    match held["kind"]:
+        case "sliding":
+            return Sliding(held["width"])
+        case "calendar":
+            return Calendar(())
+    return Concurrent()
 
 
 def sliding(seconds: float) -> Sliding:

@@ -16,6 +16,7 @@ import pytest
 from policyengine import Engine
 from policyengine.state.grant import SettleError
 from policyengine.state.operations import Operation, Outcome
+from policyengine.state.session_calls import UnknownSession
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.memory import Memory
 from tests.state.stores import STORES
@@ -325,3 +326,66 @@ def test_one_session_from_many_threads_allows_three(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         said = list(pool.map(lambda _: call(engine, "refund", session="s").allowed, range(24)))
     assert sum(said) == 3
+
+
+def test_a_reservation_is_settled_where_it_was_not_made(engine: Engine) -> None:
+    grant = invoke(engine, usd=1.5, caller="gateway")
+    assert engine.reservation(grant.id) is None
+    assert engine.reservation("another", caller="gateway") is None
+    again = engine.reservation(grant.id, caller="gateway")
+    assert again is not None
+    assert [limit.used for limit in again.settle({"usd": 0.25})] == [0.25, 1.0]
+    assert invoke(engine, usd=1.25).allowed
+    with pytest.raises(SettleError):
+        grant.settle()
+
+
+def test_a_reservation_knows_what_its_amount_is_made_of(clock: Clock) -> None:
+    policies = """
+module m
+use ai
+extend Model { price: Number }
+permit all: invoke on Model
+limit budget: invoke on Model
+  at most 10 of model.price * cost.tokens per day by principal
+"""
+    engine = Engine.from_text(policies, state=Memory(clock))
+    model = {"type": "Model", "id": "m", "price": 2}
+    grant = engine.authorize(principal=ANN, action="invoke", resource=model, context={"cost": {"tokens": 5}})
+    assert [limit.used for limit in grant.limits] == [10]
+    again = engine.reservation(grant.id)
+    assert again is not None
+    assert [limit.used for limit in again.settle({"tokens": 1})] == [2]
+
+
+def test_a_session_is_opened_for_its_principal_and_remembers_results(engine: Engine) -> None:
+    session = engine.sessions.open(ANN)
+    assert call(engine, "send", session=session).allowed
+    engine.sessions.record_result(session, ANN, tool="send", labels=["saw_web"])
+    assert not call(engine, "send", session=session).allowed
+    assert engine.sessions.read(session, ANN).labels == ("saw_web",)
+    for somebody in (lambda: engine.sessions.read(session, BOB), lambda: engine.sessions.read("none", ANN)):
+        with pytest.raises(UnknownSession):
+            somebody()
+    with pytest.raises(UnknownSession):
+        engine.sessions.record_result(session, BOB, labels=["x"])
+    with pytest.raises(TypeError):
+        engine.sessions.record_result(session, ANN, labels="saw_web")
+    engine.sessions.remove_labels(session, ANN, labels=["saw_web"])
+    assert call(engine, "send", session=session).allowed
+
+
+def test_a_session_expires(engine: Engine, clock: Clock) -> None:
+    session = engine.sessions.open(ANN)
+    clock.now += 86_400_000_000
+    with pytest.raises(UnknownSession):
+        engine.sessions.read(session, ANN)
+
+
+def test_calls_that_came_back_are_counted(engine: Engine) -> None:
+    counting = Engine.from_text(THREE_REFUNDS)
+    session = counting.sessions.open(ANN)
+    call(counting, "refund", session=session)
+    counting.sessions.record_result(session, ANN, tool="refund")
+    [counted] = counting.sessions.read(session, ANN).calls
+    assert counted == {"action": "call", "tool": "refund", "attempted": 1, "allowed": 1, "completed": 1}

@@ -152,6 +152,7 @@ def _told(operation: Operation, prefix: str) -> dict[str, Any]:
                 "lease_key": prefix + lease_key(operation.id),
                 "lease": operation.lease,
                 "keep": operation.keep,
+                "memo": operation.memo,
                 "charges": [
                     {
                         "meter": prefix + charge.meter,
@@ -257,12 +258,15 @@ def _outcome(told: bytes, prefix: int) -> Outcome:
             return Rejected(rest[0])
         case "found":
             now, documents = rest
-            return Found(now, tuple(_document(document) for document in documents))
+            return Found(now, tuple(_document(document, prefix) for document in documents))
     raise StoreError("the state store gave an answer that cannot be read")
 
 
-def _document(document: Any) -> Document | None:
-    """Lua does not tell an empty object from an empty list."""
+def _document(document: Any, prefix: int) -> Document | None:
+    """The document as the other stores have it. Lua does not tell an empty object from an empty list."""
     if not isinstance(document, Mapping):
         return None
-    return {k: {} if k in ("calls", "leases") and v == [] else v for k, v in document.items()}
+    told = {k: {} if k in ("calls", "leases") and v == [] else v for k, v in document.items()}
+    if "charges" in told:
+        told["charges"] = [{**held, "meter": held["meter"][prefix:]} for held in told["charges"]]
+    return told

@@ -291,7 +291,8 @@ local function commit()
   end
   for _, one in ipairs(writes) do write(one[1], one[2], one[3]) end
   if #held > 0 or op.once then
-    local lease = {owner = op.owner, state = 'open', expires = ends, kept = now + op.keep, charges = held}
+    local lease = {owner = op.owner, state = 'open', expires = ends, kept = now + op.keep, charges = held,
+                   memo = op.memo}
     write(op.lease_key, lease, now + op.keep)
   end
   if session then write(op.session.key, session, now + op.session.life) end
@@ -313,7 +314,7 @@ local function settle()
   if not lease then return rejected(reason) end
   local writes, uses = {}, {}
   for i, one in ipairs(lease.charges) do
-    local window = op.windows[one.meter]
+    local window = op.windows[one.meter] or {kind = one.kind, width = one.width, periods = {}}
     local document = documents[one.meter]
     local at = time_of(document)
     if one.kind == 'concurrent' then

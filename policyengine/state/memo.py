@@ -1,0 +1,99 @@
+"""What a lease keeps of its request, so that another process can tell its real cost, and a grant made of it again.
+
+Of a request whose limits count nothing but `cost`, the cost is kept; of any other, the request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from policyengine.bundle import Snapshot
+from policyengine.evaluate.delegation import chain
+from policyengine.evaluate.interpret import Env
+from policyengine.ir.nodes import Attribute, Expr, Has, Root
+from policyengine.ir.walk import children
+from policyengine.model.decision import Decision
+from policyengine.model.request import Request, request
+from policyengine.model.values import Fault
+from policyengine.state.charges import Metered, window
+from policyengine.state.grant import Grant, Terms
+from policyengine.state.metering import Metering
+from policyengine.state.operations import Charge, Document
+from policyengine.state.store import Store
+from policyengine.state.windows import SECOND, Window, held_window, kind_of
+
+# A request of more characters than this is not kept: its reservation is settled at its estimate.
+LARGEST = 64 * 1024
+
+
+def memo(metered: Sequence[Metered], whole: Request) -> str:
+    """What the lease of these charges keeps."""
+    counted = [one.limit.spec.of for one in metered if one.limit.spec.of is not None]
+    if not counted:
+        return ""
+    cost = {"cost": whole.context["cost"]} if "cost" in whole.context else {}
+    kept: dict[str, Any] = {"context": cost}
+    if not all(map(_only_cost, counted)):
+        kept = {
+            "principal": _flat(whole.principal),
+            "resource": _flat(whole.resource),
+            "action": {**whole.action.attributes, "name": whole.action.name},
+            "context": whole.context,
+        }
+    try:
+        text = json.dumps(kept, allow_nan=False)
+    except (TypeError, ValueError):
+        # It holds what is no JSON, and was not sent by anybody who would settle it elsewhere.
+        return ""
+    return text if len(text) <= LARGEST else ""
+
+
+def reopened(id_: str, lease: Document, snapshot: Snapshot, metering: Metering, store: Store, now: int) -> Grant:
+    """The grant of a lease. What a limit that is gone has counted stays as estimated."""
+    metered = []
+    for held in lease["charges"]:
+        limit = metering.limits.get(held["rule"])
+        if limit is None:
+            continue
+        charge = Charge(
+            meter=held["meter"],
+            rule=held["rule"],
+            by=(),
+            window=_same_kind(window(limit.spec, now), held),
+            ceiling=held["ceiling"],
+            amount=held["reserved"],
+        )
+        metered += [Metered(charge, limit, env) for env in _envs(lease["memo"], snapshot)]
+    decision = Decision(decision="allow", revision=snapshot.revision)
+    terms = Terms(store, lease["owner"], tuple(metered), 600 * SECOND)
+    return Grant(decision, id=id_, expires_at=lease["expires"] / SECOND, terms=terms)
+
+
+def _envs(text: str, snapshot: Snapshot) -> list[Env]:
+    nobody = {"type": "", "id": ""}
+    kept: Mapping[str, Any] = json.loads(text) if text else {}
+    principal, resource = kept.get("principal", nobody), kept.get("resource", nobody)
+    try:
+        whole = request(principal, kept.get("action", ""), resource, kept.get("context", {}))
+        actors = (whole.principal, *chain(whole, snapshot.world, snapshot.schema))
+    except Fault:
+        return []
+    return [Env(Request(actor, whole.action, whole.resource, whole.context), snapshot.world) for actor in actors]
+
+
+def _flat(entity: Any) -> dict[str, Any]:
+    return {**entity.attributes, "type": entity.uid.type, "id": entity.uid.id}
+
+
+def _only_cost(expr: Expr) -> bool:
+    """Whether it reads nothing of the request but `context.cost`."""
+    if isinstance(expr, Attribute | Has) and isinstance(expr.base, Root):
+        return expr.base.name == "context" and expr.name == "cost"
+    return not isinstance(expr, Root) and all(map(_only_cost, children(expr)))
+
+
+def _same_kind(now: Window, held: Mapping[str, Any]) -> Window:
+    """The window as it lies now, or the one that the charge was made in, where the limit has another kind by now."""
+    return now if kind_of(now) == held["kind"] else held_window(held)

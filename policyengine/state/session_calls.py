@@ -1,0 +1,136 @@
+"""Sessions for a host: opening one, reading it, recording what a tool returned, taking a label away.
+
+A session is opened for a tenant's principal, and is a capability of theirs: to anybody else it does not exist. Each
+method has an async form around the same operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from secrets import token_urlsafe
+from typing import Any
+
+from policyengine.state.authorize import LIFE, call_of, called, holder
+from policyengine.state.operations import Found, Label, OpenSession, Outcome, ReadSession, Rejected
+from policyengine.state.sessions import session_key
+from policyengine.state.store import Store
+from policyengine.state.windows import SECOND
+
+
+class UnknownSession(Exception):
+    """There is no such session, or not for this principal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a session holds. `calls` is as rules read it; times are seconds since 1970."""
+
+    id: str
+    labels: tuple[str, ...]
+    calls: tuple[Mapping[str, Any], ...]
+    started: float
+    expires_at: float
+
+
+class Sessions:
+    """The sessions of one store. `principal` is an entity as in `authorize`, and `context` holds its tenant, if any."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def open(self, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> str:
+        """A new session; returns its id, 128 bits that nobody guesses. Raises StoreError."""
+        id_ = token_urlsafe(16)
+        _session(id_, self._store.run(_open(id_, principal, context)))
+        return id_
+
+    async def open_async(self, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> str:
+        id_ = token_urlsafe(16)
+        _session(id_, await self._store.run_async(_open(id_, principal, context)))
+        return id_
+
+    def read(self, id: str, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> Session:
+        """What it holds. Raises UnknownSession and StoreError."""
+        return _session(id, self._store.run(_read(id, principal, context)))
+
+    async def read_async(
+        self, id: str, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None
+    ) -> Session:
+        return _session(id, await self._store.run_async(_read(id, principal, context)))
+
+    def record_result(
+        self,
+        id: str,
+        principal: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+        *,
+        tool: str = "",
+        action: str = "call",
+        labels: Collection[str] = (),
+    ) -> None:
+        """A call came back: it is counted as completed, and the session has these labels from now on. Labels only ever
+        come on top. Raises UnknownSession, StoreError, and TypeError for labels that are one text."""
+        _done(self._store.run(_result(id, principal, context, tool, action, labels)))
+
+    async def record_result_async(
+        self,
+        id: str,
+        principal: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+        *,
+        tool: str = "",
+        action: str = "call",
+        labels: Collection[str] = (),
+    ) -> None:
+        _done(await self._store.run_async(_result(id, principal, context, tool, action, labels)))
+
+    def remove_labels(
+        self,
+        id: str,
+        principal: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+        *,
+        labels: Collection[str],
+    ) -> None:
+        """For an operator alone: what a session has seen, it has seen. Raises as `record_result` does."""
+        key, tenant, who = _place(id, principal, context)
+        _done(self._store.run(Label(key, tenant, who, remove=_names(labels))))
+
+
+def _place(id_: str, principal: Any, context: Any) -> tuple[str, str, str]:
+    tenant, who = holder(principal, context)
+    return session_key(tenant, id_), tenant, who
+
+
+def _open(id_: str, principal: Any, context: Any) -> OpenSession:
+    key, tenant, who = _place(id_, principal, context)
+    return OpenSession(key, tenant, who, LIFE)
+
+
+def _read(id_: str, principal: Any, context: Any) -> ReadSession:
+    key, tenant, who = _place(id_, principal, context)
+    return ReadSession(key, tenant, who, LIFE)
+
+
+def _result(id_: str, principal: Any, context: Any, tool: str, action: str, labels: Collection[str]) -> Label:
+    key, tenant, who = _place(id_, principal, context)
+    return Label(key, tenant, who, add=_names(labels), completed=called(action, tool))
+
+
+def _names(labels: Collection[str]) -> tuple[str, ...]:
+    if isinstance(labels, str | bytes | Mapping) or not all(isinstance(label, str) for label in labels):
+        raise TypeError("labels are a collection of names")
+    return tuple(labels)
+
+
+def _session(id_: str, outcome: Outcome) -> Session:
+    if not isinstance(outcome, Found) or (held := outcome.documents[0]) is None:
+        raise UnknownSession(outcome.reason if isinstance(outcome, Rejected) else "there is no such session")
+    calls = tuple(call_of(name, counts) for name, counts in held["calls"].items())
+    return Session(id_, tuple(held["labels"]), calls, held["started"] / SECOND, held["expires"] / SECOND)
+
+
+def _done(outcome: Outcome) -> None:
+    if isinstance(outcome, Rejected):
+        raise UnknownSession(outcome.reason)
