@@ -33,13 +33,7 @@ from policyengine.model.frozen import copied
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE
-from policyengine.state.authorize import Authorizing, authorizing, new_request
-from policyengine.state.drive import run, run_async
-from policyengine.state.grant import Grant
-from policyengine.state.memo import reopened
-from policyengine.state.metering import metering
-from policyengine.state.operations import Found, Read, lease_key
-from policyengine.state.session_calls import Sessions
+from policyengine.state.service import Authorizes
 from policyengine.state.store import Store
 from policyengine.state.stores.memory import Memory
 from policyengine.state.stores.opening import open_store
@@ -63,7 +57,7 @@ class Reload:
     diagnostics: tuple[Diagnostic, ...]
 
 
-class Engine:
+class Engine(Authorizes):
     """Policies, ready to decide. Make one with `load` or `from_text`."""
 
     def __init__(
@@ -75,8 +69,7 @@ class Engine:
         store: Store | None = None,
     ) -> None:
         self._snapshot = snapshot
-        self._store = store if store is not None else Memory()
-        self._metering = (snapshot, metering(snapshot.policies))
+        super().__init__(snapshot, store if store is not None else Memory())
         self._entries = snapshot.evaluator.entries
         self._reader = reader
         self._paths = tuple(paths)
@@ -157,79 +150,6 @@ class Engine:
         """The decisions about many requests (mappings with the keywords of `decide`), all from one snapshot. Raises
         TypeError as `decide` does, and then nothing is decided."""
         return self._snapshot.evaluator.decide_many(requests)
-
-    def authorize(
-        self,
-        *,
-        principal: Mapping[str, Any],
-        action: str | Mapping[str, Any],
-        resource: Mapping[str, Any],
-        context: Mapping[str, Any] | None = None,
-        session: str | None = None,
-        idempotency_key: str | None = None,
-        lease: float = 600.0,
-        caller: str = "",
-    ) -> Grant:
-        """Decide, and record it in one atomic step: limits are charged, all or none, and the session is marked. What
-        a limit charges is the estimate in the request until the grant is settled; the reservation holds for `lease`
-        seconds.
-
-        `session` is the id of a session: what rules read of `session` comes from the store and never from the
-        request. A request with the `idempotency_key` of an earlier one is that one again. Denies, and never raises,
-        where the store is away. A request that no limit and no session rule concerns asks no store. `caller` is who may
-        settle the grant, where one process serves several."""
-        return run(
-            self._authorizing(principal, action, resource, context, session, idempotency_key, lease, caller),
-            self._store,
-        )
-
-    async def authorize_async(
-        self,
-        *,
-        principal: Mapping[str, Any],
-        action: str | Mapping[str, Any],
-        resource: Mapping[str, Any],
-        context: Mapping[str, Any] | None = None,
-        session: str | None = None,
-        idempotency_key: str | None = None,
-        lease: float = 600.0,
-        caller: str = "",
-    ) -> Grant:
-        """As `authorize`, without blocking the event loop."""
-        steps = self._authorizing(principal, action, resource, context, session, idempotency_key, lease, caller)
-        return await run_async(steps, self._store)
-
-    def _authorizing(
-        self,
-        principal: Any,
-        action: Any,
-        resource: Any,
-        context: Any,
-        session: Any,
-        key: Any,
-        lease: float,
-        caller: str,
-    ) -> Authorizing:
-        # A pair, so that a reload in between cannot mix two revisions.
-        snapshot, found = self._metering
-        asked = new_request(principal, action, resource, context, session, key, lease, caller)
-        decide = partial(snapshot.evaluator.decide_met, met=snapshot.evaluator.limits)
-        return authorizing(asked, snapshot, found, decide, self._store)
-
-    def reservation(self, id: str, *, caller: str = "") -> Grant | None:
-        """The reservation that `authorize` granted to this caller, in whatever process, for it to be settled, renewed
-        or cancelled; None where there is none. Raises StoreError."""
-        key = lease_key(id)
-        found = self._store.run(Read((key,)))
-        if not isinstance(found, Found) or (lease := found.documents[0]) is None or lease["owner"] != caller:
-            return None
-        snapshot, known = self._metering
-        return reopened(id, lease, snapshot, known, self._store, found.now)
-
-    @property
-    def sessions(self) -> Sessions:
-        """Sessions, for a host that opens them and records what came back."""
-        return Sessions(self._store)
 
     def explain(
         self,
@@ -376,7 +296,7 @@ class Engine:
                 self._last_reload = Reload(False, self._snapshot.revision, diagnostics)
             else:
                 self._snapshot = loaded.snapshot
-                self._metering = (loaded.snapshot, metering(loaded.snapshot.policies))
+                self._concerns(loaded.snapshot)
                 self._entries = loaded.snapshot.evaluator.entries
                 self._last_reload = Reload(True, loaded.snapshot.revision, diagnostics)
             return self._last_reload

@@ -1,0 +1,105 @@
+"""The half of an engine that remembers: authorize, and what becomes of it.
+
+It holds a store and what the current snapshot concerns of it; the engine tells it of each new snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from policyengine.bundle import Snapshot
+from policyengine.state.authorize import Authorizing, authorizing, new_request
+from policyengine.state.drive import run, run_async
+from policyengine.state.grant import Grant
+from policyengine.state.memo import reopened
+from policyengine.state.metering import metering
+from policyengine.state.operations import Found, Read, lease_key
+from policyengine.state.session_calls import Sessions
+from policyengine.state.store import Store
+
+
+class Authorizes:
+    """What an engine does with its store."""
+
+    def __init__(self, snapshot: Snapshot, store: Store) -> None:
+        self._store = store
+        self._concerns(snapshot)
+
+    def _concerns(self, snapshot: Snapshot) -> None:
+        """From now on this snapshot answers."""
+        # A pair, so that a reload in between cannot mix two revisions.
+        self._metering = (snapshot, metering(snapshot.policies))
+
+    def authorize(
+        self,
+        *,
+        principal: Mapping[str, Any],
+        action: str | Mapping[str, Any],
+        resource: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+        session: str | None = None,
+        idempotency_key: str | None = None,
+        lease: float = 600.0,
+        caller: str = "",
+    ) -> Grant:
+        """Decide, and record it in one atomic step: limits are charged, all or none, and the session is marked. What
+        a limit charges is the estimate in the request until the grant is settled; the reservation holds for `lease`
+        seconds.
+
+        `session` is the id of a session: what rules read of `session` comes from the store and never from the
+        request. A request with the `idempotency_key` of an earlier one is that one again. Denies, and never raises,
+        where the store is away. A request that no limit and no session rule concerns asks no store. `caller` is who may
+        settle the grant, where one process serves several."""
+        return run(
+            self._authorizing(principal, action, resource, context, session, idempotency_key, lease, caller),
+            self._store,
+        )
+
+    async def authorize_async(
+        self,
+        *,
+        principal: Mapping[str, Any],
+        action: str | Mapping[str, Any],
+        resource: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+        session: str | None = None,
+        idempotency_key: str | None = None,
+        lease: float = 600.0,
+        caller: str = "",
+    ) -> Grant:
+        """As `authorize`, without blocking the event loop."""
+        steps = self._authorizing(principal, action, resource, context, session, idempotency_key, lease, caller)
+        return await run_async(steps, self._store)
+
+    def _authorizing(
+        self,
+        principal: Any,
+        action: Any,
+        resource: Any,
+        context: Any,
+        session: Any,
+        key: Any,
+        lease: float,
+        caller: str,
+    ) -> Authorizing:
+        snapshot, found = self._metering
+        asked = new_request(principal, action, resource, context, session, key, lease, caller)
+        decide = partial(snapshot.evaluator.decide_met, met=snapshot.evaluator.limits)
+        return authorizing(asked, snapshot, found, decide, self._store)
+
+    def reservation(self, id: str, *, caller: str = "") -> Grant | None:
+        """The reservation that `authorize` granted to this caller, in whatever process, for it to be settled, renewed
+        or cancelled; None where there is none. Raises StoreError."""
+        key = lease_key(id)
+        found = self._store.run(Read((key,)))
+        if not isinstance(found, Found) or (lease := found.documents[0]) is None or lease["owner"] != caller:
+            return None
+        snapshot, known = self._metering
+        return reopened(id, lease, snapshot, known, self._store, found.now)
+
+    @property
+    def sessions(self) -> Sessions:
+        """Sessions, for a host that opens them and records what came back."""
+        return Sessions(self._store)
