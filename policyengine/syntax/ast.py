@@ -9,47 +9,27 @@ from dataclasses import dataclass, field
 from typing import Literal as Lit
 
 from policyengine.syntax.ast_types import (
-    Bound as Bound,
+    Bound,
+    EntityType,
+    FieldDecl,
+    GenericType,
+    Literal,
+    LiteralType,
+    Name,
+    NamedType,
+    Node,
+    RecordType,
+    Rest,
+    TypeDecl,
+    TypeExpr,
+    UnionType,
 )
-from policyengine.syntax.ast_types import (
-    EntityType as EntityType,
-)
-from policyengine.syntax.ast_types import (
-    FieldDecl as FieldDecl,
-)
-from policyengine.syntax.ast_types import (
-    GenericType as GenericType,
-)
-from policyengine.syntax.ast_types import (
-    Literal as Literal,
-)
-from policyengine.syntax.ast_types import (
-    LiteralType as LiteralType,
-)
-from policyengine.syntax.ast_types import (
-    Name as Name,
-)
-from policyengine.syntax.ast_types import (
-    NamedType as NamedType,
-)
-from policyengine.syntax.ast_types import (
-    Node as Node,
-)
-from policyengine.syntax.ast_types import (
-    RecordType as RecordType,
-)
-from policyengine.syntax.ast_types import (
-    Rest as Rest,
-)
-from policyengine.syntax.ast_types import (
-    TypeDecl as TypeDecl,
-)
-from policyengine.syntax.ast_types import (
-    TypeExpr as TypeExpr,
-)
-from policyengine.syntax.ast_types import (
-    UnionType as UnionType,
-)
+
+# What is declared there is part of the tree as well.
+__all__ = [
+    "Bound", "EntityType", "FieldDecl", "GenericType", "Literal", "LiteralType", "Name", "NamedType",
+    "Node", "RecordType", "Rest", "TypeDecl", "TypeExpr", "UnionType",
+]  # fmt: skip
 
 # ---- expressions ----
 
