@@ -12,7 +12,7 @@ from typing import Any
 from bench.measure import clock_cost
 from policyengine.compile.native import NATIVE
 
-PACKAGES = ("policyengine", "uvicorn", "uvloop", "httptools", "fastapi", "pydantic", "msgspec")
+PACKAGES = ("policyengine-ai", "uvicorn", "uvloop", "httptools", "fastapi", "pydantic", "msgspec")
 
 
 def facts() -> dict[str, Any]:

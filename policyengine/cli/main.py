@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -21,7 +20,9 @@ from policyengine.cli.schema import schema
 from policyengine.cli.serve import serve
 from policyengine.cli.test import test
 from policyengine.cli.words import Command
+from policyengine.compile.native import NATIVE
 from policyengine.diagnostics.safe_text import visible
+from policyengine.version import DISTRIBUTION, VERSION, other_package
 
 
 class _App(typer.Typer):
@@ -68,7 +69,9 @@ app.add_typer(keys, name="keys")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        say(f"policyengine {version('policyengine')}")
+        say(f"policyengine {VERSION} ({DISTRIBUTION}, checks in {'C' if NATIVE is not None else 'Python'})")
+        if other := other_package():
+            note(visible(f"warning: {other}"))
         raise typer.Exit
 
 

@@ -35,6 +35,7 @@ from policyengine.settings.loading import CONFIG, WrongSettings, load, variable
 from policyengine.settings.model import Keys, Settings
 from policyengine.settings.showing import shown
 from policyengine.testing import run_cases
+from policyengine.version import other_package
 
 KEYS_VARIABLE = variable("keys", "store")
 APPLICATION = "policyengine.server.app:application"
@@ -107,6 +108,8 @@ def serve(
         fail("--tls-cert and --tls-key belong together, and --client-ca needs both")
     for option, file in (("--tls-cert", tls_cert), ("--tls-key", tls_key), ("--client-ca", client_ca)):
         existing_file(file, option)
+    if other := other_package():
+        note(visible(f"warning: {other}"))
     engine = load_engine(path, entities, cache)
     if gate is Gate.TESTS:
         _gate(engine)

@@ -13,7 +13,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
-from importlib.metadata import version
 
 from fastapi import FastAPI, Response
 from fastapi_offline import FastAPIOffline
@@ -43,6 +42,7 @@ from policyengine.server.pipeline import Authenticate, Limit, Pipeline, Question
 from policyengine.server.search import Searches
 from policyengine.settings.loading import WrongSettings, from_environment
 from policyengine.settings.model import Settings
+from policyengine.version import VERSION
 
 
 def create_app(
@@ -86,7 +86,7 @@ def create_app(
     app = FastAPIOffline(
         title="policyengine",
         summary="Decisions for AI systems, made outside the model: the OpenID AuthZEN Authorization API 1.0",
-        version=version("policyengine"),
+        version=VERSION,
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,

@@ -7,11 +7,12 @@ import os
 import re
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from policyengine.compile.native import NATIVE
+from policyengine.version import VERSION
 from tests.cli.conftest import POLICIES, refund
 from tests.cli.running import run
 from tests.support.paths import POLICYENGINE
@@ -20,7 +21,18 @@ REFUND = json.dumps(refund(40))
 
 
 def test_version() -> None:
-    assert run("--version").stdout == f"policyengine {version('policyengine')}\n"
+    how = "C" if NATIVE is not None else "Python"
+    assert run("--version").stdout == f"policyengine {VERSION} (policyengine-ai, checks in {how})\n"
+
+
+def test_the_other_package_of_the_same_name_is_noticed(tmp_path: Path) -> None:
+    installed = tmp_path / "policyengine-6.11.1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: policyengine\nVersion: 6.11.1\n")
+    (installed / "RECORD").write_text("policyengine/__init__.py,,\n")
+    done = run("--version", env={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning: another package named `policyengine` (6.11.1) is installed over this one")
 
 
 def test_help_names_every_command() -> None:

@@ -18,7 +18,7 @@ def open_store(address: str, *, create: bool = False) -> KeyStore:
     """The store at an address. It must be there already, unless `create` is given. Raises StoreError."""
     if address.startswith(_POSTGRESQL):
         if find_spec("psycopg") is None:
-            raise StoreError("PostgreSQL needs psycopg: pip install policyengine[postgresql]")
+            raise StoreError("PostgreSQL needs psycopg: pip install policyengine-ai[postgresql]")
         if create:
             create_postgresql(address)
         return PostgresqlStore(address)

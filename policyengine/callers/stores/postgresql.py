@@ -1,4 +1,5 @@
-"""API keys in PostgreSQL, for the processes of many machines. Needs psycopg: `pip install policyengine[postgresql]`."""
+"""API keys in PostgreSQL, for the processes of many machines. Needs psycopg:
+`pip install policyengine-ai[postgresql]`."""
 
 from __future__ import annotations
 

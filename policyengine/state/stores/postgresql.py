@@ -1,4 +1,4 @@
-"""State in PostgreSQL: shared by the processes of many machines. Needs `pip install policyengine[postgresql]`.
+"""State in PostgreSQL: shared by the processes of many machines. Needs `pip install policyengine-ai[postgresql]`.
 
 One table of JSON documents. A transaction locks its keys in order, whether or not they have a row yet, before it reads
 the server's clock.
@@ -55,7 +55,7 @@ class Postgresql:
             import psycopg
             import psycopg_pool
         except ImportError:
-            raise StoreError("a state store in PostgreSQL needs `pip install policyengine[postgresql]`") from None
+            raise StoreError("a state store in PostgreSQL needs `pip install policyengine-ai[postgresql]`") from None
         self._failures = (psycopg.Error, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed)
         self._now = now
         options = f"-c statement_timeout={round(deadline * 1000)}"

@@ -1,8 +1,8 @@
 """State in Redis (6.2 or newer, or Valkey): shared by the processes of many machines.
 
 One static script carries out each operation; `transaction.lua` beside this file. Needs `pip install
-policyengine[redis]`. A command that does not answer in time is not sent again: whether it was carried out is not known,
-and a second time would charge twice.
+policyengine-ai[redis]`. A command that does not answer in time is not sent again: whether it was carried out is not
+known, and a second time would charge twice.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Redis:
             import redis.backoff
             import redis.retry
         except ImportError:
-            raise StoreError("a state store in Redis needs redis-py: `pip install policyengine[redis]`") from None
+            raise StoreError("a state store in Redis needs redis-py: `pip install policyengine-ai[redis]`") from None
         self._library: Any = redis
         self._failures = (redis.RedisError, OSError)
         self._unknown_script = redis.exceptions.NoScriptError
