@@ -22,7 +22,7 @@ class Caller:
     approvals that were given, limits that are metered. In the place of the unknown entity stands one that has what is
     known of it."""
 
-    __slots__ = ("_ancestors", "found", "fulfilled", "locals", "met", "request", "world")
+    __slots__ = ("_ancestors", "found", "fulfilled", "locals", "met", "request", "spread", "world")
 
     def __init__(
         self,
@@ -38,6 +38,8 @@ class Caller:
         # What was found for holes and for expressions.
         self.found: dict[Hashable, Any] = {}
         self._ancestors: Any = _UNASKED
+        # How often what is asked within the quantifiers around it is written out.
+        self.spread = 1
 
     @property
     def env(self) -> Env:
@@ -56,12 +58,13 @@ class Caller:
         except Fault:
             return NO_VALUE
 
-    def binding(self, slot: int, value: Any) -> Caller:
-        """The same caller, within a quantifier."""
+    def binding(self, slot: int, value: Any, of: int) -> Caller:
+        """The same caller, within a quantifier over so many elements."""
         inner = Caller(self.request, self.world, self.fulfilled, self.met, {**self.locals, slot: value})
         # What was found so far does not depend on the variable.
         inner.found = self.found.copy()
         inner._ancestors = self._ancestors
+        inner.spread = self.spread * of
         return inner
 
 

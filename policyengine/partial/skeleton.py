@@ -229,7 +229,10 @@ def deferred(
 
     def part(wanted: Wanted) -> Any:
         def filled(caller: Caller) -> Formula:
-            callers = [caller.binding(slot, element) for element in elements.found(caller)[1]]
+            values = elements.found(caller)[1]
+            if caller.spread * len(values) > MAX_ATOMS:
+                return Opaque(expr, wanted, caller.env)
+            callers = [caller.binding(slot, element, len(values)) for element in values]
             formula = join([lowered.of(each).of(each) for each in callers]).when(wanted)
             return formula if size(formula) <= MAX_ATOMS else Opaque(expr, wanted, caller.env)
 
