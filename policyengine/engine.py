@@ -19,7 +19,7 @@ import structlog
 from policyengine import search
 from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text
 from policyengine.cache import open_cache
-from policyengine.compile.evaluator import beside
+from policyengine.compile.evaluator import beside, named
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.source import Source
@@ -138,7 +138,7 @@ class Engine(Authorizes):
             return evaluator.decide_met(principal, action, resource, context, evaluator.met(approved, metered))
         try:
             # As `Evaluator.decide`, without a call of it. What was not asked before, or is not as it should be, raises.
-            name: Any = action["name"] if action.__class__ is dict else action
+            name = action if type(action) is str else named(action)
             entry = self._entries[name][resource["type"]][principal["type"]]
             if name is action:
                 return entry(principal, resource, context)

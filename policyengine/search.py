@@ -12,7 +12,8 @@ from itertools import islice
 from typing import Any
 
 from policyengine.bundle import Snapshot
-from policyengine.evaluate.delegation import DELEGATED_BY, delegators
+from policyengine.evaluate.delegation import delegators
+from policyengine.evaluate.names import DELEGATED_BY
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE

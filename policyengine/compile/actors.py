@@ -12,6 +12,7 @@ from typing import Any
 
 from policyengine.compile.derived import Derived
 from policyengine.evaluate.delegation import actors, delegators
+from policyengine.evaluate.names import Harmless
 from policyengine.model.decision import Decision
 from policyengine.model.entities import World
 from policyengine.model.request import request
@@ -28,6 +29,7 @@ class Actors:
     schema: Schema
     world: World
     derived: Derived
+    harmless: Harmless
 
     @property
     def delegators(self) -> dict[str, frozenset[str]]:

@@ -196,10 +196,7 @@ class Emitter:
             case SetT(element) if element == STRING:
                 # A list, which is what requests hold, is looked at in place.
                 named = ast.NamedExpr(ast.Name(temporary, ast.Store()), value)
-                is_list = ast.Compare(class_of(named), [ast.Is()], [load("list")])
-                joins = ast.Compare(call("join", load(temporary)), [ast.IsNot()], [ast.Constant(None)])
-                fine = ast.BoolOp(ast.And(), [is_list, joins])
-                return ast.IfExp(fine, load(temporary), call("strings", load(temporary)))
+                return ast.IfExp(call("plain_texts", named), load(temporary), call("strings", load(temporary)))
             case ListT(element) if element == STRING:
                 return call("ordered_strings", value)
         many = isinstance(type_, SetT | ListT) and isinstance(type_.element, EntityT)

@@ -21,7 +21,7 @@ from policyengine.compile.prepare import Prepared
 from policyengine.compile.pyfunction import module
 from policyengine.compile.pytree import all_of, assign, call, class_of, load, subscript
 from policyengine.compile.site import Site
-from policyengine.evaluate.delegation import DELEGATED_BY
+from policyengine.evaluate.names import DELEGATED_BY
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.model.values import Uid
@@ -155,9 +155,27 @@ def _outline(used: frozenset[str], delegates: bool) -> list[ast.stmt]:
         assign("pid", subscript(load("principal"), "id")),
         assign("rid", subscript(load("resource"), "id")),
         _refuse(ast.BoolOp(ast.Or(), [_is_not("pid", "str"), _is_not("rid", "str")])),
-        ast.If(given, [_refuse(_is_not("context", "dict")), ast.If(agent, [together], [])], absent),
+        *(_refuse(ast.BoolOp(ast.Or(), [_type_is_odd(root), _unlike(root, f"members_{root}")])) for root in ROOTS),
+        ast.If(
+            given,
+            [
+                _refuse(ast.BoolOp(ast.Or(), [_is_not("context", "dict"), _unlike("context", "known_context")])),
+                ast.If(agent, [together], []),
+            ],
+            absent,
+        ),
         *([ast.If(_is_delegated(), [together], [])] if delegates else []),
     ]
+
+
+def _type_is_odd(root: str) -> ast.expr:
+    return ast.Compare(class_of(subscript(load(root), "type")), [ast.IsNot()], [load("str")])
+
+
+def _unlike(name: str, known: str) -> ast.expr:
+    """Whether there are names among those of an object that have to be looked at."""
+    keys = ast.Call(ast.Attribute(load(name), "keys", ast.Load()), [], [])
+    return ast.UnaryOp(ast.Not(), ast.Compare(keys, [ast.LtE()], [load(known)]))
 
 
 def _is_delegated() -> ast.expr:

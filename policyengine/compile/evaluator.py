@@ -23,6 +23,7 @@ from policyengine.compile.site import Site
 from policyengine.evaluate.combine import denied, intersect
 from policyengine.evaluate.decide import not_applicable, shape
 from policyengine.evaluate.delegation import actors, delegators
+from policyengine.evaluate.names import REQUEST, Harmless, check_keys
 from policyengine.evaluate.verified import NONE, approvals, approvals_of, limits_of, meters
 from policyengine.ir.nodes import PolicySet
 from policyengine.model.decision import Decision, RuleError
@@ -51,6 +52,7 @@ class Evaluator:
         self._revision = revision
         self._native = native
         self._derived = Derived()
+        self._harmless = Harmless(schema)
         self._index = Index(policies.rules, schema)
         # What callers may say that they have verified.
         self.approvals, self.limits = approvals_of(policies.rules), limits_of(policies.rules)
@@ -64,7 +66,7 @@ class Evaluator:
     ) -> Decision:
         """The decision, as `decide` gives it. Never raises for what a request holds."""
         try:
-            name = action["name"] if action.__class__ is dict else action
+            name = action if type(action) is str else named(action)
             entry = self.entries[name][resource["type"]][principal["type"]]
             if name is action and not approved:
                 return entry(principal, resource, context)
@@ -80,14 +82,14 @@ class Evaluator:
         decisions: list[Decision] = []
         entries, add = self.entries, decisions.append
         for number, asked in enumerate(todo) if said else ():
-            add(self.decide_met(*_parts(asked), said[number]))
+            add(self._misspelt(asked) or self.decide_met(*_parts(asked), said[number]))
         for asked in () if said else todo:
             try:
                 # As in `decide`, without its call for each.
                 principal, action, resource = asked["principal"], asked["action"], asked["resource"]
-                name = action["name"] if action.__class__ is dict else action
+                name = action if type(action) is str else named(action)
                 entry = entries[name][resource["type"]][principal["type"]]
-                if asked.__class__ is dict:
+                if type(asked) is dict and asked.keys() <= REQUEST:
                     if name is action:
                         add(entry(principal, resource, asked.get("context")))
                     else:
@@ -95,7 +97,7 @@ class Evaluator:
                     continue
             except Exception:  # noqa: BLE001 - whatever it is, the long way decides
                 pass
-            add(self.decide_slowly(*_parts(asked)))
+            add(self._misspelt(asked) or self.decide_slowly(*_parts(asked)))
         return decisions
 
     def decide_slowly(
@@ -104,6 +106,8 @@ class Evaluator:
         """The decision, without the shortcut; afterwards the shortcut is there."""
         try:
             everyone = actors(request(principal, action, resource, context), self._world, self._schema)
+            for asked in everyone:
+                self._harmless.learn(asked)
         except Fault as fault:
             return denied(RuleError("", fault.code, fault.message), self._revision)
         return intersect([self._decide_for(asked, approved) for asked in everyone])
@@ -128,6 +132,14 @@ class Evaluator:
         """The decision where the demands of these rules are met."""
         return with_meters(self.decide(principal, action, resource, context, met & self.approvals), met)
 
+    def _misspelt(self, asked: Any) -> Decision | None:
+        """The denial of a request with a misspelt keyword."""
+        try:
+            check_keys(asked if isinstance(asked, Mapping) else ())
+        except Fault as fault:
+            return denied(RuleError("", fault.code, fault.message), self._revision)
+        return None
+
     def _said(self, asked: Any) -> frozenset[str]:
         """What a request says is met."""
         return self.met(asked.get("approved"), asked.get("metered")) if isinstance(asked, Mapping) else NONE
@@ -149,13 +161,21 @@ class Evaluator:
 
     def _bucket(self, principal: str, action: str, resource: str, refusal: Decision | None) -> Bucket:
         by_type = self.entries.setdefault(action, {}).setdefault(resource, {})
-        everyone = Actors(action, by_type, self._schema, self._world, self._derived)
+        everyone = Actors(action, by_type, self._schema, self._world, self._derived, self._harmless)
         delegates = delegators(principal, self._schema) is not None
         site = Site(principal, action, resource, frozenset(self._world.records), delegates)
         plan = self._index.plan(principal, action, resource) if refusal is None else Plan((), ())
         bucket = Bucket(plan, site, everyone, self._revision, self._native, refusal)
         by_type[principal] = bucket.entry
         return bucket
+
+
+def named(action: Any) -> str:
+    """The name in a plain object; raises for anything else."""
+    name = action["name"]
+    if type(action) is not dict or type(name) is not str:
+        raise Unusual
+    return name
 
 
 def with_meters(decision: Decision, metered: frozenset[str]) -> Decision:
@@ -165,19 +185,19 @@ def with_meters(decision: Decision, metered: frozenset[str]) -> Decision:
 
 def _says(asked: Any) -> bool:
     """Whether a request may name approvals or meters."""
-    return asked.__class__ is not dict or "approved" in asked or "metered" in asked
+    return type(asked) is not dict or "approved" in asked or "metered" in asked
 
 
 def beside(name: Any, action: Any, approved: Any) -> tuple[Mapping[str, Any], Collection[str] | None]:
     """The attributes of an action that is given by its name or as an object with one, and the approvals or None, as an
     entry takes them. Raises Unusual for anything but a plain collection of approvals."""
-    if approved.__class__ not in COLLECTIONS:
+    if type(approved) not in COLLECTIONS:
         raise Unusual
     return NOTHING if name is action else action, approved or None
 
 
 def _parts(request: Any) -> tuple[Any, Any, Any, Any]:
     """What `decide` takes, out of a mapping; nothing at all, which is denied, out of anything else."""
-    if request.__class__ is not dict and not isinstance(request, Mapping):
+    if type(request) is not dict and not isinstance(request, Mapping):
         return None, None, None, None
     return request.get("principal"), request.get("action"), request.get("resource"), request.get("context")

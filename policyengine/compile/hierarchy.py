@@ -58,13 +58,13 @@ def _above(world: World, reach: Reach) -> Above:
         if PARENTS not in entity:
             return nothing
         parents = entity[PARENTS]
-        if parents.__class__ is not list or len(parents) > MAX_ANCESTORS:
+        if type(parents) is not list or len(parents) > MAX_ANCESTORS:
             return world.ancestors(as_entity(entity))
         every: set[Pair] = set()
         # All are looked at, as any that is malformed is an error.
         for parent in parents:
             type_, id_ = parent["type"], parent["id"]
-            if type_.__class__ is not str or id_.__class__ is not str or parent.__class__ is not dict:
+            if type(type_) is not str or type(id_) is not str or type(parent) is not dict:
                 return world.ancestors(as_entity(entity))
             if PARENTS in parent:
                 return world.ancestors(as_entity(entity))

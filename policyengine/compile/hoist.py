@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from policyengine.compile.emit import Emitter
-from policyengine.compile.pytree import assign, call, class_of, load, place
+from policyengine.compile.pytree import assign, call, load, place
 from policyengine.compile.type_tests import scalar_test
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
@@ -137,6 +137,5 @@ def _read(node: ir.Attribute, name: str, emitter: Emitter) -> list[ast.stmt]:
 
 def _guard_strings(name: str, type_: Type) -> ast.stmt:
     """Lists, which is what requests hold, are looked at in place; anything else is left to the guard function."""
-    is_list = ast.Compare(class_of(load(name)), [ast.Is()], [load("list")])
     check = call("strings" if isinstance(type_, SetT) else "ordered_strings", load(name))
-    return ast.If(is_list, [ast.Expr(call("join", load(name)))], [ast.Expr(check)])
+    return ast.If(ast.UnaryOp(ast.Not(), call("plain_texts", load(name))), [assign(name, check)], [])

@@ -50,7 +50,8 @@ KINDS: Mapping[Type, tuple[str, Callable[[Any], Any] | None]] = {
 def entry(ways: Ways, world: World, env: Mapping[str, Any], native: ModuleType | None, actors: Actors) -> Entry:
     """`env` has the world, what `references.functions` makes of it, `outcomes` (decisions by mask, a list where there
     are few) and `decisions` (by mask and hits)."""
-    env = {**env, "approve": actors.derived.approve}
+    env = {**env, "approve": actors.derived.approve, "known_context": actors.harmless.context}
+    env |= {f"members_{root}": actors.harmless.members(ways.site.type_of(root)) for root in ROOTS}
     found = {root: _rows(ways, root, world) for root in ROOTS}
     if native is not None and _size(ways) <= LIMIT:
         return _native(ways, found, {**env, **ways.constants}, native, actors)
@@ -108,6 +109,7 @@ def _native(
             actors.derived.joined,
             actors.derived.join,
         ),
+        (actors.harmless.context, *(actors.harmless.members(site.type_of(root)) for root in ROOTS)),
     )
     return made
 

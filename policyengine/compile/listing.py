@@ -19,6 +19,7 @@ from policyengine.compile.index import Index
 from policyengine.compile.pytree import place
 from policyengine.compile.site import Site
 from policyengine.diagnostics.source import Span
+from policyengine.evaluate.names import Harmless
 from policyengine.ir.nodes import Rule
 from policyengine.model.entities import World
 from policyengine.schema.schema import Schema
@@ -74,7 +75,7 @@ def _admitted(wanted: frozenset[str] | None, known: frozenset[str]) -> frozenset
 
 def list_rule(rule: Rule, rules: Collection[Rule], schema: Schema, world: World, shape: Shape) -> Listing:
     """The functions that ask a rule of `rules` about requests of a shape, which is one of `shapes`."""
-    actors = Actors(shape[1], {}, schema, world, Derived())
+    actors = Actors(shape[1], {}, schema, world, Derived(), Harmless(schema))
     bucket = Bucket(Index(rules, schema).plan(*shape), Site(*shape, frozenset(world.records)), actors, "")
     made = bucket.trees(rule)
     return Listing(rule, shape, tuple(_function(rule, count, tree, names) for count, tree, names in made))

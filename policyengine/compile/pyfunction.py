@@ -59,4 +59,5 @@ _BUILTINS = {
     "list": list,
     "Exception": Exception,
     "KeyError": KeyError,
+    "type": type,
 }

@@ -25,7 +25,7 @@ def subscript(value: ast.expr, key: str) -> ast.Subscript:
 
 
 def class_of(value: ast.expr) -> ast.expr:
-    return ast.Attribute(value, "__class__", ast.Load())
+    return call("type", value)
 
 
 def assign(name: str, value: ast.expr) -> ast.Assign:

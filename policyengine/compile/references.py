@@ -34,7 +34,7 @@ def functions(world: World, native: ModuleType | None) -> dict[str, Any]:
 def _identity(value: Any, type_: EntityT) -> Pair:
     """The identity of a raw reference to an entity of the type."""
     kind, id_ = value["type"], value["id"]
-    if value.__class__ is dict and kind.__class__ is str and id_.__class__ is str and kind in type_.names:
+    if type(value) is dict and type(kind) is str and type(id_) is str and kind in type_.names:
         return kind, id_
     uid: Pair = guard(value, type_).uid
     return uid
@@ -88,12 +88,12 @@ def _identities(world: World, elements: Callable[[Any, Type], Any]) -> Callable[
 
 def _plain_identities(value: Any, type_: Any) -> Collection[Pair]:
     found: set[Pair] = set()
-    if value.__class__ is not list:
+    if type(value) is not list:
         return {entity.uid for entity in guard(value, type_)}
     names = type_.element.names
     for each in value:
         kind, id_ = each["type"], each["id"]
-        if each.__class__ is not dict or kind.__class__ is not str or id_.__class__ is not str or kind not in names:
+        if type(each) is not dict or type(kind) is not str or type(id_) is not str or kind not in names:
             return {entity.uid for entity in guard(value, type_)}
         found.add((kind, id_))
     return found

@@ -9,37 +9,45 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
+from policyengine.compile.native import NATIVE
 from policyengine.evaluate.arguments import take
 from policyengine.evaluate.provenance import sources
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.refined import refined
-from policyengine.model.values import INT_MAX, INT_MIN, Entity, as_entity, guard
+from policyengine.model.values import INT_MAX, INT_MIN, Entity, as_entity, guard, is_text, plain_text
 
 
 class Unusual(Exception):
     """Something that generated code leaves to the interpreter."""
 
 
-# Joining is the fastest way to find out that all of a collection are strings: it raises for anything else.
-_join = "".join
-
-
 def bad(*_: Any) -> NoReturn:
     raise Unusual
 
 
+def plain_texts(value: Any) -> bool:
+    """Whether a value is a plain list of plain texts."""
+    return type(value) is list and {*map(type, value)} <= _TEXT
+
+
+_TEXT = {str}
+
+
 def strings(value: Any) -> Any:
-    """A set or list of strings as it came."""
-    if value.__class__ is not list and value.__class__ not in (tuple, set, frozenset):
+    """A set or list of strings; as it came, but for texts that are not plain."""
+    if type(value) is not list and type(value) not in (tuple, set, frozenset):
         raise Unusual
-    _join(value)
-    return value
+    if plain_texts(value):
+        return value
+    if not all(map(is_text, value)):
+        raise Unusual
+    return tuple(map(plain_text, value))
 
 
 def ordered_strings(value: Any) -> Any:
     """A list of strings as it came; a Python set is none."""
-    if value.__class__ is not list and value.__class__ is not tuple:
+    if type(value) is not list and type(value) is not tuple:
         raise Unusual
     return strings(value)
 
@@ -73,13 +81,13 @@ def has(entity: Entity, name: str, owners: frozenset[str] | None, world: World) 
 
 def member(value: Any, name: str) -> Any:
     """A raw member of a record or JSON object."""
-    if value.__class__ is not dict:
+    if type(value) is not dict:
         raise Unusual
     return value[name]
 
 
 def has_member(value: Any, name: str) -> bool:
-    if value.__class__ is not dict:
+    if type(value) is not dict:
         raise Unusual
     return name in value
 
@@ -95,7 +103,7 @@ NOTHING: Mapping[str, Any] = {}
 NAMES: Mapping[str, Any] = {
     "bad": bad,
     "in_order": in_order,
-    "join": _join,
+    "plain_texts": plain_texts if NATIVE is None else NATIVE.plain_texts,
     "nothing": NOTHING,
     "none": frozenset(),
     "strings": strings,

@@ -51,6 +51,29 @@ def _distance(one: str, other: str) -> int:
     return row[-1]
 
 
+def misspelt(name: str, known: Iterable[str]) -> str:
+    """The known name that this one most likely was to be, or an empty string. Stricter than `nearest`, as nothing is
+    known to be wrong yet: it is the same but for naming style, or differs in one letter: left out, added, exchanged
+    with the next or, in a word of more than four, another."""
+    folded = _folded(name)
+    if len(name) > 100:
+        return ""
+    for candidate in sorted(set(known) - {name}):
+        wanted = _folded(candidate)
+        if folded == wanted or (len(wanted) > 2 and _one_apart(folded, wanted)):
+            return candidate
+    return ""
+
+
+def _one_apart(a: str, b: str) -> bool:
+    start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    left, right = a[start:], b[start:]
+    if len(a) == len(b):
+        exchanged = left[:2] == right[1::-1] and left[2:] == right[2:] and len(left) > 1
+        return exchanged or (len(b) > 4 and left[1:] == right[1:])
+    return left[1:] == right if len(a) > len(b) else left == right[1:]
+
+
 def _folded(name: str) -> str:
     """A name without what differs between naming styles: `startsWith` is `starts_with`."""
     return name.lower().replace("_", "").replace("-", "")

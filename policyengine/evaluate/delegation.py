@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from policyengine.evaluate.names import DELEGATED_BY, check_names
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.request import Request
 from policyengine.model.types import EntityT
@@ -17,7 +18,6 @@ from policyengine.model.values import Entity, Fault, as_entity
 from policyengine.schema.schema import Schema
 
 MAX_CHAIN = 16
-DELEGATED_BY = "delegated_by"
 
 
 def actors(request: Request, world: World, schema: Schema) -> tuple[Request, ...]:
@@ -29,7 +29,14 @@ def actors(request: Request, world: World, schema: Schema) -> tuple[Request, ...
 def chain(request: Request, world: World, schema: Schema) -> tuple[Entity, ...]:
     """Who else has to be allowed, nearest first: those that delegated to the principal, then the agents that act for
     it; empty if there are none. Raises Fault for a chain that cannot be followed: not of entities of the types that the
-    schema gives `delegated_by` and `context.agent`, circular, or too long."""
+    schema gives `delegated_by` and `context.agent`, circular, or too long; and for names in the request that are most
+    likely misspelt."""
+    found = _chain(request, world, schema)
+    check_names(request, (request.principal, *found), schema)
+    return found
+
+
+def _chain(request: Request, world: World, schema: Schema) -> tuple[Entity, ...]:
     principal = request.principal
     before: tuple[Entity, ...] = ()
     types = delegators(principal.uid.type, schema)

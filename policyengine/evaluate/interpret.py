@@ -181,11 +181,11 @@ def _attribute(expr: Attribute, env: Env) -> Any:
 
 def _find(base: Any, name: str, owners: frozenset[str] | None, env: Env) -> Any:
     """The raw value of an attribute, or ABSENT. What a type does not declare, its entities do not have."""
-    if base.__class__ is Entity:
+    if type(base) is Entity:
         return ABSENT if owners is not None and base.uid.type not in owners else env.world.find(base, name)
-    if base.__class__ is Action:
+    if type(base) is Action:
         return base.attributes.get(name, ABSENT)
-    if base.__class__ is not dict:
+    if type(base) is not dict:
         raise wrong_type("an object", base)
     return base.get(name, ABSENT)
 

@@ -26,7 +26,7 @@ def sources(path: _Path, resource: Entity, context: Mapping[str, Any], world: Wo
     stated = _stated(context.get("provenance", ABSENT))
     value: Any = world.find(resource, "args")
     for name in path:
-        value = value.get(name, ABSENT) if value.__class__ is dict else ABSENT
+        value = value.get(name, ABSENT) if type(value) is dict else ABSENT
     found: set[str] = set()
     todo: list[tuple[_Path, Any]] = [(path, value)]
     while todo:
@@ -69,9 +69,9 @@ def _is_there(path: _Path, value: Any) -> bool:
 
 def _inner(value: Any) -> list[tuple[Any, Any]]:
     """The parts of an object or array, with the names they have in a path."""
-    if value.__class__ is dict:
+    if type(value) is dict:
         return list(value.items())
-    return list(enumerate(value)) if value.__class__ in (list, tuple) else []
+    return list(enumerate(value)) if type(value) in (list, tuple) else []
 
 
 def _nearest(path: _Path, stated: Mapping[_Path, frozenset[str]]) -> frozenset[str]:
@@ -85,7 +85,7 @@ def _nearest(path: _Path, stated: Mapping[_Path, frozenset[str]]) -> frozenset[s
 def _stated(provenance: Any) -> dict[_Path, frozenset[str]]:
     if provenance is ABSENT:
         return {}
-    if provenance.__class__ is not dict:
+    if type(provenance) is not dict:
         raise Fault("POL504", "`provenance` is an object from argument paths to lists of sources")
     stated: dict[_Path, frozenset[str]] = {}
     for name, entries in provenance.items():
@@ -96,7 +96,7 @@ def _stated(provenance: Any) -> dict[_Path, frozenset[str]]:
 
 
 def _path(name: Any) -> _Path:
-    if name.__class__ is not str:
+    if type(name) is not str:
         raise Fault("POL504", "an argument path is text")
     if name == "":
         return ()
@@ -108,13 +108,13 @@ def _path(name: Any) -> _Path:
 
 
 def _entries(entries: Any) -> frozenset[str]:
-    if entries.__class__ is not list or not entries:
+    if type(entries) is not list or not entries:
         raise Fault("POL504", "the sources of an argument are a list that is not empty")
     found: set[str] = set()
     for entry in entries:
-        name = entry.get("source") if entry.__class__ is dict else entry
-        trusted = entry.get("trusted", False) if entry.__class__ is dict else name in _TRUSTED_BY_NAME
-        if name.__class__ is not str or trusted.__class__ is not bool:
+        name = entry.get("source") if type(entry) is dict else entry
+        trusted = entry.get("trusted", False) if type(entry) is dict else name in _TRUSTED_BY_NAME
+        if type(name) is not str or type(trusted) is not bool:
             raise Fault("POL504", "a source is a name, or an object with `source` and `trusted`")
         found |= {name} if trusted else {name, UNTRUSTED}
     return frozenset(found)

@@ -34,7 +34,7 @@ class World:
             for by_id in self.records.values()
             for record in by_id.values()
             for value in record.values()
-            if value.__class__ is list
+            if type(value) is list
         }
 
     def number(self, uid: Uid) -> int:
@@ -78,7 +78,7 @@ class World:
         parents = self.find(entity, PARENTS)
         if parents is _ABSENT:
             return ()
-        if parents.__class__ not in (list, tuple):
+        if type(parents) not in (list, tuple):
             raise Fault("POL504", "`parents` is a list of entities")
         return [as_entity(parent) for parent in parents]
 

@@ -15,7 +15,18 @@ from urllib.parse import urlsplit
 import re2
 
 from policyengine.model.types import INT, SetT, Type
-from policyengine.model.values import INT_MAX, INT_MIN, MAX_DEPTH, Entity, Fault, Uid, finite, wrong_type
+from policyengine.model.values import (
+    INT_MAX,
+    INT_MIN,
+    MAX_DEPTH,
+    Entity,
+    Fault,
+    Uid,
+    finite,
+    is_text,
+    plain_text,
+    wrong_type,
+)
 
 Ordered = int | float | datetime | timedelta
 
@@ -23,7 +34,7 @@ Ordered = int | float | datetime | timedelta
 def key(value: Any, depth: int = MAX_DEPTH) -> Any:
     """A hashable stand-in: two values are equal exactly when their keys are. `1` is `1.0`; `true` is not `1`; nothing
     is equal to a text but the same text. Raises Fault for a value that is not JSON or is nested too deeply."""
-    kind = value.__class__
+    kind = type(value)
     if kind is str or kind is int:
         return value
     if kind is bool:
@@ -39,11 +50,15 @@ def key(value: Any, depth: int = MAX_DEPTH) -> Any:
     if kind is list or kind is tuple:
         return (list, tuple([key(item, depth - 1) for item in value]))
     if kind is dict:
-        return (dict, frozenset([(k, key(v, depth - 1)) for k, v in value.items()]))
+        return (dict, frozenset([(_name(k), key(v, depth - 1)) for k, v in value.items()]))
     if kind in (datetime, timedelta, IPv4Address, IPv6Address):
         return (kind, value)
-    if isinstance(value, str):
-        return str.__str__(value)
+    return _name(value)
+
+
+def _name(value: Any) -> str:
+    if is_text(value):
+        return plain_text(value)
     raise Fault("POL502", "a value is not JSON")
 
 
@@ -55,7 +70,7 @@ def equal(left: Any, right: Any, type_: Type) -> bool:
 def _typed_key(value: Any, type_: Type) -> Any:
     if isinstance(type_, SetT):
         return frozenset([_typed_key(item, type_.element) for item in value])
-    if value.__class__ is tuple:
+    if type(value) is tuple:
         element = getattr(type_, "element", None)
         if element is not None:
             return tuple([_typed_key(item, element) for item in value])
@@ -78,7 +93,7 @@ def contains_all(collection: Iterable[Any], items: Iterable[Any], element: Type)
 
 def lookup(value: Any, name: str) -> Any:
     """What a JSON object has under the name. Raises Fault where it has nothing, or is no object."""
-    if value.__class__ is not dict:
+    if type(value) is not dict:
         raise wrong_type("an object", value)
     if name not in value:
         raise Fault("POL501", "the object has nothing under this name")
@@ -87,7 +102,7 @@ def lookup(value: Any, name: str) -> Any:
 
 def has_key(value: Any, name: str) -> bool:
     """Whether a JSON object has anything under the name. Raises Fault for what is no object."""
-    if value.__class__ is not dict:
+    if type(value) is not dict:
         raise wrong_type("an object", value)
     return name in value
 
@@ -127,7 +142,7 @@ def negate(value: Any, type_: Type) -> Any:
 def in_range_of(value: Any, type_: Type) -> Any:
     if type_ == INT and not INT_MIN <= value <= INT_MAX:
         raise Fault("POL503", "a result does not fit in 64 bits")
-    return finite(value) if value.__class__ in (int, float) else value
+    return finite(value) if type(value) in (int, float) else value
 
 
 def within(entity: Entity, targets: Iterable[Entity], ancestors: Callable[[Entity], frozenset[Uid]]) -> bool:

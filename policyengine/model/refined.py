@@ -69,7 +69,7 @@ def problems(value: Any, type_: Type, name: str, depth: int = 0) -> Iterator[str
             yield from _record(value, type_, name, depth)
         case SetT(element) | ListT(element):
             allowed = (list, tuple, set, frozenset) if isinstance(type_, SetT) else (list, tuple)
-            if value.__class__ not in allowed:
+            if type(value) not in allowed:
                 yield f"{_shown(name)} should be {type_}"
                 return
             for index, item in enumerate(value):
@@ -108,12 +108,12 @@ def _is_primitive(value: Any, type_: Prim) -> bool:
 
 
 def _record(value: Any, type_: RecordT, name: str, depth: int) -> Iterator[str]:
-    if value.__class__ is not dict:
+    if type(value) is not dict:
         yield f"{_shown(name)} should be an object"
         return
     declared = dict(type_.fields)
     for each, item in value.items():
-        if each.__class__ is not str and not isinstance(each, str):
+        if not issubclass(type(each), str):
             yield f"{_shown(name)} has a name that is no text"
             continue
         place = f"{name}.{each}" if name else each
@@ -144,7 +144,7 @@ def _type_shown(type_: Type) -> str:
 
 
 def _size(value: Any) -> Any:
-    return value if value.__class__ in (int, float) else len(value)
+    return value if type(value) in (int, float) else len(value)
 
 
 def _searches(value: Any, text: str) -> bool:
@@ -195,11 +195,11 @@ def test(type_: Type) -> Callable[[Any], bool]:
         return _record_test(declared, required, type_.open)
     if isinstance(type_, ListT):
         element = test(type_.element)
-        return lambda value: value.__class__ in (list, tuple) and all(map(element, value))
+        return lambda value: type(value) in (list, tuple) and all(map(element, value))
     if type_ == Prim("String"):
-        return lambda value: value.__class__ is str
+        return lambda value: type(value) is str
     if type_ == Prim("Bool"):
-        return lambda value: value.__class__ is bool
+        return lambda value: type(value) is bool
     if type_ == JSON:
         return lambda value: True
     return lambda value: fits(value, type_)
@@ -209,12 +209,12 @@ def _record_test(
     declared: dict[str, Callable[[Any], bool]], required: frozenset[str], open_: bool
 ) -> Callable[[Any], bool]:
     def holds(value: Any) -> bool:
-        if value.__class__ is not dict or not required <= value.keys():
+        if type(value) is not dict or not required <= value.keys():
             return False
         for name, item in value.items():
             check = declared.get(name)
             if check is None:
-                if not open_ or name.__class__ is not str:
+                if not open_ or type(name) is not str:
                     return False
             elif not check(item):
                 return False

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.model.values import Entity, Fault, as_entity
+from policyengine.model.values import Entity, Fault, as_entity, is_text, plain_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +35,16 @@ def request(principal: Any, action: Any, resource: Any, context: Any = None) -> 
 
 
 def _action(value: Any) -> Action:
-    if isinstance(value, str):
-        return Action(str.__str__(value), {})
-    if value.__class__ is dict and isinstance(value.get("name"), str):
-        return Action(str.__str__(value["name"]), value)
+    if is_text(value):
+        return Action(plain_text(value), {})
+    if type(value) is dict and is_text(value.get("name")):
+        return Action(plain_text(value["name"]), value)
     raise Fault("POL504", "an action is a name, or an object with a textual `name`")
 
 
 def _context(value: Any) -> Mapping[str, Any]:
     if value is None:
         return {}
-    if value.__class__ is not dict:
+    if type(value) is not dict:
         raise Fault("POL504", "the context is an object")
     return value

@@ -85,15 +85,15 @@ def guard(value: Any, type_: Type) -> Any:
             return _guard_primitive(value, type_)
         case SetT(element):
             # A set may come from Python code as a tuple or set; over the wire it is always a list.
-            if value.__class__ not in (list, tuple, set, frozenset):
+            if type(value) not in (list, tuple, set, frozenset):
                 raise wrong_type(type_, value)
             return tuple(guard(item, element) for item in value)
         case ListT(element):
-            if value.__class__ not in (list, tuple):
+            if type(value) not in (list, tuple):
                 raise wrong_type(type_, value)
             return tuple(guard(item, element) for item in value)
         case RecordT():
-            if value.__class__ is not dict:
+            if type(value) is not dict:
                 raise wrong_type(type_, value)
             return value
         case EntityT(names):
@@ -107,13 +107,23 @@ def guard(value: Any, type_: Type) -> Any:
             assert_never(type_)
 
 
+def is_text(value: Any) -> bool:
+    """Whether a value is a text, as such or of a subclass. What it says of its class is not asked."""
+    return issubclass(type(value), str)
+
+
+def plain_text(value: Any) -> str:
+    """The text that a value of `str` or of a subclass is made of, whatever the subclass makes of it."""
+    return value if type(value) is str else str.__str__(value)
+
+
 def as_entity(value: Any) -> Entity:
     """An entity from `{"type": ..., "id": ..., ...attributes}`. Raises Fault if it has no textual type and id."""
-    if value.__class__ is dict:
+    if type(value) is dict:
         type_, id_ = value.get("type"), value.get("id")
-        if isinstance(type_, str) and isinstance(id_, str):
+        if is_text(type_) and is_text(id_):
             # An identity is made of plain texts, whatever subclass they came as.
-            return Entity(Uid(str.__str__(type_), str.__str__(id_)), value)
+            return Entity(Uid(plain_text(type_), plain_text(id_)), value)
     raise Fault("POL504", "an entity is an object with a textual `type` and `id`")
 
 
@@ -127,34 +137,34 @@ def describe(value: Any) -> str:
         bool: "a boolean", int: "an integer", float: "a number", str: "a string", type(None): "null",
         list: "an array", tuple: "an array", set: "an array", frozenset: "an array", dict: "an object",
     }  # fmt: skip
-    return names.get(value.__class__, "a value that is not JSON")
+    return names.get(type(value), "a value that is not JSON")
 
 
 def _guard_primitive(value: Any, type_: Prim) -> Any:
     if type_ == JSON:
         return value
-    if type_ == STRING and isinstance(value, str):
+    if type_ == STRING and is_text(value):
+        return plain_text(value)
+    if type_ == BOOL and type(value) is bool:
         return value
-    if type_ == BOOL and value.__class__ is bool:
-        return value
-    if type_ == INT and value.__class__ is int:
+    if type_ == INT and type(value) is int:
         if INT_MIN <= value <= INT_MAX:
             return value
         raise Fault("POL503", "an integer does not fit in 64 bits")
-    if type_ == NUMBER and value.__class__ in (int, float):
+    if type_ == NUMBER and type(value) in (int, float):
         return finite(value)
-    if type_ == TIME and value.__class__ is str:
+    if type_ == TIME and type(value) is str:
         return parse_time(value)
-    if type_ == DURATION and value.__class__ is str:
+    if type_ == DURATION and type(value) is str:
         return parse_duration(value)
-    if type_ == IP and value.__class__ is str:
+    if type_ == IP and type(value) is str:
         return parse_ip(value)
     raise wrong_type(type_, value)
 
 
 def finite(value: int | float) -> int | float:
     """The number itself. Raises Fault if it is not finite or is beyond the largest double."""
-    if isfinite(value) if value.__class__ is float else -NUMBER_MAX <= value <= NUMBER_MAX:
+    if isfinite(value) if type(value) is float else -NUMBER_MAX <= value <= NUMBER_MAX:
         return value
     raise Fault("POL503", "a number is not finite")
 

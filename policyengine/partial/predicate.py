@@ -107,7 +107,7 @@ def _function(
 
 
 def _slowly(formula: Formula, type_: str, world: World, unknown: Unknown, document: Any) -> bool:
-    if document.__class__ is not dict:
+    if type(document) is not dict:
         return False
     try:
         thing = as_entity({"type": type_, **document})
@@ -181,8 +181,8 @@ def _code(shape: Shape, sure: frozenset[str]) -> CodeType:
 
 
 _DOCUMENT = (
-    'return d.__class__ is dict and (t := d.get("type", TYPE)).__class__ is str and t == TYPE'
-    ' and d["id"].__class__ is str or slowly(d)'
+    'return type(d) is dict and type(t := d.get("type", TYPE)) is str and t == TYPE'
+    ' and type(d["id"]) is str or slowly(d)'
 )
 _GUARD = "\n try: pass\n except Exception: return slowly(d)"
 
@@ -233,7 +233,7 @@ class _Writer:
             found = _get(_name("d"), path[0])
         for inner in path[1:]:
             value = ast.NamedExpr(ast.Name(name, ast.Store()), found)
-            is_object = ast.Compare(ast.Attribute(value, "__class__", ast.Load()), [ast.Is()], [_name("dict")])
+            is_object = ast.Compare(ast.Call(_name("type"), [value], []), [ast.Is()], [_name("dict")])
             found = _get(ast.IfExp(is_object, _name(name), _name("EMPTY")), inner)
         return found
 

@@ -94,7 +94,7 @@ def find(thing: Entity, path: Path) -> Any:
         return thing.uid.id
     found: Any = thing.attributes
     for name in path:
-        if found.__class__ is not dict:
+        if type(found) is not dict:
             raise Fault("POL502", "expected an object")
         found = found.get(name, ABSENT)
     return found

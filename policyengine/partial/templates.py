@@ -12,6 +12,7 @@ import ast
 from collections.abc import Iterable
 from typing import Any
 
+from policyengine.compile.runtime import NAMES as RUNTIME
 from policyengine.model.operators import like
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, ListT, Prim, SetT
 from policyengine.model.values import INT_MAX, INT_MIN, NUMBER_MAX, Entity
@@ -26,17 +27,17 @@ from policyengine.partial.formula import (
     Typed,
 )
 
-_TEXT = "({test} if w.__class__ is str else v is not None and s(d))"
-_INT = "(w.__class__ is int and LEAST_INT <= v <= MOST_INT and {test})"
-_NUMBER = "((w.__class__ is float or v.__class__ is int) and LEAST <= v <= MOST and {test})"
-_TEXTS = "({test} if w.__class__ is list and join(v) is not None else v is not None and s(d))"
-_REFS = "(w.__class__ is dict and {test})"
+_TEXT = "({test} if type(w) is str else v is not None and s(d))"
+_INT = "(type(w) is int and LEAST_INT <= v <= MOST_INT and {test})"
+_NUMBER = "((type(w) is float or type(v) is int) and LEAST <= v <= MOST and {test})"
+_TEXTS = "({test} if plain_texts(w) else v is not None and s(d))"
+_REFS = "(type(w) is dict and {test})"
 
 SLOW = "slow"
 _SOURCES: dict[str, str] = {
     SLOW: "s(d)",
     "text": _TEXT.format(test="True"),
-    "text ==": "(w == c and (v.__class__ is str or s(d)))",
+    "text ==": _TEXT.format(test="v == c"),
     "text !=": _TEXT.format(test="v != c"),
     "text in": _TEXT.format(test="v in c"),
     "text not in": _TEXT.format(test="v not in c"),
@@ -63,7 +64,7 @@ _SOURCES: dict[str, str] = {
     "texts only": _TEXTS.format(test="c.issuperset(v)"),
     "texts other": _TEXTS.format(test="not c.issuperset(v)"),
     **{
-        f"refs {kind}": f"(w.__class__ is list and {test})"
+        f"refs {kind}": f"(type(w) is list and {test})"
         for kind, test in (
             ("any", "not c[1].isdisjoint(references(v, c[0]))"),
             ("none", "c[1].isdisjoint(references(v, c[0]))"),
@@ -88,7 +89,7 @@ TEMPLATES: dict[str, ast.expr] = {name: _parsed(source) for name, source in _SOU
 def reference(value: dict[str, Any]) -> tuple[str, str]:
     """What a reference refers to. Raises LookupError for what is not plainly one."""
     type_, id_ = value["type"], value["id"]
-    if type_.__class__ is not str or id_.__class__ is not str:
+    if type(type_) is not str or type(id_) is not str:
         raise LookupError
     return type_, id_
 
@@ -97,7 +98,7 @@ def references(values: list[Any], names: frozenset[str]) -> list[tuple[str, str]
     """What references to entities of these types refer to. Raises LookupError if one is not plainly that."""
     found = []
     for value in values:
-        if value.__class__ is not dict:
+        if type(value) is not dict:
             raise LookupError
         found.append(reference(value))
         if found[-1][0] not in names:
@@ -107,14 +108,14 @@ def references(values: list[Any], names: frozenset[str]) -> list[tuple[str, str]
 
 # All that a template can reach, besides its atom's constant and the specification.
 NAMES: dict[str, Any] = {
-    "join": "".join, "like": like, "reference": reference, "references": references,
+    "plain_texts": RUNTIME["plain_texts"], "like": like, "reference": reference, "references": references,
     "LEAST_INT": INT_MIN, "MOST_INT": INT_MAX, "LEAST": -NUMBER_MAX, "MOST": NUMBER_MAX,
 }  # fmt: skip
 
 
 def template(atom: Atom) -> tuple[str, Path, Any]:
     """The name of the template for an atom, the path it reads and its constant. SLOW where there is none."""
-    if atom.__class__ is Relation and atom.type.__class__ is Prim:
+    if type(atom) is Relation and type(atom.type) is Prim:
         # What is asked for most.
         name = _RELATIONS.get((atom.type.name, atom.op))
         if name is not None:

@@ -48,6 +48,8 @@ def _found(engine: Engine, asked: FilterRequest, caller: Caller, binding: Bindin
             context=own.context,
             resource=own.resource,
             fulfilled=own.fulfils,
+            # Whoever asks over HTTP is told of limits by an evaluation.
+            metered=True,
         )
         # Policies that were loaded meanwhile have another world, which the request was not looked at against.
         if found.revision == snapshot.revision:

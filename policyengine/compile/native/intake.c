@@ -22,13 +22,36 @@ unusual(void)
     return NULL;
 }
 
-/* Whether all items are texts, of subclasses too. */
+/* Whether all items are plain texts. */
 static int
 texts(PyObject *list)
 {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
-        if (!PyUnicode_Check(PyList_GET_ITEM(list, i))) {
+        if (!PyUnicode_CheckExact(PyList_GET_ITEM(list, i))) {
             return 0;
+        }
+    }
+    return 1;
+}
+
+PyObject *
+plain_texts(PyObject *Py_UNUSED(module), PyObject *value)
+{
+    return PyBool_FromLong(PyList_CheckExact(value) && texts(value));
+}
+
+/* Whether all keys of a dict are in a set: 1, 0, or -1 with an exception. */
+static int
+all_in(PyObject *dict, PyObject *names)
+{
+    PyObject *key, *value;
+    for (Py_ssize_t i = 0; PyDict_Next(dict, &i, &key, &value);) {
+        if (!PyUnicode_CheckExact(key)) {
+            return 0;
+        }
+        int found = PySet_Contains(names, key);
+        if (found != 1) {
+            return found;
         }
     }
     return 1;
@@ -94,6 +117,8 @@ typedef struct {
        principal may have got its task from, or None; the same by type; what the world knows; and decisions for several
        with the function that makes them. */
     PyObject *entries, *types, *own, *delegators, *world, *joined, *join;
+    PyObject *circumstances; /* The names that need no look, in a context and in the entities. */
+    PyObject *members[2];
     PyObject *id, *type, *agent, *delegated_by;
 } Intake;
 
@@ -271,6 +296,13 @@ alone(Intake *self, PyObject *principal, PyObject *const *given)
     for (int root = PRINCIPAL; root <= RESOURCE; root++) {
         PyObject *id = part[PRINCIPAL_ID + root] = get(part[root], self->id);
         if (id == NULL || !PyUnicode_CheckExact(id)) {
+            unusual();
+            goto done;
+        }
+        PyObject *kind = get(part[root], self->type);
+        int plain = kind != NULL && PyUnicode_CheckExact(kind);
+        Py_XDECREF(kind);
+        if (!plain || (PyDict_GET_SIZE(part[root]) > 2 && all_in(part[root], self->members[root]) != 1)) {
             unusual();
             goto done;
         }
@@ -463,7 +495,7 @@ intake_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *n
     if (given[CONTEXT] == Py_None) {
         given[CONTEXT] = self->nothing;
     }
-    else if (!PyDict_CheckExact(given[CONTEXT])) {
+    else if (!PyDict_CheckExact(given[CONTEXT]) || all_in(given[CONTEXT], self->circumstances) != 1) {
         return unusual();
     }
     int others = has_others(self, given);
@@ -542,11 +574,13 @@ or_null(PyObject *given)
 static PyObject *
 intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    PyObject *any, *named, *records[2], *rows[2], *find[2], *nothing, *entries, *types, *own, *delegators, *world, *joined, *join;
+    PyObject *any, *named, *records[2], *rows[2], *find[2], *nothing, *entries, *types, *own, *delegators, *world, *joined, *join,
+        *circumstances, *members[2];
     if ((keywords != NULL && PyDict_GET_SIZE(keywords) != 0) ||
-        !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!(O!OOO!O!O!O)", &any, &named, &records[0], &records[1], &rows[0],
+        !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!(O!OOO!O!O!O)(O!O!O!)", &any, &named, &records[0], &records[1], &rows[0],
                           &rows[1], &find[0], &find[1], &PyDict_Type, &nothing, &PyDict_Type, &entries, &types, &own,
-                          &PyDict_Type, &delegators, &PyDict_Type, &world, &PyDict_Type, &joined, &join)) {
+                          &PyDict_Type, &delegators, &PyDict_Type, &world, &PyDict_Type, &joined, &join, &PySet_Type,
+                          &circumstances, &PySet_Type, &members[0], &PySet_Type, &members[1])) {
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "takes no keywords");
     }
     Intake *self = (Intake *)type->tp_alloc(type, 0);
@@ -566,12 +600,14 @@ intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->world = Py_NewRef(world);
     self->joined = Py_NewRef(joined);
     self->join = Py_NewRef(join);
+    self->circumstances = Py_NewRef(circumstances);
     int wrong = self->id == NULL || self->type == NULL || self->agent == NULL || self->delegated_by == NULL ||
                 (types != Py_None && !PyFrozenSet_Check(types)) || (own != Py_None && !PyFrozenSet_Check(own));
     for (int root = PRINCIPAL; root <= RESOURCE; root++) {
         self->records[root] = or_null(records[root]);
         self->rows[root] = or_null(rows[root]);
         self->find[root] = or_null(find[root]);
+        self->members[root] = Py_NewRef(members[root]);
         wrong = wrong || (self->records[root] != NULL && !PyDict_CheckExact(self->records[root])) ||
                 (self->rows[root] != NULL && (!PyDict_CheckExact(self->rows[root]) || self->find[root] == NULL));
     }
@@ -603,6 +639,7 @@ intake_traverse(PyObject *object, visitproc visit, void *arg)
         Py_VISIT(self->records[root]);
         Py_VISIT(self->rows[root]);
         Py_VISIT(self->find[root]);
+        Py_VISIT(self->members[root]);
     }
     Py_VISIT(self->nothing);
     Py_VISIT(self->entries);
@@ -612,6 +649,7 @@ intake_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->world);
     Py_VISIT(self->joined);
     Py_VISIT(self->join);
+    Py_VISIT(self->circumstances);
     return 0;
 }
 
@@ -634,6 +672,7 @@ intake_dealloc(PyObject *object)
         Py_XDECREF(self->records[root]);
         Py_XDECREF(self->rows[root]);
         Py_XDECREF(self->find[root]);
+        Py_XDECREF(self->members[root]);
     }
     Py_XDECREF(self->nothing);
     Py_XDECREF(self->entries);
@@ -643,6 +682,7 @@ intake_dealloc(PyObject *object)
     Py_XDECREF(self->world);
     Py_XDECREF(self->joined);
     Py_XDECREF(self->join);
+    Py_XDECREF(self->circumstances);
     Py_XDECREF(self->id);
     Py_XDECREF(self->type);
     Py_XDECREF(self->agent);

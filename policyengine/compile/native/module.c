@@ -20,10 +20,16 @@ fill(PyObject *module)
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, fill}, {0, NULL}};
 
+static PyMethodDef methods[] = {
+    {"plain_texts", plain_texts, METH_O, "Whether a value is a plain list of plain texts."},
+    {NULL},
+};
+
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_native",
     .m_size = 0,
+    .m_methods = methods,
     .m_slots = slots,
 };
 

@@ -16,10 +16,12 @@
 #include <structmember.h>
 
 /* Of what the types take; `__init__.py` uses no other than the one it knows. */
-#define VERSION 3
+#define VERSION 5
 
 extern PyType_Spec intake_spec;
 extern PyType_Spec above_spec;
+
+PyObject *plain_texts(PyObject *module, PyObject *value);
 
 /* A new reference to what is under a key of a dict; NULL if nothing is, or with an exception. */
 static inline PyObject *
