@@ -33,6 +33,12 @@ def import_(
         str | None,
         typer.Option(metavar="NAME", help="the tool's name, where the JSON does not tell", show_default=False),
     ] = None,
+    prefix: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT", help="goes before every tool's name, for servers with equal names", show_default=False
+        ),
+    ] = "",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="write there, not to standard output", show_default=False)
     ] = None,
@@ -44,11 +50,16 @@ def import_(
 ) -> None:
     """Turn an MCP tools/list answer, function definitions or a JSON Schema into `tool` declarations.
 
+    Reads what OpenAI, Anthropic, Amazon Bedrock and Gemini take as definitions, and registries' lists of arguments.
+
     What could not be carried over exactly is noted on standard error and in the text. Exit status: 0 done, 1 no tool
     found, 2 wrong usage or no JSON.
     """
     document = read_json(file)
-    imported = import_tools(document, module=module, name=name, trust_annotations=trust_annotations)
+    try:
+        imported = import_tools(document, module=module, name=name, prefix=prefix, trust_annotations=trust_annotations)
+    except ValueError as error:
+        fail(f"--prefix: {error}")
     try:
         text = to_source(imported, module)
     except ValueError as error:

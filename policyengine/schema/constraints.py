@@ -35,8 +35,8 @@ def bounds(schema: dict[str, Any]) -> tuple[tuple[Bound, ...], list[str]]:
     lost: list[str] = []
     for word in (word for word in _IN_ORDER if word in schema):
         value = schema[word]
-        if word in _SIZES and type(value) is int and 0 <= value <= INT_MAX:
-            found.append((*_SIZES[word], value))
+        if word in _SIZES and (size := _size(value)) is not None:
+            found.append((*_SIZES[word], size))
         elif word in _NUMBERS and _is_number(value):
             found.append(("number", _NUMBERS[word], value))
         elif word == "pattern" and isinstance(value, str) and _is_pattern(value):
@@ -47,6 +47,13 @@ def bounds(schema: dict[str, Any]) -> tuple[tuple[Bound, ...], list[str]]:
     if isinstance(form, str) and form in FORMATS:
         found.append(("string", "format", form))
     return tuple(found), lost
+
+
+def _size(value: object) -> int | None:
+    """A size. The Gemini API writes 64-bit integers as text, as the JSON of protocol buffers does."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+        return int(value)
+    return value if type(value) is int and 0 <= value <= INT_MAX else None
 
 
 def _is_number(value: object) -> bool:

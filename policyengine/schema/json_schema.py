@@ -6,7 +6,7 @@ that the schema admits, except that `Int` refuses a whole number written as `1.0
 out is noted, and leaving one out only widens. Never raises, never follows a reference out of the schema, and its work
 is bounded however references are arranged. Notes may quote the schema: they are not safe to print as they are.
 
-Source: JSON Schema 2020-12 (core and validation); draft-07 core 8.3 for `$ref`; OpenAPI 3.0 for `nullable`.
+Source: JSON Schema 2020-12; draft-07 core 8.3 for `$ref`; OpenAPI 3.0 for `nullable`; Gemini API for types in capitals.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from policyengine.diagnostics.source import Span
 from policyengine.model.types import BOOL, INT, IP, JSON, NUMBER, STRING, TIME, Prim
 from policyengine.schema import constraints
-from policyengine.schema.shapes import EVERY_KIND, KINDS, Shape, ShapeField, join, meet
+from policyengine.schema.shapes import EVERY_KIND, KINDS, Shape, ShapeField, join, meet, type_word
 from policyengine.syntax import ast
 
 MAX_DEPTH = 32
@@ -73,7 +73,7 @@ class _Place:
     foreign: bool = False
 
     def down(self, *steps: str | int) -> _Place:
-        return replace(self, path=self.path + _pointer(steps), depth=self.depth + 1)
+        return replace(self, path=self.path + pointer(steps), depth=self.depth + 1)
 
 
 def parameters(reading: Reading, span: Span) -> tuple[ast.FieldDecl, ...]:
@@ -172,7 +172,7 @@ def _kinds(schema: dict[str, object], at: _Place, reading: Reading) -> frozenset
     if "type" not in schema:
         return EVERY_KIND
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    known = [KINDS[word] for word in types if isinstance(word, str) and word in KINDS]
+    known = [KINDS[word] for word in map(type_word, types) if word in KINDS]
     if known and len(known) == len(types):
         return frozenset().union(*known)
     reading.note(at.path, "`type` is none of the types of JSON Schema, so its type is `Json`")
@@ -245,7 +245,7 @@ def _follow(reference: object, at: _Place, reading: Reading) -> Shape:
     if found is None:
         reading.note(at.path, "refers to nothing, so its type is `Json`")
         return Shape(path=at.path)
-    place = _Place(reading.path + _pointer(steps), at.depth + 1, at.inside | {steps})
+    place = _Place(reading.path + pointer(steps), at.depth + 1, at.inside | {steps})
     return _read(found, place, reading)
 
 
@@ -270,7 +270,7 @@ def _find(root: object, steps: tuple[str, ...]) -> object:
     return found
 
 
-def _pointer(steps: tuple[str | int, ...]) -> str:
+def pointer(steps: tuple[str | int, ...]) -> str:
     """A JSON Pointer (RFC 6901). Very long names are cut: each note repeats the names around it."""
     return "".join("/" + _clipped(str(step), MAX_NAME).replace("~", "~0").replace("/", "~1") for step in steps)
 

@@ -24,8 +24,14 @@ KINDS: dict[str, frozenset[str]] = {
 }
 EVERY_KIND: frozenset[str] = frozenset().union(*KINDS.values())
 
-
 Bound = tuple[str, str, Any]
+
+
+def type_word(word: object) -> str:
+    """A type as JSON Schema names it. The Gemini API has the same names in capitals."""
+    if not isinstance(word, str):
+        return ""
+    return word.lower() if word.isupper() else word
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Tool declarations from what tools say of themselves.
 
-In: parsed JSON, as one of: an MCP `tools/list` answer (in its JSON-RPC envelope or not, or its list of tools alone);
-function definitions for OpenAI (Chat Completions, Responses, or the older `functions`) or Anthropic; one JSON Schema.
+In: parsed JSON that defines tools, in any dialect that `tool_definitions.py` knows, or a list of such documents.
 Out: `tool` declarations and notes on all that they do not say. Never raises for any JSON, reads no file, trusts
 nothing: a declaration's types admit every argument that the tool takes (see `json_schema.py`), and its facts assume
 the worst.
@@ -14,20 +13,19 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from policyengine.diagnostics.safe_text import escaped, hidden
+from policyengine.diagnostics.safe_text import escaped
 from policyengine.diagnostics.source import Source, Span
 from policyengine.schema.json_schema import Reading, parameters, writable
+from policyengine.schema.tool_definitions import Definition, Skipped, definitions, one_line
 from policyengine.syntax import ast
 from policyengine.syntax.format import format_declaration
 
 FACTS = ("sends_outside", "reads_untrusted")
 MAX_COMMENT = 100
+SECOND = "named a second time, so not imported; import each server by itself, with a `--prefix` of its own"
 _HINTS = ("readOnlyHint", "destructiveHint", "idempotentHint")
-_SCHEMA_KEYS = ("inputSchema", "input_schema", "parameters")
-_SCHEMA_WORDS = frozenset({"$schema", "$ref", "$defs", "properties", "allOf", "anyOf", "oneOf"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,52 +57,43 @@ class Imported:
         return tuple(tool.declaration for tool in self.tools)
 
 
-@dataclass(frozen=True, slots=True)
-class _Definition:
-    """What one tool says of itself, whatever the dialect. `schema` is None where it has no parameters."""
-
-    name: object
-    description: object
-    schema: object
-    schema_path: str
-    annotations: object
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Skipped:
-    path: str
-    message: str
-
-
 def import_tools(
-    document: object, *, module: str | None = None, name: str | None = None, trust_annotations: bool = False
+    document: object,
+    *,
+    module: str | None = None,
+    name: str | None = None,
+    prefix: str = "",
+    trust_annotations: bool = False,
 ) -> Imported:
     """Every tool of the document, in its order.
 
     `module` names the text that the declarations' spans belong to. `name` is for a single definition that has no name
-    of its own, and goes before the title of a JSON Schema. With `trust_annotations`, an MCP server's word that a tool
+    of its own, and goes before the title of a JSON Schema. `prefix` goes before every name, as it is; ValueError where
+    it is no text. With `trust_annotations`, an MCP server's word that a tool
     touches nothing outside is taken.
     """
+    if not writable(prefix):
+        raise ValueError("a prefix is text")
     span = Span(Source(f"{module or 'tools'}.pol", ""), 0, 0)
     tools: dict[str, ImportedTool] = {}
     notes: list[ImportNote] = []
     spent = 0
-    for found in _definitions(document, name):
-        if isinstance(found, _Skipped):
+    for found in definitions(document, name):
+        if isinstance(found, Skipped):
             notes.append(_note("", found.path, found.message))
             continue
-        tool, complaint = _name(found)
+        tool, complaint = _name(found, prefix)
         shown = escaped(tool)
         if complaint or tool in tools:
-            notes.append(_note(shown, found.path, complaint or "named a second time, so not imported"))
+            notes.append(_note(shown, found.path, complaint or SECOND))
             continue
         reading = Reading(found.schema, found.schema_path, spent)
         declaration = _declare(tool, found, reading, span, trust_annotations)
         spent += reading.spent
         description = found.description if isinstance(found.description, str) else ""
         tools[tool] = ImportedTool(declaration, description, found.path)
-        notes += (_note(shown, path, message) for path, message in reading.notes)
+        notes += (_note(shown, path, message) for path, message in found.notes)
+        notes += (_note(shown, found.place(path), message) for path, message in reading.notes)
     return Imported(tuple(tools.values()), tuple(notes))
 
 
@@ -112,82 +101,13 @@ def _note(tool: str, path: str, message: str) -> ImportNote:
     return ImportNote(tool, escaped(path), escaped(message))
 
 
-# ---- what the document holds ----
-
-
-def _definitions(document: object, name: str | None) -> Iterator[_Definition | _Skipped]:
-    if isinstance(document, list):
-        yield from _items(document, "")
-        return
-    if not isinstance(document, dict):
-        yield _Skipped("", "no tools here: expected an object or a list of tools")
-        return
-    answer, path = document, ""
-    if isinstance(document.get("result"), dict):
-        answer, path = document["result"], "/result"
-    lists = [key for key in ("tools", "functions") if isinstance(answer.get(key), list)]
-    for key in lists:
-        yield from _items(answer[key], f"{path}/{key}")
-    if lists and answer.get("nextCursor") is not None:
-        yield _Skipped(f"{path}/nextCursor", "the list goes on: the tools on its next pages are not imported")
-    if not lists:
-        yield _unlisted(document, name)
-
-
-def _unlisted(document: dict[str, object], name: str | None) -> _Definition | _Skipped:
-    """The one tool that a document without a list describes."""
-    if "jsonrpc" in document:
-        return _Skipped("", "an answer without a list of tools")
-    return _definition(document, "", name)
-
-
-def _items(items: list[object], path: str) -> Iterator[_Definition | _Skipped]:
-    for i, item in enumerate(items):
-        yield _definition(item, f"{path}/{i}")
-
-
-def _definition(item: object, path: str, name: str | None = None) -> _Definition | _Skipped:
-    if not isinstance(item, dict):
-        return _Skipped(path, "not a tool")
-    kind, inner = item.get("type"), item.get("function")
-    if isinstance(inner, dict):
-        return _described(inner, f"{path}/function", name)
-    if any(key in item for key in _SCHEMA_KEYS):
-        return _described(item, path, name)
-    if kind == "object" or _SCHEMA_WORDS & item.keys():
-        return _Definition(name or _schema_name(item), item.get("description"), item, path, None, path)
-    if kind in (None, "function") and ("name" in item or name):
-        return _described(item, path, name)
-    if isinstance(kind, str):
-        return _Skipped(path, f"a tool of type `{_one_line(kind, 40)}`, whose arguments are not described here")
-    return _Skipped(path, "not a tool")
-
-
-def _described(item: dict[str, object], path: str, name: str | None) -> _Definition:
-    key = next((key for key in _SCHEMA_KEYS if item.get(key) is not None), None)
-    schema, schema_path = (item[key], f"{path}/{key}") if key else (None, path)
-    own = item.get("name", name)
-    return _Definition(own, item.get("description"), schema, schema_path, item.get("annotations"), path)
-
-
-def _schema_name(schema: dict[str, object]) -> object:
-    """`title`, or the last part of `$id` without its file endings."""
-    title, id_ = schema.get("title"), schema.get("$id")
-    if isinstance(title, str) and title:
-        return title
-    if isinstance(id_, str):
-        last = re.split(r"[/:]", re.split(r"[?#]", id_)[0].rstrip("/"))[-1]
-        return last.removesuffix(".json").removesuffix(".schema")
-    return None
-
-
-def _name(found: _Definition) -> tuple[str, str]:
+def _name(found: Definition, prefix: str) -> tuple[str, str]:
     """The name, and why the tool cannot be declared under it."""
     match found.name:
         case "" | None:
             return "", "a tool without a name, so not imported"
         case str() as name:
-            return name, "" if writable(name) else "a tool whose name is no text, so not imported"
+            return prefix + name, "" if writable(name) else "a tool whose name is no text, so not imported"
         case _:
             return "", "a tool whose name is no text, so not imported"
 
@@ -195,7 +115,7 @@ def _name(found: _Definition) -> tuple[str, str]:
 # ---- one declaration ----
 
 
-def _declare(name: str, found: _Definition, reading: Reading, span: Span, trust: bool) -> ast.ToolDecl:
+def _declare(name: str, found: Definition, reading: Reading, span: Span, trust: bool) -> ast.ToolDecl:
     outside = _reaches_outside(found, reading, trust)
     fact = ast.Literal(value=outside, kind="bool", text="true" if outside else "false", span=span)
     facts = tuple(ast.Entry(key=ast.Name(text=word, span=span), value=fact, span=span) for word in FACTS)
@@ -209,7 +129,7 @@ def _declare(name: str, found: _Definition, reading: Reading, span: Span, trust:
     )
 
 
-def _reaches_outside(found: _Definition, reading: Reading, trust: bool) -> bool:
+def _reaches_outside(found: Definition, reading: Reading, trust: bool) -> bool:
     """Whether to assume that the tool sends data out and brings untrusted data in."""
     if not isinstance(found.annotations, dict):
         return True
@@ -250,19 +170,12 @@ def to_source(imported: Imported, module: str) -> str:
 
 
 def _block(tool: ImportedTool, notes: list[ImportNote]) -> str:
-    description = _one_line(tool.description, MAX_COMMENT)
+    description = one_line(tool.description, MAX_COMMENT)
     lines = [f"# {description}"] if description else []
     lines += [_comment(note, tool.path) for note in notes]
     return "\n".join([*lines, format_declaration(tool.declaration).rstrip("\n")])
 
 
 def _comment(note: ImportNote, under: str = "") -> str:
-    path = _one_line(note.path.removeprefix(escaped(under)), MAX_COMMENT)
+    path = one_line(note.path.removeprefix(escaped(under)), MAX_COMMENT)
     return f"# note: {path}: {note.message}" if path else f"# note: {note.message}"
-
-
-def _one_line(text: str, limit: int) -> str:
-    """The text in one line of at most `limit` characters: spaces for white space, unprintable characters left out."""
-    head = text[: limit * 4]
-    shown = " ".join("".join(c for c in head if c.isspace() or not hidden(c)).split())
-    return shown if len(shown) <= limit and len(head) == len(text) else shown[: limit - 3].rstrip() + "..."

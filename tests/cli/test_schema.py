@@ -43,6 +43,20 @@ def test_import_to_a_file_does_not_overwrite(cli: Cli, tmp_path: Path) -> None:
     assert cli("schema", "import", "-", "--out", out, "--force", stdin=LISTED) == 0
 
 
+def test_import_with_a_prefix(cli: Cli, tmp_path: Path) -> None:
+    for server in ("github", "sentry"):
+        out = tmp_path / f"{server}.pol"
+        assert (
+            cli("schema", "import", "-", "--module", server, "--prefix", f"{server}_", "--out", out, stdin=LISTED) == 0
+        )
+        assert f"tool {server}_send_mail(" in out.read_text()
+        assert f"note: {server}_send_mail: " in cli.err
+    assert cli("check", tmp_path) == 0
+    assert cli("schema", "import", "-", "--prefix", "", stdin=LISTED) == 2
+    assert cli("schema", "import", "-", "--prefix", "\udc80", stdin=LISTED) == 2
+    assert "--prefix" in cli.err
+
+
 def test_import_of_nothing(cli: Cli) -> None:
     assert cli("schema", "import", "-", stdin={}) == 1
     assert cli("schema", "import", "-", stdin="") == 2

@@ -1,4 +1,4 @@
-"""Tool declarations from MCP, OpenAI, Anthropic and JSON Schema.
+"""Tool declarations from MCP, OpenAI, Anthropic, Bedrock, Gemini, registries and JSON Schema.
 
 `cases/<name>.json` is a document and `cases/<name>.pol` the text it becomes (golden; notes stand in it as comments).
 """
@@ -94,6 +94,8 @@ def test_golden(case: Path) -> None:
         ({"type": ["string", "null"]}, "String | null"),
         ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "String | null"),
         ({"type": "string", "nullable": True}, "String | null"),
+        ({"type": "STRING", "nullable": True, "maxLength": "5"}, "String(max: 5) | null"),
+        ({"type": "ARRAY", "items": {"type": "INTEGER"}, "minItems": "1"}, "List<Int>(min: 1)"),
         ({"enum": ["a", None]}, '"a" | null'),
         ({"anyOf": [{"const": "a"}, {"type": "null"}, {"enum": ["b"]}]}, '"a" | null | "b"'),
         ({"enum": ["a", 1, True]}, '"a" | 1 | true'),
@@ -127,6 +129,8 @@ def test_exact_types(schema: object, type_: str) -> None:
         ({"type": "object", "additionalProperties": {"type": "string"}}, "fields are not described"),
         ({"properties": {"a": {"type": "string"}}}, "states no `type`"),
         ({"type": "any"}, "`type` is none of the types"),
+        ({"type": "TYPE_UNSPECIFIED"}, "`type` is none of the types"),
+        ({"type": "String"}, "`type` is none of the types"),
         ({"type": []}, "`type` is none of the types"),
         ({"type": {"a": 1}}, "`type` is none of the types"),
         (False, "no value can pass"),
@@ -265,6 +269,16 @@ FUNCTION = {"name": "t", "parameters": TOOL["inputSchema"]}
         {"tools": [{"type": "function", "function": FUNCTION}]},
         [{"type": "function", **FUNCTION, "strict": True}],
         {"name": "t", "input_schema": TOOL["inputSchema"]},
+        {"toolSpec": {"name": "t", "inputSchema": {"json": TOOL["inputSchema"]}}},
+        {"tools": [{"toolSpec": {"name": "t", "inputSchema": {"json": TOOL["inputSchema"]}}}]},
+        {"modelId": "m", "toolConfig": {"tools": [{"toolSpec": {**TOOL}}]}},
+        {"functionDeclarations": [FUNCTION]},
+        {"tools": [{"function_declarations": [FUNCTION]}]},
+        [{"functionDeclarations": [{"name": "t", "parametersJsonSchema": TOOL["inputSchema"]}]}],
+        {"tools": [{"name": "t", "arguments": [{"name": "a", "type": "string", "desc": "A", "required": True}]}]},
+        [{"name": "t", "arguments": [{"name": "a", "type": "string", "optional": False}]}],
+        [{"jsonrpc": "2.0", "id": 1, "result": {"tools": [TOOL]}}],
+        [[TOOL]],
         {"type": "custom", "name": "t", "input_schema": TOOL["inputSchema"]},
         {**TOOL["inputSchema"], "title": "t"},
         {**TOOL["inputSchema"], "$id": "https://example.com/t.schema.json?v=1#x"},
@@ -285,6 +299,11 @@ def test_every_dialect_says_the_same(document: object) -> None:
         ({}, "not a tool"),
         ([[]], "not a tool"),
         ({"jsonrpc": "2.0", "id": 1, "error": {"code": -32601}}, "without a list of tools"),
+        ({"jsonrpc": "2.0", "method": "notifications/message", "params": {}}, "a message that is no answer"),
+        ({"tools": [{"functionDeclarations": [], "googleSearch": {}}]}, "not described here: `googleSearch`"),
+        ({"tools": [{"functionDeclarations": {}}]}, "not a tool"),
+        ({"tools": [{"cachePoint": {"type": "default"}}]}, "not a tool"),
+        ([[[[[[[[[[TOOL]]]]]]]]]], "nested deeper than 8"),
         ([{"type": "web_search"}], "a tool of type `web_search`"),
         ([{"inputSchema": {"type": "object"}}], "without a name"),
         ([{"name": "", "inputSchema": {"type": "object"}}], "without a name"),
@@ -310,7 +329,52 @@ def test_a_name_for_what_has_none() -> None:
 def test_the_second_of_a_name_is_skipped() -> None:
     imported = import_tools([TOOL, {"name": "t", "inputSchema": {"type": "object"}}])
     assert {name: str(args) for name, args in declared(imported).items()} == {"t": "{ a: String }"}
-    assert messages(imported) == [("t", "/1", "named a second time, so not imported")]
+    ((tool, path, message),) = messages(imported)
+    assert (tool, path) == ("t", "/1")
+    assert "named a second time, so not imported" in message
+    assert "--prefix" in message
+
+
+def test_a_prefix_goes_before_every_name() -> None:
+    github, sentry = (import_tools([TOOL], prefix=server) for server in ("github_", "sentry/"))
+    assert declared(github).keys() == {"github_t"}
+    assert declared(sentry).keys() == {"sentry/t"}
+    assert declared(import_tools(TOOL["inputSchema"], name="given", prefix="p.")).keys() == {"p.given"}
+    assert messages(import_tools([{"name": ""}], prefix="p."))[0][2] == "a tool without a name, so not imported"
+    with pytest.raises(ValueError, match="text"):
+        import_tools([TOOL], prefix="\udc80")
+
+
+def test_a_definition_with_a_list_of_its_own_is_not_lost() -> None:
+    assert declared(import_tools([{**TOOL, "tools": [{**TOOL, "name": "u"}]}])).keys() == {"t", "u"}
+    assert declared(import_tools([{**TOOL, "result": {"tools": []}}])).keys() == {"t"}
+
+
+def test_a_second_description_of_arguments_is_noted() -> None:
+    imported = import_tools([{**TOOL, "parameters": {}, "arguments": []}])
+    assert str(declared(imported)["t"]) == "{ a: String }"
+    assert [path for _, path, _ in messages(imported)] == ["/0/parameters", "/0/arguments"]
+
+
+def test_a_list_of_arguments() -> None:
+    arguments = [
+        {"name": "q/", "type": "string", "required": True},
+        {"name": "limit", "type": "int"},
+        {"type": "string"},
+        {"name": "limit", "type": "string"},
+        {"name": "tags", "type": "array", "items": {"type": "null"}, "optional": True},
+        "text",
+    ]
+    imported = import_tools([{"name": "t", "arguments": arguments}])
+    assert str(declared(imported)["t"]) == "{ limit?: Json, q/: String, tags?: List<Json> }"
+    assert [path for _, path, _ in messages(imported)] == [
+        "/0/arguments/2",
+        "/0/arguments/3",
+        "/0/arguments/5",
+        "/0/arguments",
+        "/0/arguments/4/items",
+    ]
+    assert str(declared(import_tools([{"name": "t", "arguments": []}]))["t"]) == "{}"
 
 
 def test_a_further_page_is_noted() -> None:
