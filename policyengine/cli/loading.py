@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,15 +101,17 @@ def read_text(path: Path) -> str:
         fail(f"{_name(path)} is not UTF-8 text", "save it as UTF-8")
 
 
-def read_json(path: Path, option: str = "") -> Any:
-    """One JSON value from a file or standard input, read strictly."""
+def read_json(
+    path: Path, option: str = "", parse: Callable[[bytes], Any] = parse_json, expected: str = "expected one JSON value"
+) -> Any:
+    """One JSON value from a file or standard input, read strictly; `parse` may take more than one."""
     data = read_bytes(path, option)
     if not data.strip():
-        fail(f"{_name(path)} is empty", "expected one JSON value")
+        fail(f"{_name(path)} is empty", expected)
     try:
-        return parse_json(data)
+        return parse(data)
     except Fault as fault:
-        fail(f"{_name(path)}: {fault.message}")
+        fail(f"{_name(path)}: {fault.message}", "" if parse is parse_json else expected)
 
 
 def _name(path: Path) -> str:

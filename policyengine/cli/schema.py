@@ -21,13 +21,21 @@ from policyengine.explain.display import json_value
 from policyengine.model.types import Field
 from policyengine.schema.schema import Schema
 from policyengine.schema.tool_import import import_tools, to_source
+from policyengine.schema.tool_stream import read_documents
 
+EXPECTED = (
+    "expected one JSON value, one on each line, or server-sent events that carry one each; "
+    "take out what is no message of the server"
+)
 schema = typer.Typer(help="What policies can speak about: show it, or import tools.", no_args_is_help=True)
 
 
 @schema.command("import", cls=Command)
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="a JSON file; - for standard input")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="a file of JSON, JSON Lines or server-sent events; - for standard input"),
+    ],
     module: Annotated[str, typer.Option(metavar="NAME", help="the module to write")] = "tools",
     name: Annotated[
         str | None,
@@ -50,12 +58,13 @@ def import_(
 ) -> None:
     """Turn an MCP tools/list answer, function definitions or a JSON Schema into `tool` declarations.
 
-    Reads what OpenAI, Anthropic, Amazon Bedrock and Gemini take as definitions, and registries' lists of arguments.
+    Reads what OpenAI, Anthropic, Amazon Bedrock and Gemini take as definitions, and registries' lists of arguments,
+    one JSON value on each line, and server-sent events.
 
     What could not be carried over exactly is noted on standard error and in the text. Exit status: 0 done, 1 no tool
     found, 2 wrong usage or no JSON.
     """
-    document = read_json(file)
+    document = read_json(file, parse=read_documents, expected=EXPECTED)
     try:
         imported = import_tools(document, module=module, name=name, prefix=prefix, trust_annotations=trust_annotations)
     except ValueError as error:

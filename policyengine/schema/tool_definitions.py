@@ -93,7 +93,7 @@ def _of_object(item: dict[str, object], path: str, name: str | None, depth: int)
         yield _alone(item, path, name)
         return
     if holder.get("nextCursor") is not None:
-        yield Skipped(f"{inside}/nextCursor", "the list goes on: the tools on its next pages are not imported")
+        yield Skipped(f"{inside}/nextCursor", "the list goes on: its next page has to be imported too")
     if any(key in _GEMINI_LISTS for key in lists):
         others = ", ".join(f"`{one_line(key, 40)}`" for key in holder if key not in _LISTS)
         if others:

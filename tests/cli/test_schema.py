@@ -57,6 +57,20 @@ def test_import_with_a_prefix(cli: Cli, tmp_path: Path) -> None:
     assert "--prefix" in cli.err
 
 
+def test_import_of_a_recording(cli: Cli) -> None:
+    answer = json.dumps({"jsonrpc": "2.0", "id": 1, "result": LISTED})
+    other = json.dumps({"jsonrpc": "2.0", "method": "notifications/progress"})
+    for recorded in (f"{other}\n{answer}\n", f"event: message\ndata: {other}\n\nevent: message\ndata: {answer}\n\n"):
+        assert cli("schema", "import", "-", stdin=recorded) == 0
+        assert "tool send_mail(to: String)" in cli.out
+        assert "note: /0: a message that is no answer" in cli.err
+    for broken in (f"{answer}\n{answer[:-1]}\n", f"data: {answer}\n\nevent: endpoint\ndata: /messages\n\n"):
+        assert cli("schema", "import", "-", stdin=broken) == 2
+        assert cli.out == ""
+        assert "line " in cli.err
+        assert "= help: expected one JSON value, one on each line" in cli.err
+
+
 def test_import_of_nothing(cli: Cli) -> None:
     assert cli("schema", "import", "-", stdin={}) == 1
     assert cli("schema", "import", "-", stdin="") == 2
