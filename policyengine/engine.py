@@ -19,12 +19,13 @@ import structlog
 from policyengine import search
 from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text
 from policyengine.cache import open_cache
-from policyengine.compile.evaluator import beside, named
+from policyengine.compile.evaluator import named, with_meters
+from policyengine.compile.runtime import NOTHING
+from policyengine.compile.verified import approvals, meters
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.source import Source
 from policyengine.evaluate.decide import not_applicable
-from policyengine.evaluate.verified import approvals
 from policyengine.explain.explanation import Explanation, explain, unexplained
 from policyengine.files import state as state_of
 from policyengine.filters.filter import Filter
@@ -134,15 +135,26 @@ class Engine(Authorizes):
         Raises TypeError for an `approved` or `metered` that is no collection of names of such rules.
         """
         if approved is not _NOTHING or metered is not _NOTHING:
+            # Names and entries of one snapshot.
             evaluator = self._snapshot.evaluator
-            return evaluator.decide_met(principal, action, resource, context, evaluator.met(approved, metered))
+            given = evaluator.approved(approved)
+            if metered is not _NOTHING:
+                limits = meters(metered, evaluator.limits)
+                return with_meters(evaluator.decide(principal, action, resource, context, given), limits)
+            try:
+                name = action if type(action) is str else named(action)
+                entry = evaluator.entries[name][resource["type"]][principal["type"]]
+                attributes = NOTHING if name is action else action
+                return entry(principal, resource, context, attributes, given or None)
+            except Exception:  # noqa: BLE001 - whatever it is, the long way decides
+                return evaluator.decide_slowly(principal, action, resource, context, given)
         try:
             # As `Evaluator.decide`, without a call of it. What was not asked before, or is not as it should be, raises.
             name = action if type(action) is str else named(action)
             entry = self._entries[name][resource["type"]][principal["type"]]
             if name is action:
                 return entry(principal, resource, context)
-            return entry(principal, resource, context, *beside(name, action, _NOTHING))
+            return entry(principal, resource, context, action)
         except Exception:  # noqa: BLE001 - whatever it is, the long way decides
             return self._snapshot.evaluator.decide_slowly(principal, action, resource, context)
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from policyengine.cli.console import fail
+from policyengine.compile.verified import approvals
 from policyengine.engine import Engine
-from policyengine.evaluate.verified import approvals
 
 ApprovedOption = Annotated[
     list[str] | None,

@@ -21,12 +21,14 @@ Decisions = tuple[Decision, ...]
 class Derived:
     """Changes only in what it remembers."""
 
-    __slots__ = ("approved", "joined")
+    __slots__ = ("approved", "given", "joined")
 
     def __init__(self) -> None:
         # By the identities of the decisions. `native/intake.c` looks here before it calls `join`.
         self.joined: dict[tuple[int, ...], tuple[Decisions, Decision]] = {}
         self.approved: dict[tuple[int, tuple[str, ...]], tuple[Decision, Decision]] = {}
+        # The same by all that was given, whether the decision waits for it or not: found without looking at each.
+        self.given: dict[tuple[int, frozenset[str]], tuple[Decision, Decision]] = {}
 
     def join(self, decisions: Decisions) -> Decision:
         """The decision for all of those whose decisions these are."""
@@ -38,12 +40,19 @@ class Derived:
             known = self.joined[key] = (decisions, intersect(decisions))
         return known[1]
 
-    def approve(self, decision: Decision, approved: Collection[str]) -> Decision:
+    def approve(self, decision: Decision, approved: frozenset[str]) -> Decision:
         """The decision with these approvals. Raises KeyError unless it is remembered."""
         if not decision.approvals:
             return decision
-        given = effective(decision, approved)
-        return self.approved[id(decision), given][1] if given else decision
+        key = (id(decision), approved)
+        known = self.given.get(key)
+        if known is None:
+            given = effective(decision, approved)
+            known = self.approved[id(decision), given] if given else (decision, decision)
+            if len(self.given) >= MEMORY:
+                self.given.clear()
+            self.given[key] = known
+        return known[1]
 
     def remember(self, decision: Decision, given: tuple[str, ...], then: Decision) -> None:
         if len(self.approved) >= MEMORY:

@@ -7,7 +7,7 @@ which rules erred, and the interpreter says why.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -20,11 +20,11 @@ from policyengine.compile.intake import Entry
 from policyengine.compile.native import NATIVE
 from policyengine.compile.runtime import NOTHING, Unusual
 from policyengine.compile.site import Site
+from policyengine.compile.verified import NONE, approvals, approvals_of, limits_of, meters
 from policyengine.evaluate.combine import denied, intersect
 from policyengine.evaluate.decide import not_applicable, shape
 from policyengine.evaluate.delegation import actors, delegators
 from policyengine.evaluate.names import REQUEST, Harmless, check_keys
-from policyengine.evaluate.verified import NONE, approvals, approvals_of, limits_of, meters
 from policyengine.ir.nodes import PolicySet
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
@@ -70,7 +70,7 @@ class Evaluator:
             entry = self.entries[name][resource["type"]][principal["type"]]
             if name is action and not approved:
                 return entry(principal, resource, context)
-            return entry(principal, resource, context, *beside(name, action, approved))
+            return entry(principal, resource, context, NOTHING if name is action else action, _names(approved))
         except Exception:  # noqa: BLE001 - whatever it is, the long way decides
             return self.decide_slowly(principal, action, resource, context, approved)
 
@@ -78,26 +78,29 @@ class Evaluator:
         """The decisions about mappings with the keywords of `Engine.decide`. Never raises for what they hold. Raises
         TypeError, before anything is decided, for an `approved` or `metered` that names none of the rules it should."""
         todo = list(requests)
-        said = [self._said(asked) for asked in todo] if any(map(_says, todo)) else ()
+        approved, metered = self._said(todo)
         decisions: list[Decision] = []
         entries, add = self.entries, decisions.append
-        for number, asked in enumerate(todo) if said else ():
-            add(self._misspelt(asked) or self.decide_met(*_parts(asked), said[number]))
-        for asked in () if said else todo:
+        for asked, given in zip(todo, approved, strict=True):
             try:
                 # As in `decide`, without its call for each.
-                principal, action, resource = asked["principal"], asked["action"], asked["resource"]
-                name = action if type(action) is str else named(action)
-                entry = entries[name][resource["type"]][principal["type"]]
                 if type(asked) is dict and asked.keys() <= REQUEST:
-                    if name is action:
+                    principal, action, resource = asked["principal"], asked["action"], asked["resource"]
+                    name = action if type(action) is str else named(action)
+                    entry = entries[name][resource["type"]][principal["type"]]
+                    if given is not None:
+                        attributes = NOTHING if name is action else action
+                        add(entry(principal, resource, asked.get("context"), attributes, given))
+                    elif name is action:
                         add(entry(principal, resource, asked.get("context")))
                     else:
-                        add(entry(principal, resource, asked.get("context"), *beside(name, action, NONE)))
+                        add(entry(principal, resource, asked.get("context"), action))
                     continue
             except Exception:  # noqa: BLE001 - whatever it is, the long way decides
                 pass
-            add(self._misspelt(asked) or self.decide_slowly(*_parts(asked)))
+            add(self._decide_odd(asked, given or NONE))
+        for number, limits in metered.items():
+            decisions[number] = with_meters(decisions[number], limits)
         return decisions
 
     def decide_slowly(
@@ -115,34 +118,53 @@ class Evaluator:
     def met(self, approved: Any, metered: Any) -> frozenset[str]:
         """The rules whose demand is met: approvals that the caller has verified, limits that it meters. Raises
         TypeError."""
+        return self.approved(approved) | meters(metered, self.limits)
+
+    def approved(self, given: Any) -> frozenset[str]:
+        """The approvals that the caller has verified. Raises TypeError."""
         # One approval and no more is what nearly all that give any have.
-        if (
-            approved.__class__ is list
-            and len(approved) == 1
-            and metered.__class__ is tuple
-            and not metered
-            and approved[0].__class__ is str
-        ):
-            one = self._each.get(approved[0])
+        if type(given) is list and len(given) == 1 and type(given[0]) is str:
+            one = self._each.get(given[0])
             if one is not None:
                 return one
-        return approvals(approved, self.approvals) | meters(metered, self.limits)
+        return approvals(given, self.approvals)
 
     def decide_met(self, principal: Any, action: Any, resource: Any, context: Any, met: frozenset[str]) -> Decision:
         """The decision where the demands of these rules are met."""
         return with_meters(self.decide(principal, action, resource, context, met & self.approvals), met)
 
-    def _misspelt(self, asked: Any) -> Decision | None:
-        """The denial of a request with a misspelt keyword."""
+    def _decide_odd(self, asked: Any, approved: frozenset[str]) -> Decision:
+        """The decision about one of many that is new, is no plain object, or has a misspelt keyword."""
         try:
             check_keys(asked if isinstance(asked, Mapping) else ())
         except Fault as fault:
             return denied(RuleError("", fault.code, fault.message), self._revision)
-        return None
+        decide = self.decide_slowly if type(asked) is dict else self.decide
+        return decide(*_parts(asked), approved)
 
-    def _said(self, asked: Any) -> frozenset[str]:
-        """What a request says is met."""
-        return self.met(asked.get("approved"), asked.get("metered")) if isinstance(asked, Mapping) else NONE
+    def _said(self, todo: Sequence[Any]) -> tuple[Sequence[frozenset[str] | None], dict[int, frozenset[str]]]:
+        """The approvals that each of the requests says are verified, None for none; and by the places of those that
+        name any, the limits that are metered. Raises TypeError."""
+        approved: list[frozenset[str] | None] = []
+        metered: dict[int, frozenset[str]] = {}
+        add, each = approved.append, self._each
+        for asked in todo:
+            if type(asked) is dict:
+                if "approved" not in asked and "metered" not in asked:
+                    add(None)
+                    continue
+            elif not isinstance(asked, Mapping):
+                add(None)
+                continue
+            given, limits = asked.get("approved"), asked.get("metered")
+            one = None
+            if type(given) is list and len(given) == 1 and type(given[0]) is str:
+                # As in `approved`, without its call for each.
+                one = each.get(given[0])
+            add(one or approvals(given, self.approvals) or None)
+            if limits is not None and (names := meters(limits, self.limits)):
+                metered[len(approved) - 1] = names
+        return approved, metered
 
     def _decide_for(self, asked: Request, approved: Collection[str]) -> Decision:
         key = shape(asked)
@@ -183,17 +205,11 @@ def with_meters(decision: Decision, metered: frozenset[str]) -> Decision:
     return replace(decision, metered=metered) if metered and decision.limits else decision
 
 
-def _says(asked: Any) -> bool:
-    """Whether a request may name approvals or meters."""
-    return type(asked) is not dict or "approved" in asked or "metered" in asked
-
-
-def beside(name: Any, action: Any, approved: Any) -> tuple[Mapping[str, Any], Collection[str] | None]:
-    """The attributes of an action that is given by its name or as an object with one, and the approvals or None, as an
-    entry takes them. Raises Unusual for anything but a plain collection of approvals."""
+def _names(approved: Any) -> frozenset[str] | None:
+    """Approvals as an entry takes them. Raises Unusual for anything but a plain collection of them."""
     if type(approved) not in COLLECTIONS:
         raise Unusual
-    return NOTHING if name is action else action, approved or None
+    return frozenset(approved) or None
 
 
 def _parts(request: Any) -> tuple[Any, Any, Any, Any]:

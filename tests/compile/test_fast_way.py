@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -100,6 +101,17 @@ def test_it_is_taken_from_the_second_time_on(snapshot: Snapshot, name: str, kind
     fast.learnt = True
     assert fast.decide(**one, approved=approved) == expected
     assert fast.decide_many([{**one, "approved": approved}]) == [expected]
+
+
+@pytest.mark.parametrize("kind", FAST)
+def test_a_batch_takes_it_for_every_request(snapshot: Snapshot, kind: str) -> None:
+    """Whatever the others say is approved, and whatever kind of mapping they are."""
+    expected = [reference(snapshot, one, one.get("approved", ())) for one in REQUESTS.values()]
+    fast = Fast(*_parts(snapshot, kind))
+    assert fast.decide_many(REQUESTS.values()) == expected
+    fast.learnt = True
+    assert fast.decide_many(REQUESTS.values()) == expected
+    assert fast.decide_many(map(MappingProxyType, REQUESTS.values())) == expected
 
 
 def _parts(snapshot: Snapshot, kind: str) -> tuple[Any, ...]:

@@ -106,6 +106,17 @@ def test_many_decides_nothing_where_one_is_wrong(engine: Engine) -> None:
         engine.decide_many(iter(asked))
 
 
+def test_many_gives_to_each_what_it_says_itself(engine: Engine) -> None:
+    """Approvals, meters, both, neither, and what is no request at all, side by side."""
+    said: list[dict[str, Any]] = [{}, {"approved": ["t.ok"]}, {"metered": True}, {"approved": {"t.ok"}, "metered": []}]
+    asked = [{**one, **each} for each in (*said, *reversed(said)) for one in (CALL, INVOKE, FREE)]
+    many = engine.decide_many([None, *asked, {"approved": ["t.ok"]}])
+    each = [engine.decide(**{"metered": None, **one}) for one in asked]
+    assert [(d, d.metered, d.allowed) for d in many[1:-1]] == [(d, d.metered, d.allowed) for d in each]
+    assert [d.allowed for d in many[:4]] == [False, False, False, True]
+    assert not many[-1].allowed
+
+
 @pytest.mark.parametrize("given", ["t.rate", b"", {"t.rate": 1}, ["t.ok"], ["rate"], 1], ids=repr)
 def test_meters_are_names_of_limits(engine: Engine, given: Any) -> None:
     for ask in (

@@ -13,6 +13,8 @@ from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.ir.nodes import Rule
 
 NONE: frozenset[str] = frozenset()
+# Kinds of which each holds just what it names.
+_PLAIN = (list, tuple, set, frozenset)
 
 
 def approvals_of(rules: Iterable[Rule]) -> frozenset[str]:
@@ -26,6 +28,15 @@ def limits_of(rules: Iterable[Rule]) -> frozenset[str]:
 
 def approvals(given: Any, known: frozenset[str]) -> frozenset[str]:
     """The `approved` of a caller; `known` are the rules that demand an approval."""
+    if type(given) in _PLAIN:
+        # What nearly all callers give.
+        for name in given:
+            if type(name) is not str:
+                break
+        else:
+            named = frozenset(given)
+            if named <= known:
+                return named
     return _names(given, known, "approved", "rules that demand an approval", "no rule of this name demands an approval")
 
 
@@ -39,11 +50,6 @@ def meters(given: Any, known: frozenset[str]) -> frozenset[str]:
 def _names(given: Any, known: frozenset[str], what: str, of: str, unknown: str) -> frozenset[str]:
     if given is None:
         return NONE
-    if type(given) in (list, tuple, set, frozenset) and {*map(type, given)} <= {str}:
-        # What nearly all callers give.
-        named = frozenset(given)
-        if named <= known:
-            return named
     # Each of these has an `in` that holds more than it names.
     plain = isinstance(given, Collection) and not isinstance(given, str | bytes | bytearray | memoryview | Mapping)
     names = list(given) if plain else [None]
