@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -115,6 +116,15 @@ def test_many_gives_to_each_what_it_says_itself(engine: Engine) -> None:
     assert [(d, d.metered, d.allowed) for d in many[1:-1]] == [(d, d.metered, d.allowed) for d in each]
     assert [d.allowed for d in many[:4]] == [False, False, False, True]
     assert not many[-1].allowed
+
+
+@pytest.mark.parametrize("said", [{}, {"approved": ["t.ok"]}], ids=str)
+def test_many_denies_a_misspelt_keyword(engine: Engine, said: dict[str, Any]) -> None:
+    """The first time as well as later, whatever is approved."""
+    asked = {**FREE, **said, "contxt": {}}
+    for one in (asked, MappingProxyType(asked)) * 2:
+        [decision] = engine.decide_many([one])
+        assert (decision.decision, [error.code for error in decision.errors]) == ("deny", ["POL520"])
 
 
 @pytest.mark.parametrize("given", ["t.rate", b"", {"t.rate": 1}, ["t.ok"], ["rate"], 1], ids=repr)
