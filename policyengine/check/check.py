@@ -14,7 +14,7 @@ from policyengine.check.expressions import check_expression
 from policyengine.check.functions import FUNCTIONS
 from policyengine.check.heads import open_place
 from policyengine.check.known_names import lint_known_names
-from policyengine.check.lints import asks, lint_defines, lint_parameters, lint_rule, lint_rules
+from policyengine.check.lints import asks, lint_defines, lint_granted, lint_parameters, lint_rule, lint_rules
 from policyengine.check.memory import Defines, Memory, ModuleRules
 from policyengine.check.rules import check_proof, check_rule, report_too_large
 from policyengine.check.written_types import param_type
@@ -79,6 +79,7 @@ def check(
                 lint_parameters(statement, findings)
     findings.diagnostics += [lint for result in found for lint in result.lints]
     lint_rules(rules, names, {name: asked for result in found for name, asked in result.asks.items()}, findings)
+    lint_granted(rules, names, findings)
     facts = tuple((Uid("Tool", t.name), tuple(sorted(t.facts.items()))) for _, t in sorted(schema.tools.items()))
     owed = frozenset().union(*(result.owed for result in found))
     policies = PolicySet(

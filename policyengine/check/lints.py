@@ -14,6 +14,7 @@ from policyengine.ir.codec import key as key_of
 from policyengine.ir.nodes import And, Compare, Const, Equal, Expr, Not, Or, Rule, Scope
 from policyengine.model.operators import key
 from policyengine.syntax import ast
+from policyengine.syntax.spelling import is_identifier, string
 from policyengine.syntax.walk import mentions
 
 
@@ -149,6 +150,37 @@ def lint_rules(
             f"`{forbid.name}` denies all of it", "remove the permit, or narrow the forbid",
             Note(names[forbid.name], "denied here"),
         )  # fmt: skip
+
+
+def lint_granted(rules: Iterable[Rule], names: Mapping[str, Span], findings: Findings) -> None:
+    """All rules together: what no permit grants is denied whatever other rules say, so a rule about it has no effect.
+    Told once for each action, at the first rule that names it."""
+    granted: set[str] = set()
+    about: dict[str, Rule] = {}
+    for rule in rules:
+        if rule.kind == "permit" and rule.head.actions is None:
+            return
+        if rule.kind == "permit":
+            granted |= rule.head.actions or frozenset()
+        else:
+            for action in rule.head.actions or ():
+                about.setdefault(action, rule)
+    for action in sorted(about.keys() - granted):
+        rule = about[action]
+        findings.report(
+            codes.NOTHING_PERMITS, names[rule.name], f"nothing permits `{action}`",
+            f"every `{action}` is denied, with or without this rule",
+            f"add what is allowed, such as `permit NAME: {_action(action)} on {_type(rule)}`",
+        )  # fmt: skip
+
+
+def _action(name: str) -> str:
+    return name if is_identifier(name) else string(name)
+
+
+def _type(rule: Rule) -> str:
+    types = rule.head.resource.types or frozenset()
+    return next(iter(types)) if len(types) == 1 else "TYPE"
 
 
 def _covers(outer: Rule, inner: Rule) -> bool:

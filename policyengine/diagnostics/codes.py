@@ -66,6 +66,7 @@ SEARCHED_PATTERN = _warning(308, "pattern between two `.*`")
 WIDE_DOT = _warning(309, "`.` in a pattern that grants")
 UNUSED_PARAMETER = _warning(310, "unused parameter")
 UNKNOWN_WORD = _warning(311, "label or source of an unknown name")
+NOTHING_PERMITS = _warning(320, "action that nothing permits")
 
 DUPLICATE_MODULE = _error(401, "module declared in two files")
 UNREADABLE = _error(402, "file that cannot be read")
