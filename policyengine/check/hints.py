@@ -14,6 +14,7 @@ from policyengine.model.types import (
     TIME,
     EntityT,
     Type,
+    comparable,
     element_of,
     is_numeric,
 )
@@ -65,6 +66,17 @@ def equal_instead(side: Expr, other: Expr) -> str:
     if element_of(side.type) == other.type:
         return f"write `{than} in {text}`"
     return as_other(other, side.type)
+
+
+def collection_in_collection(item: Expr, collection: Expr) -> str:
+    """What to write where a collection stands for an item of another; empty where their items cannot be compared.
+
+    It names both readings: which of them is safe only the author knows."""
+    inner, outer = element_of(item.type), element_of(collection.type)
+    if inner is None or outer is None or not comparable(inner, outer):
+        return ""
+    one, many = item.span.text, collection.span.text
+    return f"write `contains_all({many}, {one})` if each must be in it, `contains_any({one}, {many})` if one is enough"
 
 
 def as_other(constant: Expr, type_: Type) -> str:

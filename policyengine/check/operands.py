@@ -7,7 +7,15 @@ says so.
 from __future__ import annotations
 
 from policyengine.check.environment import UNKNOWN, Env, Findings
-from policyengine.check.hints import about_action, as_other, equal_instead, instead_of, is_null, shown
+from policyengine.check.hints import (
+    about_action,
+    as_other,
+    collection_in_collection,
+    equal_instead,
+    instead_of,
+    is_null,
+    shown,
+)
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.diagnostics.suggest import did_you_mean
@@ -299,6 +307,10 @@ def member_of(item: Expr, right: Expr, span: Span, env: Env) -> Expr:
                 codes.NOT_COMPARABLE, right.span, "records cannot be compared", "", "use `any x in xs: ...`"
             )
         elif not comparable(item.type, element):
+            if help_ := collection_in_collection(item, right):
+                message = f"{shown(item)} is no item of {right.type}"
+                findings.report(codes.NOT_COMPARABLE, span, message, "`in` asks for one item", help_)
+                return Contains(item=item, collection=right, type=BOOL, span=span)
             not_comparable(item, Const(value=None, type=element, span=right.span), span, env)
     return Contains(item=item, collection=right, type=BOOL, span=span)
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from policyengine.diagnostics.suggest import slip
+from policyengine.syntax.words import KEYWORDS
+
 _RULE = r"\b(?:permit|forbid|require|limit|label|prove)"
 _KEYWORD = r"\b(?:permit|forbid|require|limit|label|prove|test|define|entity|extend|action|tool)\b"
 _CONDITION = "a condition starts with `when`"
 _ONE_ACTION = "declare each action in a line of its own: `action {0} on TYPE`"
+_DEFINITION = "a definition is written `define NAME: EXPRESSION`"
+_LIST = "a list stands in brackets: `[A, B]`"
 _QUOTES = 'strings stand in `"`'
 _NAMES = "names are made of a to z, digits and `_`"
 _TIME = 'a time is written `time("2026-01-31T12:00:00Z")`'
@@ -44,6 +49,7 @@ _SLIPS = (
     _Slip(r"\{", f"{_CONDITION} and has no braces", allowed="WHEN"),
     _Slip(r"", "name the action first: `ACTION on TYPE`", r":\s*on\s+", "ON"),
     _Slip(r"\w", "write `on` before what the rule is about: `{0} on TYPE`", r":\s*(\w+)\s+", "ON"),
+    _Slip(r"=(?!=)", _DEFINITION, r"\bdefine\s+\w+\s*(?:\([^()\n]*\)\s*)?"),
     # Statements.
     _Slip(r"allow\b", "a rule that grants is `permit`", allowed="PERMIT"),
     _Slip(r"deny\b", "a rule that denies is `forbid`", allowed="FORBID"),
@@ -57,7 +63,7 @@ _SLIPS = (
     _Slip(r"@", "there are no annotations; rules have names and a `because`"),
     _Slip(r"per\b", "write `at most 60 requests per 1m` or `at most 5 of cost.usd per day`", allowed="REQUESTS"),
     _Slip(r"$|\w", "say what is counted together, such as `by principal`", allowed="BY"),
-    _Slip(r"\w", "a definition is written `define NAME: EXPRESSION`", r"\bdefine\s+\w+\s+", "COLON"),
+    _Slip(r"\w", _DEFINITION, r"\bdefine\s+\w+\s+", "COLON"),
     _Slip(r"", "a field is written `NAME: TYPE`", allowed="COLON QUESTION"),
     _Slip(_KEYWORD + "|$", "a bracket is not closed", allowed="RPAR"),
     _Slip(_KEYWORD + "|$", "a bracket is not closed", allowed="RSQB COMMA"),
@@ -71,6 +77,7 @@ _SLIPS = (
     _Slip(r"", "operators are written in lower case", r"\b(?:NOT|Not)\s+"),
     _Slip(r"", "write `any x in xs: ...` or `all x in xs: ...`", r"\b(?:forall|exists|some|every)\s+"),
     _Slip(r",", "write `:` before the condition of `any` and `all`", r"\b(?:any|all)\s+\w+\s+in\s[^\n]*", "COLON"),
+    _Slip(r",", _LIST, r"\b(?:on|for|in)\s+\(?(?:\"[^\"\n]*\"|[\w:.])+\s*"),
     _Slip(r"contains(?:_?[aA]ll|_?[aA]ny)\b", "write `contains_any(a, b)` or `contains_all(a, b)`"),
     _Slip(r"contains\b", "write `ITEM in COLLECTION`, or `contains(TEXT, PART)`"),
     _Slip(
@@ -108,15 +115,27 @@ _SLIPS = (
 def advice(text: str, at: int, allowed: frozenset[str]) -> str:
     """A help line for the text that stands `at` a place where only `allowed` could."""
     before = text[max(0, at - 200) : at]
-    for slip in _SLIPS:
-        if not allowed.issuperset(slip.allowed.split()):
+    for known in _SLIPS:
+        if not allowed.issuperset(known.allowed.split()):
             continue
-        here = re.compile(slip.here).match(text, at)
-        after = re.search(f"(?:{slip.before})$", before) if slip.before else None
-        if here is None or (slip.before and after is None):
+        here = re.compile(known.here).match(text, at)
+        after = re.search(f"(?:{known.before})$", before) if known.before else None
+        if here is None or (known.before and after is None):
             continue
-        return slip.help.format(*(after.groups() if after else ())) if "{0}" in slip.help else slip.help
-    return ""
+        return known.help.format(*(after.groups() if after else ())) if "{0}" in known.help else known.help
+    return _misspelt(text, at, allowed)
+
+
+def _misspelt(text: str, at: int, allowed: frozenset[str]) -> str:
+    """The keyword that could have stood there, where what does is nearly it."""
+    word = _WORD.match(text, at)
+    if word is None:
+        return ""
+    keyword = slip(word[0], (name for words in KEYWORDS.values() for name in words if name.upper() in allowed))
+    return f"did you mean `{keyword}`?" if keyword else ""
+
+
+_WORD = re.compile(r"[A-Za-z_]+")
 
 
 _SIGNS = re.compile(r"&+|\|+|[=!]==|=[=>]?|\?[?.]|//|/\*|.", re.DOTALL)
