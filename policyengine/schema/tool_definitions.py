@@ -20,9 +20,11 @@ from policyengine.diagnostics.safe_text import hidden
 from policyengine.schema.json_schema import pointer
 
 MAX_NESTED = 8
+RESULT = "what the tool returns cannot be declared, so it is not carried over"
 _GEMINI_LISTS = ("functionDeclarations", "function_declarations")
 _LISTS = ("tools", "functions", *_GEMINI_LISTS)
 _SCHEMA_KEYS = ("inputSchema", "input_schema", "parameters", "parametersJsonSchema", "parameters_json_schema")
+_RESULT_KEYS = ("outputSchema", "output_schema", "response", "responseJsonSchema", "response_json_schema")
 _SCHEMA_WORDS = frozenset({"$schema", "$ref", "$defs", "properties", "allOf", "anyOf", "oneOf"})
 _INNER = ("function", "toolSpec")
 # What a registry says of an argument beside its schema.
@@ -140,17 +142,18 @@ def _described(item: dict[str, object], path: str, name: str | None) -> Definiti
     own, description, annotations = item.get("name", name), item.get("description"), item.get("annotations")
     keys = [key for key in _SCHEMA_KEYS if item.get(key) is not None]
     arguments = item.get("arguments")
+    results = tuple((f"{path}/{key}", RESULT) for key in _RESULT_KEYS if item.get(key) is not None)
     if not keys and isinstance(arguments, list):
         schema, places, notes = _of_arguments(arguments, f"{path}/arguments")
-        return Definition(own, description, schema, f"{path}/arguments", annotations, path, notes, places)
+        return Definition(own, description, schema, f"{path}/arguments", annotations, path, (*notes, *results), places)
     if not keys:
-        return Definition(own, description, None, path, annotations, path)
+        return Definition(own, description, None, path, annotations, path, results)
     unread = [*keys[1:], *(["arguments"] if isinstance(arguments, list) else [])]
     notes = tuple((f"{path}/{key}", f"not read, as `{keys[0]}` describes the arguments") for key in unread)
     given, at = item[keys[0]], f"{path}/{keys[0]}"
     if isinstance(given, dict) and "json" in given and not (_SCHEMA_WORDS | {"type"}) & given.keys():
         given, at = given["json"], f"{at}/json"
-    return Definition(own, description, given, at, annotations, path, notes)
+    return Definition(own, description, given, at, annotations, path, (*notes, *results))
 
 
 def _of_arguments(

@@ -2,8 +2,8 @@
 
 In: parsed JSON that defines tools, in any dialect that `tool_definitions.py` knows, or a list of such documents.
 Out: `tool` declarations and notes on all that they do not say. Never raises for any JSON, reads no file, trusts
-nothing: a declaration's types admit every argument that the tool takes (see `json_schema.py`), and its facts assume
-the worst.
+nothing: a declaration's types admit every argument that the tool takes (see `json_schema.py`), its facts assume the
+worst, and what a server claims stands in facts of other names.
 
 Sources: MCP schema 2024-11-05 to 2026-07-28, `Tool` and `ToolAnnotations` (hints, which "clients should never" base
 decisions on unless they trust the server; `openWorldHint` is true by default).
@@ -25,7 +25,8 @@ from policyengine.syntax.format import format_declaration
 FACTS = ("sends_outside", "reads_untrusted")
 MAX_COMMENT = 100
 SECOND = "named a second time, so not imported; import each server by itself, with a `--prefix` of its own"
-_HINTS = ("readOnlyHint", "destructiveHint", "idempotentHint")
+# The facts that carry what a server claims, each with the value that is taken where the claim is no boolean.
+_CLAIMS = {"readOnlyHint": ("claimed_read_only", False), "destructiveHint": ("claimed_destructive", True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,14 @@ def _name(found: Definition, prefix: str) -> tuple[str, str]:
 
 
 def _declare(name: str, found: Definition, reading: Reading, span: Span, trust: bool) -> ast.ToolDecl:
-    outside = _reaches_outside(found, reading, trust)
-    fact = ast.Literal(value=outside, kind="bool", text="true" if outside else "false", span=span)
-    facts = tuple(ast.Entry(key=ast.Name(text=word, span=span), value=fact, span=span) for word in FACTS)
+    facts = tuple(
+        ast.Entry(
+            key=ast.Name(text=word, span=span),
+            value=ast.Literal(value=value, kind="bool", text="true" if value else "false", span=span),
+            span=span,
+        )
+        for word, value in _facts(found, reading, trust)
+    )
     params: tuple[ast.FieldDecl, ...] = ()
     if found.schema is None:
         reading.note(found.path, "describes no arguments, and no rule can read one")
@@ -129,14 +135,29 @@ def _declare(name: str, found: Definition, reading: Reading, span: Span, trust: 
     )
 
 
+def _facts(found: Definition, reading: Reading, trust: bool) -> list[tuple[str, bool]]:
+    """What is assumed of the tool, and under names that say so, what is only claimed, where it is."""
+    outside = _reaches_outside(found, reading, trust)
+    facts = [(word, outside) for word in FACTS]
+    if isinstance(found.annotations, dict):
+        for hint, (word, worst) in _CLAIMS.items():
+            if hint not in found.annotations:
+                continue
+            claim = found.annotations[hint]
+            if not isinstance(claim, bool):
+                path = f"{found.path}/annotations/{hint}"
+                reading.note(path, f"not a boolean, so taken as {'true' if worst else 'false'}")
+            facts.append((word, claim if isinstance(claim, bool) else worst))
+    return facts
+
+
 def _reaches_outside(found: Definition, reading: Reading, trust: bool) -> bool:
     """Whether to assume that the tool sends data out and brings untrusted data in."""
     if not isinstance(found.annotations, dict):
         return True
     path, hint = f"{found.path}/annotations", found.annotations.get("openWorldHint", True)
-    unused = [f"`{word}`" for word in _HINTS if word in found.annotations]
-    if unused:
-        reading.note(path, f"hints that no rule can read: {', '.join(unused)}")
+    if "idempotentHint" in found.annotations:
+        reading.note(path, "a hint that no rule can read: `idempotentHint`")
     if not isinstance(hint, bool):
         reading.note(f"{path}/openWorldHint", "not a boolean, so taken as true")
         return True

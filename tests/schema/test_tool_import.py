@@ -407,8 +407,9 @@ def test_notes_point_into_the_document() -> None:
 def facts(annotations: object, **options: Any) -> set[object]:
     (declaration,) = import_tools([{**TOOL, "annotations": annotations}], **options).declarations
     assert declaration.facts is not None
-    assert [entry.key.text for entry in declaration.facts.entries] == ["sends_outside", "reads_untrusted"]
-    return {entry.value.value for entry in declaration.facts.entries}  # type: ignore[union-attr]
+    entries = {entry.key.text: entry.value.value for entry in declaration.facts.entries}  # type: ignore[union-attr]
+    assert list(entries)[:2] == ["sends_outside", "reads_untrusted"]
+    return {entries["sends_outside"], entries["reads_untrusted"]}
 
 
 @pytest.mark.parametrize(
@@ -424,6 +425,45 @@ def test_a_servers_word_counts_only_when_trusted() -> None:
     assert facts(closed) == {True}
     assert facts(closed, trust_annotations=True) == {False}
     assert messages(import_tools([{**TOOL, "annotations": closed}]))[0][1] == "/0/annotations/openWorldHint"
+
+
+@pytest.mark.parametrize("trust", [False, True])
+@pytest.mark.parametrize(
+    ("annotations", "claims", "notes"),
+    [
+        ({}, {}, []),
+        ({"readOnlyHint": True}, {"claimed_read_only": True}, []),
+        (
+            {"destructiveHint": False, "readOnlyHint": False},
+            {"claimed_read_only": False, "claimed_destructive": False},
+            [],
+        ),
+        (
+            {"readOnlyHint": "yes", "destructiveHint": None},
+            {"claimed_read_only": False, "claimed_destructive": True},
+            ["/0/annotations/readOnlyHint", "/0/annotations/destructiveHint"],
+        ),
+        ({"idempotentHint": True}, {}, ["/0/annotations"]),
+        ([], {}, []),
+    ],
+)
+def test_what_a_server_claims_is_a_fact_that_says_so(
+    annotations: object, claims: dict[str, bool], notes: list[str], trust: bool
+) -> None:
+    imported = import_tools([{**TOOL, "annotations": annotations}], trust_annotations=trust)
+    declared(imported)
+    (declaration,) = imported.declarations
+    assert declaration.facts is not None
+    found = {entry.key.text: entry.value.value for entry in declaration.facts.entries}  # type: ignore[union-attr]
+    assert found == {"sends_outside": True, "reads_untrusted": True, **claims}
+    assert sorted(path for _, path, _ in messages(imported)) == sorted(notes)
+
+
+@pytest.mark.parametrize("key", ["outputSchema", "response"])
+def test_what_a_tool_returns_is_noted(key: str) -> None:
+    imported = import_tools([{**TOOL, key: {"type": "object"}}])
+    assert str(declared(imported)["t"]) == "{ a: String }"
+    assert [(path, "returns" in message) for _, path, message in messages(imported)] == [(f"/0/{key}", True)]
 
 
 # ---- hostile documents ----
