@@ -16,7 +16,9 @@ from policyengine.check.heads import open_place
 from policyengine.check.known_names import lint_known_names
 from policyengine.check.lints import asks, lint_defines, lint_granted, lint_parameters, lint_rule, lint_rules
 from policyengine.check.memory import Defines, Memory, ModuleRules
+from policyengine.check.paths import lint_paths
 from policyengine.check.rules import check_proof, check_rule, report_too_large
+from policyengine.check.twins import lint_twin_names, lint_twin_texts
 from policyengine.check.written_types import param_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic, Note, has_errors, in_order
@@ -80,6 +82,7 @@ def check(
     findings.diagnostics += [lint for result in found for lint in result.lints]
     lint_rules(rules, names, {name: asked for result in found for name, asked in result.asks.items()}, findings)
     lint_granted(rules, names, findings)
+    lint_twin_names(modules, findings)
     facts = tuple((Uid("Tool", t.name), tuple(sorted(t.facts.items()))) for _, t in sorted(schema.tools.items()))
     owed = frozenset().union(*(result.owed for result in found))
     policies = PolicySet(
@@ -119,7 +122,9 @@ def _check_module(module: ModuleTree, place: Place) -> ModuleRules:
     sources = [*SOURCES, *place.schema.tools]
     for rule in rules:
         lint_rule(rule, trees[rule.name], lints)
+        lint_paths(rule, lints)
         lint_known_names(rule, labels, sources, lints)
+    lint_twin_texts(rules, lints)
     findings.used_defines = used_before | used
     found = tuple(findings.diagnostics[since:])
     return ModuleRules(
