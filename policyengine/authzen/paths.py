@@ -8,3 +8,9 @@ FILTER = "/v1/filter"
 SEARCH_SUBJECT = "/access/v1/search/subject"
 SEARCH_RESOURCE = "/access/v1/search/resource"
 SEARCH_ACTION = "/access/v1/search/action"
+
+# What remembers: a decision that is recorded, and what becomes of it.
+AUTHORIZE = "/v1/authorize"
+SESSIONS = "/v1/sessions"
+RESULTS = "/v1/results"
+RESERVATIONS = "/v1/reservations/"  # {id}/settle, {id}/renew, {id}/cancel

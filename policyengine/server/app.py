@@ -31,6 +31,7 @@ from policyengine.engine import Engine, Reload
 from policyengine.server import health, log, metadata, metrics, openapi
 from policyengine.server.administration import Administration
 from policyengine.server.authentication import Authentication, Insecure, authentication
+from policyengine.server.authorize import authorize, open_session, record_result, reservation
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError, http_error, request_error, unexpected
 from policyengine.server.evaluation import evaluate, evaluate_batch
@@ -42,6 +43,7 @@ from policyengine.server.pipeline import Authenticate, Limit, Pipeline, Question
 from policyengine.server.search import Searches
 from policyengine.settings.loading import WrongSettings, from_environment
 from policyengine.settings.model import Settings
+from policyengine.state.store import StoreError as UnusableState
 from policyengine.version import VERSION
 
 
@@ -107,6 +109,10 @@ def create_app(
         paths.SEARCH_SUBJECT: searching("subject"),
         paths.SEARCH_RESOURCE: searching("resource"),
         paths.SEARCH_ACTION: searching("action"),
+        # They wait for a store.
+        paths.AUTHORIZE: Question("authorize", partial(authorize, binding=binding), thread_body=0),
+        paths.SESSIONS: Question("sessions", partial(open_session, binding=binding), thread_body=0),
+        paths.RESULTS: Question("results", partial(record_result, binding=binding), thread_body=0),
     }
     metadata.add_routes(app, pdp, settings.public_url)
     health.add_routes(app, pdp)
@@ -124,7 +130,7 @@ def create_app(
     if step is not None:
         authenticate, limit = step, limit or LimitStep(settings.limits, administration)
     steps = Steps(authenticate, limit, (decision_log,) if decision_log.enabled else ())
-    return Pipeline(questions, rest, names, pdp, tally, settings.max_body_bytes, steps)  # type: ignore[arg-type]
+    return Pipeline(questions, rest, names, pdp, tally, settings.max_body_bytes, steps, reservation)  # type: ignore[arg-type]
 
 
 def application() -> ASGIApp:
@@ -156,9 +162,12 @@ def _admission(
 
 def _load(settings: Settings) -> Engine:
     try:
-        engine = Engine.load(settings.policies, entities=settings.entities)
+        engine = Engine.load(settings.policies, entities=settings.entities, state=settings.state.get_secret_value())
         if settings.gate == "tests" and not (gated := engine.reload(gate_tests=True)).ok:
             raise InvalidPolicies(gated.diagnostics)
+    except (ValueError, UnusableState) as error:
+        log.log.error("the state cannot be used", problem=str(error))
+        raise
     except InvalidPolicies as error:
         log.log.error("policies not loaded", diagnostics=[render.as_json(each) for each in error.diagnostics])
         raise

@@ -40,7 +40,21 @@ OTHER = "other"
 Answer = tuple[bytes, Sequence[Decided], int]
 # An answer that takes long, in slices: the event loop has its turn after each.
 Slices = Generator[None, None, Answer]
-Handler = Callable[[Engine, bytes, Caller], Answer | Slices]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that says more than its body. `status_if_asked` is its status for whoever asks with `?status=` for
+    it."""
+
+    body: bytes
+    decided: Sequence[Decided]
+    failed: int
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    status_if_asked: int = 200
+
+
+Handler = Callable[[Engine, bytes, Caller], Answer | Slices | Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +91,8 @@ class Question:
 
 
 class Pipeline:
-    """An ASGI application. `questions` are answered at POST to their paths, everything else by `rest`, of whose paths
-    `names` has the names."""
+    """An ASGI application. `questions` are answered at POST to their paths, and those that `family` finds at paths with
+    something of their own in them; everything else by `rest`, of whose paths `names` has the names."""
 
     def __init__(
         self,
@@ -89,6 +103,7 @@ class Pipeline:
         tally: Tally,
         max_body_bytes: int,
         steps: Steps = Steps(),
+        family: Callable[[str], Question | None] = lambda _: None,
     ) -> None:
         self.questions = questions
         self.rest = rest
@@ -97,6 +112,7 @@ class Pipeline:
         self.tally = tally
         self.max_body_bytes = max_body_bytes
         self.steps = steps
+        self.family = family
         self._identify = Identify()
         self._admits_all = steps.authenticate is None and steps.limit is None
 
@@ -110,7 +126,7 @@ class Pipeline:
         path: str = scope["path"]
         if root := scope.get("root_path"):
             path = path.removeprefix(root)
-        question = self.questions.get(path)
+        question = self.questions.get(path) or self.family(path)
         name = question.name if question is not None else self.names.get(path, OTHER)
         more: Sequence[tuple[bytes, bytes]] = ()
         try:
@@ -134,8 +150,13 @@ class Pipeline:
                 answer = question.handle(engine, asked, caller)
             else:
                 answer = await asyncio.to_thread(question.handle, engine, asked, caller)
-            body, decided, failed = answer if isinstance(answer, tuple) else await _in_turns(answer)
             status = 200
+            if isinstance(answer, Reply):
+                body, decided, failed, more = answer.body, answer.decided, answer.failed, answer.headers
+                if scope["query_string"] == b"status=%d" % answer.status_if_asked:
+                    status = answer.status_if_asked
+            else:
+                body, decided, failed = answer if isinstance(answer, tuple) else await _in_turns(answer)
             self.tally.decisions(decided, failed)
             if decided and self.steps.record:
                 made = records(identifier.decode("ascii"), name, caller, decided, perf_counter() - started)

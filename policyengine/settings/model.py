@@ -178,6 +178,11 @@ class Settings(BaseSettings):
 
     policies: Annotated[Path, BeforeValidator(_named)] = Field(description="a directory of .pol files, or one file")
     entities: Annotated[Path | None, BeforeValidator(_named)] = Field(None, description="a JSON file of entities")
+    state: SecretStr = Field(
+        SecretStr("memory://"),
+        description="where limits and sessions are kept: memory://, sqlite:///..., redis://..., postgresql://...; "
+        "several workers need one that they share",
+    )
     gate: Literal["none", "tests"] = Field("none", description="what a changed bundle must pass before it answers")
     reload: bool = Field(True, description="load again when a file changes")
 

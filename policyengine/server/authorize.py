@@ -1,0 +1,233 @@
+"""The endpoints that remember: authorize, what becomes of a reservation, and sessions.
+
+A request to authorize is an evaluation with `session`, `idempotency_key` and `lease` beside its subject. Only the
+caller that got a reservation may settle it. `?status=429` asks for that status where a limit has no room.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import ceil
+from time import time
+from typing import Any
+
+from policyengine.authzen import read
+from policyengine.authzen.paths import RESERVATIONS
+from policyengine.authzen.refused import Malformed, Misspelt
+from policyengine.callers.caller import Caller
+from policyengine.diagnostics import codes
+from policyengine.engine import Engine
+from policyengine.evaluate.combine import denied
+from policyengine.model.decision import RuleError
+from policyengine.server import encode
+from policyengine.server.bind import Binding
+from policyengine.server.errors import RequestError
+from policyengine.server.obligations import negotiate
+from policyengine.server.pipeline import Question, Reply
+from policyengine.state.grant import Grant, SettleError
+from policyengine.state.operations import ENDED, SPENT
+from policyengine.state.session_calls import UnknownSession
+from policyengine.state.store import StoreError
+
+# A lease lasts so many seconds at the most.
+LONGEST_LEASE = 86_400.0
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+def authorize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
+    """`POST /v1/authorize`. Raises Malformed and RequestError."""
+    value = binding.silent(caller, read.json_object(body))
+    session, key = _text(value, "session"), _text(value, "idempotency_key")
+    lease = _lease(value)
+    try:
+        asked = read.evaluation({k: v for k, v in value.items() if k not in _OWN})
+    except Misspelt as error:
+        refused = denied(RuleError("", codes.MISSPELT.id, error.message), engine.revision)
+        return Reply(encode.decision_body(refused), (), 1)
+    asked = binding.arguments(caller, engine.snapshot, asked)
+    grant = engine.authorize(
+        principal=asked["principal"],
+        action=asked["action"],
+        resource=asked["resource"],
+        context=asked["context"],
+        session=session,
+        idempotency_key=key,
+        lease=lease,
+        caller=_owner(caller),
+    )
+    decision = negotiate(grant.decision, asked["context"]) if grant.decision.obligations else grant.decision
+    answer = encode.decision_value(decision)
+    answer["context"] |= _granted(grant)
+    if decision.decision != grant.decision.decision:
+        # The caller cannot do what it would owe, so nothing is done and nothing is charged.
+        _undone(grant)
+        answer["context"].pop("reservation", None)
+    return Reply(_bytes(answer), ((asked, decision),), 0, headers=_headers(grant), status_if_asked=_status(grant))
+
+
+_OWN = ("session", "idempotency_key", "lease")
+
+
+def _granted(grant: Grant) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    if grant.limits:
+        said["meters"] = [
+            {
+                "rule": limit.rule,
+                "used": limit.used,
+                "ceiling": limit.ceiling,
+                "remaining": limit.remaining,
+                "resets_at": limit.resets_at,
+            }
+            for limit in grant.limits
+        ]
+    if grant.id:
+        said["reservation"] = {"id": grant.id, "expires_at": grant.expires_at, "replayed": grant.replayed}
+    if grant.denied_by:
+        said |= {"denied_by": grant.denied_by, "retry_after": grant.retry_after}
+    if not grant.metered:
+        said["metered"] = False
+    return said
+
+
+def _headers(grant: Grant) -> Headers:
+    """RateLimit, as draft-ietf-httpapi-ratelimit-headers has it, and Retry-After where waiting helps."""
+    now = time()
+    told = [
+        f'"{limit.rule}";r={int(limit.remaining)};t={max(0, ceil(limit.resets_at - now))}' for limit in grant.limits
+    ]
+    headers: Headers = ((b"ratelimit", ", ".join(told).encode()),) if told else ()
+    if grant.retry_after is not None:
+        headers += ((b"retry-after", str(grant.retry_after).encode()),)
+    return headers
+
+
+def _status(grant: Grant) -> int:
+    return 429 if grant.denied_by else 200
+
+
+def _undone(grant: Grant) -> None:
+    if grant.id:
+        try:
+            grant.cancel()
+        except SettleError:
+            # It was granted before, and has been settled since.
+            return
+        except StoreError as error:
+            raise RequestError(503, "the state store cannot be asked") from error
+
+
+# ---- reservations ----
+
+
+def reservation(path: str) -> Question | None:
+    """The question at a path below `/v1/reservations/`."""
+    id_, _, what = path.removeprefix(RESERVATIONS).partition("/")
+    handle = _RESERVATIONS.get(what)
+    if handle is None or not id_ or not path.startswith(RESERVATIONS):
+        return None
+    return Question(what, partial(_changed, id_, handle), thread_body=0)
+
+
+def _changed(
+    id_: str, change: Callable[[Grant, Mapping[str, Any]], dict[str, Any]], engine: Engine, body: bytes, caller: Caller
+) -> Reply:
+    value = read.json_object(body)
+    try:
+        grant = engine.reservation(id_, caller=_owner(caller))
+        if grant is None:
+            raise RequestError(404, "there is no such reservation")
+        return Reply(_bytes(change(grant, value)), (), 0)
+    except SettleError as error:
+        raise RequestError(409 if str(error) in (ENDED, SPENT) else 400, str(error)) from None
+    except StoreError as error:
+        raise RequestError(503, "the state store cannot be asked") from error
+
+
+def _settled(grant: Grant, value: Mapping[str, Any]) -> dict[str, Any]:
+    cost = value.get("cost", {})
+    if type(cost) is not dict:
+        raise Malformed("`cost` must be an object")
+    grant.settle(cost)
+    return _granted(grant)
+
+
+def _renewed(grant: Grant, value: Mapping[str, Any]) -> dict[str, Any]:
+    grant.renew(_lease(value))
+    return _granted(grant)
+
+
+def _cancelled(grant: Grant, _: Mapping[str, Any]) -> dict[str, Any]:
+    grant.cancel()
+    return {}
+
+
+_RESERVATIONS = {"settle": _settled, "renew": _renewed, "cancel": _cancelled}
+
+
+# ---- sessions ----
+
+
+def open_session(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
+    """`POST /v1/sessions`: a session for a subject, in the tenant of the context. Raises Malformed and RequestError."""
+    principal, context = _holder(engine, read.json_object(body), caller, binding)
+    try:
+        return Reply(_bytes({"session": engine.sessions.open(principal, context)}), (), 0)
+    except StoreError as error:
+        raise RequestError(503, "the state store cannot be asked") from error
+
+
+def record_result(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
+    """`POST /v1/results`: a tool came back, and the session carries these labels from now on."""
+    value = read.json_object(body)
+    principal, context = _holder(engine, value, caller, binding)
+    session, tool = _text(value, "session"), _text(value, "tool") or ""
+    labels = value.get("labels", [])
+    if session is None:
+        raise Malformed("`session` is missing")
+    if type(labels) is not list or not all(type(label) is str for label in labels):
+        raise Malformed("`labels` must be a list of names")
+    try:
+        engine.sessions.record_result(session, principal, context, tool=tool, labels=labels)
+    except UnknownSession as error:
+        raise RequestError(404, str(error)) from None
+    except StoreError as error:
+        raise RequestError(503, "the state store cannot be asked") from error
+    return Reply(_bytes({}), (), 0)
+
+
+def _holder(engine: Engine, value: dict[str, Any], caller: Caller, binding: Binding) -> tuple[Any, Any]:
+    """The subject and the context of a request that is about a session, as those of an evaluation."""
+    value = binding.silent(caller, value)
+    whole = {"subject": value.get("subject"), "context": value.get("context", {})}
+    nothing = {"action": {"name": "session"}, "resource": {"type": "Session", "id": "session"}}
+    asked = binding.arguments(caller, engine.snapshot, read.evaluation({**nothing, **whole}))
+    return asked["principal"], asked["context"]
+
+
+# ---- members ----
+
+
+def _owner(caller: Caller) -> str:
+    """Who may settle: the caller, in its tenant."""
+    return json.dumps([caller.kind, caller.id, caller.tenant])
+
+
+def _text(value: Mapping[str, Any], name: str) -> str | None:
+    found = value.get(name)
+    if found is not None and (type(found) is not str or not 0 < len(found) <= 256):
+        raise Malformed(f"`{name}` must be a text of at most 256 characters")
+    return found
+
+
+def _lease(value: Mapping[str, Any]) -> float:
+    found = value.get("lease", 600)
+    if type(found) not in (int, float) or not 0 < found <= LONGEST_LEASE:
+        raise Malformed(f"`lease` must be a number of seconds, at most {LONGEST_LEASE:.0f}")
+    return float(found)
+
+
+def _bytes(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False, default=list).encode("ascii")
