@@ -162,7 +162,7 @@ def _admission(
 
 def _load(settings: Settings) -> Engine:
     try:
-        engine = Engine.load(settings.policies, entities=settings.entities, state=settings.state.get_secret_value())
+        engine = Engine.load(settings.policies, entities=settings.entities, state=settings.state)
         if settings.gate == "tests" and not (gated := engine.reload(gate_tests=True)).ok:
             raise InvalidPolicies(gated.diagnostics)
     except (ValueError, UnusableState) as error:

@@ -178,8 +178,8 @@ class Settings(BaseSettings):
 
     policies: Annotated[Path, BeforeValidator(_named)] = Field(description="a directory of .pol files, or one file")
     entities: Annotated[Path | None, BeforeValidator(_named)] = Field(None, description="a JSON file of entities")
-    state: SecretStr = Field(
-        SecretStr("memory://"),
+    state: Text = Field(
+        "memory://",
         description="where limits and sessions are kept: memory://, sqlite:///..., redis://..., postgresql://...; "
         "several workers need one that they share",
     )

@@ -522,7 +522,7 @@ fill_way(Intake *self, Way *way, PyObject *given)
         if (way->part[i] >= PARTS) {
             goto wrong;
         }
-        if (way->part[i] >= KNOWN_PRINCIPAL) {
+        if (way->part[i] == KNOWN_PRINCIPAL || way->part[i] == KNOWN_RESOURCE) {
             way->known[way->part[i] - KNOWN_PRINCIPAL] = 1;
         }
     }
