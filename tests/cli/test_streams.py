@@ -65,7 +65,7 @@ def test_the_status_stays_whatever_is_closed(policies: Path, closed: str) -> Non
         ("init {0}/shut/new", 1, "permission denied"),
         ("schema import {0}/tools.json --out {0}/shut/out.pol", 1, "permission denied"),
         ("test {0}/open.pol --junit {0}/shut/out.xml", 1, "permission denied"),
-        ("serve {0}/open.pol --uds {0}/shut/x/socket", 2, "--uds: no such directory"),
+        ("serve {0}/open.pol --insecure --uds {0}/shut/x/socket", 2, "--uds: no such directory"),
     ],
 )
 def test_a_directory_that_cannot_be_entered_is_told(
