@@ -56,6 +56,7 @@ def authorize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) 
         idempotency_key=key,
         lease=lease,
         caller=_owner(caller),
+        opens=False,
     )
     decision = negotiate(grant.decision, asked["context"]) if grant.decision.obligations else grant.decision
     answer = encode.decision_value(decision)

@@ -118,6 +118,10 @@ def _again(asked: Commit, earlier: Document, documents: Documents, now: int) -> 
     """A retry: what was granted, and nothing charged."""
     if earlier["body"] != asked.body:
         return Rejected(operations.REUSED)
+    lease = documents[lease_key(asked.id)]
+    if lease is None or lease["state"] == "cancelled":
+        # Nothing is charged for it any more.
+        return Rejected(operations.ENDED)
     uses = []
     for charge in asked.charges:
         document = documents[charge.meter]

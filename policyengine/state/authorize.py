@@ -82,13 +82,16 @@ def new_request(
     once: str | None = None,
     lease: float = 600.0,
     owner: str = "",
+    opens: bool = True,
 ) -> Asked:
     """A request of now. `lease` is in seconds. An idempotency key belongs to its owner: nobody else's is the same."""
     key = None if once is None else f"once:{_digest([owner, once])}"
+    # A retry names the reservation of the first request, so that what became of that is seen.
+    id_ = urandom(16).hex() if key is None else _digest([key])[:32]
     body = "" if once is None else _digest([principal, action, resource, context, session])
     return Asked(
-        principal, action, resource, context, urandom(16).hex(), time_ns() // 1_000, session,
-        owner=owner, lease=round(lease * SECOND), once=key, body=body,
+        principal, action, resource, context, id_, time_ns() // 1_000, session,
+        owner=owner, lease=round(lease * SECOND), once=key, body=body, opens=opens,
     )  # fmt: skip
 
 
@@ -203,7 +206,7 @@ def _commit(
         tenant, principal = holder(asked.principal, asked.context)
         key = sessions.session_key(tenant, asked.session)
         call = _call(asked) if metering.counts else ""
-        session = SessionWrite(key, tenant, principal, asked.life, decision.labels, call, version)
+        session = SessionWrite(key, tenant, principal, asked.life, decision.labels, call, version, asked.opens)
     if not decision.limits and session is None:
         return None, (), ()
     metered: tuple[Metered, ...] = ()

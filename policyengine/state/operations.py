@@ -46,6 +46,7 @@ class SessionWrite:
     labels: tuple[str, ...] = ()
     call: str = ""
     version: int | None = None
+    opens: bool = True
 
 
 @dataclass(frozen=True, slots=True)

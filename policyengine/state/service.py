@@ -43,6 +43,7 @@ class Authorizes:
         idempotency_key: str | None = None,
         lease: float = 600.0,
         caller: str = "",
+        opens: bool = True,
     ) -> Grant:
         """Decide, and record it in one atomic step: limits are charged, all or none, and the session is marked. What
         a limit charges is the estimate in the request until the grant is settled; the reservation holds for `lease`
@@ -51,9 +52,10 @@ class Authorizes:
         `session` is the id of a session: what rules read of `session` comes from the store and never from the
         request. A request with the `idempotency_key` of an earlier one is that one again. Denies, and never raises,
         where the store is away. A request that no limit and no session rule concerns asks no store. `caller` is who may
-        settle the grant, where one process serves several."""
+        settle the grant, where one process serves several. With `opens` False a session must have been opened: whoever
+        chooses ids could otherwise choose one that has seen nothing."""
         return run(
-            self._authorizing(principal, action, resource, context, session, idempotency_key, lease, caller),
+            self._authorizing(principal, action, resource, context, session, idempotency_key, lease, caller, opens),
             self._store,
         )
 
@@ -68,9 +70,10 @@ class Authorizes:
         idempotency_key: str | None = None,
         lease: float = 600.0,
         caller: str = "",
+        opens: bool = True,
     ) -> Grant:
         """As `authorize`, without blocking the event loop."""
-        steps = self._authorizing(principal, action, resource, context, session, idempotency_key, lease, caller)
+        steps = self._authorizing(principal, action, resource, context, session, idempotency_key, lease, caller, opens)
         return await run_async(steps, self._store)
 
     def _authorizing(
@@ -83,9 +86,10 @@ class Authorizes:
         key: Any,
         lease: float,
         caller: str,
+        opens: bool,
     ) -> Authorizing:
         snapshot, found = self._metering
-        asked = new_request(principal, action, resource, context, session, key, lease, caller)
+        asked = new_request(principal, action, resource, context, session, key, lease, caller, opens)
         decide = partial(snapshot.evaluator.decide_met, met=snapshot.evaluator.limits)
         return authorizing(asked, snapshot, found, decide, self._store)
 

@@ -77,8 +77,8 @@ def committed(asked: SessionWrite, document: Document | None, now: int) -> Docum
     mine = _mine(asked, document, now)
     if mine is None and document is not None and document["expires"] > now:
         return Rejected(operations.UNKNOWN_SESSION)
-    if mine is None and asked.version is not None:
-        # It was there when it was read.
+    if mine is None and (asked.version is not None or not asked.opens):
+        # It was there when it was read, or has to be.
         return Rejected(operations.UNKNOWN_SESSION)
     session = mine if mine is not None else _fresh(asked, now)
     if asked.version is not None and session["version"] != asked.version:

@@ -61,7 +61,7 @@ def invoke(client: httpx.Client, who: str = "ann", path: str = "/v1/authorize", 
 
 
 def call(client: httpx.Client, tool: str, session: str | None, **more: Any) -> Any:
-    body = {"subject": ANN, "action": {"name": "call"}, "resource": {"type": "Tool", "id": tool}, **more}
+    body = {"subject": ANN} | {"action": {"name": "call"}, "resource": {"type": "Tool", "id": tool}, **more}
     return post(client, "/v1/authorize", **body, **({"session": session} if session is not None else {}))
 
 
@@ -131,6 +131,15 @@ def test_a_session_is_issued_and_remembers(client: httpx.Client) -> None:
     post(client, "/v1/results", 404, session=session, subject={**ANN, "id": "eve"}, labels=["x"])
     post(client, "/v1/results", 400, session=session, subject=ANN, labels="x")
     post(client, "/v1/results", 400, subject=ANN)
+
+
+def test_a_session_that_the_service_did_not_issue_denies(client: httpx.Client) -> None:
+    session = post(client, "/v1/sessions", subject=ANN)["session"]
+    assert call(client, "browse", session)["decision"]
+    assert not call(client, "send", "another")["decision"]
+    elsewhere = {**ANN, "properties": {"tenant": "globex"}}
+    assert not call(client, "send", session, subject=elsewhere)["decision"]
+    assert not call(client, "browse", "another")["decision"]
 
 
 def test_labels_are_never_believed(client: httpx.Client) -> None:

@@ -389,3 +389,22 @@ def test_calls_that_came_back_are_counted(engine: Engine) -> None:
     counting.sessions.record_result(session, ANN, tool="refund")
     [counted] = counting.sessions.read(session, ANN).calls
     assert counted == {"action": "call", "tool": "refund", "attempted": 1, "allowed": 1, "completed": 1}
+
+
+def test_a_retry_of_what_was_given_back_is_no_grant(engine: Engine) -> None:
+    """Or one charge, given back, would be worth any number of requests."""
+    invoke(engine, usd=1.5, idempotency_key="k").cancel()
+    assert not invoke(engine, usd=1.5, idempotency_key="k").allowed
+    assert invoke(engine, usd=1.5).allowed
+
+
+def test_a_session_that_nobody_opened_denies_where_the_host_does_not_name_it(engine: Engine) -> None:
+    """Another id, or another tenant beside it, would be a session that has seen nothing."""
+    session = engine.sessions.open(ANN)
+    call(engine, "browse", session=session, opens=False)
+    assert call(engine, "send", session=session, opens=False).decision.determining == ("gateway.exfiltration",)
+    assert not call(engine, "send", session="another", opens=False).allowed
+    elsewhere = {**ANN, "tenant": "globex"}
+    assert not call(engine, "send", elsewhere, session=session, opens=False).allowed
+    assert not call(engine, "browse", session="another", opens=False).allowed
+    assert call(engine, "send", session="another").allowed

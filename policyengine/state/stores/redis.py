@@ -172,6 +172,7 @@ def _told(operation: Operation, prefix: str) -> dict[str, Any]:
                     **_holder(session, session.life, prefix),
                     "labels": session.labels,
                     "call": session.call,
+                    "opens": session.opens,
                 }
                 if session.version is not None:
                     told["session"]["version"] = session.version

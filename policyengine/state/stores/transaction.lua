@@ -217,7 +217,7 @@ end
 local function committed(asked, document)
   local session = mine(document)
   if not session and document and document.expires > now then return nil, 'there is no such session' end
-  if not session and asked.version then return nil, 'there is no such session' end
+  if not session and (asked.version or not asked.opens) then return nil, 'there is no such session' end
   session = session or fresh()
   if asked.version and session.version ~= asked.version then return nil, 'the session has changed' end
   local made = session
@@ -243,6 +243,8 @@ local function commit()
     local earlier = documents[op.once]
     if earlier then
       if earlier.body ~= op.body then return rejected('the idempotency key belongs to another request') end
+      local lease = documents[op.lease_key]
+      if not lease or lease.state == 'cancelled' then return rejected('the reservation has ended') end
       local uses = {}
       for i, charge in ipairs(op.charges) do
         local document = documents[charge.meter]
