@@ -103,7 +103,10 @@ def serve(
     if print_config:
         say(shown(settings).rstrip("\n"))
         return
+    # Whatever is wrong is told before anything is changed: the environment is this process's own.
     _check_bind(settings, host, uds)
+    if uds is not None and not os.path.isdir(uds.absolute().parent):
+        fail(f"--uds: no such directory: {uds.absolute().parent}")
     if bool(tls_cert) != bool(tls_key) or (client_ca and not tls_cert):
         fail("--tls-cert and --tls-key belong together, and --client-ca needs both")
     for option, file in (("--tls-cert", tls_cert), ("--tls-key", tls_key), ("--client-ca", client_ca)):
@@ -117,8 +120,6 @@ def serve(
     os.environ |= _environment(flags, config, settings, "console" if console else "json")
     if not cache:
         os.environ[CACHE_SETTING] = ""
-    if uds is not None and not os.path.isdir(uds.absolute().parent):
-        fail(f"--uds: no such directory: {uds.absolute().parent}")
     secret = _new_key(settings.keys) if new_key else None
     if (console or secret is not None) and not quiet:
         rules = count(len(engine.snapshot.policies.rules), "rule")

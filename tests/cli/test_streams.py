@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -76,8 +77,11 @@ def test_a_directory_that_cannot_be_entered_is_told(
     (tmp_path / "open.pol").write_text("module open")
     (tmp_path / "tools.json").write_text('{"tools": [{"name": "t", "inputSchema": {}}]}')
     (tmp_path / "shut").chmod(0o644)
+    before = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     with permissions_count():
         found = cli(*words.format(tmp_path).split(), stdin="{}")
     assert message.format(tmp_path) in cli.out + cli.err
     assert found == status
     (tmp_path / "shut").chmod(0o755)
+    # What is refused leaves nothing behind.
+    assert {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"} == before
