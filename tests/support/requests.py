@@ -169,12 +169,31 @@ def requests(draw: Draw, schema: Schema, theme: Theme, agents: bool = True) -> R
     principal = entity(choose, schema, who, choose.pick(IDS))
     if agents and who == "Agent" and not choose.upto(2):
         principal["delegated_by"] = entity(choose, schema, "Agent", choose.pick(("e2", "e3", *KNOWN)))
+    resource = entity(choose, schema, type_, choose.pick(TOOLS if type_ == "Tool" else IDS))
+    context = _context(draw, schema, agents)
+    if "provenance" in context:
+        # What speaks of an argument that is not there is an error of the request: hostile ones bring it back.
+        stated = context["provenance"].items()
+        context["provenance"] = {path: said for path, said in stated if _is_there(path, resource.get("args", {}))}
     return {
         "principal": principal,
         "action": {**attributes, "name": action} if attributes or choose.upto(1) else action,
-        "resource": entity(choose, schema, type_, choose.pick(TOOLS if type_ == "Tool" else IDS)),
-        "context": _context(draw, schema, agents),
+        "resource": resource,
+        "context": context,
     }
+
+
+def _is_there(path: str, args: Any) -> bool:
+    """Whether an argument path of `_paths` leads to something: a name, or a JSON Pointer of one or two names."""
+    here = args
+    for name in path[1:].split("/") if path.startswith("/") else [path] if path else []:
+        if isinstance(here, list) and name.isdigit() and int(name) < len(here):
+            here = here[int(name)]
+        elif isinstance(here, dict) and name in here:
+            here = here[name]
+        else:
+            return False
+    return True
 
 
 def _context(draw: Draw, schema: Schema, agents: bool) -> dict[str, Any]:
@@ -293,6 +312,8 @@ def hostile(draw: Draw, schema: Schema, theme: Theme) -> Request:
     if draw(st.integers(0, 31)) == 31:
         return {name: draw(_anything) for name in ("principal", "action", "resource", "context")}
     asked: Request = deepcopy(draw(requests(schema, theme)))
+    if draw(st.integers(0, 7)) == 7:
+        asked["context"]["provenance"] = draw(_provenance)
     for _ in range(draw(st.sampled_from((1, 1, 2, 4)))):
         _break(draw, asked)
     return asked
