@@ -1,0 +1,25 @@
+"""Finders: text to findings. They never decide.
+
+In: a text, the kinds that somebody needs, and a Vocabulary of one's own words. Out: findings, sorted, without any
+value. Pure: no I/O, no clock, no model. What a rule or an obligation does with findings is not known here.
+"""
+
+from policyengine.detect.finder import DetectorFailed, Finder, UnknownKind
+from policyengine.detect.finding import Finding
+from policyengine.detect.registry import Registry, find, needed, registry, unknown_kinds, width
+from policyengine.detect.vocabulary import Pattern, Vocabulary
+
+__all__ = [
+    "DetectorFailed",
+    "Finder",
+    "Finding",
+    "Pattern",
+    "Registry",
+    "UnknownKind",
+    "Vocabulary",
+    "find",
+    "needed",
+    "registry",
+    "unknown_kinds",
+    "width",
+]

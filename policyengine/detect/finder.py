@@ -1,0 +1,50 @@
+"""What a finder is, and the law that makes streams exact.
+
+A finder is a pure function of a text, with the kinds it can find and a width W in code points. W is the longest match
+that it has, its surroundings included. Two things hold of it:
+
+* Local. A match shorter than W depends on nothing farther than W away: for every part `text[a:b]`, what is found in
+  it from `a + W` on (from the beginning, if `a` is 0) and up to `b - W` (to the end, if `b` is the text's end) is what
+  is found there in the whole text.
+* Covered. A match that reaches W is found, whatever follows. It begins where the W characters from there say so, and
+  it goes on to the end of its run: each further character is decided by the W characters before it. So whether a
+  position is covered, by which kind, depends on the W characters on either side of it.
+
+Matches may overlap, and each is found by itself: no match is lost because another began before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from policyengine.detect.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """`width` None: the finder reads the whole text, and can be given nothing less. `name` is the `detector` of its
+    findings. `find` may raise: that is an error of whatever needed the finder."""
+
+    name: str
+    kinds: frozenset[str]
+    width: int | None
+    find: Callable[[str], Sequence[Finding]]
+
+
+class DetectorFailed(Exception):
+    """A finder did not answer, or not with findings in this text. Nothing may be concluded from its silence.
+
+    The message names the finder, and never shows the text or what the finder said of it."""
+
+    def __init__(self, detector: str, why: str = "failed") -> None:
+        super().__init__(f"detector `{detector}` {why}")
+        self.detector = detector
+
+
+class UnknownKind(DetectorFailed):
+    """A kind that no finder of this registry finds."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind, "is no kind that a finder finds")
+        self.kind = kind

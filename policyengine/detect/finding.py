@@ -1,0 +1,26 @@
+"""What a finder says: a kind, a place and how sure it is. Never the value that stands there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`start` and `end` are code points of the text, half open. `score` is between 0 and 1."""
+
+    kind: str
+    start: int
+    end: int
+    score: float
+    detector: str
+
+
+def place(found: Finding) -> tuple[int, int, str, float, str]:
+    """The order of findings: by place, then kind, the surest first."""
+    return found.start, found.end, found.kind, -found.score, found.detector
+
+
+def covers(group: str, kind: str) -> bool:
+    """Whether a kind as a policy names it means this one: `secret` covers `secret.github_token`."""
+    return kind == group or kind.startswith(group + ".")

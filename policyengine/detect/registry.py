@@ -1,0 +1,96 @@
+"""Which finders there are, and what they find in a text: kinds to finders, findings in one order.
+
+Only finders whose kinds are needed run. Findings come sorted by place, then kind, score and detector, each once. They
+may overlap: what to do about that is the business of whoever cuts the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from policyengine.detect import email
+from policyengine.detect.finder import DetectorFailed, Finder, UnknownKind
+from policyengine.detect.finding import Finding, covers, place
+from policyengine.detect.reserved import WIDTH as RESERVED_WIDTH
+from policyengine.detect.reserved import reserved
+from policyengine.detect.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Finders, and the values that are never a finding."""
+
+    finders: tuple[Finder, ...]
+    allowed: frozenset[str] = frozenset()
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        return frozenset(kind for finder in self.finders for kind in finder.kinds)
+
+
+def registry(vocabulary: Vocabulary | None = None, plugged: Iterable[Finder] = ()) -> Registry:
+    """The built-in finders with these words, and what else is plugged in. Raises ValueError for words that no finder
+    can be made of."""
+    words = vocabulary if vocabulary is not None else Vocabulary()
+    return Registry((*_built_in(words), *plugged), words.allowed)
+
+
+def _built_in(words: Vocabulary) -> tuple[Finder, ...]:
+    return (email.finder(),)
+
+
+def unknown_kinds(kinds: Iterable[str], known: Registry) -> list[str]:
+    """Those that no finder finds, sorted."""
+    there = known.kinds
+    return sorted(group for group in set(kinds) if not any(covers(group, kind) for kind in there))
+
+
+def needed(kinds: Iterable[str], known: Registry) -> tuple[Finder, ...]:
+    """The finders for these kinds, in the registry's order. Raises UnknownKind."""
+    wanted = frozenset(kinds)
+    for kind in unknown_kinds(wanted, known):
+        raise UnknownKind(kind)
+    return tuple(f for f in known.finders if any(covers(group, kind) for group in wanted for kind in f.kinds))
+
+
+def width(kinds: Iterable[str], known: Registry) -> int | None:
+    """The W of these kinds together: how far a finding can depend on text. None: on the whole. Raises UnknownKind."""
+    widest = 0
+    for finder in needed(kinds, known):
+        if finder.width is None:
+            return None
+        widest = max(widest, finder.width)
+    return widest + RESERVED_WIDTH if widest else 0
+
+
+def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...]:
+    """Every finding of these kinds. Raises DetectorFailed if one of the finders fails, and UnknownKind."""
+    wanted = frozenset(kinds)
+    found: set[Finding] = set()
+    for finder in needed(wanted, known):
+        found.update(_ask(finder, text))
+    return tuple(sorted((f for f in found if _counts(f, text, wanted, known)), key=place))
+
+
+def _ask(finder: Finder, text: str) -> Iterable[Finding]:
+    try:
+        found = finder.find(text)
+        sound = all(_sound(each, finder, len(text)) for each in found)
+    except Exception:  # noqa: BLE001 - whatever a finder raises, its text must not show in what is raised from here
+        raise DetectorFailed(finder.name) from None
+    if not sound:
+        raise DetectorFailed(finder.name, "said something that is no finding in the text")
+    return found
+
+
+def _sound(found: Finding, finder: Finder, size: int) -> bool:
+    return 0 <= found.start < found.end <= size and 0.0 <= found.score <= 1.0 and found.kind in finder.kinds
+
+
+def _counts(found: Finding, text: str, wanted: frozenset[str], known: Registry) -> bool:
+    return (
+        any(covers(group, found.kind) for group in wanted)
+        and not reserved(text, found.start, found.end)
+        and text[found.start : found.end] not in known.allowed
+    )

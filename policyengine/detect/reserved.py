@@ -1,0 +1,32 @@
+"""The form of a replacement, which finders skip: `[email]`, or `[email:jbswy3dpeb3w64tm]` with a tag.
+
+The kind is lower case with dots. A tag is 8 to 26 characters of base32 in lower case, which holds a keyed hash and no
+token of a provider. What lies within such a form is no finding.
+"""
+
+from __future__ import annotations
+
+import re
+
+LONGEST_KIND = 64
+LONGEST_TAG = 26
+WIDTH = LONGEST_KIND + LONGEST_TAG + 3
+
+_FORM = re.compile(rf"\[[a-z][a-z0-9_.]{{0,{LONGEST_KIND - 1}}}(?::[a-z2-7]{{8,{LONGEST_TAG}}})?\]")
+
+
+def replacement(kind: str, tag: str = "") -> str:
+    """What stands in a text for a value of this kind. Raises ValueError if finders would not skip it."""
+    text = f"[{kind}:{tag}]" if tag else f"[{kind}]"
+    if not _FORM.fullmatch(text):
+        raise ValueError("not the form of a replacement")
+    return text
+
+
+def reserved(text: str, start: int, end: int) -> bool:
+    """Whether this place lies within a replacement."""
+    opening = text.rfind("[", max(0, end - WIDTH), start + 1)
+    if opening < 0:
+        return False
+    form = _FORM.match(text, opening)
+    return form is not None and end <= form.end()
