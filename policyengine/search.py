@@ -12,13 +12,12 @@ from itertools import islice
 from typing import Any
 
 from policyengine.bundle import Snapshot
-from policyengine.evaluate.delegation import delegators
-from policyengine.evaluate.names import DELEGATED_BY
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE
 from policyengine.partial.gap import Unknown
 from policyengine.partial.predicate import predicate
+from policyengine.schema.members import DELEGATED_BY, delegators
 
 Flat = Mapping[str, Any]
 

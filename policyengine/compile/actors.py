@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.compile.derived import Derived
-from policyengine.evaluate.delegation import actors, delegators
-from policyengine.evaluate.names import Harmless
+from policyengine.compile.harmless import Harmless
+from policyengine.evaluate.delegation import actors
 from policyengine.model.decision import Decision
 from policyengine.model.entities import World
 from policyengine.model.request import request
+from policyengine.schema.members import delegators
 from policyengine.schema.schema import Schema
 
 

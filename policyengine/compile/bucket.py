@@ -13,15 +13,16 @@ from types import ModuleType
 from typing import Any
 
 from policyengine.compile.actors import Actors
+from policyengine.compile.closed_tools import closed, fast_checks
 from policyengine.compile.codegen import Careful, Fast, careful_function, fast_function, fast_tree
 from policyengine.compile.derived import MEMORY, effective
 from policyengine.compile.entry import LISTED, entry_tree, ways
 from policyengine.compile.index import Dimension, Plan, Table
-from policyengine.compile.intake import Entry, closed, entry
+from policyengine.compile.intake import Entry, entry
 from policyengine.compile.native import NATIVE
 from policyengine.compile.references import functions
 from policyengine.compile.site import Site
-from policyengine.evaluate.arguments import fast_checks, refused_arguments
+from policyengine.evaluate.arguments import refused_arguments
 from policyengine.evaluate.combine import Verdicts, combine
 from policyengine.evaluate.decide import holds, properties_in, rule_error
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate

@@ -30,9 +30,8 @@ from policyengine.compile.pytree import (
 from policyengine.compile.site import Site
 from policyengine.compile.string_sets import string_set_call
 from policyengine.compile.type_tests import SMALL, scalar_test
-from policyengine.evaluate.functions import FUNCTIONS
-from policyengine.evaluate.interpret import type_argument
 from policyengine.ir import nodes as ir
+from policyengine.model.functions import FUNCTIONS, type_argument
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, SetT, Type
 from policyengine.model.values import Entity, Uid
 
@@ -379,7 +378,7 @@ class Emitter:
         if found is not None:
             return found
         args = [self.emit(arg) for arg in expr.args]
-        args += [self.constant(type_) for type_ in type_argument(expr.function, expr.args)]
+        args += [self.constant(type_) for type_ in type_argument(expr.function, *(a.type for a in expr.args))]
         return call_object(self.constant(FUNCTIONS[expr.function]), *args)
 
 

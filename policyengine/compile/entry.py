@@ -21,10 +21,10 @@ from policyengine.compile.prepare import Prepared
 from policyengine.compile.pyfunction import module
 from policyengine.compile.pytree import all_of, assign, call, class_of, load, subscript
 from policyengine.compile.site import Site
-from policyengine.evaluate.names import DELEGATED_BY
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.model.values import Uid
+from policyengine.schema.members import DELEGATED_BY
 
 # Up to this many rules, a list of all outcomes is short enough to be indexed by the mask.
 LISTED = 8

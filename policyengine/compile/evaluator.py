@@ -15,6 +15,7 @@ from typing import Any
 from policyengine.compile.actors import Actors
 from policyengine.compile.bucket import Bucket
 from policyengine.compile.derived import Derived
+from policyengine.compile.harmless import Harmless
 from policyengine.compile.index import Index, Plan
 from policyengine.compile.intake import Entry
 from policyengine.compile.native import NATIVE
@@ -23,13 +24,14 @@ from policyengine.compile.site import Site
 from policyengine.compile.verified import NONE, approvals, approvals_of, limits_of, meters
 from policyengine.evaluate.combine import denied, intersect
 from policyengine.evaluate.decide import not_applicable, shape
-from policyengine.evaluate.delegation import actors, delegators
-from policyengine.evaluate.names import REQUEST, Harmless, check_keys
+from policyengine.evaluate.delegation import actors
+from policyengine.evaluate.names import REQUEST, check_keys
 from policyengine.ir.nodes import PolicySet
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
+from policyengine.schema.members import delegators
 from policyengine.schema.schema import Schema
 
 # What the fast way takes as the names of approvals.

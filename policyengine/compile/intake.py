@@ -19,13 +19,11 @@ from policyengine.compile.hoist import Read
 from policyengine.compile.prepare import Rows
 from policyengine.compile.pyfunction import function, module
 from policyengine.compile.runtime import NAMES, ordered_strings, strings
-from policyengine.evaluate.delegation import agent_types, delegators
-from policyengine.evaluate.provenance import points_to_nothing
 from policyengine.ir import nodes as ir
 from policyengine.model.decision import Decision
 from policyengine.model.entities import World
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, ListT, SetT, Type
-from policyengine.model.values import Fault, as_entity
+from policyengine.schema.members import agent_types, delegators
 
 # Takes a principal, a resource and a context or None, and perhaps the action's attributes and the names of approvals
 # or None. Gives the decision for all who must be allowed. Raises where anything is unusual or not remembered yet.
@@ -61,21 +59,6 @@ def entry(ways: Ways, world: World, env: Mapping[str, Any], native: ModuleType |
     made.__defaults__ = (NAMES["nothing"], None, False)
     whole: Entry = made
     return whole
-
-
-def closed(entry: Entry, checks: Mapping[str, Callable[[Any], bool]], world: World) -> Entry:
-    """The entry for calls of tools, with a look at the arguments of declared ones, by name. Raises where the arguments
-    may be wrong."""
-
-    def decide(principal: Any, resource: Any, context: Any, *rest: Any) -> Decision:
-        check = checks.get(resource["id"])
-        if check is not None and not check(resource):
-            raise Fault("POL228", "the arguments are not those that the tool declares")
-        if context is not None and "provenance" in context and points_to_nothing(context, as_entity(resource), world):
-            raise Fault("POL504", "the provenance speaks of an argument that is not there")
-        return entry(principal, resource, context, *rest)
-
-    return decide
 
 
 def _rows(ways: Ways, root: str, world: World) -> Rows | None:

@@ -15,11 +15,11 @@ from typing import Any, Literal
 from policyengine.compile.actors import Actors
 from policyengine.compile.bucket import Bucket
 from policyengine.compile.derived import Derived
+from policyengine.compile.harmless import Harmless
 from policyengine.compile.index import Index
 from policyengine.compile.pytree import place
 from policyengine.compile.site import Site
 from policyengine.diagnostics.source import Span
-from policyengine.evaluate.names import Harmless
 from policyengine.ir.nodes import Rule
 from policyengine.model.entities import World
 from policyengine.schema.schema import Schema

@@ -6,17 +6,17 @@ beside whatever they say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
 from policyengine.evaluate.provenance import points_to_nothing
 from policyengine.model.decision import RuleError
 from policyengine.model.entities import ABSENT, World
-from policyengine.model.refined import MAX_PROBLEMS, problems, test
+from policyengine.model.refined import MAX_PROBLEMS, problems
 from policyengine.model.request import Request
 from policyengine.model.types import RecordT
-from policyengine.model.values import Entity, Fault, Uid
+from policyengine.model.values import Entity, Fault
 from policyengine.schema.schema import CALL, TOOL, Schema
 
 ARGS = "args"
@@ -59,21 +59,3 @@ def take(tools: tuple[tuple[str, RecordT], ...], resource: Entity, context: Mapp
 def _problems(resource: Entity, declared: RecordT, world: World) -> Any:
     args = world.find(resource, ARGS)
     return problems({} if args is ABSENT else args, declared, "")
-
-
-def fast_checks(schema: Schema, world: World) -> Mapping[str, Callable[[Any], bool]]:
-    """For each declared tool, whether a resource with that id, as it came, has the arguments that the tool declares. A
-    function may say no of what `refused_arguments` finds nothing wrong with, and never the reverse."""
-    return {name: _check(tool.args, world.record(Uid(TOOL, name))) for name, tool in schema.tools.items()}
-
-
-def _check(declared: RecordT, record: Mapping[str, Any]) -> Callable[[Any], bool]:
-    if ARGS in record:
-        return lambda resource: False
-    holds = test(declared)
-    nothing: dict[str, Any] = {}
-
-    def check(resource: Any) -> bool:
-        return holds(resource.get(ARGS, nothing))
-
-    return check

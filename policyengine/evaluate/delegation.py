@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from policyengine.evaluate.names import DELEGATED_BY, check_names
+from policyengine.evaluate.names import check_names
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.request import Request
-from policyengine.model.types import EntityT
 from policyengine.model.values import Entity, Fault, as_entity
+from policyengine.schema.members import DELEGATED_BY, agent_types, delegators
 from policyengine.schema.schema import Schema
 
 MAX_CHAIN = 16
@@ -45,20 +45,6 @@ def _chain(request: Request, world: World, schema: Schema) -> tuple[Entity, ...]
     if "agent" not in request.context:
         return before
     return (*before, *_followed(request.context["agent"], agent_types(schema), (), world, schema))
-
-
-def agent_types(schema: Schema) -> frozenset[str] | None:
-    """The types that an agent may be of; None if the schema does not say."""
-    root = schema.context.get("agent")
-    return root.field.type.names if root is not None and isinstance(root.field.type, EntityT) else None
-
-
-def delegators(type_: str, schema: Schema) -> frozenset[str] | None:
-    """The types of those that entities of a type may have got their task from; None if it does not declare
-    `delegated_by`."""
-    declared = schema.entities.get(type_)
-    field = declared.attributes.get(DELEGATED_BY) if declared is not None else None
-    return field.type.names if field is not None and isinstance(field.type, EntityT) else None
 
 
 def _followed(

@@ -12,45 +12,15 @@ from typing import Any, assert_never
 
 from policyengine.diagnostics.source import Span
 from policyengine.evaluate.arguments import take
-from policyengine.evaluate.functions import FUNCTIONS
 from policyengine.evaluate.provenance import sources
-from policyengine.ir.nodes import (
-    And,
-    Arguments,
-    Arithmetic,
-    Attribute,
-    Call,
-    Collection,
-    Compare,
-    Const,
-    Contains,
-    Equal,
-    Expect,
-    Expr,
-    Has,
-    HasKey,
-    Head,
-    Identity,
-    If,
-    Is,
-    Like,
-    Local,
-    Lookup,
-    Negate,
-    Not,
-    Or,
-    Quantifier,
-    Refine,
-    Root,
-    Scope,
-    Sources,
-    Within,
-)
+from policyengine.ir import nodes as ir
+from policyengine.ir.nodes import Expr, Head, Scope
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
+from policyengine.model.functions import FUNCTIONS, type_argument
 from policyengine.model.refined import refined
 from policyengine.model.request import Action, Request
-from policyengine.model.types import JSON, EntityT, Type, element_of
+from policyengine.model.types import JSON, EntityT, element_of
 from policyengine.model.values import Entity, Fault, guard, wrong_type
 
 
@@ -109,70 +79,72 @@ def _matches(scope: Scope, entity: Entity, env: Env) -> bool:
 
 def _evaluate(expr: Expr, env: Env) -> Any:
     match expr:
-        case Const(value=value):
+        case ir.Const(value=value):
             return value
-        case Root(name=name):
+        case ir.Root(name=name):
             return getattr(env.request, name)
-        case Local(slot=slot):
+        case ir.Local(slot=slot):
             return env.locals[slot]
-        case Attribute():
+        case ir.Attribute():
             return _attribute(expr, env)
-        case Identity(base=base):
+        case ir.Identity(base=base):
             return evaluate(base, env).uid.id
-        case Has(base=base, name=name, owners=owners):
+        case ir.Has(base=base, name=name, owners=owners):
             return _find(evaluate(base, env), name, owners, env) is not ABSENT
-        case Refine(operand=operand, shape=shape):
+        case ir.Refine(operand=operand, shape=shape):
             return refined(evaluate(operand, env), shape)
-        case Arguments(tools=tools):
+        case ir.Arguments(tools=tools):
             return take(tools, env.request.resource, env.request.context, env.world)
-        case Lookup(base=base, key=key):
+        case ir.Lookup(base=base, key=key):
             return operators.lookup(evaluate(base, env), evaluate(key, env))
-        case HasKey(base=base, key=key):
+        case ir.HasKey(base=base, key=key):
             return operators.has_key(evaluate(base, env), evaluate(key, env))
-        case Expect(operand=operand, type=type_):
+        case ir.Expect(operand=operand, type=type_):
             return guard(evaluate(operand, env), type_)
-        case Not(operand=operand):
+        case ir.Not(operand=operand):
             return not evaluate(operand, env)
-        case And(items=items):
+        case ir.And(items=items):
             return all(evaluate(item, env) for item in items)
-        case Or(items=items):
+        case ir.Or(items=items):
             return any(evaluate(item, env) for item in items)
-        case If(condition=condition, then=then, otherwise=otherwise):
+        case ir.If(condition=condition, then=then, otherwise=otherwise):
             return evaluate(then if evaluate(condition, env) else otherwise, env)
-        case Equal(left=left, right=right, negated=negated):
+        case ir.Equal(left=left, right=right, negated=negated):
             a, b = evaluate(left, env), evaluate(right, env)
             return operators.equal(a, b, left.type) is not negated
-        case Compare(op=op, left=left, right=right):
+        case ir.Compare(op=op, left=left, right=right):
             return operators.compare(op, evaluate(left, env), evaluate(right, env))
-        case Arithmetic(op=op, left=left, right=right, type=type_):
+        case ir.Arithmetic(op=op, left=left, right=right, type=type_):
             return operators.arithmetic(op, evaluate(left, env), evaluate(right, env), type_)
-        case Negate(operand=operand, type=type_):
+        case ir.Negate(operand=operand, type=type_):
             return operators.negate(evaluate(operand, env), type_)
-        case Contains(item=item, collection=collection):
+        case ir.Contains(item=item, collection=collection):
             wanted = evaluate(item, env)
             return operators.contains(evaluate(collection, env), wanted, element_of(collection.type) or JSON)
-        case Within(entity=entity, target=target):
+        case ir.Within(entity=entity, target=target):
             below, above = evaluate(entity, env), evaluate(target, env)
             targets = (above,) if isinstance(target.type, EntityT) else above
             return operators.within(below, targets, env.world.ancestors)
-        case Is(entity=entity, names=names):
+        case ir.Is(entity=entity, names=names):
             return evaluate(entity, env).uid.type in names
-        case Like(operand=operand, pattern=pattern):
+        case ir.Like(operand=operand, pattern=pattern):
             return operators.like(evaluate(operand, env), pattern)
-        case Quantifier(kind=kind, slot=slot, collection=collection, body=body):
-            found = (evaluate(body, _binding(env, slot, item)) for item in evaluate(collection, env))
-            return any(found) if kind == "any" else all(found)
-        case Call(function=function, args=args):
-            return FUNCTIONS[function](*(evaluate(arg, env) for arg in args), *type_argument(function, args))
-        case Sources(path=path):
+        case ir.Quantifier(kind=kind, slot=slot, collection=collection, body=body):
+            bound = (replace(env, locals={**env.locals, slot: item}) for item in evaluate(collection, env))
+            holds = (evaluate(body, one) for one in bound)
+            return any(holds) if kind == "any" else all(holds)
+        case ir.Call(function=function, args=args):
+            extra = type_argument(function, *(arg.type for arg in args))
+            return FUNCTIONS[function](*(evaluate(arg, env) for arg in args), *extra)
+        case ir.Sources(path=path):
             return sources(path, env.request.resource, env.request.context, env.world)
-        case Collection(items=items):
+        case ir.Collection(items=items):
             return tuple(evaluate(item, env) for item in items)
         case _:
             assert_never(expr)
 
 
-def _attribute(expr: Attribute, env: Env) -> Any:
+def _attribute(expr: ir.Attribute, env: Env) -> Any:
     value = _find(evaluate(expr.base, env), expr.name, expr.owners, env)
     if value is ABSENT:
         raise Fault("POL501", f"attribute `{expr.name}` is missing")
@@ -188,17 +160,3 @@ def _find(base: Any, name: str, owners: frozenset[str] | None, env: Env) -> Any:
     if type(base) is not dict:
         raise wrong_type("an object", base)
     return base.get(name, ABSENT)
-
-
-def _binding(env: Env, slot: int, value: Any) -> Env:
-    return replace(env, locals={**env.locals, slot: value})
-
-
-def type_argument(function: str, args: tuple[Expr, ...]) -> tuple[Type, ...]:
-    """The type that some functions need to know as well: whether two values are equal depends on their type."""
-    match function:
-        case "size":
-            return (args[0].type,)
-        case "contains_any" | "contains_all":
-            return (element_of(args[0].type) or JSON,)
-    return ()

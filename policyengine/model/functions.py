@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from policyengine.model import operators
+from policyengine.model.types import JSON, Type, element_of
 from policyengine.model.values import parse_duration, parse_ip, parse_time
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
@@ -27,3 +28,14 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "duration": parse_duration,
     "in_range": operators.in_range,
 }
+
+
+def type_argument(function: str, *types: Type) -> tuple[Type, ...]:
+    """The type that some functions need to know as well, by the types of their arguments: whether two values are equal
+    depends on their type."""
+    match function:
+        case "size":
+            return types
+        case "contains_any" | "contains_all":
+            return (element_of(types[0]) or JSON,)
+    return ()

@@ -1,0 +1,41 @@
+"""Names of requests that need no look any more, so that a usual request costs one comparison of sets.
+
+What is looked at, and what an odd name does, is told by `evaluate/names.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from policyengine.model.request import Request
+from policyengine.schema.members import context_names, members
+from policyengine.schema.schema import Schema
+
+# So many harmless names are remembered; others are looked at each time.
+MEMORY = 1_000
+
+
+class Harmless:
+    """The names that need no look any more: those that are known, and those that were found to resemble none. The sets
+    only grow, and generated code looks at them."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self.context: set[str] = set(context_names(schema))
+        self._members: dict[str, set[str]] = {}
+
+    def members(self, type_: str) -> set[str]:
+        found = self._members.get(type_)
+        return self._members.setdefault(type_, set(members(type_, self._schema))) if found is None else found
+
+    def learn(self, request: Request) -> None:
+        """Remembers the names of a request that was checked."""
+        _add(self.context, request.context)
+        for entity in (request.principal, request.resource):
+            _add(self.members(entity.uid.type), entity.attributes)
+
+
+def _add(to: set[str], names: Iterable[Any]) -> None:
+    if len(to) < MEMORY:
+        to.update(name for name in names if type(name) is str and len(name) <= 100)
