@@ -26,6 +26,8 @@ from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.source import Source
 from policyengine.evaluate.decide import not_applicable
+from policyengine.events.event import Event
+from policyengine.events.sink import Everywhere, Sink
 from policyengine.explain.explanation import Explanation, explain, unexplained
 from policyengine.files import state as state_of
 from policyengine.filters.filter import Filter
@@ -68,9 +70,11 @@ class Engine(Authorizes):
         paths: Iterable[Path] = (),
         read: object = None,
         store: Store | None = None,
+        events: Sink | None = None,
     ) -> None:
         self._snapshot = snapshot
-        super().__init__(snapshot, store if store is not None else Memory())
+        told = Everywhere([events] if events is not None else [])
+        super().__init__(snapshot, store if store is not None else Memory(), told)
         self._entries = snapshot.evaluator.entries
         self._reader = reader
         self._paths = tuple(paths)
@@ -86,33 +90,42 @@ class Engine(Authorizes):
         entities: Entities = None,
         cache: bool | Path = True,
         state: str | Store = "memory://",
+        events: Sink | None = None,
     ) -> Engine:
         """Policies from a directory or a file. `entities` is a list of flat entities, of which the engine keeps a copy,
         or a JSON file with such a list, which `reload` reads again. Checked policies are kept in the user's cache
         directory, or in the directory `cache`, so that loading them again is fast; with False they are not. `state` is
-        where `authorize` keeps what it remembers: a store, or the URL of one. Raises InvalidPolicies, with all
-        diagnostics, if anything has an error; ValueError for a URL that names no store, and StoreError for a store that
-        cannot be used."""
+        where `authorize` keeps what it remembers: a store, or the URL of one. `events` is told what people want to hear
+        of. Raises InvalidPolicies, with all diagnostics, if anything has an error; ValueError for a URL that names no
+        store, and StoreError for a store that cannot be used."""
         kept = open_cache(cache if isinstance(cache, Path) else None) if cache is not False else None
         paths = [Path(path)] + ([Path(entities)] if isinstance(entities, str | Path) else [])
         known = _kept(entities)
-        return cls._made(lambda settle: load_path(path, known, settle, kept), paths, state)
+        return cls._made(lambda settle: load_path(path, known, settle, kept), paths, state, events)
 
     @classmethod
     def from_text(
-        cls, source: str, *, entities: Entities = None, path: str = "policy.pol", state: str | Store = "memory://"
+        cls,
+        source: str,
+        *,
+        entities: Entities = None,
+        path: str = "policy.pol",
+        state: str | Store = "memory://",
+        events: Sink | None = None,
     ) -> Engine:
         """Policies from one text. `path` is for display. Raises InvalidPolicies, and the rest, as `load` does."""
         known = _kept(entities)
-        return cls._made(lambda _: load_text(source, path, known), [], state)
+        return cls._made(lambda _: load_text(source, path, known), [], state, events)
 
     @classmethod
-    def _made(cls, reader: Callable[[float], Loaded], paths: list[Path], state: str | Store) -> Engine:
+    def _made(
+        cls, reader: Callable[[float], Loaded], paths: list[Path], state: str | Store, events: Sink | None
+    ) -> Engine:
         loaded = reader(0.0)
         if loaded.snapshot is None:
             raise InvalidPolicies(loaded.diagnostics)
         store = open_store(state) if isinstance(state, str) else state
-        return cls(loaded.snapshot, reader, paths, loaded.state, store)
+        return cls(loaded.snapshot, reader, paths, loaded.state, store, events)
 
     # ---- asking ----
 
@@ -311,6 +324,7 @@ class Engine(Authorizes):
                 self._concerns(loaded.snapshot)
                 self._entries = loaded.snapshot.evaluator.entries
                 self._last_reload = Reload(True, loaded.snapshot.revision, diagnostics)
+            self.events.send(_of_reload(self._last_reload))
             return self._last_reload
 
     def _load_again(self) -> Loaded:
@@ -334,6 +348,13 @@ class Engine(Authorizes):
                 on_reload(result)
 
         return Watcher(self._paths, lambda: state_of(self._paths) != self._read, changed).start()
+
+
+def _of_reload(reload: Reload) -> Event:
+    if reload.ok:
+        return Event("policies.loaded", {"revision": reload.revision})
+    errors = tuple(sorted({found.code.id for found in reload.diagnostics if found.is_error}))
+    return Event("policies.refused", {"revision": reload.revision, "errors": errors})
 
 
 def _decide_about(

@@ -28,6 +28,7 @@ from policyengine.bundle import InvalidPolicies
 from policyengine.callers.stores.store import StoreError
 from policyengine.diagnostics import render
 from policyengine.engine import Engine, Reload
+from policyengine.events.sink import Sink
 from policyengine.server import health, log, metadata, metrics, openapi
 from policyengine.server.administration import Administration
 from policyengine.server.authentication import Authentication, Insecure, authentication
@@ -41,6 +42,7 @@ from policyengine.server.page import Tokens
 from policyengine.server.pdp import Pdp
 from policyengine.server.pipeline import Authenticate, Limit, Pipeline, Question, Steps
 from policyengine.server.search import Searches
+from policyengine.server.telling import telling
 from policyengine.settings.loading import WrongSettings, from_environment
 from policyengine.settings.model import Settings
 from policyengine.state.store import StoreError as UnusableState
@@ -58,6 +60,7 @@ def create_app(
     log.configure(settings.log_format, settings.log_level)
     pdp = Pdp()
     tally = metrics.Tally()
+    told = telling(settings.events)
     step, administration = _admission(settings, tally, authenticate is None)
     binding = Binding(settings.tenants.tenancy())
     decision_log = log.DecisionLog(settings.decision_log, settings.log_level)
@@ -65,7 +68,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with ExitStack() as stack:
-            pdp.engine = engine = await asyncio.to_thread(_load, settings)
+            stack.callback(told.everybody.close)
+            pdp.engine = engine = await asyncio.to_thread(_load, settings, told.everybody)
             # What was loaded stays while this runs: the garbage collector need not look through it in the middle of a
             # request. What a stopped application leaves behind must not stay frozen: each load would count it.
             gc.collect()
@@ -116,7 +120,7 @@ def create_app(
     }
     metadata.add_routes(app, pdp, settings.public_url)
     health.add_routes(app, pdp)
-    registry = metrics.registry(tally)
+    registry = metrics.registry(tally, told)
 
     @app.get("/metrics", tags=["operation"], summary="Counts for Prometheus", response_class=Response)
     async def prometheus() -> Response:
@@ -160,9 +164,9 @@ def _admission(
         raise SystemExit(2) from None
 
 
-def _load(settings: Settings) -> Engine:
+def _load(settings: Settings, events: Sink) -> Engine:
     try:
-        engine = Engine.load(settings.policies, entities=settings.entities, state=settings.state)
+        engine = Engine.load(settings.policies, entities=settings.entities, state=settings.state, events=events)
         if settings.gate == "tests" and not (gated := engine.reload(gate_tests=True)).ok:
             raise InvalidPolicies(gated.diagnostics)
     except (ValueError, UnusableState) as error:

@@ -7,6 +7,7 @@ labels each time, which costs more than a decision. Each worker process counts f
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any
@@ -16,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 
 from policyengine.model.decision import Decision
+from policyengine.server.telling import Telling
 
 _BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5)
 _BUCKETS = (*map(str, _BOUNDS), "+Inf")
@@ -72,8 +74,9 @@ class Tally:
 
 
 class _Collected(Collector):
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, told: Telling) -> None:
         self.tally = tally
+        self.told = told
 
     def collect(self) -> Iterable[Metric]:
         tally = self.tally
@@ -112,6 +115,21 @@ class _Collected(Collector):
             ("outcome",),
             {(name,): count for name, count in tally.key_sets.items()},
         )
+        yield _counter(
+            "policyengine_events",
+            "Events, by kind.",
+            ("kind",),
+            {(kind,): count for kind, count in sorted(self.told.counts.read().items())},
+        )
+        outcomes = Counter[str]()
+        for webhook in self.told.webhooks:
+            outcomes.update(webhook.read())
+        yield _counter(
+            "policyengine_webhook_events",
+            "Events for webhooks: sent, or dropped as too many waited, nobody took them, or the service ended.",
+            ("outcome",),
+            {(outcome,): count for outcome, count in outcomes.items()},
+        )
         yield self._seconds()
 
     def _seconds(self) -> Metric:
@@ -132,10 +150,10 @@ def _counter(name: str, text: str, labels: Sequence[str], counts: dict[tuple[str
     return family
 
 
-def registry(tally: Tally) -> CollectorRegistry:
+def registry(tally: Tally, told: Telling) -> CollectorRegistry:
     """The metrics of one app, with those of its process."""
     made = CollectorRegistry()
-    made.register(_Collected(tally))
+    made.register(_Collected(tally, told))
     ProcessCollector(registry=made)
     PlatformCollector(registry=made)
     return made

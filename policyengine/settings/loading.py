@@ -18,7 +18,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from policyengine.diagnostics.suggest import did_you_mean
-from policyengine.settings.model import PREFIX, Keys, Settings
+from policyengine.events.sinks.webhook import secret_key
+from policyengine.settings.model import PREFIX, Keys, Settings, Webhook
 
 CONFIG = f"{PREFIX}CONFIG"
 # Variables with the prefix that are no settings of the service.
@@ -206,7 +207,21 @@ def _with_secrets(settings: Settings) -> Settings:
         changed["page_key"] = page_key
     if hash_key is not None:
         changed["keys"] = settings.keys.model_copy(update={"hash_key": hash_key})
+    if any(each.secret_file is not None for each in settings.events.webhooks):
+        webhooks = [_with_secret(each) for each in settings.events.webhooks]
+        changed["events"] = settings.events.model_copy(update={"webhooks": webhooks})
     return settings.model_copy(update=changed) if changed else settings
+
+
+def _with_secret(webhook: Webhook) -> Webhook:
+    secret = _secret(webhook, "secret", webhook.secret_file)
+    if secret is None:
+        return webhook
+    try:
+        secret_key(secret.get_secret_value())
+    except ValueError as error:
+        raise WrongSettings(f"`secret_file`: {error}") from None
+    return webhook.model_copy(update={"secret": secret})
 
 
 def _secret(part: BaseModel, name: str, path: Path | None) -> SecretStr | None:

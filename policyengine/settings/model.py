@@ -19,6 +19,7 @@ from policyengine.callers.caller import Scope
 from policyengine.callers.claims import ClaimsMapping
 from policyengine.callers.tenancy import Tenancy
 from policyengine.callers.token import Expected
+from policyengine.events.sinks.webhook import secret_key
 
 PREFIX = "POLICYENGINE_"
 Network = IPv4Network | IPv6Network
@@ -171,6 +172,32 @@ class Limits(_Part):
     concurrency: int = Field(128, gt=0, description="requests at once in one process; more are answered 503")
 
 
+class Webhook(_Part):
+    """Where events are posted, signed as the Standard Webhooks scheme has it."""
+
+    url: Text = Field(description="https; http is for this machine only")
+    secret: SecretStr | None = Field(None, description="whsec_ and 24 to 64 bytes in base64")
+    secret_file: Path | None = Field(None, description="the file with `secret`")
+    kinds: list[Text] = Field([], description="the events to send, such as `limit` or `limit.alert`; all if none")
+    queue: int = Field(1_000, gt=0, description="so many may wait; more are dropped, and counted")
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Self:
+        _check_remote(self.url)
+        if self.secret is None and self.secret_file is None:
+            raise ValueError("a webhook has a `secret` or a `secret_file`")
+        if self.secret is not None:
+            secret_key(self.secret.get_secret_value())
+        return self
+
+
+class Events(_Part):
+    """Who is told of alerts, blocks, approvals and reloads."""
+
+    log: bool = Field(True, description="a line in the log for each")
+    webhooks: list[Webhook] = []
+
+
 class Settings(BaseSettings):
     """The settings of one service."""
 
@@ -195,6 +222,7 @@ class Settings(BaseSettings):
     trusted_proxies: list[Network] = Field([], description="whose X-Forwarded-For and Client-Cert headers are believed")
     tenants: Tenants = Tenants()
     limits: Limits = Limits()
+    events: Events = Events()
     admin_policies: Annotated[Path | None, BeforeValidator(_named)] = Field(
         None, description="who may administer, as policies; the built-in ones if not given"
     )

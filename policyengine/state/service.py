@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from policyengine.bundle import Snapshot
+from policyengine.events.sink import Everywhere
 from policyengine.state.authorize import Authorizing, authorizing, new_request
 from policyengine.state.drive import run, run_async
 from policyengine.state.grant import Grant
@@ -21,10 +22,11 @@ from policyengine.state.store import Store
 
 
 class Authorizes:
-    """What an engine does with its store."""
+    """What an engine does with its store. `events` is told what becomes of it."""
 
-    def __init__(self, snapshot: Snapshot, store: Store) -> None:
+    def __init__(self, snapshot: Snapshot, store: Store, events: Everywhere) -> None:
         self._store = store
+        self.events = events
         self._concerns(snapshot)
 
     def _concerns(self, snapshot: Snapshot) -> None:
