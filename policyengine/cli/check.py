@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,18 +13,13 @@ from policyengine.bundle import Loaded
 from policyengine.cli.console import FAILED, colored, fail, note, report, say, say_json, stdout
 from policyengine.cli.loading import CacheOption, EntitiesOption, QuietOption, load
 from policyengine.cli.not_in_force import not_in_force
+from policyengine.cli.report_format import Format, github, sarif
 from policyengine.diagnostics import render
 from policyengine.diagnostics.codes import CODES
-from policyengine.diagnostics.diagnostic import Diagnostic, has_errors
+from policyengine.diagnostics.diagnostic import Code, Diagnostic, has_errors
 from policyengine.diagnostics.suggest import did_you_mean
 
 PAGES = Path(policyengine.diagnostics.__file__).parent / "pages"
-
-
-class Format(StrEnum):
-    HUMAN = "human"
-    JSON = "json"
-    CONCISE = "concise"
 
 
 def check(
@@ -69,6 +63,11 @@ def check(
         case Format.CONCISE:
             for diagnostic in found:
                 say(render.concise(diagnostic))
+        case Format.SARIF:
+            say_json(sarif(found, page))
+        case Format.GITHUB:
+            for diagnostic in found:
+                say(github(diagnostic))
         case Format.HUMAN:
             report(found, stdout())
             if not quiet and not failed:
@@ -101,10 +100,15 @@ def _page(wanted: str) -> None:
     code = CODES.get(wanted.upper()) or CODES.get(f"POL{wanted}")
     if code is None:
         fail(f"unknown code `{wanted}`", did_you_mean(wanted.upper(), CODES) or "codes look like POL204")
-    path = PAGES / f"{code.id}.md"
-    text = path.read_text(encoding="utf-8") if path.is_file() else f"# {code.id}: {code.title}\n"
+    text = page(code)
     console = stdout()
     if colored(console):
         console.print(Markdown(text))
     else:
         say(text.rstrip("\n"))
+
+
+def page(code: Code) -> str:
+    """What there is to read about a code, as Markdown."""
+    path = PAGES / f"{code.id}.md"
+    return path.read_text(encoding="utf-8") if path.is_file() else f"# {code.id}: {code.title}\n"

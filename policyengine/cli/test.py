@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +10,12 @@ from rich.console import Console
 from rich.text import Text
 
 from policyengine.bundle import Snapshot
-from policyengine.cli.check import count
-from policyengine.cli.console import FAILED, colored, fail, say_json, stdout
+from policyengine.cli.check import count, page
+from policyengine.cli.console import FAILED, colored, fail, note, say, say_json, stdout
 from policyengine.cli.fmt import write
 from policyengine.cli.junit import junit
-from policyengine.cli.loading import CacheOption, JsonOption, PolicyPath, QuietOption, load_valid
+from policyengine.cli.loading import CacheOption, PolicyPath, QuietOption, load_valid
+from policyengine.cli.report_format import Format, github, github_error, sarif
 from policyengine.diagnostics import render
 from policyengine.diagnostics.safe_text import visible
 from policyengine.diagnostics.suggest import did_you_mean
@@ -24,15 +24,7 @@ from policyengine.explain.explanation import explain
 from policyengine.model.entities import world
 from policyengine.model.request import request
 from policyengine.model.values import Fault
-from policyengine.testing import CaseResult, run_case
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """Which rules held in at least one test, and which in none; by name, in order."""
-
-    held: tuple[str, ...]
-    never: tuple[str, ...]
+from policyengine.testing import CaseResult, Coverage, coverage, run_case
 
 
 def test(
@@ -44,15 +36,29 @@ def test(
     junit_file: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="write a JUnit report", show_default=False)
     ] = None,
-    json: JsonOption = False,
-    coverage: Annotated[bool, typer.Option("--coverage/--no-coverage", help="say which rules no test reaches")] = True,
+    format_: Annotated[Format, typer.Option("--format", help="how to print what came of them")] = Format.HUMAN,
+    json: Annotated[bool, typer.Option("--json", help="the same as --format json")] = False,
+    coverage_: Annotated[bool, typer.Option("--coverage/--no-coverage", help="say which rules no test reaches")] = True,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PERCENT", min=0, max=100, help="fail if fewer of the rules held in some test", show_default=False
+        ),
+    ] = None,
     cache: CacheOption = True,
     quiet: QuietOption = False,
 ) -> None:
     """Run the tests that the policies hold.
 
-    Exit status: 0 all passed (also where there is none), 1 one failed or the policies are invalid, 2 wrong usage.
+    Exit status: 0 all passed (also where there is none), 1 one failed, the policies are invalid, or fewer rules held
+    than --fail-under wants, 2 wrong usage.
     """
+    if json and format_ not in (Format.HUMAN, Format.JSON):
+        fail(f"--json and --format {format_} are two forms", "choose one")
+    if fail_under is not None and fail_under != fail_under:
+        fail("--fail-under is a percentage", "such as --fail-under 90")
+    if fail_under is not None and not coverage_:
+        fail("--fail-under needs the coverage", "leave out --no-coverage")
     snapshot = load_valid(path, cache).snapshot
     assert snapshot is not None
     cases = snapshot.policies.tests
@@ -64,15 +70,43 @@ def test(
             did_you_mean(name, known) or f"the policies hold {count(len(cases), 'test')}",
         )
     results = [run_case(snapshot.policies, snapshot.schema, case) for case in chosen]
-    reached = _coverage(snapshot, results) if coverage and chosen else None
+    reached = coverage(snapshot.policies, results) if coverage_ else None
     whys = [why_failed(result, snapshot) for result in results]
     if junit_file is not None:
         write(junit_file, junit(results, whys))
-    if json:
-        say_json(_as_json(results, whys, reached))
-    else:
-        _print(results, whys, reached, stdout(), quiet)
-    raise typer.Exit(0 if all(result.passed for result in results) else FAILED)
+    format_ = Format.JSON if json else format_
+    _say(results, whys, reached if chosen else None, format_, quiet)
+    passed = all(result.passed for result in results)
+    if fail_under is not None and reached is not None and reached.percent < fail_under:
+        passed = False
+        said = f"{shown_percent(reached)} of the rules held in some test, and --fail-under is {fail_under:g} %"
+        if format_ is Format.GITHUB:
+            say(github_error(said))
+        else:
+            note(f"error: {said}")
+    raise typer.Exit(0 if passed else FAILED)
+
+
+def shown_percent(reached: Coverage) -> str:
+    """Rounded down, so that nothing short of all of them is shown as 100 %."""
+    return f"{int(reached.percent * 10) / 10:g} %"
+
+
+def _say(results: list[CaseResult], whys: list[str], reached: Coverage | None, format_: Format, quiet: bool) -> None:
+    failures = [result.diagnostic() for result in results if not result.passed]
+    match format_:
+        case Format.JSON:
+            say_json(_as_json(results, whys, reached))
+        case Format.SARIF:
+            say_json(sarif(failures, page))
+        case Format.GITHUB:
+            for failure in failures:
+                say(github(failure))
+        case Format.CONCISE:
+            for failure in failures:
+                say(render.concise(failure))
+        case Format.HUMAN:
+            _print(results, whys, reached, stdout(), quiet)
 
 
 def why_failed(result: CaseResult, snapshot: Snapshot) -> str:
@@ -88,12 +122,6 @@ def why_failed(result: CaseResult, snapshot: Snapshot) -> str:
     found = explain(snapshot.policies, snapshot.schema, known, asked)
     # The problem that the test reports says already what was decided.
     return found.why.removeprefix(visible(found.decision.summary)).lstrip(":; ")
-
-
-def _coverage(snapshot: Snapshot, results: list[CaseResult]) -> Coverage:
-    held = {rule for result in results for rule in result.held}
-    names = [rule.name for rule in snapshot.policies.rules]
-    return Coverage(tuple(n for n in names if n in held), tuple(n for n in names if n not in held))
 
 
 def _print(results: list[CaseResult], whys: list[str], reached: Coverage | None, console: Console, quiet: bool) -> None:
@@ -121,9 +149,10 @@ def _print(results: list[CaseResult], whys: list[str], reached: Coverage | None,
 
 
 def _print_coverage(reached: Coverage, console: Console) -> None:
-    total = len(reached.held) + len(reached.never)
-    line = f"{len(reached.held)} of {count(total, 'rule')} held in some test"
-    console.print(Text(line), soft_wrap=True)
+    total = len(reached.held) + len(reached.erred) + len(reached.never)
+    console.print(Text(f"{len(reached.held)} of {count(total, 'rule')} held in some test"), soft_wrap=True)
+    for name in reached.erred:
+        console.print(Text(f"  erred, never held: {name}", "yellow"), soft_wrap=True)
     for name in reached.never:
         console.print(Text(f"  never: {name}", "yellow"), soft_wrap=True)
 
@@ -140,7 +169,12 @@ def _as_json(results: list[CaseResult], whys: list[str], reached: Coverage | Non
         "tests": [_case_json(result, why) for result, why in zip(results, whys, strict=True)],
     }
     if reached is not None:
-        found["coverage"] = {"held": list(reached.held), "never": list(reached.never)}
+        found["coverage"] = {
+            "percent": reached.percent,
+            "held": list(reached.held),
+            "erred": list(reached.erred),
+            "never": list(reached.never),
+        }
     return found
 
 
@@ -153,5 +187,6 @@ def _case_json(result: CaseResult, why: str) -> dict[str, Any]:
         "why": why,
         "location": render.location(result.case.span),
         "held": sorted(result.held),
+        "erred": sorted(result.erred),
         "decision": decision_json(result.decision) if result.decision is not None else None,
     }

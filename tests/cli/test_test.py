@@ -51,6 +51,8 @@ def test_json(failing: Path, cli: Cli) -> None:
     found = json.loads(cli.out)
     assert (found["passed"], found["failed"]) == (1, 1)
     assert found["coverage"]["held"] == ["support.finance_approval", "support.refund"]
+    assert found["coverage"]["erred"] == []
+    assert round(found["coverage"]["percent"], 2) == 28.57
     assert "`tool.args.amount` is `6000`" in found["tests"][1]["why"]
 
 
@@ -76,3 +78,46 @@ def test_no_tests_is_no_failure_but_said(cli: Cli) -> None:
 def test_invalid_policies_are_1(cli: Cli) -> None:
     assert cli("test", "-", stdin="permit") == 1
     assert "error[POL101]" in cli.err
+
+
+ERRING = """module m
+use ai
+permit read: retrieve on Document
+forbid secret: retrieve on Document
+  when document.classification > 2
+forbid held: retrieve on Document
+  when "hold" in document.labels
+test "of what nobody told" {
+  principal User::"ann"
+  retrieve on Document::"d1" { labels: [] }
+  expect deny by secret
+}
+"""
+
+
+def test_a_rule_that_erred_is_told_from_one_that_was_never_true(cli: Cli) -> None:
+    assert cli("test", "-", stdin=ERRING) == 0
+    assert "1 of 3 rules held in some test\n  erred, never held: m.secret\n  never: m.held\n" in cli.out
+    assert cli("test", "-", "--json", stdin=ERRING) == 0
+    coverage = json.loads(cli.out)["coverage"]
+    assert (coverage["held"], coverage["erred"], coverage["never"]) == (["m.read"], ["m.secret"], ["m.held"])
+
+
+def test_a_threshold_of_coverage_fails(cli: Cli) -> None:
+    assert cli("test", "-", "--fail-under", "33.3", stdin=ERRING) == 0
+    assert cli("test", "-", "--fail-under", "33.4", stdin=ERRING) == 1
+    assert "33.3 % of the rules held in some test, and --fail-under is 33.4 %" in cli.err
+    assert cli("test", "-", "--fail-under", "34", "--format", "github", stdin=ERRING) == 1
+    assert cli.out.startswith("::error::33.3 %25 of the rules")
+    assert cli("test", "-", "--fail-under", "100", "--json", stdin=ERRING) == 1
+    assert json.loads(cli.out)["failed"] == 0
+
+
+def test_no_test_at_all_is_under_every_threshold_and_no_rule_under_none(cli: Cli) -> None:
+    assert cli("test", "-", "--fail-under", "1", stdin="module m\nuse ai\npermit p: invoke on Model\n") == 1
+    assert cli("test", "-", "--fail-under", "100", stdin="module m\nuse ai\n") == 0
+
+
+@pytest.mark.parametrize("words", [["101"], ["-1"], ["nan"], ["50", "--no-coverage"]])
+def test_a_threshold_that_means_nothing_is_refused(cli: Cli, words: list[str]) -> None:
+    assert cli("test", "-", "--fail-under", *words, stdin=ERRING) == 2
