@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from policyengine.state import meters, operations, sessions
+from policyengine.state import approvals, meters, operations, sessions
+from policyengine.state.approval_operations import CloseTicket, DecideTicket, Enter, Keep, OpenTicket, TellTicket
 from policyengine.state.meters import ClockSkew
 from policyengine.state.operations import (
     Cancel,
@@ -68,6 +69,9 @@ def _apply(operation: Operation, documents: Documents, now: int) -> Applied:
             return Applied(*sessions.apply(operation, documents[operation.key], now))
         case Read(named):
             return Applied(Found(now, tuple(documents[key] for key in named)))
+        case OpenTicket() | DecideTicket() | CloseTicket() | TellTicket() | Enter() | Keep():
+            answer, writes = approvals.apply(operation, documents, now)
+            return Applied(Rejected(answer) if isinstance(answer, str) else Found(now, (answer,)), writes)
     assert_never(operation)
 
 
@@ -82,6 +86,11 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
         session = sessions.committed(asked.session, documents[asked.session.key], now)
         if isinstance(session, Rejected):
             return Applied(session)
+    approval: Document | str | None = None
+    if asked.approval is not None:
+        approval = approvals.consumed(asked.approval, documents[asked.approval.key], now)
+        if isinstance(approval, str):
+            return Applied(Rejected(approval))
     refusals, blocked = _refusals(asked.charges, documents, now)
     if refusals:
         return Applied(Refused(now, tuple(refusals)), blocked)
@@ -109,6 +118,8 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
         writes[lease_key(asked.id)] = lease, now + asked.keep
     if isinstance(session, Mapping) and asked.session is not None:
         writes[asked.session.key] = session, now + asked.session.life
+    if isinstance(approval, Mapping) and asked.approval is not None:
+        writes[asked.approval.key] = approval, approvals.ends(approval)
     if asked.once is not None:
         writes[asked.once] = {"body": asked.body, "grant": asked.id}, now + asked.keep
     return Applied(Done(now, tuple(uses), until), writes)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from policyengine.state.approval_operations import ApprovalOperation, Consume
 from policyengine.state.windows import Window
 
 # A document is a JSON object; None where there is none.
@@ -51,9 +52,9 @@ class SessionWrite:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Charge all or none, mark the session, open the lease. Times are microseconds; `lease` is for how long it holds.
-    `once` is the key of a retry and `body` the digest of what it must ask again. `memo` is a text that the lease keeps:
-    what it takes to tell the real cost."""
+    """Charge all or none, use the approval, mark the session, open the lease. Times are microseconds; `lease` is for
+    how long it holds. `once` is the key of a retry and `body` the digest of what it must ask again. `memo` is a text
+    that the lease keeps: what it takes to tell the real cost."""
 
     id: str
     owner: str
@@ -64,10 +65,13 @@ class Commit:
     once: str | None = None
     body: str = ""
     memo: str = ""
+    approval: Consume | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
         named = {lease_key(self.id), *(c.meter for c in self.charges)}
+        if self.approval is not None:
+            named.add(self.approval.key)
         if self.session is not None:
             named.add(self.session.key)
         if self.once is not None:
@@ -176,7 +180,7 @@ class Read:
         return tuple(sorted(self.named))
 
 
-Operation = Commit | Settle | Renew | Cancel | OpenSession | Label | ReadSession | Read
+Operation = Commit | Settle | Renew | Cancel | OpenSession | Label | ReadSession | Read | ApprovalOperation
 
 
 def lease_key(id_: str) -> str:
@@ -236,7 +240,8 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The documents that a Read named; the session that a ReadSession named."""
+    """The documents that a Read named; the session that a ReadSession named; the document that an operation on
+    approvals leaves, or an earlier one that stands in its way."""
 
     now: int
     documents: tuple[Document | None, ...]

@@ -1,6 +1,6 @@
 """State in Redis (6.2 or newer, or Valkey): shared by the processes of many machines.
 
-One static script carries out each operation; `transaction.lua` beside this file. Needs `pip install
+One static script carries out each operation: `approvals.lua` and `transaction.lua` beside this file. Needs `pip install
 policyengine-ai[redis]`. A command that does not answer in time is not sent again: whether it was carried out is not
 known, and a second time would charge twice.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from hashlib import sha1
 from pathlib import Path
 from typing import Any, assert_never
@@ -16,6 +17,15 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from policyengine.state.approval_operations import (
+    ApprovalOperation,
+    CloseTicket,
+    DecideTicket,
+    Enter,
+    Keep,
+    OpenTicket,
+    TellTicket,
+)
 from policyengine.state.operations import (
     Cancel,
     Commit,
@@ -39,7 +49,7 @@ from policyengine.state.operations import (
 from policyengine.state.store import StoreError
 from policyengine.state.windows import Calendar, Concurrent, Sliding, Window
 
-SCRIPT = Path(__file__).with_name("transaction.lua").read_bytes()
+SCRIPT = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("approvals.lua", "transaction.lua"))
 DIGEST = sha1(SCRIPT).hexdigest()
 
 # Every key begins with it, so that state can share a database with others.
@@ -176,6 +186,8 @@ def _told(operation: Operation, prefix: str) -> dict[str, Any]:
                 }
                 if session.version is not None:
                     told["session"]["version"] = session.version
+            if operation.approval is not None:
+                told["approval"] = {**asdict(operation.approval), "key": prefix + operation.approval.key}
             if operation.once is not None:
                 told |= {"once": prefix + operation.once, "body": operation.body}
             return told
@@ -209,7 +221,30 @@ def _told(operation: Operation, prefix: str) -> dict[str, Any]:
             }
         case Read():
             return {"operation": "read", "named": [prefix + key for key in operation.named]}
+        case OpenTicket() | DecideTicket() | CloseTicket() | TellTicket() | Enter() | Keep():
+            return {"operation": _TICKETS[type(operation)], **_ticket(operation, prefix)}
     assert_never(operation)
+
+
+_TICKETS: Mapping[type[ApprovalOperation], str] = {
+    OpenTicket: "open_ticket",
+    DecideTicket: "decide_ticket",
+    CloseTicket: "close_ticket",
+    TellTicket: "tell_ticket",
+    Enter: "enter",
+    Keep: "keep",
+}
+
+
+def _ticket(operation: ApprovalOperation, prefix: str) -> dict[str, Any]:
+    """The members of an operation on approvals; those that name a key with the prefix, and none that says nothing."""
+    told = {name: value for name, value in asdict(operation).items() if value is not None}
+    for name in ("key", "index", "once", "token"):
+        if told.get(name):
+            told[name] = prefix + told[name]
+        else:
+            told.pop(name, None)
+    return told
 
 
 def _lease(name: str, operation: Settle | Renew | Cancel, prefix: str) -> dict[str, Any]:
@@ -267,7 +302,7 @@ def _document(document: Any, prefix: int) -> Document | None:
     """The document as the other stores have it. Lua does not tell an empty object from an empty list."""
     if not isinstance(document, Mapping):
         return None
-    told = {k: {} if k in ("calls", "leases") and v == [] else v for k, v in document.items()}
+    told = {k: {} if k in ("calls", "leases", "open") and v == [] else v for k, v in document.items()}
     if "charges" in told:
         told["charges"] = [{**held, "meter": held["meter"][prefix:]} for held in told["charges"]]
     return told

@@ -231,6 +231,9 @@ end
 
 -- ---- operations ----
 
+-- Of `approvals.lua`, which stands before this.
+local tickets = approvals(op, now, documents, write)
+
 local SKEWED = 'the clocks of this host and of the store differ too much'
 
 local function use(charge, document, at)
@@ -258,6 +261,12 @@ local function commit()
     local reason
     session, reason = committed(op.session, documents[op.session.key])
     if not session then return rejected(reason) end
+  end
+  local approval
+  if op.approval then
+    local reason
+    approval, reason = tickets.consumed(op.approval, documents[op.approval.key])
+    if not approval then return rejected(reason) end
   end
   local refusals, tripped = {}, {}
   for _, charge in ipairs(op.charges) do
@@ -298,6 +307,7 @@ local function commit()
     write(op.lease_key, lease, now + op.keep)
   end
   if session then write(op.session.key, session, now + op.session.life) end
+  if approval then write(op.approval.key, approval, tickets.ends(approval)) end
   if op.once then write(op.once, {body = op.body, grant = op.id}, now + op.keep) end
   return answer('done', now, uses, ends, '')
 end
@@ -422,4 +432,10 @@ end
 
 local OPERATIONS = {commit = commit, settle = settle, renew = renew, cancel = cancel, open_session = open_session,
                     read_session = read_session, label = label, read = read}
+local ticketing = tickets.operations[op.operation]
+if ticketing then
+  local document, reason = ticketing()
+  if not document then return rejected(reason) end
+  return answer('found', now, {document})
+end
 return OPERATIONS[op.operation]()

@@ -1,0 +1,148 @@
+"""What a store can be asked to do with approvals, each in one atomic step.
+
+A request for approval is a document of its own, the ticket, and a line in its tenant's index of what is not finished.
+
+    {"id", "tenant", "secret", "owner", "requester", "agents", "scope", "revision", "any_revision", "uses", "used",
+     "needs": [{"rule", "same", "by", "of", "within", "approvers": [...]}, ...],
+     "state": "pending" | "approved" | "denied" | "cancelled", "created", "expires", "decided", "until", "revoked",
+     "log": [{"at", "who", "what", "why"}, ...], "callback", "told", "claimed", ... and what people are shown}
+
+`same` names a rule as it is written, so that one that has changed is another; `rule` is its name.
+
+Times are microseconds, 0 for never. An operation that is rejected writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Ticket = Mapping[str, Any]
+Verdict = Literal["approve", "reject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Consume:
+    """Part of a commit: use an approval once. `scope` is the digest of what is about to run, `rules` those that demand
+    an approval of it, as they are written."""
+
+    key: str
+    secret: str
+    tenant: str
+    scope: str
+    revision: str
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTicket:
+    """Ask for an approval. `ticket` is the document but for its times; it can be decided for `life` microseconds.
+    `once` is the key of a retry and `body` the digest of what it must ask again; `token` is a key that may be used
+    once, within `token_life`."""
+
+    key: str
+    index: str
+    ticket: Ticket
+    life: int
+    once: str = ""
+    body: str = ""
+    token: str = ""
+    token_life: int = 0
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(sorted({key for key in (self.key, self.index, self.once, self.token) if key}))
+
+
+@dataclass(frozen=True, slots=True)
+class DecideTicket:
+    """Say yes or no. `who` is the approver, and `rules` those that it may approve; `by` is the caller that said so."""
+
+    key: str
+    index: str
+    verdict: Verdict
+    who: str
+    rules: tuple[str, ...]
+    why: str = ""
+    by: str = ""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(sorted((self.key, self.index)))
+
+
+@dataclass(frozen=True, slots=True)
+class CloseTicket:
+    """Cancel what is pending or, with `revoke`, take back what was approved. `owner` is who asked for it; None for an
+    operator."""
+
+    key: str
+    index: str
+    owner: str | None
+    who: str
+    why: str = ""
+    revoke: bool = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(sorted((self.key, self.index)))
+
+
+@dataclass(frozen=True, slots=True)
+class TellTicket:
+    """Whoever wants to hear of the end of a ticket: `claim` is for how many microseconds this caller alone will try to
+    tell; 0 says that it has been told, or that it never will be."""
+
+    key: str
+    index: str
+    claim: int
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(sorted((self.key, self.index)))
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """A line in an index, until it is no longer of interest."""
+
+    key: str
+    name: str
+    life: int
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.key,)
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A text that is there from now on, unless one is there already: the first wins."""
+
+    key: str
+    text: str
+    life: int
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.key,)
+
+
+ApprovalOperation = OpenTicket | DecideTicket | CloseTicket | TellTicket | Enter | Keep
+
+# The reasons of what is rejected.
+UNKNOWN_TICKET = "there is no such request for approval"
+NOT_PENDING = "the request for approval is not pending any more"
+NOT_APPROVED = "the request for approval is not approved"
+NOT_OWNER = "only who asked for it, or an operator, may cancel it"
+SELF = "nobody approves their own request, nor does an agent that acts for them"
+NOT_ELIGIBLE = "this approver may not approve this request"
+ALREADY = "this approver has approved this request already"
+TOO_MANY = "too many requests for approval are pending"
+REPLAYED = "the denial was submitted already"
+TOLD = "there is nobody to tell"
+# Of one that is presented: each is a reason on the wire.
+UNVERIFIABLE = "the approval cannot be verified"
+OUT_OF_SCOPE = "the approval is for something else"
+EXPIRED = "the approval is not valid any more"
