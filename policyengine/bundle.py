@@ -17,9 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from policyengine.cache import Cache
 from policyengine.check.check import check
-from policyengine.check.memory import Memory
 from policyengine.compile.evaluator import Evaluator
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Code, Diagnostic, has_errors
@@ -33,12 +31,13 @@ from policyengine.model.entities import World, world
 from policyengine.model.frozen import copied
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
-from policyengine.modules import Modules, forget_texts
 from policyengine.partial.residual import Partial
 from policyengine.schema.declare import BUILTIN, ModuleTree, declare
 from policyengine.schema.records import misfits
 from policyengine.schema.schema import Schema
 from policyengine.syntax.parse import Parsed
+from policyengine.warm.cache import Cache
+from policyengine.warm.modules import Modules
 
 # Flat entities, or a JSON file with a list of them.
 Entities = Sequence[Mapping[str, Any]] | str | Path | None
@@ -158,9 +157,10 @@ def _build(sources: list[Source], entities: Known, earlier: Sequence[Diagnostic]
     modules = _modules(parsed, diagnostics, known_modules)
     declared = declare(modules)
     findings = [*diagnostics, *declared.diagnostics]
-    checked = check(modules, declared.schema, findings, _memory, known_modules.recall(modules))
+    results = known_modules.results(modules)
+    checked = check(modules, declared.schema, findings, results)
     if checked.policies is not None:
-        known_modules.keep(modules, checked.fresh)
+        results.write()
     found = list(checked.diagnostics)
     records, digest = _entities(entities, found)
     if checked.policies is not None:
@@ -190,7 +190,7 @@ def _modules(parsed: Sequence[Parsed], diagnostics: list[Diagnostic], known_modu
     for one in parsed:
         tree = one.module
         source = tree.span.source
-        if tree.name is None and not tree.uses and not tree.statements and not tree.outline:
+        if known_modules.is_empty(tree):
             # An empty file is most often one that is being written, and its rules would be missed.
             message = "the file is empty"
             diagnostics.append(
@@ -235,20 +235,10 @@ def _visible(name: str, uses: Mapping[str, Sequence[Any]]) -> frozenset[str]:
     return frozenset(seen & uses.keys())
 
 
-# A reload checks only what changed.
-_memory = Memory()
-
-
 @cache
 def _builtin() -> Source:
     path = Path(__file__).parent / "schema" / "ai.pol"
     return Source("ai.pol", path.read_text(encoding="utf-8"))
-
-
-def forget() -> None:
-    """Forget what earlier loads found out, as a new process would know nothing of it."""
-    _memory.forget()
-    forget_texts()
 
 
 def _entities(entities: Known, diagnostics: list[Diagnostic]) -> tuple[Sequence[Mapping[str, Any]], bytes]:

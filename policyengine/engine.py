@@ -18,7 +18,6 @@ import structlog
 
 from policyengine import search
 from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text
-from policyengine.cache import open_cache
 from policyengine.compile.evaluator import named, with_meters
 from policyengine.compile.runtime import NOTHING
 from policyengine.compile.verified import approvals, meters
@@ -41,6 +40,7 @@ from policyengine.state.store import Store
 from policyengine.state.stores.memory import Memory
 from policyengine.state.stores.opening import open_store
 from policyengine.testing import run_cases
+from policyengine.warm.cache import open_cache
 from policyengine.watch import Watcher
 
 log = structlog.get_logger(__name__)

@@ -5,8 +5,8 @@ In: the modules of a bundle and their schema. Out: a Checked: the findings and, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from policyengine.check.cases import check_test
 from policyengine.check.environment import Env, Findings, Place, TooLarge
@@ -15,8 +15,8 @@ from policyengine.check.functions import FUNCTIONS
 from policyengine.check.heads import open_place
 from policyengine.check.known_names import lint_known_names
 from policyengine.check.lints import asks, lint_defines, lint_granted, lint_parameters, lint_rule, lint_rules
-from policyengine.check.memory import Defines, Memory, ModuleRules
 from policyengine.check.paths import lint_paths
+from policyengine.check.results import Defines, ModuleRules, Nothing, Results
 from policyengine.check.rules import check_proof, check_rule, report_too_large
 from policyengine.check.twins import lint_twin_names, lint_twin_texts
 from policyengine.check.written_types import param_type
@@ -27,45 +27,40 @@ from policyengine.model.values import Uid
 from policyengine.schema.declare import SOURCES, ModuleTree
 from policyengine.schema.schema import Schema
 from policyengine.syntax import ast
-from policyengine.syntax.parse import parse
+
+NOTHING = Nothing()
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`fresh` are the results by module that were not known before."""
+    """What was found, and the policies if none of it is an error."""
 
     policies: PolicySet | None
     diagnostics: tuple[Diagnostic, ...]
-    fresh: Mapping[str, ModuleRules] = field(default_factory=dict)
 
 
 def check(
     modules: Sequence[ModuleTree],
     schema: Schema,
     earlier: Sequence[Diagnostic] = (),
-    memory: Memory | None = None,
-    recall: Callable[[ModuleTree], ModuleRules | None] = lambda _: None,
+    results: Results = NOTHING,
 ) -> Checked:
     """Check every rule, claim and test. `earlier` are the findings of the stages before: policies exist only if none of
-    those is an error either. `memory` has results of earlier checks, and gets those of this one; `recall`
-    gives what was found for a module elsewhere, if all that it depends on was the same."""
+    those is an error either. `results` has what earlier checks came to, and gets what this one does."""
     findings = Findings()
     findings.lost = _lost(modules, schema)
     defines = {module.name: _defines(module, modules, schema, findings) for module in modules}
     places = {m.name: open_place(m.name, m.visible, schema, defines[m.name], findings) for m in modules}
     found: list[ModuleRules] = []
-    fresh: dict[str, ModuleRules] = {}
     for module in modules:
-        recalled = memory.recall(module, schema, defines[module.name]) if memory is not None else None
-        known = recalled or recall(module)
-        result = known or _check_module(module, places[module.name])
+        known = results.recall(module, schema, defines[module.name])
         if known is not None:
             findings.diagnostics += known.diagnostics
             findings.used_defines |= known.used_defines
-        else:
-            fresh[module.name] = result
-        if memory is not None and recalled is None and not has_errors(findings.diagnostics):
-            memory.keep(module, schema, defines[module.name], result)
+        result = known or _check_module(results.whole(module), places[module.name])
+        # After an error, what was checked may have been judged by less than there is.
+        if known is None and not has_errors(findings.diagnostics):
+            results.keep(module, schema, defines[module.name], result)
         found.append(result)
     names = {name: span for result in found for name, span in result.names.items()}
     tests = _tests(modules, places, frozenset(names))
@@ -92,10 +87,10 @@ def check(
         tests=tests,
         obligations=tuple(sorted(owed)),
     )
-    return Checked(policies, in_order([*earlier, *findings.diagnostics]), fresh)
+    return Checked(policies, in_order([*earlier, *findings.diagnostics]))
 
 
-def _check_module(module: ModuleTree, place: Place) -> ModuleRules:
+def _check_module(tree: ast.Module, place: Place) -> ModuleRules:
     """The rules and claims of one module."""
     findings = place.findings
     since, used_before = len(findings.diagnostics), findings.used_defines
@@ -104,7 +99,6 @@ def _check_module(module: ModuleTree, place: Place) -> ModuleRules:
     trees: dict[str, ast.Rule] = {}
     proofs: list[Proof] = []
     names: dict[str, ast.Name] = {}
-    tree = parse(module.tree.span.source).module if module.tree.outline else module.tree
     for statement in tree.statements:
         if not isinstance(statement, ast.Rule | ast.Prove) or not _fresh(statement.name, names, findings):
             continue

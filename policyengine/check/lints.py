@@ -10,7 +10,7 @@ from policyengine.check.patterns import lint_patterns
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Note
 from policyengine.diagnostics.source import Span
-from policyengine.ir.codec import key as key_of
+from policyengine.ir.equivalence import key as key_of
 from policyengine.ir.nodes import And, Compare, Const, Equal, Expr, Not, Or, Rule, Scope
 from policyengine.model.operators import key
 from policyengine.syntax import ast

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from policyengine.bundle import InvalidPolicies, Loaded, load_path, load_text
-from policyengine.cache import open_cache
 from policyengine.cli.console import FAILED, fail, report, stderr
 from policyengine.diagnostics.diagnostic import has_errors
 from policyengine.engine import Engine
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
+from policyengine.warm.cache import open_cache
 
 STDIN = "-"
 

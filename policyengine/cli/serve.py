@@ -19,7 +19,6 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 
-from policyengine.cache import SETTING as CACHE_SETTING
 from policyengine.callers import keys as keys_of
 from policyengine.callers.caller import SCOPES
 from policyengine.callers.local import is_loopback
@@ -36,6 +35,7 @@ from policyengine.settings.model import Keys, Settings
 from policyengine.settings.showing import shown
 from policyengine.testing import run_cases
 from policyengine.version import other_package
+from policyengine.warm.cache import SETTING as CACHE_SETTING
 
 KEYS_VARIABLE = variable("keys", "store")
 APPLICATION = "policyengine.server.app:application"

@@ -13,9 +13,9 @@ from dataclasses import replace
 from policyengine.check.check import check
 from policyengine.diagnostics.source import Source
 from policyengine.evaluate.interpret import EvaluationError, evaluate
+from policyengine.ir.equivalence import same_rule
 from policyengine.ir.fold import fold
 from policyengine.ir.nodes import And, Const, Equal, PolicySet, Root, Rule
-from policyengine.ir.same import same_rule
 from policyengine.ir.write import Unwritable, literal
 from policyengine.ir.write_rule import definitions, rule_text
 from policyengine.model.types import BOOL, EntityT, entity

@@ -378,5 +378,3 @@ class Module(Node):
     uses: tuple[Use, ...]
     statements: tuple[Statement, ...]
     comments: tuple[Comment, ...] = field(default=(), compare=False)
-    # Rules and claims are left out, as what they mean is known already; whoever wants them parses the text.
-    outline: bool = field(default=False, compare=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from policyengine.cache import SETTING, Cache, open_cache
+from policyengine.warm.cache import SETTING, Cache, open_cache
 
 KEY, DATA = b"\x01" * 32, b"what was found out"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from policyengine.bundle import forget
+from policyengine.warm.modules import forget
 from tests.cli.conftest import POLICIES, Cli
 from tests.cli.running import run
 from tests.support.golden import assert_golden

@@ -12,7 +12,7 @@ from hypothesis import given
 from policyengine import Engine
 from policyengine.bundle import Snapshot, load_text
 from policyengine.diagnostics.source import Source
-from policyengine.ir.same import same_rule
+from policyengine.ir.equivalence import same_rule
 from policyengine.ir.write import Unwritable
 from policyengine.ir.write_rule import definitions, rule_text
 from policyengine.model.request import request

@@ -15,12 +15,13 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from policyengine.bundle import Loaded, forget, load_path
-from policyengine.cache import open_cache
+from policyengine.bundle import Loaded, load_path
 from policyengine.diagnostics import render
-from policyengine.ir.later import LaterRule
 from policyengine.ir.nodes import Expr, Rule
 from policyengine.ir.walk import walk
+from policyengine.warm.cache import open_cache
+from policyengine.warm.deferred import DeferredRule
+from policyengine.warm.modules import forget
 from tests.support.evaluators import fast_decide, reference
 from tests.support.mutations import mutated
 from tests.support.paths import ROOT
@@ -100,7 +101,7 @@ def _same(warm: Loaded, cold: Loaded) -> None:
 
 
 def _is_warm(loaded: Loaded) -> bool:
-    return loaded.policies is not None and all(isinstance(rule, LaterRule) for rule in loaded.policies.rules)
+    return loaded.policies is not None and all(isinstance(rule, DeferredRule) for rule in loaded.policies.rules)
 
 
 @given(scenarios(json=True))

@@ -21,7 +21,7 @@ class _Deferred:
     def __init__(self, name: str) -> None:
         self._slot = Rule.__dict__[name]
 
-    def __get__(self, rule: LaterRule | None, owner: Any = None) -> Any:
+    def __get__(self, rule: DeferredRule | None, owner: Any = None) -> Any:
         if rule is None:
             return self
         try:
@@ -32,14 +32,14 @@ class _Deferred:
                 slot.__set__(rule, value)
             return self._slot.__get__(rule)
 
-    def __set__(self, rule: LaterRule, value: Any) -> None:
+    def __set__(self, rule: DeferredRule, value: Any) -> None:
         self._slot.__set__(rule, value)
 
 
 _SLOTS = [Rule.__dict__[name] for name in ("condition", "obligations", "limit")]
 
 
-class LaterRule(Rule):
+class DeferredRule(Rule):
     """A Rule in every respect: equal to, and with the hash of, the Rule with the same fields."""
 
     __slots__ = ("rest",)
@@ -55,11 +55,11 @@ class LaterRule(Rule):
         return Rule.__hash__(self)
 
 
-def later(
+def deferred(
     kind: str, name: str, head: Head, span: Span, reason: str | None, on_deny: bool, rest: Callable[[], Rest]
 ) -> Rule:
     """The rule whose other fields `rest` gives. `rest` always gives the same and does not raise."""
-    rule = object.__new__(LaterRule)
+    rule = object.__new__(DeferredRule)
     fields = (("kind", kind), ("name", name), ("head", head), ("span", span), ("reason", reason), ("on_deny", on_deny))
     for field, value in fields:
         object.__setattr__(rule, field, value)

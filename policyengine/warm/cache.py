@@ -35,7 +35,7 @@ _SUFFIX = ".policyengine"
 _DIGEST = 32
 _OTHERS_CAN_WRITE = stat.S_IWGRP | stat.S_IWOTH
 # What the bytes depend on besides the texts: the engine's own code from text to typed policies, and these libraries.
-_ROOMS = ("diagnostics", "model", "syntax", "schema", "ir", "check")
+_ROOMS = ("diagnostics", "model", "syntax", "schema", "ir", "check", "warm")
 _LIBRARIES = ("lark", "google-re2", "msgspec")
 
 
@@ -129,7 +129,7 @@ def open_cache(directory: Path | None = None) -> Cache | None:
 def engine_digest() -> bytes | None:
     """Stands for the code that turns texts into typed policies: this engine's own, with its grammar and built-in
     schema, its libraries' and Python's. None where that code cannot be read."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     files = [path for room in _ROOMS for path in sorted((here / room).rglob("*")) if path.suffix in (".py", ".pol")]
     grammar = [here / "syntax" / "policy.lark", here.parent / "grammar" / "policy.lark"]
     found = sha256(sys.version.encode())

@@ -11,11 +11,8 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
-
-import msgspec
 
 from policyengine.diagnostics.codes import CODES
 from policyengine.diagnostics.diagnostic import Code, Diagnostic, Note
@@ -153,33 +150,3 @@ class Reader:
         if tag == _DURATION:
             return timedelta(data[1], data[2], data[3])
         return ip_address(data[1])
-
-
-_pack = msgspec.msgpack.Encoder().encode
-
-
-def key(expr: ir.Expr) -> bytes:
-    """A digest of what an expression says: equal expressions, wherever they stand, have equal keys."""
-    said = _said(expr)
-    try:
-        packed = _pack(said)
-    except UnicodeEncodeError:
-        # Half of a pair of surrogates, which only text from a program can hold.
-        packed = repr(said).encode()
-    return blake2b(packed, digest_size=16).digest()
-
-
-def _said(value: Any) -> Any:
-    """The value as plain data, without places."""
-    cls = value.__class__
-    if cls in _SCALARS:
-        return value
-    if cls is tuple:
-        return [_said(item) for item in value]
-    if cls in _TYPES:
-        return str(value)
-    if cls in _TAGS:
-        return [_TAGS[cls], *(_said(getattr(value, name)) for name in _NAMES[cls] if name != "span")]
-    if cls is frozenset:
-        return sorted((_said(item) for item in value), key=repr)
-    return [cls.__name__, str(value.uid if cls is Entity else value)]

@@ -14,13 +14,13 @@ from typing import Any
 
 import msgspec
 
-from policyengine.check.memory import ModuleRules
+from policyengine.check.results import ModuleRules
 from policyengine.diagnostics.source import Source, Span
-from policyengine.ir.codec import Reader, Unstorable, Writer
-from policyengine.ir.later import Rest, later
 from policyengine.ir.nodes import Head, Rule, Scope
 from policyengine.syntax import ast
 from policyengine.syntax.parse import Parsed
+from policyengine.warm.codec import Reader, Unstorable, Writer
+from policyengine.warm.deferred import Rest, deferred
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
@@ -86,7 +86,7 @@ def module_rules(stored: Stored, modules: Mapping[str, Source]) -> ModuleRules:
 
 def _outline(module: ast.Module) -> ast.Module:
     kept = tuple(s for s in module.statements if not isinstance(s, ast.Rule | ast.Prove))
-    return replace(module, statements=kept, comments=(), outline=module.outline or len(kept) < len(module.statements))
+    return replace(module, statements=kept, comments=())
 
 
 def _rule(rule: Rule, writer: Writer) -> list[Any]:
@@ -118,7 +118,7 @@ def _read_rule(data: list[Any], reader: Reader) -> Rule:
         _read_scope(resource, reader),
         _read_scope(principal, reader),
     )
-    return later(kind, name, head, Span(reader.home, start, end), reason, on_deny, partial(_rest, rest, reader))
+    return deferred(kind, name, head, Span(reader.home, start, end), reason, on_deny, partial(_rest, rest, reader))
 
 
 def _read_scope(data: list[Any], reader: Reader) -> Scope:

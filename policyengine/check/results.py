@@ -1,13 +1,10 @@
-"""What checking a module came to, kept for the next time.
-
-A module is checked again only if its text, the schema, or a definition that it can see has changed. Comparing that is
-cheap, as an unchanged file keeps its tree.
-"""
+"""What checking one module came to, and how a check asks for what an earlier one found out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.source import Span
@@ -16,9 +13,8 @@ from policyengine.schema.declare import ModuleTree
 from policyengine.schema.schema import Schema
 from policyengine.syntax import ast
 
+# What a module can see of definitions: by name, the module of each and its tree.
 Defines = Mapping[str, tuple[str, ast.Define]]
-# Modules kept; past that all are forgotten.
-MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +35,28 @@ class ModuleRules:
     used_defines: frozenset[tuple[str, str]]
 
 
-class Memory:
-    """Results by module name, each with what it was made from. One thread may write while others read."""
+class Results(Protocol):
+    """Results of earlier checks. A result that it gives is equal to the one that checking now would give."""
 
-    def __init__(self) -> None:
-        self._kept: dict[str, tuple[ModuleTree, Schema, Defines, ModuleRules]] = {}
-
-    def recall(self, module: ModuleTree, schema: Schema, defines: Defines) -> ModuleRules | None:
-        """The result for this very tree, under an equal schema and the same definitions."""
-        known = self._kept.get(module.name)
-        if known is None or known[0].tree is not module.tree or known[0].visible != module.visible:
-            return None
-        same = known[2].keys() == defines.keys() and all(known[2][name][1] is defines[name][1] for name in defines)
-        return known[3] if same and (known[1] is schema or known[1] == schema) else None
-
-    def forget(self) -> None:
-        self._kept.clear()
+    def recall(self, module: ModuleTree, schema: Schema, defines: Defines) -> ModuleRules | None: ...
 
     def keep(self, module: ModuleTree, schema: Schema, defines: Defines, result: ModuleRules) -> None:
-        if len(self._kept) >= MOST:
-            self._kept.clear()
-        self._kept[module.name] = (module, schema, defines, result)
+        """Takes the result of a check, for later ones."""
+        ...
+
+    def whole(self, module: ModuleTree) -> ast.Module:
+        """The module's tree with its rules and claims, which the tree that it came with may lack."""
+        ...
+
+
+class Nothing:
+    """No earlier results."""
+
+    def recall(self, module: ModuleTree, schema: Schema, defines: Defines) -> ModuleRules | None:
+        return None
+
+    def keep(self, module: ModuleTree, schema: Schema, defines: Defines, result: ModuleRules) -> None:
+        pass
+
+    def whole(self, module: ModuleTree) -> ast.Module:
+        return module.tree

@@ -1,13 +1,58 @@
-"""Whether two rules mean the same word for word: equal but for their names, and those of variables."""
+"""Whether expressions or rules say the same, wherever they stand.
+
+`key` is a digest of what an expression says; `same_rule` compares rules word for word, but for their names and those of
+variables.
+"""
 
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import cache
+from hashlib import blake2b
 from typing import Any
+
+import msgspec
 
 from policyengine.ir.nodes import Const, Expr, LimitSpec, Local, Node, Quantifier, Root, Rule
 from policyengine.ir.write_rule import parts
-from policyengine.model.types import BOOL, ListT, Type, element_of
+from policyengine.model.types import BOOL, EntityT, ListT, Prim, RecordT, RefinedT, SetT, Type, element_of
+from policyengine.model.values import Entity
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_TYPES = (Prim, SetT, ListT, RecordT, EntityT, RefinedT)
+_pack = msgspec.msgpack.Encoder().encode
+
+
+def key(expr: Expr) -> bytes:
+    """A digest of what an expression says: equal expressions, wherever they stand, have equal keys."""
+    said = _said(expr)
+    try:
+        packed = _pack(said)
+    except UnicodeEncodeError:
+        # Half of a pair of surrogates, which only text from a program can hold.
+        packed = repr(said).encode()
+    return blake2b(packed, digest_size=16).digest()
+
+
+def _said(value: Any) -> Any:
+    """The value as plain data, without places."""
+    cls = value.__class__
+    if cls in _SCALARS:
+        return value
+    if cls is tuple:
+        return [_said(item) for item in value]
+    if cls in _TYPES:
+        return str(value)
+    if isinstance(value, Node):
+        return [cls.__name__, *(_said(getattr(value, name)) for name in _names(cls))]
+    if cls is frozenset:
+        return sorted((_said(item) for item in value), key=repr)
+    return [cls.__name__, str(value.uid if cls is Entity else value)]
+
+
+@cache
+def _names(cls: type[Node]) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(cls) if each.name != "span")
 
 
 def same_rule(a: Rule, b: Rule) -> bool:
