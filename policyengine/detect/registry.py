@@ -14,6 +14,7 @@ from policyengine.detect.finder import DetectorFailed, Finder, UnknownKind
 from policyengine.detect.finding import Finding, covers, place
 from policyengine.detect.reserved import WIDTH as RESERVED_WIDTH
 from policyengine.detect.reserved import reserved
+from policyengine.detect.secrets import finder as secrets
 from policyengine.detect.vocabulary import Vocabulary
 
 
@@ -37,7 +38,7 @@ def registry(vocabulary: Vocabulary | None = None, plugged: Iterable[Finder] = (
 
 
 def _built_in(words: Vocabulary) -> tuple[Finder, ...]:
-    return (email.finder(),)
+    return (secrets.finder(), email.finder())
 
 
 def unknown_kinds(kinds: Iterable[str], known: Registry) -> list[str]:

@@ -1,0 +1,183 @@
+"""Credentials in a text, in one pass for literals and a look around each of them.
+
+Two automata go over the bytes of the text: one for the literals of formats, and one, over lower case, for words in the
+names that secrets are assigned to. What stands around a literal is then read by itself, within `WIDTH`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ahocorasick_rs import BytesAhoCorasick, Implementation
+
+from policyengine.detect.finder import Finder
+from policyengine.detect.finding import Finding
+from policyengine.detect.secrets import clouds, platforms, services
+from policyengine.detect.secrets.assignment import (
+    BEFORE,
+    GAP,
+    assigned,
+    may_assign,
+    names_a_secret,
+    password_like,
+    same_line,
+    secret_like,
+)
+from policyengine.detect.secrets.assignment import (
+    LONGEST as LONGEST_VALUE,
+)
+from policyengine.detect.secrets.checks import CHECKS, LIKELY, entropy, placeholder
+from policyengine.detect.secrets.formats import LONGEST, Format, written
+from policyengine.detect.secrets.named import NAMED
+from policyengine.detect.secrets.structures import STRUCTURES, Scene
+from policyengine.detect.shadow import TOKEN, WORD, Runs, shadow
+
+NAME = "secrets"
+FORMATS: tuple[Format, ...] = (*clouds.FORMATS, *platforms.FORMATS, *services.FORMATS)
+GENERIC = "secret.generic"
+PASSWORD = "secret.password"
+_PASSWORD_WORDS = ("password", "passwd", "passphrase", "passcode", "passwort", "contraseña", "pwd", "mot_de_passe")
+_SECRET_WORDS = ("secret", "token", "key", "credential", "creds", "auth", "access")
+
+KINDS = frozenset(
+    {GENERIC, PASSWORD}
+    | {f.kind for f in FORMATS}
+    | {n.kind for n in NAMED}
+    | {kind for s in STRUCTURES for kind in s.kinds}
+)
+WIDTH = max(BEFORE + GAP + LONGEST_VALUE, LONGEST + 96) + 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    before: re.Pattern[bytes] | None
+    weak: bool
+    literal: int
+    entropy: float
+    check: Callable[[bytes], float] | None
+
+
+def finder() -> Finder:
+    return Finder(NAME, KINDS, WIDTH, find)
+
+
+_Match = Callable[[bytes, int], "re.Match[bytes] | None"]
+
+
+def _token(one: Format) -> tuple[_Match, _Token]:
+    literal = re.escape(one.literal.encode())
+    before = re.compile(rb"(?:" + written(one.before) + rb")\Z") if one.before else None
+    check = CHECKS[one.check] if one.check else None
+    edge = rb"(?<![A-Za-z0-9])" if one.weak and before is None else b""
+    regex = re.compile(edge + literal + written(one.after))
+    return regex.match, _Token(one.kind, before, one.weak, len(one.literal), one.entropy, check)
+
+
+def _grouped() -> dict[bytes, list[tuple[_Match, _Token]]]:
+    groups: dict[bytes, list[tuple[_Match, _Token]]] = {}
+    for one in FORMATS:
+        groups.setdefault(one.literal.encode(), []).append(_token(one))
+    return groups
+
+
+_TOKENS = _grouped()
+_LITERALS = list(_TOKENS)
+_TOKENS_OF = list(_TOKENS.values())
+_SHAPES: dict[bytes, list[tuple[str, re.Pattern[bytes], float]]] = {}
+for _named in NAMED:
+    for _word in _named.words:
+        _shape = re.compile(rb"(?i:" + written(_named.shape) + rb")")
+        _SHAPES.setdefault(_word.encode(), []).append((_named.kind, _shape, _named.entropy))
+_WORDS: dict[bytes, str] = {w.encode(): GENERIC for w in _SECRET_WORDS}
+_WORDS |= {w.encode("ascii", "replace"): PASSWORD for w in _PASSWORD_WORDS}
+_STRUCTURED = {literal: s for s in STRUCTURES for literal in s.literals}
+_NAMES = sorted({*_SHAPES, *_WORDS, *_STRUCTURED})
+_ENTRIES = [(_SHAPES.get(n, ()), _WORDS.get(n, ""), _STRUCTURED.get(n)) for n in _NAMES]
+
+_formats = BytesAhoCorasick(_LITERALS, implementation=Implementation.DFA)
+_names = BytesAhoCorasick(_NAMES, implementation=Implementation.DFA)
+
+
+def find(text: str) -> Sequence[Finding]:
+    data = shadow(text)
+    found: dict[tuple[int, int], Finding] = {}
+    runs = Runs(data, TOKEN)
+    for index, start, _ in _formats.find_matches_as_indexes(data, overlapping=True):
+        for match, token in _TOKENS_OF[index]:
+            there = match(data, start)
+            if there is not None:
+                _add(found, _tokens(data, there, token, runs))
+    hits = _names.find_matches_as_indexes(data.lower(), overlapping=True)
+    if hits:
+        scene = Scene(data)
+        for index, start, end in hits:
+            shapes, word, structure = _ENTRIES[index]
+            if structure is not None:
+                for one in structure.find(scene, start, end):
+                    _add(found, one)
+            if (shapes or word) and may_assign(data, end):
+                _add(found, _assignments(data, start, end, shapes, word, runs))
+    return list(found.values())
+
+
+def _add(found: dict[tuple[int, int], Finding], one: Finding | None) -> None:
+    """Of two findings in one place, the one that says more."""
+    if one is not None:
+        known = found.get((one.start, one.end))
+        if known is None or (known.kind in (GENERIC, PASSWORD) and one.kind not in (GENERIC, PASSWORD)):
+            found[one.start, one.end] = one
+
+
+def _tokens(data: bytes, match: re.Match[bytes], token: _Token, runs: Runs) -> Finding | None:
+    begin = start = match.start()
+    end = match.end()
+    if token.before is not None:
+        low = max(0, start - 96)
+        around = token.before.search(data[low:start])
+        if around is None:
+            return None
+        begin = low + around.start()
+        if token.weak and begin and data[begin - 1] in WORD:
+            return None
+    if token.weak and end - begin < LONGEST:
+        if end < len(data) and data[end] in TOKEN:
+            return None
+    elif end < len(data) and data[end] in WORD:
+        end = runs.end(end)
+    value = data[begin : min(end, begin + LONGEST)]
+    secret = value[token.literal :] if token.before is None else value
+    if (token.entropy and entropy(secret) < token.entropy) or placeholder(value):
+        return None
+    return Finding(token.kind, begin, end, token.check(value) if token.check else LIKELY, NAME)
+
+
+def _one_word(name: bytes) -> bool:
+    """Whether a short name is written as one: `okta` in `rookTable` is none."""
+    return name.islower() or name.isupper() or name.istitle()
+
+
+def _assignments(
+    data: bytes, start: int, end: int, shapes: Sequence[tuple[str, re.Pattern[bytes], float]], word: str, runs: Runs
+) -> Finding | None:
+    place = assigned(data, end)
+    if place is None:
+        return None
+    begin, stop, quoted = place
+    value = data[begin:stop]
+    if shapes and end - start <= 6 and not _one_word(data[start:end]):
+        shapes = ()
+    for kind, shape, least in shapes:
+        if shape.fullmatch(value) and entropy(value) >= least and not placeholder(value):
+            return Finding(kind, begin, stop, LIKELY, NAME)
+    if not word or stop - begin < 8 or not names_a_secret(data, start, end):
+        return None
+    if not quoted and not same_line(data, end, begin):
+        return None
+    if not (password_like if word == PASSWORD else secret_like)(value, quoted):
+        return None
+    if stop - begin >= LONGEST_VALUE:
+        stop = runs.end(stop)
+    return Finding(word, begin, stop, 0.6 if word == GENERIC else 0.7, NAME)
