@@ -35,7 +35,8 @@ from policyengine.model.frozen import copied
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE
-from policyengine.state.service import Authorizes
+from policyengine.release.inspection import Inspection
+from policyengine.release.service import Releases
 from policyengine.state.store import Store
 from policyengine.state.stores.memory import Memory
 from policyengine.state.stores.opening import open_store
@@ -60,7 +61,7 @@ class Reload:
     diagnostics: tuple[Diagnostic, ...]
 
 
-class Engine(Authorizes):
+class Engine(Releases):
     """Policies, ready to decide. Make one with `load` or `from_text`."""
 
     def __init__(

@@ -89,6 +89,8 @@ MISSPELT = _error(515, "misspelt member of a request")
 STORE_AWAY = _error(540, "state store that cannot be asked")
 UNKNOWN_SESSION = _error(541, "session that is not there")
 MISSPELT_NAME = _error(520, "misspelt name in a request")
+NOT_CARRIED_OUT = _error(710, "order that could not be carried out")
+NOT_LOOKED_AT = _error(711, "text that could not be looked at")
 NOT_EXPRESSIBLE = _error(601, "condition that a store cannot be asked for")
 
 INTERNAL = _error(599, "internal error")

@@ -1,0 +1,71 @@
+"""Carrying out what a decision orders on content: all of it, or nothing leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.detect.finder import DetectorFailed
+from policyengine.detect.finding import Finding
+from policyengine.detect.registry import Registry, width
+from policyengine.diagnostics import codes
+from policyengine.model.decision import Decision, Obligation, RuleError
+from policyengine.release.content import Content, Unscannable
+from policyengine.release.edits import applied, edits
+from policyengine.release.keys import Keys, NoKey
+from policyengine.release.looking import look
+from policyengine.release.treatment import CannotCarryOut, Orders, orders
+
+# Wider than any text: a finder that reads the whole has no other width.
+_WHOLE = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What is left of the content; `errors` where something could not be done, and then there is nothing. `found` is
+    what was looked for in order to be treated."""
+
+    value: Any = None
+    errors: tuple[RuleError, ...] = ()
+    found: tuple[tuple[Finding, ...], ...] = ()
+    owed: tuple[Obligation, ...] = ()
+
+
+def ordered(decision: Decision, fulfilled: Collection[str]) -> Orders:
+    """What the decision orders, for a caller that fulfils these types of obligation itself. Raises CannotCarryOut."""
+    read = orders(decision.obligations)
+    unknown = sorted({one.type for one in read.others if one.type not in fulfilled})
+    if unknown:
+        raise CannotCarryOut(f"allowed only with an obligation that is not carried out here: {', '.join(unknown)}")
+    return read
+
+
+def carry_out(
+    content: Content, decision: Decision, registry: Registry, keys: Keys, fulfilled: Collection[str] = ()
+) -> Carried:
+    """Never raises: what cannot be done is an error, and nothing leaves."""
+    try:
+        read = ordered(decision, fulfilled)
+        if read.withhold is not None:
+            return Carried(_cut(read.withhold, read.truncate), owed=read.others)
+        found = look(content, read.kinds, registry) if read.kinds else [[] for _ in content.segments]
+        wide = width(read.kinds, registry) or _WHOLE
+        texts = [
+            applied(segment.text, edits(segment.text, those, read, keys, wide))
+            for segment, those in zip(content.segments, found, strict=True)
+        ]
+        value = content.rebuilt(texts)
+        if read.truncate is not None and not content.plain:
+            raise CannotCarryOut("only a text can be truncated")
+        if read.truncate is not None:
+            value = _cut(value, read.truncate)
+        return Carried(value, found=tuple(map(tuple, found)), owed=read.others)
+    except (CannotCarryOut, DetectorFailed, NoKey, Unscannable) as error:
+        return Carried(errors=(RuleError("", codes.NOT_CARRIED_OUT.id, str(error)),))
+
+
+def _cut(text: str, to: int | None) -> str:
+    return text if to is None else text[:to]
+
+

@@ -1,0 +1,166 @@
+"""What is looked at, as pieces of text with a place each, and the same with other texts in their places.
+
+A text is one piece. JSON is one piece per string, number and key, each decoded, so that no escape hides a value and what
+comes back is JSON again; a member's name stands before its value when it is looked at, since it tells what the value is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+# How deep JSON may nest, and how many pieces it may have.
+DEEPEST = 64
+MOST_SEGMENTS = 100_000
+
+
+class Unscannable(Exception):
+    """What was given cannot be looked at. The message shows no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """`path` is a JSON pointer, empty for a text; `before` is what a finder sees before the text, and no finding can
+    lie in it; `source` is whose words it is."""
+
+    text: str
+    path: str = ""
+    before: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """`rebuilt` makes the whole from as many texts as there are segments."""
+
+    segments: tuple[Segment, ...]
+    rebuilt: Callable[[Sequence[str]], Any] = field(repr=False)
+    # Whether it is one text, which may be cut anywhere.
+    plain: bool = False
+
+    @property
+    def size(self) -> int:
+        """In characters."""
+        return sum(len(segment.text) for segment in self.segments)
+
+
+def text_content(text: str, source: str = "") -> Content:
+    return Content((Segment(text, source=source),), lambda texts: texts[0], plain=True)
+
+
+def parsed(text: str) -> Any:
+    """JSON, strictly: one value for each key, and no NaN. A number is its digits. Raises Unscannable."""
+    try:
+        return json.loads(
+            text, object_pairs_hook=_object, parse_float=_Number, parse_int=_Number, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError):
+        raise Unscannable("not JSON, or with one key twice") from None
+
+
+def json_text_content(text: str) -> Content:
+    """JSON as text. What no edit touches comes back as it was written. Raises Unscannable."""
+    inner = json_content(parsed(text))
+    before = [segment.text for segment in inner.segments]
+
+    def rebuilt(texts: Sequence[str]) -> str:
+        return text if list(texts) == before else _dumped(inner.rebuilt(texts))
+
+    return Content(inner.segments, rebuilt)
+
+
+def json_content(value: Any) -> Content:
+    """A value as JSON has them. Raises Unscannable for anything else."""
+    segments: list[Segment] = []
+    _collect(value, "", "", segments, 0)
+
+    def rebuilt(texts: Sequence[str]) -> Any:
+        coming = iter(zip(segments, texts, strict=True))
+        return _replaced(value, coming)
+
+    return Content(tuple(segments), rebuilt)
+
+
+class _Number(str):
+    """The digits of a number in a JSON text."""
+
+    __slots__ = ()
+
+
+def _collect(value: Any, path: str, name: str, segments: list[Segment], depth: int) -> None:
+    if depth > DEEPEST or len(segments) > MOST_SEGMENTS:
+        raise Unscannable("deeper or larger than what is looked at")
+    match value:
+        case str():
+            before = "" if not name else f"{json.dumps(name, ensure_ascii=False)}: " + ("" if _is_number(value) else '"')
+            segments.append(Segment(str(value), path, before))
+        case bool() | None:
+            return
+        case int() | float():
+            segments.append(Segment(repr(value), path, f"{json.dumps(name, ensure_ascii=False)}: " if name else ""))
+        case Mapping():
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise Unscannable("a key that is not a text")
+                place = f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
+                segments.append(Segment(key, place))
+                _collect(item, place, key, segments, depth + 1)
+        case list() | tuple():
+            for at, item in enumerate(value):
+                _collect(item, f"{path}/{at}", name, segments, depth + 1)
+        case _:
+            raise Unscannable("a value that JSON does not have")
+
+
+def _replaced(value: Any, coming: Any) -> Any:
+    match value:
+        case bool() | None:
+            return value
+        case str():
+            segment, text = next(coming)
+            # A number that was changed is a text from then on.
+            return value if text == segment.text else text
+        case int() | float():
+            segment, text = next(coming)
+            return value if text == segment.text else text
+        case Mapping():
+            made: dict[str, Any] = {}
+            for item in value.values():
+                _, key = next(coming)
+                if key in made:
+                    raise Unscannable("two keys that are one once they are redacted")
+                made[key] = _replaced(item, coming)
+            return made
+        case _:
+            return [_replaced(item, coming) for item in value]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, _Number)
+
+
+def _dumped(value: Any) -> str:
+    """As JSON again, numbers digit by digit."""
+    match value:
+        case _Number():
+            return str(value)
+        case dict():
+            members = (f"{json.dumps(key, ensure_ascii=False)}: {_dumped(item)}" for key, item in value.items())
+            return "{" + ", ".join(members) + "}"
+        case list():
+            return "[" + ", ".join(_dumped(item) for item in value) + "]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("one key twice")
+    return made
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

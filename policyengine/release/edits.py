@@ -1,0 +1,140 @@
+"""From what was found to what is written in its place: the one meaning of "carried out".
+
+Of findings that overlap, the strongest treatment wins where they do. A value that is hashed, tokenized or masked is one
+match from end to end; where something preferred overlaps it, there is no such value, and the rest of the match is
+redacted. So is a match that reaches the width of its finders: where it began can be out of sight. No character outside
+all findings is ever touched, and whether a character is depends on the text within reach of it alone, which is what
+lets a stream do the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from policyengine.detect.finding import Finding
+from policyengine.detect.reserved import replacement
+from policyengine.release.keys import Keys
+from policyengine.release.treatment import REDACT, Orders, Treatment
+
+MASKED = "****"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """`text` is to stand for the characters from `start` to `end`. `run` tells what kind of thing stands there: two
+    edits beside each other of one run are one replacement."""
+
+    start: int
+    end: int
+    text: str
+    run: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    start: int
+    end: int
+    kind: str
+    treatment: Treatment
+
+    @property
+    def rank(self) -> tuple[tuple[int, int, str], int, int, str]:
+        """Of two matches that overlap, the one with the greater rank is preferred."""
+        return self.treatment.strength, self.end - self.start, -self.start, self.kind
+
+
+def edits(text: str, findings: Sequence[Finding], orders: Orders, keys: Keys, width: int) -> list[Edit]:
+    """In the order of the text. Raises NoKey."""
+    matches = _matches(findings, orders)
+    kept: list[_Match] = []
+    gone: list[_Match] = []
+    for match, dominated in _with_dominated(matches):
+        if match.treatment.needs_value and not dominated and match.end - match.start < width:
+            kept.append(match)
+        elif match.treatment.needs_value:
+            gone.append(_Match(match.start, match.end, match.kind, REDACT))
+        else:
+            gone.append(match)
+    written = [Edit(one.start, one.end, _written(one, text, keys), None) for one in kept]
+    return sorted([*written, *_runs(gone, kept)], key=lambda edit: edit.start)
+
+
+def _matches(findings: Sequence[Finding], orders: Orders) -> list[_Match]:
+    """What is to be treated, by place; of what is found at one place, the strongest."""
+    known: dict[str, Treatment | None] = {}
+    strongest: dict[tuple[int, int], _Match] = {}
+    for found in findings:
+        if found.kind not in known:
+            known[found.kind] = orders.of(found.kind)
+        if (treatment := known[found.kind]) is None:
+            continue
+        match, place = _Match(found.start, found.end, found.kind, treatment), (found.start, found.end)
+        if place not in strongest or match.rank > strongest[place].rank:
+            strongest[place] = match
+    return [strongest[place] for place in sorted(strongest)]
+
+
+def _with_dominated(matches: list[_Match]) -> list[tuple[_Match, bool]]:
+    """Each match, and whether one that is preferred overlaps it. No match is longer than its finder's width, but for
+    those that are redacted in any case, so few are open at a time."""
+    dominated = [False] * len(matches)
+    open_: list[int] = []
+    for at, match in enumerate(matches):
+        open_ = [one for one in open_ if matches[one].end > match.start]
+        for one in open_:
+            weaker = at if matches[one].rank > match.rank else one
+            dominated[weaker] = True
+        open_.append(at)
+    return list(zip(matches, dominated, strict=True))
+
+
+def _runs(gone: list[_Match], kept: list[_Match]) -> list[Edit]:
+    """One edit for each stretch of text that goes, between the matches that are kept as values."""
+    borders = sorted({at for match in (*gone, *kept) for at in (match.start, match.end)})
+    runs: list[Edit] = []
+    open_: list[_Match] = []
+    coming = 0
+    values = {match.start: match.end for match in kept}
+    value_until = 0
+    for start, end in zip(borders, borders[1:], strict=False):
+        while coming < len(gone) and gone[coming].start <= start:
+            open_.append(gone[coming])
+            coming += 1
+        open_ = [match for match in open_ if match.end > start]
+        value_until = max(value_until, values.get(start, 0))
+        if not open_ or value_until > start:
+            continue
+        strongest = max(open_, key=lambda match: (match.treatment.strength, match.kind))
+        run = (strongest.treatment.how, strongest.treatment.text)
+        if runs and runs[-1].end == start and runs[-1].run == run:
+            runs[-1] = Edit(runs[-1].start, end, runs[-1].text, run)
+        else:
+            text = strongest.treatment.text if strongest.treatment.how == "replace" else replacement(strongest.kind)
+            runs.append(Edit(start, end, text, run))
+    return runs
+
+
+def _written(match: _Match, text: str, keys: Keys) -> str:
+    value = text[match.start : match.end]
+    match match.treatment.how:
+        case "hash":
+            return replacement(match.kind, keys.hash(match.kind, value))
+        case "tokenize":
+            return f"[{match.kind}:{keys.token(match.kind, value)}]"
+        case _:
+            shown = min(match.treatment.keep, len(value) // 2)
+            return MASKED + (value[-shown:] if shown else "")
+
+
+def applied(text: str, changes: Sequence[Edit]) -> str:
+    """The text with the edits carried out."""
+    parts: list[str] = []
+    at = 0
+    for edit in changes:
+        parts += text[at : edit.start], edit.text
+        at = edit.end
+    return "".join((*parts, text[at:]))
+
+
+Find = Callable[[str], Sequence[Finding]]

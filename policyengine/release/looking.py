@@ -1,0 +1,67 @@
+"""Looking at content: what finders find in it, as rules read it and as people may see it. Never a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.detect.finding import Finding
+from policyengine.detect.registry import Registry, find
+from policyengine.release.content import Content, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One finding. `start` and `end` are characters of the text at `path`, a JSON pointer that is empty for a text;
+    `source` is whose words it is in, where that is known."""
+
+    kind: str
+    start: int
+    end: int
+    score: float
+    detector: str
+    path: str = ""
+    source: str = ""
+
+
+def look(content: Content, kinds: Iterable[str], registry: Registry) -> list[list[Finding]]:
+    """What is found in each segment. Raises DetectorFailed, and UnknownKind for a kind that nothing finds."""
+    wanted = frozenset(kinds)
+    return [_within(segment, find(segment.before + segment.text, wanted, registry)) for segment in content.segments]
+
+
+def _within(segment: Segment, found: Iterable[Finding]) -> list[Finding]:
+    """The findings in the text itself: what begins before it is cut where it begins."""
+    shift, size = len(segment.before), len(segment.text)
+    if not shift:
+        return list(found)
+    return [
+        Finding(one.kind, max(0, one.start - shift), min(size, one.end - shift), one.score, one.detector)
+        for one in found
+        if one.end > shift and one.start - shift < size
+    ]
+
+
+def account(content: Content, found: list[list[Finding]]) -> tuple[Found, ...]:
+    """All findings, for people and for the answer."""
+    return tuple(
+        Found(one.kind, one.start, one.end, one.score, one.detector, segment.path, segment.source)
+        for segment, those in zip(content.segments, found, strict=True)
+        for one in those
+    )
+
+
+def as_attributes(found: Iterable[Found], *, with_source: bool = False) -> dict[str, Any]:
+    """`findings` and `found`, as rules read them."""
+    records: list[Mapping[str, Any]] = []
+    kinds: set[str] = set()
+    for one in found:
+        parts = one.kind.split(".")
+        kinds.update(".".join(parts[:many]) for many in range(1, len(parts) + 1))
+        record = {
+            "kind": parts[0], "type": one.kind, "start": one.start, "end": one.end,
+            "score": one.score, "detector": one.detector,
+        }  # fmt: skip
+        records.append({**record, "source": one.source} if with_source else record)
+    return {"findings": sorted(kinds), "found": records}

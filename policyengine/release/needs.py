@@ -1,0 +1,179 @@
+"""What the rules about a text need to know of it, so that nothing else is looked for.
+
+It follows from the checked policies alone, and is generous: what it does not understand reads everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from policyengine.ir.nodes import (
+    And,
+    Attribute,
+    Call,
+    Const,
+    Contains,
+    Equal,
+    Expr,
+    Has,
+    Identity,
+    Is,
+    Local,
+    Or,
+    Quantifier,
+    Root,
+    Rule,
+    Within,
+)
+from policyengine.ir.walk import children
+
+# What a text has that only looking at it tells.
+LOOKED_AT = frozenset({"findings", "found", "scores", "size", "text", "tokens", "trust", "valid"})
+KINDS, FOUND = "findings", "found"
+
+Subject = Callable[[Expr], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """`attributes` of the text are read by these rules, `kinds` of findings; `all_kinds` where no kind is named.
+    `rules` are those whose conditions or obligations look at the text as a whole."""
+
+    attributes: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    all_kinds: bool = False
+    rules: tuple[str, ...] = ()
+
+    @property
+    def looks(self) -> bool:
+        """Whether deciding needs the whole text."""
+        return bool(self.rules)
+
+
+@dataclass
+class _Reading:
+    attributes: set[str] = field(default_factory=set)
+    kinds: set[str] = field(default_factory=set)
+    all_kinds: bool = False
+
+
+def output(expr: Expr) -> bool:
+    """The subject of rules about a text that is released."""
+    return isinstance(expr, Root) and expr.name == "resource"
+
+
+def model_input(expr: Expr) -> bool:
+    """The subject of rules about what goes into a model."""
+    return (
+        isinstance(expr, Attribute)
+        and expr.name == "input"
+        and isinstance(expr.base, Root)
+        and expr.base.name == "context"
+    )
+
+
+def needs(rules: Iterable[Rule], subject: Subject) -> Needs:
+    """What these rules, which may apply to one request, need to know of the text."""
+    whole = _Reading()
+    looking: list[str] = []
+    for rule in rules:
+        reading = _Reading()
+        for expr in _expressions(rule):
+            _read(expr, subject, reading)
+        if reading.attributes & LOOKED_AT:
+            looking.append(rule.name)
+        whole.attributes |= reading.attributes
+        whole.kinds |= reading.kinds
+        whole.all_kinds |= reading.all_kinds
+    return Needs(frozenset(whole.attributes), frozenset(whole.kinds), whole.all_kinds, tuple(looking))
+
+
+def applying(rules: Sequence[Rule], action: str, resource_type: str) -> list[Rule]:
+    """The rules that may apply to such a request."""
+    return [
+        rule
+        for rule in rules
+        if (rule.head.actions is None or action in rule.head.actions)
+        and (rule.head.resource.types is None or resource_type in rule.head.resource.types)
+    ]
+
+
+def _expressions(rule: Rule) -> Iterator[Expr]:
+    yield rule.condition
+    for obligation in rule.obligations:
+        yield from (expr for _, expr in obligation.properties)
+    if rule.limit is not None:
+        yield from (rule.limit.ceiling, *rule.limit.by)
+        if rule.limit.of is not None:
+            yield rule.limit.of
+
+
+def _read(expr: Expr, subject: Subject, reading: _Reading) -> None:
+    match expr:
+        case Contains(item=Const(value=str(kind)), collection=Attribute(base=base, name=name)) if (
+            name == KINDS and subject(base)
+        ):
+            reading.attributes.add(KINDS)
+            reading.kinds.add(kind)
+        case Call(function="contains_any" | "contains_all", args=(Attribute(base=base, name=name), Const(value=those))) if (
+            name == KINDS and subject(base)
+        ):
+            reading.attributes.add(KINDS)
+            reading.kinds.update(those)
+        case Quantifier(kind="any", slot=slot, collection=Attribute(base=base, name=name), body=body) if (
+            name == FOUND and subject(base) and (kinds := _kinds(body, slot)) is not None
+        ):
+            reading.attributes.add(FOUND)
+            reading.kinds |= kinds
+            _read(body, subject, reading)
+        case Attribute(base=base, name=name) | Has(base=base, name=name) if subject(base):
+            reading.attributes.add(name)
+            if name in (KINDS, FOUND) and isinstance(expr, Attribute):
+                reading.all_kinds = True
+        case Identity(base=base) | Is(entity=base) if subject(base):
+            return
+        case Within(entity=entity, target=target) if subject(entity):
+            _read(target, subject, reading)
+        case _ if subject(expr) or (isinstance(expr, Root) and expr.name == "context" and subject is model_input):
+            # As a whole: whatever it has may be read.
+            reading.attributes |= LOOKED_AT
+            reading.all_kinds = True
+        case _:
+            for part in children(expr):
+                _read_part(expr, part, subject, reading)
+
+
+def _read_part(parent: Expr, part: Expr, subject: Subject, reading: _Reading) -> None:
+    """A part of something that is not about the text itself. The context of other members is not the context as a
+    whole."""
+    if isinstance(parent, Attribute | Has) and isinstance(part, Root):
+        return
+    _read(part, subject, reading)
+
+
+def _kinds(body: Expr, slot: int) -> frozenset[str] | None:
+    """The kinds that a finding has to be of for the condition to hold; None where it may be of any."""
+    match body:
+        case Equal(left=left, right=Const(value=str(kind)), negated=False) if _is_kind(left, slot):
+            return frozenset({kind})
+        case Equal(left=Const(value=str(kind)), right=right, negated=False) if _is_kind(right, slot):
+            return frozenset({kind})
+        case Contains(item=item, collection=Const(value=those)) if _is_kind(item, slot):
+            return frozenset(those)
+        case And(items=items):
+            return next((kinds for item in items if (kinds := _kinds(item, slot)) is not None), None)
+        case Or(items=items):
+            each = [_kinds(item, slot) for item in items]
+            known = [kinds for kinds in each if kinds is not None]
+            return frozenset().union(*known) if len(known) == len(each) else None
+    return None
+
+
+def _is_kind(expr: Expr, slot: int) -> bool:
+    return (
+        isinstance(expr, Attribute)
+        and expr.name in ("kind", "type")
+        and isinstance(expr.base, Local)
+        and expr.base.slot == slot
+    )

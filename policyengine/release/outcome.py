@@ -1,0 +1,68 @@
+"""What a release check and an admission say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.model.decision import Decision, Obligation, RuleError
+from policyengine.release.looking import Found
+from policyengine.release.validity import Problem
+from policyengine.state.grant import Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A text that was asked to leave.
+
+    allowed: it may, as `text`, and all that was ordered has been done to it.
+    text: what may leave, None where nothing may. JSON that was given as a value comes back as one.
+    decision: what the policies say.
+    findings: what was found, for which rules or orders it was looked. Never a value.
+    errors: why what is allowed could not be carried out: a finder that failed, an order that nobody here can do.
+    invalid: where the text as it would leave is not what it has to be.
+    owed: obligations that are not about the text, and that the caller said it fulfils.
+    grant: for a limit's reservation to be settled.
+    """
+
+    allowed: bool
+    text: Any
+    decision: Decision
+    findings: tuple[Found, ...] = ()
+    errors: tuple[RuleError, ...] = ()
+    invalid: tuple[Problem, ...] = ()
+    owed: tuple[Obligation, ...] = ()
+    grant: Grant | None = None
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+    @property
+    def reason(self) -> str:
+        """One line for people and models, without any value."""
+        if self.allowed:
+            return ""
+        if self.decision.decision == "allow" and self.errors:
+            return "; ".join(dict.fromkeys(error.message for error in self.errors))
+        return "; ".join(self.decision.reasons) or self.decision.summary
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted(Released):
+    """What was asked to go into a model. `text` is what may; `input` is what rules read of it."""
+
+    input: Mapping[str, Any] | None = None
+
+    @property
+    def messages(self) -> Any:
+        """What may go on, in the form in which it came."""
+        return self.text
+
+
+class NotReleased(PermissionError):
+    """A stream that ends here, as nothing more of it may leave. `released` says why; the text is fit to be shown."""
+
+    def __init__(self, released: Released) -> None:
+        super().__init__(released.reason or "it may not leave")
+        self.released = released

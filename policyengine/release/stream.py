@@ -1,0 +1,111 @@
+"""Carrying out orders on a text that comes in pieces.
+
+What comes out, put together, is exactly `edits.applied` of the whole, for every way to cut it. That needs no splitter
+of its own: whether a character is covered depends on the W characters on either side of it (see `detect.finder`), so a
+character may go once W more have come, and W before it are kept to look at. Where a value has to be known from end to
+end, three times as much: W for the match, W for one that overlaps it, W for what that one depends on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from policyengine.release.edits import Edit, Find, edits
+from policyengine.release.keys import Keys
+from policyengine.release.treatment import Orders
+
+# A text is looked at again once this part of the width has come, so that a stream costs a few looks, not one a chunk.
+_STEP = 8
+_SHORTEST_STEP = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """`text` may go in the place of the characters from `start` to `end` of the whole."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Treating:
+    """One text, piece by piece. `width` is that of the finders behind `find`."""
+
+    def __init__(self, find: Find, orders: Orders, keys: Keys, width: int) -> None:
+        self._find = find
+        self._orders = orders
+        self._keys = keys
+        self._width = width
+        self._holds = width * (3 if orders.needs_value else 1) if orders.treatments else 0
+        self._step = max(_SHORTEST_STEP, width // _STEP) if self._holds else 1
+        # The text in sight: what has gone already, to look at, and from `_done` on what is held.
+        self._seen = ""
+        self._done = 0
+        self._start = 0
+        # What stands in the place of the last character that has gone.
+        self._run: tuple[str, str] | None = None
+
+    @property
+    def held(self) -> int:
+        """How many characters are held."""
+        return len(self._seen) - self._done
+
+    def feed(self, text: str) -> list[Piece]:
+        """What may go now. Raises what the finders and keys raise; nothing more may go then."""
+        self._seen += text
+        if not self._orders.treatments:
+            return self._plain()
+        if self.held < self._holds + self._step:
+            return []
+        return self._commit(len(self._seen) - self._holds)
+
+    def finish(self) -> list[Piece]:
+        """The rest, as nothing more comes."""
+        return self._commit(len(self._seen)) if self._orders.treatments else self._plain()
+
+    def _plain(self) -> list[Piece]:
+        text, self._seen = self._seen, ""
+        self._start += len(text)
+        return [Piece(self._start - len(text), self._start, text)] if text else []
+
+    def _commit(self, until: int) -> list[Piece]:
+        """Let go of what is in sight up to `until`."""
+        changes = edits(self._seen, self._find(self._seen), self._orders, self._keys, self._width)
+        last = until == len(self._seen)
+        pieces: list[Piece] = []
+        at = self._done
+        for edit in changes:
+            if edit.end <= at:
+                continue
+            if edit.start >= until:
+                break
+            if edit.run is None and edit.end > until and not last:
+                # A value is written once it is known from end to end.
+                until = max(edit.start, at)
+                break
+            at = self._edit(edit, at, min(edit.end, until), pieces)
+        if at < until:
+            self._literal(at, until, pieces)
+        self._done = max(at, until)
+        self._forget()
+        return pieces
+
+    def _edit(self, edit: Edit, at: int, until: int, pieces: list[Piece]) -> int:
+        if edit.start > at:
+            self._literal(at, edit.start, pieces)
+            at = edit.start
+        goes_on = edit.run is not None and edit.run == self._run
+        pieces.append(Piece(self._start + at, self._start + until, "" if goes_on else edit.text))
+        self._run = edit.run
+        return until
+
+    def _literal(self, start: int, end: int, pieces: list[Piece]) -> None:
+        pieces.append(Piece(self._start + start, self._start + end, self._seen[start:end]))
+        self._run = None
+
+    def _forget(self) -> None:
+        drop = self._done - 3 * self._width
+        if drop > 0:
+            self._seen = self._seen[drop:]
+            self._done -= drop
+            self._start += drop

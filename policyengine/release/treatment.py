@@ -1,0 +1,123 @@
+"""What policies order done to a text: obligations, read once, as treatments of what was found in it.
+
+The strongest treatment of a kind is the one that leaves least of the value: redact, replace, hash, tokenize, mask. Of
+two masks it is the one that keeps less. So the order in which rules are written changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from policyengine.detect.finding import covers
+from policyengine.model.decision import Obligation
+
+How = Literal["mask", "tokenize", "hash", "replace", "redact"]
+# Weakest first.
+_ORDER: tuple[How, ...] = ("mask", "tokenize", "hash", "replace", "redact")
+# A mask shows no more of a value than this.
+LONGEST_KEEP = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """`keep` is how many characters a mask shows, at most `LONGEST_KEEP` and never more than half of a value; `text` is
+    what a replacement puts there."""
+
+    how: How
+    keep: int = 0
+    text: str = ""
+
+    @property
+    def strength(self) -> tuple[int, int, str]:
+        return _ORDER.index(self.how), -self.keep, self.text
+
+    @property
+    def needs_value(self) -> bool:
+        """Whether what it leaves depends on the value, so that it has to be known from end to end."""
+        return self.how in ("mask", "tokenize", "hash")
+
+
+REDACT = Treatment("redact")
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """All that one decision orders. `truncate` is in characters of what is released; `withhold` is what goes out in the
+    place of everything; `others` are the obligations that are not about the text."""
+
+    treatments: tuple[tuple[str, Treatment], ...] = ()
+    truncate: int | None = None
+    withhold: str | None = None
+    others: tuple[Obligation, ...] = ()
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        return frozenset(group for group, _ in self.treatments)
+
+    @property
+    def needs_value(self) -> bool:
+        return any(treatment.needs_value for _, treatment in self.treatments)
+
+    def of(self, kind: str) -> Treatment | None:
+        """The strongest treatment of a kind; None where nothing is ordered."""
+        those = [treatment for group, treatment in self.treatments if covers(group, kind)]
+        return max(those, key=lambda one: one.strength, default=None)
+
+
+class CannotCarryOut(Exception):
+    """An obligation does not say what it has to. Nothing leaves."""
+
+
+def orders(obligations: Sequence[Obligation]) -> Orders:
+    """Raises CannotCarryOut for properties that no order can be read from."""
+    treatments: set[tuple[str, Treatment]] = set()
+    cuts: list[int] = []
+    withheld: list[str] = []
+    others: list[Obligation] = []
+    for obligation in obligations:
+        said = obligation.properties
+        match obligation.type:
+            case "redact" | "mask" | "hash" | "replace" | "tokenize":
+                treatment = _treatment(obligation.type, said)
+                treatments.update((kind, treatment) for kind in _kinds(said))
+            case "truncate":
+                cuts.append(_count(said, "to", None))
+            case "withhold":
+                withheld.append(_text(said, "message"))
+            case _:
+                others.append(obligation)
+    return Orders(
+        tuple(sorted(treatments, key=lambda one: (one[0], one[1].strength))),
+        min(cuts, default=None),
+        min(withheld, default=None),
+        tuple(others),
+    )
+
+
+def _treatment(how: How, said: Mapping[str, Any]) -> Treatment:
+    if how == "mask":
+        return Treatment(how, keep=_count(said, "keep", LONGEST_KEEP))
+    return Treatment(how, text=_text(said, "with")) if how == "replace" else Treatment(how)
+
+
+def _kinds(said: Mapping[str, Any]) -> Sequence[str]:
+    kinds = said.get("kinds")
+    if not isinstance(kinds, list | tuple | set | frozenset) or not all(isinstance(kind, str) for kind in kinds):
+        raise CannotCarryOut("`kinds` is not a set of texts")
+    return sorted(kinds)
+
+
+def _count(said: Mapping[str, Any], name: str, most: int | None) -> int:
+    number = said.get(name)
+    if type(number) is not int or number < 0 or (most is not None and number > most):
+        raise CannotCarryOut(f"`{name}` is not a whole number from 0" + ("" if most is None else f" to {most}"))
+    return number
+
+
+def _text(said: Mapping[str, Any], name: str) -> str:
+    text = said.get(name)
+    if not isinstance(text, str):
+        raise CannotCarryOut(f"`{name}` is not a text")
+    return text

@@ -1,0 +1,109 @@
+"""What an output has to be: JSON of a schema, a text that an expression matches, or of a media type."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+
+from policyengine.release.content import Unscannable, parsed
+
+# What is said of a text that is not valid, at most.
+MOST_PROBLEMS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Where a text is not what it has to be, as a JSON pointer, and which demand it does not meet. No value of it."""
+
+    path: str
+    demand: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One of: a JSON Schema (2020-12, or the one it names), an RE2 expression for the whole text, a media type
+    (`application/json`, `text/plain`, `text/csv`). Raises ValueError for none or several, and for what is none."""
+
+    schema: Mapping[str, Any] | bool | None = None
+    pattern: str | None = None
+    media_type: str | None = None
+
+    def __post_init__(self) -> None:
+        if sum(part is not None for part in (self.schema, self.pattern, self.media_type)) != 1:
+            raise ValueError("an output is expected to be of one schema, pattern or media type")
+        if self.media_type is not None and self.media_type not in _MEDIA:
+            raise ValueError(f"a media type is one of {', '.join(sorted(_MEDIA))}")
+        if self.pattern is not None:
+            try:
+                re2.compile(self.pattern)
+            except re2.error as error:
+                raise ValueError(f"not an expression: {error}") from None
+        if self.schema is not None:
+            _validator(self.schema)
+
+    @property
+    def is_json(self) -> bool:
+        return self.schema is not None or self.media_type == "application/json"
+
+
+def problems(text: str, expected: Expected) -> tuple[Problem, ...]:
+    """What the text lacks; nothing where it is valid."""
+    if expected.pattern is not None:
+        return () if re2.fullmatch(expected.pattern, text) else (Problem("", "pattern"),)
+    if expected.media_type is not None:
+        return () if _MEDIA[expected.media_type](text) else (Problem("", expected.media_type),)
+    try:
+        parsed(text)
+    except Unscannable:
+        return (Problem("", "application/json"),)
+    found = []
+    for error in _validator(expected.schema).iter_errors(json.loads(text)):
+        pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.absolute_path)
+        found.append(Problem(pointer, str(error.validator)))
+        if len(found) == MOST_PROBLEMS:
+            break
+    return tuple(found)
+
+
+def _validator(schema: Any) -> Any:
+    try:
+        from jsonschema import SchemaError
+        from jsonschema.validators import validator_for
+    except ImportError:
+        raise ValueError("a schema needs `jsonschema`: install `policyengine-ai[release]`") from None
+    kind = validator_for(schema)
+    try:
+        kind.check_schema(schema)
+    except SchemaError as error:
+        raise ValueError(f"not a JSON Schema: {error.message}") from None
+    return kind(schema)
+
+
+def _json(text: str) -> bool:
+    try:
+        parsed(text)
+    except Unscannable:
+        return False
+    return True
+
+
+def _plain(text: str) -> bool:
+    return not any(ord(c) < 32 and c not in "\t\n\r\f" for c in text)
+
+
+def _csv(text: str) -> bool:
+    """Rows of one length, as RFC 4180 has it."""
+    try:
+        rows = list(csv.reader(io.StringIO(text), strict=True))
+    except csv.Error:
+        return False
+    return bool(rows) and len({len(row) for row in rows}) == 1
+
+
+_MEDIA = {"application/json": _json, "text/plain": _plain, "text/csv": _csv}

@@ -1,0 +1,102 @@
+"""Law: what a stream released is what the whole would have been, for every text, every cut and every treatment; and what
+was treated is not found again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policyengine.detect.finder import Finder
+from policyengine.detect.finding import Finding
+from policyengine.detect.registry import Registry, find
+from policyengine.release.edits import applied, edits
+from policyengine.release.keys import Keys
+from policyengine.release.stream import Treating
+from policyengine.release.treatment import Orders, Treatment
+
+KEYS = Keys(b"k" * 32, "acme")
+
+
+def expression(kind: str, regex: str, width: int) -> Finder:
+    """A finder of every match of an expression, those that overlap as well."""
+    pattern = re.compile(rf"(?=({regex}))")
+
+    def found(text: str) -> Sequence[Finding]:
+        return [Finding(kind, m.start(1), m.end(1), 0.9, kind) for m in pattern.finditer(text) if m.group(1)]
+
+    return Finder(kind, frozenset({kind}), width, found)
+
+
+def run(kind: str, characters: str, width: int) -> Finder:
+    """A finder of runs of these characters: a run is found from three characters on."""
+
+    def found(text: str) -> Sequence[Finding]:
+        return [
+            Finding(kind, m.start(), m.end(), 0.9, kind) for m in re.finditer(f"[{characters}]{{3,}}", text)
+        ]
+
+    return Finder(kind, frozenset({kind}), width, found)
+
+
+# Their matches overlap, span blanks and lines, and end at what comes next.
+FINDERS = Registry((
+    run("digits", "0-9", 6),
+    run("word", "a-c1", 8),
+    expression("pair", r"a[ \n]b", 6),
+    expression("mail", r"[abc]{1,2}@[abc]{1,2}\b", 8),
+))  # fmt: skip
+KINDS = sorted(FINDERS.kinds)
+WIDTH = 12
+
+texts = st.text(alphabet="abc12@ \nx.", max_size=120)
+treatments = st.one_of(
+    st.builds(Treatment, st.sampled_from(["redact", "hash", "tokenize"])),
+    st.builds(Treatment, st.just("mask"), keep=st.integers(0, 4)),
+    st.builds(Treatment, st.just("replace"), text=st.sampled_from(["", "-", "n/a"])),
+)
+orders = st.builds(
+    Orders, st.lists(st.tuples(st.sampled_from(KINDS), treatments), max_size=4).map(lambda those: tuple(those))
+)
+
+
+def cuts(text: str, sizes: Sequence[int]) -> list[str]:
+    chunks, at = [], 0
+    for size in sizes:
+        chunks.append(text[at : at + size])
+        at += size
+    return [*chunks, text[at:]]
+
+
+def finding(ordered: Orders):  # type: ignore[no-untyped-def]
+    return lambda text: find(text, ordered.kinds, FINDERS)
+
+
+@given(texts, orders, st.lists(st.integers(0, 9), max_size=40))
+def test_a_stream_releases_what_the_whole_would(text: str, ordered: Orders, sizes: list[int]) -> None:
+    look = finding(ordered)
+    whole = applied(text, edits(text, look(text), ordered, KEYS, WIDTH))
+    stream = Treating(look, ordered, KEYS, WIDTH)
+    stream._step = 1  # as early as it ever may
+    pieces = [piece for chunk in cuts(text, sizes) for piece in stream.feed(chunk)] + stream.finish()
+    assert "".join(piece.text for piece in pieces) == whole
+    assert [piece.start for piece in pieces] == sorted(piece.start for piece in pieces)
+    assert sum(piece.end - piece.start for piece in pieces) == len(text)
+
+
+@given(texts, orders)
+def test_what_no_finding_covers_is_untouched(text: str, ordered: Orders) -> None:
+    found = finding(ordered)(text)
+    covered = {at for one in found for at in range(one.start, one.end)}
+    changes = edits(text, found, ordered, KEYS, WIDTH)
+    assert {at for change in changes for at in range(change.start, change.end)} == covered
+
+
+@given(texts, st.lists(st.tuples(st.sampled_from(KINDS), treatments), max_size=4), st.randoms())
+def test_the_order_of_orders_is_irrelevant(text: str, those: list[tuple[str, Treatment]], random) -> None:  # type: ignore[no-untyped-def]
+    shuffled = random.sample(those, len(those))
+    one, other = Orders(tuple(those)), Orders(tuple(shuffled))
+    found = finding(one)(text)
+    assert edits(text, found, one, KEYS, WIDTH) == edits(text, found, other, KEYS, WIDTH)
