@@ -72,10 +72,11 @@ class Engine(Releases):
         read: object = None,
         store: Store | None = None,
         events: Sink | None = None,
+        inspection: Inspection | None = None,
     ) -> None:
         self._snapshot = snapshot
         told = Everywhere([events] if events is not None else [])
-        super().__init__(snapshot, store if store is not None else Memory(), told)
+        super().__init__(snapshot, store if store is not None else Memory(), told, inspection)
         self._entries = snapshot.evaluator.entries
         self._reader = reader
         self._paths = tuple(paths)
@@ -92,17 +93,19 @@ class Engine(Releases):
         cache: bool | Path = True,
         state: str | Store = "memory://",
         events: Sink | None = None,
+        inspection: Inspection | None = None,
     ) -> Engine:
         """Policies from a directory or a file. `entities` is a list of flat entities, of which the engine keeps a copy,
         or a JSON file with such a list, which `reload` reads again. Checked policies are kept in the user's cache
         directory, or in the directory `cache`, so that loading them again is fast; with False they are not. `state` is
         where `authorize` keeps what it remembers: a store, or the URL of one. `events` is told what people want to hear
-        of. Raises InvalidPolicies, with all diagnostics, if anything has an error; ValueError for a URL that names no
-        store, and StoreError for a store that cannot be used."""
+        of. `inspection` is how `release` and `admit` look at texts. Raises InvalidPolicies, with all diagnostics, if
+        anything has an error; ValueError for a URL that names no store, and StoreError for a store that cannot be
+        used."""
         kept = open_cache(cache if isinstance(cache, Path) else None) if cache is not False else None
         paths = [Path(path)] + ([Path(entities)] if isinstance(entities, str | Path) else [])
         known = _kept(entities)
-        return cls._made(lambda settle: load_path(path, known, settle, kept), paths, state, events)
+        return cls._made(lambda settle: load_path(path, known, settle, kept), paths, state, events, inspection)
 
     @classmethod
     def from_text(
@@ -113,20 +116,26 @@ class Engine(Releases):
         path: str = "policy.pol",
         state: str | Store = "memory://",
         events: Sink | None = None,
+        inspection: Inspection | None = None,
     ) -> Engine:
         """Policies from one text. `path` is for display. Raises InvalidPolicies, and the rest, as `load` does."""
         known = _kept(entities)
-        return cls._made(lambda _: load_text(source, path, known), [], state, events)
+        return cls._made(lambda _: load_text(source, path, known), [], state, events, inspection)
 
     @classmethod
     def _made(
-        cls, reader: Callable[[float], Loaded], paths: list[Path], state: str | Store, events: Sink | None
+        cls,
+        reader: Callable[[float], Loaded],
+        paths: list[Path],
+        state: str | Store,
+        events: Sink | None,
+        inspection: Inspection | None,
     ) -> Engine:
         loaded = reader(0.0)
         if loaded.snapshot is None:
             raise InvalidPolicies(loaded.diagnostics)
         store = open_store(state) if isinstance(state, str) else state
-        return cls(loaded.snapshot, reader, paths, loaded.state, store, events)
+        return cls(loaded.snapshot, reader, paths, loaded.state, store, events, inspection)
 
     # ---- asking ----
 

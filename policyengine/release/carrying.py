@@ -67,5 +67,3 @@ def carry_out(
 
 def _cut(text: str, to: int | None) -> str:
     return text if to is None else text[:to]
-
-

@@ -1,7 +1,8 @@
 """What is looked at, as pieces of text with a place each, and the same with other texts in their places.
 
-A text is one piece. JSON is one piece per string, number and key, each decoded, so that no escape hides a value and what
-comes back is JSON again; a member's name stands before its value when it is looked at, since it tells what the value is.
+A text is one piece. JSON is one piece per string, number and key, each decoded, so that no escape hides a value and
+what comes back is JSON again; a member's name stands before its value when it is looked at, since it tells what the
+value is.
 """
 
 from __future__ import annotations
@@ -94,7 +95,9 @@ def _collect(value: Any, path: str, name: str, segments: list[Segment], depth: i
         raise Unscannable("deeper or larger than what is looked at")
     match value:
         case str():
-            before = "" if not name else f"{json.dumps(name, ensure_ascii=False)}: " + ("" if _is_number(value) else '"')
+            before = (
+                "" if not name else f"{json.dumps(name, ensure_ascii=False)}: " + ("" if _is_number(value) else '"')
+            )
             segments.append(Segment(str(value), path, before))
         case bool() | None:
             return

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from policyengine.detect.finding import Finding
 from policyengine.detect.reserved import replacement
@@ -97,7 +98,7 @@ def _runs(gone: list[_Match], kept: list[_Match]) -> list[Edit]:
     coming = 0
     values = {match.start: match.end for match in kept}
     value_until = 0
-    for start, end in zip(borders, borders[1:], strict=False):
+    for start, end in pairwise(borders):
         while coming < len(gone) and gone[coming].start <= start:
             open_.append(gone[coming])
             coming += 1

@@ -116,9 +116,9 @@ def _read(expr: Expr, subject: Subject, reading: _Reading) -> None:
         ):
             reading.attributes.add(KINDS)
             reading.kinds.add(kind)
-        case Call(function="contains_any" | "contains_all", args=(Attribute(base=base, name=name), Const(value=those))) if (
-            name == KINDS and subject(base)
-        ):
+        case Call(
+            function="contains_any" | "contains_all", args=(Attribute(base=base, name=name), Const(value=those))
+        ) if name == KINDS and subject(base):
             reading.attributes.add(KINDS)
             reading.kinds.update(those)
         case Quantifier(kind="any", slot=slot, collection=Attribute(base=base, name=name), body=body) if (

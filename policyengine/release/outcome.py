@@ -43,7 +43,7 @@ class Released:
         """One line for people and models, without any value."""
         if self.allowed:
             return ""
-        if self.decision.decision == "allow" and self.errors:
+        if self.errors:
             return "; ".join(dict.fromkeys(error.message for error in self.errors))
         return "; ".join(self.decision.reasons) or self.decision.summary
 

@@ -141,10 +141,11 @@ def _invalid(check: Check, carried: Carried) -> tuple[Problem, ...]:
 
 
 def _content(text: Any, described: Mapping[str, Any], expected: Expected | None) -> Content:
+    if isinstance(text, Content):
+        return text
     if not isinstance(text, str):
         return json_content(text)
-    said = str(described.get("content_type", "")).partition(";")[0].strip().lower()
-    if said == "application/json" or said.endswith("+json"):
+    if is_json(described):
         return json_text_content(text)
     if expected is not None and expected.is_json:
         try:
@@ -152,6 +153,12 @@ def _content(text: Any, described: Mapping[str, Any], expected: Expected | None)
         except Unscannable:
             return text_content(text)
     return text_content(text)
+
+
+def is_json(described: Mapping[str, Any]) -> bool:
+    """Whether an output is said to be JSON."""
+    said = str(described.get("content_type", "")).partition(";")[0].strip().lower()
+    return said == "application/json" or said.endswith("+json")
 
 
 def _whole(content: Content) -> str:

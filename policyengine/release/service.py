@@ -6,16 +6,19 @@ It goes through `authorize`, so that limits and labels apply; where none does, n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncIterable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from policyengine.bundle import Snapshot
+from policyengine.events.sink import Everywhere
 from policyengine.release import releasing
 from policyengine.release.inspection import Inspection
 from policyengine.release.needs import Needs, applying, model_input, needs, output
 from policyengine.release.outcome import Released
+from policyengine.release.release_stream import ReleaseStream, Ways
 from policyengine.release.releasing import OUTPUT, Check
 from policyengine.release.validity import Expected
 from policyengine.state.authorize import Authorizing
@@ -41,9 +44,11 @@ class Concerns:
 class Releases(Authorizes):
     """An engine that looks at texts, in the ways of its `inspection`."""
 
-    def __init__(self, snapshot: Snapshot, store: Store, inspection: Inspection | None = None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, store: Store, events: Everywhere, inspection: Inspection | None = None
+    ) -> None:
         self._inspection = inspection if inspection is not None else Inspection()
-        super().__init__(snapshot, store)
+        super().__init__(snapshot, store, events)
 
     def _concerns(self, snapshot: Snapshot) -> None:
         super()._concerns(snapshot)
@@ -75,10 +80,8 @@ class Releases(Authorizes):
         grant = run(self._deciding(check, principal, context, session), self._store)
         released = releasing.conclude(check, grant, partial(self._decide, principal, context), fulfilled)
         if not released.allowed and grant.id:
-            try:
+            with suppress(StoreError):  # the lease ends by itself
                 grant.cancel()
-            except StoreError:
-                pass  # the lease ends by itself
         return released
 
     async def release_async(
@@ -99,11 +102,40 @@ class Releases(Authorizes):
         decide = partial(self._decide, principal, context)
         released: Released = await self._aside(text, releasing.conclude, check, grant, decide, fulfilled)
         if not released.allowed and grant.id:
-            try:
+            with suppress(StoreError):  # the lease ends by itself
                 await grant.cancel_async()
-            except StoreError:
-                pass  # the lease ends by itself
         return released
+
+    def release_stream(
+        self,
+        chunks: Iterable[Any] | AsyncIterable[Any],
+        *,
+        principal: Mapping[str, Any],
+        output: Mapping[str, Any] | None = None,
+        sources: Iterable[Mapping[str, Any]] | None = None,
+        context: Mapping[str, Any] | None = None,
+        expected: Expected | None = None,
+        fulfilled: Collection[str] = (),
+        session: str | None = None,
+    ) -> ReleaseStream:
+        """`release` for a text that comes in chunks: texts, or the chunks that OpenAI, Anthropic and LangChain stream.
+        What comes out, with `for` or `async for`, are such chunks, and together they are what `release` would have made
+        of the whole. Raises NotReleased, while iterating, where nothing may leave or nothing more may."""
+        known = list(sources) if sources is not None else None
+        asked = {"principal": principal, "output": output, "sources": known, "context": context}
+        more = {"expected": expected, "fulfilled": fulfilled, "session": session}
+        check = partial(self._check, "", output, known, None)
+        ways = Ways(
+            grant=lambda: run(self._deciding(check(), principal, context, session), self._store),
+            grant_async=lambda: run_async(self._deciding(check(), principal, context, session), self._store),
+            release=lambda text: self.release(text, **asked, **more),  # type: ignore[arg-type]
+            release_async=lambda text: self.release_async(text, **asked, **more),  # type: ignore[arg-type]
+            inspection=self._inspection,
+            tenant=str((output or {}).get("tenant", "")),
+            fulfilled=frozenset(fulfilled),
+            buffered=self._texts.output.looks or expected is not None or releasing.is_json(output or {}),
+        )
+        return ReleaseStream(chunks, ways)
 
     # ---- the steps ----
 
@@ -113,9 +145,7 @@ class Releases(Authorizes):
     def _deciding(self, check: Check, principal: Any, context: Any, session: str | None) -> Authorizing:
         if check.refused is not None:
             return _at_once(releasing.refused(check.refused, self._texts.snapshot.revision))
-        return self._authorizing(
-            principal, RELEASE, check.resource, context, session, None, 600.0, "", True
-        )
+        return self._authorizing(principal, RELEASE, check.resource, context, session, None, 600.0, "", True)
 
     def _decide(self, principal: Any, context: Any, resource: Mapping[str, Any]) -> Any:
         evaluator = self._texts.snapshot.evaluator
@@ -128,5 +158,5 @@ class Releases(Authorizes):
 
 
 def _at_once(grant: Grant) -> Authorizing:
+    yield from ()
     return grant
-    yield

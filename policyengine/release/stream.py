@@ -8,8 +8,10 @@ end, three times as much: W for the match, W for one that overlaps it, W for wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from policyengine.detect.finding import Finding
 from policyengine.release.edits import Edit, Find, edits
 from policyengine.release.keys import Keys
 from policyengine.release.treatment import Orders
@@ -17,19 +19,24 @@ from policyengine.release.treatment import Orders
 # A text is looked at again once this part of the width has come, so that a stream costs a few looks, not one a chunk.
 _STEP = 8
 _SHORTEST_STEP = 32
+# So many findings of a stream are told; the others are treated all the same.
+MOST_FOUND = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`text` may go in the place of the characters from `start` to `end` of the whole."""
+    """`text` may go in the place of the characters from `start` to `end` of the whole. It is they, where it is
+    `literal`, or stands for them."""
 
     start: int
     end: int
     text: str
+    literal: bool = True
 
 
 class Treating:
-    """One text, piece by piece. `width` is that of the finders behind `find`."""
+    """One text, piece by piece. `width` is that of the finders behind `find`. `found` is what was found in what has
+    gone."""
 
     def __init__(self, find: Find, orders: Orders, keys: Keys, width: int) -> None:
         self._find = find
@@ -42,6 +49,7 @@ class Treating:
         self._seen = ""
         self._done = 0
         self._start = 0
+        self.found: list[Finding] = []
         # What stands in the place of the last character that has gone.
         self._run: tuple[str, str] | None = None
 
@@ -70,7 +78,8 @@ class Treating:
 
     def _commit(self, until: int) -> list[Piece]:
         """Let go of what is in sight up to `until`."""
-        changes = edits(self._seen, self._find(self._seen), self._orders, self._keys, self._width)
+        found = self._find(self._seen)
+        changes = edits(self._seen, found, self._orders, self._keys, self._width)
         last = until == len(self._seen)
         pieces: list[Piece] = []
         at = self._done
@@ -86,7 +95,9 @@ class Treating:
             at = self._edit(edit, at, min(edit.end, until), pieces)
         if at < until:
             self._literal(at, until, pieces)
-        self._done = max(at, until)
+        until = max(at, until)
+        self._note(found, until)
+        self._done = until
         self._forget()
         return pieces
 
@@ -95,13 +106,21 @@ class Treating:
             self._literal(at, edit.start, pieces)
             at = edit.start
         goes_on = edit.run is not None and edit.run == self._run
-        pieces.append(Piece(self._start + at, self._start + until, "" if goes_on else edit.text))
+        pieces.append(Piece(self._start + at, self._start + until, "" if goes_on else edit.text, literal=False))
         self._run = edit.run
         return until
 
     def _literal(self, start: int, end: int, pieces: list[Piece]) -> None:
         pieces.append(Piece(self._start + start, self._start + end, self._seen[start:end]))
         self._run = None
+
+    def _note(self, found: Sequence[Finding], until: int) -> None:
+        """Keep what begins in what goes now."""
+        self.found += (
+            replace(one, start=one.start + self._start, end=one.end + self._start)
+            for one in found
+            if self._done <= one.start < until and len(self.found) < MOST_FOUND
+        )
 
     def _forget(self) -> None:
         drop = self._done - 3 * self._width

@@ -1,5 +1,4 @@
-"""Law: what a stream released is what the whole would have been, for every text, every cut and every treatment; and what
-was treated is not found again."""
+"""Laws of release: a stream releases what the whole would, however it is cut; nothing else is touched."""
 
 from __future__ import annotations
 
@@ -34,9 +33,7 @@ def run(kind: str, characters: str, width: int) -> Finder:
     """A finder of runs of these characters: a run is found from three characters on."""
 
     def found(text: str) -> Sequence[Finding]:
-        return [
-            Finding(kind, m.start(), m.end(), 0.9, kind) for m in re.finditer(f"[{characters}]{{3,}}", text)
-        ]
+        return [Finding(kind, m.start(), m.end(), 0.9, kind) for m in re.finditer(f"[{characters}]{{3,}}", text)]
 
     return Finder(kind, frozenset({kind}), width, found)
 

@@ -1,0 +1,158 @@
+"""A stream of chunks, released as it comes or, where the rules look at the whole of it, when it has ended.
+
+Each kind of text in it (text, reasoning; per choice) is one text, however many messages and blocks it goes through, so
+that a value that begins in one and ends in the next is one value. Chunks come out in the order in which they came, each
+when its text may go. Chunks that call tools come last, as they were: no tool may run on what a later check would stop.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from policyengine.detect.finding import Finding
+from policyengine.release.content import Content, Segment, Unscannable
+from policyengine.release.deltas import Delta, read
+from policyengine.release.stream import Piece, Treating
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A chunk, and what has come of each of its texts. `ends` are where they end in their channels."""
+
+    delta: Delta
+    ends: list[tuple[str, int]]
+    parts: list[list[str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Channel:
+    treating: Treating
+    # Its texts that have not wholly gone: where each begins and ends, and where to put what comes of it.
+    open: deque[tuple[int, int, list[str]]] = field(default_factory=deque)
+    size: int = 0
+    gone: int = 0
+
+
+class Chunks:
+    """Chunks in, chunks out. `most` is how many characters may be held at a time."""
+
+    def __init__(self, treating: Callable[[], Treating], most: int, truncate: int | None = None) -> None:
+        self._make = treating
+        self._most = most
+        self._left = truncate
+        self._channels: dict[str, _Channel] = {}
+        self._waiting: deque[_Waiting] = deque()
+        self._calls: list[Any] = []
+        self._held = 0
+
+    @property
+    def found(self) -> list[Finding]:
+        return [one for channel in self._channels.values() for one in channel.treating.found]
+
+    def feed(self, chunk: Any) -> list[Any]:
+        """What may go now. Raises Unscannable, and what finders and keys raise."""
+        delta = read(chunk)
+        if delta.calls_tool:
+            self._calls.append(chunk)
+            return []
+        waiting = _Waiting(delta, [])
+        self._waiting.append(waiting)
+        for name, text in delta.texts:
+            channel = self._channel(name)
+            parts: list[str] = []
+            waiting.parts.append(parts)
+            channel.open.append((channel.size, channel.size + len(text), parts))
+            channel.size += len(text)
+            waiting.ends.append((name, channel.size))
+            self._place(channel, channel.treating.feed(text))
+        if sum(channel.size - channel.gone for channel in self._channels.values()) > self._most:
+            raise Unscannable(f"more than {self._most} characters are not held")
+        return self._ready()
+
+    def finish(self) -> list[Any]:
+        """The rest."""
+        for channel in self._channels.values():
+            self._place(channel, channel.treating.finish())
+        return [*self._ready(), *self._calls]
+
+    def _channel(self, name: str) -> _Channel:
+        if name not in self._channels:
+            self._channels[name] = _Channel(self._make())
+        return self._channels[name]
+
+    def _place(self, channel: _Channel, pieces: list[Piece]) -> None:
+        """Give each piece to the chunks whose text it is. What stands for a match is said where the match begins."""
+        for piece in pieces:
+            if piece.literal:
+                for start, end, parts in channel.open:
+                    if start >= piece.end:
+                        break
+                    parts.append(piece.text[max(start - piece.start, 0) : end - piece.start])
+            else:
+                channel.open[0][2].append(piece.text)
+            channel.gone = piece.end
+            while channel.open and channel.open[0][1] <= channel.gone:
+                channel.open.popleft()
+
+    def _ready(self) -> list[Any]:
+        ready: list[Any] = []
+        while self._waiting and all(self._channels[name].gone >= end for name, end in self._waiting[0].ends):
+            waiting = self._waiting.popleft()
+            ready.append(self._rebuilt(waiting))
+        return ready
+
+    def _rebuilt(self, waiting: _Waiting) -> Any:
+        texts = ["".join(parts) for parts in waiting.parts]
+        if self._left is not None:
+            for at, text in enumerate(texts):
+                texts[at] = text[: self._left]
+                self._left -= len(texts[at])
+        return waiting.delta.rebuilt(texts)
+
+
+class Whole:
+    """Chunks that wait for the end: all of a channel's text is one segment, and comes out with its first chunk."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._deltas: list[Delta] = []
+        self._calls: list[Any] = []
+        self._size = 0
+
+    def feed(self, chunk: Any) -> None:
+        """Raises Unscannable for a chunk that nobody reads, and for more than is held."""
+        delta = read(chunk)
+        self._size += sum(len(text) for _, text in delta.texts)
+        if self._size > self._most:
+            raise Unscannable(f"more than {self._most} characters are not held")
+        if delta.calls_tool:
+            self._calls.append(chunk)
+        else:
+            self._deltas.append(delta)
+
+    @property
+    def names(self) -> list[str]:
+        """The channels, in the order in which they began."""
+        return list(dict.fromkeys(name for delta in self._deltas for name, _ in delta.texts))
+
+    def content(self) -> Content | str:
+        """What there is to release: a text, or one segment for each channel where there are several."""
+        texts: dict[str, list[str]] = {name: [] for name in self.names}
+        for delta in self._deltas:
+            for name, text in delta.texts:
+                texts[name].append(text)
+        joined = {name: "".join(parts) for name, parts in texts.items()}
+        if len(joined) < 2:
+            return next(iter(joined.values()), "")
+        segments = tuple(Segment(text, path=f"/{name}") for name, text in joined.items())
+        return Content(segments, lambda others: list(others))
+
+    def rebuilt(self, released: Any) -> list[Any]:
+        """The chunks, with what was released of their texts."""
+        texts = [released] if isinstance(released, str) else released
+        left = dict(zip(self.names, texts, strict=False))
+        made = [delta.rebuilt([left.pop(name, "") for name, _ in delta.texts]) for delta in self._deltas]
+        return [*made, *self._calls]
