@@ -38,6 +38,10 @@ from policyengine.schema.schema import Schema
 COLLECTIONS = (list, tuple, set, frozenset)
 
 
+# So many decisions are remembered as they are for a caller that meters.
+METERED = 4_096
+
+
 class Evaluator:
     """Decides requests under one policy set. Never changes, but for what it remembers; safe from any thread."""
 
@@ -59,6 +63,7 @@ class Evaluator:
         # What callers may say that they have verified.
         self.approvals, self.limits = approvals_of(policies.rules), limits_of(policies.rules)
         self._each = {name: frozenset({name}) for name in self.approvals}
+        self._metered: dict[int, tuple[Decision, Decision]] = {}
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
         # By action, resource type and principal type. What is not there has not been asked for yet.
         self.entries: dict[str, dict[str, dict[str, Entry]]] = {}
@@ -134,6 +139,19 @@ class Evaluator:
     def decide_met(self, principal: Any, action: Any, resource: Any, context: Any, met: frozenset[str]) -> Decision:
         """The decision where the demands of these rules are met."""
         return with_meters(self.decide(principal, action, resource, context, met & self.approvals), met)
+
+    def decide_metered(self, principal: Any, action: Any, resource: Any, context: Any) -> Decision:
+        """The decision for a caller that meters every limit."""
+        decision = self.decide(principal, action, resource, context)
+        if not decision.limits:
+            return decision
+        # By identity: decisions are shared, and one that is remembered here is nobody else's.
+        known = self._metered.get(id(decision))
+        if known is None or known[0] is not decision:
+            if len(self._metered) >= METERED:
+                self._metered.clear()
+            known = self._metered[id(decision)] = (decision, with_meters(decision, self.limits))
+        return known[1]
 
     def _decide_odd(self, asked: Any, approved: frozenset[str]) -> Decision:
         """The decision about one of many that is new, is no plain object, or has a misspelt keyword."""

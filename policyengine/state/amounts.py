@@ -14,6 +14,8 @@ from policyengine.model.values import Fault
 MICRO = 1_000_000
 # Sums of such amounts stay exact in every store: Redis counts in Lua with doubles.
 LARGEST = 2**52
+# Below it a number of six places has at most fifteen digits, and a double is told from it and back.
+EXACT = 1e9
 
 
 def amount(value: Any) -> int:
@@ -36,6 +38,9 @@ def _millionths(value: Any, rounding: str, what: str, cap: int | None = None) ->
     if value.__class__ is int:
         found = value * MICRO
     elif value.__class__ is float:
+        # A sixth place and no more, as nearly all amounts have: then this is exact.
+        if 0.0 <= value < EXACT and (near := round(value * MICRO)) / MICRO == value:
+            return near
         # As it is written, not as it is stored: 0.1 is a tenth.
         found = int((Decimal(repr(value)) * MICRO).to_integral_value(rounding))
     else:

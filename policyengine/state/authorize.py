@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from os import urandom
 from time import time_ns
 from typing import Any
+
+from msgspec import Struct
 
 from policyengine.bundle import Snapshot
 from policyengine.diagnostics import codes
@@ -24,8 +25,9 @@ from policyengine.evaluate.interpret import Env
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.request import Request, request
 from policyengine.state import operations, sessions
-from policyengine.state.charges import Metered, charges
-from policyengine.state.grant import Grant, Terms, limits, refused, retry_after
+from policyengine.state.charges import Charges, Metered, charges
+from policyengine.state.grant import Grant, Terms, refused, retry_after
+from policyengine.state.ids import new_id
 from policyengine.state.memo import memo
 from policyengine.state.metering import SESSION, Metering
 from policyengine.state.operations import (
@@ -39,11 +41,15 @@ from policyengine.state.operations import (
     Rejected,
     SessionWrite,
 )
+from policyengine.state.quick import plan
 from policyengine.state.store import Store, StoreError
 from policyengine.state.windows import SECOND
 
 # How often a request is decided again because its session changed in between.
 TRIES = 8
+
+# For so many sets of limits it is remembered what they read.
+PLANS = 4_096
 
 # A session lives so long after its last use.
 LIFE = 86_400 * SECOND
@@ -52,8 +58,7 @@ Deciding = Callable[[Any, Any, Any, Any], Decision]
 Authorizing = Generator[Operation, Outcome, Grant]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True, gc=False):
     """A request to authorize. `now` is the host's time, in microseconds; `id` is new for each request; `owner` is who
     may settle it; `once` and `body` are a retry's key and the digest of what it asks."""
 
@@ -87,7 +92,7 @@ def new_request(
     """A request of now. `lease` is in seconds. An idempotency key belongs to its owner: nobody else's is the same."""
     key = None if once is None else f"once:{_digest([owner, once])}"
     # A retry names the reservation of the first request, so that what became of that is seen.
-    id_ = urandom(16).hex() if key is None else _digest([key])[:32]
+    id_ = new_id() if key is None else _digest([key])[:32]
     body = "" if once is None else _digest([principal, action, resource, context, session])
     return Asked(
         principal, action, resource, context, id_, time_ns() // 1_000, session,
@@ -212,16 +217,29 @@ def _commit(
     metered: tuple[Metered, ...] = ()
     kept = ""
     if decision.limits:
-        named = [metering.limits[name] for name in decision.limits]
-        whole = request(asked.principal, asked.action, asked.resource, context)
-        found = charges(named, _envs(whole, snapshot), asked.now)
+        found = _charges(asked, context, snapshot, metering, decision.limits)
         if found.errors:
             return None, (), found.errors
         metered = found.metered
-        kept = memo(metered, whole)
-    charged = tuple(one.charge for one in metered)
+        kept = memo(metered, context)
+    charged = tuple([one.charge for one in metered])
     commit = Commit(asked.id, asked.owner, charged, asked.lease, asked.keep, session, asked.once, asked.body, kept)
     return commit, metered, ()
+
+
+def _charges(
+    asked: Asked, context: Mapping[str, Any] | None, snapshot: Snapshot, metering: Metering, names: tuple[str, ...]
+) -> Charges:
+    known = metering.plans.get(names)
+    if known is None:
+        if len(metering.plans) >= PLANS:
+            metering.plans.clear()
+        known = metering.plans[names] = plan(metering, snapshot, names)
+    found = known.quick(asked.principal, asked.action, asked.resource, context, asked.now)
+    if found is not None:
+        return found
+    whole = request(asked.principal, asked.action, asked.resource, context)
+    return charges([metering.limits[name] for name in names], _envs(whole, snapshot), asked.now)
 
 
 def _envs(whole: Request, snapshot: Snapshot) -> list[Env]:
@@ -243,7 +261,7 @@ def _grant(
             terms = Terms(store, asked.owner, metered, asked.lease) if metered else None
             id_ = earlier or (asked.id if metered else "")
             return Grant(
-                decision, id=id_, limits=limits(uses), expires_at=end / SECOND, replayed=bool(earlier), terms=terms
+                decision, id=id_, limits=None, uses=uses, expires_at=end / SECOND, replayed=bool(earlier), terms=terms
             )
         case Refused(now=now, refusals=refusals):
             names = tuple(sorted({refusal.rule for refusal in refusals}))

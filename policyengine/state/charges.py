@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from policyengine.diagnostics import codes
 from policyengine.evaluate.decide import holds, rule_error
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
 from policyengine.ir.nodes import Expr, LimitSpec
 from policyengine.model.decision import RuleError
-from policyengine.model.request import Request
+from policyengine.model.entities import World
+from policyengine.model.request import Request, request
 from policyengine.model.values import Fault, to_json
 from policyengine.state import amounts
 from policyengine.state.amounts import MICRO
@@ -26,17 +29,32 @@ from policyengine.state.operations import MAX_CHARGES, Charge
 from policyengine.state.windows import SECOND, Concurrent, Window, calendar, sliding
 
 
-@dataclass(frozen=True, slots=True)
-class Metered:
+class Seen(Struct, frozen=True, gc=False):
+    """A request as it came, which is only looked at as a whole when its real cost is known."""
+
+    principal: Any
+    action: Any
+    resource: Any
+    context: Any
+    world: World
+
+    def env(self) -> Env:
+        return Env(request(self.principal, self.action, self.resource, self.context), self.world)
+
+
+class Metered(Struct, frozen=True, gc=False):
     """A charge, and what it is evaluated from: when the real cost is known, its amount is evaluated again."""
 
     charge: Charge
     limit: Limit
-    env: Env
+    seen: Env | Seen
+
+    @property
+    def env(self) -> Env:
+        return self.seen if isinstance(self.seen, Env) else self.seen.env()
 
 
-@dataclass(frozen=True, slots=True)
-class Charges:
+class Charges(Struct, frozen=True, gc=False):
     """The charges of a request, one for each meter; `errors` are of limits that could not be evaluated."""
 
     metered: tuple[Metered, ...]
@@ -70,9 +88,9 @@ def charges(limits: Sequence[Limit], envs: Sequence[Env], now: int) -> Charges:
 
 def _charge(limit: Limit, env: Env, now: int) -> Charge:
     spec = limit.spec
-    by = tuple(_text(to_json(evaluate(key, env))) for key in spec.by)
+    meter, by = key_of(limit, [to_json(evaluate(key, env)) for key in spec.by])
     return Charge(
-        meter=f"{limit.identity}:{sha256(_text(by).encode()).hexdigest()[:32]}",
+        meter=meter,
         rule=limit.rule.name,
         by=by,
         window=window(spec, now),
@@ -80,6 +98,12 @@ def _charge(limit: Limit, env: Env, now: int) -> Charge:
         amount=_amount(spec.of, env),
         block_for=round(spec.block_for * SECOND),
     )
+
+
+def key_of(limit: Limit, read: Sequence[Any]) -> tuple[str, tuple[str, ...]]:
+    """The meter's key, and what its limit counts by, from the values of its keys."""
+    by = tuple(map(_text, read))
+    return f"{limit.identity}:{sha256(_text(by).encode()).hexdigest()[:32]}", by
 
 
 def window(spec: LimitSpec, now: int) -> Window:
@@ -92,10 +116,11 @@ def window(spec: LimitSpec, now: int) -> Window:
 def real_amount(metered: Metered, cost: Mapping[str, Any]) -> int:
     """What the request has really cost this meter. `cost` is what became known, in the words of `context.cost`; what it
     does not mention stays as estimated. Raises EvaluationError or Fault as the estimate did."""
-    request = metered.env.request
-    context = {**request.context, "cost": {**request.context.get("cost", {}), **cost}}
-    known = Request(request.principal, request.action, request.resource, context)
-    return _amount(metered.limit.spec.of, replace(metered.env, request=known))
+    env = metered.env
+    asked = env.request
+    context = {**asked.context, "cost": {**asked.context.get("cost", {}), **cost}}
+    known = Request(asked.principal, asked.action, asked.resource, context)
+    return _amount(metered.limit.spec.of, Env(known, env.world))
 
 
 def _amount(of: Expr | None, env: Env) -> int:

@@ -11,6 +11,8 @@ from math import ceil
 from types import TracebackType
 from typing import Any, Self
 
+from msgspec import Struct
+
 from policyengine.evaluate.interpret import EvaluationError
 from policyengine.model.decision import Decision
 from policyengine.model.values import Fault
@@ -40,8 +42,7 @@ class SettleError(Exception):
     """What was said of a reservation cannot be recorded. Its estimate stays charged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True, gc=False):
     """What a grant needs to be settled, renewed and given back."""
 
     store: Store
@@ -65,7 +66,8 @@ class Grant:
     """
 
     __slots__ = (
-        "_done", "_terms", "decision", "denied_by", "expires_at", "id", "limits", "metered", "replayed", "retry_after",
+        "_done", "_limits", "_terms", "_uses", "decision", "denied_by", "expires_at", "id", "metered", "replayed",
+        "retry_after",
     )  # fmt: skip
 
     def __init__(
@@ -73,7 +75,8 @@ class Grant:
         decision: Decision,
         *,
         id: str = "",
-        limits: tuple[Limit, ...] = (),
+        limits: tuple[Limit, ...] | None = (),
+        uses: tuple[Use, ...] = (),
         denied_by: tuple[str, ...] = (),
         retry_after: int | None = None,
         expires_at: float = 0.0,
@@ -83,7 +86,8 @@ class Grant:
     ) -> None:
         self.decision = decision
         self.id = id
-        self.limits = limits
+        self._limits = limits
+        self._uses = uses
         self.denied_by = denied_by
         self.retry_after = retry_after
         self.expires_at = expires_at
@@ -95,6 +99,13 @@ class Grant:
     @property
     def allowed(self) -> bool:
         return self.decision.allowed
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        # In the policy's numbers once somebody asks.
+        if self._limits is None:
+            self._limits = limits(self._uses)
+        return self._limits
 
     def __bool__(self) -> bool:
         return self.allowed
@@ -115,11 +126,11 @@ class Grant:
 
     def add(self, cost: Mapping[str, Any]) -> bool:
         """Record what has been spent so far, all in all, and go on. False once a limit has been passed: stop then."""
-        return all(limit.used <= limit.ceiling for limit in self._limits(self._run(self._settle(cost, False))))
+        return all(limit.used <= limit.ceiling for limit in self._said(self._run(self._settle(cost, False))))
 
     async def add_async(self, cost: Mapping[str, Any]) -> bool:
         outcome = await self._run_async(self._settle(cost, False))
-        return all(limit.used <= limit.ceiling for limit in self._limits(outcome))
+        return all(limit.used <= limit.ceiling for limit in self._said(outcome))
 
     def renew(self, seconds: float | None = None) -> None:
         """Hold the lease for longer, from now. Raises SettleError where it has ended."""
@@ -187,11 +198,11 @@ class Grant:
     # ---- their outcomes ----
 
     def _settled(self, outcome: Outcome) -> tuple[Limit, ...]:
-        self.limits = self._limits(outcome)
+        self._limits = said = self._said(outcome)
         self._done = True
-        return self.limits
+        return said
 
-    def _limits(self, outcome: Outcome) -> tuple[Limit, ...]:
+    def _said(self, outcome: Outcome) -> tuple[Limit, ...]:
         return limits(_done(outcome).uses)
 
     def _renewed(self, outcome: Outcome) -> None:

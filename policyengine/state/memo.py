@@ -12,8 +12,6 @@ from typing import Any
 from policyengine.bundle import Snapshot
 from policyengine.evaluate.delegation import chain
 from policyengine.evaluate.interpret import Env
-from policyengine.ir.nodes import Attribute, Expr, Has, Root
-from policyengine.ir.walk import children
 from policyengine.model.decision import Decision
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
@@ -28,14 +26,15 @@ from policyengine.state.windows import SECOND, Window, held_window, kind_of
 LARGEST = 64 * 1024
 
 
-def memo(metered: Sequence[Metered], whole: Request) -> str:
-    """What the lease of these charges keeps."""
-    counted = [one.limit.spec.of for one in metered if one.limit.spec.of is not None]
+def memo(metered: Sequence[Metered], context: Mapping[str, Any] | None) -> str:
+    """What the lease of these charges keeps. `context` is that of their request."""
+    counted = [one for one in metered if one.limit.spec.of is not None]
     if not counted:
         return ""
-    cost = {"cost": whole.context["cost"]} if "cost" in whole.context else {}
+    cost = {"cost": context["cost"]} if context and "cost" in context else {}
     kept: dict[str, Any] = {"context": cost}
-    if not all(map(_only_cost, counted)):
+    if not all(one.limit.counts_cost for one in counted):
+        whole = counted[0].env.request
         kept = {
             "principal": _flat(whole.principal),
             "resource": _flat(whole.resource),
@@ -85,13 +84,6 @@ def _envs(text: str, snapshot: Snapshot) -> list[Env]:
 
 def _flat(entity: Any) -> dict[str, Any]:
     return {**entity.attributes, "type": entity.uid.type, "id": entity.uid.id}
-
-
-def _only_cost(expr: Expr) -> bool:
-    """Whether it reads nothing of the request but `context.cost`."""
-    if isinstance(expr, Attribute | Has) and isinstance(expr.base, Root):
-        return expr.base.name == "context" and expr.name == "cost"
-    return not isinstance(expr, Root) and all(map(_only_cost, children(expr)))
 
 
 def _same_kind(now: Window, held: Mapping[str, Any]) -> Window:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from hashlib import sha256
+from typing import Any
 
-from policyengine.ir.nodes import Attribute, Expr, Has, LimitSpec, PolicySet, Root, Rule
+from policyengine.ir.nodes import Attribute, Expr, Has, LimitSpec, Node, PolicySet, Root, Rule
 from policyengine.ir.walk import children
 
 SESSION = "session"
@@ -17,19 +18,23 @@ CALLS = "calls"
 @dataclass(frozen=True, slots=True)
 class Limit:
     """A limit rule. `identity` tells its meters from all others': by its name, window, what it counts and by what, and
-    not by its ceiling, so that a ceiling that changes finds what was used before."""
+    not by its ceiling, so that a ceiling that changes finds what was used before. `counts_cost` is whether what it
+    counts follows from `context.cost` alone."""
 
     rule: Rule
     spec: LimitSpec
     identity: str
+    counts_cost: bool = False
 
 
 @dataclass(frozen=True)
 class Metering:
-    """`limits` by name. `readers` are the rules that read the session."""
+    """`limits` by name. `readers` are the rules that read the session. `plans` is what has been found out about sets of
+    limits, by their names."""
 
     limits: Mapping[str, Limit]
     readers: tuple[Rule, ...]
+    plans: dict[tuple[str, ...], Any] = field(default_factory=dict, compare=False)
 
     @cached_property
     def counts(self) -> bool:
@@ -53,9 +58,22 @@ def metering(policies: PolicySet) -> Metering:
 
 
 def _limit(rule: Rule, spec: LimitSpec) -> Limit:
-    # A typed expression's representation has no places in it: moving a rule within a file is no other rule.
-    told = repr((rule.name, spec.per, spec.zone, spec.of, spec.by))
-    return Limit(rule, spec, f"meter:{rule.name}:{sha256(told.encode()).hexdigest()[:16]}")
+    told = repr((rule.name, spec.per, spec.zone, _told(spec.of), _told(spec.by)))
+    identity = f"meter:{rule.name}:{sha256(told.encode()).hexdigest()[:16]}"
+    return Limit(rule, spec, identity, spec.of is not None and _only_cost(spec.of))
+
+
+def _told(value: Any) -> Any:
+    """What an expression says, and neither where it stands nor of which types it is: a rule that moves, and a schema
+    that grows, leave its meters as they are. The same in every process: sets are in order."""
+    if isinstance(value, Node):
+        said = (getattr(value, f.name) for f in fields(value) if f.name not in ("span", "type", "owners"))
+        return (type(value).__name__, *map(_told, said))
+    if isinstance(value, tuple):
+        return tuple(map(_told, value))
+    if isinstance(value, frozenset):
+        return sorted(map(str, value))
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def expressions(rule: Rule) -> Iterator[Expr]:
@@ -86,3 +104,10 @@ def reads_calls(expr: Expr) -> bool:
     if isinstance(expr, Attribute) and expr.name == SESSION and isinstance(expr.base, Root):
         return True
     return any(map(reads_calls, children(expr)))
+
+
+def _only_cost(expr: Expr) -> bool:
+    """Whether it reads nothing of the request but `context.cost`."""
+    if isinstance(expr, Attribute | Has) and isinstance(expr.base, Root):
+        return expr.base.name == "context" and expr.name == "cost"
+    return not isinstance(expr, Root) and all(map(_only_cost, children(expr)))

@@ -18,6 +18,9 @@ from policyengine.state.amounts import MICRO
 from policyengine.state.operations import Document
 from policyengine.state.windows import BUCKETS, Calendar, Concurrent, Sliding, Window
 
+# A clock that is set back by less than this, in microseconds, finds everything that counts again.
+GRACE = 60_000_000
+
 
 class ClockSkew(Exception):
     """The store's time lies in none of the periods that the host named."""
@@ -108,8 +111,8 @@ def returned(
 
 
 def expires(document: Document, window: Window, now: int) -> int:
-    """From when on the document says nothing that matters."""
-    return max(empty_at(document, window, now), int(document.get("blocked", 0)))
+    """From when on the document may be forgotten: once it says nothing that matters, and has not for a while."""
+    return max(empty_at(document, window, now), int(document.get("blocked", 0))) + GRACE
 
 
 def _live(document: Document | None, window: Window, now: int) -> list[tuple[int, int]]:

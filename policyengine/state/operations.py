@@ -1,13 +1,16 @@
 """What a store can be asked to do, each in one atomic step, and what it answers.
 
 Each operation names the documents it reads and writes (`keys`), so that a store can lock them in order.
+
+All are frozen records of msgspec: several are made for every request, in a tenth of the time of a frozen dataclass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from policyengine.state.approval_operations import ApprovalOperation, Consume
 from policyengine.state.windows import Window
@@ -19,8 +22,7 @@ Document = Mapping[str, Any]
 MAX_CHARGES = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(Struct, frozen=True, gc=False):
     """What one limit asks of one meter. `meter` is its key; amounts are millionths. `block_for` is for how long the
     meter refuses everything once it has refused something, in microseconds; an `advisory` charge is counted and never
     refused."""
@@ -35,8 +37,7 @@ class Charge:
     advisory: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SessionWrite:
+class SessionWrite(Struct, frozen=True, gc=False):
     """What an allowed request leaves in its session. `version` is that of the session that was read; None where no rule
     read it. `call` is the action and, for a tool, its name."""
 
@@ -50,8 +51,7 @@ class SessionWrite:
     opens: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True, gc=False):
     """Charge all or none, use the approval, mark the session, open the lease. Times are microseconds; `lease` is for
     how long it holds. `once` is the key of a retry and `body` the digest of what it must ask again. `memo` is a text
     that the lease keeps: what it takes to tell the real cost."""
@@ -79,8 +79,7 @@ class Commit:
         return tuple(sorted(named))
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(Struct, frozen=True, gc=False):
     """Record what a lease has really cost: by meter, in millionths. With `final` False it is what has been spent so
     far, and the lease goes on. `windows` are those of the meters, as they are now."""
 
@@ -95,8 +94,7 @@ class Settle:
         return tuple(sorted({lease_key(self.id), *(meter for meter, _ in self.windows)}))
 
 
-@dataclass(frozen=True, slots=True)
-class Renew:
+class Renew(Struct, frozen=True, gc=False):
     """Hold the lease for so many microseconds from now. `meters` are those it is charged to."""
 
     id: str
@@ -109,8 +107,7 @@ class Renew:
         return tuple(sorted({lease_key(self.id), *self.meters}))
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(Struct, frozen=True, gc=False):
     """Give back what was reserved: nothing was done."""
 
     id: str
@@ -122,8 +119,7 @@ class Cancel:
         return tuple(sorted({lease_key(self.id), *self.meters}))
 
 
-@dataclass(frozen=True, slots=True)
-class OpenSession:
+class OpenSession(Struct, frozen=True, gc=False):
     """A session for a tenant's principal, that lives so many microseconds after its last use."""
 
     key: str
@@ -136,8 +132,7 @@ class OpenSession:
         return (self.key,)
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True, gc=False):
     """Add labels to a session, or take some away; `completed` counts a call that came back."""
 
     key: str
@@ -152,8 +147,7 @@ class Label:
         return (self.key,)
 
 
-@dataclass(frozen=True, slots=True)
-class ReadSession:
+class ReadSession(Struct, frozen=True, gc=False):
     """What a session holds. `attempted` counts a call that is about to be decided. With `opens` a session that does not
     exist begins now."""
 
@@ -169,8 +163,7 @@ class ReadSession:
         return (self.key,)
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True, gc=False):
     """Documents as they are."""
 
     named: tuple[str, ...]
@@ -190,8 +183,7 @@ def lease_key(id_: str) -> str:
 # ---- outcomes ----
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True, gc=False):
     """What a meter says after an operation: millionths, and when it would be empty if nothing else came."""
 
     rule: str
@@ -201,8 +193,7 @@ class Use:
     resets_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True, gc=False):
     """A limit without room. `retry_at` is when there would be room if nothing else came; None for never."""
 
     rule: str
@@ -212,8 +203,7 @@ class Refusal:
     retry_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True, gc=False):
     """It is done. `uses` are the meters concerned, in the order of the charges; `expires_at` is the end of the
     lease."""
 
@@ -223,23 +213,20 @@ class Done:
     replayed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True, gc=False):
     """Nothing was charged: these limits have no room."""
 
     now: int
     refusals: tuple[Refusal, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True, gc=False):
     """Nothing was done, for another reason than room."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True, gc=False):
     """The documents that a Read named; the session that a ReadSession named; the document that an operation on
     approvals leaves, or an earlier one that stands in its way."""
 

@@ -6,7 +6,6 @@ It holds a store and what the current snapshot concerns of it; the engine tells 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from policyengine.bundle import Snapshot
@@ -92,8 +91,7 @@ class Authorizes:
     ) -> Authorizing:
         snapshot, found = self._metering
         asked = new_request(principal, action, resource, context, session, key, lease, caller, opens)
-        decide = partial(snapshot.evaluator.decide_met, met=snapshot.evaluator.limits)
-        return authorizing(asked, snapshot, found, decide, self._store)
+        return authorizing(asked, snapshot, found, snapshot.evaluator.decide_metered, self._store)
 
     def reservation(self, id: str, *, caller: str = "") -> Grant | None:
         """The reservation that `authorize` granted to this caller, in whatever process, for it to be settled, renewed

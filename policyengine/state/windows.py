@@ -70,6 +70,18 @@ def sliding(seconds: float) -> Sliding:
 
 def calendar(period: str, zone: str, around: int) -> Calendar:
     """The period that the time `around` lies in, with its neighbours, so that clocks may differ by as much as one."""
+    last = _LAST.get((period, zone))
+    if last is not None and last.periods[1][0] <= around < last.periods[1][1]:
+        return last
+    found = _LAST[period, zone] = _calendar(period, zone, around)
+    return found
+
+
+# By period and zone, which policies name: what was found last holds for as long as the period does.
+_LAST: dict[tuple[str, str], Calendar] = {}
+
+
+def _calendar(period: str, zone: str, around: int) -> Calendar:
     tz = ZoneInfo(zone)
     day = datetime.fromtimestamp(around / SECOND, UTC).astimezone(tz)
     if period in ("minute", "hour"):

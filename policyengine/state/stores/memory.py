@@ -6,12 +6,14 @@ Every key is forgotten once it says nothing any more: each operation sweeps a fe
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from heapq import heappop, heappush
 from threading import Lock
 from time import time_ns
 
 from policyengine.state.apply import apply
-from policyengine.state.operations import Document, Operation, Outcome
+from policyengine.state.operations import Commit, Document, Operation, Outcome, Read
+from policyengine.state.stores.plain import Plain
 
 # So many due keys are looked at with each operation: more than one operation can write, so that they never pile up.
 SWEEP = 64
@@ -31,11 +33,15 @@ class Memory:
         self._documents: dict[str, Document] = {}
         self._expires: dict[str, int] = {}
         self._due: list[tuple[int, str]] = []
+        self._plain = Plain(self._documents, self._expires, self._due)
 
     def run(self, operation: Operation) -> Outcome:
         with self._lock:
             now = self._now()
-            self._sweep(now)
+            if self._due and self._due[0][0] <= now:
+                self._sweep(now)
+            if type(operation) is Commit and (done := self._plain.commit(operation, now)) is not None:
+                return done
             documents = self._documents
             applied = apply(operation, {key: documents.get(key) for key in operation.keys}, now)
             for key, (document, expires) in applied.writes.items():
@@ -47,7 +53,8 @@ class Memory:
                 if self._expires.get(key) is None:
                     heappush(self._due, (expires, key))
                 self._expires[key] = expires
-            return applied.outcome
+            # What others look at later is changed in place here.
+            return deepcopy(applied.outcome) if type(operation) is Read else applied.outcome
 
     async def run_async(self, operation: Operation) -> Outcome:
         return self.run(operation)
@@ -71,3 +78,4 @@ class Memory:
                 heappush(self._due, (expires, key))
             else:
                 del self._documents[key], self._expires[key]
+                self._plain.sums.pop(key, None)

@@ -4,7 +4,7 @@
 -- KEYS: the documents' keys. ARGV[1]: the operation. ARGV[2]: the time in microseconds, or nothing for the server's own.
 -- Documents, the operation and the answer are MessagePack. Numbers are whole and below 2^53, which Lua counts exactly.
 
-local BUCKETS, MILLION = 60, 1000000
+local BUCKETS, MILLION, GRACE = 60, 1000000, 60000000
 local MAX_LABELS, MAX_CALLS = 256, 1024
 
 local op = cmsgpack.unpack(ARGV[1])
@@ -85,7 +85,7 @@ local function empty_at(document, window, at)
 end
 
 local function expires(document, window, at)
-  return math.max(empty_at(document, window, at), document.blocked or 0)
+  return math.max(empty_at(document, window, at), document.blocked or 0) + GRACE
 end
 
 -- When the amount fits if nothing else comes; nil for never.

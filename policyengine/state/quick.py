@@ -1,0 +1,236 @@
+"""The charges of a request, found fast: what its limits read, compiled once for the limits that a decision names.
+
+`quick` gives what `charges` gives, or None: for a request with agents, a limit that reads more than plain attributes, a
+value that is not as declared, an entity that a source knows. `charges` is the specification and then does the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from policyengine.bundle import Snapshot
+from policyengine.evaluate.delegation import delegators
+from policyengine.ir.nodes import Attribute, Const, Expr, Root
+from policyengine.model.types import INT, NUMBER, STRING, EntityT, RecordT
+from policyengine.model.values import Entity, Fault, Uid, to_json
+from policyengine.state import amounts
+from policyengine.state.amounts import LARGEST, MICRO
+from policyengine.state.charges import Charges, Metered, Seen, key_of, window
+from policyengine.state.metering import Limit, Metering
+from policyengine.state.operations import MAX_CHARGES, Charge
+from policyengine.state.windows import SECOND, Window
+
+# Principal, resource and context, as they came; a value, or any exception where it is not as it should be.
+Get = Callable[[Any, Any, Any], Any]
+Records = Mapping[str, Mapping[str, Any]]
+
+# So many keys of one limit are remembered, with their digests.
+REMEMBERED = 16_384
+
+
+class _Unusual(Exception):
+    """What is not compiled, or not as it should be."""
+
+
+class Compiled(Struct, gc=False):
+    """One limit. `known` are the last charges, by what its keys read."""
+
+    limit: Limit
+    name: str
+    key: Get
+    several: bool
+    ceiling: Get
+    amount: Get | None
+    window: Window | None
+    block_for: int
+    known: dict[Any, Charge]
+
+
+class Plan(Struct, gc=False):
+    """The limits that one decision names. `compiled` is None where one of them reads too much for it. Who is of one of
+    the types of `delegates` may have got its task from another, and is not the only one who acts."""
+
+    snapshot: Snapshot
+    compiled: tuple[Compiled, ...] | None
+    delegates: frozenset[str] = frozenset()
+
+    def quick(self, principal: Any, action: Any, resource: Any, context: Any, now: int) -> Charges | None:
+        compiled = self.compiled
+        if compiled is None or (context is not None and "agent" in context):
+            return None
+        if principal["type"] in self.delegates:
+            return None
+        seen = Seen(principal, action, resource, context, self.snapshot.world)
+        try:
+            return Charges(tuple([_metered(one, principal, resource, context, seen, now) for one in compiled]))
+        except Exception:  # noqa: BLE001 - whatever it is, the specification says it
+            return None
+
+
+def plan(metering: Metering, snapshot: Snapshot, names: tuple[str, ...]) -> Plan:
+    """What the limits of these names read. It holds for requests that the snapshot allows."""
+    limits = [metering.limits[name] for name in names]
+    delegates = frozenset(type_ for type_ in snapshot.schema.entities if delegators(type_, snapshot.schema) is not None)
+    if len(limits) > MAX_CHARGES:
+        return Plan(snapshot, None)
+    try:
+        compiled = tuple(_compiled(limit, snapshot.world.records) for limit in limits)
+    except (_Unusual, Fault):
+        return Plan(snapshot, None)
+    return Plan(snapshot, compiled, delegates)
+
+
+def _metered(one: Compiled, principal: Any, resource: Any, context: Any, seen: Seen, now: int) -> Metered:
+    read = one.key(principal, resource, context)
+    ceiling = one.ceiling(principal, resource, context)
+    amount = MICRO if one.amount is None else one.amount(principal, resource, context)
+    lies = one.window if one.window is not None else window(one.limit.spec, now)
+    charge = one.known.get(read)
+    if charge is None or charge.amount != amount or charge.ceiling != ceiling or charge.window is not lies:
+        if charge is not None:
+            meter, by = charge.meter, charge.by
+        else:
+            meter, by = key_of(one.limit, [_told(part) for part in (read if one.several else (read,))])
+            if len(one.known) >= REMEMBERED:
+                one.known.clear()
+        charge = Charge(meter, one.name, by, lies, ceiling, amount, one.block_for)
+        one.known[read] = charge
+    return Metered(charge, one.limit, seen)
+
+
+def _told(read: Any) -> Any:
+    """What a key read, as an evaluation gives it."""
+    return to_json(Entity(Uid(*read), {})) if type(read) is tuple else read
+
+
+# ---- compiling ----
+
+
+def _compiled(limit: Limit, records: Records) -> Compiled:
+    spec = limit.spec
+    keys = tuple(_key(expr, records) for expr in spec.by)
+    return Compiled(
+        limit,
+        limit.rule.name,
+        _each(keys),
+        len(keys) != 1,
+        _number(spec.ceiling, records, amounts.ceiling),
+        None if spec.of is None else _number(spec.of, records, amounts.amount),
+        None if isinstance(spec.per, str) else window(spec, 0),
+        round(spec.block_for * SECOND),
+        {},
+    )
+
+
+def _each(keys: tuple[Get, ...]) -> Get:
+    if len(keys) == 1:
+        return keys[0]
+    return lambda p, r, c: tuple([key(p, r, c) for key in keys])
+
+
+def _key(expr: Expr, records: Records) -> Get:
+    """A key as it is told from all others: a text, or an entity's type and id."""
+    match expr:
+        case Const(value=value) if type(value) is str:
+            return lambda p, r, c: value
+        case Root() | Attribute() if isinstance(expr.type, EntityT):
+            return _identity(expr)
+        case Attribute() if expr.type == STRING:
+            return _attribute(expr, records)
+    raise _Unusual
+
+
+def _number(expr: Expr, records: Records, exact: Callable[[Any], int]) -> Get:
+    """A number in millionths."""
+    if isinstance(expr, Const):
+        constant = exact(expr.value)
+        return lambda p, r, c: constant
+    if not isinstance(expr, Attribute) or expr.type not in (INT, NUMBER):
+        raise _Unusual
+    found = _attribute(expr, records)
+
+    def number(p: Any, r: Any, c: Any) -> int:
+        value = found(p, r, c)
+        if not 0 <= value <= LARGEST:
+            raise _Unusual
+        return exact(value)
+
+    return number
+
+
+def _attribute(expr: Attribute, records: Records) -> Get:
+    plain = _PLAIN.get(str(expr.type))
+    base, name, owners = expr.base, expr.name, expr.owners
+    if plain is None:
+        raise _Unusual
+    if isinstance(base.type, EntityT):
+        entity = _entity(base)
+
+        def of_entity(p: Any, r: Any, c: Any) -> Any:
+            found = entity(p, r, c)
+            type_ = found["type"]
+            if owners is not None and type_ not in owners:
+                raise _Unusual
+            if type_ in records and found["id"] in records[type_]:
+                # A source knows it, and may know better.
+                raise _Unusual
+            value = found[name]
+            if type(value) not in plain:
+                raise _Unusual
+            return value
+
+        return of_entity
+    if not (isinstance(base, Attribute) and _is_context(base.base) and isinstance(base.type, RecordT)):
+        raise _Unusual
+    part = base.name
+
+    def of_record(p: Any, r: Any, c: Any) -> Any:
+        record = c[part]
+        value = record[name]
+        if type(record) is not dict or type(value) not in plain:
+            raise _Unusual
+        return value
+
+    return of_record
+
+
+_PLAIN = {str(STRING): (str,), str(INT): (int,), str(NUMBER): (int, float)}
+
+
+def _identity(expr: Expr) -> Get:
+    entity = _entity(expr)
+
+    def identity(p: Any, r: Any, c: Any) -> tuple[str, str]:
+        found = entity(p, r, c)
+        return found["type"], found["id"]
+
+    return identity
+
+
+def _entity(expr: Expr) -> Get:
+    """An entity as it came, which is one indeed."""
+    if not isinstance(expr.type, EntityT):
+        raise _Unusual
+    names = expr.type.names
+
+    def checked(value: Any) -> Any:
+        type_ = value["type"]
+        if type_ not in names or type(type_) is not str or type(value["id"]) is not str or type(value) is not dict:
+            raise _Unusual
+        return value
+
+    match expr:
+        case Root(name="principal"):
+            return lambda p, r, c: checked(p)
+        case Root(name="resource"):
+            return lambda p, r, c: checked(r)
+        case Attribute(name=name, base=base) if _is_context(base):
+            return lambda p, r, c: checked(c[name])
+    raise _Unusual
+
+
+def _is_context(expr: Expr) -> bool:
+    return isinstance(expr, Root) and expr.name == "context"

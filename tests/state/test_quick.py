@@ -1,0 +1,133 @@
+"""Laws: what is done fast is what the specification does. `quick` = `charges`, and a memory store = `apply`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policyengine import Engine
+from policyengine.evaluate.delegation import chain
+from policyengine.evaluate.interpret import Env
+from policyengine.model.request import Request, request
+from policyengine.model.values import Fault
+from policyengine.state.apply import apply
+from policyengine.state.charges import charges
+from policyengine.state.metering import metering
+from policyengine.state.operations import Charge, Commit, Operation
+from policyengine.state.quick import plan
+from policyengine.state.stores.memory import Memory
+from policyengine.state.windows import Concurrent, Sliding, calendar
+
+POLICIES = """
+module m
+use ai
+extend Model { price: Number, tier: String }
+extend Tenant { budget: Number }
+permit all: invoke on Model
+
+limit by_principal: invoke on Model
+  at most 10 requests per 1m by principal
+limit by_two: invoke on Model
+  at most 10 of cost.usd per day in "Europe/Berlin" by principal, model.tier
+limit by_tenant: invoke on Model
+  at most tenant.budget of cost.tokens per month by tenant
+limit odd: invoke on Model
+  at most 10 of model.price * cost.tokens per 1h by model
+limit in_flight: invoke on Model
+  at most 2 concurrent by model
+"""
+ENTITIES = [
+    {"type": "Model", "id": "known", "price": 3, "tier": "gold"},
+    {"type": "Tenant", "id": "rich", "budget": 99},
+]
+ENGINE = Engine.from_text(POLICIES, entities=ENTITIES)
+SNAPSHOT = ENGINE.snapshot
+METERING = metering(SNAPSHOT.policies)
+
+texts = st.sampled_from(["known", "rich", "a", "", "é\ud800", 'q"', "a,b"])
+numbers = st.one_of(
+    st.sampled_from([0, 1, 0.1, 0.018, -0.0, -1, 1e-7, 0.0000015, 4.5e9, 2**53, 10**400, float("nan"), float("inf")]),
+    st.floats(0, 1e4), st.integers(-5, 10**7),
+)  # fmt: skip
+odd = st.sampled_from([None, True, "5", [], {}, b"x"])
+
+
+def entity(type_: str, **attributes: Any) -> st.SearchStrategy[Any]:
+    whole = st.fixed_dictionaries({"type": st.just(type_), "id": texts}, optional=attributes)
+    return st.one_of(whole, whole, whole, odd)
+
+
+principals = st.one_of(
+    entity("User"), entity("Service"), entity("Agent", delegated_by=entity("Agent")), entity("Model", tier=texts)
+)
+models = entity("Model", price=st.one_of(numbers, odd), tier=st.one_of(texts, odd))
+contexts = st.one_of(
+    st.none(),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "cost": st.one_of(
+                odd, st.fixed_dictionaries({}, optional={"usd": st.one_of(numbers, odd), "tokens": numbers})
+            ),
+            "tenant": entity("Tenant", budget=numbers),
+            "agent": entity("Agent"),
+        },
+    ),
+)
+NOW = 1_800_000_000_000_000
+
+
+@given(principals, models, contexts, st.sets(st.sampled_from(sorted(METERING.limits)), min_size=1))
+def test_quick_charges_are_the_charges(principal: Any, model: Any, context: Any, named: set[str]) -> None:
+    names = tuple(sorted(named))
+    try:
+        whole = request(principal, "invoke", model, context)
+        actors = (whole.principal, *chain(whole, SNAPSHOT.world, SNAPSHOT.schema))
+    except Fault:
+        # No decision names a limit for it.
+        return
+    envs = [Env(Request(actor, whole.action, whole.resource, whole.context), SNAPSHOT.world) for actor in actors]
+    expected = charges([METERING.limits[name] for name in names], envs, NOW)
+    for _ in range(2):
+        found = plan(METERING, SNAPSHOT, names).quick(principal, "invoke", model, context, NOW)
+        if found is not None:
+            assert not expected.errors
+            assert [one.charge for one in found.metered] == [one.charge for one in expected.metered]
+            assert [one.env for one in found.metered] == [one.env for one in expected.metered]
+
+
+def test_what_limits_commonly_read_is_compiled() -> None:
+    cost = {"cost": {"usd": 0.018, "tokens": 5}, "tenant": {"type": "Tenant", "id": "t", "budget": 5}}
+    model = {"type": "Model", "id": "m", "tier": "gold"}
+    names = ("m.by_principal", "m.by_tenant", "m.by_two", "m.in_flight")
+    known = plan(METERING, SNAPSHOT, names)
+    assert known.quick({"type": "User", "id": "u"}, "invoke", model, cost, NOW) is not None
+
+
+# ---- a memory store ----
+
+WINDOWS = {"s": Sliding(10_000), "t": Sliding(7), "d": calendar("minute", "UTC", NOW), "f": Concurrent()}
+asked = st.lists(
+    st.tuples(st.sampled_from(sorted(WINDOWS)), st.integers(0, 4), st.booleans(), st.sampled_from([0, 0, 30_000])),
+    min_size=0, max_size=4, unique_by=lambda one: one[0],
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(asked, st.sampled_from([0, 0, 1, 7, 400, 10_000, 600_000, 20_000_000, -5])), max_size=30))
+def test_a_memory_store_writes_what_the_specification_writes(steps: list[tuple[list[Any], int]]) -> None:
+    now = NOW
+    store = Memory(lambda: now)
+    documents: dict[str, Any] = {}
+    for number, (wanted, by) in enumerate(steps):
+        now += by
+        made = tuple(
+            Charge(key, key, ("k",), WINDOWS[key], 9, amount, block, advisory)
+            for key, amount, advisory, block in wanted
+        )
+        commit: Operation = Commit(f"{number}", "ann", made, 50_000, 10**12)
+        applied = apply(commit, {key: documents.get(key) for key in commit.keys}, now)
+        documents |= {key: document for key, (document, _) in applied.writes.items()}
+        assert store.run(commit) == applied.outcome
+        assert store._documents == {key: documents[key] for key in store._documents}
