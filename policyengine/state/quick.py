@@ -12,10 +12,10 @@ from typing import Any
 from msgspec import Struct
 
 from policyengine.bundle import Snapshot
-from policyengine.evaluate.delegation import delegators
 from policyengine.ir.nodes import Attribute, Const, Expr, Root
 from policyengine.model.types import INT, NUMBER, STRING, EntityT, RecordT
 from policyengine.model.values import Entity, Fault, Uid, to_json
+from policyengine.schema.members import delegators
 from policyengine.state import amounts
 from policyengine.state.amounts import LARGEST, MICRO
 from policyengine.state.charges import Charges, Metered, Seen, key_of, window
