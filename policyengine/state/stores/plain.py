@@ -1,6 +1,6 @@
 """Plain charges on documents that one process holds: what `state.apply` does, without making everything anew.
 
-In: a commit without session or idempotency key, whose charges are of sliding and calendar windows that have room. Out:
+In: a commit without session, approval or idempotency key, whose charges are of sliding and calendar windows that have room. Out:
 the outcome that `apply` gives, with the documents changed in place to what `apply` would have written. None, with
 nothing charged, for anything else: `apply` is the specification and then does the work.
 """
@@ -27,7 +27,7 @@ class Plain:
         self.sums: dict[str, tuple[Any, int]] = {}
 
     def commit(self, asked: Commit, now: int) -> Done | None:
-        if asked.session is not None or asked.once is not None:
+        if asked.session is not None or asked.once is not None or asked.approval is not None:
             return None
         documents, sums = self._documents, self.sums
         found: list[tuple[Charge, Any, int, int, int, int]] = []
