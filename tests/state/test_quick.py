@@ -131,3 +131,13 @@ def test_a_memory_store_writes_what_the_specification_writes(steps: list[tuple[l
         documents |= {key: document for key, (document, _) in applied.writes.items()}
         assert store.run(commit) == applied.outcome
         assert store._documents == {key: documents[key] for key in store._documents}
+
+
+def test_the_fast_way_knows_all_that_a_commit_can_ask() -> None:
+    """Whoever adds to a commit says in `stores/plain.py` whether it is plain with that, and then here."""
+    assert Commit.__struct_fields__ == (
+        "id", "owner", "charges", "lease", "keep", "session", "once", "body", "memo", "approval",
+    )  # fmt: skip
+    assert Charge.__struct_fields__ == (
+        "meter", "rule", "by", "window", "ceiling", "amount", "block_for", "advisory",
+    )  # fmt: skip

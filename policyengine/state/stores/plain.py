@@ -1,8 +1,8 @@
 """Plain charges on documents that one process holds: what `state.apply` does, without making everything anew.
 
-In: a commit without session, approval or idempotency key, whose charges are of sliding and calendar windows that have room. Out:
-the outcome that `apply` gives, with the documents changed in place to what `apply` would have written. None, with
-nothing charged, for anything else: `apply` is the specification and then does the work.
+In: a commit without session, approval or idempotency key, whose charges are of sliding and calendar windows that have
+room. Out: the outcome that `apply` gives, with the documents changed in place to what `apply` would have written. None,
+with nothing charged, for anything else: `apply` is the specification and then does the work.
 """
 
 from __future__ import annotations
