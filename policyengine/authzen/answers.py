@@ -40,6 +40,16 @@ class Error(_Out):
     message: str
 
 
+class MeterReading(_Out):
+    """What a limit says after the request. `resets_at` is when it would be empty if nothing else came."""
+
+    rule: str
+    used: float
+    ceiling: float
+    remaining: float
+    resets_at: float = Field(description="seconds since 1970")
+
+
 class DecisionContext(_Out):
     reasons: list[str] = Field([], description="the public reasons of the determining rules")
     determining: list[str] = Field([], description="the rules that made it so")
@@ -50,6 +60,10 @@ class DecisionContext(_Out):
     limits: list[str] | None = Field(None, description="the limits that meter the allowed request")
     labels: list[str] | None = Field(None, description="the labels that the session carries from then on")
     errors: list[RuleError] | None = None
+    meters: list[MeterReading] | None = Field(None, description="what the limits say, where the request was charged")
+    denied_by: list[str] | None = Field(None, description="the limits without room")
+    retry_after: int | None = Field(None, description="after how many seconds there would be room; null for never")
+    metered: bool | None = Field(None, description="false where the state store was away, and the limits allow that")
     error: Error | None = Field(None, description="in a batch: why this evaluation is no request")
 
 

@@ -163,6 +163,10 @@ def _read(item: _Item, properties: int) -> _Parts | None:
             return None
     if around is not None and "supported_obligations" in around and not _are_texts(around["supported_obligations"]):
         return None
+    if around is not None and "metered_limits" in around:
+        said = around["metered_limits"]
+        if said.__class__ is not bool and not _are_texts(said):
+            return None
     action = None if item.action is UNSET else item.action.name
     if not properties:
         return principal, action, what, around

@@ -88,6 +88,11 @@ class Context(_In):
     supported_obligations: list[str] = Field(
         [], description="the obligation types that the caller can do; an allow that owes another is a deny"
     )
+    metered_limits: bool | list[str] = Field(
+        default=False,
+        description="the limits that the caller meters, by name, or true for all; where another applies, an evaluation "
+        "is a deny",
+    )
 
     @model_validator(mode="after")
     def _entities(self) -> Self:

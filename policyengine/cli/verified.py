@@ -1,4 +1,5 @@
-"""What the caller of a command says it has verified: approvals, by the rules that demand them."""
+"""What the caller of a command says it has verified: approvals, by the rules that demand them, and limits that it
+meters."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Annotated
 import typer
 
 from policyengine.cli.console import fail
-from policyengine.compile.verified import approvals
+from policyengine.compile.verified import approvals, meters
 from policyengine.engine import Engine
 
 ApprovedOption = Annotated[
@@ -23,3 +24,19 @@ def read_approved(given: list[str] | None, engine: Engine) -> frozenset[str]:
         return approvals(names, engine.snapshot.evaluator.approvals)
     except TypeError as error:
         fail(f"--approved: {str(error).removeprefix('`approved`: ')}")
+
+
+MeteredOption = Annotated[
+    list[str] | None,
+    typer.Option("--metered", metavar="LIMIT,...", help="limits that the caller meters; `all` for all of them"),
+]
+
+
+def read_metered(given: list[str] | None, engine: Engine) -> frozenset[str]:
+    """The limits that --metered names; ends the command for any that is none."""
+    names = [name.strip() for one in given or () for name in one.split(",")]
+    limits = engine.snapshot.evaluator.limits
+    try:
+        return meters(True if names == ["all"] else names, limits)
+    except TypeError as error:
+        fail(f"--metered: {str(error).removeprefix('`metered`: ')}")

@@ -71,7 +71,7 @@ class Client(_Settings):
         """The decision about one request; a denial where there is none. Never raises for what a service does. `metered`
         is as in `Engine.decide`; a service takes nobody's word for approvals, so that `approved` denies."""
         try:
-            question = exchange.evaluation(principal, action, resource, context, approved)
+            question = exchange.evaluation(principal, action, resource, context, approved, metered)
             return exchange.met(self._ask(question, exchange.decision), metered)
         except Unavailable as error:
             return denial(error)
@@ -82,39 +82,45 @@ class Client(_Settings):
         if not asked:
             return []
         try:
-            return self._ask(exchange.evaluations(asked), lambda *got: exchange.decisions(len(asked), *got))
+            return self._ask(exchange.evaluations(asked), lambda *got: exchange.decisions(asked, *got))
         except Unavailable as error:
             return [denial(error)] * len(asked)
 
     def search_principals(
         self, *, principal_type: str, action: str | Flat, resource: Flat, context: Flat | None = None,
-        principal: Flat | None = None,
+        principal: Flat | None = None, metered: Collection[str] | bool = (),
     ) -> list[dict[str, str]]:  # fmt: skip
         """Who may: references, sorted by id. Raises Unavailable."""
         parts = {"principal": {**(principal or {}), "type": principal_type}, "action": action, "resource": resource}
-        return self._pages(paths.SEARCH_SUBJECT, parts, context, exchange.entities)
+        return self._pages(paths.SEARCH_SUBJECT, parts, exchange.metering(context, metered), exchange.entities)
 
     def search_resources(
         self, *, principal: Flat, action: str | Flat, resource_type: str, context: Flat | None = None,
-        resource: Flat | None = None,
+        resource: Flat | None = None, metered: Collection[str] | bool = (),
     ) -> list[dict[str, str]]:  # fmt: skip
         """To what: references, sorted by id. Raises Unavailable."""
         parts = {"principal": principal, "action": action, "resource": {**(resource or {}), "type": resource_type}}
-        return self._pages(paths.SEARCH_RESOURCE, parts, context, exchange.entities)
+        return self._pages(paths.SEARCH_RESOURCE, parts, exchange.metering(context, metered), exchange.entities)
 
-    def search_actions(self, *, principal: Flat, resource: Flat, context: Flat | None = None) -> list[str]:
+    def search_actions(
+        self, *, principal: Flat, resource: Flat, context: Flat | None = None, metered: Collection[str] | bool = ()
+    ) -> list[str]:
         """What may be done: names, sorted. Raises Unavailable."""
         parts = {"principal": principal, "resource": resource}
-        return self._pages(paths.SEARCH_ACTION, parts, context, exchange.names)
+        return self._pages(paths.SEARCH_ACTION, parts, exchange.metering(context, metered), exchange.names)
 
     def filter(
         self, *, principal: Flat, action: str | Flat, resource_type: str, context: Flat | None = None,
         resource: Flat | None = None, backend: Flat | None = None, exact: bool = False, fulfilled: Sequence[str] = (),
+        metered: Collection[str] | bool = (),
     ) -> FilterResponse:  # fmt: skip
         """Which resources may be seen, as a query for a store. Raises Unavailable."""
         known = {**(resource or {}), "type": resource_type}
         return self._ask(
-            exchange.filtering(principal, action, known, context, backend, exact, fulfilled), exchange.filtered
+            exchange.filtering(
+                principal, action, known, exchange.metering(context, metered), backend, exact, fulfilled
+            ),
+            exchange.filtered,
         )
 
     def _pages(
@@ -178,7 +184,7 @@ class AsyncClient(_Settings):
         """The decision about one request; a denial where there is none. Never raises for what a service does. `metered`
         is as in `Engine.decide`; a service takes nobody's word for approvals, so that `approved` denies."""
         try:
-            question = exchange.evaluation(principal, action, resource, context, approved)
+            question = exchange.evaluation(principal, action, resource, context, approved, metered)
             return exchange.met(await self._ask(question, exchange.decision), metered)
         except Unavailable as error:
             return denial(error)
@@ -189,39 +195,45 @@ class AsyncClient(_Settings):
         if not asked:
             return []
         try:
-            return await self._ask(exchange.evaluations(asked), lambda *got: exchange.decisions(len(asked), *got))
+            return await self._ask(exchange.evaluations(asked), lambda *got: exchange.decisions(asked, *got))
         except Unavailable as error:
             return [denial(error)] * len(asked)
 
     async def search_principals(
         self, *, principal_type: str, action: str | Flat, resource: Flat, context: Flat | None = None,
-        principal: Flat | None = None,
+        principal: Flat | None = None, metered: Collection[str] | bool = (),
     ) -> list[dict[str, str]]:  # fmt: skip
         """Who may: references, sorted by id. Raises Unavailable."""
         parts = {"principal": {**(principal or {}), "type": principal_type}, "action": action, "resource": resource}
-        return await self._pages(paths.SEARCH_SUBJECT, parts, context, exchange.entities)
+        return await self._pages(paths.SEARCH_SUBJECT, parts, exchange.metering(context, metered), exchange.entities)
 
     async def search_resources(
         self, *, principal: Flat, action: str | Flat, resource_type: str, context: Flat | None = None,
-        resource: Flat | None = None,
+        resource: Flat | None = None, metered: Collection[str] | bool = (),
     ) -> list[dict[str, str]]:  # fmt: skip
         """To what: references, sorted by id. Raises Unavailable."""
         parts = {"principal": principal, "action": action, "resource": {**(resource or {}), "type": resource_type}}
-        return await self._pages(paths.SEARCH_RESOURCE, parts, context, exchange.entities)
+        return await self._pages(paths.SEARCH_RESOURCE, parts, exchange.metering(context, metered), exchange.entities)
 
-    async def search_actions(self, *, principal: Flat, resource: Flat, context: Flat | None = None) -> list[str]:
+    async def search_actions(
+        self, *, principal: Flat, resource: Flat, context: Flat | None = None, metered: Collection[str] | bool = ()
+    ) -> list[str]:
         """What may be done: names, sorted. Raises Unavailable."""
         parts = {"principal": principal, "resource": resource}
-        return await self._pages(paths.SEARCH_ACTION, parts, context, exchange.names)
+        return await self._pages(paths.SEARCH_ACTION, parts, exchange.metering(context, metered), exchange.names)
 
     async def filter(
         self, *, principal: Flat, action: str | Flat, resource_type: str, context: Flat | None = None,
         resource: Flat | None = None, backend: Flat | None = None, exact: bool = False, fulfilled: Sequence[str] = (),
+        metered: Collection[str] | bool = (),
     ) -> FilterResponse:  # fmt: skip
         """Which resources may be seen, as a query for a store. Raises Unavailable."""
         known = {**(resource or {}), "type": resource_type}
         return await self._ask(
-            exchange.filtering(principal, action, known, context, backend, exact, fulfilled), exchange.filtered
+            exchange.filtering(
+                principal, action, known, exchange.metering(context, metered), backend, exact, fulfilled
+            ),
+            exchange.filtered,
         )
 
     async def _pages(

@@ -56,19 +56,37 @@ class Question:
 
 
 def evaluation(
-    principal: Flat, action: str | Flat, resource: Flat, context: Flat | None, approved: Collection[str]
-) -> Question:
-    """Raises Unavailable for what is no request, and for approvals, which no request can state."""
+    principal: Flat, action: str | Flat, resource: Flat, context: Flat | None, approved: Collection[str],
+    metered: Collection[str] | bool = (),
+) -> Question:  # fmt: skip
+    """Raises Unavailable for what is no request, and for approvals, which no request can state; TypeError for a
+    `metered` that is none."""
     if approved:
         raise Unavailable("approvals cannot be stated in a request")
-    return _question(paths.EVALUATION, _request(principal, action, resource, context))
+    return _question(paths.EVALUATION, _request(principal, action, resource, metering(context, metered)))
+
+
+def metering(context: Flat | None, metered: Collection[str] | bool) -> Flat | None:
+    """The context of a caller that meters these limits; True for all of them. Raises TypeError for a text or a mapping,
+    which would hold more than they name."""
+    if isinstance(metered, str | bytes | Mapping):
+        raise TypeError("`metered` is a collection of names of limits")
+    if not metered or not isinstance(context, Mapping | None):
+        return context
+    return {**(context or {}), "metered_limits": metered is True or sorted(metered)}
 
 
 def evaluations(requests: Iterable[Mapping[str, Any]]) -> Question:
     """`requests` are mappings with the keywords of `decide`. Raises Unavailable for what is no request."""
     try:
         items = [
-            _request(each["principal"], each["action"], each["resource"], each.get("context")) for each in requests
+            _request(
+                each["principal"],
+                each["action"],
+                each["resource"],
+                metering(each.get("context"), each.get("metered", ())),
+            )
+            for each in requests
         ]
     except (KeyError, TypeError, AttributeError):
         raise Unavailable("one of the requests is none") from None
@@ -144,12 +162,14 @@ def decision(status: int, headers: Mapping[str, str], body: bytes) -> Decision:
     return _decision(_answer(EvaluationResponse, status, headers, body))
 
 
-def decisions(count: int, status: int, headers: Mapping[str, str], body: bytes) -> list[Decision]:
-    """So many decisions. Raises Unavailable."""
+def decisions(
+    requests: Sequence[Mapping[str, Any]], status: int, headers: Mapping[str, str], body: bytes
+) -> list[Decision]:
+    """The decision of each of the requests. Raises Unavailable."""
     found = _answer(EvaluationsResponse, status, headers, body).evaluations
-    if len(found) != count:
-        raise Unavailable(f"there are {len(found)} answers to {count} requests")
-    return [_decision(each) for each in found]
+    if len(found) != len(requests):
+        raise Unavailable(f"there are {len(found)} answers to {len(requests)} requests")
+    return [met(_decision(one), asked.get("metered", ())) for one, asked in zip(found, requests, strict=True)]
 
 
 def entities(status: int, headers: Mapping[str, str], body: bytes) -> tuple[list[dict[str, str]], str | None]:

@@ -29,7 +29,7 @@ from policyengine.callers.stores.store import StoreError
 from policyengine.diagnostics import render
 from policyengine.engine import Engine, Reload
 from policyengine.events.sink import Sink
-from policyengine.server import health, log, metadata, metrics, openapi
+from policyengine.server import health, log, metadata, metered_evaluation, metrics, openapi
 from policyengine.server.administration import Administration
 from policyengine.server.authentication import Authentication, Insecure, authentication
 from policyengine.server.authorize import authorize, open_session, record_result, reservation
@@ -103,12 +103,13 @@ def create_app(
 
     def searching(sought: Sought) -> Question:
         # How long it takes depends on how much there is to be found, not on the body.
-        return Question(f"search_{sought}", Searches(sought, tokens, settings.max_page, binding), thread_body=0)
+        return Question(
+            f"search_{sought}", Searches(sought, tokens, settings.max_page, binding, authorizes), thread_body=0
+        )
 
-    batch = partial(evaluate_batch, binding=binding, max_batch=settings.max_batch, max_work=settings.max_work)
+    authorizes = settings.evaluation == "authorize"
     questions = {
-        paths.EVALUATION: Question("evaluation", partial(evaluate, binding=binding)),
-        paths.EVALUATIONS: Question("evaluations", batch),
+        **_evaluations(settings, binding),
         paths.FILTER: Question("filter", partial(answer_filter, binding=binding), thread_body=0),
         paths.SEARCH_SUBJECT: searching("subject"),
         paths.SEARCH_RESOURCE: searching("resource"),
@@ -151,6 +152,23 @@ def application() -> ASGIApp:
         allow_headers=["authorization", "content-type", "x-request-id"],
         expose_headers=["x-request-id", "retry-after"],
     )
+
+
+def _evaluations(settings: Settings, binding: Binding) -> dict[str, Question]:
+    """The evaluation endpoints, as the settings say what an evaluation is."""
+    if settings.evaluation == "authorize":
+        one = partial(metered_evaluation.evaluate, binding=binding)
+        many = partial(metered_evaluation.evaluate_batch, binding=binding, max_batch=settings.max_metered_batch)
+        # They wait for a store.
+        return {
+            paths.EVALUATION: Question("evaluation", one, thread_body=0),
+            paths.EVALUATIONS: Question("evaluations", many, thread_body=0),
+        }
+    batch = partial(evaluate_batch, binding=binding, max_batch=settings.max_batch, max_work=settings.max_work)
+    return {
+        paths.EVALUATION: Question("evaluation", partial(evaluate, binding=binding)),
+        paths.EVALUATIONS: Question("evaluations", batch),
+    }
 
 
 def _admission(

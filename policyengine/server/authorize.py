@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
-from math import ceil
-from time import time
 from typing import Any
 
 from policyengine.authzen import read
@@ -21,10 +19,9 @@ from policyengine.diagnostics import codes
 from policyengine.engine import Engine
 from policyengine.evaluate.combine import denied
 from policyengine.model.decision import RuleError
-from policyengine.server import encode
+from policyengine.server import encode, grants
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
-from policyengine.server.obligations import negotiate
 from policyengine.server.pipeline import Question, Reply
 from policyengine.state.grant import Grant, SettleError
 from policyengine.state.operations import ENDED, SPENT
@@ -33,7 +30,6 @@ from policyengine.state.store import StoreError
 
 # A lease lasts so many seconds at the most.
 LONGEST_LEASE = 86_400.0
-Headers = tuple[tuple[bytes, bytes], ...]
 
 
 def authorize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
@@ -55,69 +51,24 @@ def authorize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) 
         session=session,
         idempotency_key=key,
         lease=lease,
-        caller=_owner(caller),
+        caller=grants.owner(caller),
         opens=False,
     )
-    decision = negotiate(grant.decision, asked["context"]) if grant.decision.obligations else grant.decision
+    decision = grants.honoured(grant, asked["context"])
     answer = encode.decision_value(decision)
-    answer["context"] |= _granted(grant)
+    answer["context"] |= grants.granted(grant)
     if decision.decision != grant.decision.decision:
-        # The caller cannot do what it would owe, so nothing is done and nothing is charged.
-        _undone(grant)
         answer["context"].pop("reservation", None)
-    return Reply(_bytes(answer), ((asked, decision),), 0, headers=_headers(grant), status_if_asked=_status(grant))
+    return Reply(
+        encode.value_body(answer),
+        ((asked, decision),),
+        0,
+        headers=grants.headers(grant),
+        status_if_asked=grants.status(grant),
+    )
 
 
 _OWN = ("session", "idempotency_key", "lease")
-
-
-def _granted(grant: Grant) -> dict[str, Any]:
-    said: dict[str, Any] = {}
-    if grant.limits:
-        said["meters"] = [
-            {
-                "rule": limit.rule,
-                "used": limit.used,
-                "ceiling": limit.ceiling,
-                "remaining": limit.remaining,
-                "resets_at": limit.resets_at,
-            }
-            for limit in grant.limits
-        ]
-    if grant.id:
-        said["reservation"] = {"id": grant.id, "expires_at": grant.expires_at, "replayed": grant.replayed}
-    if grant.denied_by:
-        said |= {"denied_by": grant.denied_by, "retry_after": grant.retry_after}
-    if not grant.metered:
-        said["metered"] = False
-    return said
-
-
-def _headers(grant: Grant) -> Headers:
-    """RateLimit, as draft-ietf-httpapi-ratelimit-headers has it, and Retry-After where waiting helps."""
-    now = time()
-    told = [
-        f'"{limit.rule}";r={int(limit.remaining)};t={max(0, ceil(limit.resets_at - now))}' for limit in grant.limits
-    ]
-    headers: Headers = ((b"ratelimit", ", ".join(told).encode()),) if told else ()
-    if grant.retry_after is not None:
-        headers += ((b"retry-after", str(grant.retry_after).encode()),)
-    return headers
-
-
-def _status(grant: Grant) -> int:
-    return 429 if grant.denied_by else 200
-
-
-def _undone(grant: Grant) -> None:
-    if grant.id:
-        try:
-            grant.cancel()
-        except SettleError:
-            # It was granted before, and has been settled since.
-            return
-        except StoreError as error:
-            raise RequestError(503, "the state store cannot be asked") from error
 
 
 # ---- reservations ----
@@ -137,7 +88,7 @@ def _changed(
 ) -> Reply:
     value = read.json_object(body)
     try:
-        grant = engine.reservation(id_, caller=_owner(caller))
+        grant = engine.reservation(id_, caller=grants.owner(caller))
         if grant is None:
             raise RequestError(404, "there is no such reservation")
         return Reply(_bytes(change(grant, value)), (), 0)
@@ -152,12 +103,12 @@ def _settled(grant: Grant, value: Mapping[str, Any]) -> dict[str, Any]:
     if type(cost) is not dict:
         raise Malformed("`cost` must be an object")
     grant.settle(cost)
-    return _granted(grant)
+    return grants.granted(grant)
 
 
 def _renewed(grant: Grant, value: Mapping[str, Any]) -> dict[str, Any]:
     grant.renew(_lease(value))
-    return _granted(grant)
+    return grants.granted(grant)
 
 
 def _cancelled(grant: Grant, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,11 +160,6 @@ def _holder(engine: Engine, value: dict[str, Any], caller: Caller, binding: Bind
 
 
 # ---- members ----
-
-
-def _owner(caller: Caller) -> str:
-    """Who may settle: the caller, in its tenant."""
-    return json.dumps([caller.kind, caller.id, caller.tenant])
 
 
 def _text(value: Mapping[str, Any], name: str) -> str | None:

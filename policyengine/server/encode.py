@@ -57,6 +57,11 @@ _bodies: dict[int, tuple[Decision, bytes]] = {}
 _KEPT = 4096
 
 
+def value_body(value: dict[str, Any]) -> bytes:
+    """The bytes of `decision_value`, with whatever was added to it."""
+    return _encode(value)
+
+
 def failed_body(status: int, message: str, revision: str) -> bytes:
     """The answer to one item of a batch that is not a request: denied, with the error in its context."""
     context = {**error_value(status, message), "revision": revision}

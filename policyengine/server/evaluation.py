@@ -14,7 +14,7 @@ from policyengine.model.decision import Decision, RuleError
 from policyengine.server import encode
 from policyengine.server.bind import Binding, Forbidden
 from policyengine.server.errors import RequestError
-from policyengine.server.obligations import negotiate
+from policyengine.server.metering import answered
 from policyengine.server.pipeline import Answer, Slices
 from policyengine.server.record import Decided
 from policyengine.server.work import SLICE, Budget
@@ -93,8 +93,7 @@ def _item(
             return encode.failed_body(refused.status, refused.message, snapshot.revision), None, False
     context = item["context"]
     decision = snapshot.evaluator.decide(item["principal"], item["action"], item["resource"], context)
-    if decision.obligations:
-        decision = negotiate(decision, context)
+    decision = answered(decision, context)
     return encode.decision_body(decision), (item, decision), decision.decision == "allow"
 
 
@@ -103,7 +102,7 @@ def _bound(engine: Engine, request: Arguments, caller: Caller, binding: Binding)
     snapshot = engine.snapshot
     asked = binding.arguments(caller, snapshot, request)
     decision = snapshot.evaluator.decide(asked["principal"], asked["action"], asked["resource"], asked["context"])
-    decision = negotiate(decision, asked["context"]) if decision.obligations else decision
+    decision = answered(decision, asked["context"])
     return encode.decision_body(decision), ((asked, decision),), 0
 
 
@@ -112,8 +111,7 @@ def _one(engine: Engine, request: Arguments) -> Answer:
     decision = engine.decide(
         principal=request["principal"], action=request["action"], resource=request["resource"], context=context
     )
-    if decision.obligations:
-        decision = negotiate(decision, context)
+    decision = answered(decision, context)
     return encode.decision_body(decision), ((request, decision),), 0
 
 

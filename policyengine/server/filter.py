@@ -17,6 +17,7 @@ from policyengine.engine import Engine
 from policyengine.filters.described import described, plain
 from policyengine.filters.filter import Filter, NotExpressible
 from policyengine.server.bind import Binding
+from policyengine.server.metering import declared
 from policyengine.server.pipeline import Answer
 
 
@@ -41,16 +42,22 @@ def _found(engine: Engine, asked: FilterRequest, caller: Caller, binding: Bindin
     while True:
         snapshot = engine.snapshot
         own = binding.asked(caller, snapshot, asked, "resource")
-        found = engine.filter(
-            principal=own.principal,
-            action=own.action,
-            resource_type=own.resource["type"],
-            context=own.context,
-            resource=own.resource,
-            fulfilled=own.fulfils,
-            # Whoever asks over HTTP is told of limits by an evaluation.
-            metered=True,
-        )
+        metered = declared(own.context, snapshot.evaluator.limits)
+        try:
+            found = engine.filter(
+                principal=own.principal,
+                action=own.action,
+                resource_type=own.resource["type"],
+                context=own.context,
+                resource=own.resource,
+                fulfilled=own.fulfils,
+                metered=metered,
+            )
+        except TypeError:
+            # Those that were loaded meanwhile have no limit of that name.
+            if engine.snapshot is snapshot:
+                raise
+            continue
         # Policies that were loaded meanwhile have another world, which the request was not looked at against.
         if found.revision == snapshot.revision:
             return binding.filter(caller, found)

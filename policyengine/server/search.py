@@ -19,18 +19,21 @@ from policyengine.bundle import Snapshot
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.server.bind import Binding
+from policyengine.server.metering import declared
 from policyengine.server.page import Start, Tokens
 from policyengine.server.pipeline import Answer
 
 
 @dataclass(frozen=True, slots=True)
 class Searches:
-    """Answers the searches for one kind of thing. No page has more than `max_page` results."""
+    """Answers the searches for one kind of thing. No page has more than `max_page` results. `authorizes` is whether
+    evaluations are charged, so that no limit keeps them from being an allow as such."""
 
     sought: Sought
     tokens: Tokens
     max_page: int
     binding: Binding
+    authorizes: bool = False
 
     def __call__(self, engine: Engine, body: bytes, caller: Caller) -> Answer:
         """Raises Malformed, and Forbidden."""
@@ -42,7 +45,9 @@ class Searches:
         start = self._start(asked, question, snapshot.revision)
         size = self.max_page if start.limit is None else min(start.limit, self.max_page)
         type_ = {"subject": asked.principal["type"], "resource": asked.resource["type"], "action": None}[self.sought]
-        found = self.binding.own(caller, snapshot, type_, partial(_found, snapshot, asked), start.after, size + 1)
+        found = self.binding.own(
+            caller, snapshot, type_, partial(_found, snapshot, asked, self.authorizes), start.after, size + 1
+        )
         more = len(found) > size
         answer: dict[str, Any] = {"results": [_result(asked, name) for name in found[:size]]}
         if more or asked.paged:
@@ -64,10 +69,11 @@ class Searches:
         return self.tokens.make(question, revision, following)
 
 
-def _found(snapshot: Snapshot, asked: Search, after: str | None, limit: int) -> list[str]:
+def _found(snapshot: Snapshot, asked: Search, authorizes: bool, after: str | None, limit: int) -> list[str]:
     """The ids, or names of actions."""
-    # Limits do not keep anything from being found, as they do not change `decision`.
-    met = snapshot.evaluator.limits
+    # As an evaluation has it: what a limit applies to is not allowed, unless it is metered.
+    limits = snapshot.evaluator.limits
+    met = limits if authorizes else declared(asked.context, limits)
     match asked.sought:
         case "subject":
             return search.principals(

@@ -210,6 +210,11 @@ class Settings(BaseSettings):
         description="where limits and sessions are kept: memory://, sqlite:///..., redis://..., postgresql://...; "
         "several workers need one that they share",
     )
+    evaluation: Literal["decide", "authorize"] = Field(
+        "decide",
+        description="authorize: every evaluation is charged to the limits that apply, at its estimate; decide: it is a "
+        "denial where one applies, unless the caller meters",
+    )
     gate: Literal["none", "tests"] = Field("none", description="what a changed bundle must pass before it answers")
     reload: bool = Field(True, description="load again when a file changes")
 
@@ -235,6 +240,9 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(1 << 20, gt=0, description="a larger request body is refused with 413")
     max_batch: int = Field(10_000, gt=0, description="more evaluations in one request are refused with 413")
+    max_metered_batch: int = Field(
+        1_000, gt=0, description="more evaluations that are charged in one request are refused with 413"
+    )
     max_work: int = Field(100_000, gt=0, description="evaluations that ask for more work are refused with 413")
     max_page: int = Field(10_000, gt=0, description="a search that finds more is answered in pages of this many")
     page_key: SecretStr = Field(

@@ -5,7 +5,7 @@ It holds a store and what the current snapshot concerns of it; the engine tells 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from policyengine.bundle import Snapshot
@@ -14,7 +14,7 @@ from policyengine.state.authorize import Authorizing, authorizing, new_request
 from policyengine.state.drive import run, run_async
 from policyengine.state.grant import Grant
 from policyengine.state.memo import reopened
-from policyengine.state.metering import metering
+from policyengine.state.metering import Metering, metering
 from policyengine.state.operations import Found, Read, lease_key
 from policyengine.state.session_calls import Sessions
 from policyengine.state.store import Store
@@ -91,6 +91,40 @@ class Authorizes:
     ) -> Authorizing:
         snapshot, found = self._metering
         asked = new_request(principal, action, resource, context, session, key, lease, caller, opens)
+        return authorizing(asked, snapshot, found, snapshot.evaluator.decide_metered, self._store)
+
+    def authorize_many(self, requests: Iterable[Mapping[str, Any]]) -> list[Grant]:
+        """The grants of many requests (mappings with the keywords of `authorize`), one after the other and from one
+        snapshot. Each is metered for itself: what is granted stays granted where a later one is denied."""
+        return list(self.authorize_each(requests))
+
+    def authorize_each(self, requests: Iterable[Mapping[str, Any]]) -> Iterator[Grant]:
+        """As `authorize_many`; each request is authorized when its grant is asked for."""
+        known = self._metering
+        for each in requests:
+            yield run(self._of_one_snapshot(known, **each), self._store)
+
+    async def authorize_many_async(self, requests: Iterable[Mapping[str, Any]]) -> list[Grant]:
+        """As `authorize_many`, without blocking the event loop."""
+        known = self._metering
+        return [await run_async(self._of_one_snapshot(known, **each), self._store) for each in requests]
+
+    def _of_one_snapshot(
+        self,
+        known: tuple[Snapshot, Metering],
+        *,
+        principal: Any,
+        action: Any,
+        resource: Any,
+        context: Any = None,
+        session: str | None = None,
+        idempotency_key: str | None = None,
+        lease: float = 600.0,
+        caller: str = "",
+        opens: bool = True,
+    ) -> Authorizing:
+        snapshot, found = known
+        asked = new_request(principal, action, resource, context, session, idempotency_key, lease, caller, opens)
         return authorizing(asked, snapshot, found, snapshot.evaluator.decide_metered, self._store)
 
     def reservation(self, id: str, *, caller: str = "") -> Grant | None:

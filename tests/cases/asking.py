@@ -88,7 +88,7 @@ def http(file: CaseFile) -> Iterator[Ask]:
             def ask(case: Case) -> Outcome | None:
                 if case.approved:
                     return None
-                body = json.dumps(_authzen(case.request)).encode()
+                body = json.dumps(_metering(_authzen(case.request))).encode()
                 answer = client.post(EVALUATION, content=body, headers={"Content-Type": "application/json"})
                 if answer.status_code == 400:
                     # Only what is malformed as such, or what the service may refuse, is never asked.
@@ -226,6 +226,12 @@ def _authzen(asked: dict[str, Any]) -> dict[str, Any]:
         action = {"name": action.get("name"), "properties": {k: v for k, v in action.items() if k != "name"}}
     found = {"subject": _entity(asked["principal"]), "action": action, "resource": _entity(asked["resource"])}
     return found if asked["context"] is None else {**found, "context": asked["context"]}
+
+
+def _metering(asked: dict[str, Any]) -> dict[str, Any]:
+    """The request of a caller that meters: of any other, what a limit applies to is denied."""
+    context = asked.get("context", {})
+    return {**asked, "context": {**context, "metered_limits": True}} if isinstance(context, dict) else asked
 
 
 def _beside(asked: dict[str, Any]) -> dict[str, Any]:

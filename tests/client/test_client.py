@@ -106,6 +106,7 @@ def run(call: Callable[[AsyncClient], Any], url: str, **settings: Any) -> Any:
 
 def test_a_client_decides_as_the_engine_does(client: Client, engine: Engine, service: tuple[str, ApiKey]) -> None:
     for asked in REQUESTS:
+        asked = {**asked, "metered": True}
         there, here = client.decide(**asked), engine.decide(**asked)
         async_there = run(lambda made, asked=asked: made.decide(**asked), service[0], credential=service[1].text)
         assert there == async_there
@@ -117,6 +118,8 @@ def test_a_client_decides_as_the_engine_does(client: Client, engine: Engine, ser
 
 def test_many_is_each(client: Client, service: tuple[str, ApiKey]) -> None:
     each = [client.decide(**asked) for asked in REQUESTS]
+    metered = [{**asked, "metered": True} for asked in REQUESTS]
+    assert client.decide_many(metered) == [client.decide(**asked) for asked in metered] != each
     assert client.decide_many(REQUESTS) == each
     assert run(lambda made: made.decide_many(REQUESTS), service[0], credential=lambda: service[1].text) == each
     assert client.decide_many([]) == []

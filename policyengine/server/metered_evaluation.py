@@ -1,0 +1,114 @@
+"""The evaluation endpoints of a service that meters: every evaluation is an authorize, settled at its estimate.
+
+Gateways that know nothing of limits have them so, unchanged. What is owed, refused and misspelt is as in
+`evaluation.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from policyengine.authzen import read
+from policyengine.authzen.arguments import Arguments, Batch
+from policyengine.authzen.refused import Malformed, Misspelt
+from policyengine.callers.caller import Caller
+from policyengine.diagnostics import codes
+from policyengine.engine import Engine
+from policyengine.evaluate.combine import denied
+from policyengine.model.decision import RuleError
+from policyengine.server import encode, grants
+from policyengine.server.bind import Binding, Forbidden
+from policyengine.server.errors import RequestError
+from policyengine.server.pipeline import Answer, Reply
+from policyengine.server.record import Decided
+from policyengine.state.grant import Grant, SettleError
+from policyengine.state.store import StoreError
+
+# A lease is settled at once. One that could not be ends soon, and what it holds in flight with it.
+LEASE = 10.0
+
+
+def evaluate(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
+    """The Access Evaluation API. Raises Malformed and RequestError."""
+    try:
+        asked = read.evaluation(binding.silent(caller, read.json_object(body)))
+    except Misspelt as error:
+        return Reply(_misspelt(error, engine), (), 1)
+    return _one(engine, asked, caller, binding)
+
+
+def evaluate_batch(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, max_batch: int) -> Answer | Reply:
+    """The Access Evaluations API. Every item is charged for itself, equal ones too. Raises Malformed and
+    RequestError."""
+    try:
+        batch = read.batch(binding.silent(caller, read.json_object(body)))
+    except Misspelt as error:
+        return Reply(_misspelt(error, engine), (), 1)
+    if not isinstance(batch, Batch):
+        return _one(engine, batch, caller, binding)
+    if len(batch.order) > max_batch:
+        raise RequestError(413, f"there are more than {max_batch} evaluations, and each is metered")
+    bodies: list[bytes] = []
+    decided: list[Decided] = []
+    for content, made, allowed in _answers(engine, batch, caller, binding):
+        bodies.append(content)
+        if made is not None:
+            decided.append(made)
+        if allowed is _STOP[batch.semantic]:
+            break
+    return encode.batch_body(bodies), decided, len(bodies) - len(decided)
+
+
+# The first decision of this value is the last one returned, and the last one charged.
+_STOP = {"execute_all": None, "deny_on_first_deny": False, "permit_on_first_permit": True}
+
+
+def _answers(
+    engine: Engine, batch: Batch, caller: Caller, binding: Binding
+) -> Iterator[tuple[bytes, Decided | None, bool]]:
+    for at in batch.order:
+        item = batch.items[at]
+        if isinstance(item, Misspelt):
+            yield _misspelt(item, engine), None, False
+        elif isinstance(item, Malformed):
+            yield encode.failed_body(400, item.message, engine.revision), None, False
+        else:
+            try:
+                answer = _one(engine, item, caller, binding)
+            except Forbidden as refused:
+                yield encode.failed_body(refused.status, refused.message, engine.revision), None, False
+                continue
+            [made] = answer.decided
+            yield answer.body, made, made[1].decision == "allow"
+
+
+def _one(engine: Engine, request: Arguments, caller: Caller, binding: Binding) -> Reply:
+    asked = binding.arguments(caller, engine.snapshot, request)
+    grant = engine.authorize(**asked, caller=grants.owner(caller), lease=LEASE, opens=False)
+    decision = grants.honoured(grant, asked["context"])
+    if decision.decision == "allow":
+        _settled(grant)
+    # They have been metered: nobody else need do it.
+    answer = encode.decision_value(replace(decision, limits=()))
+    answer["context"] |= _said(grant)
+    return Reply(encode.value_body(answer), ((asked, decision),), 0, grants.headers(grant), grants.status(grant))
+
+
+def _settled(grant: Grant) -> None:
+    if grant.id:
+        try:
+            grant.settle()
+        except (SettleError, StoreError):
+            # What was reserved stays charged.
+            return
+
+
+def _said(grant: Grant) -> dict[str, Any]:
+    """What the limits say; there is nothing left to settle."""
+    return {name: value for name, value in grants.granted(grant).items() if name != "reservation"}
+
+
+def _misspelt(error: Misspelt, engine: Engine) -> bytes:
+    return encode.decision_body(denied(RuleError("", codes.MISSPELT.id, error.message), engine.revision))

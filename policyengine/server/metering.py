@@ -1,0 +1,62 @@
+"""Whether anybody meters what an evaluation is about.
+
+An evaluation charges nothing. Where a limit applies it is a denial, with the reason `metering_required`, unless the
+caller says in `context.metered_limits` that it meters that limit: `true` for all, or their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from policyengine.model.decision import Decision, RuleError
+from policyengine.server.obligations import negotiate
+
+REQUIRED = "metering_required"
+MEMBER = "metered_limits"
+
+
+def declared(context: Mapping[str, Any], limits: frozenset[str]) -> frozenset[str]:
+    """Those of the `limits` that the caller says it meters."""
+    said = context.get(MEMBER)
+    if said is True:
+        return limits
+    return limits.intersection(said) if type(said) is list else frozenset()
+
+
+def answered(decision: Decision, context: Mapping[str, Any]) -> Decision:
+    """The decision for a caller with this request context: an allow that it cannot honour is a deny."""
+    if decision.obligations:
+        decision = negotiate(decision, context)
+    if not decision.limits or decision.decision != "allow":
+        return decision
+    missing = frozenset(decision.limits) - declared(context, frozenset(decision.limits))
+    return _unmetered(decision, missing) if missing else decision
+
+
+def _unmetered(decision: Decision, missing: frozenset[str]) -> Decision:
+    known = _denials.get(id(decision))
+    if known is not None and known[0] is decision and known[1] == missing:
+        return known[2]
+    names = ", ".join(f"`{name}`" for name in sorted(missing))
+    why = f"nobody meters {names}: authorize the request, or say in `context.{MEMBER}` that the caller meters"
+    denial = replace(
+        decision,
+        decision="deny",
+        determining=tuple(sorted(missing)),
+        reasons=(REQUIRED,),
+        obligations=(),
+        labels=(),
+        errors=(RuleError("", REQUIRED, why), *decision.errors),
+    )
+    if len(_denials) >= _KEPT:
+        _denials.clear()
+    _denials[id(decision)] = decision, missing, denial
+    return denial
+
+
+# The engine gives the same decision object for the same outcome. By identity, with the decision itself, so that an
+# identity is not used again while its denial is kept.
+_denials: dict[int, tuple[Decision, frozenset[str], Decision]] = {}
+_KEPT = 4096
