@@ -29,7 +29,7 @@ from policyengine.ir.nodes import (
 from policyengine.ir.walk import children
 
 # What a text has that only looking at it tells.
-LOOKED_AT = frozenset({"findings", "found", "scores", "size", "text", "tokens", "trust", "valid"})
+LOOKED_AT = frozenset({"findings", "found", "scores", "size", "text", "valid"})
 KINDS, FOUND = "findings", "found"
 
 Subject = Callable[[Expr], bool]

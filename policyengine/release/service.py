@@ -14,14 +14,17 @@ from typing import Any
 
 from policyengine.bundle import Snapshot
 from policyengine.events.sink import Everywhere
+from policyengine.release import admission as admitting
 from policyengine.release import releasing
+from policyengine.release.admission import Admission
 from policyengine.release.inspection import Inspection
+from policyengine.release.messages import SourceOf
 from policyengine.release.needs import Needs, applying, model_input, needs, output
-from policyengine.release.outcome import Released
+from policyengine.release.outcome import Admitted, Released
 from policyengine.release.release_stream import ReleaseStream, Ways
 from policyengine.release.releasing import OUTPUT, Check
 from policyengine.release.validity import Expected
-from policyengine.state.authorize import Authorizing
+from policyengine.state.authorize import Authorizing, holder
 from policyengine.state.drive import run, run_async
 from policyengine.state.grant import Grant
 from policyengine.state.service import Authorizes
@@ -137,7 +140,60 @@ class Releases(Authorizes):
         )
         return ReleaseStream(chunks, ways)
 
+    def admit(
+        self,
+        given: Any,
+        *,
+        principal: Mapping[str, Any],
+        model: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+        source_of: SourceOf | None = None,
+        fulfilled: Collection[str] = (),
+        session: str | None = None,
+    ) -> Admitted:
+        """Whether this may go into a model, and what of it: `invoke` on the model, with `context.input`. `given` is a
+        text, a `File`, or messages as the model interfaces have them; `model` its attributes. `source_of` says of a
+        message whose words it is, where its role does not: "retrieved", for what a search found. The rest is as in
+        `release`."""
+        admission = self._admission(given, principal, context, source_of)
+        grant = run(self._admitting(admission, principal, model, session), self._store)
+        admitted = admitting.conclude(admission, grant, fulfilled)
+        if not admitted.allowed and grant.id:
+            with suppress(StoreError):  # the lease ends by itself
+                grant.cancel()
+        return admitted
+
+    async def admit_async(
+        self,
+        given: Any,
+        *,
+        principal: Mapping[str, Any],
+        model: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+        source_of: SourceOf | None = None,
+        fulfilled: Collection[str] = (),
+        session: str | None = None,
+    ) -> Admitted:
+        """As `admit`, without blocking the event loop."""
+        admission = await self._aside(given, self._admission, given, principal, context, source_of)
+        grant = await run_async(self._admitting(admission, principal, model, session), self._store)
+        admitted: Admitted = await self._aside(given, admitting.conclude, admission, grant, fulfilled)
+        if not admitted.allowed and grant.id:
+            with suppress(StoreError):  # the lease ends by itself
+                await grant.cancel_async()
+        return admitted
+
     # ---- the steps ----
+
+    def _admission(self, given: Any, principal: Any, context: Any, source_of: Any) -> Admission:
+        tenant, _ = holder(principal, context)
+        return admitting.prepare(given, context, tenant, self._texts.input, self._inspection, source_of)
+
+    def _admitting(self, admission: Admission, principal: Any, model: Any, session: str | None) -> Authorizing:
+        if admission.refused is not None:
+            return _at_once(releasing.refused(admission.refused, self._texts.snapshot.revision))
+        resource = {"type": "Model", **model} if isinstance(model, Mapping) else model
+        return self._authorizing(principal, INVOKE, resource, admission.context, session, None, 600.0, "", True)
 
     def _check(self, text: Any, output: Any, sources: Any, expected: Expected | None) -> Check:
         return releasing.prepare(text, output, sources, expected, self._texts.output, self._inspection)

@@ -1,0 +1,161 @@
+"""What may come in: an admission, before and after its decision. The twin of a release check, before the model.
+
+The request is `invoke` on a model, with `context.input`; whatever the policies say of `invoke` applies as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from policyengine.diagnostics import codes
+from policyengine.model.decision import RuleError
+from policyengine.release.carrying import carry_out
+from policyengine.release.content import Content, Unscannable, text_content
+from policyengine.release.inspection import Inspection
+from policyengine.release.looking import Found, account
+from policyengine.release.messages import TRUSTED, Input, SourceOf, read_input
+from policyengine.release.needs import Needs
+from policyengine.release.outcome import Admitted
+from policyengine.release.releasing import looked_at
+from policyengine.release.uploads import PLAIN, UNKNOWN
+from policyengine.state.grant import Grant
+
+INPUT = "input"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What is to go into a model, and what is known of it: the request's context, and what stands beside it."""
+
+    content: Content
+    context: Mapping[str, Any]
+    inspection: Inspection
+    tenant: str
+    found: tuple[Found, ...] = ()
+    refused: RuleError | None = None
+
+
+def prepare(
+    given: Any,
+    context: Mapping[str, Any] | None,
+    tenant: str,
+    needs: Needs,
+    inspection: Inspection,
+    source_of: SourceOf | None,
+) -> Admission:
+    """Look at it as far as these rules need it. Never raises for what it holds."""
+    known = dict(context or {})
+    empty = Admission(text_content(""), known, inspection, tenant)
+    if INPUT in known:
+        message = "`input` of the context is found by looking at what comes in"
+        return replace(empty, refused=RuleError("", codes.MALFORMED.id, message))
+    try:
+        read = read_input(given, source_of)
+    except Unscannable as error:
+        return replace(empty, refused=RuleError("", codes.NOT_LOOKED_AT.id, str(error)))
+    if read.content.size > inspection.most:
+        message = f"more than {inspection.most} characters are not looked at"
+        return replace(empty, refused=RuleError("", codes.NOT_LOOKED_AT.id, message))
+    seen, found = looked_at(read.content, needs, inspection, tenant, with_source=True)
+    seen = {name: value for name, value in seen.items() if name not in ("text", "valid")}
+    return Admission(
+        read.content, {**known, INPUT: {**_measured(given, read, inspection), **seen}}, inspection, tenant, found
+    )
+
+
+def conclude(admission: Admission, grant: Grant, fulfilled: Collection[str]) -> Admitted:
+    """What may go on."""
+    decision, told = grant.decision, admission.context.get(INPUT)
+    if decision.decision != "allow" or decision.unmetered:
+        return Admitted(False, None, decision, admission.found, grant=grant, input=told)
+    known, keys = admission.inspection.registry(admission.tenant), admission.inspection.keys(admission.tenant)
+    carried = carry_out(admission.content, decision, known, keys, fulfilled)
+    if carried.errors:
+        return Admitted(False, None, decision, admission.found, carried.errors, grant=grant, input=told)
+    treated = account(admission.content, [list(those) for those in carried.found]) if carried.found else ()
+    seen = tuple(dict.fromkeys((*admission.found, *treated)))
+    return Admitted(True, carried.value, decision, seen, (), (), carried.owed, grant, told)
+
+
+def _measured(given: Any, read: Input, inspection: Inspection) -> dict[str, Any]:
+    """What is known without any finder."""
+    sizes: dict[str, int] = {}
+    for segment in read.content.segments:
+        sizes[segment.source] = sizes.get(segment.source, 0) + len(segment.text)
+    texts = [segment.text for segment in read.content.segments]
+    measured: dict[str, Any] = {
+        "size": sum(map(len, texts)),
+        "tokens": sum(map(inspection.tokens, texts)),
+        "content_type": read.files[0].type if len(read.files) == 1 and len(texts) <= 1 else PLAIN,
+        "encoding": "utf-8" if all(map(_is_unicode, texts)) else UNKNOWN,
+        "trust": [
+            {"source": source, "trusted": source in TRUSTED, "size": size} for source, size in sorted(sizes.items())
+        ],
+        "files": [
+            {
+                "name": file.name, "type": file.type, "size": file.size, "expanded": file.expanded,
+                "encoding": file.encoding, "scannable": file.scannable,
+            }
+            for file in read.files
+        ],
+    }  # fmt: skip
+    return {**measured, **_shape(given)}
+
+
+def _shape(given: Any) -> dict[str, Any]:
+    """How deep what comes in nests, and whether JSON in it says one thing twice."""
+    if not isinstance(given, str):
+        return {"nesting": _depth(given), "duplicate_keys": False}
+    twice = False
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal twice
+        made = dict(pairs)
+        twice = twice or len(made) != len(pairs)
+        return made
+
+    try:
+        value = json.loads(given, object_pairs_hook=members)
+    except (ValueError, RecursionError):
+        return {"nesting": _brackets(given), "duplicate_keys": False}
+    return {"nesting": _depth(value), "duplicate_keys": twice}
+
+
+def _depth(value: Any) -> int:
+    """How many collections are around the innermost, without recursion."""
+    deepest, level, todo = 0, 0, [value]
+    while todo:
+        inner: list[Any] = []
+        for one in todo:
+            if isinstance(one, Mapping):
+                inner.extend(one.values())
+            elif isinstance(one, list | tuple):
+                inner.extend(one)
+            else:
+                continue
+            deepest = level + 1
+        todo, level = inner, level + 1
+    return deepest
+
+
+def _brackets(text: str) -> int:
+    """How deep brackets nest in a text that is not JSON."""
+    depth = deepest = 0
+    for character in text:
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth = max(0, depth - 1)
+    return deepest
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

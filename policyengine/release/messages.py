@@ -1,0 +1,191 @@
+"""What is to go into a model, as segments and files: a text, a file, or messages as the model interfaces have them.
+
+Every text in a message is looked at, at whatever place it stands, but for its role and types. Whose words they are
+follows from the role of the message, and what a tool returned is a tool's words in whatever message it comes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.release.content import DEEPEST, MOST_SEGMENTS, Content, Segment, Unscannable
+from policyengine.release.uploads import File, Opened, open_file
+
+# Texts that say what kind of thing something is, and no longer than such a word is.
+_NAMES = frozenset({"media_type", "mime_type", "role", "type"})
+_LONGEST_NAME = 64
+# Members that hold the bytes of a file in base64.
+_BYTES = frozenset({"data", "file_data", "image_base64"})
+_SOURCES = {
+    "ai": "assistant", "assistant": "assistant", "developer": "system", "function": "tool", "human": "user",
+    "retrieved": "retrieved", "system": "system", "tool": "tool", "user": "user",
+}  # fmt: skip
+# Whose words are trusted: those of whoever runs the system, and of the user.
+TRUSTED = frozenset({"system", "user"})
+UNKNOWN = "unknown"
+
+SourceOf = Callable[[Mapping[str, Any]], str | None]
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What is to go into a model. The segments of a file come after all others; `content.rebuilt` makes the messages
+    again, and refuses where a file would have to be written again that cannot be."""
+
+    content: Content
+    files: tuple[Opened, ...] = ()
+
+
+def read_input(given: Any, source_of: SourceOf | None = None) -> Input:
+    """Raises Unscannable for what is none of these."""
+    match given:
+        case str():
+            return Input(Content((Segment(given, source="user"),), lambda texts: texts[0], plain=True))
+        case File():
+            return _file(given)
+        case list() | tuple():
+            return _messages(given, source_of)
+        case Mapping():
+            return _messages([given], source_of)
+    raise Unscannable("neither a text nor a file nor messages")
+
+
+def _file(file: File) -> Input:
+    opened = open_file(file)
+    segments = _file_segments(opened)
+
+    def rebuilt(texts: Sequence[str]) -> File:
+        if list(texts) == [segment.text for segment in segments]:
+            return file
+        if not opened.plain:
+            raise Unscannable("a file of this type cannot be written again")
+        return File(file.name, texts[0].encode())
+
+    return Input(Content(segments, rebuilt), (opened,))
+
+
+def _file_segments(opened: Opened) -> tuple[Segment, ...]:
+    return tuple(Segment(text, path=f"file:{opened.name}", source="user") for text in opened.texts)
+
+
+def _messages(given: Sequence[Any], source_of: SourceOf | None) -> Input:
+    places: list[tuple[Path, Segment]] = []
+    files: list[tuple[Path, Opened]] = []
+    for at, message in enumerate(given):
+        plain = _plain(message)
+        source = (source_of(plain) if source_of is not None else None) or _SOURCES.get(_role(plain), UNKNOWN)
+        for path, text in _texts(plain, (), source):
+            _place(plain, (at, *path), text, places, files)
+    inner = [segment for _, segment in places]
+    opened = [segment for _, file in files for segment in _file_segments(file)]
+    if len(inner) + len(opened) > MOST_SEGMENTS:
+        raise Unscannable("more texts than are looked at")
+
+    def rebuilt(texts: Sequence[str]) -> list[Any]:
+        own, rest = texts[: len(inner)], texts[len(inner) :]
+        if any(text != segment.text for segment, text in zip(opened, rest, strict=True)):
+            raise Unscannable("a file within a message cannot be written again")
+        changed = {path: text for (path, segment), text in zip(places, own, strict=True) if text != segment.text}
+        touched = frozenset(path[:many] for path in changed for many in range(1, len(path) + 1))
+        return [_with(message, (at,), changed, touched) for at, message in enumerate(given)]
+
+    return Input(Content((*inner, *opened), rebuilt), tuple(file for _, file in files))
+
+
+def _place(
+    message: Mapping[str, Any],
+    path: Path,
+    found: tuple[str, str],
+    places: list[tuple[Path, Segment]],
+    files: list[tuple[Path, Opened]],
+) -> None:
+    text, source = found
+    if path[-1] in _NAMES and len(text) <= _LONGEST_NAME:
+        return
+    if (data := _bytes(path, text)) is not None:
+        name = next((str(part["filename"]) for part in _above(message, path[1:]) if "filename" in part), "")
+        files.append((path, open_file(File(name, data))))
+    else:
+        places.append((path, Segment(text, path="".join(f"/{part}" for part in path), source=source)))
+
+
+def _bytes(path: Path, text: str) -> bytes | None:
+    """The bytes of a file that stands in a message as base64."""
+    if text.startswith("data:"):
+        head, _, body = text.partition(",")
+        if not head.endswith(";base64"):
+            return None
+    elif path[-1] in _BYTES:
+        body = text
+    else:
+        return None
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError):
+        raise Unscannable("a file that is not base64") from None
+
+
+def _above(message: Any, path: Path) -> Iterator[Mapping[str, Any]]:
+    """The objects that the place is in, the nearest first."""
+    levels = [message]
+    for part in path[:-1]:
+        message = message[part]
+        levels.append(message)
+    yield from (level for level in reversed(levels) if isinstance(level, Mapping))
+
+
+def _plain(message: Any) -> Mapping[str, Any]:
+    if isinstance(message, str):
+        return {"role": "user", "content": message}
+    if isinstance(message, Mapping):
+        return message
+    dump = getattr(message, "model_dump", None)
+    data = dump() if callable(dump) else None
+    if not isinstance(data, Mapping):
+        raise Unscannable("a message that nobody reads")
+    return data
+
+
+def _role(message: Mapping[str, Any]) -> str:
+    return str(message.get("role") or message.get("type") or "")
+
+
+def _texts(value: Any, path: Path, source: str) -> Iterator[tuple[Path, tuple[str, str]]]:
+    if len(path) > DEEPEST:
+        raise Unscannable("deeper than what is looked at")
+    match value:
+        case str():
+            yield path, (value, source)
+        case Mapping():
+            if value.get("type") in ("tool_result", "function_call_output", "mcp_tool_result"):
+                source = "tool"
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise Unscannable("a key that is not a text")
+                yield from _texts(item, (*path, key), source)
+        case list() | tuple():
+            for at, item in enumerate(value):
+                yield from _texts(item, (*path, at), source)
+        case None | bool() | int() | float():
+            return
+        case _:
+            raise Unscannable("a message that nobody reads")
+
+
+def _with(value: Any, path: Path, changed: Mapping[Path, str], touched: frozenset[Path]) -> Any:
+    """The message with other texts in it, of the type that it had."""
+    if path not in touched:
+        return value
+    match value:
+        case str():
+            return changed[path] if path in changed else changed[(*path, "content")]
+        case Mapping():
+            return {key: _with(item, (*path, key), changed, touched) for key, item in value.items()}
+        case list() | tuple():
+            return [_with(item, (*path, at), changed, touched) for at, item in enumerate(value)]
+    return type(value).model_validate(_with(value.model_dump(), path, changed, touched))

@@ -1,0 +1,152 @@
+"""Files that are to go into a model: what they really are, and the texts in them.
+
+What a file is follows from its bytes, never from its name. A file of a kind that is not opened here, or that is
+damaged, locked, too large or holds a picture or another archive, is *not scannable*: what is in it is unknown, and a
+rule says whether it may go. Archives are expanded by counting, so that a small one cannot become a large one.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+import zipfile
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+
+# What is expanded of one file at most, in bytes, and how many parts it may have.
+EXPANDED = 50_000_000
+PARTS = 5_000
+PAGES = 2_000
+
+PLAIN, UNKNOWN, ZIP, PDF = "text/plain", "application/octet-stream", "application/zip", "application/pdf"
+_OFFICE = {
+    "word/": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "xl/": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "ppt/": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+}
+_BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"),
+         (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))  # fmt: skip
+_TAG = re.compile(r"<[^>]*>")
+# Parts of an office file that hold text, and those that hold none.
+_TEXT_PART = re.compile(r".*\.(?:xml|rels|vml)\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file, as it was handed in."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """`type` is what the bytes are, `expanded` how many they are once unpacked; `encoding` is empty where the file is
+    no text. `plain` is whether the one text is the file, so that it can be written again."""
+
+    name: str
+    type: str
+    size: int
+    expanded: int
+    encoding: str = ""
+    scannable: bool = False
+    texts: tuple[str, ...] = field(default=(), repr=False)
+    plain: bool = False
+
+
+def open_file(file: File) -> Opened:
+    """Never raises for what a file holds."""
+    type_, size = content_type(file.data), len(file.data)
+    try:
+        if type_ == PLAIN:
+            return _text(file, size)
+        if type_ == PDF:
+            return _pdf(file, size)
+        if type_ == ZIP:
+            return _zip(file, size)
+    except Exception:  # noqa: BLE001 - a damaged file, in whatever way its reader says so, is one that nobody has read
+        return Opened(file.name, type_, size, size)
+    return Opened(file.name, type_, size, size)
+
+
+def content_type(data: bytes) -> str:
+    """The media type that the bytes are of; `application/octet-stream` where nothing is known of them."""
+    if data.startswith(b"%PDF-"):
+        return PDF
+    if data.startswith(b"PK\x03\x04"):
+        return ZIP
+    if (known := _magic(data)) and not known.startswith("text/"):
+        return known
+    encoding = encoding_of(data)
+    return PLAIN if encoding and b"\0" not in (data if encoding == "utf-8" else b"") else known or UNKNOWN
+
+
+def encoding_of(data: bytes) -> str:
+    """`utf-8`, `utf-16` or `utf-32` by its mark; empty where the bytes are none of them."""
+    encoding = next((name for mark, name in _BOMS if data.startswith(mark)), "utf-8")
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return ""
+    return encoding
+
+
+def _magic(data: bytes) -> str:
+    if find_spec("puremagic") is None:
+        return ""
+    import puremagic
+
+    try:
+        best = max(puremagic.magic_string(data[:4096]), key=lambda match: match.confidence)
+    except (puremagic.PureError, ValueError):
+        return ""
+    return str(best.mime_type) if best.confidence >= 0.4 else ""
+
+
+def _text(file: File, size: int) -> Opened:
+    encoding = encoding_of(file.data)
+    text = file.data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+    return Opened(file.name, PLAIN, size, size, encoding, True, (text,), plain=encoding == "utf-8")
+
+
+def _pdf(file: File, size: int) -> Opened:
+    if find_spec("pypdf") is None:
+        return Opened(file.name, PDF, size, size)
+    from pypdf import PdfReader
+
+    pages = PdfReader(io.BytesIO(file.data)).pages
+    if len(pages) > PAGES:
+        return Opened(file.name, PDF, size, size)
+    texts: list[str] = []
+    expanded = 0
+    scannable = True
+    for page in pages:
+        text = page.extract_text()
+        expanded += len(text)
+        # A picture may hold anything.
+        scannable = scannable and not page.images and expanded <= EXPANDED
+        texts.append(text)
+    return Opened(file.name, PDF, size, max(size, expanded), "", scannable, tuple(texts))
+
+
+def _zip(file: File, size: int) -> Opened:
+    with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
+        parts = archive.infolist()
+        office = next((t for start, t in _OFFICE.items() if any(p.filename.startswith(start) for p in parts)), None)
+        type_ = office if office is not None else ZIP
+        scannable = office is not None and len(parts) <= PARTS
+        texts: list[str] = []
+        expanded = 0
+        for part in parts[:PARTS]:
+            # What an archive says of its sizes is not believed.
+            with archive.open(part) as opened:
+                data = opened.read(EXPANDED - expanded + 1)
+            expanded += len(data)
+            if expanded > EXPANDED:
+                return Opened(file.name, type_, size, expanded)
+            if _TEXT_PART.match(part.filename):
+                texts.append(html.unescape(_TAG.sub(" ", data.decode("utf-8"))))
+            elif data:
+                scannable = False
+    return Opened(file.name, type_, size, expanded, "", scannable, tuple(texts) if office is not None else ())

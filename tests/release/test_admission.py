@@ -1,0 +1,167 @@
+"""Admission: what is to go into a model is measured, looked at, decided about and treated, wherever its texts stand."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import zipfile
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+
+from policyengine import Engine
+from policyengine.release.inspection import Inspection
+from policyengine.release.outcome import Admitted
+from policyengine.release.uploads import File
+from tests.release.test_release import ANN, KEY
+
+MODEL = {"id": "m-1", "provider": "x", "tier": "small"}
+OPEN = "module gate use ai permit use_it: invoke on Model for User\n"
+SCRUB = 'require scrub: invoke on Model redact(["email"])'
+
+
+def admitted(rules: str, given: Any, **asked: Any) -> Admitted:
+    engine = Engine.from_text(OPEN + rules, inspection=Inspection(key=KEY))
+    return engine.admit(given, principal=ANN, model=MODEL, **asked)
+
+
+def test_a_text_goes_in_without_what_is_redacted() -> None:
+    answer = admitted(SCRUB, "mail bob@acme.com")
+    assert (answer.allowed, answer.messages) == (True, "mail [email]")
+    assert [found.source for found in answer.findings] == ["user"]
+    assert admitted(SCRUB, "hello").messages == "hello"
+
+
+def test_every_text_of_a_message_is_looked_at() -> None:
+    messages = [
+        {"role": "system", "content": "you are bob@acme.com's helper"},
+        {"role": "user", "name": "bob@acme.com", "content": [
+            {"type": "text", "text": "hi bob@acme.com"}, {"type": "text", "text": "x"}]},
+        {"role": "assistant", "content": None, "tool_calls": [
+            {"id": "c", "type": "function", "function": {"name": "send", "arguments": '{"to": "bob@acme.com"}'}}]},
+        {"role": "tool", "tool_call_id": "c", "content": "sent to bob@acme.com"},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "bob@acme.com"}]},
+    ]  # fmt: skip
+    answer = admitted(SCRUB, messages)
+    assert "bob" not in repr(answer.messages)
+    assert [message["role"] for message in answer.messages] == ["system", "user", "assistant", "tool", "user"]
+    assert answer.messages[1]["content"][1] == {"type": "text", "text": "x"}
+    sources = {found.path: found.source for found in answer.findings}
+    assert sources["/0/content"] == "system"
+    assert sources["/3/content"] == sources["/4/content/0/content"] == "tool"
+
+
+def test_messages_of_langchain_stay_what_they_are() -> None:
+    messages = [HumanMessage("to bob@acme.com"), AIMessage("ok")]
+    answer = admitted(SCRUB, messages)
+    assert answer.messages[0] == HumanMessage("to [email]")
+    assert answer.messages[1] is messages[1]
+
+
+@pytest.mark.parametrize(
+    ("rule", "given"),
+    [
+        ("context.input.size > 5", "six666"),
+        ("context.input.tokens > 2", "twelve chars"),
+        ("context.input.tokens > 2", "日本語"),
+        ("context.input.nesting > 3", "[[[[1]]]]"),
+        ("context.input.nesting > 3", "see [[[[ there"),
+        ("context.input.duplicate_keys", '{"a": 1, "a": 2}'),
+        ('context.input.encoding != "utf-8"', "half \ud800"),
+        ('"email" in context.input.findings', "bob@acme.com"),
+        ('any f in context.input.found: f.source == "tool"', [{"role": "tool", "content": "bob@acme.com"}]),
+        ("any t in context.input.trust: not t.trusted", [{"role": "tool", "content": "x"}]),
+        ("any t in context.input.trust: not t.trusted", [{"role": "surprise", "content": "x"}]),
+    ],
+)  # fmt: skip
+def test_rules_read_what_comes_in(rule: str, given: Any) -> None:
+    refusal = f'forbid it: invoke on Model when {rule} because "not this"'
+    answer = admitted(refusal, given)
+    assert (answer.allowed, answer.messages, answer.reason) == (False, None, "not this")
+    assert admitted(refusal, "ok").allowed
+
+
+def test_whose_words_a_message_is_may_be_said() -> None:
+    rule = 'forbid found: invoke on Model when any t in context.input.trust: t.source == "retrieved"'
+    messages = [{"role": "user", "content": "a passage", "kind": "search"}]
+    assert admitted(rule, messages).allowed
+    assert not admitted(rule, messages, source_of=lambda message: "retrieved" if "kind" in message else None).allowed
+
+
+def test_what_is_found_is_said_by_nobody_else() -> None:
+    answer = admitted("", "x", context={"input": {"size": 1}})
+    assert (answer.allowed, answer.decision.errors[0].code) == (False, "POL504")
+
+
+@pytest.mark.parametrize("given", [7, None, {1: "x"}, [{"role": "user", "content": object()}], [object()], b"raw"])
+def test_what_nobody_reads_does_not_go_in(given: Any) -> None:
+    answer = admitted("", given)
+    assert (answer.allowed, answer.messages) == (False, None)
+
+
+# ---- files ----
+
+
+def archive(parts: dict[str, bytes]) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, data in parts.items():
+            opened.writestr(name, data)
+    return made.getvalue()
+
+
+DOCX = archive({"word/document.xml": b"<w:p><w:t>to bob@acme.com</w:t></w:p>"})
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def seen(data: bytes, name: str = "report.txt") -> Any:
+    told = admitted("", File(name, data)).input
+    assert told is not None
+    return told["files"][0]
+
+
+def test_a_file_is_what_its_bytes_are() -> None:
+    assert (seen(b"plain")["type"], seen(b"plain")["scannable"]) == ("text/plain", True)
+    assert (seen(PNG)["type"], seen(PNG)["scannable"]) == ("image/png", False)
+    assert (seen(b"\xff\xfeh\0i\0")["encoding"], seen(b"\xff\xfeh\0i\0")["scannable"]) == ("utf-16", True)
+    assert (seen(b"\xe9t\xe9")["type"], seen(b"\xe9t\xe9")["scannable"]) == ("application/octet-stream", False)
+    assert seen(DOCX)["type"].endswith("wordprocessingml.document")
+    assert seen(DOCX)["scannable"]
+    assert not seen(archive({"a.txt": b"x"}))["scannable"]
+    assert not seen(DOCX[:-30])["scannable"]
+    assert not seen(archive({"word/document.xml": b"<a/>", "word/media/image1.png": PNG}))["scannable"]
+
+
+def test_a_small_archive_does_not_become_a_large_one() -> None:
+    bomb = seen(archive({"word/document.xml": b"a" * 60_000_000}))
+    assert bomb["size"] < 100_000
+    assert 50_000_000 < bomb["expanded"] <= 50_000_001
+    assert not bomb["scannable"]
+
+
+def test_rules_say_what_happens_to_a_file_that_nobody_can_read() -> None:
+    rule = "forbid unread: invoke on Model when any f in context.input.files: not f.scannable"
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + base64.b64encode(PNG).decode()}}
+    messages = [{"role": "user", "content": [{"type": "text", "text": "look"}, image]}]
+    assert admitted("", messages).messages == messages
+    assert not admitted(rule, messages).allowed
+
+
+def test_the_texts_of_a_file_are_looked_at() -> None:
+    rule = 'forbid addresses: invoke on Model when "email" in context.input.findings'
+    assert not admitted(rule, File("a.docx", DOCX)).allowed
+    assert not admitted(rule, File("a.txt", b"to bob@acme.com")).allowed
+    answer = admitted(SCRUB, File("a.txt", b"to bob@acme.com"))
+    assert answer.messages == File("a.txt", b"to [email]")
+    refused = admitted(SCRUB, File("a.docx", DOCX))
+    assert (refused.allowed, refused.errors[0].code) == (False, "POL710")
+
+
+def test_the_async_form_says_the_same() -> None:
+    engine = Engine.from_text(OPEN + SCRUB)
+    answer = asyncio.run(engine.admit_async("mail bob@acme.com", principal=ANN, model=MODEL))
+    assert answer.messages == "mail [email]"
