@@ -6,10 +6,8 @@ The only code that reads policy files.
 
 from __future__ import annotations
 
-import gc
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
@@ -36,6 +34,7 @@ from policyengine.schema.declare import BUILTIN, ModuleTree, declare
 from policyengine.schema.records import misfits
 from policyengine.schema.schema import Schema
 from policyengine.syntax.parse import Parsed
+from policyengine.testing import run_cases
 from policyengine.warm.cache import Cache
 from policyengine.warm.modules import Modules
 
@@ -97,21 +96,30 @@ def load_text(text: str, path: str = "policy.pol", entities: Entities = None) ->
         return _load([Source(path, text)], None, [_unreadable(unread)], None)
 
 
-def load_path(path: str | Path, entities: Entities = None, settle: float = 0.0, cache: Cache | None = None) -> Loaded:
-    """All `.pol` files below a directory, or one file. Names that start with a dot are passed over. Nothing may have
-    changed for `settle` seconds before they are read: for use while someone may be writing. `cache` has what earlier
-    processes found out about these texts; it makes no difference but to the time that this takes."""
+def load_path(path: str | Path, entities: Entities = None, settled: bool = False, cache: Cache | None = None) -> Loaded:
+    """All `.pol` files below a directory, or one file. Names that start with a dot are passed over. With `settled` they
+    are read once nothing changes any more: for use while someone may be writing. `cache` has what earlier processes
+    found out about these texts; it makes no difference but to the time that this takes."""
     if "" in (path, entities):
         # For a path it would be the current directory.
         return Loaded(None, (_about("", codes.UNREADABLE, "cannot read it: the path is empty"),))
     named = Path(entities) if isinstance(entities, str | Path) else None
-    reading = read(Path(path), named, settle)
+    reading = read(Path(path), named, settled)
     diagnostics = [_unreadable(one) for one in reading.unread]
     sources = _decoded(reading.texts, diagnostics)
     if not sources and not diagnostics:
         diagnostics.append(_about(str(path), codes.NO_POLICIES, "no `.pol` file found"))
     known: Known = reading.entities if isinstance(entities, str | Path) else entities
     return replace(_load(sources, known, diagnostics, cache), state=reading.state)
+
+
+def gated(loaded: Loaded) -> Loaded:
+    """The same if the policies pass their own tests; else without a snapshot, and with the tests that fail."""
+    if loaded.snapshot is None:
+        return loaded
+    results = run_cases(loaded.snapshot.policies, loaded.snapshot.schema)
+    failed = tuple(result.diagnostic() for result in results if not result.passed)
+    return replace(loaded, snapshot=None, diagnostics=(*loaded.diagnostics, *failed)) if failed else loaded
 
 
 def _decoded(texts: Sequence[Text], diagnostics: list[Diagnostic]) -> list[Source]:
@@ -125,25 +133,7 @@ def _decoded(texts: Sequence[Text], diagnostics: list[Diagnostic]) -> list[Sourc
 
 
 def _load(sources: list[Source], entities: Known, earlier: Sequence[Diagnostic], cache: Cache | None) -> Loaded:
-    with _no_collection():
-        return _build(sources, entities, earlier, Modules(cache))
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Loading makes many small objects that all live on: looking through them for garbage takes half of its time."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        if not gc.get_freeze_count():
-            # Straight to the oldest generation, or the first thing made after loading would pay for a look at it all.
-            gc.freeze()
-            gc.unfreeze()
-        gc.enable()
+    return _build(sources, entities, earlier, Modules(cache))
 
 
 def _build(sources: list[Source], entities: Known, earlier: Sequence[Diagnostic], known_modules: Modules) -> Loaded:

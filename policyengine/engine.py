@@ -8,6 +8,7 @@ thread and inside an event loop.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 import structlog
 
 from policyengine import search
-from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text
+from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, gated, load_path, load_text
 from policyengine.compile.evaluator import named, with_meters
 from policyengine.compile.runtime import NOTHING
 from policyengine.compile.verified import approvals, meters
@@ -40,16 +41,14 @@ from policyengine.release.service import Releases
 from policyengine.state.store import Store
 from policyengine.state.stores.memory import Memory
 from policyengine.state.stores.opening import open_store
-from policyengine.testing import run_cases
 from policyengine.warm.cache import open_cache
+from policyengine.warm.collector import paused
 from policyengine.watch import Watcher
 
 log = structlog.get_logger(__name__)
 
 # What a caller that says nothing has verified.
 _NOTHING: tuple[()] = ()
-# For so many seconds nothing may have changed before files are read again.
-SETTLE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class Engine(Releases):
     def __init__(
         self,
         snapshot: Snapshot,
-        reader: Callable[[float], Loaded],
+        reader: Callable[[bool], Loaded],
         paths: Iterable[Path] = (),
         read: object = None,
         store: Store | None = None,
@@ -94,18 +93,26 @@ class Engine(Releases):
         state: str | Store = "memory://",
         events: Sink | None = None,
         inspection: Inspection | None = None,
+        gate_tests: bool = False,
+        pause_gc: bool = False,
     ) -> Engine:
         """Policies from a directory or a file. `entities` is a list of flat entities, of which the engine keeps a copy,
         or a JSON file with such a list, which `reload` reads again. Checked policies are kept in the user's cache
         directory, or in the directory `cache`, so that loading them again is fast; with False they are not. `state` is
         where `authorize` keeps what it remembers: a store, or the URL of one. `events` is told what people want to hear
-        of. `inspection` is how `release` and `admit` look at texts. Raises InvalidPolicies, with all diagnostics, if
-        anything has an error; ValueError for a URL that names no store, and StoreError for a store that cannot be
-        used."""
+        of. `inspection` is how `release` and `admit` look at texts. With `gate_tests` the policies have to pass their
+        own tests. `pause_gc` stops the garbage collector of this process while policies are loaded, now and again: of
+        many rules that takes half of the time. Raises InvalidPolicies, with all diagnostics, if anything has an error;
+        ValueError for a URL that names no store, and StoreError for a store that cannot be used."""
         kept = open_cache(cache if isinstance(cache, Path) else None) if cache is not False else None
         paths = [Path(path)] + ([Path(entities)] if isinstance(entities, str | Path) else [])
         known = _kept(entities)
-        return cls._made(lambda settle: load_path(path, known, settle, kept), paths, state, events, inspection)
+
+        def read(settled: bool) -> Loaded:
+            with paused() if pause_gc else nullcontext():
+                return load_path(path, known, settled, kept)
+
+        return cls._made(read, paths, state, events, inspection, gate_tests)
 
     @classmethod
     def from_text(
@@ -125,13 +132,16 @@ class Engine(Releases):
     @classmethod
     def _made(
         cls,
-        reader: Callable[[float], Loaded],
+        reader: Callable[[bool], Loaded],
         paths: list[Path],
         state: str | Store,
         events: Sink | None,
         inspection: Inspection | None,
+        gate_tests: bool = False,
     ) -> Engine:
-        loaded = reader(0.0)
+        loaded = reader(False)
+        if gate_tests:
+            loaded = gated(loaded)
         if loaded.snapshot is None:
             raise InvalidPolicies(loaded.diagnostics)
         store = open_store(state) if isinstance(state, str) else state
@@ -322,24 +332,21 @@ class Engine(Releases):
         with self._reloading:
             loaded = self._load_again()
             self._read = loaded.state
-            failed: list[Diagnostic] = []
-            if loaded.snapshot is not None and gate_tests:
-                results = run_cases(loaded.snapshot.policies, loaded.snapshot.schema)
-                failed = [result.diagnostic() for result in results if not result.passed]
-            diagnostics = (*loaded.diagnostics, *failed)
-            if loaded.snapshot is None or failed:
-                self._last_reload = Reload(False, self._snapshot.revision, diagnostics)
+            if gate_tests:
+                loaded = gated(loaded)
+            if loaded.snapshot is None:
+                self._last_reload = Reload(False, self._snapshot.revision, loaded.diagnostics)
             else:
                 self._snapshot = loaded.snapshot
                 self._concerns(loaded.snapshot)
                 self._entries = loaded.snapshot.evaluator.entries
-                self._last_reload = Reload(True, loaded.snapshot.revision, diagnostics)
+                self._last_reload = Reload(True, loaded.snapshot.revision, loaded.diagnostics)
             self.events.send(_of_reload(self._last_reload))
             return self._last_reload
 
     def _load_again(self) -> Loaded:
         try:
-            return self._reader(SETTLE)
+            return self._reader(True)
         except Exception:
             log.exception("reload_failed")
             place = Source(str(self._paths[0]) if self._paths else "", "").span(0, 0)

@@ -18,6 +18,8 @@ from time import sleep
 ENDING = ".pol"
 # Entries below one path; with links to directories there could be the whole machine.
 MOST_ENTRIES = 1_000_000
+# Who has just written files may not be done: for so many seconds nothing may have changed before they are read again.
+SETTLE = 0.02
 # A set of files that changes each time that it is read is given up after so many times.
 MOST_TRIES = 50
 
@@ -56,13 +58,13 @@ class Reading:
     state: object
 
 
-def read(policies: Path, entities: Path | None = None, settle: float = 0.0) -> Reading:
+def read(policies: Path, entities: Path | None = None, settled: bool = False) -> Reading:
     """All policy files at or below a path, and a file of entities, from one moment: a half-written set of files is
-    never taken for a whole one. Nothing may have changed for `settle` seconds before."""
+    never taken for a whole one. With `settled`, nothing has changed for SETTLE seconds before."""
     paths = (policies,) if entities is None else (policies, entities)
     for _ in range(MOST_TRIES):
         before = state(paths)
-        sleep(settle)
+        sleep(SETTLE if settled else 0)
         if state(paths) != before:
             continue
         found = _read(policies, entities, before)

@@ -14,7 +14,7 @@ import structlog
 from watchfiles import watch
 
 # A change counts once nothing else has changed for this long, in milliseconds: writers need a moment to finish.
-SETTLE_MS = 100
+REST_MS = 100
 # ... but a directory that never comes to rest is read after this long all the same.
 PATIENCE_MS = 1000
 # How long to wait for word of a change before looking all the same.
@@ -71,6 +71,6 @@ class Watcher:
         # A file is watched through its directory: editors and deployments replace files instead of writing into them.
         roots = {path if path.is_dir() else path.parent for path in self._paths}
         return watch(
-            *roots, watch_filter=None, debounce=PATIENCE_MS, step=SETTLE_MS, stop_event=self._stop,
+            *roots, watch_filter=None, debounce=PATIENCE_MS, step=REST_MS, stop_event=self._stop,
             rust_timeout=LOOK_MS, yield_on_timeout=True, raise_interrupt=False,
         )  # fmt: skip

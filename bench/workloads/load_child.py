@@ -18,7 +18,7 @@ from policyengine import Engine
 
 def main(bundle: str, changed: str = "", text: str = "") -> None:
     start = time.perf_counter()
-    engine = Engine.load(bundle)
+    engine = Engine.load(bundle, pause_gc=True)
     engine.decide(**REQUEST)  # type: ignore[arg-type]
     answer = {"first_decision_s": time.perf_counter() - start, "peak_mib": _peak()}
     if changed:

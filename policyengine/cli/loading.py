@@ -17,6 +17,7 @@ from policyengine.engine import Engine
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 from policyengine.warm.cache import open_cache
+from policyengine.warm.collector import paused
 
 STDIN = "-"
 
@@ -51,7 +52,7 @@ def load_engine(path: Path, entities: Path | None = None, cache: bool = True) ->
     existing(path)
     existing_file(entities, "--entities")
     try:
-        return Engine.load(path, entities=entities, cache=cache)
+        return Engine.load(path, entities=entities, cache=cache, pause_gc=True)
     except InvalidPolicies as invalid:
         report(invalid.diagnostics, stderr())
         raise typer.Exit(FAILED) from None
@@ -62,7 +63,9 @@ def load(path: Path, cache: bool = True, entities: Path | None = None) -> Loaded
     existing_file(entities, "--entities")
     if str(path) == STDIN:
         return load_text(read_text(path), "stdin", entities)
-    return load_path(existing(path), entities, cache=open_cache() if cache else None)
+    existing(path)
+    with paused():
+        return load_path(path, entities, cache=open_cache() if cache else None)
 
 
 def load_valid(path: Path, cache: bool = True) -> Loaded:

@@ -184,9 +184,14 @@ def _admission(
 
 def _load(settings: Settings, events: Sink) -> Engine:
     try:
-        engine = Engine.load(settings.policies, entities=settings.entities, state=settings.state, events=events)
-        if settings.gate == "tests" and not (gated := engine.reload(gate_tests=True)).ok:
-            raise InvalidPolicies(gated.diagnostics)
+        engine = Engine.load(
+            settings.policies,
+            entities=settings.entities,
+            state=settings.state,
+            events=events,
+            gate_tests=settings.gate == "tests",
+            pause_gc=True,
+        )
     except (ValueError, UnusableState) as error:
         log.log.error("the state cannot be used", problem=str(error))
         raise

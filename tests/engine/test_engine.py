@@ -134,6 +134,36 @@ def test_a_reload_that_fails_its_tests_can_be_kept_out(folder: Path) -> None:
     assert engine.revision != before
 
 
+def test_policies_that_fail_their_tests_can_be_kept_out_from_the_start(folder: Path) -> None:
+    (folder / "docs.pol").write_text(FAILING)
+    assert not ask(Engine.load(folder), "bob").allowed
+    with pytest.raises(InvalidPolicies) as caught:
+        Engine.load(folder, gate_tests=True)
+    assert "POL405" in [d.code.id for d in caught.value.diagnostics]
+    (folder / "docs.pol").write_text(GOOD.format(name="own"))
+    assert ask(Engine.load(folder, gate_tests=True)).allowed
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_collector_of_the_host_is_left_alone_unless_asked(folder: Path, asked: bool) -> None:
+    seen: list[str] = []
+    before = gc.get_threshold()
+    gc.callbacks.append(lambda phase, _: seen.append(phase))
+    gc.set_threshold(2, 1000)
+    try:
+        # New texts: what is known already makes no garbage.
+        (folder / "docs.pol").write_text(GOOD.format(name=f"collected_{asked}"))
+        engine = Engine.load(folder, cache=False, pause_gc=asked)
+        during = len(seen)
+        assert gc.isenabled()
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.pop()
+    assert ask(engine).allowed
+    # A handful comes from opening files and making paths before.
+    assert during < 200 if asked else during > 500
+
+
 def wait_for(condition: Any) -> None:
     until = time.monotonic() + 20
     while not condition():
