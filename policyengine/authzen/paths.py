@@ -13,4 +13,6 @@ SEARCH_ACTION = "/access/v1/search/action"
 AUTHORIZE = "/v1/authorize"
 SESSIONS = "/v1/sessions"
 RESULTS = "/v1/results"
+RELEASE = "/v1/release"
+ADMIT = "/v1/admit"
 RESERVATIONS = "/v1/reservations/"  # {id}/settle, {id}/renew, {id}/cancel

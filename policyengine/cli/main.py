@@ -16,6 +16,7 @@ from policyengine.cli.filter import filter_
 from policyengine.cli.fmt import fmt
 from policyengine.cli.init import init
 from policyengine.cli.keys import app as keys
+from policyengine.cli.release import admit, release
 from policyengine.cli.schema import schema
 from policyengine.cli.serve import serve
 from policyengine.cli.test import test
@@ -61,7 +62,7 @@ app = _App(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: policyengine init my-policies",
 )
-for command in (check, fmt, test, decide, explain, filter_, serve, init):
+for command in (check, fmt, test, decide, explain, filter_, release, admit, serve, init):
     app.command(command.__name__.rstrip("_"), cls=Command)(command)
 app.add_typer(schema, name="schema")
 app.add_typer(keys, name="keys")

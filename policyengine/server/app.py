@@ -41,6 +41,8 @@ from policyengine.server.limit import LimitStep
 from policyengine.server.page import Tokens
 from policyengine.server.pdp import Pdp
 from policyengine.server.pipeline import Authenticate, Limit, Pipeline, Question, Steps
+from policyengine.server.release import admit, release
+from policyengine.server.release_events import release_events
 from policyengine.server.search import Searches
 from policyengine.server.telling import telling
 from policyengine.settings.loading import WrongSettings, from_environment
@@ -117,6 +119,13 @@ def create_app(
         # They wait for a store.
         paths.AUTHORIZE: Question("authorize", partial(authorize, binding=binding), thread_body=0),
         paths.SESSIONS: Question("sessions", partial(open_session, binding=binding), thread_body=0),
+        paths.RELEASE: Question(
+            "release",
+            partial(release, binding=binding),
+            thread_body=0,
+            stream=partial(release_events, binding=binding, limit=settings.max_body_bytes),
+        ),
+        paths.ADMIT: Question("admit", partial(admit, binding=binding), thread_body=0),
         paths.RESULTS: Question("results", partial(record_result, binding=binding), thread_body=0),
     }
     metadata.add_routes(app, pdp, settings.public_url)
@@ -191,6 +200,7 @@ def _load(settings: Settings, events: Sink) -> Engine:
             events=events,
             gate_tests=settings.gate == "tests",
             pause_gc=True,
+            inspection=settings.texts.inspection(),
         )
     except (ValueError, UnusableState) as error:
         log.log.error("the state cannot be used", problem=str(error))

@@ -24,6 +24,7 @@ SCOPE_OF: Mapping[str, Scope] = {
     "search_subject": "search",
     "search_resource": "search",
     "search_action": "search",
+    **dict.fromkeys(("release", "admit"), "release"),
     **dict.fromkeys(("authorize", "settle", "renew", "cancel", "sessions", "results"), "authorize"),
 }
 # What administers the service, and the action that its policies decide about.

@@ -55,6 +55,9 @@ class Reply:
 
 
 Handler = Callable[[Engine, bytes, Caller], Answer | Slices | Reply]
+# Answers a stream of events with one, and says what was decided about it.
+Streamer = Callable[[Engine, Caller, Receive, Send, bytes, str], Awaitable[Sequence[Decided]]]
+EVENTS = b"text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +86,12 @@ class Steps:
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked with a JSON body. `name` is its label; a body of `thread_body` bytes or more is handled in a worker
-    thread, so that it holds nobody up."""
+    thread, so that it holds nobody up. `stream` answers a body of server-sent events."""
 
     name: str
     handle: Handler
     thread_body: int = THREAD_BODY
+    stream: Streamer | None = None
 
 
 class Pipeline:
@@ -140,6 +144,12 @@ class Pipeline:
                 return
             if scope["method"] != "POST":
                 raise RequestError(405, "method not allowed", ((b"allow", b"POST"),))
+            if question.stream is not None and headers.get(b"content-type", b"").startswith(EVENTS):
+                ready = self.pdp.ready()
+                decided = await question.stream(ready, caller, receive, send, identifier, scope["scheme"])
+                self._recorded(name, caller, identifier, decided, 0, started)
+                self.tally.endpoint(name)(200, perf_counter() - started)
+                return
             check_headers(scope["headers"], headers, self.max_body_bytes)
             message = await receive()
             asked: bytes = message.get("body", b"")
@@ -157,11 +167,7 @@ class Pipeline:
                     status = answer.status_if_asked
             else:
                 body, decided, failed = answer if isinstance(answer, tuple) else await _in_turns(answer)
-            self.tally.decisions(decided, failed)
-            if decided and self.steps.record:
-                made = records(identifier.decode("ascii"), name, caller, decided, perf_counter() - started)
-                for record in self.steps.record:
-                    record(made)
+            self._recorded(name, caller, identifier, decided, failed, started)
         except Malformed as error:
             status, body = 400, error_body(400, error.message, identifier.decode("ascii"))
         except RequestError as error:
@@ -176,6 +182,15 @@ class Pipeline:
             status, body = 500, error_body(500, "internal error", identifier.decode("ascii"))
         self.tally.endpoint(name)(status, perf_counter() - started)
         await send_json(send, status, body, identifier, scope["scheme"], more)
+
+    def _recorded(
+        self, name: str, caller: Caller, identifier: bytes, decided: Sequence[Decided], failed: int, started: float
+    ) -> None:
+        self.tally.decisions(decided, failed)
+        if decided and self.steps.record:
+            made = records(identifier.decode("ascii"), name, caller, decided, perf_counter() - started)
+            for record in self.steps.record:
+                record(made)
 
     async def _admit(self, incoming: Incoming) -> Caller:
         """The caller, if it may ask this. Raises RequestError."""

@@ -20,6 +20,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.events.sinks.webhook import secret_key
 from policyengine.settings.model import PREFIX, Keys, Settings, Webhook
+from policyengine.settings.texts import secret as release_key
 
 CONFIG = f"{PREFIX}CONFIG"
 # Variables with the prefix that are no settings of the service.
@@ -207,6 +208,13 @@ def _with_secrets(settings: Settings) -> Settings:
         changed["page_key"] = page_key
     if hash_key is not None:
         changed["keys"] = settings.keys.model_copy(update={"hash_key": hash_key})
+    text_key = _secret(settings.texts, "key", settings.texts.key_file)
+    if text_key is not None:
+        try:
+            release_key(text_key)
+        except ValueError as error:
+            raise WrongSettings(f"`key_file`: {error}") from None
+        changed["texts"] = settings.texts.model_copy(update={"key": text_key})
     if any(each.secret_file is not None for each in settings.events.webhooks):
         webhooks = [_with_secret(each) for each in settings.events.webhooks]
         changed["events"] = settings.events.model_copy(update={"webhooks": webhooks})

@@ -20,6 +20,7 @@ from policyengine.callers.claims import ClaimsMapping
 from policyengine.callers.tenancy import Tenancy
 from policyengine.callers.token import Expected
 from policyengine.events.sinks.webhook import secret_key
+from policyengine.settings.texts import Texts
 
 PREFIX = "POLICYENGINE_"
 Network = IPv4Network | IPv6Network
@@ -228,6 +229,7 @@ class Settings(BaseSettings):
     tenants: Tenants = Tenants()
     limits: Limits = Limits()
     events: Events = Events()
+    texts: Texts = Texts()
     admin_policies: Annotated[Path | None, BeforeValidator(_named)] = Field(
         None, description="who may administer, as policies; the built-in ones if not given"
     )

@@ -1,0 +1,180 @@
+"""The endpoints that look at texts: release and admission, whole.
+
+A request is that of an evaluation without action and resource. `POST /v1/release` has `text`, or `json` for a value,
+and `output`, `sources`, `expected`; `POST /v1/admit` has `messages` or `text`, and `model`. Both may have `session` and
+`fulfilled`. The answer's `released` is the decision once all that it orders has been done: what may go on is beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from policyengine.authzen import read
+from policyengine.authzen.refused import Malformed, Misspelt
+from policyengine.callers.caller import Caller
+from policyengine.diagnostics import codes
+from policyengine.engine import Engine
+from policyengine.evaluate.combine import denied
+from policyengine.model.decision import RuleError
+from policyengine.release.outcome import Released
+from policyengine.release.validity import Expected
+from policyengine.server import encode
+from policyengine.server.bind import Binding
+from policyengine.server.pipeline import Reply
+
+_RELEASE = frozenset({"text", "json", "output", "sources", "expected", "session", "fulfilled"})
+_ADMIT = frozenset({"text", "messages", "model", "session", "fulfilled"})
+_LONGEST = 256
+
+
+def release(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
+    """`POST /v1/release`. Raises Malformed and RequestError."""
+    value = read.json_object(body)
+    if ("text" in value) == ("json" in value):
+        raise Malformed("`text` or `json` is what is to be released")
+    if "text" in value and type(value["text"]) is not str:
+        raise Malformed("`text` must be a text")
+    try:
+        asked = asked_to_release(engine, value, caller, binding)
+    except Misspelt as error:
+        return _misspelt(engine, error)
+    released = engine.release(value.get("text", value.get("json")), **asked)
+    return _reply(released, asked["principal"], "release", "json" if "json" in value else "text")
+
+
+def asked_to_release(engine: Engine, value: dict[str, Any], caller: Caller, binding: Binding) -> dict[str, Any]:
+    """The arguments of `Engine.release` and `release_stream`, but for the text. Raises Malformed, Misspelt and
+    RequestError."""
+    output = _object(value, "output")
+    resource = {"type": "Output", "id": str(output.pop("id", "output")), "properties": output}
+    asked = _evaluation(engine, value, caller, binding, _RELEASE, "release", resource)
+    known = asked["resource"]
+    return {
+        "principal": asked["principal"],
+        "context": asked["context"],
+        "output": {name: part for name, part in known.items() if name != "type"},
+        "sources": _objects(value, "sources"),
+        "expected": _expected(value),
+        "session": _text(value, "session"),
+        "fulfilled": _names(value, "fulfilled"),
+    }
+
+
+def admit(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
+    """`POST /v1/admit`. Raises Malformed and RequestError."""
+    value = read.json_object(body)
+    if ("text" in value) == ("messages" in value):
+        raise Malformed("`text` or `messages` is what is to go in")
+    given = value.get("text", value.get("messages"))
+    if type(given) is not (str if "text" in value else list):
+        raise Malformed("`text` must be a text, and `messages` a list")
+    model = _object(value, "model")
+    if type(model.get("id")) is not str:
+        raise Malformed("`model` has an `id`")
+    resource = {"type": "Model", "id": model.pop("id"), "properties": model}
+    try:
+        asked = _evaluation(engine, value, caller, binding, _ADMIT, "invoke", resource)
+    except Misspelt as error:
+        return _misspelt(engine, error)
+    admitted = engine.admit(
+        given,
+        principal=asked["principal"],
+        model=asked["resource"],
+        context=asked["context"],
+        session=_text(value, "session"),
+        fulfilled=_names(value, "fulfilled"),
+    )
+    return _reply(admitted, asked["principal"], "invoke", "text" if "text" in value else "messages")
+
+
+def told(released: Released, name: str) -> dict[str, Any]:
+    """What is said of a text: what may go on as `name`, the decision, and what was found, without any value."""
+    answer = encode.decision_value(released.decision)
+    answer["released"] = released.allowed
+    if released.allowed:
+        answer[name] = released.text
+    elif released.errors:
+        answer["context"]["summary"] = released.reason
+        errors = [{"rule": one.rule, "code": one.code, "message": one.message} for one in released.errors]
+        answer["context"]["errors"] = [*answer["context"].get("errors", ()), *errors]
+    if released.findings:
+        answer["findings"] = [
+            {
+                "kind": one.kind, "start": one.start, "end": one.end, "score": one.score, "detector": one.detector,
+                **({"path": one.path} if one.path else {}), **({"source": one.source} if one.source else {}),
+            }
+            for one in released.findings
+        ]  # fmt: skip
+    if released.invalid:
+        answer["invalid"] = [{"path": one.path, "demand": one.demand} for one in released.invalid]
+    if released.grant is not None and released.grant.id and released.allowed:
+        answer["reservation"] = {"id": released.grant.id, "expires_at": released.grant.expires_at}
+    return answer
+
+
+def _reply(released: Released, principal: Any, action: str, name: str) -> Reply:
+    asked: Any = {"principal": principal, "action": action, "resource": {}, "context": {}}
+    body = json.dumps(told(released, name), separators=(",", ":"), allow_nan=False, default=list).encode("ascii")
+    return Reply(body, ((asked, released.decision),), 0)
+
+
+def _misspelt(engine: Engine, error: Misspelt) -> Reply:
+    refused = denied(RuleError("", codes.MISSPELT.id, error.message), engine.revision)
+    answer = {**encode.decision_value(refused), "released": False}
+    return Reply(json.dumps(answer, separators=(",", ":"), default=list).encode("ascii"), (), 1)
+
+
+def _evaluation(
+    engine: Engine,
+    value: dict[str, Any],
+    caller: Caller,
+    binding: Binding,
+    own: frozenset[str],
+    action: str,
+    resource: dict[str, Any],
+) -> Any:
+    value = binding.silent(caller, {name: part for name, part in value.items() if name not in own})
+    asked = read.evaluation({**value, "action": {"name": action}, "resource": resource})
+    return binding.arguments(caller, engine.snapshot, asked)
+
+
+def _expected(value: Mapping[str, Any]) -> Expected | None:
+    expected = value.get("expected")
+    if expected is None:
+        return None
+    if type(expected) is not dict or not expected.keys() <= {"schema", "pattern", "media_type"}:
+        raise Malformed("`expected` has one of `schema`, `pattern` and `media_type`")
+    try:
+        return Expected(**expected)
+    except (ValueError, TypeError):
+        raise Malformed("`expected` has one schema, pattern or media type that can be used") from None
+
+
+def _object(value: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = value.get(name, {})
+    if type(found) is not dict:
+        raise Malformed(f"`{name}` must be an object")
+    return dict(found)
+
+
+def _objects(value: Mapping[str, Any], name: str) -> list[dict[str, Any]] | None:
+    found = value.get(name)
+    if found is not None and (type(found) is not list or not all(type(one) is dict for one in found)):
+        raise Malformed(f"`{name}` must be a list of objects")
+    return found
+
+
+def _names(value: Mapping[str, Any], name: str) -> list[str]:
+    found = value.get(name, [])
+    if type(found) is not list or not all(type(one) is str for one in found):
+        raise Malformed(f"`{name}` must be a list of names")
+    return found
+
+
+def _text(value: Mapping[str, Any], name: str) -> str | None:
+    found = value.get(name)
+    if found is not None and (type(found) is not str or not 0 < len(found) <= _LONGEST):
+        raise Malformed(f"`{name}` must be a text of at most {_LONGEST} characters")
+    return found

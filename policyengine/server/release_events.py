@@ -1,0 +1,194 @@
+"""Server-sent events in, server-sent events out: a text that is released while it streams.
+
+The request's body is a stream of events. The first is the request, as `POST /v1/release` has it without the text. Each
+one after it is a chunk: a JSON object as model interfaces stream them, or a JSON text; `[DONE]` ends them, and is
+passed on. The answer's events are the chunks that may go. Its last one is `released`, or `not_released`,
+after which nothing comes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import Receive, Send
+
+from policyengine.authzen import read
+from policyengine.authzen.refused import Malformed
+from policyengine.callers.caller import Caller
+from policyengine.engine import Engine
+from policyengine.release.outcome import NotReleased, Released
+from policyengine.server import hygiene
+from policyengine.server.bind import Binding
+from policyengine.server.body import Disconnected, too_large
+from policyengine.server.errors import log
+from policyengine.server.record import Decided
+from policyengine.server.release import asked_to_release, told
+
+DONE = "[DONE]"
+# A chunk has at most so many bytes: looking at one holds nobody else up.
+LONGEST_CHUNK = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    name: str
+    data: str
+
+
+async def events(receive: Receive, limit: int) -> AsyncIterator[Event]:
+    """The events of a body: the first of at most `limit` bytes, each other of `LONGEST_CHUNK`. Raises RequestError,
+    Malformed and Disconnected."""
+    held = bytearray()
+    name = ""
+    data: list[str] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        held += message.get("body", b"")
+        more = message.get("more_body", False)
+        if not more:
+            held += b"\n\n"
+        *lines, rest = held.replace(b"\r\n", b"\n").split(b"\n")
+        held = bytearray(rest)
+        if len(held) + size > limit:
+            raise too_large(limit)
+        for line in lines:
+            if not line:
+                if data:
+                    yield Event(name, "\n".join(data))
+                    limit = min(limit, LONGEST_CHUNK)
+                name, data, size = "", [], 0
+                continue
+            field, _, value = _decoded(line).partition(":")
+            value = value.removeprefix(" ")
+            if field == "event":
+                name = value
+            elif field == "data":
+                data.append(value)
+                size += len(value) + 1
+                if size > limit:
+                    raise too_large(limit)
+
+
+def _decoded(line: bytes | bytearray) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        raise Malformed("the events are not UTF-8") from None
+
+
+async def release_events(
+    engine: Engine,
+    caller: Caller,
+    receive: Receive,
+    send: Send,
+    request_id: bytes,
+    scheme: str,
+    *,
+    binding: Binding,
+    limit: int,
+) -> Sequence[Decided]:
+    """Answers; returns the decision that was made. Raises Malformed and RequestError as long as nothing was sent, and
+    Disconnected."""
+    coming = events(receive, limit)
+    first = await anext(coming, None)
+    if first is None:
+        raise Malformed("the first event is the request")
+    asked = asked_to_release(engine, read.json_object(first.data.encode()), caller, binding)
+    named: dict[str, str] = {}
+    done = False
+
+    async def chunks() -> AsyncIterator[Any]:
+        nonlocal done
+        async for event in coming:
+            if event.data == DONE:
+                done = True
+                continue
+            chunk = _chunk(event.data)
+            if isinstance(chunk, dict) and event.name:
+                named[str(chunk.get("type", ""))] = event.name
+            yield chunk
+
+    stream = engine.release_stream(chunks(), **asked)
+    answer = _Answer(send, request_id, scheme)
+    try:
+        async for chunk in stream:
+            name = named.get(str(chunk.get("type", "")), "") if isinstance(chunk, dict) else ""
+            await answer.event(name, json.dumps(chunk, separators=(",", ":"), ensure_ascii=True))
+        if done:
+            await answer.event("", DONE)
+        released = stream.released
+        assert released is not None
+        await answer.end("released", json.dumps(_account(told(released, "text")), default=list))
+        return _decided(asked, released)
+    except NotReleased as error:
+        await answer.end("not_released", json.dumps(_account(told(error.released, "text")), default=list))
+        return _decided(asked, error.released)
+    except Disconnected:
+        raise
+    except Exception as error:
+        if not answer.begun:
+            raise
+        # Nothing more may go, and the client can tell that this is not the end of the text.
+        log.warning("stream_ended", request_id=request_id.decode("ascii"), error=type(error).__name__)
+        await answer.end("not_released", json.dumps({"released": False}))
+        return ()
+
+
+def _decided(asked: dict[str, Any], released: Released) -> Sequence[Decided]:
+    resource = {"type": "Output", "id": asked["output"].get("id", "output")}
+    request: Any = {
+        "principal": asked["principal"], "action": "release", "resource": resource, "context": asked["context"]
+    }  # fmt: skip
+    return ((request, released.decision),)
+
+
+def _account(answer: dict[str, Any]) -> dict[str, Any]:
+    """Without the text, which has gone."""
+    return {name: part for name, part in answer.items() if name != "text"}
+
+
+def _chunk(data: str) -> Any:
+    try:
+        chunk = json.loads(data)
+    except (ValueError, RecursionError):
+        raise Malformed("an event's data is a JSON text or object") from None
+    if not isinstance(chunk, str | dict):
+        raise Malformed("an event's data is a JSON text or object")
+    return chunk
+
+
+class _Answer:
+    """The events of an answer. It begins with the first, so that a refusal before it has a status of its own."""
+
+    def __init__(self, send: Send, request_id: bytes, scheme: str) -> None:
+        self._send = send
+        self._headers = [
+            (b"content-type", b"text/event-stream; charset=utf-8"),
+            (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),
+            (b"x-request-id", request_id),
+            *(header for header in hygiene.headers(scheme) if header[0] != b"cache-control"),
+        ]
+        self.begun = False
+
+    async def event(self, name: str, data: str) -> None:
+        await self._write(self._encoded(name, data), True)
+
+    async def end(self, name: str, data: str) -> None:
+        await self._write(self._encoded(name, data), False)
+
+    def _encoded(self, name: str, data: str) -> bytes:
+        return (f"event: {name}\n" if name else "").encode() + f"data: {data}\n\n".encode()
+
+    async def _write(self, body: bytes, more: bool) -> None:
+        if not self.begun:
+            self.begun = True
+            await self._send({"type": "http.response.start", "status": 200, "headers": self._headers})
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})

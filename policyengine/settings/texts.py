@@ -1,0 +1,86 @@
+"""Settings about texts: what is looked for beside what is built in, and what hashes and tokens are made with."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from policyengine.detect.registry import registry
+from policyengine.detect.vocabulary import LONGEST_PATTERN, Pattern, Vocabulary
+from policyengine.release.classifiers import HttpClassifier
+from policyengine.release.inspection import MOST, Inspection
+from policyengine.release.keys import KEY_BYTES
+
+Text = Annotated[str, Field(min_length=1)]
+# 32 bytes in base64.
+LEAST_KEY = 43
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OwnPattern(_Part):
+    """An expression of one's own. `width` is its longest match, in characters, with what it needs to see around it."""
+
+    kind: Text
+    regex: Text = Field(description="RE2")
+    score: float = Field(0.9, ge=0, le=1)
+    width: int = Field(LONGEST_PATTERN, gt=0)
+
+
+class Texts(_Part):
+    """How texts are looked at when they are released or admitted."""
+
+    key: SecretStr | None = Field(
+        None, min_length=LEAST_KEY, description="32, 48 or 64 random bytes in base64, for `hash` and `tokenize`"
+    )
+    key_file: Path | None = Field(None, description="the file with `key`")
+    most: int = Field(MOST, gt=0, description="longer texts, in characters, are denied")
+    seconds: float = Field(2.0, gt=0, le=60, description="so long classifiers are waited for")
+    classifiers: dict[str, Text] = Field({}, description="URLs that answer a text with a score, by name")
+    regions: list[Text] = Field(["US", "GB"], description="whose telephone numbers and identifiers are looked for")
+    patterns: list[OwnPattern] = []
+    words: dict[str, list[Text]] = Field({}, description="words that are always found, by kind")
+    allowed: list[Text] = Field([], description="values that are never found")
+    link_hosts: list[Text] | None = Field(None, description="links to other hosts are found; none are if not given")
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Self:
+        if self.key is not None:
+            secret(self.key)
+        registry(self.vocabulary())
+        return self
+
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary(
+            regions=frozenset(self.regions),
+            patterns=tuple(Pattern(one.kind, one.regex, one.score, one.width) for one in self.patterns),
+            words=tuple((kind, word) for kind, words in self.words.items() for word in words),
+            allowed=frozenset(self.allowed),
+            link_hosts=None if self.link_hosts is None else frozenset(self.link_hosts),
+        )
+
+    def inspection(self) -> Inspection:
+        return Inspection(
+            finders=registry(self.vocabulary()),
+            classifiers={name: HttpClassifier(url, seconds=self.seconds) for name, url in self.classifiers.items()},
+            seconds=self.seconds,
+            key=None if self.key is None else secret(self.key),
+            most=self.most,
+        )
+
+
+def secret(key: SecretStr) -> bytes:
+    """The bytes of a key. Raises ValueError."""
+    try:
+        found = base64.b64decode(key.get_secret_value(), validate=True)
+    except (binascii.Error, ValueError):
+        found = b""
+    if len(found) not in KEY_BYTES:
+        raise ValueError("a key is 32, 48 or 64 bytes in base64")
+    return found
