@@ -25,6 +25,8 @@ class Approval(_Out):
     rule: str
     by: dict[str, str]
     within: str | None = Field(None, description='such as "15m"')
+    uses: int = Field(1, description="how often it may be used")
+    of: int = Field(1, description="how many different people must approve")
 
 
 class RuleError(_Out):

@@ -152,6 +152,10 @@ def lint_rules(
         )  # fmt: skip
 
 
+# What something else than a permit grants: who may approve is said where the approval is demanded.
+NARROWED = frozenset({"approve"})
+
+
 def lint_granted(rules: Iterable[Rule], names: Mapping[str, Span], findings: Findings) -> None:
     """All rules together: what no permit grants is denied whatever other rules say, so a rule about it has no effect.
     Told once for each action, at the first rule that names it."""
@@ -165,7 +169,7 @@ def lint_granted(rules: Iterable[Rule], names: Mapping[str, Span], findings: Fin
         else:
             for action in rule.head.actions or ():
                 about.setdefault(action, rule)
-    for action in sorted(about.keys() - granted):
+    for action in sorted(about.keys() - granted - NARROWED):
         rule = about[action]
         findings.report(
             codes.NOTHING_PERMITS, names[rule.name], f"nothing permits `{action}`",

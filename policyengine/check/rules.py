@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from zoneinfo import available_timezones
 
 from policyengine.check import operands
@@ -135,6 +136,11 @@ def _property(tree: ast.Expr, field: Field, what: str, env: Env) -> Expr:
     return expr
 
 
+# How often one approval may be used, and how many people it may take; how long it may hold.
+MOST = {"uses": 1_000, "of": 16}
+LONGEST = timedelta(days=366)
+
+
 def _check_approval(
     calls: tuple[ast.ObligationCall, ...], owed: tuple[ObligationSpec | None, ...], on_deny: bool, env: Env
 ) -> None:
@@ -152,6 +158,13 @@ def _check_approval(
     for name, value in spec.properties if spec is not None else ():
         if not isinstance(value, Const):
             env.place.findings.report(codes.NOT_CONSTANT, value.span, f"`{name}` of `approval` must be a constant")
+        elif name in ("uses", "of") and type(value.value) is int and not 1 <= value.value <= MOST[name]:
+            most = MOST[name]
+            env.place.findings.report(codes.BAD_CONSTANT, value.span, f"`{name}` of `approval` is 1 to {most}")
+        elif name == "within" and isinstance(value.value, timedelta) and not timedelta(0) < value.value <= LONGEST:
+            env.place.findings.report(
+                codes.BAD_CONSTANT, value.span, f"an approval holds for some time, and at most {LONGEST.days} days"
+            )
 
 
 # ---- limits ----

@@ -229,7 +229,7 @@ def _decision(found: EvaluationResponse) -> Decision:
         tuple(said.determining),
         tuple(said.reasons),
         tuple(_obligation(each) for each in said.obligations or []),
-        tuple(Approval(each.rule, dict(each.by), each.within) for each in said.approvals or []),
+        tuple(Approval(each.rule, dict(each.by), each.within, each.uses, each.of) for each in said.approvals or []),
         tuple(said.limits or []),
         tuple(said.labels or []),
         tuple(errors),

@@ -138,4 +138,4 @@ def _obligations(rule: Rule, properties: Properties, failed: list[RuleError]) ->
 def _approval(rule: Rule, properties: Properties) -> Approval:
     spec = next(o for o in rule.obligations if o.type == APPROVAL)
     values, _ = properties(rule, spec)
-    return Approval(rule.name, values["by"], values.get("within"))
+    return Approval(rule.name, values["by"], values.get("within"), values.get("uses", 1), values.get("of", 1))

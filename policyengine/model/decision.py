@@ -23,11 +23,14 @@ class Obligation:
 @dataclass(frozen=True, slots=True)
 class Approval:
     """An approval that a `require` rule demands and the request does not have yet. `by` is a reference to the group
-    that may give it, `within` how long it may be used, as text such as "15m"."""
+    that may give it, `within` how long it may be used, as text such as "15m"; `uses` how often, and `of` how many
+    different people must give it."""
 
     rule: str
     by: Mapping[str, str]
     within: str | None = None
+    uses: int = 1
+    of: int = 1
 
 
 @dataclass(frozen=True, slots=True)

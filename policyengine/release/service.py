@@ -24,7 +24,7 @@ from policyengine.release.outcome import Admitted, Released
 from policyengine.release.release_stream import ReleaseStream, Ways
 from policyengine.release.releasing import OUTPUT, Check
 from policyengine.release.validity import Expected
-from policyengine.state.authorize import Authorizing, holder
+from policyengine.state.authorize import Authorizing, holder, new_request
 from policyengine.state.drive import run, run_async
 from policyengine.state.grant import Grant
 from policyengine.state.service import Authorizes
@@ -193,7 +193,7 @@ class Releases(Authorizes):
         if admission.refused is not None:
             return _at_once(releasing.refused(admission.refused, self._texts.snapshot.revision))
         resource = {"type": "Model", **model} if isinstance(model, Mapping) else model
-        return self._authorizing(principal, INVOKE, resource, admission.context, session, None, 600.0, "", True)
+        return self._authorizing(new_request(principal, INVOKE, resource, admission.context, session))
 
     def _check(self, text: Any, output: Any, sources: Any, expected: Expected | None) -> Check:
         return releasing.prepare(text, output, sources, expected, self._texts.output, self._inspection)
@@ -201,7 +201,7 @@ class Releases(Authorizes):
     def _deciding(self, check: Check, principal: Any, context: Any, session: str | None) -> Authorizing:
         if check.refused is not None:
             return _at_once(releasing.refused(check.refused, self._texts.snapshot.revision))
-        return self._authorizing(principal, RELEASE, check.resource, context, session, None, 600.0, "", True)
+        return self._authorizing(new_request(principal, RELEASE, check.resource, context, session))
 
     def _decide(self, principal: Any, context: Any, resource: Mapping[str, Any]) -> Any:
         evaluator = self._texts.snapshot.evaluator

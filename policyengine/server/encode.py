@@ -76,6 +76,10 @@ def _approval(approval: Approval) -> dict[str, Any]:
     value: dict[str, Any] = {"rule": approval.rule, "by": dict(approval.by)}
     if approval.within is not None:
         value["within"] = approval.within
+    if approval.uses != 1:
+        value["uses"] = approval.uses
+    if approval.of != 1:
+        value["of"] = approval.of
     return value
 
 

@@ -122,7 +122,8 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
         writes[asked.approval.key] = approval, approvals.ends(approval)
     if asked.once is not None:
         writes[asked.once] = {"body": asked.body, "grant": asked.id}, now + asked.keep
-    return Applied(Done(now, tuple(uses), until), writes)
+    end = approval["until"] if isinstance(approval, Mapping) else 0
+    return Applied(Done(now, tuple(uses), until, "", end), writes)
 
 
 def _again(asked: Commit, earlier: Document, documents: Documents, now: int) -> Outcome:

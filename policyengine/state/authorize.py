@@ -24,7 +24,10 @@ from policyengine.evaluate.delegation import chain
 from policyengine.evaluate.interpret import Env
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.request import Request, request
-from policyengine.state import operations, sessions
+from policyengine.model.values import Fault
+from policyengine.state import approvals, operations, sessions
+from policyengine.state.approval_operations import UNVERIFIABLE, Consume
+from policyengine.state.approving import WHY, AccessRequest, Used, Why, access_request, consume
 from policyengine.state.charges import Charges, Metered, charges
 from policyengine.state.grant import Grant, Terms, refused, retry_after
 from policyengine.state.ids import new_id
@@ -36,6 +39,7 @@ from policyengine.state.operations import (
     Found,
     Operation,
     Outcome,
+    Read,
     ReadSession,
     Refused,
     Rejected,
@@ -55,12 +59,17 @@ PLANS = 4_096
 LIFE = 86_400 * SECOND
 
 Deciding = Callable[[Any, Any, Any, Any], Decision]
+# The member of a context that presents an approval.
+APPROVAL = "approval"
+
 Authorizing = Generator[Operation, Outcome, Grant]
 
 
 class Asked(Struct, frozen=True, gc=False):
     """A request to authorize. `now` is the host's time, in microseconds; `id` is new for each request; `owner` is who
-    may settle it; `once` and `body` are a retry's key and the digest of what it asks."""
+    may settle it; `once` and `body` are a retry's key and the digest of what it asks.
+    `approval` is the id of one. With `meters` False nothing is charged and no session marked: the approval alone is
+    used. `tenant` is whose request it is, where something else than the request says so."""
 
     principal: Any
     action: Any
@@ -76,6 +85,9 @@ class Asked(Struct, frozen=True, gc=False):
     life: int = LIFE
     once: str | None = None
     body: str = ""
+    approval: Any = None
+    meters: bool = True
+    tenant: str | None = None
 
 
 def new_request(
@@ -88,15 +100,25 @@ def new_request(
     lease: float = 600.0,
     owner: str = "",
     opens: bool = True,
+    approval: Any = None,
+    meters: bool = True,
+    tenant: str | None = None,
 ) -> Asked:
-    """A request of now. `lease` is in seconds. An idempotency key belongs to its owner: nobody else's is the same."""
+    """A request of now. `lease` is in seconds. An idempotency key belongs to its owner: nobody else's is the same. An
+    approval may also be in the context, as AuthZEN's profile has it."""
+    if isinstance(context, Mapping) and APPROVAL in context:
+        presented = context[APPROVAL]
+        named = presented.get("id") if isinstance(presented, Mapping) else presented
+        approval = named if approval is None else approval
+        context = {name: value for name, value in context.items() if name != APPROVAL}
     key = None if once is None else f"once:{_digest([owner, once])}"
     # A retry names the reservation of the first request, so that what became of that is seen.
     id_ = new_id() if key is None else _digest([key])[:32]
     body = "" if once is None else _digest([principal, action, resource, context, session])
     return Asked(
         principal, action, resource, context, id_, time_ns() // 1_000, session,
-        owner=owner, lease=round(lease * SECOND), once=key, body=body, opens=opens,
+        owner=owner, lease=round(lease * SECOND), once=key, body=body, opens=opens, approval=approval, meters=meters,
+        tenant=tenant,
     )  # fmt: skip
 
 
@@ -129,7 +151,22 @@ def _authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: D
             version = held["version"]
             context = {**(asked.context or {}), SESSION: _session(asked.session, held)}
         decision = decide(asked.principal, asked.action, asked.resource, context)
-        commit, metered, errors = _commit(asked, context, snapshot, metering, decision, version)
+        first, wanted, use = decision, None, None
+        if decision.approvals:
+            try:
+                wanted = _wanted(asked, context, decision, snapshot)
+            except Fault as fault:
+                return Grant(_impossible(decision, fault))
+            if asked.approval is None:
+                return Grant(decision, access_request=wanted)
+            use = consume(asked.approval, wanted, snapshot)
+            if use is None:
+                return Grant(decision, access_request=wanted, approval_denied=WHY[UNVERIFIABLE])
+            met = snapshot.evaluator.limits | {each.rule for each in decision.approvals}
+            decision = snapshot.evaluator.decide_met(asked.principal, asked.action, asked.resource, context, met)
+        elif asked.approval is not None and decision.decision != "allow":
+            return Grant(decision, approval_denied=(yield from _why(asked, context, decision, snapshot)))
+        commit, metered, errors = _commit(asked, context, snapshot, metering, decision, version, use)
         if errors:
             return Grant(_refused_by_errors(decision, errors))
         if commit is None:
@@ -137,13 +174,43 @@ def _authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: D
         try:
             outcome = yield commit
         except StoreError as error:
-            if commit.session is None and all(one.limit.spec.fails_open for one in metered):
+            alone = commit.session is None and commit.approval is None
+            if alone and all(one.limit.spec.fails_open for one in metered):
                 return _unmetered(decision, str(error))
             raise
         if outcome == Rejected(operations.CHANGED):
             continue
+        if use is not None and isinstance(outcome, Rejected) and outcome.reason in WHY:
+            return Grant(first, access_request=wanted, approval_denied=WHY[outcome.reason])
         return _grant(asked, decision, metered, outcome, snapshot, store)
     return _denied(codes.STORE_AWAY.id, operations.CHANGED, snapshot)
+
+
+def _wanted(asked: Asked, context: Any, decision: Decision, snapshot: Snapshot) -> AccessRequest:
+    whole = request(asked.principal, asked.action, asked.resource, context)
+    tenant = asked.tenant if asked.tenant is not None else holder(asked.principal, asked.context)[0]
+    return access_request(whole, decision.approvals, snapshot, tenant, asked.session)
+
+
+def _why(asked: Asked, context: Any, decision: Decision, snapshot: Snapshot) -> Generator[Operation, Outcome, Why]:
+    """Why an approval does not help a request that is denied for another reason than that one is missing."""
+    try:
+        use = consume(asked.approval, _wanted(asked, context, decision, snapshot), snapshot)
+    except Fault:
+        use = None
+    if use is None:
+        return WHY[UNVERIFIABLE]
+    found = yield Read((use.key,))
+    if not isinstance(found, Found):
+        return WHY[UNVERIFIABLE]
+    covered = approvals.consumed(use, found.documents[0], found.now)
+    return WHY[covered] if isinstance(covered, str) else "policy_denied"
+
+
+def _impossible(decision: Decision, fault: Fault) -> Decision:
+    """A request that no approver can be asked about stays denied, and says why."""
+    error = RuleError("", codes.NO_APPROVAL.id, f"nobody can be asked to approve the request: {fault.message}")
+    return replace(decision, approvals=(), errors=(*decision.errors, error))
 
 
 def _reads(metering: Metering, asked: Asked) -> bool:
@@ -201,29 +268,32 @@ def _commit(
     metering: Metering,
     decision: Decision,
     version: int | None,
+    use: Consume | None,
 ) -> tuple[Commit | None, tuple[Metered, ...], tuple[RuleError, ...]]:
     """The transaction of a decision; None where there is nothing to record."""
     if decision.decision != "allow":
         return None, (), ()
     session = None
     watched = version is not None and bool(decision.limits)
-    if asked.session is not None and (decision.labels or metering.counts or watched):
+    if asked.meters and asked.session is not None and (decision.labels or metering.counts or watched):
         tenant, principal = holder(asked.principal, asked.context)
         key = sessions.session_key(tenant, asked.session)
         call = _call(asked) if metering.counts else ""
         session = SessionWrite(key, tenant, principal, asked.life, decision.labels, call, version, asked.opens)
-    if not decision.limits and session is None:
+    if not (asked.meters and decision.limits) and session is None and use is None:
         return None, (), ()
     metered: tuple[Metered, ...] = ()
     kept = ""
-    if decision.limits:
+    if asked.meters and decision.limits:
         found = _charges(asked, context, snapshot, metering, decision.limits)
         if found.errors:
             return None, (), found.errors
         metered = found.metered
         kept = memo(metered, context)
     charged = tuple([one.charge for one in metered])
-    commit = Commit(asked.id, asked.owner, charged, asked.lease, asked.keep, session, asked.once, asked.body, kept)
+    commit = Commit(
+        asked.id, asked.owner, charged, asked.lease, asked.keep, session, asked.once, asked.body, kept, use
+    )  # fmt: skip
     return commit, metered, ()
 
 
@@ -257,12 +327,14 @@ def _grant(
     store: Store,
 ) -> Grant:
     match outcome:
-        case Done(uses=uses, expires_at=end, replayed=earlier):
+        case Done(uses=uses, expires_at=end, replayed=earlier, until=until):
             terms = Terms(store, asked.owner, metered, asked.lease) if metered else None
             id_ = earlier or (asked.id if metered else "")
+            used = Used(str(asked.approval), until / SECOND) if until else None
             return Grant(
-                decision, id=id_, limits=None, uses=uses, expires_at=end / SECOND, replayed=bool(earlier), terms=terms
-            )
+                decision, id=id_, limits=None, uses=uses, expires_at=end / SECOND, replayed=bool(earlier), terms=terms,
+                approval=used,
+            )  # fmt: skip
         case Refused(now=now, refusals=refusals):
             names = tuple(sorted({refusal.rule for refusal in refusals}))
             after = retry_after(refusals, now)

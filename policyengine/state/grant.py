@@ -17,6 +17,7 @@ from policyengine.evaluate.interpret import EvaluationError
 from policyengine.model.decision import Decision
 from policyengine.model.values import Fault
 from policyengine.state import amounts
+from policyengine.state.approving import AccessRequest, Used, Why
 from policyengine.state.charges import Metered, real_amount
 from policyengine.state.operations import Cancel, Done, Outcome, Refusal, Rejected, Renew, Settle, Use
 from policyengine.state.store import Store
@@ -62,12 +63,15 @@ class Grant:
         want of room, and where it could never fit.
     replayed: whether it was granted before, under the same idempotency key.
     metered: False where the store was away and every limit says `on failure allow`.
+    access_request: what to ask for, where nothing but approvals is missing.
+    approval: the approval that was used.
+    approval_denied: why an approval that was presented did not help.
     expires_at: the end of the lease, in seconds since 1970. Then the estimate stays charged and concurrency comes back.
     """
 
     __slots__ = (
-        "_done", "_limits", "_terms", "_uses", "decision", "denied_by", "expires_at", "id", "metered", "replayed",
-        "retry_after",
+        "_done", "_limits", "_terms", "_uses", "access_request", "approval", "approval_denied", "decision", "denied_by",
+        "expires_at", "id", "metered", "replayed", "retry_after",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +87,9 @@ class Grant:
         replayed: bool = False,
         metered: bool = True,
         terms: Terms | None = None,
+        access_request: AccessRequest | None = None,
+        approval: Used | None = None,
+        approval_denied: Why | None = None,
     ) -> None:
         self.decision = decision
         self.id = id
@@ -93,6 +100,9 @@ class Grant:
         self.expires_at = expires_at
         self.replayed = replayed
         self.metered = metered
+        self.access_request = access_request
+        self.approval = approval
+        self.approval_denied = approval_denied
         self._terms = terms
         self._done = False
 

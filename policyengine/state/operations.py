@@ -205,12 +205,13 @@ class Refusal(Struct, frozen=True, gc=False):
 
 class Done(Struct, frozen=True, gc=False):
     """It is done. `uses` are the meters concerned, in the order of the charges; `expires_at` is the end of the
-    lease."""
+    lease, `until` that of the approval that was used."""
 
     now: int
     uses: tuple[Use, ...] = ()
     expires_at: int = 0
     replayed: str = ""
+    until: int = 0
 
 
 class Refused(Struct, frozen=True, gc=False):

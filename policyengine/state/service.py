@@ -10,7 +10,8 @@ from typing import Any
 
 from policyengine.bundle import Snapshot
 from policyengine.events.sink import Everywhere
-from policyengine.state.authorize import Authorizing, authorizing, new_request
+from policyengine.state.approval_calls import Approvals
+from policyengine.state.authorize import Asked, Authorizing, authorizing, new_request
 from policyengine.state.drive import run, run_async
 from policyengine.state.grant import Grant
 from policyengine.state.memo import reopened
@@ -45,6 +46,8 @@ class Authorizes:
         lease: float = 600.0,
         caller: str = "",
         opens: bool = True,
+        approval: str | None = None,
+        tenant: str | None = None,
     ) -> Grant:
         """Decide, and record it in one atomic step: limits are charged, all or none, and the session is marked. What
         a limit charges is the estimate in the request until the grant is settled; the reservation holds for `lease`
@@ -53,12 +56,15 @@ class Authorizes:
         `session` is the id of a session: what rules read of `session` comes from the store and never from the
         request. A request with the `idempotency_key` of an earlier one is that one again. Denies, and never raises,
         where the store is away. A request that no limit and no session rule concerns asks no store. `caller` is who may
-        settle the grant, where one process serves several. With `opens` False a session must have been opened: whoever
-        chooses ids could otherwise choose one that has seen nothing."""
-        return run(
-            self._authorizing(principal, action, resource, context, session, idempotency_key, lease, caller, opens),
-            self._store,
-        )
+        settle the grant, where one process serves several. `approval` is the id of an approval of this very request: it
+        is used once, or not at all; without one, `access_request` of the grant says what to ask for. `tenant` is whose
+        request it is, where the host knows better than the request. With `opens` False a session must have been opened:
+        whoever chooses ids could otherwise choose one that has seen nothing."""
+        asked = new_request(
+            principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
+            tenant=tenant,
+        )  # fmt: skip
+        return run(self._authorizing(asked), self._store)
 
     async def authorize_async(
         self,
@@ -72,25 +78,36 @@ class Authorizes:
         lease: float = 600.0,
         caller: str = "",
         opens: bool = True,
+        approval: str | None = None,
+        tenant: str | None = None,
     ) -> Grant:
         """As `authorize`, without blocking the event loop."""
-        steps = self._authorizing(principal, action, resource, context, session, idempotency_key, lease, caller, opens)
-        return await run_async(steps, self._store)
+        asked = new_request(
+            principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
+            tenant=tenant,
+        )  # fmt: skip
+        return await run_async(self._authorizing(asked), self._store)
 
-    def _authorizing(
+    def use_approval(
         self,
-        principal: Any,
-        action: Any,
-        resource: Any,
-        context: Any,
-        session: Any,
-        key: Any,
-        lease: float,
-        caller: str,
-        opens: bool,
-    ) -> Authorizing:
+        *,
+        principal: Mapping[str, Any],
+        action: str | Mapping[str, Any],
+        resource: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+        approval: str | None = None,
+        session: str | None = None,
+        tenant: str | None = None,
+    ) -> Grant:
+        """Decide, and use an approval where one is demanded: nothing is metered, and no session marked. The rest is as
+        in `authorize`."""
+        asked = new_request(
+            principal, action, resource, context, session, approval=approval, meters=False, tenant=tenant
+        )  # fmt: skip
+        return run(self._authorizing(asked), self._store)
+
+    def _authorizing(self, asked: Asked) -> Authorizing:
         snapshot, found = self._metering
-        asked = new_request(principal, action, resource, context, session, key, lease, caller, opens)
         return authorizing(asked, snapshot, found, snapshot.evaluator.decide_metered, self._store)
 
     def authorize_many(self, requests: Iterable[Mapping[str, Any]]) -> list[Grant]:
@@ -122,10 +139,20 @@ class Authorizes:
         lease: float = 600.0,
         caller: str = "",
         opens: bool = True,
+        approval: str | None = None,
+        tenant: str | None = None,
     ) -> Authorizing:
         snapshot, found = known
-        asked = new_request(principal, action, resource, context, session, idempotency_key, lease, caller, opens)
+        asked = new_request(
+            principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
+            tenant=tenant,
+        )  # fmt: skip
         return authorizing(asked, snapshot, found, snapshot.evaluator.decide_metered, self._store)
+
+    @property
+    def approvals(self) -> Approvals:
+        """Approvals, for a host that asks for them and for those who give them."""
+        return Approvals(self._store, lambda: self._metering[0], self.events)
 
     def reservation(self, id: str, *, caller: str = "") -> Grant | None:
         """The reservation that `authorize` granted to this caller, in whatever process, for it to be settled, renewed

@@ -311,8 +311,8 @@ def _outcome(told: bytes, prefix: int) -> Outcome:
     kind, *rest = _DECODER.decode(told)
     match kind:
         case "done":
-            now, uses, expires, replayed = rest
-            return Done(now, tuple(Use(rule, key[prefix:], *more) for rule, key, *more in uses), expires, replayed)
+            now, uses, *more = rest
+            return Done(now, tuple(Use(rule, key[prefix:], *told) for rule, key, *told in uses), *more)
         case "refused":
             now, refusals = rest
             return Refused(

@@ -309,7 +309,7 @@ local function commit()
   if session then write(op.session.key, session, now + op.session.life) end
   if approval then write(op.approval.key, approval, tickets.ends(approval)) end
   if op.once then write(op.once, {body = op.body, grant = op.id}, now + op.keep) end
-  return answer('done', now, uses, ends, '')
+  return answer('done', now, uses, ends, '', approval and approval['until'] or 0)
 end
 
 local function open_lease()

@@ -1,0 +1,264 @@
+"""Approvals for a host: asking for one, seeing what waits, saying yes or no.
+
+Each call is written once, as steps that yield operations; `Approvals` runs them, and its methods with `_async` run
+them without blocking the event loop. All raise ApprovalError for what cannot be done, and StoreError where the store is
+away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any
+
+from policyengine.bundle import Snapshot
+from policyengine.events.event import Event
+from policyengine.events.sink import Sink
+from policyengine.model.values import Fault
+from policyengine.state import approval_operations as said
+from policyengine.state.approval_operations import CloseTicket, DecideTicket, Enter, OpenTicket, TellTicket, Verdict
+from policyengine.state.approvals import KEPT
+from policyengine.state.approvers import Ineligible, eligible, shown
+from policyengine.state.approving import AccessRequest, Reference, index_key, new_reference, reference
+from policyengine.state.drive import run, run_async
+from policyengine.state.operations import REUSED, Found, Operation, Outcome, Read, Rejected
+from policyengine.state.store import Store
+from policyengine.state.tasks import LONGEST, Asking, Task, task, ticket
+from policyengine.state.windows import SECOND
+
+# For so long a request can be approved, in seconds.
+PENDING = 86_400.0
+# The index of the tenants in which something has been asked for.
+TENANTS = "approvals"
+# So many requests are read at once.
+AT_ONCE = 100
+
+Steps = Generator[Operation, Outcome, Task]
+GONE = "the policies have changed since: make the request again, and ask for what it then lacks"
+
+
+class ApprovalError(Exception):
+    """What cannot be done with a request for approval, and why; `reason` is one of `approval_operations`, or says what
+    is wrong with the approver."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Approvals:
+    """The approvals of one store. `current` is the snapshot that answers, whose rules say who may approve."""
+
+    def __init__(self, store: Store, current: Callable[[], Snapshot], events: Sink) -> None:
+        self._store = store
+        self._current = current
+        self._events = events
+
+    # ---- asking ----
+
+    def request(
+        self, wanted: AccessRequest, *, why: str = "", caller: str = "", asking: Asking | None = None,
+        pending: float = PENDING,
+    ) -> Task:  # fmt: skip
+        """Ask for what a grant lacks: its `access_request`. `why` is for those who approve; `caller` is who may cancel
+        it. It can be approved for `pending` seconds."""
+        return run(self._request(wanted, asking or Asking(why, caller), pending), self._store)
+
+    async def request_async(
+        self, wanted: AccessRequest, *, why: str = "", caller: str = "", asking: Asking | None = None,
+        pending: float = PENDING,
+    ) -> Task:  # fmt: skip
+        return await run_async(self._request(wanted, asking or Asking(why, caller), pending), self._store)
+
+    def _request(self, wanted: AccessRequest, asking: Asking, pending: float) -> Steps:
+        snapshot = self._current()
+        named = new_reference(wanted.tenant)
+        made = ticket(wanted, asking, named, snapshot) if snapshot.revision == wanted.revision else None
+        if made is None:
+            raise ApprovalError(GONE)
+        # First, so that what waits is found: a line too many says nothing.
+        yield Enter(TENANTS, wanted.tenant, KEPT)
+        outcome = yield OpenTicket(
+            named.key, index_key(wanted.tenant), made, round(pending * SECOND),
+            asking.once, asking.body, asking.token, asking.token_life,
+        )  # fmt: skip
+        found, now = _document(outcome)
+        if "ticket" in found:
+            return (yield from self._repeated(wanted.tenant, found, asking.body))
+        self._tell("requested", found)
+        return task(found, now)
+
+    def _repeated(self, tenant: str, earlier: Mapping[str, Any], body: str) -> Steps:
+        if earlier["body"] != body:
+            raise ApprovalError(REUSED)
+        return (yield from _read(Reference(tenant, earlier["ticket"])))
+
+    # ---- what waits ----
+
+    def show(self, id: str) -> Task:
+        """A request for approval, by its id."""
+        return run(_read(_named(id)), self._store)
+
+    async def show_async(self, id: str) -> Task:
+        return await run_async(_read(_named(id)), self._store)
+
+    def list(self, tenant: str | None = None) -> Sequence[Task]:
+        """What waits for approval, the oldest first; of one tenant, or of all."""
+        return [each for each in run(_unfinished(tenant), self._store) if each.status == "pending"]
+
+    async def list_async(self, tenant: str | None = None) -> Sequence[Task]:
+        return [each for each in await run_async(_unfinished(tenant), self._store) if each.status == "pending"]
+
+    # ---- deciding ----
+
+    def approve(
+        self, id: str, approver: Mapping[str, Any], *, why: str = "", caller: str = "",
+        context: Mapping[str, Any] | None = None,
+    ) -> Task:  # fmt: skip
+        """Say yes. `approver` is the entity of a person, of whom the host knows that it is them; what groups they are
+        in comes from the entity source, or with the entity. `caller` is who said so, for the record."""
+        return run(self._decide("approve", id, approver, why, caller, context), self._store)
+
+    async def approve_async(
+        self, id: str, approver: Mapping[str, Any], *, why: str = "", caller: str = "",
+        context: Mapping[str, Any] | None = None,
+    ) -> Task:  # fmt: skip
+        return await run_async(self._decide("approve", id, approver, why, caller, context), self._store)
+
+    def reject(
+        self, id: str, approver: Mapping[str, Any], *, why: str = "", caller: str = "",
+        context: Mapping[str, Any] | None = None,
+    ) -> Task:  # fmt: skip
+        """Say no, as one of those who may approve. One is enough."""
+        return run(self._decide("reject", id, approver, why, caller, context), self._store)
+
+    async def reject_async(
+        self, id: str, approver: Mapping[str, Any], *, why: str = "", caller: str = "",
+        context: Mapping[str, Any] | None = None,
+    ) -> Task:  # fmt: skip
+        return await run_async(self._decide("reject", id, approver, why, caller, context), self._store)
+
+    def may_decide(self, id: str, approver: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> str:
+        """Why an approver may not decide about a request; empty where they may."""
+        try:
+            run(self._eligible(_named(id), approver, context), self._store)
+        except ApprovalError as error:
+            return error.reason
+        return ""
+
+    def _decide(
+        self, verdict: Verdict, id_: str, approver: Mapping[str, Any], why: str, caller: str, context: Any
+    ) -> Steps:
+        named = _named(id_)
+        who, rules = yield from self._eligible(named, approver, context)
+        asked = DecideTicket(named.key, index_key(named.tenant), verdict, who, rules, why[:LONGEST], caller)
+        found, now = _document((yield asked))
+        if found["state"] != "pending":
+            self._tell(found["state"], found)
+        return task(found, now)
+
+    def _eligible(
+        self, named: Reference, approver: Mapping[str, Any], context: Any
+    ) -> Generator[Operation, Outcome, tuple[str, tuple[str, ...]]]:
+        found, _ = yield from _ticket(named)
+        try:
+            return eligible(found, approver, context, self._current())
+        except Ineligible as error:
+            raise ApprovalError(str(error)) from None
+        except Fault as fault:
+            raise ApprovalError(shown(fault)) from None
+
+    # ---- taking it back ----
+
+    def cancel(self, id: str, *, caller: str | None = None, who: str = "", why: str = "") -> Task:
+        """Nobody need decide any more. `caller` is who asked for it; None for an operator."""
+        return run(self._close(id, caller, who, why, False), self._store)
+
+    async def cancel_async(self, id: str, *, caller: str | None = None, who: str = "", why: str = "") -> Task:
+        return await run_async(self._close(id, caller, who, why, False), self._store)
+
+    def revoke(self, id: str, *, who: str = "", why: str = "") -> Task:
+        """For an operator: an approval is good for nothing from now on."""
+        return run(self._close(id, None, who, why, True), self._store)
+
+    async def revoke_async(self, id: str, *, who: str = "", why: str = "") -> Task:
+        return await run_async(self._close(id, None, who, why, True), self._store)
+
+    def _close(self, id_: str, owner: str | None, who: str, why: str, revoke: bool) -> Steps:
+        named = _named(id_)
+        found, now = _document(
+            (yield CloseTicket(named.key, index_key(named.tenant), owner, who, why[:LONGEST], revoke))
+        )
+        self._tell("revoked" if revoke else "cancelled", found)
+        return task(found, now)
+
+    # ---- telling ----
+
+    def untold(self) -> Sequence[Task]:
+        """The finished requests of whose end somebody is to be told."""
+        return [each for each in run(_unfinished(None), self._store) if each.status != "pending" and each.callback]
+
+    def claim(self, id: str, seconds: float) -> Task | None:
+        """A finished request of whose end somebody is to be told, for this caller alone and so many seconds; None where
+        there is nothing to tell. With 0 seconds it has been told."""
+        named = _named(id)
+        outcome = self._store.run(TellTicket(named.key, index_key(named.tenant), round(seconds * SECOND)))
+        return None if isinstance(outcome, Rejected) else task(*_document(outcome))
+
+    def _tell(self, what: str, found: Mapping[str, Any]) -> None:
+        told = task(found, 0)
+        fields: dict[str, str | tuple[str, ...]] = {
+            "task": told.id,
+            "requester": told.requester,
+            "agents": told.agents,
+            "action": told.action,
+            "resource": told.resource,
+            "rules": tuple(need.rule for need in told.needs),
+            "by": tuple(need.by for need in told.needs),
+            "approvers": tuple(who for need in told.needs for who in need.approvers),
+        }
+        self._events.send(Event(f"approval.{what}", fields, told.tenant))
+
+
+# ---- steps that need no snapshot ----
+
+
+def _named(id_: Any) -> Reference:
+    found = reference(id_)
+    if found is None or found.secret:
+        raise ApprovalError(said.UNKNOWN_TICKET)
+    return found
+
+
+def _ticket(named: Reference) -> Generator[Operation, Outcome, tuple[Mapping[str, Any], int]]:
+    return _document((yield Read((named.key,))))
+
+
+def _read(named: Reference) -> Generator[Operation, Outcome, Task]:
+    return task(*(yield from _ticket(named)))
+
+
+def _unfinished(tenant: str | None) -> Generator[Operation, Outcome, Sequence[Task]]:
+    tenants = [tenant] if tenant is not None else sorted((yield from _open(TENANTS)))
+    tasks: list[Task] = []
+    for each in tenants:
+        numbers = sorted((yield from _open(index_key(each))))
+        for start in range(0, len(numbers), AT_ONCE):
+            keys = tuple(Reference(each, number).key for number in numbers[start : start + AT_ONCE])
+            found = yield Read(keys)
+            if isinstance(found, Found):
+                tasks += [task(document, found.now) for document in found.documents if document is not None]
+    return sorted(tasks, key=lambda each: (each.created, each.id))
+
+
+def _open(index: str) -> Generator[Operation, Outcome, list[str]]:
+    found = yield Read((index,))
+    document = found.documents[0] if isinstance(found, Found) else None
+    return list(document["open"]) if document is not None else []
+
+
+def _document(outcome: Outcome) -> tuple[Mapping[str, Any], int]:
+    if isinstance(outcome, Rejected):
+        raise ApprovalError(outcome.reason)
+    if not isinstance(outcome, Found) or outcome.documents[0] is None:
+        raise ApprovalError(said.UNKNOWN_TICKET)
+    return outcome.documents[0], outcome.now

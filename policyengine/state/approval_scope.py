@@ -1,0 +1,130 @@
+"""What an approval is bound to: who does what for whom, to which thing, with which arguments, in which circumstances.
+
+In: a request. Out: one digest, equal for equal requests and for no others. It is taken of the RFC 8785 form of
+
+    {"tenant", "principal", "agents", "action", "resource", "args", "context", "session"}
+
+Entities count by type and id: what else is known of them is read again when the approval is used, and so is the time.
+Of the context every member counts that a policy could read. Arguments count as they are, to the last digit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import rfc8785
+
+from policyengine.evaluate.delegation import chain
+from policyengine.model.entities import World
+from policyengine.model.request import Request
+from policyengine.model.values import Entity, Fault, to_json
+from policyengine.schema.schema import Schema
+
+# Said in other words (who acts, in which session), or another at each attempt.
+_APART = frozenset({"agent", "session", "time"})
+# What a request is shown as has no more characters than this.
+LARGEST = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """`digest` is what an approval is bound to. Whoever acts is named by `identity`. `shown` is the whole of what would
+    run, as JSON, for people; `args` and `context` are parts of it, for policies."""
+
+    digest: str
+    requester: str
+    agents: tuple[str, ...]
+    action: str
+    resource: tuple[str, str]
+    args: Any
+    context: Mapping[str, Any]
+    shown: str
+
+
+def scope(asked: Request, world: World, schema: Schema, tenant: str, session: str | None) -> Scope:
+    """Raises Fault for what has no such form: an integer beyond 2^53, a value that is no JSON, and too much of it."""
+    agents = tuple(identity(*agent.uid) for agent in chain(asked, world, schema))
+    members = {name: asked.context[name] for name in bound_members(schema) if name in asked.context}
+    attributes = asked.resource.attributes
+    told: dict[str, Any] = {
+        "tenant": tenant,
+        "principal": identity(*asked.principal.uid),
+        "agents": agents,
+        "action": {**asked.action.attributes, "name": asked.action.name},
+        "resource": list(asked.resource.uid),
+        "context": {name: _reference(value) for name, value in members.items()},
+    }
+    if "args" in attributes:
+        told["args"] = attributes["args"]
+    if session is not None:
+        told["session"] = session
+    plain = _plain(told)
+    shown = {
+        "principal": _flat(asked.principal),
+        "action": told["action"] if asked.action.attributes else asked.action.name,
+        "resource": _flat(asked.resource),
+        "context": {name: value for name, value in asked.context.items() if name != "session"},
+    }
+    try:
+        digest = sha256(rfc8785.dumps(plain)).hexdigest()
+        text = json.dumps(_plain(shown), ensure_ascii=False, allow_nan=False)
+    except (rfc8785.CanonicalizationError, ValueError, RecursionError) as error:
+        raise Fault("POL560", "it has a value without a canonical form") from error
+    if len(text) > LARGEST:
+        raise Fault("POL560", f"it is longer than {LARGEST} characters")
+    return Scope(
+        digest, told["principal"], agents, asked.action.name, (asked.resource.uid.type, asked.resource.uid.id),
+        plain.get("args"), plain["context"], text,
+    )  # fmt: skip
+
+
+def bound_members(schema: Schema) -> tuple[str, ...]:
+    """The members of a context that count, by name: those that some policy could read, but for the time."""
+    return tuple(sorted(schema.context.keys() - _APART))
+
+
+def identity(type_: str, id_: str) -> str:
+    """One text for one entity, that no other has."""
+    return json.dumps([type_, id_], ensure_ascii=False)
+
+
+def entity_name(text: str) -> str:
+    """An identity as policies write it: `User::"ann"`."""
+    type_, id_ = json.loads(text)
+    return f"{type_}::{json.dumps(id_, ensure_ascii=False)}"
+
+
+def _reference(value: Any) -> Any:
+    """An entity by type and id; anything else as it is."""
+    if isinstance(value, Mapping) and isinstance(value.get("type"), str) and isinstance(value.get("id"), str):
+        return {"type": value["type"], "id": value["id"]}
+    return value
+
+
+def _flat(entity: Entity) -> dict[str, Any]:
+    return {**entity.attributes, "type": entity.uid.type, "id": entity.uid.id}
+
+
+def _plain(value: Any) -> Any:
+    """The JSON of what a Python caller may give as well: sets in order, tuples as arrays."""
+    if isinstance(value, Mapping):
+        return {_name(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return _in_order(map(_plain, value))
+    return to_json(value)
+
+
+def _in_order(values: Iterable[Any]) -> list[Any]:
+    return sorted(values, key=lambda value: json.dumps(value, sort_keys=True, default=repr))
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise Fault("POL560", "it has a member whose name is no text")
+    return name

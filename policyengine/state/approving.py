@@ -1,0 +1,170 @@
+"""An approval as part of authorizing: what to ask for where one is missing, and using one that is presented.
+
+An approval is named by its id. What that names is looked up in the store, by nobody's word, and compared with the
+request that is about to run.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from secrets import token_hex
+from typing import Any, Literal
+
+from policyengine.bundle import Snapshot
+from policyengine.ir.nodes import APPROVAL, Const, Rule
+from policyengine.model.decision import Approval
+from policyengine.model.request import Request
+from policyengine.state import approval_operations as said
+from policyengine.state.approval_operations import Consume
+from policyengine.state.approval_scope import Scope, scope
+from policyengine.state.windows import SECOND
+
+# How long an approval holds where its rule says nothing.
+WITHIN = timedelta(minutes=15)
+
+Why = Literal["approval_expired", "out_of_scope", "approval_unverifiable", "policy_denied"]
+# Why an approval that was presented did not help, as AuthZEN's profile names it.
+WHY: Mapping[str, Why] = {
+    said.EXPIRED: "approval_expired",
+    said.OUT_OF_SCOPE: "out_of_scope",
+    said.UNVERIFIABLE: "approval_unverifiable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRequest:
+    """What to ask for: the approvals that are missing, and what they would be bound to. Made where a request was denied
+    for nothing but that, and good for the policies of `revision`."""
+
+    approvals: tuple[Approval, ...]
+    scope: Scope
+    tenant: str
+    session: str | None
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """An approval that was used. `until` is when it ends, in seconds since 1970."""
+
+    id: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An approval or a request for one, by what its id says: where it is, and what only it knows."""
+
+    tenant: str
+    number: str
+    secret: str = ""
+
+    @property
+    def key(self) -> str:
+        return ticket_key(self.tenant, self.number)
+
+
+def ticket_key(tenant: str, number: str) -> str:
+    return f"approval:{tenant}:{number}"
+
+
+def index_key(tenant: str) -> str:
+    """What is unfinished in a tenant."""
+    return f"approvals:{tenant}"
+
+
+def new_reference(tenant: str) -> Reference:
+    """128 bits that nobody guesses, and as many more that whoever knows the request does not know."""
+    return Reference(tenant, token_hex(16), token_hex(16))
+
+
+def task_id(reference: Reference) -> str:
+    return f"arq_{reference.number}{_suffix(reference.tenant)}"
+
+
+def approval_id(reference: Reference) -> str:
+    return f"apr_{reference.number}{reference.secret}{_suffix(reference.tenant)}"
+
+
+def reference(id_: Any) -> Reference | None:
+    """What an id names, if it looks like one."""
+    if not isinstance(id_, str) or not id_.isascii() or len(id_) > 1_024:
+        return None
+    kind, _, rest = id_.partition("_")
+    numbers, _, suffix = rest.partition(".")
+    if len(numbers) != {"arq": 32, "apr": 64}.get(kind):
+        return None
+    try:
+        tenant = urlsafe_b64decode(suffix + "=" * (-len(suffix) % 4)).decode("utf-8", "surrogatepass")
+    except (Error, UnicodeDecodeError):
+        return None
+    found = Reference(tenant, numbers[:32], numbers[32:])
+    # There is one text for it.
+    return found if id_ in (task_id(found), approval_id(found)) else None
+
+
+def _suffix(tenant: str) -> str:
+    told = urlsafe_b64encode(tenant.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+    return f".{told}" if told else ""
+
+
+# ---- authorizing ----
+
+
+def access_request(
+    asked: Request, approvals: tuple[Approval, ...], snapshot: Snapshot, tenant: str, session: str | None
+) -> AccessRequest:
+    """Raises Fault for a request that cannot be put to anybody."""
+    found = scope(asked, snapshot.world, snapshot.schema, tenant, session)
+    return AccessRequest(approvals, found, tenant, session, snapshot.revision)
+
+
+def consume(id_: Any, wanted: AccessRequest, snapshot: Snapshot) -> Consume | None:
+    """The use of an approval; None for what is not the id of one."""
+    named = reference(id_)
+    if named is None or not named.secret or named.tenant != wanted.tenant:
+        return None
+    rules = tuple(written(rule) for rule in demanding(snapshot, {each.rule for each in wanted.approvals}))
+    return Consume(named.key, named.secret, wanted.tenant, wanted.scope.digest, snapshot.revision, rules)
+
+
+def demanding(snapshot: Snapshot, names: Collection[str]) -> list[Rule]:
+    """The rules of these names, in order."""
+    return sorted((rule for rule in snapshot.policies.rules if rule.name in names), key=lambda rule: rule.name)
+
+
+def written(rule: Rule) -> str:
+    """A rule as it is written: another text for one that has changed."""
+    # A typed rule's representation has no places in it.
+    return f"{rule.name}:{sha256(repr(rule).encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a rule says of the approval that it demands. `within` is in microseconds."""
+
+    by: tuple[str, str]
+    within: int
+    uses: int
+    of: int
+    any_revision: bool
+
+
+def demand(rule: Rule) -> Demand:
+    """Its properties are constants."""
+    spec = next(each for each in rule.obligations if each.type == APPROVAL)
+    given = {name: value.value for name, value in spec.properties if isinstance(value, Const)}
+    by = given["by"].uid
+    within: timedelta = given.get("within", WITHIN)
+    return Demand(
+        by=(by.type, by.id),
+        within=round(within.total_seconds() * SECOND),
+        uses=given.get("uses", 1),
+        of=given.get("of", 1),
+        any_revision=given.get("any_revision", False),
+    )

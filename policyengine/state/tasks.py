@@ -1,0 +1,175 @@
+"""A request for approval as people and programs are shown it, and how its document begins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from policyengine.bundle import Snapshot
+from policyengine.state.approval_operations import Ticket
+from policyengine.state.approval_scope import entity_name
+from policyengine.state.approvals import state_of
+from policyengine.state.approving import (
+    AccessRequest,
+    Reference,
+    approval_id,
+    demand,
+    demanding,
+    task_id,
+    written,
+)
+from policyengine.state.windows import SECOND
+
+Status = Literal["pending", "approved", "denied", "cancelled", "expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one rule demands: `of` different people of `by` (`Group::"finance"`), and who has approved so far."""
+
+    rule: str
+    by: str
+    of: int
+    approvers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A request for approval. Entities are named as policies write them; times are seconds since 1970.
+
+    status: what has become of it. An approval that was taken back stays `approved`, and is `revoked`.
+    request: exactly what would run: principal, action, resource with its arguments, context.
+    needs: what each rule demands, and who has approved.
+    approval: the id with which the request is made again; None until it is approved.
+    approved_until: when that ends; `uses` is how often it can be used, and `used` how often it was.
+    within: how long an approval would hold, in seconds.
+    """
+
+    id: str
+    status: Status
+    tenant: str
+    requester: str
+    agents: tuple[str, ...]
+    action: str
+    resource: str
+    request: Mapping[str, Any]
+    session: str | None
+    needs: tuple[Need, ...]
+    why: str
+    evaluation: str
+    revision: str
+    any_revision: bool
+    created: float
+    expires_at: float
+    within: float
+    uses: int
+    used: int
+    approval: str | None = None
+    approved_at: float | None = None
+    approved_until: float | None = None
+    revoked: bool = False
+    owner: str = ""
+    callback: str = ""
+    log: tuple[Mapping[str, Any], ...] = ()
+
+
+def task(ticket: Ticket, now: int) -> Task:
+    """The task of a ticket, as it is now."""
+    named = Reference(ticket["tenant"], ticket["id"], ticket["secret"])
+    approved = ticket["state"] == "approved"
+    type_, id_ = json.loads(ticket["resource"])
+    return Task(
+        id=task_id(named),
+        status=state_of(ticket, now),  # type: ignore[arg-type]
+        tenant=ticket["tenant"],
+        requester=entity_name(ticket["requester"]),
+        agents=tuple(map(entity_name, ticket["agents"])),
+        action=ticket["action"],
+        resource=entity_name(json.dumps([type_, id_])),
+        request=json.loads(ticket["shown"]),
+        session=ticket["session"] or None,
+        needs=tuple(
+            Need(need["rule"], need["by"], need["of"], tuple(map(entity_name, need["approvers"])))
+            for need in ticket["needs"]
+        ),
+        why=ticket["why"],
+        evaluation=ticket["evaluation"],
+        revision=ticket["revision"],
+        any_revision=ticket["any_revision"],
+        created=ticket["created"] / SECOND,
+        expires_at=ticket["expires"] / SECOND,
+        within=min(need["within"] for need in ticket["needs"]) / SECOND,
+        uses=ticket["uses"],
+        used=ticket["used"],
+        approval=approval_id(named) if approved else None,
+        approved_at=ticket["decided"] / SECOND if approved else None,
+        approved_until=ticket["until"] / SECOND if approved else None,
+        revoked=bool(ticket["revoked"]),
+        owner=ticket["owner"],
+        callback=ticket["callback"],
+        log=tuple({**line, "at": line["at"] / SECOND} for line in ticket["log"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is said beside what is asked for: why, by which caller, after which evaluation, and who wants to hear of the
+    end. `once` and `body` are a retry's key and the digest of what it asks; `token` may be used once, within so many
+    microseconds."""
+
+    why: str = ""
+    caller: str = ""
+    evaluation: str = ""
+    callback: str = ""
+    once: str = ""
+    body: str = ""
+    token: str = ""
+    token_life: int = 0
+
+
+def ticket(wanted: AccessRequest, asking: Asking, named: Reference, snapshot: Snapshot) -> dict[str, Any] | None:
+    """The document of a new request; None where a rule that demanded it is gone."""
+    rules = demanding(snapshot, {each.rule for each in wanted.approvals})
+    if len(rules) != len(wanted.approvals) or not all(rule.demands_approval for rule in rules):
+        return None
+    demands = [demand(rule) for rule in rules]
+    scope = wanted.scope
+    return {
+        "id": named.number,
+        "tenant": named.tenant,
+        "secret": named.secret,
+        "owner": asking.caller,
+        "requester": scope.requester,
+        "agents": list(scope.agents),
+        "scope": scope.digest,
+        "revision": wanted.revision,
+        "any_revision": all(each.any_revision for each in demands),
+        "uses": min(each.uses for each in demands),
+        "needs": [
+            {
+                "rule": rule.name,
+                "same": written(rule),
+                "by": entity_name(json.dumps(each.by)),
+                "of": each.of,
+                "within": each.within,
+                "approvers": [],
+            }
+            for rule, each in zip(rules, demands, strict=True)
+        ],
+        "log": [],
+        "callback": asking.callback,
+        "action": scope.action,
+        "resource": json.dumps(scope.resource),
+        "args": json.dumps(scope.args),
+        "context": json.dumps(scope.context),
+        "shown": scope.shown,
+        "session": wanted.session or "",
+        "why": asking.why[:LONGEST],
+        "evaluation": asking.evaluation,
+    }
+
+
+# A reason that somebody gives has no more characters than this.
+LONGEST = 2_000
