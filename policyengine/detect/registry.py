@@ -9,9 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from policyengine.detect import email
 from policyengine.detect.finder import DetectorFailed, Finder, UnknownKind
 from policyengine.detect.finding import Finding, covers, place
+from policyengine.detect.personal import (
+    bank,
+    births,
+    cards,
+    crypto,
+    domains,
+    email,
+    identifiers,
+    network,
+    phones,
+    streets,
+)
 from policyengine.detect.reserved import WIDTH as RESERVED_WIDTH
 from policyengine.detect.reserved import reserved
 from policyengine.detect.secrets import finder as secrets
@@ -38,7 +49,21 @@ def registry(vocabulary: Vocabulary | None = None, plugged: Iterable[Finder] = (
 
 
 def _built_in(words: Vocabulary) -> tuple[Finder, ...]:
-    return (secrets.finder(), email.finder())
+    return (
+        secrets.finder(),
+        email.finder(),
+        phones.finder(words.regions),
+        cards.finder(),
+        bank.finder(),
+        bank.bic_finder(),
+        identifiers.finder(words.regions),
+        network.ip_finder(),
+        network.mac_finder(),
+        crypto.finder(),
+        births.finder(),
+        streets.finder(),
+        domains.finder(),
+    )
 
 
 def unknown_kinds(kinds: Iterable[str], known: Registry) -> list[str]:

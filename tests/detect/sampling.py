@@ -21,7 +21,7 @@ def _one(op: object, value: object, rng: random.Random, most: int) -> str:
         case "LITERAL":
             return chr(value)  # type: ignore[arg-type]
         case "IN":
-            return chr(rng.choice(sorted(_members(value))))
+            return chr(rng.choice(_members(value)))
         case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
             low, high, body = value  # type: ignore[misc]
             count = rng.randint(low, max(low, min(int(high), most)))
@@ -36,18 +36,24 @@ def _one(op: object, value: object, rng: random.Random, most: int) -> str:
             raise NotImplementedError(other)
 
 
-def _members(items: object) -> set[int]:
-    found: set[int] = set()
-    negated = False
-    for op, value in items:  # type: ignore[attr-defined]
-        if op is _constants.NEGATE:
-            negated = True
-        elif op is _constants.LITERAL:
-            found.add(value)
-        elif op is _constants.RANGE:
-            found.update(range(value[0], value[1] + 1))
-        else:
-            found.update(
-                c for c in range(33, 127) if re.match({"CATEGORY_SPACE": r"\s"}.get(str(value), r"\w"), chr(c))
-            )
-    return set(range(33, 127)) - found if negated else found
+_CATEGORIES = {"CATEGORY_SPACE": r"\s", "CATEGORY_DIGIT": r"\d", "CATEGORY_WORD": r"\w"}
+_known: dict[str, list[int]] = {}
+
+
+def _members(items: object) -> list[int]:
+    """The printable characters of a class."""
+    key = repr(items)
+    if key not in _known:
+        found: set[int] = set()
+        negated = False
+        for op, value in items:  # type: ignore[attr-defined]
+            if op is _constants.NEGATE:
+                negated = True
+            elif op is _constants.LITERAL:
+                found.add(value)
+            elif op is _constants.RANGE:
+                found.update(range(value[0], value[1] + 1))
+            else:
+                found.update(c for c in range(33, 127) if re.match(_CATEGORIES[str(value)], chr(c)))
+        _known[key] = sorted(set(range(33, 127)) - found if negated else found)
+    return _known[key]

@@ -1,0 +1,16 @@
+"""Of findings of one kind, those that are not within another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from policyengine.detect.finding import Finding
+
+
+def outermost(found: Iterable[Finding]) -> list[Finding]:
+    """Sorted; of two in the same place, the surer. What lies within another finding says nothing that it does not."""
+    kept: list[Finding] = []
+    for one in sorted(found, key=lambda f: (f.kind, f.start, -f.end, -f.score)):
+        if not kept or kept[-1].kind != one.kind or one.end > kept[-1].end:
+            kept.append(one)
+    return kept

@@ -1,0 +1,99 @@
+"""Bank accounts: IBAN (ISO 13616, check digits by ISO 7064 MOD 97-10) and BIC (ISO 9362) beside a word that says so.
+
+Lengths: the IBAN registry, https://www.swift.com/standards/data-standards/iban-international-bank-account-number
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from policyengine.detect.finder import Finder
+from policyengine.detect.finding import Finding
+from policyengine.detect.locate import locator, spans
+from policyengine.detect.shadow import WORD, shadow
+
+IBAN, BIC = "iban", "bic"
+WIDTH = 64
+
+_LENGTHS = {
+    country: length
+    for length, countries in {
+        15: "NO",
+        16: "BE",
+        18: "DK FO FI GL NL FK SD",
+        19: "MK SI",
+        20: "AT BA EE KZ LT LU XK MN",
+        21: "HR LV LI CH",
+        22: "BH BG CR GE DE IE ME RS GB VA",
+        23: "TL IL AE IQ GI OM SO",
+        24: "AD CZ MD PK RO SA SK ES SE TN VG",
+        25: "PT ST LY",
+        26: "IS TR",
+        27: "FR GR IT MR MC SM BI DJ",
+        28: "AL AZ CY DO GT HU LB PL SV BY NI",
+        29: "BR EG PS QA UA",
+        30: "JO KW MU YE",
+        31: "MT SC",
+        32: "LC",
+        33: "RU",
+    }.items()
+    for country in countries.split()
+}
+_HEAD = locator(rb"\b(?i:[A-Z]{2})[0-9]{2}[ \-]?(?i:[0-9A-Z]{4})")
+_REST = re.compile(rb"[A-Za-z]{2}\d{2}(?:[ \-]?[A-Za-z0-9]){11,30}")
+_SAID = re.compile(
+    rb"(?i)\b(?:bic|swift)(?:[ /-]?(?:code|bic|swift))?\b[^\n]{0,12}?"
+    rb"\b([A-Z]{4}([A-Z]{2})[A-Z0-9]{2}(?:[A-Z0-9]{3})?)\b"
+)
+_BIC_WORDS = locator(rb"(?i)\b(?:bic|swift)\b")
+_OTHERS = "US CA AU NZ JP CN HK SG IN ZA MX AR CL KR TH MY ID PH VN TW NG KE MA"
+_COUNTRIES = frozenset(_LENGTHS) | frozenset(_OTHERS.split())
+
+
+def finder() -> Finder:
+    return Finder(IBAN, frozenset({"iban"}), WIDTH, find_iban)
+
+
+def bic_finder() -> Finder:
+    return Finder(BIC, frozenset({"bic"}), WIDTH, find_bic)
+
+
+def find_iban(text: str) -> Sequence[Finding]:
+    data = shadow(text)
+    found = []
+    for start, _ in spans(_HEAD, data):
+        length = _LENGTHS.get(data[start : start + 2].upper().decode())
+        if length is not None:
+            end = _end(data, start, length)
+            if end and _mod97(data[start:end]):
+                found.append(Finding("iban", start, end, 0.98, IBAN))
+    return found
+
+
+def _end(data: bytes, start: int, length: int) -> int:
+    """Where so many letters and digits end, single blanks and hyphens between them not counted; 0 if not at all."""
+    at, count = start, 0
+    while count < length and at < len(data):
+        if data[at] in WORD:
+            count += 1
+        elif data[at] not in b" -" or data[at - 1] in b" -":
+            return 0
+        at += 1
+    joined = at < len(data) and data[at] in WORD
+    return at if count == length and not joined else 0
+
+
+def _mod97(value: bytes) -> bool:
+    plain = value.translate(None, b" -").upper().decode()
+    return int("".join(str(int(c, 36)) for c in plain[4:] + plain[:4])) % 97 == 1
+
+
+def find_bic(text: str) -> Sequence[Finding]:
+    data = shadow(text)
+    found = []
+    for start, _ in spans(_BIC_WORDS, data):
+        match = _SAID.match(data, start, start + WIDTH - 2)
+        if match is not None and match[2].upper().decode() in _COUNTRIES and match[1].isupper():
+            found.append(Finding("bic", *match.span(1), 0.85, BIC))
+    return found

@@ -1,0 +1,65 @@
+"""Dates of birth: a date right after a word that says that somebody was born then.
+
+The words: the Unicode CLDR has none, so they are those of forms in each language.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ahocorasick_rs import BytesAhoCorasick, Implementation
+
+from policyengine.detect.finder import Finder
+from policyengine.detect.finding import Finding
+from policyengine.detect.shadow import WORD, shadow
+
+NAME = "date_of_birth"
+_GAP = 32
+WIDTH = _GAP + 64
+
+_WORDS = [
+    word.encode("ascii")
+    for word in (
+        *(
+            "born",
+            "dob",
+            "d.o.b",
+            "date of birth",
+            "birthday",
+            "birthdate",
+            "birth date",
+            "date_of_birth",
+            "birth_date",
+        ),
+        *("geboren", "geburtsdatum", "geb.", "n? le", "n?e le", "date de naissance", "nacido", "nacida"),
+        *("fecha de nacimiento", "nato il", "nata il", "data di nascita", "geboortedatum", "data de nascimento"),
+    )
+]
+_words = BytesAhoCorasick(_WORDS, implementation=Implementation.DFA)
+_MONTH = (
+    rb"(?:jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|f\?v(?:rier)?|mar(?:ch|s|zo)?|m\?rz|apr(?:il)?|avr(?:il)?|may|mai|june?|juin|juni|"
+    rb"july?|juil(?:let)?|juli|aug(?:ust)?|ao\?t|sept?(?:ember|embre)?|o[ck]t(?:ober|obre)?|nov(?:ember|embre)?|d[e\?][czc](?:ember|embre)?)\.?"
+)
+_DATE = re.compile(
+    rb"(?i)(?<!\d)(?:(?:19|20)\d{2}[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:[12]\d|3[01]|0?[1-9])"
+    rb"|(?:[12]\d|3[01]|0?[1-9])[-./ ](?:[12]\d|3[01]|0?[1-9])[-./ ](?:(?:19|20)\d{2}|\d{2})"
+    rb"|(?:[12]\d|3[01]|0?[1-9])(?:st|nd|rd|th|\.)?[ -](?:de |of )?" + _MONTH + rb",?[ -](?:de )?(?:(?:19|20)\d{2})"
+    rb"|" + _MONTH + rb" (?:[12]\d|3[01]|0?[1-9])(?:st|nd|rd|th)?,? (?:19|20)\d{2})(?!\d)"
+)
+
+
+def finder() -> Finder:
+    return Finder(NAME, frozenset({"date_of_birth"}), WIDTH, find)
+
+
+def find(text: str) -> Sequence[Finding]:
+    data = shadow(text)
+    found: dict[tuple[int, int], Finding] = {}
+    for _, start, end in _words.find_matches_as_indexes(data.lower(), overlapping=True):
+        if (start and data[start - 1] in WORD) or (end < len(data) and data[end] in WORD):
+            continue
+        match = _DATE.search(data, end, end + _GAP + 28)
+        if match is not None and match.start() - end <= _GAP and data.find(b". ", end, match.start()) < 0:
+            found[match.span()] = Finding("date_of_birth", match.start(), match.end(), 0.85, NAME)
+    return list(found.values())

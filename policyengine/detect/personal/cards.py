@@ -1,0 +1,117 @@
+"""Numbers of payment cards: the ranges of the issuers, and the check digit of Luhn.
+
+Sources: ISO/IEC 7812-1 (length, check digit); https://en.wikipedia.org/wiki/Payment_card_number (ranges).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from policyengine.detect.finder import Finder
+from policyengine.detect.finding import Finding
+from policyengine.detect.locate import locator, spans
+from policyengine.detect.shadow import shadow
+
+NAME = "credit_card"
+_CONTEXT = 60
+WIDTH = _CONTEXT + 40
+
+_PLACES = locator(rb"[0-9](?:[ \-.]?[0-9]){11,}")
+_NUMBER = re.compile(
+    rb"(?<![\w])(?<![\d][.,\-])(?:"
+    rb"\d{12,19}"
+    rb"|\d{4}([ \-.])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?"  # 16 to 19
+    rb"|3\d{3}([ \-.])\d{6}\2\d{4,5}"  # American Express, Diners
+    rb"|\d{4}([ \-])\d{4}\3\d{4}\3\d{1,3}(?![ \-]?\d)"  # 13 to 15
+    rb")(?![\w])(?![.,\-]\d)"
+)
+_WORDS = re.compile(
+    rb"(?i)card|\bcc\b|visa|master|maestro|amex|american express|diners|discover|jcb|pan\b|karte|carte|tarjeta"
+)
+_DIGITS = bytes(range(256))
+_NOT_DIGITS = bytes(c for c in range(256) if not 48 <= c <= 57)
+
+# Prefix range, lengths, and whether the range is so wide that a number without a word about cards says little.
+_RANGES: tuple[tuple[int, int, tuple[int, ...], bool], ...] = (
+    (34, 34, (15,), False),  # American Express
+    (37, 37, (15,), False),
+    (300, 305, (14, 16), True),  # Diners Club
+    (3095, 3095, (14, 16), True),
+    (36, 36, (14, 16), True),
+    (38, 39, (14, 16), True),
+    (1800, 1800, (15,), True),  # JCB
+    (2131, 2131, (15,), True),
+    (3528, 3589, (16, 17, 18, 19), False),
+    (35, 35, (16,), True),
+    (4, 4, (16,), False),  # Visa
+    (4, 4, (13, 19), True),
+    (51, 55, (16,), False),  # Mastercard
+    (2221, 2720, (16,), False),
+    (2200, 2204, (16, 17, 18, 19), True),  # Mir
+    (6011, 6011, (16, 19), False),  # Discover
+    (644, 649, (16, 19), False),
+    (65, 65, (16, 19), False),
+    (622126, 622925, (16, 19), False),
+    (62, 62, (16, 17, 18, 19), True),  # UnionPay
+    (81, 81, (16, 17, 18, 19), True),
+    (50, 50, (12, 13, 14, 15, 16, 17, 18, 19), True),  # Maestro
+    (56, 58, (12, 13, 14, 15, 16, 17, 18, 19), True),
+    (6, 6, (12, 13, 14, 15, 16, 17, 18, 19), True),
+    (60, 60, (16,), True),  # RuPay
+    (9792, 9792, (16,), True),  # Troy
+)
+
+
+def finder() -> Finder:
+    return Finder(NAME, frozenset({"credit_card"}), WIDTH, find)
+
+
+def find(text: str) -> Sequence[Finding]:
+    data = shadow(text)
+    found = []
+    for start, end in spans(_PLACES, data):
+        for match in _numbers(data, start, end):
+            digits = match[0].translate(_DIGITS, _NOT_DIGITS)
+            issued = issuer(digits)
+            if issued is None or not luhn(digits) or len(set(digits)) < 2:
+                continue
+            spoken = _WORDS.search(data, max(0, match.start() - _CONTEXT), match.start()) is not None
+            if spoken or not issued:
+                found.append(Finding("credit_card", match.start(), match.end(), 0.98 if spoken else 0.85, NAME))
+    return found
+
+
+def _numbers(data: bytes, start: int, end: int) -> list[re.Match[bytes]]:
+    """What is written like a card's number, from each group of digits on."""
+    found, at = [], start
+    while at < end:
+        match = _NUMBER.match(data, at)
+        if match is not None:
+            found.append(match)
+        while at < end and 48 <= data[at] <= 57:
+            at += 1
+        while at < end and not 48 <= data[at] <= 57:
+            at += 1
+    return found
+
+
+def luhn(digits: bytes) -> bool:
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        number = digit - 48
+        if place % 2:
+            number = number * 2 - 9 if number > 4 else number * 2
+        total += number
+    return total % 10 == 0
+
+
+def issuer(digits: bytes) -> bool | None:
+    """None: nobody issues it. True: somebody does, in a range so wide that many other numbers are in it."""
+    wide = None
+    for low, high, lengths, broad in _RANGES:
+        if len(digits) in lengths and low <= int(digits[: len(str(low))]) <= high:
+            if not broad:
+                return False
+            wide = True
+    return wide

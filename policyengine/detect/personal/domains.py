@@ -1,0 +1,55 @@
+"""Names of hosts: in links, after `www.`, or bare with a top level that is seldom anything else (RFC 1034 section 3.5).
+
+Ordinary text has many, and most say nothing of anybody: a policy asks for them by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from policyengine.detect.finder import Finder
+from policyengine.detect.finding import Finding
+from policyengine.detect.locate import locator, spans
+from policyengine.detect.shadow import WORD, shadow
+
+NAME = "domain"
+WIDTH = 560
+_PLACES = locator(rb"(?i)://|\bwww\.|\.(?:com|org|net|edu|gov|co\.uk|de|nl|eu)\b")
+_AFTER_SCHEME = re.compile(
+    rb"(?:[^\s/@:\"'<>]{1,64}(?::[^\s/@\"'<>]{0,64})?@)?((?:[A-Za-z0-9?](?:[A-Za-z0-9?_-]{0,61}[A-Za-z0-9?])?\.){1,8}[A-Za-z?][A-Za-z0-9?-]{1,23})"
+)
+_WWW = re.compile(rb"(?i)www\.(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,7}[a-z]{2,24}")
+_BARE = re.compile(
+    rb"(?i)(?<![\w@.%/-])(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){0,6}[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
+)
+
+
+def finder() -> Finder:
+    return Finder(NAME, frozenset({"domain"}), WIDTH, find)
+
+
+def find(text: str) -> Sequence[Finding]:
+    data = shadow(text)
+    found: dict[tuple[int, int], Finding] = {}
+    for start, end in spans(_PLACES, data):
+        place = _host(data, start, end)
+        if place is not None:
+            found[place] = Finding("domain", *place, 0.9 if data[start : start + 3] == b"://" else 0.7, NAME)
+    return list(found.values())
+
+
+def _host(data: bytes, start: int, end: int) -> tuple[int, int] | None:
+    if data[start : start + 3] == b"://":
+        match = _AFTER_SCHEME.match(data, end, end + 520)
+        return match.span(1) if match else None
+    if data[start : start + 4].lower() == b"www.":
+        match = _WWW.match(data, start, start + 260) if not start or data[start - 1] not in b"/@." else None
+        return match.span() if match else None
+    if data[end : end + 2][:1] in (b".", b"-", b"(", b"_", b"@", b"=") and data[end + 1 : end + 2].isalnum():
+        return None
+    low = max(0, start - 256)
+    match = _BARE.search(data, low, start)
+    if match is None or (match.start() == low and low and data[low - 1] in WORD):
+        return None
+    return match.start(), end

@@ -1,0 +1,55 @@
+"""E-mail addresses (RFC 5321 section 4.1.2, RFC 6531 for letters beyond ASCII).
+
+Quoted local parts and addresses at IP literals are left out: nobody has one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from policyengine.detect.finder import Finder
+from policyengine.detect.finding import Finding
+
+NAME = "email"
+_LOCAL = 64
+_DOMAIN = 253
+WIDTH = _LOCAL + _DOMAIN + 8
+
+_BEFORE = re.compile(r"(?:%40|[\w!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]{0,63}\Z")
+_AFTER = re.compile(
+    r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?[.\u3002\uff0e]){1,8}(?:xn--[a-z0-9-]{2,59}|[^\W\d_]{2,24})(?![\w-]*@)"
+)
+# File names that stand after an `@`: `icon@2x.png`, `main@abc.py`.
+_FILES = frozenset(
+    {"png", "jpg", "jpeg", "gif", "svg", "webp", "py", "js", "ts", "tsx", "css", "md", "json", "txt", "so"}
+)
+_TRIM = "'`*=/{}|!?$&%#^~"
+
+
+def finder() -> Finder:
+    return Finder(NAME, frozenset({"email"}), WIDTH, find)
+
+
+def find(text: str) -> Sequence[Finding]:
+    found = []
+    at = text.find("@")
+    while at >= 0:
+        before = _BEFORE.search(text, max(0, at - _LOCAL), at)
+        after = _AFTER.match(text, at + 1, at + 1 + _DOMAIN) if before else None
+        if before and after:
+            found += _address(text, before.start(), at, after.end())
+        at = text.find("@", at + 1)
+    return found
+
+
+def _address(text: str, start: int, at: int, end: int) -> list[Finding]:
+    """The address, without the punctuation that may stand before one."""
+    while start < at and text[start] in _TRIM:
+        start += 1
+    host = text[at + 1 : end]
+    if text[start - 1 : start] == ":" and text.find("://", max(0, start - 72), start) >= 0:
+        return []  # the password of a link
+    if start == at or ".." in text[start:at] or text[at - 1] == "." or host.rpartition(".")[2].lower() in _FILES:
+        return []
+    return [Finding("email", start, end, 0.95 if host.isascii() else 0.8, NAME)]

@@ -1,0 +1,143 @@
+"""National identifiers of some fifty countries: by the way they are written, by check digits, and by the words beside.
+
+Two ways lead to one: digits in groups, of which the shapes that count without a word are tried; and a word such as
+`pesel`, after which its shape is looked for. Check digits are those of python-stdnum, which the extra `detect`
+installs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from ahocorasick_rs import BytesAhoCorasick, Implementation
+
+from policyengine.detect.finder import DetectorFailed, Finder
+from policyengine.detect.finding import Finding
+from policyengine.detect.locate import locator, spans
+from policyengine.detect.nested import outermost
+from policyengine.detect.personal.identifiers_table import ALWAYS, IDENTIFIERS, REGION, Identifier
+from policyengine.detect.shadow import WORD, shadow
+
+try:
+    import stdnum
+except ImportError:
+    stdnum = None  # type: ignore[assignment]
+
+NAME = "national_id"
+_AFTER = 48
+_LONGEST = 24
+WIDTH = 2 * (_AFTER + _LONGEST + 8)
+KINDS = frozenset(one.kind for one in IDENTIFIERS)
+
+_DIGITS = locator(rb"[0-9](?:[ .\-/+]?[0-9A-FU-Y]?[0-9]){5,}")
+_LETTERS = locator(
+    rb"\b(?:[A-Z]{6}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z]|[A-Z]{4}[0-9]{6}[HM][A-Z]{5}[A-Z0-9][0-9]|[A-Z]{5}[0-9]{4}[A-Z])\b"
+)
+_SHAPES = [re.compile(rb"(?:" + one.shape.encode() + rb")(?![A-Za-z0-9])(?![.\-/]\d)") for one in IDENTIFIERS]
+_BARE = list(enumerate(IDENTIFIERS))
+_HEAD = re.compile(rb"(?<![A-Za-z0-9])[A-Z]{1,2}[- ]?\Z")
+
+_by_word: dict[bytes, list[int]] = {}
+for _index, _one in _BARE:
+    for _word in _one.words:
+        _by_word.setdefault(_word.encode("ascii"), []).append(_index)
+_WORDS = sorted(_by_word)
+_words = BytesAhoCorasick(_WORDS, implementation=Implementation.DFA)
+
+
+def finder(regions: frozenset[str]) -> Finder:
+    bare = tuple(i for i, one in _BARE if one.without == ALWAYS or (one.without == REGION and one.region in regions))
+    return Finder(NAME, KINDS, WIDTH, lambda text: find(text, bare))
+
+
+def find(text: str, bare: tuple[int, ...]) -> Sequence[Finding]:
+    if stdnum is None:
+        raise DetectorFailed(NAME, "needs the package python-stdnum")
+    data = shadow(text)
+    found: list[Finding] = []
+    for start, end in spans(_DIGITS, data):
+        found += _written(data, start, end, bare)
+    for start, _ in spans(_LETTERS, data):
+        found += _at(data, start, bare, 0.9)
+    for index, start, end in _words.find_matches_as_indexes(data.lower(), overlapping=True):
+        if (start and data[start - 1] in WORD) or (end < len(data) and data[end] in WORD):
+            continue
+        found += _spoken(data, end, _by_word[_WORDS[index]])
+    return outermost(found)
+
+
+def _written(data: bytes, start: int, end: int, bare: tuple[int, ...]) -> list[Finding]:
+    """What begins at a group of digits of this run, or at the letters before one."""
+    found, at = [], start
+    while at < end:
+        low = at
+        head = _HEAD.search(data, max(0, at - 4), at)
+        if head:
+            low = head.start()
+        for begin in {low, at}:
+            if not begin or not (
+                data[begin - 1] in WORD or (data[begin - 1] in b".-/+_$#@" and begin > 1 and data[begin - 2] in WORD)
+            ):
+                found += _at(data, begin, bare, 0.85)
+        while at < end and data[at] in WORD:
+            at += 1
+        while at < end and data[at] not in WORD:
+            at += 1
+    return found
+
+
+def _at(data: bytes, begin: int, rows: Sequence[int], score: float) -> list[Finding]:
+    found = []
+    for index in rows:
+        match = _SHAPES[index].match(data, begin)
+        if match is not None and _valid(IDENTIFIERS[index], match[0].decode()):
+            found.append(Finding(IDENTIFIERS[index].kind, begin, match.end(), score, NAME))
+    return found
+
+
+def _spoken(data: bytes, after: int, rows: list[int]) -> list[Finding]:
+    """What stands first after a word and has the shape that goes with it."""
+    found = []
+    for index in rows:
+        for match in _SHAPES[index].finditer(data, after, after + _AFTER):
+            begin = match.start()
+            if data[begin - 1] in WORD or not _valid(IDENTIFIERS[index], match[0].decode()):
+                continue
+            found.append(Finding(IDENTIFIERS[index].kind, begin, match.end(), 0.95, NAME))
+            break
+    return found
+
+
+def _valid(one: Identifier, value: str) -> bool:
+    if len(set(value)) < 3:
+        return False
+    try:
+        return _check(one.module)(value)
+    except Exception:  # noqa: BLE001 - python-stdnum stumbles over places that it does not know
+        return True  # it is written like one, and nobody says that it is none
+
+
+@lru_cache(maxsize=256)
+def _check(module: str) -> Callable[[str], bool]:
+    if module.startswith("."):
+        return {".plain": _plain, ".nino": _nino, ".nric": _nric}[module]
+    valid: Callable[[str], bool] = importlib.import_module(f"stdnum.{module}").is_valid
+    return valid
+
+
+def _plain(value: str) -> bool:
+    return any(c.isdigit() for c in value)
+
+
+def _nino(value: str) -> bool:
+    """Prefixes that are never given. Source: https://www.gov.uk/hmrc-internal-manuals/national-insurance-manual/nim39110"""
+    return value[:2] not in {"BG", "GB", "NK", "KN", "TN", "NT", "ZZ"} and value[1] != "O"
+
+
+def _nric(value: str) -> bool:
+    """Weights 2 7 6 5 4 3 2, an offset of 4 for T and G, and a letter for the remainder modulo 11."""
+    total = sum(w * int(d) for w, d in zip((2, 7, 6, 5, 4, 3, 2), value[1:8], strict=True)) + 4 * (value[0] in "TG")
+    return ("JZIHGFEDCBA" if value[0] in "ST" else "XWUTRQPNMLK")[total % 11] == value[8]

@@ -1,0 +1,126 @@
+"""Addresses of machines: IPv4 and IPv6 (RFC 4291), and MAC (IEEE 802).
+
+Addresses that say nothing about anybody are left out: loopback, unspecified, multicast, broadcast, and those for
+documentation (RFC 5737, RFC 3849). Private ones are found, with less confidence.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+
+from policyengine.detect.finder import Finder
+from policyengine.detect.finding import Finding
+from policyengine.detect.locate import locator, spans
+from policyengine.detect.shadow import shadow
+
+IP, MAC = "ip", "mac"
+WIDTH = 96
+
+_V4 = locator(rb"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9.]*)?")
+_V6 = locator(rb":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*")
+_HEX = frozenset(b"0123456789abcdefABCDEF")
+_MAC = locator(
+    rb"\b[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5,}\b|\b[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5,}\b|"
+    rb"\b[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\b"
+)
+_VERSION = re.compile(rb"(?i)(?:version|ver|release|v|python|firmware|build)[ :=]{0,2}\Z")
+_LONGEST_V6 = 45
+_EXAMPLES = tuple(
+    ipaddress.ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+)
+
+
+def ip_finder() -> Finder:
+    return Finder(IP, frozenset({"ip"}), WIDTH, find_ip)
+
+
+def mac_finder() -> Finder:
+    return Finder(MAC, frozenset({"mac"}), WIDTH, find_mac)
+
+
+def find_ip(text: str) -> Sequence[Finding]:
+    data = shadow(text)
+    found = []
+    if data.count(b".") > 2:
+        for start, end in spans(_V4, data):
+            stop = end - (data[end - 1 : end] == b".")
+            if not _apart(data, start, stop) or data.count(b".", start, stop) != 3:
+                continue
+            if not _VERSION.search(data, max(0, start - 12), start) and not _like_a_version(data, start, stop):
+                found += _address(data, start, stop)
+    if data.count(b":") > 1:
+        for start, end in spans(_V6, data):
+            low = start
+            while start and low - start < 5 and data[start - 1] in _HEX:
+                start -= 1
+            while end - start > 2 and data[end - 1] in b".:" and data[end - 2 : end] != b"::":
+                end -= 1
+            value = data[start:end]
+            if end - start <= _LONGEST_V6 and _apart(data, start, end) and _serious(value):
+                found += _address(data, start, end)
+    return found
+
+
+def _apart(data: bytes, start: int, end: int) -> bool:
+    before, after = data[start - 1 : start], data[end : end + 1]
+    return not (before.isalnum() or after.isalnum() or before in (b"_", b".", b"-", b":") or after == b"_")
+
+
+def _serious(value: bytes) -> bool:
+    groups = [g for g in re.split(rb"[:.]", value) if g]
+    return len(groups) >= 3 and sum(map(len, groups)) >= 8 and re.search(rb"\d", value) is not None
+
+
+_CONTEXT = re.compile(rb"(?i)\bip|addr|host|dns|server|ping|client|from|http|//|\bat\b|@")
+
+
+def _like_a_version(data: bytes, start: int, end: int) -> bool:
+    """Small numbers with dots are sections and versions, unless something says otherwise."""
+    if max(map(int, data[start:end].split(b"."))) >= 32:
+        return False
+    return _CONTEXT.search(data, max(0, start - 24), start) is None
+
+
+def _address(data: bytes, start: int, end: int) -> list[Finding]:
+    try:
+        address = ipaddress.ip_address(data[start:end].decode())
+    except ValueError:
+        return []
+    if (
+        address.is_loopback
+        or address.is_unspecified
+        or address.is_multicast
+        or (address.is_reserved and address.version == 4)
+    ):
+        return []
+    if any(address in net for net in _EXAMPLES if net.version == address.version):
+        return []
+    return [Finding("ip", start, end, 0.9 if address.is_global else 0.5, IP)]
+
+
+def find_mac(text: str) -> Sequence[Finding]:
+    data = shadow(text)
+    return [
+        Finding("mac", start, end, 0.9 if end - start == 17 else 0.6, MAC)
+        for start, end in spans(_MAC, data)
+        if _mac(data, start, end)
+    ]
+
+
+def _mac(data: bytes, start: int, end: int) -> bool:
+    value = data[start:end]
+    digits = value.translate(None, b":-.")
+    return (
+        len(digits) == 12
+        and len(set(digits)) > 2
+        and re.search(rb"\d", digits) is not None
+        and not _joined(data, start, end)
+    )
+
+
+def _joined(data: bytes, start: int, end: int) -> bool:
+    return data[start - 1 : start] in (b":", b"-", b".") or (
+        data[end : end + 1] in (b":", b"-") and data[end + 1 : end + 2].isalnum()
+    )

@@ -1,0 +1,102 @@
+"""Street addresses where a pattern can find them: a number, a name and a word for a way, in several languages.
+
+Sources: USPS Publication 28, appendix C1 (suffixes); Universal Postal Union, addressing systems of each country,
+https://www.upu.int/en/postal-solutions/programmes-services/addressing-solutions
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ahocorasick_rs import BytesAhoCorasick, Implementation
+
+from policyengine.detect.finder import Finder
+from policyengine.detect.finding import Finding
+from policyengine.detect.nested import outermost
+from policyengine.detect.shadow import shadow
+
+NAME = "street_address"
+_BEFORE, _AFTER = 96, 96
+WIDTH = 2 * (_BEFORE + _AFTER)
+
+_WORD = rb"[A-Z][A-Za-z'.?-]{1,24}+"
+_TOWN = rb"(?:,? [0-9]{4,5} [A-Z][A-Za-z?-]{1,24})?"
+_ENGLISH = (
+    *("Street", "St", "Avenue", "Ave", "Road", "Rd", "Boulevard", "Blvd", "Lane", "Ln", "Drive", "Dr", "Court", "Ct"),
+    *("Place", "Pl", "Square", "Sq", "Terrace", "Way", "Parkway", "Pkwy", "Highway", "Hwy", "Circle", "Cir"),
+    *("Crescent", "Close", "Mews", "Gardens", "Row", "Trail", "Alley"),
+)
+_JOINED = (
+    *(
+        "strasse",
+        "stra?e",
+        "str.",
+        "weg",
+        "gasse",
+        "platz",
+        "allee",
+        "ufer",
+        "damm",
+        "straat",
+        "laan",
+        "gracht",
+        "plein",
+    ),
+    *("gatan", "v?gen", "gade", "vej", "katu"),
+)
+_FRENCH = ("rue", "avenue", "boulevard", "place", "chemin", "impasse", "all?e", "quai")
+_ROMANCE = ("Calle", "Avenida", "Avda.", "Plaza", "Paseo", "Via", "Viale", "Piazza", "Corso", "Rua", "ul.", "Travessa")
+
+# A literal, with what has to stand before and after it.
+_Around = tuple["re.Pattern[bytes] | None", "re.Pattern[bytes]"]
+_NUMBER_NAME = re.compile(
+    rb"(?<![\w.,])[0-9]{1,5}[A-Za-z]?,? (?:[NSEW]\.? )?(?:" + _WORD + rb"|[0-9]{1,3}(?:st|nd|rd|th))"
+    rb"(?: (?:" + _WORD + rb"|[0-9]{1,3}(?:st|nd|rd|th))){0,2}\Z"
+)
+_UNIT = re.compile(
+    rb"(?![A-Za-z])\.?(?:,? (?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|#)\.? ?[A-Za-z0-9-]{1,6}+)?"
+    rb"(?:,? [A-Z][a-z]{2,24}+,? [A-Z]{2} [0-9]{5})?"
+)
+_NAME_BEFORE = re.compile(rb"(?<![A-Za-z])[A-Z][A-Za-z?.-]{1,28}\Z")
+_NUMBER_AFTER = re.compile(rb"[0-9]{1,4}+ ?[a-z]?(?![A-Za-z0-9])" + _TOWN)
+_NUMBER_BEFORE = re.compile(rb"(?<![\w.])[0-9]{1,4}(?: ?(?:bis|ter))?,? \Z")
+_NAME_AFTER = re.compile(rb"(?:(?:de|du|des|la|le|les) |[ld]'){0,3}" + _WORD + rb"(?: " + _WORD + rb"){0,2}" + _TOWN)
+_NAME_NUMBER = re.compile(
+    rb" (?:(?:de|del|la|las|los|di|da|do|das|dos) ){0,3}" + _WORD + rb"(?: " + _WORD + rb"){0,2},? [0-9]{1,4}+(?![\w.])"
+)
+_BOX = re.compile(rb" [0-9]{1,6}+(?!\w)")
+_PO = re.compile(rb"(?i)(?<!\w)(?:P\.? ?O\.?|post(?:al)?|psc [0-9]{1,5},) \Z")
+
+_AROUND: dict[bytes, _Around] = {
+    **{b" " + w.encode(): (_NUMBER_NAME, _UNIT) for w in _ENGLISH},
+    **{w.encode() + b" ": (_NAME_BEFORE, _NUMBER_AFTER) for w in _JOINED},
+    **{w.encode() + b" ": (_NUMBER_BEFORE, _NAME_AFTER) for w in _FRENCH},
+    **{w.encode(): (None, _NAME_NUMBER) for w in _ROMANCE},
+    b"Box": (_PO, _BOX),
+}
+_PAIRS = list(_AROUND.values())
+_words = BytesAhoCorasick(list(_AROUND), implementation=Implementation.DFA)
+
+
+def finder() -> Finder:
+    return Finder(NAME, frozenset({"street_address"}), WIDTH, find)
+
+
+def find(text: str) -> Sequence[Finding]:
+    data = shadow(text)
+    found = []
+    for index, start, end in _words.find_matches_as_indexes(data, overlapping=True):
+        before, after = _PAIRS[index]
+        tail = after.match(data, end, end + _AFTER)
+        if tail is None:
+            continue
+        begin = start
+        if before is not None:
+            low = max(0, start - _BEFORE)
+            head = before.search(data[low:start])
+            if head is None:
+                continue
+            begin = low + head.start()
+        found.append(Finding("street_address", begin, tail.end(), 0.7, NAME))
+    return outermost(found)
