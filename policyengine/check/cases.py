@@ -1,133 +1,318 @@
-"""`test` statements: tree to plain values and an expectation."""
+"""`test` statements: tree to plain values and an expectation.
+
+A test is one request, several in order, or a table: one request for each `case`, whose columns stand for its values.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Literal
 
-from policyengine.check.environment import Env, Place
-from policyengine.check.written_types import visible_type
+from policyengine.check.environment import Findings, Place
+from policyengine.check.stated import check_arguments, entity_of, root_of
 from policyengine.diagnostics import codes
+from policyengine.diagnostics.diagnostic import Note
+from policyengine.diagnostics.source import Span
 from policyengine.diagnostics.suggest import did_you_mean, one_of
-from policyengine.ir.nodes import TestCase
-from policyengine.model.refined import problems
+from policyengine.ir.nodes import Step, TestCase
 from policyengine.schema.constants import constant_record
-from policyengine.schema.schema import CALL, TOOL
 from policyengine.syntax import ast
+from policyengine.syntax.walk import mentions
+
+SESSION = "session"
+# So much of a table's line is part of the test's name.
+_LINE = 60
+_FAILURES: Mapping[str, Literal["missing", "erred"]] = {"missing": "missing", "erred": "erred"}
 
 
-def check_test(tree: ast.Test, place: Place, rules: frozenset[str]) -> TestCase | None:
-    """The test as plain values; None, with a finding, where something it needs is missing. `rules` names every rule."""
-    report = place.findings.report
-    givens = [item for item in tree.items if isinstance(item, ast.Given)]
-    asks = [item for item in tree.items if isinstance(item, ast.Ask)]
-    expects = [item for item in tree.items if isinstance(item, ast.Expect)]
-    principals = [g for g in givens if g.name.text == "principal"]
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a test may name: every rule, and the fixtures that its module sees. `used` collects those that are used."""
+
+    rules: frozenset[str]
+    fixtures: Mapping[str, ast.Fixture]
+    used: set[str] = field(default_factory=set)
+
+
+def check_test(tree: ast.Test, place: Place, known: Known) -> tuple[TestCase, ...]:
+    """The test as plain values, one for each line of its table; none, with a finding, where it cannot run."""
+    items = _spliced(tree.items, place, known)
+    if items is None:
+        return ()
+    lines = [item for item in items if isinstance(item, ast.Case)]
+    rest = tuple(item for item in items if not isinstance(item, ast.Case))
+    if not lines:
+        case = _read(tree, rest, {}, place, known)
+        return (case,) if case is not None else ()
+    asks = [item for item in rest if isinstance(item, ast.Ask)]
+    for item in [*asks[1:], *(item for item in rest if isinstance(item, ast.Expect | ast.After))]:
+        _bad(place, item.span, "a table is about one request", "each `case` says what it expects")
+        return ()
+    cases = []
+    columns = _columns(lines[0], place)
+    _check_columns(lines, columns, rest, place)
+    for line in lines:
+        names = constant_record(line.values, place.findings.diagnostics)
+        case = _read(tree, (*rest, line.expect), names, place, known)
+        if case is not None:
+            shown = " ".join(line.values.span.text.split()).removeprefix("{").removesuffix("}").strip()
+            shown = shown if len(shown) <= _LINE else f"{shown[: _LINE - 3]}..."
+            cases.append(replace(case, name=f"{case.name} {shown}", span=line.span))
+    return tuple(cases)
+
+
+def _bad(place: Place, at: Span, message: str, help_: str = "", *notes: Note) -> None:
+    place.findings.report(codes.BAD_TEST, at, message, "", help_, *notes)
+
+
+# ---- tables and fixtures ----
+
+
+def check_fixture(tree: ast.Fixture, findings: Findings) -> None:
+    """That a fixture states, and asks nothing."""
+    for item in tree.items:
+        if not isinstance(item, ast.Given | ast.Approved):
+            message = f"the fixture `{tree.name.text}` states what tests share, and asks nothing"
+            findings.report(codes.BAD_TEST, item.span, message, "", "move this line to the tests that use it")
+
+
+def _spliced(items: Iterable[ast.TestItem], place: Place, known: Known) -> tuple[ast.TestItem, ...] | None:
+    """The items, with those of a fixture in its place; None, with a finding, where there is no such fixture."""
+    found: list[ast.TestItem] = []
+    whole = True
+    for item in items:
+        if not isinstance(item, ast.UseFixture):
+            found.append(item)
+            continue
+        for name in item.fixtures:
+            fixture = known.fixtures.get(name.text)
+            if fixture is None:
+                help_ = did_you_mean(name.text, known.fixtures) or "such as `fixture NAME { principal ... }`"
+                _bad(place, name.span, f"unknown fixture `{name.text}`", help_)
+                whole = False
+                continue
+            known.used.add(name.text)
+            found += (stated for stated in fixture.items if isinstance(stated, ast.Given | ast.Approved))
+    return tuple(found) if whole else None
+
+
+def _columns(line: ast.Case, place: Place) -> tuple[str, ...]:
+    for entry in line.values.entries:
+        if entry.key.text in ("true", "false", "null"):
+            _bad(place, entry.key.span, f"`{entry.key.text}` is a value, and no column can be called so")
+    return tuple(entry.key.text for entry in line.values.entries)
+
+
+def _check_columns(lines: Sequence[ast.Case], columns: tuple[str, ...], items: Sequence[Any], place: Place) -> None:
+    """Every line has the columns of the first, and every column is read somewhere."""
+    for line in lines[1:]:
+        named = {entry.key.text for entry in line.values.entries}
+        for missing in (name for name in columns if name not in named):
+            _bad(place, line.values.span, f"this case has no `{missing}`", "every case has the same columns")
+        for entry in line.values.entries:
+            if entry.key.text not in columns:
+                help_ = did_you_mean(entry.key.text, columns) or "every case has the same columns"
+                _bad(place, entry.key.span, f"the first case has no `{entry.key.text}`", help_)
+    records = [record for item in items for record in _records(item)]
+    for entry in lines[0].values.entries:
+        if not any(mentions(record, entry.key.text) for record in records):
+            message = f"nothing in this test reads the column `{entry.key.text}`"
+            _bad(place, entry.key.span, message, "write its name where its value belongs")
+
+
+def _records(item: ast.TestItem) -> Iterator[ast.RecordLit]:
+    values: list[object] = []
+    match item:
+        case ast.Given(value=value):
+            values = [value]
+        case ast.Ask(attributes=attributes, resource=resource):
+            values = [attributes, resource]
+    for stated in values:
+        record = stated.attributes if isinstance(stated, ast.EntityValue) else stated
+        if isinstance(record, ast.RecordLit):
+            yield record
+
+
+# ---- the requests, in order ----
+
+
+@dataclass(slots=True)
+class _Stated:
+    """What has been stated so far. `since` holds what was since the last request: nothing is stated twice."""
+
+    names: Mapping[str, Any]
+    principal: dict[str, Any] | None = None
+    context: dict[str, Any] = field(default_factory=dict)
+    entities: list[dict[str, Any]] = field(default_factory=list)
+    approved: tuple[str, ...] = ()
+    since: dict[str, Span] = field(default_factory=dict)
+    after: int = 0
+
+
+def _read(
+    tree: ast.Test, items: Sequence[ast.TestItem], names: Mapping[str, Any], place: Place, known: Known
+) -> TestCase | None:
+    asks = [item for item in items if isinstance(item, ast.Ask)]
+    expects = [item for item in items if isinstance(item, ast.Expect)]
+    principals = [item for item in items if isinstance(item, ast.Given) and item.name.text == "principal"]
     for what, example, found in (
         ("principal", 'principal User::"ann" { ... }', principals),
         ("request", 'retrieve on Document::"d1" { ... }', asks),
         ("decision", "expect allow by RULE", expects),
     ):
         if not found:
-            report(codes.BAD_TEST, tree.name.span, f"a test needs a {what}", "", f"such as `{example}`")
+            _bad(place, tree.name.span, f"a test needs a {what}", f"such as `{example}`")
             return None
-        if len(found) > 1:
-            report(codes.BAD_TEST, found[1].span, f"a test has only one {what}", "", "write a second test")
-            return None
-    context: dict[str, Any] = {}
-    entities: list[dict[str, Any]] = []
-    for given in givens:
-        _given(given, context, entities, place)
-    principal = principals[0].value
-    if not isinstance(principal, ast.EntityValue):
-        report(
-            codes.BAD_TEST, principals[0].span, "the principal is an entity", "", 'write `principal User::"id" {...}`'
-        )
+    several = len(asks) > 1 or len(expects) > 1
+    if not several:
+        # One request: what stands where in the test means nothing.
+        items = [*(i for i in items if not isinstance(i, ast.Ask | ast.Expect)), asks[0], expects[0]]
+    stated = _Stated(names)
+    steps: list[Step] = []
+    pending: ast.Ask | None = None
+    for item in items:
+        match item:
+            case ast.Given():
+                if not _given(item, stated, bool(steps or pending), place):
+                    return None
+            case ast.Approved(rules=named):
+                stated.approved = tuple(sorted({*stated.approved, *(_rules(named, place, known) or ())}))
+            case ast.After(duration=duration, span=span):
+                if not steps or pending:
+                    _bad(place, span, "`after` stands between two steps", "a step is a request and its `expect`")
+                    return None
+                stated.after += _microseconds(duration)
+            case ast.Ask():
+                if pending is not None:
+                    _bad(place, pending.span, "a request without `expect`", "each step says what must come of it")
+                    return None
+                pending = item
+            case ast.Expect():
+                if pending is None:
+                    _bad(place, item.span, "`expect` without a request before it", "one `expect` for each request")
+                    return None
+                if stated.principal is None:
+                    _bad(place, tree.name.span, "the principal is stated before the first request")
+                    return None
+                steps.append(_step(pending, item, stated, place, known))
+                pending, stated.since, stated.after = None, {}, 0
+    if pending is not None:
+        _bad(place, pending.span, "a request without `expect`", "each step says what must come of it")
         return None
-    ask = asks[0]
-    action = constant_record(ask.attributes, place.findings.diagnostics)
-    if ask.action.text not in place.schema.actions:
-        known = place.schema.actions
-        report(
-            codes.UNKNOWN_ACTION,
-            ask.action.span,
-            f"unknown action `{ask.action.text}`",
-            "",
-            did_you_mean(ask.action.text, known),
-        )
-    expect = expects[0]
-    if expect.decision == "allow":
-        _check_arguments(ask, place)
-    return TestCase(
-        name=str(tree.name.value),
-        module=place.module,
-        principal=_entity(principal, place),
-        action={**action, "name": ask.action.text},
-        resource=_entity(ask.resource, place),
-        context=context,
-        entities=tuple(entities),
-        decision=expect.decision,
-        rules=_rules(expect.rules, place, rules),
-        obligations=_owing(expect.obligations, place) if expect.obligations is not None else None,
-        span=tree.span,
-        approved=_approved(tree, place, rules),
-    )
+    session = _session(items, place) if several else None
+    if several:
+        steps = [replace(step, context={k: v for k, v in step.context.items() if k != SESSION}) for step in steps]
+    return TestCase(str(tree.name.value), place.module, tuple(stated.entities), tuple(steps), tree.span, session)
 
 
-def _check_arguments(ask: ast.Ask, place: Place) -> None:
-    """A call that its tool does not take is never allowed."""
-    resource = ask.resource.entity
-    tool = place.schema.tools.get(resource.id.text) if resource.type.text == TOOL else None
-    if ask.action.text != CALL or tool is None:
-        return
-    stated = constant_record(ask.resource.attributes, [])
-    for problem in problems(stated.get("args", {}), tool.args, ""):
-        place.findings.report(
-            codes.ARGUMENTS, ask.resource.span, problem, f"as `{tool.name}` declares it", "such a call is always denied"
-        )
-        return
+def _microseconds(duration: ast.Literal) -> int:
+    assert isinstance(duration.value, timedelta)
+    return duration.value // timedelta(microseconds=1)
 
 
-def _approved(tree: ast.Test, place: Place, rules: frozenset[str]) -> tuple[str, ...]:
-    names = tuple(n for item in tree.items if isinstance(item, ast.Approved) for n in item.rules)
-    return _rules(names, place, rules) or ()
-
-
-def _given(given: ast.Given, context: dict[str, Any], entities: list[dict[str, Any]], place: Place) -> None:
+def _given(given: ast.Given, stated: _Stated, begun: bool, place: Place) -> bool:
+    """Takes in what is stated; False, with a finding, where the test cannot run so."""
     name, value = given.name.text, given.value
-    if name == "principal":
-        return
     if name == "entity":
+        if begun:
+            _bad(place, given.span, "entities are known before the first request", "move it there")
+            return False
         if isinstance(value, ast.EntityValue):
-            entities.append(_entity(value, place))
-        return
-    plain = (
-        _entity(value, place)
-        if isinstance(value, ast.EntityValue)
-        else constant_record(value, place.findings.diagnostics)
+            stated.entities.append(entity_of(value, place, stated.names))
+        return True
+    if name == "principal":
+        if not isinstance(value, ast.EntityValue):
+            _bad(place, given.span, "the principal is an entity", 'write `principal User::"id" {...}`')
+            return False
+        found: dict[str, Any] = {name: entity_of(value, place, stated.names)}
+    else:
+        found = root_of(given, place, stated.names)
+    for part in found:
+        if part in stated.since:
+            note = Note(stated.since[part], "first stated here")
+            what = "a test has only one principal" if part == "principal" else f"`{part}` is stated twice"
+            _bad(place, given.span, what, "leave one of them out, or write a second test", note)
+            return False
+        stated.since[part] = given.span
+    if name == "principal":
+        stated.principal = found[name]
+    else:
+        stated.context |= found
+    return True
+
+
+def _step(ask: ast.Ask, expect: ast.Expect, stated: _Stated, place: Place, known: Known) -> Step:
+    names = stated.names
+    action = constant_record(ask.attributes, place.findings.diagnostics, names)
+    if ask.action.text not in place.schema.actions:
+        help_ = did_you_mean(ask.action.text, place.schema.actions)
+        message = f"unknown action `{ask.action.text}`"
+        place.findings.report(codes.UNKNOWN_ACTION, ask.action.span, message, "", help_)
+    if expect.decision == "allow":
+        check_arguments(ask, place, names)
+    reason, failure = _because(expect, place)
+    assert stated.principal is not None
+    return Step(
+        principal=stated.principal,
+        action={**action, "name": ask.action.text},
+        resource=entity_of(ask.resource, place, names),
+        context=dict(stated.context),
+        decision=expect.decision,
+        rules=_rules(expect.rules, place, known),
+        obligations=_owing(expect.obligations, place) if expect.obligations is not None else None,
+        span=ask.span,
+        approved=stated.approved,
+        reason=reason,
+        failure=failure,
+        after=stated.after,
     )
-    if name == "context":
-        context.update(plain)
-        return
-    if place.context.get(name) is None:
-        known = [n for n, _ in place.context.fields]
-        help_ = did_you_mean(name, [*known, "principal", "context", "entity"]) or f"known: {one_of(known)}"
-        place.findings.report(codes.UNKNOWN_NAME, given.name.span, f"unknown context root `{name}`", "", help_)
-    context[name] = plain
 
 
-def _entity(value: ast.EntityValue, place: Place) -> dict[str, Any]:
-    env = Env(place)
-    visible_type(value.entity.type, env)
-    plain: dict[str, Any] = {"type": value.entity.type.text, "id": value.entity.id.text}
-    attributes = constant_record(value.attributes, place.findings.diagnostics)
-    for entry in value.attributes.entries if value.attributes is not None else ():
-        if entry.key.text in plain:
-            place.findings.report(codes.RESERVED, entry.key.span, f"`{entry.key.text}` is part of the entity's name")
-    if value.parents:
-        for parent in value.parents:
-            visible_type(parent.type, env)
-        plain["parents"] = [{"type": p.type.text, "id": p.id.text} for p in value.parents]
-    return {**attributes, **plain}
+def _session(items: Sequence[ast.TestItem], place: Place) -> tuple[str, tuple[str, ...]] | None:
+    """The session that the steps share: its id, and the labels that it has to begin with."""
+    given = [item for item in items if isinstance(item, ast.Given) and item.name.text == SESSION]
+    for item in items:
+        if isinstance(item, ast.Given) and item.name.text == "context" and isinstance(item.value, ast.RecordLit):
+            for entry in item.value.entries:
+                if entry.key.text == SESSION:
+                    help_ = 'write `session Session::"s1"`'
+                    _bad(place, entry.span, "in a test of several steps the session stands by itself", help_)
+    if not given:
+        return None
+    if len(given) > 1:
+        _bad(place, given[1].span, "the steps of a test share one session", "write a second test")
+        return None
+    value = given[0].value
+    stated = constant_record(value.attributes, []) if isinstance(value, ast.EntityValue) else {}
+    labels = stated.get("labels", [])
+    texts = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+    if not isinstance(value, ast.EntityValue) or not texts or stated.keys() - {"labels"} or value.parents:
+        help_ = 'such as `session Session::"s1" { labels: ["saw_web"] }`; the steps do the rest'
+        _bad(place, given[0].span, "a session that steps share begins with labels, and nothing else", help_)
+        return None
+    return value.entity.id.text, tuple(labels)
+
+
+# ---- what is expected ----
+
+
+def _because(expect: ast.Expect, place: Place) -> tuple[str | None, Literal["missing", "erred"] | None]:
+    """The public reason, or what must have gone wrong."""
+    match expect.because:
+        case None:
+            return None, None
+        case ast.Literal(value=value):
+            return str(value), None
+        case ast.Name(text=word, span=span):
+            if word not in _FAILURES:
+                help_ = did_you_mean(word, _FAILURES) or "`missing`, `erred`, or a reason in quotes"
+                _bad(place, span, f"unknown cause `{word}`", help_)
+                return None, None
+            if expect.decision == "allow":
+                _bad(place, span, f"nothing is allowed because of what is {word}", "expect `deny`")
+            return None, _FAILURES[word]
 
 
 def _owing(names: tuple[ast.Name, ...], place: Place) -> tuple[str, ...]:
@@ -140,15 +325,15 @@ def _owing(names: tuple[ast.Name, ...], place: Place) -> tuple[str, ...]:
     return tuple(name.text for name in names)
 
 
-def _rules(names: tuple[ast.Name, ...] | None, place: Place, rules: frozenset[str]) -> tuple[str, ...] | None:
+def _rules(names: tuple[ast.Name, ...] | None, place: Place, known: Known) -> tuple[str, ...] | None:
     if names is None:
         return None
     found = []
     for name in names:
         local = f"{place.module}.{name.text}"
-        full = local if local in rules else name.text
-        if full not in rules:
-            mine = [r.removeprefix(f"{place.module}.") for r in rules]
+        full = local if local in known.rules else name.text
+        if full not in known.rules:
+            mine = [r.removeprefix(f"{place.module}.") for r in known.rules]
             help_ = did_you_mean(name.text, mine) or f"known: {one_of(mine)}" if mine else ""
             place.findings.report(codes.UNKNOWN_RULE, name.span, f"unknown rule `{name.text}`", "", help_)
         found.append(full)

@@ -8,13 +8,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from policyengine.check.cases import check_test
+from policyengine.check.cases import Known, check_fixture, check_test
 from policyengine.check.environment import Env, Findings, Place, TooLarge
 from policyengine.check.expressions import check_expression
 from policyengine.check.functions import FUNCTIONS
 from policyengine.check.heads import open_place
 from policyengine.check.known_names import lint_known_names
-from policyengine.check.lints import asks, lint_defines, lint_granted, lint_parameters, lint_rule, lint_rules
+from policyengine.check.lints import (
+    asks,
+    lint_defines,
+    lint_fixtures,
+    lint_granted,
+    lint_parameters,
+    lint_rule,
+    lint_rules,
+)
 from policyengine.check.paths import lint_paths
 from policyengine.check.results import Defines, ModuleRules, Nothing, Results
 from policyengine.check.rules import check_proof, check_rule, report_too_large
@@ -63,13 +71,14 @@ def check(
             results.keep(module, schema, defines[module.name], result)
         found.append(result)
     names = {name: span for result in found for name, span in result.names.items()}
-    tests = _tests(modules, places, frozenset(names))
+    tests, idle = _tests(modules, places, frozenset(names), findings)
     unused = _unused_defines(modules, places, findings)
     diagnostics = [*earlier, *findings.diagnostics]
     if has_errors(diagnostics):
         return Checked(None, _each_use_once(in_order(diagnostics)))
     rules = [rule for result in found for rule in result.rules]
     lint_defines(unused, findings)
+    lint_fixtures(idle, findings)
     for module in modules:
         for statement in module.tree.statements:
             if isinstance(statement, ast.Define):
@@ -231,12 +240,33 @@ def _lost(modules: Sequence[ModuleTree], schema: Schema) -> frozenset[str]:
     return frozenset(f.name.text for s in extends if s.name.text not in schema.entities for f in s.fields)
 
 
-def _tests(modules: Sequence[ModuleTree], places: Mapping[str, Place], rules: frozenset[str]) -> tuple[TestCase, ...]:
-    cases = []
+def _tests(
+    modules: Sequence[ModuleTree], places: Mapping[str, Place], rules: frozenset[str], findings: Findings
+) -> tuple[tuple[TestCase, ...], list[ast.Fixture]]:
+    """The tests, and the fixtures that none of them uses."""
+    cases: list[TestCase] = []
+    own = {module.name: _fixtures(module, findings) for module in modules}
+    used: set[int] = set()
     for module in modules:
+        # A module's own fixtures go before those of the modules that it uses.
+        seen = [own[name] for name in sorted(module.visible - {module.name}, reverse=True) if name in own]
+        fixtures = {name: fixture for one in (*seen, own[module.name]) for name, fixture in one.items()}
+        known = Known(rules, fixtures)
         for statement in module.tree.statements:
             if isinstance(statement, ast.Test):
-                case = check_test(statement, places[module.name], rules)
-                if case is not None:
-                    cases.append(case)
-    return tuple(cases)
+                cases += check_test(statement, places[module.name], known)
+        used |= {id(fixtures[name]) for name in known.used}
+    return tuple(cases), [f for one in own.values() for f in one.values() if id(f) not in used]
+
+
+def _fixtures(module: ModuleTree, findings: Findings) -> dict[str, ast.Fixture]:
+    found: dict[str, ast.Fixture] = {}
+    for statement in module.tree.statements:
+        if isinstance(statement, ast.Fixture):
+            check_fixture(statement, findings)
+            first = found.setdefault(statement.name.text, statement)
+            if first is not statement:
+                note = Note(first.name.span, "first declared here")
+                message = f"fixture `{statement.name.text}` is declared twice"
+                findings.report(codes.DUPLICATE, statement.name.span, message, "", "", note)
+    return found

@@ -24,6 +24,12 @@ def lint_defines(unused: Iterable[ast.Define], findings: Findings) -> None:
         findings.report(codes.UNUSED_DEFINE, define.name.span, message, "", "remove it, or use it")
 
 
+def lint_fixtures(unused: Iterable[ast.Fixture], findings: Findings) -> None:
+    for fixture in unused:
+        message = f"no test uses the fixture `{fixture.name.text}`"
+        findings.report(codes.UNUSED_FIXTURE, fixture.name.span, message, "", "remove it, or `use` it in a test")
+
+
 def lint_parameters(define: ast.Define, findings: Findings) -> None:
     for param in define.params:
         if not mentions(define.body, param.name.text):

@@ -22,8 +22,6 @@ from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.explain.display import decision_json
 from policyengine.explain.explanation import explain
 from policyengine.model.entities import world
-from policyengine.model.request import request
-from policyengine.model.values import Fault
 from policyengine.testing import CaseResult, Coverage, coverage, run_case
 
 
@@ -113,13 +111,13 @@ def why_failed(result: CaseResult, snapshot: Snapshot) -> str:
     """Why a failed test was decided as it was; empty for one that passed or could not be asked."""
     if result.passed:
         return ""
-    case = result.case
-    try:
-        known = world(case.entities, [(uid, dict(items)) for uid, items in snapshot.policies.facts])
-        asked = request(case.principal, case.action, case.resource, case.context)
-    except Fault:
+    if result.asked is None:
         return ""
-    found = explain(snapshot.policies, snapshot.schema, known, asked)
+    case, approved = result.case, result.case.steps[result.step].approved
+    known = world(case.entities, [(uid, dict(items)) for uid, items in snapshot.policies.facts])
+    found = explain(snapshot.policies, snapshot.schema, known, result.asked, approved)
+    if result.decision is None or found.decision.decision != result.decision.decision:
+        return ""  # a limit or the session denied it, which no rule's condition explains
     # The problem that the test reports says already what was decided.
     return found.why.removeprefix(visible(found.decision.summary)).lstrip(":; ")
 
@@ -185,7 +183,8 @@ def _case_json(result: CaseResult, why: str) -> dict[str, Any]:
         "passed": result.passed,
         "problems": list(result.problems),
         "why": why,
-        "location": render.location(result.case.span),
+        "location": render.location(result.diagnostic().span),
+        "step": result.step + 1,
         "held": sorted(result.held),
         "erred": sorted(result.erred),
         "decision": decision_json(result.decision) if result.decision is not None else None,

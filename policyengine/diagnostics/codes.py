@@ -69,6 +69,7 @@ UNKNOWN_WORD = _warning(311, "label or source of an unknown name")
 NOTHING_PERMITS = _warning(320, "action that nothing permits")
 PATH_AS_TEXT = _warning(321, "path tested as plain text")
 TWINS = _warning(322, "names or texts that differ in spelling only")
+UNUSED_FIXTURE = _warning(330, "unused fixture")
 
 DUPLICATE_MODULE = _error(401, "module declared in two files")
 UNREADABLE = _error(402, "file that cannot be read")

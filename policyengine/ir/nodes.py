@@ -327,23 +327,39 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class TestCase:
-    """A `test`: plain values as a caller would send them, and what must come of it."""
+class Step:
+    """One request of a test: plain values as a caller would send them, and what must come of it.
 
-    __test__ = False  # not for pytest to collect
+    `reason` is a public reason that must be given, `failure` what must have gone wrong. `after` is how much time has
+    passed since the step before, in microseconds."""
 
-    name: str
-    module: str
     principal: dict[str, Any]
     action: dict[str, Any]
     resource: dict[str, Any]
     context: dict[str, Any]
-    entities: tuple[dict[str, Any], ...]
     decision: Literal["allow", "deny"]
     rules: tuple[str, ...] | None
     obligations: tuple[str, ...] | None
     span: Span = field(compare=False, repr=False)
     approved: tuple[str, ...] = ()
+    reason: str | None = None
+    failure: Literal["missing", "erred"] | None = None
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TestCase:
+    """A `test`, or one line of its table: requests one after the other. Of several, each is recorded as `authorize`
+    would record it, in `session` if there is one; its labels are those that it has to begin with."""
+
+    __test__ = False  # not for pytest to collect
+
+    name: str
+    module: str
+    entities: tuple[dict[str, Any], ...]
+    steps: tuple[Step, ...]
+    span: Span = field(compare=False, repr=False)
+    session: tuple[str, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

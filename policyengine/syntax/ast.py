@@ -340,17 +340,52 @@ class Approved(Node):
 
 @dataclass(frozen=True, slots=True)
 class Expect(Node):
-    """`rules` is None where the test does not say which rules determine; `obligations` is () for `owing nothing`."""
+    """`rules` is None where the test does not say which rules determine; `obligations` is () for `owing nothing`.
+    `because` is a reason that the decision gives, or a word for what went wrong, such as `missing`."""
 
     decision: Lit["allow", "deny"]
     rules: tuple[Name, ...] | None
     obligations: tuple[Name, ...] | None = None
+    because: Literal | Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UseFixture(Node):
+    """`use FIXTURE, ...`: what the fixtures state, the test states."""
+
+    fixtures: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Case(Node):
+    """`case { column: value } expect ...`: one line of a table. Elsewhere in the test a column stands for its value."""
+
+    values: RecordLit
+    expect: Expect
+
+
+@dataclass(frozen=True, slots=True)
+class After(Node):
+    """`after 1h`: so much time passes before the next step."""
+
+    duration: Literal
+
+
+TestItem = Given | Approved | UseFixture | Ask | Expect | Case | After
+
+
+@dataclass(frozen=True, slots=True)
+class Fixture(Node):
+    """`fixture NAME { ... }`: what several tests state. Only what states something may stand in it."""
+
+    name: Name
+    items: tuple[TestItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Test(Node):
     name: Literal
-    items: tuple[Given | Approved | Ask | Expect, ...]
+    items: tuple[TestItem, ...]
 
 
 # ---- module ----
@@ -362,7 +397,7 @@ class Use(Node):
 
 
 Declaration = TypeDecl | EntityDecl | ExtendDecl | ActionDecl | ToolDecl | ContextDecl | ObligationDecl | Define
-Statement = Declaration | Rule | Prove | Test
+Statement = Declaration | Rule | Prove | Test | Fixture
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,13 +296,26 @@ class Build(BuildDeclarations):
         return ast.Ask(action=action, attributes=attributes, resource=resource, span=self._span(parts))
 
     def expect(self, parts: list[Any]) -> ast.Expect:
-        _, decision, _, rules, _, owing = parts
+        _, decision, _, rules, _, because, _, owing = parts
         return ast.Expect(
             decision="allow" if decision.type == "ALLOW" else "deny",
             rules=rules.value if rules is not None else None,
             obligations=None if owing is None else () if isinstance(owing, Token) else owing.value,
+            because=because,
             span=self._span(parts),
         )
+
+    def use_fixture(self, parts: list[Any]) -> ast.UseFixture:
+        return ast.UseFixture(fixtures=tuple(nodes(parts[1:])), span=self._span(parts))
+
+    def case(self, parts: list[Any]) -> ast.Case:
+        return ast.Case(values=parts[1], expect=parts[2], span=self._span(parts))
+
+    def after(self, parts: list[Any]) -> ast.After:
+        return ast.After(duration=parts[1], span=self._span(parts))
+
+    def fixture(self, parts: list[Any]) -> ast.Fixture:
+        return ast.Fixture(name=parts[1], items=tuple(nodes(parts[3:])), span=self._span(parts))
 
     def test(self, parts: list[Any]) -> ast.Test:
         return ast.Test(name=parts[1], items=tuple(nodes(parts[2:])), span=self._span(parts))

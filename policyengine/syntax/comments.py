@@ -125,7 +125,7 @@ def _branches(node: ast.Node, slot: _Slot, brackets: _Brackets) -> list[tuple[as
     match node:
         case ast.Module():
             return _module_items(node, slot)
-        case ast.Test():
+        case ast.Test() | ast.Fixture():
             inside = slot.between(node.items, node.name.span.end, node.span.end) if node.items else slot
             return [(item, inside.item(item)) for item in node.items]
         case ast.Binary() if is_logical(node):

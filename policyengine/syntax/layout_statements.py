@@ -59,8 +59,10 @@ def statement(node: ast.Statement, notes: Notes) -> Doc:
             return _rule(node, notes)
         case ast.Prove():
             return _prove(node, notes)
-        case ast.Test():
-            return _test(node, notes)
+        case ast.Test(name=name):
+            return _block(f"test {literal(name)}", node.items, notes)
+        case ast.Fixture(name=name):
+            return _block(f"fixture {name.text}", node.items, notes)
         case _:
             return _declaration(node, notes)
 
@@ -74,7 +76,7 @@ def _sort(item: _Item) -> str:
             return "header"
         case ast.Define():
             return "define"
-        case ast.Rule() | ast.Prove() | ast.Test():
+        case ast.Rule() | ast.Prove() | ast.Test() | ast.Fixture():
             return _SEPARATE
         case _:
             return "schema"
@@ -241,23 +243,22 @@ def _noted(node: ast.Node, doc: Doc, notes: Notes) -> Doc:
 # ---- tests ----
 
 
-def _test(node: ast.Test, notes: Notes) -> Doc:
-    head = f"test {literal(node.name)} {{"
-    if not node.items:
-        return head + "}"
+def _block(head: str, items: Sequence[ast.TestItem], notes: Notes) -> Doc:
+    if not items:
+        return head + " {}"
     lines: list[Doc] = []
-    for item in node.items:
+    for item in items:
         leads = notes.before.get(id(item), [])
         gaps = [*(lead.gap for lead in leads), id(item) in notes.gaps]
         lines.append(_newline(gaps[0] and bool(lines)))
         for lead, gap in zip(leads, gaps[1:], strict=True):
             lines += [lead.text, _newline(gap)]
         lines += [_test_item(item, notes), behind(notes.behind.get(id(item)))]
-    closing = (concat(_newline(lead.gap), lead.text) for lead in notes.closing.get(id(node.items), []))
-    return concat(head, behind(notes.opening.get(id(node.items))), nest(2, *lines, *closing), HARD, "}")
+    closing = (concat(_newline(lead.gap), lead.text) for lead in notes.closing.get(id(items), []))
+    return concat(head, " {", behind(notes.opening.get(id(items))), nest(2, *lines, *closing), HARD, "}")
 
 
-def _test_item(item: ast.Given | ast.Approved | ast.Ask | ast.Expect, notes: Notes) -> Doc:
+def _test_item(item: ast.TestItem, notes: Notes) -> Doc:
     match item:
         case ast.Given(name=name, value=value):
             stated = attributes(value, notes, "{}") if isinstance(value, ast.RecordLit) else _entity_value(value, notes)
@@ -269,6 +270,12 @@ def _test_item(item: ast.Given | ast.Approved | ast.Ask | ast.Expect, notes: Not
             return concat(bare_or_quoted(action, _NOT_IN_TESTS), given, " on ", _entity_value(resource, notes))
         case ast.Expect():
             return _expect(item)
+        case ast.UseFixture(fixtures=fixtures):
+            return concat("use ", _names(fixtures))
+        case ast.Case(values=values, expect=expect):
+            return concat("case ", attributes(values, notes, "{}"), " ", _expect(expect))
+        case ast.After(duration=duration):
+            return concat("after ", literal(duration))
         case _:
             assert_never(item)
 
@@ -283,4 +290,8 @@ def _expect(item: ast.Expect) -> Doc:
     owing: Doc = ""
     if item.obligations is not None:
         owing = concat(" owing ", _names(item.obligations) if item.obligations else "nothing")
-    return concat(f"expect {item.decision}", rules, owing)
+    because: Doc = ""
+    if item.because is not None:
+        why = item.because
+        because = concat(" because ", why.text if isinstance(why, ast.Name) else literal(why))
+    return concat(f"expect {item.decision}", rules, because, owing)

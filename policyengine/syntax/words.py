@@ -8,13 +8,13 @@ from lark import Token
 
 _STATEMENT = (
     "module", "use", "type", "entity", "extend", "action", "tool", "context", "obligation", "define",
-    "permit", "forbid", "require", "limit", "label", "prove", "test",
+    "permit", "forbid", "require", "limit", "label", "prove", "test", "fixture",
 )  # fmt: skip
 _OPERATOR = ("and", "or", "in", "has", "is", "like")
 _OTHER = (
     "not", "if", "then", "else", "any", "all", "true", "false", "null", "when", "unless", "because", "on", "for",
     "at", "most", "requests", "of", "per", "by", "never", "always", "allow", "deny", "expect", "owing",
-    "nothing", "approved", "concurrent", "block", "failure",
+    "nothing", "approved", "concurrent", "block", "failure", "case", "after",
 )  # fmt: skip
 KEYWORDS = {"statement": _STATEMENT, "operator": _OPERATOR, "other": _OTHER}
 

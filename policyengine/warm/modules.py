@@ -190,8 +190,8 @@ def _surroundings(modules: Sequence[ModuleTree]) -> Callable[[ModuleTree], bytes
     declaring: list[bytes] = []
     defining: dict[str, bytes] = {}
     for module in sorted(modules, key=lambda m: m.name):
-        # Rules, claims and tests of one module mean nothing to the others.
-        kinds = {type(statement) for statement in module.tree.statements} - {ast.Rule, ast.Prove, ast.Test}
+        # Rules, claims, tests and fixtures of one module mean nothing to the others.
+        kinds = {type(statement) for statement in module.tree.statements} - {ast.Rule, ast.Prove, ast.Test, ast.Fixture}
         if kinds:
             digest = _digest(module.name.encode(), _bytes(module.tree.span.source))
             if kinds != {ast.Define}:

@@ -184,17 +184,35 @@ test_items = st.one_of(
     node(ast.Given, name=node(ast.Name, text=st.sampled_from(["entity", "context"])), value=entity_values),
     node(ast.Given, name=node(ast.Name, text=st.just("context")), value=records(expressions)),
     node(ast.Ask, action=any_names, attributes=st.none() | records(expressions), resource=entity_values),
-    node(
-        ast.Expect,
-        decision=st.sampled_from(["allow", "deny"]),
-        rules=st.none() | several(rule_names, 1),
-        obligations=st.none() | several(names),
-    ),
     node(ast.Approved, rules=several(rule_names, 1)),
 )
-tests = node(ast.Test, name=strings, items=several(test_items))
+expects = node(
+    ast.Expect,
+    decision=st.sampled_from(["allow", "deny"]),
+    rules=st.none() | several(rule_names, 1),
+    obligations=st.none() | several(names),
+    because=st.none() | strings | names,
+)
+tests = node(
+    ast.Test,
+    name=strings,
+    items=several(
+        st.one_of(
+            test_items,
+            expects,
+            node(ast.UseFixture, fixtures=several(names, 1)),
+            node(ast.Case, values=records(expressions), expect=expects),
+            node(ast.After, duration=durations),
+        )
+    ),
+)
+fixtures = node(
+    ast.Fixture,
+    name=names,
+    items=several(test_items),
+)
 
-statements = st.one_of(declarations, rules, tests)
+statements = st.one_of(declarations, rules, tests, fixtures)
 modules = node(
     ast.Module,
     name=st.none() | names,
