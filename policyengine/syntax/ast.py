@@ -10,6 +10,8 @@ from typing import Literal as Lit
 
 from policyengine.syntax.ast_types import (
     Bound,
+    Comment,
+    ContextDecl,
     EntityType,
     FieldDecl,
     GenericType,
@@ -18,17 +20,19 @@ from policyengine.syntax.ast_types import (
     Name,
     NamedType,
     Node,
+    ObligationDecl,
     RecordType,
     Rest,
     TypeDecl,
     TypeExpr,
     UnionType,
+    Use,
 )
 
 # What is declared there is part of the tree as well.
 __all__ = [
-    "Bound", "EntityType", "FieldDecl", "GenericType", "Literal", "LiteralType", "Name", "NamedType",
-    "Node", "RecordType", "Rest", "TypeDecl", "TypeExpr", "UnionType",
+    "Bound", "Comment", "ContextDecl", "EntityType", "FieldDecl", "GenericType", "Literal", "LiteralType", "Name",
+    "NamedType", "Node", "ObligationDecl", "RecordType", "Rest", "TypeDecl", "TypeExpr", "UnionType", "Use",
 ]  # fmt: skip
 
 # ---- expressions ----
@@ -182,23 +186,6 @@ class ToolDecl(Node):
     name: Name
     params: tuple[FieldDecl, ...]
     facts: RecordLit | None
-
-
-@dataclass(frozen=True, slots=True)
-class ContextDecl(Node):
-    """A context root: `context tenant: Tenant`."""
-
-    name: Name
-    optional: bool
-    type: TypeExpr
-
-
-@dataclass(frozen=True, slots=True)
-class ObligationDecl(Node):
-    """A kind of obligation and its typed properties."""
-
-    name: Name
-    params: tuple[FieldDecl, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,18 +378,8 @@ class Test(Node):
 # ---- module ----
 
 
-@dataclass(frozen=True, slots=True)
-class Use(Node):
-    name: Name
-
-
 Declaration = TypeDecl | EntityDecl | ExtendDecl | ActionDecl | ToolDecl | ContextDecl | ObligationDecl | Define
 Statement = Declaration | Rule | Prove | Test | Fixture
-
-
-@dataclass(frozen=True, slots=True)
-class Comment(Node):
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The tree of a type as it is written, and what all nodes of a tree have in common."""
+"""The tree of a type as it is written, what is declared with one alone, and what all nodes of a tree have in common."""
 
 from __future__ import annotations
 
@@ -102,3 +102,33 @@ class TypeDecl(Node):
 
     name: Name
     type: TypeExpr
+
+
+@dataclass(frozen=True, slots=True)
+class ContextDecl(Node):
+    """A context root: `context tenant: Tenant`."""
+
+    name: Name
+    optional: bool
+    type: TypeExpr
+
+
+@dataclass(frozen=True, slots=True)
+class ObligationDecl(Node):
+    """A kind of obligation and its typed properties."""
+
+    name: Name
+    params: tuple[FieldDecl, ...]
+
+
+# ---- of the module ----
+
+
+@dataclass(frozen=True, slots=True)
+class Use(Node):
+    name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Comment(Node):
+    text: str
