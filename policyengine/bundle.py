@@ -34,7 +34,6 @@ from policyengine.schema.declare import BUILTIN, ModuleTree, declare
 from policyengine.schema.records import misfits
 from policyengine.schema.schema import Schema
 from policyengine.syntax.parse import Parsed
-from policyengine.testing import run_cases
 from policyengine.warm.cache import Cache
 from policyengine.warm.modules import Modules
 
@@ -111,15 +110,6 @@ def load_path(path: str | Path, entities: Entities = None, settled: bool = False
         diagnostics.append(_about(str(path), codes.NO_POLICIES, "no `.pol` file found"))
     known: Known = reading.entities if isinstance(entities, str | Path) else entities
     return replace(_load(sources, known, diagnostics, cache), state=reading.state)
-
-
-def gated(loaded: Loaded) -> Loaded:
-    """The same if the policies pass their own tests; else without a snapshot, and with the tests that fail."""
-    if loaded.snapshot is None:
-        return loaded
-    results = run_cases(loaded.snapshot.policies, loaded.snapshot.schema)
-    failed = tuple(result.diagnostic() for result in results if not result.passed)
-    return replace(loaded, snapshot=None, diagnostics=(*loaded.diagnostics, *failed)) if failed else loaded
 
 
 def _decoded(texts: Sequence[Text], diagnostics: list[Diagnostic]) -> list[Source]:

@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from policyengine import search
-from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, gated, load_path, load_text
+from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text
 from policyengine.compile.evaluator import named, with_meters
 from policyengine.compile.runtime import NOTHING
 from policyengine.compile.verified import approvals, meters
@@ -41,6 +41,7 @@ from policyengine.release.service import Releases
 from policyengine.state.store import Store
 from policyengine.state.stores.memory import Memory
 from policyengine.state.stores.opening import open_store
+from policyengine.testing import gated
 from policyengine.warm.cache import open_cache
 from policyengine.warm.collector import paused
 from policyengine.watch import Watcher

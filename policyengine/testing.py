@@ -9,11 +9,11 @@ tells: labels, calls and limits are those that the requests before it left behin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from policyengine.bundle import Snapshot
+from policyengine.bundle import Loaded, Snapshot
 from policyengine.compile.evaluator import Evaluator
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
@@ -96,6 +96,15 @@ def coverage(policies: PolicySet, results: Sequence[CaseResult]) -> Coverage:
 
 def run_cases(policies: PolicySet, schema: Schema) -> tuple[CaseResult, ...]:
     return tuple(run_case(policies, schema, case) for case in policies.tests)
+
+
+def gated(loaded: Loaded) -> Loaded:
+    """The same if the policies pass their own tests; else without a snapshot, and with the tests that fail."""
+    if loaded.snapshot is None:
+        return loaded
+    results = run_cases(loaded.snapshot.policies, loaded.snapshot.schema)
+    failed = tuple(result.diagnostic() for result in results if not result.passed)
+    return replace(loaded, snapshot=None, diagnostics=(*loaded.diagnostics, *failed)) if failed else loaded
 
 
 def run_case(policies: PolicySet, schema: Schema, case: TestCase) -> CaseResult:
