@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from policyengine.blocks.denylist import NOBODY, Denylist
 from policyengine.check.check import check
 from policyengine.compile.evaluator import Evaluator
 from policyengine.diagnostics import codes
@@ -25,6 +26,7 @@ from policyengine.diagnostics.source import Source
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.files import Text, Unread, read, read_file, why_unread
 from policyengine.ir.nodes import PolicySet
+from policyengine.model.decision import Decision
 from policyengine.model.entities import World, world
 from policyengine.model.frozen import copied
 from policyengine.model.json_text import parse_json
@@ -53,11 +55,18 @@ class Snapshot:
     revision: str
     evaluator: Evaluator
     partial: Partial
+    blocks: Denylist = NOBODY
 
     @property
     def obligations(self) -> tuple[str, ...]:
         """The types of obligation that these policies can impose."""
         return self.policies.obligations
+
+    def denial(self, principal: Any, action: Any, resource: Any, context: Any) -> Decision | None:
+        """The denial of a request that is blocked; None for any other."""
+        if self.blocks.is_empty:
+            return None
+        return self.blocks.denial(principal, action, resource, context, self.world, self.schema, self.revision)
 
 
 @dataclass(frozen=True, slots=True)

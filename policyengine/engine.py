@@ -74,15 +74,18 @@ class Engine(Releases):
         events: Sink | None = None,
         inspection: Inspection | None = None,
     ) -> None:
-        self._snapshot = snapshot
         told = Everywhere([events] if events is not None else [])
         super().__init__(snapshot, store if store is not None else Memory(), told, inspection)
-        self._entries = snapshot.evaluator.entries
         self._reader = reader
         self._paths = tuple(paths)
         self._read = read
         self._reloading = Lock()
         self._last_reload = Reload(True, snapshot.revision, ())
+
+    def _concerns(self, snapshot: Snapshot) -> None:
+        super()._concerns(snapshot)
+        self._snapshot = snapshot
+        self._entries = snapshot.evaluator.entries
 
     @classmethod
     def load(
@@ -215,6 +218,8 @@ class Engine(Releases):
             asked = request(principal, action, resource, context)
         except Fault as fault:
             return unexplained(RuleError("", fault.code, fault.message), snapshot.revision)
+        if (denial := snapshot.denial(principal, action, resource, context)) is not None:
+            return unexplained(denial.errors[0], snapshot.revision)
         return explain(snapshot.policies, snapshot.schema, snapshot.world, asked, given, snapshot.revision)
 
     def filter(
@@ -251,7 +256,10 @@ class Engine(Releases):
         except Fault as fault:
             problem = RuleError("", fault.code, fault.message)
             return Filter(FALSE, str(resource_type), snapshot.world, snapshot.revision, (problem,))
+        if (denial := snapshot.denial(principal, action, gap, context)) is not None:
+            return Filter(FALSE, resource_type, snapshot.world, snapshot.revision, denial.errors)
         formula = snapshot.partial.residual(asked, "resource", known, frozenset(fulfilled), met)
+        formula = snapshot.blocks.narrowed(formula, resource_type)
         unknown = not_applicable(snapshot.schema, asked.principal.uid.type, asked.action.name, resource_type)
         errors = () if unknown is None else (unknown,)
         # For an explanation, if anybody asks for one.
@@ -338,9 +346,7 @@ class Engine(Releases):
             if loaded.snapshot is None:
                 self._last_reload = Reload(False, self._snapshot.revision, loaded.diagnostics)
             else:
-                self._snapshot = loaded.snapshot
-                self._concerns(loaded.snapshot)
-                self._entries = loaded.snapshot.evaluator.entries
+                self._publish(loaded.snapshot)
                 self._last_reload = Reload(True, loaded.snapshot.revision, loaded.diagnostics)
             self.events.send(_of_reload(self._last_reload))
             return self._last_reload

@@ -112,11 +112,13 @@ def _found(
         thing = {**sought, "type": type_, "id": id_, **records.get(id_, {})}
         if not matches(thing):
             continue
-        # Who else has to be allowed is only known now.
-        if delegating and DELEGATED_BY in thing:
+        # Who else has to be allowed, and whether anything is blocked, is only known now.
+        if (delegating and DELEGATED_BY in thing) or not snapshot.blocks.is_empty:
             action = {**asked.action.attributes, "name": asked.action.name}
             decide = snapshot.evaluator.decide_met
-            if not decide(thing, action, asked.resource.attributes, asked.context, met).allowed:
+            who, what = asked.principal.attributes, asked.resource.attributes
+            who, what = (thing, what) if unknown == "principal" else (who, thing)
+            if not decide(who, action, what, asked.context, met).allowed:
                 continue
         yield id_
 

@@ -15,4 +15,6 @@ SESSIONS = "/v1/sessions"
 RESULTS = "/v1/results"
 RELEASE = "/v1/release"
 ADMIT = "/v1/admit"
+BLOCK = "/v1/block"
+UNBLOCK = "/v1/unblock"
 RESERVATIONS = "/v1/reservations/"  # {id}/settle, {id}/renew, {id}/cancel

@@ -19,6 +19,7 @@ from policyengine.cli.keys import app as keys
 from policyengine.cli.release import admit, release
 from policyengine.cli.schema import schema
 from policyengine.cli.serve import serve
+from policyengine.cli.state import app as state
 from policyengine.cli.test import test
 from policyengine.cli.words import Command
 from policyengine.compile.native import NATIVE
@@ -66,6 +67,7 @@ for command in (check, fmt, test, decide, explain, filter_, release, admit, serv
     app.command(command.__name__.rstrip("_"), cls=Command)(command)
 app.add_typer(schema, name="schema")
 app.add_typer(keys, name="keys")
+app.add_typer(state, name="state")
 
 
 def _show_version(wanted: bool) -> None:

@@ -29,7 +29,7 @@ from policyengine.callers.stores.store import StoreError
 from policyengine.diagnostics import render
 from policyengine.engine import Engine, Reload
 from policyengine.events.sink import Sink
-from policyengine.server import health, log, metadata, metered_evaluation, metrics, openapi
+from policyengine.server import blocks, health, log, metadata, metered_evaluation, metrics, openapi
 from policyengine.server.administration import Administration
 from policyengine.server.authentication import Authentication, Insecure, authentication
 from policyengine.server.authorize import authorize, open_session, record_result, reservation
@@ -72,6 +72,7 @@ def create_app(
         with ExitStack() as stack:
             stack.callback(told.everybody.close)
             pdp.engine = engine = await asyncio.to_thread(_load, settings, told.everybody)
+            stack.callback(engine.close)
             # What was loaded stays while this runs: the garbage collector need not look through it in the middle of a
             # request. What a stopped application leaves behind must not stay frozen: each load would count it.
             gc.collect()
@@ -127,9 +128,12 @@ def create_app(
         ),
         paths.ADMIT: Question("admit", partial(admit, binding=binding), thread_body=0),
         paths.RESULTS: Question("results", partial(record_result, binding=binding), thread_body=0),
+        paths.BLOCK: Question("block", blocks.block, thread_body=0),
+        paths.UNBLOCK: Question("unblock", blocks.unblock, thread_body=0),
     }
     metadata.add_routes(app, pdp, settings.public_url)
     health.add_routes(app, pdp)
+    blocks.add_routes(app, pdp)
     registry = metrics.registry(tally, told)
 
     @app.get("/metrics", tags=["operation"], summary="Counts for Prometheus", response_class=Response)

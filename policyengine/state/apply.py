@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from policyengine.state import approvals, meters, operations, sessions
+from policyengine.state import approvals, block_operations, meters, operations, sessions
 from policyengine.state.approval_operations import CloseTicket, DecideTicket, Enter, Keep, OpenTicket, TellTicket
+from policyengine.state.block_operations import Impose, ReadBlocks
 from policyengine.state.meters import ClockSkew
 from policyengine.state.operations import (
     Cancel,
@@ -72,6 +73,13 @@ def _apply(operation: Operation, documents: Documents, now: int) -> Applied:
         case OpenTicket() | DecideTicket() | CloseTicket() | TellTicket() | Enter() | Keep():
             answer, writes = approvals.apply(operation, documents, now)
             return Applied(Rejected(answer) if isinstance(answer, str) else Found(now, (answer,)), writes)
+        case ReadBlocks():
+            return Applied(Found(now, (block_operations.told(operation, documents[block_operations.KEY]),)))
+        case Impose():
+            made = block_operations.imposed(operation, documents[block_operations.KEY], now)
+            if made is None:
+                return Applied(Rejected(operations.TOO_MANY_BLOCKS))
+            return Applied(Found(now, (made,)), {block_operations.KEY: (made, now + block_operations.FOREVER)})
     assert_never(operation)
 
 

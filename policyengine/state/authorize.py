@@ -141,6 +141,8 @@ def _authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: D
         return _denied(
             codes.MALFORMED.id, "the session is named by its id, and what it holds is the engine's", snapshot
         )
+    if asked.session is not None and (denial := snapshot.blocks.session(asked.session, snapshot.revision)) is not None:
+        return Grant(denial)
     for attempt in range(TRIES):
         version = None
         if asked.session is not None and _reads(metering, asked):

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from policyengine.state.approval_operations import ApprovalOperation, Consume
+from policyengine.state.block_operations import Impose, ReadBlocks
 from policyengine.state.windows import Window
 
 # A document is a JSON object; None where there is none.
@@ -173,7 +174,10 @@ class Read(Struct, frozen=True, gc=False):
         return tuple(sorted(self.named))
 
 
-Operation = Commit | Settle | Renew | Cancel | OpenSession | Label | ReadSession | Read | ApprovalOperation
+BlockOperation = Impose | ReadBlocks
+Operation = (
+    Commit | Settle | Renew | Cancel | OpenSession | Label | ReadSession | Read | ApprovalOperation | BlockOperation
+)
 
 
 def lease_key(id_: str) -> str:
@@ -245,4 +249,5 @@ SPENT = "some of the reservation has been spent"
 ENDED = "the reservation has ended"
 UNKNOWN_SESSION = "there is no such session"
 FULL = "the session is full"
+TOO_MANY_BLOCKS = "too many are blocked"
 SKEWED = "the clocks of this host and of the store differ too much"

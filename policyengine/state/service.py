@@ -6,19 +6,24 @@ It holds a store and what the current snapshot concerns of it; the engine tells 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from threading import RLock
 from typing import Any
 
+from policyengine.blocks.denylist import NOBODY
 from policyengine.bundle import Snapshot
 from policyengine.events.sink import Everywhere
 from policyengine.state.approval_calls import Approvals
 from policyengine.state.authorize import Asked, Authorizing, authorizing, new_request
+from policyengine.state.block_calls import Blocks
+from policyengine.state.board import Board, behind
 from policyengine.state.drive import run, run_async
 from policyengine.state.grant import Grant
 from policyengine.state.memo import reopened
 from policyengine.state.metering import Metering, metering
 from policyengine.state.operations import Found, Read, lease_key
 from policyengine.state.session_calls import Sessions
-from policyengine.state.store import Store
+from policyengine.state.store import Store, StoreError
 
 
 class Authorizes:
@@ -27,7 +32,20 @@ class Authorizes:
     def __init__(self, snapshot: Snapshot, store: Store, events: Everywhere) -> None:
         self._store = store
         self.events = events
-        self._concerns(snapshot)
+        self._publishing = RLock()
+        self._board: Board | None = None
+        self._publish(snapshot)
+        self._board = Board(store, self._publish)
+        if not self._board.blocks.is_empty:
+            self._publish()
+
+    def _publish(self, loaded: Snapshot | None = None) -> None:
+        """From now on what was loaded answers, or what answers already, behind the blocks as they are now."""
+        with self._publishing:
+            if loaded is not None:
+                self._loaded = loaded
+            blocks = self._board.blocks if self._board is not None else NOBODY
+            self._concerns(behind(self._loaded, blocks))
 
     def _concerns(self, snapshot: Snapshot) -> None:
         """From now on this snapshot answers."""
@@ -163,6 +181,21 @@ class Authorizes:
             return None
         snapshot, known = self._metering
         return reopened(id, lease, snapshot, known, self._store, found.now)
+
+    @property
+    def blocks(self) -> Blocks:
+        """The kill switch: who and what is denied, whatever the policies say."""
+        return Blocks(self._store, self.events, self._refreshed)
+
+    def _refreshed(self) -> None:
+        if self._board is not None:
+            with suppress(StoreError):
+                self._board.read()
+
+    def close(self) -> None:
+        """Read nothing from the store any more. Whoever decides from now on decides with the blocks of now."""
+        if self._board is not None:
+            self._board.close()
 
     @property
     def sessions(self) -> Sessions:

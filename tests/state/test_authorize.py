@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from policyengine import Engine
+from policyengine.state.block_operations import ReadBlocks
 from policyengine.state.grant import SettleError
-from policyengine.state.operations import Operation, Outcome
+from policyengine.state.operations import Found, Operation, Outcome
 from policyengine.state.session_calls import UnknownSession
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.memory import Memory
@@ -192,12 +193,14 @@ def test_a_rule_that_reads_the_session_errs_without_one(engine: Engine) -> None:
 
 
 class Away:
-    """A store that nobody answers at."""
+    """A store that answered once, when the list of blocks was read, and does no more."""
 
     def __init__(self) -> None:
         self.asked = 0
 
-    def run(self, _: Operation) -> Outcome:
+    def run(self, operation: Operation) -> Outcome:
+        if isinstance(operation, ReadBlocks):
+            return Found(0, (None,))
         self.asked += 1
         raise StoreError("nobody answers")
 

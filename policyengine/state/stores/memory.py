@@ -9,10 +9,13 @@ from collections.abc import Callable
 from copy import deepcopy
 from heapq import heappop, heappush
 from threading import Lock
-from time import time_ns
+from time import monotonic, time_ns
+from typing import Protocol
+from weakref import WeakSet
 
 from policyengine.state.apply import apply
-from policyengine.state.operations import Commit, Document, Operation, Outcome, Read
+from policyengine.state.block_operations import Impose
+from policyengine.state.operations import Commit, Document, Found, Operation, Outcome, Read
 from policyengine.state.stores.plain import Plain
 
 # So many due keys are looked at with each operation: more than one operation can write, so that they never pile up.
@@ -24,6 +27,13 @@ def clock() -> int:
     return time_ns() // 1_000
 
 
+class Takes(Protocol):
+    """Whoever wants to know of the list of blocks: what it is, and when that was, by the store's clock and by the one
+    that only goes forward."""
+
+    def take(self, document: Document | None, now: int, began: float) -> None: ...
+
+
 class Memory:
     """A store of dictionaries behind one lock. `now` is its clock, in microseconds since 1970."""
 
@@ -33,6 +43,8 @@ class Memory:
         self._documents: dict[str, Document] = {}
         self._expires: dict[str, int] = {}
         self._due: list[tuple[int, str]] = []
+        # Those who are told of each change of the list of blocks, as it happens.
+        self.boards: WeakSet[Takes] = WeakSet()
         self._plain = Plain(self._documents, self._expires, self._due)
 
     def run(self, operation: Operation) -> Outcome:
@@ -53,6 +65,9 @@ class Memory:
                 if self._expires.get(key) is None:
                     heappush(self._due, (expires, key))
                 self._expires[key] = expires
+            if type(operation) is Impose and isinstance(applied.outcome, Found):
+                for board in list(self.boards):
+                    board.take(applied.outcome.documents[0], now, monotonic())
             # What others look at later is changed in place here.
             return deepcopy(applied.outcome) if type(operation) is Read else applied.outcome
 

@@ -16,6 +16,7 @@ from typing import Any, assert_never
 from weakref import WeakKeyDictionary
 
 import msgspec
+from msgspec import structs
 
 from policyengine.state.approval_operations import (
     ApprovalOperation,
@@ -26,6 +27,7 @@ from policyengine.state.approval_operations import (
     OpenTicket,
     TellTicket,
 )
+from policyengine.state.block_operations import KEY, MOST, Impose, ReadBlocks
 from policyengine.state.operations import (
     Cancel,
     Commit,
@@ -253,6 +255,10 @@ def _told(operation: Operation, prefix: str) -> dict[str, Any]:
             }
         case Read():
             return {"operation": "read", "named": [prefix + key for key in operation.named]}
+        case ReadBlocks():
+            return {"operation": "read_blocks", "key": prefix + KEY, "version": operation.version}
+        case Impose():
+            return {"operation": "impose", "key": prefix + KEY, **structs.asdict(operation), "most": MOST}
         case OpenTicket() | DecideTicket() | CloseTicket() | TellTicket() | Enter() | Keep():
             return {"operation": _TICKETS[type(operation)], **_ticket(operation, prefix)}
     assert_never(operation)
@@ -334,7 +340,7 @@ def _document(document: Any, prefix: int) -> Document | None:
     """The document as the other stores have it. Lua does not tell an empty object from an empty list."""
     if not isinstance(document, Mapping):
         return None
-    told = {k: {} if k in ("calls", "leases", "open") and v == [] else v for k, v in document.items()}
+    told = {k: {} if k in ("calls", "leases", "open", "entries") and v == [] else v for k, v in document.items()}
     if "charges" in told:
         told["charges"] = [{**held, "meter": held["meter"][prefix:]} for held in told["charges"]]
     return told

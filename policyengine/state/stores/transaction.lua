@@ -430,8 +430,41 @@ local function read()
   return answer('found', now, found)
 end
 
+-- ---- blocks ----
+
+local LIFTED, FOREVER = 30 * 86400 * MILLION, 36500 * 86400 * MILLION
+
+local function impose()
+  local before = documents[op.key] or {version = 0, entries = {}}
+  local version = math.max(now, before.version + 1)
+  local entries, size = {}, 0
+  for name, one in pairs(before.entries) do
+    local matters
+    if one.blocked then matters = one['until'] == 0 or one['until'] > now else matters = one.at + LIFTED > now end
+    if matters and name ~= op.name then
+      entries[name] = one
+      size = size + 1
+    end
+  end
+  if size + 1 > op.most then return rejected('too many are blocked') end
+  local ends = 0
+  if op.blocked and op.length > 0 then ends = now + op.length end
+  entries[op.name] = {kind = op.kind, type = op.type, id = op.id, blocked = op.blocked, ['until'] = ends, why = op.why,
+                      by = op.by, at = version}
+  local made = {version = version, entries = entries}
+  write(op.key, made, now + FOREVER)
+  return answer('found', now, {made})
+end
+
+local function read_blocks()
+  local document = documents[op.key]
+  if document and document.version == op.version then document = {version = document.version, entries = {}} end
+  return answer('found', now, {document or false})
+end
+
 local OPERATIONS = {commit = commit, settle = settle, renew = renew, cancel = cancel, open_session = open_session,
-                    read_session = read_session, label = label, read = read}
+                    read_session = read_session, label = label, read = read,
+                    impose = impose, read_blocks = read_blocks}
 local ticketing = tickets.operations[op.operation]
 if ticketing then
   local document, reason = ticketing()

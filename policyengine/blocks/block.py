@@ -1,0 +1,59 @@
+"""What a block is: a kind, an id, until when and why."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Kind = Literal["principal", "tenant", "agent", "tool", "model", "session"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_TYPED = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)::(".*")', re.DOTALL)
+# An id, and a reason, have so many characters at the most.
+LONGEST = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """`type` is empty where an id of any type is meant. `until` is in microseconds since 1970, 0 for ever; `at` is when
+    it was set, and `by` who set it. `why` is shown to whoever is denied."""
+
+    kind: Kind
+    id: str
+    type: str = ""
+    until: int = 0
+    why: str = ""
+    by: str = ""
+    at: int = 0
+
+    @property
+    def name(self) -> str:
+        """One text for whom it stops."""
+        return block_name(self.kind, self.type, self.id)
+
+    @property
+    def shown(self) -> str:
+        """Whom it stops, as people write it."""
+        return f"{self.type}::{json.dumps(self.id, ensure_ascii=False)}" if self.type else self.id
+
+
+def block_name(kind: Kind, type_: str, id_: str) -> str:
+    return json.dumps([kind, type_, id_])
+
+
+def read_id(text: str) -> tuple[str, str]:
+    """The type and the id of whom a block stops: `ann` of any type, or `User::"ann"`. Raises ValueError."""
+    found = _TYPED.fullmatch(text)
+    if found is not None:
+        try:
+            id_ = json.loads(found[2])
+        except ValueError:
+            raise ValueError("after `::` comes a text in double quotes") from None
+        type_ = found[1]
+    else:
+        id_, type_ = text, ""
+    if not 0 < len(id_) <= LONGEST or len(type_) > LONGEST:
+        raise ValueError(f"an id has at least one character, and at most {LONGEST}")
+    return type_, id_

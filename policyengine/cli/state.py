@@ -1,0 +1,152 @@
+"""`policyengine state`: what operators do with the state store. Blocks: who and what is denied, whatever the policies
+say."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from policyengine.blocks.block import KINDS, Block
+from policyengine.cli.console import FAILED, fail, note, say, say_json
+from policyengine.cli.keys import ConfigOption
+from policyengine.cli.loading import JsonOption
+from policyengine.diagnostics.safe_text import visible
+from policyengine.events.sink import Nowhere
+from policyengine.settings.loading import WrongSettings, load
+from policyengine.state.block_calls import Blocks
+from policyengine.state.store import Store, StoreError
+from policyengine.state.stores.opening import open_store
+from policyengine.state.windows import SECOND
+
+app = typer.Typer(help="Limits, sessions and blocks: what a state store remembers.", no_args_is_help=True)
+
+StateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--state", metavar="URL", show_default=False,
+        help="sqlite:///..., redis://... or postgresql://...; else POLICYENGINE_STATE or the config file",
+    ),
+]  # fmt: skip
+KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"one of {', '.join(KINDS)}", show_default=False)]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help='an id, or a type and an id: User::"ann"')]
+WhyOption = Annotated[str, typer.Option("--why", help="shown to whoever is denied")]
+ByOption = Annotated[str, typer.Option("--by", help="who does it; you, if not given", show_default=False)]
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+@app.command()
+def block(
+    kind: KindArgument,
+    id_: IdArgument,
+    for_: Annotated[
+        str | None, typer.Option("--for", metavar="DURATION", help="for how long, such as 1h; for ever if not given")
+    ] = None,
+    why: WhyOption = "",
+    by: ByOption = "",
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Deny whoever and whatever this is, on every node within a second."""
+    seconds = None if for_ is None else duration(for_, "--for")
+    with opened(state, config) as store:
+        made = Blocks(store, Nowhere()).block(kind, id_, seconds=seconds, why=why, by=by or _me())  # type: ignore[arg-type]
+    say(visible(f"blocked: {_line(made)}"))
+
+
+@app.command()
+def unblock(
+    kind: KindArgument,
+    id_: IdArgument,
+    why: Annotated[str, typer.Option("--why", help="kept with the list")] = "",
+    by: ByOption = "",
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Lift a block, named exactly as it was set. Exit status 1 if there is none."""
+    with opened(state, config) as store:
+        blocks = Blocks(store, Nowhere())
+        before = {(each.kind, each.shown) for each in blocks.list()}
+        blocks.unblock(kind, id_, why=why, by=by or _me())  # type: ignore[arg-type]
+    if (kind, id_) not in before:
+        note(visible(f"nothing was blocked under this name: {kind} {id_}"))
+        raise typer.Exit(FAILED)
+    say(visible(f"unblocked: {kind} {id_}"))
+
+
+@app.command("list")
+def list_(state: StateOption = None, config: ConfigOption = None, json_: JsonOption = False) -> None:
+    """Who and what is blocked now."""
+    with opened(state, config) as store:
+        found = Blocks(store, Nowhere()).list()
+    if json_:
+        say_json([_value(each) for each in found])
+        return
+    for each in found:
+        say(visible(_line(each)))
+    if not found:
+        note("nobody is blocked")
+
+
+@contextmanager
+def opened(state: str | None, config: Path | None) -> Iterator[Store]:
+    """The store that is meant; whatever is wrong with it ends the command."""
+    flags: dict[str, Any] = {"policies": Path()}
+    if state is not None:
+        flags["state"] = state
+    try:
+        url = load(flags, config=config).state
+        if url.startswith("memory:"):
+            fail("memory:// is of one process alone", "name the store that nodes share: --state, or POLICYENGINE_STATE")
+        store = open_store(url)
+        try:
+            yield store
+        finally:
+            store.close()
+    except WrongSettings as error:
+        fail(error.problems[0])
+    except ValueError as error:
+        fail(str(error))
+    except StoreError as error:
+        fail(str(error), status=FAILED)
+
+
+def duration(text: str, option: str) -> float:
+    """Seconds, of a text such as 10m."""
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not number.isascii() or not number.isdigit() or not 0 < len(number) < 7 or not int(number):
+        fail(f"{option}: expected a duration such as 30s, 10m, 1h or 7d")
+    return float(int(number) * _UNITS[unit])
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def _line(found: Block) -> str:
+    until = f"until {_date(found.until)}" if found.until else "for ever"
+    parts = [f"{found.kind} {found.shown}", until, *([found.why] if found.why else [])]
+    return ", ".join([*parts, *([f"by {found.by}"] if found.by else [])])
+
+
+def _value(found: Block) -> dict[str, Any]:
+    return {
+        "kind": found.kind,
+        "id": found.shown,
+        "until": _date(found.until) if found.until else None,
+        "why": found.why,
+        "by": found.by,
+        "at": _date(found.at),
+    }
+
+
+def _date(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,96 @@
+"""The kill switch over HTTP, for administrators: `POST /v1/block`, `POST /v1/unblock`, `GET /v1/blocks`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Response
+
+from policyengine.authzen import read
+from policyengine.authzen.refused import Malformed
+from policyengine.blocks.block import LONGEST, Block
+from policyengine.callers.caller import Caller
+from policyengine.engine import Engine
+from policyengine.server.errors import RequestError
+from policyengine.server.pdp import Pdp
+from policyengine.server.pipeline import Reply
+from policyengine.state.store import StoreError
+from policyengine.state.windows import SECOND
+
+
+def block(engine: Engine, body: bytes, caller: Caller) -> Reply:
+    """`{"kind", "id", "seconds", "why"}`; without `seconds`, for ever. Raises Malformed and RequestError."""
+    value = read.json_object(body)
+    seconds = value.get("seconds")
+    if seconds is not None and type(seconds) not in (int, float):
+        raise Malformed("`seconds` must be a number")
+    try:
+        made = engine.blocks.block(
+            _text(value, "kind"),  # type: ignore[arg-type]
+            _text(value, "id"),
+            seconds=seconds,
+            why=_text(value, "why"),
+            by=_by(caller),
+        )
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+    except StoreError as error:
+        raise RequestError(503, str(error)) from error
+    return _reply({"block": shown(made)})
+
+
+def unblock(engine: Engine, body: bytes, caller: Caller) -> Reply:
+    """`{"kind", "id", "why"}`. Raises Malformed and RequestError."""
+    value = read.json_object(body)
+    kind, id_ = _text(value, "kind"), _text(value, "id")
+    try:
+        engine.blocks.unblock(kind, id_, why=_text(value, "why"), by=_by(caller))  # type: ignore[arg-type]
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+    except StoreError as error:
+        raise RequestError(503, str(error)) from error
+    return _reply({})
+
+
+def add_routes(app: FastAPI, pdp: Pdp) -> None:
+    # In a thread of its own: it waits for the store.
+    @app.get("/v1/blocks", tags=["operation"], summary="Who and what is blocked")
+    def blocks() -> Response:
+        try:
+            found = pdp.ready().blocks.list()
+        except StoreError as error:
+            raise RequestError(503, "the state store cannot be asked") from error
+        return Response(_bytes({"blocks": [shown(each) for each in found]}), media_type="application/json")
+
+
+def shown(found: Block) -> dict[str, Any]:
+    """A block as people read it: times in seconds since 1970, `until` null for ever."""
+    return {
+        "kind": found.kind,
+        "id": found.shown,
+        "until": found.until / SECOND if found.until else None,
+        "why": found.why,
+        "by": found.by,
+        "at": found.at / SECOND,
+    }
+
+
+def _by(caller: Caller) -> str:
+    return f"{caller.kind}:{caller.id}"
+
+
+def _text(value: Mapping[str, Any], name: str) -> str:
+    found = value.get(name, "")
+    if type(found) is not str or len(found) > 2 * LONGEST:
+        raise Malformed(f"`{name}` must be a text")
+    return found
+
+
+def _reply(value: Mapping[str, Any]) -> Reply:
+    return Reply(_bytes(value), (), 0)
+
+
+def _bytes(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode("ascii")

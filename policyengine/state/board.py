@@ -1,0 +1,164 @@
+"""What a node knows of the list of blocks: read from the store four times a second; an older list takes back nothing.
+
+Two threads, which a board has only for a store that others write to: one reads, the other looks at how long ago it last
+could. A list that was never read, or not for `BOUND` seconds, stops everybody until it is read again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from threading import Event, Lock, Thread
+from time import monotonic
+from typing import Any
+from weakref import ReferenceType, WeakSet, ref
+
+from policyengine.blocks.block import Block
+from policyengine.blocks.denylist import NOBODY, Denylist
+from policyengine.blocks.evaluator import Blocking
+from policyengine.bundle import Snapshot
+from policyengine.state.block_operations import ReadBlocks
+from policyengine.state.operations import Found
+from policyengine.state.store import Store, StoreError
+from policyengine.state.stores.memory import Memory
+from policyengine.state.windows import SECOND
+
+# So often the list is read, in seconds.
+EVERY = 0.25
+# So long a node goes on without having read it.
+BOUND = 10.0
+
+
+def behind(snapshot: Snapshot, blocks: Denylist) -> Snapshot:
+    """The snapshot that denies what is blocked."""
+    if blocks.is_empty:
+        return snapshot
+    return replace(snapshot, evaluator=Blocking(snapshot.evaluator, blocks), blocks=blocks)
+
+
+class Board:
+    """`changed` is told of each list that differs from the one before, and of none at first."""
+
+    def __init__(self, store: Store, changed: Callable[[], None], every: float = EVERY, bound: float = BOUND) -> None:
+        self.blocks = NOBODY
+        self._store = store
+        self._changed = changed
+        self._every = every
+        self._bound = bound
+        self._lock = Lock()
+        self._entries: dict[str, Mapping[str, Any]] = {}
+        self._known: dict[str, Block] = {}
+        self._version = 0
+        self._read_at: float | None = None
+        # The store's time less that of this machine, which only goes forward.
+        self._ahead = 0.0
+        self._stop = Event()
+        if isinstance(store, Memory):
+            # Nobody else writes to it: it says so when somebody does.
+            self._watched = False
+            store.boards.add(self)
+            self.read()
+            return
+        self._watched = True
+        try:
+            self.read()
+        except StoreError:
+            self.judge()
+        _BOARDS.add(self)
+        self.begin()
+
+    def read(self) -> None:
+        """Read the list now. Raises StoreError."""
+        began = monotonic()
+        found = self._store.run(ReadBlocks(self._version))
+        if not isinstance(found, Found):
+            raise StoreError("the store gave another answer than was asked for")
+        self.take(found.documents[0], found.now, began)
+
+    def take(self, document: Mapping[str, Any] | None, now: int, began: float) -> None:
+        """What the list was at a time of the store, and of this machine."""
+        with self._lock:
+            self._read_at = began
+            self._ahead = now / SECOND - began
+            changed = document is not None and self._merge(document)
+            if changed or self.blocks.unknown or any(map(self._is_over, self._known.values())):
+                self._known = {block.name: block for block in self._all() if not self._is_over(block)}
+                self._set(Denylist(self._known.values(), is_over=self._is_over))
+
+    def judge(self) -> None:
+        """Stop everybody if the list was read too long ago."""
+        with self._lock:
+            if not self.blocks.unknown and (self._read_at is None or monotonic() - self._read_at > self._bound):
+                self._set(Denylist(unknown=True))
+
+    def begin(self) -> None:
+        """Begin the threads."""
+        me = ref(self)
+        for step in (Board._reading, Board.judge):
+            Thread(
+                target=_run, args=(me, step, self._stop, self._every), name="policyengine-blocks", daemon=True
+            ).start()
+
+    def close(self) -> None:
+        """Read no more. What is known goes on."""
+        self._stop.set()
+
+    def _reading(self) -> None:
+        try:
+            self.read()
+        except StoreError:
+            return
+
+    def _merge(self, document: Mapping[str, Any]) -> bool:
+        """Take what is newer than what is known, by its entry. True if anything is."""
+        newer = {
+            name: entry
+            for name, entry in document["entries"].items()
+            if name not in self._entries or entry["at"] > self._entries[name]["at"]
+        }
+        self._entries |= newer
+        self._version = int(document["version"])
+        return bool(newer)
+
+    def _all(self) -> list[Block]:
+        return [block_of(entry) for entry in self._entries.values() if entry["blocked"]]
+
+    def _is_over(self, block: Block) -> bool:
+        return bool(block.until) and block.until <= (monotonic() + self._ahead) * SECOND
+
+    def _set(self, blocks: Denylist) -> None:
+        if blocks.is_empty and self.blocks.is_empty:
+            return
+        self.blocks = blocks
+        self._changed()
+
+
+def block_of(entry: Mapping[str, Any]) -> Block:
+    """The block that an entry of the list is."""
+    told = {name: entry[name] for name in ("kind", "id", "type", "until", "why", "by", "at")}
+    return Block(**told)
+
+
+def _run(me: ReferenceType[Board], step: Callable[[Board], None], stop: Event, every: float) -> None:
+    """A step again and again, until the board is closed or gone."""
+    while not stop.wait(every):
+        board = me()
+        if board is None:
+            return
+        step(board)
+        del board
+
+
+# Threads do not survive a fork.
+_BOARDS: WeakSet[Board] = WeakSet()
+
+
+def _forked() -> None:
+    for board in list(_BOARDS):
+        board._lock = Lock()
+        board.begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
