@@ -31,13 +31,13 @@ from policyengine.events.sink import Everywhere, Sink
 from policyengine.explain.explanation import Explanation, explain, unexplained
 from policyengine.files import state as state_of
 from policyengine.filters.filter import Filter
+from policyengine.gate.service import Gates
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.frozen import copied
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE
 from policyengine.release.inspection import Inspection
-from policyengine.release.service import Releases
 from policyengine.state.store import Store
 from policyengine.state.stores.memory import Memory
 from policyengine.state.stores.opening import open_store
@@ -61,7 +61,7 @@ class Reload:
     diagnostics: tuple[Diagnostic, ...]
 
 
-class Engine(Releases):
+class Engine(Gates):
     """Policies, ready to decide. Make one with `load` or `from_text`."""
 
     def __init__(

@@ -1,10 +1,9 @@
-"""Laws: what is done fast is what the specification does. `quick` = `charges`, and a store = `apply`."""
+"""Laws: what is done fast is what the specification does. `quick` = `charges`, and a memory store = `apply`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,11 +15,10 @@ from policyengine.model.values import Fault
 from policyengine.state.apply import apply
 from policyengine.state.charges import charges
 from policyengine.state.metering import metering
-from policyengine.state.operations import Cancel, Charge, Commit, Found, Operation, Read, Settle
+from policyengine.state.operations import Charge, Commit, Operation
 from policyengine.state.quick import plan
+from policyengine.state.stores.memory import Memory
 from policyengine.state.windows import Concurrent, Sliding, calendar
-from tests.state.stores import STORES
-from tests.support.examples import few
 
 POLICIES = """
 module m
@@ -108,53 +106,31 @@ def test_what_limits_commonly_read_is_compiled() -> None:
     assert known.quick({"type": "User", "id": "u"}, "invoke", model, cost, NOW) is not None
 
 
-# ---- what stores write ----
+# ---- a memory store ----
 
 WINDOWS = {"s": Sliding(10_000), "t": Sliding(7), "d": calendar("minute", "UTC", NOW), "f": Concurrent()}
 asked = st.lists(
     st.tuples(st.sampled_from(sorted(WINDOWS)), st.integers(0, 4), st.booleans(), st.sampled_from([0, 0, 30_000])),
     min_size=0, max_size=4, unique_by=lambda one: one[0],
 )  # fmt: skip
-plain = st.lists(
-    st.tuples(st.sampled_from(["s", "t", "d"]), st.integers(0, 11), st.just(False), st.just(0)),
-    min_size=1, max_size=3, unique_by=lambda one: one[0],
-)  # fmt: skip
-times = st.sampled_from([0, 0, 1, 7, 400, 10_000, 600_000, 20_000_000, -5, -20_000])
-steps = st.lists(st.tuples(asked | plain, times, st.integers(0, 9)), max_size=30)
 
 
-@pytest.mark.parametrize("name", STORES)
-def test_a_store_writes_what_the_specification_writes(name: str) -> None:
-    @few(4)
-    @given(steps)
-    def law(steps: list[tuple[list[Any], int, int]]) -> None:
-        now = NOW
-        with STORES[name](lambda: now) as store:
-            documents: dict[str, Any] = {}
-            for number, (wanted, by, share) in enumerate(steps):
-                now += by
-                made = tuple(
-                    Charge(key, key, ("k",), WINDOWS[key], 9, amount, block, advisory)
-                    for key, amount, advisory, block in wanted
-                )
-                operations: list[Operation] = [Commit(f"{number}", "ann", made, 50_000, 10**12)]
-                windows = tuple((key, WINDOWS[key]) for key, *_ in wanted)
-                if share < 3:
-                    operations.append(Settle(f"{number}", "ann", (("s", 2), ("d", 3)), windows, share > 0))
-                elif share < 5:
-                    operations.append(Cancel(f"{number}", "ann", tuple(key for key, _ in windows)))
-                for operation in operations:
-                    applied = apply(operation, {key: documents.get(key) for key in operation.keys}, now)
-                    documents |= {key: document for key, (document, _) in applied.writes.items()}
-                    assert store.run(operation) == applied.outcome
-            if documents:
-                found = store.run(Read(tuple(documents)))
-                assert isinstance(found, Found)
-                for key, document in zip(documents, found.documents, strict=True):
-                    # What says nothing any more may be forgotten.
-                    assert document is None or document == documents[key]
-
-    law()
+@given(st.lists(st.tuples(asked, st.sampled_from([0, 0, 1, 7, 400, 10_000, 600_000, 20_000_000, -5])), max_size=30))
+def test_a_memory_store_writes_what_the_specification_writes(steps: list[tuple[list[Any], int]]) -> None:
+    now = NOW
+    store = Memory(lambda: now)
+    documents: dict[str, Any] = {}
+    for number, (wanted, by) in enumerate(steps):
+        now += by
+        made = tuple(
+            Charge(key, key, ("k",), WINDOWS[key], 9, amount, block, advisory)
+            for key, amount, advisory, block in wanted
+        )
+        commit: Operation = Commit(f"{number}", "ann", made, 50_000, 10**12)
+        applied = apply(commit, {key: documents.get(key) for key in commit.keys}, now)
+        documents |= {key: document for key, (document, _) in applied.writes.items()}
+        assert store.run(commit) == applied.outcome
+        assert store._documents == {key: documents[key] for key in store._documents}
 
 
 def test_the_fast_way_knows_all_that_a_commit_can_ask() -> None:

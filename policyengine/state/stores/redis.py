@@ -49,18 +49,10 @@ from policyengine.state.operations import (
     lease_key,
 )
 from policyengine.state.store import StoreError
-from policyengine.state.stores import compact
-from policyengine.state.stores.compact import Compact
 from policyengine.state.windows import Calendar, Concurrent, Sliding, Window
 
-SCRIPT = b"".join(
-    Path(__file__).with_name(name).read_bytes() for name in ("form.lua", "approvals.lua", "transaction.lua")
-)
+SCRIPT = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("approvals.lua", "transaction.lua"))
 DIGEST = sha1(SCRIPT).hexdigest()
-
-# For commits that charge meters and do nothing else, which nearly all are.
-PLAIN = Path(__file__).with_name("commit.lua").read_bytes()
-PLAIN_DIGEST = sha1(PLAIN).hexdigest()
 
 # Every key begins with it, so that state can share a database with others.
 PREFIX = "policyengine:"
@@ -91,7 +83,6 @@ class Redis:
         self._now = now
         self._deadline = deadline
         self._prefix = prefix
-        self._compact = Compact(prefix)
         self._client: Any = redis.Redis.from_url(url, **self._settings(redis.retry.Retry))
         self._clients: WeakKeyDictionary[AbstractEventLoop, Any] = WeakKeyDictionary()
         try:
@@ -102,42 +93,28 @@ class Redis:
             raise StoreError(f"the state store may forget what it is to remember: its maxmemory-policy is {policy}")
 
     def run(self, operation: Operation) -> Outcome:
+        keys, asked, now = self._asked(operation)
         try:
-            plain = self._plain(operation)
-            if plain is not None:
-                done = compact.outcome(self._call(PLAIN_DIGEST, PLAIN, plain), operation)  # type: ignore[arg-type]
-                if done is not None:
-                    return done
-            return _outcome(self._call(DIGEST, SCRIPT, self._asked(operation)), len(self._prefix))
-        except self._failures as error:
-            raise StoreError(f"the state store cannot be asked: {error}") from error
-
-    async def run_async(self, operation: Operation) -> Outcome:
-        client = self._of_this_loop()
-        try:
-            plain = self._plain(operation)
-            if plain is not None:
-                told = await self._call_async(client, PLAIN_DIGEST, PLAIN, plain)
-                done = compact.outcome(told, operation)  # type: ignore[arg-type]
-                if done is not None:
-                    return done
-            told = await self._call_async(client, DIGEST, SCRIPT, self._asked(operation))
+            try:
+                told = self._client.evalsha(DIGEST, len(keys), *keys, asked, now)
+            except self._unknown_script:
+                # A server that was started anew does not know it.
+                told = self._client.eval(SCRIPT, len(keys), *keys, asked, now)
         except self._failures as error:
             raise StoreError(f"the state store cannot be asked: {error}") from error
         return _outcome(told, len(self._prefix))
 
-    def _call(self, digest: str, script: bytes, arguments: tuple[Any, ...]) -> Any:
+    async def run_async(self, operation: Operation) -> Outcome:
+        keys, asked, now = self._asked(operation)
+        client = self._of_this_loop()
         try:
-            return self._client.execute_command("EVALSHA", digest, *arguments)
-        except self._unknown_script:
-            # A server that was started anew does not know it.
-            return self._client.execute_command("EVAL", script, *arguments)
-
-    async def _call_async(self, client: Any, digest: str, script: bytes, arguments: tuple[Any, ...]) -> Any:
-        try:
-            return await client.execute_command("EVALSHA", digest, *arguments)
-        except self._unknown_script:
-            return await client.execute_command("EVAL", script, *arguments)
+            try:
+                told = await client.evalsha(DIGEST, len(keys), *keys, asked, now)
+            except self._unknown_script:
+                told = await client.eval(SCRIPT, len(keys), *keys, asked, now)
+        except self._failures as error:
+            raise StoreError(f"the state store cannot be asked: {error}") from error
+        return _outcome(told, len(self._prefix))
 
     def close(self) -> None:
         """Closes the sync connections; those of an event loop go with it, or with `close_async`."""
@@ -164,19 +141,10 @@ class Redis:
             "retry": retry(self._library.backoff.NoBackoff(), 0),
         }
 
-    def _asked(self, operation: Operation) -> tuple[Any, ...]:
-        keys = [self._prefix + key for key in operation.keys]
-        return len(keys), *keys, _ENCODER.encode(_told(operation, self._prefix)), self._time()
-
-    def _plain(self, operation: Operation) -> tuple[Any, ...] | None:
-        """What the script for plain commits is asked; None where it is another operation."""
-        if type(operation) is not Commit or (asked := self._compact.asked(operation)) is None:
-            return None
-        keys, charges, lease = asked
-        return len(keys) + 1, *keys, self._prefix + lease_key(operation.id), self._time(), charges, lease
-
-    def _time(self) -> str:
-        return "" if self._now is None else str(self._now())
+    def _asked(self, operation: Operation) -> tuple[list[str], bytes, str]:
+        prefix = self._prefix
+        now = "" if self._now is None else str(self._now())
+        return [prefix + key for key in operation.keys], _ENCODER.encode(_told(operation, prefix)), now
 
 
 _ENCODER = msgspec.msgpack.Encoder()

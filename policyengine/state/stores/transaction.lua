@@ -2,7 +2,7 @@
 -- is held to it by the same tests.
 --
 -- KEYS: the documents' keys. ARGV[1]: the operation. ARGV[2]: the time in microseconds, or nothing for the server's own.
--- The operation and the answer are MessagePack, and `form.lua` says what documents are. Numbers are whole and below 2^53, which Lua counts exactly.
+-- Documents, the operation and the answer are MessagePack. Numbers are whole and below 2^53, which Lua counts exactly.
 
 local BUCKETS, MILLION, GRACE = 60, 1000000, 60000000
 local MAX_LABELS, MAX_CALLS = 256, 1024
@@ -19,19 +19,19 @@ end
 local documents = {}
 if #KEYS > 0 then
   for i, text in ipairs(redis.call('MGET', unpack(KEYS))) do
-    if text then documents[KEYS[i]] = opened(text) end
+    if text then documents[KEYS[i]] = cmsgpack.unpack(text) end
   end
 end
 
 local function write(key, document, expires)
   if ARGV[2] ~= '' then
     -- The server would forget by its own clock.
-    redis.call('SET', key, formed(document))
+    redis.call('SET', key, cmsgpack.pack(document))
     return
   end
   -- What may be forgotten already is not kept for less than a millisecond.
   local lasts = math.max(1, math.ceil((expires - now) / 1000))
-  redis.call('SET', key, formed(document), 'PX', string.format('%.0f', lasts))
+  redis.call('SET', key, cmsgpack.pack(document), 'PX', string.format('%.0f', lasts))
 end
 
 local function answer(...) return cmsgpack.pack({...}) end

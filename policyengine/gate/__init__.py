@@ -1,0 +1,15 @@
+"""The gate of an agent's tools: what every framework plugs into.
+
+In: the user's words, each call that a model proposes, and what each tool returned. Out: whether a call may run and on
+which arguments, what of a result the model may have, and which tools it may see. It knows no framework and no
+transport; it decides through `authorize` and looks at texts through `release`.
+
+| file | job |
+|---|---|
+| `session.py` | one session: before a call, after it, around it |
+| `trail.py`, `normal.py` | where values came from; what counts as the same value |
+| `receiving.py` | what a tool's result is worth |
+| `listing.py` | which tools a list shows |
+| `call.py` | the answers, and the words for them |
+| `service.py` | the half of an engine that does it |
+"""

@@ -1,0 +1,70 @@
+"""What became of a proposed call, and the words for it that a model can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from policyengine.model.decision import Approval, Decision, RuleError
+from policyengine.state.grant import Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a tool, decided on its final arguments.
+
+    allowed: it may run now, with `arguments` and with no others.
+    arguments: the arguments with everything done to them that the policies order; None where it may not run.
+    reason: why not, fit for a model and for people; it tells no policy and no value.
+    approvals: what a person has to approve first, for exactly this call.
+    provenance: where each argument came from, as the rules read it.
+    grant: for a limit's reservation to be settled.
+    """
+
+    tool: str
+    allowed: bool
+    arguments: Mapping[str, Any] | None
+    decision: Decision
+    proposed: Mapping[str, Any] = field(repr=False)
+    provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    reason: str = ""
+    approvals: tuple[Approval, ...] = ()
+    errors: tuple[RuleError, ...] = ()
+    grant: Grant | None = field(default=None, repr=False)
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+    @property
+    def changed(self) -> bool:
+        """Whether the arguments are others than were proposed."""
+        return self.allowed and self.arguments != self.proposed
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a tool returned, as it may go on to the model: `value`, which is None where `allowed` is false. `labels` are
+    what the session carries from now on because of it."""
+
+    tool: str
+    allowed: bool
+    value: Any = field(repr=False)
+    labels: tuple[str, ...] = ()
+    reason: str = ""
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+
+def reason(tool: str, decision: Decision, grant: Grant | None) -> str:
+    """Why a call may not run. A public `because` says it best."""
+    if decision.approvals:
+        who = ", ".join(sorted({f"{one.by.get('type')} {one.by.get('id')}" for one in decision.approvals}))
+        return f"`{tool}` has to be approved by {who} first"
+    if grant is not None and grant.denied_by:
+        wait = f"; try again in {grant.retry_after} s" if grant.retry_after is not None else "; waiting will not help"
+        return f"`{tool}` is over a limit{wait}"
+    if decision.reasons:
+        return f"`{tool}` may not run: {'; '.join(decision.reasons)}"
+    return f"`{tool}` may not run with these arguments in this session"

@@ -1,0 +1,47 @@
+"""Which tools a list shows: all but those that no arguments could be allowed for.
+
+It is the residual of the policies over a tool of which only the name is known. An approval, a limit and an obligation
+hide nothing: they are met on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from policyengine.bundle import Snapshot
+from policyengine.model.request import request
+from policyengine.model.values import Fault
+from policyengine.partial.formula import FALSE
+from policyengine.state.session_calls import Session
+
+
+def callable_tools(
+    snapshot: Snapshot,
+    principal: Mapping[str, Any],
+    context: Mapping[str, Any],
+    names: Iterable[str],
+    session: Session | None = None,
+) -> list[str]:
+    """Those of the names, in their order. None for a request that is malformed."""
+    known = dict(context)
+    if session is not None:
+        started = datetime.fromtimestamp(session.started, UTC).isoformat()
+        known["session"] = {
+            "type": "Session", "id": session.id, "labels": list(session.labels), "calls": list(session.calls),
+            "started": started,
+        }  # fmt: skip
+    evaluator = snapshot.evaluator
+    met = evaluator.met(evaluator.approvals, True)
+    owed = frozenset(one.type for rule in snapshot.policies.rules for one in rule.obligations)
+    listed = []
+    for name in names:
+        try:
+            asked = request(principal, "call", {"type": "Tool", "id": name}, known)
+        except Fault:
+            return []
+        formula = snapshot.partial.residual(asked, "resource", {"type": "Tool", "id": name}, owed, met)
+        if formula != FALSE:
+            listed.append(name)
+    return listed

@@ -1,0 +1,144 @@
+"""What counts as the same value: texts in one form, and the parts of a text that name something.
+
+Two spellings that mean the same to whoever acts on them have one form: Unicode and case, blanks, a URL's scheme and
+host, a path's `./`, a number's zeros, a date's order, an account number's groups. A form never makes two things one
+that an action would tell apart; where that is in doubt they stay two: a value is then less trusted, and not more.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+
+_INVISIBLE = re.compile(
+    r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
+)
+_BLANKS = re.compile(r"\s+")
+# A word, and anything that an identifier, address, URL, path, number or date is written with.
+_TOKEN = re.compile(r"(?:[^\s\"'`<>(){}\[\],;|\u00ab\u00bb\u2018-\u201f]|(?<=\d),(?=\d))+")
+_DASHES = dict.fromkeys((*range(8208, 8214), 8722), "-")
+_EDGES = ".:!?*_~=&#"
+_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?\Z")
+_MONEY = re.compile(
+    r"(?:[$€£¥]|usd|eur|gbp|chf|jpy)?([-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)(?:[$€£¥%]|usd|eur|gbp|chf|jpy)?\Z"
+)
+_GROUPS = re.compile(
+    r"\b[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{2,4}){2,8}\b|\b\d{2,4}(?:[ -]\d{2,6}){2,6}\b|\+\d{1,3}(?:[ ()-]*\d{2,4}){2,5}\b"
+)
+_DIGIT = re.compile(r"\d")
+# What a number, date, URL or path is told by, and a word has none of.
+_SPELLED = re.compile(r"[\d./]")
+_MONTHS = {
+    name[:length]: number
+    for number, name in enumerate(
+        ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+         "december"), 1)
+    for length in (3, len(name))
+}  # fmt: skip
+_MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_DATES = (
+    (re.compile(r"\b(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)"), "ymd"),
+    (re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? ({_MONTH})\.?,? (\d{{4}})\b"), "dmy"),
+    (re.compile(rf"\b({_MONTH})\.? (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}})\b"), "mdy"),
+)
+_URL = re.compile(r"(?:(https?)://)?(?:www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(?::\d+)?(/[^?#]*)?(.*)\Z")
+
+
+def form(text: str) -> str:
+    """The one form of a text."""
+    folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold().translate(_DASHES)
+    return _BLANKS.sub(" ", folded).strip()
+
+
+def value_form(value: object) -> str:
+    """The one form of a whole value: a number is its decimal, a date its ISO form, an account number its characters."""
+    if isinstance(value, bool) or value is None:
+        return str(value).casefold()
+    if isinstance(value, int | float):
+        return number(str(value)) or str(value)
+    text = form(str(value))
+    return one_thing(text) or text
+
+
+@lru_cache(16_384)
+def one_thing(text: str) -> str:
+    """The form of a text that is one number, date, account number, URL or path; empty for any other."""
+    if not _SPELLED.search(text):
+        return ""
+    if found := _MONEY.match(text.replace(" ", "")):
+        return number(found.group(1))
+    for pattern, order in _DATES:
+        if (day := pattern.match(text)) and day.end() == len(text) and (known := _date(day, order)):
+            return known
+    if _GROUPS.fullmatch(text):
+        return _ungrouped(text)
+    if "@" not in text and (url := _URL.match(text)) and " " not in text:
+        return f"{url.group(2)}{(url.group(3) or '').rstrip('/')}{url.group(4)}"
+    if "/" in text and " " not in text:
+        return _path(text)
+    return ""
+
+
+def number(text: str) -> str:
+    """A decimal without the zeros and commas that mean nothing; empty for what is no number."""
+    if not _NUMBER.match(text):
+        return ""
+    try:
+        value = Decimal(text.replace(",", ""))
+    except InvalidOperation:
+        return ""
+    shown = f"{value.normalize():f}"
+    return "0" if shown in ("-0", "0") else shown
+
+
+def names(text: str) -> Iterator[str]:
+    """The parts of a text, in its form, that may name something: words, numbers, dates, addresses, each in its own
+    form. Every part of the text is in at least one of them."""
+    for token in _TOKEN.findall(text):
+        core = token.rstrip(_EDGES)
+        core = core if core.startswith("./") else core.lstrip(_EDGES)
+        if not core:
+            continue
+        yield core
+        if _SPELLED.search(core) and (known := one_thing(core)) and known != core:
+            yield known
+    if not _DIGIT.search(text):
+        return
+    for pattern, order in _DATES:
+        for day in pattern.finditer(text):
+            if known := _date(day, order):
+                yield known
+    for group in _GROUPS.finditer(text):
+        yield _ungrouped(group.group())
+
+
+def identifies(token: str) -> bool:
+    """Whether a part of a text names one thing, and is not a word of the language: it has a digit, an `@`, a `/`, an
+    inner dot or an underscore."""
+    return any(c.isdigit() or c in "@/_" for c in token) or "." in token.strip(".")
+
+
+def _ungrouped(text: str) -> str:
+    return re.sub(r"[ ()+-]", "", text)
+
+
+def _date(found: re.Match[str], order: str) -> str:
+    parts = dict(zip(order, found.groups(), strict=True))
+    month = _MONTHS.get(parts["m"]) or int(parts["m"])
+    try:
+        return date(int(parts["y"]), month, int(parts["d"])).isoformat()
+    except ValueError:
+        return ""
+
+
+def _path(text: str) -> str:
+    """A path without what changes nothing. One that climbs stays as it is."""
+    parts = text.split("/")
+    if ".." in parts:
+        return text
+    kept = [part for part in parts if part not in ("", ".")]
+    return ("/" if text.startswith("/") else "") + "/".join(kept)

@@ -1,0 +1,64 @@
+"""What an engine does for agents: it opens a session, which is the gate of its tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from policyengine.gate.session import Session, Ways
+from policyengine.release.service import Releases
+
+
+class Gates(Releases):
+    """An engine that gates the tools of agents."""
+
+    def session(
+        self,
+        *,
+        principal: Mapping[str, Any],
+        agent: Mapping[str, Any] | None = None,
+        prompt: str = "",
+        entities: Iterable[Any] = (),
+        context: Mapping[str, Any] | None = None,
+        id: str | None = None,
+    ) -> Session:
+        """A new session of a principal and the agent that acts for it, or with `id` one that was opened before.
+        `prompt` are the user's own words. `entities` are what the host knows at the start, such as the user's accounts
+        and contacts: values from it are trusted. `context` is what every request of the session has. Raises
+        StoreError."""
+        known = _context(agent, context)
+        opened = id if id is not None else self.sessions.open(principal, known)
+        return Session(self._gate_ways(), opened, principal, known, prompt, entities)
+
+    async def session_async(
+        self,
+        *,
+        principal: Mapping[str, Any],
+        agent: Mapping[str, Any] | None = None,
+        prompt: str = "",
+        entities: Iterable[Any] = (),
+        context: Mapping[str, Any] | None = None,
+        id: str | None = None,
+    ) -> Session:
+        """As `session`, without blocking the event loop."""
+        known = _context(agent, context)
+        opened = id if id is not None else await self.sessions.open_async(principal, known)
+        return Session(self._gate_ways(), opened, principal, known, prompt, entities)
+
+    def _gate_ways(self) -> Ways:
+        return Ways(
+            authorize=self.authorize,
+            authorize_async=self.authorize_async,
+            release=self.release,
+            release_async=self.release_async,
+            sessions=lambda: self.sessions,
+            snapshot=lambda: self._texts.snapshot,
+            inspection=self._inspection,
+        )
+
+
+def _context(agent: Mapping[str, Any] | None, context: Mapping[str, Any] | None) -> dict[str, Any]:
+    known = dict(context or {})
+    if agent is not None:
+        known["agent"] = {"type": "Agent", **agent}
+    return known

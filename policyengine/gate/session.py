@@ -1,0 +1,234 @@
+"""One agent's session with its tools: what may run, on what arguments, and what its results are worth.
+
+The host calls `call` before a tool runs, runs it with `call.arguments` and nothing else, and hands what comes back to
+`observe`. Everything that is asked of the store is asked by the engine's own `authorize`; each method has an async form
+around the same steps. Whatever goes wrong on the way (a policy that errs, a store that is away, a trail that is full)
+is a call that does not run.
+
+What the session has seen stays in this process: in another one, the sources of its arguments are unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.bundle import Snapshot
+from policyengine.diagnostics import codes
+from policyengine.evaluate.combine import denied
+from policyengine.gate import listing, receiving
+from policyengine.gate.call import Call, Observed, reason
+from policyengine.gate.normal import form, identifies, names
+from policyengine.gate.trail import SYSTEM, USER, Trail, tool_source
+from policyengine.model.decision import RuleError
+from policyengine.release.carrying import carry_out
+from policyengine.release.content import Unscannable, json_content
+from policyengine.release.inspection import Inspection
+from policyengine.release.outcome import Released
+from policyengine.state.grant import Grant, SettleError
+from policyengine.state.session_calls import Sessions, UnknownSession
+from policyengine.state.store import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What a session needs of its engine."""
+
+    authorize: Callable[..., Grant]
+    authorize_async: Callable[..., Awaitable[Grant]]
+    release: Callable[..., Released]
+    release_async: Callable[..., Awaitable[Released]]
+    sessions: Callable[[], Sessions]
+    snapshot: Callable[[], Snapshot]
+    inspection: Inspection
+
+
+class Session:
+    """A gate for one session. `id` is that of the state store."""
+
+    def __init__(
+        self,
+        ways: Ways,
+        id_: str,
+        principal: Mapping[str, Any],
+        context: Mapping[str, Any],
+        prompt: str,
+        entities: Iterable[Any],
+    ) -> None:
+        self._ways = ways
+        self.id = id_
+        self._principal = dict(principal)
+        self._context = dict(context)
+        self.trail = Trail()
+        for known in entities:
+            self.trail.add(known, SYSTEM)
+        self._said: list[str] = []
+        if prompt:
+            self.say(prompt)
+
+    def say(self, text: str) -> None:
+        """The user said this: their words, and no one else's."""
+        self._said.append(text)
+        self.trail.add(text, USER)
+
+    # ---- before a tool runs ----
+
+    def call(self, tool: str, arguments: Mapping[str, Any], *, fulfilled: Collection[str] = ()) -> Call:
+        """Whether a tool may run on these arguments. `fulfilled` are the types of obligation that the host carries out
+        itself. Never raises for what the arguments hold."""
+        asked = self._asked(tool, arguments)
+        if isinstance(asked, Call):
+            return asked
+        grant = self._ways.authorize(**asked)
+        called = self._called(tool, arguments, asked, grant, fulfilled)
+        if not called.allowed and grant.id:
+            with suppress(StoreError, SettleError):  # the lease ends by itself
+                grant.cancel()
+        return called
+
+    async def call_async(self, tool: str, arguments: Mapping[str, Any], *, fulfilled: Collection[str] = ()) -> Call:
+        """As `call`, without blocking the event loop."""
+        asked = self._asked(tool, arguments)
+        if isinstance(asked, Call):
+            return asked
+        grant = await self._ways.authorize_async(**asked)
+        called = self._called(tool, arguments, asked, grant, fulfilled)
+        if not called.allowed and grant.id:
+            with suppress(StoreError, SettleError):  # the lease ends by itself
+                await grant.cancel_async()
+        return called
+
+    def _asked(self, tool: str, arguments: Any) -> dict[str, Any] | Call:
+        try:
+            if not isinstance(arguments, Mapping) or not all(isinstance(name, str) for name in arguments):
+                raise Unscannable("the arguments of a call are an object")
+            provenance = self.trail.provenance(arguments)
+        except (Unscannable, RecursionError, ValueError) as error:
+            return _refused(tool, arguments, str(error), self._ways.snapshot().revision)
+        return {
+            "principal": self._principal,
+            "action": "call",
+            "resource": {"type": "Tool", "id": tool, "args": dict(arguments)},
+            "context": {**self._context, "provenance": provenance, "request": self._request()},
+            "session": self.id,
+        }
+
+    def _request(self) -> dict[str, Any]:
+        text = "\n".join(self._said)
+        return {"text": text, "named": sorted({name for name in names(form(text)) if identifies(name)})}
+
+    def _called(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any],
+        asked: Mapping[str, Any],
+        grant: Grant,
+        fulfilled: Collection[str],
+    ) -> Call:
+        decision, provenance = grant.decision, asked["context"]["provenance"]
+        if decision.decision != "allow" or decision.unmetered:
+            why = reason(tool, decision, grant)
+            return Call(tool, False, None, decision, arguments, provenance, why, decision.approvals, grant=grant)
+        if not decision.obligations:
+            return Call(tool, True, dict(arguments), decision, arguments, provenance, grant=grant)
+        tenant = str(self._principal.get("tenant", ""))
+        try:
+            content = json_content(arguments)
+        except Unscannable as error:
+            return _refused(tool, arguments, str(error), decision.revision)
+        inspection = self._ways.inspection
+        carried = carry_out(content, decision, inspection.registry(tenant), inspection.keys(tenant), fulfilled)
+        if carried.errors or not isinstance(carried.value, Mapping):
+            why = carried.errors[0].message if carried.errors else "the arguments would be withheld"
+            return Call(tool, False, None, decision, arguments, provenance, why, errors=carried.errors, grant=grant)
+        return Call(tool, True, carried.value, decision, arguments, provenance, grant=grant)
+
+    # ---- after it ran ----
+
+    def observe(self, call: Call, result: Any, *, cost: Mapping[str, Any] | None = None) -> Observed:
+        """What a tool returned, and what of it the model may have. Only what is handed in here is known to the session;
+        `cost` settles what the call reserved."""
+        received = receiving.receive(self._ways.snapshot(), self._principal, self._context, call.tool, result)
+        try:
+            if call.grant is not None and call.grant.id:
+                call.grant.settle(cost)
+            self._ways.sessions().record_result(
+                self.id, self._principal, self._context, tool=call.tool, labels=received.labels
+            )
+        except (StoreError, UnknownSession, SettleError) as error:
+            return Observed(call.tool, False, None, received.labels, _not_recorded(error))
+        return self._observed(call, result, received)
+
+    async def observe_async(self, call: Call, result: Any, *, cost: Mapping[str, Any] | None = None) -> Observed:
+        """As `observe`, without blocking the event loop."""
+        received = receiving.receive(self._ways.snapshot(), self._principal, self._context, call.tool, result)
+        try:
+            if call.grant is not None and call.grant.id:
+                await call.grant.settle_async(cost)
+            await self._ways.sessions().record_result_async(
+                self.id, self._principal, self._context, tool=call.tool, labels=received.labels
+            )
+        except (StoreError, UnknownSession, SettleError) as error:
+            return Observed(call.tool, False, None, received.labels, _not_recorded(error))
+        return self._observed(call, result, received)
+
+    def _observed(self, call: Call, result: Any, received: receiving.Received) -> Observed:
+        if not received.allowed:
+            return Observed(call.tool, False, None, received.labels, received.reason)
+        value, why = self._treated(received, result)
+        if why:
+            return Observed(call.tool, False, None, received.labels, why)
+        source = tool_source(call.tool, received.trusted)
+        self.trail.add(value, source, echoes=self.trail.echoes(call.arguments or {}))
+        return Observed(call.tool, True, value, received.labels)
+
+    def _treated(self, received: receiving.Received, result: Any) -> tuple[Any, str]:
+        if received.decision is None or not received.decision.obligations:
+            return result, ""
+        tenant = str(self._principal.get("tenant", ""))
+        inspection = self._ways.inspection
+        try:
+            content = json_content(result)
+        except Unscannable as error:
+            return None, str(error)
+        carried = carry_out(content, received.decision, inspection.registry(tenant), inspection.keys(tenant))
+        return carried.value, carried.errors[0].message if carried.errors else ""
+
+    # ---- around it ----
+
+    def tools(self, names_: Iterable[str]) -> list[str]:
+        """Those of these tools that some arguments could be allowed for in this session, now. An approval or a limit
+        hides none. Nothing is listed where the session cannot be read."""
+        try:
+            known = self._ways.sessions().read(self.id, self._principal, self._context)
+        except (StoreError, UnknownSession):
+            return []
+        return listing.callable_tools(self._ways.snapshot(), self._principal, self._context, names_, known)
+
+    async def tools_async(self, names_: Iterable[str]) -> list[str]:
+        """As `tools`, without blocking the event loop."""
+        try:
+            known = await self._ways.sessions().read_async(self.id, self._principal, self._context)
+        except (StoreError, UnknownSession):
+            return []
+        return listing.callable_tools(self._ways.snapshot(), self._principal, self._context, names_, known)
+
+    def release(self, text: Any, **asked: Any) -> Released:
+        """What may go to the user: `Engine.release` for the principal of this session."""
+        return self._ways.release(text, principal=self._principal, context=self._context, session=self.id, **asked)
+
+    async def release_async(self, text: Any, **asked: Any) -> Released:
+        return await self._ways.release_async(
+            text, principal=self._principal, context=self._context, session=self.id, **asked
+        )
+
+
+def _refused(tool: str, arguments: Any, message: str, revision: str) -> Call:
+    decision = denied(RuleError("", codes.MALFORMED.id, message), revision)
+    return Call(tool, False, None, decision, arguments, reason=f"`{tool}` may not run: {message}")
+
+
+def _not_recorded(error: Exception) -> str:
+    return f"what came back could not be recorded: {error}"

@@ -1,0 +1,193 @@
+"""Where the values of a session came from.
+
+In: everything that came into the session, with its source. Out: for a value, the sources of it and of its parts. Work
+grows with the value that is asked about, not with what the session has seen: texts are looked up by their words.
+
+A value that one source says is from that source, from the most trusted if several do: what the user said stays the
+user's words, though an attacker repeats them. A text that no source says as a whole is composed, and from all the
+sources of its parts: of every identifier in it, and of every run of words that a source has. What no source says, the
+model made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.gate.normal import form, identifies, names, number, value_form
+
+MODEL = "model"
+# So many words in a row, and no fewer, tell where a piece of prose came from.
+RUN = 4
+# What a session remembers, in characters. More is not indexed: values from it are unknown.
+MOST = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who said something. `rank` orders sources by trust: the smaller the more."""
+
+    name: str
+    trusted: bool
+    rank: int = 2
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        return {"source": self.name, "trusted": self.trusted}
+
+
+USER = Source("user", True, 0)
+SYSTEM = Source("system", True, 1)
+MADE = Source(MODEL, False, 9)
+UNKNOWN = Source("unknown", False, 10)
+
+
+def tool_source(name: str, trusted: bool) -> Source:
+    return Source(name, trusted, 2 if trusted else 5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    text: str
+    source: Source
+
+
+class Trail:
+    """What one session has seen."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Source] = {}
+        self._runs: dict[tuple[str, ...], Source] = {}
+        self._texts: list[_Text] = []
+        # In which texts a word stands.
+        self._words: dict[str, list[int]] = {}
+        self._size = 0
+        self.full = False
+
+    def add(self, value: Any, source: Source, *, echoes: Mapping[str, Source] | None = None) -> None:
+        """Something came in. `echoes` are values, by their form, that were sent out in order to have this: what comes
+        back of them is from where it was from."""
+        for leaf in leaves(value):
+            known = value_form(leaf)
+            origin = (echoes or {}).get(known, source)
+            if isinstance(leaf, str):
+                self._add_text(leaf, origin, echoes or {})
+            self._say(self._values, known, origin)
+
+    def _add_text(self, text: str, source: Source, echoes: Mapping[str, Source]) -> None:
+        self._size += len(text)
+        if self._size > MOST:
+            # From here on the session is not known in full.
+            self.full = True
+            return
+        said = form(text)
+        at = len(self._texts)
+        self._texts.append(_Text(f" {said} ", source))
+        for name in set(names(said)):
+            origin = echoes.get(name, source)
+            self._say(self._values, name, origin)
+            self._words.setdefault(name, []).append(at)
+        words = said.split()
+        for start in range(len(words) - RUN + 1):
+            self._say(self._runs, tuple(words[start : start + RUN]), source)
+
+    def _say(self, known: dict[Any, Source], what: Any, source: Source) -> None:
+        before = known.get(what)
+        if before is None or source.rank < before.rank:
+            known[what] = source
+
+    def of(self, value: Any) -> frozenset[Source]:
+        """Where a text, number or truth value came from."""
+        if self.full:
+            return frozenset({UNKNOWN})
+        known = value_form(value)
+        if (said := self._values.get(known)) is not None:
+            return frozenset({said})
+        if not isinstance(value, str):
+            return frozenset({MADE})
+        text = form(value)
+        if (whole := self._containing(text)) is not None:
+            return frozenset({whole})
+        return frozenset(self._parts(text)) or frozenset({MADE})
+
+    def _containing(self, text: str) -> Source | None:
+        """The most trusted source that says the text as a whole, from word to word."""
+        words = list(names(text))
+        if not text or not words:
+            return None
+        rarest = min((self._words.get(word, ()) for word in words[:32]), key=len)
+        best: Source | None = None
+        for at in rarest:
+            one = self._texts[at]
+            if (best is None or one.source.rank < best.rank) and _stands_in(text, one.text):
+                best = one.source
+        return best
+
+    def _parts(self, text: str) -> Iterator[Source]:
+        """The sources of what a text is composed of. The model put it together."""
+        yield MADE
+        for name in names(text):
+            if identifies(name) and (said := self._values.get(name) or self._values.get(number(name))) is not None:
+                yield said
+        words = text.split()
+        for start in range(len(words) - RUN + 1):
+            if (said := self._runs.get(tuple(words[start : start + RUN]))) is not None:
+                yield said
+
+    def provenance(self, args: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+        """Where each argument and each part of one came from, as `context.provenance` has it."""
+        stated: dict[str, list[dict[str, Any]]] = {}
+        for path, value in _places(args):
+            found = frozenset({MADE}) if isinstance(value, Mapping | list | tuple) else self.of(value)
+            stated[path] = [source.entry for source in sorted(found, key=lambda one: (one.rank, one.name))]
+        return stated
+
+    def echoes(self, args: Any) -> dict[str, Source]:
+        """What is sent out with a call, by its form, with where it is from: the least trusted of its sources."""
+        return {value_form(leaf): max(self.of(leaf), key=lambda one: one.rank) for leaf in leaves(args)}
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """The texts, numbers and truth values in a value, the names of members among them."""
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, Mapping):
+            todo.extend(one.keys())
+            todo.extend(one.values())
+        elif isinstance(one, list | tuple | set | frozenset):
+            todo.extend(one)
+        elif one is not None:
+            yield one
+
+
+def _places(args: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Every argument and every part of one, with its JSON Pointer."""
+    todo: list[tuple[str, Any]] = [(f"/{_escaped(name)}", value) for name, value in args.items()]
+    while todo:
+        path, value = todo.pop()
+        yield path, value
+        if isinstance(value, Mapping):
+            todo.extend((f"{path}/{_escaped(name)}", item) for name, item in value.items())
+        elif isinstance(value, list | tuple):
+            todo.extend((f"{path}/{at}", item) for at, item in enumerate(value))
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _stands_in(part: str, text: str) -> bool:
+    """Whether the part stands in the text, and neither begins nor ends within a word."""
+    at = text.find(part)
+    while at >= 0:
+        end = at + len(part)
+        if _apart(text[at - 1], part[0]) and _apart(text[end], part[-1]):
+            return True
+        at = text.find(part, at + 1)
+    return False
+
+
+def _apart(outside: str, inside: str) -> bool:
+    return not (outside.isalnum() and inside.isalnum()) and outside not in "@_"
