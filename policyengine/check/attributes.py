@@ -33,6 +33,8 @@ def read(base: Typed, name: ast.Name, span: Span, env: Env) -> Typed:
     if isinstance(base.type, EntityT) and name.text == "type":
         findings.report(codes.RESERVED, name.span, "the type of an entity cannot be read", "", "test it with `is`")
         return unknown(span)
+    if isinstance(base.expr, Root) and base.expr.name == "action" and name.text == "name":
+        return Typed(Identity(base=base.expr, type=STRING, span=span))
     found = _find(base, name, env)
     if found is None:
         return unknown(span)

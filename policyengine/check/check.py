@@ -218,7 +218,7 @@ def _unused_defines(modules: Sequence[ModuleTree], places: Mapping[str, Place], 
             except TooLarge:
                 report_too_large(statement.name, places[module.name])
             # Whether an attribute is there, and which of its types is meant, is known where a definition is used.
-            of_place = (codes.MAYBE_ABSENT, codes.SEVERAL_TYPES)
+            of_place = (codes.MAYBE_ABSENT, codes.SEVERAL_TYPES, codes.NOT_FROM_SOURCE, codes.NOT_CONSTANT)
             findings.diagnostics[since:] = [d for d in findings.diagnostics[since:] if d.code not in of_place]
     return unused
 

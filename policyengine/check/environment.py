@@ -48,6 +48,10 @@ class Findings:
         self.lost: frozenset[str] = frozenset()
         # Definitions that were refused because their name has a meaning: what a use of the name means is open.
         self.refused: set[str] = set()
+        # What the variables of quantifiers stand for an element of, by slot, and of which of them only what the entity
+        # source says counts.
+        self.collections: dict[int, Expr] = {}
+        self.recorded: set[int] = set()
 
     def report(self, code: Code, span: Span, message: str, label: str = "", help: str = "", *notes: Note) -> None:
         self.diagnostics.append(Diagnostic(code, span, message, label, help, notes))

@@ -12,6 +12,7 @@ from typing import assert_never
 from policyengine.check import attributes, functions, hints, names, operands
 from policyengine.check.environment import MAX_DEPTH, UNKNOWN, Env, Typed
 from policyengine.check.narrowing import IMPOSSIBLE, NOTHING, Facts, both, either, path_of
+from policyengine.check.recorded import recorded
 from policyengine.check.written_types import param_type, visible_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Note
@@ -19,6 +20,7 @@ from policyengine.ir.nodes import (
     And,
     Collection,
     Const,
+    EntityOf,
     Expr,
     Has,
     If,
@@ -73,6 +75,8 @@ def check_expression(tree: ast.Expr, env: Env) -> Typed:
             return Typed(_literal(tree, env))
         case ast.EntityLit(type=type_, id=id_):
             return Typed(_entity(type_, id_, tree, env))
+        case ast.EntityOf(type=type_, id=id_):
+            return Typed(_entity_of(type_, check_expression(id_, env).expr, tree, env))
         case ast.ListLit(items=items):
             return Typed(_list(tree, [check_expression(item, env).expr for item in items], env))
         case ast.RecordLit():
@@ -161,6 +165,14 @@ def _entity(type_: ast.Name, id_: ast.Name, tree: ast.EntityLit, env: Env) -> Ex
     if not visible_type(type_, env):
         return attributes.unknown(tree.span).expr
     return Const(value=Entity(Uid(type_.text, id_.text)), type=entity(type_.text), span=tree.span)
+
+
+def _entity_of(type_: ast.Name, id_: Expr, tree: ast.EntityOf, env: Env) -> Expr:
+    """`File::(id)`: the id is not known before the request comes, so the entity has to be."""
+    if not visible_type(type_, env):
+        return attributes.unknown(tree.span).expr
+    id_ = operands.need(id_, STRING, "the id of an entity", env.place.findings)
+    return EntityOf(name=type_.text, id=id_, type=entity(type_.text), span=tree.span)
 
 
 def _list(tree: ast.ListLit, items: list[Expr], env: Env) -> Expr:
@@ -370,6 +382,7 @@ def _quantifier(tree: ast.Quantifier, env: Env) -> Expr:
             codes.DUPLICATE, tree.variable.span, f"`{name}` already has a meaning here", "", "use another name"
         )
     slot = findings.next_slot()
+    findings.collections[slot] = collection
     variable = Local(name=name, slot=slot, type=element or UNKNOWN, span=tree.variable.span)
     before = len(findings.diagnostics)
     body = check_condition(tree.body, env.binding(name, variable))
@@ -378,6 +391,8 @@ def _quantifier(tree: ast.Quantifier, env: Env) -> Expr:
             codes.UNUSED_VARIABLE, tree.variable.span, f"`{name}` is never used",
             "the condition is the same for every element", f"use it, or leave out `{tree.kind} {name} in ...:`",
         )  # fmt: skip
+    if slot in findings.recorded:
+        collection = recorded(collection, findings) or collection
     return Quantifier(
         kind=tree.kind, variable=name, slot=slot, collection=collection, body=body.expr, type=BOOL, span=tree.span
     )

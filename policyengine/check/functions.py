@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 
 from policyengine.check.environment import UNKNOWN, Env
 from policyengine.check.operands import aligned, expect, holds_record, need, not_comparable
+from policyengine.check.recorded import from_source
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.diagnostics.suggest import did_you_mean, nearest, one_of
-from policyengine.ir.nodes import Attribute, Call, Const, Expr, Refine, Root, Sources
-from policyengine.model import operators
+from policyengine.ir.nodes import Attribute, Call, Const, Expect, Expr, Local, Refine, Root, Sources
+from policyengine.model import calendar, operators
 from policyengine.model.types import (
     BOOL,
     DURATION,
@@ -47,16 +48,22 @@ _SIGNATURES: Mapping[str, tuple[tuple[tuple[str, Type], ...], Type]] = {
     "time": ((("text", STRING),), TIME),
     "duration": ((("text", STRING),), DURATION),
     "in_range": ((("address", IP), ("range", STRING)), BOOL),
+    "time_of_day": ((("time", TIME), ("zone", STRING)), DURATION),
+    "weekday": ((("time", TIME), ("zone", STRING)), STRING),
+    "date": ((("time", TIME), ("zone", STRING)), STRING),
 }
 _COLLECTIONS = ("contains_any", "contains_all")
 METHODS = ("in_range",)
-FUNCTIONS = frozenset({*_SIGNATURES, *_COLLECTIONS, "size", "sources"} - set(METHODS))
+FUNCTIONS = frozenset({*_SIGNATURES, *_COLLECTIONS, "size", "sources", "texts"} - set(METHODS))
 # What the second argument is called, and how it is tried out.
 _CONSTANTS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "matches": ("pattern", operators.pattern),
     "search": ("pattern", operators.pattern),
     "in_range": ("address range", operators.network),
     "path_under": ("folder", operators.folder),
+    "time_of_day": ("time zone", calendar.zone),
+    "weekday": ("time zone", calendar.zone),
+    "date": ("time zone", calendar.zone),
 }
 _PARSERS = {"ip": parse_ip, "time": parse_time, "duration": parse_duration}
 
@@ -70,6 +77,8 @@ def call(name: str, args: tuple[Expr, ...], span: Span, env: Env) -> Expr:
         return _size(args[0], span, env)
     if name == "sources" and _count(name, args, ("tool.args.NAME",), span, env):
         return _sources(args[0], span, env)
+    if name == "texts" and _count(name, args, ("tool.args",), span, env):
+        return Call(function=name, args=args, type=ListT(STRING), span=span)
     if name in _SIGNATURES:
         params, result = _SIGNATURES[name]
         if _count(name, args, tuple(p for p, _ in params), span, env):
@@ -78,7 +87,9 @@ def call(name: str, args: tuple[Expr, ...], span: Span, env: Env) -> Expr:
                 findings.report(codes.WRONG_TYPE, args[0].span, "`contains` looks into a text", "", help_)
                 return Const(value=None, type=UNKNOWN, span=span)
             given = tuple(need(a, t, f"`{p}` of `{name}`", findings) for a, (p, t) in zip(args, params, strict=True))
-            if name in _CONSTANTS:
+            if name == "path_under" and not isinstance(given[1], Const):
+                given = (given[0], from_source("the folder", given[1], "write it as a string", env))
+            elif name in _CONSTANTS:
                 _try_constant(name, given[1], env)
             return _parsed(name, given, span, env) or Call(function=name, args=given, type=result, span=span)
     return Const(value=None, type=UNKNOWN, span=span)
@@ -139,24 +150,30 @@ def _size(arg: Expr, span: Span, env: Env) -> Expr:
 
 
 def _sources(arg: Expr, span: Span, env: Env) -> Expr:
-    path: list[str] = []
-    node = arg
-    while isinstance(node, Attribute | Refine) and not _is_args(node):
-        if isinstance(node, Refine):
-            node = node.operand
-            continue
-        path.append(node.name)
-        node = node.base
-    named = isinstance(node, Attribute) and isinstance(node.base, Root) and node.base.name == "resource"
-    if not named and arg.type != UNKNOWN:
+    path = _argument(arg, env)
+    # A parameter of a definition that nothing uses may stand for an argument.
+    if path is None and arg.type != UNKNOWN and not env.place.open:
         env.place.findings.report(
-            codes.WRONG_ARGUMENTS, arg.span, "`sources` takes the path of a tool argument", "", "such as `tool.args.to`"
-        )
-    return Sources(path=tuple(reversed(path)), type=SetT(STRING), span=span)
+            codes.WRONG_ARGUMENTS, arg.span, "`sources` takes the path of a tool argument", "",
+            "such as `tool.args.to`, or an element of it: `any x in tool.args.to: ... sources(x)`",
+        )  # fmt: skip
+    return Sources(path=path or (), type=SetT(STRING), span=span)
 
 
-def _is_args(node: Attribute | Refine) -> bool:
-    return isinstance(node, Attribute) and isinstance(node.base, Root) and node.name == "args"
+def _argument(expr: Expr, env: Env) -> tuple[str | Local, ...] | None:
+    """The way from the arguments of a tool to what an expression reads; None where it reads anything else."""
+    match expr:
+        case Expect(operand=operand) | Refine(operand=operand):
+            return _argument(operand, env)
+        case Attribute(base=Root(name="resource"), name="args"):
+            return ()
+        case Local(slot=slot) if slot in env.place.findings.collections:
+            among = _argument(env.place.findings.collections[slot], env)
+            return None if among is None else (*among, expr)
+        case Attribute(base=base, name=name):
+            above = _argument(base, env)
+            return None if above is None else (*above, name)
+    return None
 
 
 def _try_constant(name: str, arg: Expr, env: Env) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from policyengine.ir.nodes import Attribute, Const, Expr, Local, Refine, Root
+from policyengine.ir.nodes import Attribute, Const, EntityOf, Expr, Identity, Local, Refine, Root
 from policyengine.model.values import Entity
 
 Path = tuple[str, ...]
@@ -63,6 +63,12 @@ def path_of(expr: Expr) -> Path | None:
             return (str(uid),)
         case Local(name=name, slot=slot):
             return (f"{name}#{slot}",)
+        case EntityOf(name=name, id=id_):
+            inner = path_of(id_)
+            return (f"{name}::", *inner, "") if inner is not None else None
+        case Identity(base=base):
+            above = path_of(base)
+            return (*above, "id") if above is not None else None
         case Refine(operand=operand):
             return path_of(operand)
         case Attribute(base=base, name=name):

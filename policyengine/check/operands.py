@@ -16,6 +16,7 @@ from policyengine.check.hints import (
     is_null,
     shown,
 )
+from policyengine.check.recorded import from_source
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.diagnostics.suggest import did_you_mean
@@ -34,6 +35,7 @@ from policyengine.ir.nodes import (
     Within,
 )
 from policyengine.model import operators
+from policyengine.model.calendar import WEEKDAYS
 from policyengine.model.refined import is_refined
 from policyengine.model.types import (
     BOOL,
@@ -158,15 +160,19 @@ def equal(negated: bool, left: Expr, right: Expr, span: Span, env: Env) -> Expr:
     return Equal(left=left, right=right, negated=negated, type=BOOL, span=span)
 
 
+_FORMS = {"weekday": f"it is one of {', '.join(WEEKDAYS)}", "date": "it is written `2026-12-24`"}
+
+
 def _check_canonical(left: Expr, right: Expr, findings: Findings) -> None:
     """A text that a function never returns: `lower(x) == "Bob"`."""
     for side, other in ((left, right), (right, left)):
-        if not (isinstance(side, Call) and isinstance(other, Const) and isinstance(other.value, str)):
+        if not (isinstance(side, Call) and isinstance(other, Const)):
             continue
-        if not operators.canonical(side.function, other.value):
+        given = other.value if isinstance(other.value, tuple) else (other.value,)
+        if not all(operators.canonical(side.function, text) for text in given if isinstance(text, str)):
             findings.report(
                 codes.NOT_COMPARABLE, other.span, f"`{side.function}` never gives this text", "can never be equal",
-                "write it in lower case, with nothing around it",
+                _FORMS.get(side.function, "write it in lower case, with nothing around it"),
             )  # fmt: skip
 
 
@@ -274,6 +280,8 @@ def member_of(item: Expr, right: Expr, span: Span, env: Env) -> Expr:
         return Contains(item=item, collection=right, type=BOOL, span=span)
     schema = env.place.schema
     right = expect(right, SetT(_among(item.type, schema)))
+    if isinstance(item, Call) and item.function == "url_host" and element_of(right.type) is not None:
+        right = from_source("the list of hosts", right, "write it as a list", env)
     element = element_of(right.type)
     if isinstance(right.type, EntityT) or isinstance(element, EntityT):
         target = right.type if isinstance(right.type, EntityT) else element
@@ -299,6 +307,7 @@ def member_of(item: Expr, right: Expr, span: Span, env: Env) -> Expr:
             findings.report(codes.NOT_COMPARABLE, item.span, f"{element} is never null", "", "")
             return Contains(item=item, collection=right, type=BOOL, span=span)
         item = expect(item, _wide(element, schema))
+        _check_canonical(item, right, findings)
         _check_values(item, right, findings)
         if isinstance(right, Const) and not right.value:
             pass

@@ -21,6 +21,7 @@ from policyengine.compile.pytree import (
     call_object,
     class_of,
     inside,
+    like_test,
     load,
     meets,
     parameters,
@@ -31,6 +32,7 @@ from policyengine.compile.site import Site
 from policyengine.compile.string_sets import string_set_call
 from policyengine.compile.type_tests import SMALL, scalar_test
 from policyengine.ir import nodes as ir
+from policyengine.ir.walk import counts
 from policyengine.model.functions import FUNCTIONS, type_argument
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, SetT, Type
 from policyengine.model.values import Entity, Uid
@@ -92,6 +94,16 @@ class Emitter:
                 return load(f"q{slot}")
             case ir.Attribute():
                 return self.guarded(self.raw(expr), expr.type)
+            case ir.Recorded(base=base, name=name, owners=owners, type=type_):
+                ask = ast.Attribute(load("world"), "recorded", ast.Load())
+                value = call_object(ask, self.emit(base), ast.Constant(name), self.constant(owners))
+                return self.guarded(value, type_)
+            case ir.EntityOf(name=name, id=id_):
+                return call_object(
+                    ast.Attribute(load("world"), "known", ast.Load()), ast.Constant(name), self.emit(id_)
+                )
+            case ir.Identity(base=ir.Root(name="action")):
+                return ast.Constant(self.site.action)
             case ir.Identity(base=ir.Root(name="principal" | "resource" as name)):
                 return load("pid" if name == "principal" else "rid")
             case ir.Identity(base=base):
@@ -138,7 +150,9 @@ class Emitter:
                 type_of = ast.Attribute(ast.Attribute(self.emit(entity), "uid", ast.Load()), "type", ast.Load())
                 return ast.Compare(type_of, [ast.In()], [self.constant(names)])
             case ir.Like(operand=operand, pattern=pattern):
-                return self._like(self.emit(operand), pattern)
+                return like_test(self.emit(operand), pattern) or call(
+                    "like", self.emit(operand), self.constant(pattern)
+                )
             case ir.Quantifier(
                 kind="any", slot=slot, collection=ir.Attribute() as among,
                 body=ir.Equal(left=ir.Local(slot=item), right=ir.Root() as root, negated=False)
@@ -147,13 +161,21 @@ class Emitter:
                 wanted, found = self._compared(root, among)
                 return ast.Compare(wanted, [ast.In()], [found])
             case ir.Quantifier(kind=kind, slot=slot, collection=collection, body=body):
+                if counts(body, slot):
+                    counted = ast.Lambda(parameters(f"i{slot}", f"q{slot}"), self.emit(body))
+                    holds = "counted_any" if kind == "any" else "counted_all"
+                    return call(holds, self.emit(collection), counted)
                 test = ast.Lambda(parameters(f"q{slot}"), self.emit(body))
                 return call("holds_any" if kind == "any" else "holds_all", self.emit(collection), test)
             case ir.Call():
                 return self._call(expr)
             case ir.Sources(path=path):
                 resource = call("as_entity", load("resource"))
-                return call("sources", self.constant(path), resource, load("context"), load("world"))
+                parts = [
+                    ast.Constant(part) if isinstance(part, str) else call("str", load(f"i{part.slot}")) for part in path
+                ]  # fmt: skip
+                where = ast.Tuple(parts, ast.Load())  # type: ignore[arg-type]
+                return call("sources", where, resource, load("context"), load("world"))
             case ir.Collection(items=items):
                 return ast.Tuple([self.emit(item) for item in items], ast.Load())
             case _:
@@ -362,16 +384,6 @@ class Emitter:
             return below, None
         id_ = load("pid" if root == "principal" else "rid")
         return below, ast.Compare(id_, [ast.In()], [self.constant(own)])
-
-    def _like(self, text: ast.expr, pieces: tuple[str, ...]) -> ast.expr:
-        match pieces:
-            case (whole,):
-                return ast.Compare(text, [ast.Eq()], [ast.Constant(whole)])
-            case (start, ""):
-                return ast.Call(ast.Attribute(text, "startswith", ast.Load()), [ast.Constant(start)], [])
-            case ("", end):
-                return ast.Call(ast.Attribute(text, "endswith", ast.Load()), [ast.Constant(end)], [])
-        return call("like", text, self.constant(pieces))
 
     def _call(self, expr: ir.Call) -> ast.expr:
         found = string_set_call(expr, self.emit, self.constant)

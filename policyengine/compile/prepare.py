@@ -75,8 +75,10 @@ def depends(expr: ir.Expr) -> frozenset[str | int]:
             return frozenset({name})
         case ir.Local(slot=slot):
             return frozenset({slot})
-        case ir.Sources() | ir.Arguments():
+        case ir.Arguments():
             return frozenset({"resource", "context"})
+        case ir.Sources(path=path):
+            return frozenset({"resource", "context", *(step.slot for step in path if isinstance(step, ir.Local))})
         case ir.Quantifier(slot=slot, collection=collection, body=body):
             return depends(collection) | (depends(body) - {slot})
     return frozenset().union(*map(depends, children(expr)))

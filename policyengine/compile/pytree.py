@@ -75,3 +75,15 @@ def inside(low: ast.expr, high: ast.expr, bound: int, otherwise: ast.expr) -> as
     above = ast.Compare(low, [ast.Gt()], [ast.Constant(-bound)])
     below = ast.Compare(high, [ast.Lt()], [ast.Constant(bound)])
     return ast.BoolOp(ast.Or(), [ast.BoolOp(ast.And(), [above, below]), otherwise])
+
+
+def like_test(text: ast.expr, pieces: tuple[str, ...]) -> ast.expr | None:
+    """Whether a text is what a pattern says, where Python has a word for it."""
+    match pieces:
+        case (whole,):
+            return ast.Compare(text, [ast.Eq()], [ast.Constant(whole)])
+        case (start, ""):
+            return ast.Call(ast.Attribute(text, "startswith", ast.Load()), [ast.Constant(start)], [])
+        case ("", end):
+            return ast.Call(ast.Attribute(text, "endswith", ast.Load()), [ast.Constant(end)], [])
+    return None

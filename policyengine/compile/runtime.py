@@ -67,6 +67,14 @@ def holds_all(items: Iterable[Any], test: Callable[[Any], bool]) -> bool:
     return all(test(item) for item in items)
 
 
+def counted_any(items: Iterable[Any], test: Callable[[int, Any], bool]) -> bool:
+    return any(test(position, item) for position, item in enumerate(items))
+
+
+def counted_all(items: Iterable[Any], test: Callable[[int, Any], bool]) -> bool:
+    return all(test(position, item) for position, item in enumerate(items))
+
+
 def find(entity: Entity, name: str, owners: frozenset[str] | None, world: World) -> Any:
     """A raw attribute of an entity other than the principal and the resource."""
     value = ABSENT if owners is not None and entity.uid.type not in owners else world.find(entity, name)
@@ -111,6 +119,9 @@ NAMES: Mapping[str, Any] = {
     "integers": integers,
     "holds_any": holds_any,
     "holds_all": holds_all,
+    "counted_any": counted_any,
+    "counted_all": counted_all,
+    "str": str,
     "find": find,
     "has": has,
     "member": member,

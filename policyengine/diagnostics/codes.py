@@ -54,6 +54,8 @@ UNUSED_VARIABLE = _error(226, "variable that is never used")
 HAS_VARIABLE = _error(227, "`has` with the name of a variable")
 ARGUMENTS = _error(228, "arguments that the tool does not take")
 SEVERAL_TYPES = _error(229, "attribute of several types")
+NOT_FROM_SOURCE = _error(230, "value that the request could supply")
+NOT_KNOWN = _error(231, "not known to the entity source")
 
 NEVER_MATCHES = _warning(301, "rule can never match")
 ALWAYS_MATCHES = _warning(302, "condition is always true")

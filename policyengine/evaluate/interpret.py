@@ -41,6 +41,12 @@ class Env:
     request: Request
     world: World
     locals: Mapping[int, Any] = field(default_factory=dict)
+    # Where among the elements each of these values stands.
+    positions: Mapping[int, int] = field(default_factory=dict)
+
+    def binding(self, slot: int, position: int, value: Any) -> Env:
+        """The same, within a quantifier for one of the elements."""
+        return replace(self, locals={**self.locals, slot: value}, positions={**self.positions, slot: position})
 
 
 def evaluate(expr: Expr, env: Env) -> Any:
@@ -87,8 +93,13 @@ def _evaluate(expr: Expr, env: Env) -> Any:
             return env.locals[slot]
         case ir.Attribute():
             return _attribute(expr, env)
+        case ir.Recorded(base=base, name=name, owners=owners, type=type_):
+            return guard(env.world.recorded(evaluate(base, env), name, owners), type_)
         case ir.Identity(base=base):
-            return evaluate(base, env).uid.id
+            named = evaluate(base, env)
+            return named.name if type(named) is Action else named.uid.id
+        case ir.EntityOf(name=name, id=id_):
+            return env.world.known(name, evaluate(id_, env))
         case ir.Has(base=base, name=name, owners=owners):
             return _find(evaluate(base, env), name, owners, env) is not ABSENT
         case ir.Refine(operand=operand, shape=shape):
@@ -130,14 +141,15 @@ def _evaluate(expr: Expr, env: Env) -> Any:
         case ir.Like(operand=operand, pattern=pattern):
             return operators.like(evaluate(operand, env), pattern)
         case ir.Quantifier(kind=kind, slot=slot, collection=collection, body=body):
-            bound = (replace(env, locals={**env.locals, slot: item}) for item in evaluate(collection, env))
-            holds = (evaluate(body, one) for one in bound)
+            elements = enumerate(evaluate(collection, env))
+            holds = (evaluate(body, env.binding(slot, position, each)) for position, each in elements)
             return any(holds) if kind == "any" else all(holds)
         case ir.Call(function=function, args=args):
             extra = type_argument(function, *(arg.type for arg in args))
             return FUNCTIONS[function](*(evaluate(arg, env) for arg in args), *extra)
         case ir.Sources(path=path):
-            return sources(path, env.request.resource, env.request.context, env.world)
+            steps = tuple(step if isinstance(step, str) else str(env.positions[step.slot]) for step in path)
+            return sources(steps, env.request.resource, env.request.context, env.world)
         case ir.Collection(items=items):
             return tuple(evaluate(item, env) for item in items)
         case _:

@@ -21,7 +21,7 @@ def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: Wor
     said = stated(context.get("provenance", ABSENT))
     value: Any = world.find(resource, "args")
     for name in path:
-        value = value.get(name, ABSENT) if type(value) is dict else ABSENT
+        value = value.get(name, ABSENT) if type(value) is dict else _element(value, name)
     found: set[str] = set()
     todo: list[tuple[Path, Any]] = [(path, value)]
     while todo:
@@ -37,6 +37,13 @@ def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: Wor
         else:
             found |= _nearest(here, said)
     return tuple(sorted(found))
+
+
+def _element(value: Any, position: str) -> Any:
+    """The element of an array at a position that a quantifier counted."""
+    if type(value) in (list, tuple) and position.isdecimal() and int(position) < len(value):
+        return value[int(position)]
+    return ABSENT
 
 
 def points_to_nothing(context: Mapping[str, Any], resource: Entity, world: World) -> bool:

@@ -24,6 +24,7 @@ from policyengine.ir.nodes import (
     Local,
     Or,
     Quantifier,
+    Recorded,
     Refine,
     Root,
     Rule,
@@ -200,7 +201,7 @@ def trace(expr: Expr, env: Env) -> Trace:
 
 def _only_reads(expr: Expr) -> bool:
     """Whether the expression is a constant or a path into the request, which need no more than their value."""
-    while isinstance(expr, Attribute | Identity | Expect | Refine):
+    while isinstance(expr, Attribute | Recorded | Identity | Expect | Refine):
         expr = expr.operand if isinstance(expr, Expect | Refine) else expr.base
     return isinstance(expr, Const | Root | Local | Sources)
 
@@ -224,7 +225,7 @@ def _quantifier(expr: Quantifier, result: Value | Failure, env: Env) -> Trace:
     shown: list[Trace] = []
     limit = 1 if env.locals else SHOWN
     for index, item in enumerate(items):
-        inner = replace(env, locals={**env.locals, expr.slot: item})
+        inner = env.binding(expr.slot, index, item)
         try:
             decided = bool(evaluate(expr.body, inner)) is (expr.kind == "any")
         except EvaluationError:

@@ -54,10 +54,29 @@ class Attribute(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity(Node):
-    """The `id` of an entity."""
+class Recorded(Node):
+    """An attribute of an entity as the entity source, or the policy itself, states it, guarded to be of `type`. What a
+    request says of it never counts. `owners` as of an Attribute. No text has it: it stands where only such a value can.
+    """
 
     base: Expr
+    name: str
+    owners: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity(Node):
+    """The `id` of an entity, or the `name` of the action."""
+
+    base: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class EntityOf(Node):
+    """`File::(tool.args.file_id)`: the entity with an id that is computed. An error where nothing is known of it."""
+
+    name: str
+    id: Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +230,10 @@ class Call(Node):
 
 @dataclass(frozen=True, slots=True)
 class Sources(Node):
-    """Where the tool argument at `path` came from, by the provenance in the context."""
+    """Where the tool argument at `path` came from, by the provenance in the context. A variable in the path stands for
+    the position of its element."""
 
-    path: tuple[str, ...]
+    path: tuple[str | Local, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +248,9 @@ Expr = (
     | Root
     | Local
     | Attribute
+    | Recorded
     | Identity
+    | EntityOf
     | Has
     | Lookup
     | HasKey

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
-from policyengine.ir.nodes import Expr, Local, Node
+from policyengine.ir.nodes import Expr, Local, Node, Sources
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
@@ -34,6 +34,14 @@ def size(expr: Expr) -> int:
     return sum(1 for _ in walk(expr))
 
 
+def counts(expr: Expr, slot: int) -> bool:
+    """Whether the position of a variable's element matters, and not only its value."""
+    return any(
+        isinstance(part, Sources) and any(isinstance(step, Local) and step.slot == slot for step in part.path)
+        for part in walk(expr)
+    )
+
+
 def substituted(expr: Expr, slot: int, value: Expr) -> Expr:
     """The expression with the value in the place of a variable. Slots are unique within a rule, so none hides it."""
     if isinstance(expr, Local):
@@ -43,6 +51,9 @@ def substituted(expr: Expr, slot: int, value: Expr) -> Expr:
         part = getattr(expr, f.name)
         if isinstance(part, Node):
             changed[f.name] = substituted(part, slot, value)  # type: ignore[arg-type]
-        elif isinstance(part, tuple) and part and isinstance(part[0], Node):
-            changed[f.name] = tuple(substituted(item, slot, value) for item in part)
+        elif isinstance(part, tuple) and any(isinstance(item, Node) for item in part):
+            changed[f.name] = tuple(
+                substituted(i, slot, value) if isinstance(i, Node) else i  # type: ignore[arg-type]
+                for i in part
+            )
     return replace(expr, **changed) if changed else expr

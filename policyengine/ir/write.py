@@ -26,6 +26,7 @@ from policyengine.ir.nodes import (
     Compare,
     Const,
     Contains,
+    EntityOf,
     Equal,
     Expect,
     Expr,
@@ -41,6 +42,7 @@ from policyengine.ir.nodes import (
     Not,
     Or,
     Quantifier,
+    Recorded,
     Refine,
     Root,
     Sources,
@@ -54,6 +56,8 @@ from policyengine.syntax.spelling import is_identifier, string
 _MILLISECOND = timedelta(milliseconds=1)
 _ROOTS = frozenset({"principal", "resource", "action", "context"})
 _METHODS = frozenset({"in_range"})
+# What binds tightest as it is written.
+_WHOLE = Root | Local | Attribute | Recorded | EntityOf | Lookup | Identity | Collection | Call | Sources | Expect
 
 
 class Unwritable(Exception):
@@ -93,7 +97,8 @@ def _param(type_: Type) -> str:
         case SetT(element) | ListT(element):
             return f"{'Set' if isinstance(type_, SetT) else 'List'}<{_param(element)}>"
         case EntityT(names) if len(names) == 1:
-            return next(iter(names))
+            [one] = names
+            return one if is_identifier(one) else f"entity {string(one)}"
     raise Unwritable
 
 
@@ -106,10 +111,14 @@ def written(expr: Expr, words: Words) -> str:
             return words.resource if name == "resource" else name
         case Local(slot=slot):
             return words.locals[slot]
-        case Attribute(base=base, name=name):
+        case Attribute(base=base, name=name) | Recorded(base=base, name=name):
             return _attribute(base, name, words)
+        case Identity(base=Root(name="action")):
+            return "action.name"
         case Identity(base=base):
             return f"{_operand(base, words)}.id"
+        case EntityOf(name=name, id=id_):
+            return f"{_name(name)}::({written(id_, words)})"
         case Has(base=base, name=name):
             return f"{_operand(base, words)} has {_name(name)}"
         case Refine(operand=operand):
@@ -142,7 +151,7 @@ def written(expr: Expr, words: Words) -> str:
         case Contains(item=left, collection=right) | Within(entity=left, target=right):
             return _infix(left, "in", right, words)
         case Is(entity=entity, names=names):
-            return " or ".join(f"{_operand(entity, words)} is {name}" for name in sorted(names))
+            return " or ".join(f"{_operand(entity, words)} is {_name(name)}" for name in sorted(names))
         case Like(operand=operand, pattern=pattern):
             return f"{_operand(operand, words)} like {string('*'.join(pattern))}"
         case Quantifier(kind=kind, variable=variable, slot=slot, collection=collection, body=body):
@@ -153,7 +162,7 @@ def written(expr: Expr, words: Words) -> str:
         case Call(function=function, args=args):
             return _call(function, [written(arg, words) for arg in args])
         case Sources(path=path):
-            return f"sources({words.resource}.args{''.join(map(_member, path))})"
+            return f"sources({_argument(path, words)})"
         case Collection(items=items):
             return f"[{', '.join(written(item, words) for item in items)}]"
         case _:
@@ -180,7 +189,7 @@ def literal(value: Any) -> str:
         case float():
             return repr(value)
         case Entity(uid=uid):
-            return f"{uid.type}::{string(uid.id)}"
+            return f"{_name(uid.type)}::{string(uid.id)}"
         case tuple():
             return f"[{', '.join(map(literal, value))}]"
         case datetime():
@@ -205,6 +214,14 @@ def _call(function: str, args: list[str]) -> str:
     return f"{function}({', '.join(args)})"
 
 
+def _argument(path: tuple[str | Local, ...], words: Words) -> str:
+    """A tool argument, or what is inside an element of one."""
+    start = f"{words.resource}.args"
+    for step in path:
+        start = words.locals[step.slot] if isinstance(step, Local) else start + _member(step)
+    return start
+
+
 def _infix(left: Expr, op: str, right: Expr, words: Words) -> str:
     return f"{_operand(left, words)} {op} {_operand(right, words)}"
 
@@ -215,7 +232,7 @@ def _operand(expr: Expr, words: Words) -> str:
     inner = expr
     while isinstance(inner, Refine) or (isinstance(inner, Expect) and not words.explicit):
         inner = inner.operand
-    whole = isinstance(inner, Root | Local | Attribute | Lookup | Identity | Collection | Call | Sources | Expect)
+    whole = isinstance(inner, _WHOLE)
     return text if whole or (isinstance(inner, Const) and not text.startswith("-")) else f"({text})"
 
 

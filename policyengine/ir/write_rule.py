@@ -59,7 +59,7 @@ def _scope(scope: Scope, possible: Collection[str]) -> str:
     elif scope.within is None and scope.types == possible and len(possible) != 1:
         return ""
     else:
-        of = _listed(sorted(scope.types or ()))
+        of = _listed([string(name) if name == "any" else _name(name) for name in sorted(scope.types or ())])
     return of if scope.within is None else f"{of} in {_listed([_entity(uid) for uid in sorted(scope.within)])}"
 
 
@@ -68,7 +68,7 @@ def _listed(items: list[str]) -> str:
 
 
 def _entity(uid: Uid) -> str:
-    return f"{uid.type}::{string(uid.id)}"
+    return f"{_name(uid.type)}::{string(uid.id)}"
 
 
 def _name(name: str) -> str:
@@ -78,7 +78,7 @@ def _name(name: str) -> str:
 def _words(head: Head, schema: Schema, explicit: bool) -> Words:
     types = head.resource.types or frozenset()
     resource = next(iter(types)).lower() if len(types) == 1 else "resource"
-    if resource in ("principal", "action", "context"):
+    if resource in ("principal", "action", "context") or not is_identifier(resource):
         resource = "resource"
     return Words(resource, frozenset(schema.context), explicit)
 

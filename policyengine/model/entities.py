@@ -6,7 +6,7 @@ speaks of an attribute it wins; a request may only add.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import count
 from typing import Any
 
@@ -47,6 +47,19 @@ class World:
         """What is known of an entity; empty if nothing is."""
         by_id = self.records.get(uid.type)
         return by_id.get(uid.id, _EMPTY) if by_id is not None else _EMPTY
+
+    def known(self, type_: str, id_: str) -> Entity:
+        """The entity of this type and id. Raises Fault where nothing is known of it, not even that it is there."""
+        if id_ not in self.records.get(type_, ()):
+            raise Fault("POL231", f"the entity source knows no such `{type_}`")
+        return Entity(Uid(type_, id_))
+
+    def recorded(self, entity: Entity, name: str, owners: Collection[str] | None) -> Any:
+        """What is known of an attribute apart from the request. Raises Fault where nothing is."""
+        value = self.record(entity.uid).get(name, _ABSENT) if owners is None or entity.uid.type in owners else _ABSENT
+        if value is _ABSENT:
+            raise Fault("POL231", f"the entity source has no `{name}` here")
+        return value
 
     def find(self, entity: Entity, name: str) -> Any:
         """The attribute's value, or ABSENT: the record first, then what came with the request."""

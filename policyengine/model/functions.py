@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from policyengine.model import operators
+from policyengine.model import calendar, operators
+from policyengine.model.texts import texts
 from policyengine.model.types import JSON, Type, element_of
 from policyengine.model.values import parse_duration, parse_ip, parse_time
 
@@ -27,6 +28,10 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "time": parse_time,
     "duration": parse_duration,
     "in_range": operators.in_range,
+    "time_of_day": calendar.time_of_day,
+    "weekday": calendar.weekday,
+    "date": calendar.date_of,
+    "texts": texts,
 }
 
 
@@ -34,7 +39,7 @@ def type_argument(function: str, *types: Type) -> tuple[Type, ...]:
     """The type that some functions need to know as well, by the types of their arguments: whether two values are equal
     depends on their type."""
     match function:
-        case "size":
+        case "size" | "texts":
             return types
         case "contains_any" | "contains_all":
             return (element_of(types[0]) or JSON,)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import re2
 
+from policyengine.model.calendar import WEEKDAYS, is_date
 from policyengine.model.types import INT, SetT, Type
 from policyengine.model.values import (
     INT_MAX,
@@ -301,6 +302,10 @@ def canonical(function: str, text: str) -> bool:
             return text == text.lower() and _is_host(text)
         case "url_host":
             return text == text.lower().removesuffix(".") and (_is_host(text) or _is_ipv6(text))
+        case "weekday":
+            return text in WEEKDAYS
+        case "date":
+            return is_date(text)
         case "url_scheme":
             return text == text.lower() and text.replace("+", "").replace("-", "").replace(".", "").isalnum()
     return True

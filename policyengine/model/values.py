@@ -60,6 +60,9 @@ class Fault(Exception):
         self.message = message
 
 
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
 class Uid(NamedTuple):
     """The identity of an entity."""
 
@@ -67,7 +70,8 @@ class Uid(NamedTuple):
     id: str
 
     def __str__(self) -> str:
-        return f'{self.type}::"{self.id}"'
+        quoted = self.type if _WORD.fullmatch(self.type) else f'"{self.type}"'
+        return f'{quoted}::"{self.id}"'
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from policyengine.ir.nodes import (
     Quantifier,
     Within,
 )
+from policyengine.ir.walk import counts
 from policyengine.model.types import BOOL, JSON, EntityT, RecordT, record
 from policyengine.partial.atoms import there
 from policyengine.partial.formula import FALSE, TRUE, Formula, Missing, Opaque, Present, Relation
@@ -180,6 +181,8 @@ def _is(expr: Is, lowering: Lowering) -> Outcome | None:
 
 def _quantifier(expr: Quantifier, lowering: Lowering) -> Outcome | None:
     match operand(expr.collection, lowering.gap):
+        case _ if counts(expr.body, expr.slot):
+            return None
         case Given():
             return _over_given(expr, lowering)
         case Sought(path=path, type=type_):

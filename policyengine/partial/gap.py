@@ -13,6 +13,7 @@ from policyengine.evaluate.interpret import Env
 from policyengine.ir.nodes import (
     Arguments,
     Attribute,
+    EntityOf,
     Equal,
     Expr,
     Has,
@@ -20,6 +21,7 @@ from policyengine.ir.nodes import (
     Is,
     Local,
     Quantifier,
+    Recorded,
     Root,
     Sources,
     Within,
@@ -36,6 +38,10 @@ Unknown = Literal["resource", "principal", "nothing"]
 # What an expression reads: a variable's slot, or a root of the request and an attribute of it; EVERYTHING if any.
 Read = int | tuple[str, str]
 EVERYTHING = "*"
+
+
+# What looks at what is known of an entity.
+_LOOKING = Attribute | Recorded | EntityOf | Has | Within
 
 
 class Reads:
@@ -66,8 +72,9 @@ class Reads:
                 return frozenset()
             case Arguments():
                 return frozenset({("resource", "id"), ("resource", "args"), ("context", EVERYTHING)})
-            case Sources():
-                return frozenset({("resource", "args"), ("context", EVERYTHING)})
+            case Sources(path=path):
+                slots = frozenset[Read](step.slot for step in path if isinstance(step, Local))
+                return frozenset[Read]({("resource", "args"), ("context", EVERYTHING)}) | slots
             case Equal(left=left, right=right):
                 return self._compared(left) | self._compared(right)
             case Within(entity=Root(name=root), target=target):
@@ -114,7 +121,7 @@ class Gap:
     def is_constant(self, expr: Expr) -> bool:
         """Whether the expression has the same value, or none, in every request of these types. What a request says of
         an entity that a policy names is not."""
-        return not self.reads.of(expr) and not any(isinstance(part, Attribute | Has | Within) for part in walk(expr))
+        return not self.reads.of(expr) and not any(isinstance(part, _LOOKING) for part in walk(expr))
 
     @property
     def empty(self) -> Env:

@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def shown(atom: Atom, type_: str) -> str:
     """The atom in the words of the language. `type_` is the type of the thing, whose name in lower case it goes by."""
-    root = type_.lower()
+    root = type_.lower() if _NAME.fullmatch(type_) else "resource"
     match atom:
         case Opaque(expr=expr):
             return " ".join(expr.span.text.split())
@@ -89,7 +89,8 @@ def dotted(root: str, path: Path) -> str:
 def literal(value: Any) -> str:
     """A constant as the language writes it."""
     if value.__class__ is Entity:
-        return f"{value.uid.type}::{literal(value.uid.id)}"
+        type_ = value.uid.type
+        return f"{type_ if _NAME.fullmatch(type_) else literal(type_)}::{literal(value.uid.id)}"
     if value.__class__ in (tuple, list):
         return f"[{', '.join(map(literal, value))}]"
     return json.dumps(to_json(value), ensure_ascii=False)

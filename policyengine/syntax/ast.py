@@ -45,6 +45,14 @@ class EntityLit(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class EntityOf(Node):
+    """`File::(tool.args.file_id)`: the entity with an id that is computed."""
+
+    type: Name
+    id: Expr
+
+
+@dataclass(frozen=True, slots=True)
 class ListLit(Node):
     items: tuple[Expr, ...]
 
@@ -149,7 +157,7 @@ class Quantifier(Node):
 
 
 Expr = (
-    Literal | EntityLit | ListLit | RecordLit | Ref | Member | Lookup | Call | MethodCall
+    Literal | EntityLit | EntityOf | ListLit | RecordLit | Ref | Member | Lookup | Call | MethodCall
     | Unary | Binary | HasOp | HasKey | IsOp | LikeOp | Conditional | Quantifier
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.model.values import Fault, parse_duration
 from policyengine.syntax import ast
-from policyengine.syntax.build_declarations import BuildDeclarations, Part, nodes, value_of
+from policyengine.syntax.build_declarations import BuildDeclarations, Parents, Part, nodes, parents_first, value_of
 
 
 class Build(BuildDeclarations):
@@ -85,6 +85,9 @@ class Build(BuildDeclarations):
         return ast.EntityLit(
             type=parts[0], id=ast.Name(text=parts[2].value, span=parts[2].span), span=self._span(parts)
         )
+
+    def entity_of(self, parts: list[Any]) -> ast.EntityOf:
+        return ast.EntityOf(type=parts[0], id=parts[3], span=self._span(parts))
 
     def group(self, parts: list[Any]) -> ast.Expr:
         return cast(ast.Expr, replace(parts[1], span=self._span(parts)))
@@ -219,6 +222,9 @@ class Build(BuildDeclarations):
         at = next(i for i, p in enumerate(parts) if isinstance(p, Token) and p.type == "AT")
         tail = [part for part in parts[at:] if part is not None]
         (of, per, zone), keys = tail[3].value, tail[5:]
+        # `by [a, b]` is `by a, b`; a list in parentheses is one key.
+        if isinstance(keys[0], ast.ListLit) and keys[0].items and keys[0].span.text.startswith("["):
+            keys[:1] = keys[0].items
         ends = dict(part.value for part in keys if isinstance(part, Part))
         body = ast.LimitBody(
             ceiling=tail[2],
@@ -280,8 +286,11 @@ class Build(BuildDeclarations):
     # ---- tests ----
 
     def entity_value(self, parts: list[Any]) -> ast.EntityValue:
-        entity, record, _, parents = parts
+        entity, (parents, record) = parts[0], parents_first(parts[1:])
         return ast.EntityValue(entity=entity, attributes=record, parents=value_of(parents), span=self._span(parts))
+
+    def within(self, parts: list[Any]) -> Parents:
+        return Parents(parts[1].value, self._span(parts))
 
     def given(self, parts: list[Any]) -> ast.Given:
         word = parts[0]

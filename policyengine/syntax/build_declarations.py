@@ -23,6 +23,11 @@ class Part:
     span: Span
 
 
+@dataclass(frozen=True, slots=True)
+class Parents(Part):
+    """What an entity is in, or what entities of its type can be in; before or behind its attributes."""
+
+
 class BuildDeclarations(Transformer[Token, Any]):
     """Builds the tree of one text. `offset` is added to every position: a text may be parsed from its middle."""
 
@@ -123,14 +128,17 @@ class BuildDeclarations(Transformer[Token, Any]):
                 self._report(codes.SYNTAX, field.span, "`...` stands behind everything else", "move it to the end")
         return Part(found, self._span(parts))
 
-    params = parents = type_names = bounds = fields
+    params = type_names = bounds = fields
+
+    def parents(self, parts: list[Any]) -> Parents:
+        return Parents(tuple(nodes(parts)), self._span(parts))
 
     def entity_decl(self, parts: list[Any]) -> ast.EntityDecl:
-        _, name, parents, fields = parts
+        name, (parents, fields) = parts[1], parents_first(parts[2:])
         return ast.EntityDecl(name=name, parents=value_of(parents), fields=value_of(fields), span=self._span(parts))
 
     def extend_decl(self, parts: list[Any]) -> ast.ExtendDecl:
-        _, name, parents, fields = parts
+        name, (parents, fields) = parts[1], parents_first(parts[2:])
         return ast.ExtendDecl(name=name, parents=value_of(parents), fields=value_of(fields), span=self._span(parts))
 
     def action_decl(self, parts: list[Any]) -> ast.ActionDecl:
@@ -157,6 +165,13 @@ class BuildDeclarations(Transformer[Token, Any]):
 def nodes(parts: list[Any]) -> list[Any]:
     """The parts that are nodes: no punctuation, no absent options."""
     return [part for part in parts if isinstance(part, ast.Node)]
+
+
+def parents_first(parts: list[Any]) -> list[Any]:
+    """What something is in, and its attributes, in whichever order they were written; None for what is not there."""
+    first, second = parts
+    turned = isinstance(second, Parents) or (first is not None and not isinstance(first, Parents))
+    return [second, first] if turned else [first, second]
 
 
 def value_of(part: Part | None) -> Any:

@@ -13,7 +13,7 @@ from typing import assert_never
 from policyengine.syntax import ast, walk
 from policyengine.syntax.comments import Lead, Notes
 from policyengine.syntax.layout import BREAK, HARD, LINE, Doc, IfBroken, Line, Suffix, align, concat, group, join, nest
-from policyengine.syntax.spelling import bare_or_quoted, literal, member, quoted
+from policyengine.syntax.spelling import bare_or_quoted, literal, member, quoted, type_of_entity
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def fields(declared: tuple[ast.FieldDecl, ...], notes: Notes, brackets: str) -> 
 
 
 def entity(node: ast.EntityLit) -> str:
-    return f"{node.type.text}::{quoted(node.id)}"
+    return f"{type_of_entity(node.type)}::{quoted(node.id)}"
 
 
 def arguments(given: tuple[ast.Argument, ...], notes: Notes) -> Doc:
@@ -141,6 +141,8 @@ def _build(node: ast.Expr, parts: list[_Part], notes: Notes) -> _Part:
             return _whole(text, walk.MINUS if text.startswith("-") else walk.POSTFIX)
         case ast.EntityLit():
             return _whole(entity(node))
+        case ast.EntityOf(type=name):
+            return _whole(concat(f"{type_of_entity(name)}::(", align(docs[0]), ")"))
         case ast.Ref(name=name):
             return _whole(name)
         case ast.ListLit(items=items):
@@ -165,7 +167,7 @@ def _build(node: ast.Expr, parts: list[_Part], notes: Notes) -> _Part:
         case ast.HasOp(path=path):
             return _comparison(parts[0], " has ", ".".join(bare_or_quoted(name) for name in path))
         case ast.IsOp(type=name):
-            return _comparison(parts[0], " is ", name.text)
+            return _comparison(parts[0], " is ", bare_or_quoted(name))
         case ast.LikeOp(pattern=pattern):
             return _comparison(parts[0], " like ", literal(pattern))
         case ast.Conditional():

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from policyengine.syntax import ast
 from policyengine.syntax.comments import Notes
-from policyengine.syntax.layout import HARD, LINE, Doc, Line, concat, group, join, nest
+from policyengine.syntax.layout import HARD, LINE, Doc, Line, align, concat, group, join, nest
 from policyengine.syntax.layout_expressions import (
     arguments,
     attributes,
@@ -125,7 +125,7 @@ def _declaration(node: ast.Declaration, notes: Notes) -> Doc:
 def _entity(word: str, node: ast.EntityDecl | ast.ExtendDecl, notes: Notes) -> Doc:
     parents = concat(" in ", _names(node.parents)) if node.parents else ""
     declared = concat(" ", fields(node.fields, notes, "{}")) if node.fields else ""
-    return concat(f"{word} {node.name.text}", parents, declared)
+    return concat(f"{word} {bare_or_quoted(node.name)}", parents, declared)
 
 
 def _action(node: ast.ActionDecl, notes: Notes) -> Doc:
@@ -147,7 +147,11 @@ def _params(params: tuple[ast.FieldDecl, ...], notes: Notes) -> Doc:
 
 
 def _names(names: Sequence[ast.Name]) -> Doc:
-    return group(nest(4, join(concat(",", LINE), (name.text for name in names))))
+    return _in_a_row([bare_or_quoted(name, _NOT_IN_HEADS) for name in names])
+
+
+def _in_a_row(words: Sequence[Doc]) -> Doc:
+    return group(nest(4, join(concat(",", LINE), words)))
 
 
 # ---- rules ----
@@ -178,7 +182,9 @@ def _scope(scope: ast.Scope, notes: Notes) -> Doc:
         case ast.AnyScope():
             return "any"
         case ast.ScopeOf(items=items, within=within):
-            docs: list[Doc] = [item.text if isinstance(item, ast.Name) else entity(item) for item in items]
+            docs: list[Doc] = [
+                bare_or_quoted(item, _NOT_IN_HEADS) if isinstance(item, ast.Name) else entity(item) for item in items
+            ]
             return concat(_one_or_list(items, docs, notes), _within(within, notes))
         case _:
             assert_never(scope)
@@ -230,7 +236,10 @@ def _limit(body: ast.LimitBody, notes: Notes) -> Doc:
         ends += [LINE, f"then block for {literal(body.block_for)}"]
     if body.failing is not None:
         ends += [LINE, f"on failure {body.failing}"]
-    by = join(concat(",", LINE), (expression(by, notes) for by in body.by))
+    keys = [expression(key, notes) for key in body.by]
+    if isinstance(body.by[0], ast.ListLit):
+        keys[0] = concat("(", align(keys[0]), ")")
+    by = join(concat(",", LINE), keys)
     ceiling = concat("at most ", expression(body.ceiling, notes))
     return group(ceiling, nest(2, LINE, *what, LINE, "by ", group(nest(2, by)), *ends))
 
@@ -264,7 +273,7 @@ def _test_item(item: ast.TestItem, notes: Notes) -> Doc:
             stated = attributes(value, notes, "{}") if isinstance(value, ast.RecordLit) else _entity_value(value, notes)
             return concat(f"{name.text} ", stated)
         case ast.Approved(rules=rules):
-            return concat("approved ", _names(rules))
+            return concat("approved ", _in_a_row([rule.text for rule in rules]))
         case ast.Ask(action=action, resource=resource):
             given = attributes(item.attributes, notes, "()") if item.attributes is not None else ""
             return concat(bare_or_quoted(action, _NOT_IN_TESTS), given, " on ", _entity_value(resource, notes))
@@ -286,7 +295,7 @@ def _entity_value(value: ast.EntityValue, notes: Notes) -> Doc:
 
 
 def _expect(item: ast.Expect) -> Doc:
-    rules = concat(" by ", _names(item.rules)) if item.rules is not None else ""
+    rules = concat(" by ", _in_a_row([rule.text for rule in item.rules])) if item.rules is not None else ""
     owing: Doc = ""
     if item.obligations is not None:
         owing = concat(" owing ", _names(item.obligations) if item.obligations else "nothing")

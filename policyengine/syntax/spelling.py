@@ -28,6 +28,15 @@ def bare_or_quoted(name: ast.Name, reserved: frozenset[str] = frozenset()) -> st
     return quoted(name)
 
 
+# Words that start another expression than an entity; in a test, `on` begins what is asked.
+_NO_TYPES = frozenset({"not", "if", "any", "all", "true", "false", "null", "on"})
+
+
+def type_of_entity(name: ast.Name) -> str:
+    """The type before `::`."""
+    return bare_or_quoted(name, _NO_TYPES)
+
+
 def is_identifier(text: str) -> bool:
     """Whether a name needs no quotes where both forms are allowed."""
     return _IDENTIFIER.fullmatch(text) is not None

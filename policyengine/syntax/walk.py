@@ -70,6 +70,8 @@ def below_expression(node: ast.Expr) -> tuple[ast.Expr, ...]:
     match node:
         case ast.Literal() | ast.EntityLit() | ast.Ref():
             return ()
+        case ast.EntityOf(id=id_):
+            return (id_,)
         case ast.ListLit(items=items):
             return items
         case ast.RecordLit(entries=entries):

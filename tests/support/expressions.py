@@ -176,11 +176,16 @@ class Writer:
         if self.readable(lambda t: t == IP):
             found.append(self._address)
         if self.place.tool_args is not None and self.place.tool_args.fields:
-            found.append(self._sources)
+            found += [self._sources, self._source_of_element]
         if self.readable(lambda t: element_of(t) is not None):
             found.append(self._collections)
+        if self.one_in(6):
+            found += [self._clock, self._named_by_text, self._texts]
         if self.one_in(20):
             found.append(lambda: Text(self.pick(("true", "false"))))
+            found.append(
+                lambda: Text(f'action.name {self.pick(("==", "!="))} "{self.pick(("read", "call"))}"', COMPARISON)
+            )
         return found
 
     def _equal(self) -> Text:
@@ -211,7 +216,11 @@ class Writer:
             # A literal list is no set, so an element that is one can only be read.
             inner = self.readable(lambda t: t == element)
             return Text(f"{self.pick(inner).text} in {path.text}", COMPARISON) if inner else self._equal()
-        return Text(f"{self.value(element, 1).at(SUM)} in {path.text}", COMPARISON)
+        item = self.value(element, 1)
+        if item.text.startswith("url_host("):
+            # Hosts are not looked for in what a request supplies.
+            item = self.value(element, 0)
+        return Text(f"{item.at(SUM)} in {path.text}", COMPARISON)
 
     def _collections(self) -> Text:
         paths = self.readable(lambda t: element_of(t) is not None and _comparable(element_of(t)))
@@ -249,7 +258,17 @@ class Writer:
             case "matches":
                 function = self.pick(("matches", "search"))
                 return Text(f'{function}({text.text}, "{self.pick(("a+", "[a-z]*", ".*", "(?i)ACME", "acme|b"))}")')
-        return Text(f'path_under({text.text}, "{self.pick(("/", "/srv", "/srv/data"))}")')
+        recorded = self._recorded(STRING)
+        folder = self.pick(recorded) if recorded and self.one_in(2) else f'"{self.pick(("/", "/srv", "/srv/data"))}"'
+        return Text(f"path_under({text.text}, {folder})")
+
+    def _recorded(self, *wanted: Type) -> list[str]:
+        """What an entity source may have of the entities of a request."""
+        own = [p.text for p in self.readable(lambda t: t in wanted) if p.text.count(".") == 1 or ".boss." in p.text]
+        # A request may supply everything else.
+        return [
+            t for t in own if t.startswith(("principal.", "spot.", "resource.s")) and not t.endswith((".id", ".type"))
+        ]
 
     def _address(self) -> Text:
         return Text(f'{self.value(IP, 1).at(POSTFIX)}.in_range("{self.pick(RANGES)}")')
@@ -266,6 +285,40 @@ class Writer:
         if field.optional and test not in self.facts:
             return Text(f"{test} and {source}", AND)
         return Text(source, COMPARISON)
+
+    def _source_of_element(self) -> Text:
+        """Where an element of an argument came from."""
+        lists = [p for p in self.readable(lambda t: element_of(t) is not None) if p.text.startswith("resource.args.")]
+        if not lists:
+            return self._sources()
+        source = f'"{self.pick(("user", "model", "untrusted", "unknown"))}" in sources(w)'
+        return Text(f"{self.pick(('any', 'all'))} w in {self.pick(lists).text}: {source}", OPEN)
+
+    def _clock(self) -> Text:
+        time, zone = self.value(TIME, 1), self.pick(("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"))
+        match self.pick(("time_of_day", "weekday", "date")):
+            case "time_of_day":
+                op, length = self.pick(("<", ">=")), self.value(DURATION, 1)
+                return Text(f'time_of_day({time.text}, "{zone}") {op} {length.at(SUM)}', COMPARISON)
+            case "weekday":
+                return Text(f'weekday({time.text}, "{zone}") in ["sat", "sun", "fri"]', COMPARISON)
+        return Text(f'date({time.text}, "{zone}") != "2026-01-31"', COMPARISON)
+
+    def _named_by_text(self) -> Text:
+        """An entity with an id out of the request, which the source may not know."""
+        type_ = self.pick(("User", "Team"))
+        texts = [p.text for p in self.readable(lambda t: t == STRING)] + [f'"{i}"' for i in KNOWN]
+        made = f"{type_}::({self.pick(texts)})"
+        return Text(self.pick((f'{made} in Team::"{self.pick(KNOWN)}"', f'{made}.id != "a"')), COMPARISON)
+
+    def _texts(self) -> Text:
+        paths = self.readable(lambda t: True)
+        if not paths:
+            return self._equal()
+        found = f"texts({self.pick(paths).text})"
+        return Text(
+            self.pick((f'"a" in {found}', f'contains_any({found}, ["acme", "b"])', f"size({found}) > 1")), COMPARISON
+        )
 
     def _json(self) -> Text:
         """Operators on data whose shape nobody declared; many have no value for many requests."""

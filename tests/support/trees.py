@@ -30,7 +30,6 @@ texts = st.one_of(
 identifiers = st.sampled_from(["a", "b", "tenant", "_x1", "Document", "a_rather_long_name_of_something"])
 words = st.one_of(identifiers, identifiers, st.sampled_from(_ALL_KEYWORDS))
 roots = words.filter(lambda word: word not in _START_EXPRESSIONS)
-types_named = words.filter(lambda word: word != "any")
 
 
 def node(kind: type[Any], /, **parts: Any) -> Any:
@@ -44,7 +43,6 @@ def several(items: Any, least: int = 0, most: int = 4) -> Any:
 names = node(ast.Name, text=words)
 plain_names = node(ast.Name, text=identifiers)
 any_names = node(ast.Name, text=st.one_of(words, texts))
-type_names = node(ast.Name, text=types_named)
 
 
 def _literal(kind: str, values: Any) -> Any:
@@ -59,7 +57,9 @@ numbers = _literal(
 literals = st.one_of(strings, numbers, durations, _literal("bool", st.booleans()), _literal("null", st.none()))
 # In a test, `on` after the first word begins what is asked.
 entities = node(
-    ast.EntityLit, type=node(ast.Name, text=roots.filter(lambda word: word != "on")), id=node(ast.Name, text=texts)
+    ast.EntityLit,
+    type=any_names,
+    id=node(ast.Name, text=texts),
 )
 
 
@@ -86,7 +86,8 @@ def _larger(inner: Any) -> Any:
         node(ast.HasOp, base=inner, path=several(any_names, 1, 3)),
         node(ast.Lookup, base=inner, key=inner.filter(_is_no_text)),
         node(ast.HasKey, base=inner, key=inner.filter(_is_no_text)),
-        node(ast.IsOp, base=inner, type=names),
+        node(ast.IsOp, base=inner, type=any_names),
+        node(ast.EntityOf, type=any_names, id=inner),
         node(ast.LikeOp, base=inner, pattern=strings),
         node(ast.ListLit, items=several(inner)),
         records(inner),
@@ -129,10 +130,14 @@ types = st.recursive(
     max_leaves=4,
 )
 declarations = st.one_of(
-    node(ast.EntityDecl, name=names, parents=several(names), fields=fields(types)),
-    node(ast.ExtendDecl, name=names, parents=several(names), fields=fields(types)),
+    node(ast.EntityDecl, name=any_names, parents=several(any_names), fields=fields(types)),
+    node(ast.ExtendDecl, name=any_names, parents=several(any_names), fields=fields(types)),
     node(
-        ast.ActionDecl, name=any_names, params=fields(types), resources=several(type_names), principals=several(names)
+        ast.ActionDecl,
+        name=any_names,
+        params=fields(types),
+        resources=several(any_names),
+        principals=several(any_names),
     ),
     node(ast.TypeDecl, name=names, type=types),
     node(ast.ToolDecl, name=any_names, params=_openable(types), facts=st.none() | records(expressions)),
@@ -143,7 +148,7 @@ declarations = st.one_of(
 
 scopes = st.one_of(
     node(ast.AnyScope),
-    node(ast.ScopeOf, items=several(st.one_of(type_names, entities), 1), within=several(entities)),
+    node(ast.ScopeOf, items=several(st.one_of(any_names, entities), 1), within=several(entities)),
 )
 heads = node(ast.Head, actions=several(any_names), resource=scopes, principal=st.none() | scopes)
 clauses = st.tuples(

@@ -1,0 +1,67 @@
+"""What a clock on the wall of a named zone shows: time of day, weekday and date.
+
+In: a time, and the name of a zone of the time zone database, which the checker has tried out. Out: plain values. What a
+zone says is read from the database of the machine or of the package `tzdata`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from policyengine.model.values import Fault
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def zone(name: str) -> str:
+    """The name itself. Raises Fault for what is no zone. The set of names is asked, so that no file is looked for by a
+    name that a policy made up."""
+    if name not in _zones():
+        raise Fault("POL225", "not a time zone such as Europe/Berlin or UTC")
+    return name
+
+
+def time_of_day(time: datetime, zone: str) -> timedelta:
+    """What the clock shows, as the time since it showed midnight: 9h is nine o'clock, also on days on which it was put
+    forward or back."""
+    local = _local(time, zone)
+    return timedelta(
+        hours=local.hour, minutes=local.minute, seconds=local.second, microseconds=local.microsecond
+    )  # fmt: skip
+
+
+def weekday(time: datetime, zone: str) -> str:
+    """`mon` to `sun`."""
+    return WEEKDAYS[_local(time, zone).weekday()]
+
+
+def date_of(time: datetime, zone: str) -> str:
+    """The date as ISO 8601 writes it: `2026-12-24`."""
+    return _local(time, zone).date().isoformat()
+
+
+def is_date(text: str) -> bool:
+    """Whether `date_of` can ever return the text."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _local(time: datetime, zone: str) -> datetime:
+    try:
+        return time.astimezone(_zone(zone))
+    except OverflowError:
+        raise Fault("POL503", "a time is out of range") from None
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())

@@ -1,0 +1,51 @@
+"""All texts in a value, at any depth.
+
+What somebody filled in is a text wherever it stands: a member of an object whose name nobody declared is one as well.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+from policyengine.model.types import JSON, RecordT, Type, element_of
+from policyengine.model.values import MAX_DEPTH, Entity, Fault, is_text, plain_text, to_json
+
+
+def texts(value: Any, type_: Type) -> tuple[str, ...]:
+    """The texts of a value of the type, in order; those that are undeclared names of members too. An entity is its id.
+    Raises Fault for what is not JSON or is nested too deeply."""
+    found: list[str] = []
+    _collect(value, type_, MAX_DEPTH, found)
+    return tuple(found)
+
+
+def _collect(value: Any, type_: Type, depth: int, found: list[str]) -> None:
+    if is_text(value):
+        found.append(plain_text(value))
+        return
+    kind = type(value)
+    if value is None or kind in (bool, int, float):
+        return
+    if kind is Entity:
+        found.append(value.uid.id)
+        return
+    if kind in (IPv4Address, IPv6Address):
+        found.append(str(to_json(value)))
+        return
+    if kind not in (dict, list, tuple, set, frozenset):
+        raise Fault("POL502", "a value is not JSON")
+    if depth == 0:
+        raise Fault("POL506", f"a value is nested deeper than {MAX_DEPTH}")
+    if kind is not dict:
+        # The elements of a Python set have no order of their own.
+        items = value if kind in (list, tuple) else sorted(value, key=repr)
+        for item in items:
+            _collect(item, element_of(type_) or JSON, depth - 1, found)
+        return
+    declared = dict(type_.fields) if isinstance(type_, RecordT) else {}
+    for name, item in value.items():
+        field = declared.get(name) if is_text(name) else None
+        if field is None:
+            _collect(name, JSON, depth - 1, found)
+        _collect(item, field.type if field is not None else JSON, depth - 1, found)
