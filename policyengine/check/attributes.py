@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from policyengine.check.environment import UNKNOWN, Env, Typed
-from policyengine.check.hints import about_action
 from policyengine.check.narrowing import Facts, path_of
 from policyengine.check.operands import need
 from policyengine.diagnostics import codes
@@ -245,8 +244,6 @@ def _unknown_attribute(base: Typed, name: ast.Name, known: Iterable[str], env: E
     help_ = did_you_mean(name.text, known) or (f"known: {one_of(known)}" if known else "")
     if base.type == entity("Tool") and not did_you_mean(name.text, known):
         help_ = f"arguments are in `args`: `{base.expr.span.text}.args.{name.text}`"
-    if name.text == "name":
-        help_ = about_action(base.expr) or help_
     env.place.findings.report(
         codes.UNKNOWN_ATTRIBUTE, name.span, f"unknown attribute `{name.text}` on {owner}",
         "not declared in the schema", help_,

@@ -30,6 +30,7 @@ from policyengine.ir.nodes import (
     Equal,
     Expect,
     Expr,
+    Identity,
     Refine,
     Root,
     Within,
@@ -155,6 +156,7 @@ def equal(negated: bool, left: Expr, right: Expr, span: Span, env: Env) -> Expr:
         same_kind = type(left.type) is type(right.type)
         _check_canonical(left, right, findings)
         _check_values(left, right, findings)
+        _check_action(left, right, env)
         if not comparable(left.type, right.type) and not (empty and same_kind):
             not_comparable(left, right, span, env)
     return Equal(left=left, right=right, negated=negated, type=BOOL, span=span)
@@ -190,6 +192,20 @@ def _check_values(left: Expr, right: Expr, findings: Findings) -> None:
                     codes.NOT_COMPARABLE, other.span, f"`{side.span.text}` is never this", "can never be equal", help_
                 )
                 return
+
+
+def _check_action(left: Expr, right: Expr, env: Env) -> None:
+    """A constant that is the name of no action: `action.name == "retreive"`."""
+    for side, other in ((left, right), (right, left)):
+        if isinstance(side, Identity) and isinstance(side.base, Root) and isinstance(other, Const):
+            wanted = other.value if isinstance(other.value, tuple) else (other.value,)
+            known = env.place.schema.actions if side.base.name == "action" else wanted
+            for name in wanted:
+                if isinstance(name, str) and name not in known:
+                    help_ = did_you_mean(name, known) or "no action is called so"
+                    env.place.findings.report(
+                        codes.NOT_COMPARABLE, other.span, "`action.name` is never this", "can never be equal", help_
+                    )
 
 
 def holds_record(type_: Type) -> bool:
@@ -309,6 +325,7 @@ def member_of(item: Expr, right: Expr, span: Span, env: Env) -> Expr:
         item = expect(item, _wide(element, schema))
         _check_canonical(item, right, findings)
         _check_values(item, right, findings)
+        _check_action(item, right, env)
         if isinstance(right, Const) and not right.value:
             pass
         elif holds_record(element):
