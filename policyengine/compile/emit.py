@@ -24,6 +24,7 @@ from policyengine.compile.pytree import (
     like_test,
     load,
     meets,
+    of_world,
     parameters,
     place,
     subscript,
@@ -95,13 +96,10 @@ class Emitter:
             case ir.Attribute():
                 return self.guarded(self.raw(expr), expr.type)
             case ir.Recorded(base=base, name=name, owners=owners, type=type_):
-                ask = ast.Attribute(load("world"), "recorded", ast.Load())
-                value = call_object(ask, self.emit(base), ast.Constant(name), self.constant(owners))
-                return self.guarded(value, type_)
+                asked = (self.emit(base), ast.Constant(name), self.constant(owners))
+                return self.guarded(of_world("recorded", *asked), type_)
             case ir.EntityOf(name=name, id=id_):
-                return call_object(
-                    ast.Attribute(load("world"), "known", ast.Load()), ast.Constant(name), self.emit(id_)
-                )
+                return of_world("known", ast.Constant(name), self.emit(id_))
             case ir.Identity(base=ir.Root(name="action")):
                 return ast.Constant(self.site.action)
             case ir.Identity(base=ir.Root(name="principal" | "resource" as name)):
@@ -335,8 +333,7 @@ class Emitter:
         targets = self.emit(target)
         if isinstance(target.type, EntityT):
             targets = ast.Tuple([targets], ast.Load())
-        ancestors = ast.Attribute(load("world"), "ancestors", ast.Load())
-        return call("within", self.emit(entity), targets, ancestors)
+        return call("within", self.emit(entity), targets, ast.Attribute(load("world"), "ancestors", ast.Load()))
 
     def _within_attribute(self, entity: ir.Root, target: ir.Attribute) -> ast.expr:
         """`principal in resource.readers`: by identity alone. The target is evaluated before the hierarchy."""

@@ -65,6 +65,11 @@ def between(low: Any, value: ast.expr, high: Any) -> ast.expr:
     return ast.Compare(ast.Constant(low), [ast.LtE(), ast.LtE()], [value, ast.Constant(high)])
 
 
+def of_world(question: str, *args: ast.expr) -> ast.Call:
+    """What the world says."""
+    return ast.Call(ast.Attribute(load("world"), question, ast.Load()), list(args), [])
+
+
 def parameters(*names: str) -> ast.arguments:
     args = [ast.arg(name) for name in names]
     return ast.arguments(posonlyargs=[], args=args, kwonlyargs=[], kw_defaults=[], defaults=[])

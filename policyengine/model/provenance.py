@@ -8,12 +8,13 @@ with `source` and `trusted`. A bare `user` or `system` is trusted, any other bar
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from policyengine.model.entities import ABSENT
 from policyengine.model.values import Fault
 
-UNTRUSTED = "untrusted"
+UNKNOWN, UNTRUSTED = "unknown", "untrusted"
 _TRUSTED_BY_NAME = ("user", "system")
 Path = tuple[str, ...]
 
@@ -32,16 +33,34 @@ def stated(provenance: Any) -> dict[Path, frozenset[str]]:
     return found
 
 
-def is_there(path: Path, value: Any) -> bool:
-    """Whether the arguments have a part at this path."""
+def part(value: Any, path: Path) -> Any:
+    """What the arguments have at this path, or ABSENT."""
     for name in path:
         if value.__class__ is dict and name in value:
             value = value[name]
-        elif value.__class__ in (list, tuple) and name in map(str, range(len(value))):
+        elif value.__class__ in (list, tuple) and _POSITION.fullmatch(name) and int(name) < len(value):
             value = value[int(name)]
         else:
-            return False
-    return True
+            return ABSENT
+    return value
+
+
+def parts(value: Any) -> list[tuple[Any, Any]]:
+    """The parts of an object or array, with the names they have in a path."""
+    if type(value) is dict:
+        return list(value.items())
+    return list(enumerate(value)) if type(value) in (list, tuple) else []
+
+
+def nearest(path: Path, said: Mapping[Path, frozenset[str]]) -> frozenset[str]:
+    """What is stated of the path, or else of the closest thing around it."""
+    for length in range(len(path), -1, -1):
+        if path[:length] in said:
+            return said[path[:length]]
+    return frozenset({UNKNOWN})
+
+
+_POSITION = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 
 
 def _path(name: Any) -> Path:
