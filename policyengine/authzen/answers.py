@@ -52,6 +52,19 @@ class MeterReading(_Out):
     resets_at: float = Field(description="seconds since 1970")
 
 
+class AccessRequestHint(_Out):
+    """A denial that can be submitted, with its token, until it expires."""
+
+    endpoint: str
+    expires_at: str
+    binding_token: str
+
+
+class UsedApproval(_Out):
+    id: str
+    approved_until: str
+
+
 class DecisionContext(_Out):
     reasons: list[str] = Field([], description="the public reasons of the determining rules")
     determining: list[str] = Field([], description="the rules that made it so")
@@ -66,6 +79,12 @@ class DecisionContext(_Out):
     denied_by: list[str] | None = Field(None, description="the limits without room")
     retry_after: int | None = Field(None, description="after how many seconds there would be room; null for never")
     metered: bool | None = Field(None, description="false where the state store was away, and the limits allow that")
+    reason: str | None = Field(None, description="why an approval is missing, or did not help")
+    evaluation_id: str | None = Field(None, description="this evaluation, for whoever submits its denial")
+    evaluated_at: str | None = None
+    access_request: AccessRequestHint | None = Field(None, description="how to ask for the approvals that are missing")
+    approval: UsedApproval | None = Field(None, description="the approval that was used")
+    next_action: Literal["request", "retry", "none"] | None = Field(None, description="after an approval did not help")
     error: Error | None = Field(None, description="in a batch: why this evaluation is no request")
 
 
@@ -147,6 +166,9 @@ class Metadata(_Out):
     search_resource_endpoint: str
     search_action_endpoint: str
     supported_obligations: list[str] = Field(description="the obligation types that the loaded policies can impose")
+    access_request_endpoint: str | None = Field(None, description="where a denial is submitted, to be approved")
+    jwks_uri: str | None = Field(None, description="the keys with which this service signs")
+    capabilities: list[str] | None = None
 
 
 class Health(_Out):

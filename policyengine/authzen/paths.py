@@ -17,4 +17,7 @@ RELEASE = "/v1/release"
 ADMIT = "/v1/admit"
 BLOCK = "/v1/block"
 UNBLOCK = "/v1/unblock"
+# What is put to a person: the OpenID AuthZEN Access Request and Approval profile.
+ACCESS_REQUESTS = "/access/v1/requests"  # and below it {id}, {id}/cancel
+JWKS = "/access/v1/jwks"
 RESERVATIONS = "/v1/reservations/"  # {id}/settle, {id}/renew, {id}/cancel

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from policyengine.cli.approvals import app as approvals
 from policyengine.cli.check import check
 from policyengine.cli.console import FAILED, note, prepare_streams, say
 from policyengine.cli.decide import decide
@@ -68,6 +69,7 @@ for command in (check, fmt, test, decide, explain, filter_, release, admit, serv
 app.add_typer(schema, name="schema")
 app.add_typer(keys, name="keys")
 app.add_typer(state, name="state")
+app.add_typer(approvals, name="approvals")
 
 
 def _show_version(wanted: bool) -> None:

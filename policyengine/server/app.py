@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
+from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi_offline import FastAPIOffline
@@ -30,12 +31,14 @@ from policyengine.diagnostics import render
 from policyengine.engine import Engine, Reload
 from policyengine.events.sink import Sink
 from policyengine.server import blocks, health, log, metadata, metered_evaluation, metrics, openapi
+from policyengine.server.access.access import Access
+from policyengine.server.access.desk import Desk
 from policyengine.server.administration import Administration
 from policyengine.server.authentication import Authentication, Insecure, authentication
 from policyengine.server.authorize import authorize, open_session, record_result, reservation
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError, http_error, request_error, unexpected
-from policyengine.server.evaluation import evaluate, evaluate_batch
+from policyengine.server.evaluation import PRESENTS, evaluate, evaluate_batch
 from policyengine.server.filter import answer_filter
 from policyengine.server.limit import LimitStep
 from policyengine.server.page import Tokens
@@ -65,6 +68,7 @@ def create_app(
     told = telling(settings.events)
     step, administration = _admission(settings, tally, authenticate is None)
     binding = Binding(settings.tenants.tenancy())
+    access = Access(settings, pdp, binding)
     decision_log = log.DecisionLog(settings.decision_log, settings.log_level)
 
     @asynccontextmanager
@@ -81,15 +85,18 @@ def create_app(
             if settings.reload:
                 reloaded = partial(_reloaded, tally)
                 stack.enter_context(engine.watch(gate_tests=settings.gate == "tests", on_reload=reloaded))
-            if step is None:
-                yield
-                return
-            stack.callback(step.close)
-            following = asyncio.create_task(step.run())
+            await asyncio.to_thread(access.open, engine)
+            running = [access.run()]
+            if step is not None:
+                stack.callback(step.close)
+                running.append(step.run())
+            following = [asyncio.create_task(each) for each in running]
             try:
                 yield
             finally:
-                following.cancel()
+                access.close()
+                for each in following:
+                    each.cancel()
 
     # Its page at /docs loads its scripts from here: nobody else's server is asked for anything.
     app = FastAPIOffline(
@@ -112,13 +119,14 @@ def create_app(
 
     authorizes = settings.evaluation == "authorize"
     questions = {
-        **_evaluations(settings, binding),
+        **_evaluations(settings, binding, access.desk),
+        **access.questions(),
         paths.FILTER: Question("filter", partial(answer_filter, binding=binding), thread_body=0),
         paths.SEARCH_SUBJECT: searching("subject"),
         paths.SEARCH_RESOURCE: searching("resource"),
         paths.SEARCH_ACTION: searching("action"),
         # They wait for a store.
-        paths.AUTHORIZE: Question("authorize", partial(authorize, binding=binding), thread_body=0),
+        paths.AUTHORIZE: Question("authorize", partial(authorize, binding=binding, desk=access.desk), thread_body=0),
         paths.SESSIONS: Question("sessions", partial(open_session, binding=binding), thread_body=0),
         paths.RELEASE: Question(
             "release",
@@ -131,7 +139,8 @@ def create_app(
         paths.BLOCK: Question("block", blocks.block, thread_body=0),
         paths.UNBLOCK: Question("unblock", blocks.unblock, thread_body=0),
     }
-    metadata.add_routes(app, pdp, settings.public_url)
+    metadata.add_routes(app, pdp, settings.public_url, access.desk)
+    access.add_routes(app)
     health.add_routes(app, pdp)
     blocks.add_routes(app, pdp)
     registry = metrics.registry(tally, told)
@@ -148,7 +157,11 @@ def create_app(
     if step is not None:
         authenticate, limit = step, limit or LimitStep(settings.limits, administration)
     steps = Steps(authenticate, limit, (decision_log,) if decision_log.enabled else ())
-    return Pipeline(questions, rest, names, pdp, tally, settings.max_body_bytes, steps, reservation)  # type: ignore[arg-type]
+
+    def family(path: str) -> Question | None:
+        return reservation(path) or access.cancellation(path)
+
+    return Pipeline(questions, rest, names, pdp, tally, settings.max_body_bytes, steps, family)  # type: ignore[arg-type]
 
 
 def application() -> ASGIApp:
@@ -167,20 +180,22 @@ def application() -> ASGIApp:
     )
 
 
-def _evaluations(settings: Settings, binding: Binding) -> dict[str, Question]:
+def _evaluations(settings: Settings, binding: Binding, desk: Desk) -> dict[str, Question]:
     """The evaluation endpoints, as the settings say what an evaluation is."""
+    known: dict[str, Any] = {"binding": binding, "desk": desk}
     if settings.evaluation == "authorize":
-        one = partial(metered_evaluation.evaluate, binding=binding)
-        many = partial(metered_evaluation.evaluate_batch, binding=binding, max_batch=settings.max_metered_batch)
+        charged = partial(metered_evaluation.evaluate, **known)
+        each_charged = partial(metered_evaluation.evaluate_batch, **known, max_batch=settings.max_metered_batch)
         # They wait for a store.
         return {
-            paths.EVALUATION: Question("evaluation", one, thread_body=0),
-            paths.EVALUATIONS: Question("evaluations", many, thread_body=0),
+            paths.EVALUATION: Question("evaluation", charged, thread_body=0),
+            paths.EVALUATIONS: Question("evaluations", each_charged, thread_body=0),
         }
-    batch = partial(evaluate_batch, binding=binding, max_batch=settings.max_batch, max_work=settings.max_work)
+    batch = partial(evaluate_batch, **known, max_batch=settings.max_batch, max_work=settings.max_work)
     return {
-        paths.EVALUATION: Question("evaluation", partial(evaluate, binding=binding)),
-        paths.EVALUATIONS: Question("evaluations", batch),
+        # One that presents an approval waits for a store.
+        paths.EVALUATION: Question("evaluation", partial(evaluate, **known), aside=PRESENTS),
+        paths.EVALUATIONS: Question("evaluations", batch, aside=PRESENTS),
     }
 
 

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from policyengine.callers.authenticate import Authenticator, NeedsKeys, Trusted, key_id
 from policyengine.callers.caller import ANONYMOUS, Caller
@@ -22,6 +23,7 @@ from policyengine.callers.local import is_loopback
 from policyengine.callers.refusal import Refusal
 from policyengine.callers.stores.store import StoreError
 from policyengine.callers.throttle import Failures, retry_after
+from policyengine.server.cookie import card
 from policyengine.server.errors import log
 from policyengine.server.issuers import Document, read_document
 from policyengine.server.metrics import Tally
@@ -31,6 +33,10 @@ from policyengine.settings.loading import WrongSettings
 from policyengine.settings.model import Settings
 
 HEALTH = "healthz"
+# The pages of those who approve, which a browser opens: where it has no credentials, it is asked for them.
+PAGES = frozenset({"approvals", "approvals_task"})
+SIGN_IN = "sign_in"
+SIGN_IN_PATH = "/approvals/sign-in"
 # Where the listener puts the certificate that it has verified.
 CERTIFICATE = "policyengine.client_certificate"
 _CHALLENGE = (b"www-authenticate", b'Bearer realm="policyengine"')
@@ -50,13 +56,14 @@ def authentication(settings: Settings, tally: Tally) -> Authentication | Insecur
         raise WrongSettings(
             "nobody could ask: set `keys.store`, `issuers` or `certificates`, or `insecure` for this machine only"
         )
-    limits = settings.limits
+    limits, base = settings.limits, urlsplit(settings.public_url or "").path
     return Authentication(
         Authenticator(time.time, _keyring(settings), _issuers(settings), _certificates(settings)),
         {each.issuer: Document(each.issuer, each.jwks) for each in settings.issuers},
         Failures(limits.failures, limits.failures_per),
         settings.trusted_proxies,
         tally,
+        Refusal(303, "sign in first", ((b"location", f"{base}{SIGN_IN_PATH}".encode()),)),
     )
 
 
@@ -116,14 +123,20 @@ class Authentication:
     failures: Failures
     proxies: Sequence[object]
     tally: Tally
+    led: Refusal
     _reading: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     async def __call__(self, incoming: Incoming) -> Caller | Refusal:
-        if incoming.endpoint == HEALTH:
+        if incoming.endpoint in (HEALTH, SIGN_IN):
             return ANONYMOUS
         headers = incoming.headers
         address = self._address(incoming) if self.proxies else _peer(incoming)
         header = headers.get(b"authorization")
+        if header is None and incoming.endpoint in PAGES:
+            found_card = card(incoming.scope["headers"])
+            header = found_card.header if found_card is not None else None
+            if header is None and not self.authenticator.certificates:
+                return self.led
         if header is None:
             return self._by_certificate(incoming, address)
         # Where no name comes twice, this one does not either.
@@ -141,7 +154,9 @@ class Authentication:
             return _UNAVAILABLE
         if isinstance(found, Caller):
             return found
-        return self._failed(incoming, address, header)
+        refusal = self._failed(incoming, address, header)
+        # A browser with credentials that are not good is led to where it can give others.
+        return self.led if incoming.endpoint in PAGES and refusal.status == 401 else refusal
 
     def _by_certificate(self, incoming: Incoming, address: str | None) -> Caller | Refusal:
         certificate = self._certificate(incoming)

@@ -20,10 +20,15 @@ from policyengine.engine import Engine
 from policyengine.evaluate.combine import denied
 from policyengine.model.decision import RuleError
 from policyengine.server import encode, grants
+from policyengine.server.access.answers import Denials
+from policyengine.server.access.desk import Desk
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
+from policyengine.server.obligations import negotiate
 from policyengine.server.pipeline import Question, Reply
+from policyengine.state.authorize import APPROVAL
 from policyengine.state.grant import Grant, SettleError
+from policyengine.state.metering import SESSION
 from policyengine.state.operations import ENDED, SPENT
 from policyengine.state.session_calls import UnknownSession
 from policyengine.state.store import StoreError
@@ -32,7 +37,7 @@ from policyengine.state.store import StoreError
 LONGEST_LEASE = 86_400.0
 
 
-def authorize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
+def authorize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: Desk) -> Reply:
     """`POST /v1/authorize`. Raises Malformed and RequestError."""
     value = binding.silent(caller, read.json_object(body))
     session, key = _text(value, "session"), _text(value, "idempotency_key")
@@ -53,10 +58,14 @@ def authorize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) 
         lease=lease,
         caller=grants.owner(caller),
         opens=False,
+        approval=desk.presented(asked["context"]) if APPROVAL in asked["context"] else None,
+        tenant=caller.tenant,
+        accepts=partial(negotiate, context=asked["context"]),
     )
     decision = grants.honoured(grant, asked["context"])
     answer = encode.decision_value(decision)
-    answer["context"] |= grants.granted(grant)
+    wire = value if session is None else {**value, "context": {**value.get("context", {}), SESSION: session}}
+    answer["context"] |= grants.granted(grant) | Denials(desk, caller, lambda _: wire).of_grant(grant, engine)
     if decision.decision != grant.decision.decision:
         answer["context"].pop("reservation", None)
     return Reply(

@@ -25,13 +25,17 @@ log = structlog.get_logger("policyengine.server")
 
 
 class RequestError(Exception):
-    """The request is refused with this HTTP status and message, and headers of its own."""
+    """The request is refused with this HTTP status and message, and headers of its own. `type` is the URI of the
+    problem, where a specification names one."""
 
-    def __init__(self, status: int, message: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    def __init__(
+        self, status: int, message: str, headers: Sequence[tuple[bytes, bytes]] = (), type: str = "about:blank"
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.headers = headers
+        self.type = type
 
 
 PROBLEM = "application/problem+json"
@@ -42,10 +46,10 @@ def error_value(status: int, message: str) -> dict[str, Any]:
     return {"error": {"status": status, "message": message}}
 
 
-def error_body(status: int, message: str, request_id: str) -> bytes:
+def error_body(status: int, message: str, request_id: str, type_: str = "about:blank") -> bytes:
     """The problem details of a whole answer."""
     title = HTTPStatus(status).phrase if status in _STATUSES else "Error"
-    problem = {"type": "about:blank", "title": title, "status": status, "detail": message, "request_id": request_id}
+    problem = {"type": type_, "title": title, "status": status, "detail": message, "request_id": request_id}
     return json.dumps(problem, separators=(",", ":")).encode()
 
 
@@ -60,7 +64,8 @@ async def http_error(request: Request, error: Exception) -> Response:
 
 async def request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    return _problem(request, error.status, error.message, {})
+    headers = {name.decode(): value.decode("latin-1") for name, value in error.headers}
+    return _problem(request, error.status, error.message, headers, error.type)
 
 
 async def unexpected(request: Request, _: Exception) -> Response:
@@ -68,8 +73,10 @@ async def unexpected(request: Request, _: Exception) -> Response:
     return _problem(request, 500, "internal error", {})
 
 
-def _problem(request: Request, status: int, message: str, headers: dict[str, str]) -> Response:
-    body = error_body(status, message, request.scope.get("request_id", ""))
+def _problem(
+    request: Request, status: int, message: str, headers: dict[str, str], type_: str = "about:blank"
+) -> Response:
+    body = error_body(status, message, request.scope.get("request_id", ""), type_)
     return Response(body, status, headers=headers, media_type=PROBLEM)
 
 
@@ -81,9 +88,10 @@ async def send_json(
     scheme: str = "http",
     more: Sequence[tuple[bytes, bytes]] = (),
 ) -> None:
-    """An answer; of a status other than 200, problem details. `more` are headers beside those that every answer has."""
+    """An answer; of a status that is no success, problem details. `more` are headers beside those that every answer
+    has."""
     headers = [
-        (b"content-type", b"application/json" if status == 200 else b"application/problem+json"),
+        (b"content-type", b"application/json" if status < 300 else b"application/problem+json"),
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id),
         *hygiene.headers(scheme),

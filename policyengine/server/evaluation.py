@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache as cached
+
 from policyengine.authzen import quick, read
 from policyengine.authzen.arguments import Arguments, Batch
 from policyengine.authzen.refused import Malformed, Misspelt
@@ -12,15 +14,21 @@ from policyengine.engine import Engine
 from policyengine.evaluate.combine import denied
 from policyengine.model.decision import Decision, RuleError
 from policyengine.server import encode
+from policyengine.server.access.answers import Denials, in_batch
+from policyengine.server.access.desk import Desk
 from policyengine.server.bind import Binding, Forbidden
 from policyengine.server.errors import RequestError
 from policyengine.server.metering import answered
 from policyengine.server.pipeline import Answer, Slices
 from policyengine.server.record import Decided
 from policyengine.server.work import SLICE, Budget
+from policyengine.state.authorize import APPROVAL
+
+# What occurs in the body of a request that presents an approval.
+PRESENTS = b'"approval"'
 
 
-def evaluate(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Answer:
+def evaluate(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: Desk) -> Answer:
     """The Access Evaluation API. Raises Malformed, and Forbidden."""
     try:
         if caller.is_bound:
@@ -29,11 +37,11 @@ def evaluate(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -
             asked = quick.evaluation(body) or read.evaluation(read.json_object(body))
     except Misspelt as error:
         return encode.decision_body(_misspelt(error, engine.snapshot.revision)), (), 1
-    return _one(engine, asked) if not caller.is_bound else _bound(engine, asked, caller, binding)
+    return _alone(engine, asked, caller, binding, desk, body)
 
 
 def evaluate_batch(
-    engine: Engine, body: bytes, caller: Caller, *, binding: Binding, max_batch: int, max_work: int
+    engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: Desk, max_batch: int, max_work: int
 ) -> Answer | Slices:
     """The Access Evaluations API. Every item is answered by the same snapshot. Raises Malformed and RequestError."""
     try:
@@ -44,15 +52,31 @@ def evaluate_batch(
     except Misspelt as error:
         return encode.decision_body(_misspelt(error, engine.snapshot.revision)), (), 1
     if not isinstance(batch, Batch):
-        return _one(engine, batch) if not caller.is_bound else _bound(engine, batch, caller, binding)
+        return _alone(engine, batch, caller, binding, desk, body)
     if len(batch.order) > max_batch:
         raise RequestError(413, f"there are more than {max_batch} evaluations")
     snapshot = engine.snapshot
-    return _answers(snapshot, batch, Budget(max_work, batch, snapshot.world), caller, binding)
+    raw = cached(lambda: binding.silent(caller, read.json_object(body)))
+    denials = Denials(desk, caller, lambda at: in_batch(raw(), batch.order)(at))
+    answers = _answers(engine, snapshot, batch, Budget(max_work, batch, snapshot.world), caller, binding, denials)
+    # What reads the store is in a thread already, and stays there.
+    return _at_once(answers) if PRESENTS in body else answers
 
 
-def _answers(snapshot: Snapshot, batch: Batch, budget: Budget, caller: Caller, binding: Binding) -> Slices:
-    """Answers equal items once. Gives the event loop back after each slice of work."""
+def _at_once(slices: Slices) -> Answer:
+    while True:
+        try:
+            next(slices)
+        except StopIteration as done:
+            answer: Answer = done.value
+            return answer
+
+
+def _answers(
+    engine: Engine, snapshot: Snapshot, batch: Batch, budget: Budget, caller: Caller, binding: Binding, denials: Denials
+) -> Slices:
+    """Answers equal items once, but for those that present an approval, which each use one. Gives the event loop back
+    after each slice of work."""
     stop = _STOP[batch.semantic]
     answered: list[tuple[bytes, Decided | None, bool] | None] = [None] * len(batch.items)
     bodies: list[bytes] = []
@@ -64,7 +88,9 @@ def _answers(snapshot: Snapshot, batch: Batch, budget: Budget, caller: Caller, b
             if done >= SLICE:
                 done = 0
                 yield
-            answer = answered[at] = _item(snapshot, batch.items[at], caller, binding)
+            answer = _item(engine, snapshot, batch.items[at], caller, binding, denials, at)
+            if not _presents(batch.items[at]):
+                answered[at] = answer
             done += budget.spend(at, answer[1])
         body, made, allowed = answer
         bodies.append(body)
@@ -79,8 +105,18 @@ def _answers(snapshot: Snapshot, batch: Batch, budget: Budget, caller: Caller, b
 _STOP = {"execute_all": None, "deny_on_first_deny": False, "permit_on_first_permit": True}
 
 
+def _presents(item: Arguments | Malformed) -> bool:
+    return not isinstance(item, Malformed) and APPROVAL in item["context"]
+
+
 def _item(
-    snapshot: Snapshot, item: Arguments | Malformed, caller: Caller, binding: Binding
+    engine: Engine,
+    snapshot: Snapshot,
+    item: Arguments | Malformed,
+    caller: Caller,
+    binding: Binding,
+    denials: Denials,
+    at: int,
 ) -> tuple[bytes, Decided | None, bool]:
     if isinstance(item, Misspelt):
         return encode.decision_body(_misspelt(item, snapshot.revision)), None, False
@@ -92,27 +128,36 @@ def _item(
         except Forbidden as refused:
             return encode.failed_body(refused.status, refused.message, snapshot.revision), None, False
     context = item["context"]
+    if APPROVAL in context:
+        body, made = denials.presented(engine, item, at)
+        return body, made, made[1].decision == "allow"
     decision = snapshot.evaluator.decide(item["principal"], item["action"], item["resource"], context)
     decision = answered(decision, context)
-    return encode.decision_body(decision), (item, decision), decision.decision == "allow"
+    body = denials.body(decision, item, snapshot, at) if decision.approvals else encode.decision_body(decision)
+    return body, (item, decision), decision.decision == "allow"
 
 
-def _bound(engine: Engine, request: Arguments, caller: Caller, binding: Binding) -> Answer:
+def _alone(engine: Engine, request: Arguments, caller: Caller, binding: Binding, desk: Desk, sent: bytes) -> Answer:
     """The answer to a request that is looked at, and decided, with one snapshot."""
     snapshot = engine.snapshot
-    asked = binding.arguments(caller, snapshot, request)
-    decision = snapshot.evaluator.decide(asked["principal"], asked["action"], asked["resource"], asked["context"])
-    decision = answered(decision, asked["context"])
+    asked = binding.arguments(caller, snapshot, request) if caller.is_bound else request
+    context = asked["context"]
+    if APPROVAL in context:
+        body, made = _denials(desk, caller, binding, sent).presented(engine, asked)
+        return body, (made,), 0
+    principal, action, resource = asked["principal"], asked["action"], asked["resource"]
+    if caller.is_bound:
+        decision = snapshot.evaluator.decide(principal, action, resource, context)
+    else:
+        decision = engine.decide(principal=principal, action=action, resource=resource, context=context)
+    decision = answered(decision, context)
+    if decision.approvals:
+        return _denials(desk, caller, binding, sent).body(decision, asked, snapshot), ((asked, decision),), 0
     return encode.decision_body(decision), ((asked, decision),), 0
 
 
-def _one(engine: Engine, request: Arguments) -> Answer:
-    context = request["context"]
-    decision = engine.decide(
-        principal=request["principal"], action=request["action"], resource=request["resource"], context=context
-    )
-    decision = answered(decision, context)
-    return encode.decision_body(decision), ((request, decision),), 0
+def _denials(desk: Desk, caller: Caller, binding: Binding, sent: bytes) -> Denials:
+    return Denials(desk, caller, lambda _: binding.silent(caller, read.json_object(sent)))
 
 
 def _misspelt(error: Misspelt, revision: str) -> Decision:

@@ -12,14 +12,15 @@ from policyengine.callers.caller import Caller, Scope
 from policyengine.callers.refusal import Refusal
 from policyengine.callers.throttle import Meter, retry_after
 from policyengine.server.administration import Administration
-from policyengine.server.authentication import HEALTH
-from policyengine.server.pipeline import OTHER, Incoming
+from policyengine.server.authentication import HEALTH, SIGN_IN
+from policyengine.server.pipeline import ACCESS_TASK, OTHER, Incoming
 from policyengine.settings.model import Limits
 
 # The scope of each endpoint, by its name. One that is listed nowhere is for administrators: none is open by mistake.
 SCOPE_OF: Mapping[str, Scope] = {
     "evaluation": "decide",
     "evaluations": "decide",
+    **dict.fromkeys(("access_request", "access_cancel", ACCESS_TASK), "decide"),
     "filter": "filter",
     "search_subject": "search",
     "search_resource": "search",
@@ -28,10 +29,15 @@ SCOPE_OF: Mapping[str, Scope] = {
     **dict.fromkeys(("authorize", "settle", "renew", "cancel", "sessions", "results"), "authorize"),
 }
 # What administers the service, and the action that its policies decide about.
-ADMIN_OF: Mapping[str, str] = {"prometheus": "admin_metrics"}
+ADMIN_OF: Mapping[str, str] = {
+    "prometheus": "admin_metrics",
+    **dict.fromkeys(("approvals", "approvals_task"), "approve"),
+}
 OTHER_ADMIN = "admin_other"
 # What the service says of itself, and of no request or tenant, to whoever may ask anything at all.
-FOR_ALL = frozenset({HEALTH, "readyz", "metadata", "openapi", "custom_swagger_ui_html", "swagger_ui_redirect", OTHER})
+FOR_ALL = frozenset(
+    {HEALTH, SIGN_IN, "jwks", "readyz", "metadata", "openapi", "custom_swagger_ui_html", "swagger_ui_redirect", OTHER}
+)
 
 
 class LimitStep:
@@ -51,7 +57,8 @@ class LimitStep:
         elif name not in FOR_ALL:
             decision = self.administration.decide(caller, ADMIN_OF.get(name, OTHER_ADMIN))
             if not decision.allowed:
-                return Refusal(403, "; ".join(decision.reasons)) if decision.reasons else _without("admin")
+                scope: Scope = "approve" if ADMIN_OF.get(name) == "approve" else "admin"
+                return Refusal(403, "; ".join(decision.reasons)) if decision.reasons else _without(scope)
         if self.meter is not None:
             wait = self.meter.take(f"{caller.kind}:{caller.id}", time.monotonic())
             if wait:

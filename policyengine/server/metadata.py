@@ -12,17 +12,24 @@ from fastapi import FastAPI, Request, Response
 
 from policyengine.authzen.answers import Metadata
 from policyengine.authzen.paths import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
+from policyengine.server.access.desk import Desk
 from policyengine.server.obligations import wire_types
 from policyengine.server.pdp import Pdp
 
+ACCESS_REQUEST = "urn:openid:authzen:capability:access-request"
 WELL_KNOWN = "/.well-known/authzen-configuration"
 
 
-def add_routes(app: FastAPI, pdp: Pdp, public_url: str | None) -> None:
+def add_routes(app: FastAPI, pdp: Pdp, public_url: str | None, desk: Desk) -> None:
     # The well-known text goes between the host and the path of the base URL (RFC 8615).
     suffix = urlsplit(public_url).path if public_url else ""
 
-    @app.get(WELL_KNOWN + suffix, tags=["metadata"], summary="What this PDP offers, and where")
+    @app.get(
+        WELL_KNOWN + suffix,
+        tags=["metadata"],
+        summary="What this PDP offers, and where",
+        response_model_exclude_none=True,
+    )
     async def metadata(request: Request, response: Response) -> Metadata:
         base = public_url or f"{request.url.scheme}://{request.url.netloc}"
         engine = pdp.ready()
@@ -36,4 +43,7 @@ def add_routes(app: FastAPI, pdp: Pdp, public_url: str | None) -> None:
             search_resource_endpoint=base + SEARCH_RESOURCE,
             search_action_endpoint=base + SEARCH_ACTION,
             supported_obligations=wire_types(engine.snapshot.obligations),
+            access_request_endpoint=desk.endpoint if desk.signer is not None else None,
+            jwks_uri=desk.jwks_uri if desk.signer is not None else None,
+            capabilities=[ACCESS_REQUEST] if desk.signer is not None else None,
         )

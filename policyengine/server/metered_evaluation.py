@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from policyengine.authzen import read
@@ -19,10 +20,14 @@ from policyengine.engine import Engine
 from policyengine.evaluate.combine import denied
 from policyengine.model.decision import RuleError
 from policyengine.server import encode, grants
+from policyengine.server.access.answers import Denials, in_batch
+from policyengine.server.access.desk import Desk
 from policyengine.server.bind import Binding, Forbidden
 from policyengine.server.errors import RequestError
+from policyengine.server.obligations import negotiate
 from policyengine.server.pipeline import Answer, Reply
 from policyengine.server.record import Decided
+from policyengine.state.authorize import APPROVAL
 from policyengine.state.grant import Grant, SettleError
 from policyengine.state.store import StoreError
 
@@ -30,29 +35,34 @@ from policyengine.state.store import StoreError
 LEASE = 10.0
 
 
-def evaluate(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
+def evaluate(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: Desk) -> Reply:
     """The Access Evaluation API. Raises Malformed and RequestError."""
     try:
-        asked = read.evaluation(binding.silent(caller, read.json_object(body)))
+        value = binding.silent(caller, read.json_object(body))
+        asked = read.evaluation(value)
     except Misspelt as error:
         return Reply(_misspelt(error, engine), (), 1)
-    return _one(engine, asked, caller, binding)
+    return _one(engine, asked, caller, binding, Denials(desk, caller, lambda _: value))
 
 
-def evaluate_batch(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, max_batch: int) -> Answer | Reply:
+def evaluate_batch(
+    engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: Desk, max_batch: int
+) -> Answer | Reply:
     """The Access Evaluations API. Every item is charged for itself, equal ones too. Raises Malformed and
     RequestError."""
     try:
-        batch = read.batch(binding.silent(caller, read.json_object(body)))
+        value = binding.silent(caller, read.json_object(body))
+        batch = read.batch(value)
     except Misspelt as error:
         return Reply(_misspelt(error, engine), (), 1)
     if not isinstance(batch, Batch):
-        return _one(engine, batch, caller, binding)
+        return _one(engine, batch, caller, binding, Denials(desk, caller, lambda _: value))
     if len(batch.order) > max_batch:
         raise RequestError(413, f"there are more than {max_batch} evaluations, and each is metered")
     bodies: list[bytes] = []
     decided: list[Decided] = []
-    for content, made, allowed in _answers(engine, batch, caller, binding):
+    denials = Denials(desk, caller, in_batch(value, batch.order))
+    for content, made, allowed in _answers(engine, batch, caller, binding, denials):
         bodies.append(content)
         if made is not None:
             decided.append(made)
@@ -66,7 +76,7 @@ _STOP = {"execute_all": None, "deny_on_first_deny": False, "permit_on_first_perm
 
 
 def _answers(
-    engine: Engine, batch: Batch, caller: Caller, binding: Binding
+    engine: Engine, batch: Batch, caller: Caller, binding: Binding, denials: Denials
 ) -> Iterator[tuple[bytes, Decided | None, bool]]:
     for at in batch.order:
         item = batch.items[at]
@@ -76,7 +86,7 @@ def _answers(
             yield encode.failed_body(400, item.message, engine.revision), None, False
         else:
             try:
-                answer = _one(engine, item, caller, binding)
+                answer = _one(engine, item, caller, binding, denials, at)
             except Forbidden as refused:
                 yield encode.failed_body(refused.status, refused.message, engine.revision), None, False
                 continue
@@ -84,15 +94,20 @@ def _answers(
             yield answer.body, made, made[1].decision == "allow"
 
 
-def _one(engine: Engine, request: Arguments, caller: Caller, binding: Binding) -> Reply:
+def _one(engine: Engine, request: Arguments, caller: Caller, binding: Binding, denials: Denials, at: int = 0) -> Reply:
     asked = binding.arguments(caller, engine.snapshot, request)
-    grant = engine.authorize(**asked, caller=grants.owner(caller), lease=LEASE, opens=False)
-    decision = grants.honoured(grant, asked["context"])
+    context = asked["context"]
+    grant = engine.authorize(
+        **asked, caller=grants.owner(caller), lease=LEASE, opens=False, tenant=caller.tenant,
+        approval=denials.desk.presented(context) if APPROVAL in context else None,
+        accepts=partial(negotiate, context=context),
+    )  # fmt: skip
+    decision = grants.honoured(grant, context)
     if decision.decision == "allow":
         _settled(grant)
     # They have been metered: nobody else need do it.
     answer = encode.decision_value(replace(decision, limits=()))
-    answer["context"] |= _said(grant)
+    answer["context"] |= _said(grant) | denials.of_grant(grant, engine, at)
     return Reply(encode.value_body(answer), ((asked, decision),), 0, grants.headers(grant), grants.status(grant))
 
 

@@ -15,10 +15,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from policyengine.authzen.paths import ACCESS_REQUESTS
 from policyengine.authzen.refused import Malformed
 from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.refusal import Refusal
@@ -35,6 +37,8 @@ from policyengine.server.request_id import Identify, first
 THREAD_BODY = 32 * 1024
 # The name of what no route names.
 OTHER = "other"
+# The name of a task of the Access Request and Approval profile.
+ACCESS_TASK = "access_task"
 
 # The body of a 200, the decisions in it, and the number of items that were no requests.
 Answer = tuple[bytes, Sequence[Decided], int]
@@ -45,16 +49,17 @@ Slices = Generator[None, None, Answer]
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer that says more than its body. `status_if_asked` is its status for whoever asks with `?status=` for
-    it."""
+    it; `status` is that for anybody else."""
 
     body: bytes
     decided: Sequence[Decided]
     failed: int
     headers: Sequence[tuple[bytes, bytes]] = ()
     status_if_asked: int = 200
+    status: int = 200
 
 
-Handler = Callable[[Engine, bytes, Caller], Answer | Slices | Reply]
+Handler = Callable[..., Answer | Slices | Reply]
 # Answers a stream of events with one, and says what was decided about it.
 Streamer = Callable[[Engine, Caller, Receive, Send, bytes, str], Awaitable[Sequence[Decided]]]
 EVENTS = b"text/event-stream"
@@ -85,13 +90,17 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked with a JSON body. `name` is its label; a body of `thread_body` bytes or more is handled in a worker
-    thread, so that it holds nobody up. `stream` answers a body of server-sent events."""
+    """What is asked with a JSON body. `name` is its label; a body of `thread_body` bytes or more, or one in which
+    `aside` occurs, is handled in a worker thread, so that it holds nobody up. `stream` answers a body of server-sent
+    events. With `headed` the handler is told the headers; with `bare` there may be no body."""
 
     name: str
     handle: Handler
     thread_body: int = THREAD_BODY
     stream: Streamer | None = None
+    aside: bytes = b""
+    headed: bool = False
+    bare: bool = False
 
 
 class Pipeline:
@@ -131,7 +140,7 @@ class Pipeline:
         if root := scope.get("root_path"):
             path = path.removeprefix(root)
         question = self.questions.get(path) or self.family(path)
-        name = question.name if question is not None else self.names.get(path, OTHER)
+        name = question.name if question is not None else self.names.get(path) or _named(path)
         more: Sequence[tuple[bytes, bytes]] = ()
         try:
             caller = ANONYMOUS
@@ -150,19 +159,23 @@ class Pipeline:
                 self._recorded(name, caller, identifier, decided, 0, started)
                 self.tally.endpoint(name)(200, perf_counter() - started)
                 return
-            check_headers(scope["headers"], headers, self.max_body_bytes)
-            message = await receive()
-            asked: bytes = message.get("body", b"")
-            if not 0 < len(asked) < self.max_body_bytes or message.get("more_body"):
-                asked = await read_body(message, receive, self.max_body_bytes)
+            asked = b""
+            if not question.bare or headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers:
+                check_headers(scope["headers"], headers, self.max_body_bytes)
+                message = await receive()
+                asked = message.get("body", b"")
+                if not 0 < len(asked) < self.max_body_bytes or message.get("more_body"):
+                    asked = await read_body(message, receive, self.max_body_bytes)
             engine = self.pdp.ready()
-            if len(asked) < question.thread_body:
-                answer = question.handle(engine, asked, caller)
+            handle = partial(question.handle, headers=headers) if question.headed else question.handle
+            if len(asked) < question.thread_body and not (question.aside and question.aside in asked):
+                answer = handle(engine, asked, caller)
             else:
-                answer = await asyncio.to_thread(question.handle, engine, asked, caller)
+                answer = await asyncio.to_thread(handle, engine, asked, caller)
             status = 200
             if isinstance(answer, Reply):
                 body, decided, failed, more = answer.body, answer.decided, answer.failed, answer.headers
+                status = answer.status
                 if scope["query_string"] == b"status=%d" % answer.status_if_asked:
                     status = answer.status_if_asked
             else:
@@ -172,7 +185,7 @@ class Pipeline:
             status, body = 400, error_body(400, error.message, identifier.decode("ascii"))
         except RequestError as error:
             status, more = error.status, error.headers
-            body = error_body(error.status, error.message, identifier.decode("ascii"))
+            body = error_body(error.status, error.message, identifier.decode("ascii"), error.type)
         except RecursionError:
             status, body = 400, error_body(400, "the request is nested too deeply", identifier.decode("ascii"))
         except Disconnected:
@@ -237,6 +250,11 @@ class Pipeline:
             await self.rest(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
+
+
+def _named(path: str) -> str:
+    """The name of a path with something of its own in it, that is no question."""
+    return ACCESS_TASK if path.startswith(f"{ACCESS_REQUESTS}/") else OTHER
 
 
 async def _in_turns(slices: Slices) -> Answer:

@@ -13,14 +13,16 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.events.sinks.webhook import secret_key
-from policyengine.settings.model import PREFIX, Keys, Settings, Webhook
+from policyengine.settings.model import PREFIX, Callback, Keys, Settings, Webhook
 from policyengine.settings.texts import secret as release_key
+
+T = TypeVar("T", Webhook, Callback)
 
 CONFIG = f"{PREFIX}CONFIG"
 # Variables with the prefix that are no settings of the service.
@@ -218,10 +220,13 @@ def _with_secrets(settings: Settings) -> Settings:
     if any(each.secret_file is not None for each in settings.events.webhooks):
         webhooks = [_with_secret(each) for each in settings.events.webhooks]
         changed["events"] = settings.events.model_copy(update={"webhooks": webhooks})
+    if any(each.secret_file is not None for each in settings.approvals.callbacks):
+        callbacks = [_with_secret(each) for each in settings.approvals.callbacks]
+        changed["approvals"] = settings.approvals.model_copy(update={"callbacks": callbacks})
     return settings.model_copy(update=changed) if changed else settings
 
 
-def _with_secret(webhook: Webhook) -> Webhook:
+def _with_secret(webhook: T) -> T:
     secret = _secret(webhook, "secret", webhook.secret_file)
     if secret is None:
         return webhook

@@ -199,6 +199,35 @@ class Events(_Part):
     webhooks: list[Webhook] = []
 
 
+class Callback(_Part):
+    """Where the end of a request for approval may be posted, signed as the Standard Webhooks scheme has it."""
+
+    url: Text = Field(description="the very address that a submission names; https, or http on this machine")
+    secret: SecretStr | None = Field(None, description="whsec_ and 24 to 64 bytes in base64")
+    secret_file: Path | None = Field(None, description="the file with `secret`")
+    callers: list[Text] = Field([], description="the ids of the callers that may name it; all if none")
+    internal: bool = Field(False, description="whether it may lead into a private network")
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Self:
+        _check_remote(self.url)
+        if self.secret is None and self.secret_file is None:
+            raise ValueError("a callback has a `secret` or a `secret_file`")
+        if self.secret is not None:
+            secret_key(self.secret.get_secret_value())
+        return self
+
+
+class Approvals(_Part):
+    """Requests for approval over HTTP."""
+
+    signing_key_file: Path | None = Field(
+        None,
+        description="a private key for ES256, as PEM, JWK or JWK Set; generated and kept with the state if not given",
+    )
+    callbacks: list[Callback] = []
+
+
 class Settings(BaseSettings):
     """The settings of one service."""
 
@@ -229,6 +258,7 @@ class Settings(BaseSettings):
     tenants: Tenants = Tenants()
     limits: Limits = Limits()
     events: Events = Events()
+    approvals: Approvals = Approvals()
     texts: Texts = Texts()
     admin_policies: Annotated[Path | None, BeforeValidator(_named)] = Field(
         None, description="who may administer, as policies; the built-in ones if not given"

@@ -12,6 +12,7 @@ from typing import Any
 from policyengine.bundle import Snapshot
 from policyengine.evaluate.delegation import chain
 from policyengine.ir.nodes import Rule
+from policyengine.model.entities import ABSENT
 from policyengine.model.request import request
 from policyengine.model.values import Fault, Uid
 from policyengine.schema.members import agent_types
@@ -42,6 +43,8 @@ def eligible(
     agents = agent_types(snapshot.schema)
     if (agents is not None and uid.type in agents) or chain(asked, snapshot.world, snapshot.schema):
         raise Ineligible(AGENT)
+    if ticket["tenant"] and snapshot.world.find(asked.principal, "tenant") not in (ABSENT, ticket["tenant"]):
+        raise Ineligible(said.NOT_ELIGIBLE)
     above = {uid, *snapshot.world.ancestors(asked.principal)}
     rules = demanding(snapshot, {need["rule"] for need in ticket["needs"]})
     named = tuple(rule.name for rule in rules if rule.demands_approval and Uid(*demand(rule).by) in above)

@@ -69,7 +69,8 @@ class Asked(Struct, frozen=True, gc=False):
     """A request to authorize. `now` is the host's time, in microseconds; `id` is new for each request; `owner` is who
     may settle it; `once` and `body` are a retry's key and the digest of what it asks.
     `approval` is the id of one. With `meters` False nothing is charged and no session marked: the approval alone is
-    used. `tenant` is whose request it is, where something else than the request says so."""
+    used. `tenant` is whose request it is, where something else than the request says so. `accepts` says what becomes of
+    the decision before anything is recorded."""
 
     principal: Any
     action: Any
@@ -88,6 +89,7 @@ class Asked(Struct, frozen=True, gc=False):
     approval: Any = None
     meters: bool = True
     tenant: str | None = None
+    accepts: Callable[[Decision], Decision] | None = None
 
 
 def new_request(
@@ -103,6 +105,7 @@ def new_request(
     approval: Any = None,
     meters: bool = True,
     tenant: str | None = None,
+    accepts: Callable[[Decision], Decision] | None = None,
 ) -> Asked:
     """A request of now. `lease` is in seconds. An idempotency key belongs to its owner: nobody else's is the same. An
     approval may also be in the context, as AuthZEN's profile has it."""
@@ -118,7 +121,7 @@ def new_request(
     return Asked(
         principal, action, resource, context, id_, time_ns() // 1_000, session,
         owner=owner, lease=round(lease * SECOND), once=key, body=body, opens=opens, approval=approval, meters=meters,
-        tenant=tenant,
+        tenant=tenant, accepts=accepts,
     )  # fmt: skip
 
 
@@ -168,6 +171,8 @@ def _authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: D
             decision = snapshot.evaluator.decide_met(asked.principal, asked.action, asked.resource, context, met)
         elif asked.approval is not None and decision.decision != "allow":
             return Grant(decision, approval_denied=(yield from _why(asked, context, decision, snapshot)))
+        if asked.accepts is not None:
+            decision = asked.accepts(decision)
         commit, metered, errors = _commit(asked, context, snapshot, metering, decision, version, use)
         if errors:
             return Grant(_refused_by_errors(decision, errors))

@@ -5,7 +5,7 @@ It holds a store and what the current snapshot concerns of it; the engine tells 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from threading import RLock
 from typing import Any
@@ -13,7 +13,9 @@ from typing import Any
 from policyengine.blocks.denylist import NOBODY
 from policyengine.bundle import Snapshot
 from policyengine.events.sink import Everywhere
+from policyengine.model.decision import Decision
 from policyengine.state.approval_calls import Approvals
+from policyengine.state.approval_operations import Keep
 from policyengine.state.authorize import Asked, Authorizing, authorizing, new_request
 from policyengine.state.block_calls import Blocks
 from policyengine.state.board import Board, behind
@@ -24,6 +26,11 @@ from policyengine.state.metering import Metering, metering
 from policyengine.state.operations import Found, Read, lease_key
 from policyengine.state.session_calls import Sessions
 from policyengine.state.store import Store, StoreError
+
+# As long as it takes, in microseconds.
+FOREVER = 100 * 366 * 86_400 * 1_000_000
+
+Accepts = Callable[[Decision], Decision]
 
 
 class Authorizes:
@@ -66,6 +73,7 @@ class Authorizes:
         opens: bool = True,
         approval: str | None = None,
         tenant: str | None = None,
+        accepts: Accepts | None = None,
     ) -> Grant:
         """Decide, and record it in one atomic step: limits are charged, all or none, and the session is marked. What
         a limit charges is the estimate in the request until the grant is settled; the reservation holds for `lease`
@@ -77,10 +85,11 @@ class Authorizes:
         settle the grant, where one process serves several. `approval` is the id of an approval of this very request: it
         is used once, or not at all; without one, `access_request` of the grant says what to ask for. `tenant` is whose
         request it is, where the host knows better than the request. With `opens` False a session must have been opened:
-        whoever chooses ids could otherwise choose one that has seen nothing."""
+        whoever chooses ids could otherwise choose one that has seen nothing. `accepts` says what becomes of the
+        decision before anything is recorded: of an allow that the host cannot honour, a deny."""
         asked = new_request(
             principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
-            tenant=tenant,
+            tenant=tenant, accepts=accepts,
         )  # fmt: skip
         return run(self._authorizing(asked), self._store)
 
@@ -98,11 +107,12 @@ class Authorizes:
         opens: bool = True,
         approval: str | None = None,
         tenant: str | None = None,
+        accepts: Accepts | None = None,
     ) -> Grant:
         """As `authorize`, without blocking the event loop."""
         asked = new_request(
             principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
-            tenant=tenant,
+            tenant=tenant, accepts=accepts,
         )  # fmt: skip
         return await run_async(self._authorizing(asked), self._store)
 
@@ -116,11 +126,13 @@ class Authorizes:
         approval: str | None = None,
         session: str | None = None,
         tenant: str | None = None,
+        accepts: Accepts | None = None,
     ) -> Grant:
         """Decide, and use an approval where one is demanded: nothing is metered, and no session marked. The rest is as
         in `authorize`."""
         asked = new_request(
-            principal, action, resource, context, session, approval=approval, meters=False, tenant=tenant
+            principal, action, resource, context, session, approval=approval, meters=False, tenant=tenant, opens=False,
+            accepts=accepts,
         )  # fmt: skip
         return run(self._authorizing(asked), self._store)
 
@@ -159,11 +171,12 @@ class Authorizes:
         opens: bool = True,
         approval: str | None = None,
         tenant: str | None = None,
+        accepts: Accepts | None = None,
     ) -> Authorizing:
         snapshot, found = known
         asked = new_request(
             principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
-            tenant=tenant,
+            tenant=tenant, accepts=accepts,
         )  # fmt: skip
         return authorizing(asked, snapshot, found, snapshot.evaluator.decide_metered, self._store)
 
@@ -171,6 +184,13 @@ class Authorizes:
     def approvals(self) -> Approvals:
         """Approvals, for a host that asks for them and for those who give them."""
         return Approvals(self._store, lambda: self._metering[0], self.events)
+
+    def keep(self, name: str, text: str) -> str:
+        """A text that all who share the store find under this name: this one, unless there is one already. Raises
+        StoreError."""
+        found = self._store.run(Keep(f"kept:{name}", text, FOREVER))
+        document = found.documents[0] if isinstance(found, Found) else None
+        return str(document["text"]) if document is not None else text
 
     def reservation(self, id: str, *, caller: str = "") -> Grant | None:
         """The reservation that `authorize` granted to this caller, in whatever process, for it to be settled, renewed

@@ -109,6 +109,9 @@ def test_the_public_url_is_the_base_of_the_metadata() -> None:
             "search_resource_endpoint": "https://pdp.example.com/tenant1/access/v1/search/resource",
             "search_action_endpoint": "https://pdp.example.com/tenant1/access/v1/search/action",
             "supported_obligations": [],
+            "access_request_endpoint": "https://pdp.example.com/tenant1/access/v1/requests",
+            "jwks_uri": "https://pdp.example.com/tenant1/access/v1/jwks",
+            "capabilities": ["urn:openid:authzen:capability:access-request"],
         }
 
 

@@ -1,0 +1,241 @@
+"""`policyengine approvals`: what waits for a person, what exactly it is, and yes or no."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from policyengine.bundle import InvalidPolicies, Snapshot
+from policyengine.cli.console import DENY, FAILED, fail, note, report, say, say_json, stderr, stdout
+from policyengine.cli.loading import JsonOption, existing, existing_file
+from policyengine.diagnostics.safe_text import visible
+from policyengine.engine import Engine
+from policyengine.events.sink import Nowhere
+from policyengine.state.approval_calls import ApprovalError, Approvals
+from policyengine.state.store import StoreError
+from policyengine.state.stores.opening import open_store
+from policyengine.state.tasks import Task
+
+app = typer.Typer(help="Approvals: what waits for a person, and yes or no.", no_args_is_help=True)
+
+StateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--state", metavar="URL", show_default=False,
+        help="where state is kept, such as sqlite:///state.db; else POLICYENGINE_STATE",
+    ),
+]  # fmt: skip
+PoliciesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--policies", "-p", metavar="PATH", show_default=False,
+        help="whose rules say who may approve; else POLICYENGINE_POLICIES",
+    ),
+]  # fmt: skip
+EntitiesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--entities", "-e", metavar="FILE", show_default=False,
+        help="a JSON file that says who is in which group; else POLICYENGINE_ENTITIES",
+    ),
+]  # fmt: skip
+TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="the id, as `list` shows it", show_default=False)]
+WhoOption = Annotated[
+    str, typer.Option("--as", metavar="TYPE::ID", help="who approves, such as User::cleo", show_default=False)
+]
+WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="a comment, kept with the decision")]
+TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="ID", help="of this tenant only")]
+
+
+@app.command("list")
+def list_(state: StateOption = None, tenant: TenantOption = None, as_json: JsonOption = False) -> None:
+    """List what waits for approval, the oldest first."""
+    with _approvals(state) as approvals:
+        tasks = approvals.list(tenant)
+    if as_json:
+        say_json([_json(task) for task in tasks])
+        return
+    if not tasks:
+        note("nothing waits for approval")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("TASK", "WHAT", "FOR", "RULE", "SINCE"):
+        table.add_column(name, overflow="fold")
+    for task in tasks:
+        what, rules = f"{task.action} on {task.resource}", ", ".join(need.rule for need in task.needs)
+        row = (task.id, what, task.requester, rules, _time(task.created))
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    stdout().print(table)
+
+
+@app.command()
+def show(task: TaskArgument, state: StateOption = None, as_json: JsonOption = False) -> None:
+    """Show what exactly would run, for whom, which rule asks, and how long an approval would hold."""
+    with _approvals(state) as approvals:
+        found = approvals.show(task)
+    if as_json:
+        say_json(_json(found))
+        return
+    for line in _lines(found):
+        say(visible(line))
+
+
+@app.command()
+def approve(
+    task: TaskArgument,
+    who: WhoOption,
+    why: WhyOption = "",
+    state: StateOption = None,
+    policies: PoliciesOption = None,
+    entities: EntitiesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Approve, as somebody whom the rule names. Exit status: 0 it is recorded; 3 it may not be."""
+    _decide(lambda approvals, entity: approvals.approve(task, entity, why=why), who, state, policies, entities, as_json)
+
+
+@app.command()
+def reject(
+    task: TaskArgument,
+    who: WhoOption,
+    why: WhyOption = "",
+    state: StateOption = None,
+    policies: PoliciesOption = None,
+    entities: EntitiesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Reject, as somebody whom the rule names. Exit status: 0 it is recorded; 3 it may not be."""
+    _decide(lambda approvals, entity: approvals.reject(task, entity, why=why), who, state, policies, entities, as_json)
+
+
+def _decide(
+    work: Callable[[Approvals, dict[str, str]], Task],
+    who: str,
+    state: str | None,
+    policies: Path | None,
+    entities: Path | None,
+    as_json: bool,
+) -> None:
+    type_, separator, id_ = who.partition("::")
+    id_ = id_.strip('"')
+    if not (type_ and separator and id_):
+        fail(f"--as: `{who}` is nobody", "write the type and the id, such as User::cleo")
+    policies = policies or _path("POLICYENGINE_POLICIES")
+    if policies is None:
+        fail("no policies are named", "name them with --policies: their rules say who may approve")
+    engine = _engine(policies, entities or _path("POLICYENGINE_ENTITIES"), _url(state))
+    with _reported():
+        found = work(engine.approvals, {"type": type_, "id": id_})
+    if as_json:
+        say_json(_json(found))
+        return
+    say(visible(_outcome(found)))
+
+
+def _outcome(task: Task) -> str:
+    if task.status != "pending":
+        return f"{task.id} is {task.status}"
+    left = sum(max(0, need.of - len(need.approvers)) for need in task.needs)
+    return f"{task.id} waits for {left} more"
+
+
+@contextmanager
+def _approvals(state: str | None) -> Iterator[Approvals]:
+    with _reported():
+        yield Approvals(open_store(_url(state)), _no_policies, Nowhere())
+
+
+def _no_policies() -> Snapshot:
+    raise AssertionError("to see what waits takes no policies")
+
+
+def _engine(policies: Path, entities: Path | None, state: str) -> Engine:
+    existing(policies, "--policies")
+    existing_file(entities, "--entities")
+    try:
+        with _reported():
+            return Engine.load(policies, entities=entities, state=state)
+    except InvalidPolicies as invalid:
+        report(invalid.diagnostics, stderr())
+        raise typer.Exit(FAILED) from None
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    try:
+        yield
+    except ApprovalError as error:
+        fail(error.reason, status=DENY)
+    except StoreError as error:
+        fail(str(error), status=FAILED)
+    except ValueError as error:
+        if isinstance(error, InvalidPolicies):
+            raise
+        fail(f"--state: {error}")
+
+
+def _url(state: str | None) -> str:
+    found = state or os.environ.get("POLICYENGINE_STATE", "")
+    if not found:
+        fail("no state is named", "name it with --state, such as sqlite:///state.db")
+    if found.startswith("memory:"):
+        fail("what one process keeps in its memory, no other can see", "name a store with --state")
+    return found
+
+
+def _path(name: str) -> Path | None:
+    found = os.environ.get(name)
+    return Path(found) if found else None
+
+
+def _json(task: Task) -> dict[str, Any]:
+    told = asdict(task)
+    # Only who asked for it may use it.
+    del told["approval"], told["callback"]
+    return told
+
+
+def _lines(task: Task) -> Iterator[str]:
+    yield f"task        {task.id}"
+    yield f"status      {task.status}{', revoked' if task.revoked else ''}"
+    yield f"what        {task.action} on {task.resource}"
+    resource = task.request["resource"]
+    if "args" in resource:
+        yield from _indented("arguments", resource["args"])
+    yield f"for         {task.requester}"
+    if task.agents:
+        yield f"through     {', '.join(task.agents)}"
+    if task.tenant:
+        yield f"tenant      {task.tenant}"
+    if task.session:
+        yield f"session     {task.session}"
+    for need in task.needs:
+        people = "one person" if need.of == 1 else f"{need.of} different people"
+        had = f", approved by {', '.join(need.approvers)}" if need.approvers else ""
+        yield f"rule        {need.rule}: {people} of {need.by}{had}"
+    yield f"holds       {task.within:g} seconds once approved, for {task.uses} use{'' if task.uses == 1 else 's'}"
+    if task.why:
+        yield f"says        {task.why!r}"
+    yield f"asked       {_time(task.created)}"
+    yield f"until       {_time(task.expires_at)}"
+
+
+def _indented(name: str, value: Any) -> Iterator[str]:
+    for key in sorted(value) if isinstance(value, dict) else ():
+        yield f"{name:<12}{key} = {value[key]!r}"
+        name = ""
+    if not isinstance(value, dict):
+        yield f"{name:<12}{value!r}"
+
+
+def _time(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"

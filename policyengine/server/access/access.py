@@ -1,0 +1,90 @@
+"""Requests for approval, put together: settings in; questions, routes and what runs beside them out."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from policyengine.authzen.paths import ACCESS_REQUESTS, JWKS
+from policyengine.engine import Engine
+from policyengine.server.access.callback import LOOK, Callbacks
+from policyengine.server.access.desk import Desk
+from policyengine.server.access.page import Page
+from policyengine.server.access.signing import Signer, UnusableKey, generated, key_file, keys_of
+from policyengine.server.access.submission import Submissions
+from policyengine.server.access.tasks import TaskCalls
+from policyengine.server.bind import Binding
+from policyengine.server.errors import RequestError
+from policyengine.server.pdp import Pdp
+from policyengine.server.pipeline import Question
+from policyengine.settings.loading import WrongSettings
+from policyengine.settings.model import Settings
+
+# The name under which a generated key is kept with the state.
+KEY = "signing-key"
+
+
+class Access:
+    """One service's. Raises WrongSettings for a key file that cannot be used."""
+
+    def __init__(self, settings: Settings, pdp: Pdp, binding: Binding) -> None:
+        self.desk = Desk(settings.public_url)
+        self._pdp = pdp
+        self._callbacks = Callbacks(settings.approvals.callbacks, self.desk)
+        self._submissions = Submissions(self.desk, binding, self._callbacks)
+        self._tasks = TaskCalls(self.desk)
+        base = urlsplit(settings.public_url or "").path
+        self._page = Page(pdp, settings.page_key.get_secret_value().encode(), base)
+        path = settings.approvals.signing_key_file
+        try:
+            self._keys = key_file(path) if path is not None else None
+        except UnusableKey as error:
+            raise WrongSettings(f"`approvals.signing_key_file`: {error}") from None
+
+    def open(self, engine: Engine) -> None:
+        """From now on it can be asked for approvals, where it has an address for that. Raises StoreError."""
+        if self.desk.public_url is not None:
+            keys = self._keys if self._keys is not None else keys_of(engine.keep(KEY, generated()))
+            self.desk.signer = Signer(self.desk.public_url, keys)
+
+    async def run(self) -> None:
+        """Tells whoever wants to hear of it what has become of their requests, until it is cancelled."""
+        while self._callbacks.known:
+            await asyncio.sleep(LOOK)
+            await asyncio.to_thread(self._callbacks.look, self._pdp.ready())
+
+    def close(self) -> None:
+        self._callbacks.stopping.set()
+
+    def questions(self) -> dict[str, Question]:
+        # They wait for a store.
+        return {ACCESS_REQUESTS: Question("access_request", self._submissions, thread_body=0, headed=True)}
+
+    def cancellation(self, path: str) -> Question | None:
+        """The question at the path at which a task is cancelled."""
+        id_, found, rest = path.removeprefix(f"{ACCESS_REQUESTS}/").partition("/")
+        if not path.startswith(f"{ACCESS_REQUESTS}/") or not found or rest != "cancel" or not id_:
+            return None
+        cancel = self._tasks.cancel
+        return Question(
+            "access_cancel", lambda engine, body, caller: cancel(engine, id_, body, caller), thread_body=0, bare=True
+        )
+
+    def add_routes(self, app: Starlette) -> None:
+        app.add_route(f"{ACCESS_REQUESTS}/{{id}}", self._status, methods=["GET"], name="access_status")
+        app.add_route(JWKS, self._jwks, methods=["GET"], name="jwks")
+        self._page.add_routes(app)
+
+    async def _status(self, request: Request) -> JSONResponse:
+        show = partial(self._tasks.show, self._pdp.ready(), request.path_params["id"], request.scope["caller"])
+        return JSONResponse(await asyncio.to_thread(show))
+
+    async def _jwks(self, request: Request) -> JSONResponse:
+        if self.desk.signer is None:
+            raise RequestError(404, "this service signs nothing")
+        return JSONResponse(self.desk.signer.public(), headers={"cache-control": "max-age=300"})

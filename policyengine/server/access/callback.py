@@ -1,0 +1,167 @@
+"""Telling whoever asked of the end of their request: a signed POST to an address that the settings name.
+
+What a submission asks for is taken only where the settings have that very address, for this caller; one that leads into
+a private network, only where they say so as well. It is a notice: the status endpoint has the result. Every process
+looks for what is to be told, and claims it in the store, so that one of them tells it, also after a crash.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from threading import Event as Flag
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import structlog
+from tenacity import (
+    RetryError,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_when_event_set,
+)
+from tenacity.wait import wait_random_exponential
+
+from policyengine.authzen.paths import ACCESS_REQUESTS
+from policyengine.callers.caller import Caller
+from policyengine.engine import Engine
+from policyengine.events.sinks.webhook import secret_key, signed
+from policyengine.server.access.desk import Desk
+from policyengine.settings.model import Callback
+from policyengine.state.approval_calls import ApprovalError
+from policyengine.state.store import StoreError
+from policyengine.state.tasks import Task
+
+log = structlog.get_logger("policyengine.server")
+
+# How often it is looked for what is to be told, in seconds.
+LOOK = 1.0
+# For so long a process that tells something does it alone, in seconds; it tries for less.
+CLAIM = 120.0
+ATTEMPTS = 6
+TIMEOUT = 10.0
+LONGEST_PAUSE = 15.0
+LONGEST_STATE = 1_024
+EVENTS = frozenset({"approved", "denied", "expired", "cancelled", "failed", "partial"})
+
+
+class NotAllowed(ValueError):
+    """A callback that this service does not make."""
+
+
+class _NotTaken(Exception):
+    """It may be taken another time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """The addresses that may be called."""
+
+    known: Sequence[Callback]
+    desk: Desk
+    stopping: Flag = field(default_factory=Flag)
+    pause: float = 0.5
+
+    def wanted(self, given: Any, caller: Caller) -> str:
+        """What the store keeps of a `callback`. Raises NotAllowed."""
+        if type(given) is not dict or not isinstance(given.get("endpoint"), str):
+            raise NotAllowed("`callback.endpoint` must be a text")
+        state, events = given.get("state"), given.get("events", [])
+        if not isinstance(state, str | None) or (state is not None and len(state) > LONGEST_STATE):
+            raise NotAllowed(f"`callback.state` must be a text of at most {LONGEST_STATE} characters")
+        if type(events) is not list or not all(isinstance(each, str) for each in events):
+            raise NotAllowed("`callback.events` must be a list of names")
+        place = self._place(given["endpoint"])
+        if place is None or (place.callers and caller.id not in place.callers):
+            raise NotAllowed("`callback.endpoint` is not one that this service may call for this caller")
+        if not place.internal and _is_internal(place.url):
+            raise NotAllowed("`callback.endpoint` leads into a private network")
+        kept = {"endpoint": place.url, "events": [each for each in events if each in EVENTS]}
+        return json.dumps(kept if state is None else {**kept, "state": state})
+
+    def _place(self, url: str) -> Callback | None:
+        return next((each for each in self.known if each.url == url), None)
+
+    # ---- telling ----
+
+    def look(self, engine: Engine) -> int:
+        """Tells whatever is to be told, and returns how much that was. Never raises for a store that is away."""
+        if not self.known:
+            return 0
+        told = 0
+        try:
+            for task in engine.approvals.untold():
+                if self.stopping.is_set():
+                    break
+                claimed = engine.approvals.claim(task.id, CLAIM)
+                if claimed is not None and self._tell(claimed):
+                    engine.approvals.claim(task.id, 0)
+                    told += 1
+        except StoreError as error:
+            log.warning("callbacks cannot be looked for", problem=str(error))
+        except ApprovalError:
+            # It is gone meanwhile.
+            return told
+        return told
+
+    def _tell(self, task: Task) -> bool:
+        """Whether there is nothing left to tell; not where this process ends before it was taken."""
+        wanted: Mapping[str, Any] = json.loads(task.callback)
+        place = self._place(wanted["endpoint"])
+        if place is None or place.secret is None or (wanted["events"] and task.status not in wanted["events"]):
+            return True
+        if not place.internal and _is_internal(place.url):
+            log.warning("callback not sent", task=task.id, problem="it leads into a private network")
+            return True
+        status = {
+            "id": task.id,
+            "status": task.status,
+            "status_endpoint": f"{self.desk.public_url}{ACCESS_REQUESTS}/{task.id}",
+        }
+        body = {"task": status} | ({"state": wanted["state"]} if "state" in wanted else {})
+        content = json.dumps(body, separators=(",", ":")).encode()
+        again = Retrying(
+            stop=stop_after_attempt(ATTEMPTS) | stop_when_event_set(self.stopping),
+            wait=wait_random_exponential(multiplier=self.pause, max=LONGEST_PAUSE),
+            retry=retry_if_exception_type(_NotTaken),
+            sleep=sleep_using_event(self.stopping),
+        )
+        try:
+            again(_post, place.url, secret_key(place.secret.get_secret_value()), task.id, content)
+        except RetryError:
+            # The status endpoint says the same to whoever asks.
+            log.warning("callback not sent", task=task.id, problem="it was not taken")
+            return not self.stopping.is_set()
+        return True
+
+
+def _post(url: str, key: bytes, id_: str, content: bytes) -> None:
+    headers = {"content-type": "application/json", **signed(key, id_, int(time.time()), content)}
+    # No redirects: what is signed goes where it was to go. No proxies and credentials of the environment either.
+    try:
+        with (
+            httpx2.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client,
+            client.stream("POST", url, content=content, headers=headers) as answer,
+        ):
+            status = answer.status_code
+    except (httpx2.HTTPError, httpx2.StreamError, OSError):
+        raise _NotTaken from None
+    if not 200 <= status < 300:
+        raise _NotTaken
+
+
+def _is_internal(url: str) -> bool:
+    """Whether an address leads anywhere but into the internet; one that leads nowhere does."""
+    parts = urlsplit(url)
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+    except OSError:
+        return True
+    return not found or not all(ip_address(str(each[4][0]).partition("%")[0]).is_global for each in found)

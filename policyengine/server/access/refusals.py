@@ -1,0 +1,19 @@
+"""The problems of the profile: each has a status and a name of its own."""
+
+from __future__ import annotations
+
+from policyengine.server.errors import RequestError
+
+ERROR = "urn:openid:authzen:access-request:error:"
+
+
+class Refused(RequestError):
+    """One of the profile's problems."""
+
+    def __init__(self, status: int, name: str, message: str) -> None:
+        super().__init__(status, message, type=ERROR + name)
+
+
+def unbound(message: str) -> Refused:
+    """The submission cannot be tied to a denial."""
+    return Refused(400, "invalid_denial_binding", message)

@@ -1,0 +1,204 @@
+"""The access request endpoint: a denial comes back, and becomes a task for those who may approve.
+
+A submission is taken only for what was denied: its token is this service's own and fresh, and the subject, resource,
+action and context in it are those of the evaluation. Nothing that a submission says beside that decides anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from time import time
+from typing import Any
+
+from policyengine.authzen import read
+from policyengine.authzen.paths import ACCESS_REQUESTS
+from policyengine.authzen.refused import Malformed
+from policyengine.callers.caller import Caller
+from policyengine.engine import Engine
+from policyengine.model.decision import Approval
+from policyengine.model.request import request
+from policyengine.model.values import Fault
+from policyengine.server import encode, grants
+from policyengine.server.access.answers import session_of, tenant_of
+from policyengine.server.access.binding import binding_hash
+from policyengine.server.access.callback import Callbacks, NotAllowed
+from policyengine.server.access.desk import DENIAL, Desk
+from policyengine.server.access.refusals import Refused, unbound
+from policyengine.server.access.tasks import answer
+from policyengine.server.bind import Binding
+from policyengine.server.errors import RequestError
+from policyengine.server.pipeline import Reply
+from policyengine.state import approval_operations as said
+from policyengine.state.approval_calls import GONE, ApprovalError
+from policyengine.state.approving import AccessRequest, access_request
+from policyengine.state.operations import REUSED
+from policyengine.state.store import StoreError
+from policyengine.state.tasks import Asking
+from policyengine.state.windows import SECOND
+
+# How far two clocks may be apart, in seconds.
+SKEW = 30
+KEY = b"idempotency-key"
+LONGEST_KEY = 256
+# What a submission says of the request as a whole, and what says why.
+_WHY = ("business_justification", "justification", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Submissions:
+    """`POST /access/v1/requests`."""
+
+    desk: Desk
+    binding: Binding
+    callbacks: Callbacks
+
+    def __call__(self, engine: Engine, body: bytes, caller: Caller, headers: Mapping[bytes, bytes]) -> Reply:
+        """Raises Malformed and RequestError."""
+        value = self.binding.silent(caller, read.json_object(body))
+        if "items" in value:
+            raise Malformed("`items`: requests are submitted one by one")
+        key = _key(headers)
+        wire = {name: value.get(name) for name in ("subject", "resource", "action")}
+        wire["context"] = _context(value)
+        # Whatever is no evaluation is no denial of one.
+        asked = read.evaluation(dict(wire))
+        claims = self._claims(value.get("denial"), wire)
+        snapshot = engine.snapshot
+        asked = self.binding.arguments(caller, snapshot, asked)
+        tenant = tenant_of(caller, asked)
+        if claims["tenant"] != tenant:
+            raise unbound("the denial is of another tenant")
+        _check_actor(value.get("client"), asked["context"], caller)
+        if claims["revision"] != snapshot.revision:
+            raise Refused(400, "not_requestable", GONE)
+        approvals = tuple(Approval(rule, {}) for rule in claims["rules"])
+        session = session_of(asked["context"])
+        try:
+            whole = request(asked["principal"], asked["action"], asked["resource"], _without_session(asked["context"]))
+            wanted = access_request(whole, approvals, snapshot, tenant, session)
+        except Fault as fault:
+            raise Refused(400, "not_requestable", fault.message) from None
+        asking = Asking(
+            why=_why(value),
+            caller=grants.owner(caller),
+            evaluation=claims["evaluation_id"],
+            callback=self._callback(value.get("callback"), caller),
+            once=f"submission:{_digest([grants.owner(caller), key])}" if key is not None else "",
+            body=_digest(value),
+            token=f"denial:{claims['jti']}",
+            token_life=(SKEW + max(0, int(claims["exp"]) - int(time())) + 1) * SECOND,
+        )
+        return self._asked(engine, wanted, asking)
+
+    def _asked(self, engine: Engine, wanted: AccessRequest, asking: Asking) -> Reply:
+        try:
+            task = engine.approvals.request(wanted, asking=asking)
+        except ApprovalError as error:
+            match error.reason:
+                case said.REPLAYED:
+                    raise unbound(error.reason) from None
+                case _ if error.reason == REUSED:
+                    raise Refused(409, "duplicate_request", error.reason) from None
+                case said.TOO_MANY:
+                    raise RequestError(429, error.reason) from None
+            raise Refused(400, "not_requestable", error.reason) from None
+        except StoreError as error:
+            raise RequestError(503, "the state store cannot be asked") from error
+        location = f"{self.desk.public_url}{ACCESS_REQUESTS}/{task.id}"
+        status = 202 if task.status == "pending" else 201
+        return Reply(
+            encode.value_body(answer(task, self.desk)),
+            (),
+            0,
+            headers=((b"location", location.encode()),),
+            status=status,
+        )
+
+    def _claims(self, denial: Any, wire: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the token of a denial says, if it is good for this submission."""
+        if self.desk.signer is None:
+            raise Refused(400, "not_requestable", "this service takes no requests for approval")
+        if type(denial) is not dict:
+            raise unbound("`denial` is missing")
+        claims = self.desk.signer.verified(denial.get("binding_token"), DENIAL, self.desk.endpoint)
+        if claims is None:
+            raise unbound("`denial.binding_token` is not one of this service")
+        if "evaluation_id" in denial and denial["evaluation_id"] != claims["evaluation_id"]:
+            raise unbound("`denial.evaluation_id` is of another evaluation")
+        expires = _instant(denial.get("expires_at"))
+        if expires is None or expires != _instant(claims["denial_expires_at"]):
+            raise unbound("`denial.expires_at` is not that of the denial")
+        if time() > min(expires, float(claims["exp"])) + SKEW:
+            raise Refused(410, "expired_denial", "the denial has expired: make the request again")
+        if binding_hash(wire, claims["binding_context_members"]) != claims["binding_hash"]:
+            raise unbound("the subject, action, resource or context is not that of the denial")
+        return claims
+
+    def _callback(self, given: Any, caller: Caller) -> str:
+        if given is None:
+            return ""
+        try:
+            return self.callbacks.wanted(given, caller)
+        except NotAllowed as error:
+            raise RequestError(400, str(error)) from None
+
+
+def _context(value: Mapping[str, Any]) -> Any:
+    """The context, with the session that stands beside it in a request to authorize."""
+    context = value.get("context", {})
+    if "session" in value and type(context) is dict and "session" not in context:
+        return {**context, "session": value["session"]}
+    return context
+
+
+def _without_session(context: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in context.items() if name != "session"}
+
+
+def _check_actor(client: Any, context: Mapping[str, Any], caller: Caller) -> None:
+    """Who is said to act must be who acts: nobody's word counts for it."""
+    actor = client.get("actor") if isinstance(client, Mapping) else None
+    if actor is None:
+        return
+    agent = context.get("agent")
+    known = {each[1] for each in caller.agents or ()}
+    if isinstance(agent, Mapping):
+        known.add(str(agent.get("id")))
+    if not isinstance(actor, Mapping) or not isinstance(actor.get("id"), str):
+        raise Malformed("`client.actor.id` must be a text")
+    if actor["id"] not in known:
+        raise RequestError(403, "`client.actor` is not who acts for the subject")
+
+
+def _why(value: Mapping[str, Any]) -> str:
+    context = value.get("context")
+    found = (context.get(name) for name in _WHY) if isinstance(context, Mapping) else ()
+    return next((text for text in found if isinstance(text, str)), "")
+
+
+def _key(headers: Mapping[bytes, bytes]) -> str | None:
+    found = headers.get(KEY)
+    if found is None:
+        return None
+    if not 0 < len(found) <= LONGEST_KEY:
+        raise Malformed(f"`Idempotency-Key` must have 1 to {LONGEST_KEY} characters")
+    return found.decode("latin-1")
+
+
+def _instant(text: Any) -> float | None:
+    """The time in seconds; None for what is no RFC 3339 timestamp."""
+    if not isinstance(text, str) or len(text) > 64:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found.astimezone(UTC).timestamp() if found.tzinfo is not None else None
+
+
+def _digest(value: Any) -> str:
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
