@@ -6,9 +6,10 @@ that it has, its surroundings included. Two things hold of it:
 * Local. A match shorter than W depends on nothing farther than W away: for every part `text[a:b]`, what is found in
   it from `a + W` on (from the beginning, if `a` is 0) and up to `b - W` (to the end, if `b` is the text's end) is what
   is found there in the whole text.
-* Covered. A match that reaches W is found, whatever follows. It begins where the W characters from there say so, and
-  it goes on to the end of its run: each further character is decided by the W characters before it. So whether a
-  position is covered, by which kind, depends on the W characters on either side of it.
+* Covered. A match that reaches W is found, whatever follows, and goes on to the end of its run. That it begins where it
+  does is decided within W; that it goes on to a character, by the W characters before it. So all but the first W and
+  the last W characters of what has come of it can be left out, and it ends where it ended: `apart.forgettable` says
+  what somebody who reads a stream need not keep.
 
 Matches may overlap, and each is found by itself: no match is lost because another began before it.
 """

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from policyengine.detect import own
+from policyengine.detect.content import canary, deceit, injection, leakage, links
 from policyengine.detect.finder import DetectorFailed, Finder, UnknownKind
 from policyengine.detect.finding import Finding, covers, place
 from policyengine.detect.personal import (
@@ -63,6 +65,12 @@ def _built_in(words: Vocabulary) -> tuple[Finder, ...]:
         births.finder(),
         streets.finder(),
         domains.finder(),
+        canary.finder(words.canaries),
+        leakage.finder(words.fingerprints),
+        deceit.finder(),
+        links.finder(words.link_hosts),
+        injection.finder(),
+        *own.finders(words.patterns, words.words),
     )
 
 

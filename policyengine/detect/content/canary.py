@@ -1,0 +1,76 @@
+"""Canaries: tokens of 256 bits that stand in a system prompt, a document or a tenant's data, and nowhere else.
+
+Whoever sees one in an output knows that what it stood in has leaked. It is found as it is, in any case, reversed,
+spaced or joined by invisible characters; in base64 at each offset, hexadecimal, percent encoding, HTML and Unicode
+escapes, whatever separates the characters there, and with each letter moved by 13.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import re
+from collections.abc import Sequence
+
+from ahocorasick_rs import BytesAhoCorasick, Implementation
+
+from policyengine.detect.finder import Finder
+from policyengine.detect.finding import Finding
+from policyengine.detect.skeleton import Skeleton
+
+NAME = "canary"
+BYTES = 32
+_LONGEST = 1024
+"""What a token may take in a text, whatever stands between its characters."""
+_TOKEN = re.compile(r"[a-z2-7]{52}")
+
+
+def mint(random_bytes: bytes) -> str:
+    """The token of 32 random bytes. Raises ValueError if there are not 32."""
+    if len(random_bytes) != BYTES:
+        raise ValueError("a canary has 256 bits")
+    return base64.b32encode(random_bytes).decode().rstrip("=").lower()
+
+
+def finder(canaries: Sequence[str]) -> Finder:
+    """Raises ValueError for what `mint` did not make: a word that texts have would be found everywhere."""
+    for token in canaries:
+        if not _TOKEN.fullmatch(token):
+            raise ValueError("not a canary")
+    needles = sorted({needle for token in canaries for needle in _needles(token)})
+    if not needles:
+        return Finder(NAME, frozenset({"canary"}), 1, lambda text: ())
+    automaton = BytesAhoCorasick(needles, implementation=Implementation.ContiguousNFA)
+    return Finder(NAME, frozenset({"canary"}), _LONGEST + 8, lambda text: _find(text, automaton))
+
+
+def _needles(token: str) -> set[bytes]:
+    """The skeletons of everything that the token may be written as."""
+    found: set[str] = set()
+    for written in (token, token.upper(), token[::-1], token[::-1].upper(), codecs.encode(token, "rot13")):
+        plain = written.encode()
+        found |= {
+            written.lower(),
+            plain.hex(),
+            "".join(f"x{c:02x}" for c in plain),
+            "".join(f"0x{c:02x}" for c in plain),
+            "".join(str(c) for c in plain),
+            "".join(f"u{c:04x}" for c in plain),
+            "".join(f"x{c:04x}" for c in plain),
+            base64.b32encode(plain).decode().rstrip("=").lower()[:-1],
+        }
+        for offset in range(3):
+            coded = base64.b64encode(b"\0" * offset + plain).decode().rstrip("=")
+            # Without the characters that also say something of the neighbours.
+            found.add(coded[(0, 2, 3)[offset] : -1].lower())
+    return {needle.encode() for needle in found}
+
+
+def _find(text: str, automaton: BytesAhoCorasick) -> Sequence[Finding]:
+    skeleton = Skeleton(text)
+    found: dict[tuple[int, int], Finding] = {}
+    for _, start, end in automaton.find_matches_as_indexes(skeleton.data, overlapping=True):
+        begin, stop = skeleton.span(start, end)
+        if stop - begin <= _LONGEST:
+            found[begin, stop] = Finding("canary", begin, stop, 1.0, NAME)
+    return list(found.values())

@@ -1,0 +1,56 @@
+"""Overlap with texts that must not leave: the system prompt, a document.
+
+The texts are not kept. `fingerprint` makes hashes of every run of eight words; where a text has such a run, that run
+is a finding, and runs that touch are one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+
+from policyengine.detect.finder import Finder
+from policyengine.detect.finding import Finding
+
+NAME = "leakage"
+WORDS = 8
+_LONGEST = 512
+"""What eight words and what stands between them may count."""
+
+# Scripts without blanks count each character as a word.
+_WORD = re.compile(r"[぀-ヿ㐀-鿿가-힯]|[^\W_぀-ヿ㐀-鿿가-힯]+")
+
+
+def fingerprint(text: str) -> frozenset[int]:
+    """What to remember of a text; empty if it has fewer than eight words."""
+    return frozenset(mark for _, _, mark in _shingles(text))
+
+
+def finder(fingerprints: frozenset[int]) -> Finder:
+    width = 2 * _LONGEST if fingerprints else 1
+    return Finder(NAME, frozenset({"leakage"}), width, lambda text: _find(text, fingerprints) if fingerprints else ())
+
+
+def _shingles(text: str) -> Iterator[tuple[int, int, int]]:
+    """Start, end and hash of every run of words."""
+    words: deque[tuple[int, int]] = deque(maxlen=WORDS)
+    for match in _WORD.finditer(text):
+        words.append(match.span())
+        start, end = words[0][0], words[-1][1]
+        if len(words) == WORDS and end - start <= _LONGEST:
+            run = "\x1f".join(text[a:b] for a, b in words).casefold()
+            digest = blake2b(run.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+            yield start, end, int.from_bytes(digest, "big")
+
+
+def _find(text: str, fingerprints: frozenset[int]) -> Sequence[Finding]:
+    runs: list[list[int]] = []
+    for start, end, mark in _shingles(text):
+        if mark in fingerprints:
+            if runs and start <= runs[-1][1]:
+                runs[-1][1] = end
+            else:
+                runs.append([start, end])
+    return [Finding("leakage", start, end, 0.95, NAME) for start, end in runs]

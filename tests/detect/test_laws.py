@@ -1,0 +1,180 @@
+"""What holds of every finder and every text.
+
+| law | equation |
+|---|---|
+| finders are total | find(text) raises for no text; findings are sorted, in the text and of the finder's kinds |
+| findings are local | what is found in text[a:b], W away from where it was cut, is what is found there in text |
+| a stream is the whole | what is covered, read piece by piece with `forgettable`, is what is covered in the whole |
+| time is linear | twice the text, twice the work |
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policyengine.detect import Finder, Finding, find, width
+from policyengine.detect.apart import forgettable, without
+from policyengine.detect.finding import place
+from policyengine.detect.registry import Registry
+from tests.detect.planted import KNOWN, PIECES, TOKEN, texts
+
+EVERY = sorted(KNOWN.kinds)
+by_name = pytest.mark.parametrize("finder", KNOWN.finders, ids=lambda f: f.name)
+
+
+@given(texts)
+def test_finders_are_total(text: str) -> None:
+    found = find(text, EVERY, KNOWN)
+    assert list(found) == sorted(found, key=place)
+    assert len(set(found)) == len(found)
+    assert all(0 <= f.start < f.end <= len(text) and 0 <= f.score <= 1 for f in found)
+
+
+@by_name
+@given(text=texts, data=st.data())
+def test_findings_are_local(finder: Finder, text: str, data: st.DataObject) -> None:
+    reach = finder.width or 0
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, len(text)))
+    low = start + reach if start else 0
+    high = end - reach if end < len(text) else end
+    whole = {f for f in finder.find(text) if f.end - f.start < reach and low <= f.start and f.end <= high}
+    part = {
+        Finding(f.kind, f.start + start, f.end + start, f.score, f.detector)
+        for f in finder.find(text[start:end])
+        if f.end - f.start < reach and low <= f.start + start and f.end + start <= high
+    }
+    assert part == whole
+
+
+def covered(found: list[Finding], low: int, high: int, into: set[tuple[str, int]], shift: int = 0) -> None:
+    for one in found:
+        into.update((one.kind, at + shift) for at in range(max(one.start, low), min(one.end, high)))
+
+
+@by_name
+@given(text=texts, data=st.data())
+def test_a_stream_is_the_whole(finder: Finder, text: str, data: st.DataObject) -> None:
+    reach = finder.width or 0
+    step = data.draw(st.integers(max(1, reach // 2), 3 * reach + 1))
+    whole: set[tuple[str, int]] = set()
+    covered(list(finder.find(text)), 0, len(text), whole)
+    streamed: set[tuple[str, int]] = set()
+    seen, done, shift = "", 0, 0
+    for at in range(0, len(text) + step, step):
+        seen += text[at : at + step]
+        last = at + step >= len(text)
+        until = len(seen) if last else len(seen) - reach
+        if until <= done:
+            continue
+        found = list(finder.find(seen))
+        covered(found, done, until, streamed, shift)
+        done = until
+        parts = forgettable(found, done, reach)
+        gone = sum(end - start for start, end in parts)
+        seen, done, shift = without(seen, parts), done - gone, shift + gone
+        if last:
+            break
+    assert streamed == whole
+
+
+def work(call: Callable[[], object]) -> int:
+    """How many lines and calls of Python this takes."""
+    count = 0
+
+    def note(frame: object, event: str, arg: object) -> object:
+        nonlocal count
+        count += 1
+        return note
+
+    before = sys.gettrace()
+    sys.settrace(note)  # type: ignore[arg-type]
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+HOSTILE = [
+    *(
+        "A",
+        "7",
+        "a1",
+        "eyJ",
+        "sk-",
+        "ghp_",
+        "://",
+        "://a:",
+        "@",
+        "a@",
+        "a.",
+        "-----BEGIN PRIVATE KEY-----",
+        "password=",
+        "key:key",
+        "[",
+        "![",
+    ),
+    *(
+        "7 ",
+        "7-",
+        "1.",
+        "1:",
+        "::",
+        "0x",
+        "<img ",
+        "<img src=//",
+        " -u curl",
+        "born ",
+        "12 A St ",
+        "\u200b",
+        "аa",
+        "ignoreall",
+        "zxlk",
+        "ZXlK",
+    ),
+    *(
+        "Authorization: ",
+        "url(",
+        "2022-",
+        "+1",
+        "(1",
+        "pan ",
+        "KEY-----",
+        "AKIA",
+        "xoxb-",
+        ".acc",
+        "token='",
+        "%25",
+        "a" * 63 + ".",
+    ),
+    *(TOKEN[:20], "12345", "CASE-1", "bluebird "),
+]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_work_is_linear_in_the_text(piece: str) -> None:
+    def ask(size: int) -> int:
+        text = piece * (size // len(piece))
+        return work(lambda: find(text, EVERY, KNOWN))
+
+    small, large = ask(1_000), ask(4_000)
+    assert large < 5.5 * small + 4_000
+
+
+def test_findings_of_a_text_full_of_them_are_linear() -> None:
+    def ask(count: int) -> int:
+        text = "".join(f"{PIECES[i % len(PIECES)]}\n" for i in range(count))
+        return work(lambda: find(text, EVERY, KNOWN))
+
+    assert ask(800) < 5 * ask(200) + 2_000
+
+
+def test_the_width_of_all_is_bounded() -> None:
+    assert isinstance(KNOWN, Registry)
+    assert 0 < (width(EVERY, KNOWN) or 0) < 2_500
