@@ -7,7 +7,7 @@ which rules erred, and the interpreter says why.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -21,7 +21,7 @@ from policyengine.compile.intake import Entry
 from policyengine.compile.native import NATIVE
 from policyengine.compile.runtime import NOTHING, Unusual
 from policyengine.compile.site import Site
-from policyengine.compile.verified import NONE, approvals, approvals_of, limits_of, meters
+from policyengine.compile.verified import approvals, approvals_of, limits_of, meters
 from policyengine.evaluate.combine import denied, intersect
 from policyengine.evaluate.decide import not_applicable, shape
 from policyengine.evaluate.delegation import actors
@@ -83,31 +83,26 @@ class Evaluator:
 
     def decide_many(self, requests: Iterable[Any]) -> list[Decision]:
         """The decisions about mappings with the keywords of `Engine.decide`. Never raises for what they hold. Raises
-        TypeError, before anything is decided, for an `approved` or `metered` that names none of the rules it should."""
-        todo = list(requests)
-        approved, metered = self._said(todo)
+        TypeError for an `approved` or `metered` that names none of the rules it should."""
         decisions: list[Decision] = []
         entries, add = self.entries, decisions.append
-        for asked, given in zip(todo, approved, strict=True):
-            try:
-                # As in `decide`, without its call for each.
-                if type(asked) is dict and asked.keys() <= REQUEST:
+        # They may come from anywhere: what making them raises is no reason to decide.
+        for asked in list(requests):
+            # Three keys that are found, or four, leave no other: most requests are known to be in order by that.
+            if type(asked) is dict and (len(asked) == 3 or (len(asked) == 4 and "context" in asked)):
+                try:
+                    # As in `decide`, without its call for each.
                     principal, action, resource = asked["principal"], asked["action"], asked["resource"]
                     name = action if type(action) is str else named(action)
                     entry = entries[name][resource["type"]][principal["type"]]
-                    if given is not None:
-                        attributes = NOTHING if name is action else action
-                        add(entry(principal, resource, asked.get("context"), attributes, given))
-                    elif name is action:
+                    if name is action:
                         add(entry(principal, resource, asked.get("context")))
                     else:
                         add(entry(principal, resource, asked.get("context"), action))
                     continue
-            except Exception:  # noqa: BLE001 - whatever it is, the long way decides
-                pass
-            add(self._decide_odd(asked, given or NONE))
-        for number, limits in metered.items():
-            decisions[number] = with_meters(decisions[number], limits)
+                except Exception:  # noqa: BLE001 - whatever it is, the long way decides
+                    pass
+            add(self._one_of_many(asked))
         return decisions
 
     def decide_slowly(
@@ -153,38 +148,18 @@ class Evaluator:
             known = self._metered[id(decision)] = (decision, with_meters(decision, self.limits))
         return known[1]
 
-    def _decide_odd(self, asked: Any, approved: frozenset[str]) -> Decision:
-        """The decision about one of many that is new, is no plain object, or has a misspelt keyword."""
+    def _one_of_many(self, asked: Any) -> Decision:
+        """The decision about one of many that says more than most, is new, or is no plain object. Raises TypeError."""
+        if not isinstance(asked, Mapping):
+            return self.decide(None, None, None)
+        approved, metered = self.approved(asked.get("approved")), meters(asked.get("metered"), self.limits)
         try:
-            check_keys(asked if isinstance(asked, Mapping) else ())
+            if not asked.keys() <= REQUEST:
+                check_keys(asked)
         except Fault as fault:
             return denied(RuleError("", fault.code, fault.message), self._revision)
-        decide = self.decide_slowly if type(asked) is dict else self.decide
-        return decide(*_parts(asked), approved)
-
-    def _said(self, todo: Sequence[Any]) -> tuple[Sequence[frozenset[str] | None], dict[int, frozenset[str]]]:
-        """The approvals that each of the requests says are verified, None for none; and by the places of those that
-        name any, the limits that are metered. Raises TypeError."""
-        approved: list[frozenset[str] | None] = []
-        metered: dict[int, frozenset[str]] = {}
-        add, each = approved.append, self._each
-        for asked in todo:
-            if type(asked) is dict:
-                if "approved" not in asked and "metered" not in asked:
-                    add(None)
-                    continue
-            elif not isinstance(asked, Mapping):
-                add(None)
-                continue
-            given, limits = asked.get("approved"), asked.get("metered")
-            one = None
-            if type(given) is list and len(given) == 1 and type(given[0]) is str:
-                # As in `approved`, without its call for each.
-                one = each.get(given[0])
-            add(one or approvals(given, self.approvals) or None)
-            if limits is not None and (names := meters(limits, self.limits)):
-                metered[len(approved) - 1] = names
-        return approved, metered
+        principal, action, resource = asked.get("principal"), asked.get("action"), asked.get("resource")
+        return with_meters(self.decide(principal, action, resource, asked.get("context"), approved), metered)
 
     def _decide_for(self, asked: Request, approved: Collection[str]) -> Decision:
         key = shape(asked)
@@ -230,10 +205,3 @@ def _names(approved: Any) -> frozenset[str] | None:
     if type(approved) not in COLLECTIONS:
         raise Unusual
     return frozenset(approved) or None
-
-
-def _parts(request: Any) -> tuple[Any, Any, Any, Any]:
-    """What `decide` takes, out of a mapping; nothing at all, which is denied, out of anything else."""
-    if type(request) is not dict and not isinstance(request, Mapping):
-        return None, None, None, None
-    return request.get("principal"), request.get("action"), request.get("resource"), request.get("context")

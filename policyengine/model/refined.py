@@ -13,7 +13,21 @@ from datetime import date
 from typing import Any
 
 from policyengine.model.operators import key, pattern
-from policyengine.model.types import JSON, NULL, EntityT, ListT, Prim, RecordT, RefinedT, SetT, Type
+from policyengine.model.types import (
+    BOOL,
+    INT,
+    JSON,
+    NULL,
+    NUMBER,
+    STRING,
+    EntityT,
+    ListT,
+    Prim,
+    RecordT,
+    RefinedT,
+    SetT,
+    Type,
+)
 from policyengine.model.values import MAX_DEPTH, Fault, as_entity, guard
 
 # How much of a name is shown, and how many problems are told.
@@ -190,33 +204,55 @@ LIMITS: dict[str, Limit] = {
 def test(type_: Type) -> Callable[[Any], bool]:
     """`fits` as a function for one type, made once."""
     if isinstance(type_, RecordT):
-        declared = {name: test(field.type) for name, field in type_.fields}
+        declared = {name: (_plain(field.type), test(field.type)) for name, field in type_.fields}
         required = frozenset(name for name, field in type_.fields if not field.optional)
         return _record_test(declared, required, type_.open)
-    if isinstance(type_, ListT):
+    if isinstance(type_, ListT | SetT):
         element = test(type_.element)
-        return lambda value: type(value) in (list, tuple) and all(map(element, value))
-    if type_ == Prim("String"):
-        return lambda value: type(value) is str
-    if type_ == Prim("Bool"):
-        return lambda value: type(value) is bool
+        allowed = (list, tuple) if isinstance(type_, ListT) else (list, tuple, set, frozenset)
+        return lambda value: type(value) in allowed and all(map(element, value))
+    if isinstance(type_, RefinedT) and not type_.members:
+        base = test(type_.base)
+        return lambda value: base(value) and _admits(value, type_)
     if type_ == JSON:
         return lambda value: True
-    return lambda value: fits(value, type_)
+    classes = _plain(type_)
+    return lambda value: _is_plainly(value, classes) or fits(value, type_)
+
+
+Classes = tuple[type, ...]
+# The classes of what is plainly of a type; of other values, and of large numbers, `fits` knows.
+_PLAIN: dict[Type, Classes] = {STRING: (str,), BOOL: (bool,), INT: (int,), NUMBER: (int, float)}
+# Up to here every kind of number holds integers exactly.
+_EXACT = 1 << 53
+
+
+def _plain(type_: Type) -> Classes:
+    return _PLAIN.get(type_, ())
+
+
+def _is_plainly(value: Any, classes: Classes) -> bool:
+    cls = type(value)
+    return cls in classes and (cls is str or cls is bool or -_EXACT <= value <= _EXACT)
 
 
 def _record_test(
-    declared: dict[str, Callable[[Any], bool]], required: frozenset[str], open_: bool
+    declared: dict[str, tuple[Classes, Callable[[Any], bool]]], required: frozenset[str], open_: bool
 ) -> Callable[[Any], bool]:
     def holds(value: Any) -> bool:
         if type(value) is not dict or not required <= value.keys():
             return False
         for name, item in value.items():
-            check = declared.get(name)
-            if check is None:
+            known = declared.get(name)
+            if known is None:
                 if not open_ or type(name) is not str:
                     return False
-            elif not check(item):
+                continue
+            # As in `_is_plainly`, without its call for each.
+            cls = type(item)
+            if cls in known[0] and (cls is str or cls is bool or -_EXACT <= item <= _EXACT):
+                continue
+            if not known[1](item):
                 return False
         return True
 

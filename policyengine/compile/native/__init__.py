@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-VERSION = 5
+VERSION = 6
 
 
 def _built() -> ModuleType | None:
