@@ -77,23 +77,33 @@ class World:
 
     def _climb(self, entity: Entity) -> frozenset[Uid]:
         seen: set[Uid] = set()
-        todo = [entity]
+        todo, records, new = [entity], self.records, tuple.__new__
         while todo:
-            for parent in self._parents(todo.pop()):
-                if parent.uid not in seen:
-                    seen.add(parent.uid)
-                    todo.append(parent)
+            for parent in self._listed(todo.pop()):
+                # Most parents are no more than references, and of most of those nobody knows anything: they lead no
+                # further, and need no Entity.
+                if type(parent) is dict and len(parent) == 2:
+                    type_, id_ = parent.get("type"), parent.get("id")
+                    if type(type_) is str and type(id_) is str and id_ not in records.get(type_, _EMPTY):
+                        seen.add(new(Uid, (type_, id_)))
+                        continue
+                above = as_entity(parent)
+                if above.uid not in seen:
+                    seen.add(above.uid)
+                    todo.append(above)
             if len(seen) > MAX_ANCESTORS:
                 raise Fault("POL506", f"an entity has more than {MAX_ANCESTORS} ancestors")
         return frozenset(seen)
 
-    def _parents(self, entity: Entity) -> Iterable[Entity]:
+    def _listed(self, entity: Entity) -> Iterable[Any]:
+        """What an entity has for its parents. Raises Fault if that is no list."""
         parents = self.find(entity, PARENTS)
         if parents is _ABSENT:
             return ()
         if type(parents) not in (list, tuple):
             raise Fault("POL504", "`parents` is a list of entities")
-        return [as_entity(parent) for parent in parents]
+        listed: Iterable[Any] = parents
+        return listed
 
 
 ABSENT = _ABSENT
@@ -115,5 +125,6 @@ def world(entities: Iterable[Mapping[str, Any]], facts: Iterable[tuple[Uid, Mapp
     built = World(records)
     for type_, by_id in records.items():
         for id_ in by_id:
-            built._parents(Entity(Uid(type_, id_)))
+            for parent in built._listed(Entity(Uid(type_, id_))):
+                as_entity(parent)
     return built
