@@ -7,6 +7,7 @@ together.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -41,13 +42,23 @@ class _Options(msgspec.Struct, gc=False):
     evaluations_semantic: Semantic | UnsetType = UNSET
 
 
-class _Batch(_Item, gc=False):
+class _Outside(_Item, gc=False):
     options: _Options | UnsetType = UNSET
+
+
+class _Batch(_Outside, gc=False):
+    evaluations: list[_Item] = []
+
+
+class _Texts(_Outside, gc=False):
+    """A batch with its items as they came."""
+
     evaluations: list[msgspec.Raw] = []
 
 
 _decode = msgspec.json.Decoder(_Item).decode
 _decode_batch = msgspec.json.Decoder(_Batch).decode
+_decode_texts = msgspec.json.Decoder(_Texts).decode
 _encode = msgspec.json.Encoder().encode
 _UNREADABLE = (ValueError, ArithmeticError, RecursionError, msgspec.MsgspecError)
 # Principal, action, resource and context; None for what is missing.
@@ -59,12 +70,13 @@ def evaluation(body: bytes) -> Arguments | None:
     if _has_escapes(body):
         return None
     try:
-        parts = _item(body)
+        item = _decode(body)
+        read = _read(body, item, [item])
     except _UNREADABLE:
         return None
-    if parts is None:
+    if read is None:
         return None
-    principal, action, resource, context = parts
+    ((principal, action, resource, context),) = read
     if principal is None or action is None or resource is None:
         return None
     return {
@@ -80,41 +92,34 @@ def batch(body: bytes) -> Batch | None:
     if _has_escapes(body):
         return None
     try:
-        asked = _decode_batch(body)
-        # Items go into the text as they came, so this compares the keys outside of them.
-        if not asked.evaluations or _encode(asked).count(b":") != body.count(b":"):
-            return None
-        texts = [bytes(each) for each in asked.evaluations]
+        came = _decode_texts(body)
+        texts = [bytes(each) for each in came.evaluations]
         known: dict[bytes, int] = {}
         order = [known.setdefault(text, len(known)) for text in texts]
-        nested = body.count(_PROPERTIES) - sum([text.count(_PROPERTIES) for text in texts])
-        defaults = _read(asked, nested)
-        if defaults is None:
+        if not order:
             return None
-        who, what_for, what, around = defaults
-        items: list[Arguments | Malformed] = []
-        for text in known:
-            parts = _item(text)
-            if parts is None:
+        if len(known) < len(texts):
+            once = _without_repeats(body, came, known)
+            if once is None:
                 return None
-            principal, action, resource, context = parts
-            principal, action, resource = principal or who, action or what_for, resource or what
-            if principal is None or action is None or resource is None:
-                return None
-            context = around if context is None else context
-            items.append(
-                {
-                    "principal": principal,
-                    "action": action,
-                    "resource": resource,
-                    "context": {} if context is None else context,
-                }
-            )
+            body = once
+        asked = _decode_batch(body)
+        read = _read(body, asked, [asked, *asked.evaluations])
     except _UNREADABLE:
         return None
+    if read is None:
+        return None
+    (who, what_for, what, around), *parts = read
+    around = {} if around is None else around
+    items: list[Arguments | Malformed] = []
+    for principal, action, resource, context in parts:
+        principal, action, resource = principal or who, action or what_for, resource or what
+        if principal is None or action is None or resource is None:
+            return None
+        context = around if context is None else context
+        items.append({"principal": principal, "action": action, "resource": resource, "context": context})
     semantic = UNSET if asked.options is UNSET else asked.options.evaluations_semantic
-    asked.evaluations = []
-    outside = len(_encode(asked))
+    outside = len(body) - sum(map(len, known))
     return Batch(items, [len(text) + outside for text in known], order, semantic or SEMANTICS[0])
 
 
@@ -126,68 +131,73 @@ def _has_escapes(body: bytes) -> bool:
     return b"\\" in body and b"\\u" in body
 
 
-def _item(text: bytes) -> _Parts | None:
-    """What one request has. None if it is not plainly one; raises what is _UNREADABLE."""
-    item = _decode(text)
-    subject, action, resource, context = item.subject, item.action, item.resource, item.context
-    keys = 0
-    if subject is not UNSET:
-        keys += 3 if subject.properties is UNSET else 4 + len(subject.properties)
-    if action is not UNSET:
-        keys += 2
-    if resource is not UNSET:
-        keys += 3 if resource.properties is UNSET else 4 + len(resource.properties)
-    if context is not UNSET:
-        keys += 1 + len(context)
+def _without_repeats(body: bytes, asked: _Texts, known: Iterable[bytes]) -> bytes | None:
+    """The text of a batch with each of its items once; None if it has keys that are not known, or one twice."""
+    # Items go into the text as they came, so this compares the keys outside of them.
+    if _encode(asked).count(b":") != body.count(b":"):
+        return None
+    asked.evaluations = [msgspec.Raw(text) for text in known]
+    return _encode(asked)
+
+
+def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Parts] | None:
+    """The parts of items, which are all that there is in the text of `whole`. None if it is not plainly so."""
+    keys, nested = 0, text.count(_PROPERTIES)
+    read: list[_Parts] = []
+    for item in items:
+        entities: list[dict[str, Any] | None] = []
+        for entity in (item.subject, item.resource):
+            if entity is UNSET:
+                entities.append(None)
+            elif entity.properties is UNSET:
+                keys += 3
+                entities.append({"type": entity.type, "id": entity.id})
+            elif "parents" in entity.properties:
+                return None
+            else:
+                keys += 4 + len(entity.properties)
+                nested -= 1
+                # A property cannot pass for its identity.
+                entities.append({**entity.properties, "type": entity.type, "id": entity.id})
+        context, action = item.context, item.action
+        if action is not UNSET:
+            keys += 2
+        if context is not UNSET:
+            keys += 1 + len(context)
+            if "supported_obligations" in context and not _are_texts(context["supported_obligations"]):
+                return None
+            if "metered_limits" in context:
+                said = context["metered_limits"]
+                if said.__class__ is not bool and not _are_texts(said):
+                    return None
+        read.append(
+            (
+                entities[0],
+                None if action is UNSET else action.name,
+                entities[1],
+                None if context is UNSET else context,
+            )
+        )
+    if isinstance(whole, _Batch):
+        keys += 1
+        if whole.options is not UNSET:
+            keys += 1 if whole.options.evaluations_semantic is UNSET else 2
     # Each key has a colon after it. If there are no others, no key came twice, is unknown, or is nested further down.
-    # If there are, the text written anew has all keys that were read, once.
+    # If there are, the text written anew has all keys that were read, once. No key is counted that is not there, so
+    # what one item has too many another cannot have too few.
     colons = text.count(b":")
-    if colons != keys and colons != _encode(item).count(b":"):
+    if colons != keys and colons != _encode(whole).count(b":"):
         return None
-    return _read(item, text.count(_PROPERTIES))
-
-
-def _read(item: _Item, properties: int) -> _Parts | None:
-    """The parts of an item, in the text of which `"properties"` stands so often."""
-    subject, resource, context = item.subject, item.resource, item.context
-    principal = None if subject is UNSET else _flat(subject)
-    what = None if resource is UNSET else _flat(resource)
-    around = None if context is UNSET else context
-    if principal is not None and subject.properties is not UNSET:  # type: ignore[union-attr]
-        properties -= 1
-        if "parents" in principal:
-            return None
-    if what is not None and resource.properties is not UNSET:  # type: ignore[union-attr]
-        properties -= 1
-        if "parents" in what:
-            return None
-    if around is not None and "supported_obligations" in around and not _are_texts(around["supported_obligations"]):
-        return None
-    if around is not None and "metered_limits" in around:
-        said = around["metered_limits"]
-        if said.__class__ is not bool and not _are_texts(said):
-            return None
-    action = None if item.action is UNSET else item.action.name
-    if not properties:
-        return principal, action, what, around
+    if not nested:
+        return read
     # Somewhere further down there may be an entity.
-    for each in (principal, what, around):
-        if each is not None and members_problem(each, ""):
-            return None
-    return (
-        None if principal is None else members(principal),
-        action,
-        None if what is None else members(what),
-        None if around is None else members(around),
-    )
+    if any(each is not None and members_problem(each, "") for part in read for each in (part[0], *part[2:])):
+        return None
+    return [(_members_of(who), action, _members_of(what), _members_of(around)) for who, action, what, around in read]
 
 
-def _flat(entity: _Entity) -> dict[str, Any]:
-    """The engine's entity. A property cannot pass for its identity."""
-    made: dict[str, Any] = {} if entity.properties is UNSET else entity.properties
-    made["type"] = entity.type
-    made["id"] = entity.id
-    return made
+def _members_of(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if value is None else members(value)
 
 
 def _are_texts(value: Any) -> bool:
