@@ -118,9 +118,9 @@ def _item(
     denials: Denials,
     at: int,
 ) -> tuple[bytes, Decided | None, bool]:
-    if isinstance(item, Misspelt):
-        return encode.decision_body(_misspelt(item, snapshot.revision)), None, False
     if isinstance(item, Malformed):
+        if isinstance(item, Misspelt):
+            return encode.decision_body(_misspelt(item, snapshot.revision)), None, False
         return encode.failed_body(400, item.message, snapshot.revision), None, False
     if caller.is_bound:
         try:
