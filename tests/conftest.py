@@ -1,6 +1,7 @@
 """Settings that every test shares: the hypothesis profiles, chosen with HYPOTHESIS_PROFILE.
 
-default   a few hundred examples, the same ones in every run, so that a change and not luck turns it red
+default   a few hundred examples, the same ones in every run, so that a change and not luck turns it red: hypothesis
+          would else take constants from whatever modules are loaded by then
 nightly   10,000 fresh examples, for `make test-nightly`
 fuzz      100,000 examples, for `make fuzz`
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 # Tests start from nothing and leave nothing behind, but for those about the cache, which name a directory.
 os.environ["POLICYENGINE_CACHE_DIR"] = ""
@@ -27,4 +29,7 @@ settings.register_profile(
 )
 settings.register_profile("nightly", settings.get_profile("default"), max_examples=10_000, derandomize=False)
 settings.register_profile("fuzz", settings.get_profile("default"), max_examples=100_000, derandomize=False)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
+settings.load_profile(PROFILE)
+if PROFILE == "default":
+    providers._get_local_constants = lambda: providers._local_constants
