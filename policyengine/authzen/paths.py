@@ -11,6 +11,7 @@ SEARCH_ACTION = "/access/v1/search/action"
 
 # What remembers: a decision that is recorded, and what becomes of it.
 AUTHORIZE = "/v1/authorize"
+AUTHORIZATIONS = "/v1/authorizations"
 SESSIONS = "/v1/sessions"
 RESULTS = "/v1/results"
 RELEASE = "/v1/release"

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from policyengine.cli.approvals import app as approvals
+from policyengine.cli.authorize import authorize
 from policyengine.cli.check import check
 from policyengine.cli.console import FAILED, note, prepare_streams, say
 from policyengine.cli.decide import decide
@@ -64,7 +65,7 @@ app = _App(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: policyengine init my-policies",
 )
-for command in (check, fmt, test, decide, explain, filter_, release, admit, serve, init):
+for command in (check, fmt, test, decide, authorize, explain, filter_, release, admit, serve, init):
     app.command(command.__name__.rstrip("_"), cls=Command)(command)
 app.add_typer(schema, name="schema")
 app.add_typer(keys, name="keys")

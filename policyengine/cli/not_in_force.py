@@ -8,13 +8,16 @@ from policyengine.ir.nodes import PolicySet
 
 
 def not_in_force(sets: Iterable[PolicySet], metered: bool) -> list[str]:
-    """A line for limits, unless they are `metered`, and one for claims, where there are any."""
+    """A line for limits, unless every evaluation is `metered`, and one for claims, where there are any."""
     policies = list(sets)
     limits = sorted({rule.name for each in policies for rule in each.rules if rule.kind == "limit"})
     claims = sorted({claim.name for each in policies for claim in each.proofs})
     lines = []
     if limits and not metered:
-        lines.append(f"limits are not metered here: decisions name them, and count nothing ({_few(limits)})")
+        lines.append(
+            f"evaluations charge nothing, so they deny where a limit applies ({_few(limits)}): /v1/authorize charges, "
+            'and so does each evaluation with the setting evaluation = "authorize"'
+        )
     if claims:
         lines.append(f"nothing proves claims yet: they are checked for names and types only ({_few(claims)})")
     return lines

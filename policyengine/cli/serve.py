@@ -13,6 +13,7 @@ import ssl
 import sys
 import time
 from enum import StrEnum
+from errno import EACCES
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,6 +43,8 @@ APPLICATION = "policyengine.server.app:application"
 LISTENER = "policyengine.server.listener:Listener"
 # Where `--new-key` keeps keys if nothing else is said.
 KEYS = ".policyengine/keys.json"
+# Where limits and sessions are kept if nothing else is said: all workers share it, and it survives a restart.
+STATE = ".policyengine/state.db"
 _DAY = 86_400.0
 
 
@@ -100,6 +103,9 @@ def serve(
         keys = KEYS
     flags = _flags(path, entities, gate, reload, insecure, keys)
     settings = _settings(flags, config)
+    if "state" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"state": _default_state(workers, make=not print_config)})
+        flags["state"] = settings.state
     if print_config:
         say(shown(settings).rstrip("\n"))
         return
@@ -131,7 +137,7 @@ def serve(
     if secret is not None:
         _show(secret, host, port, uds, tls_cert is not None)
     if not quiet:
-        for line in not_in_force([engine.snapshot.policies], metered=False):
+        for line in not_in_force([engine.snapshot.policies], metered=settings.evaluation == "authorize"):
             if console:
                 note(line)
             else:
@@ -154,6 +160,23 @@ def serve(
         # A caller with a key needs no certificate; whoever shows one shows a good one.
         ssl_cert_reqs=ssl.CERT_OPTIONAL if client_ca is not None else ssl.CERT_NONE,
     )
+
+
+def _default_state(workers: int, make: bool) -> str:
+    """The store that all workers share; memory where nothing can be written, if there is one worker alone."""
+    file = Path(STATE).absolute()
+    try:
+        if make:
+            file.parent.mkdir(mode=0o700, exist_ok=True)
+            if not os.access(file.parent, os.W_OK):
+                raise PermissionError(EACCES, os.strerror(EACCES))
+    except OSError as error:
+        why = f"cannot write to {file.parent}: {(error.strerror or 'not possible').lower()}"
+        if workers > 1:
+            fail(why, "say where limits and sessions are kept, for all workers: POLICYENGINE_STATE=redis://...")
+        note(visible(f"warning: limits, sessions and blocks are kept in memory, until this ends: {why}"))
+        return "memory://"
+    return f"sqlite:///{file}"
 
 
 def _gate(engine: Engine) -> None:

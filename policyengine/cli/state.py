@@ -4,40 +4,32 @@ say."""
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from policyengine.blocks.block import KINDS, Block
-from policyengine.cli.console import FAILED, fail, note, say, say_json
+from policyengine.cli.authorize import cancel, renew, settle
+from policyengine.cli.console import FAILED, note, say, say_json
+from policyengine.cli.durations import duration
 from policyengine.cli.keys import ConfigOption
 from policyengine.cli.loading import JsonOption
+from policyengine.cli.state_store import StateOption, opened
 from policyengine.diagnostics.safe_text import visible
 from policyengine.events.sink import Nowhere
-from policyengine.settings.loading import WrongSettings, load
 from policyengine.state.block_calls import Blocks
-from policyengine.state.store import Store, StoreError
-from policyengine.state.stores.opening import open_store
 from policyengine.state.windows import SECOND
 
 app = typer.Typer(help="Limits, sessions and blocks: what a state store remembers.", no_args_is_help=True)
 
-StateOption = Annotated[
-    str | None,
-    typer.Option(
-        "--state", metavar="URL", show_default=False,
-        help="sqlite:///..., redis://... or postgresql://...; else POLICYENGINE_STATE or the config file",
-    ),
-]  # fmt: skip
+for command in (settle, renew, cancel):
+    app.command(command.__name__)(command)
+
 KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"one of {', '.join(KINDS)}", show_default=False)]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help='an id, or a type and an id: User::"ann"')]
 WhyOption = Annotated[str, typer.Option("--why", help="shown to whoever is denied")]
 ByOption = Annotated[str, typer.Option("--by", help="who does it; you, if not given", show_default=False)]
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @app.command()
@@ -91,37 +83,6 @@ def list_(state: StateOption = None, config: ConfigOption = None, json_: JsonOpt
         say(visible(_line(each)))
     if not found:
         note("nobody is blocked")
-
-
-@contextmanager
-def opened(state: str | None, config: Path | None) -> Iterator[Store]:
-    """The store that is meant; whatever is wrong with it ends the command."""
-    flags: dict[str, Any] = {"policies": Path()}
-    if state is not None:
-        flags["state"] = state
-    try:
-        url = load(flags, config=config).state
-        if url.startswith("memory:"):
-            fail("memory:// is of one process alone", "name the store that nodes share: --state, or POLICYENGINE_STATE")
-        store = open_store(url)
-        try:
-            yield store
-        finally:
-            store.close()
-    except WrongSettings as error:
-        fail(error.problems[0])
-    except ValueError as error:
-        fail(str(error))
-    except StoreError as error:
-        fail(str(error), status=FAILED)
-
-
-def duration(text: str, option: str) -> float:
-    """Seconds, of a text such as 10m."""
-    number, unit = text[:-1], text[-1:]
-    if unit not in _UNITS or not number.isascii() or not number.isdigit() or not 0 < len(number) < 7 or not int(number):
-        fail(f"{option}: expected a duration such as 30s, 10m, 1h or 7d")
-    return float(int(number) * _UNITS[unit])
 
 
 def _me() -> str:

@@ -35,7 +35,7 @@ from policyengine.server.access.access import Access
 from policyengine.server.access.desk import Desk
 from policyengine.server.administration import Administration
 from policyengine.server.authentication import Authentication, Insecure, authentication
-from policyengine.server.authorize import authorize, open_session, record_result, reservation
+from policyengine.server.authorize import authorize, authorize_many, open_session, record_result, reservation
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError, http_error, request_error, unexpected
 from policyengine.server.evaluation import PRESENTS, evaluate, evaluate_batch
@@ -127,6 +127,11 @@ def create_app(
         paths.SEARCH_ACTION: searching("action"),
         # They wait for a store.
         paths.AUTHORIZE: Question("authorize", partial(authorize, binding=binding, desk=access.desk), thread_body=0),
+        paths.AUTHORIZATIONS: Question(
+            "authorizations",
+            partial(authorize_many, binding=binding, desk=access.desk, most=settings.max_metered_batch),
+            thread_body=0,
+        ),
         paths.SESSIONS: Question("sessions", partial(open_session, binding=binding), thread_body=0),
         paths.RELEASE: Question(
             "release",

@@ -26,10 +26,11 @@ from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
 from policyengine.server.obligations import negotiate
 from policyengine.server.pipeline import Question, Reply
+from policyengine.server.record import Decided
 from policyengine.state.authorize import APPROVAL
 from policyengine.state.grant import Grant, SettleError
 from policyengine.state.metering import SESSION
-from policyengine.state.operations import ENDED, SPENT
+from policyengine.state.operations import ENDED, REUSED, SPENT
 from policyengine.state.session_calls import UnknownSession
 from policyengine.state.store import StoreError
 
@@ -39,7 +40,41 @@ LONGEST_LEASE = 86_400.0
 
 def authorize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: Desk) -> Reply:
     """`POST /v1/authorize`. Raises Malformed and RequestError."""
-    value = binding.silent(caller, read.json_object(body))
+    return _authorized(engine, read.json_object(body), caller, binding, Denials(desk, caller, _nothing))
+
+
+def authorize_many(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: Desk, most: int) -> Reply:
+    """`POST /v1/authorizations`: each as `/v1/authorize` has it, one after the other, with the answers in their order.
+    One that is refused is denied for itself. Raises Malformed and RequestError."""
+    items = read.json_object(body).get("authorizations")
+    if type(items) is not list or not items:
+        raise Malformed("`authorizations` must be a list of requests")
+    if len(items) > most:
+        raise RequestError(413, f"there are more than {most} requests, and each is metered")
+    denials = Denials(desk, caller, _nothing)
+    answers: list[bytes] = []
+    decided: list[Decided] = []
+    for item in items:
+        try:
+            if type(item) is not dict:
+                raise Malformed("a request must be an object")
+            reply = _authorized(engine, item, caller, binding, denials)
+        except Malformed as error:
+            answers.append(encode.failed_body(400, error.message, engine.revision))
+        except RequestError as error:
+            answers.append(encode.failed_body(error.status, error.message, engine.revision))
+        else:
+            answers.append(reply.body)
+            decided += reply.decided
+    return Reply(encode.list_body("authorizations", answers), decided, len(answers) - len(decided))
+
+
+def _nothing(_: int) -> dict[str, Any]:
+    return {}
+
+
+def _authorized(engine: Engine, value: dict[str, Any], caller: Caller, binding: Binding, denials: Denials) -> Reply:
+    value = binding.silent(caller, value)
     session, key = _text(value, "session"), _text(value, "idempotency_key")
     lease = _lease(value)
     try:
@@ -58,14 +93,17 @@ def authorize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, 
         lease=lease,
         caller=grants.owner(caller),
         opens=False,
-        approval=desk.presented(asked["context"]) if APPROVAL in asked["context"] else None,
+        approval=denials.desk.presented(asked["context"]) if APPROVAL in asked["context"] else None,
         tenant=caller.tenant,
         accepts=partial(negotiate, context=asked["context"]),
     )
+    if any(error.code == codes.REUSED.id for error in grant.decision.errors):
+        raise RequestError(409, REUSED)
     decision = grants.honoured(grant, asked["context"])
     answer = encode.decision_value(decision)
     wire = value if session is None else {**value, "context": {**value.get("context", {}), SESSION: session}}
-    answer["context"] |= grants.granted(grant) | Denials(desk, caller, lambda _: wire).of_grant(grant, engine)
+    denials.wire = lambda _: wire
+    answer["context"] |= grants.granted(grant) | denials.of_grant(grant, engine)
     if decision.decision != grant.decision.decision:
         answer["context"].pop("reservation", None)
     return Reply(

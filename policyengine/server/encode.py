@@ -72,6 +72,11 @@ def batch_body(answers: Iterable[bytes]) -> bytes:
     return b'{"evaluations":[' + b",".join(answers) + b"]}"
 
 
+def list_body(name: str, answers: Iterable[bytes]) -> bytes:
+    """An object with one list of answers."""
+    return b'{"%b":[%b]}' % (name.encode("ascii"), b",".join(answers))
+
+
 def _approval(approval: Approval) -> dict[str, Any]:
     value: dict[str, Any] = {"rule": approval.rule, "by": dict(approval.by)}
     if approval.within is not None:

@@ -26,7 +26,7 @@ SCOPE_OF: Mapping[str, Scope] = {
     "search_resource": "search",
     "search_action": "search",
     **dict.fromkeys(("release", "admit"), "release"),
-    **dict.fromkeys(("authorize", "settle", "renew", "cancel", "sessions", "results"), "authorize"),
+    **dict.fromkeys(("authorize", "authorizations", "settle", "renew", "cancel", "sessions", "results"), "authorize"),
 }
 # What administers the service, and the action that its policies decide about.
 ADMIN_OF: Mapping[str, str] = {

@@ -191,9 +191,9 @@ def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
     lease = documents[lease_key(asked.id)]
     if lease is None or lease["owner"] != asked.owner:
         return Applied(Rejected(operations.UNKNOWN_LEASE))
-    if lease["state"] != "open":
-        return Applied(Rejected(operations.ENDED))
     actual, windows = dict(asked.actual), dict(asked.windows)
+    if lease["state"] != "open":
+        return Applied(_settled_before(asked, lease, actual, windows, documents, now))
     writes: dict[str, tuple[Document | None, int]] = {}
     uses, held = [], []
     for one in lease["charges"]:
@@ -210,6 +210,8 @@ def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
             counted = spent if asked.final else max(spent, one["counted"])
             document = _corrected(document, window, at, one, counted, asked.id)
             one = {**one, "counted": counted, "spent": spent}
+        if asked.final:
+            one = {**one, "said": actual.get(meter, -1)}
         if document is not None:
             writes[meter] = document, meters.expires(document, window, at)
         used, empty = meters.used(document, window, at), meters.empty_at(document, window, at)
@@ -218,6 +220,28 @@ def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
     ended = {**lease, "charges": held, "state": "settled" if asked.final else "open"}
     writes[lease_key(asked.id)] = ended, _kept(lease)
     return Applied(Done(now, tuple(uses), lease["expires"]), writes)
+
+
+def _settled_before(
+    asked: Settle,
+    lease: Document,
+    actual: Mapping[str, int],
+    windows: Mapping[str, Window],
+    documents: Documents,
+    now: int,
+) -> Outcome:
+    """Whoever did not hear the answer says the same again, and is told what it would have been."""
+    same = all(one.get("said", -2) == actual.get(one["meter"], -1) for one in lease["charges"])
+    if lease["state"] != "settled" or not asked.final or not same:
+        return Rejected(operations.ENDED)
+    uses = []
+    for one in lease["charges"]:
+        meter, window = one["meter"], windows.get(one["meter"], held_window(one))
+        document = documents[meter]
+        at = meters.time_of(document, now)
+        used, empty = meters.used(document, window, at), meters.empty_at(document, window, at)
+        uses.append(Use(one["rule"], meter, used, one["ceiling"], empty))
+    return Done(now, tuple(uses), lease["expires"])
 
 
 def _corrected(

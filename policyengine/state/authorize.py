@@ -347,7 +347,8 @@ def _grant(
             after = retry_after(refusals, now)
             return Grant(_over(decision, names, snapshot), limits=refused(refusals), denied_by=names, retry_after=after)
         case Rejected(reason=reason):
-            return _denied(codes.UNKNOWN_SESSION.id, reason, snapshot)
+            code = codes.REUSED if reason == operations.REUSED else codes.UNKNOWN_SESSION
+            return _denied(code.id, reason, snapshot)
     return _denied(codes.STORE_AWAY.id, "the store gave another answer than was asked for", snapshot)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -49,3 +50,42 @@ def test_what_means_nothing_is_refused(tmp_path: Path, args: list[str], problem:
     result = run(*args, url=url)
     assert result.exit_code == 2
     assert problem in result.output
+
+
+ASKED = '{"principal": {"type": "User", "id": "ann"}, "action": "invoke", "resource": {"type": "Model", "id": "m"}}'
+LIMITED = """
+module p
+use ai
+permit models: invoke on Model
+limit rate: invoke on Model
+  at most 2 requests per 1h by principal
+"""
+
+
+def test_a_request_is_authorized_and_settled(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    policies, request = tmp_path / "p.pol", tmp_path / "r.json"
+    policies.write_text(LIMITED)
+    request.write_text(ASKED)
+    ask = ["authorize", str(policies), "--request", str(request), "--state", url]
+
+    def authorize(*more: str) -> tuple[int, dict[str, Any]]:
+        result = CliRunner().invoke(app, [*ask, *more])
+        return result.exit_code, json.loads(result.stdout)
+
+    status, granted = authorize("--idempotency-key", "k")
+    assert (status, granted["decision"], granted["meters"][0]["remaining"]) == (0, "allow", 1.0)
+    assert authorize("--idempotency-key", "k")[1]["reservation"]["replayed"]
+    id_ = granted["reservation"]["id"]
+    for _ in range(2):
+        assert json.loads(run("settle", str(policies), id_, url=url).stdout)["limits"][0]["used"] == 1.0
+    assert run("cancel", str(policies), id_, url=url).exit_code == 1
+    assert run("renew", str(policies), "nosuch", url=url).exit_code == 1
+    other = authorize()[1]["reservation"]["id"]
+    status, refused = authorize()
+    assert (status, refused["denied_by"]) == (3, ["p.rate"])
+    assert run("renew", str(policies), other, "--for", "1h", url=url).exit_code == 0
+    assert run("settle", str(policies), other, "--cost", "7", url=url).exit_code == 2
+    assert run("cancel", str(policies), other, "--caller", "eve", url=url).exit_code == 1
+    assert run("cancel", str(policies), other, url=url).exit_code == 0
+    assert authorize()[0] == 0

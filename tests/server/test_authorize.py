@@ -163,3 +163,32 @@ def test_who_cannot_do_what_is_owed_is_charged_nothing(tmp_path: Path) -> None:
         assert "reservation" not in unable["context"]
         able = invoke(client, context={"supported_obligations": ["redact"]}).json()
         assert [meter["used"] for meter in able["context"]["meters"]] == [1]
+
+
+def test_a_settlement_whose_answer_was_lost_is_said_again(client: httpx.Client) -> None:
+    cost = {"cost": {"usd": 1.5}}
+    one = invoke(client, context={"cost": {"usd": 1}}).json()["context"]["reservation"]["id"]
+    first = post(client, f"/v1/reservations/{one}/settle", **cost)
+    assert post(client, f"/v1/reservations/{one}/settle", **cost) == first
+    post(client, f"/v1/reservations/{one}/settle", 409, cost={"usd": 0.1})
+    assert post(client, f"/v1/reservations/{one}/settle", **cost) == first
+
+
+def test_an_idempotency_key_of_another_request_is_a_conflict(client: httpx.Client) -> None:
+    assert invoke(client, idempotency_key="k").json()["decision"]
+    assert invoke(client, idempotency_key="k").json()["context"]["reservation"]["replayed"]
+    other = invoke(client, idempotency_key="k", context={"cost": {"usd": 1}})
+    assert other.status_code == 409
+    assert "idempotency key" in other.json()["detail"]
+
+
+def test_many_are_authorized_each_for_itself(client: httpx.Client) -> None:
+    one = {"subject": ANN, "action": {"name": "invoke"}, "resource": {"type": "Model", "id": "m"}}
+    items = [one, {"subject": 5}, {**one, "idempotency_key": "k"}, {**one, "idempotency_key": "k"}, one, 7]
+    answers = post(client, "/v1/authorizations", authorizations=items)["authorizations"]
+    assert [each["decision"] for each in answers] == [True, False, True, True, False, False]
+    assert answers[3]["context"]["reservation"]["replayed"]
+    assert answers[4]["context"]["denied_by"] == ["gateway.rate"]
+    assert answers[5]["context"]["error"]["status"] == 400
+    for wrong in ({}, {"authorizations": []}, {"authorizations": "x"}):
+        post(client, "/v1/authorizations", 400, **wrong)

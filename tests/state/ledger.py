@@ -35,6 +35,7 @@ class Lease:
     ends: int
     open: bool = True
     spent: dict[Meter, int] = field(default_factory=dict)
+    said: dict[Meter, int] | None = None
 
 
 @dataclass
@@ -77,7 +78,10 @@ class Ledger:
 
     def settle(self, lease: str, actual: dict[Meter, int], now: int, final: bool = True) -> bool:
         if lease not in self.leases or not self.leases[lease].open:
-            return False
+            # Who says the same again is told so.
+            return final and lease in self.leases and self.leases[lease].said == actual
+        if final:
+            self.leases[lease].said = actual
         for meter, spent in actual.items():
             mine = [entry for entry in self.entries if entry.lease == lease and entry.meter == meter]
             counted = sum(entry.amount for entry in mine)

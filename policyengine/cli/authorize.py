@@ -1,0 +1,166 @@
+"""`policyengine authorize`: one request decided and recorded. `policyengine state` has what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from policyengine.bundle import InvalidPolicies
+from policyengine.cli.console import DENY, FAILED, OWES, fail, note, report, say_json, stderr
+from policyengine.cli.durations import duration
+from policyengine.cli.keys import ConfigOption
+from policyengine.cli.loading import EntitiesOption, PolicyPath, existing, existing_file
+from policyengine.cli.request import RequestOption, read_request
+from policyengine.cli.state_store import StateOption, opened
+from policyengine.diagnostics.safe_text import visible
+from policyengine.engine import Engine
+from policyengine.explain.display import decision_json
+from policyengine.model.json_text import parse_json
+from policyengine.model.values import Fault
+from policyengine.state.grant import Grant, Limit, SettleError
+from policyengine.state.store import StoreError
+
+ReservationArgument = Annotated[str, typer.Argument(metavar="ID", help="the id of a reservation", show_default=False)]
+CallerOption = Annotated[str, typer.Option("--caller", help="whose the reservation is; only they may settle it")]
+
+
+def authorize(
+    path: PolicyPath,
+    request: RequestOption,
+    entities: EntitiesOption = None,
+    state: StateOption = None,
+    config: ConfigOption = None,
+    session: Annotated[str | None, typer.Option(help="the id of a session", show_default=False)] = None,
+    key: Annotated[
+        str | None, typer.Option("--idempotency-key", help="a retry under it is charged once", show_default=False)
+    ] = None,
+    lease: Annotated[str, typer.Option(metavar="DURATION", help="for how long the reservation holds")] = "10m",
+    caller: CallerOption = "",
+) -> None:
+    """Decide one request, charge the limits that apply, and print the grant as JSON.
+
+    What is reserved is settled with `policyengine state settle`. Exit status: 0 allow; 3 deny; 4 allow that owes more;
+    1 the policies are invalid, or the store cannot be used; 2 wrong usage.
+    """
+    asked = read_request(request)
+    seconds = duration(lease, "--lease")
+    with _engine(path, entities, state, config) as engine:
+        grant = engine.authorize(**asked, session=session, idempotency_key=key, lease=seconds, caller=caller)
+    say_json({**decision_json(grant.decision), **_said(grant)})
+    if grant.decision.decision == "deny":
+        raise typer.Exit(DENY)
+    if not grant.allowed:
+        owed = ", ".join(sorted({each.type for each in grant.decision.obligations}))
+        note(visible(f"allowed only if the caller does: {owed}"))
+        raise typer.Exit(OWES)
+
+
+def settle(
+    path: PolicyPath,
+    id_: ReservationArgument,
+    cost: Annotated[
+        str, typer.Option(help='the real cost as JSON, such as {"usd": 0.02}; as estimated if not given')
+    ] = "{}",
+    entities: EntitiesOption = None,
+    state: StateOption = None,
+    config: ConfigOption = None,
+    caller: CallerOption = "",
+) -> None:
+    """Record what a reservation has really cost. The same once more changes nothing."""
+    try:
+        said = parse_json(cost.encode("utf-8", "surrogatepass"))
+    except Fault as fault:
+        fail(f"--cost: {fault.message}")
+    if type(said) is not dict:
+        fail("--cost: expected a JSON object")
+    with _engine(path, entities, state, config) as engine:
+        grant = _reservation(engine, id_, caller)
+        _done(lambda: grant.settle(said))
+        say_json({"limits": [_limit(each) for each in grant.limits]})
+
+
+def renew(
+    path: PolicyPath,
+    id_: ReservationArgument,
+    for_: Annotated[str, typer.Option("--for", metavar="DURATION", help="from now")] = "10m",
+    entities: EntitiesOption = None,
+    state: StateOption = None,
+    config: ConfigOption = None,
+    caller: CallerOption = "",
+) -> None:
+    """Hold a reservation for longer."""
+    seconds = duration(for_, "--for")
+    with _engine(path, entities, state, config) as engine:
+        grant = _reservation(engine, id_, caller)
+        _done(lambda: grant.renew(seconds))
+        say_json({"expires_at": grant.expires_at})
+
+
+def cancel(
+    path: PolicyPath,
+    id_: ReservationArgument,
+    entities: EntitiesOption = None,
+    state: StateOption = None,
+    config: ConfigOption = None,
+    caller: CallerOption = "",
+) -> None:
+    """Give back what was reserved, as nothing was done."""
+    with _engine(path, entities, state, config) as engine:
+        grant = _reservation(engine, id_, caller)
+        _done(grant.cancel)
+        say_json({"cancelled": id_})
+
+
+@contextmanager
+def _engine(path: Path, entities: Path | None, state: str | None, config: Path | None) -> Iterator[Engine]:
+    existing(path)
+    existing_file(entities, "--entities")
+    with opened(state, config) as store:
+        try:
+            engine = Engine.load(path, entities=entities, state=store)
+        except InvalidPolicies as invalid:
+            report(invalid.diagnostics, stderr())
+            raise typer.Exit(FAILED) from None
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+
+def _reservation(engine: Engine, id_: str, caller: str) -> Grant:
+    grant = engine.reservation(id_, caller=caller)
+    if grant is None:
+        fail("there is no such reservation", "or it is another caller's: --caller", status=FAILED)
+    return grant
+
+
+def _done(change: Callable[[], object]) -> None:
+    try:
+        change()
+    except SettleError as error:
+        fail(str(error), status=FAILED)
+    except StoreError as error:
+        fail(str(error), status=FAILED)
+
+
+def _said(grant: Grant) -> dict[str, Any]:
+    said: dict[str, Any] = {"meters": [_limit(each) for each in grant.limits]}
+    if grant.id:
+        said["reservation"] = {"id": grant.id, "expires_at": grant.expires_at, "replayed": grant.replayed}
+    if grant.denied_by:
+        said |= {"denied_by": list(grant.denied_by), "retry_after": grant.retry_after}
+    return said
+
+
+def _limit(limit: Limit) -> dict[str, Any]:
+    return {
+        "rule": limit.rule,
+        "used": limit.used,
+        "ceiling": limit.ceiling,
+        "remaining": limit.remaining,
+        "resets_at": limit.resets_at,
+    }

@@ -1,0 +1,46 @@
+"""The state store that a command is about: from --state, the environment or the file of settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from policyengine.cli.console import FAILED, fail
+from policyengine.settings.loading import WrongSettings, load
+from policyengine.state.store import Store, StoreError
+from policyengine.state.stores.opening import open_store
+
+StateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--state", metavar="URL", show_default=False,
+        help="sqlite:///..., redis://... or postgresql://...; else POLICYENGINE_STATE or the config file",
+    ),
+]  # fmt: skip
+
+
+@contextmanager
+def opened(state: str | None, config: Path | None) -> Iterator[Store]:
+    """The store that is meant; whatever is wrong with it ends the command."""
+    flags: dict[str, Any] = {"policies": Path()}
+    if state is not None:
+        flags["state"] = state
+    try:
+        url = load(flags, config=config).state
+        if url.startswith("memory:"):
+            fail("memory:// is of one process alone", "name the store that nodes share: --state, or POLICYENGINE_STATE")
+        store = open_store(url)
+        try:
+            yield store
+        finally:
+            store.close()
+    except WrongSettings as error:
+        fail(error.problems[0])
+    except ValueError as error:
+        fail(str(error))
+    except StoreError as error:
+        fail(str(error), status=FAILED)
