@@ -21,6 +21,7 @@ from policyengine.state.operations import (
     Document,
     Done,
     Found,
+    Hold,
     Label,
     OpenSession,
     Operation,
@@ -30,6 +31,7 @@ from policyengine.state.operations import (
     Refusal,
     Refused,
     Rejected,
+    Release,
     Renew,
     Settle,
     Use,
@@ -60,6 +62,10 @@ def _apply(operation: Operation, documents: Documents, now: int) -> Applied:
     match operation:
         case Commit():
             return _commit(operation, documents, now)
+        case Hold():
+            return _hold(operation, documents, now)
+        case Release():
+            return _release(operation, documents, now)
         case Settle():
             return _settle(operation, documents, now)
         case Renew():
@@ -99,8 +105,12 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
         approval = approvals.consumed(asked.approval, documents[asked.approval.key], now)
         if isinstance(approval, str):
             return Applied(Rejected(approval))
-    refusals, blocked = _refusals(asked.charges, documents, now)
-    if refusals:
+    if asked.held:
+        if documents[lease_key(asked.id)] is not None:
+            return Applied(Done(now, _uses(asked.charges, documents, now), now + asked.lease))
+        documents = {**documents, **{c.meter: meters.unheld(documents[c.meter], asked.id) for c in asked.charges}}
+    elif (refused := _refusals(asked.charges, documents, now))[0]:
+        refusals, blocked = refused
         return Applied(Refused(now, tuple(refusals)), blocked)
     writes: dict[str, tuple[Document | None, int]] = {}
     uses, held = [], []
@@ -112,7 +122,7 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
         document = {**document, "rule": charge.rule, "by": list(charge.by)}
         writes[charge.meter] = document, meters.expires(document, charge.window, at)
         uses.append(_use(charge, document, at))
-        held.append(_held(charge, meters.place(document, charge.window, at)))
+        held.append(held_charge(charge, meters.place(document, charge.window, at)))
     lease = {
         "owner": asked.owner,
         "state": "open",
@@ -121,8 +131,10 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
         "charges": held,
         "memo": asked.memo,
     }
+    if asked.elsewhere:
+        lease["elsewhere"] = [held_charge(charge, 0) for charge in asked.elsewhere]
     # What no meter counts needs no lease: there is nothing to settle, and nothing to give back.
-    if held or asked.once is not None:
+    if held or asked.once is not None or asked.elsewhere:
         writes[lease_key(asked.id)] = lease, now + asked.keep
     if isinstance(session, Mapping) and asked.session is not None:
         writes[asked.session.key] = session, now + asked.session.life
@@ -142,11 +154,39 @@ def _again(asked: Commit, earlier: Document, documents: Documents, now: int) -> 
     if lease is None or lease["state"] == "cancelled":
         # Nothing is charged for it any more.
         return Rejected(operations.ENDED)
-    uses = []
+    return Done(now, _uses(asked.charges, documents, now), 0, earlier["grant"])
+
+
+def _uses(charges: tuple[Charge, ...], documents: Documents, now: int) -> tuple[Use, ...]:
+    """What the meters say, as they are."""
+    found = [(charge, documents[charge.meter]) for charge in charges]
+    return tuple(_use(charge, document, meters.time_of(document, now)) for charge, document in found)
+
+
+def _hold(asked: Hold, documents: Documents, now: int) -> Applied:
+    refusals, blocked = _refusals(asked.charges, documents, now)
+    if refusals:
+        return Applied(Refused(now, tuple(refusals)), blocked)
+    writes: dict[str, tuple[Document | None, int]] = {}
     for charge in asked.charges:
-        document = documents[charge.meter]
-        uses.append(_use(charge, document, meters.time_of(document, now)))
-    return Done(now, tuple(uses), 0, earlier["grant"])
+        earlier = documents[charge.meter]
+        at = meters.time_of(earlier, now)
+        document = meters.held(earlier, charge.window, at, charge.amount, asked.id, now + asked.lasting)
+        document = {**document, "rule": charge.rule, "by": list(charge.by)}
+        writes[charge.meter] = document, meters.expires(document, charge.window, at)
+    return Applied(Done(now, (), now + asked.lasting), writes)
+
+
+def _release(asked: Release, documents: Documents, now: int) -> Applied:
+    if documents[lease_key(asked.id)] is not None:
+        return _cancel(Cancel(asked.id, asked.owner, tuple(c.meter for c in asked.charges)), documents, now)
+    writes: dict[str, tuple[Document | None, int]] = {}
+    for charge in asked.charges:
+        document = meters.unheld(documents[charge.meter], asked.id)
+        if document is not None:
+            at = meters.time_of(document, now)
+            writes[charge.meter] = document, meters.expires(document, charge.window, at)
+    return Applied(Done(now), writes)
 
 
 def _refusals(
@@ -176,7 +216,8 @@ def _use(charge: Charge, document: Document | None, at: int) -> Use:
     return Use(charge.rule, charge.meter, used, charge.ceiling, meters.empty_at(document, charge.window, at))
 
 
-def _held(charge: Charge, where: int) -> dict[str, Any]:
+def held_charge(charge: Charge, where: int) -> dict[str, Any]:
+    """What a lease keeps of a charge, and where it was counted."""
     kind = kind_of(charge.window)
     held = {"meter": charge.meter, "rule": charge.rule, "kind": kind, "at": where, "ceiling": charge.ceiling}
     if isinstance(charge.window, Sliding):

@@ -45,6 +45,7 @@ from policyengine.state.operations import (
     Rejected,
     SessionWrite,
 )
+from policyengine.state.places import place
 from policyengine.state.quick import plan
 from policyengine.state.store import Store, StoreError
 from policyengine.state.windows import SECOND
@@ -106,17 +107,22 @@ def new_request(
     meters: bool = True,
     tenant: str | None = None,
     accepts: Callable[[Decision], Decision] | None = None,
+    placed: bool = False,
 ) -> Asked:
-    """A request of now. `lease` is in seconds. An idempotency key belongs to its owner: nobody else's is the same. An
-    approval may also be in the context, as AuthZEN's profile has it."""
+    """A request of now. `lease` is in seconds. An idempotency key belongs to its tenant and owner: nobody else's is the
+    same. An approval may also be in the context, as AuthZEN's profile has it. With `placed` the id says where the tenant
+    is kept."""
     if isinstance(context, Mapping) and APPROVAL in context:
         presented = context[APPROVAL]
         named = presented.get("id") if isinstance(presented, Mapping) else presented
         approval = named if approval is None else approval
         context = {name: value for name, value in context.items() if name != APPROVAL}
-    key = None if once is None else f"once:{_digest([owner, once])}"
+    whose = holder(principal, context)[0] if placed or once is not None else ""
+    key = None if once is None else f"once:{place(whose)}:{_digest([whose, owner, once])}"
     # A retry names the reservation of the first request, so that what became of that is seen.
     id_ = new_id() if key is None else _digest([key])[:32]
+    if placed:
+        id_ = place(whose) + id_[4:]
     body = "" if once is None else _digest([principal, action, resource, context, session])
     return Asked(
         principal, action, resource, context, id_, time_ns() // 1_000, session,

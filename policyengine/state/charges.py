@@ -26,6 +26,7 @@ from policyengine.state import amounts
 from policyengine.state.amounts import MICRO
 from policyengine.state.metering import Limit
 from policyengine.state.operations import MAX_CHARGES, Charge
+from policyengine.state.places import place
 from policyengine.state.windows import SECOND, Concurrent, Window, calendar, sliding
 
 
@@ -101,9 +102,14 @@ def _charge(limit: Limit, env: Env, now: int) -> Charge:
 
 
 def key_of(limit: Limit, read: Sequence[Any]) -> tuple[str, tuple[str, ...]]:
-    """The meter's key, and what its limit counts by, from the values of its keys."""
+    """The meter's key, and what its limit counts by, from the values of its keys. What counts by tenant is kept where
+    the tenant is."""
     by = tuple(map(_text, read))
-    return f"{limit.identity}:{sha256(_text(by).encode()).hexdigest()[:32]}", by
+    digest = sha256(_text(by).encode()).hexdigest()[:32]
+    if limit.tenant is not None:
+        value = read[limit.tenant]
+        digest = place(value["id"] if isinstance(value, Mapping) else str(value)) + digest[4:]
+    return f"{limit.identity}:{digest}", by
 
 
 def window(spec: LimitSpec, now: int) -> Window:

@@ -52,7 +52,7 @@ def memo(metered: Sequence[Metered], context: Mapping[str, Any] | None) -> str:
 def reopened(id_: str, lease: Document, snapshot: Snapshot, metering: Metering, store: Store, now: int) -> Grant:
     """The grant of a lease. What a limit that is gone has counted stays as estimated."""
     metered = []
-    for held in lease["charges"]:
+    for held in (*lease["charges"], *lease.get("elsewhere", ())):
         limit = metering.limits.get(held["rule"])
         if limit is None:
             continue

@@ -19,12 +19,13 @@ CALLS = "calls"
 class Limit:
     """A limit rule. `identity` tells its meters from all others': by its name, window, what it counts and by what, and
     not by its ceiling, so that a ceiling that changes finds what was used before. `counts_cost` is whether what it
-    counts follows from `context.cost` alone."""
+    counts follows from `context.cost` alone; `tenant` is which of its keys names the tenant."""
 
     rule: Rule
     spec: LimitSpec
     identity: str
     counts_cost: bool = False
+    tenant: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,17 @@ def metering(policies: PolicySet) -> Metering:
 def _limit(rule: Rule, spec: LimitSpec) -> Limit:
     told = repr((rule.name, spec.per, spec.zone, _told(spec.of), _told(spec.by)))
     identity = f"meter:{rule.name}:{sha256(told.encode()).hexdigest()[:16]}"
-    return Limit(rule, spec, identity, spec.of is not None and _only_cost(spec.of))
+    tenants = [number for number, key in enumerate(spec.by) if _is_tenant(key)]
+    return Limit(rule, spec, identity, spec.of is not None and _only_cost(spec.of), tenants[0] if tenants else None)
+
+
+def _is_tenant(key: Expr) -> bool:
+    return (
+        isinstance(key, Attribute)
+        and key.name == "tenant"
+        and isinstance(key.base, Root)
+        and key.base.name in ("context", "principal")
+    )
 
 
 def _told(value: Any) -> Any:

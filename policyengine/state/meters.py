@@ -6,8 +6,8 @@ In: a meter's document and the time. Out: numbers, and the document after a chan
     calendar    {"now": time, "start": time, "end": time, "used": amount}
     concurrent  {"now": time, "leases": {id: end of the lease}}
 
-`now` is the latest time the meter has seen: time never runs backwards for it. `blocked` is until when it refuses
-everything.
+What is held for a commit to come counts until then or until it ends: `holds`, {id: [amount, end]}. `now` is the latest
+time the meter has seen: time never runs backwards for it. `blocked` is until when it refuses everything.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def charged(document: Document | None, window: Window, now: int, amount: int, le
                 buckets.append([index, amount])
             return _with(document, now, buckets=buckets)
         case Calendar():
-            if (counted := used(document, window, now)) and document is not None:
+            if document is not None and (counted := document.get("used", 0)) and _lies(document, now):
                 # Within the period that it counts already, whatever else this host thinks of the calendar.
                 return _with(document, now, used=counted + amount)
             start, end = _period(window, now)
@@ -115,20 +115,49 @@ def expires(document: Document, window: Window, now: int) -> int:
     return max(empty_at(document, window, now), int(document.get("blocked", 0))) + GRACE
 
 
+def held(document: Document | None, window: Window, now: int, amount: int, id_: str, until: int) -> Document:
+    """The document with an amount that counts until it is charged, or until then."""
+    if isinstance(window, Concurrent):
+        return charged(document, window, now, amount, id_, until)
+    alive = {k: hold for k, hold in _holds(document).items() if hold[1] > now}
+    return _with(document, now, holds={**alive, id_: [amount, until]})
+
+
+def unheld(document: Document | None, id_: str) -> Document | None:
+    """The document without what was held under this id."""
+    if document is None:
+        return None
+    told = {k: v for k, v in document.items() if k != "holds"}
+    if holds := {k: hold for k, hold in _holds(document).items() if k != id_}:
+        told["holds"] = holds
+    if "leases" in told:
+        told["leases"] = {k: end for k, end in told["leases"].items() if k != id_}
+    return told
+
+
 def _live(document: Document | None, window: Window, now: int) -> list[tuple[int, int]]:
     """What counts now: until when, and how much."""
     if document is None:
         return []
+    holds = [(end, amount) for amount, end in _holds(document).values() if end > now]
     match window:
         case Sliding(width):
             oldest = now // width - BUCKETS
-            return [((i + BUCKETS + 1) * width, a) for i, a in _buckets(document) if i >= oldest]
+            return [*[((i + BUCKETS + 1) * width, a) for i, a in _buckets(document) if i >= oldest], *holds]
         case Calendar():
-            counts = document.get("used", 0) and document["start"] <= now < document["end"]
-            return [(document["end"], document["used"])] if counts else []
+            counts = document.get("used", 0) and _lies(document, now)
+            return [(document["end"], document["used"]), *holds] if counts else holds
         case Concurrent():
             return [(end, MICRO) for end in _leases(document).values() if end > now]
     assert_never(window)
+
+
+def _lies(document: Document, now: int) -> bool:
+    return bool(document["start"] <= now < document["end"])
+
+
+def _holds(document: Document | None) -> dict[str, list[int]]:
+    return document.get("holds", {}) if document is not None else {}
 
 
 def _period(window: Calendar, now: int) -> tuple[int, int]:

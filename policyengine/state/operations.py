@@ -55,7 +55,8 @@ class SessionWrite(Struct, frozen=True, gc=False):
 class Commit(Struct, frozen=True, gc=False):
     """Charge all or none, use the approval, mark the session, open the lease. Times are microseconds; `lease` is for
     how long it holds. `once` is the key of a retry and `body` the digest of what it must ask again. `memo` is a text
-    that the lease keeps: what it takes to tell the real cost."""
+    that the lease keeps: what it takes to tell the real cost. With `held` the charges are held already, and are made
+    whatever room there is; once. `elsewhere` are charges of the same request that another shard makes."""
 
     id: str
     owner: str
@@ -67,6 +68,8 @@ class Commit(Struct, frozen=True, gc=False):
     body: str = ""
     memo: str = ""
     approval: Consume | None = None
+    held: bool = False
+    elsewhere: tuple[Charge, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -78,6 +81,30 @@ class Commit(Struct, frozen=True, gc=False):
         if self.once is not None:
             named.add(self.once)
         return tuple(sorted(named))
+
+
+class Hold(Struct, frozen=True, gc=False):
+    """Keep room for the charges, all or none, for so many microseconds: until a commit makes them, or it is over."""
+
+    id: str
+    charges: tuple[Charge, ...]
+    lasting: int
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(sorted({charge.meter for charge in self.charges}))
+
+
+class Release(Struct, frozen=True, gc=False):
+    """Give back what is held, or was charged from it."""
+
+    id: str
+    owner: str
+    charges: tuple[Charge, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(sorted({lease_key(self.id), *(charge.meter for charge in self.charges)}))
 
 
 class Settle(Struct, frozen=True, gc=False):
@@ -176,8 +203,30 @@ class Read(Struct, frozen=True, gc=False):
 
 BlockOperation = Impose | ReadBlocks
 Operation = (
-    Commit | Settle | Renew | Cancel | OpenSession | Label | ReadSession | Read | ApprovalOperation | BlockOperation
+    Commit
+    | Hold
+    | Release
+    | Settle
+    | Renew
+    | Cancel
+    | OpenSession
+    | Label
+    | ReadSession
+    | Read
+    | ApprovalOperation
+    | BlockOperation
 )
+
+
+def plain(commit: Commit) -> bool:
+    """Whether it charges meters and does nothing else."""
+    return (
+        commit.session is None
+        and commit.once is None
+        and commit.approval is None
+        and not commit.held
+        and not commit.elsewhere
+    )
 
 
 def lease_key(id_: str) -> str:

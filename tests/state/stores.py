@@ -12,11 +12,12 @@ from tempfile import TemporaryDirectory
 import psycopg
 
 from policyengine.state.store import Store
+from policyengine.state.stores.cluster import Cluster
 from policyengine.state.stores.memory import Memory
 from policyengine.state.stores.postgresql import Postgresql
 from policyengine.state.stores.redis import Redis
 from policyengine.state.stores.sqlite import Sqlite
-from tests.state.servers import postgresql_url, redis_url
+from tests.state.servers import cluster_url, postgresql_url, redis_url
 
 # In: the clock, in microseconds. Out: a store that is empty.
 Opening = Callable[[Callable[[], int]], AbstractContextManager[Store]]
@@ -43,6 +44,13 @@ def redis(now: Callable[[], int]) -> Iterator[Store]:
 
 
 @contextmanager
+def cluster(now: Callable[[], int]) -> Iterator[Store]:
+    store = Cluster(cluster_url(), now, prefix=f"{next(_numbers)}:")
+    yield store
+    store.close()
+
+
+@contextmanager
 def postgresql(now: Callable[[], int]) -> Iterator[Store]:
     store = Postgresql(postgresql_url(), now)
     yield store
@@ -53,4 +61,10 @@ def postgresql(now: Callable[[], int]) -> Iterator[Store]:
 
 _numbers = count()
 
-STORES: dict[str, Opening] = {"memory": memory, "sqlite": sqlite, "redis": redis, "postgresql": postgresql}
+STORES: dict[str, Opening] = {
+    "memory": memory,
+    "sqlite": sqlite,
+    "redis": redis,
+    "cluster": cluster,
+    "postgresql": postgresql,
+}

@@ -1,9 +1,10 @@
-"""Laws: what is done fast is what the specification does. `quick` = `charges`, and a memory store = `apply`."""
+"""Laws: what is done fast is what the specification does. `quick` = `charges`, and a store = `apply`."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,10 +16,11 @@ from policyengine.model.values import Fault
 from policyengine.state.apply import apply
 from policyengine.state.charges import charges
 from policyengine.state.metering import metering
-from policyengine.state.operations import Charge, Commit, Operation
+from policyengine.state.operations import Cancel, Charge, Commit, Found, Hold, Operation, Read, Release, Settle
 from policyengine.state.quick import plan
-from policyengine.state.stores.memory import Memory
 from policyengine.state.windows import Concurrent, Sliding, calendar
+from tests.state.stores import STORES
+from tests.support.examples import few
 
 POLICIES = """
 module m
@@ -106,37 +108,71 @@ def test_what_limits_commonly_read_is_compiled() -> None:
     assert known.quick({"type": "User", "id": "u"}, "invoke", model, cost, NOW) is not None
 
 
-# ---- a memory store ----
+# ---- what stores write ----
 
-WINDOWS = {"s": Sliding(10_000), "t": Sliding(7), "d": calendar("minute", "UTC", NOW), "f": Concurrent()}
+# All of one place, so that one shard does it.
+S, T, D, F = (f"meter:{name}:00a0" for name in "stdf")
+WINDOWS = {S: Sliding(10_000), T: Sliding(7), D: calendar("minute", "UTC", NOW), F: Concurrent()}
 asked = st.lists(
     st.tuples(st.sampled_from(sorted(WINDOWS)), st.integers(0, 4), st.booleans(), st.sampled_from([0, 0, 30_000])),
     min_size=0, max_size=4, unique_by=lambda one: one[0],
 )  # fmt: skip
+plain = st.lists(
+    st.tuples(st.sampled_from([S, T, D]), st.integers(0, 11), st.just(False), st.just(0)),
+    min_size=1, max_size=3, unique_by=lambda one: one[0],
+)  # fmt: skip
+times = st.sampled_from([0, 0, 1, 7, 400, 10_000, 600_000, 20_000_000, -5, -20_000])
+steps = st.lists(st.tuples(asked | plain, times, st.integers(0, 9)), max_size=30)
 
 
-@given(st.lists(st.tuples(asked, st.sampled_from([0, 0, 1, 7, 400, 10_000, 600_000, 20_000_000, -5])), max_size=30))
-def test_a_memory_store_writes_what_the_specification_writes(steps: list[tuple[list[Any], int]]) -> None:
-    now = NOW
-    store = Memory(lambda: now)
-    documents: dict[str, Any] = {}
-    for number, (wanted, by) in enumerate(steps):
-        now += by
-        made = tuple(
-            Charge(key, key, ("k",), WINDOWS[key], 9, amount, block, advisory)
-            for key, amount, advisory, block in wanted
-        )
-        commit: Operation = Commit(f"{number}", "ann", made, 50_000, 10**12)
-        applied = apply(commit, {key: documents.get(key) for key in commit.keys}, now)
-        documents |= {key: document for key, (document, _) in applied.writes.items()}
-        assert store.run(commit) == applied.outcome
-        assert store._documents == {key: documents[key] for key in store._documents}
+@pytest.mark.parametrize("name", STORES)
+def test_a_store_writes_what_the_specification_writes(name: str) -> None:
+    @few(4)
+    @given(steps)
+    def law(steps: list[tuple[list[Any], int, int]]) -> None:
+        now = NOW
+        with STORES[name](lambda: now) as store:
+            documents: dict[str, Any] = {}
+            for number, (wanted, by, share) in enumerate(steps):
+                now += by
+                made = tuple(
+                    Charge(key, key, ("k",), WINDOWS[key], 9, amount, block, advisory)
+                    for key, amount, advisory, block in wanted
+                )
+                operations: list[Operation] = [Commit(f"00a0-{number}", "ann", made, 50_000, 10**12)]
+                windows = tuple((key, WINDOWS[key]) for key, *_ in wanted)
+                if share < 3:
+                    operations.append(Settle(f"00a0-{number}", "ann", ((S, 2), (D, 3)), windows, share > 0))
+                elif share < 5:
+                    operations.append(Cancel(f"00a0-{number}", "ann", tuple(key for key, _ in windows)))
+                elif share < 9:
+                    held: list[Operation] = [
+                        Hold(f"00a0-{number}", made, 40_000),
+                        Commit(f"00a0-{number}", "ann", made, 50_000, 10**12, held=True, elsewhere=made[:1]),
+                        Commit(f"00a0-{number}", "ann", made, 50_000, 10**12, held=True, elsewhere=made[:1]),
+                        Release(f"00a0-{number}", "ann", made),
+                    ]
+                    operations = [one for place, one in enumerate(held) if place < 2 or (share + place) % 2]
+                    operations = operations if share < 8 else [held[0], held[3]]
+                for operation in operations:
+                    applied = apply(operation, {key: documents.get(key) for key in operation.keys}, now)
+                    documents |= {key: document for key, (document, _) in applied.writes.items()}
+                    assert store.run(operation) == applied.outcome
+            if documents:
+                found = store.run(Read(tuple(documents)))
+                assert isinstance(found, Found)
+                for key, document in zip(documents, found.documents, strict=True):
+                    # What says nothing any more may be forgotten.
+                    assert document is None or document == documents[key]
+
+    law()
 
 
 def test_the_fast_way_knows_all_that_a_commit_can_ask() -> None:
-    """Whoever adds to a commit says in `stores/plain.py` whether it is plain with that, and then here."""
+    """Whoever adds to a commit says in `operations.plain` whether it is plain with that, and then here."""
     assert Commit.__struct_fields__ == (
-        "id", "owner", "charges", "lease", "keep", "session", "once", "body", "memo", "approval",
+        "id", "owner", "charges", "lease", "keep", "session", "once", "body", "memo", "approval", "held",
+        "elsewhere",
     )  # fmt: skip
     assert Charge.__struct_fields__ == (
         "meter", "rule", "by", "window", "ceiling", "amount", "block_for", "advisory",

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.state.store import Store
+from policyengine.state.stores.cluster import Cluster
 from policyengine.state.stores.memory import Memory
 from policyengine.state.stores.postgresql import Postgresql
 from policyengine.state.stores.redis import Redis
 from policyengine.state.stores.sqlite import Sqlite
 
-SCHEMES = ("memory", "sqlite", "redis", "rediss", "unix", "postgresql", "postgres")
+SCHEMES = (
+    "memory", "sqlite", "redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "postgresql", "postgres",
+)  # fmt: skip
 
 
 def open_store(url: str) -> Store:
     """The store of a URL: `memory://`, `sqlite:///state.db` (a fourth slash begins an absolute path),
-    `redis://host:6379/0` (or `rediss://`, `unix://`), `postgresql://host/database`. Raises ValueError for another
+    `redis://host:6379/0` (or `rediss://`, `unix://`), `redis+cluster://host:6379` (any node of it),
+    `postgresql://host/database`. Raises ValueError for another
     URL, StoreError for a store that cannot be used."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in SCHEMES:
@@ -24,6 +28,8 @@ def open_store(url: str) -> Store:
         return Memory()
     if scheme in ("redis", "rediss", "unix"):
         return Redis(url)
+    if scheme in ("redis+cluster", "rediss+cluster"):
+        return Cluster(url)
     if scheme in ("postgresql", "postgres"):
         return Postgresql(url)
     if not rest.startswith("/") or rest == "/":

@@ -11,7 +11,7 @@ from heapq import heappush
 from typing import Any
 
 from policyengine.state.meters import GRACE
-from policyengine.state.operations import Charge, Commit, Done, Use
+from policyengine.state.operations import Charge, Commit, Done, Use, plain
 from policyengine.state.windows import BUCKETS, Calendar, Sliding
 
 
@@ -27,7 +27,7 @@ class Plain:
         self.sums: dict[str, tuple[Any, int]] = {}
 
     def commit(self, asked: Commit, now: int) -> Done | None:
-        if asked.session is not None or asked.once is not None or asked.approval is not None:
+        if not plain(asked):
             return None
         documents, sums = self._documents, self.sums
         found: list[tuple[Charge, Any, int, int, int, int]] = []
@@ -38,7 +38,7 @@ class Plain:
             used, at = 0, now
             if document is not None:
                 at = max(now, document["now"])
-                if document.get("blocked", 0) > at:
+                if document.get("blocked", 0) > at or "holds" in document:
                     return None
             if type(window) is Sliding:
                 place = at // window.width

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 from msgspec import structs
 
+from policyengine.state.apply import held_charge
 from policyengine.state.approval_operations import (
     ApprovalOperation,
     CloseTicket,
@@ -30,10 +31,12 @@ from policyengine.state.approval_operations import (
 from policyengine.state.block_operations import KEY, MOST, Impose, ReadBlocks
 from policyengine.state.operations import (
     Cancel,
+    Charge,
     Commit,
     Document,
     Done,
     Found,
+    Hold,
     Label,
     OpenSession,
     Operation,
@@ -43,16 +46,25 @@ from policyengine.state.operations import (
     Refusal,
     Refused,
     Rejected,
+    Release,
     Renew,
     Settle,
     Use,
     lease_key,
 )
 from policyengine.state.store import StoreError
+from policyengine.state.stores import compact
+from policyengine.state.stores.compact import Compact
 from policyengine.state.windows import Calendar, Concurrent, Sliding, Window
 
-SCRIPT = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("approvals.lua", "transaction.lua"))
+SCRIPT = b"".join(
+    Path(__file__).with_name(name).read_bytes() for name in ("form.lua", "approvals.lua", "transaction.lua")
+)
 DIGEST = sha1(SCRIPT).hexdigest()
+
+# For commits that charge meters and do nothing else, which nearly all are.
+PLAIN = Path(__file__).with_name("commit.lua").read_bytes()
+PLAIN_DIGEST = sha1(PLAIN).hexdigest()
 
 # Every key begins with it, so that state can share a database with others.
 PREFIX = "policyengine:"
@@ -77,44 +89,77 @@ class Redis:
         except ImportError:
             raise StoreError("a state store in Redis needs redis-py: `pip install policyengine-ai[redis]`") from None
         self._library: Any = redis
-        self._failures = (redis.RedisError, OSError)
+        self._failures: tuple[type[BaseException], ...] = (redis.RedisError, OSError, *self._more_failures(redis))
         self._unknown_script = redis.exceptions.NoScriptError
         self._url = url
         self._now = now
         self._deadline = deadline
         self._prefix = prefix
-        self._client: Any = redis.Redis.from_url(url, **self._settings(redis.retry.Retry))
+        self._compact = Compact()
         self._clients: WeakKeyDictionary[AbstractEventLoop, Any] = WeakKeyDictionary()
         try:
-            policy = self._client.info("memory").get("maxmemory_policy", "noeviction")
+            self._client: Any = self._connect(redis, redis.retry.Retry)
+            policies = self._policies()
         except self._failures as error:
             raise StoreError(f"the state store cannot be asked: {error}") from error
-        if policy != "noeviction":
-            raise StoreError(f"the state store may forget what it is to remember: its maxmemory-policy is {policy}")
+        for policy in policies:
+            if policy != "noeviction":
+                raise StoreError(f"the state store may forget what it is to remember: its maxmemory-policy is {policy}")
+
+    def _more_failures(self, library: Any) -> tuple[type[BaseException], ...]:
+        return ()
+
+    def _connect(self, library: Any, retry: Any) -> Any:
+        """A client; `library` is that of the sync or of the async ones."""
+        return library.Redis.from_url(self._url, **self._settings(retry))
+
+    def _policies(self) -> list[str]:
+        """What each server does when its memory is full."""
+        return [self._client.info("memory").get("maxmemory_policy", "noeviction")]
 
     def run(self, operation: Operation) -> Outcome:
-        keys, asked, now = self._asked(operation)
-        try:
-            try:
-                told = self._client.evalsha(DIGEST, len(keys), *keys, asked, now)
-            except self._unknown_script:
-                # A server that was started anew does not know it.
-                told = self._client.eval(SCRIPT, len(keys), *keys, asked, now)
-        except self._failures as error:
-            raise StoreError(f"the state store cannot be asked: {error}") from error
-        return _outcome(told, len(self._prefix))
+        return self._run(operation, self._prefix)
 
     async def run_async(self, operation: Operation) -> Outcome:
-        keys, asked, now = self._asked(operation)
-        client = self._of_this_loop()
+        return await self._run_async(operation, self._prefix)
+
+    def _run(self, operation: Operation, prefix: str) -> Outcome:
         try:
-            try:
-                told = await client.evalsha(DIGEST, len(keys), *keys, asked, now)
-            except self._unknown_script:
-                told = await client.eval(SCRIPT, len(keys), *keys, asked, now)
+            plain = self._plain(operation, prefix)
+            if plain is not None:
+                done = compact.outcome(self._call(PLAIN_DIGEST, PLAIN, plain), operation)  # type: ignore[arg-type]
+                if done is not None:
+                    return done
+            return _outcome(self._call(DIGEST, SCRIPT, self._asked(operation, prefix)), len(prefix))
         except self._failures as error:
             raise StoreError(f"the state store cannot be asked: {error}") from error
-        return _outcome(told, len(self._prefix))
+
+    async def _run_async(self, operation: Operation, prefix: str) -> Outcome:
+        client = self._of_this_loop()
+        try:
+            plain = self._plain(operation, prefix)
+            if plain is not None:
+                told = await self._call_async(client, PLAIN_DIGEST, PLAIN, plain)
+                done = compact.outcome(told, operation)  # type: ignore[arg-type]
+                if done is not None:
+                    return done
+            told = await self._call_async(client, DIGEST, SCRIPT, self._asked(operation, prefix))
+        except self._failures as error:
+            raise StoreError(f"the state store cannot be asked: {error}") from error
+        return _outcome(told, len(prefix))
+
+    def _call(self, digest: str, script: bytes, arguments: tuple[Any, ...]) -> Any:
+        try:
+            return self._client.execute_command("EVALSHA", digest, *arguments)
+        except self._unknown_script:
+            # A server that was started anew does not know it.
+            return self._client.execute_command("EVAL", script, *arguments)
+
+    async def _call_async(self, client: Any, digest: str, script: bytes, arguments: tuple[Any, ...]) -> Any:
+        try:
+            return await client.execute_command("EVALSHA", digest, *arguments)
+        except self._unknown_script:
+            return await client.execute_command("EVAL", script, *arguments)
 
     def close(self) -> None:
         """Closes the sync connections; those of an event loop go with it, or with `close_async`."""
@@ -130,8 +175,7 @@ class Redis:
         client = self._clients.get(loop)
         if client is None:
             library = self._library.asyncio
-            client = library.Redis.from_url(self._url, **self._settings(library.retry.Retry))
-            self._clients[loop] = client
+            client = self._clients[loop] = self._connect(library, library.retry.Retry)
         return client
 
     def _settings(self, retry: Any) -> dict[str, Any]:
@@ -141,10 +185,19 @@ class Redis:
             "retry": retry(self._library.backoff.NoBackoff(), 0),
         }
 
-    def _asked(self, operation: Operation) -> tuple[list[str], bytes, str]:
-        prefix = self._prefix
-        now = "" if self._now is None else str(self._now())
-        return [prefix + key for key in operation.keys], _ENCODER.encode(_told(operation, prefix)), now
+    def _asked(self, operation: Operation, prefix: str) -> tuple[Any, ...]:
+        keys = [prefix + key for key in operation.keys]
+        return len(keys), *keys, _ENCODER.encode(_told(operation, prefix)), self._time()
+
+    def _plain(self, operation: Operation, prefix: str) -> tuple[Any, ...] | None:
+        """What the script for plain commits is asked; None where it is another operation."""
+        if type(operation) is not Commit or (asked := self._compact.asked(operation, prefix)) is None:
+            return None
+        keys, charges, lease = asked
+        return len(keys) + 1, *keys, prefix + lease_key(operation.id), self._time(), charges, lease
+
+    def _time(self) -> str:
+        return "" if self._now is None else str(self._now())
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -165,20 +218,13 @@ def _told(operation: Operation, prefix: str) -> dict[str, Any]:
                 "lease": operation.lease,
                 "keep": operation.keep,
                 "memo": operation.memo,
-                "charges": [
-                    {
-                        "meter": prefix + charge.meter,
-                        "rule": charge.rule,
-                        "by": charge.by,
-                        "window": _window(charge.window),
-                        "ceiling": charge.ceiling,
-                        "amount": charge.amount,
-                        "block_for": charge.block_for,
-                        "advisory": charge.advisory,
-                    }
-                    for charge in operation.charges
-                ],
+                "charges": _charges(operation.charges, prefix),
+                "held": operation.held,
             }
+            if operation.elsewhere:
+                told["elsewhere"] = [
+                    {**held_charge(charge, 0), "meter": prefix + charge.meter} for charge in operation.elsewhere
+                ]
             if (session := operation.session) is not None:
                 told["session"] = {
                     **_holder(session, session.life, prefix),
@@ -193,6 +239,11 @@ def _told(operation: Operation, prefix: str) -> dict[str, Any]:
             if operation.once is not None:
                 told |= {"once": prefix + operation.once, "body": operation.body}
             return told
+        case Hold():
+            charges = _charges(operation.charges, prefix)
+            return {"operation": "hold", "id": operation.id, "lasting": operation.lasting, "charges": charges}
+        case Release():
+            return {**_lease("release", operation, prefix), "charges": _charges(operation.charges, prefix)}
         case Settle():
             return {
                 **_lease("settle", operation, prefix),
@@ -253,7 +304,23 @@ def _ticket(operation: ApprovalOperation, prefix: str) -> dict[str, Any]:
     return told
 
 
-def _lease(name: str, operation: Settle | Renew | Cancel, prefix: str) -> dict[str, Any]:
+def _charges(charges: tuple[Charge, ...], prefix: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "meter": prefix + charge.meter,
+            "rule": charge.rule,
+            "by": charge.by,
+            "window": _window(charge.window),
+            "ceiling": charge.ceiling,
+            "amount": charge.amount,
+            "block_for": charge.block_for,
+            "advisory": charge.advisory,
+        }
+        for charge in charges
+    ]
+
+
+def _lease(name: str, operation: Settle | Renew | Cancel | Release, prefix: str) -> dict[str, Any]:
     return {
         "operation": name,
         "id": operation.id,
@@ -309,6 +376,7 @@ def _document(document: Any, prefix: int) -> Document | None:
     if not isinstance(document, Mapping):
         return None
     told = {k: {} if k in ("calls", "leases", "open", "entries") and v == [] else v for k, v in document.items()}
-    if "charges" in told:
-        told["charges"] = [{**held, "meter": held["meter"][prefix:]} for held in told["charges"]]
+    for name in ("charges", "elsewhere"):
+        if name in told:
+            told[name] = [{**held, "meter": held["meter"][prefix:]} for held in told[name]]
     return told

@@ -2,7 +2,7 @@
 -- is held to it by the same tests.
 --
 -- KEYS: the documents' keys. ARGV[1]: the operation. ARGV[2]: the time in microseconds, or nothing for the server's own.
--- Documents, the operation and the answer are MessagePack. Numbers are whole and below 2^53, which Lua counts exactly.
+-- The operation and the answer are MessagePack, and `form.lua` says what documents are. Numbers are whole and below 2^53, which Lua counts exactly.
 
 local BUCKETS, MILLION, GRACE = 60, 1000000, 60000000
 local MAX_LABELS, MAX_CALLS = 256, 1024
@@ -19,19 +19,19 @@ end
 local documents = {}
 if #KEYS > 0 then
   for i, text in ipairs(redis.call('MGET', unpack(KEYS))) do
-    if text then documents[KEYS[i]] = cmsgpack.unpack(text) end
+    if text then documents[KEYS[i]] = opened(text) end
   end
 end
 
 local function write(key, document, expires)
   if ARGV[2] ~= '' then
     -- The server would forget by its own clock.
-    redis.call('SET', key, cmsgpack.pack(document))
+    redis.call('SET', key, formed(document))
     return
   end
   -- What may be forgotten already is not kept for less than a millisecond.
   local lasts = math.max(1, math.ceil((expires - now) / 1000))
-  redis.call('SET', key, cmsgpack.pack(document), 'PX', string.format('%.0f', lasts))
+  redis.call('SET', key, formed(document), 'PX', string.format('%.0f', lasts))
 end
 
 local function answer(...) return cmsgpack.pack({...}) end
@@ -67,7 +67,28 @@ local function live(document, window, at)
       if ends > at then found[#found + 1] = {ends, MILLION} end
     end
   end
+  for _, hold in pairs(document.holds or {}) do
+    if hold[2] > at then found[#found + 1] = {hold[2], hold[1]} end
+  end
   return found
+end
+
+local function unheld(document, id)
+  if not document then return nil end
+  local made = copy(document)
+  local holds, any = {}, false
+  for k, hold in pairs(document.holds or {}) do
+    if k ~= id then holds[k] = hold; any = true end
+  end
+  made.holds = any and holds or nil
+  if document.leases then
+    local leases = {}
+    for k, ends in pairs(document.leases) do
+      if k ~= id then leases[k] = ends end
+    end
+    made.leases = leases
+  end
+  return made
 end
 
 local function used(document, window, at)
@@ -129,8 +150,8 @@ local function charged(document, window, at, amount, lease, ends)
     made.buckets = buckets
     return made, index
   elseif window.kind == 'calendar' then
-    local counted = used(document, window, at)
-    if counted > 0 then
+    local counted = document and document.used or 0
+    if counted > 0 and document.start <= at and at < document['end'] then
       made.used = counted + amount
       return made, made.start
     end
@@ -241,6 +262,38 @@ local function use(charge, document, at)
           empty_at(document, charge.window, at)}
 end
 
+-- What the meters say, as they are.
+local function uses_of(charges)
+  local uses = {}
+  for i, charge in ipairs(charges) do
+    local document = documents[charge.meter]
+    uses[i] = use(charge, document, time_of(document))
+  end
+  return uses
+end
+
+-- The limits without room, or nil; what trips is blocked.
+local function refused(charges)
+  local refusals, tripped = {}, {}
+  for _, charge in ipairs(charges) do
+    local document = documents[charge.meter]
+    local at = time_of(document)
+    local free = room_at(document, charge.window, at, charge.amount, charge.ceiling)
+    if not charge.advisory and (not free or free > at) then
+      if charge.block_for > 0 and (document and document.blocked or 0) <= at then
+        local trip = copy(document)
+        trip.now, trip.blocked, trip.rule, trip.by = at, at + charge.block_for, charge.rule, charge.by
+        tripped[#tripped + 1] = {charge.meter, trip, expires(trip, charge.window, at)}
+        if free then free = math.max(free, trip.blocked) end
+      end
+      refusals[#refusals + 1] = {charge.rule, charge.meter, used(document, charge.window, at), charge.ceiling, free or -1}
+    end
+  end
+  if #refusals == 0 then return nil end
+  for _, one in ipairs(tripped) do write(one[1], one[2], one[3]) end
+  return refusals
+end
+
 local function commit()
   if op.once then
     local earlier = documents[op.once]
@@ -248,12 +301,7 @@ local function commit()
       if earlier.body ~= op.body then return rejected('the idempotency key belongs to another request') end
       local lease = documents[op.lease_key]
       if not lease or lease.state == 'cancelled' then return rejected('the reservation has ended') end
-      local uses = {}
-      for i, charge in ipairs(op.charges) do
-        local document = documents[charge.meter]
-        uses[i] = use(charge, document, time_of(document))
-      end
-      return answer('done', now, uses, 0, earlier.grant)
+      return answer('done', now, uses_of(op.charges), 0, earlier.grant)
     end
   end
   local session
@@ -268,24 +316,12 @@ local function commit()
     approval, reason = tickets.consumed(op.approval, documents[op.approval.key])
     if not approval then return rejected(reason) end
   end
-  local refusals, tripped = {}, {}
-  for _, charge in ipairs(op.charges) do
-    local document = documents[charge.meter]
-    local at = time_of(document)
-    local free = room_at(document, charge.window, at, charge.amount, charge.ceiling)
-    if not charge.advisory and (not free or free > at) then
-      if charge.block_for > 0 and (document and document.blocked or 0) <= at then
-        local trip = copy(document)
-        trip.now, trip.blocked, trip.rule, trip.by = at, at + charge.block_for, charge.rule, charge.by
-        tripped[#tripped + 1] = {charge.meter, trip, expires(trip, charge.window, at)}
-        if free then free = math.max(free, trip.blocked) end
-      end
-      refusals[#refusals + 1] = {charge.rule, charge.meter, used(document, charge.window, at), charge.ceiling, free or -1}
-    end
-  end
-  if #refusals > 0 then
-    for _, one in ipairs(tripped) do write(one[1], one[2], one[3]) end
-    return answer('refused', now, refusals)
+  if op.held then
+    if documents[op.lease_key] then return answer('done', now, uses_of(op.charges), now + op.lease, '') end
+    for _, charge in ipairs(op.charges) do documents[charge.meter] = unheld(documents[charge.meter], op.id) end
+  else
+    local refusals = refused(op.charges)
+    if refusals then return answer('refused', now, refusals) end
   end
   local ends = now + op.lease
   local uses, held, writes = {}, {}, {}
@@ -301,9 +337,9 @@ local function commit()
                width = charge.window.width, reserved = charge.amount, counted = charge.amount, spent = 0}
   end
   for _, one in ipairs(writes) do write(one[1], one[2], one[3]) end
-  if #held > 0 or op.once then
+  if #held > 0 or op.once or op.elsewhere then
     local lease = {owner = op.owner, state = 'open', expires = ends, kept = now + op.keep, charges = held,
-                   memo = op.memo}
+                   memo = op.memo, elsewhere = op.elsewhere}
     write(op.lease_key, lease, now + op.keep)
   end
   if session then write(op.session.key, session, now + op.session.life) end
@@ -408,6 +444,41 @@ local function cancel()
   return answer('done', now, {}, 0, '')
 end
 
+local function hold()
+  local refusals = refused(op.charges)
+  if refusals then return answer('refused', now, refusals) end
+  local ends = now + op.lasting
+  for _, charge in ipairs(op.charges) do
+    local earlier = documents[charge.meter]
+    local at = time_of(earlier)
+    local made
+    if charge.window.kind == 'concurrent' then
+      made = charged(earlier, charge.window, at, charge.amount, op.id, ends)
+    else
+      made = copy(earlier)
+      made.now = at
+      local holds = {}
+      for k, one in pairs(made.holds or {}) do
+        if one[2] > at then holds[k] = one end
+      end
+      holds[op.id] = {charge.amount, ends}
+      made.holds = holds
+    end
+    made.rule, made.by = charge.rule, charge.by
+    write(charge.meter, made, expires(made, charge.window, at))
+  end
+  return answer('done', now, {}, ends, '')
+end
+
+local function release()
+  if documents[op.lease_key] then return cancel() end
+  for _, charge in ipairs(op.charges) do
+    local document = unheld(documents[charge.meter], op.id)
+    if document then write(charge.meter, document, expires(document, charge.window, time_of(document))) end
+  end
+  return answer('done', now, {}, 0, '')
+end
+
 local function open_session()
   local document = documents[op.session.key]
   if document and document.expires > now then return rejected('there is no such session') end
@@ -482,7 +553,7 @@ local function read_blocks()
   return answer('found', now, {document or false})
 end
 
-local OPERATIONS = {commit = commit, settle = settle, renew = renew, cancel = cancel, open_session = open_session,
+local OPERATIONS = {commit = commit, hold = hold, release = release, settle = settle, renew = renew, cancel = cancel, open_session = open_session,
                     read_session = read_session, label = label, read = read,
                     impose = impose, read_blocks = read_blocks}
 local ticketing = tickets.operations[op.operation]

@@ -1,0 +1,89 @@
+"""State in Redis Cluster: the keys of a tenant are on one shard, and a script there is the commit point.
+
+Limits that do not count by tenant are kept where their keys happen to be. Room for them is held there first, on all
+shards at the same time; then the commit is made on the tenant's shard, and with it what was held is charged. What is
+held is given back where the commit is refused, and by itself after `HOLD` where whoever held it is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from policyengine.state.operations import Operation, Outcome
+from policyengine.state.store import StoreError
+from policyengine.state.stores.redis import Redis
+from policyengine.state.stores.shards import home, steps
+
+Answer = Outcome | StoreError
+
+
+class Cluster(Redis):
+    """A store behind `redis+cluster://host:port`, any node of the cluster. Raises StoreError as `Redis` does."""
+
+    _threads: ThreadPoolExecutor | None = None
+
+    def run(self, operation: Operation) -> Outcome:
+        parts = steps(operation)
+        if parts is None:
+            return self._run(operation, self._prefix_at(home(operation)))
+        try:
+            asked = next(parts)
+            while True:
+                asked = parts.send(self._all(asked))
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    async def run_async(self, operation: Operation) -> Outcome:
+        parts = steps(operation)
+        if parts is None:
+            return await self._run_async(operation, self._prefix_at(home(operation)))
+        try:
+            asked = next(parts)
+            while True:
+                asked = parts.send(await asyncio.gather(*map(self._tried_async, asked)))
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        super().close()
+        if self._threads is not None:
+            self._threads.shutdown()
+
+    def _all(self, asked: Sequence[Operation]) -> list[Answer]:
+        """What each of them answers; they are asked at the same time."""
+        if len(asked) == 1:
+            return [self._tried(asked[0])]
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(16, "policyengine-cluster")
+        return list(self._threads.map(self._tried, asked))
+
+    def _tried(self, operation: Operation) -> Answer:
+        try:
+            return self._run(operation, self._prefix_at(home(operation)))
+        except StoreError as error:
+            return error
+
+    async def _tried_async(self, operation: Operation) -> Answer:
+        try:
+            return await self._run_async(operation, self._prefix_at(home(operation)))
+        except StoreError as error:
+            return error
+
+    def _prefix_at(self, place: str) -> str:
+        # What stands in braces is all that Redis tells shards by.
+        return f"{self._prefix}{{{place}}}"
+
+    def _more_failures(self, library: Any) -> tuple[type[BaseException], ...]:
+        return (library.exceptions.RedisClusterException,)
+
+    def _connect(self, library: Any, retry: Any) -> Any:
+        url = self._url.replace("+cluster", "", 1)
+        return library.RedisCluster.from_url(url, **self._settings(retry))
+
+    def _policies(self) -> list[str]:
+        told = self._client.info("memory", target_nodes="primaries")
+        nodes = told.values() if "maxmemory_policy" not in told else [told]
+        return [node.get("maxmemory_policy", "noeviction") for node in nodes]

@@ -1,0 +1,215 @@
+"""An operation on several shards, as operations on one shard each: written once, without I/O.
+
+`steps` is a generator: it yields operations that are asked at the same time, and is sent what each of them answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from policyengine.state import operations
+from policyengine.state.approval_operations import CloseTicket, DecideTicket, Enter, Keep, OpenTicket, TellTicket
+from policyengine.state.block_operations import KEY, Impose, ReadBlocks
+from policyengine.state.operations import (
+    Cancel,
+    Charge,
+    Commit,
+    Done,
+    Found,
+    Hold,
+    Label,
+    OpenSession,
+    Operation,
+    Outcome,
+    Read,
+    ReadSession,
+    Refusal,
+    Refused,
+    Rejected,
+    Release,
+    Renew,
+    Settle,
+    Use,
+    lease_key,
+)
+from policyengine.state.places import place, place_of
+from policyengine.state.store import StoreError
+
+# For so many microseconds room is held for a commit.
+HOLD = 10_000_000
+
+Answer = Outcome | StoreError
+Steps = Generator[Sequence[Operation], Sequence[Answer], Outcome]
+
+
+def home(operation: Operation) -> str:
+    """The place of all that an operation on one shard reads and writes."""
+    match operation:
+        case Commit() | Settle() | Renew() | Cancel() | Release():
+            return place_of(lease_key(operation.id))
+        case OpenSession() | ReadSession() | Label():
+            return place(operation.tenant)
+        case Hold():
+            return place_of(operation.charges[0].meter) if operation.charges else place("")
+        case Read():
+            return place_of(operation.named[0]) if operation.named else place("")
+        case OpenTicket() | DecideTicket() | CloseTicket() | TellTicket() | Enter() | Keep():
+            return place_of(operation.key)
+        case Impose() | ReadBlocks():
+            return place_of(KEY)
+    assert_never(operation)
+
+
+def steps(operation: Operation) -> Steps | None:
+    """The way of an operation over several shards; None for one that concerns one shard."""
+    match operation:
+        case Commit():
+            away = _away(operation.charges, home(operation))
+            return _commit(operation, away) if away else None
+        case Settle():
+            groups = _grouped((meter for meter, _ in operation.windows), home(operation))
+            return _settle(operation, groups) if groups else None
+        case Renew() | Cancel():
+            groups = _grouped(operation.meters, home(operation))
+            if not groups:
+                return None
+            return _renew(operation, groups) if isinstance(operation, Renew) else _cancel(operation, groups)
+        case Read():
+            return _read(operation) if len({place_of(key) for key in operation.named}) > 1 else None
+    return None
+
+
+def _id(where: str, id_: str) -> str:
+    """The id of a reservation's part on another shard."""
+    return f"{where}~{id_}"
+
+
+def _grouped(meters: Iterable[str], here: str) -> dict[str, tuple[str, ...]]:
+    groups: dict[str, tuple[str, ...]] = {}
+    for meter in meters:
+        where = place_of(meter)
+        if where != here:
+            groups[where] = (*groups.get(where, ()), meter)
+    return groups
+
+
+def _away(charges: tuple[Charge, ...], here: str) -> dict[str, tuple[Charge, ...]]:
+    groups = _grouped((charge.meter for charge in charges), here)
+    return {where: tuple(c for c in charges if c.meter in meters) for where, meters in groups.items()}
+
+
+def _commit(asked: Commit, away: dict[str, tuple[Charge, ...]]) -> Steps:
+    elsewhere = tuple(charge for charges in away.values() for charge in charges)
+    here = tuple(charge for charge in asked.charges if charge not in elsewhere)
+    rest = replace(asked, charges=here, elsewhere=elsewhere)
+    made = [
+        Commit(_id(where, asked.id), asked.owner, charges, asked.lease, asked.keep, held=True)
+        for where, charges in away.items()
+    ]
+    back = [Release(one.id, one.owner, one.charges) for one in made]
+    kept = asked.once is not None and _first((yield [Read((asked.once,))]))
+    again = isinstance(kept, Found) and kept.documents[0] is not None
+    if not again:
+        held = yield [Hold(one.id, one.charges, HOLD) for one in made]
+        if any(not isinstance(one, Done) for one in held):
+            # What else has no room is told as well, so that the answer says when all of it will have.
+            mine = Hold(asked.id, here, HOLD)
+            told = yield [*back, mine] if here else back
+            if here and isinstance(told[-1], Done):
+                yield [Release(asked.id, asked.owner, here)]
+            return _merged(_sure([*held, told[-1]] if here else held), asked)
+    if asked.once is None:
+        first, *others = yield [rest, *made]
+    else:
+        # Only one of several retries at once is granted: what it holds is nobody else's to charge.
+        [first] = yield [rest]
+        others = list((yield made)) if isinstance(first, Done) else []
+    if isinstance(first, StoreError):
+        raise first
+    if not isinstance(first, Done):
+        if not again and first != Rejected(operations.REUSED):
+            yield back
+        return first
+    uses = [use for one in (first, *_sure(others)) if isinstance(one, Done) for use in one.uses]
+    return replace(first, uses=_in_order(uses, [charge.meter for charge in asked.charges]))
+
+
+def _first(answers: Sequence[Answer]) -> Outcome:
+    return _sure(answers)[0]
+
+
+def _merged(answers: Sequence[Outcome], asked: Commit) -> Outcome:
+    """All refusals, by the clock of the first."""
+    refused = [answer for answer in answers if isinstance(answer, Refused)]
+    if not refused:
+        return next(answer for answer in answers if not isinstance(answer, Done))
+    now, refusals = refused[0].now, list[Refusal]()
+    for answer in refused:
+        for one in answer.refusals:
+            at = None if one.retry_at is None else one.retry_at - answer.now + now
+            refusals.append(replace(one, retry_at=at))
+    order = [charge.meter for charge in asked.charges]
+    return Refused(now, tuple(sorted(refusals, key=lambda one: order.index(one.meter))))
+
+
+def _settle(asked: Settle, groups: dict[str, tuple[str, ...]]) -> Steps:
+    # The tenant's shard comes last: until then the reservation is open, and can be settled again.
+    others = yield [
+        replace(
+            asked,
+            id=_id(where, asked.id),
+            actual=tuple(one for one in asked.actual if one[0] in meters),
+            windows=tuple(one for one in asked.windows if one[0] in meters),
+        )
+        for where, meters in groups.items()
+    ]
+    _sure(others)
+    away = {meter for meters in groups.values() for meter in meters}
+    [first] = _sure((yield [replace(asked, windows=tuple(one for one in asked.windows if one[0] not in away))]))
+    if not isinstance(first, Done):
+        return first
+    uses = [use for one in (first, *others) if isinstance(one, Done) for use in one.uses]
+    return replace(first, uses=_in_order(uses, [meter for meter, _ in asked.windows]))
+
+
+def _renew(asked: Renew, groups: dict[str, tuple[str, ...]]) -> Steps:
+    away = {meter for meters in groups.values() for meter in meters}
+    [first] = _sure((yield [replace(asked, meters=tuple(one for one in asked.meters if one not in away))]))
+    if isinstance(first, Done):
+        _sure((yield [replace(asked, id=_id(where, asked.id), meters=meters) for where, meters in groups.items()]))
+    return first
+
+
+def _cancel(asked: Cancel, groups: dict[str, tuple[str, ...]]) -> Steps:
+    parts = [replace(asked, id=_id(where, asked.id), meters=meters) for where, meters in groups.items()]
+    leases = _sure((yield [Read((lease_key(part.id),)) for part in parts]))
+    for lease in leases:
+        document = lease.documents[0] if isinstance(lease, Found) else None
+        if document is not None and document["owner"] == asked.owner and any(c["spent"] for c in document["charges"]):
+            return Rejected(operations.SPENT)
+    away = {meter for meters in groups.values() for meter in meters}
+    [first] = _sure((yield [replace(asked, meters=tuple(one for one in asked.meters if one not in away))]))
+    if isinstance(first, Done):
+        _sure((yield parts))
+    return first
+
+
+def _read(asked: Read) -> Steps:
+    answers = _sure((yield [Read((key,)) for key in asked.named]))
+    found = [answer for answer in answers if isinstance(answer, Found)]
+    return Found(max(one.now for one in found), tuple(one.documents[0] for one in found))
+
+
+def _sure(answers: Sequence[Answer]) -> list[Outcome]:
+    """The answers, where all were given."""
+    for answer in answers:
+        if isinstance(answer, StoreError):
+            raise answer
+    return list(answers)  # type: ignore[arg-type]
+
+
+def _in_order(uses: list[Use], meters: list[str]) -> tuple[Use, ...]:
+    return tuple(sorted(uses, key=lambda use: meters.index(use.meter) if use.meter in meters else len(meters)))
