@@ -110,8 +110,8 @@ def new_request(
     placed: bool = False,
 ) -> Asked:
     """A request of now. `lease` is in seconds. An idempotency key belongs to its tenant and owner: nobody else's is the
-    same. An approval may also be in the context, as AuthZEN's profile has it. With `placed` the id says where the tenant
-    is kept."""
+    same. An approval may also be in the context, as AuthZEN's profile has it. With `placed` the id says where the
+    tenant is kept."""
     if isinstance(context, Mapping) and APPROVAL in context:
         presented = context[APPROVAL]
         named = presented.get("id") if isinstance(presented, Mapping) else presented

@@ -38,21 +38,21 @@ def sqlite(now: Callable[[], int]) -> Iterator[Store]:
 
 @contextmanager
 def redis(now: Callable[[], int]) -> Iterator[Store]:
-    store = Redis(redis_url(), now, prefix=f"{next(_numbers)}:")
+    store = Redis(redis_url(), now, deadline=30.0, prefix=f"{next(_numbers)}:")
     yield store
     store.close()
 
 
 @contextmanager
 def cluster(now: Callable[[], int]) -> Iterator[Store]:
-    store = Cluster(cluster_url(), now, prefix=f"{next(_numbers)}:")
+    store = Cluster(cluster_url(), now, deadline=30.0, prefix=f"{next(_numbers)}:")
     yield store
     store.close()
 
 
 @contextmanager
 def postgresql(now: Callable[[], int]) -> Iterator[Store]:
-    store = Postgresql(postgresql_url(), now)
+    store = Postgresql(postgresql_url(), now, deadline=30.0)
     yield store
     with psycopg.connect(postgresql_url()) as connection:
         connection.execute("truncate policyengine_state")
