@@ -20,7 +20,7 @@ from policyengine.filters.fields import Field, Null
 from policyengine.filters.library import OPERATORS, Column, Expressions, mapping
 from policyengine.partial.formula import Operator, Path
 
-_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
+_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 # UTF-8 never contains this byte.
 _BETWEEN = b"\xff"
 
@@ -123,11 +123,13 @@ class _Arrow(Expressions):
     def any(self, column: Column, values: Sequence[Any]) -> Any:
         around = pc.scalar(b"")
         joined = pc.binary_join_element_wise(around, column.packed, around, pc.scalar(_BETWEEN))
-        found = [_BETWEEN + _bytes(value) + _BETWEEN for value in values]
-        if len(found) <= _MOST:
-            condition = self.either([pc.match_substring(joined, each) for each in found])
+        # Written as patterns, in ASCII: an expression with any other byte in it cannot be shown.
+        between = _escaped(_BETWEEN)
+        if len(values) <= _MOST:
+            found = [between + _escaped(_bytes(value)) + between for value in values]
+            condition = self.either([pc.match_substring_regex(joined, each) for each in found])
         else:
-            condition = pc.match_substring_regex(joined, _escaped(_BETWEEN) + _either(values) + _escaped(_BETWEEN))
+            condition = pc.match_substring_regex(joined, between + _either(values) + between)
         # No elements and one empty text look the same.
         return condition & (self.count(column.expr) > 0)
 

@@ -183,11 +183,22 @@ class _Dialect:
         return sql(text, " LIKE ", Param("%".join(escaped)))
 
     def time(self, column: Sql, op: Operator | None, time: datetime) -> Sql | None:
-        since = sql("arrow_cast(arrow_cast(", column, f""", '{_MICROSECONDS}'), 'Int64') * 2""")
-        bounds = (sql(since, f" {sign} ", _doubled(at)) for sign, at in zip((">=", "<="), _YEARS, strict=True))
-        # No time of a request has a part of a microsecond.
-        there = both(*bounds, sql("date_trunc('microsecond', ", column, ") = ", column))
-        return there if op is None else both(sql(since, f" {_sign(op)} ", _doubled(time)), there)
+        whole = sql("date_trunc('microsecond', ", column, ")")
+        since = sql("arrow_cast(arrow_cast(", whole, f""", '{_MICROSECONDS}'), 'Int64') * 2""")
+        there = both(*(sql(since, f" {sign} ", _doubled(at)) for sign, at in zip((">=", "<="), _YEARS, strict=True)))
+        if op is None:
+            return there
+        is_whole, has_part = sql(whole, " = ", column), sql(whole, " <> ", column)
+        asked = both(sql(since, f" {_sign(op)} ", _doubled(time)), is_whole)
+        # What has a part of a microsecond is behind the one that it is in, and before the next.
+        match op:
+            case "==":
+                return both(asked, there)
+            case "!=":
+                beside = has_part
+            case _:
+                beside = both(sql(since, " < " if op in ("<", "<=") else " >= ", _doubled(time)), has_part)
+        return both(sql("(", asked, " OR ", beside, ")"), there)
 
 
 DIALECT = _Dialect()

@@ -13,6 +13,7 @@ from policyengine.filters.constants import is_text
 from policyengine.filters.fields import Field, Fields, Null
 from policyengine.filters.numbers import Number, is_number, of_double, of_integer
 from policyengine.filters.walk import Words
+from policyengine.model.moments import fine_time, nanoseconds
 from policyengine.model.types import BOOL, DURATION, INT, NUMBER, STRING, TIME, EntityT, RecordT, Type, element_of
 from policyengine.model.values import Entity
 from policyengine.partial.formula import Operator, Path
@@ -108,16 +109,13 @@ def mapping(columns: Mapping[str, str | Field] | None, names: Iterable[str], nul
     return Fields({k: Field(v, null=null) if isinstance(v, str) else v for k, v in columns.items()})
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _seconds(value: timedelta) -> Fraction:
-    return Fraction(value // timedelta(microseconds=1), 1_000_000)
+def _seconds(value: Any) -> Fraction:
+    return Fraction(nanoseconds(value), 10**9)
 
 
 # What RFC 3339 can write: a request carries no time outside of it.
-FIRST = _seconds(datetime(1, 1, 1, tzinfo=UTC) - _EPOCH)
-LAST = _seconds(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC) - _EPOCH)
+FIRST = _seconds(datetime(1, 1, 1, tzinfo=UTC))
+LAST = _seconds(fine_time(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), 999))
 
 
 def readable(found: Column, type_: Type) -> bool:
@@ -142,9 +140,9 @@ def readable(found: Column, type_: Type) -> bool:
 def number_of(value: Any, found: Column) -> Number | None:
     """A constant as a number that the column can be compared with; None if it is of another kind."""
     if found.kind == "time":
-        return _seconds(value - _EPOCH) if value.__class__ is datetime and value.tzinfo else None
+        return _seconds(value) if isinstance(value, datetime) and value.tzinfo else None
     if found.kind == "duration":
-        return _seconds(value) if value.__class__ is timedelta else None
+        return _seconds(value) if isinstance(value, timedelta) else None
     return value if found.kind in ("int", "float", "ints") and is_number(value) else None
 
 

@@ -15,7 +15,7 @@ from policyengine.filters.library import OPERATORS, Column, Expressions, mapping
 from policyengine.partial.formula import Operator, Path
 
 _INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
-_UNITS = {"ms": 1_000, "us": 1_000_000}
+_UNITS = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 def polars(source: Any, columns: Mapping[str, str | Field] | None = None, *, null: Null | None = None) -> Columns:

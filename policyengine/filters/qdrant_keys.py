@@ -13,6 +13,7 @@ from typing import Any
 from policyengine.filters.backend import Fragment
 from policyengine.filters.constants import Bound, bound, i64, safe_double, storable
 from policyengine.filters.fields import Field
+from policyengine.model.moments import coarse, is_fine
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, ListT, SetT, Type, element_of
 from policyengine.model.values import Entity, Uid, to_json
 from policyengine.partial.formula import Holds, Kind, Operator
@@ -99,8 +100,7 @@ def equal(place: Place, type_: Type, value: Any) -> Fragment | None:
     if place.field.refers_to is not None or type_ in (STRING, INT) or isinstance(type_, EntityT):
         return among(place, type_, (value,))
     if type_ == TIME:
-        text = to_json(value)
-        return Fragment(in_range(place.key, gte=text, lte=text), not place.any)
+        return _of_time(place, "==", value)
     if type_ == BOOL or (type_ == JSON and value.__class__ is bool):
         return Fragment(place.scalar(matching(value)))
     if type_ in (NUMBER, JSON) and value.__class__ in (int, float):
@@ -134,7 +134,7 @@ def among(place: Place, type_: Type, values: tuple[Any, ...]) -> Fragment | None
 
 def ordered(place: Place, type_: Type, op: Operator, value: Any) -> Fragment | None:
     if type_ == TIME:
-        return Fragment(in_range(place.key, **{_LIMITS[op]: to_json(value)}), not place.any)
+        return _of_time(place, op, value)
     if type_ not in (INT, NUMBER):
         return None
     made: Bound | None = bound(op, value, type_ == INT)
@@ -142,6 +142,17 @@ def ordered(place: Place, type_: Type, op: Operator, value: Any) -> Fragment | N
         return None
     exact = made.exact and not (type_ == INT and place.any)
     return Fragment(place.scalar(lambda key: in_range(key, **made.limits)), exact)
+
+
+def _of_time(place: Place, op: Operator, value: Any) -> Fragment:
+    """Qdrant keeps the text of a time, and asks for the microsecond that it is in: what has a part of one is looked at
+    again."""
+    micro = to_json(coarse(value))
+    if op == "==":
+        return Fragment(in_range(place.key, gte=micro, lte=micro), False)
+    if op == "<" and is_fine(value):
+        op = "<="
+    return Fragment(in_range(place.key, **{_LIMITS[">=" if op == ">" else op]: micro}), False)
 
 
 def sized(place: Place, type_: Type, op: Operator, count: int | float) -> Fragment | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from policyengine.filters.backend import Fragment
@@ -17,6 +17,7 @@ from policyengine.filters.sql_arrays import JsonArray
 from policyengine.filters.sql_scalars import NOTHING, among, holds_type, is_json, is_typed, related, without
 from policyengine.filters.sql_text import Column, Sql, both, either, negated, sql
 from policyengine.filters.sql_values import Array, Dialect, How, Json, Said, Value, compared_integers, storable
+from policyengine.model.moments import coarse, is_fine
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, SetT, Type, element_of
 from policyengine.model.values import Entity, Uid
 from policyengine.partial.formula import (
@@ -39,6 +40,7 @@ from policyengine.partial.formula import Fields as Pair
 
 PARENTS: Path = ("parents",)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 _HOW: dict[Kind, How] = {
     "any": "overlaps", "none": "overlaps", "all": "includes", "lacks": "includes", "only": "is_within",
     "other": "is_within",
@@ -221,11 +223,23 @@ class Atoms:
         match atom:
             case Typed():
                 found = self._dialect.time(column, None, _EPOCH)
+            case Relation(op=op, value=constant) if is_fine(constant):
+                return self._of_fine(column, op, constant)
             case Relation(op=op, value=constant):
                 found = self._dialect.time(column, op, constant)
             case _:
                 return None
         return None if found is None else Said(found)
+
+    def _of_fine(self, column: Sql, op: Operator, constant: datetime) -> Said | None:
+        """A time with a part of a microsecond, which no parameter can hold: what is up to the next one, or behind the
+        one that it is in."""
+        found = self._dialect.time(column, None, _EPOCH)
+        if op in (">", ">="):
+            found = self._dialect.time(column, ">", coarse(constant))
+        elif op in ("<", "<=") and coarse(constant) < _LAST:
+            found = self._dialect.time(column, "<", coarse(constant) + timedelta(microseconds=1))
+        return None if found is None else Said(found, False)
 
     # ---- pairs ----
 

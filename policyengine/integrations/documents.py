@@ -158,7 +158,7 @@ def _carried(value: Any, place: Field) -> Any:
         return {name: _carried(each, place) for name, each in value.items() if _there(each, place)}
     if value.__class__ is timedelta:
         return duration_text(value) if value >= timedelta(0) and not value % MILLISECOND else value
-    return value.isoformat() if value.__class__ is datetime else value
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _parsed(value: Any) -> Any:

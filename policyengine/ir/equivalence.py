@@ -91,7 +91,7 @@ def _plain(expr: Expr, slots: dict[int, int]) -> Any:
         if isinstance(value, Node):
             found.append(_plain(value, slots))  # type: ignore[arg-type]
         elif isinstance(value, tuple) and any(isinstance(item, Node) for item in value):
-            found.append([_plain(item, slots) for item in value])
+            found.append([_plain(item, slots) if isinstance(item, Node) else item for item in value])  # type: ignore[arg-type]
         elif field.name != "span":
             found.append(value)
     return tuple(found)

@@ -49,6 +49,7 @@ from policyengine.ir.nodes import (
     Within,
 )
 from policyengine.ir.walk import walk
+from policyengine.model.moments import is_fine
 from policyengine.model.types import EntityT, ListT, Prim, SetT, Type
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, duration_text, to_json
 from policyengine.syntax.spelling import is_identifier, string
@@ -194,7 +195,7 @@ def literal(value: Any) -> str:
             return f"[{', '.join(map(literal, value))}]"
         case datetime():
             return f"time({string(to_json(value))})"
-        case timedelta() if value >= timedelta(0) and not value % _MILLISECOND:
+        case timedelta() if value >= timedelta(0) and not is_fine(value) and not value % _MILLISECOND:
             return duration_text(value)
         case IPv4Address() | IPv6Address():
             return f"ip({string(str(value))})"

@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
+from policyengine.model.moments import coarse, length, nanoseconds
 from policyengine.model.values import Fault
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -27,9 +28,9 @@ def time_of_day(time: datetime, zone: str) -> timedelta:
     """What the clock shows, as the time since it showed midnight: 9h is nine o'clock, also on days on which it was put
     forward or back."""
     local = _local(time, zone)
-    return timedelta(
-        hours=local.hour, minutes=local.minute, seconds=local.second, microseconds=local.microsecond
-    )  # fmt: skip
+    seconds = (local.hour * 60 + local.minute) * 60 + local.second
+    # Zones are whole seconds apart.
+    return length(seconds * 10**9 + nanoseconds(time) % 10**9)
 
 
 def weekday(time: datetime, zone: str) -> str:
@@ -52,7 +53,7 @@ def is_date(text: str) -> bool:
 
 def _local(time: datetime, zone: str) -> datetime:
     try:
-        return time.astimezone(_zone(zone))
+        return coarse(time).astimezone(_zone(zone))
     except OverflowError:
         raise Fault("POL503", "a time is out of range") from None
 

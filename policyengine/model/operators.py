@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 import re2
 
+from policyengine.model import moments
 from policyengine.model.calendar import WEEKDAYS, is_date
+from policyengine.model.moments import FineLength, FineTime, is_fine, length, nanoseconds
 from policyengine.model.types import INT, SetT, Type
 from policyengine.model.values import (
     INT_MAX,
@@ -52,7 +54,7 @@ def key(value: Any, depth: int = MAX_DEPTH) -> Any:
         return (list, tuple([key(item, depth - 1) for item in value]))
     if kind is dict:
         return (dict, frozenset([(_name(k), key(v, depth - 1)) for k, v in value.items()]))
-    if kind in (datetime, timedelta, IPv4Address, IPv6Address):
+    if kind in (datetime, timedelta, IPv4Address, IPv6Address, FineTime, FineLength):
         return (kind, value)
     return _name(value)
 
@@ -127,6 +129,8 @@ def compare(op: str, left: Any, right: Any) -> bool:
 def arithmetic(op: str, left: Any, right: Any, type_: Type) -> Any:
     """Sum, difference or product. Raises Fault where the result does not fit its type."""
     try:
+        if is_fine(left) or is_fine(right):
+            return moments.arithmetic(op, left, right)
         result = left + right if op == "+" else left - right if op == "-" else left * right
     except OverflowError:
         raise Fault("POL503", "a result is out of range") from None
@@ -135,7 +139,7 @@ def arithmetic(op: str, left: Any, right: Any, type_: Type) -> Any:
 
 def negate(value: Any, type_: Type) -> Any:
     try:
-        return in_range_of(-value, type_)
+        return length(-nanoseconds(value)) if is_fine(value) else in_range_of(-value, type_)
     except OverflowError:
         raise Fault("POL503", "a result is out of range") from None
 

@@ -6,8 +6,8 @@
 | Int              | int within 64 bits, never a bool or a float   | int                          |
 | Number           | int or finite float, never a bool             | int or float                 |
 | String           | str, also of a subclass such as a StrEnum     | str                          |
-| Time             | RFC 3339 text with an offset                  | datetime in UTC              |
-| Duration         | text such as "15m"                            | timedelta                    |
+| Time             | RFC 3339 text with an offset                  | datetime in UTC, or FineTime |
+| Duration         | text such as "15m"                            | timedelta, or FineLength     |
 | Ip               | IPv4 or IPv6 text                             | IPv4Address or IPv6Address   |
 | Set<T>, List<T>  | list (in process also tuple, set, frozenset)  | tuple of guarded elements    |
 | record           | dict                                          | dict, fields guarded on read |
@@ -27,6 +27,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from math import isfinite
 from typing import Any, NamedTuple, assert_never
 
+from policyengine.model.moments import fine_time
 from policyengine.model.types import (
     BOOL,
     DURATION,
@@ -173,7 +174,7 @@ def finite(value: int | float) -> int | float:
     raise Fault("POL503", "a number is not finite")
 
 
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 _DURATION = re.compile(r"(\d{1,12})(ms|s|m|h|d|w)", re.ASCII)
 DURATION_UNITS = {
     "ms": timedelta(milliseconds=1),
@@ -186,10 +187,14 @@ DURATION_UNITS = {
 
 
 def parse_time(text: str) -> datetime:
-    """An RFC 3339 time (section 5.6) with an offset, to the microsecond. Raises Fault for anything else."""
-    if _TIME.fullmatch(text):
+    """An RFC 3339 time (section 5.6) with an offset, to the nanosecond. Raises Fault for anything else."""
+    found = _TIME.fullmatch(text)
+    if found:
+        # Python reads six digits, and would cut off the others.
+        fraction = found[1] or ""
+        plain, finer = text.replace(fraction, fraction[:7], 1), fraction[7:].ljust(3, "0") if len(fraction) > 7 else "0"
         try:
-            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+            return fine_time(datetime.fromisoformat(plain.upper()).astimezone(UTC), int(finer))
         except (ValueError, OverflowError):
             pass
     raise Fault("POL505", "a time is RFC 3339 text with an offset, such as 2026-01-31T12:00:00Z")

@@ -13,6 +13,7 @@ from typing import Any
 
 from policyengine.ir.fold import fold
 from policyengine.ir.nodes import Call, Collection, Const, Contains, Equal, Expr, Has, Node, Quantifier, Root, Within
+from policyengine.model.moments import is_fine
 from policyengine.model.types import (
     BOOL,
     DURATION,
@@ -130,7 +131,8 @@ def _literal_type(value: Any, type_: Type) -> Type | None:
         case datetime():
             return TIME
         case timedelta():
-            return DURATION if value >= timedelta(0) and not value % timedelta(milliseconds=1) else None
+            whole = value >= timedelta(0) and not is_fine(value) and not value % timedelta(milliseconds=1)
+            return DURATION if whole else None
         case IPv4Address() | IPv6Address():
             return IP
         case tuple() if len(value) <= MAX_ELEMENTS:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
@@ -19,7 +19,7 @@ from policyengine.diagnostics.diagnostic import Code, Diagnostic, Note
 from policyengine.diagnostics.source import Source, Span
 from policyengine.ir import nodes as ir
 from policyengine.model.types import EntityT, Field, ListT, Prim, RecordT, RefinedT, SetT
-from policyengine.model.values import Entity, Uid
+from policyengine.model.values import Entity, Uid, parse_time
 from policyengine.syntax import ast
 
 
@@ -146,7 +146,7 @@ class Reader:
         if tag == _CODE:
             return CODES[data[1]]
         if tag == _TIME:
-            return datetime.fromisoformat(data[1]).astimezone(UTC)
+            return parse_time(data[1])
         if tag == _DURATION:
             return timedelta(data[1], data[2], data[3])
         return ip_address(data[1])

@@ -207,8 +207,11 @@ class Writer:
         paths = self.readable(lambda t: element_of(t) is not None and _comparable(element_of(t)))
         if not paths or self.one_in(4):
             type_ = self.pick((INT, STRING))
+            item = self.value(type_, 1)
+            if item.text.startswith("url_host("):
+                return Text(f'{item.text} in ["evil.test", "a.example"]', COMPARISON)
             items = ", ".join(self.value(type_, 0).text for _ in range(self.pick((1, 2, 3))))
-            return Text(f"{self.value(type_, 1).at(SUM)} in [{items}]", COMPARISON)
+            return Text(f"{item.at(SUM)} in [{items}]", COMPARISON)
         path = self.pick(paths)
         element = element_of(path.type)
         assert element is not None
