@@ -37,6 +37,7 @@ from policyengine.model.frozen import copied
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE
+from policyengine.partial.mentioned import whole
 from policyengine.release.inspection import Inspection
 from policyengine.state.store import Store
 from policyengine.state.stores.memory import Memory
@@ -266,7 +267,10 @@ class Engine(Gates):
         residual = partial(snapshot.partial.explain, asked, "resource", known, met)
         required = snapshot.partial.required(resource_type)
         decide = partial(_decide_about, snapshot, asked, known, met)
-        return Filter(formula, resource_type, snapshot.world, snapshot.revision, errors, required, residual, decide)
+        described, names = snapshot.partial.described(asked), snapshot.evaluator.harmless.members(resource_type)
+        united = whole(asked, snapshot.schema, resource_type, described, names)
+        parts = snapshot.world, snapshot.revision, errors, required, residual, decide, united
+        return Filter(formula, resource_type, *parts)
 
     def search_principals(
         self,

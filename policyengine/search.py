@@ -12,6 +12,8 @@ from itertools import islice
 from typing import Any
 
 from policyengine.bundle import Snapshot
+from policyengine.evaluate.mentions import Mentions
+from policyengine.evaluate.names import check_names
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE
@@ -84,15 +86,18 @@ def _ids(
 ) -> list[str]:
     try:
         asked = _with_gap(unknown, sought, parts)
+        said = _with_gap(unknown, sought, parts, {**sought, "id": ""})
+        check_names(said, Mentions(said, snapshot.schema), snapshot.schema)
     except Fault:
         return []
     return list(islice(_found(snapshot, unknown, asked, sought, after, met), limit))
 
 
-def _with_gap(unknown: Unknown, sought: Flat, parts: tuple[Any, Any, Any, Any]) -> Request:
-    """The request with an entity of which only the type is known. Raises Fault if it is malformed."""
+def _with_gap(unknown: Unknown, sought: Flat, parts: tuple[Any, Any, Any, Any], said: Flat | None = None) -> Request:
+    """The request with an entity of which only the type is known, or what is said of it. Raises Fault if it is
+    malformed."""
     principal, action, resource, context = parts
-    gap = {"type": sought.get("type"), "id": ""}
+    gap = said or {"type": sought.get("type"), "id": ""}
     if unknown == "principal":
         return request(gap, action, resource, context)
     return request(principal, action, gap, context)
@@ -105,22 +110,39 @@ def _found(
     formula = snapshot.partial.residual(asked, unknown, {}, (), met, from_source=True)
     if formula == FALSE:
         return
+    described, told_apart = _mentioned(snapshot, unknown, asked, sought)
     records = snapshot.world.records.get(type_, {})
     matches = predicate(formula, type_, snapshot.world, unknown=unknown)
     delegating = unknown == "principal" and delegators(type_, snapshot.schema) is not None
     for id_ in sorted(id_ for id_ in known(snapshot, type_) if after is None or id_ > after):
         thing = {**sought, "type": type_, "id": id_, **records.get(id_, {})}
-        if not matches(thing):
-            continue
-        # Who else has to be allowed, and whether anything is blocked, is only known now.
-        if (delegating and DELEGATED_BY in thing) or not snapshot.blocks.is_empty:
-            action = {**asked.action.attributes, "name": asked.action.name}
-            decide = snapshot.evaluator.decide_met
-            who, what = asked.principal.attributes, asked.resource.attributes
-            who, what = (thing, what) if unknown == "principal" else (who, thing)
-            if not decide(who, action, what, asked.context, met).allowed:
-                continue
-        yield id_
+        # Who else has to be allowed, whether anything is blocked, and what the request says of this one, is only known
+        # now.
+        late = id_ in described or (delegating and DELEGATED_BY in thing) or not snapshot.blocks.is_empty
+        if late or not told_apart:
+            allowed = _decided(snapshot, unknown, asked, {**sought, "type": type_, "id": id_}, met)
+        else:
+            allowed = matches(thing)
+        if allowed:
+            yield id_
+
+
+def _mentioned(snapshot: Snapshot, unknown: Unknown, asked: Request, sought: Flat) -> tuple[frozenset[str], bool]:
+    """The ids of those that may be sought and that the request mentions; and whether what is said of all that are
+    sought mentions nobody."""
+    gap = asked.principal if unknown == "principal" else asked.resource
+    mentioned = Mentions(asked, snapshot.schema)
+    uids = {*mentioned.own, *mentioned.others} - {gap.uid}
+    places = {name for name, _ in snapshot.schema.places_of(gap.uid.type)}
+    return frozenset(uid.id for uid in uids if uid.type == gap.uid.type), places.isdisjoint(sought)
+
+
+def _decided(snapshot: Snapshot, unknown: Unknown, asked: Request, thing: Flat, met: frozenset[str]) -> bool:
+    action: Any = {**asked.action.attributes, "name": asked.action.name}
+    principal, resource = asked.principal.attributes, asked.resource.attributes
+    if unknown == "principal":
+        return snapshot.evaluator.decide_met(thing, action, resource, asked.context, met).allowed
+    return snapshot.evaluator.decide_met(principal, action, thing, asked.context, met).allowed
 
 
 def known(snapshot: Snapshot, type_: str) -> set[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from policyengine.compile.derived import Derived
 from policyengine.compile.harmless import Harmless
+from policyengine.compile.mentioned import Look
 from policyengine.evaluate.delegation import actors
 from policyengine.model.decision import Decision
 from policyengine.model.entities import World
@@ -31,6 +32,7 @@ class Actors:
     world: World
     derived: Derived
     harmless: Harmless
+    look: Look
 
     @property
     def delegators(self) -> dict[str, frozenset[str]]:
@@ -46,5 +48,6 @@ class Actors:
         decisions = []
         for one in actors(asked, self.world, self.schema):
             entry = self.entries[one.principal.uid.type]
-            decisions.append(entry(one.principal.attributes, resource, context, attributes, approved, True))
+            parts = one.principal.attributes, one.resource.attributes, one.context
+            decisions.append(entry(*parts, attributes, approved, True))
         return self.derived.join(tuple(decisions))

@@ -121,9 +121,10 @@ class Bucket:
         self._tables = [self._rows(table) for table in plan.tables]
         if others:
             self._tables.append(Rows(_EVERY, {site.action: Row(tuple(self._block(o) for o in others))}, ()))
-        self.entry: Entry = entry(ways(first, self._tables, site), world, self._env, native, actors)
+        check = None
         if site.resource == TOOL:
-            self.entry = closed(self.entry, fast_checks(schema, world) if site.action == CALL else {}, world)
+            check = closed(fast_checks(schema, world) if site.action == CALL else {}, world)
+        self.entry: Entry = entry(ways(first, self._tables, site), world, self._env, native, actors, check)
 
     def settle(self, asked: Request, approved: Collection[str] = ()) -> Decision:
         """The decision about any request of this shape, delegation apart."""

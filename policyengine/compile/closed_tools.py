@@ -8,44 +8,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from policyengine.compile.intake import Entry
+from policyengine.compile.intake import Check
 from policyengine.compile.runtime import NOTHING
-from policyengine.evaluate.arguments import ARGS, NOWHERE, REFUSED
+from policyengine.evaluate.arguments import ARGS
 from policyengine.evaluate.provenance import points_to_nothing
-from policyengine.model.decision import Decision
 from policyengine.model.entities import World
 from policyengine.model.refined import test
-from policyengine.model.values import Fault, Uid, as_entity
+from policyengine.model.values import Uid, as_entity
 from policyengine.schema.schema import TOOL, Schema
 
 
-def closed(entry: Entry, checks: Mapping[str, Callable[[Any], bool]], world: World) -> Entry:
-    """The entry for calls of tools, with a look at the arguments of declared ones, by name. Raises where the arguments
-    may be wrong."""
+def closed(checks: Mapping[str, Callable[[Any], bool]], world: World) -> Check:
+    """A look at the arguments of declared tools, by name, and at what is said of where any tool's came from: True
+    unless these may be wrong."""
 
     records = world.records.get(TOOL, {})
 
-    def decide(
-        principal: Any,
-        resource: Any,
-        context: Any,
-        attributes: Any = NOTHING,
-        approved: Any = None,
-        alone: bool = False,
-    ) -> Decision:
+    def check(resource: Any, context: Any) -> bool:
         id_ = resource["id"]
-        check = checks.get(id_)
-        if check is not None and not check(resource.get(ARGS, NOTHING)):
-            raise Fault(REFUSED, "the arguments are not those that the tool declares")
-        if context and "provenance" in context:
-            plain = id_ not in records and _names_arguments(context["provenance"], resource)
-            if not plain and points_to_nothing(context, as_entity(resource), world):
-                raise Fault("POL504", NOWHERE)
-        if alone:
-            return entry(principal, resource, context, attributes, approved, True)
-        return entry(principal, resource, context, attributes, approved)
+        of_tool = checks.get(id_)
+        if of_tool is not None and not of_tool(resource.get(ARGS, NOTHING)):
+            return False
+        if not context or "provenance" not in context:
+            return True
+        plain = id_ not in records and _names_arguments(context["provenance"], resource)
+        return plain or not points_to_nothing(context, as_entity(resource), world)
 
-    return decide
+    return check
 
 
 def _names_arguments(provenance: Any, resource: Any) -> bool:

@@ -156,6 +156,7 @@ def _outline(used: frozenset[str], delegates: bool) -> list[ast.stmt]:
         assign("rid", subscript(load("resource"), "id")),
         _refuse(ast.BoolOp(ast.Or(), [_is_not("pid", "str"), _is_not("rid", "str")])),
         *(_refuse(ast.BoolOp(ast.Or(), [_type_is_odd(root), _unlike(root, f"members_{root}")])) for root in ROOTS),
+        _refuse(_mentions_twice()),
         ast.If(
             given,
             [
@@ -166,6 +167,12 @@ def _outline(used: frozenset[str], delegates: bool) -> list[ast.stmt]:
         ),
         *([ast.If(_is_delegated(), [together], [])] if delegates else []),
     ]
+
+
+def _mentions_twice() -> ast.expr:
+    """Whether entities may be mentioned more than once."""
+    single = call("single", load("principal"), load("resource"), load("context"), load("attributes"))
+    return all_of([ast.UnaryOp(ast.Not(), load("alone")), ast.UnaryOp(ast.Not(), single)])
 
 
 def _type_is_odd(root: str) -> ast.expr:

@@ -18,13 +18,15 @@ from policyengine.compile.derived import Derived
 from policyengine.compile.harmless import Harmless
 from policyengine.compile.index import Index, Plan
 from policyengine.compile.intake import Entry
+from policyengine.compile.mentioned import look, read_through
 from policyengine.compile.native import NATIVE
 from policyengine.compile.runtime import NOTHING, Unusual
 from policyengine.compile.site import Site
 from policyengine.compile.verified import approvals, approvals_of, limits_of, meters
 from policyengine.evaluate.combine import denied, intersect
-from policyengine.evaluate.decide import not_applicable, shape
+from policyengine.evaluate.decide import decide_alone, not_applicable, shape
 from policyengine.evaluate.delegation import actors
+from policyengine.evaluate.interpret import Env
 from policyengine.evaluate.names import REQUEST, check_keys
 from policyengine.ir.nodes import PolicySet
 from policyengine.model.decision import Decision, RuleError
@@ -58,12 +60,15 @@ class Evaluator:
         self._revision = revision
         self._native = native
         self._derived = Derived()
-        self._harmless = Harmless(schema)
+        # The names in requests that need no look.
+        self.harmless = Harmless(schema)
+        self._policies = policies
         self._index = Index(policies.rules, schema)
         # What callers may say that they have verified.
         self.approvals, self.limits = approvals_of(policies.rules), limits_of(policies.rules)
         self._each = {name: frozenset({name}) for name in self.approvals}
         self._metered: dict[int, tuple[Decision, Decision]] = {}
+        self._through: dict[tuple[str, str], frozenset[str]] = {}
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
         # By action, resource type and principal type. What is not there has not been asked for yet.
         self.entries: dict[str, dict[str, dict[str, Entry]]] = {}
@@ -110,11 +115,15 @@ class Evaluator:
     ) -> Decision:
         """The decision, without the shortcut; afterwards the shortcut is there."""
         try:
-            everyone = actors(request(principal, action, resource, context), self._world, self._schema)
-            for asked in everyone:
-                self._harmless.learn(asked)
+            plain = request(principal, action, resource, context)
+            everyone = actors(plain, self._world, self._schema)
+            self.harmless.learn(plain)
         except Fault as fault:
             return denied(RuleError("", fault.code, fault.message), self._revision)
+        if everyone[0] is not plain and not everyone[0].contradicts:
+            known = self._decide_united(everyone, approved)
+            if known is not None:
+                return known
         return intersect([self._decide_for(asked, approved) for asked in everyone])
 
     def met(self, approved: Any, metered: Any) -> frozenset[str]:
@@ -161,7 +170,26 @@ class Evaluator:
         principal, action, resource = asked.get("principal"), asked.get("action"), asked.get("resource")
         return with_meters(self.decide(principal, action, resource, asked.get("context"), approved), metered)
 
+    def _decide_united(self, everyone: Sequence[Request], approved: Collection[str]) -> Decision | None:
+        """The decision about a request of which more than one mention of an entity was put together; None where it is
+        not at hand."""
+        decisions: list[Decision] = []
+        try:
+            names = _names(approved)
+            for asked in everyone:
+                principal, action, resource = asked.principal, asked.action, asked.resource
+                entry = self.entries[action.name][resource.uid.type][principal.uid.type]
+                parts = principal.attributes, resource.attributes, asked.context, action.attributes
+                decisions.append(entry(*parts, names, True))
+        except Exception:  # noqa: BLE001 - whatever it is, the long way decides
+            return None
+        return decisions[0] if len(decisions) == 1 else self._derived.join(tuple(decisions))
+
     def _decide_for(self, asked: Request, approved: Collection[str]) -> Decision:
+        if asked.contradicts:
+            # Only the interpreter knows what contradicts itself from what is said.
+            env = Env(asked, self._world)
+            return decide_alone(self._policies, self._schema, env, approved, self._revision)
         key = shape(asked)
         bucket = self._buckets.get(key)
         if bucket is None:
@@ -178,7 +206,11 @@ class Evaluator:
 
     def _bucket(self, principal: str, action: str, resource: str, refusal: Decision | None) -> Bucket:
         by_type = self.entries.setdefault(action, {}).setdefault(resource, {})
-        everyone = Actors(action, by_type, self._schema, self._world, self._derived, self._harmless)
+        through = self._through.get((action, resource))
+        if through is None:
+            through = self._through[action, resource] = read_through(self._index.about(action, resource))
+        looks = look(self._schema, self.harmless, action, through)
+        everyone = Actors(action, by_type, self._schema, self._world, self._derived, self.harmless, looks)
         delegates = delegators(principal, self._schema) is not None
         site = Site(principal, action, resource, frozenset(self._world.records), delegates)
         plan = self._index.plan(principal, action, resource) if refusal is None else Plan((), ())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from policyengine.evaluate.mentions import Mentions
 from policyengine.model.request import Request
 from policyengine.schema.members import context_names, members
 from policyengine.schema.schema import Schema
@@ -23,17 +24,23 @@ class Harmless:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self.context: set[str] = set(context_names(schema))
-        self._members: dict[str, set[str]] = {}
+        self.by_type: dict[str, set[str]] = {}
 
     def members(self, type_: str) -> set[str]:
-        found = self._members.get(type_)
-        return self._members.setdefault(type_, set(members(type_, self._schema))) if found is None else found
+        found = self.by_type.get(type_)
+        if found is None and type_ not in self._schema.entities:
+            # Callers could make up types without end.
+            return set(members(type_, self._schema))
+        return self.by_type.setdefault(type_, set(members(type_, self._schema))) if found is None else found
 
     def learn(self, request: Request) -> None:
         """Remembers the names of a request that was checked."""
         _add(self.context, request.context)
-        for entity in (request.principal, request.resource):
-            _add(self.members(entity.uid.type), entity.attributes)
+        mentioned = Mentions(request, self._schema)
+        for said in (mentioned.own, mentioned.others):
+            for uid in said:
+                for entity in said[uid]:
+                    _add(self.members(uid.type), entity)
 
 
 def _add(to: set[str], names: Iterable[Any]) -> None:

@@ -67,6 +67,11 @@ class Index:
                         found[rule.name] = rule
         return tuple(found[name] for name in sorted(found))
 
+    def about(self, action: str, resource: str) -> tuple[Rule, ...]:
+        """The rules whose head admits the action and the type of the resource."""
+        tables = [self._by_action.get(action, {}), self._by_action.get(None, {})]
+        return tuple(rule for by_type in tables for type_ in (resource, None) for rule in by_type.get(type_, ()))
+
     def plan(self, principal: str, action: str, resource: str) -> Plan:
         """The candidates, spread over tables where that is worth it."""
         candidates = self.candidates(principal, action, resource)

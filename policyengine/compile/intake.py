@@ -18,7 +18,7 @@ from policyengine.compile.hierarchy import wanted
 from policyengine.compile.hoist import Read
 from policyengine.compile.prepare import Rows
 from policyengine.compile.pyfunction import function, module
-from policyengine.compile.runtime import NAMES, ordered_strings, strings
+from policyengine.compile.runtime import NAMES, Unusual, ordered_strings, strings
 from policyengine.ir import nodes as ir
 from policyengine.model.decision import Decision
 from policyengine.model.entities import World
@@ -28,6 +28,8 @@ from policyengine.schema.members import agent_types, delegators
 # Takes a principal, a resource and a context or None, and perhaps the action's attributes and the names of approvals
 # or None. Gives the decision for all who must be allowed. Raises where anything is unusual or not remembered yet.
 Entry = Callable[..., Decision]
+# Whether the arguments of a tool are in order: takes a resource and a context or None.
+Check = Callable[[Any, Any], bool]
 
 # What `native/intake.c` can pass on, in its order, and how many values it reads at most.
 PARTS = (
@@ -45,20 +47,37 @@ KINDS: Mapping[Type, tuple[str, Callable[[Any], Any] | None]] = {
 }
 
 
-def entry(ways: Ways, world: World, env: Mapping[str, Any], native: ModuleType | None, actors: Actors) -> Entry:
+def entry(
+    ways: Ways,
+    world: World,
+    env: Mapping[str, Any],
+    native: ModuleType | None,
+    actors: Actors,
+    check: Check | None = None,
+) -> Entry:
     """`env` has the world, what `references.functions` makes of it, `outcomes` (decisions by mask, a list where there
     are few) and `decisions` (by mask and hits)."""
     env = {**env, "approve": actors.derived.approve, "known_context": actors.harmless.context}
     env |= {f"members_{root}": actors.harmless.members(ways.site.type_of(root)) for root in ROOTS}
+    env |= {"single": actors.look.single}
     found = {root: _rows(ways, root, world) for root in ROOTS}
     if native is not None and _size(ways) <= LIMIT:
-        return _native(ways, found, {**env, **ways.constants}, native, actors)
+        return _native(ways, found, {**env, **ways.constants}, native, actors, check)
     rows = {f"rows_{root}": rows.made for root, rows in found.items() if rows is not None}
     find = {f"find_{root}": rows.find for root, rows in found.items() if rows is not None}
     made = function(entry_tree(ways), {**env, "together": actors.together, **ways.constants, **rows, **find})
     made.__defaults__ = (NAMES["nothing"], None, False)
     whole: Entry = made
-    return whole
+    return whole if check is None else _checked(whole, check)
+
+
+def _checked(entry: Entry, check: Check) -> Entry:
+    def decide(principal: Any, resource: Any, context: Any, *rest: Any) -> Decision:
+        if not check(resource, context):
+            raise Unusual
+        return entry(principal, resource, context, *rest)
+
+    return decide
 
 
 def _rows(ways: Ways, root: str, world: World) -> Rows | None:
@@ -72,10 +91,15 @@ def _size(ways: Ways) -> int:
 
 
 def _native(
-    ways: Ways, found: Mapping[str, Rows | None], env: Mapping[str, Any], native: ModuleType, actors: Actors
+    ways: Ways,
+    found: Mapping[str, Rows | None],
+    env: Mapping[str, Any],
+    native: ModuleType,
+    actors: Actors,
+    check: Check | None,
 ) -> Entry:
     rows = [name for root in ROOTS for name in ways.prepared.items[root].values()]
-    site = ways.site
+    site, look = ways.site, actors.look
     made: Entry = native.Intake(
         _way(ways.any, (), env),
         None if ways.named is None else _way(ways.named, rows, env),
@@ -93,6 +117,8 @@ def _native(
             actors.derived.join,
         ),
         (actors.harmless.context, *(actors.harmless.members(site.type_of(root)) for root in ROOTS)),
+        (look.single, look.places, look.roots, look.through, look.members, look.acts),
+        check,
     )
     return made
 

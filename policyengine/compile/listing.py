@@ -17,6 +17,7 @@ from policyengine.compile.bucket import Bucket
 from policyengine.compile.derived import Derived
 from policyengine.compile.harmless import Harmless
 from policyengine.compile.index import Index
+from policyengine.compile.mentioned import look, read_through
 from policyengine.compile.pytree import place
 from policyengine.compile.site import Site
 from policyengine.diagnostics.source import Span
@@ -75,8 +76,10 @@ def _admitted(wanted: frozenset[str] | None, known: frozenset[str]) -> frozenset
 
 def list_rule(rule: Rule, rules: Collection[Rule], schema: Schema, world: World, shape: Shape) -> Listing:
     """The functions that ask a rule of `rules` about requests of a shape, which is one of `shapes`."""
-    actors = Actors(shape[1], {}, schema, world, Derived(), Harmless(schema))
-    bucket = Bucket(Index(rules, schema).plan(*shape), Site(*shape, frozenset(world.records)), actors, "")
+    index, harmless = Index(rules, schema), Harmless(schema)
+    looks = look(schema, harmless, shape[1], read_through(index.about(shape[1], shape[2])))
+    actors = Actors(shape[1], {}, schema, world, Derived(), harmless, looks)
+    bucket = Bucket(index.plan(*shape), Site(*shape, frozenset(world.records)), actors, "")
     made = bucket.trees(rule)
     return Listing(rule, shape, tuple(_function(rule, count, tree, names) for count, tree, names in made))
 

@@ -98,6 +98,8 @@ BLOCKS_UNKNOWN = _error(571, "list of blocks that cannot be read")
 MISSPELT_NAME = _error(520, "misspelt name in a request")
 NOT_CARRIED_OUT = _error(710, "order that could not be carried out")
 NOT_LOOKED_AT = _error(711, "text that could not be looked at")
+CONTRADICTION = _error(521, "request that contradicts itself")
+UNDECLARED_PARENT = _error(522, "parent of a type that is not declared")
 NOT_EXPRESSIBLE = _error(601, "condition that a store cannot be asked for")
 
 INTERNAL = _error(599, "internal error")

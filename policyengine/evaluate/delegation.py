@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from policyengine.evaluate.mentions import Mentions
 from policyengine.evaluate.names import check_names
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.request import Request
@@ -21,19 +22,21 @@ MAX_CHAIN = 16
 
 
 def actors(request: Request, world: World, schema: Schema) -> tuple[Request, ...]:
-    """What is asked of each who must be allowed: the request as its principal makes it, then as every other one would.
-    Raises Fault as `chain` does."""
-    return (request, *(replace(request, principal=actor) for actor in chain(request, world, schema)))
+    """What is asked of each who must be allowed: the request as its principal makes it, then as every other one would,
+    nearest first: those that delegated to the principal, then the agents that act for it. In each, whatever the request
+    says of an entity is said at each mention of it. Raises Fault for a chain that cannot be followed: not of entities
+    of the types that the schema gives `delegated_by` and `context.agent`, circular, or too long; and for names in the
+    request that are most likely misspelt."""
+    mentioned = Mentions(request, schema)
+    whole = mentioned.united()
+    found = _chain(whole, world, schema)
+    check_names(request, mentioned, schema)
+    return (whole, *(replace(whole, principal=actor) for actor in found))
 
 
 def chain(request: Request, world: World, schema: Schema) -> tuple[Entity, ...]:
-    """Who else has to be allowed, nearest first: those that delegated to the principal, then the agents that act for
-    it; empty if there are none. Raises Fault for a chain that cannot be followed: not of entities of the types that the
-    schema gives `delegated_by` and `context.agent`, circular, or too long; and for names in the request that are most
-    likely misspelt."""
-    found = _chain(request, world, schema)
-    check_names(request, (request.principal, *found), schema)
-    return found
+    """Who else has to be allowed, as `actors` has them; raises as it does."""
+    return tuple(one.principal for one in actors(request, world, schema)[1:])
 
 
 def _chain(request: Request, world: World, schema: Schema) -> tuple[Entity, ...]:

@@ -21,7 +21,7 @@ from policyengine.model.functions import FUNCTIONS, type_argument
 from policyengine.model.refined import refined
 from policyengine.model.request import Action, Request
 from policyengine.model.types import JSON, EntityT, element_of
-from policyengine.model.values import Entity, Fault, guard, wrong_type
+from policyengine.model.values import DIFFERING, Entity, Fault, guard, wrong_type
 
 
 class EvaluationError(Exception):
@@ -160,6 +160,8 @@ def _attribute(expr: ir.Attribute, env: Env) -> Any:
     value = _find(evaluate(expr.base, env), expr.name, expr.owners, env)
     if value is ABSENT:
         raise Fault("POL501", f"attribute `{expr.name}` is missing")
+    if value is DIFFERING:
+        raise Fault("POL521", f"the request says different things of one entity's `{expr.name}`")
     return guard(value, expr.type)
 
 

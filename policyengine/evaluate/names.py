@@ -10,22 +10,28 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from policyengine.diagnostics.suggest import misspelt
+from policyengine.diagnostics.suggest import misspelt, nearest
+from policyengine.evaluate.mentions import Mentions
 from policyengine.model.entities import PARENTS
 from policyengine.model.request import Request
-from policyengine.model.values import Entity, Fault
-from policyengine.schema.members import DELEGATED_BY, context_names, members
+from policyengine.model.values import Fault, as_entity
+from policyengine.schema.members import context_names, members, weighty
 from policyengine.schema.schema import Schema
 
 REQUEST = frozenset({"principal", "action", "resource", "context", "approved", "metered"})
+UNDECLARED = "POL522"
 
 
-def check_names(request: Request, entities: Iterable[Entity], schema: Schema) -> None:
-    """Raises Fault where the context, or one of the entities, has a name that is most likely misspelt."""
+def check_names(request: Request, mentioned: Mentions, schema: Schema) -> None:
+    """Raises Fault where the context, or an entity that the request mentions, has a name that is most likely misspelt,
+    and where an entity is said to be in one of a type that nobody declared."""
     _check(request.context, context_names(schema), context_names(schema), "the context")
-    for entity in entities:
-        known = members(entity.uid.type, schema)
-        _check(entity.attributes, known, known & {PARENTS, DELEGATED_BY}, "an entity")
+    for said in (mentioned.own, mentioned.others):
+        for uid in sorted(said):
+            known = members(uid.type, schema)
+            for entity in said[uid]:
+                _check(entity, known, weighty(uid.type, schema), "an entity")
+                _check_parents(entity.get(PARENTS), schema)
 
 
 def check_keys(request: Any) -> None:
@@ -33,12 +39,28 @@ def check_keys(request: Any) -> None:
     _check(request, REQUEST, REQUEST, "the request")
 
 
+def _check_parents(parents: Any, schema: Schema) -> None:
+    """What is malformed is for those who climb there."""
+    for parent in parents if type(parents) in (list, tuple) else ():
+        try:
+            type_ = as_entity(parent).uid.type
+        except Fault:
+            continue
+        if type_ not in schema.entities:
+            near = nearest(type_, schema.entities) if len(type_) <= 100 else ""
+            raise Fault(UNDECLARED, f"the type of a parent is not declared{_meant(near)}")
+
+
+def _meant(near: str) -> str:
+    return f"; did you mean `{near}`?" if near else ""
+
+
 def _check(given: Iterable[Any], known: frozenset[str], wanted: frozenset[str], what: str) -> None:
     for name in given:
         if type(name) is str and name not in known:
             near = _near(name, wanted)
             if near:
-                raise Fault("POL520", f"a name in {what} is not known; did you mean `{near}`?")
+                raise Fault("POL520", f"a name in {what} is not known{_meant(near)}")
 
 
 @lru_cache(maxsize=4096)

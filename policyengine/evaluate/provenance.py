@@ -10,7 +10,7 @@ from typing import Any
 
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.provenance import Path, nearest, part, parts, stated
-from policyengine.model.values import MAX_DEPTH, Entity, Fault
+from policyengine.model.values import MAX_DEPTH, Entity, Fault, sent
 
 
 def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: World) -> tuple[str, ...]:
@@ -21,6 +21,7 @@ def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: Wor
     todo: list[tuple[Path, Any]] = [(path, part(world.find(resource, "args"), path))]
     while todo:
         here, value = todo.pop()
+        value = sent(value)
         if len(here) > MAX_DEPTH:
             raise Fault("POL506", f"a value is nested deeper than {MAX_DEPTH}")
         inner = parts(value)

@@ -16,8 +16,10 @@ from policyengine.filters.backend import Backend
 from policyengine.filters.compile import compiled
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
+from policyengine.model.values import as_entity
 from policyengine.partial.formula import FALSE, TRUE, Formula
 from policyengine.partial.predicate import predicate
+from policyengine.partial.satisfies import satisfies
 from policyengine.partial.show import shown
 
 Document = Mapping[str, Any]
@@ -91,7 +93,8 @@ class Filter:
     A document may be seen if `decide` allows the request about it and owes nothing, or nothing but obligations of the
     types in `fulfilled`, which the caller promises to fulfil. `errors` say what was wrong with the question itself;
     nothing may be seen then. `decide` makes the decision about one document, which says what has to be fulfilled for it
-    and which labels the session carries once it has been fetched.
+    and which labels the session carries once it has been fetched. `whole` gives a document with all that the request
+    says of what it mentions.
     """
 
     formula: Formula
@@ -102,6 +105,7 @@ class Filter:
     required: frozenset[str] = frozenset()
     residual: Callable[[str], str] = field(default="# {}\n".format, repr=False, compare=False)
     decide: Callable[[Document], Decision] = field(default=lambda _: Decision("deny"), repr=False, compare=False)
+    whole: Callable[[Document], Document | None] | None = field(default=None, repr=False, compare=False)
 
     @property
     def kind(self) -> Kind:
@@ -113,7 +117,17 @@ class Filter:
     def matches(self) -> Callable[[Document], bool]:
         """Whether a document may be seen: exactly what `decide` says. A document is flat, like a resource; its `type`
         may be left out. Never raises for what it holds."""
-        return predicate(self.formula, self.resource_type, self.world, self.required)
+        test, whole = predicate(self.formula, self.resource_type, self.world, self.required), self.whole
+        if whole is None:
+            return test
+
+        def matches(document: Document) -> bool:
+            found = whole(document)
+            if found is document:
+                return test(document)
+            return found is not None and satisfies(self.formula, as_entity(found), self.world)
+
+        return matches
 
     def explain(self) -> str:
         """What is left of the policies for this caller, as readable `.pol`: every rule that can matter, with what is

@@ -9,6 +9,8 @@ from __future__ import annotations
 import marshal
 from typing import Any, NoReturn
 
+from policyengine.model.values import Mention
+
 
 def _refuse(*_: Any, **__: Any) -> NoReturn:
     raise TypeError("this cannot be changed: it is shared by everybody who gets it")
@@ -39,7 +41,7 @@ def frozen(value: Any) -> Any:
         return FrozenDict({name: frozen(item) for name, item in value.items()})
     if isinstance(value, list):
         return FrozenList(map(frozen, value))
-    return value
+    return frozen(value.sent) if isinstance(value, Mention) else value
 
 
 def copied(value: Any) -> Any:

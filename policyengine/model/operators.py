@@ -24,6 +24,7 @@ from policyengine.model.values import (
     MAX_DEPTH,
     Entity,
     Fault,
+    Mention,
     Uid,
     finite,
     is_text,
@@ -48,6 +49,8 @@ def key(value: Any, depth: int = MAX_DEPTH) -> Any:
         return (None,)
     if kind is Entity:
         return (Entity, value.uid)
+    if kind is Mention:
+        return (Entity, value.entity.uid)
     if depth == 0:
         raise Fault("POL506", f"a value is nested deeper than {MAX_DEPTH}")
     if kind is list or kind is tuple:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policyengine.model.entities import ABSENT
-from policyengine.model.values import Fault
+from policyengine.model.values import Fault, sent
 
 UNKNOWN, UNTRUSTED = "unknown", "untrusted"
 _TRUSTED_BY_NAME = ("user", "system")
@@ -36,6 +36,7 @@ def stated(provenance: Any) -> dict[Path, frozenset[str]]:
 def part(value: Any, path: Path) -> Any:
     """What the arguments have at this path, or ABSENT."""
     for name in path:
+        value = sent(value)
         if value.__class__ is dict and name in value:
             value = value[name]
         elif value.__class__ in (list, tuple) and _POSITION.fullmatch(name) and int(name) < len(value):

@@ -22,10 +22,13 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """`contradicts` if it says different things of one entity: DIFFERING stands in the place of these."""
+
     principal: Entity
     action: Action
     resource: Entity
     context: Mapping[str, Any]
+    contradicts: bool = False
 
 
 def request(principal: Any, action: Any, resource: Any, context: Any = None) -> Request:

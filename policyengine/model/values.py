@@ -83,8 +83,38 @@ class Entity:
     attributes: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
+class Mention:
+    """An entity that stands within another value, with all that the request says of it put together: never part of what
+    a caller sends. `sent` is what stood there. It is read like an object."""
+
+    __slots__ = ("entity", "sent")
+
+    def __init__(self, entity: Entity, sent: Mapping[str, Any]) -> None:
+        self.entity = entity
+        self.sent = sent
+
+    def __getitem__(self, name: str) -> Any:
+        return self.entity.attributes[name]
+
+
+def sent(value: Any) -> Any:
+    """The value as a caller sent it."""
+    return value.sent if value.__class__ is Mention else value
+
+
+class Differing:
+    """Stands for an attribute of which one request says different things."""
+
+    __slots__ = ()
+
+
+DIFFERING = Differing()
+
+
 def guard(value: Any, type_: Type) -> Any:
     """The value as the engine uses it, if it has the type. Raises Fault otherwise."""
+    if value.__class__ is Differing:
+        raise Fault("POL521", "the request says different things of one entity")
     match type_:
         case Prim():
             return _guard_primitive(value, type_)
@@ -129,6 +159,8 @@ def as_entity(value: Any) -> Entity:
         if is_text(type_) and is_text(id_):
             # An identity is made of plain texts, whatever subclass they came as.
             return Entity(Uid(plain_text(type_), plain_text(id_)), value)
+    if type(value) is Mention:
+        return value.entity
     raise Fault("POL504", "an entity is an object with a textual `type` and `id`")
 
 
@@ -228,7 +260,7 @@ def parse_ip(text: str) -> IPv4Address | IPv6Address:
 def to_json(value: Any) -> Any:
     """A value from inside the engine as a plain JSON value, in the form that a request would carry it in."""
     match value:
-        case Entity(uid=uid):
+        case Entity(uid=uid) | Mention(entity=Entity(uid=uid)):
             return {"type": uid.type, "id": uid.id}
         case tuple():
             return [to_json(item) for item in value]

@@ -13,9 +13,9 @@ from typing import Any
 from policyengine.diagnostics.source import Source
 from policyengine.evaluate.arguments import declared_tools
 from policyengine.evaluate.decide import not_applicable
-from policyengine.evaluate.delegation import chain
+from policyengine.evaluate.delegation import actors
 from policyengine.ir.nodes import Arguments, PolicySet
-from policyengine.model.entities import World
+from policyengine.model.entities import PARENTS, World
 from policyengine.model.request import Request
 from policyengine.model.types import BOOL, STRING
 from policyengine.model.values import Entity, Fault, Uid
@@ -28,6 +28,7 @@ from policyengine.partial.gap import Gap, Reads, Unknown
 from policyengine.partial.hierarchy import Hierarchy
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowered_rules import LoweredRules
+from policyengine.partial.mentioned import described, may_be, widened
 from policyengine.partial.skeleton import fill, lowering_for
 from policyengine.partial.specialise import Actor
 from policyengine.schema.schema import CALL, TOOL, Schema
@@ -72,10 +73,11 @@ class Partial:
         def of_record(id_: str) -> Formula:
             return of({**known, **records[id_], "id": id_})
 
+        ids = frozenset(uid.id for uid in self.described(request) if uid.type == type_ and unknown == "resource")
         if "id" in known:
-            return of_record(known["id"]) if known["id"] in records else of(known)
+            return may_be(of_record(known["id"]) if known["id"] in records else of(known), ids, known["id"])
         # No entity of the source has the id of the gap.
-        whole = of(known, _unused(records))
+        whole = may_be(of(known, _unused(records)), ids, None)
         if not records:
             return whole
         if len(records) > MAX_RECORDS:
@@ -83,6 +85,10 @@ class Partial:
         else:
             sourced = disj(*(conj(Relation(ID, STRING, "==", id_), of_record(id_)) for id_ in records))
         return disj(conj(one_of(ID, STRING, records, True), whole), sourced)
+
+    def described(self, request: Request) -> Collection[Uid]:
+        """Those of which the caller says more than who they are."""
+        return described(request, self._schema).keys()
 
     def required(self, type_: str) -> frozenset[str]:
         """The attributes that the schema requires of entities of the type."""
@@ -121,7 +127,10 @@ class Partial:
         except Fault:
             return FALSE
         found = [self._allowed_for(gap, caller) for gap, caller in actors]
-        return conj(*found, self._as_declared(*actors[0]))
+        formula = conj(*found, self._as_declared(*actors[0]))
+        said = [] if unknown != "resource" else described(actors[0][1].request, self._schema).items()
+        placed = [Entity(uid, contents[0]) for uid, contents in said if PARENTS in contents[0]]
+        return widened(formula, placed, self._world) if placed else formula
 
     def _as_declared(self, gap: Gap, caller: Caller) -> Formula:
         """What a call of a declared tool has to carry, whatever the rules say."""
@@ -140,12 +149,15 @@ class Partial:
         fulfilled: Collection[str],
         approved: Collection[str],
     ) -> Iterable[tuple[Gap, Caller]]:
-        """The principal and every agent that acts for it, each as the one who asks. Raises Fault as `chain` does."""
-        asking: list[tuple[Unknown, Collection[str], Request]] = [(unknown, known, request)]
-        for agent in chain(request, self._world, self._schema):
+        """The principal and every agent that acts for it, each as the one who asks. Raises Fault as `actors` does."""
+        first, *agents = (
+            _without_gap(one, request, unknown, known) for one in actors(request, self._world, self._schema)
+        )
+        asking: list[tuple[Unknown, Collection[str], Request]] = [(unknown, known, first)]
+        for agent in agents:
             # Where the principal is sought, nothing about its agents is unknown.
             gap: Unknown = unknown if unknown == "resource" else "nothing"
-            asking.append((gap, known if gap == "resource" else (), replace(request, principal=agent)))
+            asking.append((gap, known if gap == "resource" else (), agent))
         for gap, names, asked in asking:
             types = asked.principal.uid.type, asked.resource.uid.type
             yield (
@@ -168,6 +180,15 @@ class Partial:
 
 def _sought(request: Request, unknown: Unknown) -> Entity:
     return request.resource if unknown == "resource" else request.principal
+
+
+def _without_gap(asked: Request, request: Request, unknown: Unknown, known: Collection[str]) -> Request:
+    """The request as it was put together, but with no more in its gap than is known there."""
+    gap, there = _sought(request, unknown), _sought(asked, unknown)
+    if there.uid != gap.uid or there.attributes is gap.attributes:
+        return asked
+    entity = Entity(gap.uid, {name: value for name, value in there.attributes.items() if name in gap.attributes})
+    return replace(asked, resource=entity) if unknown == "resource" else replace(asked, principal=entity)
 
 
 def _with(request: Request, unknown: Unknown, known: Mapping[str, Any], id_: str) -> Request:

@@ -19,6 +19,14 @@ def members(type_: str, schema: Schema) -> frozenset[str]:
     return frozenset({"type", "id", PARENTS, *(declared.attributes if declared is not None else ())})
 
 
+def weighty(type_: str, schema: Schema) -> frozenset[str]:
+    """Of the names that an entity of a type may have, those without which something is silently not so. Where a
+    required attribute is missing, rules that read it say so."""
+    declared = schema.entities.get(type_)
+    fields = declared.attributes if declared is not None else {}
+    return frozenset({PARENTS, *(name for name, field in fields.items() if field.optional or name == DELEGATED_BY)})
+
+
 def agent_types(schema: Schema) -> frozenset[str] | None:
     """The types that an agent may be of; None if the schema does not say."""
     root = schema.context.get("agent")

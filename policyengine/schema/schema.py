@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from policyengine.diagnostics.source import Span
-from policyengine.model.types import EntityT, Field, RecordT, Type, record
+from policyengine.model.types import EntityT, Field, ListT, RecordT, RefinedT, SetT, Type, element_of, record
 
 # The action and the type of resource for which declared tools are closed.
 CALL, TOOL = "call", "Tool"
@@ -85,6 +85,21 @@ class Schema:
     context: Mapping[str, ContextRoot] = field(default_factory=dict)
     obligations: Mapping[str, ObligationType] = field(default_factory=dict)
     types: Mapping[str, NamedType] = field(default_factory=dict)
+    # By entity type, where entities can be mentioned; found out when it is first asked.
+    _places: dict[str, tuple[tuple[str, Type], ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    def places_of(self, type_: str) -> tuple[tuple[str, Type], ...]:
+        """The attributes of an entity of the type that can mention entities, each with its type."""
+        known = self._places.get(type_)
+        if known is None:
+            declared = self.entities.get(type_)
+            if declared is None:
+                return ()
+            fields = ((name, one.type) for name, one in declared.attributes.items())
+            parents: tuple[str, Type] = ("parents", ListT(EntityT(self.every_type())))
+            known = (parents, *(each for each in fields if mentions(each[1])))
+            self._places[type_] = known
+        return known
 
     def every_type(self) -> frozenset[str]:
         return frozenset(self.entities)
@@ -115,6 +130,20 @@ class Schema:
     def context_type(self, visible: frozenset[str]) -> RecordT:
         """The context as a record, as far as the given modules declare it."""
         return record({name: root.field for name, root in self.context.items() if root.module in visible})
+
+
+def mentions(type_: Type) -> bool:
+    """Whether a value of the type can mention entities, to those who know the type. Json mentions none."""
+    match type_:
+        case EntityT():
+            return True
+        case SetT() | ListT():
+            return mentions(element_of(type_) or type_)
+        case RecordT(fields):
+            return any(mentions(one.type) for _, one in fields)
+        case RefinedT(base=base):
+            return mentions(base)
+    return False
 
 
 def entity_names(type_: Type) -> frozenset[str]:

@@ -20,7 +20,7 @@ from msgspec import Struct
 from policyengine.bundle import Snapshot
 from policyengine.diagnostics import codes
 from policyengine.evaluate.combine import denied
-from policyengine.evaluate.delegation import chain
+from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.request import Request, request
@@ -327,8 +327,8 @@ def _charges(
 
 def _envs(whole: Request, snapshot: Snapshot) -> list[Env]:
     """What each of those who act sees: the principal, and every agent that acts for it."""
-    actors = (whole.principal, *chain(whole, snapshot.world, snapshot.schema))
-    return [Env(Request(actor, whole.action, whole.resource, whole.context), snapshot.world) for actor in actors]
+    everyone = actors(whole, snapshot.world, snapshot.schema)
+    return [Env(asked, snapshot.world) for asked in everyone]
 
 
 def _grant(

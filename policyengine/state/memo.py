@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policyengine.bundle import Snapshot
-from policyengine.evaluate.delegation import chain
+from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env
 from policyengine.model.decision import Decision
-from policyengine.model.request import Request, request
+from policyengine.model.request import request
 from policyengine.model.values import Fault
 from policyengine.state.charges import Metered, window
 from policyengine.state.grant import Grant, Terms
@@ -76,10 +76,10 @@ def _envs(text: str, snapshot: Snapshot) -> list[Env]:
     principal, resource = kept.get("principal", nobody), kept.get("resource", nobody)
     try:
         whole = request(principal, kept.get("action", ""), resource, kept.get("context", {}))
-        actors = (whole.principal, *chain(whole, snapshot.world, snapshot.schema))
+        everyone = actors(whole, snapshot.world, snapshot.schema)
     except Fault:
         return []
-    return [Env(Request(actor, whole.action, whole.resource, whole.context), snapshot.world) for actor in actors]
+    return [Env(asked, snapshot.world) for asked in everyone]
 
 
 def _flat(entity: Any) -> dict[str, Any]:

@@ -45,11 +45,13 @@ def intake(
     *reads: tuple[int, str, str, Any], parts: bytes = bytes(range(7)), function: Any = echo, others: Any = NO_OTHERS
 ) -> Any:
     assert NATIVE is not None
-    return NATIVE.Intake((function, parts, reads), None, (None, None), (None, None), (None, None), {}, others, NAMES)
+    return NATIVE.Intake((function, parts, reads), None, (None, None), (None, None), (None, None), {}, others, NAMES, LOOK, None)
 
 
 # Names that need no look: in the context, in the principal, in the resource.
 NAMES = ({"agent", "ip", "a", "b"}, *({"type", "id", "parents", "delegated_by", *"ablt", "bad"} for _ in range(2)))
+# Everything is as it should be, and nothing mentions anything.
+LOOK: Any = (lambda *_: True, {"User": (), "Document": (), "Agent": ()}, (), frozenset(), {}, False)
 USER, DOCUMENT = {"type": "User", "id": "u", "a": "x"}, {"type": "Document", "id": "d"}
 
 # ---- what passes ----
@@ -129,7 +131,7 @@ def test_calls_and_makings_that_are_no_good() -> None:
     for call in (
         lambda: take(),
         lambda: take(USER, DOCUMENT),
-        lambda: take(USER, DOCUMENT, None, {}, None, None),
+        lambda: take(USER, DOCUMENT, None, {}, None, None, None),
         lambda: take(USER, DOCUMENT, context=None),
     ):
         with pytest.raises(TypeError):
@@ -143,18 +145,21 @@ def test_calls_and_makings_that_are_no_good() -> None:
     ]  # fmt: skip
     for way in bad_ways:
         with pytest.raises((TypeError, ValueError)):
-            NATIVE.Intake(way, None, none, none, none, {}, NO_OTHERS, NAMES)
+            NATIVE.Intake(way, None, none, none, none, {}, NO_OTHERS, NAMES, LOOK, None)
     for arguments in (
-        ((echo, b"", ()), 5, none, none, none, {}, NO_OTHERS, NAMES),
-        ((echo, b"", ()), None, (5, None), none, none, {}, NO_OTHERS, NAMES),
-        ((echo, b"", ()), None, none, ({}, None), none, {}, NO_OTHERS, NAMES),
-        ((echo, b"", ()), None, none, none, none, None, NO_OTHERS, NAMES),
+        ((echo, b"", ()), 5, none, none, none, {}, NO_OTHERS, NAMES, LOOK, None),
+        ((echo, b"", ()), None, (5, None), none, none, {}, NO_OTHERS, NAMES, LOOK, None),
+        ((echo, b"", ()), None, none, ({}, None), none, {}, NO_OTHERS, NAMES, LOOK, None),
+        ((echo, b"", ()), None, none, none, none, None, NO_OTHERS, NAMES, LOOK, None),
         ((echo, b"", ()), None, none, none, none, {}),
-        ((echo, b"", ()), None, none, none, none, {}, None, NAMES),
+        ((echo, b"", ()), None, none, none, none, {}, None, NAMES, LOOK, None),
         ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS),
-        ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS, ([], set(), set())),
-        ((echo, b"", ()), None, none, none, none, {}, ({}, ["Agent"], None, {}, {}, {}, echo), NAMES),
-        ((echo, b"", ()), None, none, none, none, {}, ({}, None, 5, {}, {}, {}, echo), NAMES),
+        ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS, ([], set(), set()), LOOK, None),
+        ((echo, b"", ()), None, none, none, none, {}, ({}, ["Agent"], None, {}, {}, {}, echo), NAMES, LOOK, None),
+        ((echo, b"", ()), None, none, none, none, {}, ({}, None, 5, {}, {}, {}, echo), NAMES, LOOK, None),
+        ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS, NAMES),
+        ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS, NAMES, None, None),
+        ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS, NAMES, (echo, {}, (), set(), {}, False), None),
         (),
     ):
         with pytest.raises((TypeError, ValueError)):

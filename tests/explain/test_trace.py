@@ -115,8 +115,8 @@ def users(*clearances: Any) -> list[dict[str, Any]]:
 
 
 def test_the_element_that_decided_is_shown() -> None:
-    readers = [*users(0, 0, 0, 0, 5), {**ANN, "clearance": 2}, *users(9)]
-    found = condition("some", readers=readers)
+    ann = {**ANN, "clearance": 2}
+    found = condition("some", ann, readers=[*users(0, 0, 0, 0, 5), ann, {**users(9)[0], "id": "u9"}])
     elements = [part.element for part in found.parts if part.element is not None]
     assert [(e.name, e.index, e.value.uid.id) for e in elements] == [("r", 5, "ann")]
     assert found.count == 7

@@ -6,14 +6,13 @@ in it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from policyengine.evaluate.decide import verdicts
-from policyengine.evaluate.delegation import MAX_CHAIN, chain
+from policyengine.evaluate.delegation import MAX_CHAIN, actors
 from policyengine.evaluate.interpret import Env
 from policyengine.model.request import request
 from policyengine.model.values import Fault
@@ -30,13 +29,13 @@ def test_rights_intersect(data: st.DataObject, scenario: Scenario) -> None:
     together = fast_decide(snapshot, asked)
     understood = request(**asked)
     try:
-        agents = chain(understood, snapshot.world, snapshot.schema)
+        everyone = actors(understood, snapshot.world, snapshot.schema)
     except Fault:
-        agents = ()
+        everyone = (understood,)
         followed = False
     else:
         followed = True
-    allowed = [_alone(snapshot, replace(understood, principal=actor)) for actor in (understood.principal, *agents)]
+    allowed = [_alone(snapshot, one) for one in everyone]
     assert (together.decision == "allow") == (followed and all(allowed))
     assert followed or together.errors[0].code == "POL507"
 

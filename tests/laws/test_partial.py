@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine.bundle import Snapshot
+from policyengine.evaluate.mentions import united
 from policyengine.model.request import Request, request
-from policyengine.model.values import Entity, Fault, Uid
+from policyengine.model.values import Entity, Fault, Uid, as_entity
 from policyengine.partial.gap import Unknown
+from policyengine.partial.mentioned import whole as together
 from policyengine.partial.predicate import predicate
 from policyengine.partial.satisfies import satisfies
 from tests.support.evaluators import reference
@@ -29,15 +31,24 @@ def agree(snapshot: Snapshot, asked: dict[str, Any], unknown: Unknown, fulfilled
         whole = request(**asked)
     except Fault:
         return
+    if unknown == "principal" and united(whole, snapshot.schema) is not whole:
+        # A search decides about those that the rest of the request mentions.
+        return
     thing = whole.resource if unknown == "resource" else whole.principal
     gap = Entity(Uid(thing.uid.type, ""), {})
     principal, resource = (gap, whole.resource) if unknown == "principal" else (whole.principal, gap)
     with_gap = Request(principal, whole.action, resource, whole.context)
     formula = snapshot.partial.residual(with_gap, unknown, {}, fulfilled)
     expected = reference(snapshot, asked).allowed_if(fulfilled)
-    assert satisfies(formula, thing, snapshot.world, unknown) is expected, formula
-    if unknown == "resource":
-        assert predicate(formula, thing.uid.type, snapshot.world)(asked["resource"]) is expected, formula
+    if unknown == "principal":
+        assert satisfies(formula, thing, snapshot.world, unknown) is expected, formula
+        return
+    described, names = snapshot.partial.described(with_gap), snapshot.evaluator.harmless.members(thing.uid.type)
+    document = together(with_gap, snapshot.schema, thing.uid.type, described, names)(asked["resource"])
+    satisfied = document is not None and satisfies(formula, as_entity(document), snapshot.world, unknown)
+    assert satisfied is expected, formula
+    if document is asked["resource"]:
+        assert predicate(formula, thing.uid.type, snapshot.world)(document) is expected, formula
 
 
 @given(scenarios(), st.sampled_from(("resource", "resource", "principal")), st.sampled_from(FULFILLED))

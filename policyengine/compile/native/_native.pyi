@@ -21,6 +21,16 @@ Others = tuple[
     Callable[[tuple[Any, ...]], Any],
 ]
 
+# `mentioned.Look`, and whether the action's attributes can mention entities.
+Look = tuple[
+    Callable[[Any, Any, Any, Any], bool],
+    dict[str, tuple[str, ...] | None],
+    tuple[str, ...],
+    frozenset[str],
+    dict[str, set[str]],
+    bool,
+]
+
 class Intake:
     """Takes a principal, a resource, a context or None and perhaps the action's attributes and approvals, checks them,
     and gives what a function says of their parts; where there are agents, of each of them, joined. Raises where any of
@@ -37,10 +47,20 @@ class Intake:
         find: tuple[Callable[[str], Any] | None, Callable[[str], Any] | None],
         nothing: dict[str, Any],
         others: Others,
+        names: tuple[set[str], set[str], set[str]],
+        look: Look,
+        check: Callable[[Any, Any], bool] | None,
         /,
     ) -> None: ...
     def __call__(
-        self, principal: Any, resource: Any, context: Any, attributes: Any = {}, approved: Any = None, /
+        self,
+        principal: Any,
+        resource: Any,
+        context: Any,
+        attributes: Any = {},
+        approved: Any = None,
+        alone: bool = False,
+        /,
     ) -> Any: ...
 
 class Above:

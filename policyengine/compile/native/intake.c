@@ -155,6 +155,9 @@ typedef struct {
     PyObject *circumstances; /* The names that need no look, in a context and in the entities. */
     PyObject *members[2];
     Form seen[CONTEXT + 1][FORMS];
+    Look look;
+    /* Whether the arguments of a tool may be as they are; NULL where nobody asks. */
+    PyObject *check;
     PyObject *id, *type, *agent, *delegated_by;
 } Intake;
 
@@ -513,13 +516,26 @@ has_others(Intake *self, PyObject *const *given)
     return PyErr_Occurred() ? -1 : found;
 }
 
+/* Whether the arguments of a tool may be wrong, or what is said of where they came from. */
+static int
+is_refused(Intake *self, PyObject *const *given)
+{
+    if (self->check == NULL) {
+        return 0;
+    }
+    PyObject *told = PyObject_CallFunctionObjArgs(self->check, given[RESOURCE], given[CONTEXT], NULL);
+    int refused = told != Py_True;
+    Py_XDECREF(told);
+    return refused;
+}
+
 static PyObject *
 intake_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *names)
 {
     Intake *self = (Intake *)callable;
     Py_ssize_t count = PyVectorcall_NARGS(flags);
-    if (count < 3 || count > 5 || (names != NULL && PyTuple_GET_SIZE(names) != 0)) {
-        PyErr_SetString(PyExc_TypeError, "takes a principal, a resource, a context, attributes and approvals");
+    if (count < 3 || count > 6 || (names != NULL && PyTuple_GET_SIZE(names) != 0)) {
+        PyErr_SetString(PyExc_TypeError, "takes a principal, a resource, a context, attributes, approvals and whether it is alone");
         return NULL;
     }
     PyObject *given[PARTS] = {args[0], args[1], args[2]};
@@ -532,6 +548,13 @@ intake_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *n
         given[CONTEXT] = self->nothing;
     }
     else if (!PyDict_CheckExact(given[CONTEXT]) || all_in(given[CONTEXT], self->circumstances, self->seen[CONTEXT]) != 1) {
+        return unusual();
+    }
+    if (count > 5 && args[5] == Py_True) {
+        return is_refused(self, given) ? unusual() : alone(self, given[PRINCIPAL], given);
+    }
+    int single = is_single(&self->look, given, given[ATTRIBUTES]);
+    if (single != 1 || is_refused(self, given)) {
         return unusual();
     }
     int others = has_others(self, given);
@@ -611,12 +634,12 @@ static PyObject *
 intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
     PyObject *any, *named, *records[2], *rows[2], *find[2], *nothing, *entries, *types, *own, *delegators, *world, *joined, *join,
-        *circumstances, *members[2];
+        *circumstances, *members[2], *look, *check;
     if ((keywords != NULL && PyDict_GET_SIZE(keywords) != 0) ||
-        !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!(O!OOO!O!O!O)(O!O!O!)", &any, &named, &records[0], &records[1], &rows[0],
+        !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!(O!OOO!O!O!O)(O!O!O!)O!O", &any, &named, &records[0], &records[1], &rows[0],
                           &rows[1], &find[0], &find[1], &PyDict_Type, &nothing, &PyDict_Type, &entries, &types, &own,
                           &PyDict_Type, &delegators, &PyDict_Type, &world, &PyDict_Type, &joined, &join, &PySet_Type,
-                          &circumstances, &PySet_Type, &members[0], &PySet_Type, &members[1])) {
+                          &circumstances, &PySet_Type, &members[0], &PySet_Type, &members[1], &PyTuple_Type, &look, &check)) {
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "takes no keywords");
     }
     Intake *self = (Intake *)type->tp_alloc(type, 0);
@@ -647,6 +670,8 @@ intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
         wrong = wrong || (self->records[root] != NULL && !PyDict_CheckExact(self->records[root])) ||
                 (self->rows[root] != NULL && (!PyDict_CheckExact(self->rows[root]) || self->find[root] == NULL));
     }
+    self->check = or_null(check);
+    wrong = wrong || fill_look(&self->look, look) < 0;
     wrong = wrong || fill_way(self, &self->any, any) < 0 || fill_way(self, &self->named, named) < 0;
     if (wrong || self->any.function == NULL) {
         if (!PyErr_Occurred()) {
@@ -686,7 +711,8 @@ intake_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->joined);
     Py_VISIT(self->join);
     Py_VISIT(self->circumstances);
-    return 0;
+    Py_VISIT(self->check);
+    return visit_look(&self->look, visit, arg);
 }
 
 static void
@@ -724,6 +750,8 @@ intake_dealloc(PyObject *object)
     Py_XDECREF(self->joined);
     Py_XDECREF(self->join);
     Py_XDECREF(self->circumstances);
+    Py_XDECREF(self->check);
+    clear_look(&self->look);
     Py_XDECREF(self->id);
     Py_XDECREF(self->type);
     Py_XDECREF(self->agent);

@@ -16,10 +16,24 @@
 #include <structmember.h>
 
 /* Of what the types take; `__init__.py` uses no other than the one it knows. */
-#define VERSION 6
+#define VERSION 8
 
 extern PyType_Spec intake_spec;
 extern PyType_Spec above_spec;
+
+/* `mentioned.Look`, and whether the action's attributes can mention entities; with names that are looked up. */
+typedef struct {
+    PyObject *single, *places, *roots, *through, *members;
+    int acts;
+    PyObject *type, *id, *parents, *delegated_by;
+} Look;
+
+int fill_look(Look *look, PyObject *given);
+int visit_look(const Look *look, visitproc visit, void *arg);
+void clear_look(Look *look);
+
+/* Whether a principal, a resource and a context mention no entity twice: 1, 0, or -1 with an exception. */
+int is_single(const Look *look, PyObject *const *given, PyObject *attributes);
 
 PyObject *plain_texts(PyObject *module, PyObject *value);
 

@@ -1,0 +1,297 @@
+"""Mentions of one entity in one request are one entity.
+
+A request mentions entities: its principal and resource, the entities in its context, and those that attributes declared
+to hold entities refer to, at any depth. What the mentions of one entity say is put together: parents are united, and an
+attribute of which they say different things is an error where it is read. In which order they come changes nothing.
+
+Who asks, and under which circumstances, is the caller's to say; what a resource holds is often someone else's. So the
+mentions are of two kinds. What the principal and the context say of an entity holds wherever it is mentioned. What the
+resource, its arguments or the action say of one holds where the resource or the action mentions it, and adds nothing to
+the principal, an agent or the tenant. Json mentions nobody: nobody declared what is in it.
+
+In: a request. Out: one in which every mention of an entity has all that is said of it. Pure, and linear in the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from policyengine.model.entities import PARENTS
+from policyengine.model.request import Request
+from policyengine.model.types import EntityT, ListT, RecordT, RefinedT, SetT, Type
+from policyengine.model.values import DIFFERING, MAX_DEPTH, Entity, Fault, Mention, Uid, as_entity, is_text, plain_text
+from policyengine.schema.schema import TOOL, Schema, mentions
+
+Said = Mapping[str, Any]
+# Values of an entity that are looked at in order to tell whether two mentions say the same; larger ones differ.
+MAX_COMPARED = 10_000
+_IDENTITY = ("type", "id")
+AGENT = "agent"
+
+
+class Mentions:
+    """The mentions in a request: what each says of its entity, by the entity. `own` are those of the principal and the
+    context, `others` those of the resource and the action."""
+
+    __slots__ = ("_request", "_schema", "others", "own")
+
+    def __init__(self, request: Request, schema: Schema) -> None:
+        self._request, self._schema = request, schema
+        self.own = _collected(self._own(), schema)
+        self.others = _collected(self._others(), schema)
+
+    def united(self) -> Request:
+        """The request with all that it says of an entity at each mention; itself where that changes nothing."""
+        if not (_differ(self.own, {}) or _differ(self.others, self.own)):
+            return self._request
+        asked, together = self._request, _Together(self._schema, self.own, self.others)
+        context = {
+            **asked.context,
+            **{name: together.value(asked.context[name], type_, True) for name, type_ in self._roots()},
+        }
+        places = self._action_places()
+        attributes = {n: together.value(asked.action.attributes[n], t, False) for n, t in places}
+        action = replace(asked.action, attributes={**asked.action.attributes, **attributes}) if places else asked.action
+        principal = Entity(asked.principal.uid, together.whole(asked.principal.uid, True))
+        resource = Entity(asked.resource.uid, together.whole(asked.resource.uid, False))
+        together.finish()
+        return Request(principal, action, resource, context, together.contradicts)
+
+    def _own(self) -> Iterator[tuple[Any, Type | None]]:
+        yield self._request.principal, None
+        for name, type_ in self._roots():
+            yield self._request.context[name], type_
+
+    def _others(self) -> Iterator[tuple[Any, Type | None]]:
+        yield self._request.resource, None
+        for name, type_ in self._action_places():
+            yield self._request.action.attributes[name], type_
+
+    def _roots(self) -> list[tuple[str, Type]]:
+        context, declared = self._request.context, self._schema.context
+        found = [(name, declared[name].field.type) for name in context if type(name) is str and name in declared]
+        if AGENT in context and AGENT not in declared:
+            # It acts for the principal, whoever declares it.
+            found.append((AGENT, EntityT(self._schema.every_type())))
+        return [(name, type_) for name, type_ in found if mentions(type_)]
+
+    def _action_places(self) -> list[tuple[str, Type]]:
+        action = self._request.action
+        declared = self._schema.actions.get(action.name)
+        if declared is None or not action.attributes:
+            return []
+        fields = [(name, one.type) for name, one in declared.attributes.items() if name in action.attributes]
+        return [(name, type_) for name, type_ in fields if mentions(type_)]
+
+
+def united(request: Request, schema: Schema) -> Request:
+    """The request with all that it says of an entity at each mention of it."""
+    return Mentions(request, schema).united()
+
+
+def places(uid: Uid, schema: Schema) -> Sequence[tuple[str, Type]]:
+    """Where an entity can mention others. The arguments of a declared tool are of types of their own."""
+    found = schema.places_of(uid.type)
+    if uid.type == TOOL and uid.id in schema.tools and mentions(schema.tools[uid.id].args):
+        return (*(place for place in found if place[0] != "args"), ("args", schema.tools[uid.id].args))
+    return found
+
+
+# ---- collecting ----
+
+
+def _collected(todo: Iterator[tuple[Any, Type | None]], schema: Schema) -> dict[Uid, list[Said]]:
+    """What the mentions in some values, of these types, say of each entity."""
+    said: dict[Uid, list[Said]] = {}
+    seen: set[int] = set()
+    left = [entity for value, type_ in todo for entity in _entities(value, type_)]
+    while left:
+        entity = left.pop()
+        attributes = entity.attributes
+        # One object may stand in several places in Python, and even in itself.
+        if id(attributes) not in seen:
+            seen.add(id(attributes))
+            said.setdefault(entity.uid, []).append(attributes)
+            for name, type_ in places(entity.uid, schema):
+                if name in attributes:
+                    left.extend(_entities(attributes[name], type_))
+    return said
+
+
+def _entities(value: Any, type_: Type | None) -> Iterator[Entity]:
+    """The entities that a value of the type mentions itself."""
+    match type_:
+        case None:
+            yield value
+        case EntityT(names):
+            found = entity_of(value, names)
+            if found is not None:
+                yield found
+        case SetT(element) | ListT(element):
+            for item in value if type(value) in (list, tuple) else ():
+                yield from _entities(item, element)
+        case RecordT(fields):
+            for name, field in fields if type(value) is dict else ():
+                if name in value and mentions(field.type):
+                    yield from _entities(value[name], field.type)
+        case RefinedT(base=base):
+            yield from _entities(value, base)
+
+
+def entity_of(value: Any, names: frozenset[str]) -> Entity | None:
+    """The entity that a value is, if it is one of these types."""
+    try:
+        found = as_entity(value)
+    except Fault:
+        return None
+    return found if found.uid.type in names else None
+
+
+def _differ(some: Mapping[Uid, list[Said]], others: Mapping[Uid, list[Said]]) -> bool:
+    """Whether the mentions of any entity in `some`, with those in `others`, do not all say the same."""
+    for uid, said in some.items():
+        every = [*said, *others.get(uid, ())]
+        if len(every) > 1:
+            content = [_rest(one) for one in every]
+            if any(content) and len({_Written().of(one) for one in content}) > 1:
+                return True
+    return False
+
+
+def _rest(said: Said) -> Said:
+    return {name: value for name, value in said.items() if name not in _IDENTITY}
+
+
+# ---- putting together ----
+
+
+class _Together:
+    """All that is said of each entity, by whether its mention is the caller's own."""
+
+    def __init__(self, schema: Schema, own: Mapping[Uid, list[Said]], others: Mapping[Uid, list[Said]]) -> None:
+        self._schema, self._own, self._others = schema, own, others
+        self._made: dict[tuple[Uid, bool], dict[str, Any]] = {}
+        self._todo: list[tuple[Uid, bool]] = []
+        self.contradicts = False
+
+    def whole(self, uid: Uid, own: bool) -> dict[str, Any]:
+        """The attributes; they are there when everything is finished, as entities may mention each other in circles."""
+        made = self._made.get((uid, own))
+        if made is None:
+            made = self._made[uid, own] = {"type": uid.type, "id": uid.id}
+            self._todo.append((uid, own))
+        return made
+
+    def finish(self) -> None:
+        while self._todo:
+            uid, own = self._todo.pop()
+            said = [*self._own.get(uid, ()), *(() if own else self._others.get(uid, ()))]
+            types = dict(places(uid, self._schema))
+            declared = self._schema.entities.get(uid.type)
+            fields = declared.attributes if declared is not None else {}
+            for name in sorted({name for one in said for name in one if type(name) is str and name not in _IDENTITY}):
+                values = [one[name] for one in said if name in one]
+                if name == PARENTS:
+                    self._made[uid, own][name] = self._parents(values, own)
+                    continue
+                type_ = types.get(name) or (fields[name].type if name in fields else None)
+                self._made[uid, own][name] = self._one(values, type_, own)
+
+    def value(self, value: Any, type_: Type | None, own: bool) -> Any:
+        """A value, with all that is said of the entities that it mentions."""
+        match type_:
+            case EntityT(names):
+                found = entity_of(value, names)
+                return value if found is None else self._mention(found, own)
+            case SetT(element) | ListT(element) if type(value) in (list, tuple) and mentions(element):
+                return [self.value(item, element, own) for item in value]
+            case RecordT(fields) if type(value) is dict:
+                inner = [(n, field.type) for n, field in fields if n in value and mentions(field.type)]
+                return {**value, **{name: self.value(value[name], each, own) for name, each in inner}}
+            case RefinedT(base=base):
+                return self.value(value, base, own)
+        return value
+
+    def _mention(self, entity: Entity, own: bool) -> Mention:
+        sent = entity.attributes
+        return Mention(Entity(entity.uid, self.whole(entity.uid, own)), sent)
+
+    def _one(self, values: list[Any], type_: Type | None, own: bool) -> Any:
+        if len(values) > 1:
+            if len({_Written().of(value, type_) for value in values}) > 1:
+                self.contradicts = True
+                return DIFFERING
+            # Sets may be written in several orders.
+            values = sorted(values, key=lambda value: _Written().of(value))
+        return self.value(values[0], type_, own)
+
+    def _parents(self, values: list[Any], own: bool) -> Any:
+        parents: dict[Uid, Entity] = {}
+        for value in values:
+            if type(value) not in (list, tuple):
+                return value
+            for each in value:
+                try:
+                    found = as_entity(each)
+                except Fault:
+                    # Whoever looks there finds it malformed.
+                    return [each]
+                parents[found.uid] = found
+        return [self._mention(parents[uid], own) for uid in sorted(parents)]
+
+
+class _Written:
+    """Values as texts: the same text for the same value. An entity is its identity where its type says that it is one,
+    and a set is its elements in any order. What is no JSON, and what is too large or too deep, is only itself."""
+
+    def __init__(self) -> None:
+        self._left = MAX_COMPARED
+
+    def of(self, value: Any, type_: Type | None = None, depth: int = MAX_DEPTH) -> str:
+        self._left -= 1
+        if self._left < 0 or depth == 0:
+            return f"?{id(value)}"
+        kind = type(value)
+        if type_ is not None:
+            typed = self._typed(value, type_, depth)
+            if typed is not None:
+                return typed
+        if value is None or kind is bool or kind is float:
+            return f"{kind.__name__}{value}"
+        if kind is int:
+            return hex(value)
+        if is_text(value):
+            text = plain_text(value)
+            self._left -= len(text) // 64
+            return f"s{len(text)}:{text}"
+        if kind in (list, tuple):
+            return f"[{','.join([self.of(item, None, depth - 1) for item in value])}]"
+        if kind in (set, frozenset):
+            return f"{{{','.join(sorted([self.of(item, None, depth - 1) for item in value]))}}}"
+        if kind is dict:
+            parts = [
+                f"{self.of(name, None, depth - 1)}={self.of(each, None, depth - 1)}" for name, each in value.items()
+            ]
+            return f"({','.join(sorted(parts))})"
+        return f"?{id(value)}"
+
+    def _typed(self, value: Any, type_: Type, depth: int) -> str | None:
+        kind = type(value)
+        match type_:
+            case EntityT(names):
+                found = entity_of(value, names)
+                return None if found is None else f"e{self.of(found.uid.type)}{self.of(found.uid.id)}"
+            case SetT(element) if kind in (list, tuple, set, frozenset):
+                return f"{{{','.join(sorted({self.of(item, element, depth - 1) for item in value}))}}}"
+            case ListT(element) if kind in (list, tuple):
+                return f"[{','.join([self.of(item, element, depth - 1) for item in value])}]"
+            case RecordT(fields) if kind is dict:
+                types = {name: field.type for name, field in fields}
+                own = {name: types[name] for name in value if type(name) is str and name in types}
+                inner = [(self.of(n, None, depth - 1), self.of(v, own.get(n), depth - 1)) for n, v in value.items()]
+                return f"({','.join(f'{name}={each}' for name, each in sorted(inner))})"
+            case RefinedT(base=base):
+                return self.of(value, base, depth)
+        return None

@@ -1,0 +1,114 @@
+"""What the caller says of entities that the unknown one may mention, or may be.
+
+Mentions of one entity in one request are one entity (`evaluate/mentions.py`), and what a caller says of one is known
+before the unknown entity is. So it is known which entities are below others by what the caller says; and where the
+unknown entity may be one of which the caller says more than who it is, only looking at the two together tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from typing import Any
+
+from policyengine.evaluate.mentions import Mentions
+from policyengine.evaluate.names import check_names
+from policyengine.model.entities import World
+from policyengine.model.request import Request
+from policyengine.model.types import STRING
+from policyengine.model.values import Entity, Fault, Uid, as_entity
+from policyengine.partial.atoms import one_of
+from policyengine.partial.formula import FALSE, ID, All, Below, Formula, Inside, Some, Sourced
+from policyengine.partial.logic import conj, disj
+from policyengine.schema.schema import Schema
+
+Document = dict[str, Any]
+
+
+def described(request: Request, schema: Schema) -> dict[Uid, list[Any]]:
+    """The entities of which the principal or the context say more than who they are, with what they say."""
+    own = Mentions(request, schema).own
+    return {uid: said for uid, said in own.items() if any(one.keys() - {"type", "id"} for one in said)}
+
+
+def widened(formula: Formula, everyone: Iterable[Entity], world: World) -> Formula:
+    """The formula, where hierarchies are those of the source and of what the caller says of these entities."""
+    above: list[tuple[Uid, frozenset[Uid]]] = []
+    for entity in everyone:
+        try:
+            above.append((entity.uid, world.ancestors(entity)))
+        except Fault:
+            # To whoever looks there it is an error, which only evaluation tells.
+            continue
+    known = [(uid, found) for uid, found in above if found]
+    return _widened(formula, known) if known else formula
+
+
+def _widened(formula: Formula, known: list[tuple[Uid, Any]]) -> Formula:
+    match formula:
+        case All(items=items):
+            return All(tuple(_widened(item, known) for item in items))
+        case Some(items=items):
+            return Some(tuple(_widened(item, known) for item in items))
+        case Sourced(ids=ids, formula=of):
+            return Sourced(ids, lambda id_: _widened(of(id_), known))
+        case Below(targets=targets, closed=closed) | Inside(targets=targets, closed=closed):
+            below = frozenset(uid for uid, found in known if not targets.isdisjoint(found))
+            return formula if below <= closed else replace(formula, closed=closed | below)
+    return formula
+
+
+def may_be(formula: Formula, ids: frozenset[str], known_id: str | None) -> Formula:
+    """The formula, where things with these ids have to be looked at one by one. `known_id` is that of the thing, if it
+    is known."""
+    if known_id is not None:
+        ids = ids & {known_id}
+        return Sourced(ids, lambda _: formula) if ids else formula
+    if not ids or formula == FALSE:
+        return formula if not ids else Sourced(ids, lambda _: formula)
+    return disj(conj(one_of(ID, STRING, sorted(ids), True), formula), Sourced(ids, lambda _: formula))
+
+
+def whole(
+    request: Request, schema: Schema, type_: str, described: Collection[Uid], known: AbstractSet[str]
+) -> Callable[[Any], Any]:
+    """A function from a document, in the place of the resource, to the same with all that the request and the document
+    say of it and of what it mentions; None for one with a name that is most likely misspelt. `described` are those of
+    which the request says something; `known` are names of a resource that need no look. Never raises."""
+    places = tuple(name for name, _ in schema.places_of(type_))
+    names, types, ids = frozenset(places), schema.entities, {uid.id for uid in described if uid.type == type_}
+
+    def of(document: Any) -> Any:
+        if type(document) is not dict:
+            return document
+        if document.keys() <= known and (names.isdisjoint(document) or is_plain(document)):
+            id_ = document.get("id")
+            if not ids or type(id_) is not str or id_ not in ids:
+                return document
+        try:
+            thing = as_entity({"type": type_, **document})
+            about = replace(request, resource=thing)
+            mentioned = Mentions(about, schema)
+            check_names(about, mentioned, schema)
+        except Fault:
+            return None
+        found = mentioned.united()
+        return document if found is about else found.resource.attributes
+
+    def is_plain(document: Document) -> bool:
+        own = document.get("id")
+        for name in places:
+            if name in document:
+                value = document[name]
+                for each in value if type(value) is list else (value,):
+                    if type(each) is not dict or len(each) != 2:
+                        return False
+                    of_type, id_ = each.get("type"), each.get("id")
+                    if type(of_type) is not str or type(id_) is not str or of_type not in types or id_ == own:
+                        return False
+                    if (of_type, id_) in described:
+                        return False
+        return True
+
+    return of
