@@ -18,7 +18,7 @@ from policyengine.compile.derived import Derived
 from policyengine.compile.harmless import Harmless
 from policyengine.compile.index import Index, Plan
 from policyengine.compile.intake import Entry
-from policyengine.compile.mentioned import look, read_through
+from policyengine.compile.mentioned import Look, look, read_through
 from policyengine.compile.native import NATIVE
 from policyengine.compile.runtime import NOTHING, Unusual
 from policyengine.compile.site import Site
@@ -68,7 +68,7 @@ class Evaluator:
         self.approvals, self.limits = approvals_of(policies.rules), limits_of(policies.rules)
         self._each = {name: frozenset({name}) for name in self.approvals}
         self._metered: dict[int, tuple[Decision, Decision]] = {}
-        self._through: dict[tuple[str, str], frozenset[str]] = {}
+        self._looks: dict[tuple[str, str], Look] = {}
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
         # By action, resource type and principal type. What is not there has not been asked for yet.
         self.entries: dict[str, dict[str, dict[str, Entry]]] = {}
@@ -201,15 +201,26 @@ class Evaluator:
             bucket = self._buckets[key] = self._bucket(*key, refusal)
         return bucket.settle(asked, approved)
 
+    def is_single(self, principal: Any, action: Any, resource: Any, context: Any) -> bool:
+        """Whether a request whose shape is known mentions no entity twice, so that it can be read as it is."""
+        name = action if type(action) is str else named(action)
+        return self._look(name, resource["type"]).single(principal, resource, context, {})
+
+    def _look(self, action: str, resource: str) -> Look:
+        known = self._looks.get((action, resource))
+        if known is None:
+            through = read_through(self._index.about(action, resource))
+            known = look(self._schema, self.harmless, action, through)
+            if self._is_declared(resource, action, resource):
+                self._looks[action, resource] = known
+        return known
+
     def _is_declared(self, principal: str, action: str, resource: str) -> bool:
         return action in self._schema.actions and {principal, resource} <= self._schema.entities.keys()
 
     def _bucket(self, principal: str, action: str, resource: str, refusal: Decision | None) -> Bucket:
         by_type = self.entries.setdefault(action, {}).setdefault(resource, {})
-        through = self._through.get((action, resource))
-        if through is None:
-            through = self._through[action, resource] = read_through(self._index.about(action, resource))
-        looks = look(self._schema, self.harmless, action, through)
+        looks = self._look(action, resource)
         everyone = Actors(action, by_type, self._schema, self._world, self._derived, self.harmless, looks)
         delegates = delegators(principal, self._schema) is not None
         site = Site(principal, action, resource, frozenset(self._world.records), delegates)

@@ -34,7 +34,8 @@ def read_through(rules: Iterable[Rule]) -> frozenset[str]:
     found: set[str] = set()
     for rule in rules:
         properties = (expr for spec in rule.obligations for _, expr in spec.properties)
-        for expr in (rule.condition, *properties):
+        metered = () if rule.limit is None else (rule.limit.ceiling, rule.limit.of, *rule.limit.by)
+        for expr in (rule.condition, *properties, *(expr for expr in metered if expr is not None)):
             for node in walk(expr):
                 found |= _read_through(node)
     return frozenset(found)

@@ -65,6 +65,8 @@ class Plan(Struct, gc=False):
             return None
         seen = Seen(principal, action, resource, context, self.snapshot.world)
         try:
+            if not self.snapshot.evaluator.is_single(principal, action, resource, context):
+                return None
             return Charges(tuple([_metered(one, principal, resource, context, seen, now) for one in compiled]))
         except Exception:  # noqa: BLE001 - whatever it is, the specification says it
             return None

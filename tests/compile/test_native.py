@@ -45,7 +45,9 @@ def intake(
     *reads: tuple[int, str, str, Any], parts: bytes = bytes(range(7)), function: Any = echo, others: Any = NO_OTHERS
 ) -> Any:
     assert NATIVE is not None
-    return NATIVE.Intake((function, parts, reads), None, (None, None), (None, None), (None, None), {}, others, NAMES, LOOK, None)
+    return NATIVE.Intake(
+        (function, parts, reads), None, (None, None), (None, None), (None, None), {}, others, NAMES, LOOK, None
+    )
 
 
 # Names that need no look: in the context, in the principal, in the resource.
