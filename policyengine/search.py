@@ -12,14 +12,14 @@ from itertools import islice
 from typing import Any
 
 from policyengine.bundle import Snapshot
-from policyengine.evaluate.mentions import Mentions
-from policyengine.evaluate.names import check_names
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE
 from policyengine.partial.gap import Unknown
 from policyengine.partial.predicate import predicate
 from policyengine.schema.members import DELEGATED_BY, delegators
+from policyengine.schema.mentions import Mentions
+from policyengine.schema.names import check_names
 
 Flat = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ which rules erred, and the interpreter says why.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -27,13 +27,13 @@ from policyengine.evaluate.combine import denied, intersect
 from policyengine.evaluate.decide import decide_alone, not_applicable, shape
 from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env
-from policyengine.evaluate.names import REQUEST, check_keys
 from policyengine.ir.nodes import PolicySet
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.schema.members import delegators
+from policyengine.schema.names import REQUEST, check_keys
 from policyengine.schema.schema import Schema
 
 # What the fast way takes as the names of approvals.

@@ -1,6 +1,6 @@
 """Names of requests that need no look any more, so that a usual request costs one comparison of sets.
 
-What is looked at, and what an odd name does, is told by `evaluate/names.py`.
+What is looked at, and what an odd name does, is told by `schema/names.py`.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from policyengine.evaluate.mentions import Mentions
 from policyengine.model.request import Request
 from policyengine.schema.members import context_names, members
+from policyengine.schema.mentions import Mentions
 from policyengine.schema.schema import Schema
 
 # So many harmless names are remembered; others are looked at each time.

@@ -2,7 +2,7 @@
 read, and the names in what it mentions need no look.
 
 In: the schema, and the rules about an action and a type of resource. Out: a function that says yes of nearly all
-requests, and never yes where `evaluate/mentions.py` or `evaluate/names.py` have something to say. `native/mentions.c`
+requests, and never yes where `schema/mentions.py` or `schema/names.py` have something to say. `native/mentions.c`
 says yes of plain ones by itself.
 """
 
@@ -14,13 +14,13 @@ from sys import intern
 from typing import Any
 
 from policyengine.compile.harmless import Harmless
-from policyengine.evaluate.mentions import AGENT, places
 from policyengine.ir.nodes import Attribute, Expr, Has, Root, Rule, Within
 from policyengine.ir.walk import walk
 from policyengine.model.entities import PARENTS
 from policyengine.model.types import EntityT, ListT, RecordT, RefinedT, SetT, Type
 from policyengine.model.values import Uid
 from policyengine.schema.members import DELEGATED_BY
+from policyengine.schema.mentions import AGENT, places
 from policyengine.schema.schema import TOOL, Schema, mentions
 
 # In requests that mention more entities than this, all of them are looked at.

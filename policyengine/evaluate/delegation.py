@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from policyengine.evaluate.mentions import Mentions
-from policyengine.evaluate.names import check_names
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.request import Request
 from policyengine.model.values import Entity, Fault, as_entity
 from policyengine.schema.members import DELEGATED_BY, agent_types, delegators
+from policyengine.schema.mentions import Mentions
+from policyengine.schema.names import check_names
 from policyengine.schema.schema import Schema
 
 MAX_CHAIN = 16

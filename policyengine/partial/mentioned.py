@@ -1,6 +1,6 @@
 """What the caller says of entities that the unknown one may mention, or may be.
 
-Mentions of one entity in one request are one entity (`evaluate/mentions.py`), and what a caller says of one is known
+Mentions of one entity in one request are one entity (`schema/mentions.py`), and what a caller says of one is known
 before the unknown entity is. So it is known which entities are below others by what the caller says; and where the
 unknown entity may be one of which the caller says more than who it is, only looking at the two together tells.
 """
@@ -12,8 +12,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
-from policyengine.evaluate.mentions import Mentions
-from policyengine.evaluate.names import check_names
 from policyengine.model.entities import World
 from policyengine.model.request import Request
 from policyengine.model.types import STRING
@@ -21,6 +19,8 @@ from policyengine.model.values import Entity, Fault, Uid, as_entity
 from policyengine.partial.atoms import one_of
 from policyengine.partial.formula import FALSE, ID, All, Below, Formula, Inside, Some, Sourced
 from policyengine.partial.logic import conj, disj
+from policyengine.schema.mentions import Mentions
+from policyengine.schema.names import check_names
 from policyengine.schema.schema import Schema
 
 Document = dict[str, Any]

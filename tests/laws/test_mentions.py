@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine import Engine
-from policyengine.evaluate.mentions import Mentions, united
 from policyengine.model.entities import ABSENT
 from policyengine.model.request import request
 from policyengine.model.values import Entity, Fault
+from policyengine.schema.mentions import Mentions, united
 from tests.support.evaluators import FAST, evaluator, reference
 
 POLICIES = """

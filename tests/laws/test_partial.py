@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine.bundle import Snapshot
-from policyengine.evaluate.mentions import united
 from policyengine.model.request import Request, request
 from policyengine.model.values import Entity, Fault, Uid, as_entity
 from policyengine.partial.gap import Unknown
 from policyengine.partial.mentioned import whole as together
 from policyengine.partial.predicate import predicate
 from policyengine.partial.satisfies import satisfies
+from policyengine.schema.mentions import united
 from tests.support.evaluators import reference
 from tests.support.scenarios import Scenario, scenarios
 

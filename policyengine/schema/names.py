@@ -11,11 +11,11 @@ from functools import lru_cache
 from typing import Any
 
 from policyengine.diagnostics.suggest import misspelt, nearest
-from policyengine.evaluate.mentions import Mentions
 from policyengine.model.entities import PARENTS
 from policyengine.model.request import Request
 from policyengine.model.values import Fault, as_entity
 from policyengine.schema.members import context_names, members, weighty
+from policyengine.schema.mentions import Mentions
 from policyengine.schema.schema import Schema
 
 REQUEST = frozenset({"principal", "action", "resource", "context", "approved", "metered"})
