@@ -32,7 +32,8 @@ class Sqlite:
     """A store in one file. Each thread has a connection of its own. Raises StoreError where the file cannot be used."""
 
     def __init__(self, path: str | Path, now: Callable[[], int] = clock, deadline: float = DEADLINE) -> None:
-        self._path = str(path)
+        # Each thread opens it for itself, whichever directory the process is in by then.
+        self._path = str(Path(path).absolute())
         self._now = now
         self._deadline = deadline
         self._local = local()
