@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -201,6 +202,7 @@ def _json(task: Task) -> dict[str, Any]:
     told = asdict(task)
     # Only who asked for it may use it.
     del told["approval"], told["callback"]
+    told["client"] = json.loads(task.client) if task.client else None
     return told
 
 

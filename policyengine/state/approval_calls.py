@@ -7,7 +7,7 @@ away.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from policyengine.bundle import Snapshot
@@ -101,12 +101,26 @@ class Approvals:
     async def show_async(self, id: str) -> Task:
         return await run_async(_read(_named(id)), self._store)
 
-    def list(self, tenant: str | None = None) -> Sequence[Task]:
-        """What waits for approval, the oldest first; of one tenant, or of all."""
-        return [each for each in run(_unfinished(tenant), self._store) if each.status == "pending"]
+    def list(
+        self, tenant: str | None = None, *, approver: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Sequence[Task]:  # fmt: skip
+        """What waits for approval, the oldest first; of one tenant, or of all. With an `approver`, what they may
+        decide."""
+        return self._waiting(run(_unfinished(tenant), self._store), approver, context)
 
-    async def list_async(self, tenant: str | None = None) -> Sequence[Task]:
-        return [each for each in await run_async(_unfinished(tenant), self._store) if each.status == "pending"]
+    async def list_async(
+        self, tenant: str | None = None, *, approver: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Sequence[Task]:  # fmt: skip
+        return self._waiting(await run_async(_unfinished(tenant), self._store), approver, context)
+
+    def _waiting(self, found: Iterable[tuple[Mapping[str, Any], Task]], approver: Any, context: Any) -> Sequence[Task]:
+        pending = [(document, each) for document, each in found if each.status == "pending"]
+        if approver is None:
+            return [each for _, each in pending]
+        snapshot = self._current()
+        return [each for document, each in pending if _may(document, approver, context, snapshot)]
 
     # ---- deciding ----
 
@@ -195,7 +209,8 @@ class Approvals:
 
     def untold(self) -> Sequence[Task]:
         """The finished requests of whose end somebody is to be told."""
-        return [each for each in run(_unfinished(None), self._store) if each.status != "pending" and each.callback]
+        found = run(_unfinished(None), self._store)
+        return [each for _, each in found if each.status != "pending" and each.callback]
 
     def claim(self, id: str, seconds: float) -> Task | None:
         """A finished request of whose end somebody is to be told, for this caller alone and so many seconds; None where
@@ -237,17 +252,25 @@ def _read(named: Reference) -> Generator[Operation, Outcome, Task]:
     return task(*(yield from _ticket(named)))
 
 
-def _unfinished(tenant: str | None) -> Generator[Operation, Outcome, Sequence[Task]]:
+def _may(document: Mapping[str, Any], approver: Any, context: Any, snapshot: Snapshot) -> bool:
+    try:
+        eligible(document, approver, context, snapshot)
+    except (Ineligible, Fault):
+        return False
+    return True
+
+
+def _unfinished(tenant: str | None) -> Generator[Operation, Outcome, Sequence[tuple[Mapping[str, Any], Task]]]:
     tenants = [tenant] if tenant is not None else sorted((yield from _open(TENANTS)))
-    tasks: list[Task] = []
+    tasks: list[tuple[Mapping[str, Any], Task]] = []
     for each in tenants:
         numbers = sorted((yield from _open(index_key(each))))
         for start in range(0, len(numbers), AT_ONCE):
             keys = tuple(Reference(each, number).key for number in numbers[start : start + AT_ONCE])
             found = yield Read(keys)
             if isinstance(found, Found):
-                tasks += [task(document, found.now) for document in found.documents if document is not None]
-    return sorted(tasks, key=lambda each: (each.created, each.id))
+                tasks += [(each, task(each, found.now)) for each in found.documents if each is not None]
+    return sorted(tasks, key=lambda pair: (pair[1].created, pair[1].id))
 
 
 def _open(index: str) -> Generator[Operation, Outcome, list[str]]:

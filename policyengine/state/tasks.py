@@ -42,6 +42,7 @@ class Task:
     status: what has become of it. An approval that was taken back stays `approved`, and is `revoked`.
     request: exactly what would run: principal, action, resource with its arguments, context.
     needs: what each rule demands, and who has approved.
+    why, evaluation, client: what the requester says, which evaluation it was, and which client of the caller says it.
     approval: the id with which the request is made again; None until it is approved.
     approved_until: when that ends; `uses` is how often it can be used, and `used` how often it was.
     within: how long an approval would hold, in seconds.
@@ -59,6 +60,7 @@ class Task:
     needs: tuple[Need, ...]
     why: str
     evaluation: str
+    client: str
     revision: str
     any_revision: bool
     created: float
@@ -96,6 +98,7 @@ def task(ticket: Ticket, now: int) -> Task:
         ),
         why=ticket["why"],
         evaluation=ticket["evaluation"],
+        client=ticket["client"],
         revision=ticket["revision"],
         any_revision=ticket["any_revision"],
         created=ticket["created"] / SECOND,
@@ -115,13 +118,14 @@ def task(ticket: Ticket, now: int) -> Task:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What is said beside what is asked for: why, by which caller, after which evaluation, and who wants to hear of the
-    end. `once` and `body` are a retry's key and the digest of what it asks; `token` may be used once, within so many
-    microseconds."""
+    """What is said beside what is asked for: why, by which caller, after which evaluation, by which client of it, and
+    who wants to hear of the end. `once` and `body` are a retry's key and the digest of what it asks; `token` may be
+    used once, within so many microseconds."""
 
     why: str = ""
     caller: str = ""
     evaluation: str = ""
+    client: str = ""
     callback: str = ""
     once: str = ""
     body: str = ""
@@ -168,6 +172,7 @@ def ticket(wanted: AccessRequest, asking: Asking, named: Reference, snapshot: Sn
         "session": wanted.session or "",
         "why": asking.why[:LONGEST],
         "evaluation": asking.evaluation,
+        "client": asking.client,
     }
 
 

@@ -21,7 +21,9 @@ from joserfc.jwk import ECKey
 
 from policyengine.engine import Engine
 from policyengine.events.sinks.webhook import secret_key, signed
+from policyengine.settings.model import Tenants
 from tests.server.serving import EVALUATION, EVALUATIONS, serving
+from tests.support.key_file import Store
 
 URL = "https://pdp.example.com"
 REQUESTS = "/access/v1/requests"
@@ -193,7 +195,9 @@ def test_manager_approval_from_end_to_end(client: httpx.Client, people: Engine) 
     assert client.post(REQUESTS, json=body, headers=headers).json()["task"]["id"] == task["id"]
     other = {**body, "requested_access": {}}
     assert problem(client.post(REQUESTS, json=other, headers=headers)) == (409, "duplicate_request")
-    assert client.get(path_of(task["status_endpoint"])).json()["task"]["status"] == "pending"
+    status = client.get(path_of(task["status_endpoint"]))
+    assert status.json()["task"]["status"] == "pending"
+    assert int(status.headers["retry-after"]) > 0
     found = people.approvals.show(task["id"])
     assert (found.why, found.evaluation) == ("Needed for customer renewal review", context["evaluation_id"])
     people.approvals.approve(task["id"], CLEO)
@@ -221,15 +225,26 @@ def test_an_agent_asks_for_a_tool_from_end_to_end(client: httpx.Client, people: 
     asked = refund(agent=agent)
     client_ = {"id": "renewal_assistant", "actor": {"id": "renewal_assistant", "type": "ai_agent"}}
     body = submission(client, asked, client={**client_, "source": {"session_id": "s-1"}})
-    forged = {**body, "client": {"actor": {"id": "somebody_else"}}}
-    assert client.post(REQUESTS, json=forged).status_code == 403
+    for actor in ({"id": "somebody_else"}, {"id": agent["id"], "act": {"sub": "somebody_else"}}):
+        assert client.post(REQUESTS, json={**body, "client": {"actor": actor}}).status_code == 403
+    for actor in ({}, "x", {"id": agent["id"], "act": 7}, {"id": 7}):
+        assert client.post(REQUESTS, json={**body, "client": {"actor": actor}}).status_code == 400
     task = client.post(REQUESTS, json=body).json()["task"]
-    assert people.approvals.show(task["id"]).agents == ('Agent::"renewal_assistant"',)
+    found = people.approvals.show(task["id"])
+    assert found.agents == ('Agent::"renewal_assistant"',)
+    assert json.loads(found.client)["source"] == {"session_id": "s-1"}
     people.approvals.approve(task["id"], CLEO)
     approval = client.get(path_of(task["status_endpoint"])).json()["result"]["approval"]
     assert evaluate(client, presenting(refund(), approval))["context"]["reason"] == "out_of_scope"
     assert evaluate(client, presenting(refund(agent={**agent, "id": "x"}), approval))["decision"] is False
     assert evaluate(client, presenting(asked, approval))["decision"] is True
+
+
+def test_an_actor_may_stand_in_the_subject_or_beside_the_request(client: httpx.Client) -> None:
+    act = {"iss": "https://agents.example.com", "sub": "assistant", "sub_profile": "ai_agent"}
+    asked = refund(subject={**ANN, "properties": {"roles": [], "act": act}})
+    body = submission(client, asked, client={"actor": {"id": "assistant", "issuer": "https://agents.example.com"}})
+    assert client.post(REQUESTS, json={**body, "subject": ANN}).status_code == 202
 
 
 def test_metadata_and_keys(client: httpx.Client) -> None:
@@ -404,6 +419,44 @@ def test_a_rejected_request_has_no_result(client: httpx.Client, people: Engine) 
     answer = client.get(path_of(task["status_endpoint"])).json()
     assert answer["task"]["status"] == "denied"
     assert "result" not in answer
+
+
+def test_a_task_is_for_its_tenant_and_only_its_caller_cancels_it(folder: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    tenants = Tenants(attribute=None, separator="/", type="Tenant", shared=["Tool", "Group", "User", "Model", "Note"])
+    keys = {name: store.new("decide", tenant=tenant) for name, tenant in WHO.items()}
+    with service(folder, keys=store.settings, tenants=tenants, state="memory://") as http:
+        callers = {
+            name: httpx.Client(base_url=http.base_url, headers={"Authorization": f"Bearer {key.text}"}, trust_env=False)
+            for name, key in keys.items()
+        }
+        acme = callers["acme"]
+        body = submission(acme, refund())
+        assert problem(callers["globex"].post(REQUESTS, json=body)) == (400, "invalid_denial_binding")
+        task = acme.post(REQUESTS, json=body).json()["task"]
+        status = path_of(task["status_endpoint"])
+        assert problem(callers["globex"].get(status)) == (404, "unknown_task")
+        assert problem(callers["globex"].post(f"{status}/cancel")) == (404, "unknown_task")
+        # Another process of the same tenant may ask, and not cancel.
+        assert callers["colleague"].get(status).status_code == 200
+        assert callers["colleague"].post(f"{status}/cancel").status_code == 403
+        assert httpx.get(f"{http.base_url}{status}", trust_env=False).status_code == 401
+        assert acme.post(f"{status}/cancel").json()["task"]["status"] == "cancelled"
+        for each in callers.values():
+            each.close()
+
+
+def test_approving_takes_another_scope(folder: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    key = store.new("approve")
+    with service(folder, keys=store.settings, state="memory://") as http:
+        headers = {"Authorization": f"Bearer {key.text}"}
+        for method, path in (("POST", REQUESTS), ("GET", f"{REQUESTS}/x"), ("POST", f"{REQUESTS}/x/cancel")):
+            assert http.request(method, path, json={}, headers=headers).status_code == 403
+        assert http.get("/access/v1/jwks", headers=headers).status_code == 200
+
+
+WHO = {"acme": "acme", "colleague": "acme", "globex": "globex"}
 
 
 # ---- evaluating again ----

@@ -30,7 +30,7 @@ def memory(now: Callable[[], int]) -> Iterator[Store]:
 
 @contextmanager
 def sqlite(now: Callable[[], int]) -> Iterator[Store]:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         store = Sqlite(Path(folder) / "state.db", now)
         yield store
         store.close()

@@ -387,6 +387,19 @@ def test_tenants_are_apart(engine: Engine) -> None:
     assert refund(engine, context=acme, approval=task.approval).approval is not None
 
 
+def test_approvers_are_of_the_tenant(engine: Engine) -> None:
+    context = {"tenant": {"type": "Tenant", "id": "acme"}}
+    task = engine.approvals.request(refund(engine, context=context).access_request)
+    assert refused(engine.approvals.approve, task.id, {**CLEO, "tenant": "evil"}) == said.NOT_ELIGIBLE
+    assert engine.approvals.approve(task.id, {**CLEO, "tenant": "acme"}).status == "approved"
+
+
+def test_what_somebody_may_decide_is_listed(engine: Engine) -> None:
+    task = engine.approvals.request(refund(engine).access_request)
+    for who, listed in ((CLEO, [task.id]), (ANN, []), (BOB, []), (EVE, []), (BOT, []), ({}, [])):
+        assert [each.id for each in engine.approvals.list(approver=who)] == listed
+
+
 def test_a_store_that_is_away_denies(clock: Clock) -> None:
     task = approved(Engine.from_text(POLICIES, entities=PEOPLE, state=Memory(clock)))
     engine = Engine.from_text(POLICIES, entities=PEOPLE, state=Away())

@@ -25,6 +25,8 @@ from policyengine.server.pipeline import Question
 from policyengine.settings.loading import WrongSettings
 from policyengine.settings.model import Settings
 
+# Whoever waits for an approval asks no sooner again, in seconds.
+PAUSE = 5
 # The name under which a generated key is kept with the state.
 KEY = "signing-key"
 
@@ -82,7 +84,9 @@ class Access:
 
     async def _status(self, request: Request) -> JSONResponse:
         show = partial(self._tasks.show, self._pdp.ready(), request.path_params["id"], request.scope["caller"])
-        return JSONResponse(await asyncio.to_thread(show))
+        told = await asyncio.to_thread(show)
+        wait = {"retry-after": str(PAUSE)} if told["task"]["status"] == "pending" else {}
+        return JSONResponse(told, headers=wait)
 
     async def _jwks(self, request: Request) -> JSONResponse:
         if self.desk.signer is None:

@@ -79,8 +79,7 @@ class Page:
     def _list(
         self, engine: Engine, request: Request, caller: Caller, approver: Approver, form: Mapping[str, str]
     ) -> Response:
-        tasks = engine.approvals.list(caller.tenant)
-        mine = [task for task in tasks if not engine.approvals.may_decide(task.id, approver.entity, approver.context)]
+        mine = engine.approvals.list(caller.tenant, approver=approver.entity, context=approver.context)
         return _html(html.listed(mine, approver.name, self.base))
 
     def _task(

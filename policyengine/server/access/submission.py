@@ -44,6 +44,9 @@ from policyengine.state.windows import SECOND
 SKEW = 30
 KEY = b"idempotency-key"
 LONGEST_KEY = 256
+LONGEST_CHAIN = 16
+# What is kept of a `client`, for the record, in characters.
+LONGEST_CLIENT = 4_096
 # What a submission says of the request as a whole, and what says why.
 _WHY = ("business_justification", "justification", "reason")
 
@@ -86,6 +89,7 @@ class Submissions:
             why=_why(value),
             caller=grants.owner(caller),
             evaluation=claims["evaluation_id"],
+            client=_kept(value.get("client")),
             callback=self._callback(value.get("callback"), caller),
             once=f"submission:{_digest([grants.owner(caller), key])}" if key is not None else "",
             body=_digest(value),
@@ -160,18 +164,30 @@ def _without_session(context: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_actor(client: Any, context: Mapping[str, Any], caller: Caller) -> None:
-    """Who is said to act must be who acts: nobody's word counts for it."""
-    actor = client.get("actor") if isinstance(client, Mapping) else None
-    if actor is None:
+    """Who is said to act, and for whom in turn, must be who acts: by the caller's token, or else by the context. Where
+    neither says anything, what a caller that may name anybody says is kept, and decides nothing."""
+    if not isinstance(client, Mapping) or "actor" not in client:
         return
+    actor = client["actor"]
+    claimed: list[Any] = []
+    while isinstance(actor, Mapping) and len(claimed) <= LONGEST_CHAIN:
+        claimed.append(actor.get("sub") if claimed else actor.get("id"))
+        actor = actor.get("act")
+    if not claimed or actor is not None or not all(isinstance(each, str) for each in claimed):
+        raise Malformed("`client.actor` must have an `id`, and a chain of `act` with `sub`")
+    known = [each[1] for each in caller.agents or ()]
     agent = context.get("agent")
-    known = {each[1] for each in caller.agents or ()}
-    if isinstance(agent, Mapping):
-        known.add(str(agent.get("id")))
-    if not isinstance(actor, Mapping) or not isinstance(actor.get("id"), str):
-        raise Malformed("`client.actor.id` must be a text")
-    if actor["id"] not in known:
+    while isinstance(agent, Mapping) and len(known) <= 2 * LONGEST_CHAIN:
+        known.append(str(agent.get("id")))
+        agent = agent.get("delegated_by")
+    anybody = caller.agents is None and not known
+    if not anybody and not set(claimed) <= set(known):
         raise RequestError(403, "`client.actor` is not who acts for the subject")
+
+
+def _kept(client: Any) -> str:
+    text = json.dumps(client) if isinstance(client, Mapping) else ""
+    return text if len(text) <= LONGEST_CLIENT else ""
 
 
 def _why(value: Mapping[str, Any]) -> str:
