@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from policyengine.authzen.arguments import Semantic
 from policyengine.authzen.entities import IDENTITY, both_places, members_problem, parents_problem, shown
-from policyengine.filters.described import STORES
+from policyengine.filters.descriptions import STORES
 
 Text = Annotated[str, Field(min_length=1)]
 

@@ -23,7 +23,7 @@ from policyengine.cli.loading import (
 from policyengine.cli.request import understood
 from policyengine.cli.verified import ApprovedOption, read_approved
 from policyengine.diagnostics.safe_text import visible
-from policyengine.filters.described import MAPPED, STORES, described, plain
+from policyengine.filters.descriptions import MAPPED, STORES, as_json, store_of
 from policyengine.filters.filter import Filter, Kind, NotExpressible
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
@@ -136,7 +136,7 @@ def _value(given: str, option: str) -> Any:
 
 def _print_query(found: Filter, to: str, columns: str | None, exact: bool, json: bool) -> None:
     try:
-        store = described(_store(to, columns))
+        store = store_of(_store(to, columns))
     except ValueError as error:
         fail(f"--to: {error}")
     try:
@@ -144,7 +144,7 @@ def _print_query(found: Filter, to: str, columns: str | None, exact: bool, json:
     except NotExpressible as refused:
         conditions = ", ".join(f"`{each.span.text}`" for each in refused.diagnostics)
         fail(f"{store.name} cannot be asked exactly for {conditions}", "leave out --exact, and decide about each find")
-    native = plain(query)
+    native = as_json(query)
     if json:
         kind, revision = found.kind.value, found.revision
         answer = {"kind": kind, "exact": query.exact, "query": native, "rechecked": query.rechecked}

@@ -138,7 +138,7 @@ class _Arrow(Expressions):
         pattern = rb"\A" + each + b"(?:" + _escaped(_BETWEEN) + each + rb")*\z"
         return pc.match_substring_regex(column.packed, pattern) | (self.count(column.expr) == 0)
 
-    def same(self, column: Column, values: Sequence[Any]) -> Any:
+    def equals(self, column: Column, values: Sequence[Any]) -> Any:
         return (column.packed == _BETWEEN.join(map(_bytes, values))) & (self.count(column.expr) == len(values))
 
 

@@ -20,7 +20,7 @@ from policyengine.filters.numbers import is_number, of_integer
 from policyengine.filters.walk import PARENTS, OfValue, Walk
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, Type, element_of
 from policyengine.model.values import Uid
-from policyengine.partial.formula import Holds, Inside, Matching, Operator, Path, Sized
+from policyengine.partial.formula import Elements, Inside, Matching, Operator, Path, Sized
 
 Where = dict[str, Any]
 _NAMES = {"==": "$eq", "!=": "$ne", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
@@ -107,7 +107,7 @@ class Chroma(Walk["_Key"]):
     def among(self, key: _Key, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         return key.among(type_, key.constants(type_, values), negated)
 
-    def holds(self, key: _Key, atom: Holds) -> Fragment | None:
+    def elements(self, key: _Key, atom: Elements) -> Fragment | None:
         element = element_of(atom.type) or JSON
         wanted = key.constants(element, atom.values)
         return key.collection(atom.kind, element, wanted, wanted is not None and len(wanted) == len(atom.values))

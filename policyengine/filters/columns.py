@@ -17,15 +17,15 @@ from policyengine.filters.library import FIRST, LAST, Column, Library, number_of
 from policyengine.filters.numbers import is_number, of_double, of_integer
 from policyengine.filters.walk import PARENTS, OfValue, Worded
 from policyengine.model.types import JSON, EntityT, SetT, Type, element_of
-from policyengine.partial.formula import Fields as TwoFields
 from policyengine.partial.formula import (
-    Holds,
+    Elements,
     Inside,
     Missing,
     Operator,
     Path,
     Present,
     Sized,
+    TwoFields,
     Typed,
 )
 
@@ -159,7 +159,7 @@ class Columns(Worded[Column]):
 
     # ---- collections ----
 
-    def holds(self, found: Column, atom: Holds) -> Fragment | None:
+    def elements(self, found: Column, atom: Elements) -> Fragment | None:
         usable = usable_of(found, element_of(atom.type) or JSON, atom.values)
         if usable is None:
             return None
@@ -192,7 +192,7 @@ class Columns(Worded[Column]):
             return self.library.relation(self.library.count(found.expr), "==", 0)
         return self.library.only(found, values)
 
-    def same(self, found: Column, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+    def equals(self, found: Column, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         """Whether a list, or a set, is a constant."""
         usable = usable_of(found, element_of(type_) or JSON, values)
         if usable is None:
@@ -204,7 +204,7 @@ class Columns(Worded[Column]):
         elif isinstance(type_, SetT) or not usable:
             condition = self._both([self._only(found, usable), *([self._every(found, usable)] if usable else [])])
         else:
-            condition = self.library.same(found, usable)
+            condition = self.library.equals(found, usable)
         if negated:
             condition = self.library.negation(condition)
         return Fragment(self.library.both([self.library.whole(found), condition]))

@@ -187,7 +187,7 @@ class _Array:
         empty = sql("len(", self.column, ") = 0")
         return both(sql(self._cast(), " IS NOT NULL"), full, either(kind, empty))
 
-    def holds(self, how: How, values: Sequence[str | int]) -> Sql:
+    def elements(self, how: How, values: Sequence[str | int]) -> Sql:
         return both(self._stands(how, values), self.well_formed())
 
     def lacks(self, how: How, values: Sequence[str | int]) -> Sql:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.filters.fields import Field, Fields
-from policyengine.filters.promised import Promised
+from policyengine.filters.typed_keys import TypedKeys
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, Type
 from policyengine.partial.formula import Operator
 
@@ -19,7 +19,7 @@ _HARMLESS = {"type", "store", "eager_global_ordinals"}
 _MOST, _LONGEST = 65_536, 1_000
 
 
-def elasticsearch(properties: Mapping[str, Any], columns: Mapping[str, str | Field] | None = None) -> Promised:
+def elasticsearch(properties: Mapping[str, Any], columns: Mapping[str, str | Field] | None = None) -> TypedKeys:
     """Filters as queries of Elasticsearch and OpenSearch.
 
     properties: the `properties` of the index mapping. Texts are asked of `keyword` fields, Int of `long`, Number of
@@ -40,7 +40,7 @@ def elasticsearch(properties: Mapping[str, Any], columns: Mapping[str, str | Fie
     >>> found.to(elasticsearch({"team": {"type": "keyword"}})).native
     {'term': {'team': {'value': 'a'}}}
     """
-    return Promised(_Elasticsearch(properties), Fields(columns or {name: name for name in properties if name != "*"}))
+    return TypedKeys(_Elasticsearch(properties), Fields(columns or {name: name for name in properties if name != "*"}))
 
 
 @dataclass(frozen=True, slots=True)

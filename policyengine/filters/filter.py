@@ -20,7 +20,7 @@ from policyengine.model.values import as_entity
 from policyengine.partial.formula import FALSE, TRUE, Formula
 from policyengine.partial.predicate import predicate
 from policyengine.partial.satisfies import satisfies
-from policyengine.partial.show import shown
+from policyengine.partial.wording import shown
 
 Document = Mapping[str, Any]
 D = TypeVar("D", bound=Document)

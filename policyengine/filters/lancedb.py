@@ -250,7 +250,7 @@ class _Array:
     def well_formed(self) -> Sql:
         return both(sql(self.column, " IS NOT NULL"), sql("array_position(", self.column, ", NULL) IS NULL"))
 
-    def holds(self, how: How, values: Sequence[str | int]) -> Sql:
+    def elements(self, how: How, values: Sequence[str | int]) -> Sql:
         return both(self._stands(how, values), self.well_formed())
 
     def lacks(self, how: How, values: Sequence[str | int]) -> Sql:

@@ -82,7 +82,7 @@ class Library(Words, Protocol):
     def only(self, column: Column, values: Sequence[Any]) -> Any:
         """Whether all elements of a whole list are among one or more values."""
 
-    def same(self, column: Column, values: Sequence[Any]) -> Any:
+    def equals(self, column: Column, values: Sequence[Any]) -> Any:
         """Whether the elements of a whole list are these, one or more, in this order."""
 
 

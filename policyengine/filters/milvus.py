@@ -19,7 +19,7 @@ from policyengine.filters.numbers import is_number, of_integer
 from policyengine.filters.walk import PARENTS, OfValue, Walk
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, ListT, SetT, Type, element_of
 from policyengine.model.values import INT_MIN, Uid
-from policyengine.partial.formula import Holds, Inside, Missing, OneOf, Operator, Path, Present, Relation, Sized
+from policyengine.partial.formula import Elements, Inside, Missing, OneOf, Operator, Path, Present, Relation, Sized
 
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _WORDS = {"and", "or", "not", "in", "like", "is", "null", "exists", "true", "false"}
@@ -152,7 +152,7 @@ class Milvus(Walk[Field]):
             return Fragment(self.never)
         return Fragment(f"{name} == {wanted[0]}" if len(wanted) == 1 else f"{name} in [{', '.join(wanted)}]")
 
-    def holds(self, field: Field, atom: Holds) -> Fragment | None:
+    def elements(self, field: Field, atom: Elements) -> Fragment | None:
         name, element = field.name, element_of(atom.type)
         wanted = None if element is None else _literals(element, atom.values, field)
         if wanted is None:
@@ -181,7 +181,7 @@ class Milvus(Walk[Field]):
         # An array cannot be asked what else is in it.
         return Fragment(there, exact=False)
 
-    def same(self, field: Field, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+    def equals(self, field: Field, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         return None if values or not _held(type_) else self._empty(field, not negated)
 
     def _empty(self, field: Field, empty: bool) -> Fragment:

@@ -24,7 +24,7 @@ from policyengine.filters.mongodb_values import (
     Query,
     all_of,
     among,
-    holds,
+    elements,
     objects,
     of_json,
     ordered,
@@ -37,8 +37,7 @@ from policyengine.filters.mongodb_values import (
 from policyengine.filters.walk import PARENTS, OfValue, Walk, entities
 from policyengine.model.types import JSON, STRING, EntityT, RecordT, SetT, Type
 from policyengine.model.values import Uid
-from policyengine.partial.formula import Fields as TwoFields
-from policyengine.partial.formula import Holds, Inside, Missing, Operator, Path, Present, Sized, Typed
+from policyengine.partial.formula import Elements, Inside, Missing, Operator, Path, Present, Sized, TwoFields, Typed
 
 
 def mongodb(columns: Mapping[str, str | Field] | None = None) -> MongoDB:
@@ -134,16 +133,16 @@ class MongoDB(Walk[Place]):
         typed = typed_as(place, type_)
         return None if typed is None else ordered(typed, place.key, type_, op, value)
 
-    def same(self, place: Place, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+    def equals(self, place: Place, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         typed = typed_as(place, type_)
         return None if typed is None else same_as(place, type_, typed, values, negated)
 
     def among(self, place: Place, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         return among(place, type_, values, negated)
 
-    def holds(self, place: Place, atom: Holds) -> Fragment | None:
+    def elements(self, place: Place, atom: Elements) -> Fragment | None:
         typed = typed_as(place, atom.type)
-        return None if typed is None else holds(place, atom.type, typed, atom)
+        return None if typed is None else elements(place, atom.type, typed, atom)
 
     def like(self, place: Place, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
         typed = typed_as(place, STRING)
@@ -168,7 +167,7 @@ class MongoDB(Walk[Place]):
         place = self.find(PARENTS, JSON)
         if place is None or place.refers_to is None:
             return None
-        found = Holds(PARENTS, SetT(EntityT(frozenset({place.refers_to}))), "any", entities(atom.closed))
+        found = Elements(PARENTS, SetT(EntityT(frozenset({place.refers_to}))), "any", entities(atom.closed))
         made = self._alone(found, place)
         if made is None or not atom.negated:
             return made

@@ -11,7 +11,7 @@ from policyengine.filters.constants import is_text
 from policyengine.filters.numbers import is_number, of_double, of_integer
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, SetT, Type, element_of
 from policyengine.model.values import NUMBER_MAX, Entity, Uid
-from policyengine.partial.formula import Holds, Operator, Relation, Sized, Typed
+from policyengine.partial.formula import Elements, Operator, Relation, Sized, Typed
 
 Query = dict[str, Any]
 OPERATORS = {"==": "$eq", "!=": "$ne", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
@@ -177,7 +177,7 @@ def _element(type_: Type, usable: list[Any], refers_to: str | None) -> tuple[Que
     return {"$in": usable}, {"$nin": usable}
 
 
-def holds(place: Place, type_: Type, typed: Query, atom: Holds) -> Fragment | None:
+def elements(place: Place, type_: Type, typed: Query, atom: Elements) -> Fragment | None:
     element = element_of(type_) or JSON
     usable = _constants(element, atom.values, place.refers_to)
     if usable is None:

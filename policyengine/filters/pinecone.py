@@ -8,7 +8,7 @@ from typing import Any
 
 from policyengine.filters.constants import is_text
 from policyengine.filters.fields import Field, Fields
-from policyengine.filters.promised import Promised
+from policyengine.filters.typed_keys import TypedKeys
 from policyengine.model.types import STRING, Type
 from policyengine.partial.formula import Operator
 
@@ -16,7 +16,7 @@ _OPERATORS = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
 _MOST = 10_000
 
 
-def pinecone(columns: Mapping[str, str | Field] | None = None) -> Promised:
+def pinecone(columns: Mapping[str, str | Field] | None = None) -> TypedKeys:
     """Filters as Pinecone metadata filters.
 
     columns: from attributes to keys of the metadata; `column(name)` or a name promises that the metadata hold the value
@@ -36,7 +36,7 @@ def pinecone(columns: Mapping[str, str | Field] | None = None) -> Promised:
     >>> found.to(pinecone({"team": "team"}), exact=True).native
     {'team': {'$in': ['a']}}
     """
-    return Promised(_Pinecone(), _ByName({}) if columns is None else Fields(columns))
+    return TypedKeys(_Pinecone(), _ByName({}) if columns is None else Fields(columns))
 
 
 class _ByName(Fields):

@@ -124,7 +124,7 @@ class _Polars(Expressions):
     def only(self, column: Column, values: Sequence[Any]) -> Any:
         return column.expr.list.eval(pl.element().is_in(list(values))).list.all()
 
-    def same(self, column: Column, values: Sequence[Any]) -> Any:
+    def equals(self, column: Column, values: Sequence[Any]) -> Any:
         return column.expr == pl.lit(list(values), dtype=column.packed)
 
 

@@ -249,7 +249,7 @@ class _Array:
         empty = sql("cardinality(", self.column, ") = 0")
         return sql("CASE array_ndims(", self.column, ") WHEN 1 THEN ", full, " ELSE ", empty, " END")
 
-    def holds(self, how: How, values: Sequence[str | int]) -> Sql:
+    def elements(self, how: How, values: Sequence[str | int]) -> Sql:
         exact = self._stands(how, self._plain(), values)
         if self.integers or how == "same_list":
             return both(exact, _expected(self.well_formed()))

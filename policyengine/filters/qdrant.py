@@ -44,7 +44,7 @@ from policyengine.filters.qdrant_keys import (
 from policyengine.filters.walk import PARENTS, Walk
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, ListT, Prim, Type, element_of
 from policyengine.model.values import Uid
-from policyengine.partial.formula import Holds, Inside, Missing, Operator, Path, Present, Sized
+from policyengine.partial.formula import Elements, Inside, Missing, Operator, Path, Present, Sized
 
 
 def qdrant(
@@ -131,7 +131,7 @@ class Qdrant(Walk[Place]):
     def among(self, place: Place, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         return self._unequal(place, type_, values) if negated else among(place, type_, values)
 
-    def holds(self, place: Place, atom: Holds) -> Fragment | None:
+    def elements(self, place: Place, atom: Elements) -> Fragment | None:
         return collection(place, atom)
 
     def sized(self, place: Place, atom: Sized) -> Fragment | None:

@@ -16,7 +16,7 @@ from policyengine.filters.fields import Field
 from policyengine.model.moments import coarse, is_fine
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, ListT, SetT, Type, element_of
 from policyengine.model.values import Entity, Uid, to_json
-from policyengine.partial.formula import Holds, Kind, Operator
+from policyengine.partial.formula import Elements, Kind, Operator
 from policyengine.partial.satisfies import related
 
 Condition = dict[str, Any]
@@ -183,7 +183,7 @@ def either_side(place: Place, type_: Type, value: Any) -> Fragment | None:
 # ---- entities ----
 
 
-def collection(place: Place, atom: Holds) -> Fragment | None:
+def collection(place: Place, atom: Elements) -> Fragment | None:
     """Absent, null and `[]` are alike, so a negation says less than the atom does."""
     element = element_of(atom.type) or JSON
     wanted: list[Any] | None = None

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from policyengine.filters.backend import Backend, Fragment
 from policyengine.model.entities import PARENTS
-from policyengine.partial.formula import Atom, Fields, Inside, Missing, Opaque, Path, Present, Sourced
+from policyengine.partial.formula import Atom, Inside, Missing, Opaque, Path, Present, Sourced, TwoFields
 
 
 def asked(backend: Backend, atom: Atom) -> Fragment | None:
@@ -22,7 +22,7 @@ def asked(backend: Backend, atom: Atom) -> Fragment | None:
             return _present(backend, atom, backend.fields.apart(path))
         case Missing(path=path):
             return _missing(backend, atom, backend.fields.apart(path))
-        case Fields(path=path, other=other):
+        case TwoFields(path=path, other=other):
             whole = (path, other)
         case Inside():
             whole = ((PARENTS,),)

@@ -10,7 +10,7 @@ from policyengine.filters.sql_scalars import NOTHING, among, holds_type, is_json
 from policyengine.filters.sql_text import Sql, both, either, negated, sql
 from policyengine.filters.sql_values import Dialect, Json, Said, compared_integers, storable
 from policyengine.model.types import INT, JSON, STRING, EntityT, SetT, Type
-from policyengine.partial.formula import Holds, Relation, Sized, Typed
+from policyengine.partial.formula import Elements, Relation, Sized, Typed
 
 # As many constants are looked for one by one.
 MAX_CONSTANTS = 64
@@ -24,14 +24,14 @@ class JsonArray:
     element: Type
     dialect: Dialect
 
-    def said(self, atom: Typed | Holds | Relation | Sized | Any) -> Said | None:
+    def said(self, atom: Typed | Elements | Relation | Sized | Any) -> Said | None:
         well = self._well_formed()
         if well is None:
             return None
         match atom:
             case Typed():
                 return well
-            case Holds(values=values):
+            case Elements(values=values):
                 found = self._held(atom.kind, values)
             case Sized(op=op, count=count):
                 expr = self._different() if isinstance(atom.type, SetT) else self.value.length()

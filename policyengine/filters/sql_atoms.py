@@ -23,7 +23,7 @@ from policyengine.model.values import Entity, Uid
 from policyengine.partial.formula import (
     Atom,
     Below,
-    Holds,
+    Elements,
     Inside,
     Kind,
     Matching,
@@ -34,9 +34,9 @@ from policyengine.partial.formula import (
     Present,
     Relation,
     Sized,
+    TwoFields,
     Typed,
 )
-from policyengine.partial.formula import Fields as Pair
 
 PARENTS: Path = ("parents",)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,12 +67,12 @@ class Atoms:
                 return self._missing(path)
             case Inside():
                 return self._inside(atom)
-            case Pair(path=path, other=other):
+            case TwoFields(path=path, other=other):
                 left, right = self._fields.find(path), self._fields.find(other)
                 if left is None or right is None:
                     return None
                 return self._of_type(self._pair(atom, left, right), (left, atom.type), (right, atom.other_type))
-            case Typed() | Relation() | OneOf() | Holds() | Matching() | Sized() | Below():
+            case Typed() | Relation() | OneOf() | Elements() | Matching() | Sized() | Below():
                 field = self._fields.find(atom.path)
                 if field is None:
                     return None
@@ -243,7 +243,7 @@ class Atoms:
 
     # ---- pairs ----
 
-    def _pair(self, atom: Pair, left: Field, right: Field) -> Said | None:
+    def _pair(self, atom: TwoFields, left: Field, right: Field) -> Said | None:
         sides = [(left, atom.type, self._value(left)), (right, atom.other_type, self._value(right))]
         if not all(field.json or is_typed(type_, field) for field, type_, _ in sides):
             return None
@@ -289,7 +289,7 @@ class Atoms:
         if not all(map(storable, ids)):
             return None
         if not atom.negated:
-            return Said(array.holds("overlaps", ids))
+            return Said(array.elements("overlaps", ids))
         outside = array.lacks("overlaps", ids)
         if field.null == "null":
             return Said(outside)
@@ -330,7 +330,7 @@ def _of_array(atom: Any, array: Array, values: Sequence[Any], dialect: Dialect) 
     match atom:
         case Typed():
             return Said(array.well_formed())
-        case Holds(kind=kind):
+        case Elements(kind=kind):
             how, outside = _HOW[kind], kind in ("none", "lacks", "other")
         case Relation(op="==" | "!=" as op):
             how, outside = "same_set" if isinstance(atom.type, SetT) else "same_list", op == "!="
@@ -340,12 +340,12 @@ def _of_array(atom: Any, array: Array, values: Sequence[Any], dialect: Dialect) 
             return Said(both(array.well_formed(), said.sql))
         case _:
             return None
-    return Said(array.lacks(how, values) if outside else array.holds(how, values))
+    return Said(array.lacks(how, values) if outside else array.elements(how, values))
 
 
 def _elements(atom: Any, element: Type, field: Field) -> list[Any] | None:
     """The constants of an atom about a collection, as a column of texts or integers has them; None if it has not."""
-    given = atom.values if isinstance(atom, Holds) else atom.value if isinstance(atom, Relation) else ()
+    given = atom.values if isinstance(atom, Elements) else atom.value if isinstance(atom, Relation) else ()
     values: list[Any] = []
     for value in given:
         if isinstance(element, EntityT):
@@ -353,7 +353,7 @@ def _elements(atom: Any, element: Type, field: Field) -> list[Any] | None:
                 return None
             if value.uid.type != field.refers_to:
                 # What no element can be is never there.
-                if isinstance(atom, Holds) and atom.kind not in ("all", "lacks"):
+                if isinstance(atom, Elements) and atom.kind not in ("all", "lacks"):
                     continue
                 return None
             values.append(value.uid.id)

@@ -88,7 +88,7 @@ class Array(Protocol):
     def well_formed(self) -> Sql:
         """It is there, and every element is of its type."""
 
-    def holds(self, how: How, values: Sequence[str | int]) -> Sql:
+    def elements(self, how: How, values: Sequence[str | int]) -> Sql:
         """It is well formed and stands in the relation to the values."""
 
     def lacks(self, how: How, values: Sequence[str | int]) -> Sql:

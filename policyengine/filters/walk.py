@@ -16,7 +16,7 @@ from policyengine.model.values import Entity, Uid
 from policyengine.partial.formula import (
     Atom,
     Below,
-    Holds,
+    Elements,
     Inside,
     Matching,
     Missing,
@@ -26,16 +26,16 @@ from policyengine.partial.formula import (
     Present,
     Relation,
     Sized,
+    TwoFields,
     Typed,
 )
-from policyengine.partial.formula import Fields as TwoFields
 
 PARENTS: Path = ("parents",)
 
 P = TypeVar("P")
 
 # Atoms about one value, which is of a type.
-OfValue = Typed | Relation | OneOf | Holds | Matching | Sized | Below
+OfValue = Typed | Relation | OneOf | Elements | Matching | Sized | Below
 
 
 class Walk(Protocol[P]):
@@ -52,7 +52,7 @@ class Walk(Protocol[P]):
             case Present(path=path) | Missing(path=path):
                 found = self.find(path, JSON)
                 return None if found is None else self.presence(atom, found)
-            case Typed() | Relation() | OneOf() | Holds() | Matching() | Sized() | Below():
+            case Typed() | Relation() | OneOf() | Elements() | Matching() | Sized() | Below():
                 found = self.find(atom.path, atom.type)
                 return None if found is None else self.value(atom, found)
         return None
@@ -72,11 +72,11 @@ class Walk(Protocol[P]):
             case Relation(op=op, value=value) if element_of(type_) is None:
                 return self.related(found, type_, op, value)
             case Relation(op="==" | "!=" as op, value=tuple() as values):
-                return self.same(found, type_, values, op == "!=")
+                return self.equals(found, type_, values, op == "!=")
             case OneOf(values=values, negated=negated):
                 return self.among(found, type_, values, negated)
-            case Holds():
-                return self.holds(found, atom)
+            case Elements():
+                return self.elements(found, atom)
             case Matching(pieces=pieces, negated=negated):
                 return self.like(found, pieces, negated)
             case Sized():
@@ -95,14 +95,14 @@ class Walk(Protocol[P]):
         """A value that is no collection of a declared type, in its relation to a constant."""
         return None
 
-    def same(self, found: P, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+    def equals(self, found: P, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         """A set or a list is, or is not, a constant."""
         return None
 
     def among(self, found: P, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         return None
 
-    def holds(self, found: P, atom: Holds) -> Fragment | None:
+    def elements(self, found: P, atom: Elements) -> Fragment | None:
         return None
 
     def like(self, found: P, pieces: tuple[str, ...], negated: bool) -> Fragment | None:

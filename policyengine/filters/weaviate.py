@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.filters.fields import Field, Fields
-from policyengine.filters.promised import Promised
+from policyengine.filters.typed_keys import TypedKeys
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, Type
 from policyengine.partial.formula import Operator
 
@@ -23,7 +23,7 @@ def weaviate(
     columns: Mapping[str, str | Field] | None = None,
     *,
     null_index: bool = False,
-) -> Promised:
+) -> TypedKeys:
     """Filters as Weaviate `where` filters.
 
     properties: those of the collection's definition, as Weaviate lists them. Texts are asked of `text` and `text[]`
@@ -49,7 +49,7 @@ def weaviate(
     {'path': ['level'], 'operator': 'LessThan', 'valueInt': 3}
     """
     known = {each["name"]: each for each in properties}
-    return Promised(_Weaviate(known, null_index), Fields(columns or {name: name for name in known if name != "*"}))
+    return TypedKeys(_Weaviate(known, null_index), Fields(columns or {name: name for name in known if name != "*"}))
 
 
 @dataclass(frozen=True, slots=True)

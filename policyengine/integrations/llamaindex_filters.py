@@ -19,7 +19,7 @@ from policyengine.filters.constants import bound, i64, safe_double
 from policyengine.filters.fields import Field, Fields
 from policyengine.model.types import INT, NUMBER, STRING, EntityT, Type, element_of
 from policyengine.model.values import Entity
-from policyengine.partial.formula import Atom, Below, Holds, OneOf, Path, Relation
+from policyengine.partial.formula import Atom, Below, Elements, OneOf, Path, Relation
 
 PLAIN = re.compile(r"[\w .@/+-]{1,200}")
 RANGE = {"lt": FilterOperator.LT, "lte": FilterOperator.LTE, "gt": FilterOperator.GT, "gte": FilterOperator.GTE}
@@ -126,7 +126,7 @@ class LlamaIndex:
                 place = self._place(path)
                 ids = [] if place is None else sorted(uid.id for uid in closed if uid.type == place.refers_to)
                 return None if place is None else _leaf(place, FilterOperator.IN, ids)
-            case Holds(path=path, type=type_, kind="any" | "all" as kind, values=values):
+            case Elements(path=path, type=type_, kind="any" | "all" as kind, values=values):
                 operator = FilterOperator.ANY if kind == "any" else FilterOperator.ALL
                 place, element = self._place(path), element_of(type_)
                 if operator not in self.also or place is None or element is None:

@@ -13,9 +13,8 @@ from policyengine.partial.formula import (
     TRUE,
     All,
     Deferred,
-    Fields,
+    Elements,
     Formula,
-    Holds,
     Inside,
     Kind,
     Missing,
@@ -27,6 +26,7 @@ from policyengine.partial.formula import (
     Some,
     Sourced,
     Truth,
+    TwoFields,
     Typed,
     is_many,
 )
@@ -54,8 +54,8 @@ def one_of(path: Path, type_: Type, values: Iterable[Any], negated: bool = False
     return OneOf(path, type_, unique, negated)
 
 
-def holds(path: Path, type_: Type, kind: Kind, values: Iterable[Any]) -> Formula:
-    """Holds in its smallest form."""
+def elements(path: Path, type_: Type, kind: Kind, values: Iterable[Any]) -> Formula:
+    """Elements in its smallest form."""
     unique = _unique(values)
     if not unique and kind in ("any", "lacks"):
         return FALSE
@@ -63,7 +63,7 @@ def holds(path: Path, type_: Type, kind: Kind, values: Iterable[Any]) -> Formula
         return there(path, type_)
     if len(unique) == 1 and not is_many(unique[0]) and kind in ("all", "lacks"):
         kind = "any" if kind == "all" else "none"
-    return Holds(path, type_, kind, unique)
+    return Elements(path, type_, kind, unique)
 
 
 def needs(formula: Any) -> frozenset[Need]:
@@ -73,7 +73,7 @@ def needs(formula: Any) -> frozenset[Need]:
             return frozenset[Need]().union(*(needs(item) for item in items))
         case Some(items=items):
             return frozenset[Need].intersection(*(needs(item) for item in items))
-        case Fields(path=path, type=type_, other=other, other_type=other_type):
+        case TwoFields(path=path, type=type_, other=other, other_type=other_type):
             return frozenset({(path, type_), (other, other_type)})
         case Inside():
             return frozenset({FOLLOWED})
@@ -87,7 +87,7 @@ def size(formula: Formula) -> int:
     return sum(map(size, formula.items)) if isinstance(formula, All | Some) else 1
 
 
-def plain(type_: Type) -> bool:
+def is_scalar(type_: Type) -> bool:
     """Whether Python's `==` on values of the type is the language's: nothing in it can be a number in disguise."""
     return type_.__class__ is EntityT or (type_.__class__ is Prim and type_.name in _PLAIN)
 
@@ -98,9 +98,9 @@ def comparable(formula: Formula) -> bool:
         case All(items=items) | Some(items=items):
             return all(comparable(item) for item in items)
         case Relation(type=type_) | OneOf(type=type_):
-            return plain(type_)
-        case Holds(type=type_):
-            return plain(element_of(type_) or type_)
+            return is_scalar(type_)
+        case Elements(type=type_):
+            return is_scalar(element_of(type_) or type_)
     return True
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from policyengine.ir.nodes import And, Call, Const, Contains, Equal, Expr, Or, PolicySet, Root, Rule, Within
 from policyengine.model.types import BOOL, STRING, ListT, SetT, Type, element_of
 from policyengine.model.values import Entity
-from policyengine.partial.atoms import plain
+from policyengine.partial.atoms import is_scalar
 from policyengine.partial.caller import NO_VALUE, Caller, Value
 from policyengine.partial.gap import Gap
 from policyengine.partial.holes import Holes, is_name
@@ -180,7 +180,7 @@ def _is_key(expr: Expr, other: Type | None, gap: Gap) -> bool:
     """Whether it is given, and is equal to a constant of the other type where Python says so."""
     if not is_name(expr) or gap.depends(expr) or other is None:
         return False
-    return expr.type != BOOL and plain(expr.type) and plain(other) and other != BOOL
+    return expr.type != BOOL and is_scalar(expr.type) and is_scalar(other) and other != BOOL
 
 
 def _is_texts(expr: Expr, gap: Gap) -> bool:

@@ -87,7 +87,7 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
-class Holds:
+class Elements:
     """The value is a collection of the type, each element too, and
 
     any    one of the constants is in it           none   none of them is
@@ -122,7 +122,7 @@ class Sized:
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
+class TwoFields:
     """Two values of the thing itself, each of its type, stand in the relation."""
 
     path: Path
@@ -177,7 +177,7 @@ class Sourced:
 
 Atom = (
     Sourced |
-    Typed | Present | Missing | Relation | OneOf | Holds | Matching | Sized | Fields | Below | Inside | Opaque
+    Typed | Present | Missing | Relation | OneOf | Elements | Matching | Sized | TwoFields | Below | Inside | Opaque
 )  # fmt: skip
 Formula = Truth | All | Some | Atom
 

@@ -15,7 +15,7 @@ from policyengine.ir.walk import substituted
 from policyengine.model import operators
 from policyengine.model.types import INT, JSON, NUMBER, EntityT, SetT, Type, element_of
 from policyengine.model.values import Entity, Fault, Uid, guard
-from policyengine.partial.atoms import plain
+from policyengine.partial.atoms import is_scalar
 from policyengine.partial.caller import NO_VALUE, Caller, Value, value_in
 from policyengine.partial.formula import Found, Hole
 from policyengine.partial.gap import Gap
@@ -48,7 +48,7 @@ class Holes:
 
     def value(self, expr: Expr, gap: Gap, as_type: Type | None = None) -> Hole:
         """The value; errs where it cannot be compared with anything as a value of `as_type`."""
-        if as_type is None or plain(as_type):
+        if as_type is None or is_scalar(as_type):
             return self._of("value", expr, gap, lambda value: ("some", value))
         return self._of("value", expr, gap, lambda value: _compared(value, as_type), as_type)
 
@@ -59,7 +59,7 @@ class Holes:
     def elements(self, expr: Expr, gap: Gap, type_: Type, many: bool = True) -> Hole:
         """Those of the values in a collection, or (not `many`) of one value, that a value of the type can be."""
         of = element_of(expr.type) if many else expr.type
-        if plain(type_) and of == type_:
+        if is_scalar(type_) and of == type_:
             return self._of(
                 "elements", expr, gap, _whole if many else lambda value: ("some", (value,)), many, many=True
             )

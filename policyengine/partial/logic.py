@@ -11,21 +11,20 @@ from policyengine.partial.atoms import (
     FOLLOWED,
     WELL_FORMED,
     comparable,
-    holds,
+    elements,
     identities,
     identity,
+    is_scalar,
     needs,
     one_of,
-    plain,
 )
 from policyengine.partial.formula import (
     FALSE,
     TRUE,
     All,
     Deferred,
-    Fields,
+    Elements,
     Formula,
-    Holds,
     Hole,
     Inside,
     Missing,
@@ -37,6 +36,7 @@ from policyengine.partial.formula import (
     Some,
     Sourced,
     Truth,
+    TwoFields,
     Typed,
 )
 
@@ -86,7 +86,7 @@ def weight(formula: Formula) -> int:
     """About the number of parts that would have to be looked at."""
     if isinstance(formula, All | Some):
         return len(formula.items) if len(formula.items) > MAX_WEIGHT else sum(map(weight, formula.items))
-    return len(formula.values) if isinstance(formula, OneOf | Holds) else 1
+    return len(formula.values) if isinstance(formula, OneOf | Elements) else 1
 
 
 def _flat(kind: type[All] | type[Some], items: Iterable[Formula]) -> list[Formula]:
@@ -225,8 +225,8 @@ def _united(items: list[Formula]) -> list[Formula]:
         kind = item.__class__
         if _is_choice(item) and not _is_negated(item):
             said.setdefault((item.path, OneOf), []).append(item)
-        elif kind is Holds and item.kind == "any" and plain(element_of(item.type) or item.type):
-            said.setdefault((item.path, Holds), []).append(item)
+        elif kind is Elements and item.kind == "any" and is_scalar(element_of(item.type) or item.type):
+            said.setdefault((item.path, Elements), []).append(item)
         else:
             kept.append(item)
     united: list[Formula] = []
@@ -249,8 +249,8 @@ def _union(same: Sequence[Any]) -> Formula | None:
         return None
     values = [value for item in same for value in ((item.value,) if item.__class__ is Relation else item.values)]
     return (
-        holds(first.path, first.type, "any", values)
-        if first.__class__ is Holds
+        elements(first.path, first.type, "any", values)
+        if first.__class__ is Elements
         else one_of(first.path, first.type, values)
     )
 
@@ -292,7 +292,7 @@ def _needs(formula: Any, typed: Typed) -> bool:
         return any(_needs(item, typed) for item in formula.items)
     if kind is Some:
         return all(_needs(item, typed) for item in formula.items)
-    if kind is Fields or kind in _NOWHERE or kind is Present or kind is Missing:
+    if kind is TwoFields or kind in _NOWHERE or kind is Present or kind is Missing:
         return (typed.path, typed.type) in needs(formula)
     return formula.path == typed.path and formula.type == typed.type  # type: ignore[no-any-return]
 
@@ -313,7 +313,7 @@ def _says_only_typed(item: Formula) -> bool:
 def _is_choice(item: Formula) -> bool:
     """Whether it says that a value is, or is not, one of some constants."""
     kind = item.__class__
-    return (kind is OneOf or (kind is Relation and item.op in _CHOICES)) and plain(item.type)  # type: ignore[union-attr]
+    return (kind is OneOf or (kind is Relation and item.op in _CHOICES)) and is_scalar(item.type)  # type: ignore[union-attr]
 
 
 def _has_hole(item: Any) -> bool:
@@ -328,8 +328,8 @@ def _is_negated(item: Any) -> bool:
 def _choice(item: Formula) -> OneOf | None:
     """An atom that a value is, or is not, one of some constants, as OneOf."""
     match item:
-        case Relation(path=path, type=type_, op="==" | "!=" as op, value=value) if plain(type_):
+        case Relation(path=path, type=type_, op="==" | "!=" as op, value=value) if is_scalar(type_):
             return OneOf(path, type_, (value,), op == "!=")
-        case OneOf(type=type_) if plain(type_):
+        case OneOf(type=type_) if is_scalar(type_):
             return item
     return None

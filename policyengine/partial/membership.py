@@ -6,8 +6,8 @@ from typing import Any
 
 from policyengine.ir.nodes import Call, Collection, Contains, Equal, Expr, Local, Not, Quantifier, Within
 from policyengine.model.types import JSON, STRING, Type, element_of
-from policyengine.partial.atoms import holds, one_of, plain, there
-from policyengine.partial.formula import FALSE, ID, Formula, Holds, Hole, Kind, Path
+from policyengine.partial.atoms import elements, is_scalar, one_of, there
+from policyengine.partial.formula import FALSE, ID, Elements, Formula, Hole, Kind, Path
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowering import Lowering, put_all
 from policyengine.partial.operands import Erring, Given, Itself, Operand, Sought, operand
@@ -26,7 +26,7 @@ def containment(expr: Contains, lowering: Lowering) -> Outcome | None:
     if isinstance(item, Erring) or isinstance(collection, Erring):
         return ERRS
     match item, collection:
-        case Sought(path=path, type=type_), Given(expr=given) if plain(type_):
+        case Sought(path=path, type=type_), Given(expr=given) if is_scalar(type_):
             return _among(path, type_, given, lowering)
         case Itself(), Given(expr=given):
             hole = holes.ids(given, gap)
@@ -61,7 +61,7 @@ def _among(path: Path, type_: Type, given: Expr, lowering: Lowering) -> Outcome 
 
 def _among_own(given: Expr, parts: list[Operand], lowering: Lowering) -> Outcome | None:
     """A given value among values of the unknown entity, written as a list: each of them is read first."""
-    sought = [part for part in parts if isinstance(part, Sought) and plain(part.type)]
+    sought = [part for part in parts if isinstance(part, Sought) and is_scalar(part.type)]
     if len(sought) < len(parts):
         return None
     values: list[tuple[Sought, tuple[Any, ...]]] = []
@@ -117,7 +117,7 @@ def quantified(expr: Quantifier, lowering: Lowering) -> Outcome | None:
 
 def _fits(type_: Type | None, other: Type) -> bool:
     """Whether every value of the other type is one of the type, or is plainly none, and both are compared alike."""
-    return type_ is not None and plain(type_) and plain(other) and type_.__class__ is other.__class__
+    return type_ is not None and is_scalar(type_) and is_scalar(other) and type_.__class__ is other.__class__
 
 
 def every_element(expr: Quantifier, path: Path, type_: Type, lowering: Lowering) -> Outcome | None:
@@ -160,7 +160,7 @@ def _of_collection(
         return ERRS
     if answer == "odd":
         return None
-    if not plain(element):
+    if not is_scalar(element):
         return _of_json(path, type_, hole) if kind == "any" and element == JSON and not many else None
     # A value that no element can be is never there, and so always lacking.
     if kind in ("all", "lacks") and answer in ("partly", "unfit"):
@@ -171,12 +171,12 @@ def _of_collection(
 
 def _holding(path: Path, type_: Type, kind: Kind, hole: Hole | None) -> Outcome:
     values = () if hole is None else put_all(hole)
-    true, false = holds(path, type_, kind, values), holds(path, type_, _OPPOSITE[kind], values)
+    true, false = elements(path, type_, kind, values), elements(path, type_, _OPPOSITE[kind], values)
     return Told(true, false, there(path, type_))
 
 
 def _of_json(path: Path, type_: Type, hole: Hole) -> Outcome:
     """Json elements are looked at from left to right, up to one that cannot be compared."""
-    found: Formula = Holds(path, type_, "any", put_all(hole))
-    missing: Formula = Holds(path, type_, "none", put_all(hole))
+    found: Formula = Elements(path, type_, "any", put_all(hole))
+    missing: Formula = Elements(path, type_, "none", put_all(hole))
     return Told(found, missing, disj(found, missing))

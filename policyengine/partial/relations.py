@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from policyengine.ir.nodes import Call, Compare, Equal, Expr, Identity
 from policyengine.model.types import STRING, EntityT, SetT, Type, element_of, is_numeric
-from policyengine.partial.atoms import one_of, plain, there
-from policyengine.partial.formula import ID, Fields, Formula, Matching, Operator, Relation, Sized
+from policyengine.partial.atoms import is_scalar, one_of, there
+from policyengine.partial.formula import ID, Formula, Matching, Operator, Relation, Sized, TwoFields
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowering import Lowering, put, put_all
 from policyengine.partial.operands import Erring, Given, Itself, Operand, Sought, operand
@@ -53,9 +53,9 @@ def _errs(given: Given, lowering: Lowering) -> bool:
 
 def _own(left: Operand, right: Operand) -> Outcome | None:
     """Two values of the unknown entity."""
-    if not (isinstance(left, Sought) and isinstance(right, Sought) and plain(left.type) and plain(right.type)):
+    if not (isinstance(left, Sought) and isinstance(right, Sought) and is_scalar(left.type) and is_scalar(right.type)):
         return None
-    same, other = (Fields(left.path, left.type, op, right.path, right.type) for op in ("==", "!="))
+    same, other = (TwoFields(left.path, left.type, op, right.path, right.type) for op in ("==", "!="))
     return Told(same, other, conj(there(left.path, left.type), there(right.path, right.type)))
 
 
@@ -65,7 +65,7 @@ def _equal_to(path: tuple[str, ...], type_: Type, given: Given, as_type: Type, l
     if lowering.ask(hole) == "errs":
         return ERRS
     same, other = Relation(path, type_, "==", put(hole)), Relation(path, type_, "!=", put(hole))
-    if plain(type_):
+    if is_scalar(type_):
         return Told(same, other, there(path, type_))
     if isinstance(type_, SetT) != isinstance(as_type, SetT):
         return None
@@ -108,7 +108,7 @@ def comparison(expr: Compare, lowering: Lowering) -> Outcome | None:
             holds, fails = Relation(path, type_, op, value), Relation(path, type_, OPPOSITE[op], value)
             return Told(holds, fails, there(path, type_))
         case Sought() as left, Sought() as right if is_numeric(left.type) and is_numeric(right.type):
-            true, false = (Fields(left.path, left.type, o, right.path, right.type) for o in (op, OPPOSITE[op]))
+            true, false = (TwoFields(left.path, left.type, o, right.path, right.type) for o in (op, OPPOSITE[op]))
             return Told(true, false, conj(there(left.path, left.type), there(right.path, right.type)))
     return None
 
@@ -120,7 +120,7 @@ def _size(left: Expr, op: Operator, right: Expr, lowering: Lowering) -> Outcome 
     if not (isinstance(left, Call) and left.function == "size"):
         return None
     match operand(left.args[0], lowering.gap), operand(right, lowering.gap):
-        case Sought(path=path, type=type_), Given(expr=given) if plain(element_of(type_) or type_):
+        case Sought(path=path, type=type_), Given(expr=given) if is_scalar(element_of(type_) or type_):
             hole = lowering.holes.value(given, lowering.gap)
             if lowering.ask(hole) == "errs":
                 return ERRS

@@ -18,9 +18,8 @@ from policyengine.partial.formula import (
     ID,
     All,
     Below,
-    Fields,
+    Elements,
     Formula,
-    Holds,
     Inside,
     Matching,
     Missing,
@@ -33,6 +32,7 @@ from policyengine.partial.formula import (
     Some,
     Sourced,
     Truth,
+    TwoFields,
     Typed,
 )
 from policyengine.partial.gap import Unknown
@@ -70,13 +70,13 @@ def _atom(atom: Any, thing: Entity, world: World) -> bool:
             return related(op, value(thing, path, type_), constant, type_)
         case OneOf(path=path, type=type_, values=values, negated=negated):
             return operators.contains(values, value(thing, path, type_), type_) is not negated
-        case Holds(path=path, type=type_):
+        case Elements(path=path, type=type_):
             return overlaps(atom, value(thing, path, type_))
         case Matching(path=path, type=type_, pieces=pieces, negated=negated):
             return operators.like(value(thing, path, type_), pieces) is not negated
         case Sized(path=path, type=type_, op=op, count=count):
             return related(op, operators.size(value(thing, path, type_), type_), count, JSON)
-        case Fields(path=path, type=type_, op=op, other=other, other_type=other_type):
+        case TwoFields(path=path, type=type_, op=op, other=other, other_type=other_type):
             return related(op, value(thing, path, type_), value(thing, other, other_type), type_)
         case Below(path=path, type=type_, targets=targets, negated=negated):
             entity = value(thing, path, type_)
@@ -114,7 +114,7 @@ def related(op: str, left: Any, right: Any, type_: Type) -> bool:
     return operators.compare(op, left, right)
 
 
-def overlaps(atom: Holds, found: tuple[Any, ...]) -> bool:
+def overlaps(atom: Elements, found: tuple[Any, ...]) -> bool:
     """Whether a guarded collection holds the constants in the way that the atom says."""
     element = element_of(atom.type) or JSON
     match atom.kind:

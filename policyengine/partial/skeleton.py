@@ -13,15 +13,15 @@ from typing import Any, Generic, TypeVar
 
 from policyengine.ir.nodes import Quantifier
 from policyengine.model.values import Uid
-from policyengine.partial.atoms import holds, one_of, size
+from policyengine.partial.atoms import elements, one_of, size
 from policyengine.partial.caller import Caller
 from policyengine.partial.formula import (
     All,
     Answer,
     Below,
     Deferred,
+    Elements,
     Formula,
-    Holds,
     Hole,
     Inside,
     Matching,
@@ -62,8 +62,8 @@ def filling(skeleton: Any) -> Filler | None:
             return lambda caller: Relation(path, type_, op, hole.found(caller)[1])
         case OneOf(path=path, type=type_, values=values, negated=negated) if _has_holes(values):
             return lambda caller: one_of(path, type_, _values(values, caller), negated)
-        case Holds(path=path, type=type_, kind=kind, values=values) if _has_holes(values):
-            return lambda caller: holds(path, type_, kind, _values(values, caller))
+        case Elements(path=path, type=type_, kind=kind, values=values) if _has_holes(values):
+            return lambda caller: elements(path, type_, kind, _values(values, caller))
         case Matching(path=path, type=type_, pieces=pieces, negated=negated) if _has_holes(pieces):
             return lambda caller: Matching(path, type_, tuple(_values(pieces, caller)), negated)
         case Sized(path=path, type=type_, op=op) if (hole := _hole(skeleton.count)) is not None:

@@ -18,7 +18,7 @@ from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, ListT, 
 from policyengine.model.values import INT_MAX, INT_MIN, NUMBER_MAX, Entity
 from policyengine.partial.formula import (
     Atom,
-    Holds,
+    Elements,
     Matching,
     OneOf,
     Path,
@@ -138,10 +138,10 @@ def _template(atom: Atom) -> tuple[str, Path, Any] | None:
             return f"{_NAMES_OF[type_]} {'not in' if negated else 'in'}", path, frozenset(values)
         case OneOf(path=path, type=EntityT(names), values=values, negated=False):
             return "ref in", path, _references(values, names)
-        case Holds(path=path, type=SetT(element) | ListT(element), kind=kind, values=values) if element == STRING:
+        case Elements(path=path, type=SetT(element) | ListT(element), kind=kind, values=values) if element == STRING:
             one = len(values) == 1 and kind in ("any", "none")
             return f"texts {kind}{' one' if one else ''}", path, values[0] if one else frozenset(values)
-        case Holds(path=path, type=SetT(EntityT(names)) | ListT(EntityT(names)), kind=kind, values=values):
+        case Elements(path=path, type=SetT(EntityT(names)) | ListT(EntityT(names)), kind=kind, values=values):
             # One that no element can be would always be lacking: the specification knows.
             wanted = _references(values, names)
             if len(wanted) == len(values) or kind in ("any", "none", "only", "other"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from policyengine.ir.nodes import Expr, Root, Within
 from policyengine.model.entities import PARENTS
 from policyengine.model.types import BOOL, STRING, EntityT, element_of, entity
-from policyengine.partial.atoms import WELL_FORMED, holds, one_of, there
+from policyengine.partial.atoms import WELL_FORMED, elements, one_of, there
 from policyengine.partial.formula import ID, TRUE, Below, Hole, Inside, Opaque
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowering import Lowering, put_all
@@ -31,7 +31,7 @@ def hierarchy(expr: Within, lowering: Lowering) -> Outcome | None:
             if lowering.ask(hole) == "errs":
                 return ERRS
             over = put_all(hole)
-            return Told(holds(path, type_, "any", over), holds(path, type_, "none", over), there(path, type_))
+            return Told(elements(path, type_, "any", over), elements(path, type_, "none", over), there(path, type_))
         case Sought(path=path, type=EntityT() as type_), Given(expr=given) if gap.hierarchy.bounded:
             hole = holes.targets(given, gap)
             if lowering.ask(hole) == "errs":

@@ -14,7 +14,7 @@ from policyengine.authzen.arguments import FilterRequest
 from policyengine.authzen.refused import Malformed
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
-from policyengine.filters.described import described, plain
+from policyengine.filters.descriptions import as_json, store_of
 from policyengine.filters.filter import Filter, NotExpressible
 from policyengine.server.bind import Binding
 from policyengine.server.metering import declared
@@ -65,7 +65,7 @@ def _found(engine: Engine, asked: FilterRequest, caller: Caller, binding: Bindin
 
 def _query(asked: FilterRequest, found: Filter, caller: Caller, binding: Binding) -> dict[str, Any]:
     try:
-        backend = described(asked.backend)
+        backend = store_of(asked.backend)
     except ValueError as error:
         raise Malformed(f"`backend`: {error}") from None
     binding.check_query(caller, found, backend)
@@ -77,4 +77,4 @@ def _query(asked: FilterRequest, found: Filter, caller: Caller, binding: Binding
             f"{backend.name} cannot be asked exactly for {count} of the conditions; leave out `exact`, and put what is "
             "found to an evaluation"
         ) from None
-    return {"exact": query.exact, "query": plain(query), "rechecked": query.rechecked}
+    return {"exact": query.exact, "query": as_json(query), "rechecked": query.rechecked}

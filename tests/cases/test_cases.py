@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cases.asking import EVALUATORS, Evaluator
 from tests.cases.case_files import CaseFile, case_files
+from tests.cases.evaluators import EVALUATORS, Evaluator
 
 FILES = tuple(case_files())
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from policyengine.cli.filter import complete_store
-from policyengine.filters.described import STORES
+from policyengine.filters.descriptions import STORES
 from tests.cli.conftest import ANN, Cli, retrieve
 
 WORDS = ("--principal", json.dumps(ANN), "--action", "retrieve", "--resource-type", "Document")

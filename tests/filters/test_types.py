@@ -12,7 +12,7 @@ import pytest
 from policyengine import Engine
 from policyengine.filters import Backend, chroma, column, elasticsearch, json, lancedb, milvus, pinecone, qdrant, sql
 from policyengine.filters.arrow import arrow
-from policyengine.filters.described import STORES, described
+from policyengine.filters.descriptions import STORES, store_of
 from policyengine.filters.polars import polars
 from tests.filters.test_chroma import holding
 from tests.filters.test_qdrant import in_memory
@@ -70,9 +70,9 @@ def test_whichever_store_is_told_of_types_asks_for_them_or_is_rechecked(store: s
         properties = [{"name": name, "dataType": ["text"], "tokenization": "field"} for name in ("team", "type")]
     options = {"properties": properties} if store in ("weaviate", "elasticsearch", "opensearch") else {}
     for columns in ({"team": "team", "type": "kind"}, {"team": "team", "*": {"json": "data"}}):
-        query = FILTER.to(described({"store": store, "columns": columns, **options}))
+        query = FILTER.to(store_of({"store": store, "columns": columns, **options}))
         assert "Doc" in str(query.native) or "doc is Doc" in query.rechecked
-    query = FILTER.to(described({"store": store, "columns": {"team": "team"}, **options}))
+    query = FILTER.to(store_of({"store": store, "columns": {"team": "team"}, **options}))
     assert "doc is Doc" not in query.rechecked
 
 

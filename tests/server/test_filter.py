@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from policyengine import Engine, filters
-from policyengine.filters.described import STORES, described, plain
+from policyengine.filters.descriptions import STORES, as_json, store_of
 from tests.server.serving import EVALUATION, serving
 
 POLICIES = """\
@@ -207,5 +207,5 @@ def test_what_json_cannot_carry_is_rechecked() -> None:
     )
     for store in STORES:
         columns = {"id": "id", "team": "team", "level": "level", "due": "due", "tags": {"json": "tags"}}
-        query = found.to(described({"store": store, "columns": columns, **OPTIONS.get(store, {})}))
-        assert json.loads(json.dumps(plain(query))) == plain(query)
+        query = found.to(store_of({"store": store, "columns": columns, **OPTIONS.get(store, {})}))
+        assert json.loads(json.dumps(as_json(query))) == as_json(query)

@@ -19,7 +19,7 @@ from policyengine.filters.numbers import is_number, of_integer
 from policyengine.filters.walk import PARENTS, Worded, Words, entities
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, SetT, Type, element_of
 from policyengine.model.values import Entity
-from policyengine.partial.formula import Holds, Inside, Kind, Missing, Operator, Path, Present
+from policyengine.partial.formula import Elements, Inside, Kind, Missing, Operator, Path, Present
 
 # Beyond, doubles are not the integers that documents hold.
 _SAFE = 2**53
@@ -61,7 +61,7 @@ class Dialect(Words, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Promised(Worded[Field]):
+class TypedKeys(Worded[Field]):
     """The backend of a dialect."""
 
     dialect: Dialect
@@ -92,7 +92,7 @@ class Promised(Worded[Field]):
             return self.among(field, type_, (value,), op == "!=")
         return self._order(field, type_, op, value) if type_ in (INT, NUMBER) else None
 
-    def same(self, field: Field, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+    def equals(self, field: Field, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         made = self._holding(field, type_, "all", values) if values and not negated else None
         return made and Fragment(made.native, exact=False)
 
@@ -207,7 +207,7 @@ class Promised(Worded[Field]):
                 return self.dialect.either([order(key, stored, "<", low), order(key, stored, ">", high)])
         return order(key, stored, op, low if op in ("<", ">=") else high)
 
-    def holds(self, field: Field, atom: Holds) -> Fragment | None:
+    def elements(self, field: Field, atom: Elements) -> Fragment | None:
         return self._holding(field, atom.type, atom.kind, atom.values)
 
     def _holding(self, field: Field, type_: Type, kind: Kind, values: tuple[Any, ...]) -> Fragment | None:

@@ -10,8 +10,7 @@ from policyengine.model.values import Entity, Uid, to_json
 from policyengine.partial.formula import (
     Atom,
     Below,
-    Fields,
-    Holds,
+    Elements,
     Inside,
     Matching,
     Missing,
@@ -22,6 +21,7 @@ from policyengine.partial.formula import (
     Relation,
     Sized,
     Sourced,
+    TwoFields,
     Typed,
 )
 
@@ -49,7 +49,9 @@ def shown(atom: Atom, type_: str) -> str:
             return _of_value(atom, dotted(root, atom.path), root)
 
 
-def _of_value(atom: Typed | Relation | OneOf | Holds | Matching | Sized | Fields | Below, place: str, root: str) -> str:
+def _of_value(
+    atom: Typed | Relation | OneOf | Elements | Matching | Sized | TwoFields | Below, place: str, root: str
+) -> str:
     match atom:
         case Typed(type=type_):
             return f"{place} is a {type_}"
@@ -57,13 +59,13 @@ def _of_value(atom: Typed | Relation | OneOf | Holds | Matching | Sized | Fields
             return f"{place} {op} {literal(value)}"
         case OneOf(values=values, negated=negated):
             return _not(f"{place} in {_list(values)}", negated)
-        case Holds(kind=kind, values=values):
+        case Elements(kind=kind, values=values):
             return _holds(kind, place, values)
         case Matching(pieces=pieces, negated=negated):
             return _not(f"{place} like {literal('*'.join(pieces))}", negated)
         case Sized(op=op, count=count):
             return f"size({place}) {op} {literal(count)}"
-        case Fields(op=op, other=other):
+        case TwoFields(op=op, other=other):
             return f"{place} {op} {dotted(root, other)}"
         case Below(targets=targets, negated=negated):
             return _not(f"{place} in {_entities(targets)}", negated)

@@ -93,7 +93,7 @@ STORES = tuple(_STORES)
 MAPPED = tuple(name for name, store in _STORES.items() if "columns" in store.required)
 
 
-def described(value: Any) -> Backend:
+def store_of(value: Any) -> Backend:
     """The store that a description is of. Raises ValueError for what is none, with a message that says where.
 
     store: one of STORES. columns: from attributes to a name, or to `{"column": name, "null"?: "absent" | "null"}`,
@@ -118,7 +118,7 @@ def described(value: Any) -> Backend:
     options = {key: value[key] for key in store.options if key in value}
     if "columns" in value:
         options["columns"] = {key: _field(key, one) for key, one in _columns(value).items()}
-    return Plain(store.make(**options))
+    return JsonOnly(store.make(**options))
 
 
 def _columns(value: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _field(attribute: str, value: Any) -> str | Field:
     return column(name, null=null) if kind == "column" else ref(name, type_, null=null)
 
 
-def plain(query: Query) -> dict[str, Any] | None:
+def as_json(query: Query) -> dict[str, Any] | None:
     """The native query of a described store as JSON values: `{"where", "params"}` for SQL."""
     native: Any = query.native
     # Chroma takes nothing at all where everything may be seen.
@@ -156,7 +156,7 @@ def plain(query: Query) -> dict[str, Any] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class JsonOnly:
     """A backend that is asked for nothing that JSON cannot carry."""
 
     of: Backend
