@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from policyengine.filters.backend import Fragment, Limits
-from policyengine.filters.constants import is_text
 from policyengine.filters.fields import Fields
 from policyengine.filters.library import FIRST, LAST, Column, Library, number_of, readable, usable_of
 from policyengine.filters.numbers import is_number, of_double, of_integer
+from policyengine.filters.texts import is_text
 from policyengine.filters.walk import PARENTS, OfValue, Worded
 from policyengine.model.types import JSON, EntityT, SetT, Type, element_of
 from policyengine.partial.formula import (

@@ -14,7 +14,6 @@ from typing import Any
 
 from policyengine.filters.backend import Backend, Fragment, Limits
 from policyengine.filters.chroma import chroma
-from policyengine.filters.constants import is_text
 from policyengine.filters.elasticsearch import elasticsearch
 from policyengine.filters.fields import Field, Fields, column, ref
 from policyengine.filters.fields import json as json_place
@@ -26,6 +25,7 @@ from policyengine.filters.pinecone import pinecone
 from policyengine.filters.qdrant import qdrant
 from policyengine.filters.sql import sql
 from policyengine.filters.sql_text import Where
+from policyengine.filters.texts import is_text
 from policyengine.filters.weaviate import weaviate
 from policyengine.partial.formula import Atom
 

@@ -9,9 +9,9 @@ from fractions import Fraction
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Literal, Protocol
 
-from policyengine.filters.constants import is_text
 from policyengine.filters.fields import Field, Fields, Null
 from policyengine.filters.numbers import Number, is_number, of_double, of_integer
+from policyengine.filters.texts import is_text
 from policyengine.filters.walk import Words
 from policyengine.model.moments import fine_time, nanoseconds
 from policyengine.model.types import BOOL, DURATION, INT, NUMBER, STRING, TIME, EntityT, RecordT, Type, element_of

@@ -13,9 +13,9 @@ from keyword import iskeyword
 from typing import Any
 
 from policyengine.filters.backend import Fragment, Limits
-from policyengine.filters.constants import safe_double, storable
 from policyengine.filters.fields import Field, Fields
-from policyengine.filters.numbers import is_number, of_integer
+from policyengine.filters.numbers import is_number, of_integer, safe_double
+from policyengine.filters.texts import storable
 from policyengine.filters.walk import PARENTS, OfValue, Walk
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, ListT, SetT, Type, element_of
 from policyengine.model.values import INT_MIN, Uid

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.filters.backend import Fragment, Limits
-from policyengine.filters.constants import is_text
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.mongodb_values import (
     LONGEST,
@@ -34,6 +33,7 @@ from policyengine.filters.mongodb_values import (
     text_pattern,
     typed_as,
 )
+from policyengine.filters.texts import is_text
 from policyengine.filters.walk import PARENTS, OfValue, Walk, entities
 from policyengine.model.types import JSON, STRING, EntityT, RecordT, SetT, Type
 from policyengine.model.values import Uid

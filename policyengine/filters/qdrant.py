@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.filters.backend import Fragment, Limits
-from policyengine.filters.constants import safe_double, storable
 from policyengine.filters.fields import REST, Field, Fields
+from policyengine.filters.numbers import safe_double
 from policyengine.filters.qdrant_keys import (
     EVERYTHING,
     NOTHING,
@@ -41,6 +41,7 @@ from policyengine.filters.qdrant_keys import (
     sized,
     without,
 )
+from policyengine.filters.texts import storable
 from policyengine.filters.walk import PARENTS, Walk
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, ListT, Prim, Type, element_of
 from policyengine.model.values import Uid

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.filters.backend import Fragment
-from policyengine.filters.constants import Bound, bound, i64, safe_double, storable
 from policyengine.filters.fields import Field
+from policyengine.filters.numbers import Bound, bound, i64, safe_double
+from policyengine.filters.texts import storable
 from policyengine.model.moments import coarse, is_fine
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, ListT, SetT, Type, element_of
 from policyengine.model.values import Entity, Uid, to_json

@@ -19,7 +19,7 @@ from policyengine.filters.sql_text import Column, Sql, both, either, negated, sq
 from policyengine.filters.sql_values import Array, Dialect, How, Json, Said, Value, compared_integers, storable
 from policyengine.model.moments import coarse, is_fine
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, SetT, Type, element_of
-from policyengine.model.values import Entity, Uid
+from policyengine.model.values import INT_MAX, INT_MIN, Entity, Uid
 from policyengine.partial.formula import (
     Atom,
     Below,
@@ -357,7 +357,7 @@ def _elements(atom: Any, element: Type, field: Field) -> list[Any] | None:
                     continue
                 return None
             values.append(value.uid.id)
-        elif element == INT and isinstance(value, int | float) and -(2**63) <= value < 2**63 and value == int(value):
+        elif element == INT and isinstance(value, int | float) and INT_MIN <= value <= INT_MAX and value == int(value):
             values.append(int(value))
         elif element == STRING and isinstance(value, str):
             values.append(str.__str__(value))

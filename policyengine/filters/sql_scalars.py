@@ -9,7 +9,7 @@ from policyengine.filters.fields import Field
 from policyengine.filters.sql_text import Sql, both, either, negated, sql
 from policyengine.filters.sql_values import SAFE, Dialect, Json, Said, Value, compared_integers, storable
 from policyengine.model.types import BOOL, DURATION, INT, IP, JSON, NUMBER, STRING, TIME, EntityT, RecordT, Type
-from policyengine.model.values import Entity
+from policyengine.model.values import INT_MAX, INT_MIN, Entity
 from policyengine.partial.formula import Operator
 
 NOTHING = sql("1 = 0")
@@ -138,7 +138,7 @@ def _whole(constants: Sequence[Any]) -> list[int] | None:
     for constant in constants:
         if isinstance(constant, bool) or not isinstance(constant, int | float):
             return None
-        if -(2**63) <= constant < 2**63 and constant == int(constant):
+        if INT_MIN <= constant <= INT_MAX and constant == int(constant):
             whole.append(int(constant))
     return whole
 

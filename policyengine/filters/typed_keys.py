@@ -13,16 +13,13 @@ from math import isinf
 from typing import Any, Protocol
 
 from policyengine.filters.backend import Fragment, Limits
-from policyengine.filters.constants import is_text
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.numbers import is_number, of_integer
+from policyengine.filters.texts import is_text
 from policyengine.filters.walk import PARENTS, Worded, Words, entities
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, SetT, Type, element_of
-from policyengine.model.values import Entity
+from policyengine.model.values import DOUBLE_INTS, Entity
 from policyengine.partial.formula import Elements, Inside, Kind, Missing, Operator, Path, Present
-
-# Beyond, doubles are not the integers that documents hold.
-_SAFE = 2**53
 
 
 class Dialect(Words, Protocol):
@@ -181,7 +178,7 @@ class TypedKeys(Worded[Field]):
             if isinstance(said, bool):
                 return Fragment(self._any_number(key, stored) if said else self.nothing())
             op, value = said
-        exact = abs(value) < _SAFE or (stored == INT and self.dialect.exact_integers is True)
+        exact = abs(value) < DOUBLE_INTS or (stored == INT and self.dialect.exact_integers is True)
         if not exact:
             if stored == INT and self.dialect.exact_integers is None:
                 return None

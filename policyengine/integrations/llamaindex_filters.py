@@ -15,8 +15,8 @@ from typing import Any
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 
 from policyengine.filters.backend import Fragment, Limits
-from policyengine.filters.constants import bound, i64, safe_double
 from policyengine.filters.fields import Field, Fields
+from policyengine.filters.numbers import bound, i64, safe_double
 from policyengine.model.types import INT, NUMBER, STRING, EntityT, Type, element_of
 from policyengine.model.values import Entity
 from policyengine.partial.formula import Atom, Below, Elements, OneOf, Path, Relation

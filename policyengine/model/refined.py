@@ -28,7 +28,7 @@ from policyengine.model.types import (
     SetT,
     Type,
 )
-from policyengine.model.values import MAX_DEPTH, Fault, as_entity, guard
+from policyengine.model.values import DOUBLE_INTS, MAX_DEPTH, Fault, as_entity, guard
 
 # How much of a name is shown, and how many problems are told.
 MAX_NAME, MAX_PROBLEMS = 80, 5
@@ -223,8 +223,6 @@ def test(type_: Type) -> Callable[[Any], bool]:
 Classes = tuple[type, ...]
 # The classes of what is plainly of a type; of other values, and of large numbers, `fits` knows.
 _PLAIN: dict[Type, Classes] = {STRING: (str,), BOOL: (bool,), INT: (int,), NUMBER: (int, float)}
-# Up to here every kind of number holds integers exactly.
-_EXACT = 1 << 53
 
 
 def _plain(type_: Type) -> Classes:
@@ -233,7 +231,7 @@ def _plain(type_: Type) -> Classes:
 
 def _is_plainly(value: Any, classes: Classes) -> bool:
     cls = type(value)
-    return cls in classes and (cls is str or cls is bool or -_EXACT <= value <= _EXACT)
+    return cls in classes and (cls is str or cls is bool or -DOUBLE_INTS <= value <= DOUBLE_INTS)
 
 
 def _record_test(
@@ -250,7 +248,7 @@ def _record_test(
                 continue
             # As in `_is_plainly`, without its call for each.
             cls = type(item)
-            if cls in known[0] and (cls is str or cls is bool or -_EXACT <= item <= _EXACT):
+            if cls in known[0] and (cls is str or cls is bool or -DOUBLE_INTS <= item <= DOUBLE_INTS):
                 continue
             if not known[1](item):
                 return False

@@ -47,6 +47,8 @@ from policyengine.model.types import (
 )
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+# Below this every integer is a double, and no integer from here on becomes a smaller double.
+DOUBLE_INTS = 2**53
 # The largest finite double; a JSON number beyond it is not a Number.
 NUMBER_MAX = int(1.7976931348623157e308)
 MAX_DEPTH = 64
