@@ -56,6 +56,9 @@ TRIES = 8
 # For so many sets of limits it is remembered what they read.
 PLANS = 4_096
 
+# For so long a reservation can be settled.
+KEEP = 35 * 86_400 * SECOND
+
 # A session lives so long after its last use.
 LIFE = 86_400 * SECOND
 
@@ -83,7 +86,7 @@ class Asked(Struct, frozen=True, gc=False):
     opens: bool = True
     owner: str = ""
     lease: int = 600 * SECOND
-    keep: int = 35 * 86_400 * SECOND
+    keep: int = KEEP
     life: int = LIFE
     once: str | None = None
     body: str = ""
@@ -141,13 +144,13 @@ def authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: De
     try:
         return (yield from _authorizing(asked, snapshot, metering, decide, store))
     except StoreError as error:
-        return _denied(codes.STORE_AWAY.id, str(error), snapshot)
+        return denied_by_store(codes.STORE_AWAY.id, str(error), snapshot)
 
 
 def _authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: Deciding, store: Store) -> Authorizing:
     context = asked.context
     if isinstance(context, Mapping) and SESSION in context:
-        return _denied(
+        return denied_by_store(
             codes.MALFORMED.id, "the session is named by its id, and what it holds is the engine's", snapshot
         )
     if asked.session is not None and (denial := snapshot.blocks.session(asked.session, snapshot.revision)) is not None:
@@ -157,7 +160,7 @@ def _authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: D
         if asked.session is not None and _reads(metering, asked):
             found = yield _read(asked, first=not attempt)
             if not isinstance(found, Found) or found.documents[0] is None:
-                return _denied(codes.UNKNOWN_SESSION.id, operations.UNKNOWN_SESSION, snapshot)
+                return denied_by_store(codes.UNKNOWN_SESSION.id, operations.UNKNOWN_SESSION, snapshot)
             held = found.documents[0]
             version = held["version"]
             context = {**(asked.context or {}), SESSION: _session(asked.session, held)}
@@ -189,14 +192,16 @@ def _authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: D
         except StoreError as error:
             alone = commit.session is None and commit.approval is None
             if alone and all(one.limit.spec.fails_open for one in metered):
-                return _unmetered(decision, str(error))
+                return unmetered(decision, str(error))
             raise
         if outcome == Rejected(operations.CHANGED):
             continue
         if use is not None and isinstance(outcome, Rejected) and outcome.reason in WHY:
             return Grant(first, access_request=wanted, approval_denied=WHY[outcome.reason])
-        return _grant(asked, decision, metered, outcome, snapshot, store)
-    return _denied(codes.STORE_AWAY.id, operations.CHANGED, snapshot)
+        return granted(
+            decision, metered, outcome, snapshot, store, asked.id, asked.owner, asked.lease, asked.approval
+        )  # fmt: skip
+    return denied_by_store(codes.STORE_AWAY.id, operations.CHANGED, snapshot)
 
 
 def _wanted(asked: Asked, context: Any, decision: Decision, snapshot: Snapshot) -> AccessRequest:
@@ -331,22 +336,25 @@ def _envs(whole: Request, snapshot: Snapshot) -> list[Env]:
     return [Env(asked, snapshot.world) for asked in everyone]
 
 
-def _grant(
-    asked: Asked,
+def granted(
     decision: Decision,
     metered: tuple[Metered, ...],
     outcome: Outcome,
     snapshot: Snapshot,
     store: Store,
+    id_: str,
+    owner: str,
+    lease: int,
+    approval: Any = None,
 ) -> Grant:
+    """The answer to a request whose commit had this outcome."""
     match outcome:
         case Done(uses=uses, expires_at=end, replayed=earlier, until=until):
-            terms = Terms(store, asked.owner, metered, asked.lease) if metered else None
-            id_ = earlier or (asked.id if metered else "")
-            used = Used(str(asked.approval), until / SECOND) if until else None
+            terms = Terms(store, owner, metered, lease) if metered else None
+            used = Used(str(approval), until / SECOND) if until else None
             return Grant(
-                decision, id=id_, limits=None, uses=uses, expires_at=end / SECOND, replayed=bool(earlier), terms=terms,
-                approval=used,
+                decision, id=earlier or (id_ if metered else ""), limits=None, uses=uses, expires_at=end / SECOND,
+                replayed=bool(earlier), terms=terms, approval=used,
             )  # fmt: skip
         case Refused(now=now, refusals=refusals):
             names = tuple(sorted({refusal.rule for refusal in refusals}))
@@ -354,11 +362,11 @@ def _grant(
             return Grant(_over(decision, names, snapshot), limits=refused(refusals), denied_by=names, retry_after=after)
         case Rejected(reason=reason):
             code = codes.REUSED if reason == operations.REUSED else codes.UNKNOWN_SESSION
-            return _denied(code.id, reason, snapshot)
-    return _denied(codes.STORE_AWAY.id, "the store gave another answer than was asked for", snapshot)
+            return denied_by_store(code.id, reason, snapshot)
+    return denied_by_store(codes.STORE_AWAY.id, "the store gave another answer than was asked for", snapshot)
 
 
-def _unmetered(decision: Decision, message: str) -> Grant:
+def unmetered(decision: Decision, message: str) -> Grant:
     """What every limit concerned says is to happen where the store is away, and the answer says that it happened."""
     error = RuleError("", codes.STORE_AWAY.id, f"not metered: {message}")
     return Grant(replace(decision, errors=(*decision.errors, error)), metered=False)
@@ -377,5 +385,6 @@ def _refused_by_errors(decision: Decision, errors: tuple[RuleError, ...]) -> Dec
     return Decision(decision="deny", determining=names, errors=(*decision.errors, *errors), revision=decision.revision)
 
 
-def _denied(code: str, message: str, snapshot: Snapshot) -> Grant:
+def denied_by_store(code: str, message: str, snapshot: Snapshot) -> Grant:
+    """A denial for another reason than the policies."""
     return Grant(denied(RuleError("", code, message), snapshot.revision))

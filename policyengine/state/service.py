@@ -19,6 +19,7 @@ from policyengine.state.approval_operations import Keep
 from policyengine.state.authorize import Asked, Authorizing, authorizing, new_request
 from policyengine.state.block_calls import Blocks
 from policyengine.state.board import Board, behind
+from policyengine.state.direct import answered, away, straight
 from policyengine.state.drive import run, run_async
 from policyengine.state.grant import Grant
 from policyengine.state.memo import reopened
@@ -89,6 +90,14 @@ class Authorizes:
         request it is, where the host knows better than the request. With `opens` False a session must have been opened:
         whoever chooses ids could otherwise choose one that has seen nothing. `accepts` says what becomes of the
         decision before anything is recorded: of an allow that the host cannot honour, a deny."""
+        if session is None and idempotency_key is None and approval is None and tenant is None and accepts is None:
+            way = straight(principal, action, resource, context, lease, caller, self._placed, self._metering)
+            if way is not None:
+                try:
+                    outcome = self._store.run(way.commit)
+                except StoreError as error:
+                    return away(way, error)
+                return answered(way, outcome, self._store)
         asked = new_request(
             principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
             tenant=tenant, accepts=accepts, placed=self._placed,
@@ -112,6 +121,14 @@ class Authorizes:
         accepts: Accepts | None = None,
     ) -> Grant:
         """As `authorize`, without blocking the event loop."""
+        if session is None and idempotency_key is None and approval is None and tenant is None and accepts is None:
+            way = straight(principal, action, resource, context, lease, caller, self._placed, self._metering)
+            if way is not None:
+                try:
+                    outcome = await self._store.run_async(way.commit)
+                except StoreError as error:
+                    return away(way, error)
+                return answered(way, outcome, self._store)
         asked = new_request(
             principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
             tenant=tenant, accepts=accepts, placed=self._placed,

@@ -135,7 +135,8 @@ def main() -> None:
     asked = parser.parse_args()
     clock = Clock()
     began = time.perf_counter()
-    with patch("policyengine.state.authorize.time_ns", clock.at_host):
+    host = clock.at_host
+    with patch("policyengine.state.authorize.time_ns", host), patch("policyengine.state.direct.time_ns", host):
         counted = replay(tiled(read(asked.trace), asked.days), asked.tenants, Memory(clock), clock)
     for what, often in sorted(counted.items()):
         say(f"{often:8} {what}")

@@ -77,7 +77,8 @@ class Heard:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("policyengine.state.authorize.time_ns", lambda: clock.now * 1_000)
+    for room in ("authorize", "direct"):
+        monkeypatch.setattr(f"policyengine.state.{room}.time_ns", lambda: clock.now * 1_000)
     return clock
 
 

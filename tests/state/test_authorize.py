@@ -61,7 +61,8 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of the host and of the store."""
     clock = Clock()
-    monkeypatch.setattr("policyengine.state.authorize.time_ns", lambda: clock.now * 1_000)
+    for room in ("authorize", "direct"):
+        monkeypatch.setattr(f"policyengine.state.{room}.time_ns", lambda: clock.now * 1_000)
     return clock
 
 

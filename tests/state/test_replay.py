@@ -21,7 +21,8 @@ def test_a_trace_is_answered_as_the_ledger_does(name: str, monkeypatch: pytest.M
     clock = Clock()
     # Over a midnight.
     clock.now += DAY - 4_000 * SECOND
-    monkeypatch.setattr("policyengine.state.authorize.time_ns", clock.at_host)
+    for room in ("authorize", "direct"):
+        monkeypatch.setattr(f"policyengine.state.{room}.time_ns", clock.at_host)
     with STORES[name](clock) as store:
         counted = replay(tiled(calls, 0.1), 4, store, clock)
     denied = {what for what in counted if "allowed" not in what}

@@ -1,0 +1,48 @@
+"""The law of the straight way: it answers as the whole way does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policyengine import Engine
+from policyengine.state.grant import Grant
+from policyengine.state.operations import Commit, Operation, Outcome
+from policyengine.state.store import StoreError
+from policyengine.state.stores.memory import Memory
+from tests.state.test_quick import ENTITIES, POLICIES, contexts, models, principals
+
+NOW = 1_800_000_000_000_000
+
+
+class Away(Memory):
+    def run(self, operation: Operation) -> Outcome:
+        if isinstance(operation, Commit):
+            raise StoreError("nobody answers")
+        return super().run(operation)
+
+
+def told(grant: Grant) -> Any:
+    limits = [(limit.rule, limit.used, limit.ceiling, limit.resets_at) for limit in grant.limits]
+    times = grant.retry_after, grant.expires_at, grant.metered, bool(grant.id)
+    return grant.decision, limits, grant.denied_by, times
+
+
+@given(st.lists(st.tuples(principals, models, contexts), min_size=1, max_size=6), st.booleans(), st.booleans())
+def test_the_straight_way_is_the_whole_way(asked: list[tuple[Any, Any, Any]], lenient: bool, gone: bool) -> None:
+    policies = POLICIES.replace("at most 10 ", "at most 2 ")
+    if lenient:
+        policies = policies.replace("by principal\n", "by principal on failure allow\n")
+    with pytest.MonkeyPatch.context() as patch:
+        for room in ("authorize", "direct"):
+            patch.setattr(f"policyengine.state.{room}.time_ns", lambda: NOW * 1_000)
+        make = Away if gone else Memory
+        straight, whole = (Engine.from_text(policies, entities=ENTITIES, state=make(lambda: NOW)) for _ in range(2))
+        for principal, model, context in asked:
+            for _ in range(3):
+                request = {"principal": principal, "action": "invoke", "resource": model, "context": context}
+                expected = whole.authorize(**request, accepts=lambda decision: decision)
+                assert told(straight.authorize(**request)) == told(expected)
