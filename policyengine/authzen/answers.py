@@ -75,6 +75,10 @@ class DecisionContext(_Out):
     limits: list[str] | None = Field(None, description="the limits that meter the allowed request")
     labels: list[str] | None = Field(None, description="the labels that the session carries from then on")
     errors: list[RuleError] | None = None
+    determining_total: int | None = Field(None, description="how many rules made it so, where not all are listed")
+    errors_total: int | None = Field(
+        None, description="how many rules could not be evaluated, where not all are listed"
+    )
     meters: list[MeterReading] | None = Field(None, description="what the limits say, where the request was charged")
     denied_by: list[str] | None = Field(None, description="the limits without room")
     retry_after: int | None = Field(None, description="after how many seconds there would be room; null for never")

@@ -234,6 +234,8 @@ def _decision(found: EvaluationResponse) -> Decision:
         tuple(said.labels or []),
         tuple(errors),
         said.revision,
+        determining_total=said.determining_total or 0,
+        errors_total=said.errors_total or 0,
     )
 
 

@@ -17,13 +17,14 @@ from policyengine.compile.closed_tools import closed, fast_checks
 from policyengine.compile.codegen import Careful, Fast, careful_function, fast_function, fast_tree
 from policyengine.compile.derived import MEMORY, effective
 from policyengine.compile.entry import LISTED, entry_tree, ways
+from policyengine.compile.first_reads import FirstReads
 from policyengine.compile.index import Dimension, Plan, Table
 from policyengine.compile.intake import Entry, entry
 from policyengine.compile.native import NATIVE
 from policyengine.compile.references import functions
 from policyengine.compile.site import Site
 from policyengine.evaluate.arguments import refused_arguments
-from policyengine.evaluate.combine import Verdicts, combine
+from policyengine.evaluate.combine import MOST_LISTED, Verdicts, combine, listed
 from policyengine.evaluate.decide import holds, properties_in, rule_error
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
 from policyengine.ir import nodes as ir
@@ -35,6 +36,10 @@ from policyengine.schema.schema import CALL, TOOL
 
 # Rules in one generated function; more are spread over several.
 BLOCK = 200
+
+
+# The number of a table whose key has no value, with the code and the message that say why.
+Faulty = tuple[int, str, str]
 
 
 class Block:
@@ -108,6 +113,10 @@ class Bucket:
             # No rule can speak about these requests, so this is what becomes of all of them.
             self._outcomes[0] = refusal
         self._decisions: dict[tuple[int, tuple[tuple[int, int], ...]], Decision] = {}
+        # The same for outcomes in which tables have keys without a value; and all rules of a table, in blocks.
+        self._faulty: dict[tuple[int, tuple[tuple[int, int], ...], tuple[Faulty, ...]], Decision] = {}
+        self._reads = FirstReads()
+        self._everything: dict[int, list[Block]] = {}
         self._blocks: list[Block] = []
         self._env = {
             "world": world,
@@ -134,18 +143,26 @@ class Bucket:
         held = _chosen(self._first.rules, held_mask)
         erred = _chosen(self._first.rules, erred_mask)
         hits = []
-        for block in self._concerned(env):
+        blocks, faulty = self._concerned(env)
+        for block in blocks:
             one_held, one_erred = block.ask_carefully(*request)
             held += _chosen(block.rules, one_held)
             erred += _chosen(block.rules, one_erred)
             if one_held:
                 hits.append((block.number, one_held))
-        errors = [_error(rule, env) for rule in sorted(erred, key=_name)]
-        verdicts = Verdicts(sorted(held, key=_name), sorted(erred, key=_name), errors)
+        # Where keys of tables have no value, and nothing else is amiss, this is known from the time before.
+        outcome = (held_mask, tuple(sorted(hits)), faulty) if faulty and not erred and not approved else None
+        known = self._faulty.get(outcome) if outcome is not None else None
         refused = refused_arguments(self._schema, self._world, asked)
+        if known is not None and not refused:
+            return known
+        verdicts = self._verdicts(held, erred, faulty, env)
+        erred = list(verdicts.erred)
         if refused:
             return combine(verdicts, approved, properties_in(env), self._revision, refused)
         decision = combine(verdicts, (), properties_in(env), self._revision)
+        if outcome is not None and all(map(_is_constant, (*held, *erred))) and len(self._faulty) < MEMORY:
+            self._faulty[outcome] = decision
         kept = not erred and all(_is_constant(rule) for rule in held)
         if kept:
             decision = self._remember(held_mask, tuple(sorted(hits)), decision)
@@ -156,6 +173,26 @@ class Bucket:
         if kept:
             self._derived.remember(decision, given, then)
         return then
+
+    def _verdicts(self, held: list[Rule], erred: list[Rule], faulty: tuple[Faulty, ...], env: Env) -> Verdicts:
+        """What the rules said. Why a rule erred is asked of the interpreter, where it is not known of its table."""
+        why: dict[str, tuple[str, str]] = {}
+        for number, code, message in faulty:
+            rules = self._tables[number].all
+            erred += rules
+            why.update(dict.fromkeys((rule.name for rule in rules), (code, message)))
+        erred.sort(key=_name)
+        if len(erred) > MOST_LISTED:
+            why |= self._reads.faults([rule for rule in erred if rule.name not in why], env)
+        errors: dict[int, RuleError] = {}
+
+        def error(number: int) -> RuleError:
+            if number not in errors:
+                errors[number] = _error(erred[number], env)
+            return errors[number]
+
+        faults = [why.get(rule.name) or (error(n).code, error(n).message) for n, rule in enumerate(erred)]
+        return Verdicts(sorted(held, key=_name), erred, listed(faults, error))
 
     def _remember(self, mask: int, hits: tuple[tuple[int, int], ...], decision: Decision) -> Decision:
         """The decision for an outcome: the first that was made for it, as others may follow from that."""
@@ -191,20 +228,28 @@ class Bucket:
             rows[value] = blocks[0] if len(blocks) == 1 else Row(blocks)
         return Rows(table.dimension, rows, table.all)
 
-    def _concerned(self, env: Env) -> list[Block]:
-        """The blocks that the tables give for a request; all rules of a table whose key has no value."""
+    def _concerned(self, env: Env) -> tuple[list[Block], tuple[Faulty, ...]]:
+        """The blocks that the tables give for a request; and the tables whose key is an attribute without a value: all
+        of their rules read it first."""
         found: list[Block] = []
-        for table in self._tables:
+        faulty: list[Faulty] = []
+        for number, table in enumerate(self._tables):
             try:
                 keys = _keys(table.dimension, self._site, env)
-            except (EvaluationError, Fault):
-                found += [Block(-1, chunk, self._site, self._env) for chunk in _chunks(table.all)]
+            except (EvaluationError, Fault) as error:
+                if isinstance(table.dimension, ir.Attribute):
+                    faulty.append((number, error.code, error.message))
+                    continue
+                # Whoever is named itself needs no hierarchy.
+                if number not in self._everything:
+                    self._everything[number] = [Block(-1, c, self._site, self._env) for c in _chunks(table.all)]
+                found += self._everything[number]
                 continue
             for key in keys if len(keys) < len(table.rows) else [k for k in table.rows if k in keys]:
                 row = table.rows.get(key)
                 if row is not None:
                     found += row.blocks if isinstance(row, Row) else (row,)
-        return found
+        return found, tuple(faulty)
 
     def _arguments(self, asked: Request) -> tuple[Any, ...]:
         """The request as generated functions take it (`codegen.PARAMETERS`)."""

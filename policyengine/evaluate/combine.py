@@ -5,20 +5,25 @@ allow exactly if a permit holds, no forbid holds or errs, no approval is missing
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from policyengine.ir.nodes import APPROVAL, ObligationSpec, Rule
 from policyengine.model.decision import Approval, Decision, Obligation, RuleError
 
+# As many determining rules and errors are listed; of more, how many there are is said beside.
+MOST_LISTED = 100
 # The properties of an obligation that could be computed, and the errors of those that could not.
 Properties = Callable[[Rule, ObligationSpec], tuple[Mapping[str, Any], Sequence[RuleError]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What the rules said about one request, each list in name order: those whose condition held, those that erred."""
+    """What the rules said about one request, each list in name order: those whose condition held, those that erred, and
+    why (`listed`)."""
 
     held: Sequence[Rule]
     erred: Sequence[Rule] = ()
@@ -50,12 +55,13 @@ def combine(
         owed = [rule for rule in imposed if rule.on_deny and not rule.demands_approval]
         obligations = [o for rule in _sorted(owed) for o in _obligations(rule, properties, failed)]
     determining = permits if allow else denying or (missing if permits else [])
+    decided = _names(determining)
     awaited = missing if permits and not denying and not refused else []
     # What a rule says in public is why it holds; of one that could not be evaluated that is not known.
     unsure = {rule.name for rule in verdicts.erred}
     return Decision(
         decision="allow" if allow else "deny",
-        determining=_names(determining),
+        determining=decided[:MOST_LISTED],
         reasons=_reasons([rule for rule in determining if rule.name not in unsure]),
         obligations=tuple(obligations),
         approvals=tuple(_approval(rule, properties) for rule in _sorted(awaited)),
@@ -63,7 +69,21 @@ def combine(
         labels=_labels([*_of("label", verdicts.held), *_of("label", verdicts.erred)]) if allow else (),
         errors=(*refused, *verdicts.errors, *failed),
         revision=revision,
+        determining_total=len(decided) if len(decided) > MOST_LISTED else 0,
+        errors_total=len(verdicts.erred) if len(verdicts.erred) > MOST_LISTED else 0,
     )
+
+
+def listed(faults: Sequence[tuple[str, str]], error: Callable[[int], RuleError]) -> list[RuleError]:
+    """The errors of rules, whose codes and messages are known. Of more than MOST_LISTED, one for each code and message,
+    and at most MOST_LISTED of these: what a request lacks is most often read by many rules, and is missing once."""
+    if len(faults) <= MOST_LISTED:
+        return list(map(error, range(len(faults))))
+    count, first = Counter(faults), dict[tuple[str, str], int]()
+    for number, fault in enumerate(faults):
+        first.setdefault(fault, number)
+    found = [(error(number), count[fault]) for fault, number in islice(first.items(), MOST_LISTED)]
+    return [one if n == 1 else replace(one, message=f"{one.message}, in {n:,} rules") for one, n in found]
 
 
 def intersect(decisions: Sequence[Decision]) -> Decision:
@@ -77,9 +97,10 @@ def intersect(decisions: Sequence[Decision]) -> Decision:
     otherwise = [d for d in deciding if not d.approvals]
     awaited = deciding if not otherwise else []
     named = otherwise or deciding
+    names, totals = tuple(sorted({name for d in named for name in d.determining})), [d.determining_total for d in named]
     return Decision(
         decision="allow" if allow else "deny",
-        determining=tuple(sorted({name for d in named for name in d.determining})),
+        determining=names[:MOST_LISTED],
         reasons=_unique(reason for d in named for reason in d.reasons),
         obligations=_unique(o for d in deciding for o in d.obligations),
         approvals=_unique(a for d in awaited for a in d.approvals),
@@ -87,6 +108,8 @@ def intersect(decisions: Sequence[Decision]) -> Decision:
         labels=tuple(sorted({name for d in decisions for name in d.labels})) if allow else (),
         errors=_unique(e for d in decisions for e in d.errors),
         revision=decisions[0].revision,
+        determining_total=max(len(names), *totals) if len(names) > MOST_LISTED or any(totals) else 0,
+        errors_total=max(d.errors_total for d in decisions),
     )
 
 
@@ -113,7 +136,7 @@ def _labels(rules: Sequence[Rule]) -> tuple[str, ...]:
 
 
 def _reasons(rules: Sequence[Rule]) -> tuple[str, ...]:
-    return _unique(rule.reason for rule in _sorted(rules) if rule.reason is not None)
+    return tuple(dict.fromkeys(rule.reason for rule in _sorted(rules) if rule.reason is not None))[:MOST_LISTED]
 
 
 def _unique(items: Any) -> tuple[Any, ...]:

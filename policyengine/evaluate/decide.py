@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from policyengine.evaluate.arguments import refused_arguments
-from policyengine.evaluate.combine import Properties, Verdicts, combine, denied, intersect
+from policyengine.evaluate.combine import Properties, Verdicts, combine, denied, intersect, listed
 from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate, in_scope
 from policyengine.ir.nodes import ObligationSpec, PolicySet, Rule
@@ -56,7 +56,7 @@ def verdicts(rules: Collection[Rule], env: Env) -> Verdicts:
         except EvaluationError as error:
             erred.append(rule)
             errors.append(rule_error(rule, error))
-    return Verdicts(held, erred, errors)
+    return Verdicts(held, erred, listed([(error.code, error.message) for error in errors], errors.__getitem__))
 
 
 def holds(rule: Rule, env: Env) -> bool:

@@ -17,6 +17,7 @@ def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: Wor
     """The sources of an argument and of everything inside it, sorted; "untrusted" is among them if any is not trusted.
     A part of the value that no entry speaks for adds "unknown". Raises Fault for malformed provenance."""
     said = stated(context.get("provenance", ABSENT))
+    around = {path[:length] for path in said for length in range(len(path))}
     found: set[str] = set()
     todo: list[tuple[Path, Any]] = [(path, part(world.find(resource, "args"), path))]
     while todo:
@@ -25,7 +26,7 @@ def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: Wor
         if len(here) > MAX_DEPTH:
             raise Fault("POL506", f"a value is nested deeper than {MAX_DEPTH}")
         inner = parts(value)
-        if inner and any(len(p) > len(here) and p[: len(here)] == here for p in said):
+        if inner and here in around:
             todo.extend(((*here, str(name)), item) for name, item in inner)
             if here and value.__class__ is dict:
                 # The names of an object's members came from somewhere too: what is said of the object speaks for them.

@@ -112,4 +112,6 @@ def decision_json(decision: Decision) -> dict[str, Any]:
             {"rule": e.rule, "code": e.code, "message": e.message, "location": e.location} for e in decision.errors
         ],
         "revision": decision.revision,
+        **({"determining_total": decision.determining_total} if decision.determining_total else {}),
+        **({"errors_total": decision.errors_total} if decision.errors_total else {}),
     }

@@ -54,7 +54,8 @@ class Decision:
     approvals: the approvals whose absence alone made this a deny.
     limits: names of the limits that meter an allowed request.
     labels: what the session carries once an allowed request is recorded, as rules find it in `session.labels`.
-    errors: every rule that could not be evaluated, whether or not it mattered.
+    errors: every rule that could not be evaluated, whether or not it mattered; of many, one for each reason.
+    determining_total, errors_total: how many there are, where these lists do not hold them all.
     revision: the snapshot that answered.
     metered: those of the limits that the caller said it meters.
     """
@@ -69,6 +70,8 @@ class Decision:
     errors: tuple[RuleError, ...] = ()
     revision: str = field(default="", compare=False)
     metered: frozenset[str] = field(default=frozenset(), compare=False)
+    determining_total: int = 0
+    errors_total: int = 0
 
     @property
     def allowed(self) -> bool:
@@ -98,6 +101,8 @@ class Decision:
         rules = ", ".join(
             f"`{name}`" + (" (could not be evaluated)" if name in erred else "") for name in self.determining
         )
+        if self.determining_total:
+            rules += f" and {self.determining_total - len(self.determining):,} more"
         if self.decision == "allow":
             owed = ", ".join(sorted({o.type for o in self.obligations}))
             return f"allowed by {rules}" + (f", provided that the caller does: {owed}" if owed else "")

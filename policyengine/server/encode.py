@@ -36,6 +36,10 @@ def decision_value(decision: Decision) -> dict[str, Any]:
         context["errors"] = [
             {"rule": each.rule, "code": each.code, "message": each.message} for each in decision.errors
         ]
+    if decision.determining_total:
+        context["determining_total"] = decision.determining_total
+    if decision.errors_total:
+        context["errors_total"] = decision.errors_total
     return {"decision": decision.decision == "allow", "context": context}
 
 
