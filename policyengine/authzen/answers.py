@@ -155,7 +155,7 @@ class FilterResponse(_Out):
 class Problem(_Out):
     """What is wrong with a request (RFC 9457)."""
 
-    type: Literal["about:blank"]
+    type: str = Field(description="`about:blank`, or the name that a profile gives the problem")
     title: str
     status: int
     detail: str

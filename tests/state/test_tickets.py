@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from policyengine.state import approval_operations as said
 from policyengine.state.approval_operations import CloseTicket, Consume, DecideTicket, OpenTicket, TellTicket
 from policyengine.state.operations import Charge, Commit, Done, Found, Read, Refused, Rejected
+from policyengine.state.places import place
 from policyengine.state.store import Store
 from policyengine.state.windows import Concurrent
 from tests.state.stores import STORES
@@ -22,6 +23,8 @@ from tests.support.examples import few
 PEOPLE = ("User::ann", "User::bob", "User::cleo", "User::dan", "Agent::bot")
 RULES = ("one", "two")
 LIFE, KEEP = 100, 10**9
+# Where the keys of the tenant are, in a store of several parts.
+HERE = place("acme")
 WITHIN = {"one": 50, "two": 30}
 
 
@@ -100,9 +103,9 @@ class Tickets(RuleBasedStateMachine):
         self, of: dict[str, int], uses: int, any_revision: bool, scope: str, once: str, body: str, token: str
     ) -> None:
         ticket = Ticket(len(self.tickets), self.now, of, uses, any_revision, scope)
-        key = f"ticket:{ticket.number}"
+        key = f"approval:acme:{ticket.number}"
         asked = OpenTicket(
-            key, "index", document(ticket), LIFE, once and f"once:{once}", body, token and f"k:{token}", 40
+            key, "approvals:acme", document(ticket), LIFE, once and f"once:{once}", body, token and f"k:{token}", 40
         )
         outcome = self.run(asked)
         if once and once in self.bodies:
@@ -132,7 +135,7 @@ class Tickets(RuleBasedStateMachine):
     )
     def decide(self, data: st.DataObject, who: str, rules: tuple[str, ...], yes: bool) -> None:
         ticket = self.any(data)
-        asked = DecideTicket(self.key(ticket), "index", "approve" if yes else "reject", who, rules)
+        asked = DecideTicket(self.key(ticket), "approvals:acme", "approve" if yes else "reject", who, rules)
         outcome = self.run(asked)
         mine = [name for name in ticket.of if name in rules]
         given = {(who, name) for _, who, name in ticket.yes}
@@ -157,7 +160,7 @@ class Tickets(RuleBasedStateMachine):
     @rule(data=st.data(), owner=st.sampled_from(["app", "other", None]), revoke=st.booleans())
     def close(self, data: st.DataObject, owner: str | None, revoke: bool) -> None:
         ticket = self.any(data)
-        outcome = self.run(CloseTicket(self.key(ticket), "index", owner, "who", "", revoke))
+        outcome = self.run(CloseTicket(self.key(ticket), "approvals:acme", owner, "who", "", revoke))
         if owner == "other":
             assert outcome == Rejected(said.NOT_OWNER)
         elif revoke and ticket.state(self.now) == "approved":
@@ -192,8 +195,8 @@ class Tickets(RuleBasedStateMachine):
         consume = Consume(
             self.key(ticket), f"s{ticket.number}" if secret else "guess", tenant, scope, revision, rules
         )  # fmt: skip
-        charge = Charge("flight", "flight", (), Concurrent(), 10**6 if room else 0, 1)
-        outcome = self.run(Commit("c", "app", (charge,), 0, KEEP, approval=consume))
+        charge = Charge(f"meter:flight:{HERE}", "flight", (), Concurrent(), 10**6 if room else 0, 1)
+        outcome = self.run(Commit(f"{HERE}c", "app", (charge,), 0, KEEP, approval=consume))
         if not secret or tenant != "acme":
             assert outcome == Rejected(said.UNVERIFIABLE)
         elif scope != ticket.scope:
@@ -218,7 +221,7 @@ class Tickets(RuleBasedStateMachine):
     @rule(data=st.data(), claim=st.sampled_from([0, 25]))
     def tell(self, data: st.DataObject, claim: int) -> None:
         ticket = self.any(data)
-        outcome = self.run(TellTicket(self.key(ticket), "index", claim))
+        outcome = self.run(TellTicket(self.key(ticket), "approvals:acme", claim))
         if ticket.told or ticket.state(self.now) == "pending" or (claim and self.now < ticket.claimed):
             assert outcome == Rejected(said.TOLD)
         elif claim:
@@ -229,7 +232,7 @@ class Tickets(RuleBasedStateMachine):
     @rule()
     def look(self) -> None:
         keys = tuple(self.key(ticket) for ticket in self.tickets)
-        found = self.run(Read((*keys, "index", "ticket:none"))).documents
+        found = self.run(Read((*keys, "approvals:acme", "approval:acme:none"))).documents
         for ticket, document in zip(self.tickets, found, strict=False):
             self.same(ticket, document)
         listed = {f"t{ticket.number}" for ticket in self.tickets if not ticket.told}
@@ -238,7 +241,9 @@ class Tickets(RuleBasedStateMachine):
 
     @rule(who=st.sampled_from(PEOPLE))
     def nobody_knows_another(self, who: str) -> None:
-        assert self.run(DecideTicket("ticket:none", "index", "approve", who, RULES)) == Rejected(said.UNKNOWN_TICKET)
+        assert self.run(DecideTicket("approval:acme:none", "approvals:acme", "approve", who, RULES)) == Rejected(
+            said.UNKNOWN_TICKET
+        )
 
     def any(self, data: st.DataObject) -> Ticket:
         # Most of what is worth trying happens to the latest one.
@@ -246,7 +251,7 @@ class Tickets(RuleBasedStateMachine):
 
     @staticmethod
     def key(ticket: Ticket) -> str:
-        return f"ticket:{ticket.number}"
+        return f"approval:acme:{ticket.number}"
 
     @staticmethod
     def same(ticket: Ticket, document: Any) -> None:
