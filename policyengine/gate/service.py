@@ -51,6 +51,8 @@ class Gates(Releases):
             authorize_async=self.authorize_async,
             release=self.release,
             release_async=self.release_async,
+            admit=self.admit,
+            admit_async=self.admit_async,
             sessions=lambda: self.sessions,
             snapshot=lambda: self._texts.snapshot,
             inspection=self._inspection,

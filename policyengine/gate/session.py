@@ -26,7 +26,7 @@ from policyengine.model.decision import RuleError
 from policyengine.release.carrying import carry_out
 from policyengine.release.content import Unscannable, json_content
 from policyengine.release.inspection import Inspection
-from policyengine.release.outcome import Released
+from policyengine.release.outcome import Admitted, Released
 from policyengine.state.grant import Grant, SettleError
 from policyengine.state.session_calls import Sessions, UnknownSession
 from policyengine.state.store import StoreError
@@ -40,6 +40,8 @@ class Ways:
     authorize_async: Callable[..., Awaitable[Grant]]
     release: Callable[..., Released]
     release_async: Callable[..., Awaitable[Released]]
+    admit: Callable[..., Admitted]
+    admit_async: Callable[..., Awaitable[Admitted]]
     sessions: Callable[[], Sessions]
     snapshot: Callable[[], Snapshot]
     inspection: Inspection
@@ -222,6 +224,15 @@ class Session:
     async def release_async(self, text: Any, **asked: Any) -> Released:
         return await self._ways.release_async(
             text, principal=self._principal, context=self._context, session=self.id, **asked
+        )
+
+    def admit(self, given: Any, **asked: Any) -> Admitted:
+        """What may go into a model: `Engine.admit` for the principal of this session. It takes its `model`."""
+        return self._ways.admit(given, principal=self._principal, context=self._context, session=self.id, **asked)
+
+    async def admit_async(self, given: Any, **asked: Any) -> Admitted:
+        return await self._ways.admit_async(
+            given, principal=self._principal, context=self._context, session=self.id, **asked
         )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from policyengine.gate.normal import form, identifies, names, number, value_form
@@ -63,17 +64,20 @@ class Trail:
         # In which texts a word stands.
         self._words: dict[str, list[int]] = {}
         self._size = 0
+        # Calls of one session may come back at the same time, in threads.
+        self._adding = Lock()
         self.full = False
 
     def add(self, value: Any, source: Source, *, echoes: Mapping[str, Source] | None = None) -> None:
         """Something came in. `echoes` are values, by their form, that were sent out in order to have this: what comes
         back of them is from where it was from."""
-        for leaf in leaves(value):
-            known = value_form(leaf)
-            origin = (echoes or {}).get(known, source)
-            if isinstance(leaf, str):
-                self._add_text(leaf, origin, echoes or {})
-            self._say(self._values, known, origin)
+        with self._adding:
+            for leaf in leaves(value):
+                known = value_form(leaf)
+                origin = (echoes or {}).get(known, source)
+                if isinstance(leaf, str):
+                    self._add_text(leaf, origin, echoes or {})
+                self._say(self._values, known, origin)
 
     def _add_text(self, text: str, source: Source, echoes: Mapping[str, Source]) -> None:
         self._size += len(text)
