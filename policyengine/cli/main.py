@@ -18,6 +18,7 @@ from policyengine.cli.filter import filter_
 from policyengine.cli.fmt import fmt
 from policyengine.cli.init import init
 from policyengine.cli.keys import app as keys
+from policyengine.cli.mcp import app as mcp
 from policyengine.cli.release import admit, release
 from policyengine.cli.schema import schema
 from policyengine.cli.serve import serve
@@ -71,6 +72,7 @@ app.add_typer(schema, name="schema")
 app.add_typer(keys, name="keys")
 app.add_typer(state, name="state")
 app.add_typer(approvals, name="approvals")
+app.add_typer(mcp, name="mcp")
 
 
 def _show_version(wanted: bool) -> None:

@@ -45,3 +45,16 @@ def callable_tools(
         if formula != FALSE:
             listed.append(name)
     return listed
+
+
+def listed_tools(
+    snapshot: Snapshot, principal: Mapping[str, Any], context: Mapping[str, Any], names: Iterable[str]
+) -> list[str]:
+    """Those that some session could call: one that has just begun, or one that carries every label there is."""
+    wanted = list(names)
+    labels = tuple(rule.name.rpartition(".")[2] for rule in snapshot.policies.rules if rule.kind == "label")
+    found: set[str] = set()
+    for carried in ((), labels):
+        session = Session("", carried, (), 0.0, 0.0)
+        found.update(callable_tools(snapshot, principal, context, wanted, session))
+    return [name for name in wanted if name in found]

@@ -217,6 +217,10 @@ class Session:
             return []
         return listing.callable_tools(self._ways.snapshot(), self._principal, self._context, names_, known)
 
+    def listed(self, names_: Iterable[str]) -> list[str]:
+        """As `tools`, but for what this session did so far: a list that others may rely on."""
+        return listing.listed_tools(self._ways.snapshot(), self._principal, self._context, names_)
+
     def release(self, text: Any, **asked: Any) -> Released:
         """What may go to the user: `Engine.release` for the principal of this session."""
         return self._ways.release(text, principal=self._principal, context=self._context, session=self.id, **asked)

@@ -34,6 +34,9 @@ def unknown_words(arguments: list[str]) -> list[str]:
         name = words.pop(0)
         if name == "--help":
             return []
+        if name.startswith("-") and (default := getattr(command, "default", None)) is not None:
+            words.insert(0, name)
+            name = default
         if name not in command.commands:
             return [name]
         command = command.commands[name]

@@ -1,0 +1,66 @@
+"""What tools looked like when somebody last looked at them.
+
+A server can change a tool's description or schema after it was approved, and so tell a model something else. A pin is
+the digest of a tool's definition; a tool without its pin, or with another digest, is withheld until somebody pins it
+again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+VERSION = 1
+
+
+class WrongPins(ValueError):
+    """The file holds no pins. The message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A tool that is not as it was pinned: new, changed, or gone."""
+
+    tool: str
+    what: str
+
+
+def pins_of(tools: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The digest of each tool's definition, by its name: of all that a model or a client reads of it."""
+    return {name: _digest(definition) for name, definition in sorted(tools.items())}
+
+
+def differences(pinned: Mapping[str, str], tools: Mapping[str, Mapping[str, Any]]) -> list[Difference]:
+    """What is not as it was, sorted by name."""
+    now = pins_of(tools)
+    found = [Difference(name, "new") for name in now.keys() - pinned.keys()]
+    found += [Difference(name, "gone") for name in pinned.keys() - now.keys()]
+    found += [Difference(name, "changed") for name in now.keys() & pinned.keys() if now[name] != pinned[name]]
+    return sorted(found, key=lambda one: one.tool)
+
+
+def read_pins(path: Path) -> dict[str, str]:
+    """Raises WrongPins for a file that cannot be read, or holds no pins."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise WrongPins(f"{path}: no pins can be read from it") from None
+    tools = value.get("tools") if isinstance(value, dict) and value.get("version") == VERSION else None
+    if not isinstance(tools, dict) or not all(isinstance(pin, str) for pin in tools.values()):
+        raise WrongPins(f"{path}: these are no pins")
+    return tools
+
+
+def write_pins(path: Path, pins: Mapping[str, str]) -> None:
+    """Raises OSError."""
+    text = json.dumps({"version": VERSION, "tools": dict(sorted(pins.items()))}, indent=2)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _digest(definition: Mapping[str, Any]) -> str:
+    text = json.dumps(definition, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return "sha256:" + sha256(text.encode("ascii")).hexdigest()

@@ -1,0 +1,67 @@
+"""A tool's result as the gate sees it, and back.
+
+Rules read `result`: the structured content, where the text says the same; the text, as JSON where it is JSON; or all
+of it, where there is more than one thing to see. What a rule cannot have looked at (an image, a sound) goes on only if
+nothing had to be done to the result.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import mcp_types as types
+
+from policyengine.gate.call import Observed
+
+
+def seen(result: types.CallToolResult) -> Any:
+    """What of a result the gate looks at."""
+    texts = [block.text for block in result.content if isinstance(block, types.TextContent)]
+    others = [_plain(block) for block in result.content if not isinstance(block, types.TextContent)]
+    structured = result.structured_content
+    read = [_read(text) for text in texts]
+    if structured is not None and not others and all(one in (structured, _unwrapped(structured)) for one in read):
+        return structured
+    if structured is None and not others and len(read) == 1:
+        return read[0]
+    whole: dict[str, Any] = {"content": [*read, *others]}
+    return whole if structured is None else {**whole, "structured": structured}
+
+
+def answered(result: types.CallToolResult, looked_at: Any, observed: Observed) -> types.CallToolResult:
+    """What the client may have of it."""
+    if not observed.allowed:
+        return denied(observed.reason)
+    if observed.value == looked_at:
+        return result
+    value = observed.value
+    said = _unwrapped(value) if looked_at == result.structured_content else value
+    text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+    structured = None
+    if result.structured_content is not None:
+        structured = value if looked_at == result.structured_content else value.get("structured")
+    content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
+    return types.CallToolResult(content=content, structured_content=structured, is_error=result.is_error)
+
+
+def denied(reason: str) -> types.CallToolResult:
+    """An answer in words that a model can act on."""
+    return types.CallToolResult(content=[types.TextContent(type="text", text=reason)], is_error=True)
+
+
+def _read(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, dict | list) else text
+
+
+def _unwrapped(structured: Any) -> Any:
+    """Servers wrap a result that is no object as `{"result": ...}`, and say it as a text without the wrapping."""
+    return structured["result"] if isinstance(structured, dict) and structured.keys() == {"result"} else structured
+
+
+def _plain(block: Any) -> Any:
+    return block.model_dump(mode="json", by_alias=True, exclude_none=True)
