@@ -7,7 +7,7 @@ may overlap: what to do about that is the business of whoever cuts the text.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from policyengine.detect import own
 from policyengine.detect.content import canary, deceit, injection, leakage, links
@@ -37,10 +37,10 @@ class Registry:
 
     finders: tuple[Finder, ...]
     allowed: frozenset[str] = frozenset()
+    kinds: frozenset[str] = field(init=False, default=frozenset())
 
-    @property
-    def kinds(self) -> frozenset[str]:
-        return frozenset(kind for finder in self.finders for kind in finder.kinds)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kinds", frozenset(kind for finder in self.finders for kind in finder.kinds))
 
 
 def registry(vocabulary: Vocabulary | None = None, plugged: Iterable[Finder] = ()) -> Registry:
@@ -125,6 +125,6 @@ def _sound(found: Finding, finder: Finder, size: int) -> bool:
 def _counts(found: Finding, text: str, wanted: frozenset[str], known: Registry) -> bool:
     return (
         any(covers(group, found.kind) for group in wanted)
-        and not reserved(text, found.start, found.end)
+        and not reserved(text, found.start, found.end, known.kinds)
         and text[found.start : found.end] not in known.allowed
     )

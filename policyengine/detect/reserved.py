@@ -1,18 +1,20 @@
 """The form of a replacement, which finders skip: `[email]`, or `[email:jbswy3dpeb3w64tm]` with a tag.
 
-The kind is lower case with dots. A tag is 8 to 26 characters of base32 in lower case, which holds a keyed hash and no
-token of a provider. What lies within such a form is no finding.
+The kind is one that a finder finds: any other word in brackets may be a value that somebody wrote so in order to hide
+it. A tag is 16 characters of base32 in lower case, which holds a keyed hash. What lies within such a form is no
+finding.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 LONGEST_KIND = 64
-LONGEST_TAG = 26
-WIDTH = LONGEST_KIND + LONGEST_TAG + 3
+TAG = 16
+WIDTH = LONGEST_KIND + TAG + 3
 
-_FORM = re.compile(rf"\[[a-z][a-z0-9_.]{{0,{LONGEST_KIND - 1}}}(?::[a-z2-7]{{8,{LONGEST_TAG}}})?\]")
+_FORM = re.compile(rf"\[([a-z][a-z0-9_.]{{0,{LONGEST_KIND - 1}}})(?::[a-z2-7]{{{TAG}}})?\]")
 
 
 def replacement(kind: str, tag: str = "") -> str:
@@ -23,10 +25,10 @@ def replacement(kind: str, tag: str = "") -> str:
     return text
 
 
-def reserved(text: str, start: int, end: int) -> bool:
-    """Whether this place lies within a replacement."""
+def reserved(text: str, start: int, end: int, kinds: Collection[str]) -> bool:
+    """Whether this place lies within a replacement of one of these kinds."""
     opening = text.rfind("[", max(0, end - WIDTH), start + 1)
     if opening < 0:
         return False
     form = _FORM.match(text, opening)
-    return form is not None and end <= form.end()
+    return form is not None and end <= form.end() and form.group(1) in kinds

@@ -14,7 +14,7 @@ from policyengine.model.decision import Decision, Obligation, RuleError
 from policyengine.release.content import Content, Unscannable
 from policyengine.release.edits import applied, edits
 from policyengine.release.keys import Keys, NoKey
-from policyengine.release.looking import look
+from policyengine.release.looking import look_twice
 from policyengine.release.treatment import CannotCarryOut, Orders, orders
 
 # Wider than any text: a finder that reads the whole has no other width.
@@ -49,7 +49,7 @@ def carry_out(
         read = ordered(decision, fulfilled)
         if read.withhold is not None:
             return Carried(_cut(read.withhold, read.truncate), owed=read.others)
-        found = look(content, read.kinds, registry) if read.kinds else [[] for _ in content.segments]
+        found = look_twice(content, read.kinds, registry) if read.kinds else [[] for _ in content.segments]
         wide = width(read.kinds, registry) or _WHOLE
         texts = [
             applied(segment.text, edits(segment.text, those, read, keys, wide))

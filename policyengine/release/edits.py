@@ -9,8 +9,9 @@ lets a stream do the same.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from policyengine.detect.finding import Finding
@@ -19,6 +20,8 @@ from policyengine.release.keys import Keys
 from policyengine.release.treatment import REDACT, Orders, Treatment
 
 MASKED = "****"
+
+Find = Callable[[str], Sequence[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,64 @@ def edits(text: str, findings: Sequence[Finding], orders: Orders, keys: Keys, wi
             gone.append(match)
     written = [Edit(one.start, one.end, _written(one, text, keys), None) for one in kept]
     return sorted([*written, *_runs(gone, kept)], key=lambda edit: edit.start)
+
+
+def found_in(text: str, find: Find) -> Sequence[Finding]:
+    """What is found in a text, and what is found once that is gone: a value that stands beside another, so that neither
+    seemed to end, is a value once the other has been cut out."""
+    first = find(text)
+    if not first:
+        return first
+    masked, places = _masked(text, first)
+    second = [_placed(one, places) for one in find(masked)]
+    return [*first, *second] if second else first
+
+
+# A stretch of a masked text: where it begins there and in the text itself, and whether it is the text's own.
+_Place = tuple[int, int, bool]
+
+
+def _masked(text: str, found: Sequence[Finding]) -> tuple[str, list[_Place]]:
+    """The text with the mark of a kind for each stretch that is covered, and where everything was before."""
+    parts: list[str] = []
+    places: list[_Place] = []
+    at = size = 0
+    for start, end, kind in _covered(found):
+        places.append((size, at, True))
+        parts.append(text[at:start])
+        size += start - at
+        mark = replacement(kind)
+        places.append((size, start, False))
+        parts.append(mark)
+        size += len(mark)
+        at = end
+    places.append((size, at, True))
+    parts.append(text[at:])
+    places.append((size + len(text) - at, len(text), True))
+    return "".join(parts), places
+
+
+def _covered(found: Sequence[Finding]) -> list[tuple[int, int, str]]:
+    """The stretches that findings cover, in order, each with the kind that it begins with."""
+    spans: list[tuple[int, int, str]] = []
+    for one in sorted(found, key=lambda each: (each.start, each.kind)):
+        if spans and one.start <= spans[-1][1]:
+            start, end, kind = spans[-1]
+            spans[-1] = (start, max(end, one.end), kind)
+        else:
+            spans.append((one.start, one.end, one.kind))
+    return spans
+
+
+def _placed(found: Finding, places: list[_Place]) -> Finding:
+    """A finding of the masked text, in the text itself. One that reaches into a mark covers all that is behind it."""
+    first = bisect_right(places, (found.start, 1 << 62, True)) - 1
+    last = bisect_right(places, (found.end - 1, 1 << 62, True)) - 1
+    at, was, own = places[first]
+    start = was + found.start - at if own else was
+    at, was, own = places[last]
+    end = was + found.end - at if own else places[last + 1][1]
+    return replace(found, start=start, end=end)
 
 
 def _matches(findings: Sequence[Finding], orders: Orders) -> list[_Match]:
@@ -136,6 +197,3 @@ def applied(text: str, changes: Sequence[Edit]) -> str:
         parts += text[at : edit.start], edit.text
         at = edit.end
     return "".join((*parts, text[at:]))
-
-
-Find = Callable[[str], Sequence[Finding]]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from policyengine.detect.finding import Finding
 from policyengine.detect.registry import Registry, find
 from policyengine.release.content import Content, Segment
+from policyengine.release.edits import found_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,16 @@ def look(content: Content, kinds: Iterable[str], registry: Registry) -> list[lis
     """What is found in each segment. Raises DetectorFailed, and UnknownKind for a kind that nothing finds."""
     wanted = frozenset(kinds)
     return [_within(segment, find(segment.before + segment.text, wanted, registry)) for segment in content.segments]
+
+
+def look_twice(content: Content, kinds: Iterable[str], registry: Registry) -> list[list[Finding]]:
+    """As `look`, with what is found once that is gone: all that has to be treated."""
+    wanted = frozenset(kinds)
+
+    def look_at(text: str) -> Sequence[Finding]:
+        return find(text, wanted, registry)
+
+    return [_within(segment, found_in(segment.before + segment.text, look_at)) for segment in content.segments]
 
 
 def _within(segment: Segment, found: Iterable[Finding]) -> list[Finding]:

@@ -1,9 +1,9 @@
 """Carrying out orders on a text that comes in pieces.
 
 What comes out, put together, is exactly `edits.applied` of the whole, for every way to cut it. That needs no splitter
-of its own: whether a character is covered depends on the W characters on either side of it (see `detect.finder`), so a
-character may go once W more have come, and W before it are kept to look at. Where a value has to be known from end to
-end, three times as much: W for the match, W for one that overlaps it, W for what that one depends on.
+of its own: whether a character is covered depends on the W characters on either side of it (see `detect.finder`), and
+what is found once those are gone on W more. So a character may go once 2 W more have come, and as many before it are
+kept to look at. Where a value has to be known from end to end it is 4 W: one for the match, one for what overlaps it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from policyengine.detect.finding import Finding
-from policyengine.release.edits import Edit, Find, edits
+from policyengine.release.edits import Edit, Find, edits, found_in
 from policyengine.release.keys import Keys
 from policyengine.release.treatment import Orders
 
@@ -43,7 +43,7 @@ class Treating:
         self._orders = orders
         self._keys = keys
         self._width = width
-        self._holds = width * (3 if orders.needs_value else 1) if orders.treatments else 0
+        self._holds = width * (4 if orders.needs_value else 2) if orders.treatments else 0
         self._step = max(_SHORTEST_STEP, width // _STEP) if self._holds else 1
         # The text in sight: what has gone already, to look at, and from `_done` on what is held.
         self._seen = ""
@@ -78,7 +78,7 @@ class Treating:
 
     def _commit(self, until: int) -> list[Piece]:
         """Let go of what is in sight up to `until`."""
-        found = self._find(self._seen)
+        found = found_in(self._seen, self._find)
         changes = edits(self._seen, found, self._orders, self._keys, self._width)
         last = until == len(self._seen)
         pieces: list[Piece] = []
@@ -123,7 +123,7 @@ class Treating:
         )
 
     def _forget(self) -> None:
-        drop = self._done - 3 * self._width
+        drop = self._done - 4 * self._width
         if drop > 0:
             self._seen = self._seen[drop:]
             self._done -= drop

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine.detect.finder import Finder
 from policyengine.detect.finding import Finding
-from policyengine.detect.registry import Registry, find
-from policyengine.release.edits import applied, edits
+from policyengine.detect.registry import Registry, find, registry, width
+from policyengine.release.edits import applied, edits, found_in
 from policyengine.release.keys import Keys
 from policyengine.release.stream import Treating
-from policyengine.release.treatment import Orders, Treatment
+from policyengine.release.treatment import REDACT, Orders, Treatment
 
 KEYS = Keys(b"k" * 32, "acme")
 
@@ -74,7 +75,7 @@ def finding(ordered: Orders):  # type: ignore[no-untyped-def]
 @given(texts, orders, st.lists(st.integers(0, 9), max_size=40))
 def test_a_stream_releases_what_the_whole_would(text: str, ordered: Orders, sizes: list[int]) -> None:
     look = finding(ordered)
-    whole = applied(text, edits(text, look(text), ordered, KEYS, WIDTH))
+    whole = applied(text, edits(text, found_in(text, look), ordered, KEYS, WIDTH))
     stream = Treating(look, ordered, KEYS, WIDTH)
     stream._step = 1  # as early as it ever may
     pieces = [piece for chunk in cuts(text, sizes) for piece in stream.feed(chunk)] + stream.finish()
@@ -97,3 +98,45 @@ def test_the_order_of_orders_is_irrelevant(text: str, those: list[tuple[str, Tre
     one, other = Orders(tuple(those)), Orders(tuple(shuffled))
     found = finding(one)(text)
     assert edits(text, found, one, KEYS, WIDTH) == edits(text, found, other, KEYS, WIDTH)
+
+
+VALUES = (
+    "bob@acme.com", "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00", "+1 (202) 555-0143", "10.20.30.40",
+    "AKIAIOSFODNN7EXAMPL2", "password = hunter2hunter2", "00:1b:44:11:3a:b7", "https://ann:s3cretpw@acme.com/x",
+    "sk_live_4eC39HqLyjWDarjtT1zdp7dc", "078-05-1120", "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2",
+)  # fmt: skip
+BUILT_IN = registry()
+REDACTED = Orders(tuple((kind, REDACT) for kind in sorted(BUILT_IN.kinds)))
+APART = (" ", ", ", "\n", ": ", '" "', ") (", " = ", " and ", "", "[", "]")
+joined = st.lists(st.tuples(st.sampled_from((*VALUES, "a", "7")), st.sampled_from(APART)), max_size=6).map(
+    lambda parts: "".join(part for pair in parts for part in pair)
+)
+
+
+def built_in(text: str) -> Sequence[Finding]:
+    return find(text, BUILT_IN.kinds, BUILT_IN)
+
+
+@given(joined)
+def test_what_was_redacted_is_not_found_again(text: str) -> None:
+    wide = width(BUILT_IN.kinds, BUILT_IN)
+    assert wide is not None
+    left = applied(text, edits(text, found_in(text, built_in), REDACTED, KEYS, wide))
+    assert built_in(left) == ()
+
+
+@given(joined, st.lists(st.integers(0, 40), max_size=20))
+def test_the_built_in_finders_stream_as_they_find(text: str, sizes: list[int]) -> None:
+    wide = width(BUILT_IN.kinds, BUILT_IN)
+    assert wide is not None
+    padded = f"{'x ' * (wide // 2)}{text}{' y' * (wide // 2)}"
+    whole = applied(padded, edits(padded, found_in(padded, built_in), REDACTED, KEYS, wide))
+    stream = Treating(built_in, REDACTED, KEYS, wide)
+    pieces = [piece for chunk in cuts(padded, sizes) for piece in stream.feed(chunk)] + stream.finish()
+    assert "".join(piece.text for piece in pieces) == whole
+
+
+@pytest.mark.parametrize("value", ["sk_live_4eC39HqLyjWDarjtT1zdp7dc", "4111111111111111", "bob@acme.com"])
+def test_brackets_hide_nothing(value: str) -> None:
+    assert built_in(f"[{value}]")
+    assert built_in(f"[email:{value.lower()}]")
