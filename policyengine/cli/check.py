@@ -12,12 +12,13 @@ import policyengine.diagnostics
 from policyengine.bundle import Loaded
 from policyengine.cli.console import FAILED, colored, fail, note, report, say, say_json, stdout
 from policyengine.cli.loading import CacheOption, EntitiesOption, QuietOption, load
-from policyengine.cli.not_in_force import not_in_force
+from policyengine.cli.not_in_force import not_in_force, streams
 from policyengine.cli.report_format import Format, github, sarif
 from policyengine.diagnostics import render
 from policyengine.diagnostics.codes import CODES
 from policyengine.diagnostics.diagnostic import Code, Diagnostic, has_errors
 from policyengine.diagnostics.suggest import did_you_mean
+from policyengine.release.advice import misspelt_kinds
 
 PAGES = Path(policyengine.diagnostics.__file__).parent / "pages"
 
@@ -47,7 +48,9 @@ def check(
     if not paths:
         fail("nothing to check", "name a directory or file, such as `policyengine check policies/`")
     results = [load(path, cache, entities) for path in paths]
-    found = list({_key(d): d for loaded in results for d in loaded.diagnostics}.values())
+    sets = [loaded.policies for loaded in results if loaded.policies is not None]
+    advice = [warning for policies in sets for warning in misspelt_kinds(policies)]
+    found = list({_key(d): d for d in (*(d for loaded in results for d in loaded.diagnostics), *advice)}.values())
     failed = has_errors(found) or bool(strict and found)
     match format_:
         case Format.JSON:
@@ -74,6 +77,8 @@ def check(
                 say(_counts(results))
     if not quiet:
         for line in not_in_force((loaded.policies for loaded in results if loaded.policies is not None), metered=True):
+            note(line)
+        for line in streams(sets):
             note(line)
     if failed and strict and not has_errors(found) and not quiet:
         note("warnings fail because of --strict")

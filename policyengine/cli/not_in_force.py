@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from policyengine.ir.nodes import PolicySet
+from policyengine.release.advice import buffered_by
 
 
 def not_in_force(sets: Iterable[PolicySet], metered: bool) -> list[str]:
@@ -20,6 +21,16 @@ def not_in_force(sets: Iterable[PolicySet], metered: bool) -> list[str]:
         )
     if claims:
         lines.append(f"nothing proves claims yet: they are checked for names and types only ({_few(claims)})")
+    return lines
+
+
+def streams(sets: Iterable[PolicySet]) -> list[str]:
+    """Whether a text that is released can go as it comes, where policies say anything about it."""
+    lines = []
+    for rules in filter(None, map(buffered_by, sets)):
+        lines.append(
+            f"a stream that is released waits for its end, as rules look at the whole text ({_few(list(rules))})"
+        )
     return lines
 
 
