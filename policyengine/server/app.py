@@ -66,7 +66,7 @@ def create_app(
     pdp = Pdp()
     tally = metrics.Tally()
     told = telling(settings.events)
-    step, administration = _admission(settings, tally, authenticate is None)
+    step, administration = _admission(settings, tally, authenticate is None, told.everybody)
     binding = Binding(settings.tenants.tenancy())
     access = Access(settings, pdp, binding)
     decision_log = log.DecisionLog(settings.decision_log, settings.log_level)
@@ -205,11 +205,11 @@ def _evaluations(settings: Settings, binding: Binding, desk: Desk) -> dict[str, 
 
 
 def _admission(
-    settings: Settings, tally: metrics.Tally, wanted: bool
+    settings: Settings, tally: metrics.Tally, wanted: bool, events: Sink
 ) -> tuple[Authentication | Insecure | None, Administration]:
     """The step that asks who asks, if it is wanted, and who may administer."""
     try:
-        return authentication(settings, tally) if wanted else None, Administration(settings.admin_policies)
+        return authentication(settings, tally, events) if wanted else None, Administration(settings.admin_policies)
     except (WrongSettings, StoreError) as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from None

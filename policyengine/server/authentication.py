@@ -23,6 +23,8 @@ from policyengine.callers.local import is_loopback
 from policyengine.callers.refusal import Refusal
 from policyengine.callers.stores.store import StoreError
 from policyengine.callers.throttle import Failures, retry_after
+from policyengine.events.event import Event, Field
+from policyengine.events.sink import Sink
 from policyengine.server.cookie import card
 from policyengine.server.errors import log
 from policyengine.server.issuers import Document, read_document
@@ -47,7 +49,7 @@ _LOCAL_ONLY = Refusal(403, "this service runs without authentication, and answer
 _UNAVAILABLE = Refusal(503, "credentials cannot be checked at the moment", ((b"retry-after", b"5"),))
 
 
-def authentication(settings: Settings, tally: Tally) -> Authentication | Insecure:
+def authentication(settings: Settings, tally: Tally, events: Sink) -> Authentication | Insecure:
     """The step for these settings. Raises WrongSettings for settings that let nobody in, and for stores that cannot be
     read."""
     if settings.insecure:
@@ -64,6 +66,7 @@ def authentication(settings: Settings, tally: Tally) -> Authentication | Insecur
         settings.trusted_proxies,
         tally,
         Refusal(303, "sign in first", ((b"location", f"{base}{SIGN_IN_PATH}".encode()),)),
+        events,
     )
 
 
@@ -124,6 +127,7 @@ class Authentication:
     proxies: Sequence[object]
     tally: Tally
     led: Refusal
+    events: Sink
     _reading: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     async def __call__(self, incoming: Incoming) -> Caller | Refusal:
@@ -183,11 +187,10 @@ class Authentication:
         if wait:
             self.tally.refusal("throttled")
             return Refusal(429, "too many failed attempts", ((b"retry-after", retry_after(wait)),))
-        # One line for each that is not throttled, so that nobody can fill a disk.
-        log.warning(
-            "authentication failed", request_id=incoming.request_id, address=address, key=key_id(header),
-            credentials=header is not None,
-        )  # fmt: skip
+        # One line and one event for each that is not throttled, so that nobody can fill a disk.
+        told: dict[str, Field] = {"address": address, "key": key_id(header), "credentials": header is not None}
+        self.events.send(Event("caller.refused", told))
+        log.warning("authentication failed", request_id=incoming.request_id, **told)
         return _ABSENT if header is None else _REFUSED
 
     def _address(self, incoming: Incoming) -> str | None:

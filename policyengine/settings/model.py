@@ -55,7 +55,9 @@ class _Part(BaseModel):
 class Keys(_Part):
     """API keys."""
 
-    store: Text | None = Field(None, description="where keys are kept: a path, sqlite:PATH or postgresql://...")
+    store: Text | None = Field(
+        None, description="where keys are kept: a path, sqlite:///PATH, redis:// or postgresql://"
+    )
     hash_key: SecretStr | None = Field(
         None, min_length=32, description="what they are hashed with; beside the store if not given"
     )

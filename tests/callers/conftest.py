@@ -10,6 +10,10 @@ import pgserver
 import psycopg
 import pytest
 
+from policyengine.state.operations import OpenSession
+from policyengine.state.stores.opening import open_store as open_state
+from tests.state.servers import redis_url
+
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
@@ -22,7 +26,7 @@ def postgresql() -> Iterator[str]:
             server.cleanup()
 
 
-@pytest.fixture(params=["file", "sqlite", "postgresql"])
+@pytest.fixture(params=["file", "sqlite", "state-sqlite", "redis", "postgresql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty place for a store."""
     match request.param:
@@ -30,6 +34,15 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
             return str(tmp_path / "keys" / "keys.json")
         case "sqlite":
             return f"sqlite:{tmp_path / 'keys' / 'keys.db'}"
+        case "state-sqlite":
+            # The state of limits and sessions is in the same file.
+            url = f"sqlite:///{tmp_path / 'state.db'}"
+            store = open_state(url)
+            store.run(OpenSession("s", "t", "p", 1))
+            store.close()
+            return url
+        case "redis":
+            return redis_url(fresh=True)
     uri: str = request.getfixturevalue("postgresql")
     with psycopg.connect(uri, autocommit=True) as db:
         db.execute("drop table if exists policyengine_keys, policyengine_key_uses, policyengine_key_mark")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import redis
 
 from policyengine.callers import keys
 from policyengine.callers.caller import Scope
@@ -118,20 +119,29 @@ def test_one_key_that_cannot_be_read_breaks_the_store(address: str) -> None:
 
 def _damage(address: str, id_: str) -> None:
     if address.startswith("sqlite:"):
-        with closing(sqlite3.connect(address.removeprefix("sqlite:"))) as db, db:
+        path = address.removeprefix("sqlite:").replace("///", "", 1)
+        with closing(sqlite3.connect(path)) as db, db:
             db.execute("update keys set body = '{}' where id = ?", (id_,))
     elif address.startswith("postgresql"):
         with psycopg.connect(address) as db:
             db.execute("update policyengine_keys set body = '{}' where id = %s", (id_,))
+    elif address.startswith("unix:"):
+        with redis.Redis.from_url(address) as db:
+            db.hset("policyengine:{keys}:keys", id_, "{}")
     else:
         path = Path(address)
         path.write_text(path.read_text().replace('"scopes"', '"scope"', 1))
 
 
 def test_an_address_that_is_none_is_refused() -> None:
-    for address in ("", "redis://localhost", "mysql://x"):
+    for address in ("", "mysql://x", "http://x"):
         with pytest.raises(StoreError, match="a store of keys is"):
             open_store(address)
+
+
+def test_keys_in_memory_are_refused_and_the_refusal_says_why() -> None:
+    with pytest.raises(StoreError, match="gone with it"):
+        open_store("memory://")
 
 
 def test_the_error_of_a_server_that_is_away_does_not_show_its_password() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import itertools
 import json
 import logging
@@ -16,6 +17,8 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jws
 from joserfc.jwk import RSAKey
 
@@ -141,6 +144,90 @@ def test_all_that_is_refused_is_refused_alike(service: httpx.Client, store: Stor
 
 def _with_address(store: Store, key: ApiKey) -> dict[str, Any]:
     return {**keys.as_json(store.store.keys()[key.id]), "addresses": ["203.0.113.0/24"]}
+
+
+def _part(value: Any) -> str:
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _forged(header: dict[str, Any], claims: bytes | None = None, sign: Any = None) -> str:
+    """A token that no library would make: signed with the right key, unless `sign` does it otherwise."""
+    now = time.time()
+    plain = {"iss": ISSUER, "aud": "pdp", "sub": "svc", "scope": "decide", "iat": now, "exp": now + 60}
+    head = {"alg": "RS256", "kid": "r1", "typ": "at+jwt", **header}
+    body = f"{_part(head)}.{_part(claims if claims is not None else plain)}"
+    signature = sign(body.encode()) if sign else RSA.raw_value.sign(body.encode(), PKCS1v15(), SHA256())
+    return f"{body}.{_part(signature)}"
+
+
+def _shared(secret: bytes) -> Any:
+    return lambda body: hmac.digest(secret, body, "sha256")
+
+
+def _claims(**more: Any) -> bytes:
+    now = time.time()
+    found = {"iss": ISSUER, "aud": "pdp", "sub": "svc", "scope": "decide", "iat": now, "exp": now + 60, **more}
+    return json.dumps(found).encode()
+
+
+_TWO_ALGORITHMS = b'{"alg":"none","alg":"RS256","kid":"r1","typ":"at+jwt"}'
+
+
+def _attacks() -> dict[str, str]:
+    public = RSA.as_dict(private=False)
+    evil = RSAKey.generate_key(2048, {"kid": "r1"})
+    secrets = {"pem": RSA.as_pem(private=False), "der": RSA.as_der(private=False), "jwk": json.dumps(public).encode()}
+    by_evil = lambda body: evil.raw_value.sign(body, PKCS1v15(), SHA256())  # noqa: E731
+    good = token()
+    head, claims, signature = good.split(".")
+    return {
+        **{f"the public key as a secret, {name}": _forged({"alg": "HS256"}, sign=_shared(secret))
+           for name, secret in secrets.items()},
+        "brings its key": _forged({"jwk": evil.as_dict(private=False)}, sign=by_evil),
+        "names where its key is": _forged({"jku": "http://127.0.0.1:1/jwks"}, sign=by_evil),
+        "names a certificate": _forged({"x5u": "http://127.0.0.1:1/c", "x5c": ["MII"]}, sign=by_evil),
+        "critical header": _forged({"crit": ["exp"], "exp": 1}),
+        "unencoded payload": _forged({"b64": False, "crit": ["b64"]}),
+        "compressed": _forged({"zip": "DEF"}),
+        "nested": _forged({"cty": "JWT"}, good.encode()),
+        "nested without saying so": _forged({}, good.encode()),
+        "encrypted in form": f"{good}.{claims}.{signature}",
+        "two subjects": _forged({}, _claims()[:-1] + b', "sub": "root"}'),
+        "two audiences, one in escapes": _forged({}, _claims(aud="x")[:-1] + b', "\\u0061ud": "pdp"}'),
+        "two algorithms": f"{_part(_TWO_ALGORITHMS)}.{claims}.{signature}",
+        "an expiry that never comes": _forged({}, _claims(exp=10**30)),
+        "an expiry of a thousand digits": _forged({}, _claims(exp=0).replace(b'"exp": 0', b'"exp": ' + b"9" * 1000)),
+        "an expiry that is no number": _forged({}, _claims(exp=0).replace(b'"exp": 0', b'"exp": Infinity')),
+        "an expiry as text": _forged({}, _claims(exp=str(time.time() + 60))),
+        "no expiry": _forged({}, _claims(exp=0).replace(b', "exp": 0', b"")),
+        "made tomorrow": _forged({}, _claims(iat=time.time() + 86_400, exp=time.time() + 86_460)),
+        "good for a year": _forged({}, _claims(exp=time.time() + 31_536_000)),
+        "deep claims": _forged({}, _claims()[:-1] + b', "x": ' + b"[" * 2_000 + b"]" * 2_000 + b"}"),
+        "claims that are a list": _forged({}, b"[" + _claims() + b"]"),
+        "an id token": token(header={"typ": "id_token+jwt"}),
+        "no type": _forged({"typ": None}),
+        "key id with a path": _forged({"kid": "../../../../dev/null"}),
+        "key id with SQL": _forged({"kid": "' union select 'r1' --"}),
+        "key id that is an object": _forged({"kid": {"kid": "r1"}}),
+        "no signature": f"{head}.{claims}.",
+        "padded": f"{head}.{claims}.{signature}==",
+        "broken in two": f"{head}.{claims[:10]}\t{claims[10:]}.{signature}",
+        "a tab behind": f"{good}\tx",
+        "standard alphabet": f"{head}.{claims}.{signature.replace('-', '+').replace('_', '/')}/",
+        "another's signature": f"{head}.{claims}.{token(sub='root').split('.')[2]}",
+    }  # fmt: skip
+
+
+def test_no_forged_token_passes(service: httpx.Client) -> None:
+    answers = {
+        name: service.post(EVALUATION, json=PERMITTED, headers={"Authorization": f"Bearer {text}"})
+        for name, text in {**_attacks(), "": _forged({})}.items()
+    }
+    # What is forged as they are, and nothing is wrong with, passes.
+    assert answers.pop("").status_code == 200
+    assert {name: answer.status_code for name, answer in answers.items() if answer.status_code != 401} == {}
+    assert {answer.json()["detail"] for answer in answers.values()} == {"the credentials are not accepted"}
 
 
 def test_two_credentials_are_none(service: httpx.Client, store: Store) -> None:

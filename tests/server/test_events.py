@@ -11,12 +11,14 @@ import pytest
 from pydantic import SecretStr
 from standardwebhooks import Webhook as Receiver
 
+from policyengine.callers import api_key
 from policyengine.server.telling import telling
 from policyengine.settings.loading import WrongSettings, load
 from policyengine.settings.model import Events, Webhook
 from policyengine.settings.showing import shown
 from tests.events.test_webhook import SECRET, receiving
 from tests.server.serving import serving
+from tests.support.key_file import Store
 
 POLICIES = "module p\nuse ai\npermit all: invoke on Model\n"
 
@@ -38,6 +40,28 @@ def test_a_reload_reaches_the_webhook_and_the_metrics(tmp_path: Path) -> None:
             assert Receiver(SECRET).verify(content, headers)["type"] == "policies.refused"
             assert _metric(client, 'policyengine_events_total{kind="policies.refused"}') == 1
             assert _metric(client, 'policyengine_webhook_events_total{outcome="full"}') == 0
+
+
+def test_a_failed_attempt_is_told_without_the_secret_and_not_without_end(tmp_path: Path) -> None:
+    made = Store(tmp_path)
+    good, wrong = made.new("admin"), api_key.new(made.new().id)
+    (tmp_path / "p.pol").write_text(POLICIES)
+    with receiving() as taken:
+        events = Events(webhooks=[Webhook(url=taken.url, secret=SecretStr(SECRET), kinds=("caller",))])
+        settings = {"keys": made.settings, "limits": {"failures": 3}, "events": events}
+        with serving(tmp_path / "p.pol", **settings) as client:
+            for _ in range(8):
+                client.get("/readyz", headers={"Authorization": f"Bearer {wrong.text}"})
+            taken.wait()
+            headers, content = taken.arrived[0]
+            told = Receiver(SECRET).verify(content, headers)
+            client.headers["Authorization"] = f"Bearer {good.text}"
+            assert _metric(client, 'policyengine_events_total{kind="caller.refused"}') == 3
+    assert told["type"] == "caller.refused"
+    assert {**told["data"], "tenant": ""} == {
+        "tenant": "", "address": "127.0.0.1", "key": wrong.id, "credentials": True,
+    }  # fmt: skip
+    assert wrong.text[19:].encode() not in content
 
 
 def test_the_secret_may_stand_in_a_file_and_is_never_shown(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""The address of a store of API keys to the store: a path, `sqlite:PATH` or `postgresql://...`."""
+"""The address of a store of API keys to the store: a path, or the URL of a state store, which may be the same store:
+`sqlite:///PATH`, `redis://...`, `postgresql://...`. `sqlite:PATH` is the same as `sqlite:///PATH`."""
 
 from __future__ import annotations
 
@@ -7,10 +8,13 @@ from pathlib import Path
 
 from policyengine.callers.stores.file import FileStore, create_file
 from policyengine.callers.stores.postgresql import PostgresqlStore, create_postgresql
+from policyengine.callers.stores.redis import RedisStore, create_redis
 from policyengine.callers.stores.sqlite import SqliteStore, create_sqlite
 from policyengine.callers.stores.store import KeyStore, StoreError
 
 _POSTGRESQL = ("postgresql://", "postgres://")
+_REDIS = ("redis://", "rediss://", "unix://")
+_MEMORY = "memory:"
 _SQLITE = "sqlite:"
 
 
@@ -22,13 +26,19 @@ def open_store(address: str, *, create: bool = False) -> KeyStore:
         if create:
             create_postgresql(address)
         return PostgresqlStore(address)
+    if address.startswith(_REDIS):
+        if create:
+            create_redis(address)
+        return RedisStore(address)
+    if address.startswith(_MEMORY):
+        raise StoreError("keys in memory would be those of one process, and gone with it: name a file or a server")
     if address.startswith(_SQLITE):
-        path = Path(address.removeprefix(_SQLITE))
+        path = _path(address)
         if create:
             create_sqlite(path)
         return SqliteStore(path)
     if "://" in address or not address:
-        raise StoreError("a store of keys is a path, sqlite:PATH or postgresql://...")
+        raise StoreError("a store of keys is a path, sqlite:///PATH, redis://... or postgresql://...")
     if create:
         create_file(Path(address))
     return FileStore(Path(address))
@@ -36,7 +46,14 @@ def open_store(address: str, *, create: bool = False) -> KeyStore:
 
 def beside(address: str) -> Path | None:
     """Where the hash key is kept if no setting says so: beside the file that has the keys. None for a server's."""
-    if address.startswith(_POSTGRESQL):
+    if address.startswith((*_POSTGRESQL, *_REDIS)):
         return None
-    path = Path(address.removeprefix(_SQLITE))
+    path = _path(address)
     return path.with_name(path.name + ".hash-key")
+
+
+def _path(address: str) -> Path:
+    """The path in an address: in `sqlite:///PATH`, as in the URL of a state store, a fourth slash begins an absolute
+    one."""
+    path = address.removeprefix(_SQLITE)
+    return Path(path.removeprefix("///")) if path.startswith("//") else Path(path)
