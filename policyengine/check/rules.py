@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from zoneinfo import available_timezones
 
 from policyengine.check import operands
 from policyengine.check.environment import UNKNOWN, Env, Findings, Place, TooLarge, Typed
@@ -15,6 +14,7 @@ from policyengine.diagnostics import codes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.ir.fold import fold
 from policyengine.ir.nodes import APPROVAL, And, Const, Expr, LimitSpec, Not, ObligationSpec, Proof, Rule
+from policyengine.model import zones
 from policyengine.model.types import BOOL, NUMBER, Field, ListT, RecordT, SetT, plain
 from policyengine.syntax import ast
 
@@ -214,7 +214,7 @@ def _zone(tree: ast.LimitBody, findings: Findings) -> str:
             codes.WRONG_ARGUMENTS, tree.zone.span, "only a period of the calendar has a time zone", "",
             f"write `per {PERIODS[2]}`, or leave the zone out: a length of time is the same everywhere",
         )  # fmt: skip
-    elif name not in available_timezones():
-        help_ = did_you_mean(name, available_timezones()) or 'zones are named as in `"Europe/Berlin"`'
+    elif name not in zones.names():
+        help_ = did_you_mean(name, zones.names()) or 'zones are named as in `"Europe/Berlin"`'
         findings.report(codes.UNKNOWN_NAME, tree.zone.span, "unknown time zone", "", help_)
     return name

@@ -1,15 +1,13 @@
 """What a clock on the wall of a named zone shows: time of day, weekday and date.
 
-In: a time, and the name of a zone of the time zone database, which the checker has tried out. Out: plain values. What a
-zone says is read from the database of the machine or of the package `tzdata`.
+In: a time, and the name of a zone of the time zone database, which the checker has tried out. Out: plain values.
 """
 
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo, available_timezones
 
+from policyengine.model import zones
 from policyengine.model.moments import coarse, length, nanoseconds
 from policyengine.model.values import Fault
 
@@ -19,7 +17,7 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 def zone(name: str) -> str:
     """The name itself. Raises Fault for what is no zone. The set of names is asked, so that no file is looked for by a
     name that a policy made up."""
-    if name not in _zones():
+    if name not in zones.names():
         raise Fault("POL225", "not a time zone such as Europe/Berlin or UTC")
     return name
 
@@ -53,16 +51,6 @@ def is_date(text: str) -> bool:
 
 def _local(time: datetime, zone: str) -> datetime:
     try:
-        return coarse(time).astimezone(_zone(zone))
+        return coarse(time).astimezone(zones.zone(zone))
     except OverflowError:
         raise Fault("POL503", "a time is out of range") from None
-
-
-@lru_cache(maxsize=1024)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
-
-
-@lru_cache(maxsize=1)
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())

@@ -14,6 +14,8 @@ from itertools import pairwise
 from typing import Any, Literal, assert_never
 from zoneinfo import ZoneInfo
 
+from policyengine.model import zones
+
 SECOND = 1_000_000
 BUCKETS = 60
 
@@ -82,7 +84,7 @@ _LAST: dict[tuple[str, str], Calendar] = {}
 
 
 def _calendar(period: str, zone: str, around: int) -> Calendar:
-    tz = ZoneInfo(zone)
+    tz = zones.zone(zone)
     day = datetime.fromtimestamp(around / SECOND, UTC).astimezone(tz)
     if period in ("minute", "hour"):
         # Of the time line, not of the wall: an hour is an hour also when the clocks change.

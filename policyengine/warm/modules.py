@@ -19,6 +19,7 @@ from cachetools import LRUCache
 
 from policyengine.check.results import Defines, ModuleRules
 from policyengine.diagnostics.source import Source
+from policyengine.model import zones
 from policyengine.schema.declare import ModuleTree
 from policyengine.schema.schema import Schema
 from policyengine.syntax import ast
@@ -182,7 +183,8 @@ def forget() -> None:
 
 def _key(source: Source) -> bytes:
     """Stands for a text and the name that its module has where the text gives it none."""
-    return _digest(engine_digest() or b"", Path(source.path).stem.encode("utf-8", "surrogatepass"), _bytes(source))
+    name = Path(source.path).stem.encode("utf-8", "surrogatepass")
+    return _digest(engine_digest() or b"", zones.VERSION.encode(), name, _bytes(source))
 
 
 def _surroundings(modules: Sequence[ModuleTree]) -> Callable[[ModuleTree], bytes]:

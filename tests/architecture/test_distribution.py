@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import tarfile
 import tomllib
+import zipfile
 from pathlib import Path
 
+import pytest
 from hatchling.builders.sdist import SdistBuilder
+from hatchling.builders.wheel import WheelBuilder
 
 from policyengine.version import DISTRIBUTION, VERSION
 from tests.docs.blocks import documents
@@ -37,3 +40,14 @@ def test_the_source_archive_holds_the_documents_and_the_grammar(tmp_path: Path) 
     assert [name for name in wanted if name not in names] == []
     assert "policyengine/compile/native/module.c" in names
     assert not [name for name in names if name.startswith((".venv", "bench/.venvs"))]
+
+
+def test_a_wheel_in_pure_python_is_for_every_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLICYENGINE_PURE", "1")
+    [made] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    assert Path(made).name == f"policyengine_ai-{VERSION}-py3-none-any.whl"
+    with zipfile.ZipFile(made) as archive:
+        names = archive.namelist()
+    assert "policyengine/schema/ai.pol" in names
+    assert "policyengine/syntax/policy.lark" in names
+    assert [name for name in names if name.endswith((".so", ".pyd"))] == []
