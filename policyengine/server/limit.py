@@ -20,7 +20,7 @@ from policyengine.settings.model import Limits
 SCOPE_OF: Mapping[str, Scope] = {
     "evaluation": "decide",
     "evaluations": "decide",
-    **dict.fromkeys(("access_request", "access_cancel", ACCESS_TASK), "decide"),
+    **dict.fromkeys(("access_request", "access_status", "access_cancel", ACCESS_TASK), "decide"),
     "filter": "filter",
     "search_subject": "search",
     "search_resource": "search",
@@ -32,6 +32,7 @@ SCOPE_OF: Mapping[str, Scope] = {
 ADMIN_OF: Mapping[str, str] = {
     "prometheus": "admin_metrics",
     **dict.fromkeys(("approvals", "approvals_task"), "approve"),
+    **dict.fromkeys(("block", "unblock", "blocks"), "admin_other"),
 }
 OTHER_ADMIN = "admin_other"
 # What the service says of itself, and of no request or tenant, to whoever may ask anything at all.
