@@ -12,16 +12,18 @@ from rich.console import Console
 from rich.text import Text
 
 from policyengine.cli.check import count
-from policyengine.cli.console import FAILED, fail, note, say, say_json, stdout
+from policyengine.cli.console import FAILED, fail, note, report, say, say_json, stderr, stdout
 from policyengine.cli.fmt import write
-from policyengine.cli.loading import JsonOption, PolicyPath, QuietOption, load_valid, read_json
+from policyengine.cli.loading import JsonOption, PolicyPath, QuietOption, existing, load_valid, read_json, read_text
 from policyengine.cli.words import Command
 from policyengine.diagnostics.safe_text import visible
+from policyengine.diagnostics.source import Source
 from policyengine.explain.display import json_value
 from policyengine.model.types import Field
 from policyengine.schema.schema import Schema
-from policyengine.schema.tool_import import import_tools, to_source
+from policyengine.schema.tool_import import Imported, import_tools, to_source
 from policyengine.schema.tool_stream import read_documents
+from policyengine.schema.tool_update import update
 
 EXPECTED = (
     "expected one JSON value, one on each line, or server-sent events that carry one each; "
@@ -51,6 +53,18 @@ def import_(
         Path | None, typer.Option(metavar="FILE", help="write there, not to standard output", show_default=False)
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="overwrite --out where it exists")] = False,
+    update_: Annotated[
+        Path | None,
+        typer.Option(
+            "--update",
+            metavar="FILE",
+            help="bring a file of an earlier import up to date, and show what changed",
+            show_default=False,
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="with --update: write nothing, and fail if tools changed")
+    ] = False,
     trust_annotations: Annotated[
         bool, typer.Option("--trust-annotations", help="believe a server that a tool touches nothing outside")
     ] = False,
@@ -61,9 +75,14 @@ def import_(
     Reads what OpenAI, Anthropic, Amazon Bedrock and Gemini take as definitions, and registries' lists of arguments,
     one JSON value on each line, and server-sent events.
 
-    What could not be carried over exactly is noted on standard error and in the text. Exit status: 0 done, 1 no tool
-    found, 2 wrong usage or no JSON.
+    What could not be carried over exactly is noted on standard error and in the text. With --update, `facts` and
+    whatever else people wrote into the file stay, and so do tools that are not offered any more. Exit status: 0 done,
+    1 no tool found, or changes with --check, 2 wrong usage or no JSON.
     """
+    if update_ is not None and out is not None:
+        fail("--out and --update are two files", "name the one that is to be brought up to date")
+    if check and update_ is None:
+        fail("--check is about a file to update", "such as `--update tools.pol --check`")
     document = read_json(file, parse=read_documents, expected=EXPECTED)
     try:
         imported = import_tools(document, module=module, name=name, prefix=prefix, trust_annotations=trust_annotations)
@@ -79,6 +98,9 @@ def import_(
             note(f"note: {place}: {one.message}" if place else f"note: {one.message}")
     if not imported.tools:
         fail("no tool found", "expected an MCP tools/list answer, function definitions or a JSON Schema", FAILED)
+    if update_ is not None:
+        _update(update_, imported, check, quiet)
+        return
     if out is None:
         typer.echo(text, nl=False)
         return
@@ -87,6 +109,30 @@ def import_(
     write(out, text)
     if not quiet:
         note(f"wrote {count(len(imported.tools), 'tool')} to {out}")
+
+
+_SIGNS = {"new": "+", "changed": "~", "gone": "-"}
+_WORDS = {"new": "new", "changed": "changed", "gone": "not offered any more, and kept"}
+
+
+def _update(path: Path, imported: Imported, check: bool, quiet: bool) -> None:
+    source = Source(str(path), read_text(existing(path, "--update")))
+    updated = update(source, imported)
+    if updated.text is None:
+        report(updated.diagnostics, stderr())
+        fail(f"--update: {path} cannot be read as policies", "it is left as it was", FAILED)
+    for one in updated.drift:
+        say(f"{_SIGNS[one.kind]} {visible(one.tool)}: {_WORDS[one.kind]}")
+        if one.kind == "changed" and not quiet:
+            for sign, text in (("-", one.before), ("+", one.now)):
+                for line in text.split("\n"):
+                    say(visible(f"    {sign} {line}"))
+    if check:
+        raise typer.Exit(FAILED if updated.drift else 0)
+    if updated.text != source.text:
+        write(path, updated.text)
+    if not quiet:
+        note(f"{count(len(updated.drift), 'tool')} differed from {path}" if updated.drift else f"{path} is up to date")
 
 
 @schema.command("show", cls=Command)

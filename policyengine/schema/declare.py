@@ -67,6 +67,7 @@ def declare(modules: Iterable[ModuleTree]) -> Declared:
         (ast.ContextDecl, work.context),
         (ast.ObligationDecl, work.obligation),
         (ast.ToolDecl, work.tool),
+        (ast.FactsDecl, work.facts),
     )
     for kind, declare_one in passes:
         for module in ordered:
@@ -85,6 +86,7 @@ class _Declaring:
         self.tools: dict[str, ToolType] = {}
         self.roots: dict[str, ContextRoot] = {}
         self.obligations: dict[str, ObligationType] = {}
+        self.stated: dict[tuple[str, str], ast.Entry] = {}
         self.named: dict[str, NamedType] = {}
         # Declarations of types that have not been read yet, and those that are being read.
         self.unread: dict[str, tuple[ModuleTree, ast.TypeDecl]] = {}
@@ -234,10 +236,30 @@ class _Declaring:
             self._duplicate(decl.name, "tool", self.tools[name].span)
             return
         args = record(self._fields(module, decl.params, frozenset(), True), _is_open(decl.params))
-        facts = constant_record(decl.facts, self.diagnostics)
-        for entry in decl.facts.entries if decl.facts else ():
+        self.tools[name] = ToolType(name, module.name, decl.name.span, args, self._facts(name, decl.facts))
+
+    def facts(self, module: ModuleTree, decl: ast.FactsDecl) -> None:
+        """Facts in a statement of their own: each is stated once, wherever that is."""
+        tool = self.tools.get(decl.name.text)
+        if tool is None or tool.module not in module.visible:
+            seen = [name for name, known in self.tools.items() if known.module in module.visible]
+            help_ = (
+                f"add `use {tool.module}`" if tool else did_you_mean(decl.name.text, seen) or "declare it with `tool`"
+            )
+            self.report(codes.UNKNOWN_TOOL, decl.name, f"unknown tool `{decl.name.text}`", "not declared", help_)
+            return
+        self.tools[tool.name] = replace(tool, facts={**self._facts(tool.name, decl.facts), **tool.facts})
+
+    def _facts(self, tool: str, stated: ast.RecordLit | None) -> dict[str, Any]:
+        facts = constant_record(stated, self.diagnostics)
+        for entry in stated.entries if stated is not None else ():
+            first = self.stated.setdefault((tool, entry.key.text), entry)
+            if stated is not None and not any(first is one for one in stated.entries):
+                note = Note(first.span, "first stated here")
+                message = f"`{entry.key.text}` of the tool `{tool}` is stated twice"
+                self.report(codes.DUPLICATE, entry.key, message, "", "leave one of them out", note)
             self._check_fact(entry, facts)
-        self.tools[name] = ToolType(name, module.name, decl.name.span, args, facts)
+        return facts
 
     def _check_fact(self, entry: ast.Entry, facts: Mapping[str, Any]) -> None:
         attributes = self.entities["Tool"].attributes

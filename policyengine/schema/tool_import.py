@@ -1,9 +1,9 @@
 """Tool declarations from what tools say of themselves.
 
 In: parsed JSON that defines tools, in any dialect that `tool_definitions.py` knows, or a list of such documents.
-Out: `tool` declarations and notes on all that they do not say. Never raises for any JSON, reads no file, trusts
-nothing: a declaration's types admit every argument that the tool takes (see `json_schema.py`), its facts assume the
-worst, and what a server claims stands in facts of other names.
+Out: `tool` declarations, `facts` that are assumed of each, and notes on all that they do not say. Never raises for any
+JSON, reads no file, trusts nothing: a declaration's types admit every argument that the tool takes (see
+`json_schema.py`), the worst is assumed, and what a server claims stands in facts of other names.
 
 Sources: MCP schema 2024-11-05 to 2026-07-28, `Tool` and `ToolAnnotations` (hints, which "clients should never" base
 decisions on unless they trust the server; `openWorldHint` is true by default).
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from policyengine.diagnostics.safe_text import escaped
@@ -41,9 +42,11 @@ class ImportNote:
 
 @dataclass(frozen=True, slots=True)
 class ImportedTool:
-    """A tool as declared, with its own words about itself (as they came), and its place in the document."""
+    """A tool as declared, what is assumed of it, its own words about itself (as they came), and its place in the
+    document. What its server claims is part of the declaration: it comes anew with each import."""
 
     declaration: ast.ToolDecl
+    facts: ast.FactsDecl
     description: str
     path: str
 
@@ -56,6 +59,11 @@ class Imported:
     @property
     def declarations(self) -> tuple[ast.ToolDecl, ...]:
         return tuple(tool.declaration for tool in self.tools)
+
+    @property
+    def statements(self) -> tuple[ast.Statement, ...]:
+        """All that is written: each declaration, and what is assumed of it."""
+        return tuple(part for tool in self.tools for part in (tool.declaration, tool.facts))
 
 
 def import_tools(
@@ -89,10 +97,10 @@ def import_tools(
             notes.append(_note(shown, found.path, complaint or SECOND))
             continue
         reading = Reading(found.schema, found.schema_path, spent)
-        declaration = _declare(tool, found, reading, span, trust_annotations)
+        declaration, facts = _declare(tool, found, reading, span, trust_annotations)
         spent += reading.spent
         description = found.description if isinstance(found.description, str) else ""
-        tools[tool] = ImportedTool(declaration, description, found.path)
+        tools[tool] = ImportedTool(declaration, facts, description, found.path)
         notes += (_note(shown, path, message) for path, message in found.notes)
         notes += (_note(shown, found.place(path), message) for path, message in reading.notes)
     return Imported(tuple(tools.values()), tuple(notes))
@@ -116,29 +124,40 @@ def _name(found: Definition, prefix: str) -> tuple[str, str]:
 # ---- one declaration ----
 
 
-def _declare(name: str, found: Definition, reading: Reading, span: Span, trust: bool) -> ast.ToolDecl:
-    facts = tuple(
-        ast.Entry(
-            key=ast.Name(text=word, span=span),
-            value=ast.Literal(value=value, kind="bool", text="true" if value else "false", span=span),
-            span=span,
-        )
-        for word, value in _facts(found, reading, trust)
-    )
+def _declare(
+    name: str, found: Definition, reading: Reading, span: Span, trust: bool
+) -> tuple[ast.ToolDecl, ast.FactsDecl]:
+    named = ast.Name(text=name, span=span)
+    outside = _reaches_outside(found, reading, trust)
+    assumed = _record([(word, outside) for word in FACTS], span)
+    claimed = _claimed(found, reading)
     params: tuple[ast.FieldDecl, ...] = ()
     if found.schema is None:
         reading.note(found.path, "describes no arguments, and no rule can read one")
     else:
         params = parameters(reading, span)
-    return ast.ToolDecl(
-        name=ast.Name(text=name, span=span), params=params, facts=ast.RecordLit(entries=facts, span=span), span=span
+    claims = _record(claimed, span) if claimed else None
+    return (
+        ast.ToolDecl(name=named, params=params, facts=claims, span=span),
+        ast.FactsDecl(name=named, facts=assumed, span=span),
     )
 
 
-def _facts(found: Definition, reading: Reading, trust: bool) -> list[tuple[str, bool]]:
-    """What is assumed of the tool, and under names that say so, what is only claimed, where it is."""
-    outside = _reaches_outside(found, reading, trust)
-    facts = [(word, outside) for word in FACTS]
+def _record(facts: list[tuple[str, bool]], span: Span) -> ast.RecordLit:
+    entries = tuple(
+        ast.Entry(
+            key=ast.Name(text=word, span=span),
+            value=ast.Literal(value=value, kind="bool", text="true" if value else "false", span=span),
+            span=span,
+        )
+        for word, value in facts
+    )
+    return ast.RecordLit(entries=entries, span=span)
+
+
+def _claimed(found: Definition, reading: Reading) -> list[tuple[str, bool]]:
+    """What a server claims, under names that say so."""
+    claims: list[tuple[str, bool]] = []
     if isinstance(found.annotations, dict):
         for hint, (word, worst) in _CLAIMS.items():
             if hint not in found.annotations:
@@ -147,8 +166,8 @@ def _facts(found: Definition, reading: Reading, trust: bool) -> list[tuple[str, 
             if not isinstance(claim, bool):
                 path = f"{found.path}/annotations/{hint}"
                 reading.note(path, f"not a boolean, so taken as {'true' if worst else 'false'}")
-            facts.append((word, claim if isinstance(claim, bool) else worst))
-    return facts
+            claims.append((word, claim if isinstance(claim, bool) else worst))
+    return claims
 
 
 def _reaches_outside(found: Definition, reading: Reading, trust: bool) -> bool:
@@ -182,19 +201,24 @@ def to_source(imported: Imported, module: str) -> str:
     blocks = [f"module {module}\n\nuse ai"]
     if imported.tools:
         blocks.append(
-            "# Facts are the worst case unless a tool's word was trusted. Correct them for tools that you know."
+            "# `facts` are the worst case unless a tool's word was trusted. Correct them for tools that you know:\n"
+            "# importing again with `--update` leaves them alone."
         )
     declared = {escaped(tool.declaration.name.text) for tool in imported.tools}
     blocks += ["\n".join(_comment(n) for n in of_tool) for name, of_tool in notes.items() if name not in declared]
-    blocks += [_block(tool, notes[escaped(tool.declaration.name.text)]) for tool in imported.tools]
+    blocks += [block(tool, notes[escaped(tool.declaration.name.text)]) for tool in imported.tools]
     return "\n\n".join(blocks) + "\n"
 
 
-def _block(tool: ImportedTool, notes: list[ImportNote]) -> str:
+def block(tool: ImportedTool, notes: Sequence[ImportNote], *, facts: bool = True) -> str:
+    """The declaration under what the tool says of itself, and what is assumed of it, unless that is stated already."""
     description = one_line(tool.description, MAX_COMMENT)
     lines = [f"# {description}"] if description else []
     lines += [_comment(note, tool.path) for note in notes]
-    return "\n".join([*lines, format_declaration(tool.declaration).rstrip("\n")])
+    lines.append(format_declaration(tool.declaration).rstrip("\n"))
+    if facts:
+        lines.append(format_declaration(tool.facts).rstrip("\n"))
+    return "\n".join(lines)
 
 
 def _comment(note: ImportNote, under: str = "") -> str:

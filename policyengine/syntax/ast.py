@@ -12,7 +12,9 @@ from policyengine.syntax.ast_types import (
     Bound,
     Comment,
     ContextDecl,
+    EntityDecl,
     EntityType,
+    ExtendDecl,
     FieldDecl,
     GenericType,
     Literal,
@@ -31,8 +33,9 @@ from policyengine.syntax.ast_types import (
 
 # What is declared there is part of the tree as well.
 __all__ = [
-    "Bound", "Comment", "ContextDecl", "EntityType", "FieldDecl", "GenericType", "Literal", "LiteralType", "Name",
-    "NamedType", "Node", "ObligationDecl", "RecordType", "Rest", "TypeDecl", "TypeExpr", "UnionType", "Use",
+    "Bound", "Comment", "ContextDecl", "EntityDecl", "EntityType", "ExtendDecl", "FieldDecl", "GenericType", "Literal",
+    "LiteralType", "Name", "NamedType", "Node", "ObligationDecl", "RecordType", "Rest", "TypeDecl", "TypeExpr",
+    "UnionType", "Use",
 ]  # fmt: skip
 
 # ---- expressions ----
@@ -166,20 +169,6 @@ Expr = (
 
 
 @dataclass(frozen=True, slots=True)
-class EntityDecl(Node):
-    name: Name
-    parents: tuple[Name, ...]
-    fields: tuple[FieldDecl, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ExtendDecl(Node):
-    name: Name
-    parents: tuple[Name, ...]
-    fields: tuple[FieldDecl, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ActionDecl(Node):
     """`resources` and `principals` are empty where any type will do."""
 
@@ -194,6 +183,14 @@ class ToolDecl(Node):
     name: Name
     params: tuple[FieldDecl, ...]
     facts: RecordLit | None
+
+
+@dataclass(frozen=True, slots=True)
+class FactsDecl(Node):
+    """`facts TOOL { ... }`: facts about a tool that is declared elsewhere."""
+
+    name: Name
+    facts: RecordLit
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,7 +383,9 @@ class Test(Node):
 # ---- module ----
 
 
-Declaration = TypeDecl | EntityDecl | ExtendDecl | ActionDecl | ToolDecl | ContextDecl | ObligationDecl | Define
+Declaration = (
+    TypeDecl | EntityDecl | ExtendDecl | ActionDecl | ToolDecl | FactsDecl | ContextDecl | ObligationDecl | Define
+)
 Statement = Declaration | Rule | Prove | Test | Fixture
 
 

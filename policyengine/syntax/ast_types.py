@@ -105,6 +105,20 @@ class TypeDecl(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class EntityDecl(Node):
+    name: Name
+    parents: tuple[Name, ...]
+    fields: tuple[FieldDecl, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendDecl(Node):
+    name: Name
+    parents: tuple[Name, ...]
+    fields: tuple[FieldDecl, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ContextDecl(Node):
     """A context root: `context tenant: Tenant`."""
 

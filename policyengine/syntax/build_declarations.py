@@ -151,6 +151,9 @@ class BuildDeclarations(Transformer[Token, Any]):
     def tool_decl(self, parts: list[Any]) -> ast.ToolDecl:
         return ast.ToolDecl(name=parts[1], params=value_of(parts[2]), facts=parts[3], span=self._span(parts))
 
+    def facts_decl(self, parts: list[Any]) -> ast.FactsDecl:
+        return ast.FactsDecl(name=parts[1], facts=parts[2], span=self._span(parts))
+
     def context_decl(self, parts: list[Any]) -> ast.ContextDecl:
         return ast.ContextDecl(name=parts[1], optional=parts[2] is not None, type=parts[4], span=self._span(parts))
 

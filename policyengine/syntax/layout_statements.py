@@ -111,6 +111,8 @@ def _declaration(node: ast.Declaration, notes: Notes) -> Doc:
             return _action(node, notes)
         case ast.ToolDecl():
             return _tool(node, notes)
+        case ast.FactsDecl(name=name, facts=facts):
+            return concat(f"facts {bare_or_quoted(name)} ", expression(facts, notes))
         case ast.ContextDecl(name=name, optional=optional):
             return concat(f"context {name.text}{'?' if optional else ''}: ", type_(node.type, notes))
         case ast.ObligationDecl(name=name, params=params):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from lark import Token
 
 _STATEMENT = (
-    "module", "use", "type", "entity", "extend", "action", "tool", "context", "obligation", "define",
+    "module", "use", "type", "entity", "extend", "action", "tool", "facts", "context", "obligation", "define",
     "permit", "forbid", "require", "limit", "label", "prove", "test", "fixture",
 )  # fmt: skip
 _OPERATOR = ("and", "or", "in", "has", "is", "like")

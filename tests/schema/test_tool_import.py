@@ -34,7 +34,7 @@ def declared(imported: Imported) -> dict[str, RecordT]:
     assert not format_source(Source("tools.pol", text)).changed
     parsed = parse(Source("tools.pol", text))
     assert not has_errors(parsed.diagnostics), [d.message for d in parsed.diagnostics]
-    assert parsed.module.statements == imported.declarations
+    assert parsed.module.statements == imported.statements
     ai = parse(Source("ai.pol", (PACKAGE / "schema" / "ai.pol").read_text(encoding="utf-8"))).module
     names = frozenset({"ai", "tools"})
     found = declare([ModuleTree("ai", names, ai), ModuleTree("tools", names, parsed.module)])
@@ -405,11 +405,10 @@ def test_notes_point_into_the_document() -> None:
 
 
 def facts(annotations: object, **options: Any) -> set[object]:
-    (declaration,) = import_tools([{**TOOL, "annotations": annotations}], **options).declarations
-    assert declaration.facts is not None
-    entries = {entry.key.text: entry.value.value for entry in declaration.facts.entries}  # type: ignore[union-attr]
-    assert list(entries)[:2] == ["sends_outside", "reads_untrusted"]
-    return {entries["sends_outside"], entries["reads_untrusted"]}
+    (tool,) = import_tools([{**TOOL, "annotations": annotations}], **options).tools
+    entries = {entry.key.text: entry.value.value for entry in tool.facts.facts.entries}  # type: ignore[union-attr]
+    assert list(entries) == ["sends_outside", "reads_untrusted"]
+    return {*entries.values()}
 
 
 @pytest.mark.parametrize(
@@ -453,9 +452,8 @@ def test_what_a_server_claims_is_a_fact_that_says_so(
     imported = import_tools([{**TOOL, "annotations": annotations}], trust_annotations=trust)
     declared(imported)
     (declaration,) = imported.declarations
-    assert declaration.facts is not None
-    found = {entry.key.text: entry.value.value for entry in declaration.facts.entries}  # type: ignore[union-attr]
-    assert found == {"sends_outside": True, "reads_untrusted": True, **claims}
+    entries = declaration.facts.entries if declaration.facts is not None else ()
+    assert {entry.key.text: entry.value.value for entry in entries} == claims  # type: ignore[union-attr]
     assert sorted(path for _, path, _ in messages(imported)) == sorted(notes)
 
 
@@ -508,7 +506,7 @@ def test_nothing_breaks_out_of_a_comment(end: str) -> None:
     schema = {"type": "object", "properties": {attack: {"enum": [attack], attack: 1}, "x": {"const": attack}}}
     imported = import_tools([{"name": "t", "description": attack, "inputSchema": schema}, {"type": attack}])
     text = to_source(imported, "tools")
-    assert len(parse(Source("tools.pol", text)).module.statements) == 1
+    assert len(parse(Source("tools.pol", text)).module.statements) == 2
     comments = [line for line in text.splitlines() if line.startswith("#")]
     assert all(line.isprintable() for line in comments), comments
     for note in imported.notes:

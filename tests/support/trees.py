@@ -141,6 +141,7 @@ declarations = st.one_of(
     ),
     node(ast.TypeDecl, name=names, type=types),
     node(ast.ToolDecl, name=any_names, params=_openable(types), facts=st.none() | records(expressions)),
+    node(ast.FactsDecl, name=any_names, facts=records(expressions)),
     node(ast.ContextDecl, name=names, optional=st.booleans(), type=types),
     node(ast.ObligationDecl, name=names, params=fields(types)),
     node(ast.Define, name=names, params=fields(types), body=expressions),

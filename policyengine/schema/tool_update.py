@@ -1,0 +1,100 @@
+"""Importing tools again, into a text that an earlier import wrote and people have worked on since.
+
+In: the text, and what was imported. Out: the text with the declarations of today, and how they differ from those that
+it had. Statements of `facts`, comments, rules, tools that are no longer offered and whatever else there is stay as they
+are: what people wrote is theirs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from policyengine.diagnostics.diagnostic import Diagnostic, has_errors
+from policyengine.diagnostics.safe_text import escaped
+from policyengine.diagnostics.source import Source
+from policyengine.schema.tool_import import Imported, ImportedTool, block
+from policyengine.syntax import ast
+from policyengine.syntax.format import format_declaration
+from policyengine.syntax.parse import parse
+
+CLAIMED = "claimed_"
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How a tool differs: it is new, its declaration is another, or it is not offered any more (and stays). `before`
+    and `now` are declarations, empty where there is none."""
+
+    tool: str
+    kind: Literal["new", "changed", "gone"]
+    before: str = ""
+    now: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """`text` is None, with the findings, where the text that was there cannot be read."""
+
+    text: str | None
+    drift: tuple[Drift, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def update(source: Source, imported: Imported) -> Updated:
+    """The text with the tools as they are declared today."""
+    parsed = parse(source)
+    if has_errors(parsed.diagnostics):
+        return Updated(None, (), parsed.diagnostics)
+    declared = {s.name.text: s for s in parsed.module.statements if isinstance(s, ast.ToolDecl)}
+    stated = {s.name.text for s in parsed.module.statements if isinstance(s, ast.FactsDecl)}
+    offered = {tool.declaration.name.text: tool for tool in imported.tools}
+    drift: list[Drift] = []
+    edits: list[tuple[int, int, str]] = []
+    for name, before in declared.items():
+        if name not in offered:
+            drift.append(Drift(escaped(name), "gone", _text(before)))
+            continue
+        now = _with_facts(offered[name].declaration, before)
+        # A text is the same if it is laid out the same: what is written in two ways may be equal.
+        if _text(now) != _text(before):
+            drift.append(Drift(escaped(name), "changed", _text(before), _text(now)))
+            kept = [c.text for c in parsed.module.comments if _inside(c, before)]
+            edits.append((before.span.start, before.span.end, "\n".join([*kept, _text(now)])))
+    new = [tool for name, tool in offered.items() if name not in declared]
+    drift += (Drift(escaped(t.declaration.name.text), "new", "", _text(t.declaration)) for t in new)
+    text = source.text
+    for start, end, replacement in sorted(edits, reverse=True):
+        text = text[:start] + replacement + text[end:]
+    for tool in new:
+        text = f"{text.rstrip()}\n\n{_block(tool, imported, tool.declaration.name.text not in stated)}\n"
+    again = parse(Source(source.path, text))
+    if has_errors(again.diagnostics):
+        return Updated(None, (), again.diagnostics)
+    return Updated(text, tuple(sorted(drift, key=lambda one: (one.kind, one.tool))))
+
+
+def _with_facts(now: ast.ToolDecl, before: ast.ToolDecl) -> ast.ToolDecl:
+    """The declaration of today with the facts that people stated in the one that was there. Claims come anew."""
+    entries = before.facts.entries if before.facts is not None else ()
+    own = tuple(entry for entry in entries if not entry.key.text.startswith(CLAIMED))
+    claims = now.facts.entries if now.facts is not None else ()
+    if not own and not claims:
+        return now
+    # In the order in which they stood, as far as they did.
+    order = {entry.key.text: place for place, entry in enumerate(entries)}
+    facts = sorted((*own, *claims), key=lambda entry: order.get(entry.key.text, len(order)))
+    return replace(now, facts=ast.RecordLit(entries=tuple(facts), span=now.span))
+
+
+def _inside(comment: ast.Comment, declaration: ast.ToolDecl) -> bool:
+    return declaration.span.start <= comment.span.start < declaration.span.end
+
+
+def _text(declaration: ast.ToolDecl) -> str:
+    return format_declaration(declaration).rstrip("\n")
+
+
+def _block(tool: ImportedTool, imported: Imported, facts: bool) -> str:
+    name = escaped(tool.declaration.name.text)
+    return block(tool, [note for note in imported.notes if note.tool == name], facts=facts)
