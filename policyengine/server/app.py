@@ -38,7 +38,7 @@ from policyengine.server.authentication import Authentication, Insecure, authent
 from policyengine.server.authorize import authorize, authorize_many, open_session, record_result, reservation
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError, http_error, request_error, unexpected
-from policyengine.server.evaluation import PRESENTS, evaluate, evaluate_batch
+from policyengine.server.evaluation import evaluate, evaluate_batch, presents
 from policyengine.server.filter import answer_filter
 from policyengine.server.limit import LimitStep
 from policyengine.server.page import Tokens
@@ -199,8 +199,8 @@ def _evaluations(settings: Settings, binding: Binding, desk: Desk) -> dict[str, 
     batch = partial(evaluate_batch, **known, max_batch=settings.max_batch, max_work=settings.max_work)
     return {
         # One that presents an approval waits for a store.
-        paths.EVALUATION: Question("evaluation", partial(evaluate, **known), aside=PRESENTS),
-        paths.EVALUATIONS: Question("evaluations", batch, aside=PRESENTS),
+        paths.EVALUATION: Question("evaluation", partial(evaluate, **known), aside=presents),
+        paths.EVALUATIONS: Question("evaluations", batch, aside=presents),
     }
 
 

@@ -24,8 +24,10 @@ from policyengine.server.record import Decided
 from policyengine.server.work import SLICE, Budget
 from policyengine.state.authorize import APPROVAL
 
-# What occurs in the body of a request that presents an approval.
-PRESENTS = b'"approval"'
+
+def presents(body: bytes) -> bool:
+    """Whether a request may present an approval, and so wait for a store: its name occurs, or a letter is escaped."""
+    return b'"approval"' in body or b"\\u006" in body or b"\\u007" in body
 
 
 def evaluate(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: Desk) -> Answer:
@@ -60,7 +62,7 @@ def evaluate_batch(
     denials = Denials(desk, caller, lambda at: in_batch(raw(), batch.order)(at))
     answers = _answers(engine, snapshot, batch, Budget(max_work, batch, snapshot.world), caller, binding, denials)
     # What reads the store is in a thread already, and stays there.
-    return _at_once(answers) if PRESENTS in body else answers
+    return _at_once(answers) if presents(body) else answers
 
 
 def _at_once(slices: Slices) -> Answer:

@@ -88,17 +88,21 @@ class Steps:
     record: tuple[Record, ...] = ()
 
 
+def never(_: bytes) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked with a JSON body. `name` is its label; a body of `thread_body` bytes or more, or one in which
-    `aside` occurs, is handled in a worker thread, so that it holds nobody up. `stream` answers a body of server-sent
+    """What is asked with a JSON body. `name` is its label; a body of `thread_body` bytes or more, or one that
+    `aside` tells, is handled in a worker thread, so that it holds nobody up. `stream` answers a body of server-sent
     events. With `headed` the handler is told the headers; with `bare` there may be no body."""
 
     name: str
     handle: Handler
     thread_body: int = THREAD_BODY
     stream: Streamer | None = None
-    aside: bytes = b""
+    aside: Callable[[bytes], bool] = never
     headed: bool = False
     bare: bool = False
 
@@ -168,7 +172,7 @@ class Pipeline:
                     asked = await read_body(message, receive, self.max_body_bytes)
             engine = self.pdp.ready()
             handle = partial(question.handle, headers=headers) if question.headed else question.handle
-            if len(asked) < question.thread_body and not (question.aside and question.aside in asked):
+            if len(asked) < question.thread_body and not question.aside(asked):
                 answer = handle(engine, asked, caller)
             else:
                 answer = await asyncio.to_thread(handle, engine, asked, caller)

@@ -21,6 +21,7 @@ from joserfc.jwk import ECKey
 
 from policyengine.engine import Engine
 from policyengine.events.sinks.webhook import secret_key, signed
+from policyengine.server.evaluation import presents
 from policyengine.settings.model import Tenants
 from tests.server.serving import EVALUATION, EVALUATIONS, serving
 from tests.support.key_file import Store
@@ -538,6 +539,13 @@ def test_a_service_that_meters_evaluations_uses_approvals_as_well(folder: Path, 
         approval = approved(client, people, refund())
         assert evaluate(client, presenting(refund(), approval))["decision"] is True
         assert evaluate(client, presenting(refund(), approval))["context"]["reason"] == "approval_expired"
+
+
+@pytest.mark.parametrize("name", ['"approval"', '"\\u0061pproval"', '"approva\\u006C"', '"\\u0061ppro\\u0076al"'])
+def test_whatever_waits_for_the_store_is_told_by_its_body(name: str) -> None:
+    assert json.loads(name) == "approval"
+    assert presents(f'{{"context": {{{name}: 1}}}}'.encode())
+    assert not presents(b'{"context": {"time": "\\u00e9"}}')
 
 
 def test_two_at_once_use_it_once(client: httpx.Client, people: Engine) -> None:
