@@ -160,6 +160,8 @@ def lint_rules(
 
 # What something else than a permit grants: who may approve is said where the approval is demanded.
 NARROWED = frozenset({"approve"})
+# What comes back marks a session whether or not it is permitted.
+MARKED = frozenset({"receive"})
 
 
 def lint_granted(rules: Iterable[Rule], names: Mapping[str, Span], findings: Findings) -> None:
@@ -174,7 +176,8 @@ def lint_granted(rules: Iterable[Rule], names: Mapping[str, Span], findings: Fin
             granted |= rule.head.actions or frozenset()
         else:
             for action in rule.head.actions or ():
-                about.setdefault(action, rule)
+                if rule.kind != "label" or action not in MARKED:
+                    about.setdefault(action, rule)
     for action in sorted(about.keys() - granted - NARROWED):
         rule = about[action]
         findings.report(
