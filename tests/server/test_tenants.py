@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -377,3 +380,55 @@ def test_tokens_of_two_tenants_are_never_taken_for_each_other(services: dict[str
         assert told(services["bare"], ask()).status_code == 200
         assert told(services["bare"], ask(GUS, doc("g1")), org="globex", sub="gus").status_code == 200
         assert told(services["bare"], ask(resource=doc("g1"))).status_code == 403
+
+
+# ---- both at once ----
+
+# Minutes with HYPOTHESIS_PROFILE=nightly, a moment otherwise.
+ROUNDS = {"nightly": 4_000, "fuzz": 4_000}.get(os.environ.get("HYPOTHESIS_PROFILE", ""), 12)
+
+
+@pytest.mark.hypothesis
+def test_two_tenants_hammer_each_other_and_nothing_crosses(services: dict[str, httpx.Client]) -> None:
+    wrong: list[str] = []
+
+    def hammer(tenant: str, who: str, mine: str, theirs: str, seed: int) -> None:
+        chosen = random.Random(seed)
+        with httpx.Client(
+            base_url=services[tenant].base_url, headers=services[tenant].headers, trust_env=False, timeout=60
+        ) as client:
+            for number in range(ROUNDS):
+                subject = {"type": "User", "id": who}
+                own, other = doc(f"{mine}{chosen.randrange(7)}"), doc(f"{theirs}{chosen.randrange(7)}")
+                listed = {"subject": subject, "action": RETRIEVE, "resource": {"type": "Document"}}
+                batch = {
+                    "subject": subject,
+                    "action": RETRIEVE,
+                    "evaluations": [{"resource": own}, {"resource": other}],
+                }
+                asks = [
+                    (EVALUATION, ask(subject, own), 200), (EVALUATION, ask(subject, other), 403),
+                    (EVALUATION, ask({"type": "User", "id": "gus" if who == "ann" else "ann"}, own), 403),
+                    (EVALUATIONS, batch, 200), (SEARCH_RESOURCE, listed, 200),
+                ]  # fmt: skip
+                chosen.shuffle(asks)
+                for path, body, status in asks:
+                    answer = client.post(path, json=body, headers={"X-Request-ID": f"{tenant}-{seed}-{number}"})
+                    if answer.status_code != status or answer.headers["x-request-id"] != f"{tenant}-{seed}-{number}":
+                        wrong.append(f"{tenant} {path} {answer.status_code}")
+                    elif path == EVALUATION and status == 200 and answer.json()["decision"] is not True:
+                        wrong.append(f"{tenant}: its own is denied")
+                    elif path == EVALUATIONS and [e["decision"] for e in answer.json()["evaluations"]] != [True, False]:
+                        wrong.append(f"{tenant} batch {answer.text}")
+                    elif path == SEARCH_RESOURCE:
+                        found = {each["id"] for each in answer.json()["results"]}
+                        if found != {f"{mine}{i}" for i in range(7)}:
+                            wrong.append(f"{tenant} found {sorted(found)}")
+
+    given = [("acme", "ann", "a", "g"), ("globex", "gus", "g", "a")]
+    threads = [threading.Thread(target=hammer, args=(*each, seed)) for seed in range(2) for each in given]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
