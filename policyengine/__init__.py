@@ -10,9 +10,10 @@ if decision.allowed:
 
 from policyengine.bundle import InvalidPolicies, Snapshot
 from policyengine.diagnostics.diagnostic import Diagnostic
-from policyengine.engine import Engine, Reload
+from policyengine.engine import Engine
 from policyengine.guard import Denied, enforce, guard
 from policyengine.model.decision import Approval, Decision, Obligation, RuleError
+from policyengine.state.reloads import Reload
 from policyengine.watch import Watcher
 
 __all__ = [

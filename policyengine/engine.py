@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -26,7 +25,6 @@ from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.source import Source
 from policyengine.evaluate.decide import not_applicable
-from policyengine.events.event import Event
 from policyengine.events.sink import Everywhere, Sink
 from policyengine.explain.explanation import Explanation, explain, unexplained
 from policyengine.files import state as state_of
@@ -39,6 +37,8 @@ from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE
 from policyengine.partial.mentioned import whole
 from policyengine.release.inspection import Inspection
+from policyengine.state.metering import anew
+from policyengine.state.reloads import Reload, event_of
 from policyengine.state.store import Store
 from policyengine.state.stores.memory import Memory
 from policyengine.state.stores.opening import open_store
@@ -51,15 +51,6 @@ log = structlog.get_logger(__name__)
 
 # What a caller that says nothing has verified.
 _NOTHING: tuple[()] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reload:
-    """What became of a reload. When it is not ok, the last good snapshot goes on answering."""
-
-    ok: bool
-    revision: str
-    diagnostics: tuple[Diagnostic, ...]
 
 
 class Engine(Gates):
@@ -350,9 +341,11 @@ class Engine(Gates):
             if loaded.snapshot is None:
                 self._last_reload = Reload(False, self._snapshot.revision, loaded.diagnostics)
             else:
+                before = self._metering[1]
                 self._publish(loaded.snapshot)
-                self._last_reload = Reload(True, loaded.snapshot.revision, loaded.diagnostics)
-            self.events.send(_of_reload(self._last_reload))
+                begins = anew(before, self._metering[1])
+                self._last_reload = Reload(True, loaded.snapshot.revision, loaded.diagnostics, begins)
+            self.events.send(event_of(self._last_reload))
             return self._last_reload
 
     def _load_again(self) -> Loaded:
@@ -376,13 +369,6 @@ class Engine(Gates):
                 on_reload(result)
 
         return Watcher(self._paths, lambda: state_of(self._paths) != self._read, changed).start()
-
-
-def _of_reload(reload: Reload) -> Event:
-    if reload.ok:
-        return Event("policies.loaded", {"revision": reload.revision})
-    errors = tuple(sorted({found.code.id for found in reload.diagnostics if found.is_error}))
-    return Event("policies.refused", {"revision": reload.revision, "errors": errors})
 
 
 def _decide_about(

@@ -201,7 +201,20 @@ def _limit(tree: ast.LimitBody, env: Env) -> LimitSpec:
         zone=zone,
         block_for=tree.block_for.value.total_seconds() if tree.block_for is not None else 0.0,  # type: ignore[union-attr]
         fails_open=tree.failing == "allow",
+        alert_at=_share(tree, findings),
+        advisory=tree.advisory,
     )
+
+
+def _share(tree: ast.LimitBody, findings: Findings) -> int:
+    """The share of the ceiling from which on people are told, in percent."""
+    if tree.alert_at is None:
+        return 0
+    share = tree.alert_at.value
+    if type(share) is not int or not 1 <= share <= 100:
+        findings.report(codes.BAD_CONSTANT, tree.alert_at.span, "a share of a ceiling is a whole number from 1 to 100")
+        return 0
+    return share
 
 
 def _zone(tree: ast.LimitBody, findings: Findings) -> str:

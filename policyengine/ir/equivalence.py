@@ -69,7 +69,8 @@ def _shape(rule: Rule) -> object:
 
 
 def _limit_shape(limit: LimitSpec) -> object:
-    return limit.per, limit.of is None, len(limit.by), limit.zone, limit.block_for, limit.fails_open
+    ends = limit.block_for, limit.fails_open, limit.alert_at, limit.advisory
+    return limit.per, limit.of is None, len(limit.by), limit.zone, ends
 
 
 def _plain(expr: Expr, slots: dict[int, int]) -> Any:

@@ -1,7 +1,7 @@
 """The typed, desugared form of policies: what every evaluator reads.
 
-It exists only for policies without errors, so nothing that reads it checks again. Names are resolved, definitions are
-written out, `unless` has become `and not`, and every place where a value from outside could have the wrong shape is an
+It exists only for policies without errors; nothing that reads it checks again. Names are resolved, definitions are
+written out, `unless` is `and not`, and every place where a value from outside could have the wrong shape is an
 `Attribute` or an `Expect` node. Spans point into the policy text and take no part in equality.
 """
 
@@ -305,9 +305,9 @@ class ObligationSpec:
 
 @dataclass(frozen=True, slots=True)
 class LimitSpec:
-    """`of` is None for requests; `per` is a number of seconds, one of the calendar periods in `zone`, or None for
-    what is in flight. `block_for` are the seconds for which a meter refuses everything once it has refused something;
-    `fails_open` is whether a store that is away lets requests pass unmetered."""
+    """`of` is None for requests; `per` is seconds, a calendar period in `zone`, or None for what is in flight. A meter
+    that has refused something is shut for `block_for` seconds; `fails_open` is for a store that is away. People are
+    told from `alert_at` percent of the ceiling on; of an `advisory` limit past it, which denies nothing."""
 
     ceiling: Expr
     of: Expr | None
@@ -316,6 +316,8 @@ class LimitSpec:
     zone: str = "UTC"
     block_for: float = 0.0
     fails_open: bool = False
+    alert_at: int = 0
+    advisory: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,8 +95,10 @@ def _limit(limit: LimitSpec, words: Words) -> str:
         what = f"{of} per {limit.per if isinstance(limit.per, str) else _length(limit.per)}{zone}"
     by = ", ".join(written(key, words) for key in limit.by)
     block = f" then block for {_length(limit.block_for)}" if limit.block_for else ""
+    alert = f" alert at {limit.alert_at}%" if limit.alert_at else ""
+    block = " then alert" if limit.advisory else block
     failing = " on failure allow" if limit.fails_open else ""
-    return f"at most {written(limit.ceiling, words)} {what} by {by}{block}{failing}"
+    return f"at most {written(limit.ceiling, words)} {what} by {by}{alert}{block}{failing}"
 
 
 def _length(seconds: float) -> str:

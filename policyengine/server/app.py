@@ -28,7 +28,7 @@ from policyengine.authzen.arguments import Sought
 from policyengine.bundle import InvalidPolicies
 from policyengine.callers.stores.store import StoreError
 from policyengine.diagnostics import render
-from policyengine.engine import Engine, Reload
+from policyengine.engine import Engine
 from policyengine.events.sink import Sink
 from policyengine.server import blocks, health, log, metadata, metered_evaluation, metrics, openapi
 from policyengine.server.access.access import Access
@@ -50,6 +50,7 @@ from policyengine.server.search import Searches
 from policyengine.server.telling import telling
 from policyengine.settings.loading import WrongSettings, from_environment
 from policyengine.settings.model import Settings
+from policyengine.state.reloads import Reload
 from policyengine.state.store import StoreError as UnusableState
 from policyengine.version import VERSION
 

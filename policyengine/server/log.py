@@ -14,8 +14,8 @@ from typing import Any, Literal
 import structlog
 
 from policyengine.diagnostics import render
-from policyengine.engine import Reload
 from policyengine.server.record import DecisionRecord
+from policyengine.state.reloads import Reload
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -95,7 +95,8 @@ class DecisionLog:
 def reloaded(reload: Reload) -> None:
     """One line for each attempt to load changed policies; a failed one carries its diagnostics."""
     if reload.ok:
-        log.info("policies loaded", revision=reload.revision)
+        anew = {"meters_anew": reload.meters_anew} if reload.meters_anew else {}
+        log.info("policies loaded", revision=reload.revision, **anew)
     else:
         diagnostics = [render.as_json(each) for each in reload.diagnostics]
         log.error("policies not loaded, the last good ones stay", revision=reload.revision, diagnostics=diagnostics)

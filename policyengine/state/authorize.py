@@ -45,6 +45,7 @@ from policyengine.state.operations import (
     Rejected,
     SessionWrite,
 )
+from policyengine.state.over import followed
 from policyengine.state.places import place
 from policyengine.state.quick import plan
 from policyengine.state.store import Store, StoreError
@@ -198,9 +199,13 @@ def _authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: D
             continue
         if use is not None and isinstance(outcome, Rejected) and outcome.reason in WHY:
             return Grant(first, access_request=wanted, approval_denied=WHY[outcome.reason])
-        return granted(
+        grant = granted(
             decision, metered, outcome, snapshot, store, asked.id, asked.owner, asked.lease, asked.approval
         )  # fmt: skip
+        if not metering.follows:
+            return grant
+        envs = _envs(request(asked.principal, asked.action, asked.resource, context), snapshot)
+        return followed(grant, outcome, metered, metering, snapshot, holder(asked.principal, asked.context)[0], envs)
     return denied_by_store(codes.STORE_AWAY.id, operations.CHANGED, snapshot)
 
 

@@ -98,6 +98,7 @@ def _charge(limit: Limit, env: Env, now: int) -> Charge:
         ceiling=amounts.ceiling(evaluate(spec.ceiling, env)),
         amount=_amount(spec.of, env),
         block_for=round(spec.block_for * SECOND),
+        advisory=spec.advisory,
     )
 
 

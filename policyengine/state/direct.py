@@ -49,6 +49,8 @@ def straight(
 ) -> Straight | None:
     """Never raises for what a request holds."""
     snapshot, metering = known
+    if metering.follows:
+        return None
     if context is not None and (type(context) is not dict or SESSION in context or APPROVAL in context):
         return None
     decision = snapshot.evaluator.decide_metered(principal, action, resource, context)

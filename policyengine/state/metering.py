@@ -8,11 +8,13 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
+from policyengine.events.sink import Nowhere, Sink
 from policyengine.ir.nodes import Attribute, Expr, Has, LimitSpec, Node, PolicySet, Root, Rule
 from policyengine.ir.walk import children
 
 SESSION = "session"
 CALLS = "calls"
+_NOWHERE = Nowhere()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,23 @@ class Limit:
 @dataclass(frozen=True)
 class Metering:
     """`limits` by name. `readers` are the rules that read the session. `plans` is what has been found out about sets of
-    limits, by their names."""
+    limits, by their names. `owing` is whether any rule imposes something on a denial."""
 
     limits: Mapping[str, Limit]
     readers: tuple[Rule, ...]
     plans: dict[tuple[str, ...], Any] = field(default_factory=dict, compare=False)
+    owing: bool = False
+    events: Sink = field(default_factory=Nowhere, compare=False)
+
+    @cached_property
+    def alerting(self) -> bool:
+        """Whether any limit tells people of anything."""
+        return any(limit.spec.alert_at or limit.spec.advisory for limit in self.limits.values())
+
+    @cached_property
+    def follows(self) -> bool:
+        """Whether anything may follow from a grant or a denial."""
+        return self.alerting or self.owing
 
     @cached_property
     def counts(self) -> bool:
@@ -52,10 +66,19 @@ class Metering:
         )
 
 
-def metering(policies: PolicySet) -> Metering:
+def anew(before: Metering, after: Metering) -> tuple[str, ...]:
+    """The limits that count from nothing again, as they count something else, over another time or by other keys."""
+    known = {name: limit.identity for name, limit in before.limits.items()}
+    return tuple(
+        sorted(name for name, limit in after.limits.items() if known.get(name, limit.identity) != limit.identity)
+    )
+
+
+def metering(policies: PolicySet, events: Sink = _NOWHERE) -> Metering:
     limits = {rule.name: _limit(rule, rule.limit) for rule in policies.rules if rule.limit is not None}
     readers = tuple(rule for rule in policies.rules if any(map(reads_session, expressions(rule))))
-    return Metering(limits, readers)
+    owing = any(rule.kind == "require" and rule.on_deny for rule in policies.rules)
+    return Metering(limits, readers, owing=owing, events=events)
 
 
 def _limit(rule: Rule, spec: LimitSpec) -> Limit:

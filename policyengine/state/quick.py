@@ -46,6 +46,7 @@ class Compiled(Struct, gc=False):
     amount: Get | None
     window: Window | None
     block_for: int
+    advisory: bool
     known: dict[Any, Charge]
 
 
@@ -98,7 +99,7 @@ def _metered(one: Compiled, principal: Any, resource: Any, context: Any, seen: S
             meter, by = key_of(one.limit, [_told(part) for part in (read if one.several else (read,))])
             if len(one.known) >= REMEMBERED:
                 one.known.clear()
-        charge = Charge(meter, one.name, by, lies, ceiling, amount, one.block_for)
+        charge = Charge(meter, one.name, by, lies, ceiling, amount, one.block_for, one.advisory)
         one.known[read] = charge
     return Metered(charge, one.limit, seen)
 
@@ -123,6 +124,7 @@ def _compiled(limit: Limit, records: Records) -> Compiled:
         None if spec.of is None else _number(spec.of, records, amounts.amount),
         None if isinstance(spec.per, str) else window(spec, 0),
         round(spec.block_for * SECOND),
+        spec.advisory,
         {},
     )
 

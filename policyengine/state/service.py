@@ -60,7 +60,7 @@ class Authorizes:
     def _concerns(self, snapshot: Snapshot) -> None:
         """From now on this snapshot answers."""
         # A pair, so that a reload in between cannot mix two revisions.
-        self._metering = (snapshot, metering(snapshot.policies))
+        self._metering = (snapshot, metering(snapshot.policies, self.events))
 
     def authorize(
         self,

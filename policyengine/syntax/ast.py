@@ -261,15 +261,15 @@ class RequireBody(Node):
 
 @dataclass(frozen=True, slots=True)
 class LimitBody(Node):
-    """`of` is None for requests, `per` for what is in flight; `zone` is that of a calendar period."""
-
     ceiling: Expr
-    of: Expr | None
-    per: Literal | Name | None
+    of: Expr | None  # None for requests
+    per: Literal | Name | None  # None for what is in flight
     by: tuple[Expr, ...]
     zone: Literal | None = None
     block_for: Literal | None = None
     failing: Lit["allow", "deny"] | None = None
+    alert_at: Literal | None = None
+    advisory: bool = False
 
 
 RuleKind = Lit["permit", "forbid", "require", "limit", "label"]

@@ -234,6 +234,8 @@ class Build(BuildDeclarations):
             zone=zone,
             block_for=ends.get("block"),
             failing=ends.get("failure"),
+            alert_at=ends.get("alert"),
+            advisory="advisory" in ends,
             span=self._span(tail),
         )
         return ast.Rule(
@@ -256,6 +258,12 @@ class Build(BuildDeclarations):
 
     def block_for(self, parts: list[Any]) -> Part:
         return Part(("block", parts[-1]), self._span(parts))
+
+    def alert_at(self, parts: list[Any]) -> Part:
+        return Part(("alert", self.number([parts[2]])), self._span(parts))
+
+    def then_alert(self, parts: list[Any]) -> Part:
+        return Part(("advisory", True), self._span(parts))
 
     def on_failure(self, parts: list[Any]) -> Part:
         return Part(("failure", parts[-1].type.lower()), self._span(parts))

@@ -234,6 +234,10 @@ def _limit(body: ast.LimitBody, notes: Notes) -> Doc:
         zone = f" in {literal(body.zone)}" if body.zone is not None else ""
         what = ["requests" if body.of is None else concat("of ", expression(body.of, notes)), LINE, f"per {per}{zone}"]
     ends: list[Doc] = []
+    if body.alert_at is not None:
+        ends += [LINE, f"alert at {literal(body.alert_at)}%"]
+    if body.advisory:
+        ends += [LINE, "then alert"]
     if body.block_for is not None:
         ends += [LINE, f"then block for {literal(body.block_for)}"]
     if body.failing is not None:

@@ -14,14 +14,14 @@ _OPERATOR = ("and", "or", "in", "has", "is", "like")
 _OTHER = (
     "not", "if", "then", "else", "any", "all", "true", "false", "null", "when", "unless", "because", "on", "for",
     "at", "most", "requests", "of", "per", "by", "never", "always", "allow", "deny", "expect", "owing",
-    "nothing", "approved", "concurrent", "block", "failure", "case", "after",
+    "nothing", "approved", "concurrent", "block", "alert", "failure", "case", "after",
 )  # fmt: skip
 KEYWORDS = {"statement": _STATEMENT, "operator": _OPERATOR, "other": _OTHER}
 
 _SIGNS = {
     "EQ": "==", "NE": "!=", "LE": "<=", "LT": "<", "GE": ">=", "GT": ">", "PLUS": "+", "MINUS": "-", "STAR": "*",
     "DOT": ".", "COMMA": ",", "COLONS": "::", "COLON": ":", "QUESTION": "?", "ELLIPSIS": "...", "BAR": "|",
-    "LPAR": "(", "RPAR": ")",
+    "PERCENT": "%", "LPAR": "(", "RPAR": ")",
     "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}",
 }  # fmt: skip
 _KINDS = {

@@ -101,7 +101,7 @@ def test_a_reload_is_told(tmp_path: Path) -> None:
     engine.reload()
     assert [event.kind for event in heard.events] == ["policies.refused", "policies.loaded"]
     assert heard.events[0].fields["errors"] == tuple(d.code.id for d in failed.diagnostics if d.is_error)
-    assert heard.events[1].fields == {"revision": engine.revision}
+    assert heard.events[1].fields == {"revision": engine.revision, "meters_anew": ()}
 
 
 def test_an_engine_without_a_sink_tells_nobody(tmp_path: Path) -> None:
