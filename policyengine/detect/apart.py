@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from policyengine.detect.finding import Finding
 
-KEPT = 3
+KEPT = 4
 """So many widths before the place that has been reached are kept, to look at."""
 
 

@@ -30,6 +30,9 @@ from policyengine.detect.reserved import reserved
 from policyengine.detect.secrets import finder as secrets
 from policyengine.detect.vocabulary import Vocabulary
 
+ORDINARY = frozenset({"domain"})
+"""Kinds that ordinary text is full of: for those who ask for them by name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Registry:

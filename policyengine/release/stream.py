@@ -2,8 +2,9 @@
 
 What comes out, put together, is exactly `edits.applied` of the whole, for every way to cut it. That needs no splitter
 of its own: whether a character is covered depends on the W characters on either side of it (see `detect.finder`), and
-what is found once those are gone on W more. So a character may go once 2 W more have come, and as many before it are
-kept to look at. Where a value has to be known from end to end it is 4 W: one for the match, one for what overlaps it.
+what is found once those are gone on W more. So a character may go once 2 W more have come. What has gone is kept to
+look at as far as `detect.apart` says. Where a value has to be known from end to end it is 4 W: one for the match, one
+for what overlaps it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from policyengine.detect.apart import forgettable, without
 from policyengine.detect.finding import Finding
 from policyengine.release.edits import Edit, Find, edits, found_in
 from policyengine.release.keys import Keys
@@ -98,7 +100,7 @@ class Treating:
         until = max(at, until)
         self._note(found, until)
         self._done = until
-        self._forget()
+        self._forget(found)
         return pieces
 
     def _edit(self, edit: Edit, at: int, until: int, pieces: list[Piece]) -> int:
@@ -122,9 +124,10 @@ class Treating:
             if self._done <= one.start < until and len(self.found) < MOST_FOUND
         )
 
-    def _forget(self) -> None:
-        drop = self._done - 4 * self._width
-        if drop > 0:
-            self._seen = self._seen[drop:]
-            self._done -= drop
-            self._start += drop
+    def _forget(self, found: Sequence[Finding]) -> None:
+        """Leave out what nothing that comes can depend on. Of a match that goes on, its beginning is kept."""
+        parts = forgettable(found, self._done, self._width)
+        gone = sum(end - start for start, end in parts)
+        self._seen = without(self._seen, parts)
+        self._done -= gone
+        self._start += gone

@@ -103,7 +103,7 @@ def jumpy(value: bytes) -> float:
     return sum(a != b for a, b in pairwise(classes)) / max(1, len(value) - 1)
 
 
-def secret_like(value: bytes, quoted: bool) -> bool:
+def secret_like(value: bytes) -> bool:
     """Whether a value assigned to a name like `api_key` may be one: long, with digits, random, and no reference to
     something else."""
     if len(value) < 10 or _WORDS.match(value) or _DIGITS.match(value) or _harmless(value):
@@ -115,7 +115,7 @@ def secret_like(value: bytes, quoted: bool) -> bool:
     return entropy(value) >= (3.2 if len(value) < 16 else 3.5) and jumpy(value) >= 0.22
 
 
-def password_like(value: bytes, quoted: bool) -> bool:
+def password_like(value: bytes) -> bool:
     """Whether a value assigned to a name like `password` may be one. People choose them, so they need not be random."""
     if len(value) < SHORTEST or _harmless(value) or _DIGITS.match(value):
         return False

@@ -38,6 +38,8 @@ NAME = "secrets"
 FORMATS: tuple[Format, ...] = (*clouds.FORMATS, *platforms.FORMATS, *services.FORMATS)
 GENERIC = "secret.generic"
 PASSWORD = "secret.password"
+_JUDGED = 96
+"""So much of a value is looked at to tell whether it is one."""
 _PASSWORD_WORDS = ("password", "passwd", "passphrase", "passcode", "passwort", "contraseña", "pwd", "mot_de_passe")
 _SECRET_WORDS = ("secret", "token", "key", "credential", "creds", "auth", "access")
 
@@ -176,7 +178,7 @@ def _assignments(
         return None
     if not quoted and not same_line(data, end, begin):
         return None
-    if not (password_like if word == PASSWORD else secret_like)(value, quoted):
+    if not (password_like if word == PASSWORD else secret_like)(value[:_JUDGED]):
         return None
     if stop - begin >= LONGEST_VALUE:
         stop = runs.end(stop)

@@ -1,0 +1,111 @@
+"""`policyengine scan`: what the finders find in files, without policies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from policyengine.cli.console import DENY, colored, fail, note, say, stdout
+from policyengine.cli.loading import STDIN, JsonOption, existing_file, read_bytes
+from policyengine.detect import DetectorFailed, Finding, Vocabulary, find, registry, unknown_kinds
+from policyengine.detect.registry import ORDINARY, Registry
+from policyengine.diagnostics.safe_text import visible
+from policyengine.diagnostics.suggest import did_you_mean
+
+FilesArgument = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="what to look at; - for standard input", show_default=False)
+]
+
+
+def scan(
+    files: FilesArgument,
+    kinds: Annotated[
+        list[str] | None, typer.Option("--kinds", metavar="KIND,...", help="what to look for; secret is every secret.*")
+    ] = None,
+    regions: Annotated[
+        str, typer.Option("--regions", metavar="CODE,...", help="whose telephone numbers and identifiers")
+    ] = "US,GB",
+    json_: JsonOption = False,
+) -> None:
+    """Look for secrets, personal data and text that deceives, and list where they stand.
+
+    No value is shown. Without --kinds everything is looked for but names of hosts, which most texts have.
+    Exit status: 0 nothing was found; 3 something was; 1 a finder failed; 2 wrong usage.
+    """
+    known = registry(Vocabulary(regions=_regions(regions)))
+    wanted = _wanted(kinds, known)
+    some = False
+    for file in files:
+        existing_file(file, "FILE")
+        text = read_bytes(file, "FILE").decode("utf-8", "replace")
+        try:
+            found = find(text, wanted, known)
+        except DetectorFailed as error:
+            fail(str(error), "policyengine-ai[detect] installs what the finders need", status=1)
+        some = some or bool(found)
+        name = "standard input" if str(file) == STDIN else str(file)
+        _show(name, text, found, json_)
+    if some:
+        raise typer.Exit(DENY)
+    if not json_:
+        note("nothing was found")
+
+
+def _regions(given: str) -> frozenset[str]:
+    regions = frozenset(one.strip().upper() for one in given.split(","))
+    if not all(len(one) == 2 and one.isalpha() and one.isascii() for one in regions):
+        fail(f"--regions: `{given}` is no list of countries", "two letters each, as in US,GB")
+    return regions
+
+
+def _wanted(kinds: list[str] | None, known: Registry) -> frozenset[str]:
+    if kinds is None:
+        return known.kinds - ORDINARY
+    wanted = frozenset(one.strip() for some in kinds for one in some.split(","))
+    for kind in unknown_kinds(wanted, known):
+        groups = {one.partition(".")[0] for one in known.kinds}
+        help_ = did_you_mean(kind, known.kinds | groups) or f"there are {', '.join(sorted(groups))}"
+        fail(f"--kinds: nothing finds `{kind}`", help_)
+    return wanted
+
+
+def _show(name: str, text: str, found: Sequence[Finding], json_: bool) -> None:
+    """A finding a line: with its place, and on a terminal with the line that it stands in, what was found painted
+    over."""
+    picture = colored(stdout())
+    line, begin = 1, 0
+    for one in found:
+        line += text.count("\n", begin, one.start)
+        begin = one.start
+        first = text.rfind("\n", 0, one.start) + 1
+        if json_:
+            column = one.start - first + 1
+            place = {"file": name, "line": line, "column": column, "start": one.start, "end": one.end}
+            say(visible(json.dumps({**place, "kind": one.kind, "score": one.score, "detector": one.detector})))
+        else:
+            say(visible(f"{name}:{line}:{one.start - first + 1}: {one.kind} ({one.score:.2f})"))
+            if picture:
+                say(_painted(text, one, first, found))
+
+
+_AROUND = 60
+
+
+def _painted(text: str, one: Finding, first: int, found: Sequence[Finding]) -> str:
+    """The line of a finding, with every finding in it covered."""
+    last = text.find("\n", one.start)
+    low = max(first, one.start - _AROUND)
+    high = min(len(text) if last < 0 else last, one.end + _AROUND)
+    shown, at = "    ", low
+    for other in found:
+        if other.end > at and other.start < high and (other.start >= low or other.end > low):
+            if other.start > at:
+                shown += visible(text[at : other.start])
+            style = "30;43" if other is one else "2"
+            shown += f"\x1b[{style}m[{other.kind}]\x1b[0m"
+            at = other.end
+    return shown + visible(text[at:high] if at < high else "")
