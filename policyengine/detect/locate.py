@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -17,22 +17,30 @@ _SHORT = 1024
 """Below this length Python's own expressions are done before RE2 has begun. Above, RE2 is several times faster, and
 linear whatever the text; these expressions mean the same to both."""
 
-
-@dataclass(frozen=True, slots=True)
-class Locator:
-    short: re.Pattern[bytes]
-    long: Any
+_DIGITS = b"0123456789"
+_OTHERS = bytes(c for c in range(256) if c not in _DIGITS)
 
 
-def locator(regex: bytes) -> Locator:
-    """An expression over bytes, one byte a character."""
+def has_digits(data: bytes, count: int) -> bool:
+    """Whether there are so many digits at all: most texts are done after that."""
+    return len(data.translate(None, _OTHERS)) >= count
+
+
+def spans(places: bytes, data: bytes) -> Iterator[tuple[int, int]]:
+    """Where an expression over bytes matches, one byte a character."""
+    found = _short(places).finditer(data) if len(data) < _SHORT else _long(places).finditer(data)
+    return (match.span() for match in found)
+
+
+@lru_cache(maxsize=64)
+def _short(regex: bytes) -> re.Pattern[bytes]:
+    return re.compile(regex, re.DOTALL)
+
+
+@lru_cache(maxsize=64)
+def _long(regex: bytes) -> Any:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.log_errors = False
     options.dot_nl = True
-    return Locator(re.compile(regex, re.DOTALL), re2.compile(regex, options))
-
-
-def spans(places: Locator, data: bytes) -> Iterator[tuple[int, int]]:
-    found = places.short.finditer(data) if len(data) < _SHORT else places.long.finditer(data)
-    return (match.span() for match in found)
+    return re2.compile(regex, options)

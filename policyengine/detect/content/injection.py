@@ -7,7 +7,10 @@ what stands between their letters.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
@@ -21,35 +24,21 @@ _LONGEST = 256
 WIDTH = 2 * _LONGEST
 
 
+# Orders to forget: a verb, a quantity, a time, and what is to be forgotten. The end is looked for, then the verb.
+_VERBS = ("ignore", "disregard", "forget", "override", "bypass", "neglect", "skip")
+_WHEN = ("previous", "prior", "above", "earlier", "preceding", "former", "initial", "original", "system", "existing")
+_WHAT = ("instruction", "prompt", "direction", "rule", "guideline", "command", "message", "context", "order")
+_ORDER = 0.9
+_HEAD = re.compile(
+    rb"(?:" + "|".join(_VERBS).encode() + rb")(?:(?:all|any|every)(?:of)?)?(?:the|your|these|those|my)?\Z"
+)
+_LONGEST_HEAD = 32
+
+
 def _phrases() -> dict[str, float]:
-    """A score for each. Orders to forget are made of a verb, a quantity, a time and what is to be forgotten."""
+    """A score for each phrase that stands by itself."""
     found: dict[str, float] = {}
-    for verb in ("ignore", "disregard", "forget", "override", "bypass", "neglect", "skip"):
-        for much in ("", "all", "any", "all the", "all of the", "the", "your", "all your", "every", "these", "my"):
-            for when in (
-                "previous",
-                "prior",
-                "above",
-                "earlier",
-                "preceding",
-                "former",
-                "initial",
-                "original",
-                "system",
-                "existing",
-            ):
-                for what in (
-                    "instruction",
-                    "prompt",
-                    "direction",
-                    "rule",
-                    "guideline",
-                    "command",
-                    "message",
-                    "context",
-                    "order",
-                ):
-                    found[f"{verb}{much}{when}{what}"] = 0.9
+    for verb in _VERBS:
         for what in (
             "your instructions",
             "your rules",
@@ -142,9 +131,6 @@ def _phrases() -> dict[str, float]:
     return {"".join(c for c in phrase if c.isalnum()): score for phrase, score in found.items()}
 
 
-_SCORES = _phrases()
-_PHRASES = sorted(_SCORES)
-_words = BytesAhoCorasick([p.encode() for p in _PHRASES], implementation=Implementation.DFA)
 # Turns of a conversation, written into a text.
 _TURNS = (
     b"<|im_start|>",
@@ -156,7 +142,25 @@ _TURNS = (
     b"<|endoftext|>",
     b"<|begin_of_text|>",
 )
-_turns = BytesAhoCorasick(_TURNS, implementation=Implementation.DFA)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    scores: list[float]
+    words: BytesAhoCorasick
+    turns: BytesAhoCorasick
+
+
+@lru_cache(maxsize=1)
+def _tables() -> _Tables:
+    """Made when the first text is looked at: a process that looks at none is not slower to start."""
+    orders = {when + what: 0.0 for when in _WHEN for what in _WHAT}
+    scores = orders | _phrases()
+    return _Tables(
+        list(scores.values()),
+        BytesAhoCorasick([phrase.encode() for phrase in scores], implementation=Implementation.DFA),
+        BytesAhoCorasick(_TURNS, implementation=Implementation.DFA),
+    )
 
 
 def finder() -> Finder:
@@ -164,13 +168,19 @@ def finder() -> Finder:
 
 
 def find(text: str) -> Sequence[Finding]:
-    skeleton = Skeleton(text)
+    skeleton, tables = Skeleton(text), _tables()
     found = []
-    for index, start, end in _words.find_matches_as_indexes(skeleton.data, overlapping=True):
+    for index, start, end in tables.words.find_matches_as_indexes(skeleton.data, overlapping=True):
+        score = tables.scores[index]
+        if not score:
+            head = _HEAD.search(skeleton.data[max(0, start - _LONGEST_HEAD) : start])
+            if head is None:
+                continue
+            start, score = start - len(head[0]), _ORDER
         begin, stop = skeleton.span(start, end)
         stop += text[stop : stop + 1] in ("s", "S")
         if stop - begin <= _LONGEST:
-            found.append(Finding("injection", begin, stop, _SCORES[_PHRASES[index]], NAME))
-    for _, start, end in _turns.find_matches_as_indexes(skeleton.shadow, overlapping=True):
+            found.append(Finding("injection", begin, stop, score, NAME))
+    for _, start, end in tables.turns.find_matches_as_indexes(skeleton.shadow, overlapping=True):
         found.append(Finding("injection", start, end, 0.8, NAME))
     return outermost(found)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from policyengine.detect.finder import Finder
 from policyengine.detect.finding import Finding
-from policyengine.detect.locate import locator, spans
+from policyengine.detect.locate import spans
 from policyengine.detect.shadow import WORD, shadow
 
 IBAN, BIC = "iban", "bic"
@@ -40,13 +40,13 @@ _LENGTHS = {
     }.items()
     for country in countries.split()
 }
-_HEAD = locator(rb"\b(?i:[A-Z]{2})[0-9]{2}[ \-]?(?i:[0-9A-Z]{4})")
+_HEAD = rb"\b(?i:[A-Z]{2})[0-9]{2}[ \-]?(?i:[0-9A-Z]{4})"
 _REST = re.compile(rb"[A-Za-z]{2}\d{2}(?:[ \-]?[A-Za-z0-9]){11,30}")
 _SAID = re.compile(
     rb"(?i)\b(?:bic|swift)(?:[ /-]?(?:code|bic|swift))?\b[^\n]{0,12}?"
     rb"\b([A-Z]{4}([A-Z]{2})[A-Z0-9]{2}(?:[A-Z0-9]{3})?)\b"
 )
-_BIC_WORDS = locator(rb"(?i)\b(?:bic|swift)\b")
+_BIC_WORDS = rb"(?i)\b(?:bic|swift)\b"
 _OTHERS = "US CA AU NZ JP CN HK SG IN ZA MX AR CL KR TH MY ID PH VN TW NG KE MA"
 _COUNTRIES = frozenset(_LENGTHS) | frozenset(_OTHERS.split())
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from policyengine.detect.finder import Finder
 from policyengine.detect.finding import Finding
-from policyengine.detect.locate import locator, spans
+from policyengine.detect.locate import spans
 from policyengine.detect.shadow import shadow
 
 NAME = "crypto_address"
@@ -22,7 +22,7 @@ KINDS = frozenset(
     f"crypto_address.{coin}" for coin in ("bitcoin", "litecoin", "ethereum", "tron", "dogecoin", "ripple", "monero")
 )
 
-_PLACES = locator(rb"[0-9A-Za-z]{25,}")
+_PLACES = rb"[0-9A-Za-z]{25,}"
 _BASE58 = re.compile(rb"[13LMDATr4-9][1-9A-HJ-NP-Za-km-z]{24,34}")
 _MONERO = re.compile(rb"[48][1-9A-HJ-NP-Za-km-z]{94}")
 _BECH32 = re.compile(rb"(?i)(?:bc|ltc)1[02-9ac-hj-np-z]{8,87}")

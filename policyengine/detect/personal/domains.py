@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from policyengine.detect.finder import Finder
 from policyengine.detect.finding import Finding
-from policyengine.detect.locate import locator, spans
+from policyengine.detect.locate import spans
 from policyengine.detect.shadow import WORD, shadow
 
 NAME = "domain"
 WIDTH = 560
-_PLACES = locator(rb"(?i)://|\bwww\.|\.(?:com|org|net|edu|gov|co\.uk|de|nl|eu)\b")
+_PLACES = rb"(?i)://|\bwww\.|\.(?:com|org|net|edu|gov|co\.uk|de|nl|eu)\b"
 _AFTER_SCHEME = re.compile(
     rb"(?:[^\s/@:\"'<>]{1,64}(?::[^\s/@\"'<>]{0,64})?@)?((?:[A-Za-z0-9?](?:[A-Za-z0-9?_-]{0,61}[A-Za-z0-9?])?\.){1,8}[A-Za-z?][A-Za-z0-9?-]{1,23})"
 )

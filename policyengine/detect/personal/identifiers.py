@@ -16,7 +16,7 @@ from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from policyengine.detect.finder import DetectorFailed, Finder
 from policyengine.detect.finding import Finding
-from policyengine.detect.locate import locator, spans
+from policyengine.detect.locate import has_digits, spans
 from policyengine.detect.nested import outermost
 from policyengine.detect.personal.identifiers_table import ALWAYS, IDENTIFIERS, REGION, Identifier
 from policyengine.detect.shadow import WORD, shadow
@@ -32,11 +32,11 @@ _LONGEST = 24
 WIDTH = 2 * (_AFTER + _LONGEST + 8)
 KINDS = frozenset(one.kind for one in IDENTIFIERS)
 
-_DIGITS = locator(rb"[0-9](?:[ .\-/+]?[0-9A-FU-Y]?[0-9]){5,}")
-_LETTERS = locator(
-    rb"\b(?:[A-Z]{6}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z]|[A-Z]{4}[0-9]{6}[HM][A-Z]{5}[A-Z0-9][0-9]|[A-Z]{5}[0-9]{4}[A-Z])\b"
+_DIGITS = rb"[0-9](?:[ .\-/+]?[0-9A-FU-Y]?[0-9]){5,}"
+_LETTERS = (
+    rb"\b(?:[A-Z]{6}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z]|[A-Z]{4}[0-9]{6}[HM][A-Z]{5}[A-Z0-9][0-9]|"
+    rb"[A-Z]{5}[0-9]{4}[A-Z])\b"
 )
-_SHAPES = [re.compile(rb"(?:" + one.shape.encode() + rb")(?![A-Za-z0-9])(?![.\-/]\d)") for one in IDENTIFIERS]
 _BARE = list(enumerate(IDENTIFIERS))
 _HEAD = re.compile(rb"(?<![A-Za-z0-9])[A-Z]{1,2}[- ]?\Z")
 
@@ -48,6 +48,11 @@ _WORDS = sorted(_by_word)
 _words = BytesAhoCorasick(_WORDS, implementation=Implementation.DFA)
 
 
+@lru_cache(maxsize=1)
+def _shapes() -> list[re.Pattern[bytes]]:
+    return [re.compile(rb"(?:" + one.shape.encode() + rb")(?![A-Za-z0-9])(?![.\-/]\d)") for one in IDENTIFIERS]
+
+
 def finder(regions: frozenset[str]) -> Finder:
     bare = tuple(i for i, one in _BARE if one.without == ALWAYS or (one.without == REGION and one.region in regions))
     return Finder(NAME, KINDS, WIDTH, lambda text: find(text, bare))
@@ -57,6 +62,8 @@ def find(text: str, bare: tuple[int, ...]) -> Sequence[Finding]:
     if stdnum is None:
         raise DetectorFailed(NAME, "needs the package python-stdnum")
     data = shadow(text)
+    if not has_digits(data, 4):
+        return []
     found: list[Finding] = []
     for start, end in spans(_DIGITS, data):
         found += _written(data, start, end, bare)
@@ -90,9 +97,9 @@ def _written(data: bytes, start: int, end: int, bare: tuple[int, ...]) -> list[F
 
 
 def _at(data: bytes, begin: int, rows: Sequence[int], score: float) -> list[Finding]:
-    found = []
+    found, shapes = [], _shapes()
     for index in rows:
-        match = _SHAPES[index].match(data, begin)
+        match = shapes[index].match(data, begin)
         if match is not None and _valid(IDENTIFIERS[index], match[0].decode()):
             found.append(Finding(IDENTIFIERS[index].kind, begin, match.end(), score, NAME))
     return found
@@ -100,9 +107,9 @@ def _at(data: bytes, begin: int, rows: Sequence[int], score: float) -> list[Find
 
 def _spoken(data: bytes, after: int, rows: list[int]) -> list[Finding]:
     """What stands first after a word and has the shape that goes with it."""
-    found = []
+    found, shapes = [], _shapes()
     for index in rows:
-        for match in _SHAPES[index].finditer(data, after, after + _AFTER):
+        for match in shapes[index].finditer(data, after, after + _AFTER):
             begin = match.start()
             if data[begin - 1] in WORD or not _valid(IDENTIFIERS[index], match[0].decode()):
                 continue

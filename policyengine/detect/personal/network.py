@@ -12,16 +12,16 @@ from collections.abc import Sequence
 
 from policyengine.detect.finder import Finder
 from policyengine.detect.finding import Finding
-from policyengine.detect.locate import locator, spans
+from policyengine.detect.locate import spans
 from policyengine.detect.shadow import shadow
 
 IP, MAC = "ip", "mac"
 WIDTH = 96
 
-_V4 = locator(rb"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9.]*)?")
-_V6 = locator(rb":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*")
+_V4 = rb"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9.]*)?"
+_V6 = rb":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*"
 _HEX = frozenset(b"0123456789abcdefABCDEF")
-_MAC = locator(
+_MAC = (
     rb"\b[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5,}\b|\b[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5,}\b|"
     rb"\b[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\b"
 )

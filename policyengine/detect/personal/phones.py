@@ -12,7 +12,7 @@ from typing import Any
 
 from policyengine.detect.finder import DetectorFailed, Finder
 from policyengine.detect.finding import Finding
-from policyengine.detect.locate import locator, spans
+from policyengine.detect.locate import has_digits, spans
 from policyengine.detect.nested import outermost
 from policyengine.detect.shadow import WORD, shadow
 
@@ -26,7 +26,7 @@ _BEFORE, _AFTER, _LONGEST = 28, 14, 32
 WIDTH = 2 * (_BEFORE + _LONGEST + _AFTER)
 
 # Digits in groups: seven or more of them, with at most two characters between two.
-_PLACES = locator(rb"[0-9](?:[ .()/\-]{0,2}[0-9]){6,}")
+_PLACES = rb"[0-9](?:[ .()/\-]{0,2}[0-9]){6,}"
 _NUMBER = re.compile(
     rb"(?:\+|\b00)?\(?\d{1,4}(?:\)|(?:[ .\-/]?\(0?\d{0,4}\))|)(?:[ .\-/]{0,2}\d{1,12}){0,6}"
     rb"(?:(?: ?(?:x|ext\.?) ?)\d{1,5})?"
@@ -59,6 +59,8 @@ def find(text: str, regions: tuple[str, ...]) -> Sequence[Finding]:
     if phonenumbers is None:
         raise DetectorFailed(NAME, "needs the package phonenumbers")
     data = shadow(text)
+    if not has_digits(data, 7):
+        return []
     found = []
     for start, end in spans(_PLACES, data):
         for begin in _starts(data, start, end):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
@@ -31,7 +32,7 @@ from policyengine.detect.secrets.assignment import (
 from policyengine.detect.secrets.checks import CHECKS, LIKELY, entropy, placeholder
 from policyengine.detect.secrets.formats import LONGEST, Format, written
 from policyengine.detect.secrets.named import NAMED
-from policyengine.detect.secrets.structures import STRUCTURES, Scene
+from policyengine.detect.secrets.structures import STRUCTURES, Scene, Structure
 from policyengine.detect.shadow import TOKEN, WORD, Runs, shadow
 
 NAME = "secrets"
@@ -85,38 +86,54 @@ def _grouped() -> dict[bytes, list[tuple[_Match, _Token]]]:
     return groups
 
 
-_TOKENS = _grouped()
-_LITERALS = list(_TOKENS)
-_TOKENS_OF = list(_TOKENS.values())
-_SHAPES: dict[bytes, list[tuple[str, re.Pattern[bytes], float]]] = {}
-for _named in NAMED:
-    for _word in _named.words:
-        _shape = re.compile(rb"(?i:" + written(_named.shape) + rb")")
-        _SHAPES.setdefault(_word.encode(), []).append((_named.kind, _shape, _named.entropy))
-_WORDS: dict[bytes, str] = {w.encode(): GENERIC for w in _SECRET_WORDS}
-_WORDS |= {w.encode("ascii", "replace"): PASSWORD for w in _PASSWORD_WORDS}
-_STRUCTURED = {literal: s for s in STRUCTURES for literal in s.literals}
-_NAMES = sorted({*_SHAPES, *_WORDS, *_STRUCTURED})
-_ENTRIES = [(_SHAPES.get(n, ()), _WORDS.get(n, ""), _STRUCTURED.get(n)) for n in _NAMES]
+_Shape = tuple[str, "re.Pattern[bytes]", float]
 
-_formats = BytesAhoCorasick(_LITERALS, implementation=Implementation.DFA)
-_names = BytesAhoCorasick(_NAMES, implementation=Implementation.DFA)
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """What stands for each literal, in the order of the automaton."""
+
+    tokens: list[list[tuple[_Match, _Token]]]
+    names: list[tuple[Sequence[_Shape], str, Structure | None]]
+    formats_in: BytesAhoCorasick
+    names_in: BytesAhoCorasick
+
+
+@lru_cache(maxsize=1)
+def _tables() -> _Tables:
+    """Made when the first text is looked at: a process that looks at none is not slower to start."""
+    tokens = _grouped()
+    shapes: dict[bytes, list[_Shape]] = {}
+    for one in NAMED:
+        shape = re.compile(rb"(?i:" + written(one.shape) + rb")")
+        for word in one.words:
+            shapes.setdefault(word.encode(), []).append((one.kind, shape, one.entropy))
+    words = {word.encode(): GENERIC for word in _SECRET_WORDS}
+    words |= {word.encode("ascii", "replace"): PASSWORD for word in _PASSWORD_WORDS}
+    structured = {literal: one for one in STRUCTURES for literal in one.literals}
+    names = sorted({*shapes, *words, *structured})
+    return _Tables(
+        list(tokens.values()),
+        [(shapes.get(name, ()), words.get(name, ""), structured.get(name)) for name in names],
+        BytesAhoCorasick(list(tokens), implementation=Implementation.DFA),
+        BytesAhoCorasick(names, implementation=Implementation.DFA),
+    )
 
 
 def find(text: str) -> Sequence[Finding]:
     data = shadow(text)
     found: dict[tuple[int, int], Finding] = {}
-    runs = Runs(data, TOKEN)
-    for index, start, _ in _formats.find_matches_as_indexes(data, overlapping=True):
-        for match, token in _TOKENS_OF[index]:
+    runs, tables = Runs(data, TOKEN), _tables()
+    for index, start, _ in tables.formats_in.find_matches_as_indexes(data, overlapping=True):
+        for match, token in tables.tokens[index]:
             there = match(data, start)
             if there is not None:
                 _add(found, _tokens(data, there, token, runs))
-    hits = _names.find_matches_as_indexes(data.lower(), overlapping=True)
+    hits = tables.names_in.find_matches_as_indexes(data.lower(), overlapping=True)
     if hits:
         scene = Scene(data)
         for index, start, end in hits:
-            shapes, word, structure = _ENTRIES[index]
+            shapes, word, structure = tables.names[index]
             if structure is not None:
                 for one in structure.find(scene, start, end):
                     _add(found, one)
@@ -161,9 +178,7 @@ def _one_word(name: bytes) -> bool:
     return name.islower() or name.isupper() or name.istitle()
 
 
-def _assignments(
-    data: bytes, start: int, end: int, shapes: Sequence[tuple[str, re.Pattern[bytes], float]], word: str, runs: Runs
-) -> Finding | None:
+def _assignments(data: bytes, start: int, end: int, shapes: Sequence[_Shape], word: str, runs: Runs) -> Finding | None:
     place = assigned(data, end)
     if place is None:
         return None
