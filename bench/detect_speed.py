@@ -1,0 +1,100 @@
+"""How fast the finders are, and how often they find something in ordinary prose and code.
+
+    python -m bench.detect_speed [--corpus DIR ...]
+
+Without data: the documents and sources of Python's standard library, base64, hexadecimal and random bytes, and a text
+full of findings. `--corpus` adds the text files below a directory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import os
+import pydoc_data.topics
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from policyengine.detect import Vocabulary, find, registry
+from policyengine.detect.content import canary, leakage
+from policyengine.detect.registry import ORDINARY
+
+PART = 1_000_000
+ROUNDS = 5
+
+
+def best(call: Callable[[], Any]) -> float:
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def sources() -> str:
+    """The standard library, without its tests."""
+    root = Path(os.__file__).parent
+    files = [p for p in sorted(root.rglob("*.py")) if not {"site-packages", "test", "tests"} & set(p.parts)]
+    return "".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
+
+
+def corpora(folders: list[Path]) -> dict[str, str]:
+    rng = random.Random(1)
+    raw = rng.randbytes(PART)
+    english = "".join(pydoc_data.topics.topics.values())
+    return {
+        "English": english,
+        "code": sources(),
+        "base64": base64.b64encode(raw).decode()[:PART],
+        "hexadecimal": raw.hex()[:PART],
+        "random bytes": raw.decode("latin-1"),
+        "10,000 findings": "".join(f"row {i}: ann{i}@example.com, {rng.randbytes(40).hex()}\n" for i in range(10_000)),
+        **{str(folder): _files(folder) for folder in folders},
+    }
+
+
+def _files(folder: Path) -> str:
+    kept = (p for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix in {".txt", ".md", ".rst", ".py", ".html"})
+    return "".join(file.read_text(encoding="utf-8", errors="replace") for file in kept)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.detect_speed", description=__doc__)
+    parser.add_argument("--corpus", type=Path, action="append", default=[], metavar="DIR")
+    parser.add_argument("--each", action="store_true", help="each finder by itself")
+    given = parser.parse_args()
+    words = Vocabulary(canaries=(canary.mint(random.Random(3).randbytes(32)),))
+    known = registry(words)
+    everything = known.kinds - ORDINARY
+    for name, text in corpora(given.corpus).items():
+        parts = [text[at : at + PART] for at in range(0, len(text), 4 * PART)] or [text]
+        size = sum(map(len, parts))
+        secrets = sum(best(lambda part=part: find(part, {"secret"}, known)) for part in parts)
+        every = sum(best(lambda part=part: find(part, everything, known)) for part in parts)
+        found = Counter(f.kind.partition(".")[0] for part in parts for f in find(part, everything, known))
+        often = ", ".join(f"{kind} {count / size * 1e5:.2f}" for kind, count in found.most_common())
+        print(
+            f"{name:18} {size / 1e6:5.1f} MB  secrets {size / secrets / 1e6:6.1f} MB/s  all {size / every / 1e6:6.1f} MB/s"
+        )
+        print(f"{'':18} found in 100 kB: {often or 'nothing'}")
+        if given.each:
+            for finder in known.finders:
+                seconds = sum(best(lambda part=part, finder=finder: finder.find(part)) for part in parts)
+                print(f"{'':20} {finder.name:16} {size / seconds / 1e6:9.1f} MB/s")
+    _linear(registry(Vocabulary(fingerprints=leakage.fingerprint("one two three four five six seven eight nine"))))
+
+
+def _linear(known: Any) -> None:
+    for count in (2_500, 5_000, 10_000):
+        text = "".join(f"row {i}: ann{i}@example.com {'x' * 60} +1 415 555 {i % 10_000:04}\n" for i in range(count))
+        seconds = best(lambda text=text: find(text, known.kinds, known))
+        print(f"{count:6} rows with findings, {len(text) / 1e6:.2f} MB: {seconds * 1e3:7.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
