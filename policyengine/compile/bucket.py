@@ -23,6 +23,7 @@ from policyengine.compile.intake import Entry, entry
 from policyengine.compile.native import NATIVE
 from policyengine.compile.references import functions
 from policyengine.compile.site import Site
+from policyengine.diagnostics import codes
 from policyengine.evaluate.arguments import refused_arguments
 from policyengine.evaluate.combine import MOST_LISTED, Verdicts, combine, listed
 from policyengine.evaluate.decide import holds, properties_in, rule_error
@@ -302,7 +303,7 @@ def _error(rule: Rule, env: Env) -> RuleError:
     except EvaluationError as error:
         return rule_error(rule, error)
     # The two disagree, which no request should ever bring about. The rule counts as erred.
-    return RuleError(rule.name, "POL599", "the rule could not be evaluated", str(rule.span))
+    return RuleError(rule.name, codes.INTERNAL.id, "the rule could not be evaluated", str(rule.span))
 
 
 def _is_constant(rule: Rule) -> bool:

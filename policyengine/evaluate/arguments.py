@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
+from policyengine.diagnostics import codes
 from policyengine.evaluate.provenance import points_to_nothing
 from policyengine.model.decision import RuleError
 from policyengine.model.entities import ABSENT, World
@@ -20,7 +21,7 @@ from policyengine.model.values import Entity, Fault
 from policyengine.schema.schema import CALL, TOOL, Schema
 
 ARGS = "args"
-REFUSED = "POL228"
+REFUSED = codes.ARGUMENTS.id
 NOWHERE = "the provenance speaks of an argument that is not there"
 
 
@@ -36,7 +37,7 @@ def refused_arguments(schema: Schema, world: World, request: Request) -> tuple[R
     if resource.uid.type != TOOL:
         return ()
     if points_to_nothing(request.context, resource, world):
-        return (RuleError("", "POL504", NOWHERE),)
+        return (RuleError("", codes.MALFORMED.id, NOWHERE),)
     if request.action.name != CALL or resource.uid.id not in schema.tools:
         return ()
     found = list(islice(_problems(resource, schema.tools[resource.uid.id].args, world), MAX_PROBLEMS + 1))
@@ -48,7 +49,7 @@ def take(tools: tuple[tuple[str, RecordT], ...], resource: Entity, context: Mapp
     """Whether the arguments are those that the tool declares, if it is declared, and the provenance is about them.
     Raises Fault where not."""
     if points_to_nothing(context, resource, world):
-        raise Fault("POL504", NOWHERE)
+        raise Fault(codes.MALFORMED.id, NOWHERE)
     declared = dict(tools).get(resource.uid.id) if resource.uid.type == TOOL else None
     found = next(_problems(resource, declared, world), None) if declared is not None else None
     if found is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from policyengine.diagnostics import codes
 from policyengine.evaluate.arguments import refused_arguments
 from policyengine.evaluate.combine import Properties, Verdicts, combine, denied, intersect, listed
 from policyengine.evaluate.delegation import actors
@@ -76,11 +77,11 @@ def shape(request: Request) -> tuple[str, str, str]:
 def not_applicable(schema: Schema, principal: str, action: str, resource: str) -> RuleError | None:
     """Why no rule can speak about a request of this shape; None if the schema knows it."""
     if action not in schema.actions:
-        return RuleError("", "POL205", "the action is not declared")
+        return RuleError("", codes.UNKNOWN_ACTION.id, "the action is not declared")
     if resource not in schema.resources_of(action):
-        return RuleError("", "POL218", "the action does not apply to a resource of this type")
+        return RuleError("", codes.WRONG_SCOPE.id, "the action does not apply to a resource of this type")
     if principal not in schema.principals_of(action):
-        return RuleError("", "POL218", "the action cannot be asked for by a principal of this type")
+        return RuleError("", codes.WRONG_SCOPE.id, "the action cannot be asked for by a principal of this type")
     return None
 
 

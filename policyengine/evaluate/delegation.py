@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from policyengine.diagnostics import codes
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.request import Request
 from policyengine.model.values import Entity, Fault, as_entity
@@ -58,11 +59,14 @@ def _followed(
         try:
             agent = as_entity(value)
         except Fault:
-            raise Fault("POL507", "an agent in the delegation chain is no entity") from None
+            raise Fault(codes.BAD_DELEGATION.id, "an agent in the delegation chain is no entity") from None
         if types is not None and agent.uid.type not in types:
-            raise Fault("POL507", f"an agent in the delegation chain is not of the type {' or '.join(sorted(types))}")
+            raise Fault(
+                codes.BAD_DELEGATION.id,
+                f"an agent in the delegation chain is not of the type {' or '.join(sorted(types))}",
+            )
         if agent in agents or agent in seen or len(agents) == MAX_CHAIN:
-            raise Fault("POL507", f"the delegation chain is circular or longer than {MAX_CHAIN}")
+            raise Fault(codes.BAD_DELEGATION.id, f"the delegation chain is circular or longer than {MAX_CHAIN}")
         agents.append(agent)
         types = delegators(agent.uid.type, schema) or types
         value = world.find(agent, DELEGATED_BY)

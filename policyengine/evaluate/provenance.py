@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from policyengine.diagnostics import codes
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.provenance import Path, nearest, part, parts, stated
 from policyengine.model.values import MAX_DEPTH, Entity, Fault, sent
@@ -24,7 +25,7 @@ def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: Wor
         here, value = todo.pop()
         value = sent(value)
         if len(here) > MAX_DEPTH:
-            raise Fault("POL506", f"a value is nested deeper than {MAX_DEPTH}")
+            raise Fault(codes.NESTED_TOO_DEEP.id, f"a value is nested deeper than {MAX_DEPTH}")
         inner = parts(value)
         if inner and here in around:
             todo.extend(((*here, str(name)), item) for name, item in inner)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
+from policyengine.diagnostics import codes
 from policyengine.model import zones
 from policyengine.model.moments import coarse, length, nanoseconds
 from policyengine.model.values import Fault
@@ -18,7 +19,7 @@ def zone(name: str) -> str:
     """The name itself. Raises Fault for what is no zone. The set of names is asked, so that no file is looked for by a
     name that a policy made up."""
     if name not in zones.names():
-        raise Fault("POL225", "not a time zone such as Europe/Berlin or UTC")
+        raise Fault(codes.BAD_CONSTANT.id, "not a time zone such as Europe/Berlin or UTC")
     return name
 
 
@@ -53,4 +54,4 @@ def _local(time: datetime, zone: str) -> datetime:
     try:
         return coarse(time).astimezone(zones.zone(zone))
     except OverflowError:
-        raise Fault("POL503", "a time is out of range") from None
+        raise Fault(codes.OVERFLOW.id, "a time is out of range") from None

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import count
 from typing import Any
 
+from policyengine.diagnostics import codes
 from policyengine.model.values import Entity, Fault, Uid, as_entity
 
 MAX_ANCESTORS = 100_000
@@ -51,14 +52,14 @@ class World:
     def known(self, type_: str, id_: str) -> Entity:
         """The entity of this type and id. Raises Fault where nothing is known of it, not even that it is there."""
         if id_ not in self.records.get(type_, ()):
-            raise Fault("POL231", f"the entity source knows no such `{type_}`")
+            raise Fault(codes.NOT_KNOWN.id, f"the entity source knows no such `{type_}`")
         return Entity(Uid(type_, id_))
 
     def recorded(self, entity: Entity, name: str, owners: Collection[str] | None) -> Any:
         """What is known of an attribute apart from the request. Raises Fault where nothing is."""
         value = self.record(entity.uid).get(name, _ABSENT) if owners is None or entity.uid.type in owners else _ABSENT
         if value is _ABSENT:
-            raise Fault("POL231", f"the entity source has no `{name}` here")
+            raise Fault(codes.NOT_KNOWN.id, f"the entity source has no `{name}` here")
         return value
 
     def find(self, entity: Entity, name: str) -> Any:
@@ -92,7 +93,7 @@ class World:
                     seen.add(above.uid)
                     todo.append(above)
             if len(seen) > MAX_ANCESTORS:
-                raise Fault("POL506", f"an entity has more than {MAX_ANCESTORS} ancestors")
+                raise Fault(codes.NESTED_TOO_DEEP.id, f"an entity has more than {MAX_ANCESTORS} ancestors")
         return frozenset(seen)
 
     def _listed(self, entity: Entity) -> Iterable[Any]:
@@ -101,7 +102,7 @@ class World:
         if parents is _ABSENT:
             return ()
         if type(parents) not in (list, tuple):
-            raise Fault("POL504", "`parents` is a list of entities")
+            raise Fault(codes.MALFORMED.id, "`parents` is a list of entities")
         listed: Iterable[Any] = parents
         return listed
 
@@ -117,7 +118,7 @@ def world(entities: Iterable[Mapping[str, Any]], facts: Iterable[tuple[Uid, Mapp
     for item in entities:
         uid = as_entity(item).uid
         if uid.id in records.setdefault(uid.type, {}):
-            raise Fault("POL404", f"`{uid}` is given twice")
+            raise Fault(codes.BAD_ENTITIES.id, f"`{uid}` is given twice")
         attributes = {k: v for k, v in item.items() if k not in ("type", "id")}
         records[uid.type][uid.id] = attributes
     for uid, stated in facts:

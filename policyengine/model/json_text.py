@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from policyengine.diagnostics import codes
 from policyengine.model.values import Fault
 
 
@@ -54,30 +55,32 @@ def _parse_strictly(data: bytes | str) -> Any:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         return value
     except UnicodeError:
-        raise Fault("POL504", "not UTF-8 text") from None
+        raise Fault(codes.MALFORMED.id, "not UTF-8 text") from None
     except RecursionError:
-        raise Fault("POL504", "JSON nested too deeply") from None
+        raise Fault(codes.MALFORMED.id, "JSON nested too deeply") from None
     except json.JSONDecodeError as error:
-        raise Fault("POL504", f"not JSON: {error.msg.lower()} at line {error.lineno} column {error.colno}") from None
+        raise Fault(
+            codes.MALFORMED.id, f"not JSON: {error.msg.lower()} at line {error.lineno} column {error.colno}"
+        ) from None
     except ValueError:
-        raise Fault("POL504", "a number has too many digits") from None
+        raise Fault(codes.MALFORMED.id, "a number has too many digits") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise Fault("POL504", "an object has the same key twice")
+        raise Fault(codes.MALFORMED.id, "an object has the same key twice")
     return found
 
 
 def _no_constant(name: str) -> Any:
-    raise Fault("POL504", f"`{name}` is not JSON")
+    raise Fault(codes.MALFORMED.id, f"`{name}` is not JSON")
 
 
 def _float(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise Fault("POL504", "a number is out of range")
+        raise Fault(codes.MALFORMED.id, "a number is out of range")
     return value
 
 

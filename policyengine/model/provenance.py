@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from policyengine.diagnostics import codes
 from policyengine.model.entities import ABSENT
 from policyengine.model.values import Fault, sent
 
@@ -24,7 +25,7 @@ def stated(provenance: Any) -> dict[Path, frozenset[str]]:
     if provenance is ABSENT:
         return {}
     if type(provenance) is not dict:
-        raise Fault("POL504", "`provenance` is an object from argument paths to lists of sources")
+        raise Fault(codes.MALFORMED.id, "`provenance` is an object from argument paths to lists of sources")
     found: dict[Path, frozenset[str]] = {}
     for name, entries in provenance.items():
         # Two spellings of one path add up: what either says may be true.
@@ -66,24 +67,24 @@ _POSITION = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 
 def _path(name: Any) -> Path:
     if type(name) is not str:
-        raise Fault("POL504", "an argument path is text")
+        raise Fault(codes.MALFORMED.id, "an argument path is text")
     if name == "":
         return ()
     if not name.startswith("/"):
         return (name,)
     if re.search("~(?![01])", name):
-        raise Fault("POL504", "an argument path is no JSON Pointer")
+        raise Fault(codes.MALFORMED.id, "an argument path is no JSON Pointer")
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in name[1:].split("/"))
 
 
 def _entries(entries: Any) -> frozenset[str]:
     if type(entries) is not list or not entries:
-        raise Fault("POL504", "the sources of an argument are a list that is not empty")
+        raise Fault(codes.MALFORMED.id, "the sources of an argument are a list that is not empty")
     found: set[str] = set()
     for entry in entries:
         name = entry.get("source") if type(entry) is dict else entry
         trusted = entry.get("trusted", False) if type(entry) is dict else name in _TRUSTED_BY_NAME
         if type(name) is not str or type(trusted) is not bool:
-            raise Fault("POL504", "a source is a name, or an object with `source` and `trusted`")
+            raise Fault(codes.MALFORMED.id, "a source is a name, or an object with `source` and `trusted`")
         found |= {name} if trusted else {name, UNTRUSTED}
     return frozenset(found)

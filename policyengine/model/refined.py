@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
+from policyengine.diagnostics import codes
 from policyengine.model.operators import key, pattern
 from policyengine.model.types import (
     BOOL,
@@ -38,7 +39,7 @@ Limit = Callable[[Any, Any], bool]
 def refined(value: Any, type_: Type) -> Any:
     """The value, which is of the plain type, if it is of the type itself. Raises Fault otherwise."""
     if not is_refined(value, type_):
-        raise Fault("POL502", f"expected {type_}, found another value")
+        raise Fault(codes.WRONG_VALUE.id, f"expected {type_}, found another value")
     return value
 
 

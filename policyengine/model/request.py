@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from policyengine.diagnostics import codes
 from policyengine.model.values import Entity, Fault, as_entity, is_text, plain_text
 
 
@@ -42,12 +43,12 @@ def _action(value: Any) -> Action:
         return Action(plain_text(value), {})
     if type(value) is dict and is_text(value.get("name")):
         return Action(plain_text(value["name"]), value)
-    raise Fault("POL504", "an action is a name, or an object with a textual `name`")
+    raise Fault(codes.MALFORMED.id, "an action is a name, or an object with a textual `name`")
 
 
 def _context(value: Any) -> Mapping[str, Any]:
     if value is None:
         return {}
     if type(value) is not dict:
-        raise Fault("POL504", "the context is an object")
+        raise Fault(codes.MALFORMED.id, "the context is an object")
     return value

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
+from policyengine.diagnostics import codes
 from policyengine.model.types import JSON, RecordT, Type, element_of
 from policyengine.model.values import MAX_DEPTH, Entity, Fault, is_text, plain_text, to_json
 
@@ -34,9 +35,9 @@ def _collect(value: Any, type_: Type, depth: int, found: list[str]) -> None:
         found.append(str(to_json(value)))
         return
     if kind not in (dict, list, tuple, set, frozenset):
-        raise Fault("POL502", "a value is not JSON")
+        raise Fault(codes.WRONG_VALUE.id, "a value is not JSON")
     if depth == 0:
-        raise Fault("POL506", f"a value is nested deeper than {MAX_DEPTH}")
+        raise Fault(codes.NESTED_TOO_DEEP.id, f"a value is nested deeper than {MAX_DEPTH}")
     if kind is not dict:
         # The elements of a Python set have no order of their own.
         items = value if kind in (list, tuple) else sorted(value, key=repr)

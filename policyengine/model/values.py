@@ -27,6 +27,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from math import isfinite
 from typing import Any, NamedTuple, assert_never
 
+from policyengine.diagnostics import codes
 from policyengine.model.moments import fine_time
 from policyengine.model.types import (
     BOOL,
@@ -116,7 +117,7 @@ DIFFERING = Differing()
 def guard(value: Any, type_: Type) -> Any:
     """The value as the engine uses it, if it has the type. Raises Fault otherwise."""
     if value.__class__ is Differing:
-        raise Fault("POL521", "the request says different things of one entity")
+        raise Fault(codes.CONTRADICTION.id, "the request says different things of one entity")
     match type_:
         case Prim():
             return _guard_primitive(value, type_)
@@ -136,7 +137,7 @@ def guard(value: Any, type_: Type) -> Any:
         case EntityT(names):
             entity = as_entity(value)
             if entity.uid.type not in names:
-                raise Fault("POL502", f"expected {type_}, found an entity of another type")
+                raise Fault(codes.WRONG_VALUE.id, f"expected {type_}, found an entity of another type")
             return entity
         case RefinedT(base=base):
             return guard(value, base)
@@ -163,11 +164,11 @@ def as_entity(value: Any) -> Entity:
             return Entity(Uid(plain_text(type_), plain_text(id_)), value)
     if type(value) is Mention:
         return value.entity
-    raise Fault("POL504", "an entity is an object with a textual `type` and `id`")
+    raise Fault(codes.MALFORMED.id, "an entity is an object with a textual `type` and `id`")
 
 
 def wrong_type(expected: Type | str, value: Any) -> Fault:
-    return Fault("POL502", f"expected {expected}, found {describe(value)}")
+    return Fault(codes.WRONG_VALUE.id, f"expected {expected}, found {describe(value)}")
 
 
 def describe(value: Any) -> str:
@@ -189,7 +190,7 @@ def _guard_primitive(value: Any, type_: Prim) -> Any:
     if type_ == INT and type(value) is int:
         if INT_MIN <= value <= INT_MAX:
             return value
-        raise Fault("POL503", "an integer does not fit in 64 bits")
+        raise Fault(codes.OVERFLOW.id, "an integer does not fit in 64 bits")
     if type_ == NUMBER and type(value) in (int, float):
         return finite(value)
     if type_ == TIME and type(value) is str:
@@ -205,7 +206,7 @@ def finite(value: int | float) -> int | float:
     """The number itself. Raises Fault if it is not finite or is beyond the largest double."""
     if isfinite(value) if type(value) is float else -NUMBER_MAX <= value <= NUMBER_MAX:
         return value
-    raise Fault("POL503", "a number is not finite")
+    raise Fault(codes.OVERFLOW.id, "a number is not finite")
 
 
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
@@ -231,7 +232,7 @@ def parse_time(text: str) -> datetime:
             return fine_time(datetime.fromisoformat(plain.upper()).astimezone(UTC), int(finer))
         except (ValueError, OverflowError):
             pass
-    raise Fault("POL505", "a time is RFC 3339 text with an offset, such as 2026-01-31T12:00:00Z")
+    raise Fault(codes.UNREADABLE_VALUE.id, "a time is RFC 3339 text with an offset, such as 2026-01-31T12:00:00Z")
 
 
 def parse_duration(text: str) -> timedelta:
@@ -242,7 +243,7 @@ def parse_duration(text: str) -> timedelta:
             return int(found[1]) * DURATION_UNITS[found[2]]
         except OverflowError:
             pass
-    raise Fault("POL505", "a duration is a whole number and one of ms, s, m, h, d, w")
+    raise Fault(codes.UNREADABLE_VALUE.id, "a duration is a whole number and one of ms, s, m, h, d, w")
 
 
 def parse_ip(text: str) -> IPv4Address | IPv6Address:
@@ -251,10 +252,10 @@ def parse_ip(text: str) -> IPv4Address | IPv6Address:
     try:
         address = ip_address(text)
     except ValueError:
-        raise Fault("POL505", "not an IPv4 or IPv6 address") from None
+        raise Fault(codes.UNREADABLE_VALUE.id, "not an IPv4 or IPv6 address") from None
     if isinstance(address, IPv6Address):
         if address.scope_id is not None:
-            raise Fault("POL505", "an IP address must not have a zone")
+            raise Fault(codes.UNREADABLE_VALUE.id, "an IP address must not have a zone")
         return address.ipv4_mapped or address
     return address
 

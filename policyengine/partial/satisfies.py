@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, assert_never
 
+from policyengine.diagnostics import codes
 from policyengine.evaluate.interpret import EvaluationError, evaluate
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
@@ -95,7 +96,7 @@ def find(thing: Entity, path: Path) -> Any:
     found: Any = thing.attributes
     for name in path:
         if type(found) is not dict:
-            raise Fault("POL502", "expected an object")
+            raise Fault(codes.WRONG_VALUE.id, "expected an object")
         found = found.get(name, ABSENT)
     return found
 
@@ -104,7 +105,7 @@ def value(thing: Entity, path: Path, type_: Type) -> Any:
     """The value at a path, guarded. Raises Fault if there is none of the type."""
     found = find(thing, path)
     if found is ABSENT:
-        raise Fault("POL501", "an attribute is missing")
+        raise Fault(codes.MISSING.id, "an attribute is missing")
     return guard(found, type_)
 
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from policyengine.diagnostics import codes
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 
@@ -64,7 +65,7 @@ def _events(lines: list[bytes]) -> Iterator[tuple[int, bytes]]:
             continue
         name = _field(line)
         if name is None:
-            raise Fault("POL504", f"line {number}: not a field of a server-sent event")
+            raise Fault(codes.MALFORMED.id, f"line {number}: not a field of a server-sent event")
         if name == b"data":
             start = start if data else number
             data.append(line[len(b"data:") :].removeprefix(b" "))

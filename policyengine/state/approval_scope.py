@@ -18,6 +18,7 @@ from typing import Any
 
 import rfc8785
 
+from policyengine.diagnostics import codes
 from policyengine.evaluate.delegation import chain
 from policyengine.model.entities import World
 from policyengine.model.request import Request
@@ -73,9 +74,9 @@ def scope(asked: Request, world: World, schema: Schema, tenant: str, session: st
         digest = sha256(rfc8785.dumps(plain)).hexdigest()
         text = json.dumps(_plain(shown), ensure_ascii=False, allow_nan=False)
     except (rfc8785.CanonicalizationError, ValueError, RecursionError) as error:
-        raise Fault("POL560", "it has a value without a canonical form") from error
+        raise Fault(codes.NO_APPROVAL.id, "it has a value without a canonical form") from error
     if len(text) > LARGEST:
-        raise Fault("POL560", f"it is longer than {LARGEST} characters")
+        raise Fault(codes.NO_APPROVAL.id, f"it is longer than {LARGEST} characters")
     return Scope(
         digest, told["principal"], agents, asked.action.name, (asked.resource.uid.type, asked.resource.uid.id),
         plain.get("args"), plain["context"], text,
@@ -126,5 +127,5 @@ def _in_order(values: Iterable[Any]) -> list[Any]:
 
 def _name(name: Any) -> str:
     if not isinstance(name, str):
-        raise Fault("POL560", "it has a member whose name is no text")
+        raise Fault(codes.NO_APPROVAL.id, "it has a member whose name is no text")
     return name
