@@ -107,6 +107,10 @@ def _constants(rule: Rule) -> Iterator[_Found]:
             for value in _values(constant):
                 if isinstance(value, str):
                     yield position, value, constant.span, rule.name
+    for scope in (rule.head.resource, rule.head.principal):
+        for uid in sorted({*(scope.entities or ()), *(scope.within or ())}, key=str):
+            if scope.span is not None:
+                yield uid.type, uid.id, scope.span, rule.name
     for node in nodes:
         if isinstance(node, Const):
             for value in _values(node):
