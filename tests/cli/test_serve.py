@@ -33,6 +33,8 @@ def test_settings_reach_the_service(policies: Path, cli: Cli, served: dict[str, 
     assert (served["factory"], served["port"], served["workers"]) == (True, 0, 3)
     settings = {k: v for k, v in served["env"].items() if k.startswith("POLICYENGINE_")}
     assert len(settings.pop("POLICYENGINE_PAGE_KEY")) == 64
+    # All workers share it.
+    assert settings.pop("POLICYENGINE_STATE") == f"sqlite:///{Path('.policyengine/state.db').absolute()}"
     assert settings == {
         "POLICYENGINE_POLICIES": str(policies),
         "POLICYENGINE_ENTITIES": str(entities),
