@@ -34,6 +34,10 @@ ORDINARY = frozenset({"domain"})
 """Kinds that ordinary text is full of: for those who ask for them by name."""
 
 
+_Plan = tuple[tuple[Finder, ...], frozenset[str]]
+_MOST_PLANS = 256
+
+
 @dataclass(frozen=True, slots=True)
 class Registry:
     """Finders, and the values that are never a finding."""
@@ -41,6 +45,8 @@ class Registry:
     finders: tuple[Finder, ...]
     allowed: frozenset[str] = frozenset()
     kinds: frozenset[str] = field(init=False, default=frozenset())
+    # What was asked for before: the finders for these kinds, and each kind that is one of them.
+    _plans: dict[frozenset[str], _Plan] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kinds", frozenset(kind for finder in self.finders for kind in finder.kinds))
@@ -85,10 +91,19 @@ def unknown_kinds(kinds: Iterable[str], known: Registry) -> list[str]:
 
 def needed(kinds: Iterable[str], known: Registry) -> tuple[Finder, ...]:
     """The finders for these kinds, in the registry's order. Raises UnknownKind."""
-    wanted = frozenset(kinds)
-    for kind in unknown_kinds(wanted, known):
-        raise UnknownKind(kind)
-    return tuple(f for f in known.finders if any(covers(group, kind) for group in wanted for kind in f.kinds))
+    return _plan(frozenset(kinds), known)[0]
+
+
+def _plan(wanted: frozenset[str], known: Registry) -> _Plan:
+    plan = known._plans.get(wanted)
+    if plan is None:
+        for kind in unknown_kinds(wanted, known):
+            raise UnknownKind(kind)
+        meant = frozenset(kind for kind in known.kinds if any(covers(group, kind) for group in wanted))
+        plan = tuple(finder for finder in known.finders if finder.kinds & meant), meant
+        if len(known._plans) < _MOST_PLANS:
+            known._plans[wanted] = plan
+    return plan
 
 
 def width(kinds: Iterable[str], known: Registry) -> int | None:
@@ -103,11 +118,11 @@ def width(kinds: Iterable[str], known: Registry) -> int | None:
 
 def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...]:
     """Every finding of these kinds. Raises DetectorFailed if one of the finders fails, and UnknownKind."""
-    wanted = frozenset(kinds)
+    finders, meant = _plan(frozenset(kinds), known)
     found: set[Finding] = set()
-    for finder in needed(wanted, known):
+    for finder in finders:
         found.update(_ask(finder, text))
-    return tuple(sorted((f for f in found if _counts(f, text, wanted, known)), key=place))
+    return tuple(sorted((f for f in found if _counts(f, text, meant, known)), key=place))
 
 
 def _ask(finder: Finder, text: str) -> Iterable[Finding]:
@@ -125,9 +140,9 @@ def _sound(found: Finding, finder: Finder, size: int) -> bool:
     return 0 <= found.start < found.end <= size and 0.0 <= found.score <= 1.0 and found.kind in finder.kinds
 
 
-def _counts(found: Finding, text: str, wanted: frozenset[str], known: Registry) -> bool:
+def _counts(found: Finding, text: str, meant: frozenset[str], known: Registry) -> bool:
     return (
-        any(covers(group, found.kind) for group in wanted)
+        found.kind in meant
         and not reserved(text, found.start, found.end, known.kinds)
         and text[found.start : found.end] not in known.allowed
     )
