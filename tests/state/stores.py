@@ -17,7 +17,7 @@ from policyengine.state.stores.memory import Memory
 from policyengine.state.stores.postgresql import Postgresql
 from policyengine.state.stores.redis import Redis
 from policyengine.state.stores.sqlite import Sqlite
-from tests.state.servers import cluster_url, postgresql_url, redis_url
+from tests.state.servers import cluster_url, current_redis_url, postgresql_url, redis_url
 
 # In: the clock, in microseconds. Out: a store that is empty.
 Opening = Callable[[Callable[[], int]], AbstractContextManager[Store]]
@@ -44,6 +44,13 @@ def redis(now: Callable[[], int]) -> Iterator[Store]:
 
 
 @contextmanager
+def current_redis(now: Callable[[], int]) -> Iterator[Store]:
+    store = Redis(current_redis_url(), now, deadline=30.0, prefix=f"{next(_numbers)}:")
+    yield store
+    store.close()
+
+
+@contextmanager
 def cluster(now: Callable[[], int]) -> Iterator[Store]:
     store = Cluster(cluster_url(), now, deadline=30.0, prefix=f"{next(_numbers)}:")
     yield store
@@ -65,6 +72,7 @@ STORES: dict[str, Opening] = {
     "memory": memory,
     "sqlite": sqlite,
     "redis": redis,
+    "redis-8": current_redis,
     "cluster": cluster,
     "postgresql": postgresql,
 }

@@ -62,7 +62,8 @@ class Memory:
                     self._expires.pop(key, None)
                     continue
                 documents[key] = document
-                if self._expires.get(key) is None:
+                known = self._expires.get(key)
+                if known is None or expires < known:
                     heappush(self._due, (expires, key))
                 self._expires[key] = expires
             if type(operation) is Impose and isinstance(applied.outcome, Found):

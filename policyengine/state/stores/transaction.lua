@@ -339,7 +339,7 @@ local function commit()
   for _, one in ipairs(writes) do write(one[1], one[2], one[3]) end
   if #held > 0 or op.once or op.elsewhere then
     local lease = {owner = op.owner, state = 'open', expires = ends, kept = now + op.keep, charges = held,
-                   memo = op.memo, elsewhere = op.elsewhere}
+                   memo = op.memo, elsewhere = op.elsewhere, once = op.once and true or nil}
     write(op.lease_key, lease, now + op.keep)
   end
   if session then write(op.session.key, session, now + op.session.life) end
@@ -356,6 +356,9 @@ local function open_lease()
 end
 
 local function kept(lease) return math.max(lease.kept, lease.expires) end
+
+-- A retry asks what became of a reservation that has ended, and nobody else does for long.
+local function over(lease) return lease.once and kept(lease) or math.max(lease.expires, now) + GRACE end
 
 -- Whoever did not hear the answer says the same again, and is told what it would have been.
 local function settled_before(lease)
@@ -404,7 +407,7 @@ local function settle()
   end
   for _, one in ipairs(writes) do write(one[1], one[2], one[3]) end
   lease.state = op.final and 'settled' or 'open'
-  write(op.lease_key, lease, kept(lease))
+  write(op.lease_key, lease, op.final and over(lease) or kept(lease))
   return answer('done', now, uses, lease.expires, '')
 end
 
@@ -440,7 +443,7 @@ local function cancel()
     if back then write(one.meter, back, expires(back, window, at)) end
   end
   lease.state = 'cancelled'
-  write(op.lease_key, lease, kept(lease))
+  write(op.lease_key, lease, over(lease))
   return answer('done', now, {}, 0, '')
 end
 
