@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from policyengine.model.request import Request
-from policyengine.schema.members import context_names, members
+from policyengine.schema.members import context_names, members, sourced
 from policyengine.schema.mentions import Mentions
 from policyengine.schema.schema import Schema
 
@@ -31,7 +31,11 @@ class Harmless:
         if found is None and type_ not in self._schema.entities:
             # Callers could make up types without end.
             return set(members(type_, self._schema))
-        return self.by_type.setdefault(type_, set(members(type_, self._schema))) if found is None else found
+        if found is None:
+            # What only the source may say is looked at wherever a request says it.
+            names = members(type_, self._schema) - sourced(type_, self._schema)
+            found = self.by_type.setdefault(type_, set(names))
+        return found
 
     def learn(self, request: Request) -> None:
         """Remembers the names of a request that was checked."""

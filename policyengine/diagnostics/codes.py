@@ -101,6 +101,8 @@ NOT_CARRIED_OUT = _error(710, "order that could not be carried out")
 NOT_LOOKED_AT = _error(711, "text that could not be looked at")
 UNKNOWN_KIND = _warning(712, "kind that no finder finds")
 CONTRADICTION = _error(521, "request that contradicts itself")
+CLAIMED = _error(523, "attribute that only the source may say")
+CLOSED_CONTEXT = _error(524, "name in a closed context")
 UNDECLARED_PARENT = _error(522, "parent of a type that is not declared")
 NOT_EXPRESSIBLE = _error(601, "condition that a store cannot be asked for")
 

@@ -13,6 +13,7 @@ from typing import Any
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic, Note
 from policyengine.diagnostics.suggest import did_you_mean, one_of
+from policyengine.model.entities import PARENTS
 from policyengine.model.types import JSON, PRIMITIVES, Field, ListT, SetT, Type, entity, record
 from policyengine.model.values import Fault, guard
 from policyengine.schema.constants import constant_record
@@ -65,6 +66,7 @@ def declare(modules: Iterable[ModuleTree]) -> Declared:
         (ast.ExtendDecl, work.entity_body),
         (ast.ActionDecl, work.action),
         (ast.ContextDecl, work.context),
+        (ast.ContextClosed, work.context_closed),
         (ast.ObligationDecl, work.obligation),
         (ast.ToolDecl, work.tool),
         (ast.FactsDecl, work.facts),
@@ -92,10 +94,13 @@ class _Declaring:
         self.unread: dict[str, tuple[ModuleTree, ast.TypeDecl]] = {}
         self.reading: set[str] = set()
         self.restated: set[tuple[str, str]] = set()
+        self.closed_context = False
         self.diagnostics: list[Diagnostic] = []
 
     def schema(self) -> Schema:
-        return Schema(self.entities, self.actions, self.tools, self.roots, self.obligations, self.named)
+        return Schema(
+            self.entities, self.actions, self.tools, self.roots, self.obligations, self.named, self.closed_context
+        )
 
     def report(self, code: Any, at: ast.Node, message: str, label: str = "", help: str = "", *notes: Note) -> None:
         self.diagnostics.append(Diagnostic(code, at.span, message, label, help, notes))
@@ -165,8 +170,12 @@ class _Declaring:
                 )  # fmt: skip
                 continue
             attributes[name] = field
+        sourced = {field.name.text for field in decl.fields} | ({PARENTS} if decl.parents else set())
         self.entities[decl.name.text] = replace(
-            entity_type, attributes=attributes, parents=entity_type.parents | parents
+            entity_type,
+            attributes=attributes,
+            parents=entity_type.parents | parents,
+            sourced=entity_type.sourced | (sourced if decl.sourced else set()),
         )
 
     def _may_restate(self, module: ModuleTree, entity_type: EntityType, name: str) -> bool:
@@ -211,6 +220,9 @@ class _Declaring:
         else:
             field = Field(self.type(module, decl.type), decl.optional)
             self.roots[name] = ContextRoot(name, module.name, decl.name.span, field)
+
+    def context_closed(self, module: ModuleTree, decl: ast.ContextClosed) -> None:
+        self.closed_context = True
 
     def obligation(self, module: ModuleTree, decl: ast.ObligationDecl) -> None:
         name = decl.name.text

@@ -19,6 +19,12 @@ def members(type_: str, schema: Schema) -> frozenset[str]:
     return frozenset({"type", "id", PARENTS, *(declared.attributes if declared is not None else ())})
 
 
+def sourced(type_: str, schema: Schema) -> frozenset[str]:
+    """What only the entity source may say of an entity of a type."""
+    declared = schema.entities.get(type_)
+    return declared.sourced if declared is not None else frozenset()
+
+
 def weighty(type_: str, schema: Schema) -> frozenset[str]:
     """Of the names that an entity of a type may have, those without which something is silently not so. Where a
     required attribute is missing, rules that read it say so."""

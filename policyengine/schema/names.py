@@ -14,22 +14,29 @@ from policyengine.diagnostics.suggest import misspelt, nearest
 from policyengine.model.entities import PARENTS
 from policyengine.model.request import Request
 from policyengine.model.values import Fault, as_entity
-from policyengine.schema.members import context_names, members, weighty
+from policyengine.schema.members import context_names, members, sourced, weighty
 from policyengine.schema.mentions import Mentions
 from policyengine.schema.schema import Schema
 
 REQUEST = frozenset({"principal", "action", "resource", "context", "approved", "metered"})
-UNDECLARED = "POL522"
+# What a caller says of itself over HTTP.
+OF_THE_CONTRACT = frozenset({"supported_obligations", "metered_limits"})
+UNDECLARED, CLAIMED, CLOSED = "POL522", "POL523", "POL524"
 
 
 def check_names(request: Request, mentioned: Mentions, schema: Schema) -> None:
     """Raises Fault where the context, or an entity that the request mentions, has a name that is most likely misspelt,
     and where an entity is said to be in one of a type that nobody declared."""
-    _check(request.context, context_names(schema), context_names(schema), "the context")
+    known = context_names(schema)
+    _check(request.context, known, known, "the context")
+    if schema.closed_context and not request.context.keys() <= known | OF_THE_CONTRACT:
+        raise Fault(CLOSED, "the context has a name that is not declared, and is closed")
     for said in (mentioned.own, mentioned.others):
         for uid in sorted(said):
             known = members(uid.type, schema)
             for entity in said[uid]:
+                for name in sorted(sourced(uid.type, schema) & entity.keys()):
+                    raise Fault(CLAIMED, f"only the entity source may say what `{name}` of a `{uid.type}` is")
                 _check(entity, known, weighty(uid.type, schema), "an entity")
                 _check_parents(entity.get(PARENTS), schema)
 

@@ -24,6 +24,8 @@ class EntityType:
     span: Span = field(compare=False)
     parents: frozenset[str] = frozenset()
     attributes: Mapping[str, Field] = field(default_factory=dict)
+    # What only the entity source may say, `parents` perhaps among it.
+    sourced: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Schema:
     context: Mapping[str, ContextRoot] = field(default_factory=dict)
     obligations: Mapping[str, ObligationType] = field(default_factory=dict)
     types: Mapping[str, NamedType] = field(default_factory=dict)
+    # Whether a request may have no other circumstances than those that are declared.
+    closed_context: bool = False
     # By entity type, where entities can be mentioned; found out when it is first asked.
     _places: dict[str, tuple[tuple[str, Type], ...]] = field(default_factory=dict, compare=False, repr=False)
 

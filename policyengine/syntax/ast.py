@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Literal as Lit
 
 from policyengine.syntax.ast_types import (
+    ActionDecl,
     Bound,
     Comment,
+    ContextClosed,
     ContextDecl,
     EntityDecl,
     EntityType,
@@ -33,9 +35,9 @@ from policyengine.syntax.ast_types import (
 
 # What is declared there is part of the tree as well.
 __all__ = [
-    "Bound", "Comment", "ContextDecl", "EntityDecl", "EntityType", "ExtendDecl", "FieldDecl", "GenericType", "Literal",
-    "LiteralType", "Name", "NamedType", "Node", "ObligationDecl", "RecordType", "Rest", "TypeDecl", "TypeExpr",
-    "UnionType", "Use",
+    "ActionDecl", "Bound", "Comment", "ContextClosed", "ContextDecl", "EntityDecl", "EntityType", "ExtendDecl",
+    "FieldDecl", "GenericType", "Literal", "LiteralType", "Name", "NamedType", "Node", "ObligationDecl", "RecordType",
+    "Rest", "TypeDecl", "TypeExpr", "UnionType", "Use",
 ]  # fmt: skip
 
 # ---- expressions ----
@@ -166,16 +168,6 @@ Expr = (
 
 
 # ---- declarations ----
-
-
-@dataclass(frozen=True, slots=True)
-class ActionDecl(Node):
-    """`resources` and `principals` are empty where any type will do."""
-
-    name: Name
-    params: tuple[FieldDecl, ...]
-    resources: tuple[Name, ...]
-    principals: tuple[Name, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,8 +376,9 @@ class Test(Node):
 
 
 Declaration = (
-    TypeDecl | EntityDecl | ExtendDecl | ActionDecl | ToolDecl | FactsDecl | ContextDecl | ObligationDecl | Define
-)
+    TypeDecl | EntityDecl | ExtendDecl | ActionDecl | ToolDecl | FactsDecl | ContextDecl | ContextClosed |
+    ObligationDecl | Define
+)  # fmt: skip
 Statement = Declaration | Rule | Prove | Test | Fixture
 
 

@@ -106,16 +106,32 @@ class TypeDecl(Node):
 
 @dataclass(frozen=True, slots=True)
 class EntityDecl(Node):
+    """`sourced` if only the entity source may supply what is declared here."""
+
     name: Name
     parents: tuple[Name, ...]
     fields: tuple[FieldDecl, ...]
+    sourced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ExtendDecl(Node):
+    """`sourced` if only the entity source may supply what is declared here."""
+
     name: Name
     parents: tuple[Name, ...]
     fields: tuple[FieldDecl, ...]
+    sourced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ActionDecl(Node):
+    """`resources` and `principals` are empty where any type will do."""
+
+    name: Name
+    params: tuple[FieldDecl, ...]
+    resources: tuple[Name, ...]
+    principals: tuple[Name, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +141,11 @@ class ContextDecl(Node):
     name: Name
     optional: bool
     type: TypeExpr
+
+
+@dataclass(frozen=True, slots=True)
+class ContextClosed(Node):
+    """`context closed`: a request has no other circumstances than those that are declared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,12 +134,36 @@ class BuildDeclarations(Transformer[Token, Any]):
         return Parents(tuple(nodes(parts)), self._span(parts))
 
     def entity_decl(self, parts: list[Any]) -> ast.EntityDecl:
-        name, (parents, fields) = parts[1], parents_first(parts[2:])
-        return ast.EntityDecl(name=name, parents=value_of(parents), fields=value_of(fields), span=self._span(parts))
+        return ast.EntityDecl(**self._entity_parts(parts))
 
     def extend_decl(self, parts: list[Any]) -> ast.ExtendDecl:
-        name, (parents, fields) = parts[1], parents_first(parts[2:])
-        return ast.ExtendDecl(name=name, parents=value_of(parents), fields=value_of(fields), span=self._span(parts))
+        return ast.ExtendDecl(**self._entity_parts(parts))
+
+    def _entity_parts(self, parts: list[Any]) -> dict[str, Any]:
+        _, name, origin, *rest = parts
+        parents, fields = parents_first(rest)
+        span = self._span(parts)
+        return {
+            "name": name,
+            "parents": value_of(parents),
+            "fields": value_of(fields),
+            "sourced": origin is not None,
+            "span": span,
+        }
+
+    def origin(self, parts: list[Any]) -> Part:
+        words = tuple(part.text for part in parts)
+        if words != ("from", "source"):
+            self._report(
+                codes.SYNTAX, parts[0].span, f"unexpected `{words[0]}`", "write `from source`, or leave it out"
+            )
+        return Part(words, self._span(parts))
+
+    def context_closed(self, parts: list[Any]) -> ast.ContextClosed:
+        if parts[1].text != "closed":
+            help_ = "write `context NAME: TYPE`, or `context closed`"
+            self._report(codes.SYNTAX, parts[1].span, "a context root needs a type", help_)
+        return ast.ContextClosed(span=self._span(parts))
 
     def action_decl(self, parts: list[Any]) -> ast.ActionDecl:
         _, name, params, _, resources, _, principals = parts

@@ -115,6 +115,8 @@ def _declaration(node: ast.Declaration, notes: Notes) -> Doc:
             return concat(f"facts {bare_or_quoted(name)} ", expression(facts, notes))
         case ast.ContextDecl(name=name, optional=optional):
             return concat(f"context {name.text}{'?' if optional else ''}: ", type_(node.type, notes))
+        case ast.ContextClosed():
+            return concat("context closed")
         case ast.ObligationDecl(name=name, params=params):
             return concat(f"obligation {name.text}", fields(params, notes, "()"))
         case ast.Define(name=name, params=params, body=body):
@@ -127,7 +129,8 @@ def _declaration(node: ast.Declaration, notes: Notes) -> Doc:
 def _entity(word: str, node: ast.EntityDecl | ast.ExtendDecl, notes: Notes) -> Doc:
     parents = concat(" in ", _names(node.parents)) if node.parents else ""
     declared = concat(" ", fields(node.fields, notes, "{}")) if node.fields else ""
-    return concat(f"{word} {bare_or_quoted(node.name)}", parents, declared)
+    origin = " from source" if node.sourced else ""
+    return concat(f"{word} {bare_or_quoted(node.name)}{origin}", parents, declared)
 
 
 def _action(node: ast.ActionDecl, notes: Notes) -> Doc:

@@ -12,7 +12,19 @@ from tests.support.paths import PACKAGE
 
 PAGES = PACKAGE / "diagnostics" / "pages"
 # An internal error has no request that shows it; a value nested too deeply would fill the page.
-PAGES_WITH_A_REQUEST = ("POL501", "POL502", "POL503", "POL504", "POL505", "POL507", "POL520", "POL521", "POL522")
+PAGES_WITH_A_REQUEST = (
+    "POL501",
+    "POL502",
+    "POL503",
+    "POL504",
+    "POL505",
+    "POL507",
+    "POL520",
+    "POL521",
+    "POL522",
+    "POL523",
+    "POL524",
+)
 
 
 @pytest.mark.parametrize("code", PAGES_WITH_A_REQUEST)
