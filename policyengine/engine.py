@@ -34,7 +34,7 @@ from policyengine.model.decision import Decision, RuleError
 from policyengine.model.frozen import copied
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
-from policyengine.partial.formula import FALSE
+from policyengine.partial.formula import FALSE, TRUE
 from policyengine.partial.mentioned import whole
 from policyengine.release.inspection import Inspection
 from policyengine.state.metering import anew
@@ -260,8 +260,9 @@ class Engine(Gates):
         decide = partial(_decide_about, snapshot, asked, known, met)
         described, names = snapshot.partial.described(asked), snapshot.evaluator.harmless.members(resource_type)
         united = whole(asked, snapshot.schema, resource_type, described, names)
+        promised = frozenset(fulfilled), snapshot.blocks.narrowed(TRUE, resource_type)
         parts = snapshot.world, snapshot.revision, errors, required, residual, decide, united
-        return Filter(formula, resource_type, *parts)
+        return Filter(formula, resource_type, *parts, *promised)
 
     def search_principals(
         self,

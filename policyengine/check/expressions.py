@@ -272,6 +272,8 @@ def _expand(name: str, args: tuple[ast.Expr, ...], tree: ast.Ref | ast.Call, env
 def _has(tree: ast.HasOp, env: Env) -> Typed:
     """`a has b.c` is `a has b and a.b has c`."""
     base = check_expression(tree.base, env)
+    if names.too_deep(tree, env):
+        return attributes.unknown(tree.span)
     learned: Facts = NOTHING
     items: list[Expr] = []
     for name in tree.path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policyengine.check.environment import Env, Place
+from policyengine.check.environment import MAX_DEPTH, Env, Place
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.model.types import EntityT, RecordT, Type
@@ -49,3 +49,13 @@ def _where_it_is(name: str, place: Place) -> str:
         if isinstance(type_, RecordT) and type_.get(name) is not None:
             return f"did you mean `{root}.{name}`?"
     return ""
+
+
+def too_deep(tree: ast.HasOp, env: Env) -> bool:
+    """Whether `has` asks for too many names, each below the one before it; a finding where it does."""
+    depth, base = env.depth + len(tree.path), tree.base
+    while isinstance(base, ast.Member):
+        depth, base = depth + 1, base.base
+    if depth > MAX_DEPTH:
+        env.place.findings.report(codes.TOO_DEEP, tree.span, f"nested deeper than {MAX_DEPTH}", "", "ask for less")
+    return depth > MAX_DEPTH

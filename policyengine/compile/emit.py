@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
+from policyengine.compile.elements import kept_set, quantified
 from policyengine.compile.hierarchy import wanted
 from policyengine.compile.merge_within import merge_within
 from policyengine.compile.prepare import Prepared
@@ -25,7 +26,6 @@ from policyengine.compile.pytree import (
     load,
     meets,
     of_world,
-    parameters,
     place,
     subscript,
 )
@@ -33,7 +33,6 @@ from policyengine.compile.site import Site
 from policyengine.compile.string_sets import string_set_call
 from policyengine.compile.type_tests import SMALL, scalar_test
 from policyengine.ir import nodes as ir
-from policyengine.ir.walk import counts
 from policyengine.model.functions import FUNCTIONS, type_argument
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, SetT, Type
 from policyengine.model.values import Entity, Uid
@@ -53,6 +52,8 @@ class Emitter:
     targets: Mapping[str, frozenset[Uid] | None] = field(default_factory=dict)
     constants: dict[str, Any] = field(default_factory=dict)
     temporaries: int = 0
+    # Tests of membership in what is the same for all elements of a quantifier, and the names of where it is kept.
+    kept: dict[int, str] = field(default_factory=dict)
     prepared: Prepared = field(default_factory=Prepared)
 
     def emit(self, expr: ir.Expr) -> ast.expr:
@@ -158,13 +159,8 @@ class Emitter:
             ) if item == slot:  # fmt: skip
                 wanted, found = self._compared(root, among)
                 return ast.Compare(wanted, [ast.In()], [found])
-            case ir.Quantifier(kind=kind, slot=slot, collection=collection, body=body):
-                if counts(body, slot):
-                    counted = ast.Lambda(parameters(f"i{slot}", f"q{slot}"), self.emit(body))
-                    holds = "counted_any" if kind == "any" else "counted_all"
-                    return call(holds, self.emit(collection), counted)
-                test = ast.Lambda(parameters(f"q{slot}"), self.emit(body))
-                return call("holds_any" if kind == "any" else "holds_all", self.emit(collection), test)
+            case ir.Quantifier():
+                return quantified(expr, self.emit, self.fresh, self.kept)
             case ir.Call():
                 return self._call(expr)
             case ir.Sources(path=path):
@@ -305,19 +301,19 @@ class Emitter:
     def _contains(self, expr: ir.Contains) -> ast.expr:
         item, collection = expr.item, expr.collection
         element = collection.type.element if isinstance(collection.type, SetT | ListT) else None
+        kept = self.kept.get(id(expr))
         if item.type in SCALARS and element in SCALARS:
             found = self.emit(item)
             if isinstance(collection, ir.Const):
                 return ast.Compare(found, [ast.In()], [self.constant(frozenset(collection.value))])
-            return ast.Compare(found, [ast.In()], [self.emit(collection)])
-        wanted = self.fresh()
+            among = self.emit(collection)
+            return ast.Compare(found, [ast.In()], [among if kept is None else kept_set(kept, among)])
+        wanted, of = self.fresh(), self.constant(element or JSON)
+        asked, among = ast.NamedExpr(ast.Name(wanted, ast.Store()), self.emit(item)), self.emit(collection)
         # The item is evaluated first, as in the interpreter.
-        pair = ast.Tuple(
-            [ast.NamedExpr(ast.Name(wanted, ast.Store()), self.emit(item)), self.emit(collection)], ast.Load()
-        )
-        return call(
-            "contains", ast.Subscript(pair, ast.Constant(1), ast.Load()), load(wanted), self.constant(element or JSON)
-        )
+        pair = ast.Tuple([asked, among if kept is None else kept_set(kept, among, of)], ast.Load())
+        second = ast.Subscript(pair, ast.Constant(1), ast.Load())
+        return call("contains" if kept is None else "is_member", second, load(wanted), of)
 
     def _within(self, expr: ir.Within) -> ast.expr:
         entity, target = expr.entity, expr.target

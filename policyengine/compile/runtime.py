@@ -15,6 +15,7 @@ from policyengine.evaluate.provenance import sources
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.refined import refined
+from policyengine.model.types import Type
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, as_entity, guard, is_text, plain_text
 
 
@@ -65,6 +66,14 @@ def holds_any(items: Iterable[Any], test: Callable[[Any], bool]) -> bool:
 
 def holds_all(items: Iterable[Any], test: Callable[[Any], bool]) -> bool:
     return all(test(item) for item in items)
+
+
+def kept(cell: list[Any], collection: Callable[[], Iterable[Any]], element: Type | None = None) -> Any:
+    """The elements as a set, made once; where they are no scalars, what stands for them."""
+    if not cell:
+        found = collection()
+        cell.append(frozenset(found) if element is None else operators.members(found, element))
+    return cell[0]
 
 
 def counted_any(items: Iterable[Any], test: Callable[[int, Any], bool]) -> bool:
@@ -119,6 +128,8 @@ NAMES: Mapping[str, Any] = {
     "integers": integers,
     "holds_any": holds_any,
     "holds_all": holds_all,
+    "kept": kept,
+    "is_member": operators.is_member,
     "counted_any": counted_any,
     "counted_all": counted_all,
     "str": str,

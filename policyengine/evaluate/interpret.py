@@ -15,6 +15,7 @@ from policyengine.evaluate.arguments import take
 from policyengine.evaluate.provenance import sources
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Expr, Head, Scope
+from policyengine.ir.walk import walk
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.functions import FUNCTIONS, type_argument
@@ -41,8 +42,9 @@ class Env:
     request: Request
     world: World
     locals: Mapping[int, Any] = field(default_factory=dict)
-    # Where among the elements each of these values stands.
+    # Where among the elements each of these stands; the members of collections that are the same for all elements.
     positions: Mapping[int, int] = field(default_factory=dict)
+    kept: dict[int, frozenset[Any]] | None = None
 
     def binding(self, slot: int, position: int, value: Any) -> Env:
         """The same, within a quantifier for one of the elements."""
@@ -131,7 +133,7 @@ def _evaluate(expr: Expr, env: Env) -> Any:
             return operators.negate(evaluate(operand, env), type_)
         case ir.Contains(item=item, collection=collection):
             wanted = evaluate(item, env)
-            return operators.contains(evaluate(collection, env), wanted, element_of(collection.type) or JSON)
+            return operators.is_member(_members(collection, env), wanted, element_of(collection.type) or JSON)
         case ir.Within(entity=entity, target=target):
             below, above = evaluate(entity, env), evaluate(target, env)
             targets = (above,) if isinstance(target.type, EntityT) else above
@@ -141,8 +143,8 @@ def _evaluate(expr: Expr, env: Env) -> Any:
         case ir.Like(operand=operand, pattern=pattern):
             return operators.like(evaluate(operand, env), pattern)
         case ir.Quantifier(kind=kind, slot=slot, collection=collection, body=body):
-            elements = enumerate(evaluate(collection, env))
-            holds = (evaluate(body, env.binding(slot, position, each)) for position, each in elements)
+            elements, around = enumerate(evaluate(collection, env)), replace(env, kept={})
+            holds = (evaluate(body, around.binding(slot, position, each)) for position, each in elements)
             return any(holds) if kind == "any" else all(holds)
         case ir.Call(function=function, args=args):
             extra = type_argument(function, *(arg.type for arg in args))
@@ -154,6 +156,14 @@ def _evaluate(expr: Expr, env: Env) -> Any:
             return tuple(evaluate(item, env) for item in items)
         case _:
             assert_never(expr)
+
+
+def _members(collection: Expr, env: Env) -> frozenset[Any]:
+    changing = any(isinstance(part, ir.Local) for part in walk(collection))
+    kept = {} if env.kept is None or changing else env.kept
+    if id(collection) not in kept:
+        kept[id(collection)] = operators.members(evaluate(collection, env), element_of(collection.type) or JSON)
+    return kept[id(collection)]
 
 
 def _attribute(expr: ir.Attribute, env: Env) -> Any:

@@ -224,8 +224,9 @@ def _quantifier(expr: Quantifier, result: Value | Failure, env: Env) -> Trace:
     items = collection.result.value
     shown: list[Trace] = []
     limit = 1 if env.locals else SHOWN
+    around = replace(env, kept={})
     for index, item in enumerate(items):
-        inner = env.binding(expr.slot, index, item)
+        inner = around.binding(expr.slot, index, item)
         try:
             decided = bool(evaluate(expr.body, inner)) is (expr.kind == "any")
         except EvaluationError:

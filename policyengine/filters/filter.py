@@ -18,7 +18,7 @@ from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
 from policyengine.model.values import as_entity
 from policyengine.partial.formula import FALSE, TRUE, Formula
-from policyengine.partial.predicate import predicate
+from policyengine.partial.predicate import predicate, settled
 from policyengine.partial.satisfies import satisfies
 from policyengine.partial.wording import shown
 
@@ -106,6 +106,10 @@ class Filter:
     residual: Callable[[str], str] = field(default="# {}\n".format, repr=False, compare=False)
     decide: Callable[[Document], Decision] = field(default=lambda _: Decision("deny"), repr=False, compare=False)
     whole: Callable[[Document], Document | None] | None = field(default=None, repr=False, compare=False)
+    # What the caller promised, and what is true of what is not blocked; None where `decide` does not say what the
+    # formula says.
+    fulfilled: frozenset[str] | None = field(default=None, repr=False, compare=False)
+    unblocked: Formula = field(default=TRUE, repr=False, compare=False)
 
     @property
     def kind(self) -> Kind:
@@ -117,7 +121,7 @@ class Filter:
     def matches(self) -> Callable[[Document], bool]:
         """Whether a document may be seen: exactly what `decide` says. A document is flat, like a resource; its `type`
         may be left out. Never raises for what it holds."""
-        test, whole = predicate(self.formula, self.resource_type, self.world, self.required), self.whole
+        test, whole = self._test, self.whole
         if whole is None:
             return test
 
@@ -128,6 +132,19 @@ class Filter:
             return found is not None and satisfies(self.formula, as_entity(found), self.world)
 
         return matches
+
+    @property
+    def _test(self) -> Callable[[Document], bool]:
+        if self.fulfilled is None:
+            return predicate(self.formula, self.resource_type, self.world, self.required)
+        # The same, by a decision about the document.
+        decide, fulfilled = self.decide, self.fulfilled
+        unblocked = predicate(self.unblocked, self.resource_type, self.world)
+
+        def decided(document: dict[str, Any]) -> bool:
+            return decide(document).allowed_if(fulfilled) and unblocked(document)
+
+        return settled(self.formula, self.resource_type, self.world, self.required, decided)
 
     def explain(self) -> str:
         """What is left of the policies for this caller, as readable `.pol`: every rule that can matter, with what is

@@ -85,8 +85,16 @@ def _typed_key(value: Any, type_: Type) -> Any:
 
 def contains(collection: Iterable[Any], item: Any, element: Type) -> bool:
     """Whether the item is among the elements, as values of type `element`."""
-    wanted = _typed_key(item, element)
-    return any(_typed_key(each, element) == wanted for each in collection)
+    return _typed_key(item, element) in members(collection, element)
+
+
+def members(collection: Iterable[Any], element: Type) -> frozenset[Any]:
+    """What stands for the elements when something is looked for among them. Raises Fault if one of them is not JSON."""
+    return frozenset([_typed_key(each, element) for each in collection])
+
+
+def is_member(found: frozenset[Any], item: Any, element: Type) -> bool:
+    return _typed_key(item, element) in found
 
 
 def contains_any(collection: Iterable[Any], items: Iterable[Any], element: Type) -> bool:

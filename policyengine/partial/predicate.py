@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from policyengine.compile.pyfunction import bound, compiled, module
 from policyengine.model.entities import World
 from policyengine.model.values import Fault, as_entity
-from policyengine.partial.formula import ID, All, Formula, Path, Some, Truth
+from policyengine.partial.formula import ID, All, Formula, Opaque, Path, Some, Truth
 from policyengine.partial.gap import Unknown
 from policyengine.partial.satisfies import satisfies
 from policyengine.partial.templates import NAMES, SLOW, TEMPLATES, template
@@ -37,8 +37,56 @@ MAX_SEEN = 2_000
 _seen: dict[tuple[Shape, frozenset[str]], None] = {}
 
 
+# A formula of more atoms than this is answered by the decision about the document, where there is one.
+MANY_ATOMS = 128
+
+
+def settled(
+    formula: Formula, type_: str, world: World, sure: Collection[str], decided: Callable[[dict[str, Any]], bool]
+) -> Predicate:
+    """As `predicate`, where `decided` says of a document what the formula says, by code that is made for the rules.
+    What would have to be interpreted is answered by it, and so is what has very many parts: nothing takes much longer
+    than a decision does. Formulas know no negation, so a part that says what the whole would say makes the whole say
+    it."""
+    atoms = _outline(formula).atoms
+    if len(atoms) <= MANY_ATOMS and not any(isinstance(atom, Opaque) for _, atom in atoms):
+        return predicate(formula, type_, world, sure)
+    last: tuple[Any, bool] | None = None
+
+    def decide(document: Any) -> bool:
+        nonlocal last
+        found = last
+        if found is None or found[0] is not document:
+            found = last = (document, _is_thing(document, type_) and decided(document))
+        return found[1]
+
+    made = decide if len(atoms) > MANY_ATOMS else predicate(formula, type_, world, sure, decide=decide)
+
+    def matches(document: Any) -> bool:
+        nonlocal last
+        # The document may have changed since.
+        last = None
+        return made(document)
+
+    return matches
+
+
+def _is_thing(document: Any, type_: str) -> bool:
+    if type(document) is not dict:
+        return False
+    try:
+        return as_entity({"type": type_, **document}).uid.type == type_
+    except Fault:
+        return False
+
+
 def predicate(
-    formula: Formula, type_: str, world: World, sure: Collection[str] = (), unknown: Unknown = "resource"
+    formula: Formula,
+    type_: str,
+    world: World,
+    sure: Collection[str] = (),
+    unknown: Unknown = "resource",
+    decide: Predicate | None = None,
 ) -> Predicate:
     """Whether the formula is true of a document of this type: a dict like a resource (or a principal, if that is what
     is `unknown`), whose `type` may be left out. The function never raises for what it is given. `sure` are attributes
@@ -47,13 +95,13 @@ def predicate(
     expected = frozenset(sure)
 
     def function() -> Predicate:
-        return _function(formula, outline, type_, world, expected, unknown)
+        return _function(formula, outline, type_, world, expected, unknown, decide)
 
     if not isinstance(formula, All | Some) or _is_worth_a_function(outline, expected):
         return function()
     # Callers whose formulas differ in shape have many parts in common, and for these there is code.
     parts = sorted(formula.items, key=lambda part: _outline(part).cost)
-    tests = [predicate(part, type_, world, expected, unknown) for part in parts]
+    tests = [predicate(part, type_, world, expected, unknown, decide) for part in parts]
     return _of_parts(tests, isinstance(formula, All), function if len(outline.atoms) <= LARGE else None)
 
 
@@ -93,9 +141,17 @@ def _is_worth_a_function(outline: _Outline, sure: frozenset[str]) -> bool:
 
 
 def _function(
-    formula: Formula, outline: _Outline, type_: str, world: World, sure: frozenset[str], unknown: Unknown
+    formula: Formula,
+    outline: _Outline,
+    type_: str,
+    world: World,
+    sure: frozenset[str],
+    unknown: Unknown,
+    decide: Predicate | None,
 ) -> Predicate:
     def slowly(atom: Formula) -> Predicate:
+        if decide is not None and isinstance(atom, Opaque | All | Some):
+            return decide
         return lambda document: _slowly(atom, type_, world, unknown, document)
 
     names: dict[str, Any] = {**NAMES, "EMPTY": {}, "TYPE": type_, "slowly": slowly(formula)}

@@ -1,0 +1,45 @@
+"""Quantifiers as Python expressions. A collection that is the same for every element becomes a set when the first one
+is looked for in it, so that many elements among many take one look each.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+
+from policyengine.compile.prepare import depends
+from policyengine.compile.pytree import call, call_object, load, parameters
+from policyengine.ir import nodes as ir
+from policyengine.ir.walk import counts, walk
+from policyengine.model.types import ListT, SetT
+
+
+def quantified(
+    expr: ir.Quantifier, emit: Callable[[ir.Expr], ast.expr], fresh: Callable[[], str], kept: dict[int, str]
+) -> ast.expr:
+    """The quantifier. `kept` are the tests of membership whose collection is kept, with the name of where."""
+    own = [(id(node), fresh()) for node in walk(expr.body) if id(node) not in kept and _is_same_for_all(node, expr)]
+    kept.update(own)
+    slot, test = expr.slot, emit(expr.body)
+    if counts(expr.body, slot):
+        holds, taken = f"counted_{expr.kind}", parameters(f"i{slot}", f"q{slot}")
+    else:
+        holds, taken = f"holds_{expr.kind}", parameters(f"q{slot}")
+    found = call(holds, emit(expr.collection), ast.Lambda(taken, test))
+    if not own:
+        return found
+    # One list for each, empty until the set is in it.
+    cells: list[ast.expr] = [ast.List([], ast.Load()) for _ in own]
+    return call_object(ast.Lambda(parameters(*(name for _, name in own)), found), *cells)
+
+
+def kept_set(name: str, collection: ast.expr, *element: ast.expr) -> ast.expr:
+    """The set under the name, made of the collection when it is first asked for."""
+    return call("kept", load(name), ast.Lambda(parameters(), collection), *element)
+
+
+def _is_same_for_all(node: ir.Expr, around: ir.Quantifier) -> bool:
+    if not isinstance(node, ir.Contains) or isinstance(node.collection, ir.Const | ir.Collection):
+        return False
+    inside = {each.slot for each in walk(around) if isinstance(each, ir.Quantifier)}
+    return isinstance(node.collection.type, SetT | ListT) and not depends(node.collection) & inside
