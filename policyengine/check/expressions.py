@@ -202,7 +202,7 @@ def _list(tree: ast.ListLit, items: list[Expr], env: Env) -> Expr:
 def _ref(tree: ast.Ref, env: Env) -> Typed:
     place, name, span = env.place, tree.name, tree.span
     if name in env.locals:
-        return Typed(attributes.narrow(replace(env.locals[name], span=span), env))
+        return Typed(attributes.narrow(names.read_here(env.locals[name], span), env))
     if name in place.findings.refused:
         return attributes.unknown(span)
     roots: dict[str, Type] = {

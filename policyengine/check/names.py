@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from policyengine.check.environment import MAX_DEPTH, Env, Place
 from policyengine.diagnostics import codes
+from policyengine.diagnostics.source import Span
 from policyengine.diagnostics.suggest import did_you_mean, one_of
+from policyengine.ir.nodes import Expr, Local
 from policyengine.model.types import EntityT, RecordT, Type
 from policyengine.syntax import ast
 
@@ -59,3 +63,9 @@ def too_deep(tree: ast.HasOp, env: Env) -> bool:
     if depth > MAX_DEPTH:
         env.place.findings.report(codes.TOO_DEEP, tree.span, f"nested deeper than {MAX_DEPTH}", "", "ask for less")
     return depth > MAX_DEPTH
+
+
+def read_here(bound: Expr, span: Span) -> Expr:
+    """What a name stands for: a variable, at the place that reads it, or an argument, where it was written, as an
+    explanation names it."""
+    return replace(bound, span=span) if isinstance(bound, Local) else bound

@@ -177,6 +177,18 @@ def test_why_names_the_conjunct_and_the_values() -> None:
     )
 
 
+def test_an_argument_of_a_definition_is_named_and_not_its_parameter() -> None:
+    made = Engine.from_text(
+        'use ai\ntool mail(to: String)\ndefine known(address: String): address == "a"\n'
+        'permit p: call on Tool::"mail" when known(tool.args.to)\n'
+    )
+    tool = {"type": "Tool", "id": "mail", "args": {"to": "z"}}
+    (asked,) = made.explain(principal={"type": "User", "id": "u"}, action="call", resource=tool).actors
+    (rule,) = asked.rules
+    assert rule.condition is not None
+    assert [part.span.text for part in rule.condition.parts] == ["tool.args.to", '"a"']
+
+
 def test_the_nearest_permit_is_named() -> None:
     closest = actor(owner="ann", classification=5).closest
     assert not closest  # `chosen` permits it
