@@ -168,6 +168,7 @@ def test_every_route_is_documented(certification: httpx.Client) -> None:
         EVALUATION,
         EVALUATIONS,
         SEARCH_SUBJECT,
+        "/v1/blocks",
         SEARCH_RESOURCE,
         SEARCH_ACTION,
         "/v1/filter",
