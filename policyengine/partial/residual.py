@@ -67,13 +67,15 @@ class Partial:
         type_ = _sought(request, unknown).uid.type
         records = {} if from_source else self._world.records.get(type_, {})
 
+        said = described(request, self._schema) if unknown == "resource" else {}
+
         def of(known: Mapping[str, Any], id_: str = "") -> Formula:
-            return self._allowed(_with(request, unknown, known, id_), unknown, known, fulfilled, approved)
+            return self._allowed(_with(request, unknown, known, id_), unknown, known, fulfilled, approved, said)
 
         def of_record(id_: str) -> Formula:
             return of({**known, **records[id_], "id": id_})
 
-        ids = frozenset(uid.id for uid in self.described(request) if uid.type == type_ and unknown == "resource")
+        ids = frozenset(uid.id for uid in said if uid.type == type_)
         if "id" in known:
             return may_be(of_record(known["id"]) if known["id"] in records else of(known), ids, known["id"])
         # No entity of the source has the id of the gap.
@@ -121,6 +123,7 @@ class Partial:
         known: Mapping[str, Any],
         fulfilled: Collection[str],
         approved: Collection[str],
+        said: Mapping[Uid, list[Any]],
     ) -> Formula:
         try:
             actors = list(self._actors(request, unknown, known, fulfilled, approved))
@@ -128,8 +131,11 @@ class Partial:
             return FALSE
         found = [self._allowed_for(gap, caller) for gap, caller in actors]
         formula = conj(*found, self._as_declared(*actors[0]))
-        said = [] if unknown != "resource" else described(actors[0][1].request, self._schema).items()
-        placed = [Entity(uid, contents[0]) for uid, contents in said if PARENTS in contents[0]]
+        asked = actors[0][1].request
+        if said and (asked.principal is not request.principal or asked.context is not request.context):
+            # What was said in several places has been put together.
+            said = described(asked, self._schema)
+        placed = [Entity(uid, contents[0]) for uid, contents in said.items() if PARENTS in contents[0]]
         return widened(formula, placed, self._world) if placed else formula
 
     def _as_declared(self, gap: Gap, caller: Caller) -> Formula:

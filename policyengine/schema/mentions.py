@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from policyengine.model.entities import PARENTS
@@ -35,12 +36,16 @@ class Mentions:
     """The mentions in a request: what each says of its entity, by the entity. `own` are those of the principal and the
     context, `others` those of the resource and the action."""
 
-    __slots__ = ("_request", "_schema", "others", "own")
-
     def __init__(self, request: Request, schema: Schema) -> None:
         self._request, self._schema = request, schema
-        self.own = _collected(self._own(), schema)
-        self.others = _collected(self._others(), schema)
+
+    @cached_property
+    def own(self) -> dict[Uid, list[Said]]:
+        return _collected(self._own(), self._schema)
+
+    @cached_property
+    def others(self) -> dict[Uid, list[Said]]:
+        return _collected(self._others(), self._schema)
 
     def united(self) -> Request:
         """The request with all that it says of an entity at each mention; itself where that changes nothing."""
@@ -114,9 +119,11 @@ def _collected(todo: Iterator[tuple[Any, Type | None]], schema: Schema) -> dict[
         if id(attributes) not in seen:
             seen.add(id(attributes))
             said.setdefault(entity.uid, []).append(attributes)
-            for name, type_ in places(entity.uid, schema):
-                if name in attributes:
-                    left.extend(_entities(attributes[name], type_))
+            # One that only says who it is mentions nobody.
+            if len(attributes) > len(_IDENTITY):
+                for name, type_ in places(entity.uid, schema):
+                    if name in attributes:
+                        left.extend(_entities(attributes[name], type_))
     return said
 
 
