@@ -26,7 +26,7 @@ UNDECLARED, CLAIMED, CLOSED = "POL522", "POL523", "POL524"
 
 def check_names(request: Request, mentioned: Mentions, schema: Schema) -> None:
     """Raises Fault where the context, or an entity that the request mentions, has a name that is most likely misspelt,
-    and where an entity is said to be in one of a type that nobody declared."""
+    and where the caller says that an entity is in one of a type that nobody declared."""
     known = context_names(schema)
     _check(request.context, known, known, "the context")
     if schema.closed_context and not request.context.keys() <= known | OF_THE_CONTRACT:
@@ -38,7 +38,9 @@ def check_names(request: Request, mentioned: Mentions, schema: Schema) -> None:
                 for name in sorted(sourced(uid.type, schema) & entity.keys()):
                     raise Fault(CLAIMED, f"only the entity source may say what `{name}` of a `{uid.type}` is")
                 _check(entity, known, weighty(uid.type, schema), "an entity")
-                _check_parents(entity.get(PARENTS), schema)
+                if said is mentioned.own:
+                    # What a resource says of where it is may be a store's, which is not asked for such types.
+                    _check_parents(entity.get(PARENTS), schema)
 
 
 def check_keys(request: Any) -> None:
