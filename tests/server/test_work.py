@@ -10,6 +10,7 @@ import pytest
 
 from policyengine.callers.caller import ANONYMOUS
 from policyengine.engine import Engine
+from policyengine.server.access.desk import Desk
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
 from policyengine.server.evaluation import evaluate_batch
@@ -65,7 +66,9 @@ class Counted:
 
     def ask(self, items: list[Any], max_work: int = 100_000, **members: Any) -> Answer:
         body = json.dumps({**ASKED, **members, "evaluations": items}).encode()
-        found = evaluate_batch(self.engine, body, ANONYMOUS, binding=BINDING, max_batch=10_000, max_work=max_work)
+        found = evaluate_batch(
+            self.engine, body, ANONYMOUS, binding=BINDING, desk=Desk(None), max_batch=10_000, max_work=max_work
+        )
         if isinstance(found, tuple):
             return found
         self.slices, answer = _counted(found)
@@ -145,7 +148,9 @@ def test_no_work_is_done_past_the_last_answer(counted: Counted) -> None:
 def test_a_batch_is_answered_by_one_snapshot(counted: Counted) -> None:
     items = [document(i) for i in range(2 * SLICE)]
     body = json.dumps({**ASKED, "evaluations": items}).encode()
-    found = evaluate_batch(counted.engine, body, ANONYMOUS, binding=BINDING, max_batch=10_000, max_work=100_000)
+    found = evaluate_batch(
+        counted.engine, body, ANONYMOUS, binding=BINDING, desk=Desk(None), max_batch=10_000, max_work=100_000
+    )
     assert not isinstance(found, tuple)
     next(found)
     counted.engine._snapshot = Engine.from_text(POLICY + "forbid now: retrieve on Document\n").snapshot
