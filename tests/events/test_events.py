@@ -83,6 +83,7 @@ def test_counts_are_by_kind() -> None:
 
 
 def test_a_line_names_kind_tenant_and_fields() -> None:
+    structlog.reset_defaults()  # a service that ran before may have left its level
     with structlog.testing.capture_logs() as lines:
         Lines().send(Event("limit.alert", {"rule": "m.budget", "by": ("a", "b")}, tenant="acme"))
     [line] = lines
