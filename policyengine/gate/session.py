@@ -11,7 +11,6 @@ What the session has seen stays in this process: in another one, the sources of 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,9 +84,8 @@ class Session:
             return asked
         grant = self._ways.authorize(**asked)
         called = self._called(tool, arguments, asked, grant, fulfilled)
-        if not called.allowed and grant.id:
-            with suppress(StoreError, SettleError):  # the lease ends by itself
-                grant.cancel()
+        if not called.allowed:
+            grant.withdraw()
         return called
 
     async def call_async(self, tool: str, arguments: Mapping[str, Any], *, fulfilled: Collection[str] = ()) -> Call:
@@ -97,9 +95,8 @@ class Session:
             return asked
         grant = await self._ways.authorize_async(**asked)
         called = self._called(tool, arguments, asked, grant, fulfilled)
-        if not called.allowed and grant.id:
-            with suppress(StoreError, SettleError):  # the lease ends by itself
-                await grant.cancel_async()
+        if not called.allowed:
+            await grant.withdraw_async()
         return called
 
     def _asked(self, tool: str, arguments: Any) -> dict[str, Any] | Call:

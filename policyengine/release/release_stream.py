@@ -57,8 +57,11 @@ class ReleaseStream:
     def __iter__(self) -> Iterator[Any]:
         if not isinstance(self._chunks, Iterable):
             raise TypeError("an async stream is iterated over with `async for`")
-        steps = None if self.buffered else self._begin(self._ways.grant())
+        steps = None if self.buffered else self._begin(grant := self._ways.grant())
         if steps is None:
+            if self.released is not None:
+                # The whole is decided about at the end, and charged then.
+                grant.withdraw()
             whole = Whole(self._ways.inspection.most)
             for chunk in self._chunks:
                 self._guarded(partial(whole.feed, chunk))
@@ -69,8 +72,11 @@ class ReleaseStream:
         yield from _said(self._end(steps))
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        steps = None if self.buffered else self._begin(await self._ways.grant_async())
+        steps = None if self.buffered else self._begin(grant := await self._ways.grant_async())
         if steps is None:
+            if self.released is not None:
+                # The whole is decided about at the end, and charged then.
+                await grant.withdraw_async()
             whole = Whole(self._ways.inspection.most)
             async for chunk in _each(self._chunks):
                 self._guarded(partial(whole.feed, chunk))
@@ -107,9 +113,9 @@ class ReleaseStream:
             return step()
         except FAILURES as error:
             code = codes.NOT_LOOKED_AT if isinstance(error, Unscannable) else codes.NOT_CARRIED_OUT
-            decision = self.released.decision if self.released is not None else Decision("deny")
-            problem = RuleError("", code.id, str(error))
-            self.released = Released(False, None, decision, errors=(problem,))
+            before = self.released
+            decision, grant = (before.decision, before.grant) if before is not None else (Decision("deny"), None)
+            self.released = Released(False, None, decision, errors=(RuleError("", code.id, str(error)),), grant=grant)
             raise NotReleased(self.released) from None
 
     def _end(self, steps: Chunks) -> list[Any]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -28,7 +27,7 @@ from policyengine.state.authorize import Authorizing, holder, new_request
 from policyengine.state.drive import run, run_async
 from policyengine.state.grant import Grant
 from policyengine.state.service import Authorizes
-from policyengine.state.store import Store, StoreError
+from policyengine.state.store import Store
 
 RELEASE, INVOKE = "release", "invoke"
 # A longer text is looked at in a thread, so that an event loop goes on.
@@ -82,9 +81,8 @@ class Releases(Authorizes):
         check = self._check(text, output, sources, expected)
         grant = run(self._deciding(check, principal, context, session), self._store)
         released = releasing.conclude(check, grant, partial(self._decide, principal, context), fulfilled)
-        if not released.allowed and grant.id:
-            with suppress(StoreError):  # the lease ends by itself
-                grant.cancel()
+        if not released.allowed:
+            grant.withdraw()
         return released
 
     async def release_async(
@@ -104,9 +102,8 @@ class Releases(Authorizes):
         grant = await run_async(self._deciding(check, principal, context, session), self._store)
         decide = partial(self._decide, principal, context)
         released: Released = await self._aside(text, releasing.conclude, check, grant, decide, fulfilled)
-        if not released.allowed and grant.id:
-            with suppress(StoreError):  # the lease ends by itself
-                await grant.cancel_async()
+        if not released.allowed:
+            await grant.withdraw_async()
         return released
 
     def release_stream(
@@ -158,9 +155,8 @@ class Releases(Authorizes):
         admission = self._admission(given, principal, context, source_of)
         grant = run(self._admitting(admission, principal, model, session), self._store)
         admitted = admitting.conclude(admission, grant, fulfilled)
-        if not admitted.allowed and grant.id:
-            with suppress(StoreError):  # the lease ends by itself
-                grant.cancel()
+        if not admitted.allowed:
+            grant.withdraw()
         return admitted
 
     async def admit_async(
@@ -178,9 +174,8 @@ class Releases(Authorizes):
         admission = await self._aside(given, self._admission, given, principal, context, source_of)
         grant = await run_async(self._admitting(admission, principal, model, session), self._store)
         admitted: Admitted = await self._aside(given, admitting.conclude, admission, grant, fulfilled)
-        if not admitted.allowed and grant.id:
-            with suppress(StoreError):  # the lease ends by itself
-                await grant.cancel_async()
+        if not admitted.allowed:
+            await grant.withdraw_async()
         return admitted
 
     # ---- the steps ----

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import re2
 
 from policyengine.release.content import Unscannable, parsed
+from policyengine.release.json_schema import TooMuchWork, check_schema, errors
 
 # What is said of a text that is not valid, at most.
 MOST_PROBLEMS = 20
@@ -45,7 +46,7 @@ class Expected:
             except re2.error as error:
                 raise ValueError(f"not an expression: {error}") from None
         if self.schema is not None:
-            _validator(self.schema)
+            check_schema(self.schema)
 
     @property
     def is_json(self) -> bool:
@@ -62,27 +63,13 @@ def problems(text: str, expected: Expected) -> tuple[Problem, ...]:
         parsed(text)
     except Unscannable:
         return (Problem("", "application/json"),)
-    found = []
-    for error in _validator(expected.schema).iter_errors(json.loads(text)):
-        pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.absolute_path)
-        found.append(Problem(pointer, str(error.validator)))
-        if len(found) == MOST_PROBLEMS:
-            break
+    try:
+        found = [Problem(path, demand) for path, demand in islice(errors(expected.schema, text), MOST_PROBLEMS)]
+    except TooMuchWork:
+        return (Problem("", "schema: more work than is done"),)
+    except ValueError:
+        return (Problem("", "schema"),)
     return tuple(found)
-
-
-def _validator(schema: Any) -> Any:
-    try:
-        from jsonschema import SchemaError
-        from jsonschema.validators import validator_for
-    except ImportError:
-        raise ValueError("a schema needs `jsonschema`: install `policyengine-ai[release]`") from None
-    kind = validator_for(schema)
-    try:
-        kind.check_schema(schema)
-    except SchemaError as error:
-        raise ValueError(f"not a JSON Schema: {error.message}") from None
-    return kind(schema)
 
 
 def _json(text: str) -> bool:

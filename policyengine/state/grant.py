@@ -6,6 +6,7 @@ Decisions are shared by all requests that get the same one; ids, charges, times 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 from types import TracebackType
@@ -20,7 +21,7 @@ from policyengine.state import amounts
 from policyengine.state.approving import AccessRequest, Used, Why
 from policyengine.state.charges import Metered, real_amount
 from policyengine.state.operations import Cancel, Done, Outcome, Refusal, Rejected, Renew, Settle, Use
-from policyengine.state.store import Store
+from policyengine.state.store import Store, StoreError
 from policyengine.state.windows import SECOND
 
 
@@ -155,6 +156,18 @@ class Grant:
 
     async def cancel_async(self) -> None:
         self._cancelled(await self._run_async(self._cancel()))
+
+    def withdraw(self) -> None:
+        """`cancel`, for what was granted and is not done after all. Where it has ended, or the store is away, the lease
+        ends by itself. Never raises."""
+        if self.id:
+            with suppress(StoreError, SettleError):
+                self.cancel()
+
+    async def withdraw_async(self) -> None:
+        if self.id:
+            with suppress(StoreError, SettleError):
+                await self.cancel_async()
 
     def __enter__(self) -> Self:
         return self

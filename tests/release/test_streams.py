@@ -183,3 +183,15 @@ def test_an_event_that_repeats_the_text_goes_without_it() -> None:
 def test_a_text_at_a_place_that_nobody_reads_ends_the_stream(chunk: Any) -> None:
     with pytest.raises(NotReleased):
         streamed(SCRUB, [chunk])
+
+
+@pytest.mark.parametrize("order", ['withhold(message: "ask a person")', 'redact(["email"])'])
+def test_a_stream_is_charged_once(order: str) -> None:
+    asked = engine(f"""
+    limit few: release on Output at most 2 requests per 1h by principal
+    require scrub: release on Output {order}
+    """)
+    for _ in range(2):
+        assert list(asked.release_stream(["bob@acme.com"], principal=ANN, output=OUTPUT))
+    with pytest.raises(NotReleased):
+        list(asked.release_stream(["bob@acme.com"], principal=ANN, output=OUTPUT))

@@ -22,7 +22,9 @@ def test_the_starter_policies_are_the_built_in_ones() -> None:
     assert (STARTER / "admin.pol").read_bytes() == BUILT_IN.read_bytes()
 
 
-@pytest.mark.parametrize("action", [*sorted({*ADMIN_OF.values()} - {"approve"}), OTHER_ADMIN, "admin_reload", "admin_keys"])
+@pytest.mark.parametrize(
+    "action", [*sorted({*ADMIN_OF.values()} - {"approve"}), OTHER_ADMIN, "admin_reload", "admin_keys"]
+)
 def test_only_an_administrator_of_no_tenant_administers(action: str) -> None:
     decides = Administration(None).decide
     others = frozenset(SCOPES) - {"admin"}
