@@ -71,8 +71,9 @@ class Session:
 
     def say(self, text: str) -> None:
         """The user said this: their words, and no one else's."""
-        self._said.append(text)
-        self.trail.add(text, USER)
+        if text not in self._said:
+            self._said.append(text)
+            self.trail.add(text, USER)
 
     # ---- before a tool runs ----
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, NotRequired
+from typing import Annotated, Any, NotRequired
 
 from cachetools import TTLCache
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse, ToolCallRequest
+from langchain.agents.middleware.types import PrivateStateAttr
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.tools import BaseTool, StructuredTool
 from langgraph.runtime import Runtime
@@ -30,10 +31,13 @@ from policyengine.release.outcome import Admitted, Released
 SESSIONS, LIFE = 10_000, 86_400.0
 
 
+_Key = tuple[str, str, str, str]
+
+
 class GateState(AgentState[Any]):
     """The state of an agent, with the id of its session."""
 
-    policyengine_session: NotRequired[str]
+    policyengine_session: NotRequired[Annotated[str, PrivateStateAttr]]
 
 
 class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
@@ -66,36 +70,44 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
         self._model = model
         self._output = output
         self._entities = tuple(entities)
-        self._sessions: TTLCache[str, Session] = TTLCache(SESSIONS, LIFE)
+        # By whose it is as well: nobody has another's session by knowing its id.
+        self._sessions: TTLCache[_Key, Session] = TTLCache(SESSIONS, LIFE)
 
     # ---- a run begins ----
 
     def before_agent(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         session = self.engine.session(id=state.get("policyengine_session"), **self._of_run(runtime))
-        return self._begun(session, state)
+        return self._begun(session, state, runtime)
 
     async def abefore_agent(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         known = state.get("policyengine_session")
         session = await self.engine.session_async(id=known, **self._of_run(runtime))
-        return self._begun(session, state)
+        return self._begun(session, state, runtime)
 
     def _of_run(self, runtime: Runtime[Any]) -> dict[str, Any]:
-        principal = self._principal(runtime.context) if callable(self._principal) else self._principal
-        return {"principal": principal, "agent": self._agent, "entities": self._entities}
+        return {"principal": self._who(runtime), "agent": self._agent, "entities": self._entities}
 
-    def _begun(self, session: Session, state: GateState) -> dict[str, Any]:
-        kept = self._sessions.get(session.id)
-        session = kept if kept is not None else session
+    def _who(self, runtime: Any) -> Mapping[str, Any]:
+        return self._principal(runtime.context) if callable(self._principal) else self._principal
+
+    def _key(self, id_: str, runtime: Any) -> _Key:
+        who = self._who(runtime)
+        return id_, str(who.get("type")), str(who.get("id")), str(who.get("tenant"))
+
+    def _begun(self, session: Session, state: GateState, runtime: Runtime[Any]) -> dict[str, Any]:
+        key = self._key(session.id, runtime)
+        session = self._sessions.setdefault(key, session)
         for message in state["messages"]:
-            if isinstance(message, HumanMessage):
+            # Other middleware writes in the user's place, too: what it made says so.
+            if isinstance(message, HumanMessage) and "lc_source" not in message.additional_kwargs:
                 session.say(message.text)
-        self._sessions[session.id] = session
         return {"policyengine_session": session.id}
 
-    def _session(self, state: Any) -> Session:
+    def _session(self, request: Any) -> Session:
         """The session of a run. Raises LookupError where the run did not begin here: then nothing runs."""
+        state = request.state
         known = state.get("policyengine_session") if isinstance(state, Mapping) else None
-        session = self._sessions.get(known) if known is not None else None
+        session = self._sessions.get(self._key(known, request.runtime)) if known is not None else None
         if session is None:
             raise LookupError("this run has no session: PolicyMiddleware did not see it begin")
         return session
@@ -105,7 +117,7 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ModelResponse[Any] | AIMessage:
-        session = self._session(request.state)
+        session = self._session(request)
         request = request.override(tools=_shown(request.tools, session.tools(_names(request.tools))))
         admitted = self._admitted(request, session)
         if admitted is not None and not admitted.allowed:
@@ -120,7 +132,7 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
     ) -> ModelResponse[Any] | AIMessage:
-        session = self._session(request.state)
+        session = self._session(request)
         shown = await session.tools_async(_names(request.tools))
         request = request.override(tools=_shown(request.tools, shown))
         admitted = await self._admitted_async(request, session)
@@ -144,7 +156,7 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
     def wrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]
     ) -> ToolMessage | Command[Any]:
-        session = self._session(request.state)
+        session = self._session(request)
         call = session.call(request.tool_call["name"], request.tool_call["args"])
         if not call.allowed:
             return _refusal(call, request)
@@ -156,7 +168,7 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
     ) -> ToolMessage | Command[Any]:
-        session = self._session(request.state)
+        session = self._session(request)
         call = await session.call_async(request.tool_call["name"], request.tool_call["args"])
         if not call.allowed:
             return _refusal(call, request)
