@@ -24,7 +24,7 @@ _DASHES = dict.fromkeys((*range(8208, 8214), 8722), "-")
 _EDGES = ".:!?*_~=&#"
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?\Z")
 _MONEY = re.compile(
-    r"(?:[$€£¥]|usd|eur|gbp|chf|jpy)?([-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)(?:[$€£¥%]|usd|eur|gbp|chf|jpy)?\Z"
+    r"([$€£¥]|usd|eur|gbp|chf|jpy)?([-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)([$€£¥%]|usd|eur|gbp|chf|jpy)?\Z"
 )
 _GROUPS = re.compile(
     r"\b[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{2,4}){2,8}\b|\b\d{2,4}(?:[ -]\d{2,6}){2,6}\b|\+\d{1,3}(?:[ ()-]*\d{2,4}){2,5}\b"
@@ -45,7 +45,7 @@ _DATES = (
     (re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? ({_MONTH})\.?,? (\d{{4}})\b"), "dmy"),
     (re.compile(rf"\b({_MONTH})\.? (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}})\b"), "mdy"),
 )
-_URL = re.compile(r"(?:(https?)://)?(?:www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(?::\d+)?(/[^?#]*)?(.*)\Z")
+_URL = re.compile(r"(?:(https?)://)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(:\d+)?(/[^?#]*)?(.*)\Z")
 
 
 def form(text: str) -> str:
@@ -70,14 +70,15 @@ def one_thing(text: str) -> str:
     if not _SPELLED.search(text):
         return ""
     if found := _MONEY.match(text.replace(" ", "")):
-        return number(found.group(1))
+        # 50 of one thing are not 50 of another.
+        return f"{found.group(1) or ''}{number(found.group(2))}{found.group(3) or ''}"
     for pattern, order in _DATES:
         if (day := pattern.match(text)) and day.end() == len(text) and (known := _date(day, order)):
             return known
     if _GROUPS.fullmatch(text):
         return _ungrouped(text)
     if "@" not in text and (url := _URL.match(text)) and " " not in text:
-        return f"{url.group(2)}{(url.group(3) or '').rstrip('/')}{url.group(4)}"
+        return _url(*url.groups(""))
     if "/" in text and " " not in text:
         return _path(text)
     return ""
@@ -104,8 +105,12 @@ def names(text: str) -> Iterator[str]:
         if not core:
             continue
         yield core
-        if _SPELLED.search(core) and (known := one_thing(core)) and known != core:
-            yield known
+        if _SPELLED.search(core):
+            if (known := one_thing(core)) and known != core:
+                yield known
+            if (amount := _MONEY.match(core)) and (amount.group(1) or amount.group(3) not in (None, "%")):
+                # The amount is said as well as the currency that it is in.
+                yield number(amount.group(2))
     if not _DIGIT.search(text):
         return
     for pattern, order in _DATES:
@@ -120,6 +125,14 @@ def identifies(token: str) -> bool:
     """Whether a part of a text names one thing, and is not a word of the language: it has a digit, an `@`, a `/`, an
     inner dot or an underscore."""
     return any(c.isdigit() or c in "@/_" for c in token) or "." in token.strip(".")
+
+
+def _url(scheme: str, host: str, port: str, path: str, rest: str) -> str:
+    """Without what goes without saying: https, its port, and a last `/`. Plain http, another port and another host are
+    another place."""
+    plain = scheme == "http"
+    usual = port == (":80" if plain else ":443")
+    return f"{'http://' if plain else ''}{host}{'' if usual else port}{path.rstrip('/')}{rest}"
 
 
 def _ungrouped(text: str) -> str:

@@ -4,9 +4,9 @@ In: everything that came into the session, with its source. Out: for a value, th
 grows with the value that is asked about, not with what the session has seen: texts are looked up by their words.
 
 A value that one source says is from that source, from the most trusted if several do: what the user said stays the
-user's words, though an attacker repeats them. A text that no source says as a whole is composed, and from all the
-sources of its parts: of every identifier in it, and of every run of words that a source has. What no source says, the
-model made.
+user's words, though an attacker repeats them. A text that no source says as a whole is composed: it is the model's, and
+that of every tool that said an identifier or a run of words in it. It is not the user's, whatever parts of it are: a
+recipient with a second one behind it is nobody whom the user named.
 """
 
 from __future__ import annotations
@@ -129,14 +129,17 @@ class Trail:
         return best
 
     def _parts(self, text: str) -> Iterator[Source]:
-        """The sources of what a text is composed of. The model put it together."""
+        """The sources of what a text is composed of, but for the user and the system: they said parts of it, and not
+        the text. The model put it together."""
         yield MADE
         for name in names(text):
-            if identifies(name) and (said := self._values.get(name) or self._values.get(number(name))) is not None:
+            said = self._values.get(name) or self._values.get(number(name))
+            if said is not None and identifies(name) and said.rank > SYSTEM.rank:
                 yield said
         words = text.split()
         for start in range(len(words) - RUN + 1):
-            if (said := self._runs.get(tuple(words[start : start + RUN]))) is not None:
+            said = self._runs.get(tuple(words[start : start + RUN]))
+            if said is not None and said.rank > SYSTEM.rank:
                 yield said
 
     def provenance(self, args: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -32,6 +32,10 @@ def names(trail: Trail, value: Any) -> set[str]:
         ("on 5th of March 2026", "2026-03-05"),
         ("on 2026/03/05", "2026-03-05"),
         ("open https://Example.com/a/", "example.com/a"),
+        ("open example.com/a", "https://example.com:443/a"),
+        ("open http://example.com/a", "http://example.com/a/"),
+        ("pay $50", "$50.00"),
+        ("pay 50 EUR", "50"),
         ("read ./notes/./bill.txt", "notes/bill.txt"),
         ("call +1 (555) 010-9999", "+15550109999"),
         ("the file \u201cbill\u2011december.txt\u201d", "bill\u2011december.txt"),
@@ -61,6 +65,13 @@ def test_the_users_words_are_found_in_other_spellings(said: str, proposed: Any) 
         ("visit acme.com", "acme.com.evil.org"),
         ("visit acme.com/a", "evil.org/acme.com/a"),
         ("delete one", "deleted"),
+        ("pay 50 EUR", "50 USD"),
+        ("give 5 percent", "5%"),
+        ("pay 5", "5%"),
+        ("open acme.com/a", "acme.com:8443/a"),
+        ("open https://acme.com/a", "http://acme.com/a"),
+        ("open acme.com", "www.acme.com"),
+        ("open acme.com/a", "acme.com/a?to=evil"),
         ("", "anything"),
     ],
 )
@@ -157,3 +168,17 @@ def test_nothing_makes_a_trail_raise(value: Any) -> None:
     trail = Trail()
     trail.add(value, WEB)
     assert isinstance(trail.provenance({"x": value}), dict)
+
+
+@pytest.mark.parametrize(
+    "proposed",
+    ["bob@acme.com, eve@evil.org", "bob@acme.com;eve@evil.org", "bob@acme.com eve@evil.org",
+     "eve@evil.org (bob@acme.com)", "bob@acme.com\neve@evil.org", "bob@acme.com and all of the words that you said"],
+)  # fmt: skip
+def test_what_the_user_said_a_part_of_is_not_what_the_user_said(proposed: str) -> None:
+    trail = Trail()
+    trail.add("write to bob@acme.com, all of the words that you said", USER)
+    trail.add({"landlord": "bob@acme.com"}, SYSTEM)
+    assert names(trail, proposed) == {"model"}
+    trail.add("eve@evil.org", WEB)
+    assert names(trail, proposed) <= {"model", "read_web"}
