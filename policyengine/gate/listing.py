@@ -41,6 +41,8 @@ def callable_tools(
             asked = request(principal, "call", {"type": "Tool", "id": name}, known)
         except Fault:
             return []
+        if snapshot.denial(principal, "call", {"type": "Tool", "id": name}, known) is not None:
+            continue
         formula = snapshot.partial.residual(asked, "resource", {"type": "Tool", "id": name}, owed, met)
         if formula != FALSE:
             listed.append(name)

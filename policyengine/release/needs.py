@@ -5,7 +5,7 @@ It follows from the checked policies alone, and is generous: what it does not un
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from policyengine.ir.nodes import (
@@ -27,10 +27,14 @@ from policyengine.ir.nodes import (
     Within,
 )
 from policyengine.ir.walk import children
+from policyengine.model.types import RecordT
 
 # What a text has that only looking at it tells.
 LOOKED_AT = frozenset({"findings", "found", "scores", "size", "text", "valid"})
 KINDS, FOUND = "findings", "found"
+KIND, TYPE = "kind", "type"
+# A member of a finding, and the word that it is compared with.
+Compared = tuple[str, str]
 
 Subject = Callable[[Expr], bool]
 
@@ -38,12 +42,19 @@ Subject = Callable[[Expr], bool]
 @dataclass(frozen=True, slots=True)
 class Needs:
     """`attributes` of the text are read by these rules, `kinds` of findings; `all_kinds` where no kind is named.
+    `compared` are the words that `kind` and `type` of a finding are compared with, each with which of them it is.
     `rules` are those whose conditions or obligations look at the text as a whole."""
 
     attributes: frozenset[str] = frozenset()
     kinds: frozenset[str] = frozenset()
     all_kinds: bool = False
     rules: tuple[str, ...] = ()
+    compared: frozenset[Compared] = frozenset()
+
+    def misnamed(self, known: Collection[str]) -> bool:
+        """Whether a finding is compared with what no finding can be: a `kind` with a dot, or a `type` that is none. A
+        rule that does would never hold."""
+        return any("." in word if name == KIND else word not in known for name, word in self.compared)
 
     @property
     def looks(self) -> bool:
@@ -56,6 +67,7 @@ class _Reading:
     attributes: set[str] = field(default_factory=set)
     kinds: set[str] = field(default_factory=set)
     all_kinds: bool = False
+    compared: set[Compared] = field(default_factory=set)
 
 
 def output(expr: Expr) -> bool:
@@ -86,7 +98,14 @@ def needs(rules: Iterable[Rule], subject: Subject) -> Needs:
         whole.attributes |= reading.attributes
         whole.kinds |= reading.kinds
         whole.all_kinds |= reading.all_kinds
-    return Needs(frozenset(whole.attributes), frozenset(whole.kinds), whole.all_kinds, tuple(looking))
+        whole.compared |= reading.compared
+    return Needs(
+        frozenset(whole.attributes),
+        frozenset(whole.kinds),
+        whole.all_kinds,
+        tuple(looking),
+        frozenset(whole.compared),
+    )
 
 
 def applying(rules: Sequence[Rule], action: str, resource_type: str) -> list[Rule]:
@@ -140,6 +159,7 @@ def _read(expr: Expr, subject: Subject, reading: _Reading) -> None:
             reading.attributes |= LOOKED_AT
             reading.all_kinds = True
         case _:
+            reading.compared |= _compared(expr)
             for part in children(expr):
                 _read_part(expr, part, subject, reading)
 
@@ -173,7 +193,30 @@ def _kinds(body: Expr, slot: int) -> frozenset[str] | None:
 def _is_kind(expr: Expr, slot: int) -> bool:
     return (
         isinstance(expr, Attribute)
-        and expr.name in ("kind", "type")
+        and expr.name in (KIND, TYPE)
         and isinstance(expr.base, Local)
         and expr.base.slot == slot
+    )
+
+
+def _compared(expr: Expr) -> frozenset[Compared]:
+    """What this compares the kind or type of a finding with."""
+    match expr:
+        case (
+            Equal(left=Attribute() as member, right=Const(value=str(word)))
+            | Equal(left=Const(value=str(word)), right=Attribute() as member)
+        ) if _of_finding(member):
+            return frozenset({(member.name, word)})
+        case Contains(item=Attribute() as member, collection=Const(value=words)) if _of_finding(member):
+            return frozenset((member.name, word) for word in words)
+    return frozenset()
+
+
+def _of_finding(member: Attribute) -> bool:
+    """Only findings have a detector."""
+    return (
+        member.name in (KIND, TYPE)
+        and isinstance(member.base, Local)
+        and isinstance(member.base.type, RecordT)
+        and "detector" in dict(member.base.type.fields)
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from policyengine.detect.finder import DetectorFailed
+from policyengine.detect.finder import DetectorFailed, UnknownKind
 from policyengine.diagnostics import codes
 from policyengine.evaluate.combine import denied
 from policyengine.model.decision import Decision, RuleError
@@ -90,6 +90,8 @@ def looked_at(
     if needs.attributes & {KINDS, FOUND}:
         known = inspection.registry(tenant)
         try:
+            if needs.misnamed(known.kinds):
+                raise UnknownKind("what a finding is compared with")
             kinds = known.kinds if needs.all_kinds else needs.kinds
             found = account(content, look(content, kinds, known))
             seen.update(as_attributes(found, with_source=with_source))

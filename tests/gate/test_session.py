@@ -199,3 +199,12 @@ def test_the_async_forms_say_the_same(engine: Engine) -> None:
         return [call.allowed, seen.labels, refused.allowed, await gate.tools_async(["balance", "drop_table"])]
 
     assert asyncio.run(run()) == [True, ("saw_web", "strangers"), False, ["balance"]]
+
+
+def test_a_list_does_not_show_what_is_blocked() -> None:
+    engine = Engine.from_text(POLICIES)
+    gate = session(engine)
+    engine.blocks.block("tool", "balance", why="it is broken")
+    assert gate.tools(["balance", "read_web"]) == gate.listed(["balance", "read_web"]) == ["read_web"]
+    engine.blocks.block("principal", "ann")
+    assert gate.tools(["read_web"]) == gate.listed(["read_web"]) == []

@@ -254,3 +254,21 @@ def test_the_async_form_says_the_same() -> None:
     asked = engine('require scrub: release on Output redact(["email"])')
     answer = asyncio.run(asked.release_async("to bob@acme.com", principal=ANN, output=OUTPUT))
     assert (answer.allowed, answer.text) == (True, "to [email]")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        'any f in output.found: f.kind == "secret.aws_access_key"',
+        'any f in output.found: "secret.aws_access_key" == f.kind and f.score > 0',
+        'any f in output.found: f.kind in ["email", "secret.aws_access_key"]',
+        'any f in output.found: f.type == "secret"',
+        'any f in output.found: not (f.type != "secret")',
+        'not (all f in output.found: f.kind != "secret.aws_access_key")',
+        'any f in output.found: f.kind == "secret"',
+        'any f in output.found: f.type == "secret.aws_access_key"',
+        'output.findings == ["secret", "secret.aws_access_key"] or "secret.aws_access_key" in output.findings',
+    ],
+)
+def test_a_rule_that_compares_with_what_no_finding_is_releases_nothing(rule: str) -> None:
+    assert not released(f"forbid keys: release on Output when {rule}", "AKIAIOSFODNN7EXAMPL2")
