@@ -119,8 +119,8 @@ def batch(body: bytes) -> Batch | None:
         context = around if context is None else context
         items.append({"principal": principal, "action": action, "resource": resource, "context": context})
     semantic = UNSET if asked.options is UNSET else asked.options.evaluations_semantic
-    # Without the items, and a comma and a blank between each two of them.
-    outside = max(0, len(body) - sum(map(len, known)) - 2 * (len(known) - 1))
+    # The defaults as they are written anew: what stands between the items is no part of any of them.
+    outside = len(_encode(_Outside(asked.subject, asked.action, asked.resource, asked.context, asked.options)))
     return Batch(items, [len(text) + outside for text in known], order, semantic or SEMANTICS[0])
 
 

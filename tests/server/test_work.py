@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from policyengine.authzen import quick
 from policyengine.callers.caller import ANONYMOUS
 from policyengine.engine import Engine
 from policyengine.server.access.desk import Desk
@@ -167,3 +168,16 @@ def test_the_service_refuses_with_the_bound(tmp_path: Path) -> None:
         assert "more than 100 units of work" in answer.text
         answer = client.post(EVALUATIONS, json={**ASKED, "evaluations": [document(i) for i in range(100)]})
         assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), (",    \n", ": ")])
+def test_what_stands_between_items_is_no_part_of_them_and_defaults_are(separators: tuple[str, str]) -> None:
+    def sizes(count: int, filling: str) -> list[int]:
+        whole = {**ASKED, "context": {"x": filling}, "evaluations": [document(i) for i in range(count)]}
+        found = quick.batch(json.dumps(whole, separators=separators).encode())
+        assert found is not None
+        return list(found.sizes)
+
+    assert max(sizes(5_000, "")) < 400
+    assert min(sizes(5_000, "f" * 10_000)) > 10_000
+    assert max(sizes(2, "f" * 10_000)) == max(sizes(9, "f" * 10_000))
