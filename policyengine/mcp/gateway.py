@@ -23,6 +23,8 @@ from policyengine.version import VERSION
 
 log = logging.getLogger(__name__)
 
+LONGEST_ERROR = 500
+
 
 class Gateway:
     """One client's view of the servers behind. `pins` are the digests of tools as they were approved; None where
@@ -62,14 +64,20 @@ class Gateway:
             call = await self._session.call_async(name, params.arguments or {})
             if not call.allowed:
                 return denied(call.reason)
-            result = await known.upstream.client.call_tool(known.tool.name, dict(call.arguments or {}))
+            result = await self._result(known, dict(call.arguments or {}))
             looked_at = seen(result)
             return answered(result, looked_at, await self._session.observe_async(call, looked_at))
-        except MCPError as error:
-            return denied(f"`{name[:64]}` failed: {error.error.message[:500]}")
         except Exception:
             log.exception("a call could not be decided or made")
             return denied(f"`{name[:64]}` could not be run")
+
+    @staticmethod
+    async def _result(known: Known, arguments: dict[str, Any]) -> types.CallToolResult:
+        """What the server behind answers. What an error says is read like any result: it is as much a stranger's."""
+        try:
+            return await known.upstream.client.call_tool(known.tool.name, arguments)
+        except MCPError as error:
+            return denied(f"`{known.name}` failed: {error.error.message[:LONGEST_ERROR]}")
 
     async def _refreshed(self) -> dict[str, Known]:
         """The tools that there are now, as they were approved. Where they cannot be had, none is known."""
