@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policyengine import Engine
+from policyengine.compile import hierarchy as generated
 from policyengine.model import entities
 from policyengine.partial import hierarchy
 from tests.support.evaluators import reference
@@ -25,7 +26,7 @@ RULES = (
 @pytest.mark.parametrize("rule", RULES)
 def test_what_cannot_be_followed_is_not_let_through(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a limit of ten, the lower folders have more ancestors than can be followed, and asking about them errs."""
-    for module in (entities, hierarchy):
+    for module in (entities, hierarchy, generated):
         monkeypatch.setattr(module, "MAX_ANCESTORS", 10)
     engine = Engine.from_text(f"{SCHEMA}\n{rule}\n", entities=CHAIN)
     documents = [

@@ -167,7 +167,10 @@ def _settle(asked: Settle, groups: dict[str, tuple[str, ...]]) -> Steps:
         )
         for where, meters in groups.items()
     ]
-    _sure(others)
+    # What this shard keeps does not tell whether the same was said before: what is charged there may.
+    refused = next((one for one in _sure(others) if not isinstance(one, Done)), None)
+    if refused is not None:
+        return refused
     away = {meter for meters in groups.values() for meter in meters}
     [first] = _sure((yield [replace(asked, windows=tuple(one for one in asked.windows if one[0] not in away))]))
     if not isinstance(first, Done):
