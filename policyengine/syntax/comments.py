@@ -6,6 +6,10 @@ Every comment gets exactly one place:
 * on a line of its own, it stays before the statement, clause, item or `and`/`or` operand that follows it;
 * at the end of a line, it stays behind the item that ends there, or behind the bracket that opens there;
 * anywhere else it moves to a line of its own before the smallest clause or item that it is in.
+
+These places are what a reader expects, but some comments would so change their order. `reorder` is told in which order
+they came out, and gives those another place: behind what they are in or, where that is taken, before what they are in
+together.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import re
 from bisect import bisect_left
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
+from typing import Literal, assert_never
 
 from policyengine.diagnostics.source import Source
 from policyengine.syntax import ast
@@ -44,13 +49,68 @@ class Notes:
 NO_NOTES = Notes()
 
 
-def place(module: ast.Module) -> Notes:
+_Where = Literal["before", "behind", "opening", "closing"]
+
+
+@dataclass(slots=True, eq=False)
+class _Placed:
+    """A comment, the slot that it is in, and its place: a side of a slot."""
+
+    comment: ast.Comment
+    inside: _Slot
+    where: _Where
+    slot: _Slot
+    moved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The places of all comments of a text, in the order of the text."""
+
+    placed: tuple[_Placed, ...]
+    gaps: frozenset[int]
+    breaks: frozenset[int]
+
+    def notes(self, numbered: bool = False) -> Notes:
+        """As the layout wants them; `numbered` with numbers instead of texts, to see in which order they come out."""
+        notes = Notes(gaps=set(self.gaps), breaks=set(self.breaks))
+        for number, one in enumerate(self.placed):
+            _note(one, f"#{number}" if numbered else one.comment.text, notes)
+        return notes
+
+    def reorder(self, order: list[int]) -> None:
+        """Other places for comments that came out in another order than that of the text."""
+        at = {number: position for position, number in enumerate(order)}
+        taken = {one.slot.end for one in self.placed if one.where == "behind"}
+        for number in range(len(self.placed) - 1):
+            if at[number] > at[number + 1]:
+                self._settle(number, number + 1, taken)
+
+    def _settle(self, number: int, later: int, taken: set[int]) -> None:
+        first, second = self.placed[number], self.placed[later]
+        slot: _Slot | None = None if second.moved else second.inside
+        while slot is not None and not slot.trails:
+            slot = slot.parent
+        if slot is not None and slot.end not in taken and self._last_in(slot, later):
+            second.where, second.slot, second.moved = "behind", slot, True
+            taken.add(slot.end)
+            return
+        together = _together(first.slot, second.slot)
+        for one in (first, second):
+            one.where, one.slot, one.moved = "before", together, True
+
+    def _last_in(self, slot: _Slot, number: int) -> bool:
+        return number + 1 == len(self.placed) or self.placed[number + 1].comment.span.start >= slot.end
+
+
+def place(module: ast.Module) -> Placement:
     """The place of every comment, and the line breaks and empty lines worth keeping."""
-    source, notes = module.span.source, Notes()
+    notes = Notes()
     root = _grow(module, notes)
-    for comment in module.comments:
-        _place(comment, _innermost(root, comment.span.start), source, notes)
-    return notes
+    inside = [(comment, _innermost(root, comment.span.start)) for comment in module.comments]
+    opened: set[int] = set()
+    placed = tuple(_place(comment, slot, module.span.source, opened) for comment, slot in inside)
+    return Placement(placed, frozenset(notes.gaps), frozenset(notes.breaks))
 
 
 # ---- the parts of a tree that can hold comments ----
@@ -126,7 +186,8 @@ def _branches(node: ast.Node, slot: _Slot, brackets: _Brackets) -> list[tuple[as
         case ast.Module():
             return _module_items(node, slot)
         case ast.Test() | ast.Fixture():
-            inside = slot.between(node.items, node.name.span.end, node.span.end) if node.items else slot
+            start, end = brackets.around(node.items[0].span.start) if node.items else (slot.start, slot.end)
+            inside = slot.between(node.items, start, end) if node.items else slot
             return [(item, inside.item(item)) for item in node.items]
         case ast.Binary() if is_logical(node):
             first, *rest = (operand for _, operand in chain(node))
@@ -211,53 +272,76 @@ def _innermost(slot: _Slot, at: int) -> _Slot:
         slot = slot.children[nearest]
 
 
-def _place(comment: ast.Comment, slot: _Slot, source: Source, notes: Notes) -> None:
+def _place(comment: ast.Comment, slot: _Slot, source: Source, opened: set[int]) -> _Placed:
     at = comment.span.start
     split = bisect_left(slot.children, at, key=lambda child: child.start)
     left = slot.children[split - 1] if split else None
     right = slot.children[split] if split < len(slot.children) else None
     if _starts_line(source, at):
-        _on_own_line(comment, slot, right, notes)
-    elif left is not None and "\n" not in source.text[left.end : at]:
-        _behind(comment, slot, left, notes)
-    elif slot.opens and left is None and slot.key not in notes.opening:
-        notes.opening[slot.key] = comment.text
-    else:
-        _on_own_line(comment, slot, right, notes)
+        return _on_own_line(comment, slot, right)
+    if left is not None and "\n" not in source.text[left.end : at]:
+        return _behind(comment, slot, left)
+    if slot.opens and left is None and slot.key not in opened:
+        opened.add(slot.key)
+        return _Placed(comment, slot, "opening", slot)
+    return _on_own_line(comment, slot, right)
 
 
-def _behind(comment: ast.Comment, slot: _Slot, left: _Slot, notes: Notes) -> None:
+def _behind(comment: ast.Comment, slot: _Slot, left: _Slot) -> _Placed:
     # Clauses may change places, and their comments with them.
     while left.children and left.children[-1].clause and left.children[-1].end == left.end:
         left = left.children[-1]
     if left.trails:
-        notes.behind[left.key] = comment.text
-    else:
-        _before(comment, slot if left.sequence else left, notes)
+        return _Placed(comment, slot, "behind", left)
+    return _Placed(comment, slot, "before", _leading(slot if left.sequence else left))
 
 
-def _on_own_line(comment: ast.Comment, slot: _Slot, right: _Slot | None, notes: Notes) -> None:
+def _on_own_line(comment: ast.Comment, slot: _Slot, right: _Slot | None) -> _Placed:
     if right is not None and not right.sequence:
-        _before(comment, right, notes)
-    elif right is None and slot.sequence:
-        notes.closing.setdefault(slot.key, []).append(_lead(comment))
-    else:
-        _before(comment, slot, notes)
+        return _Placed(comment, slot, "before", _leading(right))
+    if right is None and slot.sequence:
+        return _Placed(comment, slot, "closing", slot)
+    return _Placed(comment, slot, "before", _leading(slot))
 
 
-def _before(comment: ast.Comment, slot: _Slot, notes: Notes) -> None:
+def _leading(slot: _Slot) -> _Slot:
+    """The smallest slot around it that comments can stand before."""
     while not slot.leads:
         assert slot.parent is not None
         slot = slot.parent
-    lead = _lead(comment)
-    if comment.span.start > slot.start and slot.key in notes.gaps:
-        notes.gaps.remove(slot.key)
-        lead = Lead(comment.text, gap=True)
-    notes.before.setdefault(slot.key, []).append(lead)
+    return slot
 
 
-def _lead(comment: ast.Comment) -> Lead:
-    return Lead(comment.text, _gap_above(comment.span.source, comment.span.start))
+def _together(left: _Slot, right: _Slot) -> _Slot:
+    """The smallest slot with both in it that comments can stand before."""
+    around = set()
+    slot: _Slot | None = left
+    while slot is not None:
+        around.add(id(slot))
+        slot = slot.parent
+    while id(right) not in around:
+        assert right.parent is not None
+        right = right.parent
+    return _leading(right)
+
+
+def _note(one: _Placed, text: str, notes: Notes) -> None:
+    comment, slot = one.comment, one.slot
+    gap = _gap_above(comment.span.source, comment.span.start)
+    match one.where:
+        case "before":
+            if comment.span.start > slot.start and slot.key in notes.gaps:
+                notes.gaps.remove(slot.key)
+                gap = True
+            notes.before.setdefault(slot.key, []).append(Lead(text, gap))
+        case "behind":
+            notes.behind[slot.key] = text
+        case "opening":
+            notes.opening[slot.key] = text
+        case "closing":
+            notes.closing.setdefault(slot.key, []).append(Lead(text, gap))
+        case _:
+            assert_never(one.where)
 
 
 def _starts_line(source: Source, at: int) -> bool:

@@ -1,12 +1,13 @@
 """The one layout of `.pol` text.
 
 In: a Source, or one node. Out: text that means the same: formatting parses what it wrote, and refuses to hand it out if
-the tree differs or a comment is missing. Formatting twice changes nothing more. Never reads or writes a file.
+the tree differs, or a comment is missing or in another order. Formatting twice changes nothing more. Never reads or
+writes a file.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from dataclasses import dataclass
 
 from policyengine.diagnostics import codes
@@ -65,8 +66,21 @@ def format_declaration(node: ast.Statement) -> str:
 
 
 def _module_text(node: ast.Module) -> str:
-    text = render(module(node, place(node)))
+    places = place(node)
+    if len(node.comments) > 1:
+        # Each round takes comments further out, so that in the end all of a statement are before it.
+        while (order := _order(render(module(node, places.notes(numbered=True))))) != sorted(order):
+            places.reorder(order)
+    text = render(module(node, places.notes()))
     return f"{text}\n" if text else ""
+
+
+_NUMBERED = re.compile(r'"(?:[^"\\\n]|\\.)*"|#([0-9]+)')
+
+
+def _order(text: str) -> list[int]:
+    """The numbers of the comments, as they came out."""
+    return [int(found[1]) for found in _NUMBERED.finditer(text) if found[1] is not None]
 
 
 def _verify(path: str, before: ast.Module, after: ast.Module, found: tuple[Diagnostic, ...]) -> None:
@@ -75,5 +89,5 @@ def _verify(path: str, before: ast.Module, after: ast.Module, found: tuple[Diagn
         raise FormatFault(f"formatting {path} gave text with errors: {errors[0]}")
     if not same(before, after):
         raise FormatFault(f"formatting {path} changed its meaning")
-    if Counter(c.text for c in before.comments) != Counter(c.text for c in after.comments):
-        raise FormatFault(f"formatting {path} lost a comment")
+    if [c.text for c in before.comments] != [c.text for c in after.comments]:
+        raise FormatFault(f"formatting {path} lost a comment, or moved it past another one")

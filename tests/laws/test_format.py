@@ -1,11 +1,10 @@
 """format(p) means what p means; format(format(p)) = format(p); and it is refused rather than changed.
 
-load(format(p)) = load(p)          comments of format(p) = comments of p
+load(format(p)) = load(p)          comments of format(p) = comments of p, in their order
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -31,7 +30,7 @@ def _formatted(text: str) -> str | None:
     assert again.text == found.text
     assert not again.changed
     before, after = parse(Source("policy.pol", text)), parse(Source("policy.pol", found.text))
-    assert Counter(c.text for c in before.module.comments) == Counter(c.text for c in after.module.comments)
+    assert [c.text for c in before.module.comments] == [c.text for c in after.module.comments]
     return found.text
 
 

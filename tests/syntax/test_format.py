@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -47,8 +46,8 @@ def written(module: ast.Module) -> str:
     return "\n".join([*header, *uses, *(format_declaration(s) for s in module.statements)])
 
 
-def comments(text: str) -> Counter[str]:
-    return Counter(comment.text for comment in read(text).comments)
+def comments(text: str) -> list[str]:
+    return [comment.text for comment in read(text).comments]
 
 
 # ---- laws ----
@@ -67,7 +66,7 @@ def test_formatting_twice_changes_nothing(module: ast.Module) -> None:
 
 
 @given(trees.modules, st.data())
-def test_every_comment_is_kept_and_the_layout_is_stable(module: ast.Module, data: st.DataObject) -> None:
+def test_every_comment_is_kept_in_order_and_the_layout_is_stable(module: ast.Module, data: st.DataObject) -> None:
     text = data.draw(disturbed(written(module)))
     once = formatted(text)
     assert read(once) == module
@@ -169,6 +168,30 @@ def test_expression(text: str, expected: str) -> None:
     assert formatted(f"define x: {text}") == f"define x: {expected}\n"
 
 
+# What is inside keeps its place, and what comes after it goes behind or out, never before it.
+ORDERED = [
+    ("define x: f(a # one\n) # two\n > 0", "define x:\n  f(\n    a,  # one\n  ) > 0  # two\n"),
+    (
+        "permit p: a on B when size(\n c\n # one\n ) # two\n > 0",
+        "permit p: a on B\n  when size(\n    c,\n    # one\n  ) > 0  # two\n",
+    ),
+    (
+        'test "t"\n# one\n{ # two\n p User::"a" { b: 1 # three\n } # four\n in G::"g" }',
+        '# one\ntest "t" {  # two\n  p User::"a" {\n    b: 1,  # three\n  } in G::"g"  # four\n}\n',
+    ),
+    (
+        'test "t" { p User::"a" in G::"g" # one\n { b: 1 # two\n } # three\n}',
+        'test "t" {\n  # one\n  p User::"a" {\n    b: 1,  # two\n  } in G::"g"  # three\n}\n',
+    ),
+    ("entity A { b: Int # one\n} # two\nin C # three\n", "# one\n# two\nentity A in C { b: Int }  # three\n"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), ORDERED, ids=[text[:24] for text, _ in ORDERED])
+def test_comments_pass_no_other(text: str, expected: str) -> None:
+    assert formatted(text) == expected
+
+
 @pytest.mark.parametrize("text", ["", "\n\n", "  \r\n"])
 def test_nothing_stays_nothing(text: str) -> None:
     assert formatted(text) == ""
@@ -224,7 +247,12 @@ def test_parentheses_for_clarity_that_nest_too_deep_are_a_finding() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [("define x: b # c\n", "changed its meaning"), ("define x: a\n", "lost a comment"), ("define x", "errors")],
+    [
+        ("define x: b # c\n", "changed its meaning"),
+        ("define x: a\n", "lost a comment"),
+        ("# d\ndefine x: a # c", "lost a comment"),
+        ("define x", "errors"),
+    ],
 )
 def test_refuses_text_that_means_another_thing(monkeypatch: pytest.MonkeyPatch, wrong: str, message: str) -> None:
     monkeypatch.setattr(formatting, "_module_text", lambda module: wrong)
