@@ -9,6 +9,9 @@ transport; it decides through `authorize` and looks at texts through `release`.
 | `session.py` | one session: before a call, after it, around it |
 | `trail.py`, `normal.py` | where values came from; what counts as the same value |
 | `receiving.py` | what a tool's result is worth |
+| `running.py` | a call from its beginning to its end: decided, run, observed |
+| `models.py` | the calls of a model: admitted, settled, released |
+| `results.py` | a tool's result as rules read it, and back |
 | `listing.py` | which tools a list shows |
 | `call.py` | the answers, and the words for them |
 | `service.py` | the half of an engine that does it |

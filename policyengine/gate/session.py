@@ -75,26 +75,50 @@ class Session:
             self._said.append(text)
             self.trail.add(text, USER)
 
+    @property
+    def principal(self) -> Mapping[str, Any]:
+        """Who uses the agent."""
+        return self._principal
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The user's words so far."""
+        return tuple(self._said)
+
     # ---- before a tool runs ----
 
-    def call(self, tool: str, arguments: Mapping[str, Any], *, fulfilled: Collection[str] = ()) -> Call:
+    def call(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any],
+        *,
+        fulfilled: Collection[str] = (),
+        approval: str | None = None,
+    ) -> Call:
         """Whether a tool may run on these arguments. `fulfilled` are the types of obligation that the host carries out
-        itself. Never raises for what the arguments hold."""
+        itself, `approval` the id of an approval of this very call. Never raises for what the arguments hold."""
         asked = self._asked(tool, arguments)
         if isinstance(asked, Call):
             return asked
-        grant = self._ways.authorize(**asked)
+        grant = self._ways.authorize(**asked, approval=approval)
         called = self._called(tool, arguments, asked, grant, fulfilled)
         if not called.allowed:
             grant.withdraw()
         return called
 
-    async def call_async(self, tool: str, arguments: Mapping[str, Any], *, fulfilled: Collection[str] = ()) -> Call:
+    async def call_async(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any],
+        *,
+        fulfilled: Collection[str] = (),
+        approval: str | None = None,
+    ) -> Call:
         """As `call`, without blocking the event loop."""
         asked = self._asked(tool, arguments)
         if isinstance(asked, Call):
             return asked
-        grant = await self._ways.authorize_async(**asked)
+        grant = await self._ways.authorize_async(**asked, approval=approval)
         called = self._called(tool, arguments, asked, grant, fulfilled)
         if not called.allowed:
             await grant.withdraw_async()
@@ -228,14 +252,18 @@ class Session:
             text, principal=self._principal, context=self._context, session=self.id, **asked
         )
 
-    def admit(self, given: Any, **asked: Any) -> Admitted:
-        """What may go into a model: `Engine.admit` for the principal of this session. It takes its `model`."""
-        return self._ways.admit(given, principal=self._principal, context=self._context, session=self.id, **asked)
+    def admit(self, given: Any, *, cost: Mapping[str, Any] | None = None, **asked: Any) -> Admitted:
+        """What may go into a model: `Engine.admit` for the principal of this session. It takes its `model`; `cost` is
+        what the call is estimated to cost."""
+        return self._ways.admit(given, principal=self._principal, context=self._costing(cost), session=self.id, **asked)
 
-    async def admit_async(self, given: Any, **asked: Any) -> Admitted:
+    async def admit_async(self, given: Any, *, cost: Mapping[str, Any] | None = None, **asked: Any) -> Admitted:
         return await self._ways.admit_async(
-            given, principal=self._principal, context=self._context, session=self.id, **asked
+            given, principal=self._principal, context=self._costing(cost), session=self.id, **asked
         )
+
+    def _costing(self, cost: Mapping[str, Any] | None) -> dict[str, Any]:
+        return self._context if cost is None else {**self._context, "cost": dict(cost)}
 
 
 def _refused(tool: str, arguments: Any, message: str, revision: str) -> Call:

@@ -4,28 +4,28 @@
 
 One run is one session of the gate (`policyengine.gate`): the human messages are the user's words, each call is decided
 on its final arguments, and what a tool returns is observed before the model has it. Put it last in `middleware`, so
-that it is innermost: what another one rewrites is then decided as it runs. An agent within a tool has a middleware of
-its own, or tools that `protect` has wrapped; to this one it is a tool like any other.
+that it is innermost: what another one rewrites is then decided as it runs. An agent within a tool that has such a
+middleware as well joins the session of that tool: what it is told to do is a model's words.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, NotRequired
 
 from cachetools import TTLCache
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse, ToolCallRequest
 from langchain.agents.middleware.types import PrivateStateAttr
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.tools import BaseTool, StructuredTool
 from langgraph.runtime import Runtime
-from langgraph.types import Command
 
 from policyengine.engine import Engine
-from policyengine.gate.call import Call, Observed
+from policyengine.gate.models import Asked, Asking
+from policyengine.gate.running import run, run_async, within
 from policyengine.gate.session import Session
-from policyengine.release.outcome import Admitted, Released
+from policyengine.integrations.langchain_approvals import by_interrupt, by_interrupt_async
+from policyengine.integrations.langchain_calls import Answer, is_users, run_call, run_call_async
 
 # So many sessions are remembered at a time, each for so many seconds after its begin.
 SESSIONS, LIFE = 10_000, 86_400.0
@@ -35,9 +35,11 @@ _Key = tuple[str, str, str, str]
 
 
 class GateState(AgentState[Any]):
-    """The state of an agent, with the id of its session."""
+    """The state of an agent, with the id of its session, and the ids of messages that stand in the user's place and are
+    not the user's."""
 
     policyengine_session: NotRequired[Annotated[str, PrivateStateAttr]]
+    policyengine_others: NotRequired[Annotated[list[str], PrivateStateAttr]]
 
 
 class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
@@ -45,8 +47,11 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
     agent: the agent that acts for them.
     model: the attributes of the model, with its `id`; then each model call is admitted (`invoke`), with its messages,
         and what a limit reserved is settled from the usage that the model reports.
+    cost: what a model call is estimated to cost, such as `{"tokens": 4000}`; that is reserved.
     output: the attributes of what the model says; then each text of it is released before anybody has it.
     entities: what the host knows at the start; values from it are trusted.
+    interrupt: whether a call that needs an approval interrupts the run until somebody has decided. It takes a
+        checkpointer. Without it, such a call is denied with the reason.
 
     A denied call does not run: the model gets the reason in its place. Nothing is swallowed: what the engine raises
     ends the run."""
@@ -60,29 +65,39 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
         principal: Mapping[str, Any] | Callable[[Any], Mapping[str, Any]],
         agent: Mapping[str, Any] | None = None,
         model: Mapping[str, Any] | None = None,
+        cost: Mapping[str, Any] | None = None,
         output: Mapping[str, Any] | None = None,
         entities: Iterable[Any] = (),
+        interrupt: bool = False,
     ) -> None:
         super().__init__()
         self.engine = engine
         self._principal = principal
         self._agent = agent
-        self._model = model
-        self._output = output
+        self._asking = Asking(model, cost, output)
         self._entities = tuple(entities)
+        self._interrupt = interrupt
         # By whose it is as well: nobody has another's session by knowing its id.
         self._sessions: TTLCache[_Key, Session] = TTLCache(SESSIONS, LIFE)
 
     # ---- a run begins ----
 
     def before_agent(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any] | None:
-        session = self.engine.session(id=state.get("policyengine_session"), **self._of_run(runtime))
+        session = self._outer(runtime) or self.engine.session(
+            id=state.get("policyengine_session"), **self._of_run(runtime)
+        )
         return self._begun(session, state, runtime)
 
     async def abefore_agent(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any] | None:
-        known = state.get("policyengine_session")
-        session = await self.engine.session_async(id=known, **self._of_run(runtime))
+        session = self._outer(runtime) or await self.engine.session_async(
+            id=state.get("policyengine_session"), **self._of_run(runtime)
+        )
         return self._begun(session, state, runtime)
+
+    def _outer(self, runtime: Runtime[Any]) -> Session | None:
+        """The session of the tool within which this agent runs, where it is for the same user."""
+        outer = within()
+        return outer if outer is not None and outer.principal == dict(self._who(runtime)) else None
 
     def _of_run(self, runtime: Runtime[Any]) -> dict[str, Any]:
         return {"principal": self._who(runtime), "agent": self._agent, "entities": self._entities}
@@ -97,17 +112,29 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
     def _begun(self, session: Session, state: GateState, runtime: Runtime[Any]) -> dict[str, Any]:
         key = self._key(session.id, runtime)
         session = self._sessions.setdefault(key, session)
-        for message in state["messages"]:
-            # Other middleware writes in the user's place, too: what it made says so.
-            if isinstance(message, HumanMessage) and "lc_source" not in message.additional_kwargs:
-                session.say(message.text)
+        others = set(state.get("policyengine_others", ()))
+        if within() is None:
+            for message in state["messages"]:
+                if is_users(message) and message.id not in others:
+                    session.say(message.text)
         return {"policyengine_session": session.id}
 
+    def after_agent(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any] | None:
+        """What came to stand in the user's place while the agent ran is not the user's in the next run either."""
+        said = set(self._session_of(state, runtime).said)
+        others = [one.id for one in state["messages"] if isinstance(one, HumanMessage) and one.text not in said]
+        return {"policyengine_others": others}
+
+    async def aafter_agent(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any] | None:
+        return self.after_agent(state, runtime)
+
     def _session(self, request: Any) -> Session:
+        return self._session_of(request.state, getattr(request, "runtime", None))
+
+    def _session_of(self, state: Any, runtime: Any) -> Session:
         """The session of a run. Raises LookupError where the run did not begin here: then nothing runs."""
-        state = request.state
         known = state.get("policyengine_session") if isinstance(state, Mapping) else None
-        session = self._sessions.get(self._key(known, request.runtime)) if known is not None else None
+        session = self._sessions.get(self._key(known, runtime)) if isinstance(known, str) else None
         if session is None:
             raise LookupError("this run has no session: PolicyMiddleware did not see it begin")
         return session
@@ -119,15 +146,16 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
     ) -> ModelResponse[Any] | AIMessage:
         session = self._session(request)
         request = request.override(tools=_shown(request.tools, session.tools(_names(request.tools))))
-        admitted = self._admitted(request, session)
-        if admitted is not None and not admitted.allowed:
-            return AIMessage(admitted.reason)
-        answer = handler(_with_messages(request, admitted))
-        if admitted is not None and admitted.grant is not None and admitted.grant.id:
-            admitted.grant.settle(_usage(answer))
-        if self._output is None:
-            return answer
-        return _released(answer, [session.release(text, output=self._output) for text in _texts(answer)])
+        asked = self._asking.admit(session, request.messages)
+        if not asked.allowed:
+            return AIMessage(asked.reason)
+        try:
+            answer = handler(_with_messages(request, asked))
+        except BaseException:
+            asked.ended()
+            raise
+        asked.settle(_tokens(answer))
+        return _released(answer, [self._asking.release(session, text) for text in _texts(answer)])
 
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
@@ -135,124 +163,54 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
         session = self._session(request)
         shown = await session.tools_async(_names(request.tools))
         request = request.override(tools=_shown(request.tools, shown))
-        admitted = await self._admitted_async(request, session)
-        if admitted is not None and not admitted.allowed:
-            return AIMessage(admitted.reason)
-        answer = await handler(_with_messages(request, admitted))
-        if admitted is not None and admitted.grant is not None and admitted.grant.id:
-            await admitted.grant.settle_async(_usage(answer))
-        if self._output is None:
-            return answer
-        return _released(answer, [await session.release_async(text, output=self._output) for text in _texts(answer)])
-
-    def _admitted(self, request: ModelRequest[Any], session: Session) -> Admitted | None:
-        return None if self._model is None else session.admit(request.messages, model=self._model)
-
-    async def _admitted_async(self, request: ModelRequest[Any], session: Session) -> Admitted | None:
-        return None if self._model is None else await session.admit_async(request.messages, model=self._model)
+        asked = await self._asking.admit_async(session, request.messages)
+        if not asked.allowed:
+            return AIMessage(asked.reason)
+        try:
+            answer = await handler(_with_messages(request, asked))
+        except BaseException:
+            await asked.ended_async()
+            raise
+        await asked.settle_async(_tokens(answer))
+        return _released(answer, [await self._asking.release_async(session, text) for text in _texts(answer)])
 
     # ---- tools ----
 
-    def wrap_tool_call(
-        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]
-    ) -> ToolMessage | Command[Any]:
-        session = self._session(request)
-        call = session.call(request.tool_call["name"], request.tool_call["args"])
-        if not call.allowed:
-            return _refusal(call, request)
-        answer = handler(_final(request, call))
-        return _with_seen(
-            answer, [(message, session.observe(call, _content(message))) for message in _messages(answer)]
-        )
+    def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Answer]) -> Answer:
+        approve = by_interrupt(self.engine, request) if self._interrupt else None
+        return run_call(self._session(request), request, handler, approve)
 
     async def awrap_tool_call(
-        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
-    ) -> ToolMessage | Command[Any]:
-        session = self._session(request)
-        call = await session.call_async(request.tool_call["name"], request.tool_call["args"])
-        if not call.allowed:
-            return _refusal(call, request)
-        answer = await handler(_final(request, call))
-        seen = [(message, await session.observe_async(call, _content(message))) for message in _messages(answer)]
-        return _with_seen(answer, seen)
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Answer]]
+    ) -> Answer:
+        approve = by_interrupt_async(self.engine, request) if self._interrupt else None
+        return await run_call_async(self._session(request), request, handler, approve)
 
 
 def protect(tools: Sequence[BaseTool], session: Session) -> list[BaseTool]:
-    """The same tools, each gated by the session whoever calls it: another agent, a graph, your own code."""
+    """The same tools, each gated by the session whoever calls it: another agent, a graph, your own code. Raises
+    ValueError for a tool that a graph gives more arguments than a model does: those come only to the tool itself."""
     return [_protected(tool, session) for tool in tools]
 
 
 def _protected(tool: BaseTool, session: Session) -> BaseTool:
-    def run(**arguments: Any) -> Any:
-        call = session.call(tool.name, arguments)
-        if not call.allowed:
-            return call.reason
-        return _said(session.observe(call, tool.invoke(dict(call.arguments or {}))))
+    if tool._injected_args_keys:
+        raise ValueError(f"protect: `{tool.name}` takes arguments from its graph; use PolicyMiddleware for it")
 
-    async def run_async(**arguments: Any) -> Any:
-        call = await session.call_async(tool.name, arguments)
-        if not call.allowed:
-            return call.reason
-        return _said(await session.observe_async(call, await tool.ainvoke(dict(call.arguments or {}))))
+    def call(**arguments: Any) -> Any:
+        return run(session, tool.name, arguments, tool.invoke).value
+
+    async def call_async(**arguments: Any) -> Any:
+        return (await run_async(session, tool.name, arguments, tool.ainvoke)).value
 
     return StructuredTool.from_function(
-        run, run_async, name=tool.name, description=tool.description, args_schema=tool.args_schema
+        call,
+        call_async,
+        name=tool.name,
+        description=tool.description,
+        args_schema=tool.args_schema,
+        return_direct=tool.return_direct,
     )
-
-
-def _said(seen: Observed) -> Any:
-    return seen.value if seen.allowed else seen.reason
-
-
-def _final(request: ToolCallRequest, call: Call) -> ToolCallRequest:
-    return request.override(tool_call={**request.tool_call, "args": dict(call.arguments or {})})
-
-
-def _refusal(call: Call, request: ToolCallRequest) -> ToolMessage:
-    return ToolMessage(call.reason, tool_call_id=request.tool_call["id"], name=call.tool, status="error")
-
-
-def _messages(answer: ToolMessage | Command[Any]) -> list[ToolMessage]:
-    """What a tool returned, as messages; a command brings them in its update."""
-    if isinstance(answer, ToolMessage):
-        return [answer]
-    update = answer.update if isinstance(answer.update, Mapping) else {}
-    return [message for message in update.get("messages", ()) if isinstance(message, ToolMessage)]
-
-
-def _content(message: ToolMessage) -> Any:
-    """What a message says: JSON as the value that it is."""
-    if not isinstance(message.content, str):
-        return message.content
-    try:
-        value = json.loads(message.content)
-    except (ValueError, RecursionError):
-        return message.content
-    return value if isinstance(value, dict | list) else message.content
-
-
-def _with_seen(
-    answer: ToolMessage | Command[Any], seen: Sequence[tuple[ToolMessage, Observed]]
-) -> ToolMessage | Command[Any]:
-    """The answer with what the model may have of it."""
-    made = {id(message): _seen(message, observed) for message, observed in seen}
-    if isinstance(answer, ToolMessage):
-        return made[id(answer)]
-    if not made:
-        return answer
-    update: dict[str, Any] = dict(answer.update or {})
-    update["messages"] = [made.get(id(message), message) for message in update["messages"]]
-    return Command(graph=answer.graph, update=update, resume=answer.resume, goto=answer.goto)
-
-
-def _seen(message: ToolMessage, observed: Observed) -> ToolMessage:
-    if not observed.allowed:
-        return message.model_copy(update={"content": observed.reason, "artifact": None, "status": "error"})
-    if observed.value == _content(message):
-        return message
-    value = observed.value
-    content = value if isinstance(value, str) or not isinstance(message.content, str) else json.dumps(value)
-    return message.model_copy(update={"content": content, "artifact": None})
 
 
 def _names(tools: Sequence[Any]) -> list[str]:
@@ -271,24 +229,23 @@ def _shown(tools: Sequence[Any], names: Sequence[str]) -> list[Any]:
     return [tool for tool in tools if _name(tool) in kept]
 
 
-def _with_messages(request: ModelRequest[Any], admitted: Admitted | None) -> ModelRequest[Any]:
-    return request if admitted is None else request.override(messages=admitted.messages)
+def _with_messages(request: ModelRequest[Any], asked: Asked) -> ModelRequest[Any]:
+    return request.override(messages=asked.messages)
 
 
-def _usage(answer: ModelResponse[Any]) -> dict[str, Any] | None:
+def _tokens(answer: ModelResponse[Any]) -> int | None:
     """The tokens that the model says it used; None where it says nothing, and the estimate stays."""
     used = [m.usage_metadata for m in answer.result if isinstance(m, AIMessage) and m.usage_metadata is not None]
-    return {"tokens": sum(one["total_tokens"] for one in used)} if used else None
+    return sum(one["total_tokens"] for one in used) if used else None
 
 
 def _texts(answer: ModelResponse[Any]) -> list[str]:
     return [message.text for message in answer.result]
 
 
-def _released(answer: ModelResponse[Any], released: Sequence[Released]) -> ModelResponse[Any]:
+def _released(answer: ModelResponse[Any], released: Sequence[str]) -> ModelResponse[Any]:
     """The answer with what may leave of its texts. Calls of tools stay: the gate looks at them."""
     messages: list[BaseMessage] = []
-    for message, one in zip(answer.result, released, strict=True):
-        text = one.text if one.allowed else one.reason
+    for message, text in zip(answer.result, released, strict=True):
         messages.append(message if text == message.text else message.model_copy(update={"content": text}))
     return ModelResponse(result=messages, structured_response=answer.structured_response)

@@ -1,0 +1,95 @@
+"""The calls of a model: admitted and reserved before, settled after, and what it says released.
+
+    asked = asking.admit(session, messages)     # nothing to ask of where no model is named
+    if not asked.allowed: ...                   # `asked.reason` in the model's place
+    answer = model(asked.messages)
+    asked.settle(tokens)                        # or `asked.ended()`, where it failed or was cut off
+    text = asking.release(session, answer)
+
+A host that names no model has nothing admitted, and one that names no output has nothing released.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from policyengine.gate.session import Session
+from policyengine.release.outcome import Admitted
+from policyengine.state.grant import Grant, SettleError
+from policyengine.state.store import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call of a model that is about to be made."""
+
+    allowed: bool
+    messages: Any = field(repr=False)
+    reason: str = ""
+    grant: Grant | None = field(default=None, repr=False)
+
+    def settle(self, tokens: int | None) -> None:
+        """The model used so many tokens; None where it did not say, and the estimate stays. Raises StoreError and
+        SettleError: a budget that cannot be kept ends the run."""
+        if self.grant is not None and self.grant.id:
+            self.grant.settle(_cost(tokens))
+
+    async def settle_async(self, tokens: int | None) -> None:
+        if self.grant is not None and self.grant.id:
+            await self.grant.settle_async(_cost(tokens))
+
+    def ended(self) -> None:
+        """The call failed or was cut off: the estimate stays charged, and what it held is free."""
+        with suppress(StoreError, SettleError):
+            self.settle(None)
+
+    async def ended_async(self) -> None:
+        """As `ended`, also in a task that is being cancelled."""
+        with suppress(StoreError, SettleError):
+            await asyncio.shield(asyncio.ensure_future(self.settle_async(None)))
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """model: the attributes of the model, with its `id`; then each call of it is decided (`invoke`).
+    cost: what a call is estimated to cost, in the words of `context.cost`; that is reserved.
+    output: the attributes of what the model says; then each text is decided (`release`)."""
+
+    model: Mapping[str, Any] | None = None
+    cost: Mapping[str, Any] | None = None
+    output: Mapping[str, Any] | None = None
+
+    def admit(self, session: Session, messages: Any) -> Asked:
+        if self.model is None:
+            return Asked(True, messages)
+        return _asked(session.admit(messages, model=self.model, cost=self.cost))
+
+    async def admit_async(self, session: Session, messages: Any) -> Asked:
+        if self.model is None:
+            return Asked(True, messages)
+        return _asked(await session.admit_async(messages, model=self.model, cost=self.cost))
+
+    def release(self, session: Session, text: str) -> str:
+        """What may leave of a text, or the reason why nothing may."""
+        if self.output is None or not text:
+            return text
+        one = session.release(text, output=self.output)
+        return one.text if one.allowed else one.reason
+
+    async def release_async(self, session: Session, text: str) -> str:
+        if self.output is None or not text:
+            return text
+        one = await session.release_async(text, output=self.output)
+        return one.text if one.allowed else one.reason
+
+
+def _asked(admitted: Admitted) -> Asked:
+    return Asked(admitted.allowed, admitted.messages, admitted.reason, admitted.grant)
+
+
+def _cost(tokens: int | None) -> dict[str, Any] | None:
+    return None if tokens is None else {"tokens": tokens}

@@ -1,0 +1,61 @@
+"""What a tool returned, as rules read it, and back.
+
+Rules read plain data: what JSON has, a text that is JSON as the value it is, and anything else as the text that a model
+would be given for it. Nothing of a result is passed over because its class is unknown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from policyengine.gate.call import Observed
+
+# What is nested deeper is read as a text.
+DEEPEST = 60
+
+
+def looked_at(result: Any) -> Any:
+    """A result as rules read it."""
+    return read(result) if isinstance(result, str) else plain(result)
+
+
+def read(text: str) -> Any:
+    """A text: as the object or list that it is in JSON, or as it is."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, dict | list) else text
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """A value as JSON has them. Raises nothing but what the value's own methods raise."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if depth > DEEPEST:
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item, depth + 1) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: plain(getattr(value, one.name), depth + 1) for one in fields(value)}
+    dump = getattr(value, "model_dump", None)
+    if callable(dump) and not isinstance(value, type):
+        return plain(dump(mode="json"), depth + 1)
+    return str(value)
+
+
+def given_back(result: Any, looked: Any, seen: Observed) -> Any:
+    """What the model may have of a result: as it came where nothing was done to it, the reason where it may have
+    nothing of it."""
+    if not seen.allowed:
+        return seen.reason
+    if seen.value == looked:
+        return result
+    if isinstance(result, str) and not isinstance(seen.value, str):
+        return json.dumps(seen.value, ensure_ascii=False)
+    return seen.value

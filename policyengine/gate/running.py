@@ -1,0 +1,158 @@
+"""One call of a tool from its beginning to its end: decided, run, observed.
+
+The host says how the tool runs; that is done only if the call is allowed, with the arguments that were decided about.
+What a tool raises is read as what it returns is: a stranger's words, either way. A call that is cut off keeps what it
+was charged, as nobody knows what it did, and ends what it held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from policyengine.gate.call import Call, Observed
+from policyengine.gate.results import given_back, looked_at
+from policyengine.gate.session import Session
+from policyengine.state.grant import SettleError
+from policyengine.state.store import StoreError
+
+# The session of the tool that is running here. An agent within a tool has this one: what it is told to do is what a
+# model said, and not what its user did.
+_RUNNING: ContextVar[Session | None] = ContextVar("policyengine_running", default=None)
+
+# Asked for an approval where a call lacks nothing else: the id of one of this very call, or None.
+Approve = Callable[[Session, Call], str | None]
+ApproveAsync = Callable[[Session, Call], Awaitable[str | None]]
+
+
+def within() -> Session | None:
+    """The session of the tool in which this runs; None outside of one."""
+    return _RUNNING.get()
+
+
+class ToolFailed(Exception):
+    """A tool raised something, of which this may be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What became of a call. `value` is what the model may have: of the result, or the reason why there is none.
+    `seen` is None where the tool did not run."""
+
+    call: Call
+    value: Any = field(repr=False)
+    seen: Observed | None = None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it ran, and what it returned may be read."""
+        return self.seen is not None and self.seen.allowed
+
+
+def run(
+    session: Session,
+    tool: str,
+    arguments: Mapping[str, Any],
+    perform: Callable[[dict[str, Any]], Any],
+    *,
+    passes: tuple[type[BaseException], ...] = (),
+    looks: Callable[[Any], Any] = looked_at,
+    back: Callable[[Any, Any, Observed], Any] = given_back,
+    approve: Approve | None = None,
+) -> Ran:
+    """Run a tool, if it may. `approve` is asked where a person has to say yes first. `passes` are what a framework
+    raises to steer itself: they go on as they are. `looks` is what rules read of a result, `back` the result with what
+    may be had of it. Raises what the tool raises where that may be told as it is, and ToolFailed where only a part of
+    it may."""
+    call = session.call(tool, arguments)
+    if approve is not None and _approvable(call) and (approval := approve(session, call)) is not None:
+        call = session.call(tool, arguments, approval=approval)
+    if not call.allowed:
+        return Ran(call, call.reason)
+    running = _RUNNING.set(session)
+    try:
+        result = perform(dict(call.arguments or {}))
+    except passes:
+        ended(call)
+        raise
+    except Exception as error:
+        failure = _failure(error, session.observe(call, looked_at(str(error))))
+        if failure is None:
+            raise
+        raise failure from None
+    except BaseException:
+        ended(call)
+        raise
+    finally:
+        _RUNNING.reset(running)
+    looked = looks(result)
+    seen = session.observe(call, looked)
+    return Ran(call, back(result, looked, seen), seen)
+
+
+async def run_async(
+    session: Session,
+    tool: str,
+    arguments: Mapping[str, Any],
+    perform: Callable[[dict[str, Any]], Awaitable[Any]],
+    *,
+    passes: tuple[type[BaseException], ...] = (),
+    looks: Callable[[Any], Any] = looked_at,
+    back: Callable[[Any, Any, Observed], Any] = given_back,
+    approve: ApproveAsync | None = None,
+) -> Ran:
+    """As `run`, without blocking the event loop."""
+    call = await session.call_async(tool, arguments)
+    if approve is not None and _approvable(call) and (approval := await approve(session, call)) is not None:
+        call = await session.call_async(tool, arguments, approval=approval)
+    if not call.allowed:
+        return Ran(call, call.reason)
+    running = _RUNNING.set(session)
+    try:
+        result = await perform(dict(call.arguments or {}))
+    except passes:
+        await ended_async(call)
+        raise
+    except Exception as error:
+        failure = _failure(error, await session.observe_async(call, looked_at(str(error))))
+        if failure is None:
+            raise
+        raise failure from None
+    except BaseException:
+        await ended_async(call)
+        raise
+    finally:
+        _RUNNING.reset(running)
+    looked = looks(result)
+    seen = await session.observe_async(call, looked)
+    return Ran(call, back(result, looked, seen), seen)
+
+
+def _approvable(call: Call) -> bool:
+    """Whether nothing but approvals is missing."""
+    return call.grant is not None and call.grant.access_request is not None
+
+
+def ended(call: Call) -> None:
+    """Nothing will be known of what an allowed call did: it keeps its charge, and holds nothing any more."""
+    if call.grant is not None and call.grant.id:
+        with suppress(StoreError, SettleError):
+            call.grant.settle()
+
+
+async def ended_async(call: Call) -> None:
+    """As `ended`, also in a task that is being cancelled."""
+    if call.grant is not None and call.grant.id:
+        with suppress(StoreError, SettleError):
+            await asyncio.shield(asyncio.ensure_future(call.grant.settle_async()))
+
+
+def _failure(error: Exception, seen: Observed) -> ToolFailed | None:
+    """What may be told of an error, where that is not all of it."""
+    text = str(error)
+    told = given_back(text, looked_at(text), seen)
+    return None if told == text else ToolFailed(told)

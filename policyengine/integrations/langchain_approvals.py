@@ -1,0 +1,44 @@
+"""Approvals as interrupts of a graph: a call that needs a person stops the run until somebody has decided.
+
+What a person approves is what runs: the approval is bound to this call, with these arguments. What the run is resumed
+with is not believed; the store knows what was decided. Other arguments are another call, which asks anew.
+"""
+
+from __future__ import annotations
+
+from langchain.agents.middleware import ToolCallRequest
+from langgraph.types import interrupt
+
+from policyengine.engine import Engine
+from policyengine.gate.call import Call
+from policyengine.gate.running import Approve, ApproveAsync
+from policyengine.gate.session import Session
+from policyengine.integrations.approvals import ask, ask_async, shown
+
+
+def by_interrupt(engine: Engine, request: ToolCallRequest) -> Approve:
+    """How a call in a graph is approved. It takes a checkpointer."""
+    id_ = str(request.tool_call["id"])
+
+    def approve(session: Session, call: Call) -> str | None:
+        task = ask(engine, session, call, id_)
+        while task.status == "pending":
+            interrupt(shown(task, call))
+            task = engine.approvals.show(task.id)
+        return task.approval
+
+    return approve
+
+
+def by_interrupt_async(engine: Engine, request: ToolCallRequest) -> ApproveAsync:
+    """As `by_interrupt`, without blocking the event loop."""
+    id_ = str(request.tool_call["id"])
+
+    async def approve(session: Session, call: Call) -> str | None:
+        task = await ask_async(engine, session, call, id_)
+        while task.status == "pending":
+            interrupt(shown(task, call))
+            task = await engine.approvals.show_async(task.id)
+        return task.approval
+
+    return approve

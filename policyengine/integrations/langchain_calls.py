@@ -1,0 +1,140 @@
+"""What LangChain and LangGraph have in common: a call of a tool that goes through the gate, and the messages of it.
+
+A tool answers with a message, or with a command that brings messages. All of them are looked at before the model has
+them; a message that a tool wrote in the user's place says so from then on, and is never taken for the user's words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+
+from langchain.agents.middleware import ToolCallRequest
+from langchain_core.messages import BaseMessage, HumanMessage, RemoveMessage, ToolMessage
+from langgraph.errors import GraphBubbleUp
+from langgraph.types import Command
+
+from policyengine.gate.call import Observed
+from policyengine.gate.results import looked_at
+from policyengine.gate.running import Approve, ApproveAsync, Ran, run, run_async
+from policyengine.gate.session import Session
+
+Answer = ToolMessage | Command[Any]
+# What other middleware writes in a message that stands in the user's place, and we as well.
+SOURCE = "lc_source"
+
+
+def run_call(
+    session: Session,
+    request: ToolCallRequest,
+    handler: Callable[[ToolCallRequest], Answer],
+    approve: Approve | None = None,
+) -> Answer:
+    """The answer to a call: what the tool returned, or why it did not run."""
+
+    def perform(arguments: dict[str, Any]) -> Answer:
+        return handler(_final(request, arguments))
+
+    name, given = request.tool_call["name"], request.tool_call["args"]
+    ran = run(session, name, given, perform, passes=(GraphBubbleUp,), looks=_looked, back=_back, approve=approve)
+    return _answer(ran, request)
+
+
+async def run_call_async(
+    session: Session,
+    request: ToolCallRequest,
+    handler: Callable[[ToolCallRequest], Awaitable[Answer]],
+    approve: ApproveAsync | None = None,
+) -> Answer:
+    """As `run_call`, without blocking the event loop."""
+
+    async def perform(arguments: dict[str, Any]) -> Answer:
+        return await handler(_final(request, arguments))
+
+    name, given = request.tool_call["name"], request.tool_call["args"]
+    ran = await run_async(
+        session, name, given, perform, passes=(GraphBubbleUp,), looks=_looked, back=_back, approve=approve
+    )
+    return _answer(ran, request)
+
+
+def is_users(message: BaseMessage) -> bool:
+    """Whether the user wrote it, as far as the message tells."""
+    return isinstance(message, HumanMessage) and SOURCE not in message.additional_kwargs
+
+
+def _final(request: ToolCallRequest, arguments: dict[str, Any]) -> ToolCallRequest:
+    return request.override(tool_call={**request.tool_call, "args": arguments})
+
+
+def _answer(ran: Ran, request: ToolCallRequest) -> Answer:
+    if ran.seen is None:
+        refused = ran.call.reason
+        return ToolMessage(refused, tool_call_id=request.tool_call["id"], name=ran.call.tool, status="error")
+    answer: Answer = ran.value
+    return answer
+
+
+def _looked(answer: Answer) -> Any:
+    """What rules read of an answer: the content of its message; of several, all contents."""
+    contents = [looked_at(message.content) for message in _messages(answer)]
+    return contents[0] if len(contents) == 1 else contents
+
+
+def _messages(answer: Answer) -> list[BaseMessage]:
+    if isinstance(answer, ToolMessage):
+        return [answer]
+    return [one for one in _told(answer) if isinstance(one, BaseMessage) and not isinstance(one, RemoveMessage)]
+
+
+def _told(answer: Command[Any]) -> list[Any]:
+    """The messages that a command brings."""
+    found = _update(answer).get("messages", ())
+    return list(found) if isinstance(found, list | tuple) else [found]
+
+
+def _update(answer: Command[Any]) -> dict[str, Any]:
+    if answer.update is None:
+        return {}
+    if isinstance(answer.update, Mapping | list | tuple):
+        return dict(answer.update)
+    raise ValueError("a tool's command updates the state in a way that cannot be looked at")
+
+
+def _back(answer: Answer, looked: Any, seen: Observed) -> Answer:
+    """The answer with what the model may have of it."""
+    before = _messages(answer)
+    after: list[BaseMessage] = before
+    if not seen.allowed:
+        after = [_refused(message, seen.reason) for message in before]
+    elif seen.value != looked:
+        values = [seen.value] if len(before) == 1 else seen.value
+        after = [_changed(message, value) for message, value in zip(before, values, strict=True)]
+    made = {id(was): _marked(is_) for was, is_ in zip(before, after, strict=True)}
+    if isinstance(answer, ToolMessage):
+        return cast(ToolMessage, made[id(answer)])
+    if not made:
+        return answer
+    update = _update(answer)
+    update["messages"] = [made.get(id(one), one) for one in _told(answer)]
+    return Command(graph=answer.graph, update=update, resume=answer.resume, goto=answer.goto)
+
+
+def _refused(message: BaseMessage, reason: str) -> BaseMessage:
+    if not isinstance(message, ToolMessage):
+        return message.model_copy(update={"content": reason})
+    return message.model_copy(update={"content": reason, "artifact": None, "status": "error"})
+
+
+def _changed(message: BaseMessage, value: Any) -> BaseMessage:
+    content = json.dumps(value) if isinstance(message.content, str) and not isinstance(value, str) else value
+    if not isinstance(message, ToolMessage):
+        return message.model_copy(update={"content": content})
+    return message.model_copy(update={"content": content, "artifact": None})
+
+
+def _marked(message: BaseMessage) -> BaseMessage:
+    if not is_users(message):
+        return message
+    return message.model_copy(update={"additional_kwargs": {**message.additional_kwargs, SOURCE: "tool"}})
