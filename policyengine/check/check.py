@@ -24,13 +24,16 @@ from policyengine.check.lints import (
     lint_rules,
 )
 from policyengine.check.paths import lint_paths
+from policyengine.check.patterns import patterns_of
 from policyengine.check.results import Defines, ModuleRules, Nothing, Results
-from policyengine.check.rules import check_proof, check_rule, report_too_large
+from policyengine.check.rules import check_proof, check_rule, report_too_large, report_too_much
+from policyengine.check.sizes import Sizes, conditions
 from policyengine.check.twins import lint_twin_names, lint_twin_texts
 from policyengine.check.written_types import param_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic, Note, has_errors, in_order
 from policyengine.ir.nodes import Local, PolicySet, Proof, Rule, TestCase
+from policyengine.model.operators import MAX_PATTERNS
 from policyengine.model.values import Uid
 from policyengine.schema.declare import SOURCES, ModuleTree
 from policyengine.schema.schema import Schema
@@ -62,7 +65,11 @@ def check(
     found: list[ModuleRules] = []
     for module in modules:
         known = results.recall(module, schema, defines[module.name])
+        if known is not None and findings.left(known.written, len(known.rules)) < 0:
+            # Together with the others it is too much, which is told where it comes to be.
+            known = None
         if known is not None:
+            findings.written, findings.rules = findings.written + known.written, findings.rules + len(known.rules)
             findings.diagnostics += known.diagnostics
             findings.used_defines |= known.used_defines
         result = known or _check_module(results.whole(module), places[module.name])
@@ -70,6 +77,8 @@ def check(
         if known is None and not has_errors(findings.diagnostics):
             results.keep(module, schema, defines[module.name], result)
         found.append(result)
+    if sum(result.patterns for result in found) > MAX_PATTERNS:
+        _too_many_patterns(modules, found, findings)
     names = {name: span for result in found for name, span in result.names.items()}
     tests, idle = _tests(modules, places, frozenset(names), findings)
     unused = _unused_defines(modules, places, findings)
@@ -103,6 +112,7 @@ def _check_module(tree: ast.Module, place: Place) -> ModuleRules:
     """The rules and claims of one module."""
     findings = place.findings
     since, used_before = len(findings.diagnostics), findings.used_defines
+    sizes, written = Sizes(place.defines), findings.written
     findings.used_defines = set()
     rules: list[Rule] = []
     trees: dict[str, ast.Rule] = {}
@@ -112,6 +122,8 @@ def _check_module(tree: ast.Module, place: Place) -> ModuleRules:
         if not isinstance(statement, ast.Rule | ast.Prove) or not _fresh(statement.name, names, findings):
             continue
         findings.nodes = findings.slots = 0
+        if not _fits(statement, sizes, place):
+            continue
         if isinstance(statement, ast.Rule):
             rule = check_rule(statement, place)
             if rule is not None:
@@ -139,7 +151,37 @@ def _check_module(tree: ast.Module, place: Place) -> ModuleRules:
         diagnostics=found,
         lints=tuple(lints.diagnostics),
         used_defines=used,
+        written=findings.written - written,
+        patterns=len(patterns_of(rules)),
     )
+
+
+def _too_many_patterns(modules: Sequence[ModuleTree], found: Sequence[ModuleRules], findings: Findings) -> None:
+    most = max(range(len(found)), key=lambda number: found[number].patterns)
+    span = modules[most].tree.span
+    findings.report(
+        codes.TOO_MANY_PATTERNS, span.source.span(span.start, span.start),
+        f"the policies have more than {MAX_PATTERNS:,} patterns, {found[most].patterns:,} of them here", "",
+        "compare with `in`, or join patterns with `|`",
+    )  # fmt: skip
+
+
+def _fits(tree: ast.Rule | ast.Prove, sizes: Sizes, place: Place) -> bool:
+    """Whether a rule or claim, and all of them so far, are small enough to be written out: told before that is done."""
+    findings, roots = place.findings, tuple(conditions(tree))
+    written = sizes.written(roots)
+    findings.rules += 1
+    if sizes.is_too_large(roots):
+        report_too_large(tree.name, place)
+    elif findings.left(written) < 0:
+        if not findings.exhausted:
+            report_too_much(tree.name, place)
+        findings.exhausted = True
+    else:
+        findings.written += written
+        return True
+    findings.used_defines |= sizes.used(roots)
+    return False
 
 
 def _fresh(name: ast.Name, names: dict[str, ast.Name], findings: Findings) -> bool:
@@ -196,6 +238,7 @@ def _unused_defines(modules: Sequence[ModuleTree], places: Mapping[str, Place], 
     """The definitions nobody uses, each checked all the same, as far as that can be done without knowing its place."""
     unused = []
     for module in modules:
+        sizes = Sizes(places[module.name].defines)
         for statement in module.tree.statements:
             if not isinstance(statement, ast.Define) or (module.name, statement.name.text) in findings.used_defines:
                 continue
@@ -203,6 +246,14 @@ def _unused_defines(modules: Sequence[ModuleTree], places: Mapping[str, Place], 
                 continue
             unused.append(statement)
             findings.nodes = 0
+            if sizes.is_too_large((statement.body,)):
+                report_too_large(statement.name, places[module.name])
+                findings.used_defines |= sizes.used((statement.body,))
+                continue
+            written = sizes.written((statement.body,))
+            if findings.left(written) < 0:
+                continue
+            findings.written += written
             env = Env(places[module.name], expanding=(statement.name.text,))
             for param in statement.params:
                 local = Local(

@@ -17,6 +17,8 @@ from policyengine.syntax import ast
 UNKNOWN = Prim("?")
 MAX_DEPTH = 100
 MAX_NODES = 20_000
+# So many nodes may be written out of definitions in all rules of a bundle together, and so many more for each rule.
+MAX_WRITTEN, MAX_WRITTEN_EACH = 200_000, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,10 @@ class Findings:
         self.diagnostics: list[Diagnostic] = []
         self.nodes = 0
         self.slots = 0
+        # What the rules so far have of definitions, written out; and that more than there may be has been told.
+        self.written = 0
+        self.rules = 0
+        self.exhausted = False
         self.used_defines: set[tuple[str, str]] = set()
         # Attributes whose declaration has an error: to report them as unknown would tell one mistake twice.
         self.lost: frozenset[str] = frozenset()
@@ -65,6 +71,10 @@ class Findings:
         self.nodes += 1
         if self.nodes > MAX_NODES:
             raise TooLarge
+
+    def left(self, written: int, rules: int = 0) -> int:
+        """How much may still be written out of definitions, after this much in so many more rules."""
+        return MAX_WRITTEN + MAX_WRITTEN_EACH * (self.rules + rules) - self.written - written
 
     def next_slot(self) -> int:
         self.slots += 1

@@ -6,18 +6,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from policyengine.check.environment import Findings
 from policyengine.diagnostics import codes
 from policyengine.ir.nodes import And, Call, Const, Equal, Expr, If, Not, Or, Quantifier, Rule
-from policyengine.ir.walk import children
+from policyengine.ir.walk import children, walk
 
 _SEARCHED = re.compile(r"(?:\(\?[a-zA-Z-]*\))?\.\*(?P<part>.*?)\.\*\$?", re.DOTALL)
 # What is no `.`: an escaped character, quoted text, a class.
 _PLAIN = re.compile(
     r"\\Q.*?(?:\\E|$)|\\.|\[\^?\]?(?:\[:\w+:\]|\\.|[^\]\\])*\]|\((?:\?[a-zA-Z-]*-[a-zA-Z]*s)|.", re.DOTALL
 )
+
+
+def patterns_of(rules: Iterable[Rule]) -> frozenset[str]:
+    """All the patterns in the conditions of rules."""
+    calls = (node for rule in rules for node in walk(rule.condition) if isinstance(node, Call))
+    patterns = (call.args[1] for call in calls if call.function in ("matches", "search"))
+    return frozenset(one.value for one in patterns if isinstance(one, Const) and isinstance(one.value, str))
 
 
 def lint_patterns(rule: Rule, findings: Findings) -> None:

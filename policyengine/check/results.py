@@ -33,6 +33,10 @@ class ModuleRules:
     diagnostics: tuple[Diagnostic, ...]
     lints: tuple[Diagnostic, ...]
     used_defines: frozenset[tuple[str, str]]
+    # How many nodes of definitions are written out in the rules and claims.
+    written: int = 0
+    # How many patterns there are in the rules.
+    patterns: int = 0
 
 
 class Results(Protocol):

@@ -69,6 +69,14 @@ def report_too_large(name: ast.Name, place: Place) -> None:
     )  # fmt: skip
 
 
+def report_too_much(name: ast.Name, place: Place) -> None:
+    place.findings.report(
+        codes.TOO_LARGE, name.span,
+        f"with `{name.text}` the rules are too large together, once their definitions are written out",
+        "the rules from here on are not checked", "use large definitions in fewer rules",
+    )  # fmt: skip
+
+
 def _condition(clauses: tuple[ast.When | ast.Because, ...], env: Env, tree: ast.Rule | ast.Prove) -> Typed:
     """`when A unless B` is `A and not B`, evaluated in that order."""
     items: list[Expr] = []

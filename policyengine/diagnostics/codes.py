@@ -1,7 +1,7 @@
 """Every kind of finding, declared once. Each has a page in `pages/`.
 
 POL1xx the text, POL2xx names and types, POL3xx lints, POL4xx bundles and tests, POL5xx evaluation, POL6xx
-filters.
+filters and bounds.
 """
 
 from __future__ import annotations
@@ -105,6 +105,8 @@ CLAIMED = _error(523, "attribute that only the source may say")
 CLOSED_CONTEXT = _error(524, "name in a closed context")
 UNDECLARED_PARENT = _error(522, "parent of a type that is not declared")
 NOT_EXPRESSIBLE = _error(601, "condition that a store cannot be asked for")
+TOO_LONG = _error(610, "text that is too long")
+TOO_MANY_PATTERNS = _error(611, "too many patterns")
 
 INTERNAL = _error(599, "internal error")
 

@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
+from typing import NamedTuple
+
+# So many known names are compared with an unknown one, and so long a name is compared at all.
+MOST_COMPARED, LONGEST = 64, 100
+
+
+class _Known(NamedTuple):
+    """Known names, sorted; sorted as they read backwards; and by what is the same in all naming styles."""
+
+    names: list[str]
+    backwards: list[str]
+    folded: dict[str, str]
+
+
+@lru_cache(maxsize=64)
+def _known(names: frozenset[str]) -> _Known:
+    ordered = sorted(names)
+    return _Known(ordered, sorted(n[::-1] for n in names), {_folded(name): name for name in reversed(ordered)})
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that this one most likely stands for, or an empty string."""
-    candidates = sorted(set(known))
-    folded = {_folded(candidate): candidate for candidate in reversed(candidates)}
-    if _folded(name) in folded and folded[_folded(name)] != name:
-        return folded[_folded(name)]
-    near = get_close_matches(name, candidates, n=1, cutoff=0.6)
+    if len(name) > LONGEST:
+        return ""
+    among = _known(frozenset(known))
+    same = among.folded.get(_folded(name), name)
+    if same != name:
+        return same
+    near = get_close_matches(name, _worth_comparing(name, among), n=1, cutoff=0.6)
     return near[0] if near else ""
+
+
+def _worth_comparing(name: str, among: _Known) -> list[str]:
+    """All of few names; of many those that stand beside this one, sorted by their beginnings and by their ends: a slip
+    is either behind most of what they share or before it."""
+    if len(among.names) <= MOST_COMPARED:
+        return among.names
+    ahead, back, reach = bisect_left(among.names, name), bisect_left(among.backwards, name[::-1]), MOST_COMPARED // 4
+    beside = among.names[max(0, ahead - reach) : ahead + reach]
+    behind = [each[::-1] for each in among.backwards[max(0, back - reach) : back + reach]]
+    return [each for each in sorted({*beside, *behind}) if len(each) <= LONGEST]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -21,12 +21,14 @@ _ABSENT: Any = object()
 class World:
     """Records by type and id. A record is a mapping of attributes; `parents` is a list of references."""
 
-    __slots__ = ("_count", "_numbers", "climbed", "held", "records")
+    __slots__ = ("_count", "_numbers", "climbed", "faults", "held", "records")
 
     def __init__(self, records: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None) -> None:
         self.records: Mapping[str, Mapping[str, Mapping[str, Any]]] = records or {}
         # What is above known entities, each found once. Filling it in is idempotent, so threads need no lock.
         self.climbed: dict[Uid, frozenset[Uid]] = {}
+        # And of those that have no such thing, why.
+        self.faults: dict[Uid, Fault] = {}
         self._numbers: dict[Uid, int] = {}
         self._count = count()
         # The lists among the attributes, by identity: what is found out about one of these stays true.
@@ -72,9 +74,20 @@ class World:
         if PARENTS in self.record(entity.uid):
             above = self.climbed.get(entity.uid)
             if above is None:
-                above = self.climbed[entity.uid] = self._climb(entity)
+                above = self.climbed[entity.uid] = self._climb_once(entity)
             return above
         return self._climb(entity)
+
+    def _climb_once(self, entity: Entity) -> frozenset[Uid]:
+        """What is above a known entity, which is always the same, also where it cannot be told."""
+        known = self.faults.get(entity.uid)
+        if known is not None:
+            raise Fault(known.code, known.message)
+        try:
+            return self._climb(entity)
+        except Fault as fault:
+            self.faults[entity.uid] = fault
+            raise
 
     def _climb(self, entity: Entity) -> frozenset[Uid]:
         seen: set[Uid] = set()

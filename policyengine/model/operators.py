@@ -186,7 +186,11 @@ def like(text: str, pieces: tuple[str, ...]) -> bool:
     return True
 
 
-@lru_cache(maxsize=1024)
+# As many patterns as a bundle may have (`check/patterns.py`), and twice as many while one takes the place of another.
+MAX_PATTERNS = 10_000
+
+
+@lru_cache(maxsize=2 * MAX_PATTERNS)
 def pattern(text: str) -> Any:
     """A compiled RE2 pattern. `.` matches every character, line breaks too, so that no line break steps around a rule;
     `(?-s)` in a pattern takes line breaks out again. Raises Fault if RE2 does not accept it."""
@@ -340,7 +344,7 @@ def _path(text: str) -> list[str]:
     return parts
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=2 * MAX_PATTERNS)
 def network(text: str) -> IPv4Network | IPv6Network:
     """An address range such as `10.0.0.0/8`. Raises Fault for anything else, host bits included."""
     try:

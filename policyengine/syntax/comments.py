@@ -237,7 +237,7 @@ _BLANK = re.compile(r"(?:\s|#[^\n]*)*")
 class _Brackets:
     """The pairs of brackets in a text."""
 
-    _TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|[(\[{]|[)\]}]')
+    _TOKEN = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|#[^\n]*|[(\[{]|[)\]}]')
 
     def __init__(self, text: str) -> None:
         self._opens: list[int] = []

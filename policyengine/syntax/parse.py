@@ -25,6 +25,8 @@ from policyengine.syntax.characters import suspicious_characters
 from policyengine.syntax.words import KEYWORDS, expected_words, unexpected_word
 
 MAX_NESTING = 200
+# Characters of one file, and of one text in quotes or comment in it.
+MAX_FILE, MAX_TEXT = 16_000_000, 65_536
 MAX_SYNTAX_ERRORS = 20
 
 
@@ -38,11 +40,10 @@ class Parsed:
 
 def parse(source: Source) -> Parsed:
     """Parse one text. After a syntax error, reading resumes at the next statement, so that one run finds many."""
+    beyond = _beyond(source)
+    if beyond is not None:
+        return Parsed(ast.Module(name=None, uses=(), statements=(), span=source.span(0, 0)), (beyond,))
     diagnostics = suspicious_characters(source)
-    too_deep = _nesting(source)
-    if too_deep is not None:
-        diagnostics.append(too_deep)
-        return Parsed(ast.Module(name=None, uses=(), statements=(), span=source.span(0, 0)), in_order(diagnostics))
     name: ast.Name | None = None
     uses: list[ast.Use] = []
     statements: list[ast.Statement] = []
@@ -167,14 +168,22 @@ def _unreadable(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-_TOKENS = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|[(\[{]|[)\]}]|\b(?:not|if|any|all)\b|-(?=\s*-)', re.DOTALL)
+_TOKENS = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|#[^\n]*|[(\[{]|[)\]}]|\b(?:not|if|any|all)\b|-(?=\s*-)', re.DOTALL)
 
 
-def _nesting(source: Source) -> Diagnostic | None:
-    """Brackets and prefix operators nested beyond what any reader, or the parser, would follow."""
+def _beyond(source: Source) -> Diagnostic | None:
+    """What is too long, or nested beyond what any reader, or the parser, would follow: found before anything is made of
+    it."""
+    if len(source.text) > MAX_FILE:
+        message = f"the file has more than {MAX_FILE:,} characters"
+        return Diagnostic(codes.TOO_LONG, source.span(0, 0), message, "", "split it into several files")
     depth = run = last = 0
     for found in _TOKENS.finditer(source.text):
         token = found[0]
+        if len(token) > MAX_TEXT:
+            span = source.span(found.start(), found.start() + 1)
+            message = f"a text of more than {MAX_TEXT:,} characters"
+            return Diagnostic(codes.TOO_LONG, span, message, "begins here", "keep long texts with the entities")
         if token[0] in "([{":
             depth += 1
         elif token[0] in ")]}":
@@ -188,7 +197,7 @@ def _nesting(source: Source) -> Diagnostic | None:
     return None
 
 
-_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|(#[^\n]*)')
+_COMMENT = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|(#[^\n]*)')
 
 
 def _comments(source: Source) -> tuple[ast.Comment, ...]:

@@ -51,6 +51,8 @@ def pack(parsed: Parsed, result: ModuleRules, surroundings: bytes, modules: Mapp
             rest.put(result.diagnostics),
             rest.put(result.lints),
             [list(name) for name in result.used_defines],
+            result.written,
+            result.patterns,
         ]
         return _encode([surroundings, _encode([head.shared, *first]), _encode([rest.shared, *second])])
     except (Unstorable, ValueError, OverflowError, RecursionError):
@@ -68,7 +70,7 @@ def unpack(data: bytes, source: Source) -> Stored:
 
 def module_rules(stored: Stored, modules: Mapping[str, Source]) -> ModuleRules:
     """The result of checking, in the surroundings that `stored` names. `modules` are the texts by module."""
-    shared, rules, names, asks, owed, proofs, diagnostics, lints, used = _decode(stored.rest)
+    shared, rules, names, asks, owed, proofs, diagnostics, lints, used, written, patterns = _decode(stored.rest)
     home = stored.parsed.module.span.source
     reader = Reader(home, modules)
     reader.read_shared(shared)
@@ -81,6 +83,8 @@ def module_rules(stored: Stored, modules: Mapping[str, Source]) -> ModuleRules:
         diagnostics=reader.get(diagnostics),
         lints=reader.get(lints),
         used_defines=frozenset((module, name) for module, name in used),
+        written=written,
+        patterns=patterns,
     )
 
 
