@@ -9,10 +9,13 @@ from policyengine.check.written_types import visible_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.ir.nodes import Head, Scope
-from policyengine.model.types import JSON, EntityT, Field, RecordT, Type, join, record
+from policyengine.model.types import JSON, EntityT, Field, RecordT, Type, join, plain, record
 from policyengine.model.values import Uid
 from policyengine.schema.schema import Schema
 from policyengine.syntax import ast
+
+# What a tool returned is judged by this action, and is this in the context.
+RECEIVE, RESULT = "receive", "result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def check_head(tree: ast.Head, base: Place) -> CheckedHead:
         principal=_root_type(tree.principal, principal, certain),
         resource=_root_type(tree.resource, resource, certain),
         action=_action_type(names, schema) if certain else UNKNOWN,
-        context=base.context,
+        context=_context(base.context, names, resource, schema),
         alias=next(iter(resource_types)).lower() if len(resource_types) == 1 else None,
         tool_args=_tool_args(resource, schema),
         warn_absent=base.warn_absent,
@@ -187,6 +190,20 @@ def _tool_args(resource: Scope, schema: Schema) -> RecordT | None:
             joined if isinstance(joined, RecordT) else record({n: Field(JSON, True) for n, _ in args.fields}, args.open)
         )
     return merged
+
+
+def _context(context: RecordT, actions: frozenset[str], resource: Scope, schema: Schema) -> RecordT:
+    """The context, in which what a tool returned has the declared type where the rule is about such tools only."""
+    if actions != {RECEIVE} or context.get(RESULT) is None or resource.entities is None:
+        return context
+    returned = [schema.tools[u.id].returns for u in sorted(resource.entities) if u.id in schema.tools]
+    if len(returned) != len(resource.entities) or any(one is None for one in returned):
+        return context
+    type_: Type | None = None
+    for one in returned:
+        if one is not None:
+            type_ = plain(one.type) if type_ is None else join(type_, plain(one.type)) or JSON
+    return record({**dict(context.fields), RESULT: Field(type_ or JSON)}, context.open)
 
 
 def _union(sets: object) -> frozenset[str]:

@@ -169,7 +169,10 @@ def _print(found: Schema, console: Console) -> None:
          f"on {_types(a.resources)} for {_types(a.principals)}")
         for a in found.actions.values()
     ]  # fmt: skip
-    tools = [(t.name, ", ".join(filter(None, [_fields(t.args.fields), _facts(t.facts)]))) for t in found.tools.values()]
+    tools = [
+        (t.name, ", ".join(filter(None, [_fields(t.args.fields), _returns(t.returns), _facts(t.facts)])))
+        for t in found.tools.values()
+    ]
     context = [(f"{c.name}{_optional(c.field)}", str(c.field.type)) for c in found.context.values()]
     obligations = [(o.name, _fields(o.params)) for o in found.obligations.values()]
     groups = {"entities": entities, "actions": actions, "tools": tools, "context": context, "obligations": obligations}
@@ -189,6 +192,10 @@ def _print(found: Schema, console: Console) -> None:
                 line = Text.assemble((visible(head), "cyan"), visible(part))
                 line.rstrip()
                 console.print(line, soft_wrap=True)
+
+
+def _returns(returns: Any) -> str:
+    return f"returns {returns.type}" if returns is not None else ""
 
 
 def _facts(facts: Any) -> str:

@@ -8,28 +8,37 @@ result that is not allowed does not reach the model.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from policyengine.bundle import Snapshot
+from policyengine.check.heads import RECEIVE, RESULT
 from policyengine.evaluate.decide import verdicts
 from policyengine.evaluate.interpret import Env
+from policyengine.gate.items import Way, doubted, is_about_items
+from policyengine.gate.trail import Source, field_source, tool_source
 from policyengine.ir.nodes import Rule
 from policyengine.model.decision import Decision
+from policyengine.model.json_text import parse_json
 from policyengine.model.request import request
-from policyengine.model.values import Fault
+from policyengine.model.types import STRING, plain
+from policyengine.model.values import Fault, Uid
+from policyengine.schema.returned import Returned, trusted_places
 
-RECEIVE = "receive"
 TOOL = "Tool"
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """`trusted` is whether the words of this tool are those of somebody who runs the system. `decision` is None where
-    no rule is about what comes back."""
+    """`trusted` is whether the words of this tool are those of somebody who runs the system, but for what is at
+    `doubted`; `by_item` if the policies tell its items apart. `returned` is what its declaration says of its fields.
+    `decision` is None where no rule is about what comes back."""
 
     labels: tuple[str, ...]
     trusted: bool
+    by_item: bool = False
+    doubted: tuple[Way, ...] = ((),)
+    returned: Returned | None = None
     allowed: bool = True
     reason: str = ""
     decision: Decision | None = None
@@ -42,20 +51,65 @@ def receive(
     rules = [rule for rule in snapshot.policies.rules if rule.head.actions is None or RECEIVE in rule.head.actions]
     labels = [rule for rule in rules if rule.kind == "label"]
     trusted = snapshot.world.records.get(TOOL, {}).get(tool, {}).get("reads_untrusted") is False
-    known = {**context, "result": result}
+    declared = snapshot.schema.tools.get(tool)
+    returned = declared.returns if declared is not None else None
+    result = read(result, returned)
     resource = {"type": TOOL, "id": tool}
+
+    def asked(result: Any, rules: Sequence[Rule]) -> tuple[Rule, ...]:
+        """The labels that are set for a result."""
+        env = Env(request(principal, RECEIVE, resource, {**context, RESULT: result}), snapshot.world)
+        seen = verdicts(rules, env)
+        return (*seen.held, *seen.erred)
+
     try:
-        seen = verdicts(labels, Env(request(principal, RECEIVE, resource, known), snapshot.world))
+        found = asked(result, labels)
+        doubts = [rule for rule in found if is_about_items(rule)]
+        doubted_ways = tuple(doubted(doubts, result, lambda rule, one: bool(asked(one, [rule]))))
     except Fault as fault:
-        return Received(_names(labels), trusted, False, f"what `{tool}` returned cannot be looked at: {fault.message}")
-    marked = _names([*seen.held, *seen.erred])
+        why = f"what `{tool}` returned cannot be looked at: {fault.message}"
+        return Received(_names(labels), trusted, allowed=False, reason=why)
+    by_item = any(is_about_items(rule) and _may_be_about(rule, tool) for rule in labels)
+    received = Received(_names(found), trusted, by_item, doubted_ways, returned)
     if not any(rule.kind != "label" and rule.head.actions is not None for rule in rules):
-        return Received(marked, trusted)
+        return received
+    known = {**context, RESULT: result}
     decision = snapshot.evaluator.decide_met(principal, RECEIVE, resource, known, frozenset())
     if decision.decision != "allow" or decision.unmetered:
         why = "; ".join(decision.reasons) or "it is not allowed here"
-        return Received(marked, trusted, False, f"what `{tool}` returned may not be read: {why}", decision)
-    return Received(marked, trusted, decision=decision)
+        why = f"what `{tool}` returned may not be read: {why}"
+        return replace(received, allowed=False, reason=why, decision=decision)
+    return replace(received, decision=decision)
+
+
+def _may_be_about(rule: Rule, tool: str) -> bool:
+    entities = rule.head.resource.entities
+    return entities is None or Uid(TOOL, tool) in entities
+
+
+def read(result: Any, returned: Returned | None) -> Any:
+    """The result as the declaration means it: JSON that a tool returned as text is read, where it declares no text."""
+    if type(result) is not str or returned is None or plain(returned.type) == STRING:
+        return result
+    try:
+        return parse_json(result)
+    except Fault:
+        return result
+
+
+def origins(received: Received, tool: str, result: Any) -> tuple[Source, dict[Way, Source]]:
+    """Who said what a tool returned, and who said parts of it, by the way to them."""
+    doubtful = tool_source(tool, False)
+    parts: dict[Way, Source] = {}
+    if received.returned is not None:
+        parts = {way: field_source(tool) for way, _ in trusted_places(received.returned, result)}
+    for way in received.doubted:
+        for known in [known for known in parts if known[: len(way)] == way]:
+            del parts[known]
+        parts[way] = doubtful
+    if not received.trusted:
+        return doubtful, parts
+    return field_source(tool) if received.by_item else tool_source(tool, True), parts
 
 
 def _names(labels: Sequence[Rule]) -> tuple[str, ...]:

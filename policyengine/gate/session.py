@@ -20,7 +20,7 @@ from policyengine.evaluate.combine import denied
 from policyengine.gate import listing, receiving
 from policyengine.gate.call import Call, Observed, reason
 from policyengine.gate.normal import form, identifies, names
-from policyengine.gate.trail import SYSTEM, USER, Trail, tool_source
+from policyengine.gate.trail import SYSTEM, USER, Trail
 from policyengine.model.decision import RuleError
 from policyengine.release.carrying import carry_out
 from policyengine.release.content import Unscannable, json_content
@@ -204,8 +204,9 @@ class Session:
         value, why = self._treated(received, result)
         if why:
             return Observed(call.tool, False, None, received.labels, why)
-        source = tool_source(call.tool, received.trusted)
-        self.trail.add(value, source, echoes=self.trail.echoes(call.arguments or {}))
+        seen = receiving.read(value, received.returned)
+        source, parts = receiving.origins(received, call.tool, seen)
+        self.trail.add(seen, source, echoes=self.trail.echoes(call.arguments or {}), parts=parts)
         return Observed(call.tool, True, value, received.labels)
 
     def _treated(self, received: receiving.Received, result: Any) -> tuple[Any, str]:

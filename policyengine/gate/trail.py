@@ -48,6 +48,12 @@ def tool_source(name: str, trusted: bool) -> Source:
     return Source(name, trusted, 2 if trusted else 5)
 
 
+def field_source(name: str) -> Source:
+    """A trusted part of what a tool returned. Its rank is behind that of what is not trusted: a value that strangers
+    say as well may be theirs."""
+    return Source(name, True, 6)
+
+
 @dataclass(frozen=True, slots=True)
 class _Text:
     text: str
@@ -68,13 +74,20 @@ class Trail:
         self._adding = Lock()
         self.full = False
 
-    def add(self, value: Any, source: Source, *, echoes: Mapping[str, Source] | None = None) -> None:
+    def add(
+        self,
+        value: Any,
+        source: Source,
+        *,
+        echoes: Mapping[str, Source] | None = None,
+        parts: Mapping[tuple[str | int, ...], Source] | None = None,
+    ) -> None:
         """Something came in. `echoes` are values, by their form, that were sent out in order to have this: what comes
-        back of them is from where it was from."""
+        back of them is from where it was from. `parts` are by others than the whole, by the way to them."""
         with self._adding:
-            for leaf in leaves(value):
+            for leaf, said_by in _said(value, source, parts or {}):
                 known = value_form(leaf)
-                origin = (echoes or {}).get(known, source)
+                origin = (echoes or {}).get(known, said_by)
                 if isinstance(leaf, str):
                     self._add_text(leaf, origin, echoes or {})
                 self._say(self._values, known, origin)
@@ -106,13 +119,16 @@ class Trail:
         if self.full:
             return frozenset({UNKNOWN})
         known = value_form(value)
-        if (said := self._values.get(known)) is not None:
+        said = self._values.get(known)
+        if said is not None and (said.rank <= SYSTEM.rank or not isinstance(value, str)):
             return frozenset({said})
         if not isinstance(value, str):
             return frozenset({MADE})
         text = form(value)
-        if (whole := self._containing(text)) is not None:
-            return frozenset({whole})
+        # It may stand as a whole in somebody else's words, too.
+        found = [one for one in (said, self._containing(text)) if one is not None]
+        if found:
+            return frozenset({min(found, key=lambda one: one.rank)})
         return frozenset(self._parts(text)) or frozenset({MADE})
 
     def _containing(self, text: str) -> Source | None:
@@ -152,7 +168,29 @@ class Trail:
 
     def echoes(self, args: Any) -> dict[str, Source]:
         """What is sent out with a call, by its form, with where it is from: the least trusted of its sources."""
-        return {value_form(leaf): max(self.of(leaf), key=lambda one: one.rank) for leaf in leaves(args)}
+        return {value_form(leaf): max(self.of(leaf), key=_doubt) for leaf in leaves(args)}
+
+
+def _doubt(source: Source) -> tuple[bool, int]:
+    return (not source.trusted, source.rank)
+
+
+def _said(value: Any, source: Source, parts: Mapping[tuple[str | int, ...], Source]) -> Iterator[tuple[Any, Source]]:
+    """Each leaf of a value with who said it: of the parts that it is in, the innermost counts."""
+    if not parts:
+        yield from ((leaf, source) for leaf in leaves(value))
+        return
+    todo: list[tuple[tuple[str | int, ...], Any, Source]] = [((), value, source)]
+    while todo:
+        way, one, around = todo.pop()
+        said_by = parts.get(way, around)
+        if isinstance(one, Mapping):
+            yield from ((name, said_by) for name in one)
+            todo += (((*way, name), item, said_by) for name, item in one.items())
+        elif isinstance(one, list | tuple):
+            todo += (((*way, at), item, said_by) for at, item in enumerate(one))
+        else:
+            yield from ((leaf, said_by) for leaf in leaves(one))
 
 
 def leaves(value: Any) -> Iterator[Any]:

@@ -18,6 +18,7 @@ from policyengine.model.types import JSON, PRIMITIVES, Field, ListT, SetT, Type,
 from policyengine.model.values import Fault, guard
 from policyengine.schema.constants import constant_record
 from policyengine.schema.refinements import bounded, constant_type, union
+from policyengine.schema.returned import Returned, is_open, marks, unmarked
 from policyengine.schema.schema import (
     ActionType,
     ContextRoot,
@@ -26,6 +27,7 @@ from policyengine.schema.schema import (
     ObligationType,
     Schema,
     ToolType,
+    either,
 )
 from policyengine.syntax import ast
 
@@ -205,8 +207,8 @@ class _Declaring:
             known,
             modules=known.modules | {module.name},
             attributes=known.attributes or attributes,
-            resources=_either(known.resources, resources),
-            principals=_either(known.principals, principals),
+            resources=either(known.resources, resources),
+            principals=either(known.principals, principals),
         )
 
     def context(self, module: ModuleTree, decl: ast.ContextDecl) -> None:
@@ -247,8 +249,18 @@ class _Declaring:
         if name in self.tools:
             self._duplicate(decl.name, "tool", self.tools[name].span)
             return
-        args = record(self._fields(module, decl.params, frozenset(), True), _is_open(decl.params))
-        self.tools[name] = ToolType(name, module.name, decl.name.span, args, self._facts(name, decl.facts))
+        args = record(self._fields(module, decl.params, frozenset(), True), is_open(decl.params))
+        facts, returns = self._facts(name, decl.facts), self._returned(module, decl.returns)
+        self.tools[name] = ToolType(name, module.name, decl.name.span, args, facts, returns)
+
+    def _returned(self, module: ModuleTree, expr: ast.TypeExpr | None) -> Returned | None:
+        if expr is None:
+            return None
+        whole, parts = self.type(module, unmarked(expr, MAX_TYPE_DEPTH)), len(self.diagnostics)
+        trusted = tuple((steps, self.type(module, one)) for steps, one in marks(expr, MAX_TYPE_DEPTH))
+        # What is wrong with a part was found with the whole.
+        del self.diagnostics[parts:]
+        return Returned(whole, trusted)
 
     def facts(self, module: ModuleTree, decl: ast.FactsDecl) -> None:
         """Facts in a statement of their own: each is stated once, wherever that is."""
@@ -304,6 +316,9 @@ class _Declaring:
             case ast.NamedType(name=name):
                 written = ast.Name(text=name, span=expr.span)
                 return entity(name) if self._visible_type(module, written) else JSON
+            case ast.TrustedType(type=inner):
+                self.report(codes.WRONG_TYPE, expr, "`trusted` cannot stand here", "", "it is for what a tool returns")
+                return self.type(module, inner)
             case ast.EntityType(name=quoted):
                 return entity(quoted.text) if self._visible_type(module, quoted) else JSON
             case ast.LiteralType(value=value):
@@ -326,7 +341,7 @@ class _Declaring:
                 )
                 return JSON
             case ast.RecordType(fields=fields):
-                return record(self._fields(module, fields, frozenset(), True), _is_open(fields))
+                return record(self._fields(module, fields, frozenset(), True), is_open(fields))
 
     def _fields(
         self, module: ModuleTree, decls: tuple[ast.FieldDecl, ...], reserved: frozenset[str], open_: bool = False
@@ -377,17 +392,9 @@ def unknown_type(name: ast.Name, entities: Mapping[str, EntityType], visible: fr
 def nesting(expr: ast.TypeExpr) -> int:
     """How many `Set<...>` and `List<...>` stand inside each other. Counted without recursion, as text has no limit."""
     depth = 0
-    while isinstance(expr, ast.GenericType):
-        expr, depth = expr.argument, depth + 1
+    while isinstance(expr, ast.GenericType | ast.TrustedType):
+        expr, depth = expr.type if isinstance(expr, ast.TrustedType) else expr.argument, depth + 1
     return depth
-
-
-def _is_open(decls: tuple[ast.FieldDecl, ...]) -> bool:
-    return any(isinstance(decl, ast.Rest) for decl in decls)
-
-
-def _either(left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:
-    return None if left is None or right is None else left | right
 
 
 __all__ = ["BUILTIN", "RESERVED_ATTRIBUTES", "Declared", "ModuleTree", "declare", "unknown_type"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from policyengine.diagnostics.source import Span
 from policyengine.model.types import EntityT, Field, ListT, RecordT, RefinedT, SetT, Type, element_of, record
+from policyengine.schema.returned import Returned
 
 # The action and the type of resource for which declared tools are closed.
 CALL, TOOL = "call", "Tool"
@@ -42,13 +43,14 @@ class ActionType:
 
 @dataclass(frozen=True, slots=True)
 class ToolType:
-    """A declared tool: its typed arguments, and facts that no request can override."""
+    """A declared tool: its typed arguments, facts that no request can override, and what it returns."""
 
     name: str
     module: str
     span: Span = field(compare=False)
     args: RecordT
     facts: Mapping[str, Any] = field(default_factory=dict)
+    returns: Returned | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,11 @@ def mentions(type_: Type) -> bool:
         case RefinedT(base=base):
             return mentions(base)
     return False
+
+
+def either(left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:
+    """The types of either, where None are all of them."""
+    return None if left is None or right is None else left | right
 
 
 def entity_names(type_: Type) -> frozenset[str]:

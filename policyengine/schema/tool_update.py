@@ -75,7 +75,9 @@ def update(source: Source, imported: Imported) -> Updated:
 
 
 def _with_facts(now: ast.ToolDecl, before: ast.ToolDecl) -> ast.ToolDecl:
-    """The declaration of today with the facts that people stated in the one that was there. Claims come anew."""
+    """The declaration of today with what people stated in the one that was there: its facts, and what it returns.
+    Claims come anew."""
+    now = replace(now, returns=before.returns or now.returns)
     entries = before.facts.entries if before.facts is not None else ()
     own = tuple(entry for entry in entries if not entry.key.text.startswith(CLAIMED))
     claims = now.facts.entries if now.facts is not None else ()

@@ -27,6 +27,7 @@ from policyengine.syntax.ast_types import (
     ObligationDecl,
     RecordType,
     Rest,
+    TrustedType,
     TypeDecl,
     TypeExpr,
     UnionType,
@@ -37,7 +38,7 @@ from policyengine.syntax.ast_types import (
 __all__ = [
     "ActionDecl", "Bound", "Comment", "ContextClosed", "ContextDecl", "EntityDecl", "EntityType", "ExtendDecl",
     "FieldDecl", "GenericType", "Literal", "LiteralType", "Name", "NamedType", "Node", "ObligationDecl", "RecordType",
-    "Rest", "TypeDecl", "TypeExpr", "UnionType", "Use",
+    "Rest", "TrustedType", "TypeDecl", "TypeExpr", "UnionType", "Use",
 ]  # fmt: skip
 
 # ---- expressions ----
@@ -175,6 +176,7 @@ class ToolDecl(Node):
     name: Name
     params: tuple[FieldDecl, ...]
     facts: RecordLit | None
+    returns: TypeExpr | None = None
 
 
 @dataclass(frozen=True, slots=True)

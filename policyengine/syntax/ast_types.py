@@ -81,7 +81,14 @@ class RecordType(Node):
     fields: tuple[FieldDecl, ...]
 
 
-TypeExpr = NamedType | GenericType | EntityType | LiteralType | UnionType | RecordType
+@dataclass(frozen=True, slots=True)
+class TrustedType(Node):
+    """`String trusted`: values of the type that only those say who run the system."""
+
+    type: TypeExpr
+
+
+TypeExpr = NamedType | GenericType | EntityType | LiteralType | UnionType | RecordType | TrustedType
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,12 @@ class BuildDeclarations(Transformer[Token, Any]):
         name = ast.Name(text=str(parts[1].value), span=parts[1].span)
         return ast.EntityType(name=name, span=self._span(parts))
 
+    def trusted_type(self, parts: list[Any]) -> ast.TrustedType:
+        type_, word = parts
+        if word.text != "trusted":
+            self._report(codes.SYNTAX, word.span, f"unexpected `{word.text}`", "write `trusted`, or leave it out")
+        return ast.TrustedType(type=type_, span=self._span(parts))
+
     def type_word(self, parts: list[Any]) -> ast.Name:
         return ast.Name(text=str(parts[0]), span=self._span(parts))
 
@@ -173,7 +179,15 @@ class BuildDeclarations(Transformer[Token, Any]):
         )
 
     def tool_decl(self, parts: list[Any]) -> ast.ToolDecl:
-        return ast.ToolDecl(name=parts[1], params=value_of(parts[2]), facts=parts[3], span=self._span(parts))
+        _, name, params, returns, facts = parts
+        gives = returns.value if returns is not None else None
+        return ast.ToolDecl(name=name, params=value_of(params), facts=facts, returns=gives, span=self._span(parts))
+
+    def returns(self, parts: list[Any]) -> Part:
+        word, type_ = parts
+        if word.text != "returns":
+            self._report(codes.SYNTAX, word.span, f"unexpected `{word.text}`", "write `returns TYPE`, or leave it out")
+        return Part(type_, self._span(parts))
 
     def facts_decl(self, parts: list[Any]) -> ast.FactsDecl:
         return ast.FactsDecl(name=parts[1], facts=parts[2], span=self._span(parts))

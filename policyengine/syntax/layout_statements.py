@@ -141,6 +141,8 @@ def _action(node: ast.ActionDecl, notes: Notes) -> Doc:
 
 def _tool(node: ast.ToolDecl, notes: Notes) -> Doc:
     head = concat(f"tool {bare_or_quoted(node.name)}", fields(node.params, notes, "()"))
+    if node.returns is not None:
+        head = concat(head, " returns ", type_(node.returns, notes))
     if node.facts is None:
         return head
     leads = before(notes.before.get(id(node.facts), []))

@@ -123,7 +123,12 @@ _simple_types = st.one_of(
 types = st.recursive(
     _simple_types,
     lambda inner: st.one_of(
-        node(ast.GenericType, name=node(ast.Name, text=_types_in_types), argument=inner, bounds=bounds),
+        node(
+            ast.GenericType,
+            name=node(ast.Name, text=_types_in_types),
+            argument=inner | node(ast.TrustedType, type=inner),
+            bounds=bounds,
+        ),
         node(ast.RecordType, fields=_openable(inner)),
         node(ast.UnionType, members=several(_simple_types, 2)),
     ),
@@ -140,7 +145,13 @@ declarations = st.one_of(
         principals=several(any_names),
     ),
     node(ast.TypeDecl, name=names, type=types),
-    node(ast.ToolDecl, name=any_names, params=_openable(types), facts=st.none() | records(expressions)),
+    node(
+        ast.ToolDecl,
+        name=any_names,
+        params=_openable(types),
+        facts=st.none() | records(expressions),
+        returns=st.one_of(st.none(), types, node(ast.TrustedType, type=types)),
+    ),
     node(ast.FactsDecl, name=any_names, facts=records(expressions)),
     node(ast.ContextDecl, name=names, optional=st.booleans(), type=types),
     node(ast.ObligationDecl, name=names, params=fields(types)),

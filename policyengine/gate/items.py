@@ -1,0 +1,82 @@
+"""Which items of a result its label `untrusted` is about.
+
+In: the label rules that were set, and the result. Out: the ways to what is not trusted, `()` for all of it. A rule that
+asks one list of the result item by item is asked again for each item alone; of a rule that asks anything else, and of
+one that is set for no item alone, everything is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from policyengine.check.heads import RESULT
+from policyengine.ir.nodes import Attribute, Expect, Expr, HasKey, Lookup, Quantifier, Refine, Root, Rule
+from policyengine.ir.walk import walk
+
+LABEL = "untrusted"
+Way = tuple[str | int, ...]
+_EVERYTHING: Way = ()
+
+
+def is_about_items(rule: Rule) -> bool:
+    return rule.kind == "label" and rule.name.rpartition(".")[2] == LABEL
+
+
+def doubted(rules: Sequence[Rule], result: Any, is_set: Callable[[Rule, Any], bool]) -> Iterator[Way]:
+    """`rules` are set for the whole result; `is_set` says whether one is set for another."""
+    for rule in rules:
+        path = _asked(rule.condition)
+        items = None if path is None else _at(result, path)
+        if path is None or not isinstance(items, list | tuple):
+            yield _EVERYTHING
+            continue
+        found = [at for at, item in enumerate(items) if is_set(rule, _alone(result, path, item))]
+        for at in found:
+            yield (*path, at)
+        if not found:
+            yield _EVERYTHING
+
+
+def _asked(condition: Expr) -> tuple[str, ...] | None:
+    """The way to the one list of the result whose items the condition is about; None if it is about anything else."""
+    paths: list[tuple[str, ...] | None] = []
+    mentions = 0
+    for node in walk(condition):
+        match node:
+            case Quantifier(collection=collection):
+                path = _path(collection)
+                if path is not None:
+                    paths.append(path)
+            case Attribute(base=Root(name="context"), name=name) if name == RESULT:
+                mentions += 1
+            case Lookup(base=Root(name="context")) | HasKey(base=Root(name="context")):
+                return None
+    return paths[0] if paths and len(set(paths)) == 1 and len(paths) == mentions else None
+
+
+def _path(expr: Expr) -> tuple[str, ...] | None:
+    match expr:
+        case Expect(operand=operand) | Refine(operand=operand):
+            return _path(operand)
+        case Attribute(base=Root(name="context"), name=name):
+            return () if name == RESULT else None
+        case Attribute(base=base, name=name):
+            above = _path(base)
+            return None if above is None else (*above, name)
+    return None
+
+
+def _at(value: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        if type(value) is not dict or name not in value:
+            return None
+        value = value[name]
+    return value
+
+
+def _alone(value: Any, path: tuple[str, ...], item: Any) -> Any:
+    """The result as if the list at the path had this item alone."""
+    if not path:
+        return [item]
+    return {**value, path[0]: _alone(value[path[0]], path[1:], item)}
