@@ -250,7 +250,8 @@ class Engine(Gates):
             return Filter(FALSE, str(resource_type), snapshot.world, snapshot.revision, (problem,))
         if (denial := snapshot.denial(principal, action, gap, context)) is not None:
             return Filter(FALSE, resource_type, snapshot.world, snapshot.revision, denial.errors)
-        formula = snapshot.partial.residual(asked, "resource", known, frozenset(fulfilled), met)
+        mentioned = snapshot.partial.mentions(asked)
+        formula = snapshot.partial.residual(asked, "resource", known, frozenset(fulfilled), met, mentioned=mentioned)
         formula = snapshot.blocks.narrowed(formula, resource_type)
         unknown = not_applicable(snapshot.schema, asked.principal.uid.type, asked.action.name, resource_type)
         errors = () if unknown is None else (unknown,)
@@ -258,8 +259,8 @@ class Engine(Gates):
         residual = partial(snapshot.partial.explain, asked, "resource", known, met)
         required = snapshot.partial.required(resource_type)
         decide = partial(_decide_about, snapshot, asked, known, met)
-        described, names = snapshot.partial.described(asked), snapshot.evaluator.harmless.members(resource_type)
-        united = whole(asked, snapshot.schema, resource_type, described, names)
+        names = snapshot.evaluator.harmless.members(resource_type)
+        united = whole(asked, mentioned, snapshot.schema, resource_type, names)
         promised = frozenset(fulfilled), snapshot.blocks.narrowed(TRUE, resource_type)
         parts = snapshot.world, snapshot.revision, errors, required, residual, decide, united
         return Filter(formula, resource_type, *parts, *promised)

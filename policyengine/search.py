@@ -132,9 +132,9 @@ def _mentioned(snapshot: Snapshot, unknown: Unknown, asked: Request, sought: Fla
     sought mentions nobody."""
     gap = asked.principal if unknown == "principal" else asked.resource
     mentioned = Mentions(asked, snapshot.schema)
-    uids = {*mentioned.own, *mentioned.others} - {gap.uid}
+    uids = {uid for part in (mentioned.own, mentioned.others) for uid in (*part.said, *part.named)} - {gap.uid}
     places = {name for name, _ in snapshot.schema.places_of(gap.uid.type)}
-    return frozenset(uid.id for uid in uids if uid.type == gap.uid.type), places.isdisjoint(sought)
+    return frozenset(id_ for type_, id_ in uids if type_ == gap.uid.type), places.isdisjoint(sought)
 
 
 def _decided(snapshot: Snapshot, unknown: Unknown, asked: Request, thing: Flat, met: frozenset[str]) -> bool:

@@ -41,7 +41,7 @@ class Harmless:
         """Remembers the names of a request that was checked."""
         _add(self.context, request.context)
         mentioned = Mentions(request, self._schema)
-        for said in (mentioned.own, mentioned.others):
+        for said in (mentioned.own.said, mentioned.others.said):
             for uid in said:
                 for entity in said[uid]:
                     _add(self.members(uid.type), entity)

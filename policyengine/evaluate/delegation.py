@@ -22,13 +22,13 @@ from policyengine.schema.schema import Schema
 MAX_CHAIN = 16
 
 
-def actors(request: Request, world: World, schema: Schema) -> tuple[Request, ...]:
+def actors(request: Request, world: World, schema: Schema, mentioned: Mentions | None = None) -> tuple[Request, ...]:
     """What is asked of each who must be allowed: the request as its principal makes it, then as every other one would,
     nearest first: those that delegated to the principal, then the agents that act for it. In each, whatever the request
     says of an entity is said at each mention of it. Raises Fault for a chain that cannot be followed: not of entities
     of the types that the schema gives `delegated_by` and `context.agent`, circular, or too long; and for names in the
-    request that are most likely misspelt."""
-    mentioned = Mentions(request, schema)
+    request that are most likely misspelt. `mentioned` are the mentions in the request, if they have been collected."""
+    mentioned = mentioned or Mentions(request, schema)
     whole = mentioned.united()
     found = _chain(whole, world, schema)
     check_names(request, mentioned, schema)

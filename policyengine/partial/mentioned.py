@@ -7,12 +7,14 @@ unknown entity may be one of which the caller says more than who it is, only loo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import replace
+from functools import cache
+from operator import is_
 from typing import Any
 
-from policyengine.model.entities import World
 from policyengine.model.request import Request
 from policyengine.model.types import STRING
 from policyengine.model.values import Entity, Fault, Uid, as_entity
@@ -26,35 +28,34 @@ from policyengine.schema.schema import Schema
 Document = dict[str, Any]
 
 
-def described(request: Request, schema: Schema) -> dict[Uid, list[Any]]:
-    """The entities of which the principal or the context say more than who they are, with what they say."""
-    own = Mentions(request, schema).own
-    return {uid: said for uid, said in own.items() if any(one.keys() - {"type", "id"} for one in said)}
+def widened(formula: Formula, everyone: Iterable[Entity], above: Callable[[Entity], frozenset[Uid]]) -> Formula:
+    """The formula, where hierarchies are those of the source and of what the caller says of these entities. `above`
+    tells what an entity is below, and is asked only where the formula looks at a hierarchy. It may raise Fault: to
+    whoever looks there it is an error, which only evaluation tells."""
+
+    @cache
+    def known() -> list[tuple[Uid, frozenset[Uid]]]:
+        told: list[tuple[Uid, frozenset[Uid]]] = []
+        for entity in everyone:
+            with suppress(Fault):
+                told.append((entity.uid, above(entity)))
+        return told
+
+    return _widened(formula, known)
 
 
-def widened(formula: Formula, everyone: Iterable[Entity], world: World) -> Formula:
-    """The formula, where hierarchies are those of the source and of what the caller says of these entities."""
-    above: list[tuple[Uid, frozenset[Uid]]] = []
-    for entity in everyone:
-        try:
-            above.append((entity.uid, world.ancestors(entity)))
-        except Fault:
-            # To whoever looks there it is an error, which only evaluation tells.
-            continue
-    known = [(uid, found) for uid, found in above if found]
-    return _widened(formula, known) if known else formula
-
-
-def _widened(formula: Formula, known: list[tuple[Uid, Any]]) -> Formula:
+def _widened(formula: Formula, known: Callable[[], list[tuple[Uid, frozenset[Uid]]]]) -> Formula:
     match formula:
         case All(items=items):
-            return All(tuple(_widened(item, known) for item in items))
+            changed = tuple([_widened(item, known) for item in items])
+            return formula if all(map(is_, changed, items)) else All(changed)
         case Some(items=items):
-            return Some(tuple(_widened(item, known) for item in items))
+            changed = tuple([_widened(item, known) for item in items])
+            return formula if all(map(is_, changed, items)) else Some(changed)
         case Sourced(ids=ids, formula=of):
             return Sourced(ids, lambda id_: _widened(of(id_), known))
         case Below(targets=targets, closed=closed) | Inside(targets=targets, closed=closed):
-            below = frozenset(uid for uid, found in known if not targets.isdisjoint(found))
+            below = frozenset(uid for uid, found in known() if not targets.isdisjoint(found))
             return formula if below <= closed else replace(formula, closed=closed | below)
     return formula
 
@@ -71,11 +72,12 @@ def may_be(formula: Formula, ids: frozenset[str], known_id: str | None) -> Formu
 
 
 def whole(
-    request: Request, schema: Schema, type_: str, described: Collection[Uid], known: AbstractSet[str]
+    request: Request, mentioned: Mentions, schema: Schema, type_: str, known: AbstractSet[str]
 ) -> Callable[[Any], Any]:
     """A function from a document, in the place of the resource, to the same with all that the request and the document
-    say of it and of what it mentions; None for one with a name that is most likely misspelt. `described` are those of
-    which the request says something; `known` are names of a resource that need no look. Never raises."""
+    say of it and of what it mentions; None for one with a name that is most likely misspelt. `mentioned` are the
+    mentions in the request; `known` are names of a resource that need no look. Never raises."""
+    described = mentioned.own.said
     places = tuple(name for name, _ in schema.places_of(type_))
     names, types, ids = frozenset(places), schema.entities, {uid.id for uid in described if uid.type == type_}
 
@@ -89,11 +91,11 @@ def whole(
         try:
             thing = as_entity({"type": type_, **document})
             about = replace(request, resource=thing)
-            mentioned = Mentions(about, schema)
-            check_names(about, mentioned, schema)
+            every = mentioned.of(about)
+            check_names(about, every, schema)
         except Fault:
             return None
-        found = mentioned.united()
+        found = every.united()
         return document if found is about else found.resource.attributes
 
     def is_plain(document: Document) -> bool:

@@ -28,9 +28,10 @@ from policyengine.partial.gap import Gap, Reads, Unknown
 from policyengine.partial.hierarchy import Hierarchy
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowered_rules import LoweredRules
-from policyengine.partial.mentioned import described, may_be, widened
+from policyengine.partial.mentioned import may_be, widened
 from policyengine.partial.skeleton import fill, lowering_for
 from policyengine.partial.specialise import Actor
+from policyengine.schema.mentions import Mentions
 from policyengine.schema.schema import CALL, TOOL, Schema
 
 # As many entities of the source are looked at one by one before the formula is put together; more when they come up.
@@ -61,16 +62,22 @@ class Partial:
         fulfilled: Collection[str] = (),
         approved: Collection[str] = (),
         from_source: bool = False,
+        mentioned: Mentions | None = None,
     ) -> Formula:
         """What must be true of the unknown entity. `known` are attributes of it that are certain. What the entity
-        source says of an entity wins over what the entity says of itself; with `from_source` it says nothing else."""
+        source says of an entity wins over what the entity says of itself; with `from_source` it says nothing else.
+        `mentioned` are the mentions in the request, where they have been collected."""
         type_ = _sought(request, unknown).uid.type
         records = {} if from_source else self._world.records.get(type_, {})
 
-        said = described(request, self._schema) if unknown == "resource" else {}
+        if unknown == "resource" and mentioned is None:
+            mentioned = Mentions(request, self._schema)
+        said = mentioned.own.said if mentioned is not None else {}
 
         def of(known: Mapping[str, Any], id_: str = "") -> Formula:
-            return self._allowed(_with(request, unknown, known, id_), unknown, known, fulfilled, approved, said)
+            about = _with(request, unknown, known, id_)
+            of_this = Mentions(about, self._schema) if mentioned is None else mentioned.of(about)
+            return self._allowed(about, unknown, known, fulfilled, approved, said, of_this)
 
         def of_record(id_: str) -> Formula:
             return of({**known, **records[id_], "id": id_})
@@ -88,9 +95,9 @@ class Partial:
             sourced = disj(*(conj(Relation(ID, STRING, "==", id_), of_record(id_)) for id_ in records))
         return disj(conj(one_of(ID, STRING, records, True), whole), sourced)
 
-    def described(self, request: Request) -> Collection[Uid]:
-        """Those of which the caller says more than who they are."""
-        return described(request, self._schema).keys()
+    def mentions(self, request: Request) -> Mentions:
+        """What the request mentions, for several questions about it."""
+        return Mentions(request, self._schema)
 
     def required(self, type_: str) -> frozenset[str]:
         """The attributes that the schema requires of entities of the type."""
@@ -111,7 +118,8 @@ class Partial:
         known = {**known, **records.get(known.get("id", ""), {})}
         asked = _with(request, unknown, known, _unused(records))
         try:
-            actors = [Actor(*each) for each in self._actors(asked, unknown, known, (), approved)]
+            everyone = self._actors(asked, unknown, known, (), approved, Mentions(asked, self._schema))
+            actors = [Actor(*each) for each in everyone]
         except Fault as fault:
             return f"# {said}\n# {fault.message}\n"
         return explained(self._policies, self._schema, actors, approved, said)
@@ -124,9 +132,10 @@ class Partial:
         fulfilled: Collection[str],
         approved: Collection[str],
         said: Mapping[Uid, list[Any]],
+        mentioned: Mentions,
     ) -> Formula:
         try:
-            actors = list(self._actors(request, unknown, known, fulfilled, approved))
+            actors = list(self._actors(request, unknown, known, fulfilled, approved, mentioned))
         except Fault:
             return FALSE
         found = [self._allowed_for(gap, caller) for gap, caller in actors]
@@ -134,9 +143,9 @@ class Partial:
         asked = actors[0][1].request
         if said and (asked.principal is not request.principal or asked.context is not request.context):
             # What was said in several places has been put together.
-            said = described(asked, self._schema)
+            said = Mentions(asked, self._schema).own.said
         placed = [Entity(uid, contents[0]) for uid, contents in said.items() if PARENTS in contents[0]]
-        return widened(formula, placed, self._world) if placed else formula
+        return widened(formula, placed, self._world.ancestors) if placed else formula
 
     def _as_declared(self, gap: Gap, caller: Caller) -> Formula:
         """What a call of a declared tool has to carry, whatever the rules say."""
@@ -154,10 +163,11 @@ class Partial:
         known: Mapping[str, Any],
         fulfilled: Collection[str],
         approved: Collection[str],
+        mentioned: Mentions,
     ) -> Iterable[tuple[Gap, Caller]]:
         """The principal and every agent that acts for it, each as the one who asks. Raises Fault as `actors` does."""
         first, *agents = (
-            _without_gap(one, request, unknown, known) for one in actors(request, self._world, self._schema)
+            _without_gap(one, request, unknown, known) for one in actors(request, self._world, self._schema, mentioned)
         )
         asking: list[tuple[Unknown, Collection[str], Request]] = [(unknown, known, first)]
         for agent in agents:

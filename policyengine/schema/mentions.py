@@ -14,8 +14,9 @@ In: a request. Out: one in which every mention of an entity has all that is said
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,30 +29,44 @@ from policyengine.schema.schema import TOOL, Schema, mentions
 Said = Mapping[str, Any]
 # Values of an entity that are looked at in order to tell whether two mentions say the same; larger ones differ.
 MAX_COMPARED = 10_000
-_IDENTITY = ("type", "id")
+_IDENTITY = frozenset({"type", "id"})
 AGENT = "agent"
 
 
+@dataclass(frozen=True, slots=True)
+class Mentioned:
+    """Some mentions: what those say that say anything, by the entity; and the entities that are only named."""
+
+    said: dict[Uid, list[Said]]
+    named: AbstractSet[tuple[str, str]]
+
+
 class Mentions:
-    """The mentions in a request: what each says of its entity, by the entity. `own` are those of the principal and the
-    context, `others` those of the resource and the action."""
+    """The mentions in a request. `own` are those of the principal and the context, `others` those of the resource and
+    the action. Each is collected when it is first asked for."""
 
     def __init__(self, request: Request, schema: Schema) -> None:
         self._request, self._schema = request, schema
 
     @cached_property
-    def own(self) -> dict[Uid, list[Said]]:
-        return _collected(self._own(), self._schema)
+    def own(self) -> Mentioned:
+        return _Collecting(self._schema).all(self._own())
 
     @cached_property
-    def others(self) -> dict[Uid, list[Said]]:
-        return _collected(self._others(), self._schema)
+    def others(self) -> Mentioned:
+        return _Collecting(self._schema).all(self._others())
+
+    def of(self, request: Request) -> Mentions:
+        """Those of a request about another resource, with the same principal and context."""
+        made = Mentions(request, self._schema)
+        made.own = self.own
+        return made
 
     def united(self) -> Request:
         """The request with all that it says of an entity at each mention; itself where that changes nothing."""
-        if not (_differ(self.own, {}) or _differ(self.others, self.own)):
+        if not (_differ(self.own, _NONE) or _differ(self.others, self.own)):
             return self._request
-        asked, together = self._request, _Together(self._schema, self.own, self.others)
+        asked, together = self._request, _Together(self._schema, self.own.said, self.others.said)
         context = {
             **asked.context,
             **{name: together.value(asked.context[name], type_, True) for name, type_ in self._roots()},
@@ -107,44 +122,73 @@ def places(uid: Uid, schema: Schema) -> Sequence[tuple[str, Type]]:
 # ---- collecting ----
 
 
-def _collected(todo: Iterator[tuple[Any, Type | None]], schema: Schema) -> dict[Uid, list[Said]]:
-    """What the mentions in some values, of these types, say of each entity."""
-    said: dict[Uid, list[Said]] = {}
-    seen: set[int] = set()
-    left = [entity for value, type_ in todo for entity in _entities(value, type_)]
-    while left:
-        entity = left.pop()
-        attributes = entity.attributes
-        # One object may stand in several places in Python, and even in itself.
-        if id(attributes) not in seen:
-            seen.add(id(attributes))
-            said.setdefault(entity.uid, []).append(attributes)
-            # One that only says who it is mentions nobody.
-            if len(attributes) > len(_IDENTITY):
-                for name, type_ in places(entity.uid, schema):
+class _Collecting:
+    """Collects the mentions in values of known types. Linear in them."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._said: dict[Uid, list[Said]] = {}
+        self._named: set[tuple[str, str]] = set()
+        self._seen: set[int] = set()
+        self._left: list[Entity] = []
+
+    def all(self, values: Iterator[tuple[Any, Type | None]]) -> Mentioned:
+        for value, type_ in values:
+            if type_ is None:
+                self._mention(value)
+            else:
+                self._look(value, type_)
+        while self._left:
+            entity = self._left.pop()
+            attributes = entity.attributes
+            # One object may stand in several places in Python, and even in itself.
+            if id(attributes) not in self._seen:
+                self._seen.add(id(attributes))
+                self._said.setdefault(entity.uid, []).append(attributes)
+                for name, type_ in places(entity.uid, self._schema):
                     if name in attributes:
-                        left.extend(_entities(attributes[name], type_))
-    return said
+                        self._look(attributes[name], type_)
+        return Mentioned(self._said, self._named)
 
+    def _mention(self, entity: Entity) -> None:
+        # One that only says who it is mentions nobody.
+        if entity.attributes.keys() <= _IDENTITY:
+            self._named.add(entity.uid)
+        else:
+            self._left.append(entity)
 
-def _entities(value: Any, type_: Type | None) -> Iterator[Entity]:
-    """The entities that a value of the type mentions itself."""
-    match type_:
-        case None:
-            yield value
-        case EntityT(names):
+    def _look(self, value: Any, type_: Type) -> None:
+        """Notes the entities that a value of the type mentions itself."""
+        match type_:
+            case EntityT(names):
+                found = entity_of(value, names)
+                if found is not None:
+                    self._mention(found)
+            case SetT(EntityT(names)) | ListT(EntityT(names)):
+                self._look_at_each(value if type(value) in (list, tuple) else (), names)
+            case SetT(element) | ListT(element):
+                for item in value if mentions(element) and type(value) in (list, tuple) else ():
+                    self._look(item, element)
+            case RecordT(fields):
+                for name, field in fields if type(value) is dict else ():
+                    if name in value and mentions(field.type):
+                        self._look(value[name], field.type)
+            case RefinedT(base=base):
+                self._look(value, base)
+
+    def _look_at_each(self, values: Iterable[Any], names: frozenset[str]) -> None:
+        named = self._named
+        for value in values:
+            # Nearly all are references, and need no Entity.
+            if type(value) is dict and len(value) == 2:
+                of_type, id_ = value.get("type"), value.get("id")
+                if type(of_type) is str and type(id_) is str:
+                    if of_type in names:
+                        named.add((of_type, id_))
+                    continue
             found = entity_of(value, names)
             if found is not None:
-                yield found
-        case SetT(element) | ListT(element):
-            for item in value if type(value) in (list, tuple) else ():
-                yield from _entities(item, element)
-        case RecordT(fields):
-            for name, field in fields if type(value) is dict else ():
-                if name in value and mentions(field.type):
-                    yield from _entities(value[name], field.type)
-        case RefinedT(base=base):
-            yield from _entities(value, base)
+                self._mention(found)
 
 
 def entity_of(value: Any, names: frozenset[str]) -> Entity | None:
@@ -156,15 +200,19 @@ def entity_of(value: Any, names: frozenset[str]) -> Entity | None:
     return found if found.uid.type in names else None
 
 
-def _differ(some: Mapping[Uid, list[Said]], others: Mapping[Uid, list[Said]]) -> bool:
+_NONE = Mentioned({}, frozenset())
+
+
+def _differ(some: Mentioned, others: Mentioned) -> bool:
     """Whether the mentions of any entity in `some`, with those in `others`, do not all say the same."""
-    for uid, said in some.items():
-        every = [*said, *others.get(uid, ())]
-        if len(every) > 1:
-            content = [_rest(one) for one in every]
-            if any(content) and len({_Written().of(one) for one in content}) > 1:
-                return True
-    return False
+    for uid, said in some.said.items():
+        if uid in some.named or uid in others.named:
+            return True
+        every = [*said, *others.said.get(uid, ())]
+        if len(every) > 1 and len({_Written().of(_rest(one)) for one in every}) > 1:
+            return True
+    # Of one that is named here, something may be said there.
+    return any(uid in some.named for uid in others.said)
 
 
 def _rest(said: Said) -> Said:

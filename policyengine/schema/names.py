@@ -31,14 +31,15 @@ def check_names(request: Request, mentioned: Mentions, schema: Schema) -> None:
     _check(request.context, known, known, "the context")
     if schema.closed_context and not request.context.keys() <= known | OF_THE_CONTRACT:
         raise Fault(CLOSED, "the context has a name that is not declared, and is closed")
-    for said in (mentioned.own, mentioned.others):
+    # Those that are only named have no odd name.
+    for said in (mentioned.own.said, mentioned.others.said):
         for uid in sorted(said):
             known = members(uid.type, schema)
             for entity in said[uid]:
                 for name in sorted(sourced(uid.type, schema) & entity.keys()):
                     raise Fault(CLAIMED, f"only the entity source may say what `{name}` of a `{uid.type}` is")
                 _check(entity, known, weighty(uid.type, schema), "an entity")
-                if said is mentioned.own:
+                if said is mentioned.own.said:
                     # What a resource says of where it is may be a store's, which is not asked for such types.
                     _check_parents(entity.get(PARENTS), schema)
 
@@ -50,7 +51,10 @@ def check_keys(request: Any) -> None:
 
 def _check_parents(parents: Any, schema: Schema) -> None:
     """What is malformed is for those who climb there."""
+    declared = schema.entities
     for parent in parents if type(parents) in (list, tuple) else ():
+        if type(parent) is dict and type(parent.get("type")) is str and parent["type"] in declared:
+            continue
         try:
             type_ = as_entity(parent).uid.type
         except Fault:

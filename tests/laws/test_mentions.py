@@ -154,7 +154,7 @@ def test_each_mention_has_what_the_others_have(one: dict[str, Any]) -> None:
 
 def _says(one: Any) -> Any:
     mentioned = Mentions(one, SNAPSHOT.schema)
-    return {uid: sorted({name for each in said for name in each}) for uid, said in mentioned.own.items()}
+    return {uid: sorted({name for each in said for name in each}) for uid, said in mentioned.own.said.items()}
 
 
 @given(asked())

@@ -43,8 +43,8 @@ def agree(snapshot: Snapshot, asked: dict[str, Any], unknown: Unknown, fulfilled
     if unknown == "principal":
         assert satisfies(formula, thing, snapshot.world, unknown) is expected, formula
         return
-    described, names = snapshot.partial.described(with_gap), snapshot.evaluator.harmless.members(thing.uid.type)
-    document = together(with_gap, snapshot.schema, thing.uid.type, described, names)(asked["resource"])
+    mentioned, names = snapshot.partial.mentions(with_gap), snapshot.evaluator.harmless.members(thing.uid.type)
+    document = together(with_gap, mentioned, snapshot.schema, thing.uid.type, names)(asked["resource"])
     satisfied = document is not None and satisfies(formula, as_entity(document), snapshot.world, unknown)
     assert satisfied is expected, formula
     if document is asked["resource"]:
