@@ -131,10 +131,11 @@ class Bucket:
         self._tables = [self._rows(table) for table in plan.tables]
         if others:
             self._tables.append(Rows(_EVERY, {site.action: Row(tuple(self._block(o) for o in others))}, ()))
+        self._apart = actors.look.apart(site.principal, site.resource)
         check = None
         if site.resource == TOOL:
             check = closed(fast_checks(schema, world) if site.action == CALL else {}, world)
-        self.entry: Entry = entry(ways(first, self._tables, site), world, self._env, native, actors, check)
+        self.entry: Entry = entry(ways(first, self._tables, site, self._apart), world, self._env, native, actors, check)
 
     def settle(self, asked: Request, approved: Collection[str] = ()) -> Decision:
         """The decision about any request of this shape, delegation apart."""
@@ -212,7 +213,7 @@ class Bucket:
         first = self._first.rules
         blocks = [b.rules for b in self._blocks if b is not self._first and any(one is rule for one in b.rules)]
         made = [(len(rules), *fast_tree(rules, self._site)) for rules in blocks]
-        way_in = ways(first, self._tables, self._site)
+        way_in = ways(first, self._tables, self._site, self._apart)
         return [(len(first), entry_tree(way_in), way_in.constants), *made]
 
     # ---- blocks and tables ----

@@ -17,6 +17,7 @@ from policyengine.compile.codegen import PARAMETERS, ROOTS, ask
 from policyengine.compile.emit import Emitter
 from policyengine.compile.hoist import Read, ancestor_roots, hoist, read, targets
 from policyengine.compile.index import Dimension
+from policyengine.compile.mentioned import Apart
 from policyengine.compile.prepare import Prepared
 from policyengine.compile.pyfunction import module
 from policyengine.compile.pytree import all_of, assign, call, class_of, load, subscript
@@ -64,29 +65,31 @@ class Way:
 @dataclass(frozen=True, slots=True)
 class Ways:
     """Two ways through the same rules: `named`, if there is one, is shorter, and is for requests that only name those
-    entities of whose type the world knows some. `prepared` is what it needs of them."""
+    entities of whose type the world knows some. `prepared` is what it needs of them. `apart` tells at once that nothing
+    is mentioned twice, if anything does."""
 
     site: Site
+    apart: Apart | None
     any: Way
     named: Way | None
     prepared: Prepared
     constants: Mapping[str, Any]
 
 
-def ways(rules: Sequence[Rule], tables: Sequence[Lookup], site: Site) -> Ways:
+def ways(rules: Sequence[Rule], tables: Sequence[Lookup], site: Site, apart: Apart | None) -> Ways:
     """How rules and tables answer requests of one shape."""
     named = frozenset(root for root in ROOTS if site.type_of(root) in site.recorded)
     emitter = Emitter(site)
     way = _way(rules, tables, emitter)
     if not named:
-        return Ways(site, way, None, emitter.prepared, emitter.constants)
+        return Ways(site, apart, way, None, emitter.prepared, emitter.constants)
     short = _way(rules, tables, Emitter(site, prepared=Prepared(named), constants=emitter.constants))
     prepared = short.emitter.prepared
     for root in sorted(named):
         if f"above_{root}" in short.names:
             prepared.add_above(root)
     some = any(prepared.items[root] for root in named)
-    return Ways(site, way, short if some else None, prepared, emitter.constants)
+    return Ways(site, apart, way, short if some else None, prepared, emitter.constants)
 
 
 def entry_tree(ways: Ways) -> ast.Module:
@@ -94,7 +97,7 @@ def entry_tree(ways: Ways) -> ast.Module:
     rest = _statements(ways.any)
     if ways.named is not None:
         rest = [*_if_named(ways.prepared, _statements(ways.named)), *rest]
-    return module("decide", WAY_IN, [*_outline(names(rest), ways.site.delegates), *rest])
+    return module("decide", WAY_IN, [*_outline(names(rest), ways), *rest])
 
 
 def _statements(way: Way) -> list[ast.stmt]:
@@ -142,11 +145,11 @@ def names(body: Sequence[ast.stmt]) -> frozenset[str]:
     return frozenset(node.id for part in body for node in ast.walk(part) if isinstance(node, ast.Name))
 
 
-def _outline(used: frozenset[str], delegates: bool) -> list[ast.stmt]:
+def _outline(used: frozenset[str], ways: Ways) -> list[ast.stmt]:
     """Raises unless the request is made of plain dicts with textual ids; where others have to be allowed as well,
     returns the decision for all. That the types are right was settled when the function was chosen by them."""
     # Most contexts are empty, and that is told faster than what is not in them.
-    agent = all_of([load("context"), _has("context", "agent"), ast.UnaryOp(ast.Not(), load("alone"))])
+    agent = all_of([load("context"), _has("context", "agent"), _negated(load("alone"))])
     together = ast.Return(call("together", *map(load, WAY_IN[:-1])))
     given = ast.Compare(load("context"), [ast.IsNot()], [ast.Constant(None)])
     absent: list[ast.stmt] = [assign("context", load("nothing"))] if "context" in used else []
@@ -156,23 +159,41 @@ def _outline(used: frozenset[str], delegates: bool) -> list[ast.stmt]:
         assign("rid", subscript(load("resource"), "id")),
         _refuse(ast.BoolOp(ast.Or(), [_is_not("pid", "str"), _is_not("rid", "str")])),
         *(_refuse(ast.BoolOp(ast.Or(), [_type_is_odd(root), _unlike(root, f"members_{root}")])) for root in ROOTS),
-        _refuse(_mentions_twice()),
         ast.If(
             given,
-            [
-                _refuse(ast.BoolOp(ast.Or(), [_is_not("context", "dict"), _unlike("context", "known_context")])),
-                ast.If(agent, [together], []),
-            ],
+            [_refuse(ast.BoolOp(ast.Or(), [_is_not("context", "dict"), _unlike("context", "known_context")]))],
             absent,
         ),
-        *([ast.If(_is_delegated(), [together], [])] if delegates else []),
+        _refuse(_mentions_twice(ways.apart)),
+        ast.If(agent, [together], []),
+        *([ast.If(_is_delegated(), [together], [])] if ways.site.delegates else []),
     ]
 
 
-def _mentions_twice() -> ast.expr:
+def _mentions_twice(apart: Apart | None) -> ast.expr:
     """Whether entities may be mentioned more than once."""
     single = call("single", load("principal"), load("resource"), load("context"), load("attributes"))
-    return all_of([ast.UnaryOp(ast.Not(), load("alone")), ast.UnaryOp(ast.Not(), single)])
+    quick = [] if apart is None else [_negated(all_of(_only_refers(apart)))]
+    return all_of([_negated(load("alone")), *quick, _negated(single)])
+
+
+def _only_refers(apart: Apart) -> list[ast.expr]:
+    """Whether nothing but references to entities of other types is mentioned, which is quickly told of most."""
+    elsewhere = ast.Call(ast.Attribute(load("roots"), "isdisjoint", ast.Load()), [load("context")], [])
+    tests: list[ast.expr] = [ast.BoolOp(ast.Or(), [_negated(load("context")), elsewhere])]
+    if apart.acts:
+        tests.append(_negated(load("attributes")))
+    if apart.alike:
+        tests.append(ast.Compare(load("pid"), [ast.NotEq()], [load("rid")]))
+    for root, own in (("principal", apart.principal), ("resource", apart.resource)):
+        for name in own:
+            refers = call("refers", subscript(load(root), name))
+            tests.append(ast.BoolOp(ast.Or(), [_negated(_has(root, name)), refers]))
+    return tests
+
+
+def _negated(test: ast.expr) -> ast.expr:
+    return ast.UnaryOp(ast.Not(), test)
 
 
 def _type_is_odd(root: str) -> ast.expr:
@@ -182,7 +203,7 @@ def _type_is_odd(root: str) -> ast.expr:
 def _unlike(name: str, known: str) -> ast.expr:
     """Whether there are names among those of an object that have to be looked at."""
     keys = ast.Call(ast.Attribute(load(name), "keys", ast.Load()), [], [])
-    return ast.UnaryOp(ast.Not(), ast.Compare(keys, [ast.LtE()], [load(known)]))
+    return _negated(ast.Compare(keys, [ast.LtE()], [load(known)]))
 
 
 def _is_delegated() -> ast.expr:
@@ -190,7 +211,7 @@ def _is_delegated() -> ast.expr:
     record = ast.Call(ast.Attribute(load("records_principal"), "get", ast.Load()), [load("pid"), load("nothing")], [])
     recorded = ast.Compare(ast.Constant(DELEGATED_BY), [ast.In()], [record])
     there = ast.BoolOp(ast.Or(), [_has("principal", DELEGATED_BY), recorded])
-    return all_of([ast.UnaryOp(ast.Not(), load("alone")), there])
+    return all_of([_negated(load("alone")), there])
 
 
 def _has(name: str, key: str) -> ast.expr:

@@ -60,6 +60,8 @@ def entry(
     env = {**env, "approve": actors.derived.approve, "known_context": actors.harmless.context}
     env |= {f"members_{root}": actors.harmless.members(ways.site.type_of(root)) for root in ROOTS}
     env |= {"single": actors.look.single}
+    if ways.apart is not None:
+        env |= {"refers": ways.apart.refers, "roots": ways.apart.roots}
     found = {root: _rows(ways, root, world) for root in ROOTS}
     if native is not None and _size(ways) <= LIMIT:
         return _native(ways, found, {**env, **ways.constants}, native, actors, check)
@@ -99,7 +101,7 @@ def _native(
     check: Check | None,
 ) -> Entry:
     rows = [name for root in ROOTS for name in ways.prepared.items[root].values()]
-    site, look = ways.site, actors.look
+    site, look, apart = ways.site, actors.look, ways.apart
     made: Entry = native.Intake(
         _way(ways.any, (), env),
         None if ways.named is None else _way(ways.named, rows, env),
@@ -118,6 +120,7 @@ def _native(
         ),
         (actors.harmless.context, *(actors.harmless.members(site.type_of(root)) for root in ROOTS)),
         (look.single, look.places, look.roots, look.through, look.members, look.acts),
+        None if apart is None else (apart.principal, apart.resource, apart.types, apart.alike),
         check,
     )
     return made

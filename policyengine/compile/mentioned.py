@@ -62,6 +62,39 @@ class Look:
     members: dict[str, set[str]]
     acts: bool
 
+    def apart(self, principal: str, resource: str) -> Apart | None:
+        """What tells at once that a request of these types is single; None where nothing does."""
+        own = self.places.get(principal), self.places.get(resource)
+        if own[0] is None or own[1] is None:
+            return None
+        types = frozenset(self.places) - {principal, resource}
+        return Apart(own[0], own[1], types, principal == resource, frozenset(self.roots), self.acts)
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Entities of types that are neither the principal's nor the resource's. Where these two refer to others by type
+    and id alone, only to such as are of the types apart, and nothing else mentions any, no entity has a second mention
+    that says anything. `principal` and `resource` are their attributes that mention others, `alike` is whether they are
+    of one type, and the rest is as in `Look`."""
+
+    principal: tuple[str, ...]
+    resource: tuple[str, ...]
+    types: frozenset[str]
+    alike: bool
+    roots: frozenset[str]
+    acts: bool
+
+    def refers(self, value: Any) -> bool:
+        """Whether a value is a reference to an entity of a type apart, or a list of them. May raise for others."""
+        for each in value if type(value) is list else (value,):
+            if type(each) is not dict or len(each) != 2:
+                return False
+            of_type = each["type"]
+            if type(of_type) is not str or type(each["id"]) is not str or of_type not in self.types:
+                return False
+        return True
+
 
 def look(schema: Schema, harmless: Harmless, action: str, through: frozenset[str]) -> Look:
     roots: dict[str, Type] = {n: root.field.type for n, root in schema.context.items() if mentions(root.field.type)}

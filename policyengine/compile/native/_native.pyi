@@ -30,6 +30,9 @@ Look = tuple[
     dict[str, set[str]],
     bool,
 ]
+# `mentioned.Apart`: where the principal and the resource refer to others, the types that are apart, and whether the two
+# are of one type.
+Apart = tuple[tuple[str, ...], tuple[str, ...], frozenset[str], bool]
 
 class Intake:
     """Takes a principal, a resource, a context or None and perhaps the action's attributes and approvals, checks them,
@@ -49,6 +52,7 @@ class Intake:
         others: Others,
         names: tuple[set[str], set[str], set[str]],
         look: Look,
+        apart: Apart | None,
         check: Callable[[Any, Any], bool] | None,
         /,
     ) -> None: ...

@@ -36,8 +36,8 @@ of_parent(Above *self, PyObject *wanted, PyObject *parent, PyObject *parents, Py
         *found = Py_None;
         return 0;
     }
-    PyObject *type = get(parent, self->type);
-    PyObject *id = type == NULL ? NULL : get(parent, self->id);
+    PyObject *type, *id;
+    get_identity(parent, self->type, self->id, &type, &id);
     int result = id == NULL && PyErr_Occurred() ? -1 : 0;
     if (id == NULL || !PyUnicode_CheckExact(type) || !PyUnicode_CheckExact(id)) {
         *found = Py_None;

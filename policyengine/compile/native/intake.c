@@ -333,13 +333,10 @@ alone(Intake *self, PyObject *principal, PyObject *const *given)
     part[ATTRIBUTES] = given[ATTRIBUTES];
     part[APPROVED] = given[APPROVED];
     for (int root = PRINCIPAL; root <= RESOURCE; root++) {
-        PyObject *id = part[PRINCIPAL_ID + root] = get(part[root], self->id);
-        if (id == NULL || !PyUnicode_CheckExact(id)) {
-            unusual();
-            goto done;
-        }
-        PyObject *kind = get(part[root], self->type);
-        int plain = kind != NULL && PyUnicode_CheckExact(kind);
+        PyObject *kind, *id;
+        get_identity(part[root], self->type, self->id, &kind, &id);
+        part[PRINCIPAL_ID + root] = id;
+        int plain = id != NULL && PyUnicode_CheckExact(kind) && PyUnicode_CheckExact(id);
         Py_XDECREF(kind);
         if (!plain || (PyDict_GET_SIZE(part[root]) > 2 && all_in(part[root], self->members[root], self->seen[root]) != 1)) {
             unusual();
@@ -373,8 +370,10 @@ add_actor(Intake *self, PyObject *actor, Chain *chain)
     if (!PyDict_CheckExact(actor)) {
         return -1;
     }
-    PyObject *type = chain->type[i] = get(actor, self->type);
-    PyObject *id = chain->id[i] = type == NULL ? NULL : get(actor, self->id);
+    PyObject *type, *id;
+    get_identity(actor, self->type, self->id, &type, &id);
+    chain->type[i] = type;
+    chain->id[i] = id;
     return id != NULL && PyUnicode_CheckExact(type) && PyUnicode_CheckExact(id) ? 0 : -1;
 }
 
@@ -634,12 +633,12 @@ static PyObject *
 intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
     PyObject *any, *named, *records[2], *rows[2], *find[2], *nothing, *entries, *types, *own, *delegators, *world, *joined, *join,
-        *circumstances, *members[2], *look, *check;
+        *circumstances, *members[2], *look, *apart, *check;
     if ((keywords != NULL && PyDict_GET_SIZE(keywords) != 0) ||
-        !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!(O!OOO!O!O!O)(O!O!O!)O!O", &any, &named, &records[0], &records[1], &rows[0],
+        !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!(O!OOO!O!O!O)(O!O!O!)O!OO", &any, &named, &records[0], &records[1], &rows[0],
                           &rows[1], &find[0], &find[1], &PyDict_Type, &nothing, &PyDict_Type, &entries, &types, &own,
                           &PyDict_Type, &delegators, &PyDict_Type, &world, &PyDict_Type, &joined, &join, &PySet_Type,
-                          &circumstances, &PySet_Type, &members[0], &PySet_Type, &members[1], &PyTuple_Type, &look, &check)) {
+                          &circumstances, &PySet_Type, &members[0], &PySet_Type, &members[1], &PyTuple_Type, &look, &apart, &check)) {
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "takes no keywords");
     }
     Intake *self = (Intake *)type->tp_alloc(type, 0);
@@ -671,7 +670,7 @@ intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
                 (self->rows[root] != NULL && (!PyDict_CheckExact(self->rows[root]) || self->find[root] == NULL));
     }
     self->check = or_null(check);
-    wrong = wrong || fill_look(&self->look, look) < 0;
+    wrong = wrong || fill_look(&self->look, look, apart) < 0;
     wrong = wrong || fill_way(self, &self->any, any) < 0 || fill_way(self, &self->named, named) < 0;
     if (wrong || self->any.function == NULL) {
         if (!PyErr_Occurred()) {

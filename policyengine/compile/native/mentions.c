@@ -44,8 +44,8 @@ note(const Look *look, PyObject *value, int always, int declared, Seen *seen)
     if (!PyDict_CheckExact(value)) {
         return 0;
     }
-    Name name = {get(value, look->type), NULL};
-    name.id = name.type == NULL ? NULL : get(value, look->id);
+    Name name;
+    get_identity(value, look->type, look->id, &name.type, &name.id);
     int result = name.id == NULL || !PyUnicode_CheckExact(name.type) || !PyUnicode_CheckExact(name.id)
                      ? 0 : PyDict_Contains(look->places, name.type);
     if (result == 1 && PyDict_GET_SIZE(value) == 2) {
@@ -137,9 +137,96 @@ note_all(const Look *look, PyObject *const *given, Seen *seen)
     return 1;
 }
 
-int
-is_single(const Look *look, PyObject *const *given, PyObject *attributes)
+/* ---- requests that only refer to others ---- */
+
+/* Whether a type is one of those apart: 1, 0, or -1 with an exception. */
+static int
+is_apart(Look *look, PyObject *type)
 {
+    if (type == look->last) {
+        return 1;
+    }
+    int found = PyUnicode_CheckExact(type) ? PySet_Contains(look->apart, type) : 0;
+    if (found == 1) {
+        Py_XSETREF(look->last, Py_NewRef(type));
+    }
+    return found;
+}
+
+/* Whether a value is a type and an id and no more, of a type that is apart: 1, 0, or -1 with an exception. */
+static int
+is_reference(Look *look, PyObject *value)
+{
+    if (!PyDict_CheckExact(value) || PyDict_GET_SIZE(value) != 2) {
+        return 0;
+    }
+    PyObject *type, *id;
+    get_identity(value, look->type, look->id, &type, &id);
+    int found = PyErr_Occurred() ? -1 : id == NULL || !PyUnicode_CheckExact(id) ? 0 : is_apart(look, type);
+    Py_XDECREF(type);
+    Py_XDECREF(id);
+    return found;
+}
+
+static int
+are_references(Look *look, PyObject *value)
+{
+    if (!PyList_CheckExact(value)) {
+        return is_reference(look, value);
+    }
+    int found = 1;
+    for (Py_ssize_t i = 0; found == 1 && i < PyList_GET_SIZE(value); i++) {
+        PyObject *item = Py_NewRef(PyList_GET_ITEM(value, i));
+        found = is_reference(look, item);
+        Py_DECREF(item);
+    }
+    return found;
+}
+
+/* Whether the principal and the resource are two entities that mention no other but by references that are apart, and
+   nothing else mentions any: 1, 0 if that has to be looked at, or -1 with an exception. */
+static int
+only_refers(Look *look, PyObject *const *given, PyObject *attributes)
+{
+    if (look->apart == NULL || (look->acts && PyDict_CheckExact(attributes) && PyDict_GET_SIZE(attributes) != 0)) {
+        return 0;
+    }
+    for (Py_ssize_t i = 0; PyDict_GET_SIZE(given[2]) != 0 && i < PyTuple_GET_SIZE(look->roots); i++) {
+        int there = PyDict_Contains(given[2], PyTuple_GET_ITEM(look->roots, i));
+        if (there != 0) {
+            return there < 0 ? -1 : 0;
+        }
+    }
+    if (look->alike) {
+        PyObject *one = get(given[0], look->id), *other = one == NULL ? NULL : get(given[1], look->id);
+        int differ = other != NULL && PyUnicode_CheckExact(one) && PyUnicode_CheckExact(other)
+                         ? PyUnicode_Compare(one, other) != 0 : 0;
+        Py_XDECREF(one);
+        Py_XDECREF(other);
+        if (!differ) {
+            return PyErr_Occurred() ? -1 : 0;
+        }
+    }
+    for (int root = 0; root < 2; root++) {
+        for (Py_ssize_t i = 0; PyDict_GET_SIZE(given[root]) > 2 && i < PyTuple_GET_SIZE(look->own[root]); i++) {
+            PyObject *value = get(given[root], PyTuple_GET_ITEM(look->own[root], i));
+            int found = value != NULL ? are_references(look, value) : PyErr_Occurred() ? -1 : 1;
+            Py_XDECREF(value);
+            if (found != 1) {
+                return found;
+            }
+        }
+    }
+    return 1;
+}
+
+int
+is_single(Look *look, PyObject *const *given, PyObject *attributes)
+{
+    int plain = only_refers(look, given, attributes);
+    if (plain != 0) {
+        return plain;
+    }
     Seen seen;
     seen.full = seen.named = 0;
     /* What an action is like mentions entities so rarely that only Python looks there. */
@@ -166,12 +253,21 @@ is_single(const Look *look, PyObject *const *given, PyObject *attributes)
 /* ---- what it goes by ---- */
 
 int
-fill_look(Look *look, PyObject *given)
+fill_look(Look *look, PyObject *given, PyObject *apart)
 {
-    PyObject *single, *places, *roots, *through, *members;
+    PyObject *single, *places, *roots, *through, *members, *own[2], *types;
     if (!PyArg_ParseTuple(given, "OO!O!O!O!p", &single, &PyDict_Type, &places, &PyTuple_Type, &roots, &PyFrozenSet_Type,
                           &through, &PyDict_Type, &members, &look->acts)) {
         return -1;
+    }
+    if (apart != Py_None) {
+        if (!PyArg_ParseTuple(apart, "O!O!O!p", &PyTuple_Type, &own[0], &PyTuple_Type, &own[1], &PyFrozenSet_Type, &types,
+                              &look->alike)) {
+            return -1;
+        }
+        look->own[0] = Py_NewRef(own[0]);
+        look->own[1] = Py_NewRef(own[1]);
+        look->apart = Py_NewRef(types);
     }
     look->single = Py_NewRef(single);
     look->places = Py_NewRef(places);
@@ -193,6 +289,9 @@ visit_look(const Look *look, visitproc visit, void *arg)
     Py_VISIT(look->roots);
     Py_VISIT(look->through);
     Py_VISIT(look->members);
+    Py_VISIT(look->own[0]);
+    Py_VISIT(look->own[1]);
+    Py_VISIT(look->apart);
     return 0;
 }
 
@@ -204,6 +303,10 @@ clear_look(Look *look)
     Py_CLEAR(look->roots);
     Py_CLEAR(look->through);
     Py_CLEAR(look->members);
+    Py_CLEAR(look->own[0]);
+    Py_CLEAR(look->own[1]);
+    Py_CLEAR(look->apart);
+    Py_CLEAR(look->last);
     Py_CLEAR(look->type);
     Py_CLEAR(look->id);
     Py_CLEAR(look->parents);

@@ -16,24 +16,27 @@
 #include <structmember.h>
 
 /* Of what the types take; `__init__.py` uses no other than the one it knows. */
-#define VERSION 8
+#define VERSION 9
 
 extern PyType_Spec intake_spec;
 extern PyType_Spec above_spec;
 
-/* `mentioned.Look`, and whether the action's attributes can mention entities; with names that are looked up. */
+/* `mentioned.Look` and `mentioned.Apart`, with names that are looked up. Without the latter `apart` is NULL. `last` is
+   the type of a reference that was found in it last: comparing pointers is faster than looking it up. */
 typedef struct {
     PyObject *single, *places, *roots, *through, *members;
     int acts;
+    PyObject *own[2], *apart, *last;
+    int alike;
     PyObject *type, *id, *parents, *delegated_by;
 } Look;
 
-int fill_look(Look *look, PyObject *given);
+int fill_look(Look *look, PyObject *given, PyObject *apart);
 int visit_look(const Look *look, visitproc visit, void *arg);
 void clear_look(Look *look);
 
 /* Whether a principal, a resource and a context mention no entity twice: 1, 0, or -1 with an exception. */
-int is_single(const Look *look, PyObject *const *given, PyObject *attributes);
+int is_single(Look *look, PyObject *const *given, PyObject *attributes);
 
 PyObject *plain_texts(PyObject *module, PyObject *value);
 
@@ -44,6 +47,22 @@ get(PyObject *dict, PyObject *key)
     PyObject *value = PyDict_GET_SIZE(dict) == 0 ? NULL : PyDict_GetItemWithError(dict, key);
     Py_XINCREF(value);
     return value;
+}
+
+/* What a dict has under `type` and `id`: new references, or NULL. Most have these very keys first, in this order; then
+   nothing is looked up. */
+static inline void
+get_identity(PyObject *dict, PyObject *type_key, PyObject *id_key, PyObject **type, PyObject **id)
+{
+    PyObject *key, *next, *value;
+    Py_ssize_t i = 0;
+    if (PyDict_Next(dict, &i, &key, type) && key == type_key && PyDict_Next(dict, &i, &next, &value) && next == id_key) {
+        Py_INCREF(*type);
+        *id = Py_NewRef(value);
+        return;
+    }
+    *type = get(dict, type_key);
+    *id = *type == NULL ? NULL : get(dict, id_key);
 }
 
 #endif
