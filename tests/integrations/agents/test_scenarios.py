@@ -27,7 +27,7 @@ from tests.integrations.agents.world import (
     Tools,
 )
 
-HOSTS = ["langchain"]
+HOSTS = ["langchain", "langgraph", "openai_agents", "pydantic_ai"]
 
 
 def host(name: str) -> Host:
@@ -41,7 +41,10 @@ def able(seam: str) -> list[str]:
 
 
 # What a framework has no seam for, and `protect` or the docs say so.
-LACKS: dict[str, tuple[str, ...]] = {}
+LACKS: dict[str, tuple[str, ...]] = {
+    "langgraph": ("shown", "output", "budget"),
+    "openai_agents": ("rewrite",),
+}
 
 
 def play(name: str, script: Script, prompt: str = "", policies: str = POLICIES, **more: Any) -> tuple[Ran, Tools]:
@@ -62,7 +65,7 @@ def test_what_is_denied_never_runs_and_the_model_is_told_why(name: str) -> None:
     ran, tools = play(name, script, "read acme.com and write to bob@acme.com")
     assert tools.ran == [("read_page", "acme.com"), ("send_mail", "bob@acme.com", "hi")]
     assert "`send_mail` may not run" in ran.seen
-    assert ran.error is not None or ran.final == "done"
+    assert ran.final == "done"
 
 
 @pytest.mark.parametrize("name", able("shown"))

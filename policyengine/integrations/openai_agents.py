@@ -1,0 +1,250 @@
+"""The OpenAI Agents SDK: an agent whose tools, MCP servers and handoffs go through the gate.
+
+    session = engine.session(principal=ann, prompt=prompt)
+    result = await Runner.run(protect(agent, session), prompt)
+
+The SDK's own guardrails see neither handoffs nor agents that are tools, and cannot change arguments; so what runs is
+wrapped itself. What runs at the model's provider, or has no function to wrap, is refused: `protect` raises ValueError.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from inspect import isawaitable
+from typing import Any, cast
+
+from agents import Agent, FunctionTool, Handoff, Model, ModelResponse
+from agents.items import ItemHelpers, TResponseStreamEvent
+from agents.mcp import MCPServer
+from agents.models.multi_provider import MultiProvider
+from agents.usage import Usage
+from mcp_types import CallToolResult, TextContent
+from openai.types.responses import Response, ResponseCompletedEvent, ResponseOutputMessage, ResponseOutputText
+
+from policyengine.gate.models import Asked, Asking
+from policyengine.gate.running import run_async
+from policyengine.gate.session import Session
+
+
+def protect(
+    agent: Agent[Any],
+    session: Session,
+    *,
+    model: Mapping[str, Any] | None = None,
+    cost: Mapping[str, Any] | None = None,
+    output: Mapping[str, Any] | None = None,
+) -> Agent[Any]:
+    """The same agent, and all that it can hand over to, with tools that the session gates. `model`, `cost` and `output`
+    are those of `policyengine.gate.models.Asking`; a model of the run's own configuration goes past them, and past no
+    gate. Raises ValueError, with the reason, for an agent that has what cannot be gated."""
+    return _Protecting(session, Asking(model, cost, output)).agent(agent)
+
+
+class _Protecting:
+    def __init__(self, session: Session, asking: Asking) -> None:
+        self._session = session
+        self._asking = asking
+        # Agents hand over to each other in circles.
+        self._made: dict[int, tuple[Agent[Any], Agent[Any]]] = {}
+
+    def agent(self, agent: Agent[Any]) -> Agent[Any]:
+        if _is_protected(agent):
+            return agent
+        if (known := self._made.get(id(agent))) is not None:
+            return known[1]
+        made = agent.clone(
+            tools=[self._tool(tool) for tool in agent.tools],
+            mcp_servers=[_Server(server, self._session) for server in agent.mcp_servers],
+        )
+        cast(Any, made).policyengine_session = self._session
+        if self._asking.model is not None or self._asking.output is not None:
+            made.model = _Model(_model(agent.model), self._session, self._asking)
+        self._made[id(agent)] = (agent, made)
+        made.handoffs = [self._handoff(one) for one in agent.handoffs]
+        return made
+
+    def _tool(self, tool: Any) -> FunctionTool:
+        name = str(getattr(tool, "name", type(tool).__name__))
+        if not isinstance(tool, FunctionTool):
+            raise ValueError(f"protect: `{name}` is no function of this process, so nothing can stand before it")
+        within = getattr(tool, "_agent_instance", None)
+        if getattr(tool, "_is_agent_tool", False) and not _is_protected(within):
+            raise ValueError(f"protect: `{name}` is an agent; make it of a protected one: protect(...).as_tool(...)")
+        gated = copy.copy(tool)
+        gated.on_invoke_tool = _gated(tool, self._session)
+        gated.is_enabled = _enabled(tool, self._session)
+        return gated
+
+    def _handoff(self, one: Any) -> Any:
+        if isinstance(one, Agent):
+            return self.agent(one)
+        if not isinstance(one, Handoff):
+            raise ValueError("protect: a handoff to something that is no agent")
+        made = copy.copy(one)
+        hand_over = one.on_invoke_handoff
+
+        async def invoked(context: Any, given: str) -> Any:
+            return self.agent(cast(Agent[Any], await hand_over(context, given)))
+
+        made.on_invoke_handoff = invoked
+        return made
+
+
+def _is_protected(agent: Any) -> bool:
+    return isinstance(getattr(agent, "policyengine_session", None), Session)
+
+
+def _gated(tool: FunctionTool, session: Session) -> Callable[[Any, str], Any]:
+    async def invoked(context: Any, given: str) -> Any:
+        async def perform(arguments: dict[str, Any]) -> Any:
+            return await tool.on_invoke_tool(context, json.dumps(arguments))
+
+        ran = await run_async(session, tool.name, _arguments(given), perform)
+        return ran.value if isinstance(ran.value, str) or ran.allowed else str(ran.value)
+
+    return invoked
+
+
+def _arguments(given: str) -> Any:
+    """What a model gave as arguments; what is no JSON is refused by the gate as such."""
+    try:
+        return json.loads(given or "{}")
+    except (ValueError, RecursionError):
+        return given
+
+
+def _enabled(tool: FunctionTool, session: Session) -> Callable[[Any, Any], Any]:
+    """A tool is there if it was, and some arguments could be allowed."""
+
+    async def enabled(context: Any, agent: Any) -> bool:
+        was = tool.is_enabled(context, agent) if callable(tool.is_enabled) else tool.is_enabled
+        if isawaitable(was):
+            was = await was
+        return bool(was) and await session.tools_async([tool.name]) == [tool.name]
+
+    return enabled
+
+
+class _Server(MCPServer):
+    """An MCP server whose tools are gated."""
+
+    def __init__(self, server: MCPServer, session: Session) -> None:
+        # The SDK asks a server for how its tools are to be treated in attributes of its own.
+        self.__dict__.update(server.__dict__)
+        self._server = server
+        self._gate = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._server, name)
+
+    @property
+    def name(self) -> str:
+        return self._server.name
+
+    @property
+    def cached_tools(self) -> Any:
+        return None
+
+    async def connect(self) -> None:
+        await cast(Any, self._server).connect()
+
+    async def cleanup(self) -> None:
+        await cast(Any, self._server).cleanup()
+
+    async def list_tools(self, run_context: Any = None, agent: Any = None) -> list[Any]:
+        found = await self._server.list_tools(run_context, agent)
+        shown = set(await self._gate.tools_async([tool.name for tool in found]))
+        return [tool for tool in found if tool.name in shown]
+
+    async def call_tool(self, tool_name: str, arguments: dict[str, Any] | None, *rest: Any, **more: Any) -> Any:
+        async def perform(final: dict[str, Any]) -> Any:
+            return await self._server.call_tool(tool_name, final, *rest, **more)
+
+        ran = await run_async(self._gate, tool_name, arguments or {}, perform)
+        if not ran.allowed:
+            return CallToolResult(content=[TextContent(type="text", text=ran.value)], isError=True)
+        # What was changed of a result is plain data, and has to be a result again.
+        return CallToolResult.model_validate(ran.value) if isinstance(ran.value, dict) else ran.value
+
+    async def list_prompts(self) -> Any:
+        return await self._server.list_prompts()
+
+    async def get_prompt(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
+        return await self._server.get_prompt(name, arguments)
+
+
+def _model(model: Any) -> Model:
+    return model if isinstance(model, Model) else MultiProvider().get_model(model)
+
+
+class _Model(Model):
+    """A model whose calls are admitted, settled and released."""
+
+    def __init__(self, model: Model, session: Session, asking: Asking) -> None:
+        self._model = model
+        self._session = session
+        self._asking = asking
+
+    async def close(self) -> None:
+        await self._model.close()
+
+    def get_retry_advice(self, request: Any) -> Any:
+        return self._model.get_retry_advice(request)
+
+    async def get_response(self, system_instructions: str | None, input: Any, *args: Any, **more: Any) -> ModelResponse:
+        asked = await self._admitted(system_instructions, input)
+        if not asked.allowed:
+            return _said(asked.reason)
+        system, messages = _apart(asked.messages, system_instructions)
+        try:
+            answer = await self._model.get_response(system, messages, *args, **more)
+        except BaseException:
+            await asked.ended_async()
+            raise
+        await asked.settle_async(answer.usage.total_tokens or None)
+        for item in answer.output:
+            if isinstance(item, ResponseOutputMessage):
+                for part in item.content:
+                    if isinstance(part, ResponseOutputText):
+                        part.text = await self._asking.release_async(self._session, part.text)
+        return answer
+
+    async def stream_response(
+        self, system_instructions: str | None, input: Any, *args: Any, **more: Any
+    ) -> AsyncIterator[TResponseStreamEvent]:
+        """The answer as it comes; where it is to be released, as a whole once it has been."""
+        answer = await self.get_response(system_instructions, input, *args, **more)
+        whole = Response(
+            id=answer.response_id or "policyengine",
+            created_at=0,
+            model="policyengine",
+            object="response",
+            output=answer.output,
+            parallel_tool_calls=False,
+            tool_choice="auto",
+            tools=[],
+        )
+        yield ResponseCompletedEvent(response=whole, sequence_number=0, type="response.completed")
+
+    async def _admitted(self, system_instructions: str | None, input: Any) -> Asked:
+        given: list[Any] = list(ItemHelpers.input_to_new_input_list(input))
+        if system_instructions is not None:
+            given.insert(0, {"role": "system", "content": system_instructions})
+        return await self._asking.admit_async(self._session, given)
+
+
+def _apart(messages: Any, system_instructions: str | None) -> tuple[str | None, Any]:
+    if system_instructions is None:
+        return None, messages
+    return messages[0]["content"], list(messages[1:])
+
+
+def _said(text: str) -> ModelResponse:
+    """A message in the place of what a model would say."""
+    part = ResponseOutputText(annotations=[], text=text, type="output_text")
+    message = ResponseOutputMessage(
+        id="policyengine", content=[part], role="assistant", status="completed", type="message"
+    )
+    return ModelResponse(output=[message], usage=Usage(), response_id=None)

@@ -1,0 +1,204 @@
+"""Pydantic AI: a capability that gates every tool call of an agent, and what its model is asked and says.
+
+    agent = Agent(model, tools=tools, capabilities=[PolicyCapability(lambda context: context.deps.session)])
+
+It stands around the tools themselves, inside every hook: what other capabilities make of a call is decided as it
+would run. An agent within a tool needs the capability as well; give it the same session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from pydantic_ai import RunContext
+from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry, SkipToolExecution
+from pydantic_ai.exceptions import ToolFailed as Failed
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.models.wrapper import WrapperModel
+from pydantic_ai.run import AgentRunResult
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.toolsets import AbstractToolset, ToolsetTool, WrapperToolset
+
+from policyengine.engine import Engine
+from policyengine.gate.call import Call
+from policyengine.gate.models import Asked, Asking
+from policyengine.gate.results import plain
+from policyengine.gate.running import ToolFailed, run_async
+from policyengine.gate.session import Session
+from policyengine.integrations.approvals import ask_async, shown
+
+# What a framework raises to steer itself; nothing of it reaches a model.
+STEERING = (ApprovalRequired, CallDeferred, SkipToolExecution)
+_ROLES = {
+    "system-prompt": "system", "user-prompt": "user", "text": "assistant", "thinking": "assistant",
+}  # fmt: skip
+
+
+@dataclass
+class PolicyCapability(AbstractCapability[Any]):
+    """session: the gate of a run, or a function from the context of the run to it.
+    engine: with it, a call that needs an approval is deferred (`DeferredToolRequests`), and runs once somebody has
+        approved it; without it, such a call is denied with the reason.
+    model, cost, output: as in `policyengine.gate.models.Asking`. With `output`, nothing is streamed."""
+
+    session: Session | Callable[[RunContext[Any]], Session]
+    engine: Engine | None = None
+    model: Mapping[str, Any] | None = None
+    cost: Mapping[str, Any] | None = None
+    output: Mapping[str, Any] | None = None
+    _of_run: Session | None = field(default=None, repr=False)
+
+    async def for_run(self, ctx: RunContext[Any]) -> PolicyCapability:
+        found = self.session if isinstance(self.session, Session) else self.session(ctx)
+        return replace(self, _of_run=found)
+
+    @property
+    def _gate(self) -> Session:
+        """Raises LookupError where the run did not begin here: then nothing runs."""
+        if self._of_run is None:
+            raise LookupError("this run has no session: PolicyCapability did not see it begin")
+        return self._of_run
+
+    def get_wrapper_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
+        return _Gated(toolset, self._gate, self.engine)
+
+    def get_wrapper_model(self, model: Model) -> Model:
+        return _Model(model, self._gate, Asking(self.model, self.cost, self.output))
+
+    async def after_run(self, ctx: RunContext[Any], *, result: AgentRunResult[Any]) -> AgentRunResult[Any]:
+        """What a model says through an output tool is no text of it, and is released here. Raises PermissionError where
+        not all of it may leave."""
+        if self.output is None or isinstance(result.output, str):
+            return result
+        said = plain(result.output)
+        released = await self._gate.release_async(said, output=self.output)
+        if not released.allowed or released.text != said:
+            raise PermissionError(released.reason or "parts of the output may not leave")
+        return result
+
+
+@dataclass
+class _Gated(WrapperToolset[Any]):
+    """The tools of a run: those that could be called, each call decided on its validated arguments."""
+
+    session: Session
+    engine: Engine | None
+
+    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+        found = await super().get_tools(ctx)
+        shown_ = set(await self.session.tools_async(found))
+        return {name: tool for name, tool in found.items() if name in shown_}
+
+    async def call_tool(
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
+    ) -> Any:
+        proposed = plain(tool_args)
+
+        async def perform(arguments: dict[str, Any]) -> Any:
+            # What the policies changed is of the tool's types again.
+            final = tool_args if arguments == proposed else tool.args_validator.validate_python(arguments)
+            return await self.wrapped.call_tool(name, final, ctx, tool)
+
+        async def approve(session: Session, call: Call) -> str | None:
+            if self.engine is None:
+                return None
+            task = await ask_async(self.engine, session, call, str(ctx.tool_call_id))
+            if task.status == "pending":
+                raise ApprovalRequired(metadata=shown(task, call))
+            return task.approval
+
+        try:
+            ran = await run_async(self.session, name, proposed, perform, passes=STEERING, approve=approve)
+        except ToolFailed as error:
+            raise Failed(str(error)) from None
+        except ModelRetry:
+            raise
+        if not ran.allowed:
+            raise Failed(ran.value)
+        return ran.value
+
+
+class _Model(WrapperModel):
+    """A model whose calls are admitted, settled and released."""
+
+    def __init__(self, model: Model, session: Session, asking: Asking) -> None:
+        super().__init__(model)
+        self._session = session
+        self._asking = asking
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        asked = await self._asking.admit_async(self._session, _told(messages))
+        if not asked.allowed:
+            return ModelResponse([TextPart(asked.reason)])
+        given = _with(messages, asked.messages)
+        try:
+            answer = await super().request(given, model_settings, model_request_parameters)
+        except BaseException:
+            await asked.ended_async()
+            raise
+        await asked.settle_async(answer.usage.total_tokens or None)
+        parts = [
+            replace(part, content=await self._asking.release_async(self._session, part.content))
+            if isinstance(part, TextPart)
+            else part
+            for part in answer.parts
+        ]
+        return replace(answer, parts=parts)
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncIterator[StreamedResponse]:
+        """Raises PermissionError where what is said would have to be released, or may not be asked."""
+        if self._asking.output is not None:
+            raise PermissionError("what is to be released as a whole cannot be streamed")
+        asked: Asked = await self._asking.admit_async(self._session, _told(messages))
+        if not asked.allowed:
+            raise PermissionError(asked.reason)
+        given = _with(messages, asked.messages)
+        try:
+            async with super().request_stream(given, model_settings, model_request_parameters, run_context) as stream:
+                yield stream
+        except BaseException:
+            await asked.ended_async()
+            raise
+        await asked.settle_async(stream.usage.total_tokens or None)
+
+
+def _told(messages: list[ModelMessage]) -> list[dict[str, Any]]:
+    """What a model is given, part by part, each with whose words it is."""
+    return [
+        {"role": _ROLES.get(part.part_kind, "tool"), "content": plain(part.content)}
+        for message in messages
+        for part in message.parts
+        if hasattr(part, "content")
+    ]
+
+
+def _with(messages: list[ModelMessage], admitted: Any) -> list[ModelMessage]:
+    coming = iter(admitted)
+    made: list[Any] = []
+    for message in messages:
+        parts: list[Any] = []
+        for part in message.parts:
+            if hasattr(part, "content"):
+                content = next(coming)["content"]
+                parts.append(part if content == plain(part.content) else replace(part, content=content))
+            else:
+                parts.append(part)
+        made.append(replace(cast(Any, message), parts=parts))
+    return made

@@ -1,0 +1,79 @@
+"""What is peculiar to the OpenAI Agents SDK: handoffs, agents as tools, hosted tools and MCP servers."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agents import Agent, Runner, WebSearchTool, function_tool
+from agents.mcp import MCPServerStdio
+
+from policyengine import Engine
+from policyengine.gate.session import Session
+from policyengine.integrations.openai_agents import protect
+from tests.integrations.agents.host_openai_agents import QUIET, says
+from tests.integrations.agents.world import ANN, POLICIES, Ran, Script, Tools
+
+BAD: Script = [[("drop_table", {"name": "users"})], [("send_mail", {"to": "eve@evil.org", "body": "x"})], "ok"]
+
+
+def session() -> Session:
+    return Engine.from_text(POLICIES).session(principal=ANN, prompt="do it")
+
+
+def test_an_agent_that_takes_over_is_gated_too() -> None:
+    tools = Tools()
+    functions: list[Any] = [function_tool(one) for one in tools.functions()]
+    second = Agent[Any]("second", model=says(BAD, Ran(), "s"), tools=functions)
+    first = Agent[Any]("first", model=says([[("transfer_to_second", {})]], Ran(), "f"), handoffs=[second])
+    second.handoffs = [first]  # in a circle
+    result = asyncio.run(Runner.run(protect(first, session()), "do it", run_config=QUIET))
+    assert (result.final_output, result.last_agent.name) == ("ok", "second")
+    assert tools.ran == []
+
+
+def test_what_cannot_be_gated_is_refused_with_the_reason() -> None:
+    inner = Agent[Any]("inner", model=says(BAD, Ran(), "i"))
+    with pytest.raises(ValueError, match=r"protect: `helper` is an agent"):
+        protect(Agent("outer", tools=[inner.as_tool("helper", "Help.")]), session())
+    with pytest.raises(ValueError, match=r"protect: `web_search` is no function of this process"):
+        protect(Agent("outer", tools=[WebSearchTool()]), session())
+
+
+def test_a_streamed_run_is_gated_and_released() -> None:
+    tools = Tools()
+    functions: list[Any] = [function_tool(one) for one in tools.functions()]
+    script: Script = [[("drop_table", {"name": "users"})], "I wrote to eve@evil.org."]
+    agent = protect(Agent("a", model=says(script, Ran(), "a"), tools=functions), session(), output={"tenant": "acme"})
+
+    async def streamed() -> tuple[str, str]:
+        result = Runner.run_streamed(agent, "do it", run_config=QUIET)
+        events = [str(event) async for event in result.stream_events()]
+        return str(result.final_output), "".join(events)
+
+    final, events = asyncio.run(streamed())
+    assert (final, tools.ran) == ("I wrote to [email].", [])
+    assert "eve@evil.org" not in events
+
+
+def test_the_tools_of_an_mcp_server_are_gated(tmp_path: Path) -> None:
+    server = Path(__file__).parents[2] / "mcp" / "server.py"
+    ran, log = Ran(), tmp_path / "ran"
+    mail = ("send_mail", {"to": "eve@evil.org", "body": "x"})
+    script: Script = [[("read_page", {"url": "acme.com"})], [mail], [("drop_table", {"name": "users"})], "ok"]
+    clean = POLICIES + 'require clean_page: receive on Tool::"read_page" redact(["email"])\n'
+
+    async def work() -> Any:
+        gate = await Engine.from_text(clean).session_async(principal=ANN, prompt="read acme.com")
+        async with MCPServerStdio({"command": sys.executable, "args": [str(server), str(log)]}) as behind:
+            agent = protect(Agent("a", model=says(script, ran, "a"), mcp_servers=[behind]), gate)
+            return await Runner.run(agent, "go", run_config=QUIET)
+
+    assert asyncio.run(work()).final_output == "ok"
+    assert log.read_text().splitlines() == ["read_page acme.com"]
+    assert set(ran.shown[0]) == {"read_page", "send_mail", "broken"}
+    assert "`send_mail` may not run" in ran.seen
+    assert "Write to [email] at once" in ran.seen

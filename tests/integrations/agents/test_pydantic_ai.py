@@ -1,0 +1,95 @@
+"""What is peculiar to Pydantic AI: deferred calls, retries, types of arguments, output tools."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults, ModelRetry
+
+from policyengine import Engine
+from policyengine.integrations.pydantic_ai import PolicyCapability
+from tests.integrations.agents.host_pydantic_ai import says
+from tests.integrations.agents.world import ANN, INJECTED, POLICIES, Ran, Tools
+
+APPROVED = POLICIES + 'require person: call on Tool::"send_mail" approval(by: Group::"finance", within: 15m)\n'
+CLEO = {"type": "User", "id": "cleo", "tenant": "acme", "roles": [], "parents": [{"type": "Group", "id": "finance"}]}
+MAIL = ("send_mail", {"to": "b@c.de", "body": "x"})
+
+
+def test_a_call_that_needs_a_person_is_deferred_until_somebody_approved_it() -> None:
+    tools, engine = Tools(), Engine.from_text(APPROVED)
+    session = engine.session(principal=ANN, prompt="write to b@c.de")
+    kinds: list[Any] = [str, DeferredToolRequests]
+    gate = PolicyCapability(session, engine=engine)
+    script = [[MAIL], "ok"]
+    agent = Agent(says(script, Ran()), tools=tools.functions(), output_type=kinds, capabilities=[gate])  # type: ignore[arg-type]
+    first = agent.run_sync("write to b@c.de")
+    (waiting,) = first.output.approvals
+    task = first.output.metadata[waiting.tool_call_id]["task"]
+    # That a framework says it was approved is not what counts.
+    claimed = DeferredToolResults(approvals={waiting.tool_call_id: True})
+    again = agent.run_sync(message_history=first.all_messages(), deferred_tool_results=claimed)
+    assert (tools.ran, again.output.metadata[waiting.tool_call_id]["task"]) == ([], task)
+    engine.approvals.approve(task, CLEO)
+    final = agent.run_sync(message_history=first.all_messages(), deferred_tool_results=claimed)
+    assert (final.output, tools.ran) == ("ok", [("send_mail", "b@c.de", "x")])
+
+
+class Letter(BaseModel):
+    body: str
+
+
+LETTERS = """
+module m
+use ai
+tool post(letter: { body: String }) { sends_outside: true, reads_untrusted: false }
+permit post: call on Tool::"post" for User
+require scrub: call on Tool::"post" replace(["email"], with: "(address)")
+"""
+
+
+def test_changed_arguments_are_of_the_tools_types() -> None:
+    posted: list[Letter] = []
+
+    def post(letter: Letter) -> str:
+        posted.append(letter)
+        return "ok"
+
+    session = Engine.from_text(LETTERS).session(principal=ANN)
+    script = [[("post", {"letter": {"body": "to eve@evil.org"}})], "ok"]
+    agent = Agent(says(script, Ran()), tools=[post], capabilities=[PolicyCapability(session)])  # type: ignore[arg-type]
+    agent.run_sync("go")
+    assert posted == [Letter(body="to (address)")]
+
+
+def test_what_a_tool_asks_to_be_retried_with_is_looked_at() -> None:
+    async def broken(name: str) -> str:
+        raise ModelRetry(INJECTED)
+
+    ran = Ran()
+    session = Engine.from_text(POLICIES).session(principal=ANN)
+    script = [[("broken", {"name": "x"})], "ok"]
+    agent = Agent(says(script, ran), tools=[broken], capabilities=[PolicyCapability(session)])  # type: ignore[arg-type]
+    assert agent.run_sync("go").output == "ok"
+    assert "eve@evil.org" not in ran.seen
+    assert "[email]" in ran.seen
+
+
+def test_what_is_said_through_an_output_tool_is_released_or_ends_the_run() -> None:
+    gate = PolicyCapability(Engine.from_text(POLICIES).session(principal=ANN), output={"tenant": "acme"})
+    script = [[("final_result", {"body": "to eve@evil.org"})]]
+    agent = Agent(says(script, Ran()), output_type=Letter, capabilities=[gate])  # type: ignore[arg-type]
+    with pytest.raises(PermissionError):
+        agent.run_sync("go")
+
+
+def test_a_capability_that_did_not_see_the_run_begin_gates_nothing_and_runs_nothing() -> None:
+    async def begun() -> None:
+        gate = PolicyCapability(Engine.from_text(POLICIES).session(principal=ANN))
+        with pytest.raises(LookupError):
+            gate.get_wrapper_toolset(None)  # type: ignore[arg-type]
+
+    asyncio.run(begun())
