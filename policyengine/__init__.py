@@ -12,7 +12,8 @@ from policyengine.bundle import InvalidPolicies, Snapshot
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.engine import Engine
 from policyengine.guard import Denied, enforce, guard
-from policyengine.model.decision import Approval, Decision, Obligation, RuleError
+from policyengine.model.decision import Approval, Decision, Obligation, RuleError, Trial
+from policyengine.release.outcome import NotReleased
 from policyengine.state.reloads import Reload
 from policyengine.watch import Watcher
 
@@ -23,10 +24,12 @@ __all__ = [
     "Diagnostic",
     "Engine",
     "InvalidPolicies",
+    "NotReleased",
     "Obligation",
     "Reload",
     "RuleError",
     "Snapshot",
+    "Trial",
     "Watcher",
     "enforce",
     "guard",

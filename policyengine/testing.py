@@ -21,7 +21,8 @@ from policyengine.evaluate.combine import denied
 from policyengine.evaluate.decide import decide, verdicts
 from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env
-from policyengine.ir.nodes import PolicySet, Step, TestCase
+from policyengine.ir.cases import Step, TestCase
+from policyengine.ir.nodes import PolicySet
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World, world
 from policyengine.model.request import Request, request

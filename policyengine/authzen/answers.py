@@ -37,6 +37,24 @@ class RuleError(_Out):
     message: str
 
 
+class TrialError(_Out):
+    """Why a rule that is tried could not be evaluated."""
+
+    code: str
+    message: str
+
+
+class Trial(_Out):
+    """What a rule with `on match log` would have done in force. The decision does not depend on it."""
+
+    rule: str
+    kind: Literal["permit", "forbid", "require", "label"]
+    decision: Literal["allow", "deny"] = Field(description="what the decision would have been")
+    changes: bool = Field(description="whether the decision, what is owed or the labels would have been different")
+    obligations: list[str] = Field([], description="the types of what it would have imposed")
+    error: TrialError | None = None
+
+
 class Error(_Out):
     status: int
     message: str
@@ -79,6 +97,7 @@ class DecisionContext(_Out):
     errors_total: int | None = Field(
         None, description="how many rules could not be evaluated, where not all are listed"
     )
+    tried: list[Trial] | None = Field(None, description="what rules with `on match log` would have done")
     meters: list[MeterReading] | None = Field(None, description="what the limits say, where the request was charged")
     denied_by: list[str] | None = Field(None, description="the limits without room")
     retry_after: int | None = Field(None, description="after how many seconds there would be room; null for never")

@@ -16,7 +16,7 @@ from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Note
 from policyengine.diagnostics.source import Span
 from policyengine.diagnostics.suggest import did_you_mean, one_of
-from policyengine.ir.nodes import Step, TestCase
+from policyengine.ir.cases import Step, TestCase
 from policyengine.schema.constants import constant_record
 from policyengine.syntax import ast
 from policyengine.syntax.walk import mentions

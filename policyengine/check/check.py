@@ -32,7 +32,8 @@ from policyengine.check.twins import lint_twin_names, lint_twin_texts
 from policyengine.check.written_types import param_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic, Note, has_errors, in_order
-from policyengine.ir.nodes import Local, PolicySet, Proof, Rule, TestCase
+from policyengine.ir.cases import TestCase
+from policyengine.ir.nodes import Local, PolicySet, Proof, Rule
 from policyengine.model.operators import MAX_PATTERNS
 from policyengine.model.values import Uid
 from policyengine.schema.declare import SOURCES, ModuleTree
@@ -93,17 +94,19 @@ def check(
             if isinstance(statement, ast.Define):
                 lint_parameters(statement, findings)
     findings.diagnostics += [lint for result in found for lint in result.lints]
-    lint_rules(rules, names, {name: asked for result in found for name, asked in result.asks.items()}, findings)
+    in_force = [rule for rule in rules if not rule.tried]
+    lint_rules(in_force, names, {name: asked for result in found for name, asked in result.asks.items()}, findings)
     lint_granted(rules, names, findings)
     lint_twin_names(modules, findings)
     facts = tuple((Uid("Tool", t.name), tuple(sorted(t.facts.items()))) for _, t in sorted(schema.tools.items()))
     owed = frozenset().union(*(result.owed for result in found))
     policies = PolicySet(
-        rules=tuple(sorted(rules, key=lambda r: r.name)),
+        rules=tuple(sorted((rule for rule in rules if not rule.tried), key=lambda r: r.name)),
         facts=tuple((uid, items) for uid, items in facts if items),
         proofs=tuple(sorted((proof for result in found for proof in result.proofs), key=lambda p: p.name)),
         tests=tests,
         obligations=tuple(sorted(owed)),
+        tried=tuple(sorted((rule for rule in rules if rule.tried), key=lambda r: r.name)),
     )
     return Checked(policies, in_order([*earlier, *findings.diagnostics]))
 
@@ -146,7 +149,7 @@ def _check_module(tree: ast.Module, place: Place) -> ModuleRules:
         rules=tuple(rules),
         names={name: tree.name.span for name, tree in trees.items()},
         asks={rule.name: asks(rule) for rule in rules if rule.kind in ("permit", "forbid")},
-        owed=frozenset(o.type for rule in rules for o in rule.obligations),
+        owed=frozenset(o.type for rule in rules if not rule.tried for o in rule.obligations),
         proofs=tuple(proofs),
         diagnostics=found,
         lints=tuple(lints.diagnostics),

@@ -9,6 +9,7 @@ from policyengine.check import operands
 from policyengine.check.environment import UNKNOWN, Env, Findings, Place, TooLarge, Typed
 from policyengine.check.expressions import check_condition, check_expression
 from policyengine.check.heads import check_head
+from policyengine.check.modes import refuse_modes, with_modes
 from policyengine.check.narrowing import NOTHING, Facts, both
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
@@ -37,6 +38,7 @@ def check_rule(tree: ast.Rule, place: Place) -> Rule | None:
             reason=str(reason) if reason is not None else None,
             span=tree.span,
         )
+        rule = with_modes(rule, tree, place)
         match tree.body:
             case ast.RequireBody(on_deny=on_deny, obligations=calls):
                 owed = tuple(_obligation(call, env) for call in calls)
@@ -54,6 +56,7 @@ def check_proof(tree: ast.Prove, place: Place) -> Proof | None:
     try:
         checked = check_head(tree.head, place)
         condition = _condition(tree.clauses, Env(checked.place), tree).expr
+        refuse_modes(tree, place)
     except TooLarge:
         report_too_large(tree.name, place)
         return None
@@ -77,7 +80,7 @@ def report_too_much(name: ast.Name, place: Place) -> None:
     )  # fmt: skip
 
 
-def _condition(clauses: tuple[ast.When | ast.Because, ...], env: Env, tree: ast.Rule | ast.Prove) -> Typed:
+def _condition(clauses: tuple[ast.Clause, ...], env: Env, tree: ast.Rule | ast.Prove) -> Typed:
     """`when A unless B` is `A and not B`, evaluated in that order."""
     items: list[Expr] = []
     facts: Facts = NOTHING

@@ -125,6 +125,8 @@ def _verdict(one: RuleTrace, width: int) -> Iterator[Text]:
 
 def _rule_hue(one: RuleTrace) -> str:
     """Green for what helps the request, red for what stops it, yellow for what is owed or went wrong."""
+    if one.rule.tried:
+        return "dim"
     match one.rule.kind, one.outcome:
         case _, "not in scope":
             return "dim"
@@ -145,6 +147,8 @@ def _meaning(one: RuleTrace, decision: Decision) -> str:
     """What the outcome means for the request, in words."""
     if one.outcome in ("not in scope", "did not hold"):
         return "is not in scope" if one.outcome == "not in scope" else "does not hold"
+    if one.rule.tried:
+        return _tried(one, decision)
     if one.rule.kind != "require":
         return _MEANING[one.rule.kind, one.outcome]
     said = "holds" if one.outcome == "held" else "cannot be evaluated"
@@ -154,6 +158,16 @@ def _meaning(one: RuleTrace, decision: Decision) -> str:
         return f"{said}, but owes nothing when the decision is {decision.decision}"
     owed = ", ".join(dict.fromkeys(spec.type for spec in one.rule.obligations))
     return f"{said}, so the caller owes: {owed}"
+
+
+def _tried(one: RuleTrace, decision: Decision) -> str:
+    """What a rule would mean that is not in force."""
+    said = "is tried and holds" if one.outcome == "held" else "is tried and cannot be evaluated"
+    trial = next((each for each in decision.tried if each.rule == one.rule.name), None)
+    if trial is None or not trial.changes:
+        return f"{said}; in force it would change nothing"
+    owed = f", owing {', '.join(trial.obligations)}" if trial.obligations else ""
+    return f"{said}; in force the decision would be {trial.decision}{owed}"
 
 
 def _lines(rule: Rule) -> tuple[int, int, int]:

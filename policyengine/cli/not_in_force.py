@@ -9,11 +9,15 @@ from policyengine.release.advice import buffered_by
 
 
 def not_in_force(sets: Iterable[PolicySet], metered: bool) -> list[str]:
-    """A line for limits, unless every evaluation is `metered`, and one for claims, where there are any."""
+    """A line for rules that are tried, one for limits, unless every evaluation is `metered`, and one for claims, where
+    there are any."""
     policies = list(sets)
     limits = sorted({rule.name for each in policies for rule in each.rules if rule.kind == "limit"})
     claims = sorted({claim.name for each in policies for claim in each.proofs})
+    tried = sorted({rule.name for each in policies for rule in each.tried})
     lines = []
+    if tried:
+        lines.append(f"rules with `on match log` change nothing, and say what they would have done ({_few(tried)})")
     if limits and not metered:
         lines.append(
             f"evaluations charge nothing, so they deny where a limit applies ({_few(limits)}): /v1/authorize charges, "

@@ -22,7 +22,8 @@ from policyengine.authzen.answers import (
     FilterResponse,
 )
 from policyengine.authzen.answers import Obligation as WireObligation
-from policyengine.model.decision import Approval, Decision, Obligation, RuleError
+from policyengine.authzen.answers import Trial as WireTrial
+from policyengine.model.decision import Approval, Decision, Obligation, RuleError, Trial
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault, to_json
 
@@ -236,7 +237,13 @@ def _decision(found: EvaluationResponse) -> Decision:
         said.revision,
         determining_total=said.determining_total or 0,
         errors_total=said.errors_total or 0,
+        tried=tuple(map(_trial, said.tried or [])),
     )
+
+
+def _trial(found: WireTrial) -> Trial:
+    error = RuleError(found.rule, found.error.code, found.error.message) if found.error is not None else None
+    return Trial(found.rule, found.kind, found.decision, found.changes, tuple(found.obligations), error)
 
 
 def _obligation(found: WireObligation) -> Obligation:

@@ -158,11 +158,11 @@ class Bucket:
         refused = refused_arguments(self._schema, self._world, asked)
         if known is not None and not refused:
             return known
-        verdicts = self._verdicts(held, erred, faulty, env)
-        erred = list(verdicts.erred)
+        verdicts, tried = self._verdicts(held, erred, faulty, env)
+        erred = [*verdicts.erred, *tried.erred]
         if refused:
-            return combine(verdicts, approved, properties_in(env), self._revision, refused)
-        decision = combine(verdicts, (), properties_in(env), self._revision)
+            return combine(verdicts, approved, properties_in(env), self._revision, refused, tried)
+        decision = combine(verdicts, (), properties_in(env), self._revision, (), tried)
         if outcome is not None and all(map(_is_constant, (*held, *erred))) and len(self._faulty) < MEMORY:
             self._faulty[outcome] = decision
         kept = not erred and all(_is_constant(rule) for rule in held)
@@ -171,30 +171,38 @@ class Bucket:
         given = effective(decision, approved)
         if not given:
             return decision
-        then = combine(verdicts, given, properties_in(env), self._revision)
+        then = combine(verdicts, given, properties_in(env), self._revision, (), tried)
         if kept:
             self._derived.remember(decision, given, then)
         return then
 
-    def _verdicts(self, held: list[Rule], erred: list[Rule], faulty: tuple[Faulty, ...], env: Env) -> Verdicts:
-        """What the rules said. Why a rule erred is asked of the interpreter, where it is not known of its table."""
+    def _verdicts(
+        self, held: list[Rule], erred: list[Rule], faulty: tuple[Faulty, ...], env: Env
+    ) -> tuple[Verdicts, Verdicts]:
+        """What the rules in force said, and those that are tried. Why a rule erred is asked of the interpreter, where
+        it is not known of its table."""
         why: dict[str, tuple[str, str]] = {}
         for number, code, message in faulty:
             rules = self._tables[number].all
-            erred += rules
+            erred = [*erred, *rules]
             why.update(dict.fromkeys((rule.name for rule in rules), (code, message)))
         erred.sort(key=_name)
         if len(erred) > MOST_LISTED:
             why |= self._reads.faults([rule for rule in erred if rule.name not in why], env)
-        errors: dict[int, RuleError] = {}
+        errors: dict[str, RuleError] = {}
 
-        def error(number: int) -> RuleError:
-            if number not in errors:
-                errors[number] = _error(erred[number], env)
-            return errors[number]
+        def error(rule: Rule) -> RuleError:
+            if rule.name not in errors:
+                errors[rule.name] = _error(rule, env)
+            return errors[rule.name]
 
-        faults = [why.get(rule.name) or (error(n).code, error(n).message) for n, rule in enumerate(erred)]
-        return Verdicts(sorted(held, key=_name), erred, listed(faults, error))
+        def said(tried: bool) -> Verdicts:
+            those = [rule for rule in erred if rule.tried is tried]
+            faults = [why.get(rule.name) or (error(rule).code, error(rule).message) for rule in those]
+            spoke = sorted((rule for rule in held if rule.tried is tried), key=_name)
+            return Verdicts(spoke, those, listed(faults, lambda number: error(those[number])))
+
+        return said(False), said(True)
 
     def _remember(self, mask: int, hits: tuple[tuple[int, int], ...], decision: Decision) -> Decision:
         """The decision for an outcome: the first that was made for it, as others may follow from that."""

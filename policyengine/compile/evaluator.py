@@ -63,7 +63,7 @@ class Evaluator:
         # The names in requests that need no look.
         self.harmless = Harmless(schema)
         self._policies = policies
-        self._index = Index(policies.rules, schema)
+        self._index = Index((*policies.rules, *policies.tried), schema)
         # What callers may say that they have verified.
         self.approvals, self.limits = approvals_of(policies.rules), limits_of(policies.rules)
         self._each = {name: frozenset({name}) for name in self.approvals}

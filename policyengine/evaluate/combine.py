@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from policyengine.ir.nodes import APPROVAL, ObligationSpec, Rule
-from policyengine.model.decision import Approval, Decision, Obligation, RuleError
+from policyengine.model.decision import Approval, Decision, Obligation, RuleError, Trial
 
 # As many determining rules and errors are listed; of more, how many there are is said beside.
 MOST_LISTED = 100
@@ -30,15 +30,53 @@ class Verdicts:
     errors: Sequence[RuleError] = ()
 
 
+SILENT = Verdicts(())
+
+
 def combine(
     verdicts: Verdicts,
     approved: Collection[str],
     properties: Properties,
     revision: str,
     refused: Sequence[RuleError] = (),
+    tried: Verdicts = SILENT,
 ) -> Decision:
     """The decision. `approved` names the `require` rules whose approval has been verified for this very request;
-    `refused` is what is wrong with the request itself, and denies it whatever the rules say."""
+    `refused` is what is wrong with the request itself, and denies it whatever the rules say. `tried` is what rules said
+    that are not in force: the decision is as if they were not there, and tells of each what it would have done."""
+    decision = _combined(verdicts, approved, properties, revision, refused)
+    if not tried.held and not tried.erred:
+        return decision
+    errors = {error.rule: error for error in tried.errors}
+    unsure = {rule.name for rule in tried.erred}
+    trials = []
+    for rule in _sorted([*tried.held, *tried.erred])[:MOST_LISTED]:
+        failed = rule.name in unsure
+        one = Verdicts(
+            verdicts.held if failed else [*verdicts.held, rule], [*verdicts.erred, rule] if failed else verdicts.erred
+        )
+        would = _combined(one, approved, properties, revision, refused)
+        error = errors.get(rule.name) or RuleError(rule.name, "", "it could not be evaluated")
+        trials.append(_trial(rule, decision, would, error if failed else None))
+    return replace(decision, tried=tuple(trials))
+
+
+def _trial(rule: Rule, decision: Decision, would: Decision, error: RuleError | None) -> Trial:
+    changes = (would.decision, would.obligations, would.approvals, would.labels) != (
+        decision.decision, decision.obligations, decision.approvals, decision.labels,
+    )  # fmt: skip
+    owed = [o.type for o in would.obligations if o.id.partition("/")[0] == rule.name]
+    demanded = [APPROVAL for approval in would.approvals if approval.rule == rule.name]
+    return Trial(rule.name, rule.kind, would.decision, changes, tuple(dict.fromkeys([*owed, *demanded])), error)
+
+
+def _combined(
+    verdicts: Verdicts,
+    approved: Collection[str],
+    properties: Properties,
+    revision: str,
+    refused: Sequence[RuleError],
+) -> Decision:
     permits = _of("permit", verdicts.held)
     denying = [*_of("forbid", verdicts.held), *_of("forbid", verdicts.erred), *_of("limit", verdicts.erred)]
     # An obligation whose condition could not be evaluated is imposed.
@@ -110,7 +148,24 @@ def intersect(decisions: Sequence[Decision]) -> Decision:
         revision=decisions[0].revision,
         determining_total=max(len(names), *totals) if len(names) > MOST_LISTED or any(totals) else 0,
         errors_total=max(d.errors_total for d in decisions),
+        tried=_tried(decisions, "allow" if allow else "deny") if any(d.tried for d in decisions) else (),
     )
+
+
+def _tried(decisions: Sequence[Decision], decision: str) -> tuple[Trial, ...]:
+    """What each rule that is tried would have done to the decision about all of them."""
+    found: list[Trial] = []
+    for name in sorted({trial.rule for d in decisions for trial in d.tried})[:MOST_LISTED]:
+        said = [next((trial for trial in d.tried if trial.rule == name), None) for d in decisions]
+        mine = [trial for trial in said if trial is not None]
+        each = [d.decision if trial is None else trial.decision for d, trial in zip(decisions, said, strict=True)]
+        would: Literal["allow", "deny"] = "allow" if all(one == "allow" for one in each) else "deny"
+        # What changes only one denial into another is no change of the whole.
+        changes = would != decision or (would == "allow" and any(trial.changes for trial in mine))
+        owed = tuple(dict.fromkeys(type_ for trial in mine for type_ in trial.obligations))
+        error = next((trial.error for trial in mine if trial.error is not None), None)
+        found.append(Trial(name, mine[0].kind, would, changes, owed, error))
+    return tuple(found)
 
 
 def denied(error: RuleError, revision: str) -> Decision:

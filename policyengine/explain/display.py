@@ -11,7 +11,7 @@ from typing import Any
 
 from policyengine.diagnostics.safe_text import visible
 from policyengine.diagnostics.source import Span
-from policyengine.model.decision import Decision
+from policyengine.model.decision import Decision, Trial
 from policyengine.model.request import Action
 from policyengine.model.values import MAX_DEPTH, describe, to_json
 
@@ -94,6 +94,13 @@ def _without_comment(line: str) -> str:
     return line
 
 
+def trial_json(trial: Trial) -> dict[str, Any]:
+    """What a rule that is tried would have done, as JSON."""
+    said = {"rule": trial.rule, "kind": trial.kind, "decision": trial.decision, "changes": trial.changes}
+    error = {"code": trial.error.code, "message": trial.error.message} if trial.error is not None else None
+    return {**said, "obligations": list(trial.obligations), **({"error": error} if error is not None else {})}
+
+
 def decision_json(decision: Decision) -> dict[str, Any]:
     """A decision as JSON, in the words of the Python API."""
     return {
@@ -114,4 +121,5 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "revision": decision.revision,
         **({"determining_total": decision.determining_total} if decision.determining_total else {}),
         **({"errors_total": decision.errors_total} if decision.errors_total else {}),
+        **({"tried": [trial_json(one) for one in decision.tried]} if decision.tried else {}),
     }

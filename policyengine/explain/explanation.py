@@ -167,7 +167,8 @@ def _actor(
     if problem is not None:
         return ActorTrace(role, actor, decision, (), (), problem)
     refused = refused_arguments(schema, env.world, env.request)
-    about = [rule for rule in policies.rules if rule.head.actions is None or action in rule.head.actions]
+    every = sorted((*policies.rules, *policies.tried), key=lambda rule: rule.name)
+    about = [rule for rule in every if rule.head.actions is None or action in rule.head.actions]
     rules = tuple(trace_rule(rule, env) for rule in about)
     closest = () if refused else _closest(decision, rules, env)
     return ActorTrace(role, actor, decision, rules, closest, refused[0] if refused else None)
@@ -177,7 +178,7 @@ def _closest(decision: Decision, rules: tuple[RuleTrace, ...], env: Env) -> tupl
     """The permits with the fewest things against them, where a request was denied for want of a permit."""
     if decision.decision == "allow" or decision.determining:
         return ()
-    misses = [_miss(one, env) for one in rules if one.rule.kind == "permit"]
+    misses = [_miss(one, env) for one in rules if one.rule.kind == "permit" and not one.rule.tried]
     least = min((miss.distance for miss in misses), default=None)
     return tuple(miss for miss in misses if miss.distance == least)
 

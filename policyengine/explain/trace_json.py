@@ -21,6 +21,8 @@ def rule_json(one: RuleTrace) -> dict[str, Any]:
         "location": location(one.rule.span),
         "scope": [{"of": c.subject, "kind": c.kind, "held": c.held, "message": c.message} for c in one.scope],
     }
+    if one.rule.tried:
+        found["tried"] = True
     if one.error is not None:
         found["error"] = {"code": one.error.code, "message": one.error.message, "location": one.error.location}
     if one.condition is not None:

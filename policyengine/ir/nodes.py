@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from policyengine.diagnostics.source import Span
+from policyengine.ir.cases import TestCase
 from policyengine.model.types import RecordT, Type
 from policyengine.model.values import Uid
 
@@ -322,7 +323,8 @@ class LimitSpec:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. `name` is qualified with its module; `reason` is the public `because`."""
+    """One rule. `name` is qualified with its module; `reason` is the public `because`. A rule that is `tried` changes
+    nothing yet: what it would do is told. A forbid that `cuts` ends a stream once it holds of what has come."""
 
     kind: Literal["permit", "forbid", "require", "limit", "label"]
     name: str
@@ -333,6 +335,8 @@ class Rule:
     on_deny: bool = False
     obligations: tuple[ObligationSpec, ...] = ()
     limit: LimitSpec | None = None
+    tried: bool = False
+    cuts: bool = False
 
     @property
     def demands_approval(self) -> bool:
@@ -351,50 +355,16 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One request of a test: plain values as a caller would send them, and what must come of it.
-
-    `reason` is a public reason that must be given, `failure` what must have gone wrong. `after` is how much time has
-    passed since the step before, in microseconds."""
-
-    principal: dict[str, Any]
-    action: dict[str, Any]
-    resource: dict[str, Any]
-    context: dict[str, Any]
-    decision: Literal["allow", "deny"]
-    rules: tuple[str, ...] | None
-    obligations: tuple[str, ...] | None
-    span: Span = field(compare=False, repr=False)
-    approved: tuple[str, ...] = ()
-    reason: str | None = None
-    failure: Literal["missing", "erred"] | None = None
-    after: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TestCase:
-    """A `test`, or one line of its table: requests one after the other. Of several, each is recorded as `authorize`
-    would record it, in `session` if there is one; its labels are those that it has to begin with."""
-
-    __test__ = False  # not for pytest to collect
-
-    name: str
-    module: str
-    entities: tuple[dict[str, Any], ...]
-    steps: tuple[Step, ...]
-    span: Span = field(compare=False, repr=False)
-    session: tuple[str, tuple[str, ...]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PolicySet:
-    """All rules of a bundle in name order, the facts it states of entities, its claims and its tests."""
+    """All rules of a bundle in name order, the facts it states of entities, its claims and its tests. `tried` are the
+    rules that are not in force: no answer depends on them."""
 
     rules: tuple[Rule, ...] = ()
     facts: tuple[tuple[Uid, tuple[tuple[str, Any], ...]], ...] = ()
     proofs: tuple[Proof, ...] = ()
     tests: tuple[TestCase, ...] = ()
     obligations: tuple[str, ...] = ()
+    tried: tuple[Rule, ...] = ()
 
 
 APPROVAL = "approval"

@@ -21,6 +21,8 @@ def rule_text(rule: Rule, name: str, schema: Schema, explicit: bool) -> str:
         lines.append(f"  when {written(rule.condition, words)}")
     if rule.reason is not None:
         lines.append(f"  because {string(rule.reason)}")
+    lines += ["  on match log"] if rule.tried else []
+    lines += ["  on stream cut"] if rule.cuts else []
     if rule.on_deny:
         lines.append("  on deny")
     lines += [f"  {_obligation(spec, words)}" for spec in rule.obligations]

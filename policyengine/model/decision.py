@@ -44,6 +44,26 @@ class RuleError:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """A rule that is tried and spoke about the request, and what would have come of it in force, beside the rules that
+    are.
+
+    kind: what rule it is, "forbid" for example.
+    decision: what the decision would have been.
+    changes: whether anything of the decision would have been different: what it is, what is owed, or labels.
+    obligations: the types of what it would have imposed, of an approval "approval".
+    error: why it could not be evaluated, where it could not.
+    """
+
+    rule: str
+    kind: str
+    decision: Literal["allow", "deny"]
+    changes: bool
+    obligations: tuple[str, ...] = ()
+    error: RuleError | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The answer to one request, from one revision of the policies.
 
@@ -58,6 +78,7 @@ class Decision:
     determining_total, errors_total: how many there are, where these lists do not hold them all.
     revision: the snapshot that answered.
     metered: those of the limits that the caller said it meters.
+    tried: what rules that are tried would have changed; nothing here depends on it.
     """
 
     decision: Literal["allow", "deny"]
@@ -72,6 +93,7 @@ class Decision:
     metered: frozenset[str] = field(default=frozenset(), compare=False)
     determining_total: int = 0
     errors_total: int = 0
+    tried: tuple[Trial, ...] = ()
 
     @property
     def allowed(self) -> bool:

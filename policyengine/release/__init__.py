@@ -12,6 +12,7 @@ or carried out does not go.
 | `treatment.py`, `edits.py`, `keys.py` | what is ordered, and what it writes in the place of what was found |
 | `carrying.py`, `releasing.py` | orders carried out; a check before and after its decision |
 | `stream.py`, `streaming.py`, `deltas.py`, `release_stream.py` | the same, for what comes in pieces |
+| `watching.py` | what rules that cut a stream learn of it |
 | `validity.py`, `classifiers.py` | what an output has to be; scores of others |
 | `service.py` | the half of an engine that does it |
 """

@@ -17,7 +17,7 @@ from policyengine.release.content import Content, Unscannable, text_content
 from policyengine.release.inspection import Inspection
 from policyengine.release.looking import Found, account
 from policyengine.release.messages import TRUSTED, Input, SourceOf, read_input
-from policyengine.release.needs import Needs
+from policyengine.release.needs import TextNeeds
 from policyengine.release.outcome import Admitted
 from policyengine.release.releasing import looked_at
 from policyengine.release.uploads import PLAIN, UNKNOWN
@@ -42,7 +42,7 @@ def prepare(
     given: Any,
     context: Mapping[str, Any] | None,
     tenant: str,
-    needs: Needs,
+    needs: TextNeeds,
     inspection: Inspection,
     source_of: SourceOf | None,
 ) -> Admission:

@@ -22,7 +22,7 @@ def buffered_by(policies: PolicySet) -> tuple[str, ...] | None:
     """The rules that look at the whole text, so that a stream waits for its end; none where it goes as it comes. None
     for policies that say nothing about `release`."""
     rules = [rule for rule in applying(policies.rules, RELEASE, OUTPUT) if rule.head.actions is not None]
-    return needs(rules, output).rules if rules else None
+    return needs([rule for rule in rules if not rule.cuts], output).rules if rules else None
 
 
 def misspelt_kinds(policies: PolicySet) -> list[Diagnostic]:
@@ -31,7 +31,7 @@ def misspelt_kinds(policies: PolicySet) -> list[Diagnostic]:
     known = registry().kinds
     groups = {".".join(kind.split(".")[:many]) for kind in known for many in range(1, len(kind.split(".")) + 1)}
     found: list[Diagnostic] = []
-    for rule in policies.rules:
+    for rule in (*policies.rules, *policies.tried):
         for kind, place in _kinds(rule):
             if any(covers(kind, each) for each in known):
                 continue

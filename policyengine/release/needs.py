@@ -6,7 +6,7 @@ It follows from the checked policies alone, and is generous: what it does not un
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from policyengine.ir.nodes import (
     And,
@@ -21,6 +21,7 @@ from policyengine.ir.nodes import (
     Is,
     Local,
     Or,
+    PolicySet,
     Quantifier,
     Root,
     Rule,
@@ -105,6 +106,35 @@ def needs(rules: Iterable[Rule], subject: Subject) -> Needs:
         whole.all_kinds,
         tuple(looking),
         frozenset(whole.compared),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TextNeeds:
+    """What the rules about one kind of text need to know: `whole` all that are in force, `before` those of them that
+    hold a stream back, `cutting` those that end one, and `tried` those in force and those that are only tried."""
+
+    whole: Needs
+    before: Needs
+    cutting: Needs
+    tried: Needs
+
+    @property
+    def before_any(self) -> TextNeeds:
+        """Before the first chunk: for the rules that cut, nothing has come yet, and the others do not look."""
+        return replace(self, tried=self.whole)
+
+
+def text_needs(policies: PolicySet, action: str, resource_type: str, subject: Subject) -> TextNeeds:
+    """What the rules about a text need to know of it."""
+    rules = applying(policies.rules, action, resource_type)
+    tried = applying(policies.tried, action, resource_type)
+    whole = needs(rules, subject)
+    return TextNeeds(
+        whole,
+        needs([rule for rule in rules if not rule.cuts], subject),
+        needs([rule for rule in rules if rule.cuts], subject),
+        needs([*rules, *tried], subject) if tried else whole,
     )
 
 

@@ -61,8 +61,10 @@ class Admitted(Released):
 
 
 class NotReleased(PermissionError):
-    """A stream that ends here, as nothing more of it may leave. `released` says why; the text is fit to be shown."""
+    """A stream that ends here, as nothing more of it may leave. `released` says why; the text is fit to be shown. With
+    `cut` a rule with `on stream cut` holds of what has come, and what came before that has gone."""
 
-    def __init__(self, released: Released) -> None:
+    def __init__(self, released: Released, cut: bool = False) -> None:
         super().__init__(released.reason or "it may not leave")
         self.released = released
+        self.cut = cut

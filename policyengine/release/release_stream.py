@@ -6,24 +6,28 @@ before the first chunk, and each chunk goes once nothing in it can be part of a 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from policyengine.detect.finder import DetectorFailed
-from policyengine.detect.registry import find, width
+from policyengine.detect.registry import Registry, find, width
 from policyengine.diagnostics import codes
-from policyengine.model.decision import Decision, RuleError
+from policyengine.model.decision import Decision, RuleError, Trial
 from policyengine.release.carrying import ordered
 from policyengine.release.content import Unscannable
 from policyengine.release.inspection import Inspection
 from policyengine.release.keys import NoKey
-from policyengine.release.looking import Found
+from policyengine.release.looking import Found, as_attributes
+from policyengine.release.needs import FOUND, KINDS, TextNeeds
 from policyengine.release.outcome import NotReleased, Released
+from policyengine.release.releasing import kinds_of, measured
 from policyengine.release.stream import Treating
 from policyengine.release.streaming import Chunks, Whole
 from policyengine.release.treatment import CannotCarryOut, Orders
+from policyengine.release.watching import Come, CutOff, Looked, Watch
 from policyengine.state.grant import Grant
 
 FAILURES = (CannotCarryOut, DetectorFailed, NoKey, Unscannable)
@@ -31,7 +35,9 @@ FAILURES = (CannotCarryOut, DetectorFailed, NoKey, Unscannable)
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """How the engine decides about a stream: before it (`grant`), or about all of it (`release`), each in two forms."""
+    """How the engine decides about a stream: before it (`grant`) or about all of it (`release`), each in two forms; and
+    where a rule cuts it, about what has come (`decide`, of `resource` and what is known of the text). `tried` is what
+    rules that are tried make of the whole."""
 
     grant: Callable[[], Grant]
     grant_async: Callable[[], Awaitable[Grant]]
@@ -41,6 +47,11 @@ class Ways:
     tenant: str
     fulfilled: frozenset[str]
     buffered: bool
+    needs: TextNeeds
+    decide: Callable[[Mapping[str, Any]], Decision]
+    resource: Callable[[], Mapping[str, Any]]
+    tries: bool
+    tried: Callable[[Any], tuple[Trial, ...]]
 
 
 class ReleaseStream:
@@ -67,9 +78,13 @@ class ReleaseStream:
                 self._guarded(partial(whole.feed, chunk))
             yield from self._wholly(whole, self._ways.release(whole.content()))
             return
+        kept = self._kept()
         for chunk in self._chunks:
+            kept = _keep(kept, chunk)
             yield from _said(self._guarded(partial(steps.feed, chunk)))
-        yield from _said(self._end(steps))
+        rest = _said(self._end(steps))
+        self._try(kept)
+        yield from rest
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         steps = None if self.buffered else self._begin(grant := await self._ways.grant_async())
@@ -83,10 +98,15 @@ class ReleaseStream:
             for chunk in self._wholly(whole, await self._ways.release_async(whole.content())):
                 yield chunk
             return
+        kept = self._kept()
         async for chunk in _each(self._chunks):
+            kept = _keep(kept, chunk)
             for piece in _said(self._guarded(partial(steps.feed, chunk))):
                 yield piece
-        for piece in _said(self._end(steps)):
+        rest = _said(self._end(steps))
+        if kept is not None:
+            await asyncio.to_thread(self._try, kept)
+        for piece in rest:
             yield piece
 
     def _begin(self, grant: Grant) -> Chunks | None:
@@ -105,12 +125,54 @@ class ReleaseStream:
         if wide is None or read.withhold is not None:
             self.buffered = True
             return None
-        look = partial(_look, kinds=read.kinds, known=known)
-        return Chunks(lambda: Treating(look, read, keys, wide), self._ways.inspection.most, read.truncate)
+        look, watch = partial(_look, kinds=read.kinds, known=known), None
+        if self._ways.needs.cutting.looks:
+            watch = self._watch(known)
+            if watch is None:
+                self.buffered = True
+                return None
+        return Chunks(lambda: Treating(look, read, keys, wide), self._ways.inspection.most, read.truncate, watch)
+
+    def _kept(self) -> Whole | None:
+        """What is kept for rules that are tried, where they look at the text."""
+        return Whole(self._ways.inspection.most) if self._ways.tries else None
+
+    def _watch(self, known: Registry) -> Watch | None:
+        """What asks the rules that cut the stream about what has come; None where one has to see the whole."""
+        ways, resource, needs = self._ways, self._ways.resource(), self._ways.needs.cutting
+        finds = bool(needs.attributes & {KINDS, FOUND})
+        kinds = frozenset(kinds_of(needs, known)) if finds else frozenset[str]()
+        wide = width(kinds, known)
+        if wide is None:
+            return None
+
+        def judge(come: Come) -> None:
+            seen = measured(come.content, needs, come.size, ways.inspection)
+            decision = ways.decide({**resource, **seen, **(as_attributes(come.found) if finds else {})})
+            if decision.decision != "allow" or decision.unmetered:
+                raise CutOff(decision, come.found)
+
+        look, keeps = partial(_look, kinds=kinds, known=known), bool(needs.attributes & {"text", "scores"})
+        return Watch(lambda: Looked(look, wide), judge, keeps, ways.inspection.most)
+
+    def _try(self, whole: Whole | None) -> None:
+        """What rules that are tried would have made of the whole. Nothing depends on it."""
+        if whole is None or self.released is None:
+            return
+        try:
+            tried = self._ways.tried(whole.content())
+        except FAILURES:
+            return
+        self.released = replace(self.released, decision=replace(self.released.decision, tried=tried))
 
     def _guarded(self, step: Callable[[], Any]) -> Any:
         try:
             return step()
+        except CutOff as cut:
+            before = self.released
+            grant = before.grant if before is not None else None
+            self.released = Released(False, None, cut.decision, cut.found, grant=grant)
+            raise NotReleased(self.released, cut=True) from None
         except FAILURES as error:
             code = codes.NOT_LOOKED_AT if isinstance(error, Unscannable) else codes.NOT_CARRIED_OUT
             before = self.released
@@ -131,6 +193,17 @@ class ReleaseStream:
         if not released.allowed:
             raise NotReleased(released)
         return _said(whole.rebuilt(released.text))
+
+
+def _keep(kept: Whole | None, chunk: Any) -> Whole | None:
+    """More than is held is not kept: nothing is said then of what rules that are tried would have done."""
+    if kept is None:
+        return None
+    try:
+        kept.feed(chunk)
+    except Unscannable:
+        return None
+    return kept
 
 
 def _look(text: str, kinds: Any, known: Any) -> Any:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from policyengine.detect.finder import DetectorFailed, UnknownKind
+from policyengine.detect.registry import Registry
 from policyengine.diagnostics import codes
 from policyengine.evaluate.combine import denied
 from policyengine.model.decision import Decision, RuleError
@@ -21,7 +22,7 @@ from policyengine.release.carrying import Carried, carry_out
 from policyengine.release.content import Content, Unscannable, json_content, json_text_content, text_content
 from policyengine.release.inspection import Inspection
 from policyengine.release.looking import Found, account, as_attributes, look
-from policyengine.release.needs import FOUND, KINDS, Needs
+from policyengine.release.needs import FOUND, KINDS, Needs, TextNeeds
 from policyengine.release.outcome import Released
 from policyengine.release.validity import Expected, Problem, problems
 from policyengine.state.grant import Grant
@@ -50,7 +51,7 @@ def prepare(
     output: Mapping[str, Any] | None,
     sources: Iterable[Mapping[str, Any]] | None,
     expected: Expected | None,
-    needs: Needs,
+    needs: TextNeeds,
     inspection: Inspection,
 ) -> Check:
     """Look at a text as far as these rules need it. Never raises for what it holds."""
@@ -71,36 +72,50 @@ def prepare(
         resource["sources"] = [{"type": "Document", **document} for document in sources]
     seen, found = looked_at(content, needs, inspection, tenant)
     resource.update(seen)
-    if "valid" in needs.attributes and expected is not None:
+    if "valid" in needs.tried.attributes and expected is not None:
         # As it is, until something has been carried out; `conclude` asks again about what is left.
         resource["valid"] = True
     return Check(content, resource, inspection, tenant, expected, found)
 
 
 def looked_at(
-    content: Content, needs: Needs, inspection: Inspection, tenant: str, *, with_source: bool = False
+    content: Content, needs: TextNeeds, inspection: Inspection, tenant: str, *, with_source: bool = False
 ) -> tuple[dict[str, Any], tuple[Found, ...]]:
     """The attributes that these rules read and that looking tells, and what was found for it."""
-    seen: dict[str, Any] = {}
+    seen = measured(content, needs.tried, content.size, inspection)
     found: tuple[Found, ...] = ()
-    if "text" in needs.attributes:
-        seen["text"] = _whole(content)
-    if "size" in needs.attributes:
-        seen["size"] = content.size
-    if needs.attributes & {KINDS, FOUND}:
-        known = inspection.registry(tenant)
+    known = inspection.registry(tenant)
+    # What only a rule that is tried looks for hides nothing from the others where it cannot be found.
+    for those in dict.fromkeys((needs.tried, needs.whole)):
+        if not those.attributes & {KINDS, FOUND}:
+            continue
         try:
-            if needs.misnamed(known.kinds):
-                raise UnknownKind("what a finding is compared with")
-            kinds = known.kinds if needs.all_kinds else needs.kinds
-            found = account(content, look(content, kinds, known))
+            found = account(content, look(content, kinds_of(those, known), known))
             seen.update(as_attributes(found, with_source=with_source))
+            break
         except DetectorFailed:
             # Absent: a rule that reads what was found errs.
             found = ()
+    return seen, found
+
+
+def measured(content: Content, needs: Needs, size: int, inspection: Inspection) -> dict[str, Any]:
+    """What is known of a text of this size without any finder."""
+    seen: dict[str, Any] = {}
+    if "text" in needs.attributes:
+        seen["text"] = _whole(content)
+    if "size" in needs.attributes:
+        seen["size"] = size
     if "scores" in needs.attributes:
         seen["scores"] = classifiers.scores(_whole(content), inspection.classifiers, inspection.seconds)
-    return seen, found
+    return seen
+
+
+def kinds_of(needs: Needs, known: Registry) -> Iterable[str]:
+    """The kinds that have to be looked for. Raises UnknownKind."""
+    if needs.misnamed(known.kinds):
+        raise UnknownKind("what a finding is compared with")
+    return known.kinds if needs.all_kinds else needs.kinds
 
 
 def conclude(check: Check, grant: Grant, decide: Deciding, fulfilled: Collection[str]) -> Released:

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from policyengine.bundle import Snapshot
 from policyengine.events.sink import Everywhere
+from policyengine.model.decision import Decision, Trial
 from policyengine.release import admission as admitting
 from policyengine.release import releasing
 from policyengine.release.admission import Admission
 from policyengine.release.inspection import Inspection
 from policyengine.release.messages import SourceOf
-from policyengine.release.needs import Needs, applying, model_input, needs, output
+from policyengine.release.needs import TextNeeds, model_input, output, text_needs
 from policyengine.release.outcome import Admitted, Released
 from policyengine.release.release_stream import ReleaseStream, Ways
 from policyengine.release.releasing import OUTPUT, Check
@@ -26,8 +27,9 @@ from policyengine.release.validity import Expected
 from policyengine.state.authorize import Authorizing, holder, new_request
 from policyengine.state.drive import run, run_async
 from policyengine.state.grant import Grant
-from policyengine.state.service import Authorizes
+from policyengine.state.service import Accepts, Authorizes
 from policyengine.state.store import Store
+from policyengine.state.trials import told
 
 RELEASE, INVOKE = "release", "invoke"
 # A longer text is looked at in a thread, so that an event loop goes on.
@@ -39,8 +41,8 @@ class Concerns:
     """What the rules of one snapshot need to know of texts."""
 
     snapshot: Snapshot
-    output: Needs
-    input: Needs
+    output: TextNeeds
+    input: TextNeeds
 
 
 class Releases(Authorizes):
@@ -54,11 +56,10 @@ class Releases(Authorizes):
 
     def _concerns(self, snapshot: Snapshot) -> None:
         super()._concerns(snapshot)
-        rules = snapshot.policies.rules
         self._texts = Concerns(
             snapshot,
-            needs(applying(rules, RELEASE, OUTPUT), output),
-            needs(applying(rules, INVOKE, "Model"), model_input),
+            text_needs(snapshot.policies, RELEASE, OUTPUT, output),
+            text_needs(snapshot.policies, INVOKE, "Model", model_input),
         )
 
     def release(
@@ -124,16 +125,23 @@ class Releases(Authorizes):
         known = list(sources) if sources is not None else None
         asked = {"principal": principal, "output": output, "sources": known, "context": context}
         more = {"expected": expected, "fulfilled": fulfilled, "session": session}
-        check = partial(self._check, "", output, known, None)
+        texts = self._texts
+        check = partial(self._check, "", output, known, None, texts.output.before_any)
+        accepts = _untried if texts.output.tried is not texts.output.whole else None
         ways = Ways(
-            grant=lambda: run(self._deciding(check(), principal, context, session), self._store),
-            grant_async=lambda: run_async(self._deciding(check(), principal, context, session), self._store),
+            grant=lambda: run(self._deciding(check(), principal, context, session, accepts), self._store),
+            grant_async=lambda: run_async(self._deciding(check(), principal, context, session, accepts), self._store),
             release=lambda text: self.release(text, **asked, **more),  # type: ignore[arg-type]
             release_async=lambda text: self.release_async(text, **asked, **more),  # type: ignore[arg-type]
             inspection=self._inspection,
             tenant=str((output or {}).get("tenant", "")),
             fulfilled=frozenset(fulfilled),
-            buffered=self._texts.output.looks or expected is not None or releasing.is_json(output or {}),
+            buffered=texts.output.before.looks or expected is not None or releasing.is_json(output or {}),
+            needs=texts.output,
+            decide=partial(_decided, texts.snapshot, principal, context),
+            resource=lambda: check().resource,
+            tries=texts.output.tried is not texts.output.whole,
+            tried=lambda text: self._trials(texts, text, principal, output, known, context),
         )
         return ReleaseStream(chunks, ways)
 
@@ -190,22 +198,46 @@ class Releases(Authorizes):
         resource = {"type": "Model", **model} if isinstance(model, Mapping) else model
         return self._authorizing(new_request(principal, INVOKE, resource, admission.context, session))
 
-    def _check(self, text: Any, output: Any, sources: Any, expected: Expected | None) -> Check:
-        return releasing.prepare(text, output, sources, expected, self._texts.output, self._inspection)
+    def _check(
+        self, text: Any, output: Any, sources: Any, expected: Expected | None, needs: TextNeeds | None = None
+    ) -> Check:
+        return releasing.prepare(text, output, sources, expected, needs or self._texts.output, self._inspection)
 
-    def _deciding(self, check: Check, principal: Any, context: Any, session: str | None) -> Authorizing:
+    def _trials(
+        self, texts: Concerns, text: Any, principal: Any, output: Any, sources: Any, context: Any
+    ) -> tuple[Trial, ...]:
+        """What rules that are tried would have made of a text that has gone. Whoever is told of it, is told here."""
+        check = self._check(text, output, sources, None, texts.output)
+        if check.refused is not None:
+            return ()
+        decision = _decided(texts.snapshot, principal, context, check.resource)
+        told(Grant(decision), self.events, holder(principal, context)[0])
+        return decision.tried
+
+    def _deciding(
+        self, check: Check, principal: Any, context: Any, session: str | None, accepts: Accepts | None = None
+    ) -> Authorizing:
         if check.refused is not None:
             return _at_once(releasing.refused(check.refused, self._texts.snapshot.revision))
-        return self._authorizing(new_request(principal, RELEASE, check.resource, context, session))
+        return self._authorizing(new_request(principal, RELEASE, check.resource, context, session, accepts=accepts))
 
-    def _decide(self, principal: Any, context: Any, resource: Mapping[str, Any]) -> Any:
-        evaluator = self._texts.snapshot.evaluator
-        return evaluator.decide_met(principal, RELEASE, resource, context, evaluator.limits)
+    def _decide(self, principal: Any, context: Any, resource: Mapping[str, Any]) -> Decision:
+        return _decided(self._texts.snapshot, principal, context, resource)
 
     async def _aside(self, text: Any, work: Any, *args: Any) -> Any:
         if isinstance(text, str) and len(text) <= SHORT and not self._inspection.classifiers:
             return work(*args)
         return await asyncio.to_thread(work, *args)
+
+
+def _decided(snapshot: Snapshot, principal: Any, context: Any, resource: Mapping[str, Any]) -> Decision:
+    evaluator = snapshot.evaluator
+    return evaluator.decide_met(principal, RELEASE, resource, context, evaluator.limits)
+
+
+def _untried(decision: Decision) -> Decision:
+    """Before the first chunk nothing is known of what rules that are tried would do."""
+    return replace(decision, tried=()) if decision.tried else decision
 
 
 def _at_once(grant: Grant) -> Authorizing:

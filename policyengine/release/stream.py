@@ -19,8 +19,8 @@ from policyengine.release.keys import Keys
 from policyengine.release.treatment import Orders
 
 # A text is looked at again once this part of the width has come, so that a stream costs a few looks, not one a chunk.
-_STEP = 8
-_SHORTEST_STEP = 32
+STEP = 8
+SHORTEST_STEP = 32
 # So many findings of a stream are told; the others are treated all the same.
 MOST_FOUND = 10_000
 
@@ -46,7 +46,7 @@ class Treating:
         self._keys = keys
         self._width = width
         self._holds = width * (4 if orders.needs_value else 2) if orders.treatments else 0
-        self._step = max(_SHORTEST_STEP, width // _STEP) if self._holds else 1
+        self._step = max(SHORTEST_STEP, width // STEP) if self._holds else 1
         # The text in sight: what has gone already, to look at, and from `_done` on what is held.
         self._seen = ""
         self._done = 0

@@ -16,6 +16,7 @@ from policyengine.detect.finding import Finding
 from policyengine.release.content import Content, Segment, Unscannable
 from policyengine.release.deltas import Delta, read
 from policyengine.release.stream import Piece, Treating
+from policyengine.release.watching import Watch
 
 
 @dataclass(slots=True)
@@ -37,10 +38,14 @@ class _Channel:
 
 
 class Chunks:
-    """Chunks in, chunks out. `most` is how many characters may be held at a time."""
+    """Chunks in, chunks out. `most` is how many characters may be held at a time; `watch` sees each text first, and
+    may end it."""
 
-    def __init__(self, treating: Callable[[], Treating], most: int, truncate: int | None = None) -> None:
+    def __init__(
+        self, treating: Callable[[], Treating], most: int, truncate: int | None = None, watch: Watch | None = None
+    ) -> None:
         self._make = treating
+        self._watch = watch
         self._most = most
         self._left = truncate
         self._channels: dict[str, _Channel] = {}
@@ -67,14 +72,17 @@ class Chunks:
             channel.open.append((channel.size, channel.size + len(text), parts))
             channel.size += len(text)
             waiting.ends.append((name, channel.size))
-            self._place(channel, channel.treating.feed(text))
+            passed = text if self._watch is None else self._watch.feed(name, text)
+            self._place(channel, channel.treating.feed(passed))
         if sum(channel.size - channel.gone for channel in self._channels.values()) > self._most:
             raise Unscannable(f"more than {self._most} characters are not held")
         return self._ready()
 
     def finish(self) -> list[Any]:
         """The rest."""
-        for channel in self._channels.values():
+        rest = {} if self._watch is None else self._watch.finish()
+        for name, channel in self._channels.items():
+            self._place(channel, channel.treating.feed(rest.get(name, "")))
             self._place(channel, channel.treating.finish())
         return [*self._ready(), *self._calls]
 

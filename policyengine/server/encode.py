@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from policyengine.explain.display import trial_json
 from policyengine.model.decision import Approval, Decision
 from policyengine.model.values import to_json
 from policyengine.server.errors import error_value
@@ -40,6 +41,8 @@ def decision_value(decision: Decision) -> dict[str, Any]:
         context["determining_total"] = decision.determining_total
     if decision.errors_total:
         context["errors_total"] = decision.errors_total
+    if decision.tried:
+        context["tried"] = [trial_json(each) for each in decision.tried]
     return {"decision": decision.decision == "allow", "context": context}
 
 

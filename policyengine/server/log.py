@@ -14,6 +14,7 @@ from typing import Any, Literal
 import structlog
 
 from policyengine.diagnostics import render
+from policyengine.model.decision import Trial
 from policyengine.server.record import DecisionRecord
 from policyengine.state.reloads import Reload
 
@@ -86,6 +87,7 @@ class DecisionLog:
                 resource=_name(request["resource"]),
                 obligations=[one.type for one in decision.obligations],
                 errors=[f"{one.rule}: {one.code}" for one in decision.errors],
+                **({"tried": [_trial(one) for one in decision.tried]} if decision.tried else {}),
                 revision=decision.revision,
                 request_id=each.request_id,
                 milliseconds=round(each.seconds * 1000, 3),
@@ -100,6 +102,13 @@ def reloaded(reload: Reload) -> None:
     else:
         diagnostics = [render.as_json(each) for each in reload.diagnostics]
         log.error("policies not loaded, the last good ones stay", revision=reload.revision, diagnostics=diagnostics)
+
+
+def _trial(one: Trial) -> str:
+    """What a rule that is tried would have done, in a word."""
+    if one.error is not None:
+        return f"{one.rule}: {one.error.code}"
+    return f"{one.rule}: {one.decision if one.changes else 'nothing'}"
 
 
 def _name(entity: dict[str, Any]) -> dict[str, str]:

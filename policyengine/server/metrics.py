@@ -49,6 +49,8 @@ class Tally:
     def __init__(self) -> None:
         self.endpoints: dict[str, Requests] = {}
         self.answers = {"allow": 0, "deny": 0, "error": 0}
+        # By rule and what would have come of it. There are as many as there are rules.
+        self.tried = Counter[tuple[str, str]]()
         self.reloads = {"ok": 0, "failed": 0}
         self.refusals = {"absent": 0, "refused": 0, "throttled": 0}
         self.key_sets = {"ok": 0, "failed": 0}
@@ -63,6 +65,9 @@ class Tally:
     def decisions(self, decided: Sequence[tuple[Any, Decision]], failed: int) -> None:
         for _, decision in decided:
             self.answers[decision.decision] += 1
+            for trial in decision.tried:
+                would = "error" if trial.error is not None else trial.decision if trial.changes else "unchanged"
+                self.tried[trial.rule, would] += 1
         if failed:
             self.answers["error"] += failed
 
@@ -85,6 +90,12 @@ class _Collected(Collector):
             "Decisions, by answer; error counts the items of batches that were no requests.",
             ("decision",),
             {(name,): count for name, count in tally.answers.items()},
+        )
+        yield _counter(
+            "policyengine_tried_rules",
+            "What rules with `on match log` would have made of decisions.",
+            ("rule", "would"),
+            {(rule, would): count for (rule, would), count in tally.tried.items()},
         )
         yield _counter(
             "policyengine_requests",

@@ -128,7 +128,8 @@ async def release_events(
         await answer.end("released", json.dumps(_account(told(released, "text")), default=list))
         return _decided(asked, released)
     except NotReleased as error:
-        await answer.end("not_released", json.dumps(_account(told(error.released, "text")), default=list))
+        name = "cut" if error.cut else "not_released"
+        await answer.end(name, json.dumps(_account(told(error.released, "text")), default=list))
         return _decided(asked, error.released)
     except Disconnected:
         raise

@@ -49,6 +49,7 @@ from policyengine.state.over import followed
 from policyengine.state.places import place
 from policyengine.state.quick import plan
 from policyengine.state.store import Store, StoreError
+from policyengine.state.trials import told
 from policyengine.state.windows import SECOND
 
 # How often a request is decided again because its session changed in between.
@@ -143,7 +144,10 @@ def _digest(value: Any) -> str:
 def authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: Deciding, store: Store) -> Authorizing:
     """The grant. Yields operations, expects their outcomes; a StoreError thrown in denies."""
     try:
-        return (yield from _authorizing(asked, snapshot, metering, decide, store))
+        grant = yield from _authorizing(asked, snapshot, metering, decide, store)
+        return (
+            told(grant, metering.events, holder(asked.principal, asked.context)[0]) if grant.decision.tried else grant
+        )
     except StoreError as error:
         return denied_by_store(codes.STORE_AWAY.id, str(error), snapshot)
 

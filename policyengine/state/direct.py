@@ -55,7 +55,7 @@ def straight(
         return None
     decision = snapshot.evaluator.decide_metered(principal, action, resource, context)
     plan = metering.plans.get(decision.limits)
-    if plan is None or decision.decision != "allow" or not decision.limits:
+    if plan is None or decision.decision != "allow" or not decision.limits or decision.tried:
         return None
     found = plan.quick(principal, action, resource, context, time_ns() // 1_000)
     if found is None:

@@ -69,7 +69,7 @@ _SLIPS = (
     _Slip(_KEYWORD + "|$", "a bracket is not closed", allowed="RSQB COMMA"),
     _Slip(_KEYWORD + "|$", "a bracket is not closed", allowed="RBRACE COMMA"),
     _Slip(r"\)|\]|\}", "there is no bracket to close", allowed="WHEN"),
-    _Slip(r"\w+\b(?!\s*\()|$", "say what is owed, such as `approval(by: Group::\"x\")`", allowed="ON WHEN"),
+    _Slip(r"\w+\b(?!\s*\()|$", "say what is owed, such as `approval(by: Group::\"x\")`", allowed="ON WHEN NAME"),
     # Words of other languages.
     _Slip(r"not\s+in\b", "write `not (a in b)`"),
     _Slip(r"", "write `not (a is T)`", r"\bis\s+not\s+"),

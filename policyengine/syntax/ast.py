@@ -21,6 +21,7 @@ from policyengine.syntax.ast_types import (
     GenericType,
     Literal,
     LiteralType,
+    Mode,
     Name,
     NamedType,
     Node,
@@ -37,8 +38,8 @@ from policyengine.syntax.ast_types import (
 # What is declared there is part of the tree as well.
 __all__ = [
     "ActionDecl", "Bound", "Comment", "ContextClosed", "ContextDecl", "EntityDecl", "EntityType", "ExtendDecl",
-    "FieldDecl", "GenericType", "Literal", "LiteralType", "Name", "NamedType", "Node", "ObligationDecl", "RecordType",
-    "Rest", "TrustedType", "TypeDecl", "TypeExpr", "UnionType", "Use",
+    "FieldDecl", "GenericType", "Literal", "LiteralType", "Mode", "Name", "NamedType", "Node", "ObligationDecl",
+    "RecordType", "Rest", "TrustedType", "TypeDecl", "TypeExpr", "UnionType", "Use",
 ]  # fmt: skip
 
 # ---- expressions ----
@@ -235,6 +236,9 @@ class Because(Node):
     text: Literal
 
 
+Clause = When | Because | Mode
+
+
 @dataclass(frozen=True, slots=True)
 class Argument(Node):
     name: Name | None
@@ -274,7 +278,7 @@ class Rule(Node):
     kind: RuleKind
     name: Name
     head: Head
-    clauses: tuple[When | Because, ...]
+    clauses: tuple[Clause, ...]
     body: RequireBody | LimitBody | None = None
 
 
@@ -285,7 +289,7 @@ class Prove(Node):
     name: Name
     mode: Lit["never", "always"]
     head: Head
-    clauses: tuple[When | Because, ...]
+    clauses: tuple[Clause, ...]
 
 
 # ---- tests ----

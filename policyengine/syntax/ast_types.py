@@ -163,6 +163,16 @@ class ObligationDecl(Node):
     params: tuple[FieldDecl, ...]
 
 
+# ---- of rules ----
+
+
+@dataclass(frozen=True, slots=True)
+class Mode(Node):
+    """`on match log` or `on stream cut`."""
+
+    words: Lit["match log", "stream cut"]
+
+
 # ---- of the module ----
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, assert_never, cast
 
 from lark import Token
 
@@ -191,6 +191,14 @@ class Build(BuildDeclarations):
     def because(self, parts: list[Any]) -> ast.Because:
         return ast.Because(text=parts[1], span=self._span(parts))
 
+    def mode(self, parts: list[Any]) -> ast.Mode | None:
+        words, span = f"{parts[1].text} {parts[2].text}", self._span(parts)
+        match words:
+            case "match log" | "stream cut":
+                return ast.Mode(words=words, span=span)
+        self._report(codes.SYNTAX, span, f"unexpected `on {words}`", "write `on match log` or `on stream cut`")
+        return None
+
     def argument(self, parts: list[Any]) -> ast.Argument:
         name = parts[0] and ast.Name(text=str(parts[0]), span=self._span([parts[0]]))
         return ast.Argument(name=name, value=parts[-1], span=self._span(parts))
@@ -278,18 +286,17 @@ class Build(BuildDeclarations):
             span=self._span(parts),
         )
 
-    def _clauses(self, parts: list[Any]) -> tuple[ast.When | ast.Because, ...]:
+    def _clauses(self, parts: list[Any]) -> tuple[ast.Clause, ...]:
         """The clauses as written; one that appears twice is a finding."""
-        kept: dict[str, ast.When | ast.Because] = {}
+        kept: dict[str, ast.Clause] = {}
         for part in parts:
-            if isinstance(part, ast.When | ast.Because):
-                word = "because" if isinstance(part, ast.Because) else "unless" if part.negated else "when"
+            if isinstance(part, ast.When | ast.Because | ast.Mode):
+                word = _word(part)
                 if word in kept:
-                    self._report(
-                        codes.REPEATED_CLAUSE, part.span, f"`{word}` appears twice", "join the two with `and` or `or`"
-                    )
+                    joined = "join the two with `and` or `or`" if isinstance(part, ast.When) else "leave one out"
+                    self._report(codes.REPEATED_CLAUSE, part.span, f"`{word}` appears twice", joined)
                 kept.setdefault(word, part)
-        return tuple(kept[word] for word in ("when", "unless", "because") if word in kept)
+        return tuple(kept[word] for word in _CLAUSES if word in kept)
 
     # ---- tests ----
 
@@ -357,3 +364,19 @@ class Build(BuildDeclarations):
 _KINDS: dict[str, ast.RuleKind] = {"permit": "permit", "forbid": "forbid", "label": "label"}
 _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t", "/": "/"}
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|.)")
+
+
+# In this order they are kept and written.
+_CLAUSES = ("when", "unless", "because", "on match log", "on stream cut")
+
+
+def _word(clause: ast.Clause) -> str:
+    match clause:
+        case ast.When(negated=negated):
+            return "unless" if negated else "when"
+        case ast.Because():
+            return "because"
+        case ast.Mode(words=words):
+            return f"on {words}"
+        case _:
+            assert_never(clause)

@@ -133,7 +133,7 @@ class _Slot:
     children: list[_Slot] = field(default_factory=list)
 
     def item(self, node: ast.Node, leads: bool = True, trails: bool = True) -> _Slot:
-        clause = isinstance(node, ast.When | ast.Because)
+        clause = isinstance(node, ast.When | ast.Because | ast.Mode)
         span = node.span
         return self._hang(_Slot(id(node), span.start, span.end, self, leads=leads, trails=trails, clause=clause))
 
@@ -152,7 +152,7 @@ _SEQUENCES = {
 }  # fmt: skip
 # Written with brackets only if there are several.
 _LISTS = {(ast.ScopeOf, "items"), (ast.ScopeOf, "within"), (ast.EntityValue, "parents")}
-_ITEMS = (ast.When, ast.Because, ast.Head, ast.ObligationCall, ast.LimitBody)
+_ITEMS = (ast.When, ast.Because, ast.Mode, ast.Head, ast.ObligationCall, ast.LimitBody)
 
 
 def _grow(module: ast.Module, notes: Notes) -> _Slot:

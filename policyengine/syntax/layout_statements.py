@@ -205,16 +205,18 @@ def _one_or_list(items: Sequence[ast.Node], docs: Sequence[Doc], notes: Notes) -
     return docs[0] if len(docs) == 1 else bracketed("[]", items, docs, notes)
 
 
-def _clauses(clauses: tuple[ast.When | ast.Because, ...], notes: Notes) -> list[Doc]:
+def _clauses(clauses: tuple[ast.Clause, ...], notes: Notes) -> list[Doc]:
     return [_noted(clause, _clause(clause, notes), notes) for clause in clauses]
 
 
-def _clause(clause: ast.When | ast.Because, notes: Notes) -> Doc:
+def _clause(clause: ast.Clause, notes: Notes) -> Doc:
     match clause:
         case ast.When(negated=negated):
             return concat("unless " if negated else "when ", condition(clause.condition, notes))
         case ast.Because(text=text):
             return f"because {literal(text)}"
+        case ast.Mode(words=words):
+            return f"on {words}"
         case _:
             assert_never(clause)
 

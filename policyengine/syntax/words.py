@@ -60,6 +60,9 @@ def unexpected_word(token: Token) -> str:
 def expected_words(terminals: Iterable[str], after_condition: bool = False) -> str:
     """What could have stood there: `a name, "," or the next statement`."""
     left = set(terminals) - {"COMMENT", "WHITESPACE"}
+    if "WHEN" in left and "NAME" not in left:
+        # `on match log` is seldom what was meant.
+        left.discard("ON")
     words: list[str] = []
     for members, others, name in _GROUPS:
         if members <= left:

@@ -15,6 +15,9 @@ from policyengine.ir.nodes import Expr, Head, LimitSpec, ObligationSpec, Rule
 Rest = tuple[Expr, tuple[ObligationSpec, ...], LimitSpec | None]
 
 
+MODES = ("on_deny", "tried", "cuts")
+
+
 class _Deferred:
     """A field of Rule that is read with the rest when it is first asked for."""
 
@@ -56,16 +59,24 @@ class DeferredRule(Rule):
 
 
 def deferred(
-    kind: str, name: str, head: Head, span: Span, reason: str | None, on_deny: bool, rest: Callable[[], Rest]
+    kind: str,
+    name: str,
+    head: Head,
+    span: Span,
+    reason: str | None,
+    modes: tuple[bool, bool, bool],
+    rest: Callable[[], Rest],
 ) -> Rule:
-    """The rule whose other fields `rest` gives. `rest` always gives the same and does not raise."""
+    """The rule whose other fields `rest` gives; `modes` are those that MODES names. `rest` always gives the same and
+    does not raise."""
     rule = object.__new__(DeferredRule)
-    fields = (("kind", kind), ("name", name), ("head", head), ("span", span), ("reason", reason), ("on_deny", on_deny))
-    for field, value in fields:
+    fields = (("kind", kind), ("name", name), ("head", head), ("span", span), ("reason", reason))
+    for field, value in (*fields, *zip(MODES, modes, strict=True)):
         object.__setattr__(rule, field, value)
     object.__setattr__(rule, "rest", rest)
     return rule
 
 
 def _said(rule: Rule) -> tuple[Any, ...]:
-    return (rule.kind, rule.name, rule.head, rule.condition, rule.reason, rule.on_deny, rule.obligations, rule.limit)
+    modes = (rule.on_deny, rule.tried, rule.cuts)
+    return (rule.kind, rule.name, rule.head, rule.condition, rule.reason, *modes, rule.obligations, rule.limit)

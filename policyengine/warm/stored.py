@@ -97,7 +97,7 @@ def _rule(rule: Rule, writer: Writer) -> list[Any]:
     rest = _encode([writer.put(rule.condition), writer.put(rule.obligations), writer.put(rule.limit)])
     actions = rule.head.actions
     return [
-        rule.kind, rule.name, *_place(rule.span, writer), rule.reason, rule.on_deny, rest,
+        rule.kind, rule.name, *_place(rule.span, writer), rule.reason, rule.on_deny, rule.tried, rule.cuts, rest,
         writer.share(actions) if actions is not None else None,
         _scope(rule.head.resource, writer), _scope(rule.head.principal, writer),
     ]  # fmt: skip
@@ -116,13 +116,14 @@ def _place(span: Span, writer: Writer) -> tuple[int, int]:
 
 
 def _read_rule(data: list[Any], reader: Reader) -> Rule:
-    kind, name, start, end, reason, on_deny, rest, actions, resource, principal = data
+    kind, name, start, end, reason, on_deny, tried, cuts, rest, actions, resource, principal = data
     head = Head(
         reader.shared[actions] if actions is not None else None,
         _read_scope(resource, reader),
         _read_scope(principal, reader),
     )
-    return deferred(kind, name, head, Span(reader.home, start, end), reason, on_deny, partial(_rest, rest, reader))
+    span, modes = Span(reader.home, start, end), (on_deny, tried, cuts)
+    return deferred(kind, name, head, span, reason, modes, partial(_rest, rest, reader))
 
 
 def _read_scope(data: list[Any], reader: Reader) -> Scope:

@@ -48,12 +48,14 @@ class RuleText:
     unless: str = ""
     because: str = ""
     tail: str = ""
+    tried: bool = False
 
     @property
     def text(self) -> str:
         parts = [f"{self.kind} {self.name}: {self.head}"]
         parts += [f"  {word} {each}" for word, each in (("when", self.when), ("unless", self.unless)) if each]
         parts += [f'  because "{self.because}"'] if self.because else []
+        parts += ["  on match log"] if self.tried else []
         parts += [f"  {self.tail}"] if self.tail else []
         return "\n".join(parts) + "\n"
 

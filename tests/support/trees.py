@@ -6,6 +6,7 @@ The trees are what the parser could give, but mean nothing: types and names are 
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 from hypothesis import strategies as st
@@ -167,7 +168,9 @@ clauses = st.tuples(
     several(node(ast.When, negated=st.just(False), condition=expressions), most=1),
     several(node(ast.When, negated=st.just(True), condition=expressions), most=1),
     several(node(ast.Because, text=strings), most=1),
-).map(lambda found: (*found[0], *found[1], *found[2]))
+    several(node(ast.Mode, words=st.just("match log")), most=1),
+    several(node(ast.Mode, words=st.just("stream cut")), most=1),
+).map(lambda found: tuple(chain.from_iterable(found)))
 arguments = node(ast.Argument, name=st.none() | node(ast.Name, text=roots), value=expressions)
 obligations = node(ast.ObligationCall, name=plain_names, args=several(arguments))
 require_bodies = node(ast.RequireBody, on_deny=st.booleans(), obligations=several(obligations, 1, 3))
