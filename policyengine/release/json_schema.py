@@ -17,7 +17,7 @@ from typing import Any
 import re2
 
 # How often keywords may be asked about one text.
-MOST_WORK = 500_000
+MOST_WORK = 100_000
 # What refers to elsewhere, or is matched by an expression that is not RE2.
 _REFUSED = frozenset({"$dynamicRef", "$recursiveRef", "patternProperties"})
 

@@ -57,6 +57,10 @@ class Text:
         return self.text if self.level >= level else f"({self.text})"
 
 
+_HOSTS = '"evil.test", "a.example"'
+_GIVEN = {"url_host": _HOSTS, "email_domain": _HOSTS, "url_scheme": '"https", "ftp"'}
+
+
 @dataclass(frozen=True, slots=True)
 class Writer:
     """Draws expressions at one point of a rule."""
@@ -208,8 +212,10 @@ class Writer:
         if not paths or self.one_in(4):
             type_ = self.pick((INT, STRING))
             item = self.value(type_, 1)
-            if item.text.startswith("url_host("):
-                return Text(f'{item.text} in ["evil.test", "a.example"]', COMPARISON)
+            # What a function never gives is refused.
+            given = _GIVEN.get(item.text.partition("(")[0])
+            if given is not None:
+                return Text(f"{item.text} in [{given}]", COMPARISON)
             items = ", ".join(self.value(type_, 0).text for _ in range(self.pick((1, 2, 3))))
             return Text(f"{item.at(SUM)} in [{items}]", COMPARISON)
         path = self.pick(paths)
