@@ -1,6 +1,6 @@
 """Settings that every test shares: the hypothesis profiles, chosen with HYPOTHESIS_PROFILE.
 
-default   a few hundred examples, the same ones in every run, so that a change and not luck turns it red: hypothesis
+default   a hundred examples, the same ones in every run, so that a change and not luck turns it red: hypothesis
           would else take constants from whatever modules are loaded by then
 nightly   10,000 fresh examples, for `make test-nightly`
 fuzz      100,000 examples, for `make fuzz`
@@ -21,7 +21,7 @@ os.environ["POLICYENGINE_CACHE_DIR"] = ""
 
 settings.register_profile(
     "default",
-    max_examples=200,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     print_blob=True,
