@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from policyengine.bundle import Snapshot, load_text
+from policyengine.compile import hierarchy
 from policyengine.compile.hierarchy import FEW_PARENTS
-from policyengine.model.entities import MAX_ANCESTORS
+from policyengine.model import entities
 from tests.support.evaluators import FAST, evaluator, reference
 from tests.support.requests import HOSTILE
 
@@ -126,9 +127,15 @@ def test_references_of_the_resource(snapshot: Snapshot) -> None:
 
 
 @pytest.mark.parametrize("policy", [DYNAMIC, ONCE, SEVERAL])
-def test_too_many_parents(policy: str) -> None:
+def test_too_many_parents(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 1_000
+    for module in (entities, hierarchy):
+        monkeypatch.setattr(module, "MAX_ANCESTORS", most)
     snapshot = load_text(HEAD + policy).snapshot
     assert snapshot is not None
     check(snapshot, PERSON, PAGE)
-    parents = [{"type": "Group", "id": f"m{n}"} for n in range(MAX_ANCESTORS)]
+    parents = [{"type": "Group", "id": f"m{n}"} for n in range(most)]
     check(snapshot, {**PERSON, "parents": [*parents, PLAIN[0]]}, PAGE)
+    assert reference(
+        snapshot, {"principal": {**PERSON, "parents": [*parents, PLAIN[0]]}, "action": "read", "resource": PAGE}
+    ).errors
