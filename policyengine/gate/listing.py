@@ -14,6 +14,7 @@ from policyengine.bundle import Snapshot
 from policyengine.model.request import request
 from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE
+from policyengine.state.narrowing import as_read
 from policyengine.state.session_calls import Session
 
 
@@ -29,8 +30,8 @@ def callable_tools(
     if session is not None:
         started = datetime.fromtimestamp(session.started, UTC).isoformat()
         known["session"] = {
-            "type": "Session", "id": session.id, "labels": list(session.labels), "calls": list(session.calls),
-            "started": started,
+            "type": "Session", "id": session.id, **as_read(session.labels, session.grants),
+            "calls": list(session.calls), "started": started,
         }  # fmt: skip
     evaluator = snapshot.evaluator
     met = evaluator.met(evaluator.approvals, True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from policyengine.gate.session import Session, Ways
@@ -20,15 +20,19 @@ class Gates(Releases):
         prompt: str = "",
         entities: Iterable[Any] = (),
         context: Mapping[str, Any] | None = None,
+        grants: Collection[Any] | None = None,
         id: str | None = None,
     ) -> Session:
         """A new session of a principal and the agent that acts for it, or with `id` one that was opened before.
         `prompt` are the user's own words. `entities` are what the host knows at the start, such as the user's accounts
-        and contacts: values from it are trusted. `context` is what every request of the session has. Raises
-        StoreError."""
+        and contacts: values from it are trusted. `context` is what every request of the session has.
+        `grants` is what the session is narrowed to, as `Session.narrow` does. Raises StoreError, and UnknownSession for
+        an `id` of nobody or of somebody else."""
         known = _context(agent, context)
         opened = id if id is not None else self.sessions.open(principal, known)
-        return Session(self._gate_ways(), opened, principal, known, prompt, entities)
+        if grants is not None:
+            self.sessions.narrow(opened, principal, known, grants=grants)
+        return Session(self._gate_ways(), opened, principal, known, prompt, entities, resumed=id is not None)
 
     async def session_async(
         self,
@@ -38,12 +42,15 @@ class Gates(Releases):
         prompt: str = "",
         entities: Iterable[Any] = (),
         context: Mapping[str, Any] | None = None,
+        grants: Collection[Any] | None = None,
         id: str | None = None,
     ) -> Session:
         """As `session`, without blocking the event loop."""
         known = _context(agent, context)
         opened = id if id is not None else await self.sessions.open_async(principal, known)
-        return Session(self._gate_ways(), opened, principal, known, prompt, entities)
+        if grants is not None:
+            await self.sessions.narrow_async(opened, principal, known, grants=grants)
+        return Session(self._gate_ways(), opened, principal, known, prompt, entities, resumed=id is not None)
 
     def _gate_ways(self) -> Ways:
         return Ways(

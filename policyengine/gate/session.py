@@ -19,6 +19,7 @@ from policyengine.diagnostics import codes
 from policyengine.evaluate.combine import denied
 from policyengine.gate import listing, receiving
 from policyengine.gate.call import Call, Observed, reason
+from policyengine.gate.history import HISTORY, History
 from policyengine.gate.normal import form, identifies, names
 from policyengine.gate.trail import SYSTEM, USER, Trail
 from policyengine.model.decision import RuleError
@@ -57,12 +58,14 @@ class Session:
         context: Mapping[str, Any],
         prompt: str,
         entities: Iterable[Any],
+        resumed: bool = False,
     ) -> None:
         self._ways = ways
         self.id = id_
         self._principal = dict(principal)
         self._context = dict(context)
         self.trail = Trail()
+        self.history = History(known=not resumed)
         for known in entities:
             self.trail.add(known, SYSTEM)
         self._said: list[str] = []
@@ -84,6 +87,15 @@ class Session:
     def said(self) -> tuple[str, ...]:
         """The user's words so far."""
         return tuple(self._said)
+
+    def narrow(self, grants: Collection[Any]) -> None:
+        """Leaves the session these grants, texts or objects, of those that it has: all at first, and never more again.
+        Rules read them as `session.grants`. Raises StoreError, TypeError and ValueError."""
+        self._ways.sessions().narrow(self.id, self._principal, self._context, grants=grants)
+
+    async def narrow_async(self, grants: Collection[Any]) -> None:
+        """As `narrow`, without blocking the event loop."""
+        await self._ways.sessions().narrow_async(self.id, self._principal, self._context, grants=grants)
 
     # ---- before a tool runs ----
 
@@ -135,9 +147,15 @@ class Session:
             "principal": self._principal,
             "action": "call",
             "resource": {"type": "Tool", "id": tool, "args": dict(arguments)},
-            "context": {**self._context, "provenance": provenance, "request": self._request()},
+            "context": {**self._known(), "provenance": provenance},
             "session": self.id,
         }
+
+    def _known(self) -> dict[str, Any]:
+        """What every request of the session has in its context, as of now."""
+        known = {**self._context, "request": self._request()}
+        done = self.history.read(self._ways.snapshot().policies)
+        return known if done is None else {**known, HISTORY: done}
 
     def _request(self) -> dict[str, Any]:
         text = "\n".join(self._said)
@@ -206,6 +224,7 @@ class Session:
             return Observed(call.tool, False, None, received.labels, why)
         seen = receiving.read(value, received.returned)
         source, parts = receiving.origins(received, call.tool, seen)
+        self.history.add(call.tool, call.arguments or {}, seen)
         self.trail.add(seen, source, echoes=self.trail.echoes(call.arguments or {}), parts=parts)
         return Observed(call.tool, True, value, received.labels)
 
@@ -230,7 +249,7 @@ class Session:
             known = self._ways.sessions().read(self.id, self._principal, self._context)
         except (StoreError, UnknownSession):
             return []
-        return listing.callable_tools(self._ways.snapshot(), self._principal, self._context, names_, known)
+        return listing.callable_tools(self._ways.snapshot(), self._principal, self._known(), names_, known)
 
     async def tools_async(self, names_: Iterable[str]) -> list[str]:
         """As `tools`, without blocking the event loop."""
@@ -238,7 +257,7 @@ class Session:
             known = await self._ways.sessions().read_async(self.id, self._principal, self._context)
         except (StoreError, UnknownSession):
             return []
-        return listing.callable_tools(self._ways.snapshot(), self._principal, self._context, names_, known)
+        return listing.callable_tools(self._ways.snapshot(), self._principal, self._known(), names_, known)
 
     def listed(self, names_: Iterable[str]) -> list[str]:
         """As `tools`, but for what this session did so far: a list that others may rely on."""

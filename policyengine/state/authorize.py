@@ -33,6 +33,7 @@ from policyengine.state.grant import Grant, Terms, refused, retry_after
 from policyengine.state.ids import new_id
 from policyengine.state.memo import memo
 from policyengine.state.metering import SESSION, Metering
+from policyengine.state.narrowing import carried
 from policyengine.state.operations import (
     Commit,
     Done,
@@ -257,7 +258,7 @@ def _session(id_: str, held: Mapping[str, Any]) -> dict[str, Any]:
     """The session as rules read it."""
     calls = [call_of(name, counts) for name, counts in held["calls"].items()]
     started = datetime.fromtimestamp(held["started"] / SECOND, UTC).isoformat()
-    return {"type": "Session", "id": id_, "labels": list(held["labels"]), "calls": calls, "started": started}
+    return {"type": "Session", "id": id_, **carried(held["labels"]), "calls": calls, "started": started}
 
 
 def call_of(name: str, counts: Sequence[int]) -> dict[str, Any]:

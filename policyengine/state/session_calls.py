@@ -12,6 +12,7 @@ from secrets import token_urlsafe
 from typing import Any
 
 from policyengine.state.authorize import LIFE, call_of, called, holder
+from policyengine.state.narrowing import grants_of, is_reserved, narrowing, plain_labels
 from policyengine.state.operations import Found, Label, OpenSession, Outcome, ReadSession, Rejected
 from policyengine.state.sessions import session_key
 from policyengine.state.store import Store
@@ -24,13 +25,15 @@ class UnknownSession(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a session holds. `calls` is as rules read it; times are seconds since 1970."""
+    """What a session holds. `calls` is as rules read it; times are seconds since 1970. `grants` are what it is narrowed
+    to, None where nobody narrowed it."""
 
     id: str
     labels: tuple[str, ...]
     calls: tuple[Mapping[str, Any], ...]
     started: float
     expires_at: float
+    grants: tuple[Any, ...] | None = None
 
 
 class Sessions:
@@ -85,6 +88,29 @@ class Sessions:
     ) -> None:
         _done(await self._store.run_async(_result(id, principal, context, tool, action, labels)))
 
+    def narrow(
+        self,
+        id: str,
+        principal: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+        *,
+        grants: Collection[Any],
+    ) -> None:
+        """Leaves the session these grants, texts or objects, of those that it has: all at first, and never more
+        again. Rules read them as `session.grants`. Raises UnknownSession, StoreError, and TypeError or ValueError for
+        what are no grants."""
+        _done(self._store.run(_narrow(id, principal, context, grants)))
+
+    async def narrow_async(
+        self,
+        id: str,
+        principal: Mapping[str, Any],
+        context: Mapping[str, Any] | None = None,
+        *,
+        grants: Collection[Any],
+    ) -> None:
+        _done(await self._store.run_async(_narrow(id, principal, context, grants)))
+
     def remove_labels(
         self,
         id: str,
@@ -118,9 +144,16 @@ def _result(id_: str, principal: Any, context: Any, tool: str, action: str, labe
     return Label(key, tenant, who, add=_names(labels), completed=called(action, tool))
 
 
+def _narrow(id_: str, principal: Any, context: Any, grants: Collection[Any]) -> Label:
+    key, tenant, who = _place(id_, principal, context)
+    return Label(key, tenant, who, add=(narrowing(grants),))
+
+
 def _names(labels: Collection[str]) -> tuple[str, ...]:
     if isinstance(labels, str | bytes | Mapping) or not all(isinstance(label, str) for label in labels):
         raise TypeError("labels are a collection of names")
+    if any(map(is_reserved, labels)):
+        raise TypeError("a label is the name of a rule")
     return tuple(labels)
 
 
@@ -128,7 +161,8 @@ def _session(id_: str, outcome: Outcome) -> Session:
     if not isinstance(outcome, Found) or (held := outcome.documents[0]) is None:
         raise UnknownSession(outcome.reason if isinstance(outcome, Rejected) else "there is no such session")
     calls = tuple(call_of(name, counts) for name, counts in held["calls"].items())
-    return Session(id_, tuple(held["labels"]), calls, held["started"] / SECOND, held["expires"] / SECOND)
+    labels, started, expires = held["labels"], held["started"] / SECOND, held["expires"] / SECOND
+    return Session(id_, plain_labels(labels), calls, started, expires, grants_of(labels))
 
 
 def _done(outcome: Outcome) -> None:
