@@ -31,6 +31,7 @@ from policyengine.model.types import (
     element_of,
 )
 from policyengine.model.values import Fault, parse_duration, parse_ip, parse_time
+from policyengine.model.views import COMMAND, STATEMENT
 
 # name: (parameters, result)
 _SIGNATURES: Mapping[str, tuple[tuple[tuple[str, Type], ...], Type]] = {
@@ -51,6 +52,8 @@ _SIGNATURES: Mapping[str, tuple[tuple[tuple[str, Type], ...], Type]] = {
     "time_of_day": ((("time", TIME), ("zone", STRING)), DURATION),
     "weekday": ((("time", TIME), ("zone", STRING)), STRING),
     "date": ((("time", TIME), ("zone", STRING)), STRING),
+    "argv": ((("command", STRING),), ListT(COMMAND)),
+    "sql": ((("query", STRING),), ListT(STATEMENT)),
 }
 _COLLECTIONS = ("contains_any", "contains_all")
 METHODS = ("in_range",)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from policyengine.model import calendar, operators
+from policyengine.model.commands import argv
+from policyengine.model.statements import sql
 from policyengine.model.texts import texts
 from policyengine.model.types import JSON, Type, element_of
 from policyengine.model.values import parse_duration, parse_ip, parse_time
@@ -32,6 +34,8 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "weekday": calendar.weekday,
     "date": calendar.date_of,
     "texts": texts,
+    "argv": argv,
+    "sql": sql,
 }
 
 

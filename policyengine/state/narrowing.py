@@ -17,8 +17,8 @@ MOST, LONGEST = 256, 65_536
 
 
 def narrowing(grants: Collection[Any]) -> str:
-    """The label that stands for these grants: texts, or objects of JSON, all of one kind. Raises TypeError for anything else, and
-    ValueError for too many."""
+    """The label that stands for these grants: texts, or objects of JSON, all of one kind. Raises TypeError for anything
+    else, and ValueError for too many."""
     if isinstance(grants, str | bytes | Mapping):
         raise TypeError("grants are a collection")
     kinds = {type(grant) for grant in grants}

@@ -1,0 +1,387 @@
+"""A command line as a shell would read it, or an error: the words, assignments and redirections of every command in it.
+
+In: a text for `sh` or `bash`. Out: its simple commands, those in pipelines, lists, groups, subshells, substitutions,
+process substitutions and here-documents among them, in the order in which they are written. A word whose value is only
+known when the shell runs (a variable, a pattern, what a command prints) is None. Everything else that is not plainly
+understood raises Fault: control structures, functions, arithmetic, `$'...'`, and characters that look like blanks.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+
+from policyengine.diagnostics import codes
+from policyengine.model.values import Fault
+
+LONGEST, DEEPEST = 16_384, 16
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ASSIGNED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
+_BLANK = " \t"
+_ENDS = " \t\n;|&<>()"
+_SPECIAL = "@*#?-$!0123456789"
+# Words that begin something else than a simple command, where a command may begin.
+_RESERVED = frozenset(
+    [
+        "if",
+        "then",
+        "else",
+        "elif",
+        "fi",
+        "for",
+        "while",
+        "until",
+        "do",
+        "done",
+        "case",
+        "esac",
+        "in",
+        "select",
+        "function",
+        "coproc",
+        "[[",
+        "]]",
+        "}",
+        "time",
+    ]
+)
+
+
+@dataclass(slots=True)
+class Simple:
+    """A simple command. `words` are its name and arguments; of an assignment the name is kept."""
+
+    words: list[str | None] = field(default_factory=list)
+    assigned: list[str] = field(default_factory=list)
+    reads: list[str | None] = field(default_factory=list)
+    writes: list[str | None] = field(default_factory=list)
+
+
+def commands(text: str, depth: int = 0) -> list[Simple]:
+    """Every simple command of a command line. Raises Fault for what is not plainly understood."""
+    if len(text) > LONGEST or depth > DEEPEST:
+        raise refused("it is too long or nested too deeply")
+    for char in set(text):
+        if char not in "\t\n " and unicodedata.category(char)[0] in "CZ":
+            raise refused("it has a character that is invisible or no plain blank")
+    reader = _Reader(text, depth)
+    reader.list_until("")
+    return reader.found
+
+
+def refused(why: str) -> Fault:
+    return Fault(codes.COMMAND_NOT_UNDERSTOOD.id, f"the command is not understood: {why}")
+
+
+class _Reader:
+    """Reads one text from left to right."""
+
+    def __init__(self, text: str, depth: int) -> None:
+        self.text, self.depth, self.at = text, depth, 0
+        self.found: list[Simple] = []
+        # Here-documents whose bodies begin after the line: what ends each, whether it is taken as it stands, tabs.
+        self.pending: list[tuple[str, bool, bool]] = []
+
+    def list_until(self, close: str) -> None:
+        """Commands up to `close`: a bracket, or the end of the text."""
+        expects = bool(close)
+        while True:
+            self._blanks(lines=True)
+            if self.at >= len(self.text):
+                if close or expects or self.pending:
+                    raise refused("it ends too early")
+                return
+            if (close == ")" and self._takes(")")) or (close == "}" and self._word_is("}")):
+                if expects:
+                    raise refused("a command is missing")
+                return
+            self._pipeline()
+            self._blanks()
+            expects = False
+            for sign in ("&&", "||", ";", "&", "\n"):
+                if self._takes(sign):
+                    expects = sign in ("&&", "||")
+                    if sign == "\n":
+                        self._bodies()
+                    elif self._peek(";"):
+                        raise refused("an operator stands where a command should")
+                    break
+            else:
+                if self.at < len(self.text) and not (close == ")" and self._peek(")")):
+                    raise refused("a command ends in an unexpected place")
+            if expects:
+                self._blanks(lines=True)
+
+    def _pipeline(self) -> None:
+        while self._word_is("!"):
+            self._blanks()
+        self._command()
+        self._blanks()
+        while self._peek("|") and not self._peek("||"):
+            _ = self._takes("|&") or self._takes("|")
+            self._blanks(lines=True)
+            self._command()
+            self._blanks()
+
+    def _command(self) -> None:
+        if self._peek("(("):
+            raise refused("it has arithmetic")
+        if self._peek("(") or self._word_is("{"):
+            close = ")" if self._takes("(") else "}"
+            self._nested(close)
+            group = Simple()
+            self._blanks()
+            while self._redirection(group):
+                self._blanks()
+            if group.reads or group.writes:
+                # What is redirected for all of them belongs to a command without a name.
+                self.found.append(group)
+            return
+        command = Simple()
+        self.found.append(command)
+        while self.at < len(self.text):
+            self._blanks()
+            if self._redirection(command):
+                continue
+            if self.at >= len(self.text) or self.text[self.at] in "\n;|&)":
+                break
+            if self._peek("("):
+                raise refused("it defines a function or an array")
+            start = self.at
+            if not command.words and (name := _ASSIGNED.match(self.text, self.at)):
+                self.at = name.end()
+                if self._peek("("):
+                    raise refused("it defines a function or an array")
+                self._word(empty=True)
+                command.assigned.append(name.group().rstrip("+="))
+                continue
+            word = self._word()
+            if not command.words and self.text[start : self.at] in _RESERVED:
+                raise refused("it has a control structure")
+            command.words.append(word)
+        if not (command.words or command.assigned or command.reads or command.writes):
+            raise refused("a command is missing")
+
+    def _nested(self, close: str) -> None:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise refused("it is too long or nested too deeply")
+        before = len(self.pending)
+        self.list_until(close)
+        if len(self.pending) > before:
+            raise refused("a here-document goes on behind the command that reads it")
+        self.depth -= 1
+
+    # ---- redirections ----
+
+    def _redirection(self, command: Simple) -> bool:
+        found = re.compile(r"(?:\d+|\{[A-Za-z_]\w*\})?(<<<|<<-?|<>|<&|>>|>\||>&|<|>)|(&>>|&>)").match(
+            self.text, self.at
+        )
+        if found is None or (found.group(1) in ("<", ">") and self.text.startswith("(", found.end())):
+            return False
+        sign = found.group(1) or found.group(2)
+        self.at = found.end()
+        self._blanks()
+        if sign in ("<<", "<<-"):
+            self._here(sign == "<<-")
+            return True
+        start = self.at
+        target = self._word()
+        if sign in ("<&", ">&") and re.fullmatch(r"\d+-?|-", self.text[start : self.at]):
+            return True
+        if sign == "<<<":
+            return True
+        if sign in ("<", "<&", "<>"):
+            command.reads.append(target)
+        if sign not in ("<", "<&"):
+            command.writes.append(target)
+        return True
+
+    def _here(self, tabs: bool) -> None:
+        found = re.compile(r"'([^'\n]*)'|\"([^\"\\$`\n]*)\"|(\\?)([A-Za-z0-9_.-]+)(?=[\s;|&<>)]|$)").match(
+            self.text, self.at
+        )
+        if found is None:
+            raise refused("the end of a here-document is written in an unusual way")
+        self.at = found.end()
+        if self.at < len(self.text) and self.text[self.at] not in _ENDS:
+            raise refused("the end of a here-document is written in an unusual way")
+        end = next(part for part in (found.group(1), found.group(2), found.group(4)) if part is not None)
+        self.pending.append((end, found.group(4) is None or bool(found.group(3)), tabs))
+
+    def _bodies(self) -> None:
+        """The here-documents of the line that has just ended. Commands in them run."""
+        for end, plain, tabs in self.pending:
+            lines: list[str] = []
+            while True:
+                if self.at >= len(self.text):
+                    raise refused("a here-document has no end")
+                stop = self.text.find("\n", self.at)
+                stop = len(self.text) if stop < 0 else stop
+                line = self.text[self.at : stop]
+                self.at = min(stop + 1, len(self.text))
+                if (line.lstrip("\t") if tabs else line) == end:
+                    break
+                lines.append(line)
+            if not plain:
+                body = _Reader("\n".join(lines), self.depth + 1)
+                body.quoted("")
+                self.found += body.found
+        self.pending.clear()
+
+    # ---- words ----
+
+    def _word(self, empty: bool = False) -> str | None:
+        """One word, as it is after expansion; None where that is not known."""
+        start, pieces, known = self.at, [], True
+        braces = ""
+        while self.at < len(self.text):
+            char = self.text[self.at]
+            if char in "<>" and self.text.startswith("(", self.at + 1):
+                self.at += 2
+                self._nested(")")
+                known = False
+                continue
+            if char in _ENDS:
+                break
+            if char == "'":
+                stop = self.text.find("'", self.at + 1)
+                if stop < 0:
+                    raise refused("a quote is not closed")
+                pieces.append(self.text[self.at + 1 : stop])
+                self.at = stop + 1
+            elif char == '"':
+                self.at += 1
+                inner = self.quoted('"')
+                known = known and inner is not None
+                pieces.append(inner or "")
+            elif char == "\\":
+                following = self.text[self.at + 1 : self.at + 2]
+                if not following:
+                    raise refused("it ends too early")
+                pieces.append("" if following == "\n" else following)
+                self.at += 2
+            elif char in "$`":
+                known = self._expansion(quoted=False, pieces=pieces) and known
+            else:
+                if (
+                    char in "*?["
+                    or (char == "~" and self.at == start)
+                    or (char == "~" and self.text[self.at - 1] in ":=")
+                ):
+                    known = False
+                if char in "{},." and (char != "." or self.text.startswith("..", self.at)):
+                    braces += char
+                pieces.append(char)
+                self.at += 1
+        if self.at == start and not empty:
+            raise refused("a word is missing")
+        # `{a,b}` and `{1..3}` are several words.
+        if re.search(r"\{.*[,.].*\}", braces):
+            known = False
+        if self.text[start : self.at] == "[":
+            return "["
+        return "".join(pieces) if known else None
+
+    def quoted(self, close: str) -> str | None:
+        """What stands in double quotes, or with "" in a here-document; None where it is not known."""
+        pieces: list[str] = []
+        known = True
+        while self.at < len(self.text):
+            char = self.text[self.at]
+            if close and char == close:
+                self.at += 1
+                return "".join(pieces) if known else None
+            if char == "\\":
+                following = self.text[self.at + 1 : self.at + 2]
+                special = following and following in "$`\\\n" + close
+                pieces.append(("" if following == "\n" else following) if special else char)
+                self.at += 2 if special else 1
+            elif char in "$`":
+                known = self._expansion(quoted=True, pieces=pieces) and known
+            else:
+                pieces.append(char)
+                self.at += 1
+        if close:
+            raise refused("a quote is not closed")
+        return "".join(pieces) if known else None
+
+    def _expansion(self, quoted: bool, pieces: list[str]) -> bool:
+        """`$...` or a backtick: whether it stands for itself. Commands in it are read."""
+        if self._takes("`"):
+            self._backticks(quoted)
+            return False
+        if self._peek("$((") or self._peek("$["):
+            raise refused("it has arithmetic")
+        if self._takes("$("):
+            self._nested(")")
+            return False
+        if not quoted and (self._peek("$'") or self._peek('$"')):
+            raise refused("it has a quotation of a kind that is not known")
+        self.at += 1
+        if self._takes("{"):
+            name = _NAME.match(self.text, self.at)
+            if name is None or not self.text.startswith("}", name.end()):
+                raise refused("it has an expansion of a kind that is not known")
+            self.at = name.end() + 1
+            return False
+        if (name := _NAME.match(self.text, self.at)) is not None:
+            self.at = name.end()
+            return False
+        if self.text[self.at : self.at + 1] and self.text[self.at] in _SPECIAL:
+            self.at += 1
+            return False
+        pieces.append("$")
+        return True
+
+    def _backticks(self, quoted: bool) -> None:
+        inner: list[str] = []
+        while not self._takes("`"):
+            char = self.text[self.at : self.at + 1]
+            if not char:
+                raise refused("a quote is not closed")
+            if char == "\\":
+                # What a backslash does in backticks depends on what is around them.
+                raise refused("it has a backslash in backticks")
+            if quoted and char == '"':
+                raise refused("it has quotes in backticks in quotes")
+            inner.append(char)
+            self.at += 1
+        self.found += commands("".join(inner), self.depth + 1)
+
+    # ---- characters ----
+
+    def _blanks(self, lines: bool = False) -> None:
+        while self.at < len(self.text):
+            char = self.text[self.at]
+            if char in _BLANK or (lines and char == "\n" and not self.pending):
+                self.at += 1
+            elif lines and char == "\n":
+                self.at += 1
+                self._bodies()
+            elif self.text.startswith("\\\n", self.at):
+                self.at += 2
+            elif char == "#" and (self.at == 0 or self.text[self.at - 1] in _ENDS):
+                stop = self.text.find("\n", self.at)
+                self.at = len(self.text) if stop < 0 else stop
+            else:
+                return
+
+    def _peek(self, sign: str) -> bool:
+        return self.text.startswith(sign, self.at)
+
+    def _takes(self, sign: str) -> bool:
+        if not self._peek(sign):
+            return False
+        self.at += len(sign)
+        return True
+
+    def _word_is(self, word: str) -> bool:
+        """Takes a reserved word, which is one only where it stands by itself."""
+        end = self.at + len(word)
+        if not self._peek(word) or (end < len(self.text) and self.text[end] not in _ENDS):
+            return False
+        self.at = end
+        return True

@@ -1,0 +1,172 @@
+"""`sql(text)`: what the statements of a query do, as data that rules can ask about.
+
+In: the text. Out: a record for every statement in it. Nobody says which database reads it, so it is read as PostgreSQL,
+MySQL and SQLite read it, and has to mean the same to all of them. Anything else raises Fault: what one of them does not
+know, comments (some of which some databases run), backslashes, `$`-quotes, and changes within another statement. Needs
+the library `sqlglot`; without it, every text does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+from policyengine.diagnostics import codes
+from policyengine.model.values import Fault
+
+LONGEST = 16_384
+DIALECTS = ("postgres", "mysql", "sqlite")
+_QUOTED = re.compile(r"'[^']*'")
+_UNCLEAR = re.compile(r"--|/\*|\*/|[#\\$`]|[\x00-\x08\x0b-\x1f\x7f]")
+# By the class that the library has for them.
+_KINDS = {
+    "Select": "select", "Union": "select", "Intersect": "select", "Except": "select", "Subquery": "select",
+    "Insert": "insert", "Update": "update", "Delete": "delete", "Merge": "merge", "Create": "create", "Drop": "drop",
+    "Alter": "alter", "TruncateTable": "truncate", "Transaction": "begin", "Commit": "commit", "Rollback": "rollback",
+}  # fmt: skip
+_BEGINS = frozenset({*_KINDS.values(), "with"})
+_CHANGES = ("Insert", "Update", "Delete", "Merge", "Create", "Drop", "Alter", "TruncateTable")
+
+
+@lru_cache(512)
+def sql(text: str) -> tuple[dict[str, Any], ...]:
+    """The statements, in order. Raises Fault for what is not plainly understood."""
+    if len(text) > LONGEST:
+        raise _refused("it is too long")
+    # What stands in quotes says nothing, but a backslash may end them elsewhere for some.
+    if "\\" in text or _UNCLEAR.search(_QUOTED.sub("''", text)):
+        raise _refused("it has a comment, a backslash or another sign that databases read in different ways")
+    begun = [part.split(None, 1)[0].lower() for part in _QUOTED.sub("''", text).split(";") if part.strip()]
+    if not begun or not _BEGINS.issuperset(word.lstrip("(") or "select" for word in begun):
+        raise _refused("it is a statement of a kind that is not known")
+    found = [_read(text, dialect) for dialect in DIALECTS]
+    if any(one != found[0] for one in found):
+        raise _refused("databases read it in different ways")
+    return tuple(found[0])
+
+
+def _refused(why: str) -> Fault:
+    return Fault(codes.STATEMENT_NOT_UNDERSTOOD.id, f"the query is not understood: {why}")
+
+
+def _read(text: str, dialect: str) -> list[dict[str, Any]]:
+    try:
+        library = import_module("sqlglot")
+    except ImportError:
+        raise _refused("the library that reads it is not installed (the extra `sql`)") from None
+    try:
+        parsed = library.parse(text, read=dialect, error_level=library.ErrorLevel.RAISE)
+        return [_statement(tree, library.exp) for tree in parsed if tree is not None]
+    except (library.errors.SqlglotError, RecursionError, ValueError, AttributeError):
+        raise _refused("it is no statement that all databases know") from None
+
+
+def _statement(tree: Any, exp: Any) -> dict[str, Any]:
+    kind = _KINDS.get(type(tree).__name__)
+    inside = [node for node in tree.walk() if type(node).__name__ in _CHANGES and node is not tree]
+    if kind is None or inside or tree.find(exp.Command):
+        raise _refused("it is a statement of a kind that is not known")
+    writes = set(_targets(tree, exp))
+    into = tree.find(exp.Into)
+    if into is not None:
+        kind = "create"
+    target = tree.args.get("this")
+    if kind in ("update", "delete") and (target is None or target.args.get("joins") or tree.args.get("tables")):
+        raise _refused("it changes more than one table")
+    written = [node for node in (target, into and into.this) if node is not None]
+    tables = [table for table in tree.find_all(exp.Table) if not _is_named_here(table, exp)]
+    targets = {id(table) for node in written for table in node.find_all(exp.Table)} if writes else set()
+    reads = {_name(table) for table in tables if kind == "select" or id(table) not in targets}
+    if kind in ("update", "delete", "merge"):
+        # What is changed is looked at as well.
+        reads |= writes
+    columns = {column.name.lower() for column in tree.find_all(exp.Column)}
+    columns |= {one.name.lower() for schema in tree.find_all(exp.Schema) for one in schema.expressions}
+    if tree.find(exp.Star):
+        columns.add("*")
+    functions = {_function(node) for node in tree.find_all(exp.Func) if not isinstance(node, exp.Connector)}
+    return {
+        "kind": kind, "reads": sorted(reads), "writes": sorted(writes), "columns": sorted(columns),
+        "functions": sorted(functions), "limited": _limited(tree, exp),
+    }  # fmt: skip
+
+
+def _targets(tree: Any, exp: Any) -> Iterator[str]:
+    into = tree.find(exp.Into)
+    nodes = [into.this] if into is not None else []
+    if type(tree).__name__ in _CHANGES:
+        nodes.append(tree.args.get("this"))
+        nodes += tree.expressions if type(tree).__name__ == "TruncateTable" else []
+    for node in nodes:
+        first = node.find(exp.Table) if node is not None else None
+        if first is not None:
+            yield _name(first)
+
+
+def _name(table: Any) -> str:
+    """A table with its database and schema, as far as they are said. Case means something only in quotes; nobody relies
+    on that here."""
+    return ".".join(part.name for part in table.parts).lower()
+
+
+def _function(node: Any) -> str:
+    return str(node.name if type(node).__name__ == "Anonymous" else node.sql_name()).lower()
+
+
+def _is_named_here(table: Any, exp: Any) -> bool:
+    """Whether it is what a `WITH` around it has defined, where that can be seen."""
+    if table.args.get("db") or not table.name:
+        return False
+    below, node = table, table.parent
+    while node is not None:
+        clause = node.args.get("with_") or node.args.get("with")
+        if isinstance(clause, exp.With):
+            names = [cte.alias.lower() for cte in clause.expressions]
+            if below is clause:
+                at = next(i for i, cte in enumerate(clause.expressions) if _is_in(table, cte))
+                names = names[: at + 1] if clause.args.get("recursive") else names[:at]
+            if table.name.lower() in names:
+                return True
+        below, node = node, node.parent
+    return False
+
+
+def _is_in(node: Any, above: Any) -> bool:
+    while node is not None and node is not above:
+        node = node.parent
+    return node is above
+
+
+def _limited(tree: Any, exp: Any) -> bool:
+    """Whether a condition that all of it hangs on, or a number, keeps it to some rows."""
+    limit = tree.args.get("limit")
+    if limit is not None and isinstance(limit.expression, exp.Literal):
+        return True
+    where = tree.args.get("where")
+    return where is not None and _picks(where.this, exp)
+
+
+def _picks(condition: Any, exp: Any) -> bool:
+    """A column that is one of some constants."""
+    while isinstance(condition, exp.Paren):
+        condition = condition.this
+    if isinstance(condition, exp.And):
+        return _picks(condition.left, exp) or _picks(condition.right, exp)
+    constant = (exp.Literal, exp.Placeholder, exp.Parameter)
+    match type(condition).__name__:
+        case "EQ":
+            sides = {isinstance(condition.left, exp.Column), isinstance(condition.right, exp.Column)}
+            others = [side for side in (condition.left, condition.right) if not isinstance(side, exp.Column)]
+            return sides == {True, False} and isinstance(others[0], constant)
+        case "In":
+            listed = condition.expressions
+            return (
+                isinstance(condition.this, exp.Column) and bool(listed) and all(isinstance(x, constant) for x in listed)
+            )
+        case "Between":
+            ends = (condition.args.get("low"), condition.args.get("high"))
+            return isinstance(condition.this, exp.Column) and all(isinstance(end, constant) for end in ends)
+    return False

@@ -1,0 +1,31 @@
+"""The types of what an argument says once it is read: the commands of a command line, the statements of a query."""
+
+from __future__ import annotations
+
+from policyengine.model.types import BOOL, STRING, Field, ListT, record
+
+_TEXTS = Field(ListT(STRING))
+# One command, as `model/commands.py` reads it.
+COMMAND = record(
+    {
+        "name": Field(STRING),
+        "program": Field(STRING),
+        "args": _TEXTS,
+        "env": _TEXTS,
+        "reads": _TEXTS,
+        "writes": _TEXTS,
+        "within": _TEXTS,
+        "runs_code": Field(BOOL),
+    }
+)
+# One statement, as `model/statements.py` reads it.
+STATEMENT = record(
+    {
+        "kind": Field(STRING),
+        "reads": _TEXTS,
+        "writes": _TEXTS,
+        "columns": _TEXTS,
+        "functions": _TEXTS,
+        "limited": Field(BOOL),
+    }
+)
