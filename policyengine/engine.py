@@ -239,7 +239,7 @@ class Engine(Gates):
         principal, action, resource, context = (copied(part) for part in (principal, action, resource, context))
         attributes: Any = copied(resource) or {}
         if not isinstance(attributes, Mapping):
-            problem = RuleError("", "POL504", "the attributes of a resource are an object")
+            problem = RuleError("", codes.MALFORMED.id, "the attributes of a resource are an object")
             return Filter(FALSE, str(resource_type), snapshot.world, snapshot.revision, (problem,))
         known = {**attributes, "type": resource_type}
         gap = {"type": resource_type, "id": known.get("id", "")}

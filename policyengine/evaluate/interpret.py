@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
+from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.evaluate.arguments import take
 from policyengine.evaluate.provenance import sources
@@ -169,9 +170,9 @@ def _members(collection: Expr, env: Env) -> frozenset[Any]:
 def _attribute(expr: ir.Attribute, env: Env) -> Any:
     value = _find(evaluate(expr.base, env), expr.name, expr.owners, env)
     if value is ABSENT:
-        raise Fault("POL501", f"attribute `{expr.name}` is missing")
+        raise Fault(codes.MISSING.id, f"attribute `{expr.name}` is missing")
     if value is DIFFERING:
-        raise Fault("POL521", f"the request says different things of one entity's `{expr.name}`")
+        raise Fault(codes.CONTRADICTION.id, f"the request says different things of one entity's `{expr.name}`")
     return guard(value, expr.type)
 
 

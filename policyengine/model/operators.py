@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import re2
 
+from policyengine.diagnostics import codes
 from policyengine.model import moments
 from policyengine.model.calendar import WEEKDAYS, is_date
 from policyengine.model.moments import FineLength, FineTime, is_fine, length, nanoseconds
@@ -52,7 +53,7 @@ def key(value: Any, depth: int = MAX_DEPTH) -> Any:
     if kind is Mention:
         return (Entity, value.entity.uid)
     if depth == 0:
-        raise Fault("POL506", f"a value is nested deeper than {MAX_DEPTH}")
+        raise Fault(codes.NESTED_TOO_DEEP.id, f"a value is nested deeper than {MAX_DEPTH}")
     if kind is list or kind is tuple:
         return (list, tuple([key(item, depth - 1) for item in value]))
     if kind is dict:
@@ -65,7 +66,7 @@ def key(value: Any, depth: int = MAX_DEPTH) -> Any:
 def _name(value: Any) -> str:
     if is_text(value):
         return plain_text(value)
-    raise Fault("POL502", "a value is not JSON")
+    raise Fault(codes.WRONG_VALUE.id, "a value is not JSON")
 
 
 def equal(left: Any, right: Any, type_: Type) -> bool:
@@ -110,7 +111,7 @@ def lookup(value: Any, name: str) -> Any:
     if type(value) is not dict:
         raise wrong_type("an object", value)
     if name not in value:
-        raise Fault("POL501", "the object has nothing under this name")
+        raise Fault(codes.MISSING.id, "the object has nothing under this name")
     return value[name]
 
 
@@ -144,7 +145,7 @@ def arithmetic(op: str, left: Any, right: Any, type_: Type) -> Any:
             return moments.arithmetic(op, left, right)
         result = left + right if op == "+" else left - right if op == "-" else left * right
     except OverflowError:
-        raise Fault("POL503", "a result is out of range") from None
+        raise Fault(codes.OVERFLOW.id, "a result is out of range") from None
     return in_range_of(result, type_)
 
 
@@ -152,12 +153,12 @@ def negate(value: Any, type_: Type) -> Any:
     try:
         return length(-nanoseconds(value)) if is_fine(value) else in_range_of(-value, type_)
     except OverflowError:
-        raise Fault("POL503", "a result is out of range") from None
+        raise Fault(codes.OVERFLOW.id, "a result is out of range") from None
 
 
 def in_range_of(value: Any, type_: Type) -> Any:
     if type_ == INT and not INT_MIN <= value <= INT_MAX:
-        raise Fault("POL503", "a result does not fit in 64 bits")
+        raise Fault(codes.OVERFLOW.id, "a result does not fit in 64 bits")
     return finite(value) if type(value) in (int, float) else value
 
 
@@ -201,7 +202,7 @@ def pattern(text: str) -> Any:
     try:
         return re2.compile(text, options)
     except (re2.error, UnicodeEncodeError):
-        raise Fault("POL217", "not a pattern that RE2 accepts") from None
+        raise Fault(codes.BAD_PATTERN.id, "not a pattern that RE2 accepts") from None
 
 
 def matches(text: str, regex: str) -> bool:
@@ -209,7 +210,7 @@ def matches(text: str, regex: str) -> bool:
     try:
         return pattern(regex).fullmatch(text) is not None
     except UnicodeEncodeError:
-        raise Fault("POL505", "text with an unpaired surrogate") from None
+        raise Fault(codes.UNREADABLE_VALUE.id, "text with an unpaired surrogate") from None
 
 
 def search(text: str, regex: str) -> bool:
@@ -217,7 +218,7 @@ def search(text: str, regex: str) -> bool:
     try:
         return pattern(regex).search(text) is not None
     except UnicodeEncodeError:
-        raise Fault("POL505", "text with an unpaired surrogate") from None
+        raise Fault(codes.UNREADABLE_VALUE.id, "text with an unpaired surrogate") from None
 
 
 def contains_text(text: str, part: str) -> bool:
@@ -232,7 +233,7 @@ def email_domain(text: str) -> str:
     local, at, domain = text.partition("@")
     plain = local and not any(c in ' "(),:;<>@[\\]' or not c.isprintable() for c in local)
     if not at or not plain or not _is_host(domain) or domain.endswith("."):
-        raise Fault("POL505", "not an e-mail address")
+        raise Fault(codes.UNREADABLE_VALUE.id, "not an e-mail address")
     return domain.lower()
 
 
@@ -243,7 +244,7 @@ def url_host(text: str) -> str:
     number")."""
     host = _url(text).hostname or ""
     if not (_is_ipv6(host) or (_is_ipv4(host) if _ends_in_number(host) else _is_host(host))):
-        raise Fault("POL505", "not an absolute URL with a plain host")
+        raise Fault(codes.UNREADABLE_VALUE.id, "not an absolute URL with a plain host")
     return host.lower().removesuffix(".")
 
 
@@ -262,7 +263,7 @@ def _url(text: str) -> Any:
             return parts
     except ValueError:
         pass
-    raise Fault("POL505", "not an absolute URL with a plain host")
+    raise Fault(codes.UNREADABLE_VALUE.id, "not an absolute URL with a plain host")
 
 
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")
@@ -308,7 +309,7 @@ def path_under(text: str, folder: str) -> bool:
 def folder(text: str) -> str:
     """A folder as a policy writes it: absolute, with nothing in it to resolve. Raises Fault for anything else."""
     if text != "/" and "/" + "/".join(_path(text)) != text.removesuffix("/"):
-        raise Fault("POL225", "not a plain absolute folder such as /srv/public")
+        raise Fault(codes.BAD_CONSTANT.id, "not a plain absolute folder such as /srv/public")
     return text
 
 
@@ -332,12 +333,12 @@ def canonical(function: str, text: str) -> bool:
 
 def _path(text: str) -> list[str]:
     if not text.startswith("/") or any(c in "\\%" or not c.isprintable() for c in text):
-        raise Fault("POL505", "not a plain absolute path")
+        raise Fault(codes.UNREADABLE_VALUE.id, "not a plain absolute path")
     parts: list[str] = []
     for part in text.split("/"):
         if part == "..":
             if not parts:
-                raise Fault("POL505", "a path leaves the root")
+                raise Fault(codes.UNREADABLE_VALUE.id, "a path leaves the root")
             parts.pop()
         elif part not in ("", "."):
             parts.append(part)
@@ -350,7 +351,7 @@ def network(text: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(text)
     except ValueError:
-        raise Fault("POL225", "not an address range such as 10.0.0.0/8") from None
+        raise Fault(codes.BAD_CONSTANT.id, "not an address range such as 10.0.0.0/8") from None
 
 
 # IPv6 addresses that carry an IPv4 address, and how far from the right it stands: the network delivers to that one.

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from policyengine.diagnostics import codes
 from policyengine.diagnostics.suggest import misspelt, nearest
 from policyengine.model.entities import PARENTS
 from policyengine.model.request import Request
@@ -21,7 +22,6 @@ from policyengine.schema.schema import Schema
 REQUEST = frozenset({"principal", "action", "resource", "context", "approved", "metered"})
 # What a caller says of itself over HTTP.
 OF_THE_CONTRACT = frozenset({"supported_obligations", "metered_limits"})
-UNDECLARED, CLAIMED, CLOSED = "POL522", "POL523", "POL524"
 
 
 def check_names(request: Request, mentioned: Mentions, schema: Schema) -> None:
@@ -30,14 +30,14 @@ def check_names(request: Request, mentioned: Mentions, schema: Schema) -> None:
     known = context_names(schema)
     _check(request.context, known, known, "the context")
     if schema.closed_context and not request.context.keys() <= known | OF_THE_CONTRACT:
-        raise Fault(CLOSED, "the context has a name that is not declared, and is closed")
+        raise Fault(codes.CLOSED_CONTEXT.id, "the context has a name that is not declared, and is closed")
     # Those that are only named have no odd name.
     for said in (mentioned.own.said, mentioned.others.said):
         for uid in sorted(said):
             known = members(uid.type, schema)
             for entity in said[uid]:
                 for name in sorted(sourced(uid.type, schema) & entity.keys()):
-                    raise Fault(CLAIMED, f"only the entity source may say what `{name}` of a `{uid.type}` is")
+                    raise Fault(codes.CLAIMED.id, f"only the entity source may say what `{name}` of a `{uid.type}` is")
                 _check(entity, known, weighty(uid.type, schema), "an entity")
                 if said is mentioned.own.said:
                     # What a resource says of where it is may be a store's, which is not asked for such types.
@@ -61,7 +61,7 @@ def _check_parents(parents: Any, schema: Schema) -> None:
             continue
         if type_ not in schema.entities:
             near = nearest(type_, schema.entities) if len(type_) <= 100 else ""
-            raise Fault(UNDECLARED, f"the type of a parent is not declared{_meant(near)}")
+            raise Fault(codes.UNDECLARED_PARENT.id, f"the type of a parent is not declared{_meant(near)}")
 
 
 def _meant(near: str) -> str:
@@ -73,7 +73,7 @@ def _check(given: Iterable[Any], known: frozenset[str], wanted: frozenset[str], 
         if type(name) is str and name not in known:
             near = _near(name, wanted)
             if near:
-                raise Fault("POL520", f"a name in {what} is not known{_meant(near)}")
+                raise Fault(codes.MISSPELT_NAME.id, f"a name in {what} is not known{_meant(near)}")
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -104,3 +105,15 @@ def test_specification_is_short() -> None:
     """Who reads `evaluate/` knows what a policy means; what makes it fast, or reads texts, is elsewhere."""
     lines = sum(len(path.read_text().splitlines()) for path in (PACKAGE / "evaluate").rglob("*.py"))
     assert lines <= 700
+
+
+def test_codes_are_written_once() -> None:
+    code = re.compile(r"POL\d{3}")
+    written = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in FILES
+        if path.name != "codes.py"
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and code.fullmatch(node.value)
+    ]
+    assert not written, "codes are declared in diagnostics/codes.py, and used by their names"
