@@ -5,11 +5,11 @@ Nothing here reads a clock; `now` is in seconds, of any clock that does not go b
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from ipaddress import IPv6Address, ip_network
 from math import ceil
 
 from policyengine.callers.keys import normal_address
+from policyengine.remembered import Remembered
 
 # Sources and callers that are remembered; past that the ones not heard of for longest are forgotten.
 MOST = 50_000
@@ -22,7 +22,7 @@ class Meter:
     What is kept of a name is one number: the time at which it has its whole room again.
     """
 
-    __slots__ = ("_full", "_most", "_step", "count", "per")
+    __slots__ = ("_full", "_step", "count", "per")
 
     def __init__(self, count: int, per: float, most: int = MOST) -> None:
         if count < 1 or per <= 0:
@@ -30,20 +30,16 @@ class Meter:
         self.count = count
         self.per = per
         self._step = per / count
-        self._most = most
-        self._full: OrderedDict[str, float] = OrderedDict()
+        self._full: Remembered[str, float] = Remembered(most)
 
     def take(self, name: str, now: float) -> float:
         """Counts one, if there is room for it. The seconds to wait until there is; 0 if it was counted."""
-        full = max(self._full.get(name, now), now)
+        full: float = max(self._full.get(name, now), now)
         wait = full + self._step - self.per - now
         # The sum of many steps is not exact, and nobody is to wait for a rounding error.
         if wait > self._step * 1e-6:
             return wait
         self._full[name] = full + self._step
-        self._full.move_to_end(name)
-        if len(self._full) > self._most:
-            self._full.popitem(last=False)
         return 0.0
 
     def __len__(self) -> int:

@@ -11,8 +11,9 @@ from collections.abc import Collection
 
 from policyengine.evaluate.combine import intersect
 from policyengine.model.decision import Decision
+from policyengine.remembered import Remembered
 
-# As many as these are remembered of each kind; past that all are forgotten.
+# As many as these are remembered of each kind.
 MEMORY = 4096
 
 Decisions = tuple[Decision, ...]
@@ -24,11 +25,12 @@ class Derived:
     __slots__ = ("approved", "given", "joined")
 
     def __init__(self) -> None:
-        # By the identities of the decisions. `native/intake.c` looks here before it calls `join`.
+        # By the identities of the decisions. `native/intake.c` looks here before it calls `join`, so it is a dict; past
+        # so many, all are forgotten.
         self.joined: dict[tuple[int, ...], tuple[Decisions, Decision]] = {}
-        self.approved: dict[tuple[int, tuple[str, ...]], tuple[Decision, Decision]] = {}
+        self.approved: Remembered[tuple[int, tuple[str, ...]], tuple[Decision, Decision]] = Remembered(MEMORY)
         # The same by all that was given, whether the decision waits for it or not: found without looking at each.
-        self.given: dict[tuple[int, frozenset[str]], tuple[Decision, Decision]] = {}
+        self.given: Remembered[tuple[int, frozenset[str]], tuple[Decision, Decision]] = Remembered(MEMORY)
 
     def join(self, decisions: Decisions) -> Decision:
         """The decision for all of those whose decisions these are."""
@@ -45,18 +47,14 @@ class Derived:
         if not decision.approvals:
             return decision
         key = (id(decision), approved)
-        known = self.given.get(key)
+        known: tuple[Decision, Decision] | None = self.given.get(key)
         if known is None:
             given = effective(decision, approved)
             known = self.approved[id(decision), given] if given else (decision, decision)
-            if len(self.given) >= MEMORY:
-                self.given.clear()
             self.given[key] = known
         return known[1]
 
     def remember(self, decision: Decision, given: tuple[str, ...], then: Decision) -> None:
-        if len(self.approved) >= MEMORY:
-            self.approved.clear()
         self.approved[id(decision), given] = (decision, then)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from policyengine.model.entities import MAX_ANCESTORS, PARENTS, World
 from policyengine.model.values import Uid, as_entity
+from policyengine.remembered import Remembered
 
 # What is below so many selections of entities is remembered.
 MAX_CLOSED = 1_000
@@ -17,12 +18,12 @@ class Hierarchy:
     def __init__(self, world: World) -> None:
         self._world = world
         self._children: dict[Uid, list[Uid]] | None = None
-        self._closed: dict[frozenset[Uid], frozenset[Uid]] = {}
+        self._closed: Remembered[frozenset[Uid], frozenset[Uid]] = Remembered(MAX_CLOSED)
 
     def closed(self, targets: Iterable[Uid]) -> frozenset[Uid]:
         """The targets, and every entity of the source that is below one of them."""
         asked = frozenset(targets)
-        known = self._closed.get(asked)
+        known: frozenset[Uid] | None = self._closed.get(asked)
         if known is None:
             if self._children is None:
                 self._children = self._read()
@@ -32,10 +33,7 @@ class Hierarchy:
                     if child not in seen:
                         seen.add(child)
                         todo.append(child)
-            known = frozenset(seen)
-            if len(self._closed) >= MAX_CLOSED:
-                self._closed.clear()
-            self._closed[asked] = known
+            known = self._closed[asked] = frozenset(seen)
         return known
 
     @property

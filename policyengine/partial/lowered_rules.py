@@ -21,6 +21,7 @@ from policyengine.partial.logic import MAX_WEIGHT, conj, disj, weight
 from policyengine.partial.lowering import Ask, Lowering
 from policyengine.partial.rules import allows
 from policyengine.partial.skeleton import Filler, Lowered, filling
+from policyengine.remembered import Remembered
 
 # So many ways to put groups together are kept.
 MAX_WHOLES = 1_000
@@ -36,19 +37,16 @@ class LoweredRules:
         self._permits = candidates(permits, True, gap, self._holes)
         self._others = candidates(others, False, gap, self._holes)
         self._groups: dict[Bucket, list[Lowered[_Skeleton]]] = {}
-        # Filled in without a lock: what two threads find for one key is the same.
-        self._wholes: dict[Any, _Whole] = {}
+        # What two threads find for one key is the same.
+        self._wholes: Remembered[Any, _Whole] = Remembered(MAX_WHOLES)
 
     def formula(self, caller: Caller) -> Formula:
         """When one of the permits grants the request, and no other rule stands in its way."""
         permits, others = self._skeletons(self._permits, caller), self._skeletons(self._others, caller)
         key = (*[each.number for each in permits], -1, *[each.number for each in others])
-        whole = self._wholes.get(key)
+        whole: _Whole | None = self._wholes.get(key)
         if whole is None:
-            whole = _Whole(_together(permits, others))
-            if len(self._wholes) >= MAX_WHOLES:
-                self._wholes.clear()
-            self._wholes[key] = whole
+            whole = self._wholes[key] = _Whole(_together(permits, others))
         return whole.formula if whole.fill is None else whole.fill(caller)
 
     def _skeletons(self, found: Candidates, caller: Caller) -> list[_Skeleton]:

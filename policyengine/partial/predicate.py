@@ -23,6 +23,7 @@ from policyengine.partial.formula import ID, All, Formula, Opaque, Path, Some, T
 from policyengine.partial.gap import Unknown
 from policyengine.partial.satisfies import satisfies
 from policyengine.partial.templates import NAMES, SLOW, TEMPLATES, template
+from policyengine.remembered import Remembered
 
 # ("all" or "some", parts), or (template, path) for an atom; atoms are numbered in the order in which they come.
 Shape = tuple[Any, ...]
@@ -34,7 +35,7 @@ SMALL, LARGE = 3, 200
 FEW, MANY = 32, 1_000
 # So many shapes are remembered that have come up.
 MAX_SEEN = 2_000
-_seen: dict[tuple[Shape, frozenset[str]], None] = {}
+_seen: Remembered[tuple[Shape, frozenset[str]], None] = Remembered(MAX_SEEN)
 
 
 # A formula of more atoms than this is answered by the decision about the document, where there is one.
@@ -134,8 +135,6 @@ def _is_worth_a_function(outline: _Outline, sure: frozenset[str]) -> bool:
     key = (outline.shape, sure)
     if key in _seen:
         return True
-    if len(_seen) >= MAX_SEEN:
-        _seen.clear()
     _seen[key] = None
     return len(_seen) <= FEW
 

@@ -31,6 +31,7 @@ from policyengine.partial.lowered_rules import LoweredRules
 from policyengine.partial.mentioned import may_be, widened
 from policyengine.partial.skeleton import fill, lowering_for
 from policyengine.partial.specialise import Actor
+from policyengine.remembered import Remembered
 from policyengine.schema.mentions import Mentions
 from policyengine.schema.schema import CALL, TOOL, Schema
 
@@ -51,8 +52,8 @@ class Partial:
         self._hierarchy = Hierarchy(world)
         self._reads = Reads()
         self._required: dict[str, frozenset[str]] = {}
-        # Filled in without a lock: what two threads find for one key is the same.
-        self._lowered: dict[Any, LoweredRules] = {}
+        # What two threads find for one key is the same.
+        self._lowered: Remembered[Any, LoweredRules] = Remembered(MAX_GAPS)
 
     def residual(
         self,
@@ -186,10 +187,8 @@ class Partial:
         if not_applicable(self._schema, gap.principal, action, gap.resource) is not None:
             return FALSE
         key = (gap.unknown, gap.principal, action, gap.resource, gap.known)
-        lowered = self._lowered.get(key)
+        lowered: LoweredRules | None = self._lowered.get(key)
         if lowered is None:
-            if len(self._lowered) >= MAX_GAPS:
-                self._lowered.clear()
             lowered = self._lowered[key] = LoweredRules(self._policies, action, gap)
         return lowered.formula(caller)
 

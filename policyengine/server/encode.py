@@ -14,6 +14,7 @@ from typing import Any
 from policyengine.explain.display import trial_json
 from policyengine.model.decision import Approval, Decision
 from policyengine.model.values import to_json
+from policyengine.remembered import Remembered
 from policyengine.server.errors import error_value
 from policyengine.server.obligations import wire_obligation
 
@@ -48,20 +49,17 @@ def decision_value(decision: Decision) -> dict[str, Any]:
 
 def decision_body(decision: Decision) -> bytes:
     """The bytes of a decision. The engine gives the same decision object for the same outcome; its bytes are kept."""
-    known = _bodies.get(id(decision))
+    known: tuple[Decision, bytes] | None = _bodies.get(id(decision))
     if known is not None and known[0] is decision:
         return known[1]
     body = _encode(decision_value(decision))
     if not decision.errors:
-        if len(_bodies) >= _KEPT:
-            _bodies.clear()
         _bodies[id(decision)] = (decision, body)
     return body
 
 
 # By identity, with the decision itself, so that an identity is not used again while its bytes are kept.
-_bodies: dict[int, tuple[Decision, bytes]] = {}
-_KEPT = 4096
+_bodies: Remembered[int, tuple[Decision, bytes]] = Remembered(4096)
 
 
 def value_body(value: dict[str, Any]) -> bytes:

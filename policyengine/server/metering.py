@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from policyengine.model.decision import Decision, RuleError
+from policyengine.remembered import Remembered
 from policyengine.server.obligations import negotiate
 
 REQUIRED = "metering_required"
@@ -36,7 +37,7 @@ def answered(decision: Decision, context: Mapping[str, Any]) -> Decision:
 
 
 def _unmetered(decision: Decision, missing: frozenset[str]) -> Decision:
-    known = _denials.get(id(decision))
+    known: tuple[Decision, frozenset[str], Decision] | None = _denials.get(id(decision))
     if known is not None and known[0] is decision and known[1] == missing:
         return known[2]
     names = ", ".join(f"`{name}`" for name in sorted(missing))
@@ -50,13 +51,10 @@ def _unmetered(decision: Decision, missing: frozenset[str]) -> Decision:
         labels=(),
         errors=(RuleError("", REQUIRED, why), *decision.errors),
     )
-    if len(_denials) >= _KEPT:
-        _denials.clear()
     _denials[id(decision)] = decision, missing, denial
     return denial
 
 
 # The engine gives the same decision object for the same outcome. By identity, with the decision itself, so that an
 # identity is not used again while its denial is kept.
-_denials: dict[int, tuple[Decision, frozenset[str], Decision]] = {}
-_KEPT = 4096
+_denials: Remembered[int, tuple[Decision, frozenset[str], Decision]] = Remembered(4096)

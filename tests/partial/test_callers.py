@@ -9,6 +9,7 @@ import pytest
 
 from policyengine import Engine
 from policyengine.partial import lowered_rules, predicate, residual, skeleton
+from policyengine.remembered import Remembered
 from tests.support.evaluators import reference
 
 SCHEMA = """\
@@ -114,7 +115,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("rules", RULES)
 def test_a_new_shape_is_asked_part_by_part(rules: str, large: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """And then by a function for the whole, unless it is too large for one."""
-    for name, value in (("SMALL", 0), ("FEW", 0), ("MANY", 3), ("LARGE", large), ("_seen", {})):
+    for name, value in (("SMALL", 0), ("FEW", 0), ("MANY", 3), ("LARGE", large), ("_seen", Remembered(2))):
         monkeypatch.setattr(predicate, name, value)
     check(Engine.from_text(SCHEMA + rules), callers()[::5])
 
