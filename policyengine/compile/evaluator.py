@@ -94,17 +94,21 @@ class Evaluator:
         entries, add = self.entries, decisions.append
         # They may come from anywhere: what making them raises is no reason to decide.
         for asked in list(requests):
-            # Three keys that are found, or four, leave no other: most requests are known to be in order by that.
-            if type(asked) is dict and (len(asked) == 3 or (len(asked) == 4 and "context" in asked)):
+            size = len(asked) if type(asked) is dict else 0
+            # So many keys that are found leave no other: most requests are known to be in order by that.
+            approves = size == 5 and "context" in asked and "approved" in asked
+            if size == 3 or (size == 4 and "context" in asked) or approves:
+                given = self.approved(asked["approved"]) or None if approves else None
                 try:
                     # As in `decide`, without its call for each.
                     principal, action, resource = asked["principal"], asked["action"], asked["resource"]
                     name = action if type(action) is str else named(action)
                     entry = entries[name][resource["type"]][principal["type"]]
-                    if name is action:
+                    if name is action and given is None:
                         add(entry(principal, resource, asked.get("context")))
                     else:
-                        add(entry(principal, resource, asked.get("context"), action))
+                        attributes = NOTHING if name is action else action
+                        add(entry(principal, resource, asked.get("context"), attributes, given))
                     continue
                 except Exception:  # noqa: BLE001 - whatever it is, the long way decides
                     pass
