@@ -18,6 +18,7 @@ RELEASE = "/v1/release"
 ADMIT = "/v1/admit"
 BLOCK = "/v1/block"
 UNBLOCK = "/v1/unblock"
+USAGE = "/v1/usage"  # and below it reset, credit, raise, changes
 # What is put to a person: the OpenID AuthZEN Access Request and Approval profile.
 ACCESS_REQUESTS = "/access/v1/requests"  # and below it {id}, {id}/cancel
 JWKS = "/access/v1/jwks"

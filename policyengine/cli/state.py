@@ -16,6 +16,7 @@ from policyengine.cli.durations import duration
 from policyengine.cli.keys import ConfigOption
 from policyengine.cli.loading import JsonOption
 from policyengine.cli.state_store import StateOption, opened
+from policyengine.cli.usage import changes, credit, raise_, reset, usage
 from policyengine.diagnostics.safe_text import visible
 from policyengine.events.sink import Nowhere
 from policyengine.state.block_calls import Blocks
@@ -23,8 +24,8 @@ from policyengine.state.windows import SECOND
 
 app = typer.Typer(help="Limits, sessions and blocks: what a state store remembers.", no_args_is_help=True)
 
-for command in (settle, renew, cancel):
-    app.command(command.__name__)(command)
+for command in (settle, renew, cancel, usage, reset, credit, raise_, changes):
+    app.command(command.__name__.rstrip("_"))(command)
 
 KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"one of {', '.join(KINDS)}", show_default=False)]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help='an id, or a type and an id: User::"ann"')]

@@ -30,7 +30,7 @@ from policyengine.callers.stores.store import StoreError
 from policyengine.diagnostics import render
 from policyengine.engine import Engine
 from policyengine.events.sink import Sink
-from policyengine.server import blocks, health, log, metadata, metered_evaluation, metrics, openapi
+from policyengine.server import blocks, health, log, metadata, metered_evaluation, metrics, openapi, usage
 from policyengine.server.access.access import Access
 from policyengine.server.access.desk import Desk
 from policyengine.server.administration import Administration
@@ -144,11 +144,13 @@ def create_app(
         paths.RESULTS: Question("results", partial(record_result, binding=binding), thread_body=0),
         paths.BLOCK: Question("block", blocks.block, thread_body=0),
         paths.UNBLOCK: Question("unblock", blocks.unblock, thread_body=0),
+        **usage.questions(),
     }
     metadata.add_routes(app, pdp, settings.public_url, access.desk)
     access.add_routes(app)
     health.add_routes(app, pdp)
     blocks.add_routes(app, pdp)
+    usage.add_routes(app, pdp)
     registry = metrics.registry(tally, told)
 
     @app.get("/metrics", tags=["operation"], summary="Counts for Prometheus", response_class=Response)

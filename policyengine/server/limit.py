@@ -33,6 +33,8 @@ ADMIN_OF: Mapping[str, str] = {
     "prometheus": "admin_metrics",
     **dict.fromkeys(("approvals", "approvals_task"), "approve"),
     **dict.fromkeys(("block", "unblock", "blocks"), "admin_other"),
+    # Of its own tenant, for a caller that is bound to one.
+    **dict.fromkeys(("usage", "usage_changes", "usage_reset", "usage_credit", "usage_raise"), "admin_usage"),
 }
 OTHER_ADMIN = "admin_other"
 # What the service says of itself, and of no request or tenant, to whoever may ask anything at all.

@@ -15,6 +15,7 @@ from policyengine.state.approval_operations import CloseTicket, DecideTicket, En
 from policyengine.state.block_operations import Impose, ReadBlocks
 from policyengine.state.meters import ClockSkew
 from policyengine.state.operations import (
+    Adjust,
     Cancel,
     Charge,
     Commit,
@@ -86,6 +87,8 @@ def _apply(operation: Operation, documents: Documents, now: int) -> Applied:
             if made is None:
                 return Applied(Rejected(operations.TOO_MANY_BLOCKS))
             return Applied(Found(now, (made,)), {block_operations.KEY: (made, now + block_operations.FOREVER)})
+        case Adjust():
+            return _adjust(operation, documents, now)
     assert_never(operation)
 
 
@@ -119,7 +122,7 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
         earlier = documents[charge.meter]
         at = meters.time_of(earlier, now)
         document = meters.charged(earlier, charge.window, at, charge.amount, asked.id, until)
-        document = {**document, "rule": charge.rule, "by": list(charge.by)}
+        document = {**document, **told_of(charge)}
         writes[charge.meter] = document, meters.expires(document, charge.window, at)
         uses.append(_use(charge, document, at))
         held.append(held_charge(charge, meters.place(document, charge.window, at)))
@@ -174,7 +177,7 @@ def _hold(asked: Hold, documents: Documents, now: int) -> Applied:
         earlier = documents[charge.meter]
         at = meters.time_of(earlier, now)
         document = meters.held(earlier, charge.window, at, charge.amount, asked.id, now + asked.lasting)
-        document = {**document, "rule": charge.rule, "by": list(charge.by)}
+        document = {**document, **told_of(charge)}
         writes[charge.meter] = document, meters.expires(document, charge.window, at)
     return Applied(Done(now, (), now + asked.lasting), writes)
 
@@ -206,16 +209,26 @@ def _refusals(
         used = meters.used(document, charge.window, at)
         if charge.block_for and (document or {}).get("blocked", 0) <= at:
             end = at + charge.block_for
-            trip = {**(document or {}), "now": at, "blocked": end, "rule": charge.rule, "by": list(charge.by)}
+            trip = {**(document or {}), "now": at, "blocked": end, **told_of(charge)}
             blocked[charge.meter] = trip, meters.expires(trip, charge.window, at)
             free = max(free, end) if free is not None else None
-        refusals.append(Refusal(charge.rule, charge.meter, used, charge.ceiling, free))
+        ceiling = meters.ceiling_at(document, charge.ceiling, at)
+        refusals.append(Refusal(charge.rule, charge.meter, used, ceiling, free))
     return refusals, blocked
 
 
 def _use(charge: Charge, document: Document | None, at: int) -> Use:
     used = meters.used(document, charge.window, at)
-    return Use(charge.rule, charge.meter, used, charge.ceiling, meters.empty_at(document, charge.window, at))
+    ceiling = meters.ceiling_at(document, charge.ceiling, at)
+    return Use(charge.rule, charge.meter, used, ceiling, meters.empty_at(document, charge.window, at))
+
+
+def told_of(asked: Charge | Adjust) -> dict[str, Any]:
+    """What a meter's document says of itself, so that whoever reads it needs no policy."""
+    told = {"rule": asked.rule, "by": list(asked.by), "ceiling": asked.ceiling}
+    if isinstance(asked.window, Sliding):
+        told["width"] = asked.window.width
+    return told
 
 
 def held_charge(charge: Charge, where: int) -> dict[str, Any]:
@@ -225,6 +238,27 @@ def held_charge(charge: Charge, where: int) -> dict[str, Any]:
     if isinstance(charge.window, Sliding):
         held["width"] = charge.window.width
     return {**held, "reserved": charge.amount, "counted": charge.amount, "spent": 0}
+
+
+def _adjust(asked: Adjust, documents: Documents, now: int) -> Applied:
+    document = documents[asked.meter]
+    at, until = meters.time_of(document, now), 0
+    if asked.what == "reset":
+        made = meters.reset(document, asked.window, at) if document is not None else None
+    else:
+        until = at + asked.length if asked.what == "raise" else meters.window_end(document, asked.window, at)
+        made = meters.raised(document, at, asked.amount, until)
+        if made is None:
+            return Applied(Rejected(operations.TOO_MANY_RAISES))
+    change = {
+        "what": asked.what, "meter": asked.meter, "rule": asked.rule, "by": list(asked.by), "amount": asked.amount,
+        "until": until, "why": asked.why, "who": asked.who, "at": now,
+    }  # fmt: skip
+    writes: dict[str, tuple[Document | None, int]] = {asked.key: (change, now + operations.CHANGE_KEPT)}
+    if made is not None:
+        made = {**made, **told_of(asked)}
+        writes[asked.meter] = made, meters.expires(made, asked.window, at)
+    return Applied(Found(now, (change,)), writes)
 
 
 # ---- what becomes of a lease ----
@@ -258,7 +292,7 @@ def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
         if document is not None:
             writes[meter] = document, meters.expires(document, window, at)
         used, empty = meters.used(document, window, at), meters.empty_at(document, window, at)
-        uses.append(Use(one["rule"], meter, used, one["ceiling"], empty))
+        uses.append(Use(one["rule"], meter, used, meters.ceiling_at(document, one["ceiling"], at), empty))
         held.append(one)
     ended = {**lease, "charges": held, "state": "settled" if asked.final else "open"}
     writes[lease_key(asked.id)] = ended, _over(lease, now) if asked.final else _kept(lease)
@@ -283,7 +317,7 @@ def _settled_before(
         document = documents[meter]
         at = meters.time_of(document, now)
         used, empty = meters.used(document, window, at), meters.empty_at(document, window, at)
-        uses.append(Use(one["rule"], meter, used, one["ceiling"], empty))
+        uses.append(Use(one["rule"], meter, used, meters.ceiling_at(document, one["ceiling"], at), empty))
     return Done(now, tuple(uses), lease["expires"])
 
 

@@ -110,7 +110,8 @@ def key_of(limit: Limit, read: Sequence[Any]) -> tuple[str, tuple[str, ...]]:
     if limit.tenant is not None:
         value = read[limit.tenant]
         digest = place(value["id"] if isinstance(value, Mapping) else str(value)) + digest[4:]
-    return f"{limit.identity}:{digest}", by
+    told = tuple([f"{label}={text}" for label, text in zip(limit.labels, by, strict=True)])
+    return f"{limit.identity}:{digest}", told
 
 
 def window(spec: LimitSpec, now: int) -> Window:

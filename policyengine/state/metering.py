@@ -11,6 +11,7 @@ from typing import Any
 from policyengine.events.sink import Nowhere, Sink
 from policyengine.ir.nodes import Attribute, Expr, Has, LimitSpec, Node, PolicySet, Root, Rule
 from policyengine.ir.walk import children
+from policyengine.ir.write import Unwritable, Words, written
 
 SESSION = "session"
 CALLS = "calls"
@@ -21,13 +22,15 @@ _NOWHERE = Nowhere()
 class Limit:
     """A limit rule. `identity` tells its meters from all others': by its name, window, what it counts and by what, and
     not by its ceiling, so that a ceiling that changes finds what was used before. `counts_cost` is whether what it
-    counts follows from `context.cost` alone; `tenant` is which of its keys names the tenant."""
+    counts follows from `context.cost` alone; `tenant` is which of its keys names the tenant. `labels` are its keys, in
+    words."""
 
     rule: Rule
     spec: LimitSpec
     identity: str
     counts_cost: bool = False
     tenant: int | None = None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,15 @@ def _limit(rule: Rule, spec: LimitSpec) -> Limit:
     told = repr((rule.name, spec.per, spec.zone, _told(spec.of), _told(spec.by)))
     identity = f"meter:{rule.name}:{sha256(told.encode()).hexdigest()[:16]}"
     tenants = [number for number, key in enumerate(spec.by) if _is_tenant(key)]
-    return Limit(rule, spec, identity, spec.of is not None and _only_cost(spec.of), tenants[0] if tenants else None)
+    only_cost = spec.of is not None and _only_cost(spec.of)
+    return Limit(rule, spec, identity, only_cost, tenants[0] if tenants else None, tuple(map(_label, spec.by)))
+
+
+def _label(key: Expr) -> str:
+    try:
+        return written(key, Words())
+    except Unwritable:
+        return "key"
 
 
 def _is_tenant(key: Expr) -> bool:

@@ -7,7 +7,10 @@ In: a meter's document and the time. Out: numbers, and the document after a chan
     concurrent  {"now": time, "leases": {id: end of the lease}}
 
 What is held for a commit to come counts until then or until it ends: `holds`, {id: [amount, end]}. `now` is the latest
-time the meter has seen: time never runs backwards for it. `blocked` is until when it refuses everything.
+time the meter has seen: time never runs backwards for it. `blocked` is until when it refuses everything. `raised` is
+how much more there may be, and until when: [[amount, end], ...]. `reset` is the bucket from before which nothing is
+given back any more, and until when that matters: [index, end]; a calendar meter's period begins a microsecond earlier
+instead, so that no lease from before is of it.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from policyengine.state.windows import BUCKETS, Calendar, Concurrent, Sliding, W
 
 # A clock that is set back by less than this, in microseconds, finds everything that counts again.
 GRACE = 60_000_000
+# So often a ceiling is raised at the same time.
+MOST_RAISES = 64
 
 
 class ClockSkew(Exception):
@@ -56,11 +61,20 @@ def empty_at(document: Document | None, window: Window, now: int) -> int:
 def room_at(document: Document | None, window: Window, now: int, amount: int, ceiling: int) -> int | None:
     """When the amount fits if nothing else comes: now, later, or never (None)."""
     blocked = document.get("blocked", 0) if document is not None else 0
-    if amount > ceiling:
+    if amount > ceiling_at(document, ceiling, now):
         return None
-    left = used(document, window, now) + amount - ceiling
+    live = sorted(_live(document, window, now))
+    if raises := _raises(document, now):
+        # What is raised ends, so there may be room for a while only.
+        times = sorted({max(now, blocked), *(end for end, _ in live if end > blocked)})
+        for time in times:
+            left = sum(counted for end, counted in live if end > time) + amount - ceiling
+            if left <= sum(more for more, end in raises if end > time):
+                return time
+        return None
+    left = sum(counted for _, counted in live) + amount - ceiling
     at = now
-    for end, counted in sorted(_live(document, window, now)):
+    for end, counted in live:
         if left <= 0:
             break
         left -= counted
@@ -73,6 +87,7 @@ def charged(document: Document | None, window: Window, now: int, amount: int, le
     match window:
         case Sliding(width):
             index = now // width
+            document = _tidy(document, now)
             buckets = [list(b) for b in _buckets(document) if b[0] >= index - BUCKETS]
             if buckets and buckets[-1][0] == index:
                 buckets[-1][1] += amount
@@ -80,12 +95,14 @@ def charged(document: Document | None, window: Window, now: int, amount: int, le
                 buckets.append([index, amount])
             return _with(document, now, buckets=buckets)
         case Calendar():
-            if document is not None and (counted := document.get("used", 0)) and _lies(document, now):
+            document = _tidy(document, now)
+            if document is not None and _lies(document, now):
                 # Within the period that it counts already, whatever else this host thinks of the calendar.
-                return _with(document, now, used=counted + amount)
+                return _with(document, now, used=document["used"] + amount)
             start, end = _period(window, now)
             return _with(document, now, start=start, end=end, used=amount)
         case Concurrent():
+            document = _tidy(document, now)
             alive = {id_: end for id_, end in _leases(document).items() if end > now}
             return _with(document, now, leases={**alive, lease: until})
     assert_never(window)
@@ -99,6 +116,8 @@ def returned(
         return None
     match window:
         case Sliding():
+            if where <= document.get("reset", (-1, 0))[0]:
+                return document
             buckets = [[i, a - amount if i == where else a] for i, a in _buckets(document)]
             return _with(document, now, buckets=[b for b in buckets if b[1] > 0])
         case Calendar():
@@ -112,7 +131,73 @@ def returned(
 
 def expires(document: Document, window: Window, now: int) -> int:
     """From when on the document may be forgotten: once it says nothing that matters, and has not for a while."""
-    return max(empty_at(document, window, now), int(document.get("blocked", 0))) + GRACE
+    ends = [int(end) for _, end in document.get("raised", ())]
+    if "reset" in document:
+        ends.append(int(document["reset"][1]))
+    return max(empty_at(document, window, now), int(document.get("blocked", 0)), *ends) + GRACE
+
+
+# ---- what operators do ----
+
+
+def ceiling_at(document: Document | None, ceiling: int, now: int) -> int:
+    """How much there may be now."""
+    return ceiling + sum(more for more, _ in _raises(document, now))
+
+
+def raised(document: Document | None, now: int, amount: int, until: int) -> Document | None:
+    """The document with an amount more allowed until then; None where too many are."""
+    raises = _raises(document, now)
+    return None if len(raises) >= MOST_RAISES else _with(document, now, raised=[*raises, [amount, until]])
+
+
+def reset(document: Document, window: Window, now: int) -> Document:
+    """The document in which nothing counts but what is held for a commit to come."""
+    told = {name: value for name, value in document.items() if name != "blocked"}
+    match window:
+        case Sliding(width):
+            index = now // width
+            return _with(told, now, buckets=[], reset=[index, (index + BUCKETS + 1) * width])
+        case Calendar():
+            if "start" not in told:
+                return _with(told, now)
+            return _with(told, now, start=told["start"] - 1, used=0, reset=[0, told["end"]])
+        case Concurrent():
+            return _with(told, now, leases={})
+    assert_never(window)
+
+
+def window_end(document: Document | None, window: Window, now: int) -> int:
+    """When all that can be counted now has left the window."""
+    match window:
+        case Sliding(width):
+            return (now // width + BUCKETS + 1) * width
+        case Calendar():
+            if document is not None and _lies(document, now):
+                return int(document["end"])
+            return _period(window, now)[1]
+        case Concurrent():
+            return now
+    assert_never(window)
+
+
+def _raises(document: Document | None, now: int) -> list[list[int]]:
+    return [one for one in (document or {}).get("raised", ()) if one[1] > now]
+
+
+def _tidy(document: Document | None, now: int) -> Document | None:
+    """The document without what is over."""
+    if document is None or ("raised" not in document and "reset" not in document):
+        return document
+    told = {name: value for name, value in document.items() if name not in ("raised", "reset")}
+    if raises := _raises(document, now):
+        told["raised"] = raises
+    if "reset" in document and document["reset"][1] > now:
+        told["reset"] = document["reset"]
+    return told
+
+
+# ---- what counts ----
 
 
 def held(document: Document | None, window: Window, now: int, amount: int, id_: str, until: int) -> Document:
@@ -153,7 +238,7 @@ def _live(document: Document | None, window: Window, now: int) -> list[tuple[int
 
 
 def _lies(document: Document, now: int) -> bool:
-    return bool(document["start"] <= now < document["end"])
+    return bool(document.get("start", 0) <= now < document.get("end", 0))
 
 
 def _holds(document: Document | None) -> dict[str, list[int]]:

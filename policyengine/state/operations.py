@@ -22,6 +22,10 @@ Document = Mapping[str, Any]
 # So many limits may meter one request: a transaction is bounded.
 MAX_CHARGES = 32
 
+# What operators did to meters is remembered under such keys, for so many microseconds.
+CHANGE = "change"
+CHANGE_KEPT = 400 * 86_400 * 1_000_000
+
 
 class Charge(Struct, frozen=True, gc=False):
     """What one limit asks of one meter. `meter` is its key; amounts are millionths. `block_for` is for how long the
@@ -201,6 +205,31 @@ class Read(Struct, frozen=True, gc=False):
         return tuple(sorted(self.named))
 
 
+class Adjust(Struct, frozen=True, gc=False):
+    """What an operator does to one meter: `reset` it, or `raise` its ceiling by an amount for so many microseconds; a
+    `credit` is a raise until all that can be counted now has left the window. `id` is that of the record of it."""
+
+    id: str
+    what: str
+    meter: str
+    rule: str
+    by: tuple[str, ...]
+    window: Window
+    ceiling: int
+    amount: int = 0
+    length: int = 0
+    why: str = ""
+    who: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{CHANGE}:{self.meter.rpartition(':')[2][:4]}:{self.id}"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(sorted((self.meter, self.key)))
+
+
 BlockOperation = Impose | ReadBlocks
 Operation = (
     Commit
@@ -213,6 +242,7 @@ Operation = (
     | Label
     | ReadSession
     | Read
+    | Adjust
     | ApprovalOperation
     | BlockOperation
 )
@@ -298,5 +328,6 @@ SPENT = "some of the reservation has been spent"
 ENDED = "the reservation has ended"
 UNKNOWN_SESSION = "there is no such session"
 FULL = "the session is full"
+TOO_MANY_RAISES = "the ceiling is raised too often at the same time"
 TOO_MANY_BLOCKS = "too many are blocked"
 SKEWED = "the clocks of this host and of the store differ too much"

@@ -28,6 +28,7 @@ from policyengine.state.operations import Found, Read, lease_key
 from policyengine.state.session_calls import Sessions
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.cluster import Cluster
+from policyengine.state.usage_calls import Meters
 
 # As long as it takes, in microseconds.
 FOREVER = 100 * 366 * 86_400 * 1_000_000
@@ -220,6 +221,11 @@ class Authorizes:
             return None
         snapshot, known = self._metering
         return reopened(id, lease, snapshot, known, self._store, found.now)
+
+    @property
+    def meters(self) -> Meters:
+        """What limits have counted, for operators: usage, and what is done about it."""
+        return Meters(self._store, self.events, lambda: self._metering[1].limits)
 
     @property
     def blocks(self) -> Blocks:

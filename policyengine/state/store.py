@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
-from policyengine.state.operations import Operation, Outcome
+from policyengine.state.operations import Document, Operation, Outcome
 
 
 class StoreError(Exception):
@@ -17,5 +18,10 @@ class Store(Protocol):
     def run(self, operation: Operation) -> Outcome: ...
 
     async def run_async(self, operation: Operation) -> Outcome: ...
+
+    def survey(self, kind: str) -> Iterator[tuple[str, Document]]:
+        """All documents whose key begins with this and a colon, each once, in any order, a few at a time: one that
+        changes meanwhile is seen before or after. It holds up no operation."""
+        ...
 
     def close(self) -> None: ...

@@ -13,6 +13,7 @@ import httpx
 import uvicorn
 
 from policyengine.server.app import create_app
+from policyengine.server.pipeline import Authenticate
 from policyengine.settings.model import Settings
 
 START_TIMEOUT = 30.0
@@ -24,13 +25,13 @@ SEARCH_ACTION = "/access/v1/search/action"
 
 
 @contextmanager
-def serving(policies: Path, **settings: Any) -> Iterator[httpx.Client]:
+def serving(policies: Path, authenticate: Authenticate | None = None, **settings: Any) -> Iterator[httpx.Client]:
     """A client of a server for `policies`, with these settings; everybody may ask, unless they say who may. Raises
     RuntimeError if it does not start."""
     settings.setdefault("insecure", not settings.keys() & {"keys", "issuers", "certificates"})
     settings.setdefault("reload", False)
     settings.setdefault("log_level", "error")
-    app = create_app(Settings(policies=policies, **settings))
+    app = create_app(Settings(policies=policies, **settings), authenticate=authenticate)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on", proxy_headers=False))
 
     def run() -> None:

@@ -36,12 +36,23 @@ class Lease:
     open: bool = True
     spent: dict[Meter, int] = field(default_factory=dict)
     said: dict[Meter, int] | None = None
+    counted: dict[Meter, int] = field(default_factory=dict)
 
 
 @dataclass
 class Ledger:
     entries: list[Entry] = field(default_factory=list)
     leases: dict[str, Lease] = field(default_factory=dict)
+    raises: list[tuple[Meter, int, int]] = field(default_factory=list)
+    resets: dict[Meter, int] = field(default_factory=dict)
+
+    def ceiling(self, meter: Meter, now: int) -> int:
+        return meter.ceiling + sum(more for which, more, until in self.raises if which == meter and now < until)
+
+    def reset(self, meter: Meter, now: int) -> None:
+        """Nothing of before counts, and of a sliding window's bucket that was reset nothing is given back."""
+        self.entries = [entry for entry in self.entries if entry.meter != meter]
+        self.resets[meter] = now
 
     def used(self, meter: Meter, now: int) -> int:
         return sum(entry.amount for entry in self.entries if entry.meter == meter and self._counts(entry, now))
@@ -57,16 +68,14 @@ class Ledger:
 
     def reserve(self, lease: str, asked: list[tuple[Meter, int]], now: int, ends: int) -> list[str]:
         """The names of the meters without room; without any, everything is charged."""
-        full = [meter.name for meter, amount in asked if self.used(meter, now) + amount > meter.ceiling]
+        full = [meter.name for meter, amount in asked if self.used(meter, now) + amount > self.ceiling(meter, now)]
         if not full:
-            self.leases[lease] = Lease(ends)
+            self.leases[lease] = Lease(ends, counted=dict(asked))
             self.entries += [Entry(meter, now, amount, lease) for meter, amount in asked]
         return full
 
     def retry_at(self, meter: Meter, amount: int, now: int) -> int | None:
         """The first time from which on the amount fits, found by trying every time at which something changes."""
-        if amount > meter.ceiling:
-            return None
         size = meter.size
         ends = {entry.lease: self.leases[entry.lease].ends for entry in self.entries}
         times = {now}
@@ -74,7 +83,8 @@ class Ledger:
             if entry.meter == meter:
                 change = {"sliding": (entry.at // size + BUCKETS + 1) * size, "calendar": (entry.at // size + 1) * size}
                 times.add(change.get(meter.kind, ends[entry.lease]))
-        return next(t for t in sorted(t for t in times if t >= now) if self.used(meter, t) + amount <= meter.ceiling)
+        later = sorted(t for t in times if t >= now)
+        return next((t for t in later if self.used(meter, t) + amount <= self.ceiling(meter, t)), None)
 
     def settle(self, lease: str, actual: dict[Meter, int], now: int, final: bool = True) -> bool:
         if lease not in self.leases or not self.leases[lease].open:
@@ -84,12 +94,13 @@ class Ledger:
             self.leases[lease].said = actual
         for meter, spent in actual.items():
             mine = [entry for entry in self.entries if entry.lease == lease and entry.meter == meter]
-            counted = sum(entry.amount for entry in mine)
+            counted = self.leases[lease].counted[meter]
             # What was spent on the way is spent.
             spent = self.leases[lease].spent[meter] = max(spent, self.leases[lease].spent.get(meter, 0))
             if spent > counted:
                 self.entries.append(Entry(meter, now, spent - counted, lease))
-            elif final:
+                self.leases[lease].counted[meter] = spent
+            elif final and mine and self._given_back(mine[0]):
                 # What is too much goes from where it was reserved first.
                 mine[0].amount -= counted - spent
         self.leases[lease].open = not final
@@ -100,12 +111,20 @@ class Ledger:
             return False
         if any(self.leases[lease].spent.values()):
             return False
-        self.entries = [entry for entry in self.entries if entry.lease != lease]
+        self.entries = [e for e in self.entries if e.lease != lease or not self._given_back(e)]
         self.leases[lease].open = False
         return True
+
+    def _given_back(self, entry: Entry) -> bool:
+        reset, size = self.resets.get(entry.meter), entry.meter.size
+        return entry.meter.kind != "sliding" or reset is None or entry.at // size > reset // size
 
     def renew(self, lease: str, now: int, ends: int) -> bool:
         if lease not in self.leases or not self.leases[lease].open or self.leases[lease].ends <= now:
             return False
         self.leases[lease].ends = ends
+        # Whatever was reset: it is in flight.
+        flights = [meter for meter in self.leases[lease].counted if meter.kind == "concurrent"]
+        lost = [meter for meter in flights if not any(e.lease == lease and e.meter == meter for e in self.entries)]
+        self.entries += [Entry(meter, now, 1_000_000, lease) for meter in lost]
         return True

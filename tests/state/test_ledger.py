@@ -9,7 +9,19 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from policyengine.state.operations import Cancel, Charge, Commit, Done, Refused, Rejected, Renew, Settle
+from policyengine.state.meters import MOST_RAISES
+from policyengine.state.operations import (
+    Adjust,
+    Cancel,
+    Charge,
+    Commit,
+    Done,
+    Found,
+    Refused,
+    Rejected,
+    Renew,
+    Settle,
+)
 from policyengine.state.store import Store
 from policyengine.state.windows import Calendar, Concurrent, Sliding, Window
 from tests.state.ledger import Ledger, Meter
@@ -118,10 +130,40 @@ class Meters(RuleBasedStateMachine):
         meters = tuple(meter.name for meter, _ in self.held.get(lease, []))
         assert isinstance(self.run(Cancel(lease, "eve", meters)), Rejected)
 
+    @rule(meter=st.sampled_from(METERS))
+    def reset(self, meter: Meter) -> None:
+        self.adjust(meter, "reset")
+        self.ledger.reset(meter, self.now)
+
+    @rule(meter=st.sampled_from(METERS), more=amounts, lasting=st.sampled_from([1, 10, 600, 3_000]))
+    def raise_(self, meter: Meter, more: int, lasting: int) -> None:
+        if len([one for one in self.ledger.raises if one[0] == meter and self.now < one[2]]) < MOST_RAISES:
+            self.adjust(meter, "raise", more, lasting)
+            self.ledger.raises.append((meter, more, self.now + lasting))
+
+    @rule(meter=st.sampled_from(METERS), more=amounts)
+    def credit(self, meter: Meter, more: int) -> None:
+        end = self.adjust(meter, "credit", more)
+        ends = {"sliding": (self.now // meter.size + 61) * meter.size, "concurrent": self.now}
+        assert end == ends.get(meter.kind, (self.now // meter.size + 1) * meter.size)
+        self.ledger.raises.append((meter, more, end))
+
+    def adjust(self, meter: Meter, what: str, more: int = 0, lasting: int = 0) -> int:
+        self.number += 1
+        id_, over = str(self.number), window(meter, self.now)
+        asked = Adjust(id_, what, meter.name, meter.name, ("k",), over, meter.ceiling, more, lasting, "why", "ops")
+        outcome = self.run(asked)
+        assert isinstance(outcome, Found)
+        [change] = outcome.documents
+        assert change is not None
+        assert (change["what"], change["meter"], change["who"], change["at"]) == (what, meter.name, "ops", self.now)
+        assert dict(self.store.survey("change"))[asked.key] == change
+        return int(change["until"])
+
     @invariant()
     def nothing_passes(self) -> None:
         for meter in METERS:
-            if not any(lease.spent for lease in self.ledger.leases.values()):
+            if not any(lease.spent for lease in self.ledger.leases.values()) and not self.ledger.raises:
                 assert self.ledger.used(meter, self.now) <= meter.ceiling
 
 

@@ -8,13 +8,14 @@ held is given back where the commit is refused, and by itself after `HOLD` where
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from policyengine.state.operations import Operation, Outcome
+from policyengine.state.operations import Document, Operation, Outcome
 from policyengine.state.store import StoreError
-from policyengine.state.stores.redis import Redis
+from policyengine.state.stores.form import batched, escaped, opened
+from policyengine.state.stores.redis import BATCH, Redis
 from policyengine.state.stores.shards import home, steps
 
 Answer = Outcome | StoreError
@@ -46,6 +47,17 @@ class Cluster(Redis):
                 asked = parts.send(await asyncio.gather(*map(self._tried_async, asked)))
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+
+    def survey(self, kind: str) -> Iterator[tuple[str, Document]]:
+        # What stands in braces is the place, of four digits.
+        pattern, length = f"{escaped(self._prefix)}{{????}}{kind}:*", len(self._prefix_at("0000"))
+        try:
+            for keys in batched(self._client.scan_iter(match=pattern, count=BATCH), BATCH):
+                for key, text in zip(keys, self._client.mget_nonatomic(keys), strict=True):
+                    if text is not None:
+                        yield key.decode()[length:], opened(text)
+        except self._failures as error:
+            raise StoreError(f"the state store cannot be asked: {error}") from error
 
     def close(self) -> None:
         super().close()

@@ -78,7 +78,7 @@ for i, value in ipairs(count > 0 and redis.call('MGET', unpack(KEYS, 1, count)) 
       seen, start, finish, counted, blocked, meta = take('>dddddHc0', value, 2)
       at = max(now, seen)
     end
-    if counted <= 0 or at < start or at >= finish then
+    if at < start or at >= finish then
       counted = 0
       if a <= at and at < b then start, finish = a, b
       elseif b <= at and at < c then start, finish = b, c

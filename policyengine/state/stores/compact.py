@@ -74,7 +74,7 @@ def _charge(charge: Charge) -> bytes | None:
         kind, edges = 2, (a, b, c, d)
     else:
         return None
-    meta = _ENCODER.encode((charge.rule, charge.by))
+    meta = _ENCODER.encode((charge.rule, charge.by, charge.ceiling, *([window.width] if kind == 1 else [])))  # type: ignore[union-attr]
     if len(meta) > 0xFFFF:
         return None
     return _CHARGE.pack(kind, charge.amount, charge.ceiling, *edges, len(meta)) + meta

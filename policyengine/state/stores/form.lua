@@ -18,12 +18,13 @@ local function opened(text)
       buckets[#buckets + 1] = {index, amount}
     end
     if last >= 0 then buckets[#buckets + 1] = {last, newest} end
-    return {now = now, buckets = buckets, rule = told[1], by = told[2], blocked = blocked > 0 and blocked or nil}
+    return {now = now, buckets = buckets, rule = told[1], by = told[2], ceiling = told[3], width = told[4],
+            blocked = blocked > 0 and blocked or nil}
   elseif kind == 67 then
     local now, start, finish, used, blocked, meta = struct.unpack('>dddddHc0', text, 2)
     local told = cmsgpack.unpack(meta)
     return {now = now, start = start, ['end'] = finish, used = used, rule = told[1], by = told[2],
-            blocked = blocked > 0 and blocked or nil}
+            ceiling = told[3], blocked = blocked > 0 and blocked or nil}
   elseif kind == 76 then
     local expires, kept, count, pos = struct.unpack('>ddB', text, 2)
     local places = {}
@@ -38,14 +39,14 @@ local function opened(text)
   return cmsgpack.unpack(text)
 end
 
-local METER = {now = true, buckets = true, start = true, ['end'] = true, used = true, rule = true, by = true,
+local METER = {now = true, buckets = true, start = true, ['end'] = true, used = true, rule = true, by = true, ceiling = true, width = true,
                blocked = true}
 
 local function formed(document)
   for name in pairs(document) do
     if not METER[name] then return cmsgpack.pack(document) end
   end
-  local meta = cmsgpack.pack({document.rule, document.by})
+  local meta = cmsgpack.pack({document.rule, document.by, document.ceiling, document.width})
   if document.buckets and not document.start then
     local sum, body, last, newest = 0, {}, -1, 0
     for i, bucket in ipairs(document.buckets) do

@@ -5,7 +5,7 @@ Every key is forgotten once it says nothing any more: each operation sweeps a fe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from heapq import heappop, heappush
 from threading import Lock
@@ -74,6 +74,17 @@ class Memory:
 
     async def run_async(self, operation: Operation) -> Outcome:
         return self.run(operation)
+
+    def survey(self, kind: str) -> Iterator[tuple[str, Document]]:
+        start = f"{kind}:"
+        with self._lock:
+            keys = [key for key in self._documents if key.startswith(start)]
+        for key in keys:
+            with self._lock:
+                document = self._documents.get(key) if self._expires.get(key, 0) > self._now() else None
+                found = deepcopy(document)
+            if found is not None:
+                yield key, found
 
     def close(self) -> None:
         """Nothing to close."""

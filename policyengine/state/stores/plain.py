@@ -14,6 +14,9 @@ from policyengine.state.meters import GRACE
 from policyengine.state.operations import Charge, Commit, Done, Use, plain
 from policyengine.state.windows import BUCKETS, Calendar, Sliding
 
+# Members that a document has when something else was done to it than charging.
+_RARE = frozenset({"holds", "raised", "reset"})
+
 
 class Plain:
     """Works on the documents of a store, on when they may be forgotten, and on the heap of what is due."""
@@ -38,7 +41,7 @@ class Plain:
             used, at = 0, now
             if document is not None:
                 at = max(now, document["now"])
-                if document.get("blocked", 0) > at or "holds" in document:
+                if document.get("blocked", 0) > at or not _RARE.isdisjoint(document):
                     return None
             if type(window) is Sliding:
                 place = at // window.width
@@ -71,7 +74,10 @@ class Plain:
             if type(window) is Sliding:
                 one["kind"], one["width"] = "sliding", window.width
                 if document is None:
-                    document = {"now": at, "buckets": [[place, amount]], "rule": charge.rule, "by": list(charge.by)}
+                    document = {
+                        "now": at, "buckets": [[place, amount]], "rule": charge.rule, "by": list(charge.by),
+                        "ceiling": charge.ceiling, "width": window.width,
+                    }  # fmt: skip
                     self._keep(meter, document, end + GRACE)
                 elif "buckets" not in document:
                     document["buckets"] = [[place, amount]]
@@ -84,7 +90,7 @@ class Plain:
                 sums[meter] = (document, used)
             else:
                 document["used"] = used
-            document["now"] = at
+            document["now"], document["ceiling"] = at, charge.ceiling
             self._expires[meter] = max(end, document.get("blocked", 0)) + GRACE
             uses.append(Use(charge.rule, meter, used, charge.ceiling, end))
             held.append(one)

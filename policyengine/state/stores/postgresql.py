@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from policyengine.state.apply import apply
-from policyengine.state.operations import Operation, Outcome
+from policyengine.state.operations import Document, Operation, Outcome
 from policyengine.state.store import StoreError
 
 # So long one statement may take, and a free connection be waited for, in seconds.
@@ -24,6 +24,9 @@ CONNECTIONS = 10
 
 # So many keys that are due are removed with each operation.
 SWEEP = 64
+
+# So many documents are read at a time where all are looked at.
+BATCH = 500
 
 _TABLES = """
 create table if not exists policyengine_state
@@ -40,6 +43,7 @@ _WRITE = """
 insert into policyengine_state values (%s, %s, %s)
 on conflict (key) do update set document = excluded.document, expires = excluded.expires
 """
+_SURVEY = "select key, document from policyengine_state where starts_with(key, %s) and expires > %s"
 _FORGET = """
 delete from policyengine_state where key in
   (select key from policyengine_state where expires <= %s limit %s for update skip locked)
@@ -94,6 +98,13 @@ class Postgresql:
 
     async def run_async(self, operation: Operation) -> Outcome:
         return await asyncio.to_thread(self.run, operation)
+
+    def survey(self, kind: str) -> Iterator[tuple[str, Document]]:
+        with self._connection() as connection:
+            now = self._now() if self._now is not None else connection.execute(_NOW).fetchone()[0]
+            with connection.cursor("survey") as cursor:
+                cursor.itersize = BATCH
+                yield from cursor.execute(_SURVEY, (f"{kind}:", now))
 
     def close(self) -> None:
         self._pool.close()

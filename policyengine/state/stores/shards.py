@@ -14,6 +14,7 @@ from policyengine.state import operations
 from policyengine.state.approval_operations import CloseTicket, DecideTicket, Enter, Keep, OpenTicket, TellTicket
 from policyengine.state.block_operations import KEY, Impose, ReadBlocks
 from policyengine.state.operations import (
+    Adjust,
     Cancel,
     Charge,
     Commit,
@@ -58,6 +59,8 @@ def home(operation: Operation) -> str:
             return place_of(operation.named[0]) if operation.named else place("")
         case OpenTicket() | DecideTicket() | CloseTicket() | TellTicket() | Enter() | Keep():
             return place_of(operation.key)
+        case Adjust():
+            return place_of(operation.meter)
         case Impose() | ReadBlocks():
             return place_of(KEY)
     assert_never(operation)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import local
@@ -26,6 +26,9 @@ DEADLINE = 5.0
 
 # So many keys that are due are removed with each operation.
 SWEEP = 64
+
+# So many documents are read at a time where all are looked at.
+BATCH = 500
 
 
 class Sqlite:
@@ -52,6 +55,21 @@ class Sqlite:
 
     async def run_async(self, operation: Operation) -> Outcome:
         return await asyncio.to_thread(self.run, operation)
+
+    def survey(self, kind: str) -> Iterator[tuple[str, Document]]:
+        after, end = f"{kind}:", f"{kind};"
+        try:
+            while rows := self._rows(after, end):
+                yield from ((key, json.loads(document)) for key, document in rows)
+                after = rows[-1][0]
+        except sqlite3.Error as error:
+            raise StoreError(f"the state file cannot be used: {error}") from error
+
+    def _rows(self, after: str, end: str) -> list[tuple[str, str]]:
+        return self._connection().execute(
+            "SELECT key, document FROM state WHERE key > ? AND key < ? AND expires > ? ORDER BY key LIMIT ?",
+            (after, end, self._now(), BATCH),
+        ).fetchall()  # fmt: skip
 
     def close(self) -> None:
         for connection in self._opened:

@@ -106,14 +106,57 @@ local function empty_at(document, window, at)
 end
 
 local function expires(document, window, at)
-  return math.max(empty_at(document, window, at), document.blocked or 0) + GRACE
+  local ends = math.max(empty_at(document, window, at), document.blocked or 0)
+  for _, one in ipairs(document.raised or {}) do ends = math.max(ends, one[2]) end
+  if document.reset then ends = math.max(ends, document.reset[2]) end
+  return ends + GRACE
+end
+
+local function raises(document, at)
+  local found = {}
+  for _, one in ipairs(document and document.raised or {}) do
+    if one[2] > at then found[#found + 1] = one end
+  end
+  return found
+end
+
+local function raised_at(document, at)
+  local sum = 0
+  for _, one in ipairs(raises(document, at)) do sum = sum + one[1] end
+  return sum
+end
+
+-- A copy without what is over.
+local function tidy(document, at)
+  local made = copy(document)
+  local alive = raises(document, at)
+  made.raised = #alive > 0 and alive or nil
+  if made.reset and made.reset[2] <= at then made.reset = nil end
+  return made
 end
 
 -- When the amount fits if nothing else comes; nil for never.
 local function room_at(document, window, at, amount, ceiling)
-  if amount > ceiling then return nil end
+  if amount > ceiling + raised_at(document, at) then return nil end
   local counted = live(document, window, at)
   table.sort(counted, function(a, b) return a[1] < b[1] end)
+  local more = raises(document, at)
+  if #more > 0 then
+    -- What is raised ends, so there may be room for a while only.
+    local first = math.max(at, document.blocked or 0)
+    local times = {first}
+    for _, one in ipairs(counted) do
+      if one[1] > first then times[#times + 1] = one[1] end
+    end
+    for _, time in ipairs(times) do
+      local left = amount - ceiling
+      for _, one in ipairs(counted) do
+        if one[1] > time then left = left + one[2] end
+      end
+      if left <= raised_at(document, time) then return time end
+    end
+    return nil
+  end
   local left = amount - ceiling
   for _, one in ipairs(counted) do left = left + one[2] end
   local time = at
@@ -134,7 +177,7 @@ end
 
 -- The document with an amount more, and where it is counted; nil where the clocks differ too much.
 local function charged(document, window, at, amount, lease, ends)
-  local made = copy(document)
+  local made = tidy(document, at)
   made.now = at
   if window.kind == 'sliding' then
     local index = math.floor(at / window.width)
@@ -150,9 +193,8 @@ local function charged(document, window, at, amount, lease, ends)
     made.buckets = buckets
     return made, index
   elseif window.kind == 'calendar' then
-    local counted = document and document.used or 0
-    if counted > 0 and document.start <= at and at < document['end'] then
-      made.used = counted + amount
+    if made.start and made.start <= at and at < made['end'] then
+      made.used = made.used + amount
       return made, made.start
     end
     local start, finish = period(window, at)
@@ -171,6 +213,7 @@ end
 
 local function returned(document, window, at, amount, place, lease)
   if not document then return nil end
+  if window.kind == 'sliding' and document.reset and place <= document.reset[1] then return document end
   local made = copy(document)
   made.now = at
   if window.kind == 'sliding' then
@@ -257,8 +300,13 @@ local tickets = approvals(op, now, documents, write)
 
 local SKEWED = 'the clocks of this host and of the store differ too much'
 
+-- What a meter's document says of itself.
+local function name(document, asked)
+  document.rule, document.by, document.ceiling, document.width = asked.rule, asked.by, asked.ceiling, asked.window.width
+end
+
 local function use(charge, document, at)
-  return {charge.rule, charge.meter, used(document, charge.window, at), charge.ceiling,
+  return {charge.rule, charge.meter, used(document, charge.window, at), charge.ceiling + raised_at(document, at),
           empty_at(document, charge.window, at)}
 end
 
@@ -282,11 +330,13 @@ local function refused(charges)
     if not charge.advisory and (not free or free > at) then
       if charge.block_for > 0 and (document and document.blocked or 0) <= at then
         local trip = copy(document)
-        trip.now, trip.blocked, trip.rule, trip.by = at, at + charge.block_for, charge.rule, charge.by
+        trip.now, trip.blocked = at, at + charge.block_for
+        name(trip, charge)
         tripped[#tripped + 1] = {charge.meter, trip, expires(trip, charge.window, at)}
         if free then free = math.max(free, trip.blocked) end
       end
-      refusals[#refusals + 1] = {charge.rule, charge.meter, used(document, charge.window, at), charge.ceiling, free or -1}
+      refusals[#refusals + 1] = {charge.rule, charge.meter, used(document, charge.window, at),
+                                  charge.ceiling + raised_at(document, at), free or -1}
     end
   end
   if #refusals == 0 then return nil end
@@ -330,7 +380,7 @@ local function commit()
     local at = time_of(earlier)
     local document, place = charged(earlier, charge.window, at, charge.amount, op.id, ends)
     if not document then return rejected(SKEWED) end
-    document.rule, document.by = charge.rule, charge.by
+    name(document, charge)
     writes[i] = {charge.meter, document, expires(document, charge.window, at)}
     uses[i] = use(charge, document, at)
     held[i] = {meter = charge.meter, rule = charge.rule, kind = charge.window.kind, at = place, ceiling = charge.ceiling,
@@ -369,7 +419,8 @@ local function settled_before(lease)
     local window = op.windows[one.meter] or {kind = one.kind, width = one.width, periods = {}}
     local document = documents[one.meter]
     local at = time_of(document)
-    uses[i] = {one.rule, one.meter, used(document, window, at), one.ceiling, empty_at(document, window, at)}
+    uses[i] = {one.rule, one.meter, used(document, window, at), one.ceiling + raised_at(document, at),
+               empty_at(document, window, at)}
   end
   return uses
 end
@@ -403,7 +454,8 @@ local function settle()
     end
     if op.final then one.said = op.actual[one.meter] or -1 end
     if document then writes[#writes + 1] = {one.meter, document, expires(document, window, at)} end
-    uses[i] = {one.rule, one.meter, used(document, window, at), one.ceiling, empty_at(document, window, at)}
+    uses[i] = {one.rule, one.meter, used(document, window, at), one.ceiling + raised_at(document, at),
+               empty_at(document, window, at)}
   end
   for _, one in ipairs(writes) do write(one[1], one[2], one[3]) end
   lease.state = op.final and 'settled' or 'open'
@@ -467,7 +519,7 @@ local function hold()
       holds[op.id] = {charge.amount, ends}
       made.holds = holds
     end
-    made.rule, made.by = charge.rule, charge.by
+    name(made, charge)
     write(charge.meter, made, expires(made, charge.window, at))
   end
   return answer('done', now, {}, ends, '')
@@ -524,6 +576,55 @@ local function read()
   return answer('found', now, found)
 end
 
+-- ---- what operators do to a meter ----
+
+local function reset(document, window, at)
+  local made = copy(document)
+  made.now, made.blocked = at, nil
+  if window.kind == 'sliding' then
+    local index = math.floor(at / window.width)
+    made.buckets, made.reset = {}, {index, (index + BUCKETS + 1) * window.width}
+  elseif window.kind == 'calendar' then
+    if made.start then made.start, made.used, made.reset = made.start - 1, 0, {0, made['end']} end
+  else
+    made.leases = {}
+  end
+  return made
+end
+
+-- When all that can be counted now has left the window; nil where the clocks differ too much.
+local function window_end(document, window, at)
+  if window.kind == 'sliding' then return (math.floor(at / window.width) + BUCKETS + 1) * window.width end
+  if window.kind == 'concurrent' then return at end
+  if document and document.start and document.start <= at and at < document['end'] then return document['end'] end
+  local _, finish = period(window, at)
+  return finish
+end
+
+local function adjust()
+  local document = documents[op.meter]
+  local at, ends, made = time_of(document), 0, nil
+  if op.what == 'reset' then
+    if document then made = reset(document, op.window, at) end
+  else
+    ends = op.what == 'raise' and at + op.length or window_end(document, op.window, at)
+    if not ends then return rejected(SKEWED) end
+    local alive = raises(document, at)
+    if #alive >= 64 then return rejected('the ceiling is raised too often at the same time') end
+    alive[#alive + 1] = {op.amount, ends}
+    made = copy(document)
+    made.now, made.raised = at, alive
+  end
+  local change = {what = op.what, meter = op.named, rule = op.rule, by = op.by, amount = op.amount, ['until'] = ends,
+                  why = op.why, who = op.who, at = now}
+  write(op.key, change, now + op.kept)
+  if made then
+    name(made, op)
+    write(op.meter, made, expires(made, op.window, at))
+  end
+  return answer('found', now, {change})
+end
+
 -- ---- blocks ----
 
 local LIFTED, FOREVER = 30 * 86400 * MILLION, 36500 * 86400 * MILLION
@@ -558,7 +659,7 @@ end
 
 local OPERATIONS = {commit = commit, hold = hold, release = release, settle = settle, renew = renew, cancel = cancel, open_session = open_session,
                     read_session = read_session, label = label, read = read,
-                    impose = impose, read_blocks = read_blocks}
+                    adjust = adjust, impose = impose, read_blocks = read_blocks}
 local ticketing = tickets.operations[op.operation]
 if ticketing then
   local document, reason = ticketing()

@@ -1,0 +1,165 @@
+"""`policyengine state usage`, `reset`, `credit`, `raise` and `changes`: what limits have counted, and what is done
+about it."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from policyengine.cli.console import FAILED, fail, note, say, say_json
+from policyengine.cli.durations import duration
+from policyengine.cli.keys import ConfigOption
+from policyengine.cli.loading import JsonOption
+from policyengine.cli.state_store import StateOption, opened
+from policyengine.diagnostics.safe_text import visible
+from policyengine.events.sink import Nowhere
+from policyengine.state.usage import BY, Change, Sum, Usage
+from policyengine.state.usage_calls import Meters, NoMeter
+
+RuleArgument = Annotated[str, typer.Argument(metavar="RULE", help="the limit, with its module: billing.daily")]
+KeyArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY]...", help="its key, each part as `usage` shows it")
+]
+AmountOption = Annotated[float, typer.Option("--amount", help="so much more, in what the limit counts")]
+WhyOption = Annotated[str, typer.Option("--why", help="kept with the change")]
+WhoOption = Annotated[str, typer.Option("--by", help="who does it; you, if not given", show_default=False)]
+RuleOption = Annotated[str | None, typer.Option("--rule", help="of this limit only", show_default=False)]
+TenantOption = Annotated[str | None, typer.Option("--tenant", help="of this tenant only", show_default=False)]
+ModelOption = Annotated[str | None, typer.Option("--model", help="of this model only", show_default=False)]
+DayOption = Annotated[
+    str | None, typer.Option("--day", metavar="YYYY-MM-DD", help="counted on this day, in UTC", show_default=False)
+]
+ByOption = Annotated[
+    str, typer.Option("--by", metavar="WHAT,...", help=f"add up by {', '.join(BY[1:])}", show_default=False)
+]
+
+
+def usage(
+    rule: RuleOption = None,
+    tenant: TenantOption = None,
+    model: ModelOption = None,
+    day: DayOption = None,
+    by: ByOption = "",
+    state: StateOption = None,
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """What limits have counted, meter by meter, as far back as their windows reach."""
+    names = [each for each in by.split(",") if each]
+    wanted = {"rule": rule, "tenant": tenant, "model": model, "day": day}
+    with opened(state, config) as store:
+        meters = Meters(store, Nowhere())
+        rows: list[Any] = [*(meters.sums(*names, **wanted) if names else meters.usage(**wanted))]
+    if json_:
+        say_json([_summed(row, names) if names else {**asdict(row), "days": dict(row.days)} for row in rows])
+        return
+    if not rows:
+        note("nothing is counted")
+        return
+    heads = ["rule", *names, "used"] if names else ["rule", "key", "used", "ceiling", "resets"]
+    lines = [heads, *([_sum_line(row, names) if names else _line(row) for row in rows])]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        say(visible("  ".join(part.ljust(width) for part, width in zip(line, widths, strict=True)).rstrip()))
+
+
+def reset(
+    rule: RuleArgument,
+    key: KeyArgument = None,
+    why: WhyOption = "",
+    by: WhoOption = "",
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Count nothing of what was charged until now."""
+    _change(state, config, lambda meters: meters.reset(rule, *(key or ()), why=why, by=by or _me()))
+
+
+def credit(
+    rule: RuleArgument,
+    amount: AmountOption,
+    key: KeyArgument = None,
+    why: WhyOption = "",
+    by: WhoOption = "",
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Allow an amount more until the window is over."""
+    _change(state, config, lambda meters: meters.credit(rule, *(key or ()), amount=amount, why=why, by=by or _me()))
+
+
+def raise_(
+    rule: RuleArgument,
+    amount: AmountOption,
+    for_: Annotated[str, typer.Option("--for", metavar="DURATION", help="for how long, such as 1h")],
+    key: KeyArgument = None,
+    why: WhyOption = "",
+    by: WhoOption = "",
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Allow an amount more for a time."""
+    said: dict[str, Any] = {"amount": amount, "seconds": duration(for_, "--for"), "why": why, "by": by or _me()}
+    _change(state, config, lambda meters: meters.raise_(rule, *(key or ()), **said))
+
+
+def changes(
+    tenant: TenantOption = None, state: StateOption = None, config: ConfigOption = None, json_: JsonOption = False
+) -> None:
+    """What was done to limits, the latest first: what, by whom, and why."""
+    with opened(state, config) as store:
+        found = Meters(store, Nowhere()).changes(tenant=tenant)
+    if json_:
+        say_json([asdict(each) for each in found])
+        return
+    for each in found:
+        say(visible(_told(each)))
+    if not found:
+        note("nothing was done")
+
+
+def _change(state: Any, config: Any, make: Callable[[Meters], Change]) -> None:
+    with opened(state, config) as store:
+        try:
+            made = make(Meters(store, Nowhere()))
+        except NoMeter as error:
+            fail(str(error), "`policyengine state usage` shows rules and keys", status=FAILED)
+    say(visible(_told(made)))
+
+
+def _told(made: Change) -> str:
+    more = f" by {made.amount:g}, until {_date(made.until)}" if made.until else ""
+    parts = [f"{made.what}: {' '.join([made.rule, *made.key])}{more}", *([made.why] if made.why else [])]
+    return ", ".join([*parts, f"by {made.by}" if made.by else "by nobody", _date(made.at)])
+
+
+def _line(row: Usage) -> list[str]:
+    ends = "blocked until " + _date(row.blocked_until) if row.blocked_until else _date(row.resets_at)
+    return [row.rule, " ".join(row.key), f"{row.used:g}", f"{row.ceiling:g}", ends]
+
+
+def _sum_line(row: Sum, names: list[str]) -> list[str]:
+    value = _summed(row, names)
+    told = [" ".join(value[name]) if name == "key" else value[name] for name in names]
+    return [row.rule, *told, f"{row.used:g}"]
+
+
+def _summed(row: Sum, names: list[str]) -> dict[str, Any]:
+    value = asdict(row)
+    return {name: value[name] for name in ("rule", *BY[1:], "used") if name in ("rule", "used") or name in names}
+
+
+def _date(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""

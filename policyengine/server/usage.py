@@ -1,0 +1,117 @@
+"""Usage over HTTP, for administrators: `GET /v1/usage` and `/v1/usage/changes`, `POST /v1/usage/reset`, `credit`,
+`raise`. A caller that is bound to a tenant is told of that tenant's meters, and changes no others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+from policyengine.authzen import paths, read
+from policyengine.authzen.refused import Malformed
+from policyengine.callers.caller import Caller
+from policyengine.engine import Engine
+from policyengine.server.errors import RequestError
+from policyengine.server.pdp import Pdp
+from policyengine.server.pipeline import Question, Reply
+from policyengine.state.store import StoreError
+from policyengine.state.usage import BY
+from policyengine.state.usage_calls import LONGEST, NoMeter
+
+_WANTED = ("rule", "tenant", "model", "day")
+
+
+def questions() -> dict[str, Question]:
+    return {
+        f"{paths.USAGE}/{what}": Question(f"usage_{what}", partial(change, what), thread_body=0)
+        for what in ("reset", "credit", "raise")
+    }
+
+
+def change(what: str, engine: Engine, body: bytes, caller: Caller) -> Reply:
+    """`{"rule", "key", "amount", "seconds", "why"}`. Raises Malformed and RequestError."""
+    value = read.json_object(body)
+    rule, key, why = value.get("rule"), value.get("key", []), value.get("why", "")
+    if type(rule) is not str or type(why) is not str or len(why) > LONGEST:
+        raise Malformed("`rule` and `why` must be texts")
+    if type(key) is not list or not all(isinstance(each, str | int | float | dict) for each in key):
+        raise Malformed("`key` must be a list of texts, numbers or references")
+    said: dict[str, Any] = {"why": why, "by": f"{caller.kind}:{caller.id}", "tenant": caller.tenant}
+    if what != "reset":
+        said["amount"] = _number(value, "amount")
+    if what == "raise":
+        said["seconds"] = _number(value, "seconds")
+    calls: dict[str, Any] = {
+        "reset": engine.meters.reset,
+        "credit": engine.meters.credit,
+        "raise": engine.meters.raise_,
+    }
+    try:
+        made = calls[what](rule, *key, **said)
+    except NoMeter as error:
+        raise RequestError(404, str(error)) from None
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+    except StoreError as error:
+        raise RequestError(503, str(error)) from error
+    return Reply(_bytes({"change": asdict(made)}), (), 0)
+
+
+def add_routes(app: FastAPI, pdp: Pdp) -> None:
+    # In threads of their own: they wait for the store.
+    @app.get(paths.USAGE, tags=["operation"], summary="What limits have counted", name="usage")
+    def usage(request: Request) -> Response:
+        """By meter; with `by` added up by what it names: `tenant,day`. `rule`, `tenant`, `model` and `day` narrow
+        it."""
+        asked = request.query_params
+        if unknown := sorted(set(asked) - {*_WANTED, "by"}):
+            raise RequestError(400, f"unknown parameter: `{unknown[0]}`")
+        wanted = {name: asked[name] for name in _WANTED if name in asked}
+        bound = request.scope["caller"].tenant
+        if bound is not None:
+            if wanted.get("tenant", bound) != bound:
+                raise RequestError(403, "the caller is bound to another tenant")
+            wanted["tenant"] = bound
+        meters, by = pdp.ready().meters, [each for each in asked.get("by", "").split(",") if each]
+        try:
+            rows: Any = meters.sums(*by, **wanted) if by else meters.usage(**wanted)
+        except ValueError as error:
+            raise RequestError(400, str(error)) from None
+        except StoreError as error:
+            raise RequestError(503, "the state store cannot be asked") from error
+        return _answer({"usage": [shown(row, by) for row in rows]})
+
+    @app.get(f"{paths.USAGE}/changes", tags=["operation"], summary="What was done to limits", name="usage_changes")
+    def changes(request: Request) -> Response:
+        try:
+            found = pdp.ready().meters.changes(tenant=request.scope["caller"].tenant)
+        except StoreError as error:
+            raise RequestError(503, "the state store cannot be asked") from error
+        return _answer({"changes": [asdict(each) for each in found]})
+
+
+def shown(row: Any, by: list[str]) -> dict[str, Any]:
+    """A row as people read it: of a sum, only what it is added up by."""
+    value = asdict(row)
+    if by:
+        return {name: value[name] for name in ("rule", *BY[1:], "used") if name in ("rule", "used") or name in by}
+    return {**value, "days": dict(row.days)}
+
+
+def _number(value: Mapping[str, Any], name: str) -> float:
+    found = value.get(name)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise Malformed(f"`{name}` must be a number")
+    return found
+
+
+def _answer(value: Mapping[str, Any]) -> Response:
+    return Response(_bytes(value), media_type="application/json")
+
+
+def _bytes(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode("ascii")

@@ -1,0 +1,57 @@
+"""Documents as `form.lua` writes them, read in this process: where all of them are looked at, the server is spared it.
+
+`form.lua` is the specification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from struct import iter_unpack, unpack_from
+from typing import Any, TypeVar
+
+import msgspec
+
+from policyengine.state.operations import Document
+
+T = TypeVar("T")
+_DECODER = msgspec.msgpack.Decoder(strict=False)
+_SLIDING, _CALENDAR = ">ddddddH", ">dddddH"
+_PAIR = ">dd"
+
+
+def opened(text: bytes) -> Document:
+    """The document of a meter, or of whatever else is MessagePack."""
+    match text[:1]:
+        case b"S":
+            now, _, _, last, newest, blocked, length = unpack_from(_SLIDING, text, 1)
+            start = 1 + 6 * 8 + 2
+            rest = text[start + length :]
+            buckets = [[int(index), int(amount)] for index, amount in iter_unpack(_PAIR, rest)]
+            if last >= 0:
+                buckets.append([int(last), int(newest)])
+            return {"now": int(now), "buckets": buckets, **_said(text[start : start + length], blocked)}
+        case b"C":
+            now, begins, ends, used, blocked, length = unpack_from(_CALENDAR, text, 1)
+            start = 1 + 5 * 8 + 2
+            said = _said(text[start : start + length], blocked)
+            return {"now": int(now), "start": int(begins), "end": int(ends), "used": int(used), **said}
+    found: Document = _DECODER.decode(text)
+    return {name: {} if name == "leases" and value == [] else value for name, value in found.items()}
+
+
+def _said(text: bytes, blocked: float) -> dict[str, Any]:
+    said = dict(zip(("rule", "by", "ceiling", "width"), _DECODER.decode(text), strict=False))
+    return {**said, "blocked": int(blocked)} if blocked else said
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items, so many at a time."""
+    left = iter(items)
+    while batch := list(islice(left, size)):
+        yield batch
+
+
+def escaped(text: str) -> str:
+    """A text that matches itself and nothing else, in a pattern of Redis."""
+    return "".join(f"\\{each}" if each in "\\*?[]^-" else each for each in text)

@@ -1,0 +1,209 @@
+"""Usage for a host and its operators: what limits have counted, and what is done about it.
+
+Each method has an async form around the same steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from policyengine.events.event import Event, Field
+from policyengine.events.sink import Sink
+from policyengine.model.values import Fault
+from policyengine.state import amounts
+from policyengine.state.charges import key_of, window
+from policyengine.state.ids import new_id
+from policyengine.state.metering import Limit
+from policyengine.state.operations import CHANGE, Adjust, Found, Outcome, Read, Rejected
+from policyengine.state.store import Store, StoreError
+from policyengine.state.usage import Change, Sum, Usage, Wanted, added_up, change_of, change_tenant, usage_of, window_of
+from policyengine.state.windows import SECOND, Concurrent
+
+# A reason is cut after so many characters.
+LONGEST = 512
+
+
+class NoMeter(LookupError):
+    """Nothing is counted under this rule and key."""
+
+
+class Meters:
+    """The meters of one store. `limits` are those that the policies have now, by name; without them only what has been
+    used before can be found."""
+
+    def __init__(self, store: Store, events: Sink, limits: Callable[[], Mapping[str, Limit]] = dict) -> None:
+        self._store = store
+        self._events = events
+        self._limits = limits
+
+    def usage(
+        self,
+        *,
+        rule: str | None = None,
+        key: Sequence[str] | None = None,
+        tenant: str | None = None,
+        model: str | None = None,
+        day: str | None = None,
+    ) -> list[Usage]:
+        """What counts now, meter by meter, by rule and key. Raises StoreError, and ValueError for a day that is
+        none."""
+        wanted = Wanted(rule, key, tenant, model, day)
+        now = self._now()
+        # Once each, whatever a store says twice.
+        found = {name: usage_of(name, document, now) for name, document in self._store.survey("meter")}
+        rows = [one for one in found.values() if one is not None and wanted.has(one)]
+        return sorted(rows, key=lambda one: (one.rule, one.key, one.meter))
+
+    def sums(self, *by: str, **wanted: Any) -> list[Sum]:
+        """The usage by rule and by what is named: `key`, `tenant`, `model`, `day`. Else as `usage`."""
+        added_up((), by)
+        rows = added_up(self.usage(**wanted), by)
+        day = wanted.get("day")
+        return [row for row in rows if day is None or not row.day or row.day == day]
+
+    async def usage_async(self, **wanted: Any) -> list[Usage]:
+        return await asyncio.to_thread(lambda: self.usage(**wanted))
+
+    async def sums_async(self, *by: str, **wanted: Any) -> list[Sum]:
+        return await asyncio.to_thread(lambda: self.sums(*by, **wanted))
+
+    def reset(self, rule: str, *key: Any, why: str = "", by: str = "", tenant: str | None = None) -> Change:
+        """Count nothing of what was charged until now, and let a blocked key ask again. `key` is what the limit counts
+        by, as `usage` shows it or as values. With `tenant` a meter of another one is not found. Raises NoMeter,
+        ValueError and StoreError."""
+        return self._changed(self._adjust("reset", rule, key, 0, 0, why, by, tenant))
+
+    def credit(
+        self, rule: str, *key: Any, amount: float, why: str = "", by: str = "", tenant: str | None = None
+    ) -> Change:
+        """Allow an amount more until the window is over: what can be counted now has left it then. Raises as
+        `reset`."""
+        return self._changed(self._adjust("credit", rule, key, amount, 0, why, by, tenant))
+
+    def raise_(
+        self,
+        rule: str,
+        *key: Any,
+        amount: float,
+        seconds: float,
+        why: str = "",
+        by: str = "",
+        tenant: str | None = None,
+    ) -> Change:
+        """Allow an amount more for so many seconds. Raises as `reset`."""
+        return self._changed(self._adjust("raise", rule, key, amount, seconds, why, by, tenant))
+
+    async def reset_async(self, *args: Any, **kwargs: Any) -> Change:
+        return await asyncio.to_thread(lambda: self.reset(*args, **kwargs))
+
+    async def credit_async(self, *args: Any, **kwargs: Any) -> Change:
+        return await asyncio.to_thread(lambda: self.credit(*args, **kwargs))
+
+    async def raise_async(self, *args: Any, **kwargs: Any) -> Change:
+        return await asyncio.to_thread(lambda: self.raise_(*args, **kwargs))
+
+    def changes(self, *, tenant: str | None = None) -> list[Change]:
+        """What was done to meters in the last 400 days, the latest first. Raises StoreError."""
+        found = dict(self._store.survey(CHANGE)).values()
+        mine = [each for each in found if tenant is None or change_tenant(each) == tenant]
+        return [change_of(each) for each in sorted(mine, key=lambda each: (-each["at"], each["rule"]))]
+
+    async def changes_async(self, *, tenant: str | None = None) -> list[Change]:
+        return await asyncio.to_thread(lambda: self.changes(tenant=tenant))
+
+    # ---- the operation ----
+
+    def _adjust(
+        self,
+        what: str,
+        rule: str,
+        key: Sequence[Any],
+        amount: float,
+        seconds: float,
+        why: str,
+        by: str,
+        tenant: str | None,
+    ) -> Adjust:
+        if what == "raise" and not 0 < seconds < 1e9:
+            raise ValueError("a ceiling is raised for some seconds")
+        try:
+            more = amounts.amount(amount)
+        except Fault as fault:
+            raise ValueError(fault.message) from None
+        if what != "reset" and not more:
+            raise ValueError("the amount is more than nothing")
+        asked = self._by_rule(rule, key, tenant) or self._by_usage(rule, key, tenant)
+        if what == "credit" and isinstance(asked.window, Concurrent):
+            raise ValueError("what is in flight is not credited: raise the ceiling for a time")
+        length = round(seconds * SECOND)
+        return Adjust(
+            new_id(), what, asked.meter, asked.rule, asked.by, asked.window, asked.ceiling, more, length,
+            why[:LONGEST], by[:LONGEST],
+        )  # fmt: skip
+
+    def _by_rule(self, rule: str, key: Sequence[Any], tenant: str | None) -> Adjust | None:
+        """The meter of a limit that the policies have, whether or not it was ever charged."""
+        limit = self._limits().get(rule)
+        if limit is None:
+            return None
+        if len(key) != len(limit.spec.by):
+            raise ValueError(f"the limit counts by {', '.join(limit.labels)}")
+        meter, by = key_of(limit, [_value(*each) for each in zip(limit.labels, key, strict=True)])
+        if tenant is not None and change_tenant({"by": by}) != tenant:
+            raise NoMeter("nothing is counted under this rule and key")
+        document = self._document(meter)
+        ceiling = int((document or {}).get("ceiling", 0))
+        return Adjust("", "", meter, rule, by, window(limit.spec, self._now()), ceiling)
+
+    def _by_usage(self, rule: str, key: Sequence[Any], tenant: str | None) -> Adjust:
+        found = self.usage(rule=rule, key=[str(each) for each in key], tenant=tenant)
+        # Of several that a limit had before and after a change, the one that it counts in now.
+        latest = max(found, key=lambda one: one.resets_at, default=None)
+        document = self._document(latest.meter) if latest is not None else None
+        lies = window_of(document) if document is not None else None
+        if latest is None or document is None or lies is None:
+            raise NoMeter("nothing is counted under this rule and key")
+        by, ceiling = tuple(document["by"]), int(document.get("ceiling", 0))
+        return Adjust("", "", latest.meter, rule, by, lies, ceiling)
+
+    def _document(self, meter: str) -> Mapping[str, Any] | None:
+        found = self._store.run(Read((meter,)))
+        return found.documents[0] if isinstance(found, Found) else None
+
+    def _now(self) -> int:
+        found = self._store.run(Read(()))
+        return found.now if isinstance(found, Found) else 0
+
+    def _changed(self, asked: Adjust) -> Change:
+        change = change_of(_document(self._store.run(asked)))
+        fields: dict[str, Field] = {
+            "what": change.what, "rule": change.rule, "key": change.key, "amount": change.amount,
+            "until": int(change.until), "why": change.why, "by": change.by,
+        }  # fmt: skip
+        self._events.send(Event("limit.changed", fields, change_tenant({"by": asked.by})))
+        return change
+
+
+def _value(label: str, key: Any) -> Any:
+    """A part of a key as a value, where it is given as `usage` shows it."""
+    if isinstance(key, Mapping):
+        return {"type": str(key.get("type")), "id": str(key.get("id"))}
+    if not isinstance(key, str) or not key.startswith(f"{label}="):
+        return key
+    shown = key.removeprefix(f"{label}=")
+    type_, separator, id_ = shown.partition('::"')
+    try:
+        return {"type": type_, "id": json.loads(f'"{id_}')} if separator and '"' not in type_ else json.loads(shown)
+    except ValueError:
+        raise ValueError(f"this is no key: `{key}`") from None
+
+
+def _document(outcome: Outcome) -> Mapping[str, Any]:
+    if isinstance(outcome, Rejected):
+        raise StoreError(outcome.reason)
+    if not isinstance(outcome, Found) or outcome.documents[0] is None:
+        raise StoreError("the store gave another answer than was asked for")
+    return outcome.documents[0]
