@@ -15,7 +15,7 @@ from policyengine.cli.durations import duration
 from policyengine.cli.keys import ConfigOption
 from policyengine.cli.loading import EntitiesOption, PolicyPath, existing, existing_file
 from policyengine.cli.request import RequestOption, read_request
-from policyengine.cli.state_store import StateOption, opened
+from policyengine.cli.state_store import StateOption, opened, prices
 from policyengine.diagnostics.safe_text import visible
 from policyengine.engine import Engine
 from policyengine.explain.display import decision_json
@@ -122,6 +122,7 @@ def _engine(path: Path, entities: Path | None, state: str | None, config: Path |
     with opened(state, config) as store:
         try:
             engine = Engine.load(path, entities=entities, state=store)
+            engine.prices = prices(config)
         except InvalidPolicies as invalid:
             report(invalid.diagnostics, stderr())
             raise typer.Exit(FAILED) from None

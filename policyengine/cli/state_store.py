@@ -11,6 +11,7 @@ import typer
 
 from policyengine.cli.console import FAILED, fail
 from policyengine.settings.loading import WrongSettings, load
+from policyengine.state.prices import Prices
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.opening import open_store
 
@@ -21,6 +22,14 @@ StateOption = Annotated[
         help="sqlite:///..., redis://... or postgresql://...; else POLICYENGINE_STATE or the config file",
     ),
 ]  # fmt: skip
+
+
+def prices(config: Path | None) -> Prices:
+    """What tokens cost, by the settings; whatever is wrong with them ends the command."""
+    try:
+        return load({"policies": Path()}, config=config).prices.prices()
+    except WrongSettings as error:
+        fail(error.problems[0])
 
 
 @contextmanager

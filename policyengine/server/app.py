@@ -235,6 +235,7 @@ def _load(settings: Settings, events: Sink) -> Engine:
     except InvalidPolicies as error:
         log.log.error("policies not loaded", diagnostics=[render.as_json(each) for each in error.diagnostics])
         raise
+    engine.prices = settings.prices.prices()
     log.log.info("policies loaded", revision=engine.snapshot.revision)
     return engine
 

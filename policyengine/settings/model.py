@@ -20,6 +20,7 @@ from policyengine.callers.claims import ClaimsMapping
 from policyengine.callers.tenancy import Tenancy
 from policyengine.callers.token import Expected
 from policyengine.events.sinks.webhook import secret_key
+from policyengine.settings.prices import PriceSettings
 from policyengine.settings.texts import Texts
 
 PREFIX = "POLICYENGINE_"
@@ -262,6 +263,7 @@ class Settings(BaseSettings):
     events: Events = Events()
     approvals: Approvals = Approvals()
     texts: Texts = Texts()
+    prices: PriceSettings = PriceSettings()
     admin_policies: Annotated[Path | None, BeforeValidator(_named)] = Field(
         None, description="who may administer, as policies; the built-in ones if not given"
     )

@@ -16,6 +16,7 @@ from time import time_ns
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace as struct_replace
 
 from policyengine.bundle import Snapshot
 from policyengine.diagnostics import codes
@@ -48,6 +49,7 @@ from policyengine.state.operations import (
 )
 from policyengine.state.over import followed
 from policyengine.state.places import place
+from policyengine.state.prices import priced
 from policyengine.state.quick import plan
 from policyengine.state.store import Store, StoreError
 from policyengine.state.trials import told
@@ -144,8 +146,15 @@ def _digest(value: Any) -> str:
 
 def authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: Deciding, store: Store) -> Authorizing:
     """The grant. Yields operations, expects their outcomes; a StoreError thrown in denies."""
+    context, unpriced = priced(asked.context, asked.resource, metering.prices)
+    if context is not asked.context:
+        asked = struct_replace(asked, context=context)
     try:
         grant = yield from _authorizing(asked, snapshot, metering, decide, store)
+        grant.prices = metering.prices
+        if unpriced is not None and grant.decision.decision == "deny" and grant.decision.errors:
+            # What is missing is so because of this.
+            grant.decision = replace(grant.decision, errors=(*grant.decision.errors, unpriced))
         return (
             told(grant, metering.events, holder(asked.principal, asked.context)[0]) if grant.decision.tried else grant
         )

@@ -24,6 +24,7 @@ from policyengine.state.memo import memo
 from policyengine.state.metering import SESSION, Metering
 from policyengine.state.operations import Commit, Outcome
 from policyengine.state.places import place
+from policyengine.state.prices import Prices, priced
 from policyengine.state.store import Store, StoreError
 from policyengine.state.windows import SECOND
 
@@ -35,6 +36,7 @@ class Straight(Struct, frozen=True, gc=False):
     decision: Decision
     metered: tuple[Metered, ...]
     snapshot: Snapshot
+    prices: Prices
 
 
 def straight(
@@ -53,6 +55,10 @@ def straight(
         return None
     if context is not None and (type(context) is not dict or SESSION in context or APPROVAL in context):
         return None
+    if context is not None and "cost" in context:
+        context, unpriced = priced(context, resource, metering.prices)
+        if unpriced is not None:
+            return None
     decision = snapshot.evaluator.decide_metered(principal, action, resource, context)
     plan = metering.plans.get(decision.limits)
     if plan is None or decision.decision != "allow" or not decision.limits or decision.tried:
@@ -65,13 +71,15 @@ def straight(
     charged = tuple([one.charge for one in metered])
     lasting = round(lease * SECOND)
     commit = Commit(id_, owner, charged, lasting, KEEP, memo=memo(metered, context))
-    return Straight(commit, decision, metered, snapshot)
+    return Straight(commit, decision, metered, snapshot, metering.prices)
 
 
 def answered(way: Straight, outcome: Outcome, store: Store) -> Grant:
     """The grant of what was committed, or the denial."""
     commit = way.commit
-    return granted(way.decision, way.metered, outcome, way.snapshot, store, commit.id, commit.owner, commit.lease)
+    grant = granted(way.decision, way.metered, outcome, way.snapshot, store, commit.id, commit.owner, commit.lease)
+    grant.prices = way.prices
+    return grant
 
 
 def away(way: Straight, error: StoreError) -> Grant:

@@ -21,6 +21,7 @@ from policyengine.state import amounts
 from policyengine.state.approving import AccessRequest, Used, Why
 from policyengine.state.charges import Metered, real_amount
 from policyengine.state.operations import Cancel, Done, Outcome, Refusal, Rejected, Renew, Settle, Use
+from policyengine.state.prices import NO_PRICES, NoPrice, actual, follows
 from policyengine.state.store import Store, StoreError
 from policyengine.state.windows import SECOND
 
@@ -72,7 +73,7 @@ class Grant:
 
     __slots__ = (
         "_done", "_limits", "_terms", "_uses", "access_request", "approval", "approval_denied", "decision", "denied_by",
-        "expires_at", "id", "metered", "replayed", "retry_after",
+        "expires_at", "id", "metered", "prices", "replayed", "retry_after",
     )  # fmt: skip
 
     def __init__(
@@ -106,6 +107,8 @@ class Grant:
         self.approval_denied = approval_denied
         self._terms = terms
         self._done = False
+        # What is settled in tokens costs so much.
+        self.prices = NO_PRICES
 
     @property
     def allowed(self) -> bool:
@@ -185,19 +188,28 @@ class Grant:
     def _settle(self, cost: Mapping[str, Any], final: bool) -> Settle | None:
         if (terms := self._terms) is None:
             return None
-        actual: dict[str, int] = {}
+        amounts: dict[str, int] = {}
         try:
             for one in terms.metered:
                 if one.limit.spec.of is not None:
                     # Of all who act, the largest, as it was estimated.
                     meter = one.charge.meter
-                    actual[meter] = max(actual.get(meter, 0), real_amount(one, cost))
+                    amounts[meter] = max(amounts.get(meter, 0), real_amount(one, self._cost(one, cost)))
+        except NoPrice as error:
+            raise SettleError(error.message) from None
         except EvaluationError as error:
             raise SettleError(error.message) from None
         except Fault as fault:
             raise SettleError(fault.message) from None
         windows = tuple((one.charge.meter, one.charge.window) for one in terms.metered)
-        return Settle(self.id, terms.owner, tuple(actual.items()), windows, final)
+        return Settle(self.id, terms.owner, tuple(amounts.items()), windows, final)
+
+    def _cost(self, one: Metered, said: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not follows(said):
+            return said
+        asked = one.env.request
+        resource = {**asked.resource.attributes, "type": asked.resource.uid.type, "id": asked.resource.uid.id}
+        return actual(asked.context.get("cost"), said, resource, self.prices)
 
     def _renew(self, seconds: float | None) -> Renew | None:
         if (terms := self._terms) is None:

@@ -15,7 +15,7 @@ from policyengine.evaluate.interpret import Env
 from policyengine.model.decision import Decision
 from policyengine.model.request import request
 from policyengine.model.values import Fault
-from policyengine.state.charges import Metered, window
+from policyengine.state.charges import Metered, Seen, window
 from policyengine.state.grant import Grant, Terms
 from policyengine.state.metering import Metering
 from policyengine.state.operations import Charge, Document
@@ -33,6 +33,9 @@ def memo(metered: Sequence[Metered], context: Mapping[str, Any] | None) -> str:
         return ""
     cost = {"cost": context["cost"]} if context and "cost" in context else {}
     kept: dict[str, Any] = {"context": cost}
+    if (model := _model(counted[0])) is not None:
+        # What its tokens cost follows from it.
+        kept["resource"] = model
     if not all(one.limit.counts_cost for one in counted):
         whole = counted[0].env.request
         kept = {
@@ -67,7 +70,9 @@ def reopened(id_: str, lease: Document, snapshot: Snapshot, metering: Metering, 
         metered += [Metered(charge, limit, env) for env in _envs(lease["memo"], snapshot)]
     decision = Decision(decision="allow", revision=snapshot.revision)
     terms = Terms(store, lease["owner"], tuple(metered), 600 * SECOND)
-    return Grant(decision, id=id_, expires_at=lease["expires"] / SECOND, terms=terms)
+    grant = Grant(decision, id=id_, expires_at=lease["expires"] / SECOND, terms=terms)
+    grant.prices = metering.prices
+    return grant
 
 
 def _envs(text: str, snapshot: Snapshot) -> list[Env]:
@@ -80,6 +85,14 @@ def _envs(text: str, snapshot: Snapshot) -> list[Env]:
     except Fault:
         return []
     return [Env(asked, snapshot.world) for asked in everyone]
+
+
+def _model(metered: Metered) -> dict[str, Any] | None:
+    seen = metered.seen
+    resource = seen.resource if isinstance(seen, Seen) else _flat(seen.request.resource)
+    if resource.get("type") != "Model":
+        return None
+    return {name: resource[name] for name in ("type", "id", "provider") if isinstance(resource.get(name), str)}
 
 
 def _flat(entity: Any) -> dict[str, Any]:

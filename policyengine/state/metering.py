@@ -12,6 +12,7 @@ from policyengine.events.sink import Nowhere, Sink
 from policyengine.ir.nodes import Attribute, Expr, Has, LimitSpec, Node, PolicySet, Root, Rule
 from policyengine.ir.walk import children
 from policyengine.ir.write import Unwritable, Words, written
+from policyengine.state.prices import NO_PRICES, Prices
 
 SESSION = "session"
 CALLS = "calls"
@@ -36,13 +37,14 @@ class Limit:
 @dataclass(frozen=True)
 class Metering:
     """`limits` by name. `readers` are the rules that read the session. `plans` is what has been found out about sets of
-    limits, by their names. `owing` is whether any rule imposes something on a denial."""
+    limits, by their names. `prices` are what tokens cost. `owing` is whether any rule imposes something on a denial."""
 
     limits: Mapping[str, Limit]
     readers: tuple[Rule, ...]
     plans: dict[tuple[str, ...], Any] = field(default_factory=dict, compare=False)
     owing: bool = False
     events: Sink = field(default_factory=Nowhere, compare=False)
+    prices: Prices = field(default=NO_PRICES, compare=False)
 
     @cached_property
     def alerting(self) -> bool:
@@ -77,11 +79,11 @@ def anew(before: Metering, after: Metering) -> tuple[str, ...]:
     )
 
 
-def metering(policies: PolicySet, events: Sink = _NOWHERE) -> Metering:
+def metering(policies: PolicySet, events: Sink = _NOWHERE, prices: Prices = NO_PRICES) -> Metering:
     limits = {rule.name: _limit(rule, rule.limit) for rule in policies.rules if rule.limit is not None}
     readers = tuple(rule for rule in policies.rules if any(map(reads_session, expressions(rule))))
     owing = any(rule.kind == "require" and rule.on_deny for rule in policies.rules)
-    return Metering(limits, readers, owing=owing, events=events)
+    return Metering(limits, readers, owing=owing, events=events, prices=prices)
 
 
 def _limit(rule: Rule, spec: LimitSpec) -> Limit:

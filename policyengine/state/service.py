@@ -25,6 +25,7 @@ from policyengine.state.grant import Grant
 from policyengine.state.memo import reopened
 from policyengine.state.metering import Metering, metering
 from policyengine.state.operations import Found, Read, lease_key
+from policyengine.state.prices import NO_PRICES, Prices
 from policyengine.state.session_calls import Sessions
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.cluster import Cluster
@@ -41,6 +42,7 @@ class Authorizes:
 
     def __init__(self, snapshot: Snapshot, store: Store, events: Everywhere) -> None:
         self._store = store
+        self._prices = NO_PRICES
         self._placed = isinstance(store, Cluster)
         self.events = events
         self._publishing = RLock()
@@ -61,7 +63,7 @@ class Authorizes:
     def _concerns(self, snapshot: Snapshot) -> None:
         """From now on this snapshot answers."""
         # A pair, so that a reload in between cannot mix two revisions.
-        self._metering = (snapshot, metering(snapshot.policies, self.events))
+        self._metering = (snapshot, metering(snapshot.policies, self.events, self._prices))
 
     def authorize(
         self,
@@ -221,6 +223,17 @@ class Authorizes:
             return None
         snapshot, known = self._metering
         return reopened(id, lease, snapshot, known, self._store, found.now)
+
+    @property
+    def prices(self) -> Prices:
+        """What tokens cost: `cost.usd` follows from them where a caller does not say it."""
+        return self._prices
+
+    @prices.setter
+    def prices(self, prices: Prices) -> None:
+        with self._publishing:
+            self._prices = prices
+            self._publish()
 
     @property
     def meters(self) -> Meters:

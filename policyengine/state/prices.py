@@ -1,0 +1,148 @@
+"""What a request costs in money, from its tokens: `cost.usd` for a caller that says only how many tokens there are.
+
+In: `context.cost` and the model. Out: the cost with `usd` and `tokens`, or NoPrice. What a caller says itself is never
+changed. Own prices go before those of a table; the table is a function, so that nothing here knows a library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from policyengine.diagnostics import codes
+from policyengine.model.decision import RuleError
+
+# The kinds of tokens: `cached` are part of `input`, `reasoning` are part of `output`.
+KINDS = ("input", "cached", "output", "reasoning")
+_KNOWN = frozenset({*KINDS, "usd", "tokens"})
+_MILLION = Decimal(1_000_000)
+
+
+class NoPrice(Exception):
+    """What a request costs cannot be told."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for a million tokens. Without a price of their own, cached tokens cost what input does, and reasoning
+    what output does."""
+
+    input: Decimal
+    output: Decimal
+    cached: Decimal | None = None
+    reasoning: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        given = (self.input, self.output, self.cached, self.reasoning)
+        if any(each is not None and not (each.is_finite() and each >= 0) for each in given):
+            raise ValueError("a price is a number of US dollars, and not negative")
+
+
+# The price of some tokens of a model of a provider, which is empty where nobody says it. Raises NoPrice.
+Table = Callable[[str, str, Tokens], Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """`own` are prices by the id of a model; a text in place of one names the model that costs as much."""
+
+    own: Mapping[str, Price | str] = field(default_factory=dict)
+    table: Table | None = None
+
+    def cost(self, cost: Mapping[str, Any], resource: Any) -> dict[str, Any]:
+        """The cost with what follows from its tokens. Raises NoPrice."""
+        told = _tokens(cost)
+        found = {**cost}
+        found.setdefault("tokens", told.input + told.output)
+        if "usd" not in cost:
+            found["usd"] = float(self.usd(told, resource))
+        return found
+
+    def usd(self, told: Tokens, resource: Any) -> Decimal:
+        """The price of the tokens. `resource` is a model. Raises NoPrice."""
+        attributes = resource if isinstance(resource, Mapping) else {}
+        model = attributes.get("id")
+        if attributes.get("type") != "Model" or not isinstance(model, str):
+            raise NoPrice("only the tokens of a model have a price")
+        price = self.own.get(model)
+        if isinstance(price, str):
+            model, price = price, self.own.get(price)
+        if isinstance(price, Price):
+            return _of(price, told)
+        if self.table is None:
+            raise NoPrice(f"no price is known of the model `{model}`")
+        provider = attributes.get("provider")
+        return self.table(model, provider if isinstance(provider, str) else "", told)
+
+
+NO_PRICES = Prices()
+
+
+def follows(cost: Any) -> bool:
+    """Whether something follows from what a caller says of its cost."""
+    return isinstance(cost, Mapping) and ("usd" not in cost or "tokens" not in cost) and not _KINDS.isdisjoint(cost)
+
+
+_KINDS = frozenset(KINDS)
+
+
+def priced(context: Any, resource: Any, prices: Prices) -> tuple[Any, RuleError | None]:
+    """The context with the whole cost; and why it has none, where it cannot be told. Then `usd` is missing, which is an
+    error of every rule that reads it."""
+    cost = context.get("cost") if isinstance(context, Mapping) else None
+    if not isinstance(cost, Mapping) or not follows(cost):
+        return context, None
+    try:
+        return {**context, "cost": prices.cost(cost, resource)}, None
+    except NoPrice as error:
+        return context, RuleError("", codes.NO_PRICE.id, error.message)
+
+
+def actual(estimate: Any, said: Mapping[str, Any], resource: Any, prices: Prices) -> Mapping[str, Any]:
+    """What is known of a cost at its end. Whoever says tokens only gets the price of these, and not that of the
+    estimate. Raises NoPrice."""
+    if not follows(said):
+        return said
+    before = estimate if isinstance(estimate, Mapping) else {}
+    kept = {name: value for name, value in before.items() if name in _KINDS}
+    return prices.cost({**kept, **said}, resource)
+
+
+def _tokens(cost: Mapping[str, Any]) -> Tokens:
+    """The tokens of a cost. Raises NoPrice for what is no number of them, and for a kind that nobody knows."""
+    unknown = sorted(str(name) for name in cost if name not in _KNOWN)
+    if unknown:
+        raise NoPrice("a kind of usage in `cost` has no price")
+    counts = [cost.get(kind, 0) for kind in KINDS]
+    if any(type(count) is not int or count < 0 for count in counts):
+        raise NoPrice("the tokens of a cost are whole numbers")
+    told = Tokens(*counts)
+    if told.cached > told.input or told.reasoning > told.output:
+        raise NoPrice("`cached` is part of `input`, and `reasoning` part of `output`")
+    return told
+
+
+def _of(price: Price, told: Tokens) -> Decimal:
+    cached = price.cached if price.cached is not None else price.input
+    reasoning = price.reasoning if price.reasoning is not None else price.output
+    parts = (
+        (told.input - told.cached) * price.input,
+        told.cached * cached,
+        (told.output - told.reasoning) * price.output,
+        told.reasoning * reasoning,
+    )
+    return sum(parts, Decimal(0)) / _MILLION
