@@ -26,18 +26,38 @@ _Name = tuple[str, str]
 _RESOURCES = {"Tool": "tool", "Model": "model"}
 
 
+# The tenants that a request is of: that of whoever acts in it, and its own. Each is a text, or a reference.
+Tenants = Callable[[Request, World], Iterable[Any]]
+
+
+def attribute_tenant(asked: Request, world: World) -> Iterator[Any]:
+    """The tenant as the built-in module has it: the attribute `tenant`, and the root of that name in the context."""
+    yield _found(world, asked.principal)
+    yield asked.context.get("tenant")
+
+
 class Denylist:
     """Never changes. `is_over` says whether the time of a block has passed; `unknown` is whether the list could not be
     read."""
 
     def __init__(
-        self, blocks: Iterable[Block] = (), unknown: bool = False, is_over: Callable[[Block], bool] = lambda _: False
+        self,
+        blocks: Iterable[Block] = (),
+        unknown: bool = False,
+        is_over: Callable[[Block], bool] = lambda _: False,
+        tenants: Tenants = attribute_tenant,
     ) -> None:
         self.unknown = unknown
+        self._tenants = tenants
         self._is_over = is_over
         self._blocks: dict[_Name, list[Block]] = {}
         for block in blocks:
             self._blocks.setdefault((block.kind, block.id), []).append(block)
+
+    def with_tenants(self, tenants: Tenants) -> Denylist:
+        """The same list, where tenants are found so."""
+        every = [block for same in self._blocks.values() for block in same]
+        return Denylist(every, self.unknown, self._is_over, tenants)
 
     @property
     def is_empty(self) -> bool:
@@ -64,7 +84,7 @@ class Denylist:
         """The same about a request as each who acts makes it."""
         if self.unknown:
             return _denied(codes.BLOCKS_UNKNOWN.id, "the list of blocks cannot be read", revision)
-        for kind, type_, id_ in _names(everyone, world):
+        for kind, type_, id_ in _names(everyone, world, self._tenants):
             if (block := self._find(kind, type_, id_)) is not None:
                 return _of(block, revision)
         return None
@@ -92,7 +112,7 @@ class Denylist:
 NOBODY = Denylist()
 
 
-def _names(everyone: Sequence[Request], world: World) -> Iterator[tuple[str, str, str]]:
+def _names(everyone: Sequence[Request], world: World, tenants: Tenants) -> Iterator[tuple[str, str, str]]:
     """All that a request is about that may be blocked: kind, type and id."""
     first = everyone[0]
     for number, asked in enumerate(everyone):
@@ -100,8 +120,8 @@ def _names(everyone: Sequence[Request], world: World) -> Iterator[tuple[str, str
         yield "principal", who.type, who.id
         if number or who.type == "Agent":
             yield "agent", who.type, who.id
-        yield from _tenant(_found(world, asked.principal))
-    yield from _tenant(first.context.get("tenant"))
+        for found in tenants(asked, world):
+            yield from _tenant(found)
     resource = first.resource.uid
     if (kind := _RESOURCES.get(resource.type)) is not None:
         yield kind, resource.type, resource.id

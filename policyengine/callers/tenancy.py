@@ -9,13 +9,14 @@ know are refused like those of another tenant: who could tell the two apart woul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from policyengine.callers.binding import NotYours
 from policyengine.callers.caller import Caller
 from policyengine.model.entities import World
+from policyengine.model.request import Request
 from policyengine.model.types import STRING
 from policyengine.model.values import Uid
 from policyengine.schema.schema import Schema, entity_names
@@ -130,6 +131,23 @@ def tenant_of(entity: Entity, tenancy: Tenancy, world: World) -> object:
     if world.records.get(type_):
         return _NOBODY
     return entity.get(attribute, _SILENT)
+
+
+def tenants_of(tenancy: Tenancy) -> Callable[[Request, World], Iterator[Any]]:
+    """What tells the tenants of a request: that of whoever acts in it, and that of the request as a whole."""
+
+    def told(asked: Request, world: World) -> Iterator[Any]:
+        who = asked.principal
+        found = tenant_of({**who.attributes, "type": who.uid.type, "id": who.uid.id}, tenancy, world)
+        attribute = tenancy.attribute_of(who.uid.type)
+        # What it says of itself counts as well: that can stop it, and nothing else.
+        for each in (found, who.attributes.get(attribute) if attribute is not None else None):
+            if isinstance(each, str):
+                yield {"type": tenancy.type or "Tenant", "id": each}
+        if tenancy.context is not None:
+            yield asked.context.get(tenancy.context)
+
+    return told
 
 
 _SILENT = object()

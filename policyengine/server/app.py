@@ -27,6 +27,7 @@ from policyengine.authzen import paths
 from policyengine.authzen.arguments import Sought
 from policyengine.bundle import InvalidPolicies
 from policyengine.callers.stores.store import StoreError
+from policyengine.callers.tenancy import tenants_of
 from policyengine.diagnostics import render
 from policyengine.engine import Engine
 from policyengine.events.sink import Sink
@@ -235,6 +236,7 @@ def _load(settings: Settings, events: Sink) -> Engine:
     except InvalidPolicies as error:
         log.log.error("policies not loaded", diagnostics=[render.as_json(each) for each in error.diagnostics])
         raise
+    engine.find_tenants(tenants_of(settings.tenants.tenancy()))
     engine.prices = settings.prices.prices()
     log.log.info("policies loaded", revision=engine.snapshot.revision)
     return engine

@@ -25,6 +25,8 @@ from policyengine.state.approval_operations import (
 
 # So many requests of one tenant may be unfinished at once.
 MAX_OPEN = 1_000
+# And so many of one requester, so that nobody takes the room of all others.
+MAX_MINE = 100
 
 # So long a ticket stays readable after it cannot change any more, and a retry finds it: 24 hours and more.
 KEPT = 35 * 86_400 * 1_000_000
@@ -91,7 +93,10 @@ def _open(asked: OpenTicket, documents: Documents, now: int) -> tuple[Mapping[st
     if asked.token and (spent := documents[asked.token]) is not None and spent["until"] > now:
         return said.REPLAYED, {}
     index = documents[asked.index]
-    if sum(until > now for until in (index or {"open": {}})["open"].values()) >= MAX_OPEN:
+    lines, whose = (index or {"open": {}})["open"], (index or {}).get("whose", {})
+    alive = [name for name, until in lines.items() if until > now]
+    mine = sum(whose.get(name) == asked.ticket["requester"] for name in alive)
+    if len(alive) >= MAX_OPEN or mine >= MAX_MINE:
         return said.TOO_MANY, {}
     ticket: Ticket = {
         **asked.ticket,
@@ -185,6 +190,9 @@ def _line(index: Mapping[str, Any] | None, ticket: Ticket, now: int) -> tuple[Ma
     else:
         until = ticket["expires"] if ticket["state"] == "pending" else 0
     made = _entered(index, ticket["id"], until, now)
+    whose = {**(index or {}).get("whose", {}), ticket["id"]: ticket["requester"]}
+    if kept := {name: who for name, who in whose.items() if name in made["open"]}:
+        made = {**made, "whose": kept}
     return made, _latest(made, now)
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, current_thread
 from time import monotonic
 from typing import Any
 from weakref import ReferenceType, WeakSet, ref
 
+import structlog
+
 from policyengine.blocks.block import Block
-from policyengine.blocks.denylist import NOBODY, Denylist
+from policyengine.blocks.denylist import NOBODY, Denylist, Tenants, attribute_tenant
 from policyengine.blocks.evaluator import Blocking
 from policyengine.bundle import Snapshot
 from policyengine.state.block_operations import ReadBlocks
@@ -23,6 +25,8 @@ from policyengine.state.operations import Found
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.memory import Memory
 from policyengine.state.windows import SECOND
+
+log = structlog.get_logger(__name__)
 
 # So often the list is read, in seconds.
 EVERY = 0.25
@@ -40,7 +44,14 @@ def behind(snapshot: Snapshot, blocks: Denylist) -> Snapshot:
 class Board:
     """`changed` is told of each list that differs from the one before, and of none at first."""
 
-    def __init__(self, store: Store, changed: Callable[[], None], every: float = EVERY, bound: float = BOUND) -> None:
+    def __init__(
+        self,
+        store: Store,
+        changed: Callable[[], None],
+        every: float = EVERY,
+        bound: float = BOUND,
+        tenants: Tenants = attribute_tenant,
+    ) -> None:
         self.blocks = NOBODY
         self._store = store
         self._changed = changed
@@ -54,6 +65,8 @@ class Board:
         # The store's time less that of this machine, which only goes forward.
         self._ahead = 0.0
         self._stop = Event()
+        self._threads: list[Thread] = []
+        self._tenants = tenants
         if isinstance(store, Memory):
             # Nobody else writes to it: it says so when somebody does.
             self._watched = False
@@ -84,7 +97,7 @@ class Board:
             changed = document is not None and self._merge(document)
             if changed or self.blocks.unknown or any(map(self._is_over, self._known.values())):
                 self._known = {block.name: block for block in self._all() if not self._is_over(block)}
-                self._set(Denylist(self._known.values(), is_over=self._is_over))
+                self._set(Denylist(self._known.values(), is_over=self._is_over, tenants=self._tenants))
 
     def judge(self) -> None:
         """Stop everybody if the list was read too long ago."""
@@ -95,20 +108,36 @@ class Board:
     def begin(self) -> None:
         """Begin the threads."""
         me = ref(self)
-        for step in (Board._reading, Board.judge):
-            Thread(
-                target=_run, args=(me, step, self._stop, self._every), name="policyengine-blocks", daemon=True
-            ).start()
+        self._threads = [
+            Thread(target=_run, args=(me, step, self._stop, self._every), name="policyengine-blocks", daemon=True)
+            for step in (Board._reading, Board.judge)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def tell_tenants(self, tenants: Tenants) -> None:
+        """From now on the tenant of an entity is found so."""
+        with self._lock:
+            self._tenants = tenants
+            self.blocks = self.blocks.with_tenants(tenants)
+            self._changed()
 
     def close(self) -> None:
-        """Read no more. What is known goes on."""
+        """Read no more: when this returns, nothing is being read. What is known goes on."""
         self._stop.set()
+        for thread in self._threads:
+            if thread is not current_thread():
+                thread.join(timeout=self._bound)
 
     def _reading(self) -> None:
         try:
             self.read()
         except StoreError:
             return
+        except Exception:
+            # A store that was closed under it, for one. Whoever cannot read the list denies before long.
+            if not self._stop.is_set():
+                log.exception("the list of blocks cannot be read")
 
     def _merge(self, document: Mapping[str, Any]) -> bool:
         """Take what is newer than what is known, by its entry. True if anything is."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from threading import RLock
 from typing import Any
 
-from policyengine.blocks.denylist import NOBODY
+from policyengine.blocks.denylist import NOBODY, Tenants
 from policyengine.bundle import Snapshot
 from policyengine.events.sink import Everywhere
 from policyengine.model.decision import Decision
@@ -234,6 +234,12 @@ class Authorizes:
         with self._publishing:
             self._prices = prices
             self._publish()
+
+    def find_tenants(self, tenants: Tenants) -> None:
+        """From now on `tenants` says of which tenants a request is, for those that are blocked. Without it that is the
+        attribute `tenant` of whoever acts, and `context.tenant`."""
+        if self._board is not None:
+            self._board.tell_tenants(tenants)
 
     @property
     def meters(self) -> Meters:

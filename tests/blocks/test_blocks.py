@@ -9,6 +9,7 @@ import pytest
 from policyengine import Engine
 from policyengine.blocks.block import Block, read_id
 from policyengine.blocks.denylist import Denylist
+from policyengine.callers.tenancy import Tenancy, tenants_of
 from policyengine.model.decision import Decision
 from tests.events.test_events import Heard
 
@@ -214,3 +215,25 @@ def test_ids_are_written_with_a_type_or_without() -> None:
     assert read_id(Block("principal", 'a"b', "User").shown) == ("User", 'a"b')
     with pytest.raises(ValueError, match="double quotes"):
         read_id('User::"a"b"')
+
+
+@pytest.mark.parametrize(
+    ("tenancy", "principal"),
+    [
+        (Tenancy(attribute="org"), {"org": "acme"}),
+        (Tenancy(attributes={"User": "company"}), {"company": "acme"}),
+        (Tenancy(attribute=None, separator="/"), {"id": "acme/ann"}),
+    ],
+)
+def test_a_tenant_is_blocked_wherever_it_stands(tenancy: Tenancy, principal: dict[str, str]) -> None:
+    engine = Engine.from_text(POLICIES)
+    engine.find_tenants(tenants_of(tenancy))
+    asked: dict[str, Any] = {
+        "principal": {**ANN, "tenant": "other", **principal},
+        "action": "invoke",
+        "resource": MODEL,
+    }
+    assert engine.decide(**asked, metered=True).allowed
+    engine.blocks.block("tenant", 'Tenant::"acme"')
+    assert engine.decide(**asked, metered=True).errors[0].code == "POL570"
+    assert not engine.authorize(**asked).allowed

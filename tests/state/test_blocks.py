@@ -209,3 +209,19 @@ def test_a_block_ends_by_itself(tmp_path: Path) -> None:
     assert not engine.decide(**asked).allowed
     eventually(lambda: engine.decide(**asked).allowed)
     engine.close()
+
+
+@pytest.mark.parametrize("name", ["sqlite", "redis", "postgresql"])
+def test_a_store_is_closed_without_a_word_from_those_that_read_the_list(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[Any] = []
+    monkeypatch.setattr("threading.excepthook", failed.append)
+    with STORES[name](lambda: 1_000_000) as store:
+        closed, left = (Board(store, lambda: None, every=0.001, bound=5) for _ in range(2))
+        sleep(0.02)
+        closed.close()
+        assert not any(thread.is_alive() for thread in closed._threads)
+    sleep(0.02)
+    left.close()
+    assert failed == []

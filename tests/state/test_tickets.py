@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from policyengine.state import approval_operations as said
 from policyengine.state.approval_operations import CloseTicket, Consume, DecideTicket, OpenTicket, TellTicket
+from policyengine.state.approvals import MAX_MINE
 from policyengine.state.operations import Charge, Commit, Done, Found, Read, Refused, Rejected
 from policyengine.state.places import place
 from policyengine.state.store import Store
@@ -268,3 +269,23 @@ class Tickets(RuleBasedStateMachine):
 def test_every_store_is_what_happened(name: str, asynchronous: bool) -> None:
     machine = type("Machine", (Tickets,), {"opening": staticmethod(STORES[name]), "asynchronous": asynchronous})
     run_state_machine_as_test(machine, settings=few(10))
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_one_requester_does_not_take_the_room_of_all(name: str) -> None:
+    now = 1_000_000
+
+    def asked(number: int, who: str) -> OpenTicket:
+        ticket = {**document(Ticket(number, now, {"one": 1}, 1, False, "s")), "requester": who, "callback": ""}
+        return OpenTicket(f"approval:acme:{number}", "approvals:acme", ticket, LIFE)
+
+    with STORES[name](lambda: now) as store:
+        for number in range(MAX_MINE):
+            assert isinstance(store.run(asked(number, "User::ann")), Found)
+        assert store.run(asked(1_000, "User::ann")) == Rejected(said.TOO_MANY)
+        assert isinstance(store.run(asked(1_001, "User::bob")), Found)
+        store.run(CloseTicket("approval:acme:0", "approvals:acme", None, "User::ann"))
+        assert isinstance(store.run(asked(1_002, "User::ann")), Found)
+        assert store.run(asked(1_003, "User::ann")) == Rejected(said.TOO_MANY)
+        now += LIFE
+        assert isinstance(store.run(asked(1_004, "User::ann")), Found)

@@ -2,7 +2,7 @@
 -- and this one is held to it by the same tests. It stands before `transaction.lua`, which calls it.
 
 local function approvals(op, now, documents, write)
-  local MAX_OPEN, KEPT = 1000, 35 * 86400 * 1000000
+  local MAX_OPEN, MAX_MINE, KEPT = 1000, 100, 35 * 86400 * 1000000
 
   local function copy(document)
     local made = {}
@@ -71,6 +71,10 @@ local function approvals(op, now, documents, write)
     if not ticket.told then line = ends(ticket)
     elseif ticket.state == 'pending' then line = ticket.expires end
     local index, latest = entered(documents[op.index], ticket.id, line)
+    local before, whose = documents[op.index] and documents[op.index].whose or {}, {}
+    for name in pairs(index.open) do whose[name] = before[name] end
+    if index.open[ticket.id] then whose[ticket.id] = ticket.requester end
+    index.whose = next(whose) and whose or nil
     write(op.key, ticket, ends(ticket))
     write(op.index, index, latest)
     return ticket
@@ -80,11 +84,15 @@ local function approvals(op, now, documents, write)
     if op.once and documents[op.once] then return documents[op.once] end
     local spent = op.token and documents[op.token]
     if spent and spent['until'] > now then return nil, 'the denial was submitted already' end
-    local open = 0
-    for _, at in pairs(documents[op.index] and documents[op.index].open or {}) do
-      if at > now then open = open + 1 end
+    local index = documents[op.index] or {open = {}}
+    local open, mine = 0, 0
+    for name, at in pairs(index.open) do
+      if at > now then
+        open = open + 1
+        if index.whose and index.whose[name] == op.ticket.requester then mine = mine + 1 end
+      end
     end
-    if open >= MAX_OPEN then return nil, 'too many requests for approval are pending' end
+    if open >= MAX_OPEN or mine >= MAX_MINE then return nil, 'too many requests for approval are pending' end
     local ticket = copy(op.ticket)
     ticket.state, ticket.created, ticket.expires = 'pending', now, now + op.life
     ticket.decided, ticket['until'], ticket.revoked, ticket.used, ticket.claimed = 0, 0, 0, 0, 0
