@@ -20,7 +20,6 @@ from msgspec.structs import replace as struct_replace
 
 from policyengine.bundle import Snapshot
 from policyengine.diagnostics import codes
-from policyengine.evaluate.combine import denied
 from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env
 from policyengine.model.decision import Decision, RuleError
@@ -28,22 +27,21 @@ from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.state import approvals, operations, sessions
 from policyengine.state.approval_operations import UNVERIFIABLE, Consume
-from policyengine.state.approving import WHY, AccessRequest, Used, Why, access_request, consume
+from policyengine.state.approving import WHY, AccessRequest, Why, access_request, consume
 from policyengine.state.charges import Charges, Metered, charges
-from policyengine.state.grant import Grant, Terms, refused, retry_after
+from policyengine.state.grant import Grant
+from policyengine.state.granting import denied_by_store, granted, refused_by_errors, unmetered
 from policyengine.state.ids import new_id
 from policyengine.state.memo import memo
 from policyengine.state.metering import SESSION, Metering
 from policyengine.state.narrowing import carried
 from policyengine.state.operations import (
     Commit,
-    Done,
     Found,
     Operation,
     Outcome,
     Read,
     ReadSession,
-    Refused,
     Rejected,
     SessionWrite,
 )
@@ -199,7 +197,7 @@ def _authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: D
             decision = asked.accepts(decision)
         commit, metered, errors = _commit(asked, context, snapshot, metering, decision, version, use)
         if errors:
-            return Grant(_refused_by_errors(decision, errors))
+            return Grant(refused_by_errors(decision, errors))
         if commit is None:
             return Grant(decision)
         try:
@@ -353,57 +351,3 @@ def _envs(whole: Request, snapshot: Snapshot) -> list[Env]:
     """What each of those who act sees: the principal, and every agent that acts for it."""
     everyone = actors(whole, snapshot.world, snapshot.schema)
     return [Env(asked, snapshot.world) for asked in everyone]
-
-
-def granted(
-    decision: Decision,
-    metered: tuple[Metered, ...],
-    outcome: Outcome,
-    snapshot: Snapshot,
-    store: Store,
-    id_: str,
-    owner: str,
-    lease: int,
-    approval: Any = None,
-) -> Grant:
-    """The answer to a request whose commit had this outcome."""
-    match outcome:
-        case Done(uses=uses, expires_at=end, replayed=earlier, until=until):
-            terms = Terms(store, owner, metered, lease) if metered else None
-            used = Used(str(approval), until / SECOND) if until else None
-            return Grant(
-                decision, id=earlier or (id_ if metered else ""), limits=None, uses=uses, expires_at=end / SECOND,
-                replayed=bool(earlier), terms=terms, approval=used,
-            )  # fmt: skip
-        case Refused(now=now, refusals=refusals):
-            names = tuple(sorted({refusal.rule for refusal in refusals}))
-            after = retry_after(refusals, now)
-            return Grant(_over(decision, names, snapshot), limits=refused(refusals), denied_by=names, retry_after=after)
-        case Rejected(reason=reason):
-            code = codes.REUSED if reason == operations.REUSED else codes.UNKNOWN_SESSION
-            return denied_by_store(code.id, reason, snapshot)
-    return denied_by_store(codes.STORE_AWAY.id, "the store gave another answer than was asked for", snapshot)
-
-
-def unmetered(decision: Decision, message: str) -> Grant:
-    """What every limit concerned says is to happen where the store is away, and the answer says that it happened."""
-    error = RuleError("", codes.STORE_AWAY.id, f"not metered: {message}")
-    return Grant(replace(decision, errors=(*decision.errors, error)), metered=False)
-
-
-def _over(decision: Decision, names: tuple[str, ...], snapshot: Snapshot) -> Decision:
-    """The decision of an allowed request for which a limit has no room."""
-    rules = {rule.name: rule for rule in snapshot.policies.rules if rule.name in names}
-    reasons = tuple(dict.fromkeys(r.reason for name in names if (r := rules[name]).reason is not None))
-    return replace(decision, decision="deny", determining=names, reasons=reasons, obligations=(), limits=(), labels=())
-
-
-def _refused_by_errors(decision: Decision, errors: tuple[RuleError, ...]) -> Decision:
-    """A limit that cannot be evaluated denies."""
-    names = tuple(sorted({error.rule for error in errors if error.rule}))
-    return Decision(decision="deny", determining=names, errors=(*decision.errors, *errors), revision=decision.revision)
-
-
-def denied_by_store(code: str, message: str, snapshot: Snapshot) -> Grant:
-    """A denial for another reason than the policies."""
-    return Grant(denied(RuleError("", code, message), snapshot.revision))

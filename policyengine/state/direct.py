@@ -16,9 +16,10 @@ from msgspec import Struct
 from policyengine.bundle import Snapshot
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision
-from policyengine.state.authorize import APPROVAL, KEEP, denied_by_store, granted, holder, unmetered
+from policyengine.state.authorize import APPROVAL, KEEP, holder
 from policyengine.state.charges import Metered
 from policyengine.state.grant import Grant
+from policyengine.state.granting import denied_by_store, granted, unmetered
 from policyengine.state.ids import new_id
 from policyengine.state.memo import memo
 from policyengine.state.metering import SESSION, Metering
