@@ -7,7 +7,7 @@ import subprocess
 from functools import cache
 from itertools import count
 from pathlib import Path
-from socket import socket
+from socket import AF_UNIX, socket
 from tempfile import TemporaryDirectory
 from time import sleep
 
@@ -73,9 +73,14 @@ def _current_redis() -> str:
     )
     atexit.register(server.kill)
     _running.append(folder)
-    while not path.exists():
+    while not _listens(path):
         sleep(0.05)
     return str(path)
+
+
+def _listens(path: Path) -> bool:
+    with socket(AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 @cache
