@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from policyengine.check.environment import UNKNOWN, Env
 from policyengine.check.operands import aligned, expect, holds_record, need, not_comparable
+from policyengine.check.readers import readers
 from policyengine.check.recorded import from_source
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
@@ -57,7 +58,7 @@ _SIGNATURES: Mapping[str, tuple[tuple[tuple[str, Type], ...], Type]] = {
 }
 _COLLECTIONS = ("contains_any", "contains_all")
 METHODS = ("in_range",)
-FUNCTIONS = frozenset({*_SIGNATURES, *_COLLECTIONS, "size", "sources", "texts"} - set(METHODS))
+FUNCTIONS = frozenset({*_SIGNATURES, *_COLLECTIONS, "size", "sources", "readers", "texts"} - set(METHODS))
 # What the second argument is called, and how it is tried out.
 _CONSTANTS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "matches": ("pattern", operators.pattern),
@@ -80,6 +81,8 @@ def call(name: str, args: tuple[Expr, ...], span: Span, env: Env) -> Expr:
         return _size(args[0], span, env)
     if name == "sources" and _count(name, args, ("tool.args.NAME",), span, env):
         return _sources(args[0], span, env)
+    if name == "readers" and _count(name, args, ("tool.args.NAME",), span, env):
+        return readers(_argument(args[0], env), args[0], span, env)
     if name == "texts" and _count(name, args, ("tool.args",), span, env):
         return Call(function=name, args=args, type=ListT(STRING), span=span)
     if name in _SIGNATURES:

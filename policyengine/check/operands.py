@@ -16,6 +16,7 @@ from policyengine.check.hints import (
     is_null,
     shown,
 )
+from policyengine.check.readers import EVERYBODY, is_readers
 from policyengine.check.recorded import from_source
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
@@ -31,6 +32,7 @@ from policyengine.ir.nodes import (
     Expect,
     Expr,
     Identity,
+    Or,
     Refine,
     Root,
     Within,
@@ -291,6 +293,14 @@ def arithmetic(op: str, left: Expr, right: Expr, span: Span, env: Env) -> Expr:
 
 def member_of(item: Expr, right: Expr, span: Span, env: Env) -> Expr:
     """`item in right`: a collection, or an entity hierarchy."""
+    if not is_readers(right):
+        return _member_of(item, right, span, env)
+    everybody = Const(value=EVERYBODY, type=STRING, span=right.span)
+    items = (Contains(item=everybody, collection=right, type=BOOL, span=span), _member_of(item, right, span, env))
+    return Or(items=items, type=BOOL, span=span)
+
+
+def _member_of(item: Expr, right: Expr, span: Span, env: Env) -> Expr:
     findings = env.place.findings
     if item.type == UNKNOWN or right.type == UNKNOWN:
         return Contains(item=item, collection=right, type=BOOL, span=span)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from policyengine.check.readers import is_readers
 from policyengine.gate.trail import leaves
-from policyengine.ir.nodes import Attribute, Expr, Has, PolicySet, Root
+from policyengine.ir.nodes import Attribute, Const, Expect, Has, Lookup, PolicySet, Root
 from policyengine.ir.walk import walk
 
 HISTORY = "history"
@@ -23,7 +24,6 @@ class History:
         self._done: list[dict[str, Any]] = []
         self._size = 0
         self.full = not known
-        self._reads: tuple[PolicySet, bool] | None = None
 
     def add(self, tool: str, arguments: Mapping[str, Any], result: Any) -> None:
         parts = [leaf for part in (arguments, result) for leaf in leaves(part)]
@@ -35,15 +35,26 @@ class History:
         plain = all(type(leaf) in (str, int, float, bool) for leaf in parts)
         self._done.append({"tool": tool, "args": dict(arguments), "result": result if plain else None})
 
-    def read(self, policies: PolicySet) -> list[dict[str, Any]] | None:
-        """The calls, oldest first; None where no rule asks for them, or where they are not all known."""
-        if self._reads is None or self._reads[0] is not policies:
-            self._reads = policies, any(map(_reads, (rule.condition for rule in policies.rules)))
-        return list(self._done) if self._reads[1] and not self.full else None
+    def read(self) -> list[dict[str, Any]] | None:
+        """The calls, oldest first; None where they are not all known."""
+        return None if self.full else list(self._done)
 
 
-def _reads(condition: Expr) -> bool:
-    return any(
-        isinstance(node, Attribute | Has) and isinstance(node.base, Root) and node.name == HISTORY
-        for node in walk(condition)
-    )
+class Asked:
+    """What rules ask for that is not told to them otherwise."""
+
+    def __init__(self, policies: PolicySet) -> None:
+        self.policies = policies
+        nodes = [node for rule in policies.rules for node in walk(rule.condition)]
+        self.history = any(
+            isinstance(node, Attribute | Has) and isinstance(node.base, Root) and node.name == HISTORY for node in nodes
+        )
+        # The paths of the arguments whose readers are asked for.
+        self.readers = frozenset(
+            node.operand.key.value
+            for node in nodes
+            if is_readers(node)
+            and isinstance(node, Expect)
+            and isinstance(node.operand, Lookup)
+            and isinstance(node.operand.key, Const)
+        )

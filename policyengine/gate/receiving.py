@@ -16,14 +16,16 @@ from policyengine.check.heads import RECEIVE, RESULT
 from policyengine.evaluate.decide import verdicts
 from policyengine.evaluate.interpret import Env
 from policyengine.gate.items import Way, doubted, is_about_items
+from policyengine.gate.normal import form, identifies, names, value_form
 from policyengine.gate.trail import Source, field_source, tool_source
 from policyengine.ir.nodes import Rule
 from policyengine.model.decision import Decision
 from policyengine.model.json_text import parse_json
+from policyengine.model.refined import fits
 from policyengine.model.request import request
 from policyengine.model.types import STRING, plain
 from policyengine.model.values import Fault, Uid
-from policyengine.schema.returned import Returned, trusted_places
+from policyengine.schema.returned import Returned, read_by, trusted_places
 
 TOOL = "Tool"
 
@@ -85,6 +87,20 @@ def receive(
 def _may_be_about(rule: Rule, tool: str) -> bool:
     entities = rule.head.resource.entities
     return entities is None or Uid(TOOL, tool) in entities
+
+
+def readers(received: Received, result: Any) -> dict[Way, frozenset[str]]:
+    """Who may see parts of a result that says so, by their forms. Of a result that is not as declared, nobody may see
+    what does not say so itself."""
+    if received.returned is None or not received.returned.readers:
+        return {}
+    found: dict[Way, frozenset[str]] = {}
+    if not fits(result, received.returned.type):
+        found[()] = frozenset()
+    for way, texts in read_by(received.returned, result).items():
+        named = {name for text in texts for name in names(form(text)) if identifies(name)}
+        found[way] = frozenset({*named, *map(value_form, texts)})
+    return found
 
 
 def read(result: Any, returned: Returned | None) -> Any:

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.bundle import Snapshot
+from policyengine.check.readers import READERS
 from policyengine.diagnostics import codes
 from policyengine.evaluate.combine import denied
 from policyengine.gate import listing, receiving
 from policyengine.gate.call import Call, Observed, reason
-from policyengine.gate.history import HISTORY, History
+from policyengine.gate.history import HISTORY, Asked, History
 from policyengine.gate.normal import form, identifies, names
-from policyengine.gate.trail import SYSTEM, USER, Trail
+from policyengine.gate.trail import EVERYBODY, SYSTEM, USER, Trail
 from policyengine.model.decision import RuleError
 from policyengine.release.carrying import carry_out
 from policyengine.release.content import Unscannable, json_content
@@ -66,6 +67,7 @@ class Session:
         self._context = dict(context)
         self.trail = Trail()
         self.history = History(known=not resumed)
+        self._asked_for: Asked | None = None
         for known in entities:
             self.trail.add(known, SYSTEM)
         self._said: list[str] = []
@@ -147,15 +149,24 @@ class Session:
             "principal": self._principal,
             "action": "call",
             "resource": {"type": "Tool", "id": tool, "args": dict(arguments)},
-            "context": {**self._known(), "provenance": provenance},
+            "context": {**self._known(arguments), "provenance": provenance},
             "session": self.id,
         }
 
-    def _known(self) -> dict[str, Any]:
-        """What every request of the session has in its context, as of now."""
+    def _known(self, args: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What every request of the session has in its context, as of now, and who may see these arguments. Of those
+        that are not known, everybody may: a list hides nothing that some could be allowed for."""
         known = {**self._context, "request": self._request()}
-        done = self.history.read(self._ways.snapshot().policies)
-        return known if done is None else {**known, HISTORY: done}
+        policies = self._ways.snapshot().policies
+        if self._asked_for is None or self._asked_for.policies is not policies:
+            self._asked_for = Asked(policies)
+        asked = self._asked_for
+        if asked.readers:
+            everybody = {path: [EVERYBODY] for path in asked.readers}
+            known[READERS] = everybody if args is None else self.trail.readable(args)
+        if asked.history and (done := self.history.read()) is not None:
+            known[HISTORY] = done
+        return known
 
     def _request(self) -> dict[str, Any]:
         text = "\n".join(self._said)
@@ -225,7 +236,13 @@ class Session:
         seen = receiving.read(value, received.returned)
         source, parts = receiving.origins(received, call.tool, seen)
         self.history.add(call.tool, call.arguments or {}, seen)
-        self.trail.add(seen, source, echoes=self.trail.echoes(call.arguments or {}), parts=parts)
+        self.trail.add(
+            seen,
+            source,
+            echoes=self.trail.echoes(call.arguments or {}),
+            parts=parts,
+            readers=receiving.readers(received, seen),
+        )
         return Observed(call.tool, True, value, received.labels)
 
     def _treated(self, received: receiving.Received, result: Any) -> tuple[Any, str]:

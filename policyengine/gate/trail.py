@@ -12,13 +12,13 @@ recipient with a second one behind it is nobody whom the user named.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
 from policyengine.gate.normal import form, identifies, names, number, value_form
 
-MODEL = "model"
+MODEL, EVERYBODY = "model", "*"
 # So many words in a row, and no fewer, tell where a piece of prose came from.
 RUN = 4
 # What a session remembers, in characters. More is not indexed: values from it are unknown.
@@ -27,11 +27,13 @@ MOST = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who said something. `rank` orders sources by trust: the smaller the more."""
+    """Who said something. `rank` orders sources by trust: the smaller the more. `readers` are the forms of those who
+    may see it, None if everybody may."""
 
     name: str
     trusted: bool
     rank: int = 2
+    readers: frozenset[str] | None = None
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -41,7 +43,7 @@ class Source:
 USER = Source("user", True, 0)
 SYSTEM = Source("system", True, 1)
 MADE = Source(MODEL, False, 9)
-UNKNOWN = Source("unknown", False, 10)
+UNKNOWN = Source("unknown", False, 10, frozenset())
 
 
 def tool_source(name: str, trusted: bool) -> Source:
@@ -81,11 +83,13 @@ class Trail:
         *,
         echoes: Mapping[str, Source] | None = None,
         parts: Mapping[tuple[str | int, ...], Source] | None = None,
+        readers: Mapping[tuple[str | int, ...], frozenset[str]] | None = None,
     ) -> None:
         """Something came in. `echoes` are values, by their form, that were sent out in order to have this: what comes
-        back of them is from where it was from. `parts` are by others than the whole, by the way to them."""
+        back of them is from where it was from. `parts` are by others than the whole, and `readers` are
+        those who may see a part of it alone, by the way to them."""
         with self._adding:
-            for leaf, said_by in _said(value, source, parts or {}):
+            for leaf, said_by in _said(value, source, parts or {}, readers or {}):
                 known = value_form(leaf)
                 origin = (echoes or {}).get(known, said_by)
                 if isinstance(leaf, str):
@@ -166,6 +170,28 @@ class Trail:
             stated[path] = [source.entry for source in sorted(found, key=lambda one: (one.rank, one.name))]
         return stated
 
+    def readable(self, args: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Who may see each argument and each part of one, as `context.readers` has it: as they are spelled in the
+        arguments, where they are."""
+        spelled = [leaf for leaf in leaves(args) if isinstance(leaf, str) and leaf != EVERYBODY]
+        stated: dict[str, list[str]] = {}
+        for path, value in _places(args):
+            allowed = self._readers(value)
+            if allowed is None:
+                stated[path] = [EVERYBODY]
+            else:
+                stated[path] = sorted({*(allowed - {EVERYBODY}), *(s for s in spelled if value_form(s) in allowed)})
+        return stated
+
+    def _readers(self, value: Any) -> frozenset[str] | None:
+        """Those who may see all that a value is made of."""
+        found: frozenset[str] | None = None
+        for leaf in leaves(value):
+            for source in self.of(leaf):
+                if source.readers is not None:
+                    found = source.readers if found is None else found & source.readers
+        return found
+
     def echoes(self, args: Any) -> dict[str, Source]:
         """What is sent out with a call, by its form, with where it is from: the least trusted of its sources."""
         return {value_form(leaf): max(self.of(leaf), key=_doubt) for leaf in leaves(args)}
@@ -175,15 +201,22 @@ def _doubt(source: Source) -> tuple[bool, int]:
     return (not source.trusted, source.rank)
 
 
-def _said(value: Any, source: Source, parts: Mapping[tuple[str | int, ...], Source]) -> Iterator[tuple[Any, Source]]:
+def _said(
+    value: Any,
+    source: Source,
+    parts: Mapping[tuple[str | int, ...], Source],
+    readers: Mapping[tuple[str | int, ...], frozenset[str]],
+) -> Iterator[tuple[Any, Source]]:
     """Each leaf of a value with who said it: of the parts that it is in, the innermost counts."""
-    if not parts:
+    if not parts and not readers:
         yield from ((leaf, source) for leaf in leaves(value))
         return
     todo: list[tuple[tuple[str | int, ...], Any, Source]] = [((), value, source)]
     while todo:
         way, one, around = todo.pop()
-        said_by = parts.get(way, around)
+        said_by = replace(parts[way], readers=around.readers) if way in parts else around
+        if way in readers:
+            said_by = replace(said_by, readers=readers[way])
         if isinstance(one, Mapping):
             yield from ((name, said_by) for name in one)
             todo += (((*way, name), item, said_by) for name, item in one.items())

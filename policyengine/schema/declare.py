@@ -30,6 +30,7 @@ from policyengine.schema.schema import (
     either,
 )
 from policyengine.syntax import ast
+from policyengine.syntax.ast_types import MARKS
 
 BUILTIN = "ai"
 RESERVED_ATTRIBUTES = frozenset({"id", "type", "parents"})
@@ -257,10 +258,9 @@ class _Declaring:
         if expr is None:
             return None
         whole, parts = self.type(module, unmarked(expr, MAX_TYPE_DEPTH)), len(self.diagnostics)
-        trusted = tuple((steps, self.type(module, one)) for steps, one in marks(expr, MAX_TYPE_DEPTH))
-        # What is wrong with a part was found with the whole.
-        del self.diagnostics[parts:]
-        return Returned(whole, trusted)
+        found = [(words, steps, self.type(module, one)) for words, steps, one in marks(expr, MAX_TYPE_DEPTH)]
+        del self.diagnostics[parts:]  # what is wrong with a part was found with the whole
+        return Returned(whole, *(tuple((at, one) for words, at, one in found if mark in words) for mark in MARKS))
 
     def facts(self, module: ModuleTree, decl: ast.FactsDecl) -> None:
         """Facts in a statement of their own: each is stated once, wherever that is."""
@@ -316,8 +316,8 @@ class _Declaring:
             case ast.NamedType(name=name):
                 written = ast.Name(text=name, span=expr.span)
                 return entity(name) if self._visible_type(module, written) else JSON
-            case ast.TrustedType(type=inner):
-                self.report(codes.WRONG_TYPE, expr, "`trusted` cannot stand here", "", "it is for what a tool returns")
+            case ast.MarkedType(type=inner):
+                self.report(codes.WRONG_TYPE, expr, f"`{expr.marks[0]}` is for what a tool returns")
                 return self.type(module, inner)
             case ast.EntityType(name=quoted):
                 return entity(quoted.text) if self._visible_type(module, quoted) else JSON
@@ -392,8 +392,8 @@ def unknown_type(name: ast.Name, entities: Mapping[str, EntityType], visible: fr
 def nesting(expr: ast.TypeExpr) -> int:
     """How many `Set<...>` and `List<...>` stand inside each other. Counted without recursion, as text has no limit."""
     depth = 0
-    while isinstance(expr, ast.GenericType | ast.TrustedType):
-        expr, depth = expr.type if isinstance(expr, ast.TrustedType) else expr.argument, depth + 1
+    while isinstance(expr, ast.GenericType | ast.MarkedType):
+        expr, depth = expr.type if isinstance(expr, ast.MarkedType) else expr.argument, depth + 1
     return depth
 
 

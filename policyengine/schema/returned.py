@@ -1,7 +1,9 @@
-"""What a tool returns, as its declaration says: the type, and which values in it are to be trusted.
+"""What a tool returns, as its declaration says: the type, which values in it are to be trusted, and which name its
+readers.
 
-In: the type as it is written behind `returns`. Out: the same without the word `trusted`, and the ways to the places
-where that stood. `trusted_places` goes these ways in a result: a value that is not what its place declares is nobody's.
+In: the type as it is written behind `returns`. Out: the same without the words `trusted` and `readers`, and the ways to
+the places where these stood. `trusted_places` and `read_by` go these ways in a result: a value that is not what its
+place declares is nobody's, and names nobody.
 """
 
 from __future__ import annotations
@@ -15,27 +17,30 @@ from policyengine.model.types import Type
 from policyengine.syntax import ast
 
 Steps = tuple[str | None, ...]
+Way = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """`type` is what comes back. `trusted` has the way to each trusted place, None for every element of a list, and the
-    type of what stands there."""
+    """`type` is what comes back. `trusted` and `readers` have the way to each place that is marked so, None for every
+    element of a list, and the type of what stands there."""
 
     type: Type
     trusted: tuple[tuple[Steps, Type], ...] = ()
+    readers: tuple[tuple[Steps, Type], ...] = ()
 
 
-def marks(expr: ast.TypeExpr, most: int) -> Iterator[tuple[Steps, ast.TypeExpr]]:
-    """The trusted places in a written type. Those more than `most` steps away are left out: they are not trusted."""
+def marks(expr: ast.TypeExpr, most: int) -> Iterator[tuple[tuple[str, ...], Steps, ast.TypeExpr]]:
+    """The marked places in a written type. Those more than `most` steps away are left out: they are not trusted."""
     todo: list[tuple[Steps, ast.TypeExpr]] = [((), expr)]
     while todo:
         steps, node = todo.pop()
         if len(steps) > most:
             continue
         match node:
-            case ast.TrustedType(type=inner):
-                yield steps, unmarked(inner, most)
+            case ast.MarkedType(type=inner, marks=words):
+                yield words, steps, unmarked(inner, most)
+                todo.append((steps, inner))
             case ast.GenericType(argument=argument):
                 todo.append(((*steps, None), argument))
             case ast.RecordType(fields=declared):
@@ -49,7 +54,7 @@ def unmarked(expr: ast.TypeExpr, most: int) -> ast.TypeExpr:
     if most < 0:
         return expr
     match expr:
-        case ast.TrustedType(type=inner):
+        case ast.MarkedType(type=inner):
             return unmarked(inner, most - 1)
         case ast.GenericType(argument=argument):
             return replace(expr, argument=unmarked(argument, most - 1))
@@ -60,13 +65,48 @@ def unmarked(expr: ast.TypeExpr, most: int) -> ast.TypeExpr:
     return expr
 
 
-def trusted_places(returned: Returned, result: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def trusted_places(returned: Returned, result: Any) -> Iterator[tuple[Way, Any]]:
     """The trusted values in a result, each with the way to it. One that is not of its declared type is left out."""
     for steps, type_ in returned.trusted:
-        found: list[tuple[tuple[str | int, ...], Any]] = [((), result)]
-        for step in steps:
-            found = [(((*way, at)), item) for way, value in found for at, item in _below(value, step)]
-        yield from ((way, value) for way, value in found if fits(value, type_))
+        yield from ((way, value) for way, value in _places(result, steps) if fits(value, type_))
+
+
+def read_by(returned: Returned, result: Any) -> dict[Way, tuple[str, ...]]:
+    """Who may see the records of a result of which something says so, by the way to them. Whoever is named anywhere in
+    the record may see all of it; where what names them is not of its declared type, nobody may."""
+    found: dict[Way, set[str]] = {}
+    broken: set[Way] = set()
+    for steps, type_ in returned.readers:
+        name = max((at for at, step in enumerate(steps) if step is not None), default=0)
+        for around, holder in _places(result, steps[:name]):
+            named = found.setdefault(around, set())
+            if type(holder) not in (dict, list, tuple) and name:
+                broken.add(around)
+            for _, value in _places(holder, steps[name:]):
+                if fits(value, type_):
+                    named.update(_texts(value))
+                else:
+                    broken.add(around)
+    return {way: () if way in broken else tuple(sorted(named)) for way, named in found.items()}
+
+
+def _places(result: Any, steps: Steps) -> list[tuple[Way, Any]]:
+    found: list[tuple[Way, Any]] = [((), result)]
+    for step in steps:
+        found = [((*way, at), item) for way, value in found for at, item in _below(value, step)]
+    return found
+
+
+def _texts(value: Any) -> Iterator[str]:
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict):
+            todo += one.values()
+        elif isinstance(one, list | tuple):
+            todo += one
 
 
 def _below(value: Any, step: str | None) -> Iterator[tuple[str | int, Any]]:

@@ -21,6 +21,7 @@ from policyengine.syntax.ast_types import (
     GenericType,
     Literal,
     LiteralType,
+    MarkedType,
     Mode,
     Name,
     NamedType,
@@ -28,7 +29,6 @@ from policyengine.syntax.ast_types import (
     ObligationDecl,
     RecordType,
     Rest,
-    TrustedType,
     TypeDecl,
     TypeExpr,
     UnionType,
@@ -38,8 +38,8 @@ from policyengine.syntax.ast_types import (
 # What is declared there is part of the tree as well.
 __all__ = [
     "ActionDecl", "Bound", "Comment", "ContextClosed", "ContextDecl", "EntityDecl", "EntityType", "ExtendDecl",
-    "FieldDecl", "GenericType", "Literal", "LiteralType", "Mode", "Name", "NamedType", "Node", "ObligationDecl",
-    "RecordType", "Rest", "TrustedType", "TypeDecl", "TypeExpr", "UnionType", "Use",
+    "FieldDecl", "GenericType", "Literal", "LiteralType", "MarkedType", "Mode", "Name", "NamedType", "Node",
+    "ObligationDecl", "RecordType", "Rest", "TypeDecl", "TypeExpr", "UnionType", "Use",
 ]  # fmt: skip
 
 # ---- expressions ----

@@ -82,13 +82,18 @@ class RecordType(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class TrustedType(Node):
-    """`String trusted`: values of the type that only those say who run the system."""
+class MarkedType(Node):
+    """`String trusted readers`: of the values of the type it is known that only those say them who run the system, or
+    they name who may see what is around them."""
 
     type: TypeExpr
+    marks: tuple[str, ...]
 
 
-TypeExpr = NamedType | GenericType | EntityType | LiteralType | UnionType | RecordType | TrustedType
+# What a tool returns may be marked with.
+MARKS = ("trusted", "readers")
+
+TypeExpr = NamedType | GenericType | EntityType | LiteralType | UnionType | RecordType | MarkedType
 
 
 @dataclass(frozen=True, slots=True)

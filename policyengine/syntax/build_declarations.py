@@ -13,6 +13,7 @@ from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.source import Source, Span
 from policyengine.model.values import INT_MAX
 from policyengine.syntax import ast
+from policyengine.syntax.ast_types import MARKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,15 @@ class BuildDeclarations(Transformer[Token, Any]):
         name = ast.Name(text=str(parts[1].value), span=parts[1].span)
         return ast.EntityType(name=name, span=self._span(parts))
 
-    def trusted_type(self, parts: list[Any]) -> ast.TrustedType:
-        type_, word = parts
-        if word.text != "trusted":
-            self._report(codes.SYNTAX, word.span, f"unexpected `{word.text}`", "write `trusted`, or leave it out")
-        return ast.TrustedType(type=type_, span=self._span(parts))
+    def with_marks(self, parts: list[Any]) -> ast.MarkedType:
+        type_, *words = parts
+        for number, word in enumerate(words):
+            if word.text not in MARKS or word.text in {one.text for one in words[:number]}:
+                known = " and ".join(f"`{mark}`" for mark in MARKS)
+                self._report(
+                    codes.SYNTAX, word.span, f"unexpected `{word.text}`", f"{known} may stand there, once each"
+                )
+        return ast.MarkedType(type=type_, marks=tuple(word.text for word in words), span=self._span(parts))
 
     def type_word(self, parts: list[Any]) -> ast.Name:
         return ast.Name(text=str(parts[0]), span=self._span(parts))

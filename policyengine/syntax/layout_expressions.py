@@ -260,8 +260,8 @@ def _build_type(node: ast.TypeExpr, docs: list[Doc], notes: Notes) -> Doc:
             return concat(name, _bounds(limits))
         case ast.GenericType(name=name, bounds=limits):
             return concat(f"{name.text}<", docs[0], ">", _bounds(limits))
-        case ast.TrustedType():
-            return concat(docs[0], " trusted")
+        case ast.MarkedType(marks=marks):
+            return concat(docs[0], f" {' '.join(marks)}")
         case ast.EntityType(name=name):
             return f"entity {quoted(name)}"
         case ast.LiteralType(value=value):

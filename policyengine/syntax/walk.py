@@ -103,7 +103,7 @@ def below_type(node: ast.TypeExpr) -> tuple[ast.TypeExpr, ...]:
             return ()
         case ast.UnionType(members=members):
             return members
-        case ast.GenericType(argument=inner) | ast.TrustedType(type=inner):
+        case ast.GenericType(argument=inner) | ast.MarkedType(type=inner):
             return (inner,)
         case ast.RecordType(fields=declared):
             return tuple(field.type for field in declared)

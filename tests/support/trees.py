@@ -121,13 +121,14 @@ _simple_types = st.one_of(
     node(ast.EntityType, name=node(ast.Name, text=texts)),
     _constants,
 )
+_marks = st.sampled_from((("trusted",), ("readers",), ("readers", "trusted")))
 types = st.recursive(
     _simple_types,
     lambda inner: st.one_of(
         node(
             ast.GenericType,
             name=node(ast.Name, text=_types_in_types),
-            argument=inner | node(ast.TrustedType, type=inner),
+            argument=inner | node(ast.MarkedType, type=inner, marks=_marks),
             bounds=bounds,
         ),
         node(ast.RecordType, fields=_openable(inner)),
@@ -151,7 +152,7 @@ declarations = st.one_of(
         name=any_names,
         params=_openable(types),
         facts=st.none() | records(expressions),
-        returns=st.one_of(st.none(), types, node(ast.TrustedType, type=types)),
+        returns=st.one_of(st.none(), types, node(ast.MarkedType, type=types, marks=_marks)),
     ),
     node(ast.FactsDecl, name=any_names, facts=records(expressions)),
     node(ast.ContextDecl, name=names, optional=st.booleans(), type=types),
