@@ -93,11 +93,11 @@ CODE_OPTIONS = MappingProxyType(
 # Variables that change no program into another.
 HARMLESS = re.compile(r"LANG|LC_[A-Z]+|TZ|TERM|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|CI|DEBIAN_FRONTEND|NODE_ENV")
 
-# Commands of git that run nothing else, and options with which any of them does.
+# Commands of git that run nothing else, and options with which any of them does. What writes files runs filters.
 GIT = _set(
     """
-    status log diff show branch tag add rm mv restore reset ls-files ls-tree rev-parse rev-list cat-file blame shortlog
-    describe merge-base name-rev version
+    status log diff show ls-files ls-tree rev-parse rev-list cat-file blame shortlog describe merge-base name-rev
+    version
     """
 )
 GIT_OPTIONS = (

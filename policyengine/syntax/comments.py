@@ -220,7 +220,8 @@ def _branch(node: ast.Node, name: str, slot: _Slot, brackets: _Brackets) -> list
         start, end = brackets.around(value[0].span.start)
         inside = slot.between(value, start, end, trails=isinstance(node, ast.ToolDecl))
         return [(part, inside.item(part)) for part in value]
-    return [(part, slot.item(part) if isinstance(part, _ITEMS) else slot) for part in value]
+    nodes = [part for part in value if isinstance(part, ast.Node)]
+    return [(part, slot.item(part) if isinstance(part, _ITEMS) else slot) for part in nodes]
 
 
 def _note_breaks(node: ast.Binary, notes: Notes) -> None:
