@@ -11,6 +11,7 @@ from inspect import isawaitable, iscoroutinefunction, signature
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from policyengine.model.decision import Decision, Obligation
+from policyengine.release.sources import Source, Sources
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -82,6 +83,7 @@ def guard(
     fulfil: Fulfil | None = None,
     record: Callable[[Decision], object] | None = None,
     metered: Collection[str] | bool | None = (),
+    sources: Sources | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator: the function runs only if the request is allowed, else Denied is raised and it never starts.
 
@@ -89,14 +91,15 @@ def guard(
     such a function raises, the call does not happen. `approved` names the `require` rules whose approval has been
     verified for exactly this call, and `metered` the limits that the function meters (True for all), as in
     `Engine.decide`. `record` is told the decision before the function runs, so that the session carries its labels;
-    what it raises is raised. Without it a decision with labels is Denied, as nothing would remember them. Works for
-    plain and for async functions.
+    what it raises is raised. Without it a decision with labels is Denied, as nothing would remember them. `sources`
+    gets the resource, a document that the function reads, on its way to `release(sources=...)`. Works for plain and for
+    async functions.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         parameters = signature(function)
 
-        def ask(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Decision | Awaitable[Decision]:
+        def ask(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Decision | Awaitable[Decision]]:
             bound = parameters.bind(*args, **kwargs)
             bound.apply_defaults()
             given = bound.arguments
@@ -107,31 +110,33 @@ def guard(
                     ("approved", approved),
                 )
             }  # fmt: skip
-            return engine.decide(**asked, metered=metered)
+            return asked["resource"], engine.decide(**asked, metered=metered)
 
-        def check(decision: Decision) -> None:
+        def check(decision: Decision, document: Any) -> None:
             if decision.decision == "allow" and decision.labels and record is None:
                 raise Denied(decision, f"allowed only with labels that nothing records: {', '.join(decision.labels)}")
             enforce(decision, fulfil=fulfil)
             if record is not None:
                 record(decision)
+            if sources is not None:
+                sources.add(Source(document, decision.labels, decision.obligations))
 
         if iscoroutinefunction(function):
 
             @wraps(function)
             async def guarded_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-                decision = ask(args, kwargs)
-                check(await decision if isawaitable(decision) else decision)
+                document, decision = ask(args, kwargs)
+                check(await decision if isawaitable(decision) else decision, document)
                 return await function(*args, **kwargs)
 
             return guarded_async  # type: ignore[return-value]
 
         @wraps(function)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            decision = ask(args, kwargs)
+            document, decision = ask(args, kwargs)
             if not isinstance(decision, Decision):
                 raise TypeError("a client for async code guards async functions only")
-            check(decision)
+            check(decision, document)
             return function(*args, **kwargs)
 
         return guarded

@@ -16,6 +16,7 @@ SESSIONS = "/v1/sessions"
 RESULTS = "/v1/results"
 RELEASE = "/v1/release"
 ADMIT = "/v1/admit"
+DETOKENIZE = "/v1/detokenize"
 BLOCK = "/v1/block"
 UNBLOCK = "/v1/unblock"
 USAGE = "/v1/usage"  # and below it reset, credit, raise, changes

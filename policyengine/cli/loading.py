@@ -16,6 +16,7 @@ from policyengine.diagnostics.diagnostic import has_errors
 from policyengine.engine import Engine
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
+from policyengine.release.inspection import Inspection
 from policyengine.warm.cache import open_cache
 from policyengine.warm.collector import paused
 
@@ -47,12 +48,14 @@ def existing(path: Path, what: str = "") -> Path:
     return path
 
 
-def load_engine(path: Path, entities: Path | None = None, cache: bool = True) -> Engine:
+def load_engine(
+    path: Path, entities: Path | None = None, cache: bool = True, inspection: Inspection | None = None
+) -> Engine:
     """The policies, ready to decide; with errors, they are reported and the command ends."""
     existing(path)
     existing_file(entities, "--entities")
     try:
-        return Engine.load(path, entities=entities, cache=cache, pause_gc=True)
+        return Engine.load(path, entities=entities, cache=cache, pause_gc=True, inspection=inspection)
     except InvalidPolicies as invalid:
         report(invalid.diagnostics, stderr())
         raise typer.Exit(FAILED) from None

@@ -19,7 +19,7 @@ from policyengine.cli.fmt import fmt
 from policyengine.cli.init import init
 from policyengine.cli.keys import app as keys
 from policyengine.cli.mcp import app as mcp
-from policyengine.cli.release import admit, release
+from policyengine.cli.release import admit, detokenize, release
 from policyengine.cli.scan import scan
 from policyengine.cli.schema import schema
 from policyengine.cli.serve import serve
@@ -67,7 +67,7 @@ app = _App(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: policyengine init my-policies",
 )
-for command in (check, fmt, test, decide, authorize, explain, filter_, release, admit, scan, serve, init):
+for command in (check, fmt, test, decide, authorize, explain, filter_, release, admit, detokenize, scan, serve, init):
     app.command(command.__name__.rstrip("_"), cls=Command)(command)
 app.add_typer(schema, name="schema")
 app.add_typer(keys, name="keys")

@@ -1,4 +1,5 @@
-"""`policyengine release` and `policyengine admit`: what may leave of a text, and what may go into a model of one."""
+"""`policyengine release`, `admit` and `detokenize`: what may leave of a text, what may go into a model of one, and its
+tokenized values given back."""
 
 from __future__ import annotations
 
@@ -24,8 +25,10 @@ from policyengine.cli.loading import (
 from policyengine.cli.request import RequestOption, read_request
 from policyengine.diagnostics.safe_text import visible
 from policyengine.explain.display import decision_json
+from policyengine.release.inspection import Inspection
 from policyengine.release.outcome import Released
 from policyengine.release.uploads import File
+from policyengine.settings.texts import read_key
 
 TextArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="what it is about; - for standard input", show_default=False)
@@ -33,6 +36,10 @@ TextArgument = Annotated[
 FulfilsOption = Annotated[
     list[str] | None,
     typer.Option("--fulfils", metavar="TYPE,...", help="types of obligation that the caller will fulfil"),
+]
+KeyFileOption = Annotated[
+    Path | None,
+    typer.Option("--key-file", metavar="FILE", help="32, 48 or 64 random bytes in base64, for hashes and tokens"),
 ]
 # What stands where something was cut.
 _CUT = re.compile(r"\[[a-z][a-z0-9_.]*(?::[a-z2-7]+)?\]|\*{4}\S{0,8}")
@@ -47,6 +54,7 @@ def release(
     ] = None,
     entities: EntitiesOption = None,
     fulfils: FulfilsOption = None,
+    key_file: KeyFileOption = None,
     json_: JsonOption = False,
     cache: CacheOption = True,
 ) -> None:
@@ -55,7 +63,7 @@ def release(
     The request is one to `release` an `Output`, as for `decide`. What was found is listed on standard error, without
     values. Exit status: 0 it may leave, as printed; 3 it may not; 1 the policies are invalid; 2 wrong usage.
     """
-    engine = load_engine(path, entities, cache)
+    engine = load_engine(path, entities, cache, _inspection(key_file))
     asked = read_request(request)
     if asked["action"] != "release" or asked["resource"]["type"] != "Output":
         fail("this is no request to release an output", 'its action is "release", and its resource of type `Output`')
@@ -84,6 +92,7 @@ def admit(
     messages: Annotated[bool, typer.Option("--messages", help="FILE is JSON: messages for a model")] = False,
     entities: EntitiesOption = None,
     fulfils: FulfilsOption = None,
+    key_file: KeyFileOption = None,
     json_: JsonOption = False,
     cache: CacheOption = True,
 ) -> None:
@@ -93,7 +102,7 @@ def admit(
     JSON list of messages. Exit status: 0 it may go in, as printed; 3 it may not; 1 the policies are invalid; 2 wrong
     usage.
     """
-    engine = load_engine(path, entities, cache)
+    engine = load_engine(path, entities, cache, _inspection(key_file))
     asked = read_request(request)
     if asked["action"] != "invoke" or asked["resource"]["type"] != "Model":
         fail("this is no request to invoke a model", 'its action is "invoke", and its resource of type `Model`')
@@ -114,6 +123,46 @@ def admit(
     )
     left = admitted.text.data.decode() if isinstance(admitted.text, File) and _is_text(admitted.text) else admitted.text
     _show(admitted, left, json_)
+
+
+def detokenize(
+    path: PolicyPath,
+    request: RequestOption,
+    file: TextArgument = Path(STDIN),
+    entities: EntitiesOption = None,
+    fulfils: FulfilsOption = None,
+    key_file: KeyFileOption = None,
+    json_: JsonOption = False,
+    cache: CacheOption = True,
+) -> None:
+    """Print a text with its tokenized values given back, to whom the policies allow it.
+
+    The request is one to `detokenize` an `Output`, as for `decide`; its `tenant` says whose tokens they are. Exit
+    status: 0 they are given back, as printed; 3 they are not; 1 the policies are invalid; 2 wrong usage.
+    """
+    engine = load_engine(path, entities, cache, _inspection(key_file))
+    asked = read_request(request)
+    if asked["action"] != "detokenize" or asked["resource"]["type"] != "Output":
+        fail("this is no request to detokenize", 'its action is "detokenize", and its resource of type `Output`')
+    given = engine.detokenize(
+        _text(_bytes(file)),
+        principal=asked["principal"],
+        output={name: value for name, value in asked["resource"].items() if name != "type"},
+        context=asked["context"],
+        fulfilled=_names(fulfils),
+    )
+    _show(given, given.text, json_)
+
+
+def _inspection(key_file: Path | None) -> Inspection | None:
+    """How texts are looked at, with the key of a file."""
+    if key_file is None:
+        return None
+    existing_file(key_file, "--key-file")
+    try:
+        return Inspection(key=read_key(key_file.read_text()))
+    except (ValueError, OSError):
+        fail("--key-file: no key", "it holds 32, 48 or 64 random bytes in base64")
 
 
 def _show(released: Released, left: Any, json_: bool) -> None:

@@ -8,7 +8,7 @@ only that decides.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +17,7 @@ import structlog
 from policyengine.filters.filter import Filter, Kind, Query
 from policyengine.integrations.documents import DocumentOf, attributes
 from policyengine.model.decision import Obligation, RuleError
+from policyengine.release.sources import Marked, Sources
 
 log = structlog.get_logger(__name__)
 
@@ -46,11 +47,13 @@ class Result(Generic[C]):
 
     labels: what the session carries from now on.
     obligations: what has to be done to the chunk before it is used, of the types that the filter was promised.
+    document: the document that was decided about, as `output.sources` holds it.
     """
 
     chunk: C
     labels: tuple[str, ...] = ()
     obligations: tuple[Obligation, ...] = ()
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,11 @@ class Retrieved(Generic[C]):
     def labels(self) -> tuple[str, ...]:
         """What the session carries now that these chunks were retrieved."""
         return tuple(sorted({label for result in self.results for label in result.labels}))
+
+    @property
+    def sources(self) -> Sources:
+        """What goes into `release(sources=...)` with a text that draws on these chunks."""
+        return Sources(self)
 
 
 def permitted(
@@ -164,7 +172,12 @@ def marked(metadata: Mapping[str, Any], result: Result[Any]) -> dict[str, Any]:
     labels = sorted({*inner["labels"], *result.labels})
     owed = [*inner["obligations"], *(each for each in obligations if each not in inner["obligations"])]
     rest = {name: value for name, value in metadata.items() if name != MARK}
-    return {**rest, MARK: Said(labels=labels, obligations=owed)} if labels or owed else rest
+    made = Marked({**rest, MARK: Said(labels=labels, obligations=owed)} if labels or owed else rest)
+    before = metadata if isinstance(metadata, Marked) else None
+    made.document = result.document
+    made.labels = tuple(sorted({*(before.labels if before is not None else ()), *result.labels}))
+    made.obligations = (*(before.obligations if before is not None else ()), *result.obligations)
+    return made
 
 
 class Said(dict[str, Any]):
@@ -203,9 +216,9 @@ class _Rounds(Generic[C]):
         pairs = [(c, d) for c, d in zip(returned, documents, strict=True) if d is not None and self._matches(d)]
         done = len(pairs) >= self._k or len(returned) < self.wanted
         fetched = self.result.fetched + len(returned)
-        decided = [(chunk, self._decide(document)) for chunk, document in pairs[: self._k]]
+        decided = [(chunk, document, self._decide(document)) for chunk, document in pairs[: self._k]]
         # The two never disagree; if they did, what is not allowed would not come out.
-        results = [Result(c, d.labels, d.obligations) for c, d in decided if d.decision == "allow"]
+        results = [Result(c, d.labels, d.obligations, of) for c, of, d in decided if d.decision == "allow"]
         self.result = Retrieved(results, done, fetched, documents.count(None))
         self.wanted = 0 if done or self.wanted >= self._limit else min(self.wanted * GROWTH, self._limit)
 

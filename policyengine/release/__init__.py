@@ -10,6 +10,8 @@ or carried out does not go.
 | `inspection.py` | how texts are looked at in one deployment |
 | `content.py`, `looking.py` | text and JSON as segments; findings in them, as rules read them |
 | `treatment.py`, `edits.py`, `keys.py` | what is ordered, and what it writes in the place of what was found |
+| `detokenizing.py` | tokenized values given back |
+| `sources.py` | documents on their way from retrieval to the release of what draws on them |
 | `carrying.py`, `releasing.py` | orders carried out; a check before and after its decision |
 | `stream.py`, `streaming.py`, `deltas.py`, `release_stream.py` | the same, for what comes in pieces |
 | `watching.py` | what rules that cut a stream learn of it |

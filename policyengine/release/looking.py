@@ -65,14 +65,19 @@ def account(content: Content, found: list[list[Finding]]) -> tuple[Found, ...]:
 
 def as_attributes(found: Iterable[Found], *, with_source: bool = False) -> dict[str, Any]:
     """`findings` and `found`, as rules read them."""
-    records: list[Mapping[str, Any]] = []
-    kinds: set[str] = set()
-    for one in found:
-        parts = one.kind.split(".")
-        kinds.update(".".join(parts[:many]) for many in range(1, len(parts) + 1))
+    every, records = list(found), list[Mapping[str, Any]]()
+    for one in every:
         record = {
-            "kind": parts[0], "type": one.kind, "start": one.start, "end": one.end,
+            "kind": one.kind.partition(".")[0], "type": one.kind, "start": one.start, "end": one.end,
             "score": one.score, "detector": one.detector,
         }  # fmt: skip
         records.append({**record, "source": one.source} if with_source else record)
-    return {"findings": sorted(kinds), "found": records}
+    return {"findings": as_kinds(one.kind for one in every), "found": records}
+
+
+def as_kinds(kinds: Iterable[str]) -> list[str]:
+    """Kinds as rules read them: of `secret.github_token` also `secret`."""
+    whole: set[str] = set()
+    for parts in (kind.split(".") for kind in set(kinds)):
+        whole.update(".".join(parts[:many]) for many in range(1, len(parts) + 1))
+    return sorted(whole)

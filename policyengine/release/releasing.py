@@ -24,6 +24,7 @@ from policyengine.release.inspection import Inspection
 from policyengine.release.looking import Found, account, as_attributes, look
 from policyengine.release.needs import FOUND, KINDS, Needs, TextNeeds
 from policyengine.release.outcome import Released
+from policyengine.release.sources import Sources
 from policyengine.release.validity import Expected, Problem, problems
 from policyengine.state.grant import Grant
 
@@ -49,7 +50,7 @@ class Check:
 def prepare(
     text: Any,
     output: Mapping[str, Any] | None,
-    sources: Iterable[Mapping[str, Any]] | None,
+    sources: Sources | None,
     expected: Expected | None,
     needs: TextNeeds,
     inspection: Inspection,
@@ -68,6 +69,8 @@ def prepare(
         message = f"more than {inspection.most} characters are not looked at"
         return replace(empty, refused=RuleError("", codes.NOT_LOOKED_AT.id, message))
     resource = {**described, "type": OUTPUT, "id": str(described.get("id", "output"))}
+    if sources is not None and sources.problem:
+        return replace(empty, refused=_malformed(sources.problem))
     if sources is not None:
         resource["sources"] = [{"type": "Document", **document} for document in sources]
     seen, found = looked_at(content, needs, inspection, tenant)

@@ -15,14 +15,16 @@ from policyengine.bundle import Snapshot
 from policyengine.events.sink import Everywhere
 from policyengine.model.decision import Decision, Trial
 from policyengine.release import admission as admitting
-from policyengine.release import releasing
+from policyengine.release import detokenizing, releasing
 from policyengine.release.admission import Admission
+from policyengine.release.detokenizing import Giving
 from policyengine.release.inspection import Inspection
 from policyengine.release.messages import SourceOf
 from policyengine.release.needs import TextNeeds, model_input, output, text_needs
 from policyengine.release.outcome import Admitted, Released
 from policyengine.release.release_stream import ReleaseStream, Ways
 from policyengine.release.releasing import OUTPUT, Check
+from policyengine.release.sources import Sources
 from policyengine.release.validity import Expected
 from policyengine.state.authorize import Authorizing, holder, new_request
 from policyengine.state.drive import run, run_async
@@ -31,7 +33,7 @@ from policyengine.state.service import Accepts, Authorizes
 from policyengine.state.store import Store
 from policyengine.state.trials import told
 
-RELEASE, INVOKE = "release", "invoke"
+RELEASE, INVOKE, DETOKENIZE = "release", "invoke", "detokenize"
 # A longer text is looked at in a thread, so that an event loop goes on.
 SHORT = 20_000
 
@@ -68,7 +70,7 @@ class Releases(Authorizes):
         *,
         principal: Mapping[str, Any],
         output: Mapping[str, Any] | None = None,
-        sources: Iterable[Mapping[str, Any]] | None = None,
+        sources: Any = None,
         context: Mapping[str, Any] | None = None,
         expected: Expected | None = None,
         fulfilled: Collection[str] = (),
@@ -76,12 +78,14 @@ class Releases(Authorizes):
     ) -> Released:
         """Whether a text may leave, and what of it. `text` is a text, or a value as JSON has them, whose texts are
         looked at one by one; `output` are its attributes, `content_type` among them; `sources` the documents that were
-        in the context window, as `output.sources`; `expected` what it has to be, for `output.valid`. `fulfilled` are
+        in the context window, as `output.sources`: mappings, or what retrieval returned (`sources.Sources`), and then
+        what they owe is done to the text as well; `expected` what it has to be, for `output.valid`. `fulfilled` are
         the types of obligation that the caller carries out itself. What is allowed has had done to it all that the
         policies order. Never raises for what a text holds."""
-        check = self._check(text, output, sources, expected)
-        grant = run(self._deciding(check, principal, context, session), self._store)
-        released = releasing.conclude(check, grant, partial(self._decide, principal, context), fulfilled)
+        known = gathered(sources)
+        check, accepts = self._check(text, output, known, expected), _onto(known)
+        grant = run(self._deciding(check, principal, context, session, accepts), self._store)
+        released = releasing.conclude(check, grant, partial(self._decide, principal, context, accepts), fulfilled)
         if not released.allowed:
             grant.withdraw()
         return released
@@ -92,16 +96,17 @@ class Releases(Authorizes):
         *,
         principal: Mapping[str, Any],
         output: Mapping[str, Any] | None = None,
-        sources: Iterable[Mapping[str, Any]] | None = None,
+        sources: Any = None,
         context: Mapping[str, Any] | None = None,
         expected: Expected | None = None,
         fulfilled: Collection[str] = (),
         session: str | None = None,
     ) -> Released:
         """As `release`, without blocking the event loop."""
-        check = await self._aside(text, self._check, text, output, sources, expected)
-        grant = await run_async(self._deciding(check, principal, context, session), self._store)
-        decide = partial(self._decide, principal, context)
+        known = gathered(sources)
+        check, accepts = await self._aside(text, self._check, text, output, known, expected), _onto(known)
+        grant = await run_async(self._deciding(check, principal, context, session, accepts), self._store)
+        decide = partial(self._decide, principal, context, accepts)
         released: Released = await self._aside(text, releasing.conclude, check, grant, decide, fulfilled)
         if not released.allowed:
             await grant.withdraw_async()
@@ -113,7 +118,7 @@ class Releases(Authorizes):
         *,
         principal: Mapping[str, Any],
         output: Mapping[str, Any] | None = None,
-        sources: Iterable[Mapping[str, Any]] | None = None,
+        sources: Any = None,
         context: Mapping[str, Any] | None = None,
         expected: Expected | None = None,
         fulfilled: Collection[str] = (),
@@ -122,12 +127,12 @@ class Releases(Authorizes):
         """`release` for a text that comes in chunks: texts, or the chunks that OpenAI, Anthropic and LangChain stream.
         What comes out, with `for` or `async for`, are such chunks, and together they are what `release` would have made
         of the whole. Raises NotReleased, while iterating, where nothing may leave or nothing more may."""
-        known = list(sources) if sources is not None else None
+        known = gathered(sources)
         asked = {"principal": principal, "output": output, "sources": known, "context": context}
         more = {"expected": expected, "fulfilled": fulfilled, "session": session}
         texts = self._texts
         check = partial(self._check, "", output, known, None, texts.output.before_any)
-        accepts = _untried if texts.output.tried is not texts.output.whole else None
+        accepts = _onto(known, _untried if texts.output.tried is not texts.output.whole else None)
         ways = Ways(
             grant=lambda: run(self._deciding(check(), principal, context, session, accepts), self._store),
             grant_async=lambda: run_async(self._deciding(check(), principal, context, session, accepts), self._store),
@@ -186,7 +191,50 @@ class Releases(Authorizes):
             await grant.withdraw_async()
         return admitted
 
+    def detokenize(
+        self,
+        text: str,
+        *,
+        principal: Mapping[str, Any],
+        output: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+        fulfilled: Collection[str] = (),
+        session: str | None = None,
+    ) -> Released:
+        """The text with its tokenized values given back, to whom a rule on `detokenize` allows it. The tokens are those
+        of the tenant in `output`. Where one of them does not open, nothing is given back, and why is not told. Never
+        raises for what a text holds."""
+        giving = detokenizing.prepare(text, output, self._inspection)
+        grant = run(self._giving(giving, principal, context, session), self._store)
+        given = detokenizing.conclude(giving, grant, fulfilled)
+        if not given.allowed:
+            grant.withdraw()
+        return given
+
+    async def detokenize_async(
+        self,
+        text: str,
+        *,
+        principal: Mapping[str, Any],
+        output: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+        fulfilled: Collection[str] = (),
+        session: str | None = None,
+    ) -> Released:
+        """As `detokenize`, without blocking the event loop."""
+        giving = detokenizing.prepare(text, output, self._inspection)
+        grant = await run_async(self._giving(giving, principal, context, session), self._store)
+        given: Released = await self._aside(text, detokenizing.conclude, giving, grant, fulfilled)
+        if not given.allowed:
+            await grant.withdraw_async()
+        return given
+
     # ---- the steps ----
+
+    def _giving(self, giving: Giving, principal: Any, context: Any, session: str | None) -> Authorizing:
+        if giving.refused is not None:
+            return _at_once(releasing.refused(giving.refused, self._texts.snapshot.revision))
+        return self._authorizing(new_request(principal, DETOKENIZE, giving.resource, context, session))
 
     def _admission(self, given: Any, principal: Any, context: Any, source_of: Any) -> Admission:
         tenant, _ = holder(principal, context)
@@ -221,8 +269,9 @@ class Releases(Authorizes):
             return _at_once(releasing.refused(check.refused, self._texts.snapshot.revision))
         return self._authorizing(new_request(principal, RELEASE, check.resource, context, session, accepts=accepts))
 
-    def _decide(self, principal: Any, context: Any, resource: Mapping[str, Any]) -> Decision:
-        return _decided(self._texts.snapshot, principal, context, resource)
+    def _decide(self, principal: Any, context: Any, accepts: Accepts | None, resource: Mapping[str, Any]) -> Decision:
+        decision = _decided(self._texts.snapshot, principal, context, resource)
+        return accepts(decision) if accepts is not None else decision
 
     async def _aside(self, text: Any, work: Any, *args: Any) -> Any:
         if isinstance(text, str) and len(text) <= SHORT and not self._inspection.classifiers:
@@ -233,6 +282,18 @@ class Releases(Authorizes):
 def _decided(snapshot: Snapshot, principal: Any, context: Any, resource: Mapping[str, Any]) -> Decision:
     evaluator = snapshot.evaluator
     return evaluator.decide_met(principal, RELEASE, resource, context, evaluator.limits)
+
+
+def gathered(sources: Any) -> Sources | None:
+    """The documents in the context window; None where the caller says nothing of them."""
+    return sources if sources is None or isinstance(sources, Sources) else Sources(sources)
+
+
+def _onto(sources: Sources | None, before: Accepts | None = None) -> Accepts | None:
+    """What the documents add to a decision."""
+    if sources is None or not (sources.labels or sources.obligations):
+        return before
+    return lambda decision: sources.onto(before(decision) if before is not None else decision)
 
 
 def _untried(decision: Decision) -> Decision:

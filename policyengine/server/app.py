@@ -45,7 +45,7 @@ from policyengine.server.limit import LimitStep
 from policyengine.server.page import Tokens
 from policyengine.server.pdp import Pdp
 from policyengine.server.pipeline import Authenticate, Limit, Pipeline, Question, Steps
-from policyengine.server.release import admit, release
+from policyengine.server.release import admit, detokenize, release
 from policyengine.server.release_events import release_events
 from policyengine.server.search import Searches
 from policyengine.server.telling import telling
@@ -142,6 +142,7 @@ def create_app(
             stream=partial(release_events, binding=binding, limit=settings.max_body_bytes),
         ),
         paths.ADMIT: Question("admit", partial(admit, binding=binding), thread_body=0),
+        paths.DETOKENIZE: Question("detokenize", partial(detokenize, binding=binding), thread_body=0),
         paths.RESULTS: Question("results", partial(record_result, binding=binding), thread_body=0),
         paths.BLOCK: Question("block", blocks.block, thread_body=0),
         paths.UNBLOCK: Question("unblock", blocks.unblock, thread_body=0),

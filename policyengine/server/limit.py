@@ -25,7 +25,7 @@ SCOPE_OF: Mapping[str, Scope] = {
     "search_subject": "search",
     "search_resource": "search",
     "search_action": "search",
-    **dict.fromkeys(("release", "admit"), "release"),
+    **dict.fromkeys(("release", "admit", "detokenize"), "release"),
     **dict.fromkeys(("authorize", "authorizations", "settle", "renew", "cancel", "sessions", "results"), "authorize"),
 }
 # What administers the service, and the action that its policies decide about.

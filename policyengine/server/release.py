@@ -1,4 +1,4 @@
-"""The endpoints that look at texts: release and admission, whole.
+"""The endpoints that look at texts: release and admission, whole, and giving tokenized values back.
 
 A request is that of an evaluation without action and resource. `POST /v1/release` has `text`, or `json` for a value,
 and `output`, `sources`, `expected`; `POST /v1/admit` has `messages` or `text`, and `model`. Both may have `session` and
@@ -26,6 +26,7 @@ from policyengine.server.pipeline import Reply
 
 _RELEASE = frozenset({"text", "json", "output", "sources", "expected", "session", "fulfilled"})
 _ADMIT = frozenset({"text", "messages", "model", "session", "fulfilled"})
+_DETOKENIZE = frozenset({"text", "output", "session", "fulfilled"})
 _LONGEST = 256
 
 
@@ -87,6 +88,28 @@ def admit(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> R
         fulfilled=_names(value, "fulfilled"),
     )
     return _reply(admitted, asked["principal"], "invoke", "text" if "text" in value else "messages")
+
+
+def detokenize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
+    """`POST /v1/detokenize`. Raises Malformed and RequestError."""
+    value = read.json_object(body)
+    if type(value.get("text")) is not str:
+        raise Malformed("`text` must be a text")
+    output = _object(value, "output")
+    resource = {"type": "Output", "id": str(output.pop("id", "output")), "properties": output}
+    try:
+        asked = _evaluation(engine, value, caller, binding, _DETOKENIZE, "detokenize", resource)
+    except Misspelt as error:
+        return _misspelt(engine, error)
+    given = engine.detokenize(
+        value["text"],
+        principal=asked["principal"],
+        output={name: part for name, part in asked["resource"].items() if name != "type"},
+        context=asked["context"],
+        session=_text(value, "session"),
+        fulfilled=_names(value, "fulfilled"),
+    )
+    return _reply(given, asked["principal"], "detokenize", "text")
 
 
 def told(released: Released, name: str) -> dict[str, Any]:

@@ -75,6 +75,11 @@ class Texts(_Part):
         )
 
 
+def read_key(text: str) -> bytes:
+    """The key that a file holds. Raises ValueError."""
+    return secret(SecretStr(text.strip()))
+
+
 def secret(key: SecretStr) -> bytes:
     """The bytes of a key. Raises ValueError."""
     try:

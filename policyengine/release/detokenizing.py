@@ -1,0 +1,76 @@
+"""Giving tokenized values back, before and after the decision about it.
+
+The request is `detokenize` on an `Output`; whatever the policies say of that applies. A token that does not open, for
+whatever reason, makes the whole a denial, and the denial does not say which reason: nobody finds out whose it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.diagnostics import codes
+from policyengine.model.decision import RuleError
+from policyengine.release.carrying import ordered
+from policyengine.release.inspection import Inspection
+from policyengine.release.keys import Keys, NoKey, NotAToken
+from policyengine.release.looking import as_kinds
+from policyengine.release.outcome import Released
+from policyengine.release.treatment import CannotCarryOut
+from policyengine.state.grant import Grant
+
+OUTPUT = "Output"
+# What is known of the text by reading it, and said by nobody else.
+OURS = frozenset({"findings", "found", "scores", "size", "sources", "text", "valid"})
+# As `keys.Keys.token` writes them: an authentication tag of 16 bytes, and at least one byte of a value.
+_TOKEN = re.compile(r"\[([a-z][a-z0-9_.]*):((?:[k-z]{2}){17,})\]")
+# The same for every token that does not open.
+_CLOSED = "a token here cannot be given back"
+
+
+@dataclass(frozen=True, slots=True)
+class Giving:
+    """A text with tokens, and what is known of it: the request's resource, and what stands beside it."""
+
+    text: str
+    resource: Mapping[str, Any]
+    keys: Keys
+    refused: RuleError | None = None
+
+
+def prepare(text: Any, output: Mapping[str, Any] | None, inspection: Inspection) -> Giving:
+    """Never raises for what is given."""
+    described = dict(output or {})
+    tenant = str(described.get("tenant", ""))
+    if not isinstance(text, str) or len(text) > inspection.most:
+        message = f"it is no text, or has more than {inspection.most} characters"
+        return Giving("", {}, Keys(), RuleError("", codes.NOT_LOOKED_AT.id, message))
+    if said := sorted(OURS & described.keys()):
+        message = f"`{said[0]}` of an output is found by looking at it"
+        return Giving("", {}, Keys(), RuleError("", codes.MALFORMED.id, message))
+    kinds = as_kinds(found[1] for found in _TOKEN.finditer(text))
+    known = {"type": OUTPUT, "id": str(described.get("id", "output")), "findings": kinds, "size": len(text)}
+    return Giving(text, {**described, **known}, inspection.keys(tenant))
+
+
+def conclude(giving: Giving, grant: Grant, fulfilled: Collection[str]) -> Released:
+    """The text with the values in the place of their tokens, or nothing."""
+    decision = grant.decision
+    if decision.decision != "allow" or decision.unmetered:
+        return Released(False, None, decision, grant=grant)
+    try:
+        read = ordered(decision, fulfilled)
+        if read.treatments or read.truncate is not None or read.withhold is not None:
+            raise CannotCarryOut("values are given back as they are, so nothing can be ordered to be done to them")
+        text = _TOKEN.sub(lambda found: giving.keys.value(found[1], found[2]), giving.text)
+    except CannotCarryOut as error:
+        return _refused(decision, codes.NOT_CARRIED_OUT.id, str(error), grant)
+    except (NotAToken, NoKey):
+        return _refused(decision, codes.NOT_A_TOKEN.id, _CLOSED, grant)
+    return Released(True, text, decision, owed=read.others, grant=grant)
+
+
+def _refused(decision: Any, code: str, message: str, grant: Grant) -> Released:
+    return Released(False, None, decision, errors=(RuleError("", code, message),), grant=grant)
