@@ -10,22 +10,37 @@ from collections.abc import Callable
 from policyengine.compile.prepare import depends
 from policyengine.compile.pytree import call, call_object, load, parameters
 from policyengine.ir import nodes as ir
-from policyengine.ir.walk import counts, walk
+from policyengine.ir.walk import counts, quantifies, walk
 from policyengine.model.types import ListT, SetT
 
 
 def quantified(
-    expr: ir.Quantifier, emit: Callable[[ir.Expr], ast.expr], fresh: Callable[[], str], kept: dict[int, str]
+    expr: ir.Quantifier,
+    emit: Callable[[ir.Expr], ast.expr],
+    fresh: Callable[[], str],
+    kept: dict[int, str],
+    around: list[str],
 ) -> ast.expr:
-    """The quantifier. `kept` are the tests of membership whose collection is kept, with the name of where."""
+    """The quantifier. `kept` are the tests of membership whose collection is kept, with the name of where; `around` has
+    the names of the collections of the quantifiers that this one is in."""
     own = [(id(node), fresh()) for node in walk(expr.body) if id(node) not in kept and _is_same_for_all(node, expr)]
     kept.update(own)
-    slot, test = expr.slot, emit(expr.body)
+    elements = emit(expr.collection)
+    if around:
+        elements = call("bounded", elements, *map(load, around))
+    slot, name = expr.slot, fresh()
+    around.append(name)
+    test = emit(expr.body)
+    around.pop()
     if counts(expr.body, slot):
         holds, taken = f"counted_{expr.kind}", parameters(f"i{slot}", f"q{slot}")
     else:
         holds, taken = f"holds_{expr.kind}", parameters(f"q{slot}")
-    found = call(holds, emit(expr.collection), ast.Lambda(taken, test))
+    if quantifies(expr.body):
+        every = ast.Lambda(parameters(name), call(holds, load(name), ast.Lambda(taken, test)))
+        found: ast.expr = call_object(every, elements)
+    else:
+        found = call(holds, elements, ast.Lambda(taken, test))
     if not own:
         return found
     # One list for each, empty until the set is in it.

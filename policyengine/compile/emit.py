@@ -33,6 +33,7 @@ from policyengine.compile.site import Site
 from policyengine.compile.string_sets import string_set_call
 from policyengine.compile.type_tests import SMALL, scalar_test
 from policyengine.ir import nodes as ir
+from policyengine.ir.walk import quantifies
 from policyengine.model.functions import FUNCTIONS, type_argument
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, SetT, Type
 from policyengine.model.values import Entity, Uid
@@ -54,6 +55,8 @@ class Emitter:
     temporaries: int = 0
     # Tests of membership in what is the same for all elements of a quantifier, and the names of where it is kept.
     kept: dict[int, str] = field(default_factory=dict)
+    # The names of the collections of the quantifiers around.
+    around: list[str] = field(default_factory=list)
     prepared: Prepared = field(default_factory=Prepared)
 
     def emit(self, expr: ir.Expr) -> ast.expr:
@@ -80,7 +83,8 @@ class Emitter:
     # ---- dispatch ----
 
     def _emit(self, expr: ir.Expr) -> ast.expr:
-        name = self.loads.get(expr) or self.prepared.name(expr)
+        # What is prepared was not counted with the quantifiers around it.
+        name = self.loads.get(expr) or (None if self.around and quantifies(expr) else self.prepared.name(expr))
         if name is not None:
             return load(name)
         match expr:
@@ -156,11 +160,11 @@ class Emitter:
                 kind="any", slot=slot, collection=ir.Attribute() as among,
                 body=ir.Equal(left=ir.Local(slot=item), right=ir.Root() as root, negated=False)
                 | ir.Equal(left=ir.Root() as root, right=ir.Local(slot=item), negated=False),
-            ) if item == slot:  # fmt: skip
+            ) if item == slot and not self.around:  # fmt: skip
                 wanted, found = self._compared(root, among)
                 return ast.Compare(wanted, [ast.In()], [found])
             case ir.Quantifier():
-                return quantified(expr, self.emit, self.fresh, self.kept)
+                return quantified(expr, self.emit, self.fresh, self.kept, self.around)
             case ir.Call():
                 return self._call(expr)
             case ir.Sources(path=path):

@@ -6,11 +6,12 @@ matter: where generated code cannot go on, the interpreter tells why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
 from policyengine.compile.native import NATIVE
 from policyengine.evaluate.arguments import take
+from policyengine.evaluate.looks import looks
 from policyengine.evaluate.provenance import sources
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
@@ -66,6 +67,15 @@ def holds_any(items: Iterable[Any], test: Callable[[Any], bool]) -> bool:
 
 def holds_all(items: Iterable[Any], test: Callable[[Any], bool]) -> bool:
     return all(test(item) for item in items)
+
+
+def bounded(items: Collection[Any], *around: Collection[Any]) -> Collection[Any]:
+    """The elements of a quantifier within others. Raises where they are too many together."""
+    count = 1
+    for each in around:
+        count *= len(each)
+    looks(count, items, True)
+    return items
 
 
 def kept(cell: list[Any], collection: Callable[[], Iterable[Any]], element: Type | None = None) -> Any:
@@ -129,6 +139,7 @@ NAMES: Mapping[str, Any] = {
     "holds_any": holds_any,
     "holds_all": holds_all,
     "kept": kept,
+    "bounded": bounded,
     "is_member": operators.is_member,
     "counted_any": counted_any,
     "counted_all": counted_all,

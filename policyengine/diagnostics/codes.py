@@ -111,6 +111,7 @@ CLOSED_CONTEXT = _error(524, "name in a closed context")
 UNDECLARED_PARENT = _error(522, "parent of a type that is not declared")
 NOT_EXPRESSIBLE = _error(601, "condition that a store cannot be asked for")
 TOO_LONG = _error(610, "text that is too long")
+TOO_MUCH_WORK = _error(612, "quantifiers over too many elements")
 TOO_MANY_PATTERNS = _error(611, "too many patterns")
 
 INTERNAL = _error(599, "internal error")

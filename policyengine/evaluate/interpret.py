@@ -6,13 +6,14 @@ none. Written to be read; every faster evaluator is proved equal to this one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.evaluate.arguments import take
+from policyengine.evaluate.looks import looks
 from policyengine.evaluate.provenance import sources
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Expr, Head, Scope
@@ -46,6 +47,13 @@ class Env:
     # Where among the elements each of these stands; the members of collections that are the same for all elements.
     positions: Mapping[int, int] = field(default_factory=dict)
     kept: dict[int, frozenset[Any]] | None = None
+    # How many elements, each with each, the quantifiers around look at together.
+    looks: int = 1
+
+    def over(self, elements: Sequence[Any]) -> Env:
+        """The same, within a quantifier over these elements. Raises Fault before anything is asked of them if that is
+        too much together with the quantifiers around it."""
+        return replace(self, kept={}, looks=looks(self.looks, elements, bool(self.locals)))
 
     def binding(self, slot: int, position: int, value: Any) -> Env:
         """The same, within a quantifier for one of the elements."""
@@ -144,8 +152,9 @@ def _evaluate(expr: Expr, env: Env) -> Any:
         case ir.Like(operand=operand, pattern=pattern):
             return operators.like(evaluate(operand, env), pattern)
         case ir.Quantifier(kind=kind, slot=slot, collection=collection, body=body):
-            elements, around = enumerate(evaluate(collection, env)), replace(env, kept={})
-            holds = (evaluate(body, around.binding(slot, position, each)) for position, each in elements)
+            elements = evaluate(collection, env)
+            around = env.over(elements)
+            holds = (evaluate(body, around.binding(slot, n, each)) for n, each in enumerate(elements))
             return any(holds) if kind == "any" else all(holds)
         case ir.Call(function=function, args=args):
             extra = type_argument(function, *(arg.type for arg in args))

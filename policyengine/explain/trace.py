@@ -224,7 +224,10 @@ def _quantifier(expr: Quantifier, result: Value | Failure, env: Env) -> Trace:
     items = collection.result.value
     shown: list[Trace] = []
     limit = 1 if env.locals else SHOWN
-    around = replace(env, kept={})
+    try:
+        around = env.over(items)
+    except Fault:
+        return Trace(expr, result, (collection, Trace(expr.body, None)), None, len(items))
     for index, item in enumerate(items):
         inner = around.binding(expr.slot, index, item)
         try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
-from policyengine.ir.nodes import Expr, Local, Node, Sources
+from policyengine.ir.nodes import Expr, Local, Node, Quantifier, Sources
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
@@ -32,6 +32,11 @@ def walk(expr: Expr) -> Iterator[Expr]:
 
 def size(expr: Expr) -> int:
     return sum(1 for _ in walk(expr))
+
+
+def quantifies(expr: Expr) -> bool:
+    """Whether there is a quantifier in the expression."""
+    return any(isinstance(part, Quantifier) for part in walk(expr))
 
 
 def counts(expr: Expr, slot: int) -> bool:

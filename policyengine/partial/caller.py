@@ -43,7 +43,7 @@ class Caller:
 
     @property
     def env(self) -> Env:
-        return Env(self.request, self.world, self.locals)
+        return Env(self.request, self.world, self.locals, looks=self.spread)
 
     @property
     def ancestors(self) -> Any:

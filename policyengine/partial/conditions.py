@@ -26,7 +26,7 @@ from policyengine.ir.nodes import (
     Quantifier,
     Within,
 )
-from policyengine.ir.walk import counts
+from policyengine.ir.walk import counts, quantifies
 from policyengine.model.types import BOOL, JSON, EntityT, RecordT, record
 from policyengine.partial.atoms import there
 from policyengine.partial.formula import FALSE, TRUE, Formula, Missing, Opaque, Present, Relation
@@ -186,7 +186,8 @@ def _quantifier(expr: Quantifier, lowering: Lowering) -> Outcome | None:
         case Given():
             return _over_given(expr, lowering)
         case Sought(path=path, type=type_):
-            return every_element(expr, path, type_, lowering)
+            # How many elements there are counts within another quantifier, and no store is asked for that.
+            return None if lowering.gap.slots else every_element(expr, path, type_, lowering)
         case Erring():
             return ERRS
     return None
@@ -201,10 +202,10 @@ def _over_given(expr: Quantifier, lowering: Lowering) -> Outcome | None:
         return ERRS
     if answer == "none":
         return ALWAYS if expr.kind == "all" else NEVER
-    at_once = quantified(expr, lowering)
+    at_once = None if gap.slots else quantified(expr, lowering)
     if at_once is not None or answer == "odd":
         return at_once
     join: Callable[[list[Outcome]], Outcome] = either if expr.kind == "any" else both
-    if hole.fixed is not None:
+    if hole.fixed is not None and not quantifies(expr.body):
         return join([condition(body, lowering) for body in holes.written_out(expr, hole.fixed[1])])
     return deferred(hole, expr, gap.binding(expr.slot), holes, lambda asked: condition(expr.body, asked), join)

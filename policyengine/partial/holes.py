@@ -11,7 +11,7 @@ from typing import Any, Literal
 from policyengine.diagnostics.source import Source
 from policyengine.evaluate.interpret import EvaluationError, in_scope
 from policyengine.ir.nodes import Attribute, Const, Expr, Has, Head, Identity, Quantifier, Root, Scope
-from policyengine.ir.walk import substituted
+from policyengine.ir.walk import quantifies, substituted
 from policyengine.model import operators
 from policyengine.model.types import INT, JSON, NUMBER, EntityT, SetT, Type, element_of
 from policyengine.model.values import Entity, Fault, Uid, guard
@@ -207,7 +207,9 @@ class Holes:
             asked = value(caller)
             return ERRS if asked is NO_VALUE else found(asked)
 
-        return self._made((kind, key_of(expr), more), expr, gap, find, many)
+        # What a quantifier comes to depends on those around it.
+        inside = len(gap.slots) if gap.slots and quantifies(expr) else 0
+        return self._made((kind, key_of(expr), more, inside), expr, gap, find, many)
 
     def _made(
         self, key: Hashable, expr: Expr | None, gap: Gap | None, find: Callable[[Caller], Found], many: bool = False

@@ -11,7 +11,7 @@ from tests.docs.blocks import blocks_of
 from tests.support.paths import PACKAGE
 
 PAGES = PACKAGE / "diagnostics" / "pages"
-# An internal error has no request that shows it; a value nested too deeply would fill the page.
+# An internal error has no request that shows it; a value nested too deeply, or of many elements, would fill the page.
 PAGES_WITH_A_REQUEST = (
     "POL501",
     "POL502",

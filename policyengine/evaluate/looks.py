@@ -1,0 +1,23 @@
+"""How much the quantifiers of one condition may look at: counted from the sizes of collections, before they start.
+
+One quantifier is as long as what a request holds. Quantifiers in each other multiply, and that is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from policyengine.diagnostics import codes
+from policyengine.model.values import Fault
+
+# So many elements, each with each: 256 among 256.
+MAX_LOOKS = 65_536
+
+
+def looks(around: int, elements: Collection[Any], nested: bool) -> int:
+    """The looks of a quantifier over these elements, within others that make so many. Raises Fault for too many."""
+    count = around * len(elements)
+    if nested and count > MAX_LOOKS:
+        raise Fault(codes.TOO_MUCH_WORK.id, f"quantifiers in each other look at more than {MAX_LOOKS:,} elements")
+    return count

@@ -1,0 +1,64 @@
+"""Quantifiers in each other look at so many elements and no more, whoever evaluates them: they are counted first."""
+
+from __future__ import annotations
+
+import pytest
+
+from policyengine import Engine
+from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
+from policyengine.evaluate.looks import MAX_LOOKS
+from policyengine.filters import sql
+from policyengine.model.request import request
+from tests.support.steps import steps
+
+SCHEMA = """
+entity User { xs: List<String>, ys: List<String> }
+entity Doc { xs: List<String>, ys: List<String>, name: String }
+action read on Doc for User
+"""
+SHAPES = [
+    "any a in principal.xs: any b in doc.ys: b == a",
+    "any a in doc.xs: any b in principal.ys: a == b",
+    "any a in principal.xs: any b in principal.ys: doc.name == b and a == b",
+    'any a in principal.xs: any b in principal.ys: a == b and b != "z"',
+    "any a in doc.xs: not (all b in doc.ys: a != b)",
+    'any a in ["0", "1", "2", "x", "y", "z"]: any b in principal.ys: b == a and doc.name == a',
+    "any a in principal.xs: any b in doc.ys: a == b or b == principal.id",
+    "any a in principal.xs: a in principal.ys and (any b in doc.ys: b == a)",
+]
+
+
+@pytest.mark.parametrize("condition", SHAPES)
+@pytest.mark.parametrize(("outer", "inner"), [(6, 300), (MAX_LOOKS // 6, 6), (MAX_LOOKS // 6, 7), (300, 300)])
+def test_every_evaluator_counts_alike(condition: str, outer: int, inner: int) -> None:
+    engine = Engine.from_text(f"{SCHEMA}permit p: read on Doc when {condition}")
+    xs, ys = [f"a{n}" for n in range(outer - 1)] + ["y"], ["y"] + [f"b{n}" for n in range(inner - 1)]
+    principal, doc = {"type": "User", "id": "u", "xs": xs, "ys": ys}, {"id": "d", "xs": xs, "ys": ys, "name": "y"}
+    asked = {"principal": principal, "action": "read", "resource": {"type": "Doc", **doc}}
+    snapshot = engine.snapshot
+    rule = snapshot.policies.rules[0]
+    try:
+        known, code = evaluate(rule.condition, Env(request(*asked.values()), snapshot.world)), []
+    except EvaluationError as error:
+        known, code = False, [error.code]
+    decision = engine.decide(**asked)
+    assert (decision.allowed, [error.code for error in decision.errors]) == (known, code)
+    assert engine.explain(**asked).decision == decision
+    found = engine.filter(principal=principal, action="read", resource_type="Doc")
+    assert found.matches(doc) is known
+    query = found.to(sql("sqlite", columns={"xs": "xs", "ys": "ys", "name": "name", "id": "id"}))
+    assert [row["id"] for row in query.recheck([doc])] == ["d"] * known
+
+
+def test_they_are_counted_before_they_start() -> None:
+    engine = Engine.from_text(
+        f"{SCHEMA}permit p: read on Doc when any a in doc.xs: any b in doc.ys: a == b and b == principal.id"
+    )
+    many = [str(n) for n in range(300)]
+    asked = {"principal": {"type": "User", "id": "u"}, "action": "read"}
+    engine.decide(**asked, resource={"type": "Doc", "id": "d", "xs": many[:2], "ys": many})
+    work = [
+        steps(lambda n=n: engine.decide(**asked, resource={"type": "Doc", "id": "d", "xs": many[:n], "ys": many}))
+        for n in (100, 300)
+    ]
+    assert work[1] < work[0] / 10
