@@ -11,6 +11,7 @@ from rich.markdown import Markdown
 import policyengine.diagnostics
 from policyengine.bundle import Loaded
 from policyengine.cli.console import FAILED, colored, fail, note, report, say, say_json, stdout
+from policyengine.cli.cost import ELEMENTS, cost_json, cost_lines
 from policyengine.cli.loading import CacheOption, EntitiesOption, QuietOption, load
 from policyengine.cli.not_in_force import not_in_force, streams
 from policyengine.cli.report_format import Format, github, sarif
@@ -18,6 +19,7 @@ from policyengine.diagnostics import render
 from policyengine.diagnostics.codes import CODES
 from policyengine.diagnostics.diagnostic import Code, Diagnostic, has_errors
 from policyengine.diagnostics.suggest import did_you_mean
+from policyengine.ir.cost import cost as found_cost
 from policyengine.release.advice import misspelt_kinds
 
 PAGES = Path(policyengine.diagnostics.__file__).parent / "pages"
@@ -30,6 +32,12 @@ def check(
     ] = None,
     entities: EntitiesOption = None,
     format_: Annotated[Format, typer.Option("--format", help="how to print what is found")] = Format.HUMAN,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="say what a request costs at most, and which rules cost most")
+    ] = False,
+    elements: Annotated[
+        int, typer.Option("--elements", metavar="N", min=0, help="with --cost: elements of a collection")
+    ] = ELEMENTS,
     strict: Annotated[bool, typer.Option("--strict", help="let warnings fail, too")] = False,
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="CODE", help="print the page about a code, such as POL204")
@@ -51,16 +59,19 @@ def check(
     sets = [loaded.policies for loaded in results if loaded.policies is not None]
     advice = [warning for policies in sets for warning in misspelt_kinds(policies)]
     found = list({_key(d): d for d in (*(d for loaded in results for d in loaded.diagnostics), *advice)}.values())
+    costs = [found_cost(policies.rules, elements) for policies in sets if policies.rules] if cost else []
     failed = has_errors(found) or bool(strict and found)
     match format_:
         case Format.JSON:
             errors = sum(d.is_error for d in found)
+            told = {"costs": [cost_json(each, elements) for each in costs]} if cost else {}
             say_json(
                 {
                     "ok": not failed,
                     "errors": errors,
                     "warnings": len(found) - errors,
                     "diagnostics": [render.as_json(d) for d in found],
+                    **told,
                 }
             )
         case Format.CONCISE:
@@ -75,6 +86,9 @@ def check(
             report(found, stdout())
             if not quiet and not failed:
                 say(_counts(results))
+            for each in costs:
+                for line in cost_lines(each, elements):
+                    say(line)
     if not quiet:
         for line in not_in_force((loaded.policies for loaded in results if loaded.policies is not None), metered=True):
             note(line)

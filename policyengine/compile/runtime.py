@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 
 from policyengine.compile.native import NATIVE
 from policyengine.evaluate.arguments import take
-from policyengine.evaluate.looks import looks
 from policyengine.evaluate.provenance import sources
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
+from policyengine.model.looks import looks
 from policyengine.model.refined import refined
 from policyengine.model.types import Type
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, as_entity, guard, is_text, plain_text

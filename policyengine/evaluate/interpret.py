@@ -13,7 +13,6 @@ from typing import Any, assert_never
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.evaluate.arguments import take
-from policyengine.evaluate.looks import looks
 from policyengine.evaluate.provenance import sources
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Expr, Head, Scope
@@ -21,6 +20,7 @@ from policyengine.ir.walk import walk
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.functions import FUNCTIONS, type_argument
+from policyengine.model.looks import looks
 from policyengine.model.refined import refined
 from policyengine.model.request import Action, Request
 from policyengine.model.types import JSON, EntityT, element_of
@@ -47,12 +47,10 @@ class Env:
     # Where among the elements each of these stands; the members of collections that are the same for all elements.
     positions: Mapping[int, int] = field(default_factory=dict)
     kept: dict[int, frozenset[Any]] | None = None
-    # How many elements, each with each, the quantifiers around look at together.
     looks: int = 1
 
     def over(self, elements: Sequence[Any]) -> Env:
-        """The same, within a quantifier over these elements. Raises Fault before anything is asked of them if that is
-        too much together with the quantifiers around it."""
+        """The same, within a quantifier over these elements. Raises Fault where there are too many."""
         return replace(self, kept={}, looks=looks(self.looks, elements, bool(self.locals)))
 
     def binding(self, slot: int, position: int, value: Any) -> Env:

@@ -6,8 +6,8 @@ import pytest
 
 from policyengine import Engine
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
-from policyengine.evaluate.looks import MAX_LOOKS
 from policyengine.filters import sql
+from policyengine.model.looks import MAX_LOOKS
 from policyengine.model.request import request
 from tests.support.steps import steps
 

@@ -1,0 +1,37 @@
+"""What a request costs at most, as lines and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from policyengine.ir.cost import Cost
+
+# A collection of a request is taken to have so many elements, unless it is said how many.
+ELEMENTS = 100
+SHOWN = 5
+
+
+def cost_lines(cost: Cost, elements: int) -> Iterator[str]:
+    what = f"`{cost.action or 'any other action'}` on `{cost.resource or 'any other type'}`"
+    rules = f"{len(cost.rules):,} rule{'s' * (len(cost.rules) != 1)}"
+    yield f"a request costs at most {cost.steps:,} steps: {what}, {rules}, {elements:,} elements in each collection"
+    width = max((len(f"{one.steps:,}") for one in cost.rules[:SHOWN]), default=0)
+    for one in cost.rules[:SHOWN]:
+        yield f"  {one.steps:>{width},}  {one.rule.name}  {one.rule.span}"
+    if len(cost.rules) > SHOWN:
+        rest = sum(one.steps for one in cost.rules[SHOWN:])
+        yield f"  {rest:>{width},}  in {len(cost.rules) - SHOWN:,} more"
+
+
+def cost_json(cost: Cost, elements: int) -> dict[str, Any]:
+    return {
+        "steps": cost.steps,
+        "elements": elements,
+        "action": cost.action,
+        "resource": cost.resource,
+        "rules": len(cost.rules),
+        "costliest": [
+            {"rule": one.rule.name, "steps": one.steps, "place": str(one.rule.span)} for one in cost.rules[:SHOWN]
+        ],
+    }
