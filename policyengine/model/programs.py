@@ -70,7 +70,7 @@ CODE = _set(
     chroot unshare nsenter firejail setpriv strace ltrace gdb lldb perf watch parallel flock eval source . trap
     alias unalias enable bind hash set shopt export declare typeset readonly local unset let read mapfile
     readarray getopts complete compgen sqlite3 psql mysql mariadb mongosh redis-cli jupyter pytest pre-commit
-    openssl taskset chrt numactl xvfb-run dbus-run-session time
+    openssl taskset chrt numactl xvfb-run dbus-run-session time fc history
     """
 )
 
@@ -86,6 +86,12 @@ CODE_OPTIONS = MappingProxyType(
         "fd": ("-x", "-X", "--exec"),
         "curl": ("-K", "--config"),
         "wget": ("--use-askpass", "-e", "--execute", "--config"),
+        # bash runs what stands in the subscript of a variable's name: `[ -v 'a[$(id)]' ]`.
+        "test": ("-v", "-R"),
+        "[": ("-v", "-R"),
+        "printf": ("-v",),
+        "wait": ("-p",),
+        "jobs": ("-x",),
         "date": (),
     }
 )
