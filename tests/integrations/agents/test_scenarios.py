@@ -27,7 +27,7 @@ from tests.integrations.agents.world import (
     Tools,
 )
 
-HOSTS = ["langchain", "langgraph", "openai_agents", "pydantic_ai"]
+HOSTS = ["agent_framework", "langchain", "langgraph", "openai_agents", "pydantic_ai"]
 
 
 def host(name: str) -> Host:
@@ -42,6 +42,7 @@ def able(seam: str) -> list[str]:
 
 # What a framework has no seam for, and `protect` or the docs say so.
 LACKS: dict[str, tuple[str, ...]] = {
+    "agent_framework": ("shown",),
     "langgraph": ("shown", "output", "budget"),
     "openai_agents": ("rewrite",),
 }

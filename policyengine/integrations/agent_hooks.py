@@ -1,0 +1,252 @@
+"""AGENT-HOOKS: an interceptor for every framework that has these hooks.
+
+    emitter.register(PolicyInterceptor(engine, principal=ann))
+
+One session of hooks is one session of the gate. `input` is the user's words; what goes into the model is admitted and
+what it cost settled; each call of a tool is decided on its arguments, what it returned is observed, and what is said is
+released. What was changed is a `transform`, what a person may lift a `deny` with an `approval`, what the host owes is a
+warning, and a fault of ours is a `deny` whose reason begins with `runtime_error:`.
+
+A host that lifts a denial runs the tool on its own word: what it returned is observed all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent_hooks import Decision, Transform, Verdict, Warning
+from cachetools import TTLCache
+
+from policyengine.engine import Engine
+from policyengine.gate.call import Call
+from policyengine.gate.models import Asked, Asking
+from policyengine.gate.running import ended
+from policyengine.gate.session import Session
+from policyengine.integrations.approvals import ask
+from policyengine.state.approval_calls import ApprovalError
+from policyengine.state.store import StoreError
+
+# So many sessions are remembered at a time, each for so many seconds after its begin.
+SESSIONS, LIFE = 10_000, 86_400.0
+# So many calls of one session are open at a time.
+OPEN = 1_000
+# How usage is said: in the contract, and as frameworks hand it on.
+_USED = (
+    ("prompt_tokens", "completion_tokens"), ("total_tokens",), ("total_token_count",),
+    ("input_tokens", "output_tokens"), ("input_token_count", "output_token_count"),
+)  # fmt: skip
+ALLOW = Verdict(Decision.ALLOW)
+
+Known = Mapping[str, Any]
+Of = Known | Callable[[Known], Known]
+
+
+@dataclass
+class _Run:
+    """A session of hooks, with what has begun in it."""
+
+    gate: Session
+    asked: Asked | None = None
+    calls: dict[str, Call] = field(default_factory=dict)
+
+
+class PolicyInterceptor:
+    """principal, agent: who uses the agent, and the agent that acts for them; each also a function of the context.
+    model: attributes of the model, beside its `id` in the context; None where models are not decided about.
+    cost: what a call of the model is estimated to cost.
+    output: the attributes of what is said; None where it is not released.
+    entities: what the host knows at the start.
+    fulfilled: the types of obligation that the host carries out; they come as warnings.
+    users: whether the input of a context is from the user. Say no for an agent that another one calls: what it is told
+        to do is a model's words.
+    approvals: whether a call that needs an approval is put to people, in our store; the denial names the task."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        principal: Of,
+        agent: Of | None = None,
+        model: Known | None = None,
+        cost: Known | None = None,
+        output: Known | None = None,
+        entities: Iterable[Any] = (),
+        fulfilled: Collection[str] = (),
+        users: Callable[[Known], bool] | None = None,
+        approvals: bool = False,
+    ) -> None:
+        self._engine = engine
+        self._principal = principal
+        self._agent = agent
+        self._model = model
+        self._cost = cost
+        self._output = output
+        self._entities = tuple(entities)
+        self._fulfilled = tuple(fulfilled)
+        self._users = users
+        self._approvals = approvals
+        # By whose it is as well: nobody has another's session by knowing its id.
+        self._runs: TTLCache[tuple[str, ...], _Run] = TTLCache(SESSIONS, LIFE)
+        self._points: dict[str, Callable[[_Run, Known], Verdict]] = {
+            "agent_startup": lambda _, __: ALLOW,
+            "input": self._input,
+            "pre_model_call": self._before_model,
+            "post_model_call": self._after_model,
+            "pre_tool_call": self._before_tool,
+            "post_tool_call": self._after_tool,
+            "output": self._said,
+            "agent_shutdown": self._over,
+        }
+
+    def intercept(self, context: Known) -> Verdict:
+        """A verdict on what is about to happen. Never raises."""
+        try:
+            point = self._points[context["interception_point"]]
+            return point(self._run(context), context)
+        except Exception as error:  # noqa: BLE001  whatever fails on our side is a denial
+            return Verdict(Decision.DENY, reason=f"runtime_error:{type(error).__name__}")
+
+    def _run(self, context: Known) -> _Run:
+        principal = _of(self._principal, context)
+        agent = _of(self._agent, context) if self._agent is not None else None
+        who = [str(principal.get(name)) for name in ("type", "id", "tenant")]
+        key = (context["session"]["id"], context["agent"]["id"], str(agent and agent.get("id")), *who)
+        run = self._runs.get(key)
+        if run is None:
+            run = _Run(self._engine.session(principal=principal, agent=agent, entities=self._entities))
+            run = self._runs.setdefault(key, run)
+        return run
+
+    # ---- the points ----
+
+    def _input(self, run: _Run, context: Known) -> Verdict:
+        given = context["target"]
+        content = given["content"]
+        if self._users is None or self._users(context):
+            for text in _users_words(given):
+                run.gate.say(text)
+        if self._model is None or self._model.get("id") is None:
+            return ALLOW
+        asked = self._asking(self._model).admit(run.gate, [{"role": given.get("role", "user"), "content": content}])
+        # The call of the model is charged when it is made.
+        if asked.grant is not None:
+            asked.grant.withdraw()
+        if not asked.allowed:
+            return _denied(asked.reason)
+        return _changed("$target.content", content, asked.messages[0]["content"])
+
+    def _before_model(self, run: _Run, context: Known) -> Verdict:
+        if self._model is None:
+            return ALLOW
+        model = {**self._model, "id": context["model"]["id"]}
+        if run.asked is not None:
+            # The one before never came back.
+            run.asked.ended()
+            run.asked = None
+        asked = self._asking(model).admit(run.gate, context["target"])
+        if not asked.allowed:
+            return _denied(asked.reason)
+        run.asked = asked
+        return _changed("$target", context["target"], asked.messages)
+
+    def _after_model(self, run: _Run, context: Known) -> Verdict:
+        asked, run.asked = run.asked, None
+        if asked is not None:
+            asked.settle(_tokens(context.get("usage")))
+        return ALLOW
+
+    def _before_tool(self, run: _Run, context: Known) -> Verdict:
+        tool = context["tool_call"]
+        arguments = context["target"]
+        call = run.gate.call(tool["name"], arguments, fulfilled=self._fulfilled)
+        if len(run.calls) >= OPEN:
+            raise OverflowError("too many calls at once")
+        run.calls[tool["id"]] = call
+        if not call.allowed:
+            return _denied(call.reason, self._liftable(run, call, tool["id"]))
+        owed = tuple(
+            Warning(reason=f"obligation:{one.type}") for one in call.decision.obligations if one.type in self._fulfilled
+        )
+        return _changed("$target", arguments, call.arguments, owed)
+
+    def _liftable(self, run: _Run, call: Call, id_: str) -> dict[str, Any] | None:
+        """What an approver is told, where nothing but an approval is missing."""
+        if call.grant is None or call.grant.access_request is None:
+            return None
+        told: dict[str, Any] = {"by": [str(one.by.get("id")) for one in call.approvals]}
+        if self._approvals:
+            with suppress(ApprovalError, StoreError):
+                told["task"] = ask(self._engine, run.gate, call, id_).id
+        return told
+
+    def _after_tool(self, run: _Run, context: Known) -> Verdict:
+        call = run.calls.pop(context["tool_call"]["id"], None)
+        if call is None:
+            return _denied("this call was not decided")
+        value = context["target"]
+        seen = run.gate.observe(call, value)
+        if not seen.allowed:
+            return Verdict(Decision.DENY, reason=seen.reason, result_labels=seen.labels)
+        return _changed("$target", value, seen.value, labels=seen.labels)
+
+    def _said(self, run: _Run, context: Known) -> Verdict:
+        if self._output is None:
+            return ALLOW
+        content = context["target"]["content"]
+        released = run.gate.release(content, output=self._output)
+        if not released.allowed:
+            return _denied(released.reason)
+        return _changed("$target.content", content, released.text)
+
+    def _over(self, run: _Run, context: Known) -> Verdict:
+        """What is still open was cut off: it keeps what it was charged, and holds nothing."""
+        if run.asked is not None:
+            run.asked.ended()
+        for call in run.calls.values():
+            ended(call)
+        run.asked, run.calls = None, {}
+        return ALLOW
+
+    def _asking(self, model: Known) -> Asking:
+        return Asking(model, self._cost)
+
+
+def _of(known: Of, context: Known) -> Known:
+    return known(context) if callable(known) else known
+
+
+def _users_words(given: Known) -> list[str]:
+    """The texts of an input that stand in the user's place: of one message, or of several with a role each."""
+    content = given["content"]
+    if isinstance(content, list):
+        messages = [one for one in content if isinstance(one, Mapping) and one.get("role") == "user"]
+        return [one["content"] for one in messages if isinstance(one.get("content"), str)]
+    return [content] if isinstance(content, str) and given.get("role", "user") == "user" else []
+
+
+def _denied(reason: str, approval: dict[str, Any] | None = None) -> Verdict:
+    # A reason of the host's own begins so, and none of ours may.
+    return Verdict(Decision.DENY, reason=reason.removeprefix("host_error:") or "denied", approval=approval)
+
+
+def _changed(
+    path: str, before: Any, after: Any, warnings: tuple[Warning, ...] = (), labels: tuple[str, ...] = ()
+) -> Verdict:
+    if before == after:
+        return Verdict(Decision.ALLOW, warnings=warnings, result_labels=labels) if warnings or labels else ALLOW
+    transform = Transform(path, after)
+    return Verdict(Decision.TRANSFORM, transform=transform, warnings=warnings, result_labels=labels)
+
+
+def _tokens(usage: Any) -> int | None:
+    """What the host says was used, in the contract's words or a framework's; None where it does not say all of it."""
+    if not isinstance(usage, Mapping):
+        return None
+    for names in _USED:
+        counts = [count for name in names if isinstance(count := usage.get(name), int)]
+        if len(counts) == len(names):
+            return sum(counts)
+    return None

@@ -1,0 +1,77 @@
+"""Microsoft's Agent Framework, which has AGENT-HOOKS built in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent_framework import (
+    Agent,
+    BaseChatClient,
+    ChatMiddlewareLayer,
+    ChatResponse,
+    Content,
+    FunctionInvocationLayer,
+    FunctionMiddleware,
+    Message,
+    UsageDetails,
+    create_agent_hooks_middleware,
+    tool,
+)
+
+from policyengine.integrations.agent_hooks import PolicyInterceptor
+from tests.integrations.agents.world import ANN, TOKENS, Asks, Ran, Script, finished
+
+
+class Scripted(FunctionInvocationLayer[Any], ChatMiddlewareLayer[Any], BaseChatClient[Any]):  # type: ignore[misc]
+    def __init__(self, script: Script, ran: Ran, name: str) -> None:
+        super().__init__()
+        self.steps, self.ran, self.called = enumerate(script), ran, name
+
+    async def _inner_get_response(self, *, messages: Any, stream: bool, options: Any, **_: Any) -> Any:
+        self.ran.shown.append([one.name for one in options.get("tools") or ()])
+        self.ran.seen += str([one.to_dict() for one in messages])
+        at, step = next(self.steps)
+        if isinstance(step, str):
+            contents: list[Any] = [Content.from_text(step)]
+        else:
+            contents = [
+                Content.from_function_call(f"{self.called}{at}-{n}", name, arguments=args)
+                for n, (name, args) in enumerate(step)
+            ]
+        usage = UsageDetails(input_token_count=TOKENS - 10, output_token_count=10, total_token_count=TOKENS)
+        return ChatResponse(messages=[Message("assistant", contents)], usage_details=usage)
+
+
+class Rewrites(FunctionMiddleware):
+    def __init__(self, arguments: Any) -> None:
+        self.arguments = dict(arguments)
+
+    async def process(self, context: Any, call_next: Any) -> None:
+        context.arguments = self.arguments
+        await call_next()
+
+
+def run(asks: Asks) -> Ran:
+    ran = Ran()
+    tools: list[Any] = [tool(one) for one in asks.tools.functions()]
+
+    def gated(name: str) -> Any:
+        gate = PolicyInterceptor(
+            asks.engine, principal=ANN, model=asks.model, cost=asks.cost, output=asks.output,
+            users=lambda context: name == "outer",
+        )  # fmt: skip
+        return create_agent_hooks_middleware([gate])
+
+    async def work() -> Any:
+        within = list(tools)
+        if asks.inner is not None:
+            inner = Agent(Scripted(asks.inner, Ran(), "i"), name="inner", tools=tools, middleware=[gated("inner")])
+            within.append(inner.as_tool(name="helper", arg_name="input"))
+        before = [] if asks.rewrite is None else [Rewrites(asks.rewrite)]
+        agent = Agent(Scripted(asks.script, ran, "o"), name="outer", tools=within, middleware=[*before, gated("outer")])
+        return await agent.run(asks.prompt)
+
+    answer = finished(ran, work, asks)
+    if answer is not None:
+        ran.final = answer.text
+    return ran
