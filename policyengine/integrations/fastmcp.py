@@ -1,0 +1,88 @@
+"""FastMCP servers: a middleware that gates the tools, resources and prompts of a server of your own.
+
+    server = FastMCP("shop", middleware=[PolicyMiddleware(session_of)])
+
+`session_of` is a function from the middleware's context to the session of the gate, which is opened for whoever is
+authenticated there. Put it last, so that it is innermost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import mcp_types as types
+from fastmcp.exceptions import PromptError, ResourceError
+from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
+from fastmcp.tools.base import Tool, ToolResult
+
+from policyengine.gate.running import run_async
+from policyengine.gate.session import Session
+from policyengine.mcp.results import answered, denied, seen
+
+SessionOf = Callable[[MiddlewareContext[Any]], Awaitable[Session]]
+
+
+class PolicyMiddleware(Middleware):
+    def __init__(self, session_of: SessionOf) -> None:
+        self._session_of = session_of
+
+    async def on_list_tools(
+        self, context: MiddlewareContext[Any], call_next: CallNext[Any, Sequence[Tool]]
+    ) -> Sequence[Tool]:
+        session = await self._session_of(context)
+        found = await call_next(context)
+        shown = set(session.listed([tool.name for tool in found]))
+        return [tool for tool in found if tool.name in shown]
+
+    async def on_call_tool(
+        self, context: MiddlewareContext[types.CallToolRequestParams], call_next: CallNext[Any, ToolResult]
+    ) -> ToolResult:
+        asked = context.message
+
+        async def perform(arguments: dict[str, Any]) -> types.CallToolResult:
+            final = asked.model_copy(update={"arguments": arguments})
+            said = await call_next(context.copy(message=final))
+            return types.CallToolResult(
+                content=said.content, structured_content=said.structured_content, is_error=said.is_error
+            )
+
+        session = await self._session_of(context)
+        ran = await run_async(session, asked.name, asked.arguments or {}, perform, looks=seen, back=answered)
+        given = denied(ran.call.reason) if ran.seen is None else ran.value
+        return ToolResult(given.content, given.structured_content, is_error=bool(given.is_error))
+
+    async def on_read_resource(
+        self, context: MiddlewareContext[types.ReadResourceRequestParams], call_next: CallNext[Any, Any]
+    ) -> Any:
+        uri = str(context.message.uri)
+        return await self._asked(context, call_next, "resources/read", {"uri": uri}, ResourceError)
+
+    async def on_get_prompt(
+        self, context: MiddlewareContext[types.GetPromptRequestParams], call_next: CallNext[Any, Any]
+    ) -> Any:
+        given = {"name": context.message.name, "arguments": dict(context.message.arguments or {})}
+        return await self._asked(context, call_next, "prompts/get", given, PromptError)
+
+    async def _asked(
+        self,
+        context: MiddlewareContext[Any],
+        call_next: CallNext[Any, Any],
+        method: str,
+        given: dict[str, Any],
+        refusal: type[Exception],
+    ) -> Any:
+        """What is no tool, decided under the name of its method. What the policies would change of it is refused: it
+        has no form that could be put together again."""
+
+        async def perform(arguments: dict[str, Any]) -> Any:
+            if arguments != given:
+                raise refusal("the request would have to be changed")
+            return await call_next(context)
+
+        ran = await run_async(await self._session_of(context), method, given, perform)
+        if not ran.allowed:
+            raise refusal(str(ran.value))
+        if isinstance(ran.value, dict):
+            raise refusal("parts of the answer may not be read")
+        return ran.value

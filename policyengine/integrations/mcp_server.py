@@ -1,0 +1,84 @@
+"""Middleware for MCP servers: tools, resources and prompts of a server of your own go through the gate.
+
+    server = MCPServer("shop", middleware=[PolicyServerMiddleware(session_of)])     # `mcp` 2.x
+
+`session_of` is a function from the context of a request to the session of the gate, which is opened for whoever is
+authenticated there. What is no tool is decided under the name of its method, as the gateway does. What is denied is a
+result with `isError` for a tool, and an error for anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import mcp_types as types
+from mcp.server.context import CallNext, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+
+from policyengine.gate.running import run_async
+from policyengine.gate.session import Session
+from policyengine.mcp.results import answered, denied, seen
+
+DENIED = -32001
+CALL, LIST = "tools/call", "tools/list"
+# What is no tool, with the parameters that rules read.
+METHODS = {
+    "resources/read": ("uri",),
+    "resources/subscribe": ("uri",),
+    "prompts/get": ("name", "arguments"),
+    "completion/complete": ("ref", "argument", "context"),
+}
+SessionOf = Callable[[Any], Awaitable[Session]]
+
+
+class PolicyServerMiddleware:
+    """Put it last, so that it is innermost: what another one rewrites is then decided as it runs."""
+
+    def __init__(self, session_of: SessionOf) -> None:
+        self._session_of = session_of
+
+    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Any:
+        params = dict(ctx.params or {})
+        if ctx.method == LIST:
+            return await self._listed(ctx, call_next)
+        if ctx.method == CALL:
+            return await self._called(ctx, call_next, params)
+        if ctx.method in METHODS:
+            return await self._asked(ctx, call_next, params)
+        return await call_next(ctx)
+
+    async def _listed(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Any:
+        session = await self._session_of(ctx)
+        found = types.ListToolsResult.model_validate(_plain(await call_next(ctx)))
+        shown = set(session.listed([tool.name for tool in found.tools]))
+        kept = [tool for tool in found.tools if tool.name in shown]
+        return found.model_copy(update={"tools": kept, "cache_scope": "private"})
+
+    async def _called(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext, params: dict[str, Any]) -> Any:
+        async def perform(arguments: dict[str, Any]) -> types.CallToolResult:
+            answer = await call_next(replace(ctx, params={**params, "arguments": arguments}))
+            return types.CallToolResult.model_validate(_plain(answer))
+
+        name, given = str(params.get("name")), params.get("arguments") or {}
+        ran = await run_async(await self._session_of(ctx), name, given, perform, looks=seen, back=answered)
+        return denied(ran.call.reason) if ran.seen is None else ran.value
+
+    async def _asked(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext, params: dict[str, Any]) -> Any:
+        async def perform(arguments: dict[str, Any]) -> Any:
+            return _plain(await call_next(replace(ctx, params={**params, **arguments})))
+
+        given = {name: params[name] for name in METHODS[ctx.method] if name in params}
+        ran = await run_async(await self._session_of(ctx), ctx.method, given, perform)
+        if not ran.allowed:
+            raise MCPError(DENIED, str(ran.value))
+        return ran.value
+
+
+def _plain(answer: Any) -> dict[str, Any]:
+    if answer is None:
+        return {}
+    if isinstance(answer, Mapping):
+        return dict(answer)
+    return dict(answer.model_dump(mode="json", by_alias=True, exclude_none=True))
