@@ -18,7 +18,7 @@ class Call:
     arguments: the arguments with everything done to them that the policies order; None where it may not run.
     reason: why not, fit for a model and for people; it tells no policy and no value.
     approvals: what a person has to approve first, for exactly this call.
-    provenance: where each argument came from, as the rules read it.
+    provenance: where the arguments came from whose sources the rules ask for, as they read it.
     grant: for a limit's reservation to be settled.
     """
 

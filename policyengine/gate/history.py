@@ -11,7 +11,7 @@ from typing import Any
 
 from policyengine.check.readers import is_readers
 from policyengine.gate.trail import leaves
-from policyengine.ir.nodes import Attribute, Const, Expect, Has, Lookup, PolicySet, Root
+from policyengine.ir.nodes import Attribute, Const, Expect, Has, Lookup, PolicySet, Root, Sources
 from policyengine.ir.walk import walk
 
 HISTORY = "history"
@@ -49,6 +49,10 @@ class Asked:
         self.history = any(
             isinstance(node, Attribute | Has) and isinstance(node.base, Root) and node.name == HISTORY for node in nodes
         )
+        # The arguments whose sources are asked for; None for all of them.
+        asked = [node.path[0] if node.path else None for node in nodes if isinstance(node, Sources)]
+        named = frozenset(name for name in asked if isinstance(name, str))
+        self.sources = named if len(named) == len(set(asked)) else None
         # The paths of the arguments whose readers are asked for.
         self.readers = frozenset(
             node.operand.key.value

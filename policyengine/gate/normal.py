@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -19,7 +18,10 @@ _INVISIBLE = re.compile(
 )
 _BLANKS = re.compile(r"\s+")
 # A word, and anything that an identifier, address, URL, path, number or date is written with.
-_TOKEN = re.compile(r"(?:[^\s\"'`<>(){}\[\],;|\u00ab\u00bb\u2018-\u201f]|(?<=\d),(?=\d))+")
+_TOKEN = re.compile(
+    r"[^\s\"'`<>(){}\[\],;|\u00ab\u00bb\u2018-\u201f]+"
+    r"(?:(?<=\d),(?=\d)[^\s\"'`<>(){}\[\],;|\u00ab\u00bb\u2018-\u201f]+)*"
+)
 _DASHES = dict.fromkeys((*range(8208, 8214), 8722), "-")
 _EDGES = ".:!?*_~=&#"
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?\Z")
@@ -29,7 +31,12 @@ _MONEY = re.compile(
 _GROUPS = re.compile(
     r"\b[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{2,4}){2,8}\b|\b\d{2,4}(?:[ -]\d{2,6}){2,6}\b|\+\d{1,3}(?:[ ()-]*\d{2,4}){2,5}\b"
 )
+_IDENTIFYING = re.compile(r"[\d@/_]|[^.]\.+[^.]")
 _DIGIT = re.compile(r"\d")
+# What groups of digits have between them, or in front of the first; a text without has none.
+_GROUPED = re.compile(r"\d[ -]\d|\d\d[ -]?[a-z\d]|\+\d")
+# A longer part of a text is read anew each time.
+_SHORT = 64
 # What a number, date, URL or path is told by, and a word has none of.
 _SPELLED = re.compile(r"[\d./]")
 _MONTHS = {
@@ -40,6 +47,7 @@ _MONTHS = {
     for length in (3, len(name))
 }  # fmt: skip
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_SHORT_MONTHS = tuple(name for name in _MONTHS if len(name) == 3)
 _DATES = (
     (re.compile(r"\b(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)"), "ymd"),
     (re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? ({_MONTH})\.?,? (\d{{4}})\b"), "dmy"),
@@ -50,6 +58,9 @@ _URL = re.compile(r"(?:(https?)://)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(:\d+)?(/[^?#]*
 
 def form(text: str) -> str:
     """The one form of a text."""
+    if text.isascii():
+        # Of such a text the rest changes nothing more.
+        return " ".join(text.lower().split())
     folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold().translate(_DASHES)
     return _BLANKS.sub(" ", folded).strip()
 
@@ -60,7 +71,11 @@ def value_form(value: object) -> str:
         return str(value).casefold()
     if isinstance(value, int | float):
         return number(str(value)) or str(value)
-    text = form(str(value))
+    return text_form(form(str(value)))
+
+
+def text_form(text: str) -> str:
+    """The one form of a whole text, of which this is the form as a text."""
     return one_thing(text) or text
 
 
@@ -72,12 +87,13 @@ def one_thing(text: str) -> str:
     if found := _MONEY.match(text.replace(" ", "")):
         # 50 of one thing are not 50 of another.
         return f"{found.group(1) or ''}{number(found.group(2))}{found.group(3) or ''}"
-    for pattern, order in _DATES:
+    # No date is shorter than 8 characters, and no account number or telephone number than 6.
+    for pattern, order in _DATES if len(text) >= 8 else ():
         if (day := pattern.match(text)) and day.end() == len(text) and (known := _date(day, order)):
             return known
-    if _GROUPS.fullmatch(text):
+    if len(text) >= 6 and _GROUPS.fullmatch(text):
         return _ungrouped(text)
-    if "@" not in text and (url := _URL.match(text)) and " " not in text:
+    if "." in text and "@" not in text and (url := _URL.match(text)) and " " not in text:
         return _url(*url.groups(""))
     if "/" in text and " " not in text:
         return _path(text)
@@ -96,35 +112,49 @@ def number(text: str) -> str:
     return "0" if shown in ("-0", "0") else shown
 
 
-def names(text: str) -> Iterator[str]:
+def names(text: str) -> list[str]:
     """The parts of a text, in its form, that may name something: words, numbers, dates, addresses, each in its own
     form. Every part of the text is in at least one of them."""
+    found: list[str] = []
     for token in _TOKEN.findall(text):
-        core = token.rstrip(_EDGES)
-        core = core if core.startswith("./") else core.lstrip(_EDGES)
-        if not core:
-            continue
-        yield core
-        if _SPELLED.search(core):
-            if (known := one_thing(core)) and known != core:
-                yield known
-            if (amount := _MONEY.match(core)) and (amount.group(1) or amount.group(3) not in (None, "%")):
-                # The amount is said as well as the currency that it is in.
-                yield number(amount.group(2))
+        if token.isalpha():
+            found.append(token)
+        else:
+            found += _short_names(token) if len(token) <= _SHORT else _names_of(token)
     if not _DIGIT.search(text):
-        return
-    for pattern, order in _DATES:
+        return found
+    months = len(text) >= 10 and any(month in text for month in _SHORT_MONTHS)
+    for pattern, order in _DATES if months else _DATES[:1]:
         for day in pattern.finditer(text):
             if known := _date(day, order):
-                yield known
-    for group in _GROUPS.finditer(text):
-        yield _ungrouped(group.group())
+                found.append(known)
+    if _GROUPED.search(text):
+        found += [_ungrouped(group.group()) for group in _GROUPS.finditer(text)]
+    return found
+
+
+def _names_of(token: str) -> tuple[str, ...]:
+    core = token.rstrip(_EDGES)
+    core = core if core.startswith("./") else core.lstrip(_EDGES)
+    if not core:
+        return ()
+    found = [core]
+    if _SPELLED.search(core):
+        if (known := one_thing(core)) and known != core:
+            found.append(known)
+        if (amount := _MONEY.match(core)) and (amount.group(1) or amount.group(3) not in (None, "%")):
+            # The amount is said as well as the currency that it is in.
+            found.append(number(amount.group(2)))
+    return tuple(found)
+
+
+_short_names = lru_cache(16_384)(_names_of)
 
 
 def identifies(token: str) -> bool:
     """Whether a part of a text names one thing, and is not a word of the language: it has a digit, an `@`, a `/`, an
     inner dot or an underscore."""
-    return any(c.isdigit() or c in "@/_" for c in token) or "." in token.strip(".")
+    return not token.isalpha() and _IDENTIFYING.search(token) is not None
 
 
 def _url(scheme: str, host: str, port: str, path: str, rest: str) -> str:

@@ -71,6 +71,8 @@ class Session:
         for known in entities:
             self.trail.add(known, SYSTEM)
         self._said: list[str] = []
+        # How much of it was looked at, and what it is to rules.
+        self._words: tuple[int, str, list[str]] | None = None
         if prompt:
             self.say(prompt)
 
@@ -142,14 +144,17 @@ class Session:
         try:
             if not isinstance(arguments, Mapping) or not all(isinstance(name, str) for name in arguments):
                 raise Unscannable("the arguments of a call are an object")
-            provenance = self.trail.provenance(arguments)
+            of = self._policies().sources
+            asked = arguments if of is None else {name: value for name, value in arguments.items() if name in of}
+            provenance = self.trail.provenance(asked)
+            known = self._known(arguments)
         except (Unscannable, RecursionError, ValueError) as error:
             return _refused(tool, arguments, str(error), self._ways.snapshot().revision)
         return {
             "principal": self._principal,
             "action": "call",
             "resource": {"type": "Tool", "id": tool, "args": dict(arguments)},
-            "context": {**self._known(arguments), "provenance": provenance},
+            "context": {**known, "provenance": provenance} if provenance else known,
             "session": self.id,
         }
 
@@ -157,10 +162,7 @@ class Session:
         """What every request of the session has in its context, as of now, and who may see these arguments. Of those
         that are not known, everybody may: a list hides nothing that some could be allowed for."""
         known = {**self._context, "request": self._request()}
-        policies = self._ways.snapshot().policies
-        if self._asked_for is None or self._asked_for.policies is not policies:
-            self._asked_for = Asked(policies)
-        asked = self._asked_for
+        asked = self._policies()
         if asked.readers:
             everybody = {path: [EVERYBODY] for path in asked.readers}
             known[READERS] = everybody if args is None else self.trail.readable(args)
@@ -168,9 +170,18 @@ class Session:
             known[HISTORY] = done
         return known
 
+    def _policies(self) -> Asked:
+        """What the rules in force ask for."""
+        policies = self._ways.snapshot().policies
+        if self._asked_for is None or self._asked_for.policies is not policies:
+            self._asked_for = Asked(policies)
+        return self._asked_for
+
     def _request(self) -> dict[str, Any]:
-        text = "\n".join(self._said)
-        return {"text": text, "named": sorted({name for name in names(form(text)) if identifies(name)})}
+        if self._words is None or self._words[0] != len(self._said):
+            text = "\n".join(self._said)
+            self._words = len(self._said), text, sorted({name for name in names(form(text)) if identifies(name)})
+        return {"text": self._words[1], "named": list(self._words[2])}
 
     def _called(
         self,
@@ -180,7 +191,7 @@ class Session:
         grant: Grant,
         fulfilled: Collection[str],
     ) -> Call:
-        decision, provenance = grant.decision, asked["context"]["provenance"]
+        decision, provenance = grant.decision, asked["context"].get("provenance", {})
         if decision.decision != "allow" or decision.unmetered:
             why = reason(tool, decision, grant)
             return Call(tool, False, None, decision, arguments, provenance, why, decision.approvals, grant=grant)

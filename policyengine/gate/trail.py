@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
-from policyengine.gate.normal import form, identifies, names, number, value_form
+from policyengine.gate.normal import form, identifies, names, number, text_form, value_form
 
 MODEL, EVERYBODY = "model", "*"
 # So many words in a row, and no fewer, tell where a piece of prose came from.
@@ -44,6 +44,9 @@ USER = Source("user", True, 0)
 SYSTEM = Source("system", True, 1)
 MADE = Source(MODEL, False, 9)
 UNKNOWN = Source("unknown", False, 10, frozenset())
+
+
+_COMPOSED = frozenset({MADE})
 
 
 def tool_source(name: str, trusted: bool) -> Source:
@@ -122,52 +125,62 @@ class Trail:
         """Where a text, number or truth value came from."""
         if self.full:
             return frozenset({UNKNOWN})
-        known = value_form(value)
-        said = self._values.get(known)
-        if said is not None and (said.rank <= SYSTEM.rank or not isinstance(value, str)):
-            return frozenset({said})
         if not isinstance(value, str):
-            return frozenset({MADE})
+            said = self._values.get(value_form(value))
+            return frozenset({MADE if said is None else said})
         text = form(value)
+        said = self._values.get(text_form(text))
+        if said is not None and said.rank <= SYSTEM.rank:
+            return frozenset({said})
+        words = names(text)
         # It may stand as a whole in somebody else's words, too.
-        found = [one for one in (said, self._containing(text)) if one is not None]
-        if found:
-            return frozenset({min(found, key=lambda one: one.rank)})
-        return frozenset(self._parts(text)) or frozenset({MADE})
+        whole = self._containing(text, words)
+        if said is not None:
+            return frozenset({said if whole is None or said.rank <= whole.rank else whole})
+        return frozenset({whole}) if whole is not None else self._parts(text, words)
 
-    def _containing(self, text: str) -> Source | None:
+    def _containing(self, text: str, words: list[str]) -> Source | None:
         """The most trusted source that says the text as a whole, from word to word."""
-        words = list(names(text))
         if not text or not words:
             return None
-        rarest = min((self._words.get(word, ()) for word in words[:32]), key=len)
+        rarest: list[int] | None = None
+        for word in words[:32]:
+            stands_in = self._words.get(word)
+            if stands_in is None:
+                # Nobody said this part of it.
+                return None
+            if rarest is None or len(stands_in) < len(rarest):
+                rarest = stands_in
         best: Source | None = None
-        for at in rarest:
+        for at in rarest or ():
             one = self._texts[at]
             if (best is None or one.source.rank < best.rank) and _stands_in(text, one.text):
                 best = one.source
         return best
 
-    def _parts(self, text: str) -> Iterator[Source]:
+    def _parts(self, text: str, words: list[str]) -> frozenset[Source]:
         """The sources of what a text is composed of, but for the user and the system: they said parts of it, and not
         the text. The model put it together."""
-        yield MADE
-        for name in names(text):
-            said = self._values.get(name) or self._values.get(number(name))
-            if said is not None and identifies(name) and said.rank > SYSTEM.rank:
-                yield said
-        words = text.split()
-        for start in range(len(words) - RUN + 1):
-            said = self._runs.get(tuple(words[start : start + RUN]))
-            if said is not None and said.rank > SYSTEM.rank:
-                yield said
+        found = {MADE}
+        for name in words:
+            said = self._values.get(name) or (self._values.get(number(name)) if name[-1].isdigit() else None)
+            if said is not None and said.rank > SYSTEM.rank and identifies(name):
+                found.add(said)
+        if self._runs:
+            each = text.split(" ")
+            for run in zip(each, each[1:], each[2:], each[3:], strict=False):
+                said = self._runs.get(run)
+                if said is not None and said.rank > SYSTEM.rank:
+                    found.add(said)
+        return frozenset(found)
 
     def provenance(self, args: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
         """Where each argument and each part of one came from, as `context.provenance` has it."""
         stated: dict[str, list[dict[str, Any]]] = {}
         for path, value in _places(args):
-            found = frozenset({MADE}) if isinstance(value, Mapping | list | tuple) else self.of(value)
-            stated[path] = [source.entry for source in sorted(found, key=lambda one: (one.rank, one.name))]
+            found = _COMPOSED if isinstance(value, Mapping | list | tuple) else self.of(value)
+            ordered = found if len(found) == 1 else sorted(found, key=lambda one: (one.rank, one.name))
+            stated[path] = [source.entry for source in ordered]
         return stated
 
     def readable(self, args: Mapping[str, Any]) -> dict[str, list[str]]:
