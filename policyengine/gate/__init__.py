@@ -8,7 +8,8 @@ transport; it decides through `authorize` and looks at texts through `release`.
 |---|---|
 | `session.py` | one session: before a call, after it, around it |
 | `trail.py`, `normal.py` | where values came from; what counts as the same value |
-| `receiving.py` | what a tool's result is worth |
+| `receiving.py`, `items.py` | what a tool's result is worth, and which items of it |
+| `history.py` | what the session did so far |
 | `running.py` | a call from its beginning to its end: decided, run, observed |
 | `models.py` | the calls of a model: admitted, settled, released |
 | `results.py` | a tool's result as rules read it, and back |
