@@ -72,6 +72,9 @@ class Engine(Gates):
         self._paths = tuple(paths)
         self._read = read
         self._reloading = Lock()
+        self._pause_gc = False
+        # The latest one that was started.
+        self.watcher: Watcher | None = None
         self._last_reload = Reload(True, snapshot.revision, ())
 
     def _concerns(self, snapshot: Snapshot) -> None:
@@ -108,7 +111,9 @@ class Engine(Gates):
             with paused() if pause_gc else nullcontext():
                 return load_path(path, known, settled, kept)
 
-        return cls._made(read, paths, state, events, inspection, gate_tests)
+        made = cls._made(read, paths, state, events, inspection, gate_tests)
+        made._pause_gc = pause_gc
+        return made
 
     @classmethod
     def from_text(
@@ -343,6 +348,9 @@ class Engine(Gates):
             if loaded.snapshot is None:
                 self._last_reload = Reload(False, self._snapshot.revision, loaded.diagnostics)
             else:
+                with paused() if self._pause_gc else nullcontext():
+                    loaded.snapshot.evaluator.prepare(self._snapshot.evaluator)
+                    loaded.snapshot.partial.prepare(self._snapshot.partial)
                 before = self._metering[1]
                 self._publish(loaded.snapshot)
                 begins = anew(before, self._metering[1])
@@ -370,7 +378,8 @@ class Engine(Gates):
             if on_reload is not None:
                 on_reload(result)
 
-        return Watcher(self._paths, lambda: state_of(self._paths) != self._read, changed).start()
+        self.watcher = Watcher(self._paths, lambda: state_of(self._paths) != self._read, changed).start()
+        return self.watcher
 
 
 def _decide_about(

@@ -1,11 +1,14 @@
 """Telling when files have changed, and have stopped changing.
 
-Knows nothing of policies: paths in, calls out.
+Knows nothing of policies: paths in, calls out. Where the operating system cannot be asked to say when, the files are
+looked at now and then, and it is asked again later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
@@ -13,29 +16,51 @@ from types import TracebackType
 import structlog
 from watchfiles import watch
 
+from policyengine.diagnostics.safe_text import visible
+
 # A change counts once nothing else has changed for this long, in milliseconds: writers need a moment to finish.
 REST_MS = 100
 # ... but a directory that never comes to rest is read after this long all the same.
 PATIENCE_MS = 1000
 # How long to wait for word of a change before looking all the same.
 LOOK_MS = 500
+# So many looks without word of changes, before the operating system is asked again.
+LOOKS = 20
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatched:
+    """Why nobody says when these files change, and since when. They are looked at all the same, twice a second."""
+
+    sources: tuple[str, ...]
+    since: datetime
+    why: str
 
 
 class Watcher:
     """Calls `changed` whenever the files below the paths are `stale`. Runs in a daemon thread until stopped.
 
     The operating system says when to look; it is asked to in any case now and then, as it forgets, and on some file
-    systems never says anything.
+    systems never says anything. `told` hears of each time that it cannot say so, and of each time that it can again.
     """
 
-    def __init__(self, paths: Iterable[Path], stale: Callable[[], bool], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        stale: Callable[[], bool],
+        changed: Callable[[], None],
+        told: Callable[[Unwatched | None], None] = lambda _: None,
+    ) -> None:
         self._paths = tuple(path.resolve() for path in paths)
         self._stale = stale
         self._changed = changed
+        self._told = told
         self._stop = Event()
         self._thread = Thread(target=self._run, name="policy-watcher", daemon=True)
+        # What is wrong now, if anything is.
+        self.unwatched: Unwatched | None = None
 
     def start(self) -> Watcher:
         self._thread.start()
@@ -58,13 +83,37 @@ class Watcher:
         while not self._stop.is_set():
             try:
                 for _ in self._wakes():
-                    if self._stale():
-                        self._changed()
-            except Exception:  # noqa: BLE001 - logged below
-                # The thread must outlive one bad reload, or a directory that is gone for a moment; the last good
-                # snapshot goes on answering.
-                _log.exception("reload_failed")
-                self._stop.wait(LOOK_MS / 1000)
+                    self._say(None)
+                    self._look()
+            except Exception as error:  # noqa: BLE001 - whatever it is, looking goes on
+                # An unreadable directory, too many watches, a directory that is gone for a moment.
+                self._say(str(error) or type(error).__name__)
+                for _ in range(LOOKS):
+                    if self._stop.wait(LOOK_MS / 1000):
+                        break
+                    self._look()
+
+    def _look(self) -> None:
+        """The thread outlives whatever one reload does; the last good snapshot goes on answering."""
+        try:
+            if self._stale():
+                self._changed()
+        except Exception:  # noqa: BLE001 - logged
+            _log.exception("reload_failed")
+
+    def _say(self, why: str | None) -> None:
+        if (why is None) is (self.unwatched is None):
+            return
+        sources = tuple(map(str, self._paths))
+        self.unwatched = None if why is None else Unwatched(sources, datetime.now(UTC), visible(why)[:500])
+        try:
+            if self.unwatched is None:
+                _log.info("watching_again", sources=sources)
+            else:
+                _log.warning("not_watched", sources=sources, why=self.unwatched.why)
+            self._told(self.unwatched)
+        except Exception:  # noqa: BLE001 - nobody can be told, and looking goes on
+            pass
 
     def _wakes(self) -> Iterator[object]:
         """Comes back when something has changed, and now and then."""

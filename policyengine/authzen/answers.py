@@ -198,9 +198,19 @@ class Health(_Out):
     status: Literal["ok"]
 
 
+class NotWatched(_Out):
+    """Files of which nobody says when they change: they are looked at twice a second."""
+
+    since: str
+    why: str | None = Field(None, description="for administrators only")
+    sources: list[str] | None = Field(None, description="for administrators only")
+
+
 class Readiness(_Out):
-    """`degraded`: the policies of `revision` answer, and newer ones were refused for what `diagnostics` says."""
+    """`degraded`: the policies of `revision` answer, and newer ones were refused for what `diagnostics` says, which
+    administrators are told."""
 
     status: Literal["loading", "ready", "degraded"]
     revision: str | None = None
     diagnostics: list[dict[str, Any]] | None = None
+    not_watched: NotWatched | None = None

@@ -63,6 +63,11 @@ class Block:
         held = self._fast(*request)
         return ((self.number, held),) if held else ()
 
+    def prepare(self) -> None:
+        """Makes the functions before they are asked for."""
+        self._fast = self._fast or fast_function(self.rules, self._site, self._env)
+        self._careful = self._careful or careful_function(self.rules, self._site, self._env)
+
     def ask_carefully(self, *request: Any) -> tuple[int, int]:
         """The masks of the rules that held and that erred."""
         if self._careful is None:
@@ -129,13 +134,20 @@ class Bucket:
         }
         self._first = self._block(first)
         self._tables = [self._rows(table) for table in plan.tables]
-        if others:
-            self._tables.append(Rows(_EVERY, {site.action: Row(tuple(self._block(o) for o in others))}, ()))
+        rest = tuple(self._block(each) for each in others)
+        self._unindexed = (self._first, *rest)
+        if rest:
+            self._tables.append(Rows(_EVERY, {site.action: Row(rest)}, ()))
         self._apart = actors.look.apart(site.principal, site.resource)
         check = None
         if site.resource == TOOL:
             check = closed(fast_checks(schema, world) if site.action == CALL else {}, world)
         self.entry: Entry = entry(ways(first, self._tables, site, self._apart), world, self._env, native, actors, check)
+
+    def prepare(self) -> None:
+        """Makes the functions that are asked of nearly every request: those of rules that no table leaves aside."""
+        for block in self._unindexed:
+            block.prepare()
 
     def settle(self, asked: Request, approved: Collection[str] = ()) -> Decision:
         """The decision about any request of this shape, delegation apart."""

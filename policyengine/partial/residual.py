@@ -55,6 +55,13 @@ class Partial:
         # What two threads find for one key is the same.
         self._lowered: Remembered[Any, LoweredRules] = Remembered(MAX_GAPS)
 
+    def prepare(self, earlier: Partial) -> None:
+        """Finds the rules for all that filters and searches of the earlier policies were about."""
+        for unknown, principal, action, resource, known in list(earlier._lowered):
+            gap = Gap(unknown, principal, resource, known, self._world, self._hierarchy, self._reads)
+            if not_applicable(self._schema, principal, action, resource) is None:
+                self._lowered[unknown, principal, action, resource, known] = LoweredRules(self._policies, action, gap)
+
     def residual(
         self,
         request: Request,

@@ -153,7 +153,7 @@ def create_app(
     health.add_routes(app, pdp)
     blocks.add_routes(app, pdp)
     usage.add_routes(app, pdp)
-    registry = metrics.registry(tally, told)
+    registry = metrics.registry(tally, told, lambda: pdp.is_told_of_changes)
 
     @app.get("/metrics", tags=["operation"], summary="Counts for Prometheus", response_class=Response)
     async def prometheus() -> Response:

@@ -9,18 +9,21 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 
 from policyengine.diagnostics import render
 from policyengine.model.decision import Trial
+from policyengine.server.quiet import Quiet
 from policyengine.server.record import DecisionRecord
 from policyengine.state.reloads import Reload
 
 Level = Literal["debug", "info", "warning", "error"]
 
 log = structlog.get_logger("policyengine.server")
+# Where all lines go: what cannot be written fails nothing.
+output = Quiet(lambda: sys.stderr)
 
 
 def configure(form: Literal["json", "console"], level: Level) -> None:
@@ -32,18 +35,16 @@ def configure(form: Literal["json", "console"], level: Level) -> None:
         structlog.processors.format_exc_info if form == "json" else _unchanged,
     ]
     last: Any = (
-        structlog.processors.JSONRenderer()
-        if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=output.isatty())
     )
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", output)),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

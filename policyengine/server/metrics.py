@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from policyengine.model.decision import Decision
+from policyengine.server import log
 from policyengine.server.telling import Telling
 
 _BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5)
@@ -79,8 +80,9 @@ class Tally:
 
 
 class _Collected(Collector):
-    def __init__(self, tally: Tally, told: Telling) -> None:
+    def __init__(self, tally: Tally, told: Telling, watched: Callable[[], bool]) -> None:
         self.tally = tally
+        self.watched = watched
         self.told = told
 
     def collect(self) -> Iterable[Metric]:
@@ -113,6 +115,14 @@ class _Collected(Collector):
             "Attempts to load changed policies, by outcome.",
             ("outcome",),
             {(name,): count for name, count in tally.reloads.items()},
+        )
+        yield GaugeMetricFamily(
+            "policyengine_sources_watched",
+            "1 where changes of files are heard of; 0 where they are only looked for now and then.",
+            value=float(self.watched()),
+        )
+        yield _counter(
+            "policyengine_log_lines_dropped", "Log lines that could not be written.", (), {(): log.output.dropped}
         )
         yield _counter(
             "policyengine_authentication_failures",
@@ -161,10 +171,10 @@ def _counter(name: str, text: str, labels: Sequence[str], counts: dict[tuple[str
     return family
 
 
-def registry(tally: Tally, told: Telling) -> CollectorRegistry:
+def registry(tally: Tally, told: Telling, watched: Callable[[], bool] = lambda: True) -> CollectorRegistry:
     """The metrics of one app, with those of its process."""
     made = CollectorRegistry()
-    made.register(_Collected(tally, told))
+    made.register(_Collected(tally, told, watched))
     ProcessCollector(registry=made)
     PlatformCollector(registry=made)
     return made

@@ -12,6 +12,12 @@ class Pdp:
     def __init__(self) -> None:
         self.engine: Engine | None = None
 
+    @property
+    def is_told_of_changes(self) -> bool:
+        """Whether changes of the policies are heard of, or are not asked for; else they are looked for."""
+        watcher = self.engine.watcher if self.engine is not None else None
+        return watcher is None or watcher.unwatched is None
+
     def ready(self) -> Engine:
         """The engine. Raises RequestError (503) before the first load."""
         if self.engine is None:

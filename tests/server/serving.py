@@ -28,11 +28,23 @@ SEARCH_ACTION = "/access/v1/search/action"
 def serving(policies: Path, authenticate: Authenticate | None = None, **settings: Any) -> Iterator[httpx.Client]:
     """A client of a server for `policies`, with these settings; everybody may ask, unless they say who may. Raises
     RuntimeError if it does not start."""
+    with (
+        serving_at(policies, authenticate, **settings) as (host, port),
+        httpx.Client(base_url=f"http://{host}:{port}", trust_env=False, timeout=20) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def serving_at(
+    policies: Path, authenticate: Authenticate | None = None, http: Any = "auto", **settings: Any
+) -> Iterator[tuple[str, int]]:
+    """Where such a server listens; `http` is its protocol."""
     settings.setdefault("insecure", not settings.keys() & {"keys", "issuers", "certificates"})
     settings.setdefault("reload", False)
     settings.setdefault("log_level", "error")
     app = create_app(Settings(policies=policies, **settings), authenticate=authenticate)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on", proxy_headers=False))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, http=http, log_config=None, lifespan="on", proxy_headers=False))
 
     def run() -> None:
         with suppress(SystemExit):  # how uvicorn says that the application did not start
@@ -47,8 +59,7 @@ def serving(policies: Path, authenticate: Authenticate | None = None, **settings
                 raise RuntimeError("the server did not start")
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client:
-            yield client
+        yield "127.0.0.1", port
     finally:
         server.should_exit = True
         thread.join()
