@@ -166,7 +166,7 @@ class FilterResponse(_Out):
     exact: bool | None = Field(description="null where no backend is named")
     query: dict[str, Any] | None = Field(description="what the store takes; for SQL `where` and `params`")
     rechecked: list[str] = Field(description="the conditions that the store is not asked for exactly")
-    residual: str = Field(description="what is left of the policies, as readable text")
+    residual: str | None = Field(None, description="with `explain`: what is left of the policies, as readable text")
     revision: str
     errors: list[RuleError] | None = Field(None, description="what is wrong with the question; `kind` is then never")
 

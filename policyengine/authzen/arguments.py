@@ -63,3 +63,4 @@ class FilterRequest:
     backend: Any
     exact: bool
     fulfils: list[str]
+    explain: bool = False

@@ -44,7 +44,6 @@ FILTERED = {
     "exact": True,
     "query": {"where": '(document."tenant_id" = %s)', "params": ["acme"]},
     "rechecked": [],
-    "residual": "# CONDITIONAL: it depends on the Document\n",
     "revision": "1f0c2b7a9d3e",
 }
 WHAT = {"subject": ONE["subject"], "resource": ONE["resource"]}

@@ -123,6 +123,7 @@ def filter_request(value: dict[str, Any]) -> FilterRequest:
         value.get("backend"),
         value.get("exact", False),
         value.get("fulfils", []),
+        value.get("explain", False),
     )
 
 

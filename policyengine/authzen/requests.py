@@ -200,6 +200,7 @@ class FilterRequest(_Asked):
     )
     exact: bool = Field(False, description="refuse (400) rather than answer with a query that finds more")
     fulfils: list[str] = Field([], description="the obligation types that the caller does for whatever it fetches")
+    explain: bool = Field(False, description="say in `residual` what is left of the policies")
 
     @model_validator(mode="after")
     def _exact_about_a_store(self) -> Self:

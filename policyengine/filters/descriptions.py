@@ -65,6 +65,9 @@ def _is_collection(value: Any) -> bool:
     )
 
 
+# As long a name may be, and so many names and values there may be in a description.
+LONGEST_NAME, MOST_PARTS = 256, 10_000
+
 _TEXT = _Option("text", lambda value: type(value) is str)
 _SQL = {"table": _TEXT, "paramstyle": _TEXT}
 _INDEX = _Store(elasticsearch, {"properties": _Option("what an index mapping has", _is_index)}, ("properties",))
@@ -103,6 +106,7 @@ def store_of(value: Any) -> Backend:
     """
     if type(value) is not dict:
         raise ValueError("a store is described by an object")
+    _check_size(value)
     name = value.get("store")
     if type(name) is not str or name not in _STORES:
         raise ValueError(f"`store` is one of {', '.join(STORES)}")
@@ -119,6 +123,22 @@ def store_of(value: Any) -> Backend:
     if "columns" in value:
         options["columns"] = {key: _field(key, one) for key, one in _columns(value).items()}
     return JsonOnly(store.make(**options))
+
+
+def _check_size(value: Any) -> None:
+    """Everything that is said of a store is written into its query, some of it many times."""
+    todo, parts = [value], 0
+    while todo:
+        one = todo.pop()
+        parts += 1
+        if type(one) is str and len(one) > LONGEST_NAME:
+            raise ValueError(f"names have at most {LONGEST_NAME} characters")
+        if type(one) is dict:
+            todo += [*one, *one.values()]
+        elif type(one) is list:
+            todo += one
+        if parts + len(todo) > MOST_PARTS:
+            raise ValueError(f"a store is described with at most {MOST_PARTS:,} names")
 
 
 def _columns(value: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _ABSENT: Any = object()
 class World:
     """Records by type and id. A record is a mapping of attributes; `parents` is a list of references."""
 
-    __slots__ = ("_count", "_numbers", "climbed", "faults", "held", "records")
+    __slots__ = ("_count", "_numbers", "climbed", "faults", "held", "ordered", "records")
 
     def __init__(self, records: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None) -> None:
         self.records: Mapping[str, Mapping[str, Mapping[str, Any]]] = records or {}
@@ -29,6 +29,8 @@ class World:
         self.climbed: dict[Uid, frozenset[Uid]] = {}
         # And of those that have no such thing, why.
         self.faults: dict[Uid, Fault] = {}
+        # The ids of a type in order, for those who look through all of them.
+        self.ordered: dict[str, list[str]] = {}
         self._numbers: dict[Uid, int] = {}
         self._count = count()
         # The lists among the attributes, by identity: what is found out about one of these stays true.

@@ -17,24 +17,30 @@ from policyengine.engine import Engine
 from policyengine.filters.descriptions import as_json, store_of
 from policyengine.filters.filter import Filter, NotExpressible
 from policyengine.server.bind import Binding
+from policyengine.server.errors import RequestError
 from policyengine.server.metering import declared
 from policyengine.server.pipeline import Answer
 
 
 def answer_filter(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Answer:
-    """Raises Malformed, and Forbidden."""
+    """Raises Malformed, RequestError, and Forbidden."""
     asked = read.filter_request(binding.silent(caller, read.json_object(body)))
     found = _found(engine, asked, caller, binding)
     answer: dict[str, Any] = {"kind": found.kind.value, "exact": None, "query": None, "rechecked": []}
     if asked.backend is not None:
         answer |= _query(asked, found, caller, binding)
-    answer["residual"] = found.explain() + (_OWN if caller.tenant is not None else "")
+    if asked.explain:
+        if len(body) > MOST_EXPLAINED:
+            raise RequestError(413, f"a filter is explained for requests of at most {MOST_EXPLAINED} bytes")
+        answer["residual"] = found.explain() + (_OWN if caller.tenant is not None else "")
     answer["revision"] = found.revision
     if found.errors:
         answer["errors"] = [{"rule": each.rule, "code": each.code, "message": each.message} for each in found.errors]
     return json.dumps(answer, separators=(",", ":"), allow_nan=False).encode("ascii"), (), 0
 
 
+# An explanation shows what the request has, several times.
+MOST_EXPLAINED = 65_536
 _OWN = "# and only of the caller's own tenant\n"
 
 

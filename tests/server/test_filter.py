@@ -106,10 +106,20 @@ def test_an_exact_query_or_none(docs: httpx.Client) -> None:
 
 
 def test_without_a_backend(docs: httpx.Client) -> None:
-    answer = _filter(docs)
+    assert "residual" not in _filter(docs)
+    answer = _filter(docs, explain=True)
     assert (answer["exact"], answer["query"], answer["rechecked"]) == (None, None, [])
     assert 'doc.team == "a" and doc.level <= 3' in answer["residual"]
     assert answer["revision"]
+
+
+def test_what_is_echoed_is_bounded(docs: httpx.Client) -> None:
+    long = {**SQLITE, "table": "t" * 300}
+    refused = docs.post("/v1/filter", json={**ASKED, "backend": long})
+    assert (refused.status_code, "at most 256 characters" in refused.text) == (400, True)
+    big = {**ASKED, "subject": {**ANN, "id": "x" * 70_000}}
+    assert docs.post("/v1/filter", json={**big, "explain": True}).status_code == 413
+    assert len(docs.post("/v1/filter", json=big).content) < 140_000
 
 
 def test_nothing_may_be_seen(docs: httpx.Client) -> None:

@@ -252,7 +252,7 @@ def test_a_token_of_a_page_is_of_use_to_its_caller_only(services: dict[str, http
 def test_a_filter_finds_its_own_and_nothing_else(services: dict[str, httpx.Client]) -> None:
     asked = {
         "subject": ANN, "action": RETRIEVE, "resource": {"type": "Document"},
-        "backend": {"store": "sqlite", "columns": {"tenant": "tenant", "id": "id"}},
+        "backend": {"store": "sqlite", "columns": {"tenant": "tenant", "id": "id"}}, "explain": True,
     }  # fmt: skip
     answer = services["acme"].post("/v1/filter", json=asked).json()
     assert answer["kind"] == "conditional"
