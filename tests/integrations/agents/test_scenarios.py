@@ -27,7 +27,7 @@ from tests.integrations.agents.world import (
     Tools,
 )
 
-HOSTS = ["agent_framework", "langchain", "langgraph", "openai_agents", "pydantic_ai"]
+HOSTS = ["agent_framework", "langchain", "langgraph", "llamaindex", "openai_agents", "pydantic_ai"]
 
 
 def host(name: str) -> Host:
@@ -44,6 +44,7 @@ def able(seam: str) -> list[str]:
 LACKS: dict[str, tuple[str, ...]] = {
     "agent_framework": ("shown",),
     "langgraph": ("shown", "output", "budget"),
+    "llamaindex": ("rewrite", "output", "budget"),
     "openai_agents": ("rewrite",),
 }
 

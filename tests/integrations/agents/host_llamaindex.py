@@ -1,0 +1,55 @@
+"""LlamaIndex's `FunctionAgent`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llama_index.core.agent.workflow import FunctionAgent
+from llama_index.core.base.llms.types import ChatMessage, TextBlock, ToolCallBlock
+from llama_index.core.llms.mock import MockFunctionCallingLLM
+from llama_index.core.tools import FunctionTool
+
+from policyengine.integrations.llamaindex_agent import protect
+from tests.integrations.agents.world import ANN, Asks, Ran, Script, finished
+
+
+def says(script: Script, ran: Ran) -> MockFunctionCallingLLM:
+    steps = enumerate(script)
+
+    def respond(messages: Any, **given: Any) -> ChatMessage:
+        ran.shown.append([str(one.metadata.name) for one in given.get("tools") or ()])
+        ran.seen += str(messages)
+        at, step = next(steps)
+        if isinstance(step, str):
+            return ChatMessage(role="assistant", blocks=[TextBlock(text=step)])
+        blocks: list[Any] = [
+            ToolCallBlock(tool_call_id=f"c{at}-{n}", tool_name=name, tool_kwargs=args)
+            for n, (name, args) in enumerate(step)
+        ]
+        return ChatMessage(role="assistant", blocks=blocks)
+
+    return MockFunctionCallingLLM(response_generator=respond, is_chat_model=True)
+
+
+def run(asks: Asks) -> Ran:
+    ran = Ran()
+    tools: list[Any] = [FunctionTool.from_defaults(async_fn=one) for one in asks.tools.functions()]
+
+    async def work() -> Any:
+        session = await asks.engine.session_async(principal=ANN, prompt=asks.prompt)
+        within = list(tools)
+        if asks.inner is not None:
+            inner = FunctionAgent(tools=protect(tools, session), llm=says(asks.inner, Ran()), streaming=False)
+
+            async def helper(input: str) -> str:
+                """Ask another agent."""
+                return str(await inner.run(input))
+
+            within.append(FunctionTool.from_defaults(async_fn=helper))
+        agent = FunctionAgent(tools=protect(within, session), llm=says(asks.script, ran), streaming=False)
+        return await agent.run(asks.prompt)
+
+    answer = finished(ran, work, asks)
+    if answer is not None:
+        ran.final = str(answer)
+    return ran
