@@ -17,6 +17,7 @@ from policyengine.engine import Engine
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 from policyengine.release.inspection import Inspection
+from policyengine.state.store import Store
 from policyengine.warm.cache import open_cache
 from policyengine.warm.collector import paused
 
@@ -49,13 +50,17 @@ def existing(path: Path, what: str = "") -> Path:
 
 
 def load_engine(
-    path: Path, entities: Path | None = None, cache: bool = True, inspection: Inspection | None = None
+    path: Path,
+    entities: Path | None = None,
+    cache: bool = True,
+    inspection: Inspection | None = None,
+    state: str | Store = "memory://",
 ) -> Engine:
     """The policies, ready to decide; with errors, they are reported and the command ends."""
     existing(path)
     existing_file(entities, "--entities")
     try:
-        return Engine.load(path, entities=entities, cache=cache, pause_gc=True, inspection=inspection)
+        return Engine.load(path, entities=entities, cache=cache, pause_gc=True, inspection=inspection, state=state)
     except InvalidPolicies as invalid:
         report(invalid.diagnostics, stderr())
         raise typer.Exit(FAILED) from None

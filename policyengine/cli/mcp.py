@@ -31,6 +31,9 @@ class _Group(TyperGroup):
 
 app = typer.Typer(cls=_Group, no_args_is_help=True, help="Gate the tools of MCP servers.")
 
+# A bearer token that is shorter could be guessed.
+SHORTEST_TOKEN = 16
+
 CommandArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="-- COMMAND...", help="starts the server behind", show_default=False),
@@ -40,6 +43,10 @@ UpstreamOption = Annotated[
     typer.Option(
         "--upstream", metavar="[NAME=]URL", help="a Streamable HTTP server behind; NAME stands before its tools"
     ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="a client's mcp.json: all of its servers stand behind"),
 ]
 PinsOption = Annotated[Path, typer.Option("--pins", metavar="FILE", help="what the tools looked like")]
 
@@ -52,6 +59,7 @@ def gateway(
     principal: Annotated[str, typer.Option("--principal", "-p", metavar="JSON|FILE", help="who uses the tools")],
     command: CommandArgument = None,
     upstream: UpstreamOption = None,
+    config: ConfigOption = None,
     agent: Annotated[
         str | None, typer.Option("--agent", metavar="JSON|FILE", help="the agent that acts for them")
     ] = None,
@@ -59,26 +67,47 @@ def gateway(
     pins: Annotated[
         Path | None, typer.Option("--pins", metavar="FILE", help="tools that are not as pinned there are withheld")
     ] = None,
+    http: Annotated[
+        str | None,
+        typer.Option("--http", metavar="[HOST]:PORT", help="serve clients over Streamable HTTP at /mcp, not on stdio"),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", metavar="FILE", help="with --http: the bearer token that every request brings"),
+    ] = None,
+    state: Annotated[
+        str, typer.Option("--state", metavar="URL", help="where limits, sessions and approvals are kept")
+    ] = "memory://",
 ) -> None:
-    """Stand between an MCP client, on standard input and output, and the servers behind.
+    """Stand between MCP clients and the servers behind: on standard input and output, or over HTTP.
 
-    A client is shown the tools that the policies could allow, and each call is decided on its arguments.
+    A client is shown what the policies could allow, and each call is decided on its arguments.
     """
     running = _running()
-    engine = load_engine(policies, entities)
+    address = _address(http, token_file)
+    engine = load_engine(policies, entities, state=state)
     acting = _entity(agent, "--agent") if agent is not None else None
     existing_file(pins, "--pins")
     try:
-        running.serve(engine, _entity(principal, "--principal"), acting, _targets(command, upstream), pins)
+        known = engine, _entity(principal, "--principal"), acting, _targets(command, upstream, config), pins
+        if address is None:
+            running.serve(*known)
+        else:
+            running.serve_http(*known, *address)
     except (OSError, ValueError) as error:
         fail(str(error), status=FAILED)
 
 
 @app.command()
-def pin(pins: PinsOption, command: CommandArgument = None, upstream: UpstreamOption = None) -> None:
+def pin(
+    pins: PinsOption,
+    command: CommandArgument = None,
+    upstream: UpstreamOption = None,
+    config: ConfigOption = None,
+) -> None:
     """Write down what the tools of the servers look like now, after somebody has looked at them."""
     try:
-        count = _running().pin(_targets(command, upstream), pins)
+        count = _running().pin(_targets(command, upstream, config), pins)
     except (OSError, ValueError) as error:
         fail(str(error), status=FAILED)
     note(f"{count} tools pinned")
@@ -86,12 +115,16 @@ def pin(pins: PinsOption, command: CommandArgument = None, upstream: UpstreamOpt
 
 @app.command()
 def diff(
-    pins: PinsOption, command: CommandArgument = None, upstream: UpstreamOption = None, json_: JsonOption = False
+    pins: PinsOption,
+    command: CommandArgument = None,
+    upstream: UpstreamOption = None,
+    config: ConfigOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """List the tools that are new, changed or gone. Exit status: 0 none; 1 some."""
     existing_file(pins, "--pins")
     try:
-        found = _running().diff(_targets(command, upstream), pins)
+        found = _running().diff(_targets(command, upstream, config), pins)
     except (OSError, ValueError) as error:
         fail(str(error), status=FAILED)
     if json_:
@@ -103,21 +136,44 @@ def diff(
         raise typer.Exit(FAILED)
 
 
-def _targets(command: list[str] | None, upstream: list[str] | None) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _address(http: str | None, token_file: Path | None) -> tuple[str, int, str | None] | None:
+    if http is None:
+        if token_file is not None:
+            fail("--token-file is about --http")
+        return None
+    host, _, port = http.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    if not port.isdecimal() or not 0 < int(port) < 65_536:
+        fail(f"--http: `{visible(http)}` names no port", "write :8090, or HOST:8090")
+    existing_file(token_file, "--token-file")
+    token = token_file.read_text(encoding="utf-8").strip() if token_file is not None else None
+    if token is not None and len(token) < SHORTEST_TOKEN:
+        fail(f"--token-file: a token has {SHORTEST_TOKEN} characters or more")
+    if token is None and host not in ("127.0.0.1", "localhost", "::1"):
+        fail("--http: whoever reaches this address would be the principal", "name a --token-file")
+    return host, int(port), token
+
+
+def _targets(command: list[str] | None, upstream: list[str] | None, config: Path | None) -> dict[str, Any]:
+    existing_file(config, "--config")
+    target = import_module("policyengine.mcp.targets")
+    try:
+        found: dict[str, Any] = target.read_config(config) if config is not None else {}
+    except target.WrongConfig as error:
+        fail(f"--config: {error}")
     for given in upstream or ():
         name, separator, url = given.partition("=")
         if not separator or "://" in name:
             name, url = "", given
         if name in found:
             fail(f"--upstream: two servers are called `{name}`", "write NAME=URL for each")
-        found[name] = url
+        found[name] = target.Target(url=url)
     if command:
         if found:
-            fail("a command and --upstream exclude each other")
-        return {"": command}
+            fail("a command, --upstream and --config exclude each other")
+        return {"": target.Target(command=tuple(command))}
     if not found:
-        fail("there is no server behind", "name one: --upstream URL, or `-- COMMAND...`")
+        fail("there is no server behind", "name one: --upstream URL, --config FILE, or `-- COMMAND...`")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 from textwrap import wrap
 from typing import Annotated, Any
@@ -38,6 +39,10 @@ def import_(
         Path,
         typer.Argument(metavar="FILE", help="a file of JSON, JSON Lines or server-sent events; - for standard input"),
     ],
+    live: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[URL|COMMAND...]", help="after `mcp`: a server to ask", show_default=False),
+    ] = None,
     module: Annotated[str, typer.Option(metavar="NAME", help="the module to write")] = "tools",
     name: Annotated[
         str | None,
@@ -72,7 +77,8 @@ def import_(
 ) -> None:
     """Turn an MCP tools/list answer, function definitions or a JSON Schema into `tool` declarations.
 
-    Reads what OpenAI, Anthropic, Amazon Bedrock and Gemini take as definitions, and registries' lists of arguments,
+    `schema import mcp URL`, or `schema import mcp -- COMMAND...`, asks a server that runs. From a file, it
+    reads what OpenAI, Anthropic, Amazon Bedrock and Gemini take as definitions, and registries' lists of arguments,
     one JSON value on each line, and server-sent events.
 
     What could not be carried over exactly is noted on standard error and in the text. With --update, `facts` and
@@ -83,7 +89,9 @@ def import_(
         fail("--out and --update are two files", "name the one that is to be brought up to date")
     if check and update_ is None:
         fail("--check is about a file to update", "such as `--update tools.pol --check`")
-    document = read_json(file, parse=read_documents, expected=EXPECTED)
+    document = (
+        _offered(live) if str(file) == "mcp" and live else read_json(file, parse=read_documents, expected=EXPECTED)
+    )
     try:
         imported = import_tools(document, module=module, name=name, prefix=prefix, trust_annotations=trust_annotations)
     except ValueError as error:
@@ -109,6 +117,20 @@ def import_(
     write(out, text)
     if not quiet:
         note(f"wrote {count(len(imported.tools), 'tool')} to {out}")
+
+
+def _offered(live: list[str]) -> Any:
+    """What a server says of its tools, as a tools/list answer."""
+    try:
+        running, targets = import_module("policyengine.mcp.running"), import_module("policyengine.mcp.targets")
+    except ImportError:
+        fail("asking a server needs `mcp`", "install `policyengine-ai[mcp]`")
+    is_url = len(live) == 1 and live[0].startswith(("http://", "https://"))
+    target = targets.Target(url=live[0]) if is_url else targets.Target(command=tuple(live))
+    try:
+        return {"tools": list(running.definitions_of({"": target}).values())}
+    except (OSError, ValueError, RuntimeError, ExceptionGroup):
+        fail("the server could not be asked", status=FAILED)
 
 
 _SIGNS = {"new": "+", "changed": "~", "gone": "-"}

@@ -1,39 +1,62 @@
 """An MCP server that asks the gate, with other servers behind it.
 
-Only `tools/list` and `tools/call` are answered, and `ping`. Every call is decided on its final arguments, whatever was
-listed before; a list depends on the policies and on who asks, and on nothing else that this session did. Where the
-policies or a server behind cannot be asked, nothing is listed and nothing runs.
+Tools, resources, prompts and completions are answered, each call decided on its final arguments, whatever was listed
+before; a list depends on the policies and on who asks, and on nothing else that this session did. Every other method
+is not there. Where the policies or a server behind cannot be asked, nothing is listed and nothing runs.
+
+What is no tool is decided like one, under the name of its method, which no tool can have:
+`call on Tool::"resources/read"` with `uri`, `Tool::"prompts/get"` with `name` and `arguments`,
+`Tool::"completion/complete"` with `ref`, `argument` and `context`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import mcp_types as types
+from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
+from policyengine.gate.running import ended_async
 from policyengine.gate.session import Session
+from policyengine.mcp.approving import Approving
+from policyengine.mcp.changes import Changes
 from policyengine.mcp.pins import differences
 from policyengine.mcp.results import answered, denied, seen
-from policyengine.mcp.upstream import Known, Upstream, definitions, tools
+from policyengine.mcp.upstream import Known, Upstream, behind_prompt, definitions, listed, tools
 from policyengine.version import VERSION
 
 log = logging.getLogger(__name__)
 
 LONGEST_ERROR = 500
+READ, PROMPT, COMPLETE = "resources/read", "prompts/get", "completion/complete"
+# What COAZ says of a denial, and of a decision that could not be had.
+DENIED, FAILED, NOT_FOUND = -32001, -32603, -32602
+
+Context = ServerRequestContext[Any, Any]
+Sessions = Callable[[Context], Awaitable[Session]]
 
 
 class Gateway:
-    """One client's view of the servers behind. `pins` are the digests of tools as they were approved; None where
-    nobody pins them."""
+    """Clients' view of the servers behind. `sessions` has the session of a request, `pins` are the digests of tools as
+    they were approved; None where nobody pins them."""
 
-    def __init__(self, session: Session, upstreams: Sequence[Upstream], pins: Mapping[str, str] | None = None) -> None:
-        self._session = session
+    def __init__(
+        self,
+        sessions: Sessions,
+        upstreams: Sequence[Upstream],
+        pins: Mapping[str, str] | None = None,
+        approving: Approving | None = None,
+        changes: Changes | None = None,
+    ) -> None:
+        self._sessions = sessions
         self._upstreams = tuple(upstreams)
         self._pins = pins
+        self._approving = approving
+        self._changes = changes if changes is not None else Changes()
         self._known: dict[str, Known] = {}
 
     def server(self) -> Server[Any]:
@@ -42,40 +65,74 @@ class Gateway:
             version=VERSION,
             on_list_tools=self._list,
             on_call_tool=self._call,
+            on_list_resources=self._resources,
+            on_list_resource_templates=self._templates,
+            on_read_resource=self._read,
+            on_list_prompts=self._prompts,
+            on_get_prompt=self._prompt,
+            on_completion=self._complete,
         )
 
-    async def _list(self, _: Any, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+    # ---- tools ----
+
+    async def _list(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        self._changes.heard_by(context.session)
         try:
+            session = await self._sessions(context)
             known = await self._refreshed()
-            shown = self._session.listed(known)
+            shown = session.listed(known)
         except Exception:
             # Could not ask is not "no restrictions".
             log.exception("tools could not be listed")
             return types.ListToolsResult(tools=[])
-        listed = [known[name].tool.model_copy(update={"name": name}) for name in shown]
-        return types.ListToolsResult(tools=listed, cache_scope="private")
+        found = [known[name].tool.model_copy(update={"name": name}) for name in shown]
+        return types.ListToolsResult(tools=found, cache_scope="private")
 
-    async def _call(self, _: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def _call(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         name = params.name
         try:
+            session = await self._sessions(context)
             known = self._known.get(name) or (await self._refreshed()).get(name)
             if known is None:
                 return denied(f"there is no tool `{name[:64]}` here")
-            call = await self._session.call_async(name, params.arguments or {})
-            if not call.allowed:
-                return denied(call.reason)
-            result = await self._result(known, dict(call.arguments or {}))
-            looked_at = seen(result)
-            return answered(result, looked_at, await self._session.observe_async(call, looked_at))
+
+            async def run(arguments: dict[str, Any]) -> types.CallToolResult:
+                return await self._result(known, arguments, context)
+
+            return await self._gated(session, name, params.arguments or {}, run)
         except Exception:
             log.exception("a call could not be decided or made")
             return denied(f"`{name[:64]}` could not be run")
 
+    async def _gated(
+        self,
+        session: Session,
+        name: str,
+        arguments: Mapping[str, Any],
+        run: Callable[[dict[str, Any]], Awaitable[types.CallToolResult]],
+    ) -> types.CallToolResult:
+        """A call, decided; its result, observed."""
+        call = await session.call_async(name, arguments)
+        why = call.reason
+        if not call.allowed and self._approving is not None:
+            call, why = await self._approving.approved(session, call)
+        if not call.allowed:
+            return denied(why)
+        try:
+            result = await run(dict(call.arguments or {}))
+        except BaseException:
+            await ended_async(call)
+            raise
+        looked_at = seen(result)
+        return answered(result, looked_at, await session.observe_async(call, looked_at))
+
     @staticmethod
-    async def _result(known: Known, arguments: dict[str, Any]) -> types.CallToolResult:
+    async def _result(known: Known, arguments: dict[str, Any], context: Context) -> types.CallToolResult:
         """What the server behind answers. What an error says is read like any result: it is as much a stranger's."""
         try:
-            return await known.upstream.client.call_tool(known.tool.name, arguments)
+            return await known.upstream.client.call_tool(
+                known.tool.name, arguments, progress_callback=context.session.report_progress
+            )
         except MCPError as error:
             return denied(f"`{known.name}` failed: {error.error.message[:LONGEST_ERROR]}")
 
@@ -88,3 +145,94 @@ class Gateway:
             found = {name: known for name, known in found.items() if name not in changed}
         self._known = found
         return found
+
+    # ---- resources, prompts, completions ----
+
+    async def _shown(self, context: Context, method: str, kind: str) -> list[tuple[Upstream, Any]]:
+        """What there is of a kind, if anything of it could be asked for; nothing where that cannot be found out."""
+        self._changes.heard_by(context.session)
+        try:
+            session = await self._sessions(context)
+            return await listed(self._upstreams, kind) if session.listed([method]) else []
+        except Exception:
+            log.exception("%s could not be listed", kind)
+            return []
+
+    async def _resources(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
+        found = [one for _, one in await self._shown(context, READ, "resources")]
+        return types.ListResourcesResult(resources=found, cache_scope="private")
+
+    async def _templates(
+        self, context: Context, _: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        found = [one for _, one in await self._shown(context, READ, "templates")]
+        return types.ListResourceTemplatesResult(resource_templates=found, cache_scope="private")
+
+    async def _prompts(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
+        found = [one for _, one in await self._shown(context, PROMPT, "prompts")]
+        return types.ListPromptsResult(prompts=found, cache_scope="private")
+
+    async def _read(self, context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        async def read(arguments: dict[str, Any]) -> types.ReadResourceResult:
+            uri = str(arguments["uri"])
+            return await (await self._owner(uri)).client.read_resource(uri, cache_mode="bypass")
+
+        given = {"uri": str(params.uri)}
+        return types.ReadResourceResult.model_validate(await self._asked(context, READ, given, read))
+
+    async def _prompt(self, context: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        async def get(arguments: dict[str, Any]) -> types.GetPromptResult:
+            upstream, name = behind_prompt(self._upstreams, str(arguments["name"]))
+            return await upstream.client.get_prompt(name, arguments["arguments"])
+
+        given = {"name": params.name, "arguments": dict(params.arguments or {})}
+        return types.GetPromptResult.model_validate(await self._asked(context, PROMPT, given, get))
+
+    async def _complete(self, context: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        async def complete(arguments: dict[str, Any]) -> types.CompleteResult:
+            if isinstance(params.ref, types.PromptReference):
+                upstream, name = behind_prompt(self._upstreams, params.ref.name)
+                ref: Any = params.ref.model_copy(update={"name": name})
+            else:
+                upstream, ref = await self._owner(params.ref.uri), params.ref
+            known = arguments.get("context") or {}
+            return await upstream.client.complete(ref, arguments["argument"], known.get("arguments"))
+
+        given = params.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"meta"})
+        return types.CompleteResult.model_validate(await self._asked(context, COMPLETE, given, complete))
+
+    async def _asked(
+        self,
+        context: Context,
+        method: str,
+        given: Mapping[str, Any],
+        ask: Callable[[dict[str, Any]], Awaitable[Any]],
+    ) -> dict[str, Any]:
+        """The answer to a method, decided like a call of a tool. Raises MCPError where there is none."""
+        answer: dict[str, Any] = {}
+
+        async def run(arguments: dict[str, Any]) -> types.CallToolResult:
+            try:
+                found = await ask(arguments)
+            except MCPError as error:
+                return denied(f"{method} failed: {error.error.message[:LONGEST_ERROR]}")
+            answer["structured"] = found.model_dump(mode="json", by_alias=True, exclude_none=True)
+            return types.CallToolResult(content=[], structured_content=answer["structured"])
+
+        try:
+            result = await self._gated(await self._sessions(context), method, given, run)
+        except Exception:
+            log.exception("%s could not be decided or answered", method)
+            raise MCPError(FAILED, f"{method} could not be answered") from None
+        if result.is_error:
+            raise MCPError(DENIED if not answer else FAILED, str(getattr(result.content[0], "text", "denied")))
+        return result.structured_content or {}
+
+    async def _owner(self, uri: str) -> Upstream:
+        """The server that has a resource. Raises MCPError where none, or more than one, says that it has."""
+        if len(self._upstreams) == 1:
+            return self._upstreams[0]
+        owners = {up.name: up for up, one in await listed(self._upstreams, "resources") if str(one.uri) == uri}
+        if len(owners) != 1:
+            raise MCPError(NOT_FOUND, "there is no such resource here")
+        return next(iter(owners.values()))

@@ -1,26 +1,47 @@
-"""Running a gateway: servers behind it started or reached, and a client in front of it, over standard streams."""
+"""Running a gateway: the servers behind it, and clients in front of it over standard streams or HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
+from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 
 import anyio
-from mcp import Client
-from mcp.client.stdio import StdioServerParameters
+import uvicorn
+from cachetools import TTLCache
 from mcp.server.stdio import stdio_server
 
 from policyengine.engine import Engine
-from policyengine.mcp.gateway import Gateway
+from policyengine.gate.session import Session
+from policyengine.mcp.approving import Approving
+from policyengine.mcp.changes import Changes
+from policyengine.mcp.gateway import Context, Gateway
 from policyengine.mcp.pins import Difference, differences, pins_of, read_pins, write_pins
-from policyengine.mcp.upstream import Upstream, definitions, tools
+from policyengine.mcp.targets import Target, connected
+from policyengine.mcp.upstream import definitions, tools
 
-# So many seconds a server behind may take for one answer.
-TIMEOUT = 60.0
-# A server behind that is started or reached: a command, or the URL of a Streamable HTTP server.
-Target = Sequence[str] | str
+# So many sessions of clients are remembered, each for so many seconds after its begin.
+SESSIONS, LIFE = 10_000, 86_400.0
+
+
+class _Sessions:
+    """The gate's session of a client's; where the protocol has none, one for all that come without."""
+
+    def __init__(self, engine: Engine, principal: Mapping[str, Any], agent: Mapping[str, Any] | None) -> None:
+        self._engine = engine
+        self._principal = principal
+        self._agent = agent
+        self._known: TTLCache[str, Session] = TTLCache(SESSIONS, LIFE)
+
+    async def of(self, context: Context) -> Session:
+        headers = getattr(context.request, "headers", None)
+        key = str(headers.get("mcp-session-id", "")) if headers is not None else ""
+        session = self._known.get(key)
+        if session is None:
+            session = await self._engine.session_async(principal=self._principal, agent=self._agent)
+            session = self._known.setdefault(key, session)
+        return session
 
 
 def serve(
@@ -41,42 +62,84 @@ async def _serve(
     targets: Mapping[str, Target],
     pins: Mapping[str, str] | None,
 ) -> None:
-    async with connected(targets) as upstreams:
-        session = await engine.session_async(principal=principal, agent=agent)
-        server = Gateway(session, upstreams, pins).server()
+    changes = Changes()
+    async with connected(targets, changes) as upstreams:
+        sessions = _Sessions(engine, principal, agent)
+        server = Gateway(sessions.of, upstreams, pins, Approving(engine), changes).server()
         async with stdio_server() as (reading, writing):
             await server.run(reading, writing, server.create_initialization_options())
 
 
+def _guarded(app: Any, token: str) -> Any:
+    """The application, for requests that bring the token."""
+    wanted = f"Bearer {token}".encode()
+
+    async def guarded(scope: Any, receive: Any, send: Any) -> None:
+        given = [value for name, value in scope.get("headers", ()) if name.lower() == b"authorization"]
+        if scope["type"] == "http" and not (len(given) == 1 and compare_digest(given[0], wanted)):
+            headers = [(b"www-authenticate", b"Bearer"), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 401, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await app(scope, receive, send)
+
+    return guarded
+
+
+def serve_http(
+    engine: Engine,
+    principal: Mapping[str, Any],
+    agent: Mapping[str, Any] | None,
+    targets: Mapping[str, Target],
+    pins: Path | None,
+    host: str,
+    port: int,
+    token: str | None,
+) -> None:
+    """Serve clients over Streamable HTTP at `/mcp`, until the process is told to end. Raises as `serve` does."""
+    pinned = read_pins(pins) if pins is not None else None
+    anyio.run(_serve_http, engine, principal, agent, targets, pinned, host, port, token)
+
+
+async def _serve_http(
+    engine: Engine,
+    principal: Mapping[str, Any],
+    agent: Mapping[str, Any] | None,
+    targets: Mapping[str, Target],
+    pins: Mapping[str, str] | None,
+    host: str,
+    port: int,
+    token: str | None,
+) -> None:
+    changes = Changes()
+    async with connected(targets, changes) as upstreams:
+        sessions = _Sessions(engine, principal, agent)
+        server = Gateway(sessions.of, upstreams, pins, Approving(engine), changes).server()
+        app: Any = server.streamable_http_app(host=host)
+        if token is not None:
+            app = _guarded(app, token)
+        config = uvicorn.Config(app, host=host, port=port, log_level="warning")
+        await uvicorn.Server(config).serve()
+
+
+def definitions_of(targets: Mapping[str, Target]) -> dict[str, dict[str, Any]]:
+    """What the servers say of their tools now, by name. Raises OSError."""
+    return anyio.run(_definitions, targets)
+
+
+async def _definitions(targets: Mapping[str, Target]) -> dict[str, dict[str, Any]]:
+    async with connected(targets) as upstreams:
+        return definitions(await tools(upstreams))
+
+
 def pin(targets: Mapping[str, Target], path: Path) -> int:
     """Write down what the tools look like now; returns how many there are. Raises OSError."""
-    pinned = anyio.run(_pins, targets)
+    pinned = pins_of(definitions_of(targets))
     write_pins(path, pinned)
     return len(pinned)
 
 
-async def _pins(targets: Mapping[str, Target]) -> dict[str, str]:
-    async with connected(targets) as upstreams:
-        return pins_of(definitions(await tools(upstreams)))
-
-
 def diff(targets: Mapping[str, Target], path: Path) -> list[Difference]:
     """What is not as it was pinned. Raises WrongPins and OSError."""
-    return anyio.run(_differences, targets, read_pins(path))
-
-
-async def _differences(targets: Mapping[str, Target], pinned: Mapping[str, str]) -> list[Difference]:
-    async with connected(targets) as upstreams:
-        return differences(pinned, definitions(await tools(upstreams)))
-
-
-@asynccontextmanager
-async def connected(targets: Mapping[str, Target]) -> AsyncIterator[list[Upstream]]:
-    """The servers behind, by name. What a client sends of its own credentials never reaches them."""
-    async with AsyncExitStack() as stack:
-        upstreams = []
-        for name, target in targets.items():
-            at = target if isinstance(target, str) else StdioServerParameters(command=target[0], args=list(target[1:]))
-            client = await stack.enter_async_context(Client(at, read_timeout_seconds=TIMEOUT))
-            upstreams.append(Upstream(name, client))
-        yield upstreams
+    pinned = read_pins(path)
+    return differences(pinned, definitions_of(targets))

@@ -60,12 +60,61 @@ async def _of(upstream: Upstream) -> list[Known]:
     cursor: str | None = None
     for _ in range(MOST_PAGES):
         page = await upstream.client.list_tools(cursor=cursor, cache_mode="bypass")
-        prefix = f"{upstream.name}{SEPARATOR}" if upstream.name else ""
-        found += [Known(f"{prefix}{tool.name}", upstream, tool) for tool in page.tools]
+        found += [Known(f"{_prefix(upstream)}{tool.name}", upstream, tool) for tool in page.tools]
         cursor = page.next_cursor
         if cursor is None:
             return found
     raise ValueError("a server that goes on listing tools")
+
+
+async def listed(upstreams: Iterable[Upstream], kind: str) -> list[tuple[Upstream, Any]]:
+    """All resources, templates or prompts. A prompt is called `SERVER__PROMPT`; what two servers say that they have is
+    withheld. Raises what the client raises where a server cannot be asked."""
+    found: list[tuple[Upstream, Any]] = []
+    for upstream in upstreams:
+        found += [(upstream, one) for one in await _kind(upstream, kind)]
+    same = Counter(_sanitised(one.name) if kind == "prompts" else _place(one) for _, one in found)
+    return [(up, one) for up, one in found if same[_sanitised(one.name) if kind == "prompts" else _place(one)] == 1]
+
+
+async def _kind(upstream: Upstream, kind: str) -> list[Any]:
+    offered = upstream.client.server_capabilities
+    if (offered.prompts if kind == "prompts" else offered.resources) is None:
+        return []
+    found: list[Any] = []
+    cursor: str | None = None
+    for _ in range(MOST_PAGES):
+        page: Any
+        match kind:
+            case "resources":
+                page = await upstream.client.list_resources(cursor=cursor, cache_mode="bypass")
+                found += page.resources
+            case "templates":
+                page = await upstream.client.list_resource_templates(cursor=cursor, cache_mode="bypass")
+                found += page.resource_templates
+            case _:
+                page = await upstream.client.list_prompts(cursor=cursor, cache_mode="bypass")
+                found += [one.model_copy(update={"name": f"{_prefix(upstream)}{one.name}"}) for one in page.prompts]
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+    raise ValueError(f"a server that goes on listing {kind}")
+
+
+def _place(one: Any) -> str:
+    return str(one.uri if hasattr(one, "uri") else one.uri_template)
+
+
+def _prefix(upstream: Upstream) -> str:
+    return f"{upstream.name}{SEPARATOR}" if upstream.name else ""
+
+
+def behind_prompt(upstreams: Iterable[Upstream], name: str) -> tuple[Upstream, str]:
+    """The server whose prompt this is, and its name there. Raises LookupError where there is none."""
+    for upstream in upstreams:
+        if name.startswith(_prefix(upstream)):
+            return upstream, name.removeprefix(_prefix(upstream))
+    raise LookupError("there is no such prompt here")
 
 
 def _sanitised(name: str) -> str:

@@ -1,0 +1,84 @@
+"""The servers behind a gateway: as they are named on the command line, or in a client's `mcp.json`.
+
+What is said there of commands, environment and headers is the gateway's own way to a server; nothing that a client
+sends of its credentials goes further.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
+
+from policyengine.mcp.changes import Changes
+from policyengine.mcp.upstream import Upstream
+
+# So many seconds a server behind may take for one answer.
+TIMEOUT = 60.0
+
+
+class WrongConfig(ValueError):
+    """The file names no servers. The message names it, and no value in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server that is started (`command`) or reached (`url`)."""
+
+    command: tuple[str, ...] = ()
+    url: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def read_config(path: Path) -> dict[str, Target]:
+    """The servers in a client's `mcp.json`, by name. Raises WrongConfig."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise WrongConfig(f"{path}: no servers can be read from it") from None
+    servers = value.get("mcpServers", value.get("servers")) if isinstance(value, dict) else None
+    if not isinstance(servers, dict) or not servers:
+        raise WrongConfig(f"{path}: it has no `mcpServers`")
+    return {str(name): _target(path, str(name), one) for name, one in servers.items()}
+
+
+def _target(path: Path, name: str, one: Any) -> Target:
+    if isinstance(one, dict):
+        texts = [one.get(key, {}) for key in ("env", "headers")]
+        if all(isinstance(each, dict) and all(isinstance(v, str) for v in each.values()) for each in texts):
+            command, arguments, url = one.get("command"), one.get("args", []), one.get("url")
+            if isinstance(command, str) and isinstance(arguments, list) and url is None:
+                return Target((command, *map(str, arguments)), "", texts[0])
+            if isinstance(url, str) and command is None and one.get("type", "http") in ("http", "streamable-http"):
+                return Target((), url, {}, texts[1])
+    raise WrongConfig(f"{path}: server `{name}` has neither a command nor the URL of a Streamable HTTP server")
+
+
+@asynccontextmanager
+async def connected(targets: Mapping[str, Target], changes: Changes | None = None) -> AsyncIterator[list[Upstream]]:
+    """The servers behind, by name."""
+    told = changes if changes is not None else Changes()
+    async with AsyncExitStack() as stack:
+        upstreams = []
+        for name, target in targets.items():
+            at: Any
+            if target.command:
+                environment = dict(target.environment) or None
+                at = StdioServerParameters(command=target.command[0], args=list(target.command[1:]), env=environment)
+            elif target.headers:
+                client = await stack.enter_async_context(create_mcp_http_client(dict(target.headers)))
+                at = streamable_http_client(target.url, http_client=client)
+            else:
+                at = target.url
+            made = Client(at, read_timeout_seconds=TIMEOUT, message_handler=told.heard)
+            upstreams.append(Upstream(name, await stack.enter_async_context(made)))
+        yield upstreams

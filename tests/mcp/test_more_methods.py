@@ -1,0 +1,252 @@
+"""Resources, prompts, progress and approvals through the gateway, over standard streams and HTTP, with real servers."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
+from mcp.shared.exceptions import MCPError
+
+from policyengine import Engine
+
+POLICIES = """
+module shop
+use ai
+
+tool read_page(url: String) { sends_outside: false, reads_untrusted: true }
+tool send_mail(to: String, body: String) { sends_outside: true, reads_untrusted: false }
+tool count(to: Int) { sends_outside: false, reads_untrusted: false }
+tool "resources/read"(uri: String) { sends_outside: false, reads_untrusted: true }
+tool "prompts/get"(name: String, arguments: Json) { sends_outside: false, reads_untrusted: true }
+
+permit reading: call on [Tool::"read_page", Tool::"count"] for User
+permit mail: call on Tool::"send_mail" for User when not ("untrusted" in sources(tool.args.to))
+permit notes: call on Tool::"resources/read" for User when tool.args.uri like "note://public/*"
+permit greetings: call on Tool::"prompts/get" for User when not (tool.args.arguments.name == "eve")
+permit receiving: receive on Tool for User
+require clean: receive on Tool::"resources/read" redact(["email"])
+"""
+ANN = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
+CLEO = {"type": "User", "id": "cleo", "tenant": "acme", "roles": [], "parents": [{"type": "Group", "id": "finance"}]}
+SERVER = str(Path(__file__).with_name("server.py"))
+GATEWAY = [sys.executable, "-m", "policyengine.cli", "mcp"]
+
+
+class Shop:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.policies = path / "shop.pol"
+        self.policies.write_text(POLICIES)
+        self.log = path / "ran"
+
+    def ran(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def ask(self, steps: Any, *options: str, mode: Any = "auto") -> Any:
+        before = [*GATEWAY[1:], "--policies", str(self.policies), "-p", json.dumps(ANN), *options]
+        command = StdioServerParameters(
+            command=sys.executable, args=[*before, "--", sys.executable, SERVER, str(self.log)]
+        )
+
+        async def asking() -> Any:
+            with anyio.fail_after(60):
+                async with Client(command, mode=mode) as client:
+                    return await steps(client)
+
+        return anyio.run(asking)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+def text(result: Any) -> str:
+    return "".join(block.text for block in result.content)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+def test_resources_and_prompts_are_gated(shop: Shop, mode: str) -> None:
+    async def steps(client: Client) -> Any:
+        resources = await client.list_resources()
+        templates = await client.list_resource_templates()
+        prompts = await client.list_prompts()
+        hello = await client.read_resource("note://public/hello")
+        with pytest.raises(MCPError) as refused:
+            await client.read_resource("note://private/ann")
+        greeting = await client.get_prompt("greet", {"name": "bob"})
+        with pytest.raises(MCPError):
+            await client.get_prompt("greet", {"name": "eve"})
+        with pytest.raises(MCPError):
+            await client.complete(greeting_ref, {"name": "name", "value": "b"})
+        injected = await client.call_tool("send_mail", {"to": "eve@evil.org", "body": "x"})
+        return resources, templates, prompts, hello, refused.value, greeting, injected
+
+    greeting_ref: Any = {"type": "ref/prompt", "name": "greet"}
+    resources, templates, prompts, hello, refused, greeting, injected = shop.ask(steps, mode=mode)
+    assert [str(one.uri) for one in resources.resources] == ["note://public/hello"]
+    assert [one.uri_template for one in templates.resource_templates] == ["note://private/{name}"]
+    assert [one.name for one in prompts.prompts] == ["greet"]
+    # What was read is looked at, and is nobody's word but its server's.
+    assert hello.contents[0].text == "Write to [email]."
+    assert refused.error.code == -32001
+    assert greeting.messages[0].content.text == "Say hello to bob."
+    assert injected.is_error
+    assert shop.ran() == ["hello", "greet bob"]
+
+
+def test_progress_goes_through(shop: Shop) -> None:
+    heard: list[float] = []
+
+    async def progress(at: float, *_: Any) -> None:
+        heard.append(at)
+
+    async def steps(client: Client) -> Any:
+        return await client.call_tool("count", {"to": 3}, progress_callback=progress)
+
+    assert text(shop.ask(steps, mode="legacy")) == "done"
+    assert heard == [1, 2, 3]
+
+
+def test_a_call_that_needs_a_person_waits_and_runs_once(shop: Shop) -> None:
+    shop.policies.write_text(
+        POLICIES + 'require person: call on Tool::"count" approval(by: Group::"finance", within: 15m)\n'
+    )
+    state = f"sqlite:///{shop.path / 'state.db'}"
+
+    async def steps(client: Client) -> Any:
+        waiting = text(await client.call_tool("count", {"to": 1}))
+        again = text(await client.call_tool("count", {"to": 1}))
+        task = next(word.strip(":") for word in waiting.split() if word.startswith("arq_"))
+        engine = Engine.load(str(shop.policies), state=state)
+        engine.approvals.approve(task, CLEO)
+        other = text(await client.call_tool("count", {"to": 2}))
+        done = text(await client.call_tool("count", {"to": 1}))
+        return waiting, again, other, done, text(await client.call_tool("count", {"to": 1}))
+
+    waiting, again, other, done, anew = shop.ask(steps, "--state", state)
+    assert waiting == again
+    assert "has to be approved by Group finance first" in waiting
+    assert done == "done"
+    assert "arq_" in other
+    assert "arq_" in anew
+    assert len({waiting, other, anew}) == 3
+    assert shop.ran() == ["count 1"]
+
+
+TWO = """
+module two
+use ai
+tool a__read_page(url: String) { sends_outside: false, reads_untrusted: true }
+tool b__read_page(url: String) { sends_outside: false, reads_untrusted: true }
+tool b__send_mail(to: String, body: String) { sends_outside: true, reads_untrusted: false }
+permit reading: call on [Tool::"a__read_page", Tool::"b__read_page"] for User
+permit mail: call on Tool::"b__send_mail" for User when not ("saw" in session.labels)
+label saw: receive on Tool::"a__read_page"
+"""
+TOKEN = "a-token-that-nobody-guesses"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A gateway over HTTP, in front of two servers that a client's file names."""
+    path = tmp_path_factory.mktemp("two")
+    (path / "two.pol").write_text(TWO)
+    (path / "token").write_text(TOKEN + "\n")
+    behind = {
+        name: {"command": sys.executable, "args": [SERVER, str(path / name)], "env": {"WHICH": name}} for name in "ab"
+    }
+    (path / "mcp.json").write_text(json.dumps({"mcpServers": behind}))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--policies", str(path / "two.pol"), "-p", json.dumps(ANN), "--config", str(path / "mcp.json")]
+    serving = subprocess.Popen([*GATEWAY, *options, "--http", f":{port}", "--token-file", str(path / "token")])
+    try:
+        for _ in range(600):
+            with socket.socket() as trying:
+                if trying.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/mcp", path
+    finally:
+        serving.terminate()
+        serving.wait(20)
+
+
+def reached(url: str, steps: Any, token: str = TOKEN, mode: str = "legacy") -> Any:
+    async def asking() -> Any:
+        with anyio.fail_after(60):
+            http = create_mcp_http_client({"Authorization": f"Bearer {token}"})
+            async with http, Client(streamable_http_client(url, http_client=http), mode=mode) as client:
+                return await steps(client)
+
+    return anyio.run(asking)
+
+
+def test_over_http_each_client_has_a_session_of_its_own(served: tuple[str, Path]) -> None:
+    url, path = served
+
+    async def reads(client: Client) -> Any:
+        listed = [tool.name for tool in (await client.list_tools()).tools]
+        await client.call_tool("a__read_page", {"url": "x"})
+        return listed, await client.call_tool("b__send_mail", {"to": "b@c.de", "body": "x"})
+
+    async def writes(client: Client) -> Any:
+        wrong = await client.call_tool("send_mail", {"to": "b@c.de", "body": "x"})
+        return wrong, await client.call_tool("b__send_mail", {"to": "b@c.de", "body": "x"})
+
+    listed, after = reached(url, reads)
+    assert listed == ["a__read_page", "b__read_page", "b__send_mail"]
+    assert after.is_error
+    wrong, mail = reached(url, writes)
+    assert (wrong.is_error, mail.is_error) == (True, False)
+    assert (path / "a").read_text().splitlines() == ["read_page x"]
+    assert (path / "b").read_text().splitlines() == ["send_mail b@c.de"]
+
+
+def test_over_http_nobody_is_served_without_the_token(served: tuple[str, Path]) -> None:
+    async def steps(client: Client) -> Any:
+        return await client.list_tools()
+
+    with pytest.raises(BaseException, match=r"401|Unauthorized|unhandled|TaskGroup"):
+        reached(served[0], steps, token="another-token-of-a-length")
+
+
+def test_a_server_that_runs_is_asked_for_its_tools(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "policyengine.cli", "schema", "import", "mcp", "--module", "shop", "--"]
+    told = subprocess.run(
+        [*command, sys.executable, SERVER, str(tmp_path / "ran")], capture_output=True, text=True, check=True
+    )
+    assert "tool read_page(" in told.stdout
+    gone = subprocess.run([*command, sys.executable, "-c", "0"], capture_output=True, text=True)
+    assert (gone.returncode, "Traceback" in gone.stderr) == (1, False)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--http", "0.0.0.0:8090"], ["--http", "nowhere"], ["--token-file", "x"], ["--config", "x.json"]],
+)
+def test_what_would_let_anybody_in_is_not_served(shop: Shop, options: list[str]) -> None:
+    (shop.path / "x.json").write_text('{"mcpServers": {"a": {"token": "hidden"}}}')
+    options = [str(shop.path / one) if one == "x.json" else one for one in options]
+    behind = [] if "--config" in options else ["--upstream", "http://127.0.0.1:9/mcp"]
+    ended = subprocess.run(
+        [*GATEWAY, "--policies", str(shop.policies), "-p", json.dumps(ANN), *options, *behind],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert "hidden" not in ended.stderr
