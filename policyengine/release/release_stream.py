@@ -68,9 +68,10 @@ class ReleaseStream:
     def __iter__(self) -> Iterator[Any]:
         if not isinstance(self._chunks, Iterable):
             raise TypeError("an async stream is iterated over with `async for`")
-        steps = None if self.buffered else self._begin(grant := self._ways.grant())
+        grant = None if self.buffered else self._ways.grant()
+        steps = self._begin(grant) if grant is not None else None
         if steps is None:
-            if self.released is not None:
+            if grant is not None:
                 # The whole is decided about at the end, and charged then.
                 grant.withdraw()
             whole = Whole(self._ways.inspection.most)
@@ -87,9 +88,10 @@ class ReleaseStream:
         yield from rest
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        steps = None if self.buffered else self._begin(grant := await self._ways.grant_async())
+        grant = None if self.buffered else await self._ways.grant_async()
+        steps = self._begin(grant) if grant is not None else None
         if steps is None:
-            if self.released is not None:
+            if grant is not None:
                 # The whole is decided about at the end, and charged then.
                 await grant.withdraw_async()
             whole = Whole(self._ways.inspection.most)

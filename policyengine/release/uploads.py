@@ -13,11 +13,19 @@ import re
 import zipfile
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from typing import Any
 
 # What is expanded of one file at most, in bytes, and how many parts it may have.
 EXPANDED = 50_000_000
 PARTS = 5_000
 PAGES = 2_000
+# Of a PDF: its bytes, the bytes that all its pages draw with, the operators in them, and how deep forms are in forms.
+PDF_SIZE = 50_000_000
+DRAWN = 10_000_000
+OPERATORS = 1_000_000
+FORMS_DEEP = 16
+# What looking at a form costs, however small it is.
+_FORM = 100
 
 PLAIN, UNKNOWN, ZIP, PDF = "text/plain", "application/octet-stream", "application/zip", "application/pdf"
 _OFFICE = {
@@ -115,19 +123,52 @@ def _pdf(file: File, size: int) -> Opened:
         return Opened(file.name, PDF, size, size)
     from pypdf import PdfReader
 
+    if size > PDF_SIZE:
+        return Opened(file.name, PDF, size, size)
     pages = PdfReader(io.BytesIO(file.data)).pages
     if len(pages) > PAGES:
         return Opened(file.name, PDF, size, size)
-    texts: list[str] = []
-    expanded = 0
-    scannable = True
+    # Before a page is read, what it draws is unpacked and measured: reading takes far longer than unpacking.
+    drawn = 0
     for page in pages:
-        text = page.extract_text()
-        expanded += len(text)
-        # A picture may hold anything.
-        scannable = scannable and not page.images and expanded <= EXPANDED
-        texts.append(text)
-    return Opened(file.name, PDF, size, max(size, expanded), "", scannable, tuple(texts))
+        drawn += _drawn(page, frozenset())
+        if drawn > DRAWN:
+            return Opened(file.name, PDF, size, max(size, drawn))
+    budget = _Budget(OPERATORS)
+    texts = [page.extract_text(visitor_operand_before=budget.spend) for page in pages]
+    # A picture may hold anything.
+    scannable = sum(map(len, texts)) <= EXPANDED and not any(page.images for page in pages)
+    return Opened(file.name, PDF, size, max(size, drawn), "", scannable, tuple(texts))
+
+
+class _Budget:
+    """What a file may take to be read, in operators: one form can be drawn as often as a page says."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def spend(self, *_: Any) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError("more than is read")
+
+
+def _drawn(part: Any, above: frozenset[int]) -> int:
+    """How many bytes a page or form draws with, unpacked, those of the forms in it included. A form within itself, or
+    deeper than any is, is beyond every bound."""
+    if len(above) > FORMS_DEEP or id(part) in above:
+        return DRAWN + 1
+    contents = part.get_contents() if hasattr(part, "get_contents") else part
+    total = _FORM + (0 if contents is None else len(contents.get_data()))
+    resources: Any = part["/Resources"].get_object() if "/Resources" in part else {}
+    forms: Any = resources["/XObject"].get_object() if "/XObject" in resources else {}
+    for name in forms:
+        if total > DRAWN:
+            break
+        form = forms[name].get_object()
+        if form.get("/Subtype") == "/Form":
+            total += _drawn(form, above | {id(part)})
+    return total
 
 
 def _zip(file: File, size: int) -> Opened:

@@ -139,7 +139,12 @@ def create_app(
             "release",
             partial(release, binding=binding),
             thread_body=0,
-            stream=partial(release_events, binding=binding, limit=settings.max_body_bytes),
+            stream=partial(
+                release_events,
+                binding=binding,
+                limit=settings.max_body_bytes,
+                seconds=settings.texts.stream_seconds,
+            ),
         ),
         paths.ADMIT: Question("admit", partial(admit, binding=binding), thread_body=0),
         paths.DETOKENIZE: Question("detokenize", partial(detokenize, binding=binding), thread_body=0),

@@ -8,6 +8,7 @@ and `output`, `sources`, `expected`; `POST /v1/admit` has `messages` or `text`, 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,8 @@ _RELEASE = frozenset({"text", "json", "output", "sources", "expected", "session"
 _ADMIT = frozenset({"text", "messages", "model", "session", "fulfilled"})
 _DETOKENIZE = frozenset({"text", "output", "session", "fulfilled"})
 _LONGEST = 256
+# So many kinds are named in a header.
+_MOST_KINDS = 32
 
 
 def release(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
@@ -42,7 +45,8 @@ def release(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) ->
     except Misspelt as error:
         return _misspelt(engine, error)
     released = engine.release(value.get("text", value.get("json")), **asked)
-    return _reply(released, asked["principal"], "release", "json" if "json" in value else "text")
+    about = {"principal": asked["principal"], "action": "release", "resource": {"type": "Output", **asked["output"]}}
+    return _reply(released, about, "json" if "json" in value else "text")
 
 
 def asked_to_release(engine: Engine, value: dict[str, Any], caller: Caller, binding: Binding) -> dict[str, Any]:
@@ -87,7 +91,7 @@ def admit(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> R
         session=_text(value, "session"),
         fulfilled=_names(value, "fulfilled"),
     )
-    return _reply(admitted, asked["principal"], "invoke", "text" if "text" in value else "messages")
+    return _reply(admitted, asked, "text" if "text" in value else "messages")
 
 
 def detokenize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
@@ -109,7 +113,7 @@ def detokenize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding)
         session=_text(value, "session"),
         fulfilled=_names(value, "fulfilled"),
     )
-    return _reply(given, asked["principal"], "detokenize", "text")
+    return _reply(given, asked, "text")
 
 
 def told(released: Released, name: str) -> dict[str, Any]:
@@ -137,10 +141,26 @@ def told(released: Released, name: str) -> dict[str, Any]:
     return answer
 
 
-def _reply(released: Released, principal: Any, action: str, name: str) -> Reply:
-    asked: Any = {"principal": principal, "action": action, "resource": {}, "context": {}}
+def _reply(released: Released, asked: Any, name: str) -> Reply:
     body = json.dumps(told(released, name), separators=(",", ":"), allow_nan=False, default=list).encode("ascii")
-    return Reply(body, ((asked, released.decision),), 0)
+    # The record of a decision names what it is about, and has nothing else of it.
+    about = {
+        **asked,
+        "resource": {part: asked["resource"].get(part, "output") for part in ("type", "id")},
+        "context": {},
+    }
+    decided: Any = ((about, released.decision),)
+    return Reply(body, decided, 0, headers=headers(released))
+
+
+def headers(released: Released) -> tuple[tuple[bytes, bytes], ...]:
+    """What became of a text, for a gateway that does not read the body: whether it may go on, and how many findings of
+    which kinds there are."""
+    kinds = Counter(one.kind for one in released.findings)
+    found = ", ".join(f"{kind}={count}" for kind, count in sorted(kinds.items())[:_MOST_KINDS])
+    went = b"true" if released.allowed else b"false"
+    told = ((b"x-policyengine-findings", found.encode("ascii", "replace")),) if found else ()
+    return ((b"x-policyengine-released", went), *told)
 
 
 def _misspelt(engine: Engine, error: Misspelt) -> Reply:

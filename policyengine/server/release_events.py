@@ -8,9 +8,11 @@ after which nothing comes.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from starlette.types import Receive, Send
@@ -23,13 +25,17 @@ from policyengine.release.outcome import NotReleased, Released
 from policyengine.server import hygiene
 from policyengine.server.bind import Binding
 from policyengine.server.body import Disconnected, too_large
-from policyengine.server.errors import log
+from policyengine.server.errors import RequestError, log
 from policyengine.server.record import Decided
 from policyengine.server.release import asked_to_release, told
 
 DONE = "[DONE]"
 # A chunk has at most so many bytes: looking at one holds nobody else up.
 LONGEST_CHUNK = 65_536
+
+
+class TooLong(Exception):
+    """A stream that takes longer than any may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +99,24 @@ async def release_events(
     *,
     binding: Binding,
     limit: int,
+    seconds: float = 600.0,
 ) -> Sequence[Decided]:
     """Answers; returns the decision that was made. Raises Malformed and RequestError as long as nothing was sent, and
     Disconnected."""
-    coming = events(receive, limit)
-    first = await anext(coming, None)
+    until = monotonic() + seconds
+
+    async def in_time() -> Any:
+        try:
+            return await asyncio.wait_for(receive(), max(0.0, until - monotonic()))
+        except TimeoutError:
+            raise TooLong from None
+
+    coming = events(in_time, limit)
+    why = f"a stream may take {seconds:g} seconds"
+    try:
+        first = await anext(coming, None)
+    except TooLong:
+        raise RequestError(408, why) from None
     if first is None:
         raise Malformed("the first event is the request")
     asked = asked_to_release(engine, read.json_object(first.data.encode()), caller, binding)
@@ -133,6 +152,12 @@ async def release_events(
         return _decided(asked, error.released)
     except Disconnected:
         raise
+    except TooLong:
+        # It held a place that others wait for.
+        if not answer.begun:
+            raise RequestError(408, why) from None
+        await answer.end("not_released", json.dumps({"released": False, "context": {"summary": why}}))
+        return ()
     except Exception as error:
         if not answer.begun:
             raise

@@ -33,6 +33,20 @@ class OwnPattern(_Part):
     width: int = Field(LONGEST_PATTERN, gt=0)
 
 
+class OfTenant(_Part):
+    """What is looked for in the texts of one tenant: its regions and hosts in the place of everybody's, and patterns,
+    words and values of its own beside everybody's."""
+
+    regions: list[Text] | None = None
+    patterns: list[OwnPattern] = []
+    words: dict[str, list[Text]] = {}
+    allowed: list[Text] = []
+    link_hosts: list[Text] | None = None
+
+
+EVERYBODY = OfTenant()
+
+
 class Texts(_Part):
     """How texts are looked at when they are released or admitted."""
 
@@ -48,26 +62,36 @@ class Texts(_Part):
     words: dict[str, list[Text]] = Field({}, description="words that are always found, by kind")
     allowed: list[Text] = Field([], description="values that are never found")
     link_hosts: list[Text] | None = Field(None, description="links to other hosts are found; none are if not given")
+    tenants: dict[str, OfTenant] = Field({}, description="what one tenant has beside or instead, by its id")
+    stream_seconds: float = Field(600.0, gt=0, description="a stream that takes longer is ended")
 
     @model_validator(mode="after")
     def _means_something(self) -> Self:
         if self.key is not None:
             secret(self.key)
         registry(self.vocabulary())
+        for tenant in self.tenants.values():
+            registry(self.vocabulary(tenant))
         return self
 
-    def vocabulary(self) -> Vocabulary:
+    def vocabulary(self, tenant: OfTenant = EVERYBODY) -> Vocabulary:
+        """What is looked for in everybody's texts, or in those of one tenant."""
+        hosts = self.link_hosts if tenant.link_hosts is None else tenant.link_hosts
+        words = (*self.words.items(), *tenant.words.items())
         return Vocabulary(
-            regions=frozenset(self.regions),
-            patterns=tuple(Pattern(one.kind, one.regex, one.score, one.width) for one in self.patterns),
-            words=tuple((kind, word) for kind, words in self.words.items() for word in words),
-            allowed=frozenset(self.allowed),
-            link_hosts=None if self.link_hosts is None else frozenset(self.link_hosts),
+            regions=frozenset(self.regions if tenant.regions is None else tenant.regions),
+            patterns=tuple(
+                Pattern(one.kind, one.regex, one.score, one.width) for one in (*self.patterns, *tenant.patterns)
+            ),
+            words=tuple((kind, word) for kind, those in words for word in those),
+            allowed=frozenset((*self.allowed, *tenant.allowed)),
+            link_hosts=None if hosts is None else frozenset(hosts),
         )
 
     def inspection(self) -> Inspection:
         return Inspection(
             finders=registry(self.vocabulary()),
+            tenants={id_: registry(self.vocabulary(tenant)) for id_, tenant in self.tenants.items()},
             classifiers={name: HttpClassifier(url, seconds=self.seconds) for name, url in self.classifiers.items()},
             seconds=self.seconds,
             key=None if self.key is None else secret(self.key),

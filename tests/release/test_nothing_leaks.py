@@ -1,4 +1,4 @@
-"""Nothing that is written shows a value: one text with planted values goes every way, and all that is said is searched."""
+"""Nothing that is written shows a value: a text with planted values goes every way, and what is said is searched."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from policyengine.release.inspection import Inspection
 from policyengine.release.outcome import Released
 from tests.server.serving import serving
 
-PLANTED = ("bob.planted@acme.com", "4111 1111 1111 1111", "ghp_1Ry94ZBDZ2wDMlyT1MqGG6FbAMl6Gx0IfpPf", "bluebird-planted")
+PLANTED = (
+    "bob.planted@acme.com",
+    "4111 1111 1111 1111",
+    "ghp_1Ry94ZBDZ2wDMlyT1MqGG6FbAMl6Gx0IfpPf",
+    "bluebird-planted",
+)
 TEXT = f"Write to {PLANTED[0]}, card {PLANTED[1]}, token {PLANTED[2]}, project {PLANTED[3]}."
 ANN = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
 RULES = """
@@ -79,10 +84,12 @@ def test_in_process(rule: str, known: str, capfd: pytest.CaptureFixture[str]) ->
     said.append(account(engine.release({"to": [TEXT]}, principal=ANN, output={})))
     said.append(account(engine.admit([{"role": "user", "content": TEXT}], principal=ANN, model={"id": "m"})))
     stream = engine.release_stream([TEXT[at : at + 7] for at in range(0, len(TEXT), 7)], principal=ANN, output={})
+    gone = ""
     try:
-        assert not any(value in "".join(stream) for value in PLANTED[:3])
+        gone = "".join(stream)
     except NotReleased as error:
         said += [str(error), repr(error)]
+    assert not any(value in gone for value in PLANTED[:3])
     assert stream.released is not None
     said.append(account(stream.released))
     clean("\n".join([*said, *told.said, *capfd.readouterr()]))
