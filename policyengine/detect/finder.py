@@ -12,6 +12,12 @@ that it has, its surroundings included. Two things hold of it:
   what somebody who reads a stream need not keep.
 
 Matches may overlap, and each is found by itself: no match is lost because another began before it.
+
+A finder may know more of its matches than how long they are: `begins` says from where on one may still begin, whatever
+follows. Then:
+
+* Settled. What `find(text + more)` finds that begins before `begins(text, start)`, and at `start` or later, is what
+  `find(text)` finds there, for every `more`.
 """
 
 from __future__ import annotations
@@ -21,16 +27,20 @@ from dataclasses import dataclass
 
 from policyengine.detect.finding import Finding
 
+# From a text, and a place in it, to where from there on a match may still begin or turn out to be another.
+Begins = Callable[[str, int], int]
+
 
 @dataclass(frozen=True, slots=True)
 class Finder:
     """`width` None: the finder reads the whole text, and can be given nothing less. `name` is the `detector` of its
-    findings. `find` may raise: that is an error of whatever needed the finder."""
+    findings. `find` may raise: that is an error of whatever needed the finder. `begins` None: anywhere."""
 
     name: str
     kinds: frozenset[str]
     width: int | None
     find: Callable[[str], Sequence[Finding]]
+    begins: Begins | None = None
 
 
 class DetectorFailed(Exception):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from policyengine.detect import own
 from policyengine.detect.content import canary, deceit, injection, leakage, links
-from policyengine.detect.finder import DetectorFailed, Finder, UnknownKind
+from policyengine.detect.finder import Begins, DetectorFailed, Finder, UnknownKind
 from policyengine.detect.finding import Finding, covers, place
 from policyengine.detect.personal import (
     bank,
@@ -114,6 +114,15 @@ def width(kinds: Iterable[str], known: Registry) -> int | None:
             return None
         widest = max(widest, finder.width)
     return widest + RESERVED_WIDTH if widest else 0
+
+
+def begins(kinds: Iterable[str], known: Registry) -> Begins | None:
+    """From where on a match of these kinds may still begin; None where one may anywhere. Raises UnknownKind."""
+    each = [finder.begins for finder in needed(kinds, known)]
+    those = [one for one in each if one is not None]
+    if len(those) < len(each) or not those:
+        return None
+    return lambda text, start: min(one(text, start) for one in those)
 
 
 def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...]:

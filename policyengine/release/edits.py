@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from policyengine.detect.finder import Begins
 from policyengine.detect.finding import Finding
 from policyengine.detect.reserved import replacement
 from policyengine.release.keys import Keys
@@ -67,7 +68,22 @@ def edits(text: str, findings: Sequence[Finding], orders: Orders, keys: Keys, wi
 def found_in(text: str, find: Find) -> Sequence[Finding]:
     """What is found in a text, and what is found once that is gone: a value that stands beside another, so that neither
     seemed to end, is a value once the other has been cut out."""
-    first = find(text)
+    return found_again(text, find(text), find)
+
+
+def settled(text: str, first: Sequence[Finding], until: int, begins: Begins) -> int:
+    """Up to where, and not beyond `until`, nothing that follows changes what is found in a text once `first` is gone:
+    that which begins before `until`."""
+    masked, places = _masked(text, first)
+    number = max(at for at, (_, was, _) in enumerate(places) if was <= until)
+    start, was, own = places[number]
+    begin = begins(masked[: start + until - was if own else places[number + 1][0]], 0)
+    start, was, own = places[bisect_right(places, (begin, 1 << 62, True)) - 1]
+    return min(until, was + begin - start if own else was)
+
+
+def found_again(text: str, first: Sequence[Finding], find: Find) -> Sequence[Finding]:
+    """What was found, and what is found once that is gone."""
     if not first:
         return first
     masked, places = _masked(text, first)

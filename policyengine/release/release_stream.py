@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from policyengine.detect.finder import DetectorFailed
-from policyengine.detect.registry import Registry, find, width
+from policyengine.detect.registry import Registry, begins, find, width
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision, RuleError, Trial
 from policyengine.release.carrying import ordered
@@ -133,7 +133,10 @@ class ReleaseStream:
             if watch is None:
                 self.buffered = True
                 return None
-        return Chunks(lambda: Treating(look, read, keys, wide), self._ways.inspection.most, read.truncate, watch)
+        starts = begins(read.kinds, known)
+        return Chunks(
+            lambda: Treating(look, read, keys, wide, starts), self._ways.inspection.most, read.truncate, watch
+        )
 
     def _kept(self) -> Whole | None:
         """What is kept for rules that are tried, where they look at the text."""

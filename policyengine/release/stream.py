@@ -3,8 +3,9 @@
 What comes out, put together, is exactly `edits.applied` of the whole, for every way to cut it. That needs no splitter
 of its own: whether a character is covered depends on the W characters on either side of it (see `detect.finder`), and
 what is found once those are gone on W more. So a character may go once 2 W more have come. What has gone is kept to
-look at as far as `detect.apart` says. Where a value has to be known from end to end it is 4 W: one for the match, one
-for what overlaps it.
+look at as far as `detect.apart` says. Where finders know from where on a match may still begin, all before that may go
+at once: of ordinary prose, everything but the last word. Where a value has to be known from end to end it is 4 W: one
+for the match, one for what overlaps it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from policyengine.detect.apart import forgettable, without
+from policyengine.detect.finder import Begins
 from policyengine.detect.finding import Finding
-from policyengine.release.edits import Edit, Find, edits, found_in
+from policyengine.release.edits import Edit, Find, edits, found_again, settled
 from policyengine.release.keys import Keys
 from policyengine.release.treatment import Orders
 
@@ -40,8 +42,9 @@ class Treating:
     """One text, piece by piece. `width` is that of the finders behind `find`. `found` is what was found in what has
     gone."""
 
-    def __init__(self, find: Find, orders: Orders, keys: Keys, width: int) -> None:
+    def __init__(self, find: Find, orders: Orders, keys: Keys, width: int, begins: Begins | None = None) -> None:
         self._find = find
+        self._begins = begins if orders.treatments else None
         self._orders = orders
         self._keys = keys
         self._width = width
@@ -65,9 +68,10 @@ class Treating:
         self._seen += text
         if not self._orders.treatments:
             return self._plain()
-        if self.held < self._holds + self._step:
+        by_width = self.held >= self._holds + self._step
+        if not by_width and (self._begins is None or not text):
             return []
-        return self._commit(len(self._seen) - self._holds)
+        return self._commit(len(self._seen) - self._holds if by_width else self._done)
 
     def finish(self) -> list[Piece]:
         """The rest, as nothing more comes."""
@@ -79,10 +83,15 @@ class Treating:
         return [Piece(self._start - len(text), self._start, text)] if text else []
 
     def _commit(self, until: int) -> list[Piece]:
-        """Let go of what is in sight up to `until`."""
-        found = found_in(self._seen, self._find)
-        changes = edits(self._seen, found, self._orders, self._keys, self._width)
+        """Let go of what is in sight up to `until`, or farther where that is decided."""
         last = until == len(self._seen)
+        first = self._find(self._seen)
+        if self._begins is not None and not last:
+            until = max(until, self._settled(first, self._begins))
+        if until == self._done and not last:
+            return []
+        found = found_again(self._seen, first, self._find)
+        changes = edits(self._seen, found, self._orders, self._keys, self._width)
         pieces: list[Piece] = []
         at = self._done
         for edit in changes:
@@ -102,6 +111,20 @@ class Treating:
         self._done = until
         self._forget(found)
         return pieces
+
+    def _settled(self, first: Sequence[Finding], begins: Begins) -> int:
+        """Up to where everything is decided, whatever follows: what is found, and what is found once that is gone."""
+        until = begins(self._seen, self._done)
+        if any(one.start < until for one in first):
+            until = settled(self._seen, [one for one in first if one.start < until], until, begins)
+        else:
+            until = begins(self._seen[:until], self._done)
+        if self._orders.needs_value:
+            # A value is written once it is known what overlaps it.
+            for one in sorted(first, key=lambda each: each.start, reverse=True):
+                if one.start < until < one.end:
+                    until = one.start
+        return max(until, self._done)
 
     def _edit(self, edit: Edit, at: int, until: int, pieces: list[Piece]) -> int:
         if edit.start > at:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from policyengine.detect.beginnings import digits
 from policyengine.detect.finder import Finder
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import has_digits, spans
@@ -64,7 +65,7 @@ _RANGES: tuple[tuple[int, int, tuple[int, ...], bool], ...] = (
 
 
 def finder() -> Finder:
-    return Finder(NAME, frozenset({"credit_card"}), WIDTH, find)
+    return Finder(NAME, frozenset({"credit_card"}), WIDTH, find, digits(WIDTH))
 
 
 def find(text: str) -> Sequence[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import Finder
 from policyengine.detect.finding import Finding
 
@@ -28,7 +29,7 @@ _TRIM = "'`*=/{}|!?$&%#^~"
 
 
 def finder() -> Finder:
-    return Finder(NAME, frozenset({"email"}), WIDTH, find)
+    return Finder(NAME, frozenset({"email"}), WIDTH, find, last_word)
 
 
 def find(text: str) -> Sequence[Finding]:

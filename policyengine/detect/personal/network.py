@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 
+from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import Finder
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
@@ -33,11 +34,11 @@ _EXAMPLES = tuple(
 
 
 def ip_finder() -> Finder:
-    return Finder(IP, frozenset({"ip"}), WIDTH, find_ip)
+    return Finder(IP, frozenset({"ip"}), WIDTH, find_ip, last_word)
 
 
 def mac_finder() -> Finder:
-    return Finder(MAC, frozenset({"mac"}), WIDTH, find_mac)
+    return Finder(MAC, frozenset({"mac"}), WIDTH, find_mac, last_word)
 
 
 def find_ip(text: str) -> Sequence[Finding]:

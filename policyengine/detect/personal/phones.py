@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from policyengine.detect.beginnings import digits
 from policyengine.detect.finder import DetectorFailed, Finder
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import has_digits, spans
@@ -52,7 +53,7 @@ _GLUED = WORD | frozenset(b"_@#$=%")
 def finder(regions: frozenset[str]) -> Finder:
     """National numbers are those of these regions."""
     ordered = tuple(sorted(regions))
-    return Finder(NAME, frozenset({"phone"}), WIDTH, lambda text: find(text, ordered))
+    return Finder(NAME, frozenset({"phone"}), WIDTH, lambda text: find(text, ordered), digits(WIDTH))
 
 
 def find(text: str, regions: tuple[str, ...]) -> Sequence[Finding]:
