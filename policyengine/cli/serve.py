@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import ssl
 import sys
 import time
+from contextlib import nullcontext
 from enum import StrEnum
 from errno import EACCES
 from pathlib import Path
@@ -28,6 +30,7 @@ from policyengine.cli.check import count
 from policyengine.cli.console import FAILED, fail, note, report, say, stderr
 from policyengine.cli.loading import CacheOption, EntitiesOption, PolicyPath, QuietOption, existing_file, load_engine
 from policyengine.cli.not_in_force import not_in_force
+from policyengine.cli.unix_socket import unix_socket
 from policyengine.diagnostics.safe_text import visible
 from policyengine.engine import Engine
 from policyengine.settings.keys import create
@@ -64,6 +67,9 @@ def serve(
     host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="the port; 0 for any that is free")] = 8080,
     uds: Annotated[Path | None, typer.Option(metavar="SOCKET", help="listen on a Unix socket instead")] = None,
+    uds_mode: Annotated[
+        str, typer.Option("--uds-mode", metavar="MODE", help="who may use the socket, as chmod has it")
+    ] = "600",
     workers: Annotated[int, typer.Option(min=1, help="the number of processes")] = 1,
     gate: Annotated[Gate, typer.Option(help="what policies must pass before they answer")] = Gate.NONE,
     reload: Annotated[bool, typer.Option("--reload/--no-reload", help="load again when a file changes")] = True,
@@ -113,6 +119,8 @@ def serve(
     _check_bind(settings, host, uds)
     if uds is not None and not os.path.isdir(uds.absolute().parent):
         fail(f"--uds: no such directory: {uds.absolute().parent}")
+    if re.fullmatch("0?[0-7]{3}", uds_mode) is None:
+        fail("--uds-mode: three digits from 0 to 7, such as 660")
     if bool(tls_cert) != bool(tls_key) or (client_ca and not tls_cert):
         fail("--tls-cert and --tls-key belong together, and --client-ca needs both")
     for option, file in (("--tls-cert", tls_cert), ("--tls-key", tls_key), ("--client-ca", client_ca)):
@@ -142,12 +150,20 @@ def serve(
                 note(line)
             else:
                 typer.echo(json.dumps({"event": "not_in_force", "level": "warning", "detail": line}), err=True)
+    with nullcontext() if uds is None else unix_socket(uds.absolute(), int(uds_mode, 8)) as descriptor:
+        _run(host, port, descriptor, workers, (tls_cert, tls_key, client_ca))
+
+
+def _run(
+    host: str, port: int, descriptor: int | None, workers: int, tls: tuple[Path | None, Path | None, Path | None]
+) -> None:
+    tls_cert, tls_key, client_ca = tls
     uvicorn.run(
         APPLICATION,
         factory=True,
         host=host,
         port=port,
-        uds=str(uds) if uds is not None else None,
+        fd=descriptor,
         workers=workers,
         log_config=None,
         server_header=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +74,24 @@ def test_the_gate(policies: Path, cli: Cli, served: dict[str, Any]) -> None:
 def test_wrong_usage_is_2(policies: Path, cli: Cli, served: dict[str, Any], words: tuple[str, ...]) -> None:
     assert cli("serve", policies, "--insecure", *words) == 2
     assert not served
+
+
+def test_a_socket_is_as_asked_for_and_gone_at_the_end(
+    policies: Path, cli: Cli, served: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "socket"
+    modes: list[int] = []
+    monkeypatch.setattr("uvicorn.run", lambda _, fd, **__: modes.append(path.stat().st_mode & 0o777))
+    for mode in ("600", "660"):
+        assert cli("serve", policies, "--insecure", "--uds", path, "--uds-mode", mode) == 0
+        assert not path.exists()
+    assert modes == [0o600, 0o660]
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        assert cli("serve", policies, "--insecure", "--uds", path) == 2
+        assert "somebody listens" in cli.err
+        assert path.exists()
+    # What nobody listens at any more makes way.
+    assert cli("serve", policies, "--insecure", "--uds", path) == 0
+    assert cli("serve", policies, "--insecure", "--uds", path, "--uds-mode", "9") == 2

@@ -1,0 +1,55 @@
+"""A Unix socket to listen on: with the permissions asked for from the first moment, and gone at the end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from policyengine.cli.console import fail
+
+
+@contextmanager
+def unix_socket(path: Path, mode: int) -> Iterator[int]:
+    """The descriptor of a socket at the path. One that nobody listens at any more makes way; one that is in use, or a
+    file that is none, ends the command."""
+    _make_way(path)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o777 & ~mode)
+    try:
+        listening.bind(str(path))
+    except OSError as error:
+        fail(f"--uds: cannot listen at {path}: {(error.strerror or str(error)).lower()}")
+    finally:
+        os.umask(before)
+    made = os.stat(path).st_ino
+    # Workers inherit it.
+    os.set_inheritable(listening.fileno(), True)
+    try:
+        yield listening.fileno()
+    finally:
+        listening.close()
+        with suppress(OSError):
+            # Somebody else's by now is left alone.
+            if os.stat(path).st_ino == made:
+                os.unlink(path)
+
+
+def _make_way(path: Path) -> None:
+    try:
+        found = os.stat(path).st_mode
+    except OSError:
+        return
+    if not stat.S_ISSOCK(found):
+        fail(f"--uds: there is a file at {path}")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.settimeout(1)
+        try:
+            asking.connect(str(path))
+        except OSError:
+            os.unlink(path)
+            return
+    fail(f"--uds: somebody listens at {path} already")
