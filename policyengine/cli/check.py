@@ -21,6 +21,7 @@ from policyengine.diagnostics.diagnostic import Code, Diagnostic, has_errors
 from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.ir.cost import cost as found_cost
 from policyengine.release.advice import misspelt_kinds
+from policyengine.state.metering import anew, metering
 
 PAGES = Path(policyengine.diagnostics.__file__).parent / "pages"
 
@@ -42,6 +43,10 @@ def check(
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="CODE", help="print the page about a code, such as POL204")
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="the policies until now: say which limits would count from nothing again"),
+    ] = None,
     cache: CacheOption = True,
     quiet: QuietOption = False,
 ) -> None:
@@ -60,6 +65,7 @@ def check(
     advice = [warning for policies in sets for warning in misspelt_kinds(policies)]
     found = list({_key(d): d for d in (*(d for loaded in results for d in loaded.diagnostics), *advice)}.values())
     costs = [found_cost(policies.rules, elements) for policies in sets if policies.rules] if cost else []
+    begins = _anew(against, results, cache, entities) if against is not None else None
     failed = has_errors(found) or bool(strict and found)
     match format_:
         case Format.JSON:
@@ -72,6 +78,7 @@ def check(
                     "warnings": len(found) - errors,
                     "diagnostics": [render.as_json(d) for d in found],
                     **told,
+                    **({"meters_anew": begins} if begins is not None else {}),
                 }
             )
         case Format.CONCISE:
@@ -94,9 +101,22 @@ def check(
             note(line)
         for line in streams(sets):
             note(line)
+        for name in begins or ():
+            note(f"counts from nothing again: {name}")
     if failed and strict and not has_errors(found) and not quiet:
         note("warnings fail because of --strict")
     raise typer.Exit(FAILED if failed else 0)
+
+
+def _anew(before: Path, results: list[Loaded], cache: CacheOption, entities: EntitiesOption) -> list[str]:
+    """The limits whose meters begin anew; what they counted before was something else."""
+    old = load(before, cache, entities).policies
+    if old is None:
+        fail(f"{before}: these policies have errors", "--against names policies that are valid")
+    known = metering(old)
+    return sorted(
+        {name for each in results if each.policies is not None for name in anew(known, metering(each.policies))}
+    )
 
 
 def _key(diagnostic: Diagnostic) -> tuple[str, int, str, str]:

@@ -1,29 +1,68 @@
-"""What people are told of limits: a share of a ceiling was reached, or the ceiling of a limit that denies nothing was
-passed.
+"""What people are told of limits: a share of a ceiling was reached, the ceiling of a limit that denies nothing was
+passed, or a limit has blocked a key.
 
-It is told once each time that it happens: by the request with which what counts went from below to above.
+It is told once each time that it happens: by the request, or its settlement, with which what counts went from below to
+above.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from policyengine.events.event import Event
+from policyengine.events.event import Event, Field
+from policyengine.events.sink import Sink
 from policyengine.state import amounts
 from policyengine.state.charges import Metered
-from policyengine.state.operations import Use
+from policyengine.state.operations import Done, Outcome, Refused, Use
+from policyengine.state.windows import SECOND
+
+# By meter, how much more counts than before.
+More = Mapping[str, int]
 
 
-def alerts(uses: Sequence[Use], metered: Sequence[Metered], tenant: str) -> Iterator[Event]:
-    """The events of a request that was charged. `uses` are in the order of the charges."""
-    for use, one in zip(uses, metered, strict=False):
-        spec, before = one.limit.spec, use.used - one.charge.amount
+def tell(outcome: Outcome, metered: Sequence[Metered], tenant: Callable[[], str], events: Sink) -> None:
+    """Tell of what became of a commit. `tenant` is asked for only where there is something to tell."""
+    if isinstance(outcome, Done) and not outcome.replayed:
+        more = {one.charge.meter: one.charge.amount for one in metered}
+        tell_more(outcome.uses, more, metered, tenant, events)
+    elif isinstance(outcome, Refused):
+        for event in _blocked(outcome, metered, tenant):
+            events.send(event)
+
+
+def tell_more(
+    uses: Sequence[Use], more: More, metered: Sequence[Metered], tenant: Callable[[], str], events: Sink
+) -> None:
+    """Tell of meters that count so much more than before."""
+    for event in _crossed(uses, more, metered, tenant):
+        events.send(event)
+
+
+def _crossed(uses: Sequence[Use], more: More, metered: Sequence[Metered], tenant: Callable[[], str]) -> Iterator[Event]:
+    limits = {one.charge.meter: one.limit.spec for one in metered}
+    for use in uses:
+        spec, before = limits.get(use.meter), use.used - more.get(use.meter, 0)
+        if spec is None:
+            continue
         if spec.alert_at and before * 100 < spec.alert_at * use.ceiling <= use.used * 100:
-            yield _event("limit.near", use, tenant)
+            yield _event("limit.near", use.rule, use.meter, use.used, use.ceiling, tenant())
         if spec.advisory and before <= use.ceiling < use.used:
-            yield _event("limit.passed", use, tenant)
+            yield _event("limit.passed", use.rule, use.meter, use.used, use.ceiling, tenant())
 
 
-def _event(kind: str, use: Use, tenant: str) -> Event:
-    used, ceiling = amounts.number(use.used), amounts.number(use.ceiling)
-    return Event(kind, {"rule": use.rule, "meter": use.meter, "used": used, "ceiling": ceiling}, tenant)
+def _blocked(outcome: Refused, metered: Sequence[Metered], tenant: Callable[[], str]) -> Iterator[Event]:
+    lengths = {one.charge.meter: one.charge.block_for for one in metered}
+    for one in outcome.refusals:
+        if one.tripped:
+            until = (outcome.now + lengths.get(one.meter, 0)) // SECOND
+            yield _event("limit.blocked", one.rule, one.meter, one.used, one.ceiling, tenant(), until=until)
+
+
+def _event(kind: str, rule: str, meter: str, used: int, ceiling: int, tenant: str, **more: int) -> Event:
+    said: dict[str, Field] = {
+        "rule": rule,
+        "meter": meter,
+        "used": amounts.number(used),
+        "ceiling": amounts.number(ceiling),
+    }
+    return Event(kind, {**said, **more}, tenant)

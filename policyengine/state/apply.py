@@ -207,13 +207,14 @@ def _refusals(
         if charge.advisory or (free is not None and free <= at):
             continue
         used = meters.used(document, charge.window, at)
-        if charge.block_for and (document or {}).get("blocked", 0) <= at:
+        tripped = bool(charge.block_for) and (document or {}).get("blocked", 0) <= at
+        if tripped:
             end = at + charge.block_for
             trip = {**(document or {}), "now": at, "blocked": end, **told_of(charge)}
             blocked[charge.meter] = trip, meters.expires(trip, charge.window, at)
             free = max(free, end) if free is not None else None
         ceiling = meters.ceiling_at(document, charge.ceiling, at)
-        refusals.append(Refusal(charge.rule, charge.meter, used, ceiling, free))
+        refusals.append(Refusal(charge.rule, charge.meter, used, ceiling, free, tripped))
     return refusals, blocked
 
 

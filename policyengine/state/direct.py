@@ -24,8 +24,9 @@ from policyengine.state.ids import new_id
 from policyengine.state.memo import memo
 from policyengine.state.metering import SESSION, Metering
 from policyengine.state.operations import Commit, Outcome
+from policyengine.state.over import told
 from policyengine.state.places import place
-from policyengine.state.prices import Prices, priced
+from policyengine.state.prices import priced
 from policyengine.state.store import Store, StoreError
 from policyengine.state.windows import SECOND
 
@@ -37,7 +38,9 @@ class Straight(Struct, frozen=True, gc=False):
     decision: Decision
     metered: tuple[Metered, ...]
     snapshot: Snapshot
-    prices: Prices
+    metering: Metering
+    principal: Any
+    context: Any
 
 
 def straight(
@@ -52,7 +55,7 @@ def straight(
 ) -> Straight | None:
     """Never raises for what a request holds."""
     snapshot, metering = known
-    if metering.follows:
+    if metering.owing:
         return None
     if context is not None and (type(context) is not dict or SESSION in context or APPROVAL in context):
         return None
@@ -72,14 +75,16 @@ def straight(
     charged = tuple([one.charge for one in metered])
     lasting = round(lease * SECOND)
     commit = Commit(id_, owner, charged, lasting, KEEP, memo=memo(metered, context))
-    return Straight(commit, decision, metered, snapshot, metering.prices)
+    return Straight(commit, decision, metered, snapshot, metering, principal, context)
 
 
 def answered(way: Straight, outcome: Outcome, store: Store) -> Grant:
     """The grant of what was committed, or the denial."""
     commit = way.commit
     grant = granted(way.decision, way.metered, outcome, way.snapshot, store, commit.id, commit.owner, commit.lease)
-    grant.prices = way.prices
+    grant.prices = way.metering.prices
+    if way.metering.alerting:
+        return told(grant, outcome, way.metered, way.metering, lambda: holder(way.principal, way.context)[0])
     return grant
 
 

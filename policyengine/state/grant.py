@@ -5,7 +5,7 @@ Decisions are shared by all requests that get the same one; ids, charges, times 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
@@ -72,8 +72,23 @@ class Grant:
     """
 
     __slots__ = (
-        "_done", "_limits", "_terms", "_uses", "access_request", "approval", "approval_denied", "decision", "denied_by",
-        "expires_at", "id", "metered", "prices", "replayed", "retry_after",
+        "_done",
+        "_limits",
+        "_terms",
+        "_uses",
+        "access_request",
+        "approval",
+        "approval_denied",
+        "counted",
+        "decision",
+        "denied_by",
+        "expires_at",
+        "id",
+        "metered",
+        "prices",
+        "replayed",
+        "retry_after",
+        "told",
     )  # fmt: skip
 
     def __init__(
@@ -109,6 +124,9 @@ class Grant:
         self._done = False
         # What is settled in tokens costs so much.
         self.prices = NO_PRICES
+        # Whoever wants to know what more counts once it is settled; and by meter, what counts until now.
+        self.told: Callable[[Sequence[Use], Mapping[str, int]], None] | None = None
+        self.counted: dict[str, int] | None = None
 
     @property
     def allowed(self) -> bool:
@@ -133,18 +151,21 @@ class Grant:
         """Record the real cost, in the words of `context.cost`; what it does not mention stays as estimated. Returns
         what the limits say now. Raises SettleError where it is no cost, the reservation has ended, or is somebody
         else's; StoreError where the store is away: settle again then."""
-        return self._settled(self._run(self._settle(cost or {}, True)))
+        asked = self._settle(cost or {}, True)
+        return self._settled(self._run(asked), asked)
 
     async def settle_async(self, cost: Mapping[str, Any] | None = None) -> tuple[Limit, ...]:
-        return self._settled(await self._run_async(self._settle(cost or {}, True)))
+        asked = self._settle(cost or {}, True)
+        return self._settled(await self._run_async(asked), asked)
 
     def add(self, cost: Mapping[str, Any]) -> bool:
         """Record what has been spent so far, all in all, and go on. False once a limit has been passed: stop then."""
-        return all(limit.used <= limit.ceiling for limit in self._said(self._run(self._settle(cost, False))))
+        asked = self._settle(cost, False)
+        return all(limit.used <= limit.ceiling for limit in self._said(self._run(asked), asked))
 
     async def add_async(self, cost: Mapping[str, Any]) -> bool:
-        outcome = await self._run_async(self._settle(cost, False))
-        return all(limit.used <= limit.ceiling for limit in self._said(outcome))
+        asked = self._settle(cost, False)
+        return all(limit.used <= limit.ceiling for limit in self._said(await self._run_async(asked), asked))
 
     def renew(self, seconds: float | None = None) -> None:
         """Hold the lease for longer, from now. Raises SettleError where it has ended."""
@@ -232,13 +253,28 @@ class Grant:
 
     # ---- their outcomes ----
 
-    def _settled(self, outcome: Outcome) -> tuple[Limit, ...]:
-        self._limits = said = self._said(outcome)
+    def _settled(self, outcome: Outcome, asked: Settle | None) -> tuple[Limit, ...]:
+        self._limits = said = self._said(outcome, asked)
         self._done = True
         return said
 
-    def _said(self, outcome: Outcome) -> tuple[Limit, ...]:
-        return limits(_done(outcome).uses)
+    def _said(self, outcome: Outcome, asked: Settle | None) -> tuple[Limit, ...]:
+        uses = _done(outcome).uses
+        if self.told is not None and asked is not None:
+            self.told(uses, self._more(asked))
+        return limits(uses)
+
+    def _more(self, asked: Settle) -> dict[str, int]:
+        """By meter, how much more counts than before."""
+        if self.counted is None:
+            self.counted = {one.charge.meter: one.charge.amount for one in self._terms.metered} if self._terms else {}
+        more = {}
+        for meter, amount in asked.actual:
+            before = self.counted.get(meter, 0)
+            # On the way, an estimate counts until more than it has been spent.
+            self.counted[meter] = amount if asked.final else max(amount, before)
+            more[meter] = self.counted[meter] - before
+        return more
 
     def _renewed(self, outcome: Outcome) -> None:
         self.expires_at = _done(outcome).expires_at / SECOND

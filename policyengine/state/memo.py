@@ -15,6 +15,7 @@ from policyengine.evaluate.interpret import Env
 from policyengine.model.decision import Decision
 from policyengine.model.request import request
 from policyengine.model.values import Fault
+from policyengine.state.alerts import tell_more
 from policyengine.state.charges import Metered, Seen, window
 from policyengine.state.grant import Grant, Terms
 from policyengine.state.metering import Metering
@@ -72,6 +73,10 @@ def reopened(id_: str, lease: Document, snapshot: Snapshot, metering: Metering, 
     terms = Terms(store, lease["owner"], tuple(metered), 600 * SECOND)
     grant = Grant(decision, id=id_, expires_at=lease["expires"] / SECOND, terms=terms)
     grant.prices = metering.prices
+    grant.counted = {held["meter"]: held["counted"] for held in lease["charges"]}
+    if metering.alerting:
+        # The lease does not say whose it is.
+        grant.told = lambda uses, more: tell_more(uses, more, metered, str, metering.events)
     return grant
 
 

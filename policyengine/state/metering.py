@@ -49,7 +49,7 @@ class Metering:
     @cached_property
     def alerting(self) -> bool:
         """Whether any limit tells people of anything."""
-        return any(limit.spec.alert_at or limit.spec.advisory for limit in self.limits.values())
+        return any(limit.spec.alert_at or limit.spec.advisory or limit.spec.block_for for limit in self.limits.values())
 
     @cached_property
     def follows(self) -> bool:

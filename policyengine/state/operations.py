@@ -277,13 +277,15 @@ class Use(Struct, frozen=True, gc=False):
 
 
 class Refusal(Struct, frozen=True, gc=False):
-    """A limit without room. `retry_at` is when there would be room if nothing else came; None for never."""
+    """A limit without room. `retry_at` is when there would be room if nothing else came; None for never.
+    `tripped` is whether this refusal blocks the meter for a time."""
 
     rule: str
     meter: str
     used: int
     ceiling: int
     retry_at: int | None
+    tripped: bool = False
 
 
 class Done(Struct, frozen=True, gc=False):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from policyengine.bundle import Snapshot
 from policyengine.evaluate.combine import combine
 from policyengine.evaluate.decide import properties_in, verdicts
 from policyengine.evaluate.interpret import Env
 from policyengine.model.decision import Decision
-from policyengine.state.alerts import alerts
+from policyengine.state.alerts import More, tell, tell_more
 from policyengine.state.charges import Metered
 from policyengine.state.grant import Grant
 from policyengine.state.metering import Metering
-from policyengine.state.operations import Done, Outcome, Refused
+from policyengine.state.operations import Outcome, Refused, Use
 
 
 def followed(
@@ -27,12 +28,26 @@ def followed(
     envs: Sequence[Env],
 ) -> Grant:
     """The grant, with all that follows from it. `envs` are what each of those who act sees."""
-    if isinstance(outcome, Done) and metering.alerting and not outcome.replayed:
-        for event in alerts(outcome.uses, metered, tenant):
-            metering.events.send(event)
+    if metering.alerting:
+        told(grant, outcome, metered, metering, lambda: tenant)
     if isinstance(outcome, Refused) and metering.owing:
         grant.decision = _owing(grant.decision, snapshot, envs)
     return grant
+
+
+def told(
+    grant: Grant, outcome: Outcome, metered: Sequence[Metered], metering: Metering, tenant: Callable[[], str]
+) -> Grant:
+    """The grant, once people know of the limits, and will know when it is settled."""
+    tell(outcome, metered, tenant, metering.events)
+    grant.told = partial(_settled, metered, metering, tenant)
+    return grant
+
+
+def _settled(
+    metered: Sequence[Metered], metering: Metering, tenant: Callable[[], str], uses: Sequence[Use], more: More
+) -> None:
+    tell_more(uses, more, metered, tenant, metering.events)
 
 
 def _owing(decision: Decision, snapshot: Snapshot, envs: Sequence[Env]) -> Decision:

@@ -137,3 +137,18 @@ def test_what_nothing_stands_behind_is_said_and_changes_no_status(tmp_path: Path
     assert cli("check", "--strict", tmp_path) == 0
     assert cli("check", "--quiet", tmp_path) == 0
     assert cli.err == ""
+
+
+def test_check_says_which_limits_would_count_from_nothing(tmp_path: Path) -> None:
+    head = "module m\nuse ai\npermit models: invoke on Model\nlimit rate: invoke on Model\n"
+    for name, told in (("old", "5 requests per 1h"), ("same", "9 requests per 1h"), ("new", "5 requests per 2h")):
+        (tmp_path / f"{name}.pol").write_text(f"{head}  at most {told} by principal\n")
+
+    def said(name: str) -> str:
+        result = run("check", tmp_path / f"{name}.pol", "--against", tmp_path / "old.pol")
+        return result.stdout + result.stderr
+
+    assert "counts from nothing again" not in said("same")
+    assert "counts from nothing again: m.rate" in said("new")
+    (tmp_path / "old.pol").write_text("permit everything")
+    assert "these policies have errors" in said("new")

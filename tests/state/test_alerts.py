@@ -113,3 +113,46 @@ def test_a_reload_says_which_meters_begin_anew(tmp_path: Path) -> None:
     write(9, "2h", "model")
     assert engine.reload().meters_anew == ("m.a",)
     assert engine.reload().meters_anew == ()
+
+
+SETTLED = (
+    HEAD
+    + """
+limit spent: invoke on Model
+  at most 10 of cost.tokens per 1h by principal alert at 80%
+limit watched: invoke on Model
+  at most 9 of cost.tokens per 1h by principal then alert
+limit calm: invoke on Model
+  at most 3 requests per 1h by principal then block for 10m
+"""
+)
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_people_are_told_when_more_was_spent_and_when_a_key_is_blocked(name: str) -> None:
+    ticks = count(time_ns() // 1_000)
+    heard = Heard()
+
+    def told() -> list[tuple[str, Any]]:
+        found = [(event.kind, event.fields["rule"]) for event in heard.events]
+        heard.events.clear()
+        return found
+
+    with STORES[name](lambda: next(ticks)) as store:
+        engine = Engine.from_text(SETTLED, state=store, events=heard)
+        first = engine.authorize(**ASKED, context={"cost": {"tokens": 1}})
+        assert first.add({"tokens": 5})
+        assert told() == []
+        again = engine.reservation(first.id)
+        assert again is not None
+        assert again.add({"tokens": 8})
+        assert told() == [("limit.near", "m.spent")]
+        first.settle({"tokens": 10})
+        first.settle({"tokens": 10})
+        assert told() in ([("limit.near", "m.spent"), ("limit.passed", "m.watched")], [("limit.passed", "m.watched")])
+        for _ in range(2):
+            assert engine.authorize(**ASKED, context={"cost": {"tokens": 0}}).allowed
+        refused = [engine.authorize(**ASKED, context={"cost": {"tokens": 0}}) for _ in range(3)]
+        assert [grant.denied_by for grant in refused] == [("m.calm",)] * 3
+        assert told() == [("limit.blocked", "m.calm")]
+        engine.close()

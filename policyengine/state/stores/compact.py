@@ -20,6 +20,7 @@ _REFUSAL = Struct(">ddd")
 
 # So many charges are remembered as they are written.
 REMEMBERED = 16_384
+MOST = 2**53 - 1
 
 
 class Compact:
@@ -63,9 +64,7 @@ def _held(charge: Charge, prefix: str) -> bytes:
 
 
 def _charge(charge: Charge) -> bytes | None:
-    """One charge; None for a window that is not plain, or what a refusal would leave behind."""
-    if charge.advisory or charge.block_for:
-        return None
+    """One charge; None for a window that is not plain."""
     window = charge.window
     if isinstance(window, Sliding):
         kind, edges = 1, (window.width, 0, 0, 0)
@@ -77,7 +76,9 @@ def _charge(charge: Charge) -> bytes | None:
     meta = _ENCODER.encode((charge.rule, charge.by, charge.ceiling, *([window.width] if kind == 1 else [])))  # type: ignore[union-attr]
     if len(meta) > 0xFFFF:
         return None
-    return _CHARGE.pack(kind, charge.amount, charge.ceiling, *edges, len(meta)) + meta
+    # What denies nothing has room for whatever can be counted.
+    ceiling = MOST if charge.advisory else charge.ceiling
+    return _CHARGE.pack(kind, charge.amount, ceiling, *edges, len(meta)) + meta
 
 
 def outcome(told: bytes, commit: Commit) -> Outcome | None:
@@ -96,6 +97,9 @@ def outcome(told: bytes, commit: Commit) -> Outcome | None:
         refusals = []
         for place, used, free in _REFUSAL.iter_unpack(told[9:]):
             charge = commit.charges[int(place)]
+            if charge.advisory or charge.block_for:
+                # The other script knows what a refusal leaves behind, and what is never refused.
+                return None
             at = None if free < 0 else int(free)
             refusals.append(Refusal(charge.rule, charge.meter, int(used), charge.ceiling, at))
         return Refused(int(now), tuple(refusals))

@@ -328,7 +328,8 @@ local function refused(charges)
     local at = time_of(document)
     local free = room_at(document, charge.window, at, charge.amount, charge.ceiling)
     if not charge.advisory and (not free or free > at) then
-      if charge.block_for > 0 and (document and document.blocked or 0) <= at then
+      local trips = charge.block_for > 0 and (document and document.blocked or 0) <= at
+      if trips then
         local trip = copy(document)
         trip.now, trip.blocked = at, at + charge.block_for
         name(trip, charge)
@@ -336,7 +337,7 @@ local function refused(charges)
         if free then free = math.max(free, trip.blocked) end
       end
       refusals[#refusals + 1] = {charge.rule, charge.meter, used(document, charge.window, at),
-                                  charge.ceiling + raised_at(document, at), free or -1}
+                                  charge.ceiling + raised_at(document, at), free or -1, trips}
     end
   end
   if #refusals == 0 then return nil end

@@ -223,8 +223,8 @@ def outcome(told: bytes, prefix: int) -> Outcome:
             return Refused(
                 now,
                 tuple(
-                    Refusal(rule, key[prefix:], used, ceiling, None if at < 0 else at)
-                    for rule, key, used, ceiling, at in refusals
+                    Refusal(rule, key[prefix:], used, ceiling, None if at < 0 else at, bool(trips))
+                    for rule, key, used, ceiling, at, trips in refusals
                 ),
             )
         case "rejected":
