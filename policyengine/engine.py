@@ -14,8 +14,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import structlog
-
 from policyengine import search
 from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text
 from policyengine.compile.evaluator import named, with_meters
@@ -30,6 +28,7 @@ from policyengine.explain.explanation import Explanation, explain, unexplained
 from policyengine.files import state as state_of
 from policyengine.filters.filter import Filter
 from policyengine.gate.service import Gates
+from policyengine.late import logger
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.frozen import copied
 from policyengine.model.request import Request, request
@@ -47,7 +46,7 @@ from policyengine.warm.cache import open_cache
 from policyengine.warm.collector import paused
 from policyengine.watch import Watcher
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 # What a caller that says nothing has verified.
 _NOTHING: tuple[()] = ()

@@ -13,8 +13,7 @@ from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
 
-import structlog
-from watchfiles import watch
+from policyengine.late import library, logger
 
 from policyengine.diagnostics.safe_text import visible
 
@@ -27,7 +26,8 @@ LOOK_MS = 500
 # So many looks without word of changes, before the operating system is asked again.
 LOOKS = 20
 
-_log = structlog.get_logger(__name__)
+_log = logger(__name__)
+_watchfiles = library("watchfiles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,8 @@ class Watcher:
         """Comes back when something has changed, and now and then."""
         # A file is watched through its directory: editors and deployments replace files instead of writing into them.
         roots = {path if path.is_dir() else path.parent for path in self._paths}
-        return watch(
+        woken: Iterator[object] = _watchfiles.watch(
             *roots, watch_filter=None, debounce=PATIENCE_MS, step=REST_MS, stop_event=self._stop,
             rust_timeout=LOOK_MS, yield_on_timeout=True, raise_interrupt=False,
         )  # fmt: skip
+        return woken

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-import structlog
-
 from policyengine.events.event import Event
+from policyengine.late import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 
 class Sink(Protocol):

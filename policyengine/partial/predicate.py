@@ -22,7 +22,7 @@ from policyengine.model.values import Fault, as_entity
 from policyengine.partial.formula import ID, All, Formula, Opaque, Path, Some, Truth
 from policyengine.partial.gap import Unknown
 from policyengine.partial.satisfies import satisfies
-from policyengine.partial.templates import NAMES, SLOW, TEMPLATES, template
+from policyengine.partial.templates import NAMES, SLOW, TEMPLATES, template, tree
 from policyengine.remembered import Remembered
 
 # ("all" or "some", parts), or (template, path) for an atom; atoms are numbered in the order in which they come.
@@ -277,7 +277,7 @@ class _Writer:
         if name is None and rest:
             name = f"y{number}"
             first = ast.NamedExpr(ast.Name(name, ast.Store()), self.read(rest, name))
-        return _Bind(number, name or "d", first).visit(deepcopy(TEMPLATES[kind]))  # type: ignore[no-any-return]
+        return _Bind(number, name or "d", first).visit(deepcopy(tree(kind)))  # type: ignore[no-any-return]
 
     def read(self, path: Path, name: str) -> ast.expr:
         """`d.get("a")`, or `d["a"]` where it is sure; below that, what is no object has no members. `name` is free to

@@ -9,7 +9,8 @@ as a text of a subclass of `str`.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from functools import cache
 from typing import Any
 
 from policyengine.compile.runtime import NAMES as RUNTIME
@@ -79,11 +80,13 @@ _SOURCES: dict[str, str] = {
 }
 
 
-def _parsed(source: str) -> ast.expr:
-    return ast.parse(source, mode="eval").body
+TEMPLATES: Collection[str] = _SOURCES.keys()
 
 
-TEMPLATES: dict[str, ast.expr] = {name: _parsed(source) for name, source in _SOURCES.items()}
+@cache
+def tree(name: str) -> ast.expr:
+    """The template of a name. Most processes need few of them."""
+    return ast.parse(_SOURCES[name], mode="eval").body
 
 
 def reference(value: dict[str, Any]) -> tuple[str, str]:

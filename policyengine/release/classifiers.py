@@ -11,8 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 
-import httpx2
+from policyengine.late import library
 
+httpx2 = library("httpx2")
 Score = Callable[[str], float]
 
 # Calls that may run at a time, in one process. One more is not waited for.

@@ -11,8 +11,10 @@ import hmac
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from policyengine.late import library
+
+_exceptions = library("cryptography.exceptions")
+_ciphers = library("cryptography.hazmat.primitives.ciphers.aead")
 
 # Tokens are written with these letters, two for a byte: no credential, number or address is made of them.
 _LETTERS = "klmnopqrstuvwxyz"
@@ -51,7 +53,7 @@ class Keys:
     def token(self, kind: str, value: str) -> str:
         """The value, encrypted (AES-SIV, so that equal values have equal tokens), in letters from k to z. Raises
         NoKey."""
-        sealed = AESSIV(self._key()).encrypt(value.encode(errors="surrogatepass"), self._bound(kind))
+        sealed = _ciphers.AESSIV(self._key()).encrypt(value.encode(errors="surrogatepass"), self._bound(kind))
         return "".join(_LETTERS[byte >> 4] + _LETTERS[byte & 15] for byte in sealed)
 
     def value(self, kind: str, token: str) -> str:
@@ -59,8 +61,9 @@ class Keys:
         try:
             digits = [_LETTERS.index(letter) for letter in token]
             sealed = bytes(high << 4 | low for high, low in zip(digits[::2], digits[1::2], strict=True))
-            return AESSIV(self._key()).decrypt(sealed, self._bound(kind)).decode(errors="surrogatepass")
-        except (ValueError, InvalidTag):
+            opened: bytes = _ciphers.AESSIV(self._key()).decrypt(sealed, self._bound(kind))
+            return opened.decode(errors="surrogatepass")
+        except (ValueError, _exceptions.InvalidTag):
             raise NotAToken("not a token of this tenant and kind") from None
 
     def _bound(self, kind: str) -> list[bytes]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
@@ -20,11 +20,7 @@ from policyengine.detect.locate import has_digits, spans
 from policyengine.detect.nested import outermost
 from policyengine.detect.personal.identifiers_table import ALWAYS, IDENTIFIERS, REGION, Identifier
 from policyengine.detect.shadow import WORD, shadow
-
-try:
-    import stdnum
-except ImportError:
-    stdnum = None  # type: ignore[assignment]
+from policyengine.late import is_installed
 
 NAME = "national_id"
 _AFTER = 48
@@ -45,10 +41,14 @@ for _index, _one in _BARE:
     for _word in _one.words:
         _by_word.setdefault(_word.encode("ascii"), []).append(_index)
 _WORDS = sorted(_by_word)
-_words = BytesAhoCorasick(_WORDS, implementation=Implementation.DFA)
 
 
-@lru_cache(maxsize=1)
+@cache
+def _words() -> BytesAhoCorasick:
+    return BytesAhoCorasick(_WORDS, implementation=Implementation.DFA)
+
+
+@cache
 def _shapes() -> list[re.Pattern[bytes]]:
     return [re.compile(rb"(?:" + one.shape.encode() + rb")(?![A-Za-z0-9])(?![.\-/]\d)") for one in IDENTIFIERS]
 
@@ -59,7 +59,7 @@ def finder(regions: frozenset[str]) -> Finder:
 
 
 def find(text: str, bare: tuple[int, ...]) -> Sequence[Finding]:
-    if stdnum is None:
+    if not is_installed("stdnum"):
         raise DetectorFailed(NAME, "needs the package python-stdnum")
     data = shadow(text)
     if not has_digits(data, 4):
@@ -69,7 +69,7 @@ def find(text: str, bare: tuple[int, ...]) -> Sequence[Finding]:
         found += _written(data, start, end, bare)
     for start, _ in spans(_LETTERS, data):
         found += _at(data, start, bare, 0.9)
-    for index, start, end in _words.find_matches_as_indexes(data.lower(), overlapping=True):
+    for index, start, end in _words().find_matches_as_indexes(data.lower(), overlapping=True):
         if (start and data[start - 1] in WORD) or (end < len(data) and data[end] in WORD):
             continue
         found += _spoken(data, end, _by_word[_WORDS[index]])

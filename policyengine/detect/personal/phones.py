@@ -16,11 +16,9 @@ from policyengine.detect.finding import Finding
 from policyengine.detect.locate import has_digits, spans
 from policyengine.detect.nested import outermost
 from policyengine.detect.shadow import WORD, shadow
+from policyengine.late import is_installed, library
 
-try:
-    import phonenumbers
-except ImportError:
-    phonenumbers = None  # type: ignore[assignment]
+phonenumbers = library("phonenumbers")
 
 NAME = "phone"
 _BEFORE, _AFTER, _LONGEST = 28, 14, 32
@@ -57,7 +55,7 @@ def finder(regions: frozenset[str]) -> Finder:
 
 
 def find(text: str, regions: tuple[str, ...]) -> Sequence[Finding]:
-    if phonenumbers is None:
+    if not is_installed("phonenumbers"):
         raise DetectorFailed(NAME, "needs the package phonenumbers")
     data = shadow(text)
     if not has_digits(data, 7):

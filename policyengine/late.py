@@ -1,0 +1,39 @@
+"""Libraries that are imported when something of them is first used: few who import this package need all of them.
+
+Nothing of the package is imported so. What has to be there whatever is asked stays an import statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+
+class Late:
+    """Stands for what `make` gives, whenever something of it is asked for."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._make(), name)
+
+
+def library(name: str) -> Any:
+    """A module, for the place of `import name`. Python keeps it, so that asking again costs a look."""
+    return Late(partial(import_module, name))
+
+
+def is_installed(name: str) -> bool:
+    """Whether a library can be imported, without doing so."""
+    return find_spec(name) is not None
+
+
+def logger(name: str) -> Any:
+    """`structlog.get_logger(name)`. Few processes log anything."""
+    return Late(lambda: import_module("structlog").get_logger(name))
