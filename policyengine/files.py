@@ -48,7 +48,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FilesRead:
     """What was read while nothing changed. `entities` is the file of entities, if one was asked for and can be read.
     `state` stands for the state that the files were in; None where they did not come to rest."""
 
@@ -58,7 +58,7 @@ class Reading:
     state: object
 
 
-def read(policies: Path, entities: Path | None = None, settled: bool = False) -> Reading:
+def read(policies: Path, entities: Path | None = None, settled: bool = False) -> FilesRead:
     """All policy files at or below a path, and a file of entities, from one moment: a half-written set of files is
     never taken for a whole one. With `settled`, nothing has changed for SETTLE seconds before."""
     paths = (policies,) if entities is None else (policies, entities)
@@ -70,7 +70,7 @@ def read(policies: Path, entities: Path | None = None, settled: bool = False) ->
         found = _read(policies, entities, before)
         if state(paths) == before:
             return found
-    return Reading((), None, (Unread(str(policies), "the files keep changing while they are read"),), None)
+    return FilesRead((), None, (Unread(str(policies), "the files keep changing while they are read"),), None)
 
 
 def state(paths: Iterable[Path]) -> object:
@@ -92,12 +92,12 @@ def _identity(path: Path) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_mode
 
 
-def _read(policies: Path, entities: Path | None, now: object) -> Reading:
+def _read(policies: Path, entities: Path | None, now: object) -> FilesRead:
     listing = listed(policies)
     unread = list(listing.unread)
     texts = [text for path in listing.files if (text := _text(path, unread)) is not None]
     known = _text(entities, unread) if entities is not None else None
-    return Reading(tuple(texts), known, tuple(unread), now)
+    return FilesRead(tuple(texts), known, tuple(unread), now)
 
 
 def _text(path: Path, unread: list[Unread]) -> Text | None:

@@ -22,7 +22,7 @@ from policyengine.callers.claims import ClaimsMapping
 from policyengine.callers.key_set import KeySet
 from policyengine.callers.keyring import Keyring
 from policyengine.callers.keys import Key, admits
-from policyengine.callers.token import Expected
+from policyengine.callers.token import ExpectedToken
 
 # Good credentials that are remembered, and for how many seconds at most.
 _REMEMBERED = 10_000
@@ -35,7 +35,7 @@ _FOREVER = float("inf")
 class Trusted:
     """An issuer: what its tokens must be, what their claims say, and its keys."""
 
-    expected: Expected
+    expected: ExpectedToken
     mapping: ClaimsMapping
     keys: KeySet
 

@@ -14,15 +14,15 @@ from types import MappingProxyType
 from typing import Any
 
 from policyengine.callers import api_key
-from policyengine.callers.keys import Key, Secret, Use, admits, good_until, matching
-from policyengine.callers.stores.store import KeyStore, StoreError
+from policyengine.callers.keys import Key, KeyUse, Secret, admits, good_until, matching
+from policyengine.callers.stores.store import KeyStore, KeyStoreError
 
 REFRESH = 0.25  # seconds
 FLUSH = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Known:
+class KnownKey:
     """The keys of one moment, equal to itself only. `mark` is the store's for them."""
 
     mark: str
@@ -35,7 +35,7 @@ class Good:
 
     key: Key
     until: float | None
-    known: Known
+    known: KnownKey
 
 
 class Unknowable(Exception):
@@ -50,11 +50,11 @@ class Keyring:
     hash_key: bytes
     clock: Callable[[], float]
     grace: float = 60.0
-    known: Known = field(init=False)
+    known: KnownKey = field(init=False)
     problem: str | None = field(init=False, default=None)
     _seen: float = field(init=False)
     _uses: dict[str, list[Any]] = field(init=False, default_factory=dict)
-    _untold: dict[str, Use] = field(init=False, default_factory=dict)
+    _untold: dict[str, KeyUse] = field(init=False, default_factory=dict)
     _lock: Lock = field(init=False, default_factory=Lock)
 
     def __post_init__(self) -> None:
@@ -69,7 +69,7 @@ class Keyring:
                 self.known = _load(self.store)
             self.problem = None
             self._seen = asked
-        except StoreError as error:
+        except KeyStoreError as error:
             self.problem = str(error)
 
     def check(self, text: str, address: str | None) -> Good | None:
@@ -105,13 +105,13 @@ class Keyring:
             use[1] = now
             use[2] = address
 
-    def take_uses(self) -> Mapping[str, Use]:
+    def take_uses(self) -> Mapping[str, KeyUse]:
         """The uses since the last time."""
         uses, self._uses = self._uses, {}
-        return {key_id: Use(count, last, address or "") for key_id, (count, last, address) in uses.items()}
+        return {key_id: KeyUse(count, last, address or "") for key_id, (count, last, address) in uses.items()}
 
-    def keep_uses(self, uses: Mapping[str, Use]) -> None:
-        """Adds uses to the store, and those that it could not be told before. May block. Raises StoreError."""
+    def keep_uses(self, uses: Mapping[str, KeyUse]) -> None:
+        """Adds uses to the store, and those that it could not be told before. May block. Raises KeyStoreError."""
         with self._lock:
             for key_id, use in uses.items():
                 self._untold[key_id] = self._untold[key_id] + use if key_id in self._untold else use
@@ -120,10 +120,10 @@ class Keyring:
                 self._untold = {}
 
 
-def _load(store: KeyStore) -> Known:
+def _load(store: KeyStore) -> KnownKey:
     # The mark first: a change that comes between the two is seen by the next refresh.
     mark = store.mark()
-    return Known(mark, MappingProxyType(dict(store.keys())))
+    return KnownKey(mark, MappingProxyType(dict(store.keys())))
 
 
 # What a text is compared with if nobody has its id, so that this takes as long as a wrong secret.

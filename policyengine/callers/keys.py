@@ -66,16 +66,16 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class KeyUse:
     """How often a key was used, and when and from where last."""
 
     count: int
     last: float
     address: str
 
-    def __add__(self, later: Use) -> Use:
+    def __add__(self, later: KeyUse) -> KeyUse:
         newest = max(later, self, key=lambda use: use.last)
-        return Use(self.count + later.count, newest.last, newest.address)
+        return KeyUse(self.count + later.count, newest.last, newest.address)
 
 
 def create(

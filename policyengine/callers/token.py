@@ -31,7 +31,7 @@ _REGISTRY.max_header_length = MOST_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedToken:
     """What a token of one issuer must be. Times are in seconds. Raises ValueError for what no token should be.
 
     `types` are values of `typ`, in lower case and without `application/`. `lifetime` is the longest that a token may
@@ -87,7 +87,7 @@ def read(text: str) -> Unsigned | None:
     return Unsigned(text, algorithm, kind, kid, claims)
 
 
-def looks_right(token: Unsigned, expected: Expected, now: float) -> bool:
+def looks_right(token: Unsigned, expected: ExpectedToken, now: float) -> bool:
     """Whether all but the signature is as expected: worth looking for the key."""
     kind = (token.type or "").lower().removeprefix("application/")
     return (
@@ -113,7 +113,7 @@ def verified(token: Unsigned, key: PublicKey) -> bool:
 
 
 def check(
-    text: str, expected: Mapping[str, Expected], find: Callable[[str, str | None], PublicKey | None], now: float
+    text: str, expected: Mapping[str, ExpectedToken], find: Callable[[str, str | None], PublicKey | None], now: float
 ) -> Unsigned | None:
     """The token, if one of the issuers expected gave it out and everything is right. `find` gives the key of an issuer
     by its id."""
@@ -127,7 +127,7 @@ def check(
     return token if key is not None and verified(token, key) else None
 
 
-def good_until(token: Unsigned, expected: Expected) -> float:
+def good_until(token: Unsigned, expected: ExpectedToken) -> float:
     """When a token that was checked stops being good."""
     return float(token.claims["exp"]) + expected.skew
 
@@ -137,7 +137,7 @@ def _is_for(audience: Any, expected: frozenset[str]) -> bool:
     return all(isinstance(each, str) for each in named) and not expected.isdisjoint(named)
 
 
-def _is_now(claims: Mapping[str, Any], expected: Expected, now: float) -> bool:
+def _is_now(claims: Mapping[str, Any], expected: ExpectedToken, now: float) -> bool:
     times = (claims.get("exp"), claims.get("iat"), claims.get("nbf", 0))
     if not all(map(_is_time, times)):
         return False

@@ -14,7 +14,7 @@ from policyengine.cli.console import FAILED, colored, fail, note, report, say, s
 from policyengine.cli.cost import ELEMENTS, cost_json, cost_lines
 from policyengine.cli.loading import CacheOption, EntitiesOption, QuietOption, load
 from policyengine.cli.not_in_force import not_in_force, streams
-from policyengine.cli.report_format import Format, github, sarif
+from policyengine.cli.report_format import ReportFormat, github, sarif
 from policyengine.diagnostics import render
 from policyengine.diagnostics.codes import CODES
 from policyengine.diagnostics.diagnostic import Code, Diagnostic, has_errors
@@ -32,7 +32,7 @@ def check(
         typer.Argument(metavar="PATH...", help="directories of .pol files, or files; - for standard input"),
     ] = None,
     entities: EntitiesOption = None,
-    format_: Annotated[Format, typer.Option("--format", help="how to print what is found")] = Format.HUMAN,
+    format_: Annotated[ReportFormat, typer.Option("--format", help="how to print what is found")] = ReportFormat.HUMAN,
     cost: Annotated[
         bool, typer.Option("--cost", help="say what a request costs at most, and which rules cost most")
     ] = False,
@@ -68,7 +68,7 @@ def check(
     begins = _anew(against, results, cache, entities) if against is not None else None
     failed = has_errors(found) or bool(strict and found)
     match format_:
-        case Format.JSON:
+        case ReportFormat.JSON:
             errors = sum(d.is_error for d in found)
             told = {"costs": [cost_json(each, elements) for each in costs]} if cost else {}
             say_json(
@@ -81,15 +81,15 @@ def check(
                     **({"meters_anew": begins} if begins is not None else {}),
                 }
             )
-        case Format.CONCISE:
+        case ReportFormat.CONCISE:
             for diagnostic in found:
                 say(render.concise(diagnostic))
-        case Format.SARIF:
+        case ReportFormat.SARIF:
             say_json(sarif(found, page))
-        case Format.GITHUB:
+        case ReportFormat.GITHUB:
             for diagnostic in found:
                 say(github(diagnostic))
-        case Format.HUMAN:
+        case ReportFormat.HUMAN:
             report(found, stdout())
             if not quiet and not failed:
                 say(_counts(results))

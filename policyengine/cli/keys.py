@@ -18,9 +18,9 @@ from rich.text import Text
 from policyengine.callers import api_key
 from policyengine.callers import keys as of_keys
 from policyengine.callers.caller import SCOPES, Scope
-from policyengine.callers.keys import Key, Network, Use
+from policyengine.callers.keys import Key, KeyUse, Network
 from policyengine.callers.stores.store import Keys as Known
-from policyengine.callers.stores.store import StoreError
+from policyengine.callers.stores.store import KeyStoreError
 from policyengine.cli.console import DENY, FAILED, fail, note, say, say_json, stdout
 from policyengine.cli.loading import STDIN, JsonOption, QuietOption, read_text
 from policyengine.diagnostics.suggest import did_you_mean
@@ -195,7 +195,7 @@ def _the_key(known: Known, id_: str) -> Key:
 def _errors() -> Iterator[None]:
     try:
         yield
-    except StoreError as error:
+    except KeyStoreError as error:
         fail(str(error), status=FAILED)
     except ValueError as error:
         fail(str(error), status=FAILED)
@@ -243,7 +243,7 @@ def _public(key: Key) -> dict[str, Any]:
     }
 
 
-def _usage(use: Use | None) -> dict[str, Any]:
+def _usage(use: KeyUse | None) -> dict[str, Any]:
     if use is None:
         return {"count": 0, "last": None, "address": None}
     return {"count": use.count, "last": _date(use.last), "address": use.address or None}

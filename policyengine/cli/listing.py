@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.text import Text
 
-from policyengine.compile.listing import ListedFunction, ListedLine, Listing, Shape
+from policyengine.compile.listing import CodeListing, ListedFunction, ListedLine, Shape
 from policyengine.diagnostics.render import location
 from policyengine.diagnostics.safe_text import visible
 from policyengine.explain.display import brief
@@ -23,7 +23,7 @@ _MARKS = {"rule": (">", "bold green"), "shared": ("·", "cyan"), "": (" ", "dim"
 _EDGE = 8
 
 
-def draw(listing: Listing, others: Sequence[Shape]) -> Iterator[Text]:
+def draw(listing: CodeListing, others: Sequence[Shape]) -> Iterator[Text]:
     """`others` are the further shapes of requests that the rule can concern."""
     rule = listing.rule
     yield Text.assemble((f"{rule.kind} {rule.name}", "bold"), (f"  {visible(str(rule.span))}", "dim"))
@@ -85,7 +85,7 @@ def _constant(value: Any) -> str:
     return f"the function {value.__name__}" if callable(value) else brief(value)
 
 
-def as_json(listing: Listing, others: Sequence[Shape]) -> dict[str, Any]:
+def as_json(listing: CodeListing, others: Sequence[Shape]) -> dict[str, Any]:
     """The same for tools, with every line."""
     rule = listing.rule
     return {

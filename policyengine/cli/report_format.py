@@ -22,7 +22,7 @@ from policyengine.version import VERSION
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-class Format(StrEnum):
+class ReportFormat(StrEnum):
     """How a command prints what it found."""
 
     HUMAN = "human"

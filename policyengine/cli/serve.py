@@ -25,7 +25,7 @@ import uvicorn
 from policyengine.callers import keys as keys_of
 from policyengine.callers.caller import SCOPES
 from policyengine.callers.local import is_loopback
-from policyengine.callers.stores.store import StoreError
+from policyengine.callers.stores.store import KeyStoreError
 from policyengine.cli.check import count
 from policyengine.cli.console import FAILED, fail, note, report, say, stderr
 from policyengine.cli.loading import CacheOption, EntitiesOption, PolicyPath, QuietOption, existing_file, load_engine
@@ -267,7 +267,7 @@ def _new_key(of: Keys) -> str:
         made, text = keys_of.create("serve --new-key", frozenset(SCOPES), hash_key, now, expires=now + _DAY)
         store.change(lambda _: made)
         store.close()
-    except StoreError as error:
+    except KeyStoreError as error:
         fail(str(error), status=FAILED)
     return text.text
 

@@ -15,7 +15,7 @@ from policyengine.cli.console import FAILED, colored, fail, note, say, say_json,
 from policyengine.cli.fmt import write
 from policyengine.cli.junit import junit
 from policyengine.cli.loading import CacheOption, PolicyPath, QuietOption, load_valid
-from policyengine.cli.report_format import Format, github, github_error, sarif
+from policyengine.cli.report_format import ReportFormat, github, github_error, sarif
 from policyengine.diagnostics import render
 from policyengine.diagnostics.safe_text import visible
 from policyengine.diagnostics.suggest import did_you_mean
@@ -34,7 +34,9 @@ def test(
     junit_file: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="write a JUnit report", show_default=False)
     ] = None,
-    format_: Annotated[Format, typer.Option("--format", help="how to print what came of them")] = Format.HUMAN,
+    format_: Annotated[
+        ReportFormat, typer.Option("--format", help="how to print what came of them")
+    ] = ReportFormat.HUMAN,
     json: Annotated[bool, typer.Option("--json", help="the same as --format json")] = False,
     coverage_: Annotated[bool, typer.Option("--coverage/--no-coverage", help="say which rules no test reaches")] = True,
     fail_under: Annotated[
@@ -51,7 +53,7 @@ def test(
     Exit status: 0 all passed (also where there is none), 1 one failed, the policies are invalid, or fewer rules held
     than --fail-under wants, 2 wrong usage.
     """
-    if json and format_ not in (Format.HUMAN, Format.JSON):
+    if json and format_ not in (ReportFormat.HUMAN, ReportFormat.JSON):
         fail(f"--json and --format {format_} are two forms", "choose one")
     if fail_under is not None and fail_under != fail_under:
         fail("--fail-under is a percentage", "such as --fail-under 90")
@@ -72,13 +74,13 @@ def test(
     whys = [why_failed(result, snapshot) for result in results]
     if junit_file is not None:
         write(junit_file, junit(results, whys))
-    format_ = Format.JSON if json else format_
+    format_ = ReportFormat.JSON if json else format_
     _say(results, whys, reached if chosen else None, format_, quiet)
     passed = all(result.passed for result in results)
     if fail_under is not None and reached is not None and reached.percent < fail_under:
         passed = False
         said = f"{shown_percent(reached)} of the rules held in some test, and --fail-under is {fail_under:g} %"
-        if format_ is Format.GITHUB:
+        if format_ is ReportFormat.GITHUB:
             say(github_error(said))
         else:
             note(f"error: {said}")
@@ -90,20 +92,22 @@ def shown_percent(reached: Coverage) -> str:
     return f"{int(reached.percent * 10) / 10:g} %"
 
 
-def _say(results: list[CaseResult], whys: list[str], reached: Coverage | None, format_: Format, quiet: bool) -> None:
+def _say(
+    results: list[CaseResult], whys: list[str], reached: Coverage | None, format_: ReportFormat, quiet: bool
+) -> None:
     failures = [result.diagnostic() for result in results if not result.passed]
     match format_:
-        case Format.JSON:
+        case ReportFormat.JSON:
             say_json(_as_json(results, whys, reached))
-        case Format.SARIF:
+        case ReportFormat.SARIF:
             say_json(sarif(failures, page))
-        case Format.GITHUB:
+        case ReportFormat.GITHUB:
             for failure in failures:
                 say(github(failure))
-        case Format.CONCISE:
+        case ReportFormat.CONCISE:
             for failure in failures:
                 say(render.concise(failure))
-        case Format.HUMAN:
+        case ReportFormat.HUMAN:
             _print(results, whys, reached, stdout(), quiet)
 
 

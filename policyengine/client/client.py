@@ -12,7 +12,7 @@ import httpx2
 from policyengine.authzen import paths
 from policyengine.authzen.answers import FilterResponse
 from policyengine.client import exchange
-from policyengine.client.exchange import Flat, Question, Unavailable, denial
+from policyengine.client.exchange import ClientQuestion, Flat, Unavailable, denial
 from policyengine.client.retrying import async_retrying, retrying
 from policyengine.model.decision import Decision
 
@@ -132,14 +132,14 @@ class Client(_Settings):
             found += more
         return found
 
-    def _ask(self, question: Question, read: Read[T]) -> T:
+    def _ask(self, question: ClientQuestion, read: Read[T]) -> T:
         deadline = time.monotonic() + self._timeout
         for attempt in retrying(self._attempts, self._timeout):
             with attempt:
                 return read(*self._once(question, deadline))
         raise AssertionError("the last try raises")
 
-    def _once(self, question: Question, deadline: float) -> tuple[int, Mapping[str, str], bytes]:
+    def _once(self, question: ClientQuestion, deadline: float) -> tuple[int, Mapping[str, str], bytes]:
         body = bytearray()
         try:
             with self._http.stream(
@@ -245,14 +245,14 @@ class AsyncClient(_Settings):
             found += more
         return found
 
-    async def _ask(self, question: Question, read: Read[T]) -> T:
+    async def _ask(self, question: ClientQuestion, read: Read[T]) -> T:
         deadline = time.monotonic() + self._timeout
         async for attempt in async_retrying(self._attempts, self._timeout):
             with attempt:
                 return read(*await self._once(question, deadline))
         raise AssertionError("the last try raises")
 
-    async def _once(self, question: Question, deadline: float) -> tuple[int, Mapping[str, str], bytes]:
+    async def _once(self, question: ClientQuestion, deadline: float) -> tuple[int, Mapping[str, str], bytes]:
         body = bytearray()
         try:
             async with (

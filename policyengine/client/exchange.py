@@ -46,7 +46,7 @@ class Unavailable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ClientQuestion:
     """What is posted, and where."""
 
     path: str
@@ -59,7 +59,7 @@ class Question:
 def evaluation(
     principal: Flat, action: str | Flat, resource: Flat, context: Flat | None, approved: Collection[str],
     metered: Collection[str] | bool = (),
-) -> Question:  # fmt: skip
+) -> ClientQuestion:  # fmt: skip
     """Raises Unavailable for what is no request, and for approvals, which no request can state; TypeError for a
     `metered` that is none."""
     if approved:
@@ -77,7 +77,7 @@ def metering(context: Flat | None, metered: Collection[str] | bool) -> Flat | No
     return {**(context or {}), "metered_limits": metered is True or sorted(metered)}
 
 
-def evaluations(requests: Iterable[Mapping[str, Any]]) -> Question:
+def evaluations(requests: Iterable[Mapping[str, Any]]) -> ClientQuestion:
     """`requests` are mappings with the keywords of `decide`. Raises Unavailable for what is no request."""
     try:
         items = [
@@ -94,7 +94,7 @@ def evaluations(requests: Iterable[Mapping[str, Any]]) -> Question:
     return _question(paths.EVALUATIONS, {"evaluations": items})
 
 
-def search(path: str, parts: Mapping[str, Any], context: Flat | None, token: str | None) -> Question:
+def search(path: str, parts: Mapping[str, Any], context: Flat | None, token: str | None) -> ClientQuestion:
     """`parts` are the principal, action and resource that are given; what is sought has no id."""
     body: dict[str, Any] = {"subject": _entity(parts["principal"]), "resource": _entity(parts["resource"])}
     if "action" in parts:
@@ -109,7 +109,7 @@ def search(path: str, parts: Mapping[str, Any], context: Flat | None, token: str
 def filtering(
     principal: Flat, action: str | Flat, resource: Flat, context: Flat | None, backend: Flat | None, exact: bool,
     fulfilled: Sequence[str],
-) -> Question:  # fmt: skip
+) -> ClientQuestion:  # fmt: skip
     body = {**_request(principal, action, resource, context), "fulfils": list(fulfilled)}
     if backend is not None:
         body |= {"backend": dict(backend), "exact": exact}
@@ -137,9 +137,11 @@ def _action(action: str | Flat) -> dict[str, Any]:
     return {"name": action["name"], **({"properties": properties} if properties else {})}
 
 
-def _question(path: str, body: Mapping[str, Any]) -> Question:
+def _question(path: str, body: Mapping[str, Any]) -> ClientQuestion:
     try:
-        return Question(path, json.dumps(body, separators=(",", ":"), allow_nan=False, default=_plain).encode("utf-8"))
+        return ClientQuestion(
+            path, json.dumps(body, separators=(",", ":"), allow_nan=False, default=_plain).encode("utf-8")
+        )
     except (TypeError, ValueError, RecursionError, UnicodeEncodeError):
         raise Unavailable("the request cannot be written as JSON") from None
 

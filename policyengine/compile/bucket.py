@@ -18,7 +18,7 @@ from policyengine.compile.codegen import Careful, Fast, careful_function, fast_f
 from policyengine.compile.derived import MEMORY, effective
 from policyengine.compile.entry import LISTED, entry_tree, ways
 from policyengine.compile.first_reads import FirstReads
-from policyengine.compile.index import Dimension, Plan, Table
+from policyengine.compile.index import Dimension, RulePlan, Table
 from policyengine.compile.intake import Entry, entry
 from policyengine.compile.native import NATIVE
 from policyengine.compile.references import functions
@@ -43,7 +43,7 @@ BLOCK = 200
 Faulty = tuple[int, str, str]
 
 
-class Block:
+class RuleBlock:
     """Some rules, and the functions made of them when they are first needed."""
 
     __slots__ = ("_careful", "_env", "_fast", "_site", "number", "rules")
@@ -79,18 +79,18 @@ class Block:
 class Row:
     """The blocks for one value of a key: most often one."""
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[RuleBlock, ...]
 
     def ask(self, *request: Any) -> tuple[tuple[int, int], ...]:
         return tuple(hit for block in self.blocks for hit in block.ask(*request))
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class BlockTable:
     """A table with blocks for its rules. `all` asks every rule of the table, for when the key has no value."""
 
     dimension: Dimension
-    rows: Mapping[Hashable, Block | Row]
+    rows: Mapping[Hashable, RuleBlock | Row]
     all: tuple[Rule, ...]
 
 
@@ -99,7 +99,7 @@ class Bucket:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: RulePlan,
         site: Site,
         actors: Actors,
         revision: str,
@@ -122,8 +122,8 @@ class Bucket:
         # The same for outcomes in which tables have keys without a value; and all rules of a table, in blocks.
         self._faulty: dict[tuple[int, tuple[tuple[int, int], ...], tuple[Faulty, ...]], Decision] = {}
         self._reads = FirstReads()
-        self._everything: dict[int, list[Block]] = {}
-        self._blocks: list[Block] = []
+        self._everything: dict[int, list[RuleBlock]] = {}
+        self._blocks: list[RuleBlock] = []
         self._env = {
             "world": world,
             **functions(world, native),
@@ -137,7 +137,7 @@ class Bucket:
         rest = tuple(self._block(each) for each in others)
         self._unindexed = (self._first, *rest)
         if rest:
-            self._tables.append(Rows(_EVERY, {site.action: Row(rest)}, ()))
+            self._tables.append(BlockTable(_EVERY, {site.action: Row(rest)}, ()))
         self._apart = actors.look.apart(site.principal, site.resource)
         check = None
         if site.resource == TOOL:
@@ -238,22 +238,22 @@ class Bucket:
 
     # ---- blocks and tables ----
 
-    def _block(self, rules: Sequence[Rule]) -> Block:
-        block = Block(len(self._blocks), rules, self._site, self._env)
+    def _block(self, rules: Sequence[Rule]) -> RuleBlock:
+        block = RuleBlock(len(self._blocks), rules, self._site, self._env)
         self._blocks.append(block)
         return block
 
-    def _rows(self, table: Table) -> Rows:
-        rows: dict[Hashable, Block | Row] = {}
+    def _rows(self, table: Table) -> BlockTable:
+        rows: dict[Hashable, RuleBlock | Row] = {}
         for value, rules in table.rules.items():
             blocks = tuple(self._block(chunk) for chunk in _chunks(rules))
             rows[value] = blocks[0] if len(blocks) == 1 else Row(blocks)
-        return Rows(table.dimension, rows, table.all)
+        return BlockTable(table.dimension, rows, table.all)
 
-    def _concerned(self, env: Env) -> tuple[list[Block], tuple[Faulty, ...]]:
+    def _concerned(self, env: Env) -> tuple[list[RuleBlock], tuple[Faulty, ...]]:
         """The blocks that the tables give for a request; and the tables whose key is an attribute without a value: all
         of their rules read it first."""
-        found: list[Block] = []
+        found: list[RuleBlock] = []
         faulty: list[Faulty] = []
         for number, table in enumerate(self._tables):
             try:
@@ -264,7 +264,7 @@ class Bucket:
                     continue
                 # Whoever is named itself needs no hierarchy.
                 if number not in self._everything:
-                    self._everything[number] = [Block(-1, c, self._site, self._env) for c in _chunks(table.all)]
+                    self._everything[number] = [RuleBlock(-1, c, self._site, self._env) for c in _chunks(table.all)]
                 found += self._everything[number]
                 continue
             for key in keys if len(keys) < len(table.rows) else [k for k in table.rows if k in keys]:

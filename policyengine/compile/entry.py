@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from policyengine.compile.ancestors import AncestorLookup, look_up, lookups_of
 from policyengine.compile.codegen import PARAMETERS, ROOTS, ask
 from policyengine.compile.emit import Emitter
-from policyengine.compile.hoist import Read, ancestor_roots, hoist, read, targets
+from policyengine.compile.hoist import HoistedRead, ancestor_roots, hoist, read, targets
 from policyengine.compile.index import Dimension
 from policyengine.compile.mentioned import Apart
 from policyengine.compile.prepare import Prepared
@@ -36,7 +36,7 @@ LISTED = 8
 WAY_IN = ("principal", "resource", "context", "attributes", "approved", "alone")
 
 
-class Lookup(Protocol):
+class TableLookup(Protocol):
     """A table of blocks of rules by the value of a key. A block has `ask`, which takes PARAMETERS and gives a tuple:
     its number with the mask of its rules that held, if any did."""
 
@@ -52,7 +52,7 @@ class Way:
     """One way from a request in order to the decision: what is read first, and the statements after that."""
 
     lookups: tuple[AncestorLookup, ...]
-    reads: tuple[Read, ...]
+    reads: tuple[HoistedRead, ...]
     body: list[ast.stmt]
     emitter: Emitter
 
@@ -63,7 +63,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class EntryWays:
     """Two ways through the same rules: `named`, if there is one, is shorter, and is for requests that only name those
     entities of whose type the world knows some. `prepared` is what it needs of them. `apart` tells at once that nothing
     is mentioned twice, if anything does."""
@@ -76,23 +76,23 @@ class Ways:
     constants: Mapping[str, Any]
 
 
-def ways(rules: Sequence[Rule], tables: Sequence[Lookup], site: Site, apart: Apart | None) -> Ways:
+def ways(rules: Sequence[Rule], tables: Sequence[TableLookup], site: Site, apart: Apart | None) -> EntryWays:
     """How rules and tables answer requests of one shape."""
     named = frozenset(root for root in ROOTS if site.type_of(root) in site.recorded)
     emitter = Emitter(site)
     way = _way(rules, tables, emitter)
     if not named:
-        return Ways(site, apart, way, None, emitter.prepared, emitter.constants)
+        return EntryWays(site, apart, way, None, emitter.prepared, emitter.constants)
     short = _way(rules, tables, Emitter(site, prepared=Prepared(named), constants=emitter.constants))
     prepared = short.emitter.prepared
     for root in sorted(named):
         if f"above_{root}" in short.names:
             prepared.add_above(root)
     some = any(prepared.items[root] for root in named)
-    return Ways(site, apart, way, short if some else None, prepared, emitter.constants)
+    return EntryWays(site, apart, way, short if some else None, prepared, emitter.constants)
 
 
-def entry_tree(ways: Ways) -> ast.Module:
+def entry_tree(ways: EntryWays) -> ast.Module:
     """Both ways as one function: it checks the request by statements of its own."""
     rest = _statements(ways.any)
     if ways.named is not None:
@@ -105,7 +105,7 @@ def _statements(way: Way) -> list[ast.stmt]:
     return [*_known(names(body)), *body]
 
 
-def _way(rules: Sequence[Rule], tables: Sequence[Lookup], emitter: Emitter) -> Way:
+def _way(rules: Sequence[Rule], tables: Sequence[TableLookup], emitter: Emitter) -> Way:
     named = emitter.prepared.roots
     tables_of = {t.dimension[1] for t in tables if isinstance(t.dimension, tuple) and t.dimension[0] == "above"}
     emitter.looked_up = ancestor_roots(rules) | tables_of | named
@@ -118,7 +118,7 @@ def _way(rules: Sequence[Rule], tables: Sequence[Lookup], emitter: Emitter) -> W
     return Way(looks, reads, [*body, *_answer()], emitter)
 
 
-def _targets(rules: Sequence[Rule], tables: Sequence[Lookup], root: str) -> frozenset[Uid] | None:
+def _targets(rules: Sequence[Rule], tables: Sequence[TableLookup], root: str) -> frozenset[Uid] | None:
     """All that the rules and the tables ask of the hierarchy above a root."""
     found = targets(rules, root)
     keys = (key for table in tables if table.dimension == ("above", root) for key in table.rows)
@@ -145,7 +145,7 @@ def names(body: Sequence[ast.stmt]) -> frozenset[str]:
     return frozenset(node.id for part in body for node in ast.walk(part) if isinstance(node, ast.Name))
 
 
-def _outline(used: frozenset[str], ways: Ways) -> list[ast.stmt]:
+def _outline(used: frozenset[str], ways: EntryWays) -> list[ast.stmt]:
     """Raises unless the request is made of plain dicts with textual ids; where others have to be allowed as well,
     returns the decision for all. That the types are right was settled when the function was chosen by them."""
     # Most contexts are empty, and that is told faster than what is not in them.
@@ -250,7 +250,7 @@ def _approved() -> ast.stmt:
     return ast.Return(ast.IfExp(none, load("d"), call("approve", load("d"), load("approved"))))
 
 
-def _lookups(tables: Sequence[Lookup], emitter: Emitter) -> list[ast.stmt]:
+def _lookups(tables: Sequence[TableLookup], emitter: Emitter) -> list[ast.stmt]:
     """Asks the rules that the tables give for this request. If any of them hold, returns the decision for the mask and
     these hits."""
     body: list[ast.stmt] = []

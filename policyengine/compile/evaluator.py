@@ -16,7 +16,7 @@ from policyengine.compile.actors import Actors
 from policyengine.compile.bucket import Bucket
 from policyengine.compile.derived import Derived
 from policyengine.compile.harmless import Harmless
-from policyengine.compile.index import Index, Plan
+from policyengine.compile.index import Index, RulePlan
 from policyengine.compile.intake import Entry
 from policyengine.compile.mentioned import Look, look, read_through
 from policyengine.compile.native import NATIVE
@@ -237,7 +237,7 @@ class Evaluator:
         everyone = Actors(action, by_type, self._schema, self._world, self._derived, self.harmless, looks)
         delegates = delegators(principal, self._schema) is not None
         site = Site(principal, action, resource, frozenset(self._world.records), delegates)
-        plan = self._index.plan(principal, action, resource) if refusal is None else Plan((), ())
+        plan = self._index.plan(principal, action, resource) if refusal is None else RulePlan((), ())
         bucket = Bucket(plan, site, everyone, self._revision, self._native, refusal)
         by_type[principal] = bucket.entry
         return bucket

@@ -25,7 +25,7 @@ HOISTED = (STRING, BOOL, INT, NUMBER, SetT(STRING), ListT(STRING))
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class HoistedRead:
     """An attribute of the principal or the resource, and the name that it is read to."""
 
     name: str
@@ -60,7 +60,7 @@ def targets(rules: Iterable[Rule], root: str) -> frozenset[Uid] | None:
     return frozenset(found)
 
 
-def hoist(rules: Sequence[Rule], emitter: Emitter, more: Iterable[ir.Attribute] = ()) -> tuple[Read, ...]:
+def hoist(rules: Sequence[Rule], emitter: Emitter, more: Iterable[ir.Attribute] = ()) -> tuple[HoistedRead, ...]:
     """The attributes that some rule reads in any case or that several read: from now on the emitter takes them for
     read."""
     uses: Counter[ir.Attribute] = Counter()
@@ -80,12 +80,12 @@ def hoist(rules: Sequence[Rule], emitter: Emitter, more: Iterable[ir.Attribute] 
             certain.add(node)
     # What some rule tests with `has` may well be absent.
     wanted = [n for n, count in uses.items() if (n in certain or count > 1) and (n.base, n.name) not in tested]
-    reads = tuple(Read(f"v{number}", node) for number, node in enumerate(wanted))
+    reads = tuple(HoistedRead(f"v{number}", node) for number, node in enumerate(wanted))
     emitter.loads = {read.attribute: read.name for read in reads}
     return reads
 
 
-def read(reads: Iterable[Read], emitter: Emitter) -> list[ast.stmt]:
+def read(reads: Iterable[HoistedRead], emitter: Emitter) -> list[ast.stmt]:
     """Statements that read and guard attributes."""
     return [statement for one in reads for statement in _read(one.attribute, one.name, emitter)]
 

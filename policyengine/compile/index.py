@@ -37,7 +37,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RulePlan:
     """`always` are the rules without a key."""
 
     always: tuple[Rule, ...]
@@ -72,7 +72,7 @@ class Index:
         tables = [self._by_action.get(action, {}), self._by_action.get(None, {})]
         return tuple(rule for by_type in tables for type_ in (resource, None) for rule in by_type.get(type_, ()))
 
-    def plan(self, principal: str, action: str, resource: str) -> Plan:
+    def plan(self, principal: str, action: str, resource: str) -> RulePlan:
         """The candidates, spread over tables where that is worth it."""
         candidates = self.candidates(principal, action, resource)
         keys = [(rule, key_of(rule, principal, resource)) for rule in candidates]
@@ -87,7 +87,7 @@ class Index:
             members.setdefault(key[0], []).append(rule)
             for value in key[1]:
                 tables.setdefault(key[0], {}).setdefault(value, []).append(rule)
-        return Plan(
+        return RulePlan(
             tuple(always),
             tuple(
                 Table(d, {v: tuple(rules) for v, rules in tables.get(d, {}).items()}, tuple(members[d]))

@@ -13,9 +13,9 @@ from typing import Any
 from policyengine.compile.actors import Actors
 from policyengine.compile.ancestors import AncestorLookup
 from policyengine.compile.codegen import ROOTS
-from policyengine.compile.entry import Way, Ways, entry_tree
+from policyengine.compile.entry import EntryWays, Way, entry_tree
 from policyengine.compile.hierarchy import wanted
-from policyengine.compile.hoist import Read
+from policyengine.compile.hoist import HoistedRead
 from policyengine.compile.prepare import Rows
 from policyengine.compile.pyfunction import function, module
 from policyengine.compile.runtime import NAMES, Unusual, ordered_strings, strings
@@ -48,7 +48,7 @@ KINDS: Mapping[Type, tuple[str, Callable[[Any], Any] | None]] = {
 
 
 def entry(
-    ways: Ways,
+    ways: EntryWays,
     world: World,
     env: Mapping[str, Any],
     native: ModuleType | None,
@@ -82,18 +82,18 @@ def _checked(entry: Entry, check: Check) -> Entry:
     return decide
 
 
-def _rows(ways: Ways, root: str, world: World) -> Rows | None:
+def _rows(ways: EntryWays, root: str, world: World) -> Rows | None:
     items = ways.prepared.items[root]
     return Rows(root, items, ways.site.type_of(root), ways.site.action, world) if ways.named and items else None
 
 
-def _size(ways: Ways) -> int:
+def _size(ways: EntryWays) -> int:
     rows = sum(len(ways.prepared.items[root]) for root in ROOTS)
     return max(len(way.lookups) + len(way.reads) + rows for way in (ways.any, ways.named) if way is not None)
 
 
 def _native(
-    ways: Ways,
+    ways: EntryWays,
     found: Mapping[str, Rows | None],
     env: Mapping[str, Any],
     native: ModuleType,
@@ -142,7 +142,7 @@ def _ancestors(lookup: AncestorLookup, env: Mapping[str, Any]) -> tuple[int, Any
     return root, wanted(lookup.targets), "a", env["above"]
 
 
-def _read(read: Read) -> tuple[int, Any, str, Callable[..., Any] | None]:
+def _read(read: HoistedRead) -> tuple[int, Any, str, Callable[..., Any] | None]:
     root = read.attribute.base
     assert isinstance(root, ir.Root)
     return ROOTS.index(root.name), read.attribute.name, *KINDS[read.attribute.type]

@@ -51,7 +51,7 @@ class ListedFunction:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class CodeListing:
     """The functions that a request of one shape goes through to ask a rule, the way in first."""
 
     rule: Rule
@@ -74,14 +74,14 @@ def _admitted(wanted: frozenset[str] | None, known: frozenset[str]) -> frozenset
     return known if wanted is None else known & wanted
 
 
-def list_rule(rule: Rule, rules: Collection[Rule], schema: Schema, world: World, shape: Shape) -> Listing:
+def list_rule(rule: Rule, rules: Collection[Rule], schema: Schema, world: World, shape: Shape) -> CodeListing:
     """The functions that ask a rule of `rules` about requests of a shape, which is one of `shapes`."""
     index, harmless = Index(rules, schema), Harmless(schema)
     looks = look(schema, harmless, shape[1], read_through(index.about(shape[1], shape[2])))
     actors = Actors(shape[1], {}, schema, world, Derived(), harmless, looks)
     bucket = Bucket(index.plan(*shape), Site(*shape, frozenset(world.records)), actors, "")
     made = bucket.trees(rule)
-    return Listing(rule, shape, tuple(_function(rule, count, tree, names) for count, tree, names in made))
+    return CodeListing(rule, shape, tuple(_function(rule, count, tree, names) for count, tree, names in made))
 
 
 def _function(rule: Rule, rules: int, tree: ast.Module, constants: Mapping[str, Any]) -> ListedFunction:

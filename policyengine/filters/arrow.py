@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from policyengine.filters.columns import Columns
 from policyengine.filters.fields import Field, Null
-from policyengine.filters.library import OPERATORS, Column, Expressions, mapping
+from policyengine.filters.library import OPERATORS, Expressions, LibraryColumn, mapping
 from policyengine.partial.formula import Operator, Path
 
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -61,7 +61,7 @@ class _Arrow(Expressions):
     def name(self) -> str:
         return "Arrow"
 
-    def column(self, name: str, below: Path) -> Column | None:
+    def column(self, name: str, below: Path) -> LibraryColumn | None:
         if self.schema.names.count(name) != 1:
             return None
         type_, path, within = self.schema.field(name).type, [name], []
@@ -117,10 +117,10 @@ class _Arrow(Expressions):
     def distinct(self, expr: Any) -> None:
         return None
 
-    def whole(self, column: Column) -> Any:
+    def whole(self, column: LibraryColumn) -> Any:
         return column.packed.is_valid()
 
-    def any(self, column: Column, values: Sequence[Any]) -> Any:
+    def any(self, column: LibraryColumn, values: Sequence[Any]) -> Any:
         around = pc.scalar(b"")
         joined = pc.binary_join_element_wise(around, column.packed, around, pc.scalar(_BETWEEN))
         # Written as patterns, in ASCII: an expression with any other byte in it cannot be shown.
@@ -133,12 +133,12 @@ class _Arrow(Expressions):
         # No elements and one empty text look the same.
         return condition & (self.count(column.expr) > 0)
 
-    def only(self, column: Column, values: Sequence[Any]) -> Any:
+    def only(self, column: LibraryColumn, values: Sequence[Any]) -> Any:
         each = _either(values)
         pattern = rb"\A" + each + b"(?:" + _escaped(_BETWEEN) + each + rb")*\z"
         return pc.match_substring_regex(column.packed, pattern) | (self.count(column.expr) == 0)
 
-    def equals(self, column: Column, values: Sequence[Any]) -> Any:
+    def equals(self, column: LibraryColumn, values: Sequence[Any]) -> Any:
         return (column.packed == _BETWEEN.join(map(_bytes, values))) & (self.count(column.expr) == len(values))
 
 
@@ -146,30 +146,30 @@ class _Arrow(Expressions):
 _MOST = 16
 
 
-def _column(expr: Any, type_: Any, within: tuple[Any, ...]) -> Column | None:
+def _column(expr: Any, type_: Any, within: tuple[Any, ...]) -> LibraryColumn | None:
     """The value as Arrow can compare it, without losing any of it; None for types that are not handled."""
     types = pa.types
     if types.is_string(type_) or types.is_large_string(type_):
-        return Column(expr, "text", within)
+        return LibraryColumn(expr, "text", within)
     if types.is_boolean(type_):
-        return Column(expr, "bool", within)
+        return LibraryColumn(expr, "bool", within)
     if _is_integer(type_):
-        return Column(expr if type_ == pa.int64() else expr.cast(pa.int64()), "int", within)
+        return LibraryColumn(expr if type_ == pa.int64() else expr.cast(pa.int64()), "int", within)
     if types.is_float32(type_) or types.is_float64(type_):
-        return Column(expr if types.is_float64(type_) else expr.cast(pa.float64()), "float", within)
+        return LibraryColumn(expr if types.is_float64(type_) else expr.cast(pa.float64()), "float", within)
     if types.is_timestamp(type_) and type_.tz is not None and type_.unit in _UNITS:
-        return Column(expr.cast(pa.int64()), "time", within, _UNITS[type_.unit])
+        return LibraryColumn(expr.cast(pa.int64()), "time", within, _UNITS[type_.unit])
     if types.is_duration(type_) and type_.unit in _UNITS:
-        return Column(expr.cast(pa.int64()), "duration", within, _UNITS[type_.unit])
+        return LibraryColumn(expr.cast(pa.int64()), "duration", within, _UNITS[type_.unit])
     if types.is_struct(type_):
-        return Column(expr, "struct", within)
+        return LibraryColumn(expr, "struct", within)
     if types.is_list(type_) or types.is_large_list(type_):
         of = pa.large_list if types.is_large_list(type_) else pa.list_
         element = type_.value_type
         if types.is_string(element) or types.is_large_string(element):
-            return Column(expr, "texts", within, packed=_joined(expr.cast(of(pa.binary()))))
+            return LibraryColumn(expr, "texts", within, packed=_joined(expr.cast(of(pa.binary()))))
         if _is_integer(element):
-            return Column(expr, "ints", within, packed=_joined(expr.cast(of(pa.string())).cast(of(pa.binary()))))
+            return LibraryColumn(expr, "ints", within, packed=_joined(expr.cast(of(pa.string())).cast(of(pa.binary()))))
     return None
 
 

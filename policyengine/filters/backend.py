@@ -24,7 +24,7 @@ class Fragment:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class StoreLimits:
     """How large a query a store can be asked for.
 
     depth: of alternatives inside conditions inside alternatives; beyond it, stores run out of stack.
@@ -46,7 +46,7 @@ class Backend(Protocol):
         """Where the store keeps the attributes of a document."""
 
     @property
-    def limits(self) -> Limits: ...
+    def limits(self) -> StoreLimits: ...
 
     def atom(self, atom: Atom) -> Fragment | None:
         """The atom in the terms of the store; None if it cannot be asked at all."""

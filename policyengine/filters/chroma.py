@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any
 
-from policyengine.filters.backend import Fragment, Limits
+from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import REST, Field, Fields
 from policyengine.filters.numbers import is_number, of_integer, safe_double
 from policyengine.filters.texts import storable
@@ -60,8 +60,8 @@ class Chroma(Walk["_Key"]):
     name: str = "Chroma"
 
     @property
-    def limits(self) -> Limits:
-        return Limits(40, 400)
+    def limits(self) -> StoreLimits:
+        return StoreLimits(40, 400)
 
     def all(self, items: Sequence[Where]) -> Where:
         return {"$and": list(items)}

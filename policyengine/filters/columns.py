@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from policyengine.filters.backend import Fragment, Limits
+from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import Fields
-from policyengine.filters.library import FIRST, LAST, Column, Library, number_of, readable, usable_of
+from policyengine.filters.library import FIRST, LAST, Library, LibraryColumn, number_of, readable, usable_of
 from policyengine.filters.numbers import is_number, of_double, of_integer
 from policyengine.filters.texts import is_text
 from policyengine.filters.walk import PARENTS, OfValue, Worded
@@ -21,12 +21,12 @@ from policyengine.partial.formula import (
     Elements,
     Inside,
     Missing,
+    OfType,
     Operator,
     Path,
     Present,
     Sized,
     TwoFields,
-    Typed,
 )
 
 # So many values are looked for one by one.
@@ -35,7 +35,7 @@ _COMPARED = ("text", "int", "float", "bool", "time")
 
 
 @dataclass(frozen=True, slots=True)
-class Columns(Worded[Column]):
+class Columns(Worded[LibraryColumn]):
     """The backend of a library: what the protocol `Backend` asks for."""
 
     library: Library
@@ -46,17 +46,17 @@ class Columns(Worded[Column]):
         return self.library
 
     @property
-    def limits(self) -> Limits:
-        return Limits(60)
+    def limits(self) -> StoreLimits:
+        return StoreLimits(60)
 
-    def value(self, atom: OfValue, found: Column) -> Fragment | None:
+    def value(self, atom: OfValue, found: LibraryColumn) -> Fragment | None:
         if atom.type == JSON:
-            return self.presence(Present(()), found) if isinstance(atom, Typed) else None
+            return self.presence(Present(()), found) if isinstance(atom, OfType) else None
         return self.of_value(atom, found) if readable(found, atom.type) else None
 
     # ---- where a value is ----
 
-    def find(self, path: Path, type_: Type) -> Column | None:
+    def find(self, path: Path, type_: Type) -> LibraryColumn | None:
         located = self.fields.locate(path)
         if located is None:
             return None
@@ -68,7 +68,7 @@ class Columns(Worded[Column]):
         within = found.within[len(found.within) - len(path) + length :]
         return replace(found, within=within, whole=length == 1, null=place.null, refers_to=place.refers_to)
 
-    def presence(self, atom: Present | Missing, found: Column) -> Fragment:
+    def presence(self, atom: Present | Missing, found: LibraryColumn) -> Fragment:
         """Of a null in a column only its Field tells whether it is an attribute."""
         missing = isinstance(atom, Missing)
         around = [self._there(struct) for struct in found.within]
@@ -90,14 +90,14 @@ class Columns(Worded[Column]):
 
     # ---- values of a type ----
 
-    def typed(self, found: Column, type_: Type) -> Fragment | None:
+    def typed(self, found: LibraryColumn, type_: Type) -> Fragment | None:
         if isinstance(type_, EntityT) and found.refers_to not in type_.names:
             return Fragment(self.nothing())
         if found.kind in ("texts", "ints"):
             return Fragment(self.library.whole(found))
         return Fragment(self._valid(found), found.kind != "duration")
 
-    def _valid(self, found: Column) -> Any:
+    def _valid(self, found: LibraryColumn) -> Any:
         """Whether a value is there that a request could carry."""
         match found.kind:
             case "float":
@@ -109,13 +109,13 @@ class Columns(Worded[Column]):
                 return self.library.relation(found.expr, ">=", 0)
         return self._there(found.expr)
 
-    def _compare(self, found: Column, op: Operator, value: Any) -> Any:
+    def _compare(self, found: LibraryColumn, op: Operator, value: Any) -> Any:
         """The comparison of a number; True or False where it depends on nothing."""
         exact = value * found.units if found.kind in ("time", "duration") else value
         said = of_double(op, exact) if found.kind == "float" else of_integer(op, exact)
         return said if isinstance(said, bool) else self.library.relation(found.expr, *said)
 
-    def related(self, found: Column, type_: Type, op: Operator, value: Any) -> Fragment | None:
+    def related(self, found: LibraryColumn, type_: Type, op: Operator, value: Any) -> Fragment | None:
         if found.kind in ("text", "bool"):
             return self.among(found, type_, (value,), op == "!=") if op in ("==", "!=") else None
         number = number_of(value, found)
@@ -129,7 +129,7 @@ class Columns(Worded[Column]):
         bounded = found.kind == "int" or op == "=="
         return Fragment(said if bounded else self._both([said, self._valid(found)]), found.kind != "duration")
 
-    def among(self, found: Column, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+    def among(self, found: LibraryColumn, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         if isinstance(type_, EntityT) and found.refers_to not in type_.names:
             return Fragment(self.nothing())
         usable = usable_of(found, type_, values)
@@ -148,18 +148,18 @@ class Columns(Worded[Column]):
             return Fragment(self._apart(found, native), exact)
         return Fragment(native, exact)
 
-    def like(self, found: Column, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
+    def like(self, found: LibraryColumn, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
         if not all(map(is_text, pieces)):
             return None
         like = self.library.like(found.expr, pieces)
         return Fragment(self._apart(found, like) if negated else like)
 
-    def _apart(self, found: Column, condition: Any) -> Any:
+    def _apart(self, found: LibraryColumn, condition: Any) -> Any:
         return self.library.both([self._valid(found), self.library.negation(condition)])
 
     # ---- collections ----
 
-    def elements(self, found: Column, atom: Elements) -> Fragment | None:
+    def elements(self, found: LibraryColumn, atom: Elements) -> Fragment | None:
         usable = usable_of(found, element_of(atom.type) or JSON, atom.values)
         if usable is None:
             return None
@@ -179,20 +179,20 @@ class Columns(Worded[Column]):
             condition = library.negation(condition)
         return Fragment(library.both([whole, condition]))
 
-    def _wide(self, found: Column, values: Sequence[Any], every: bool) -> Fragment:
+    def _wide(self, found: LibraryColumn, values: Sequence[Any], every: bool) -> Fragment:
         """Nothing but the first of many values are asked for, and only if all have to be there."""
         whole = self.library.whole(found)
         return Fragment(self.library.both([whole, self._every(found, values[:_MANY])]) if every else whole, exact=False)
 
-    def _every(self, found: Column, values: Sequence[Any]) -> Any:
+    def _every(self, found: LibraryColumn, values: Sequence[Any]) -> Any:
         return self._both([self.library.any(found, [value]) for value in values])
 
-    def _only(self, found: Column, values: Sequence[Any]) -> Any:
+    def _only(self, found: LibraryColumn, values: Sequence[Any]) -> Any:
         if not values:
             return self.library.relation(self.library.count(found.expr), "==", 0)
         return self.library.only(found, values)
 
-    def equals(self, found: Column, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+    def equals(self, found: LibraryColumn, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         """Whether a list, or a set, is a constant."""
         usable = usable_of(found, element_of(type_) or JSON, values)
         if usable is None:
@@ -209,7 +209,7 @@ class Columns(Worded[Column]):
             condition = self.library.negation(condition)
         return Fragment(self.library.both([self.library.whole(found), condition]))
 
-    def sized(self, found: Column, atom: Sized) -> Fragment | None:
+    def sized(self, found: LibraryColumn, atom: Sized) -> Fragment | None:
         if not is_number(atom.count):
             return None
         said = of_integer(atom.op, atom.count)

@@ -28,7 +28,7 @@ _TYPE: Path = ("type",)
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
+class CompiledFilter:
     """A formula in the terms of a store. `rechecked` are the atoms that the store does not ask for exactly. `any_type`
     if it may find what says of itself that it is of another type."""
 
@@ -37,7 +37,7 @@ class Compiled:
     any_type: bool = False
 
 
-def compiled(formula: Formula, backend: Backend, type_: str) -> Compiled:
+def compiled(formula: Formula, backend: Backend, type_: str) -> CompiledFilter:
     """The formula as a query for what is of a type."""
     whole, rechecked = formula, list[Atom]()
     if not fits(formula, backend.limits):
@@ -51,7 +51,7 @@ def compiled(formula: Formula, backend: Backend, type_: str) -> Compiled:
         parts += [] if typed is None else [typed.native]
         any_type = typed is None or not typed.exact
     native = backend.everything() if not parts else parts[0] if len(parts) == 1 else backend.all(parts)
-    return Compiled(backend.finish(native), tuple(rechecked), any_type)
+    return CompiledFilter(backend.finish(native), tuple(rechecked), any_type)
 
 
 def _of_type(backend: Backend, type_: str) -> Fragment | None:

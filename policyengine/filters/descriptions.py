@@ -12,7 +12,7 @@ from functools import partial
 from math import isfinite
 from typing import Any
 
-from policyengine.filters.backend import Backend, Fragment, Limits
+from policyengine.filters.backend import Backend, Fragment, StoreLimits
 from policyengine.filters.chroma import chroma
 from policyengine.filters.elasticsearch import elasticsearch
 from policyengine.filters.fields import Field, Fields, column, ref
@@ -190,7 +190,7 @@ class JsonOnly:
         return self.of.fields
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> StoreLimits:
         return self.of.limits
 
     def atom(self, atom: Atom) -> Fragment | None:

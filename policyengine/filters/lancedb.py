@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from policyengine.filters.backend import Fragment, Limits
+from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.sql_atoms import Atoms
-from policyengine.filters.sql_text import Column, Param, Sql, both, either, negated, sql
-from policyengine.filters.sql_values import How, Said, storable
+from policyengine.filters.sql_text import Param, Sql, SqlColumn, both, either, negated, sql
+from policyengine.filters.sql_values import How, SqlCondition, storable
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, TIME, Type, element_of
 from policyengine.model.values import INT_MAX, INT_MIN
 from policyengine.partial.formula import Atom, Operator, Path
@@ -79,9 +79,9 @@ class LanceDB:
         return self.atoms.fragment(atom)
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> StoreLimits:
         """Its parser takes some 20 parentheses inside each other."""
-        return Limits(6, 2_000)
+        return StoreLimits(6, 2_000)
 
     def all(self, items: Sequence[Sql]) -> Sql:
         return both(*items)
@@ -99,10 +99,10 @@ class LanceDB:
         return "".join(_text(piece) for piece in native)
 
 
-def _text(piece: str | Param | Column) -> str:
+def _text(piece: str | Param | SqlColumn) -> str:
     if isinstance(piece, Param):
         return literal(piece.value)
-    return _name(piece.name) if isinstance(piece, Column) else piece
+    return _name(piece.name) if isinstance(piece, SqlColumn) else piece
 
 
 def literal(value: Any) -> str:
@@ -229,13 +229,13 @@ class _Scalar:
         number = sql("CAST(", self.column, " AS DOUBLE)")
         return both(sql(number, " >= ", Param(-_GREATEST)), sql(number, " <= ", Param(_GREATEST)))
 
-    def compared(self, op: Operator, number: int | float) -> Said:
+    def compared(self, op: Operator, number: int | float) -> SqlCondition:
         if float(number).is_integer() and abs(number) <= _SINGLE:
             compared = sql(self.column, f" {_sign(op)} ", Param(int(number)))
         else:
             # A column of integers takes no fraction, and one of single precision rounds a large integer.
             compared = sql("CAST(", self.column, f" AS DOUBLE) {_sign(op)} ", Param(float(number)))
-        return Said(both(compared, self.is_number()))
+        return SqlCondition(both(compared, self.is_number()))
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
         return DIALECT.one_of(self.column, texts)

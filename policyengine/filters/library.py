@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 from policyengine.filters.fields import Field, Fields, Null
 from policyengine.filters.numbers import Number, is_number, of_double, of_integer
 from policyengine.filters.texts import is_text
-from policyengine.filters.walk import Words
+from policyengine.filters.walk import Connectives
 from policyengine.model.moments import fine_time, nanoseconds
 from policyengine.model.types import BOOL, DURATION, INT, NUMBER, STRING, TIME, EntityT, RecordT, Type, element_of
 from policyengine.model.values import Entity
@@ -22,7 +22,7 @@ Kind = Literal["text", "int", "float", "bool", "time", "duration", "texts", "int
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class LibraryColumn:
     """A column, or a field of a struct.
 
     expr: its value in the terms of the library. A time or duration is a number of units since 1970 or of its length.
@@ -44,10 +44,10 @@ class Column:
     whole: bool = True
 
 
-class Library(Words, Protocol):
+class Library(Connectives, Protocol):
     """What a library can ask of a value."""
 
-    def column(self, name: str, below: Path) -> Column | None:
+    def column(self, name: str, below: Path) -> LibraryColumn | None:
         """A column of the table, or the field below it; None if there is none, or it cannot be asked for."""
 
     def negation(self, condition: Any) -> Any: ...
@@ -73,16 +73,16 @@ class Library(Words, Protocol):
     def distinct(self, expr: Any) -> Any | None:
         """The number of different elements of a list; None if it cannot be told."""
 
-    def whole(self, column: Column) -> Any:
+    def whole(self, column: LibraryColumn) -> Any:
         """Whether a list is there and no element is null."""
 
-    def any(self, column: Column, values: Sequence[Any]) -> Any:
+    def any(self, column: LibraryColumn, values: Sequence[Any]) -> Any:
         """Whether an element of a whole list is among one or more values."""
 
-    def only(self, column: Column, values: Sequence[Any]) -> Any:
+    def only(self, column: LibraryColumn, values: Sequence[Any]) -> Any:
         """Whether all elements of a whole list are among one or more values."""
 
-    def equals(self, column: Column, values: Sequence[Any]) -> Any:
+    def equals(self, column: LibraryColumn, values: Sequence[Any]) -> Any:
         """Whether the elements of a whole list are these, one or more, in this order."""
 
 
@@ -118,7 +118,7 @@ FIRST = _seconds(datetime(1, 1, 1, tzinfo=UTC))
 LAST = _seconds(fine_time(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), 999))
 
 
-def readable(found: Column, type_: Type) -> bool:
+def readable(found: LibraryColumn, type_: Type) -> bool:
     """Whether values of the column can be values of the type, and the mapping says what they mean."""
     element = element_of(type_)
     match found.kind:
@@ -137,7 +137,7 @@ def readable(found: Column, type_: Type) -> bool:
     return type_ == {"float": NUMBER, "bool": BOOL, "time": TIME, "duration": DURATION}[found.kind]
 
 
-def number_of(value: Any, found: Column) -> Number | None:
+def number_of(value: Any, found: LibraryColumn) -> Number | None:
     """A constant as a number that the column can be compared with; None if it is of another kind."""
     if found.kind == "time":
         return _seconds(value) if isinstance(value, datetime) and value.tzinfo else None
@@ -146,7 +146,7 @@ def number_of(value: Any, found: Column) -> Number | None:
     return value if found.kind in ("int", "float", "ints") and is_number(value) else None
 
 
-def usable_of(found: Column, type_: Type, values: Iterable[Any]) -> list[Any] | None:
+def usable_of(found: LibraryColumn, type_: Type, values: Iterable[Any]) -> list[Any] | None:
     """Those of the constants that a value of the column can equal, as the column holds them; None if one of them cannot
     be handed to the library."""
     usable = []

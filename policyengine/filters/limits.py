@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policyengine.filters.backend import Limits
+from policyengine.filters.backend import StoreLimits
 from policyengine.partial.formula import TRUE, All, Atom, Formula, Some, Truth
 
 
-def fits(formula: Formula, limits: Limits) -> bool:
+def fits(formula: Formula, limits: StoreLimits) -> bool:
     """Whether the store can be asked for the formula as it is."""
     deepest = count = 0
     left: list[tuple[Formula, int]] = [(formula, 0)]
@@ -35,7 +35,7 @@ def atoms(formula: Formula) -> Iterator[Atom]:
             yield each
 
 
-def wider(formula: Formula, limits: Limits) -> Formula:
+def wider(formula: Formula, limits: StoreLimits) -> Formula:
     """A formula that fits and is true wherever this one is."""
     shallow = _shallow(formula, max(limits.depth - 2, 0))
     return shallow if fits(shallow, limits) else _few(shallow, limits.conditions)

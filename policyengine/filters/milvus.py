@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any
 
-from policyengine.filters.backend import Fragment, Limits
+from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.numbers import is_number, of_integer, safe_double
 from policyengine.filters.texts import storable
@@ -65,8 +65,8 @@ class Milvus(Walk[Field]):
     name: str = "Milvus"
 
     @property
-    def limits(self) -> Limits:
-        return Limits(40, 5_000)
+    def limits(self) -> StoreLimits:
+        return StoreLimits(40, 5_000)
 
     def all(self, items: Sequence[str]) -> str:
         return " and ".join(f"({item})" for item in items)

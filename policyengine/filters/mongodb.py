@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.filters.backend import Fragment, Limits
+from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.mongodb_values import (
     LONGEST,
@@ -19,7 +19,7 @@ from policyengine.filters.mongodb_values import (
     OBJECT,
     OPERATORS,
     TYPES,
-    Place,
+    MongoPlace,
     Query,
     all_of,
     among,
@@ -37,7 +37,7 @@ from policyengine.filters.texts import is_text
 from policyengine.filters.walk import PARENTS, OfValue, Walk, entities
 from policyengine.model.types import JSON, STRING, EntityT, RecordT, SetT, Type
 from policyengine.model.values import Uid
-from policyengine.partial.formula import Elements, Inside, Missing, Operator, Path, Present, Sized, TwoFields, Typed
+from policyengine.partial.formula import Elements, Inside, Missing, OfType, Operator, Path, Present, Sized, TwoFields
 
 
 def mongodb(columns: Mapping[str, str | Field] | None = None) -> MongoDB:
@@ -65,7 +65,7 @@ def mongodb(columns: Mapping[str, str | Field] | None = None) -> MongoDB:
 
 
 @dataclass(frozen=True, slots=True)
-class MongoDB(Walk[Place]):
+class MongoDB(Walk[MongoPlace]):
     """The backend; `mongodb` makes it."""
 
     fields: Fields
@@ -75,8 +75,8 @@ class MongoDB(Walk[Place]):
         return "MongoDB"
 
     @property
-    def limits(self) -> Limits:
-        return Limits(30, 20_000)
+    def limits(self) -> StoreLimits:
+        return StoreLimits(30, 20_000)
 
     def all(self, items: Sequence[Query]) -> Query:
         return all_of(items)
@@ -93,7 +93,7 @@ class MongoDB(Walk[Place]):
     def finish(self, native: Query) -> Query:
         return native
 
-    def find(self, path: Path, type_: Type) -> Place | None:
+    def find(self, path: Path, type_: Type) -> MongoPlace | None:
         located = self.fields.locate(path)
         if located is None:
             return None
@@ -104,58 +104,58 @@ class MongoDB(Walk[Place]):
         paths = [".".join(names[:end]) for end in range(1, len(names) + 1)]
         inner = len(path) - length
         own = tuple(paths[:-1][len(paths) - 1 - inner :])
-        return Place(paths[-1], tuple(paths[:-1]), own, length == 1, field.refers_to)
+        return MongoPlace(paths[-1], tuple(paths[:-1]), own, length == 1, field.refers_to)
 
-    def presence(self, atom: Present | Missing, place: Place) -> Fragment | None:
+    def presence(self, atom: Present | Missing, place: MongoPlace) -> Fragment | None:
         there = isinstance(atom, Present)
         above = objects(place.around if there else place.own)
         return Fragment(all_of([*above, {place.key: {"$exists": there}}]), place.whole)
 
-    def value(self, atom: OfValue, place: Place) -> Fragment | None:
+    def value(self, atom: OfValue, place: MongoPlace) -> Fragment | None:
         made = self._alone(atom, place)
         return made and Fragment(all_of([*objects(place.around), made.native]), made.exact)
 
-    def _alone(self, atom: OfValue, place: Place) -> Fragment | None:
+    def _alone(self, atom: OfValue, place: MongoPlace) -> Fragment | None:
         """The atom, if what is around the value are objects."""
         if atom.type == JSON:
             return of_json(atom, place.key)
         if isinstance(atom.type, RecordT):
-            return Fragment({place.key: OBJECT}) if isinstance(atom, Typed) else None
+            return Fragment({place.key: OBJECT}) if isinstance(atom, OfType) else None
         return self.of_value(atom, place)
 
-    def typed(self, place: Place, type_: Type) -> Fragment | None:
+    def typed(self, place: MongoPlace, type_: Type) -> Fragment | None:
         typed = typed_as(place, type_)
         return None if typed is None else Fragment(typed)
 
-    def related(self, place: Place, type_: Type, op: Operator, value: Any) -> Fragment | None:
+    def related(self, place: MongoPlace, type_: Type, op: Operator, value: Any) -> Fragment | None:
         if op in ("==", "!="):
             return among(place, type_, (value,), op == "!=")
         typed = typed_as(place, type_)
         return None if typed is None else ordered(typed, place.key, type_, op, value)
 
-    def equals(self, place: Place, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+    def equals(self, place: MongoPlace, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         typed = typed_as(place, type_)
         return None if typed is None else same_as(place, type_, typed, values, negated)
 
-    def among(self, place: Place, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+    def among(self, place: MongoPlace, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         return among(place, type_, values, negated)
 
-    def elements(self, place: Place, atom: Elements) -> Fragment | None:
+    def elements(self, place: MongoPlace, atom: Elements) -> Fragment | None:
         typed = typed_as(place, atom.type)
         return None if typed is None else elements(place, atom.type, typed, atom)
 
-    def like(self, place: Place, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
+    def like(self, place: MongoPlace, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
         typed = typed_as(place, STRING)
         if typed is None or not all(map(is_text, pieces)):
             return None
         pattern = r"\A(?s:" + ".*".join(map(quoted, pieces)) + r")\z"
         return text_pattern(typed, place.key, pattern, negated) if len(pattern) <= LONGEST else None
 
-    def sized(self, place: Place, atom: Sized) -> Fragment | None:
+    def sized(self, place: MongoPlace, atom: Sized) -> Fragment | None:
         typed = typed_as(place, atom.type)
         return None if typed is None else sized(atom, typed, place.key)
 
-    def under(self, place: Place, type_: EntityT, closed: frozenset[Uid], negated: bool) -> Fragment | None:
+    def under(self, place: MongoPlace, type_: EntityT, closed: frozenset[Uid], negated: bool) -> Fragment | None:
         found = among(place, type_, entities(closed), negated)
         if found is None or place.refers_to is not None:
             return found

@@ -11,7 +11,7 @@ from policyengine.filters.numbers import is_number, of_double, of_integer
 from policyengine.filters.texts import is_text
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, SetT, Type, element_of
 from policyengine.model.values import NUMBER_MAX, Entity, Uid
-from policyengine.partial.formula import Elements, Operator, Relation, Sized, Typed
+from policyengine.partial.formula import Elements, OfType, Operator, Relation, Sized
 
 Query = dict[str, Any]
 OPERATORS = {"==": "$eq", "!=": "$ne", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
@@ -28,7 +28,7 @@ NOTHING: Query = {"_id": {"$in": []}}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MongoPlace:
     """A field: its dotted path, what is on the way to it, and of this what belongs to the attribute."""
 
     key: str
@@ -38,7 +38,7 @@ class Place:
     refers_to: str | None
 
 
-def typed_as(place: Place, type_: Type) -> Query | None:
+def typed_as(place: MongoPlace, type_: Type) -> Query | None:
     key, element = place.key, element_of(type_)
     if element is not None:
         return _array(place, element)
@@ -62,7 +62,7 @@ def _reference(prefix: str, names: Iterable[str]) -> list[Query]:
     ]
 
 
-def _array(place: Place, element: Type) -> Query | None:
+def _array(place: MongoPlace, element: Type) -> Query | None:
     """Whether it is an array, and all elements are of the type."""
     key = place.key
     conditions: list[Query] = [{key: {"$type": "array"}}, {key: {"$not": {"$elemMatch": {"$type": "array"}}}}]
@@ -82,7 +82,7 @@ def _array(place: Place, element: Type) -> Query | None:
 
 def of_json(atom: Any, key: str) -> Fragment | None:
     """A value of any shape, compared with a scalar or with no elements."""
-    if isinstance(atom, Typed):
+    if isinstance(atom, OfType):
         return Fragment({key: {"$exists": True}})
     if not isinstance(atom, Relation) or atom.op not in ("==", "!="):
         return None
@@ -133,7 +133,7 @@ def _number(op: Operator, value: Any, type_: Type) -> tuple[Operator, Any] | boo
     return of_double(op, value)
 
 
-def among(place: Place, type_: Type, values: Iterable[Any], negated: bool) -> Fragment | None:
+def among(place: MongoPlace, type_: Type, values: Iterable[Any], negated: bool) -> Fragment | None:
     usable, typed, key = _constants(type_, values, place.refers_to), typed_as(place, type_), place.key
     if usable is None or typed is None:
         return None
@@ -177,7 +177,7 @@ def _element(type_: Type, usable: list[Any], refers_to: str | None) -> tuple[Que
     return {"$in": usable}, {"$nin": usable}
 
 
-def elements(place: Place, type_: Type, typed: Query, atom: Elements) -> Fragment | None:
+def elements(place: MongoPlace, type_: Type, typed: Query, atom: Elements) -> Fragment | None:
     element = element_of(type_) or JSON
     usable = _constants(element, atom.values, place.refers_to)
     if usable is None:
@@ -202,7 +202,7 @@ def _collected(key: str, element: Type, kind: str, usable: list[Any], every: boo
     return found if kind == "all" else {"$nor": [found]}
 
 
-def same_as(place: Place, type_: Type, typed: Query, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+def same_as(place: MongoPlace, type_: Type, typed: Query, values: tuple[Any, ...], negated: bool) -> Fragment | None:
     element = element_of(type_) or JSON
     usable = _constants(element, values, place.refers_to)
     if usable is None:

@@ -66,14 +66,14 @@ def safe_double(value: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class NumberBound:
     """Limits of a range, by the names `lt`, `lte`, `gt`, `gte`."""
 
     limits: dict[str, int | float]
     exact: bool
 
 
-def bound(op: Operator, value: Any, whole: bool) -> Bound | None:
+def bound(op: Operator, value: Any, whole: bool) -> NumberBound | None:
     """The range of what stands in the relation to the value, for a store that compares doubles: wider where that is not
     exact. With `whole` the values are integers, and so are the limits, as an index of integers cuts fractions off."""
     if value.__class__ not in (int, float) or not (isfinite(value) if value.__class__ is float else i64(value)):
@@ -83,7 +83,7 @@ def bound(op: Operator, value: Any, whole: bool) -> Bound | None:
         if not isfinite(low) or not isfinite(high):
             return None
         wide = {"<": {"lte": high}, "<=": {"lte": high}, ">": {"gte": low}, ">=": {"gte": low}}
-        return Bound(wide.get(op, {"gte": low, "lte": high}), exact=False)
+        return NumberBound(wide.get(op, {"gte": low, "lte": high}), exact=False)
     if whole and value.__class__ is float:
         if op == "==" and not value.is_integer():
             return None
@@ -93,5 +93,5 @@ def bound(op: Operator, value: Any, whole: bool) -> Bound | None:
             value = floor(value)
     names = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
     if op in names:
-        return Bound({names[op]: value}, exact=True)
-    return Bound({"gte": value, "lte": value}, exact=True) if op == "==" else None
+        return NumberBound({names[op]: value}, exact=True)
+    return NumberBound({"gte": value, "lte": value}, exact=True) if op == "==" else None

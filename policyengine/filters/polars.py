@@ -11,7 +11,7 @@ import polars.selectors as cs
 
 from policyengine.filters.columns import Columns
 from policyengine.filters.fields import Field, Null
-from policyengine.filters.library import OPERATORS, Column, Expressions, mapping
+from policyengine.filters.library import OPERATORS, Expressions, LibraryColumn, mapping
 from policyengine.partial.formula import Operator, Path
 
 _INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
@@ -54,7 +54,7 @@ class _Polars(Expressions):
     def name(self) -> str:
         return "Polars"
 
-    def column(self, name: str, below: Path) -> Column | None:
+    def column(self, name: str, below: Path) -> LibraryColumn | None:
         if name not in self.schema:
             return None
         # By a selector: `pl.col` takes some names for patterns.
@@ -115,42 +115,42 @@ class _Polars(Expressions):
     def distinct(self, expr: Any) -> Any:
         return expr.list.n_unique()
 
-    def whole(self, column: Column) -> Any:
+    def whole(self, column: LibraryColumn) -> Any:
         return column.expr.list.drop_nulls().list.len() == column.expr.list.len()
 
-    def any(self, column: Column, values: Sequence[Any]) -> Any:
+    def any(self, column: LibraryColumn, values: Sequence[Any]) -> Any:
         return column.expr.list.eval(pl.element().is_in(list(values))).list.any()
 
-    def only(self, column: Column, values: Sequence[Any]) -> Any:
+    def only(self, column: LibraryColumn, values: Sequence[Any]) -> Any:
         return column.expr.list.eval(pl.element().is_in(list(values))).list.all()
 
-    def equals(self, column: Column, values: Sequence[Any]) -> Any:
+    def equals(self, column: LibraryColumn, values: Sequence[Any]) -> Any:
         return column.expr == pl.lit(list(values), dtype=column.packed)
 
 
-def _column(expr: Any, type_: Any, within: tuple[Any, ...]) -> Column | None:
+def _column(expr: Any, type_: Any, within: tuple[Any, ...]) -> LibraryColumn | None:
     """The value as Polars can compare it, without losing any of it; None for types that are not handled."""
     match type_:
         case pl.String():
-            return Column(expr, "text", within)
+            return LibraryColumn(expr, "text", within)
         case pl.Categorical() | pl.Enum():
-            return Column(expr.cast(pl.String), "text", within)
+            return LibraryColumn(expr.cast(pl.String), "text", within)
         case pl.Boolean():
-            return Column(expr, "bool", within)
+            return LibraryColumn(expr, "bool", within)
         case pl.Float32() | pl.Float64():
-            return Column(expr.cast(pl.Float64), "float", within)
+            return LibraryColumn(expr.cast(pl.Float64), "float", within)
         case pl.Datetime(time_unit=unit, time_zone=zone) if zone is not None and unit in _UNITS:
-            return Column(expr.to_physical(), "time", within, _UNITS[unit])
+            return LibraryColumn(expr.to_physical(), "time", within, _UNITS[unit])
         case pl.Duration(time_unit=unit) if unit in _UNITS:
-            return Column(expr.to_physical(), "duration", within, _UNITS[unit])
+            return LibraryColumn(expr.to_physical(), "duration", within, _UNITS[unit])
         case pl.Struct():
-            return Column(expr, "struct", within)
+            return LibraryColumn(expr, "struct", within)
         case pl.List(inner=pl.String()):
-            return Column(expr, "texts", within, packed=type_)
+            return LibraryColumn(expr, "texts", within, packed=type_)
         case pl.List(inner=inner) if inner in _INTEGERS:
             whole = pl.List(pl.Int64)
-            return Column(expr.cast(whole), "ints", within, packed=whole)
-    return Column(expr.cast(pl.Int64), "int", within) if type_ in _INTEGERS else None
+            return LibraryColumn(expr.cast(whole), "ints", within, packed=whole)
+    return LibraryColumn(expr.cast(pl.Int64), "int", within) if type_ in _INTEGERS else None
 
 
 def _quoted(text: str) -> str:

@@ -17,7 +17,7 @@ from math import frexp, inf, nextafter
 from typing import Any, Literal
 
 from policyengine.filters.sql_text import Param, Sql, both, negated, sql
-from policyengine.filters.sql_values import How, Said
+from policyengine.filters.sql_values import How, SqlCondition
 from policyengine.model.types import BOOL, INT, STRING, TIME, EntityT, Type, element_of
 from policyengine.model.values import INT_MAX, INT_MIN, NUMBER_MAX
 from policyengine.partial.formula import Operator
@@ -113,12 +113,12 @@ class _Scalar:
         low, high = (sql("CAST(", Param(bound), " AS double precision)") for bound in (-inf, inf))
         return sql(self.column, " > ", low), sql(self.column, " < ", high)
 
-    def compared(self, op: Operator, number: int | float) -> Said:
+    def compared(self, op: Operator, number: int | float) -> SqlCondition:
         whole = float(number).is_integer()
         constant = sql(
             "CAST(", Param(int(number) if whole else number), f" AS {'bigint' if whole else 'double precision'})"
         )
-        return Said(both(sql(self.column, f" {_sign(op)} ", constant), *_open_end(op, *self._bounds())))
+        return SqlCondition(both(sql(self.column, f" {_sign(op)} ", constant), *_open_end(op, *self._bounds())))
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
         return both(DIALECT.one_of(self.column, texts), _expected(DIALECT.one_of(self.text(), texts)))
@@ -161,7 +161,7 @@ class _Jsonb:
         low, high = (sql("CAST(", Param(Decimal(bound)), " AS numeric)") for bound in (-NUMBER_MAX, NUMBER_MAX))
         return sql(self._number(), " >= ", low), sql(self._number(), " <= ", high)
 
-    def compared(self, op: Operator, number: int | float) -> Said:
+    def compared(self, op: Operator, number: int | float) -> SqlCondition:
         """A JSON number is read as the double next to it, which is the constant for all numbers around it."""
         low, high, even = _around(float(number))
         signs = {
@@ -176,7 +176,7 @@ class _Jsonb:
             for sign, bound in zip(signs, (lowest, highest), strict=True)
             if sign
         ]
-        return Said(both(*found, *_open_end(op, *self._bounds())))
+        return SqlCondition(both(*found, *_open_end(op, *self._bounds())))
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
         exact = self._is_in_root(texts[0]) if len(texts) == 1 else DIALECT.one_of(self.text(), texts)

@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.filters.backend import Fragment, Limits
+from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import REST, Field, Fields
 from policyengine.filters.numbers import safe_double
 from policyengine.filters.qdrant_keys import (
     EVERYTHING,
     NOTHING,
     Condition,
-    Place,
+    QdrantPlace,
     among,
     any_of,
     collection,
@@ -82,7 +82,7 @@ def qdrant(
 
 
 @dataclass(frozen=True, slots=True)
-class Qdrant(Walk[Place]):
+class Qdrant(Walk[QdrantPlace]):
     """See `qdrant`."""
 
     fields: Fields
@@ -91,8 +91,8 @@ class Qdrant(Walk[Place]):
     name: str = "Qdrant"
 
     @property
-    def limits(self) -> Limits:
-        return Limits(40, 20_000)
+    def limits(self) -> StoreLimits:
+        return StoreLimits(40, 20_000)
 
     def all(self, items: Sequence[Condition]) -> Condition:
         return {"must": list(items)}
@@ -109,7 +109,7 @@ class Qdrant(Walk[Place]):
     def finish(self, native: Condition) -> Condition:
         return native if native.keys() <= {"must", "should", "must_not"} else {"must": [native]}
 
-    def find(self, path: Path, type_: Type) -> Place | None:
+    def find(self, path: Path, type_: Type) -> QdrantPlace | None:
         """None for a key that Qdrant has no way to write."""
         field = self.fields.find(path)
         if field is None:
@@ -119,29 +119,29 @@ class Qdrant(Walk[Place]):
             return None
         key = ".".join(n if n.isidentifier() and n.isascii() else f'"{n}"' for n in names)
         objects = field.refers_to is None and isinstance(element_of(type_) or type_, EntityT)
-        return Place(key, field.json or objects or type_ == JSON, field)
+        return QdrantPlace(key, field.json or objects or type_ == JSON, field)
 
-    def presence(self, atom: Present | Missing, place: Place) -> Fragment | None:
+    def presence(self, atom: Present | Missing, place: QdrantPlace) -> Fragment | None:
         return Fragment({"is_empty": {"key": place.key}}, exact=False) if isinstance(atom, Missing) else None
 
-    def related(self, place: Place, type_: Type, op: Operator, value: Any) -> Fragment | None:
+    def related(self, place: QdrantPlace, type_: Type, op: Operator, value: Any) -> Fragment | None:
         if op == "==":
             return equal(place, type_, value)
         return self._unequal(place, type_, (value,)) if op == "!=" else ordered(place, type_, op, value)
 
-    def among(self, place: Place, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+    def among(self, place: QdrantPlace, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
         return self._unequal(place, type_, values) if negated else among(place, type_, values)
 
-    def elements(self, place: Place, atom: Elements) -> Fragment | None:
+    def elements(self, place: QdrantPlace, atom: Elements) -> Fragment | None:
         return collection(place, atom)
 
-    def sized(self, place: Place, atom: Sized) -> Fragment | None:
+    def sized(self, place: QdrantPlace, atom: Sized) -> Fragment | None:
         return sized(place, atom.type, atom.op, atom.count)
 
-    def under(self, place: Place, type_: EntityT, closed: frozenset[Uid], negated: bool) -> Fragment | None:
+    def under(self, place: QdrantPlace, type_: EntityT, closed: frozenset[Uid], negated: bool) -> Fragment | None:
         return hierarchy(place, type_, closed, negated)
 
-    def typed(self, place: Place, type_: Type) -> Fragment | None:
+    def typed(self, place: QdrantPlace, type_: Type) -> Fragment | None:
         if not place.any:
             if isinstance(type_, EntityT) and place.field.refers_to not in type_.names:
                 return Fragment(NOTHING)
@@ -157,7 +157,7 @@ class Qdrant(Walk[Place]):
             return Fragment(is_reference(place, type_))
         return None
 
-    def _unequal(self, place: Place, type_: Type, values: tuple[Any, ...]) -> Fragment | None:
+    def _unequal(self, place: QdrantPlace, type_: Type, values: tuple[Any, ...]) -> Fragment | None:
         """The value is of the type and is none of these."""
         if type_ == BOOL and len(values) == 1:
             return equal(place, BOOL, not values[0])
@@ -183,7 +183,7 @@ class Qdrant(Walk[Place]):
             return None
         return Fragment(without(typed.native, [any_of(place.key, wanted)]) if place.any else none_of(place.key, wanted))
 
-    def like(self, place: Place, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
+    def like(self, place: QdrantPlace, pieces: tuple[str, ...], negated: bool) -> Fragment | None:
         if not self.patterns or not all(map(storable, pieces)):
             return None
         first, *others = pieces

@@ -1,7 +1,7 @@
 """Conditions of a Qdrant filter on one key of the payload.
 
-A `Place` is a key, and how much is known of what it holds. What is said of its value says nothing of an array, unless
-it is said of a collection.
+A `QdrantPlace` is a key, and how much is known of what it holds. What is said of its value says nothing of an array,
+unless it is said of a collection.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from policyengine.filters.backend import Fragment
 from policyengine.filters.fields import Field
-from policyengine.filters.numbers import Bound, bound, i64, safe_double
+from policyengine.filters.numbers import NumberBound, bound, i64, safe_double
 from policyengine.filters.texts import storable
 from policyengine.model.moments import coarse, is_fine
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, ListT, SetT, Type, element_of
@@ -28,7 +28,7 @@ EVERYTHING: Condition = {"must": []}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QdrantPlace:
     """A key of the payload. `any` if it may hold JSON of any shape."""
 
     key: str
@@ -97,7 +97,7 @@ def matchable(values: Iterable[Any], type_: Type) -> list[Any] | None:
 # ---- equality and order ----
 
 
-def equal(place: Place, type_: Type, value: Any) -> Fragment | None:
+def equal(place: QdrantPlace, type_: Type, value: Any) -> Fragment | None:
     if place.field.refers_to is not None or type_ in (STRING, INT) or isinstance(type_, EntityT):
         return among(place, type_, (value,))
     if type_ == TIME:
@@ -115,7 +115,7 @@ def equal(place: Place, type_: Type, value: Any) -> Fragment | None:
     return None
 
 
-def among(place: Place, type_: Type, values: tuple[Any, ...]) -> Fragment | None:
+def among(place: QdrantPlace, type_: Type, values: tuple[Any, ...]) -> Fragment | None:
     refers_to = place.field.refers_to
     if isinstance(type_, EntityT):
         if refers_to is None:
@@ -133,19 +133,19 @@ def among(place: Place, type_: Type, values: tuple[Any, ...]) -> Fragment | None
     return Fragment({"should": [part.native for part in found]}, all(part.exact for part in found))
 
 
-def ordered(place: Place, type_: Type, op: Operator, value: Any) -> Fragment | None:
+def ordered(place: QdrantPlace, type_: Type, op: Operator, value: Any) -> Fragment | None:
     if type_ == TIME:
         return _of_time(place, op, value)
     if type_ not in (INT, NUMBER):
         return None
-    made: Bound | None = bound(op, value, type_ == INT)
+    made: NumberBound | None = bound(op, value, type_ == INT)
     if made is None:
         return None
     exact = made.exact and not (type_ == INT and place.any)
     return Fragment(place.scalar(lambda key: in_range(key, **made.limits)), exact)
 
 
-def _of_time(place: Place, op: Operator, value: Any) -> Fragment:
+def _of_time(place: QdrantPlace, op: Operator, value: Any) -> Fragment:
     """Qdrant keeps the text of a time, and asks for the microsecond that it is in: what has a part of one is looked at
     again."""
     micro = to_json(coarse(value))
@@ -156,7 +156,7 @@ def _of_time(place: Place, op: Operator, value: Any) -> Fragment:
     return Fragment(in_range(place.key, **{_LIMITS[">=" if op == ">" else op]: micro}), False)
 
 
-def sized(place: Place, type_: Type, op: Operator, count: int | float) -> Fragment | None:
+def sized(place: QdrantPlace, type_: Type, op: Operator, count: int | float) -> Fragment | None:
     """`values_count` counts repeated elements too; absent, null and `[]` have none."""
     if count.__class__ is not int or not 0 <= count < 2**31 or not isinstance(type_, SetT | ListT):
         return None
@@ -175,7 +175,7 @@ def _counted(key: str, op: Operator, count: int | float) -> Condition:
     return {"key": key, "values_count": {_LIMITS[op]: count}}
 
 
-def either_side(place: Place, type_: Type, value: Any) -> Fragment | None:
+def either_side(place: QdrantPlace, type_: Type, value: Any) -> Fragment | None:
     sides = [ordered(place, type_, op, value) for op in ("<", ">")]
     found = [side for side in sides if side is not None]
     return Fragment({"should": [side.native for side in found]}, all(side.exact for side in found))
@@ -184,7 +184,7 @@ def either_side(place: Place, type_: Type, value: Any) -> Fragment | None:
 # ---- entities ----
 
 
-def collection(place: Place, atom: Elements) -> Fragment | None:
+def collection(place: QdrantPlace, atom: Elements) -> Fragment | None:
     """Absent, null and `[]` are alike, so a negation says less than the atom does."""
     element = element_of(atom.type) or JSON
     wanted: list[Any] | None = None
@@ -211,7 +211,7 @@ def collection(place: Place, atom: Elements) -> Fragment | None:
     return None
 
 
-def _holds_matchable(place: Place, kind: Kind, wanted: list[Any], whole: bool) -> Fragment | None:
+def _holds_matchable(place: QdrantPlace, kind: Kind, wanted: list[Any], whole: bool) -> Fragment | None:
     """`whole` unless there were constants that no element can be."""
     key, exact = place.key, not place.any
     every = {"must": [matching(value)(key) for value in wanted]}
@@ -269,7 +269,7 @@ def _alone(key: str, values: Iterable[Entity]) -> list[Condition]:
     ]
 
 
-def is_reference(place: Place, type_: EntityT) -> Condition:
+def is_reference(place: QdrantPlace, type_: EntityT) -> Condition:
     """A reference to an entity of the type."""
     types = [name for name in sorted(type_.names) if storable(name)]
     return {
@@ -278,7 +278,7 @@ def is_reference(place: Place, type_: EntityT) -> Condition:
     }
 
 
-def hierarchy(place: Place, type_: EntityT, closed: Iterable[Uid], negated: bool) -> Fragment | None:
+def hierarchy(place: QdrantPlace, type_: EntityT, closed: Iterable[Uid], negated: bool) -> Fragment | None:
     """A reference in JSON may state parents of its own, so only ids will do."""
     refers_to = place.field.refers_to
     if refers_to is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from policyengine.filters import duckdb, postgresql, sqlite
-from policyengine.filters.backend import Fragment, Limits
+from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.sql_atoms import Atoms
 from policyengine.filters.sql_text import ParamStyle, Sql, Where, Writing, both, either, render
@@ -56,9 +56,9 @@ class SqlConditions:
         return _MOST_NAMES.get(self.name, 100)
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> StoreLimits:
         # The parser of SQLite has room for 100 symbols, before 3.46.
-        return Limits(12, 5_000) if self.name == sqlite.DIALECT.name else Limits(50, 5_000)
+        return StoreLimits(12, 5_000) if self.name == sqlite.DIALECT.name else StoreLimits(50, 5_000)
 
     def all(self, items: Sequence[Sql]) -> Sql:
         return both(*_ordered(items))

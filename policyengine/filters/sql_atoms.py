@@ -15,8 +15,17 @@ from policyengine.filters.backend import Fragment
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.sql_arrays import JsonArray
 from policyengine.filters.sql_scalars import NOTHING, among, holds_type, is_json, is_typed, related, without
-from policyengine.filters.sql_text import Column, Sql, both, either, negated, sql
-from policyengine.filters.sql_values import Array, Dialect, How, Json, Said, Value, compared_integers, storable
+from policyengine.filters.sql_text import Sql, SqlColumn, both, either, negated, sql
+from policyengine.filters.sql_values import (
+    Array,
+    Dialect,
+    How,
+    Json,
+    SqlCondition,
+    SqlValue,
+    compared_integers,
+    storable,
+)
 from policyengine.model.moments import coarse, is_fine
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, SetT, Type, element_of
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, Uid
@@ -28,6 +37,7 @@ from policyengine.partial.formula import (
     Kind,
     Matching,
     Missing,
+    OfType,
     OneOf,
     Operator,
     Path,
@@ -35,7 +45,6 @@ from policyengine.partial.formula import (
     Relation,
     Sized,
     TwoFields,
-    Typed,
 )
 
 PARENTS: Path = ("parents",)
@@ -59,7 +68,7 @@ class Atoms:
         said = self._said(atom)
         return None if said is None else Fragment(said.sql, said.exact)
 
-    def _said(self, atom: Atom) -> Said | None:
+    def _said(self, atom: Atom) -> SqlCondition | None:
         match atom:
             case Present(path=path):
                 return self._present(path)
@@ -72,21 +81,21 @@ class Atoms:
                 if left is None or right is None:
                     return None
                 return self._of_type(self._pair(atom, left, right), (left, atom.type), (right, atom.other_type))
-            case Typed() | Relation() | OneOf() | Elements() | Matching() | Sized() | Below():
+            case OfType() | Relation() | OneOf() | Elements() | Matching() | Sized() | Below():
                 field = self._fields.find(atom.path)
                 if field is None:
                     return None
                 return self._of_type(self._of_value(atom, field), (field, atom.type))
         return None
 
-    def _of_value(self, atom: Any, field: Field) -> Said | None:
+    def _of_value(self, atom: Any, field: Field) -> SqlCondition | None:
         if element_of(atom.type) is not None:
             return self._of_collection(atom, field)
         if atom.type == TIME and not field.json:
             return self._of_time(atom, field)
         return self._of_scalar(atom, field)
 
-    def _of_type(self, said: Said | None, *columns: tuple[Field, Type]) -> Said | None:
+    def _of_type(self, said: SqlCondition | None, *columns: tuple[Field, Type]) -> SqlCondition | None:
         """What is said of columns, and that they hold values of the types."""
         if said is None or said.sql == NOTHING:
             return said
@@ -94,18 +103,18 @@ class Atoms:
             each
             for field, type_ in columns
             if not field.json and type_ != JSON
-            for each in self._dialect.is_of(sql(Column(field.name)), type_)
+            for each in self._dialect.is_of(sql(SqlColumn(field.name)), type_)
         )
         return replace(said, sql=both(said.sql, *beside)) if beside else said
 
     # ---- places ----
 
-    def _value(self, field: Field) -> Value:
+    def _value(self, field: Field) -> SqlValue:
         """A scalar, or whatever JSON there is."""
-        return self._json(field) if field.json else self._dialect.scalar((Column(field.name),))
+        return self._json(field) if field.json else self._dialect.scalar((SqlColumn(field.name),))
 
     def _json(self, field: Field) -> Json:
-        found = self._dialect.json((Column(field.name),))
+        found = self._dialect.json((SqlColumn(field.name),))
         for name in field.path:
             found = found.get(name)
         return found
@@ -119,39 +128,41 @@ class Atoms:
             element = STRING
         elif field.refers_to is not None:
             return None
-        return self._dialect.array((Column(field.name),), element)
+        return self._dialect.array((SqlColumn(field.name),), element)
 
     # ---- whether a value is there ----
 
-    def _present(self, path: Path) -> Said | None:
+    def _present(self, path: Path) -> SqlCondition | None:
         field = self._fields.find(path)
         if field is None or (field.null is None and not _below_column(field)):
             return None
         if field.null == "null" and not _below_column(field):
             # Of a name below another, the object may be missing.
-            return Said(sql("1 = 1"), len(path) == 1)
-        return Said(self._json(field).there() if field.json else sql(Column(field.name), " IS NOT NULL"))
+            return SqlCondition(sql("1 = 1"), len(path) == 1)
+        return SqlCondition(self._json(field).there() if field.json else sql(SqlColumn(field.name), " IS NOT NULL"))
 
-    def _missing(self, path: Path) -> Said | None:
+    def _missing(self, path: Path) -> SqlCondition | None:
         field = self._fields.find(path)
         if field is None:
             return None
         if not _below_column(field):
-            absent = sql(Column(field.name), " IS NULL")
-            said = Said(absent, field.null is not None) if field.null != "null" else Said(sql("1 = 0"))
+            absent = sql(SqlColumn(field.name), " IS NULL")
+            said = SqlCondition(absent, field.null is not None) if field.null != "null" else SqlCondition(sql("1 = 0"))
         else:
-            said = Said(both(negated(self._json(field).there()), self._readable(field, self._fields.rest(path))))
+            said = SqlCondition(
+                both(negated(self._json(field).there()), self._readable(field, self._fields.rest(path)))
+            )
         if len(path) == 1:
             return said
         above = self._fields.find(path[:-1])
         if above is None or not above.json or replace(above, path=(*above.path, path[-1])) != field:
-            return Said(said.sql, False)
-        return Said(both(self._json(above).is_kind("object"), said.sql), said.exact)
+            return SqlCondition(said.sql, False)
+        return SqlCondition(both(self._json(above).is_kind("object"), said.sql), said.exact)
 
     def _readable(self, field: Field, rest: Field | None) -> Sql:
         """What a column of JSON holds can lack something. What is no JSON says nothing about that, nor, where the
         document itself should be, what is no object."""
-        whole, none = self._dialect.json((Column(field.name),)), sql(Column(field.name), " IS NULL")
+        whole, none = self._dialect.json((SqlColumn(field.name),)), sql(SqlColumn(field.name), " IS NULL")
         if rest is None or not rest.path:
             return either(none, whole.there() if rest is None else whole.is_kind("object"))
         document = self._json(rest)
@@ -159,16 +170,16 @@ class Atoms:
 
     # ---- scalars ----
 
-    def _of_scalar(self, atom: Any, field: Field) -> Said | None:
+    def _of_scalar(self, atom: Any, field: Field) -> SqlCondition | None:
         type_, value = atom.type, self._value(field)
         if not field.json and not is_typed(type_, field):
             return None
         match atom:
             case Relation(type=t, op="==" | "!=" as op, value=constant) if t == JSON:
                 return self._of_json(field, op, constant)
-            case Typed(type=t) if t == JSON:
+            case OfType(type=t) if t == JSON:
                 return self._present(atom.path)
-            case Typed():
+            case OfType():
                 return holds_type(value, type_, field)
             case Relation(op="==", value=constant):
                 return among(value, type_, (constant,), field, self._dialect)
@@ -192,36 +203,36 @@ class Atoms:
                 return self._below(atom, field, value)
         return None
 
-    def _of_json(self, field: Field, op: Operator, constant: Any) -> Said | None:
+    def _of_json(self, field: Field, op: Operator, constant: Any) -> SqlCondition | None:
         """A value of any shape and a constant."""
         value = self._json(field)
         same = is_json(value, constant, self._dialect)
         if same is None:
-            return None if op == "==" else replace(Said(value.there()), exact=False)
+            return None if op == "==" else replace(SqlCondition(value.there()), exact=False)
         # A column that is NULL may be a null in the document.
         unclear = field.null != "absent" and not _below_column(field)
-        null = sql(Column(field.name), " IS NULL")
+        null = sql(SqlColumn(field.name), " IS NULL")
         if op == "==":
             if constant is not None or not unclear:
                 return same
-            return Said(either(same.sql, null), field.null is not None)
+            return SqlCondition(either(same.sql, null), field.null is not None)
         # What cannot be compared with anything, as it holds a number that is not finite, is not told apart.
         there = value.there()
         other = both(there, sql("(", same.sql, ") IS NOT TRUE")) if same.exact else there
-        return Said(either(other, null) if unclear and constant is not None else other, False)
+        return SqlCondition(either(other, null) if unclear and constant is not None else other, False)
 
-    def _matching(self, value: Value, pieces: Sequence[str], outside: bool) -> Said | None:
+    def _matching(self, value: SqlValue, pieces: Sequence[str], outside: bool) -> SqlCondition | None:
         text = value.text()
         there = sql(text, " IS NOT NULL")
         liked = self._dialect.like(text, pieces) if all(map(storable, pieces)) else None
         if liked is None:
-            return Said(there, False)
-        return Said(both(there, negated(liked)) if outside else liked)
+            return SqlCondition(there, False)
+        return SqlCondition(both(there, negated(liked)) if outside else liked)
 
-    def _of_time(self, atom: Any, field: Field) -> Said | None:
-        column = sql(Column(field.name))
+    def _of_time(self, atom: Any, field: Field) -> SqlCondition | None:
+        column = sql(SqlColumn(field.name))
         match atom:
-            case Typed():
+            case OfType():
                 found = self._dialect.time(column, None, _EPOCH)
             case Relation(op=op, value=constant) if is_fine(constant):
                 return self._of_fine(column, op, constant)
@@ -229,9 +240,9 @@ class Atoms:
                 found = self._dialect.time(column, op, constant)
             case _:
                 return None
-        return None if found is None else Said(found)
+        return None if found is None else SqlCondition(found)
 
-    def _of_fine(self, column: Sql, op: Operator, constant: datetime) -> Said | None:
+    def _of_fine(self, column: Sql, op: Operator, constant: datetime) -> SqlCondition | None:
         """A time with a part of a microsecond, which no parameter can hold: what is up to the next one, or behind the
         one that it is in."""
         found = self._dialect.time(column, None, _EPOCH)
@@ -239,11 +250,11 @@ class Atoms:
             found = self._dialect.time(column, ">", coarse(constant))
         elif op in ("<", "<=") and coarse(constant) < _LAST:
             found = self._dialect.time(column, "<", coarse(constant) + timedelta(microseconds=1))
-        return None if found is None else Said(found, False)
+        return None if found is None else SqlCondition(found, False)
 
     # ---- pairs ----
 
-    def _pair(self, atom: TwoFields, left: Field, right: Field) -> Said | None:
+    def _pair(self, atom: TwoFields, left: Field, right: Field) -> SqlCondition | None:
         sides = [(left, atom.type, self._value(left)), (right, atom.other_type, self._value(right))]
         if not all(field.json or is_typed(type_, field) for field, type_, _ in sides):
             return None
@@ -252,16 +263,16 @@ class Atoms:
             return None
         exprs = [_comparable(type_, value) for _, type_, value in sides]
         if exprs[0] is None or exprs[1] is None or atom.type != atom.other_type:
-            return Said(both(typed[0].sql, typed[1].sql), False)
+            return SqlCondition(both(typed[0].sql, typed[1].sql), False)
         sign = "=" if atom.op in ("==", "!=") else atom.op
         compared = sql(exprs[0], f" {sign} ", exprs[1])
         if atom.op == "!=":
             compared = negated(compared)
-        return Said(compared)
+        return SqlCondition(compared)
 
     # ---- hierarchies ----
 
-    def _below(self, atom: Below, field: Field, value: Value) -> Said | None:
+    def _below(self, atom: Below, field: Field, value: SqlValue) -> SqlCondition | None:
         closed = tuple(Entity(uid) for uid in sorted(atom.closed) if uid.type in atom.type.names)
         if atom.negated:
             said = without(value, atom.type, closed, field, self._dialect)
@@ -274,28 +285,28 @@ class Atoms:
         if atom.negated:
             return replace(said, exact=False)
         climbs = self._json(field).get("parents").there()
-        return Said(either(said.sql, both(typed.sql, climbs)), False)
+        return SqlCondition(either(said.sql, both(typed.sql, climbs)), False)
 
-    def _inside(self, atom: Inside) -> Said | None:
+    def _inside(self, atom: Inside) -> SqlCondition | None:
         field = self._fields.find(PARENTS)
         if field is None:
             return None
         if field.json:
             return self._inside_json(atom, field)
-        array = None if field.refers_to is None else self._dialect.array((Column(field.name),), STRING)
+        array = None if field.refers_to is None else self._dialect.array((SqlColumn(field.name),), STRING)
         if array is None:
             return None
         ids = [uid.id for uid in sorted(atom.closed) if uid.type == field.refers_to]
         if not all(map(storable, ids)):
             return None
         if not atom.negated:
-            return Said(array.elements("overlaps", ids))
+            return SqlCondition(array.elements("overlaps", ids))
         outside = array.lacks("overlaps", ids)
         if field.null == "null":
-            return Said(outside)
-        return Said(either(sql(Column(field.name), " IS NULL"), outside), field.null == "absent")
+            return SqlCondition(outside)
+        return SqlCondition(either(sql(SqlColumn(field.name), " IS NULL"), outside), field.null == "absent")
 
-    def _inside_json(self, atom: Inside, field: Field) -> Said | None:
+    def _inside_json(self, atom: Inside, field: Field) -> SqlCondition | None:
         """Parents inside JSON may name parents of their own, which only evaluation follows."""
         parents = self._json(field)
         source, parent = parents.each()
@@ -306,16 +317,16 @@ class Atoms:
             return None
         if not atom.negated:
             climbs = parent.get("parents").there()
-            return Said(sql("EXISTS (SELECT 1 FROM ", source, " WHERE ", either(found.sql, climbs), ")"), False)
+            return SqlCondition(sql("EXISTS (SELECT 1 FROM ", source, " WHERE ", either(found.sql, climbs), ")"), False)
         outside = both(
             parents.is_kind("array"), negated(sql("EXISTS (SELECT 1 FROM ", source, " WHERE ", found.sql, ")"))
         )  # fmt: skip
-        absent = negated(parents.there()) if _below_column(field) else sql(Column(field.name), " IS NULL")
-        return Said(either(absent, outside), False)
+        absent = negated(parents.there()) if _below_column(field) else sql(SqlColumn(field.name), " IS NULL")
+        return SqlCondition(either(absent, outside), False)
 
     # ---- collections ----
 
-    def _of_collection(self, atom: Any, field: Field) -> Said | None:
+    def _of_collection(self, atom: Any, field: Field) -> SqlCondition | None:
         element = element_of(atom.type)
         assert element is not None
         array = self._array(field, element)
@@ -326,10 +337,10 @@ class Atoms:
         return _of_array(atom, array, values, self._dialect)
 
 
-def _of_array(atom: Any, array: Array, values: Sequence[Any], dialect: Dialect) -> Said | None:
+def _of_array(atom: Any, array: Array, values: Sequence[Any], dialect: Dialect) -> SqlCondition | None:
     match atom:
-        case Typed():
-            return Said(array.well_formed())
+        case OfType():
+            return SqlCondition(array.well_formed())
         case Elements(kind=kind):
             how, outside = _HOW[kind], kind in ("none", "lacks", "other")
         case Relation(op="==" | "!=" as op):
@@ -337,10 +348,10 @@ def _of_array(atom: Any, array: Array, values: Sequence[Any], dialect: Dialect) 
         case Sized(op=op, count=count):
             as_set = isinstance(atom.type, SetT)
             said = _comparison(array.different() if as_set else array.length(), op, count, dialect)
-            return Said(both(array.well_formed(), said.sql))
+            return SqlCondition(both(array.well_formed(), said.sql))
         case _:
             return None
-    return Said(array.lacks(how, values) if outside else array.elements(how, values))
+    return SqlCondition(array.lacks(how, values) if outside else array.elements(how, values))
 
 
 def _elements(atom: Any, element: Type, field: Field) -> list[Any] | None:
@@ -366,11 +377,11 @@ def _elements(atom: Any, element: Type, field: Field) -> list[Any] | None:
     return values if all(map(storable, values)) else None
 
 
-def _comparison(expr: Sql, op: Operator, count: int | float, dialect: Dialect) -> Said:
-    return Said(compared_integers(expr, op, count, dialect) or sql("1 = 0"))
+def _comparison(expr: Sql, op: Operator, count: int | float, dialect: Dialect) -> SqlCondition:
+    return SqlCondition(compared_integers(expr, op, count, dialect) or sql("1 = 0"))
 
 
-def _comparable(type_: Type, value: Value) -> Sql | None:
+def _comparable(type_: Type, value: SqlValue) -> Sql | None:
     if type_ == STRING:
         return value.text()
     if type_ == INT:

@@ -17,7 +17,7 @@ class Param:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class SqlColumn:
     """A column of the table that is asked, by its plain name."""
 
     name: str
@@ -36,7 +36,7 @@ class Writing(Protocol):
 # As many conditions stand beside each other.
 MAX_ITEMS = 50
 
-Piece = str | Param | Column
+Piece = str | Param | SqlColumn
 Sql = tuple[Piece, ...]
 
 
@@ -103,7 +103,7 @@ def render(
             text.append(placeholder(len(values)))
             values.append(piece.value)
             continue
-        plain = column(piece.name) if isinstance(piece, Column) else piece
+        plain = column(piece.name) if isinstance(piece, SqlColumn) else piece
         text.append(plain.replace("%", "%%") if doubled else plain)
     named = style in ("named", "pyformat")
     return Where("".join(text), {f"p{at}": value for at, value in enumerate(values)} if named else values)

@@ -26,14 +26,14 @@ SAFE = 2**52
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SqlCondition:
     """A condition. `exact` if it is true of just what it should be; if not, it is true of more."""
 
     sql: Sql
     exact: bool = True
 
 
-class Value(Protocol):
+class SqlValue(Protocol):
     """A scalar in a column, or any value inside a JSON document."""
 
     def text(self) -> Sql:
@@ -45,7 +45,7 @@ class Value(Protocol):
     def truth(self) -> Sql:
         """The boolean."""
 
-    def compared(self, op: Operator, number: int | float) -> Said:
+    def compared(self, op: Operator, number: int | float) -> SqlCondition:
         """The value is a finite number, and stands in the relation (not "!=") to one between -SAFE and SAFE."""
 
     def is_number(self) -> Sql:
@@ -55,7 +55,7 @@ class Value(Protocol):
         """The value is one of the texts."""
 
 
-class Json(Value, Protocol):
+class Json(SqlValue, Protocol):
     """A value inside a JSON document, or one that is not there."""
 
     def there(self) -> Sql: ...
@@ -110,7 +110,7 @@ class Dialect(Protocol):
         """What has to stand beside a condition on a column, as that may be true of a column of another type: that this
         one holds values of the type, or an error if not; nothing if such a condition says so itself."""
 
-    def scalar(self, column: Sql) -> Value: ...
+    def scalar(self, column: Sql) -> SqlValue: ...
 
     def json(self, column: Sql) -> Json: ...
 

@@ -11,7 +11,7 @@ from sqlalchemy.types import NullType
 
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.sql import Database, SqlConditions, conditions
-from policyengine.filters.sql_text import Column, Param, Sql
+from policyengine.filters.sql_text import Param, Sql, SqlColumn
 
 
 def sqlalchemy(
@@ -51,7 +51,7 @@ def _expression(pieces: Sql, columns: Mapping[str, ColumnElement[Any]]) -> Colum
             continue
         parts += [_words(words)] if words else []
         words = []
-        if isinstance(piece, Column):
+        if isinstance(piece, SqlColumn):
             parts.append(columns[piece.name])
         else:
             parts.append(_bound(piece))

@@ -1,8 +1,8 @@
 """Atoms over keys that are promised to hold values of the attribute's declared type, or to be absent.
 
 For stores that index values and know nothing else of a document: an empty array cannot be told from no array, an array
-meets a condition if one of its elements does, and numbers are doubles. What such a store can do it says as `Dialect`;
-what is asked of it is never narrower than the atom.
+meets a condition if one of its elements does, and numbers are doubles. What such a store can do it says as
+`KeyDialect`; what is asked of it is never narrower than the atom.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from math import isinf
 from typing import Any, Protocol
 
-from policyengine.filters.backend import Fragment, Limits
+from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.numbers import is_number, of_integer
 from policyengine.filters.texts import is_text
-from policyengine.filters.walk import PARENTS, Worded, Words, entities
+from policyengine.filters.walk import PARENTS, Connectives, Worded, entities
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, SetT, Type, element_of
 from policyengine.model.values import DOUBLE_INTS, Entity
 from policyengine.partial.formula import Elements, Inside, Kind, Missing, Operator, Path, Present
 
 
-class Dialect(Words, Protocol):
+class KeyDialect(Connectives, Protocol):
     """The query language of a store. `type_` is one of String, Bool, Int and Number, or a Set or List of String."""
 
     @property
@@ -61,17 +61,17 @@ class Dialect(Words, Protocol):
 class TypedKeys(Worded[Field]):
     """The backend of a dialect."""
 
-    dialect: Dialect
+    dialect: KeyDialect
     fields: Fields
 
     @property
-    def words(self) -> Dialect:
+    def words(self) -> KeyDialect:
         return self.dialect
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> StoreLimits:
         """Elasticsearch takes 30 levels and 1024 clauses, unless it is configured otherwise."""
-        return Limits(14, 500)
+        return StoreLimits(14, 500)
 
     def find(self, path: Path, type_: Type) -> Field | None:
         """Where the attribute is, if the mapping promises of which type it is."""

@@ -20,6 +20,7 @@ from policyengine.partial.formula import (
     Inside,
     Matching,
     Missing,
+    OfType,
     OneOf,
     Operator,
     Path,
@@ -27,7 +28,6 @@ from policyengine.partial.formula import (
     Relation,
     Sized,
     TwoFields,
-    Typed,
 )
 
 PARENTS: Path = ("parents",)
@@ -35,7 +35,7 @@ PARENTS: Path = ("parents",)
 P = TypeVar("P")
 
 # Atoms about one value, which is of a type.
-OfValue = Typed | Relation | OneOf | Elements | Matching | Sized | Below
+OfValue = OfType | Relation | OneOf | Elements | Matching | Sized | Below
 
 
 class Walk(Protocol[P]):
@@ -52,7 +52,7 @@ class Walk(Protocol[P]):
             case Present(path=path) | Missing(path=path):
                 found = self.find(path, JSON)
                 return None if found is None else self.presence(atom, found)
-            case Typed() | Relation() | OneOf() | Elements() | Matching() | Sized() | Below():
+            case OfType() | Relation() | OneOf() | Elements() | Matching() | Sized() | Below():
                 found = self.find(atom.path, atom.type)
                 return None if found is None else self.value(atom, found)
         return None
@@ -67,7 +67,7 @@ class Walk(Protocol[P]):
     def of_value(self, atom: OfValue, found: P) -> Fragment | None:
         type_ = atom.type
         match atom:
-            case Typed():
+            case OfType():
                 return self.typed(found, type_)
             case Relation(op=op, value=value) if element_of(type_) is None:
                 return self.related(found, type_, op, value)
@@ -122,7 +122,7 @@ class Walk(Protocol[P]):
         return None
 
 
-class Words(Protocol):
+class Connectives(Protocol):
     """How a library or a query language puts conditions together: what is the same in all of these backends."""
 
     @property
@@ -141,7 +141,7 @@ class Worded(Walk[P], Protocol[P]):
     """A backend that puts conditions together in the words of a library or a query language."""
 
     @property
-    def words(self) -> Words: ...
+    def words(self) -> Connectives: ...
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 
-from policyengine.filters.backend import Fragment, Limits
+from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.numbers import bound, i64, safe_double
 from policyengine.model.types import INT, NUMBER, STRING, EntityT, Type, element_of
@@ -86,8 +86,8 @@ class LlamaIndex:
     name: str = "LlamaIndex"
 
     @property
-    def limits(self) -> Limits:
-        return Limits(12, 500)
+    def limits(self) -> StoreLimits:
+        return StoreLimits(12, 500)
 
     def all(self, items: Sequence[Tree]) -> Tree:
         return Group(True, tuple(items))

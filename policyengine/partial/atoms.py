@@ -18,6 +18,7 @@ from policyengine.partial.formula import (
     Inside,
     Kind,
     Missing,
+    OfType,
     OneOf,
     Opaque,
     Path,
@@ -27,7 +28,6 @@ from policyengine.partial.formula import (
     Sourced,
     Truth,
     TwoFields,
-    Typed,
     is_many,
 )
 
@@ -41,7 +41,7 @@ _PLAIN = frozenset({"String", "Int", "Number", "Bool"})
 
 def there(path: Path, type_: Type) -> Formula:
     """That a value is there and of its type. A thing without a textual id is none, so its id always is."""
-    return TRUE if path == ID else Typed(path, type_)
+    return TRUE if path == ID else OfType(path, type_)
 
 
 def one_of(path: Path, type_: Type, values: Iterable[Any], negated: bool = False) -> Formula:

@@ -17,7 +17,7 @@ NO_VALUE: Any = object()
 _UNASKED: Any = object()
 
 
-class Caller:
+class GapCaller:
     """A request in which one entity is unknown, with what the caller fulfils, and with the rules whose demand is `met`:
     approvals that were given, limits that are metered. In the place of the unknown entity stands one that has what is
     known of it."""
@@ -58,9 +58,9 @@ class Caller:
         except Fault:
             return NO_VALUE
 
-    def binding(self, slot: int, value: Any, of: int) -> Caller:
+    def binding(self, slot: int, value: Any, of: int) -> GapCaller:
         """The same caller, within a quantifier over so many elements."""
-        inner = Caller(self.request, self.world, self.fulfilled, self.met, {**self.locals, slot: value})
+        inner = GapCaller(self.request, self.world, self.fulfilled, self.met, {**self.locals, slot: value})
         # What was found so far does not depend on the variable.
         inner.found = self.found.copy()
         inner._ancestors = self._ancestors
@@ -68,10 +68,10 @@ class Caller:
         return inner
 
 
-Value = Callable[[Caller], Any]
+Value = Callable[[GapCaller], Any]
 
 
-def value_of(expr: Expr, caller: Caller) -> Any:
+def value_of(expr: Expr, caller: GapCaller) -> Any:
     """What the interpreter says that the expression is worth; NO_VALUE where it raises."""
     try:
         return evaluate(expr, caller.env)
@@ -99,7 +99,7 @@ def value_in(gap: Gap, expr: Expr) -> Value:
 def _attribute(name: str, type_: Type) -> Value:
     is_text, of_texts = type_ == STRING, isinstance(type_, SetT | ListT) and type_.element == STRING
 
-    def find(caller: Caller) -> Any:
+    def find(caller: GapCaller) -> Any:
         value = caller.world.find(caller.request.principal, name)
         kind = value.__class__
         if kind is str and is_text:
@@ -117,7 +117,7 @@ def _attribute(name: str, type_: Type) -> Value:
 def _within(target: Any) -> Value:
     targets = frozenset[Uid]((target.uid,) if target.__class__ is Entity else (each.uid for each in target))
 
-    def find(caller: Caller) -> Any:
+    def find(caller: GapCaller) -> Any:
         above = caller.ancestors
         if above is NO_VALUE:
             return NO_VALUE

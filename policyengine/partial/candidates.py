@@ -19,7 +19,7 @@ from policyengine.ir.nodes import And, Call, Const, Contains, Equal, Expr, Or, P
 from policyengine.model.types import BOOL, STRING, ListT, SetT, Type, element_of
 from policyengine.model.values import Entity
 from policyengine.partial.atoms import is_scalar
-from policyengine.partial.caller import NO_VALUE, Caller, Value
+from policyengine.partial.caller import NO_VALUE, GapCaller, Value
 from policyengine.partial.gap import Gap
 from policyengine.partial.holes import Holes, is_name
 
@@ -31,7 +31,7 @@ Way = tuple[Dimension, frozenset[Hashable]]
 
 
 @dataclass(slots=True, eq=False)
-class Bucket:
+class KeyBucket:
     """Rules that are looked at together."""
 
     number: int = 0
@@ -39,19 +39,19 @@ class Bucket:
 
 
 @dataclass(slots=True)
-class Table:
+class KeyTable:
     """Rules by the values that they test for."""
 
     find: Value
-    buckets: dict[Hashable, Bucket] = field(default_factory=dict)
-    every: Bucket = field(default_factory=Bucket)
+    buckets: dict[Hashable, KeyBucket] = field(default_factory=dict)
+    every: KeyBucket = field(default_factory=KeyBucket)
 
     def add(self, rule: Rule, values: Iterable[Hashable]) -> None:
         self.every.rules.append(rule)
         for value in values:
-            self.buckets.setdefault(value, Bucket(len(self.buckets))).rules.append(rule)
+            self.buckets.setdefault(value, KeyBucket(len(self.buckets))).rules.append(rule)
 
-    def of(self, caller: Caller) -> list[Bucket] | None:
+    def of(self, caller: GapCaller) -> list[KeyBucket] | None:
         """Those for the values of a caller, in a fixed order; None if these cannot be told."""
         values, buckets = self.find(caller), self.buckets
         if values is NO_VALUE:
@@ -65,7 +65,7 @@ class Table:
         return found
 
 
-def _number(bucket: Bucket) -> int:
+def _number(bucket: KeyBucket) -> int:
     return bucket.number
 
 
@@ -74,10 +74,10 @@ class Candidates:
     """Some rules, by what they test of the principal."""
 
     permits: bool
-    always: Bucket = field(default_factory=Bucket)
-    tables: dict[Dimension, Table] = field(default_factory=dict)
+    always: KeyBucket = field(default_factory=KeyBucket)
+    tables: dict[Dimension, KeyTable] = field(default_factory=dict)
 
-    def of(self, caller: Caller) -> Iterator[Bucket]:
+    def of(self, caller: GapCaller) -> Iterator[KeyBucket]:
         """Those that can matter for a caller."""
         yield self.always
         for table in self.tables.values():
@@ -120,7 +120,7 @@ def candidates(rules: Collection[Rule], permits: bool, gap: Gap, holes: Holes) -
             continue
         dimension, values = min(each, key=lambda way: sum(popular[way[0], value] for value in way[1]))
         if dimension not in found.tables:
-            found.tables[dimension] = Table(_finding(dimension, permits, gap, holes))
+            found.tables[dimension] = KeyTable(_finding(dimension, permits, gap, holes))
         found.tables[dimension].add(rule, values)
     return found
 
@@ -207,7 +207,7 @@ def _text(value: Any) -> Any:
     return str.__str__(value) if isinstance(value, str) else value
 
 
-def _at_or_above(caller: Caller, or_alone: bool) -> Any:
+def _at_or_above(caller: GapCaller, or_alone: bool) -> Any:
     above, uid = caller.ancestors, caller.request.principal.uid
     if above is NO_VALUE:
         return (uid,) if or_alone else NO_VALUE

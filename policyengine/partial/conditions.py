@@ -32,7 +32,7 @@ from policyengine.partial.atoms import there
 from policyengine.partial.formula import FALSE, TRUE, Formula, Missing, Opaque, Present, Relation
 from policyengine.partial.lowering import Lowering
 from policyengine.partial.membership import containment, every_element, overlap, quantified
-from policyengine.partial.operands import Erring, Given, Itself, Sought, operand
+from policyengine.partial.operands import Erring, GivenValue, Itself, Sought, operand
 from policyengine.partial.outcome import (
     ALWAYS,
     ERRS,
@@ -103,7 +103,7 @@ def opaque(expr: Expr) -> Outcome:
 def defined(expr: Expr, lowering: Lowering) -> Formula:
     """When an expression has a value."""
     match operand(expr, lowering.gap):
-        case Given():
+        case GivenValue():
             return FALSE if lowering.ask(lowering.holes.value(expr, lowering.gap)) == "errs" else TRUE
         case Itself():
             return TRUE
@@ -183,7 +183,7 @@ def _quantifier(expr: Quantifier, lowering: Lowering) -> Outcome | None:
     match operand(expr.collection, lowering.gap):
         case _ if counts(expr.body, expr.slot):
             return None
-        case Given():
+        case GivenValue():
             return _over_given(expr, lowering)
         case Sought(path=path, type=type_):
             # How many elements there are counts within another quantifier, and no store is asked for that.

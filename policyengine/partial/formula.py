@@ -45,7 +45,7 @@ class Some:
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class OfType:
     """The value is there and passes the guard of the type."""
 
     path: Path
@@ -177,7 +177,7 @@ class Sourced:
 
 Atom = (
     Sourced |
-    Typed | Present | Missing | Relation | OneOf | Elements | Matching | Sized | TwoFields | Below | Inside | Opaque
+    OfType | Present | Missing | Relation | OneOf | Elements | Matching | Sized | TwoFields | Below | Inside | Opaque
 )  # fmt: skip
 Formula = Truth | All | Some | Atom
 

@@ -16,7 +16,7 @@ from policyengine.model import operators
 from policyengine.model.types import INT, JSON, NUMBER, EntityT, SetT, Type, element_of
 from policyengine.model.values import Entity, Fault, Uid, guard
 from policyengine.partial.atoms import is_scalar
-from policyengine.partial.caller import NO_VALUE, Caller, Value, value_in
+from policyengine.partial.caller import NO_VALUE, GapCaller, Value, value_in
 from policyengine.partial.formula import Found, Hole
 from policyengine.partial.gap import Gap
 
@@ -32,7 +32,7 @@ _FALSE: Found = ("false", None)
 class Holes:
     """The holes of one gap: for the same question there is one hole. With a caller, its values are put in at once."""
 
-    def __init__(self, of: Caller | None = None) -> None:
+    def __init__(self, of: GapCaller | None = None) -> None:
         self._caller = of
         # Expressions that are remembered by identity have to stay.
         self._holes: dict[Hashable, tuple[Expr | None, Hole]] = {}
@@ -116,7 +116,7 @@ class Holes:
         is_principal = isinstance(expr, Root) and expr.name == "principal"
         value = self.given(expr, gap)
 
-        def find(caller: Caller) -> Found:
+        def find(caller: GapCaller) -> Found:
             entity = value(caller)
             if entity is NO_VALUE:
                 return ERRS
@@ -132,7 +132,7 @@ class Holes:
         """Whether the unknown entity, whose parents are known, is below one of the targets."""
         targets, is_resource = self.targets(expr, gap), gap.unknown == "resource"
 
-        def find(caller: Caller) -> Found:
+        def find(caller: GapCaller) -> Found:
             uids = (targets.fixed or targets.found(caller))[1][0]
             above = caller.above(caller.request.resource if is_resource else caller.request.principal)
             return ERRS if above is NO_VALUE else _FALSE if uids.isdisjoint(above) else _TRUE
@@ -143,7 +143,7 @@ class Holes:
         """Whether the id of the unknown entity, which is known, is one of these."""
         is_resource = gap.unknown == "resource"
 
-        def find(caller: Caller) -> Found:
+        def find(caller: GapCaller) -> Found:
             entity = caller.request.resource if is_resource else caller.request.principal
             return _TRUE if entity.uid.id in (ids.fixed or ids.found(caller))[1] else _FALSE
 
@@ -154,7 +154,7 @@ class Holes:
         anything = Scope()
         head = Head(None, scope, anything) if place == "resource" else Head(None, anything, scope)
 
-        def find(caller: Caller) -> Found:
+        def find(caller: GapCaller) -> Found:
             try:
                 return _TRUE if in_scope(head, caller.env) else _FALSE
             except EvaluationError:
@@ -203,7 +203,7 @@ class Holes:
     ) -> Hole:
         value = self.given(expr, gap)
 
-        def find(caller: Caller) -> Found:
+        def find(caller: GapCaller) -> Found:
             asked = value(caller)
             return ERRS if asked is NO_VALUE else found(asked)
 
@@ -212,7 +212,7 @@ class Holes:
         return self._made((kind, key_of(expr), more, inside), expr, gap, find, many)
 
     def _made(
-        self, key: Hashable, expr: Expr | None, gap: Gap | None, find: Callable[[Caller], Found], many: bool = False
+        self, key: Hashable, expr: Expr | None, gap: Gap | None, find: Callable[[GapCaller], Found], many: bool = False
     ) -> Hole:
         known = self._holes.get(key)
         if known is None:
@@ -220,7 +220,7 @@ class Holes:
             if self._caller is not None:
                 fixed = find(self._caller)
             elif expr is not None and gap is not None and gap.is_constant(expr):
-                fixed = find(Caller(gap.empty.request, gap.world))
+                fixed = find(GapCaller(gap.empty.request, gap.world))
             known = self._holes.setdefault(key, (expr, Hole(many, find, fixed)))
         return known[1]
 
@@ -241,7 +241,7 @@ def _entities(uids: frozenset[Uid]) -> Expr:
 
 
 def _once(value: Value) -> Value:
-    def find(caller: Caller) -> Any:
+    def find(caller: GapCaller) -> Any:
         found = caller.found
         if value not in found:
             found[value] = value(caller)

@@ -28,6 +28,7 @@ from policyengine.partial.formula import (
     Hole,
     Inside,
     Missing,
+    OfType,
     OneOf,
     Opaque,
     Path,
@@ -37,7 +38,6 @@ from policyengine.partial.formula import (
     Sourced,
     Truth,
     TwoFields,
-    Typed,
 )
 
 # What has more parts than this is not simplified a second time.
@@ -48,7 +48,7 @@ _CHOICES = ("==", "!=")
 # What is of no one value.
 _NOWHERE = (Truth, Inside, Opaque, Sourced, Deferred)
 # What other atoms may say as well.
-_IMPLIED = (Typed, Present, Inside)
+_IMPLIED = (OfType, Present, Inside)
 
 
 def conj(*items: Formula) -> Formula:
@@ -267,7 +267,7 @@ def _without_implied(items: list[Formula]) -> list[Formula]:
     there = {path[:length] for path, _ in times for length in range(1, len(path) + 1)}
     kept: list[Formula] = []
     for item in items:
-        if isinstance(item, Typed) and times[item.path, item.type] > 1:
+        if isinstance(item, OfType) and times[item.path, item.type] > 1:
             times[item.path, item.type] -= 1
         elif item == WELL_FORMED and times[FOLLOWED] > 1:
             times[FOLLOWED] -= 1
@@ -280,12 +280,12 @@ def _is_implied(item: Formula, items: list[Formula]) -> bool:
     """Whether one of the others says so."""
     if isinstance(item, Present):
         return any(path[: len(item.path)] == item.path for other in items for path, _ in needs(other))
-    if isinstance(item, Typed):
+    if isinstance(item, OfType):
         return any(_needs(other, item) for other in items if other is not item)
     return item == WELL_FORMED and any(FOLLOWED in needs(other) for other in items if other is not item)
 
 
-def _needs(formula: Any, typed: Typed) -> bool:
+def _needs(formula: Any, typed: OfType) -> bool:
     """Whether a value is certainly there and of the type, of whatever the formula is true of."""
     kind = formula.__class__
     if kind is All:
@@ -307,7 +307,7 @@ def _absorbed(items: list[Formula]) -> list[Formula]:
 
 def _says_only_typed(item: Formula) -> bool:
     parts: tuple[Formula, ...] = item.items if item.__class__ is All else (item,)
-    return parts[0].__class__ in _IMPLIED and all(isinstance(part, Typed) or part == WELL_FORMED for part in parts)
+    return parts[0].__class__ in _IMPLIED and all(isinstance(part, OfType) or part == WELL_FORMED for part in parts)
 
 
 def _is_choice(item: Formula) -> bool:

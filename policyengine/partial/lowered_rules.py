@@ -12,8 +12,8 @@ from typing import Any
 
 from policyengine.ir.nodes import Expr, PolicySet, Rule
 from policyengine.ir.walk import children
-from policyengine.partial.caller import Caller
-from policyengine.partial.candidates import Bucket, Candidates, candidates, kinds
+from policyengine.partial.caller import GapCaller
+from policyengine.partial.candidates import Candidates, KeyBucket, candidates, kinds
 from policyengine.partial.formula import FALSE, TRUE, All, Formula, Some
 from policyengine.partial.gap import Gap
 from policyengine.partial.holes import Holes, key_of
@@ -36,11 +36,11 @@ class LoweredRules:
         permits, others = kinds(policies, gap.principal, action, gap.resource)
         self._permits = candidates(permits, True, gap, self._holes)
         self._others = candidates(others, False, gap, self._holes)
-        self._groups: dict[Bucket, list[Lowered[_Skeleton]]] = {}
+        self._groups: dict[KeyBucket, list[Lowered[_Skeleton]]] = {}
         # What two threads find for one key is the same.
         self._wholes: Remembered[Any, _Whole] = Remembered(MAX_WHOLES)
 
-    def formula(self, caller: Caller) -> Formula:
+    def formula(self, caller: GapCaller) -> Formula:
         """When one of the permits grants the request, and no other rule stands in its way."""
         permits, others = self._skeletons(self._permits, caller), self._skeletons(self._others, caller)
         key = (*[each.number for each in permits], -1, *[each.number for each in others])
@@ -49,10 +49,10 @@ class LoweredRules:
             whole = self._wholes[key] = _Whole(_together(permits, others))
         return whole.formula if whole.fill is None else whole.fill(caller)
 
-    def _skeletons(self, found: Candidates, caller: Caller) -> list[_Skeleton]:
+    def _skeletons(self, found: Candidates, caller: GapCaller) -> list[_Skeleton]:
         return [group.of(caller) for bucket in found.of(caller) for group in self._of(bucket, found.permits)]
 
-    def _of(self, bucket: Bucket, permits: bool) -> list[Lowered[_Skeleton]]:
+    def _of(self, bucket: KeyBucket, permits: bool) -> list[Lowered[_Skeleton]]:
         groups = self._groups.get(bucket)
         if groups is None:
             alike: dict[Any, list[Rule]] = {}

@@ -10,7 +10,7 @@ from policyengine.partial.atoms import elements, is_scalar, one_of, there
 from policyengine.partial.formula import FALSE, ID, Elements, Formula, Hole, Kind, Path
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowering import Lowering, put_all
-from policyengine.partial.operands import Erring, Given, Itself, Operand, Sought, operand
+from policyengine.partial.operands import Erring, GivenValue, Itself, Operand, Sought, operand
 from policyengine.partial.outcome import ERRS, Outcome, Told, negation
 
 # What is true of a collection exactly when the other is false of it.
@@ -26,9 +26,9 @@ def containment(expr: Contains, lowering: Lowering) -> Outcome | None:
     if isinstance(item, Erring) or isinstance(collection, Erring):
         return ERRS
     match item, collection:
-        case Sought(path=path, type=type_), Given(expr=given) if is_scalar(type_):
+        case Sought(path=path, type=type_), GivenValue(expr=given) if is_scalar(type_):
             return _among(path, type_, given, lowering)
-        case Itself(), Given(expr=given):
+        case Itself(), GivenValue(expr=given):
             hole = holes.ids(given, gap)
             answer = lowering.ask(hole)
             if answer == "errs":
@@ -37,9 +37,9 @@ def containment(expr: Contains, lowering: Lowering) -> Outcome | None:
                 return None
             ids = () if answer == "none" else put_all(hole)
             return Told(one_of(ID, STRING, ids), one_of(ID, STRING, ids, True), there(ID, STRING))
-        case Given(expr=given), Sought(path=path, type=type_):
+        case GivenValue(expr=given), Sought(path=path, type=type_):
             return _of_collection(path, type_, "any", given, False, lowering)
-        case Given(expr=given), _ if isinstance(expr.collection, Collection):
+        case GivenValue(expr=given), _ if isinstance(expr.collection, Collection):
             return _among_own(given, [operand(part, gap) for part in expr.collection.items], lowering)
     return None
 
@@ -88,9 +88,9 @@ def overlap(expr: Call, lowering: Lowering) -> Outcome | None:
         return ERRS
     every = expr.function == "contains_all"
     match left, right:
-        case Sought(path=path, type=type_), Given(expr=given):
+        case Sought(path=path, type=type_), GivenValue(expr=given):
             return _of_collection(path, type_, "all" if every else "any", given, True, lowering)
-        case Given(expr=given), Sought(path=path, type=type_):
+        case GivenValue(expr=given), Sought(path=path, type=type_):
             return _of_collection(path, type_, "only" if every else "any", given, True, lowering)
     return None
 
@@ -142,7 +142,7 @@ def every_element(expr: Quantifier, path: Path, type_: Type, lowering: Lowering)
             return None if lowering.ask(hole) == "errs" else _holding(path, type_, kind, hole)
         case _:
             return None
-    if not isinstance(operand(other, lowering.gap), Given):
+    if not isinstance(operand(other, lowering.gap), GivenValue):
         return None
     found = _of_collection(path, type_, kind, other, many, lowering)
     # Of an empty collection nothing is asked.

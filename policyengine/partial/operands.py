@@ -12,7 +12,7 @@ from policyengine.partial.gap import Gap
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenValue:
     """The caller, or the policy itself, has its value, or it has none."""
 
     expr: Expr
@@ -41,12 +41,12 @@ class Computed:
     """Something computed from the unknown entity."""
 
 
-Operand = Given | Erring | Sought | Itself | Computed
+Operand = GivenValue | Erring | Sought | Itself | Computed
 
 
 def operand(expr: Expr, gap: Gap) -> Operand:
     if not gap.depends(expr):
-        return Given(expr)
+        return GivenValue(expr)
     match expr:
         case Root():
             return Itself()

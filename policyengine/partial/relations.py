@@ -8,7 +8,7 @@ from policyengine.partial.atoms import is_scalar, one_of, there
 from policyengine.partial.formula import ID, Formula, Matching, Operator, Relation, Sized, TwoFields
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowering import Lowering, put, put_all
-from policyengine.partial.operands import Erring, Given, Itself, Operand, Sought, operand
+from policyengine.partial.operands import Erring, GivenValue, Itself, Operand, Sought, operand
 from policyengine.partial.outcome import ERRS, NEVER, Outcome, Told, negation
 
 MIRRORED: dict[str, Operator] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -25,7 +25,7 @@ def _equal(expr: Equal, lowering: Lowering) -> Outcome | None:
     if sized is not None:
         return sized
     sought, given, _ = _sides(expr.left, expr.right, lowering)
-    if not isinstance(given, Given):
+    if not isinstance(given, GivenValue):
         return ERRS if isinstance(sought, Erring) or isinstance(given, Erring) else _own(sought, given)
     if isinstance(sought, Erring) or _errs(given, lowering):
         return ERRS
@@ -44,10 +44,10 @@ def _sides(left: Expr, right: Expr, lowering: Lowering) -> tuple[Operand, Operan
     """What is sought, then what it is compared with; and whether they have changed places. Of the two, at most one is
     given."""
     one, other = operand(left, lowering.gap), operand(right, lowering.gap)
-    return (other, one, True) if isinstance(one, Given) else (one, other, False)
+    return (other, one, True) if isinstance(one, GivenValue) else (one, other, False)
 
 
-def _errs(given: Given, lowering: Lowering) -> bool:
+def _errs(given: GivenValue, lowering: Lowering) -> bool:
     return lowering.ask(lowering.holes.value(given.expr, lowering.gap)) == "errs"
 
 
@@ -59,7 +59,9 @@ def _own(left: Operand, right: Operand) -> Outcome | None:
     return Told(same, other, conj(there(left.path, left.type), there(right.path, right.type)))
 
 
-def _equal_to(path: tuple[str, ...], type_: Type, given: Given, as_type: Type, lowering: Lowering) -> Outcome | None:
+def _equal_to(
+    path: tuple[str, ...], type_: Type, given: GivenValue, as_type: Type, lowering: Lowering
+) -> Outcome | None:
     """A value of the unknown entity and a given one, equal as values of `as_type`."""
     hole = lowering.holes.value(given.expr, lowering.gap, as_type)
     if lowering.ask(hole) == "errs":
@@ -73,7 +75,7 @@ def _equal_to(path: tuple[str, ...], type_: Type, given: Given, as_type: Type, l
     return Told(same, other, disj(same, other))
 
 
-def _same_entity(given: Given, lowering: Lowering) -> Outcome | None:
+def _same_entity(given: GivenValue, lowering: Lowering) -> Outcome | None:
     """Whether the unknown entity is this one."""
     if not isinstance(given.expr.type, EntityT):
         return None
@@ -83,7 +85,7 @@ def _same_entity(given: Given, lowering: Lowering) -> Outcome | None:
     return Told(Relation(ID, STRING, "==", put(hole)), Relation(ID, STRING, "!=", put(hole)), there(ID, STRING))
 
 
-def _identity(expr: Identity, given: Given, lowering: Lowering) -> Outcome | None:
+def _identity(expr: Identity, given: GivenValue, lowering: Lowering) -> Outcome | None:
     """The id of an entity that an attribute refers to."""
     match operand(expr.base, lowering.gap):
         case Sought(path=path, type=EntityT(names) as type_):
@@ -100,10 +102,10 @@ def comparison(expr: Compare, lowering: Lowering) -> Outcome | None:
     op: Operator = MIRRORED[expr.op] if mirrored else expr.op
     if isinstance(sought, Erring) or isinstance(other, Erring):
         return ERRS
-    if isinstance(other, Given) and _errs(other, lowering):
+    if isinstance(other, GivenValue) and _errs(other, lowering):
         return ERRS
     match sought, other:
-        case Sought(path=path, type=type_), Given(expr=given):
+        case Sought(path=path, type=type_), GivenValue(expr=given):
             value = put(lowering.holes.value(given, lowering.gap))
             holds, fails = Relation(path, type_, op, value), Relation(path, type_, OPPOSITE[op], value)
             return Told(holds, fails, there(path, type_))
@@ -120,7 +122,7 @@ def _size(left: Expr, op: Operator, right: Expr, lowering: Lowering) -> Outcome 
     if not (isinstance(left, Call) and left.function == "size"):
         return None
     match operand(left.args[0], lowering.gap), operand(right, lowering.gap):
-        case Sought(path=path, type=type_), Given(expr=given) if is_scalar(element_of(type_) or type_):
+        case Sought(path=path, type=type_), GivenValue(expr=given) if is_scalar(element_of(type_) or type_):
             hole = lowering.holes.value(given, lowering.gap)
             if lowering.ask(hole) == "errs":
                 return ERRS
@@ -132,7 +134,7 @@ def _size(left: Expr, op: Operator, right: Expr, lowering: Lowering) -> Outcome 
 def starting(expr: Call, lowering: Lowering) -> Outcome | None:
     """`starts_with`, `ends_with` and `contains`."""
     text, piece = expr.args
-    if not isinstance(operand(piece, lowering.gap), Given):
+    if not isinstance(operand(piece, lowering.gap), GivenValue):
         return None
     hole = lowering.holes.text(piece, lowering.gap)
     answer = lowering.ask(hole)

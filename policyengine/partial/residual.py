@@ -20,7 +20,7 @@ from policyengine.model.request import Request
 from policyengine.model.types import BOOL, STRING
 from policyengine.model.values import Entity, Fault, Uid
 from policyengine.partial.atoms import one_of
-from policyengine.partial.caller import Caller
+from policyengine.partial.caller import GapCaller
 from policyengine.partial.conditions import condition
 from policyengine.partial.explain import explained
 from policyengine.partial.formula import FALSE, ID, TRUE, Formula, Relation, Sourced
@@ -155,7 +155,7 @@ class Partial:
         placed = [Entity(uid, contents[0]) for uid, contents in said.items() if PARENTS in contents[0]]
         return widened(formula, placed, self._world.ancestors) if placed else formula
 
-    def _as_declared(self, gap: Gap, caller: Caller) -> Formula:
+    def _as_declared(self, gap: Gap, caller: GapCaller) -> Formula:
         """What a call of a declared tool has to carry, whatever the rules say."""
         request = caller.request
         tools = declared_tools(self._schema) if request.action.name == CALL else ()
@@ -172,7 +172,7 @@ class Partial:
         fulfilled: Collection[str],
         approved: Collection[str],
         mentioned: Mentions,
-    ) -> Iterable[tuple[Gap, Caller]]:
+    ) -> Iterable[tuple[Gap, GapCaller]]:
         """The principal and every agent that acts for it, each as the one who asks. Raises Fault as `actors` does."""
         first, *agents = (
             _without_gap(one, request, unknown, known) for one in actors(request, self._world, self._schema, mentioned)
@@ -186,10 +186,10 @@ class Partial:
             types = asked.principal.uid.type, asked.resource.uid.type
             yield (
                 Gap(gap, *types, frozenset(names), self._world, self._hierarchy, self._reads),
-                Caller(asked, self._world, fulfilled, approved),
+                GapCaller(asked, self._world, fulfilled, approved),
             )
 
-    def _allowed_for(self, gap: Gap, caller: Caller) -> Formula:
+    def _allowed_for(self, gap: Gap, caller: GapCaller) -> Formula:
         action = caller.request.action.name
         if not_applicable(self._schema, gap.principal, action, gap.resource) is not None:
             return FALSE

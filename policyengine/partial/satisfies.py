@@ -24,6 +24,7 @@ from policyengine.partial.formula import (
     Inside,
     Matching,
     Missing,
+    OfType,
     OneOf,
     Opaque,
     Path,
@@ -34,7 +35,6 @@ from policyengine.partial.formula import (
     Sourced,
     Truth,
     TwoFields,
-    Typed,
 )
 from policyengine.partial.gap import Unknown
 
@@ -60,7 +60,7 @@ def satisfies(formula: Formula, thing: Entity, world: World, unknown: Unknown = 
 
 def _atom(atom: Any, thing: Entity, world: World) -> bool:
     match atom:
-        case Typed(path=path, type=type_):
+        case OfType(path=path, type=type_):
             value(thing, path, type_)
             return True
         case Present(path=path):

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from policyengine.ir.nodes import Quantifier
 from policyengine.model.values import Uid
 from policyengine.partial.atoms import elements, one_of, size
-from policyengine.partial.caller import Caller
+from policyengine.partial.caller import GapCaller
 from policyengine.partial.formula import (
     All,
     Answer,
@@ -40,14 +40,14 @@ from policyengine.partial.outcome import MAX_ATOMS, Lazily, Outcome, Wanted
 # So many ways through the answers of callers are kept, of one question; then they are found out again.
 MAX_WAYS = 500
 
-Filler = Callable[[Caller], Formula]
+Filler = Callable[[GapCaller], Formula]
 T = TypeVar("T")
 
 
 # ---- filling ----
 
 
-def fill(skeleton: Formula, caller: Caller) -> Formula:
+def fill(skeleton: Formula, caller: GapCaller) -> Formula:
     """The caller's formula."""
     filler = filling(skeleton)
     return skeleton if filler is None else filler(caller)
@@ -89,7 +89,7 @@ def _parts(kind: type[All] | type[Some], items: Sequence[Formula]) -> Filler | N
     join = conj if kind is All else disj
     start = list(items)
 
-    def fill_parts(caller: Caller) -> Formula:
+    def fill_parts(caller: GapCaller) -> Formula:
         filled = start.copy()
         for place, filler in fillers:
             filled[place] = filler(caller)
@@ -104,7 +104,7 @@ def _is_open(formula: Any) -> bool:
     return isinstance(formula, Deferred)
 
 
-def _targets(hole: Hole, caller: Caller) -> tuple[frozenset[Uid], frozenset[Uid]]:
+def _targets(hole: Hole, caller: GapCaller) -> tuple[frozenset[Uid], frozenset[Uid]]:
     targets: tuple[frozenset[Uid], frozenset[Uid]] = hole.found(caller)[1]
     return targets
 
@@ -117,7 +117,7 @@ def _has_holes(values: Sequence[Any]) -> bool:
     return any(value.__class__ is Hole for value in values)
 
 
-def _values(values: Sequence[Any], caller: Caller) -> list[Any]:
+def _values(values: Sequence[Any], caller: GapCaller) -> list[Any]:
     filled: list[Any] = []
     for value in values:
         if value.__class__ is not Hole:
@@ -129,7 +129,7 @@ def _values(values: Sequence[Any], caller: Caller) -> list[Any]:
     return filled
 
 
-def lowering_for(gap: Gap, caller: Caller) -> Lowering:
+def lowering_for(gap: Gap, caller: GapCaller) -> Lowering:
     """For what is lowered once, for this caller."""
     return Lowering(gap, Holes(), lambda hole: hole.found(caller)[0])
 
@@ -152,13 +152,13 @@ class Lowered(Generic[T]):
         self._root: Any = None
         self._ways = 0
 
-    def of(self, caller: Caller) -> T:
+    def of(self, caller: GapCaller) -> T:
         node = self._root
         while node.__class__ is _Fork:
             node = node.ways.get(node.hole.found(caller)[0])
         return self._new(caller) if node is None else node
 
-    def _new(self, caller: Caller) -> T:
+    def _new(self, caller: GapCaller) -> T:
         asked: dict[Hole, Answer] = {}
 
         def ask(hole: Hole) -> Answer:
@@ -200,7 +200,7 @@ class Fillable:
         self._outcome = outcome
         self._fillers: dict[Wanted, tuple[Formula, Filler | None]] = {}
 
-    def of(self, caller: Caller) -> Outcome:
+    def of(self, caller: GapCaller) -> Outcome:
         """The caller's outcome."""
 
         def when(wanted: Wanted) -> Formula:
@@ -228,7 +228,7 @@ def deferred(
     lowered = Lowered(lambda ask: Fillable(body(Lowering(gap, holes, ask))))
 
     def part(wanted: Wanted) -> Any:
-        def filled(caller: Caller) -> Formula:
+        def filled(caller: GapCaller) -> Formula:
             values = elements.found(caller)[1]
             if caller.spread * len(values) > MAX_ATOMS:
                 return Opaque(expr, wanted, caller.env)

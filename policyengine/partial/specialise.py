@@ -31,7 +31,7 @@ from policyengine.model.types import (
     join,
 )
 from policyengine.model.values import INT_MAX, INT_MIN, Entity
-from policyengine.partial.caller import NO_VALUE, Caller, value_of
+from policyengine.partial.caller import NO_VALUE, GapCaller, value_of
 from policyengine.partial.gap import Gap
 
 # A longer collection is easier to read by its name.
@@ -43,7 +43,7 @@ class Actor:
     """Who asks: the principal, or an agent that acts for it."""
 
     gap: Gap
-    caller: Caller
+    caller: GapCaller
 
 
 def specialised(expr: Expr, actor: Actor) -> Expr:

@@ -21,11 +21,11 @@ from policyengine.partial.formula import (
     Atom,
     Elements,
     Matching,
+    OfType,
     OneOf,
     Path,
     Present,
     Relation,
-    Typed,
 )
 
 _TEXT = "({test} if type(w) is str else v is not None and s(d))"
@@ -129,7 +129,7 @@ def template(atom: Atom) -> tuple[str, Path, Any]:
 
 def _template(atom: Atom) -> tuple[str, Path, Any] | None:
     match atom:
-        case Typed(path=path, type=type_) if type_ in _NAMES_OF:
+        case OfType(path=path, type=type_) if type_ in _NAMES_OF:
             return _NAMES_OF[type_], path, None
         case Relation(path=path, type=type_, op=op, value=value) if type_ == BOOL:
             return ("bool true" if value is (op == "==") else "bool false"), path, None

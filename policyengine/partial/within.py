@@ -9,7 +9,7 @@ from policyengine.partial.atoms import WELL_FORMED, elements, one_of, there
 from policyengine.partial.formula import ID, TRUE, Below, Hole, Inside, Opaque
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowering import Lowering, put_all
-from policyengine.partial.operands import Erring, Given, Itself, Sought, operand
+from policyengine.partial.operands import Erring, GivenValue, Itself, Sought, operand
 from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, Told
 
 
@@ -20,25 +20,25 @@ def hierarchy(expr: Within, lowering: Lowering) -> Outcome | None:
     if isinstance(below, Erring) or isinstance(target, Erring):
         return ERRS
     match below, target:
-        case Given(expr=given), Sought(path=path, type=EntityT(names) as type_):
+        case GivenValue(expr=given), Sought(path=path, type=EntityT(names) as type_):
             hole = holes.upwards(given, gap, names)
             answer = lowering.ask(hole)
             over = put_all(hole) if answer == "some" else ()
             told = Told(one_of(path, type_, over), one_of(path, type_, over, True), there(path, type_))
             return ERRS if answer == "errs" else told
-        case Given(expr=given), Sought(path=path, type=type_) if isinstance(element_of(type_), EntityT):
+        case GivenValue(expr=given), Sought(path=path, type=type_) if isinstance(element_of(type_), EntityT):
             hole = holes.upwards(given, gap, None)
             if lowering.ask(hole) == "errs":
                 return ERRS
             over = put_all(hole)
             return Told(elements(path, type_, "any", over), elements(path, type_, "none", over), there(path, type_))
-        case Sought(path=path, type=EntityT() as type_), Given(expr=given) if gap.hierarchy.bounded:
+        case Sought(path=path, type=EntityT() as type_), GivenValue(expr=given) if gap.hierarchy.bounded:
             hole = holes.targets(given, gap)
             if lowering.ask(hole) == "errs":
                 return ERRS
             inside, outside = (Below(path, type_, *_targets(hole), negated) for negated in (False, True))
             return Told(inside, outside, disj(inside, outside))
-        case Itself(), Given(expr=given):
+        case Itself(), GivenValue(expr=given):
             if lowering.ask(holes.targets(given, gap)) == "errs":
                 return ERRS
             return inside_of(given, lowering, itself_first=False)

@@ -14,6 +14,7 @@ from policyengine.partial.formula import (
     Inside,
     Matching,
     Missing,
+    OfType,
     OneOf,
     Opaque,
     Path,
@@ -22,7 +23,6 @@ from policyengine.partial.formula import (
     Sized,
     Sourced,
     TwoFields,
-    Typed,
 )
 
 _MOST = 8
@@ -50,10 +50,10 @@ def shown(atom: Atom, type_: str) -> str:
 
 
 def _of_value(
-    atom: Typed | Relation | OneOf | Elements | Matching | Sized | TwoFields | Below, place: str, root: str
+    atom: OfType | Relation | OneOf | Elements | Matching | Sized | TwoFields | Below, place: str, root: str
 ) -> str:
     match atom:
-        case Typed(type=type_):
+        case OfType(type=type_):
             return f"{place} is a {type_}"
         case Relation(op=op, value=value):
             return f"{place} {op} {literal(value)}"

@@ -26,7 +26,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from policyengine.authzen import paths
 from policyengine.authzen.arguments import Sought
 from policyengine.bundle import InvalidPolicies
-from policyengine.callers.stores.store import StoreError
+from policyengine.callers.stores.store import KeyStoreError
 from policyengine.callers.tenancy import tenants_of
 from policyengine.diagnostics import render
 from policyengine.engine import Engine
@@ -220,7 +220,7 @@ def _admission(
     """The step that asks who asks, if it is wanted, and who may administer."""
     try:
         return authentication(settings, tally, events) if wanted else None, Administration(settings.admin_policies)
-    except (WrongSettings, StoreError) as error:
+    except (WrongSettings, KeyStoreError) as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from None
 

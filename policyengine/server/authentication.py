@@ -18,10 +18,10 @@ from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.certificate import from_header
 from policyengine.callers.key_set import KeySet
 from policyengine.callers.keyring import FLUSH, REFRESH, Keyring, Unknowable
-from policyengine.callers.keys import Use, normal_address
+from policyengine.callers.keys import KeyUse, normal_address
 from policyengine.callers.local import is_loopback
 from policyengine.callers.refusal import Refusal
-from policyengine.callers.stores.store import StoreError
+from policyengine.callers.stores.store import KeyStoreError
 from policyengine.callers.throttle import Failures, retry_after
 from policyengine.events.event import Event, Field
 from policyengine.events.sink import Sink
@@ -76,7 +76,7 @@ def _keyring(settings: Settings) -> Keyring | None:
         return None
     try:
         return Keyring(*opened(keys), time.time, keys.grace)
-    except StoreError as error:
+    except KeyStoreError as error:
         raise WrongSettings(f"`keys.store`: {error}") from None
 
 
@@ -251,11 +251,11 @@ class Authentication:
                 await asyncio.to_thread(self._keep, ring.take_uses())
             await asyncio.sleep(REFRESH)
 
-    def _keep(self, uses: Mapping[str, Use]) -> None:
+    def _keep(self, uses: Mapping[str, KeyUse]) -> None:
         try:
             if self.authenticator.keyring is not None:
                 self.authenticator.keyring.keep_uses(uses)
-        except StoreError as error:
+        except KeyStoreError as error:
             log.error("the usage of keys cannot be kept", problem=str(error))
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from policyengine.events.sink import Everywhere
 from policyengine.events.sinks.counts import Counts
 from policyengine.events.sinks.lines import Lines
-from policyengine.events.sinks.webhook import Webhook
+from policyengine.events.sinks.webhook import WebhookSink
 from policyengine.settings.model import Events
 
 
@@ -16,7 +16,7 @@ class Telling:
     """The sinks of one service. `everybody` is all of them."""
 
     counts: Counts
-    webhooks: tuple[Webhook, ...]
+    webhooks: tuple[WebhookSink, ...]
     everybody: Everywhere
 
 
@@ -24,7 +24,7 @@ def telling(settings: Events) -> Telling:
     """Nothing is begun before the first event."""
     counts = Counts()
     webhooks = tuple(
-        Webhook(each.url, each.secret.get_secret_value(), kinds=each.kinds, queue=each.queue)
+        WebhookSink(each.url, each.secret.get_secret_value(), kinds=each.kinds, queue=each.queue)
         for each in settings.webhooks
         if each.secret is not None
     )

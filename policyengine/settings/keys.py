@@ -6,7 +6,7 @@ import secrets
 
 from policyengine.callers.stores.file import read_private, write_private
 from policyengine.callers.stores.opening import beside, open_store
-from policyengine.callers.stores.store import KeyStore, StoreError
+from policyengine.callers.stores.store import KeyStore, KeyStoreError
 from policyengine.settings.model import Keys
 
 _LEAST = 32  # characters
@@ -18,10 +18,10 @@ def hash_key(keys: Keys) -> bytes:
         return keys.hash_key.get_secret_value().encode()
     path = beside(keys.store or "")
     if path is None:
-        raise StoreError("a store that is a server needs `keys.hash_key`, or `keys.hash_key_file`")
+        raise KeyStoreError("a store that is a server needs `keys.hash_key`, or `keys.hash_key_file`")
     found = read_private(path).strip()
     if len(found) < _LEAST:
-        raise StoreError(f"{path}: fewer than {_LEAST} characters")
+        raise KeyStoreError(f"{path}: fewer than {_LEAST} characters")
     return found
 
 
@@ -31,7 +31,7 @@ def create(keys: Keys) -> tuple[KeyStore, bytes]:
     path = beside(keys.store or "")
     if keys.hash_key is None and path is not None and not path.exists():
         if store.keys():
-            raise StoreError(f"{path}: not there, and the keys in the store were hashed with it")
+            raise KeyStoreError(f"{path}: not there, and the keys in the store were hashed with it")
         write_private(path, secrets.token_hex(_LEAST).encode() + b"\n")
     return store, hash_key(keys)
 

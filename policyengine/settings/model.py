@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from policyengine.callers.caller import Scope
 from policyengine.callers.claims import ClaimsMapping
 from policyengine.callers.tenancy import Tenancy
-from policyengine.callers.token import Expected
+from policyengine.callers.token import ExpectedToken
 from policyengine.events.sinks.webhook import secret_key
 from policyengine.settings.prices import PriceSettings
 from policyengine.settings.texts import Texts
@@ -111,9 +111,9 @@ class Issuer(_Part):
                 _check_remote(url)
         return self
 
-    def expected(self) -> Expected:
+    def expected(self) -> ExpectedToken:
         types = frozenset(each.lower().removeprefix("application/") for each in self.types)
-        return Expected(
+        return ExpectedToken(
             self.issuer, frozenset(self.audiences), frozenset(self.algorithms), types, self.lifetime, self.skew
         )
 

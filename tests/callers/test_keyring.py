@@ -12,9 +12,9 @@ from policyengine.callers import api_key, keys
 from policyengine.callers.api_key import ApiKey
 from policyengine.callers.caller import Scope
 from policyengine.callers.keyring import Keyring, Unknowable
-from policyengine.callers.keys import Key, Use
+from policyengine.callers.keys import Key, KeyUse
 from policyengine.callers.stores.opening import open_store
-from policyengine.callers.stores.store import Keys, StoreError
+from policyengine.callers.stores.store import Keys, KeyStoreError
 
 HASH_KEY = b"h" * 32
 DECIDE: frozenset[Scope] = frozenset({"decide"})
@@ -113,7 +113,7 @@ def test_a_store_that_vanishes_is_no_empty_store(ring: Keyring, shown: ApiKey, p
 
 
 def test_there_is_no_keyring_of_a_store_that_cannot_be_read(tmp_path: Path, clock: Clock) -> None:
-    with pytest.raises(StoreError):
+    with pytest.raises(KeyStoreError):
         Keyring(open_store(str(tmp_path / "none")), HASH_KEY, clock)
 
 
@@ -123,10 +123,10 @@ def test_uses_reach_the_store_once_also_if_it_was_away(ring: Keyring, shown: Api
     usage = path.with_name("keys.usage")
     usage.write_text("broken")
     usage.chmod(0o600)
-    with pytest.raises(StoreError):
+    with pytest.raises(KeyStoreError):
         ring.keep_uses(ring.take_uses())
     ring.used(shown.id, "10.0.0.3", 1001.0)
     usage.unlink()
     ring.keep_uses(ring.take_uses())
     ring.keep_uses(ring.take_uses())
-    assert open_store(str(path)).uses() == {shown.id: Use(3, 1001.0, "10.0.0.3")}
+    assert open_store(str(path)).uses() == {shown.id: KeyUse(3, 1001.0, "10.0.0.3")}

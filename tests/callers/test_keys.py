@@ -122,5 +122,5 @@ def test_a_key_with_a_member_more_or_less_is_refused() -> None:
 
 
 def test_the_usage_of_two_processes_adds_up() -> None:
-    assert keys.Use(1, 10.0, "a") + keys.Use(1, 10.0, "b") == keys.Use(2, 10.0, "b")
-    assert keys.Use(2, 10.0, "a") + keys.Use(3, 9.0, "b") == keys.Use(5, 10.0, "a")
+    assert keys.KeyUse(1, 10.0, "a") + keys.KeyUse(1, 10.0, "b") == keys.KeyUse(2, 10.0, "b")
+    assert keys.KeyUse(2, 10.0, "a") + keys.KeyUse(3, 9.0, "b") == keys.KeyUse(5, 10.0, "a")

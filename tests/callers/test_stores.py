@@ -15,10 +15,10 @@ import redis
 
 from policyengine.callers import keys
 from policyengine.callers.caller import Scope
-from policyengine.callers.keys import Key, Use
+from policyengine.callers.keys import Key, KeyUse
 from policyengine.callers.stores.file import FileStore
 from policyengine.callers.stores.opening import beside, open_store
-from policyengine.callers.stores.store import Keys, StoreError
+from policyengine.callers.stores.store import Keys, KeyStoreError
 
 DECIDE: frozenset[Scope] = frozenset({"decide"})
 
@@ -32,9 +32,9 @@ def put(made: Key) -> Callable[[Keys], Key]:
 
 
 def test_a_store_that_is_not_there_is_an_error_and_not_an_empty_one(address: str) -> None:
-    with pytest.raises(StoreError):
+    with pytest.raises(KeyStoreError):
         open_store(address).keys()
-    with pytest.raises(StoreError):
+    with pytest.raises(KeyStoreError):
         open_store(address).mark()
 
 
@@ -63,7 +63,7 @@ def test_the_mark_differs_after_every_change_and_only_then(address: str) -> None
     marks.append(other.mark())
     assert len(set(marks)) == 4
     store.keys()
-    store.add_uses({made.id: Use(1, 1.0, "")})
+    store.add_uses({made.id: KeyUse(1, 1.0, "")})
     assert other.mark() == marks[-1]
 
 
@@ -92,9 +92,9 @@ def test_changes_at_the_same_time_lose_none(address: str) -> None:
 def test_usage_adds_up_over_processes(address: str) -> None:
     store, other = open_store(address, create=True), open_store(address)
     assert store.uses() == {}
-    store.add_uses({"a": Use(2, 10.0, "10.0.0.1"), "b": Use(1, 5.0, "")})
-    other.add_uses({"a": Use(3, 9.0, "10.0.0.2")})
-    assert store.uses() == {"a": Use(5, 10.0, "10.0.0.1"), "b": Use(1, 5.0, "")}
+    store.add_uses({"a": KeyUse(2, 10.0, "10.0.0.1"), "b": KeyUse(1, 5.0, "")})
+    other.add_uses({"a": KeyUse(3, 9.0, "10.0.0.2")})
+    assert store.uses() == {"a": KeyUse(5, 10.0, "10.0.0.1"), "b": KeyUse(1, 5.0, "")}
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_usage_adds_up_over_processes(address: str) -> None:
 def test_an_id_is_never_read_as_anything_else(address: str, id_: str) -> None:
     store = open_store(address, create=True)
     made = store.change(put(replace(key(), id=id_)))
-    store.add_uses({id_: Use(1, 1.0, id_)})
+    store.add_uses({id_: KeyUse(1, 1.0, id_)})
     assert store.keys() == {id_: made}
     assert store.uses()[id_].address == id_
 
@@ -113,7 +113,7 @@ def test_one_key_that_cannot_be_read_breaks_the_store(address: str) -> None:
     made = store.change(put(key()))
     store.change(put(key("other")))
     _damage(address, made.id)
-    with pytest.raises(StoreError):
+    with pytest.raises(KeyStoreError):
         open_store(address).keys()
 
 
@@ -135,18 +135,18 @@ def _damage(address: str, id_: str) -> None:
 
 def test_an_address_that_is_none_is_refused() -> None:
     for address in ("", "mysql://x", "http://x"):
-        with pytest.raises(StoreError, match="a store of keys is"):
+        with pytest.raises(KeyStoreError, match="a store of keys is"):
             open_store(address)
 
 
 def test_keys_in_memory_are_refused_and_the_refusal_says_why() -> None:
-    with pytest.raises(StoreError, match="gone with it"):
+    with pytest.raises(KeyStoreError, match="gone with it"):
         open_store("memory://")
 
 
 def test_the_error_of_a_server_that_is_away_does_not_show_its_password() -> None:
     store = open_store("postgresql://user:hunter2@127.0.0.1:1/keys")
-    with pytest.raises(StoreError) as error:
+    with pytest.raises(KeyStoreError) as error:
         store.mark()
     assert "hunter2" not in str(error.value)
 
@@ -157,7 +157,7 @@ def test_a_connection_that_broke_is_made_again(postgresql: str) -> None:
     store.mark()
     with psycopg.connect(postgresql, autocommit=True) as db:
         db.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()")
-    with pytest.raises(StoreError):
+    with pytest.raises(KeyStoreError):
         store.mark()
     assert store.mark()
     store.close()
@@ -171,7 +171,7 @@ def test_a_file_that_others_may_write_to_is_not_used(form: str, tmp_path: Path) 
     path = tmp_path / "keys"
     open_store(f"{form}{path}", create=True)
     path.chmod(0o666)
-    with pytest.raises(StoreError, match="others may write"):
+    with pytest.raises(KeyStoreError, match="others may write"):
         open_store(f"{form}{path}").keys()
 
 
@@ -188,7 +188,7 @@ def test_a_file_of_something_else_is_an_error(text: str, tmp_path: Path) -> None
     path = tmp_path / "keys"
     path.write_text(text)
     path.chmod(0o600)
-    with pytest.raises(StoreError):
+    with pytest.raises(KeyStoreError):
         FileStore(path).keys()
 
 
@@ -198,10 +198,10 @@ def test_a_file_with_one_id_twice_is_an_error(tmp_path: Path) -> None:
     text = (tmp_path / "keys").read_text()
     body = text[text.index("[") + 1 : text.rindex("]")]
     (tmp_path / "keys").write_text(text.replace(body, f"{body},{body}"))
-    with pytest.raises(StoreError, match="one id"):
+    with pytest.raises(KeyStoreError, match="one id"):
         store.keys()
 
 
 def test_a_directory_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="not a file"):
+    with pytest.raises(KeyStoreError, match="not a file"):
         FileStore(tmp_path).keys()

@@ -18,7 +18,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from policyengine.callers import token
 from policyengine.callers.key_set import KeySet, read_keys, suits
-from policyengine.callers.token import Expected
+from policyengine.callers.token import ExpectedToken
 
 NOW = 1_700_000_000.0
 RSA = RSAKey.generate_key(2048, {"kid": "r1"})
@@ -27,8 +27,8 @@ EC = ECKey.generate_key("P-256", {"kid": "e1"})
 ED = OKPKey.generate_key("Ed25519", {"kid": "d1"})
 ISSUER = "https://id.example"
 EXPECTED = {
-    ISSUER: Expected(ISSUER, frozenset({"policyengine"}), frozenset({"RS256", "ES256", "Ed25519"}), skew=30.0),
-    "https://other.example": Expected("https://other.example", frozenset({"policyengine"}), frozenset({"RS256"})),
+    ISSUER: ExpectedToken(ISSUER, frozenset({"policyengine"}), frozenset({"RS256", "ES256", "Ed25519"}), skew=30.0),
+    "https://other.example": ExpectedToken("https://other.example", frozenset({"policyengine"}), frozenset({"RS256"})),
 }
 CLAIMS = {"iss": ISSUER, "aud": "policyengine", "sub": "svc", "iat": NOW - 10, "exp": NOW + 600}
 
@@ -190,17 +190,17 @@ def test_nothing_that_is_not_a_token_passes_or_raises(text: str) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Expected(ISSUER, frozenset(), frozenset({"RS256"})),
-        lambda: Expected(ISSUER, frozenset({"a"}), frozenset()),
-        lambda: Expected(ISSUER, frozenset({"a"}), frozenset({"HS256"})),
-        lambda: Expected(ISSUER, frozenset({"a"}), frozenset({"none", "RS256"})),
-        lambda: Expected(ISSUER, frozenset({"a"}), frozenset({"RS256"}), skew=301),
-        lambda: Expected(ISSUER, frozenset({"a"}), frozenset({"RS256"}), lifetime=0),
-        lambda: Expected(ISSUER, frozenset({"a"}), frozenset({"RS256"}), types=frozenset()),
-        lambda: Expected("", frozenset({"a"}), frozenset({"RS256"})),
+        lambda: ExpectedToken(ISSUER, frozenset(), frozenset({"RS256"})),
+        lambda: ExpectedToken(ISSUER, frozenset({"a"}), frozenset()),
+        lambda: ExpectedToken(ISSUER, frozenset({"a"}), frozenset({"HS256"})),
+        lambda: ExpectedToken(ISSUER, frozenset({"a"}), frozenset({"none", "RS256"})),
+        lambda: ExpectedToken(ISSUER, frozenset({"a"}), frozenset({"RS256"}), skew=301),
+        lambda: ExpectedToken(ISSUER, frozenset({"a"}), frozenset({"RS256"}), lifetime=0),
+        lambda: ExpectedToken(ISSUER, frozenset({"a"}), frozenset({"RS256"}), types=frozenset()),
+        lambda: ExpectedToken("", frozenset({"a"}), frozenset({"RS256"})),
     ],
 )
-def test_what_no_token_should_be_cannot_be_expected(make: Callable[[], Expected]) -> None:
+def test_what_no_token_should_be_cannot_be_expected(make: Callable[[], ExpectedToken]) -> None:
     with pytest.raises(ValueError, match=r"an (issuer|algorithm)|the skew"):
         make()
 

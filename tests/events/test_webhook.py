@@ -13,7 +13,7 @@ import pytest
 from standardwebhooks import Webhook as Receiver
 
 from policyengine.events.event import Event
-from policyengine.events.sinks.webhook import Webhook, secret_key
+from policyengine.events.sinks.webhook import WebhookSink, secret_key
 
 SECRET = "whsec_" + b64encode(bytes(range(32))).decode()
 
@@ -70,7 +70,7 @@ def receiving(*statuses: int, held: bool = False) -> Iterator[Taken]:
 
 def test_it_is_what_a_receiver_of_the_scheme_takes() -> None:
     with receiving() as taken:
-        webhook = Webhook(taken.url, SECRET)
+        webhook = WebhookSink(taken.url, SECRET)
         event = Event("limit.alert", {"rule": "m.budget", "names": ("é",)}, tenant="acme")
         webhook.send(event)
         taken.wait()
@@ -89,7 +89,7 @@ def test_it_is_what_a_receiver_of_the_scheme_takes() -> None:
 @pytest.mark.parametrize("status", [302, 400, 429, 500, 503])
 def test_it_is_sent_again_under_the_same_id_until_it_is_taken(status: int) -> None:
     with receiving(status, status) as taken:
-        webhook = Webhook(taken.url, SECRET, pause=0.001)
+        webhook = WebhookSink(taken.url, SECRET, pause=0.001)
         webhook.send(Event("limit.alert"))
         taken.wait(3)
         webhook.close()
@@ -100,7 +100,7 @@ def test_it_is_sent_again_under_the_same_id_until_it_is_taken(status: int) -> No
 
 def test_it_is_dropped_after_the_last_try_and_the_next_is_sent() -> None:
     with receiving(500, 500) as taken:
-        webhook = Webhook(taken.url, SECRET, attempts=2, pause=0.001)
+        webhook = WebhookSink(taken.url, SECRET, attempts=2, pause=0.001)
         webhook.send(Event("limit.alert"))
         webhook.send(Event("limit.blocked"))
         taken.wait(3)
@@ -110,7 +110,7 @@ def test_it_is_dropped_after_the_last_try_and_the_next_is_sent() -> None:
 
 def test_a_receiver_that_is_gone_is_not_asked_again() -> None:
     with receiving(410) as taken:
-        webhook = Webhook(taken.url, SECRET, pause=0.001)
+        webhook = WebhookSink(taken.url, SECRET, pause=0.001)
         webhook.send(Event("limit.alert"))
         webhook.send(Event("limit.alert"))
         taken.wait(2)
@@ -121,7 +121,7 @@ def test_a_receiver_that_is_gone_is_not_asked_again() -> None:
 
 def test_nobody_waits_for_a_receiver_that_does_not_answer() -> None:
     with receiving(held=True) as taken:
-        webhook = Webhook(taken.url, SECRET, queue=3)
+        webhook = WebhookSink(taken.url, SECRET, queue=3)
         webhook.send(Event("limit.alert"))
         taken.wait()
         # One is on its way; three wait; the rest are dropped, and counted.
@@ -138,7 +138,7 @@ def test_nobody_waits_for_a_receiver_that_does_not_answer() -> None:
 def test_a_receiver_that_is_away_drops_and_raises_nothing() -> None:
     with receiving() as taken:
         pass
-    webhook = Webhook(taken.url, SECRET, attempts=2, pause=0.001)
+    webhook = WebhookSink(taken.url, SECRET, attempts=2, pause=0.001)
     webhook.send(Event("limit.alert"))
     webhook.close()
     assert webhook.read() == {"sent": 0, "full": 0, "refused": 1, "closed": 0}
@@ -146,7 +146,7 @@ def test_a_receiver_that_is_away_drops_and_raises_nothing() -> None:
 
 def test_only_the_named_kinds_are_sent() -> None:
     with receiving() as taken:
-        webhook = Webhook(taken.url, SECRET, kinds=("limit", "state.block"))
+        webhook = WebhookSink(taken.url, SECRET, kinds=("limit", "state.block"))
         for kind in ("limits.alert", "state.blocked", "policies.loaded", "limit.alert", "state.block"):
             webhook.send(Event(kind))
         taken.wait(2)

@@ -11,7 +11,7 @@ from policyengine import Engine
 from policyengine.ir.nodes import Rule
 from policyengine.model.request import request
 from policyengine.model.values import as_entity
-from policyengine.partial.caller import Caller
+from policyengine.partial.caller import GapCaller
 from policyengine.partial.formula import Formula
 from policyengine.partial.gap import Gap, Reads
 from policyengine.partial.hierarchy import Hierarchy
@@ -24,7 +24,7 @@ from policyengine.partial.skeleton import Lowered, fill
 from tests.laws.test_callers import SOURCED, callers, documents, policies
 
 
-def lowered_with_values(rules: tuple[Rule, ...], gap: Gap, caller: Caller) -> Formula:
+def lowered_with_values(rules: tuple[Rule, ...], gap: Gap, caller: GapCaller) -> Formula:
     lowering = Lowering(gap, Holes(caller), lambda hole: hole.found(caller)[0])
     return fill(conj(*(allows(rule, lowering) for rule in rules)), caller)
 
@@ -44,7 +44,7 @@ def test_filled_holes_are_values(
     lowered = Lowered(lambda ask: conj(*(allows(rule, Lowering(gap, holes, ask)) for rule in rules)))
     for principal in (*asking, *asking):
         asked = request(principal, "read", {"type": "Doc", "id": ""}, {"place": "a"})
-        caller, again = (Caller(asked, world, fulfilled) for _ in range(2))
+        caller, again = (GapCaller(asked, world, fulfilled) for _ in range(2))
         filled = fill(lowered.of(caller), caller)
         expected = lowered_with_values(rules, gap, again)
         for document in found:

@@ -17,8 +17,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from policyengine.callers.keys import Key, Use, as_json, from_json
-from policyengine.callers.stores.store import Keys, StoreError
+from policyengine.callers.keys import Key, KeyUse, as_json, from_json
+from policyengine.callers.stores.store import Keys, KeyStoreError
 
 MOST_BYTES = 64 << 20
 _OTHERS_CAN_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -40,13 +40,13 @@ class FileStore:
     def keys(self) -> Keys:
         listed = _read(self._path).get("keys")
         if not isinstance(listed, list):
-            raise StoreError(f"{self._path}: not a file of keys")
+            raise KeyStoreError(f"{self._path}: not a file of keys")
         try:
             found = {key.id: key for key in map(from_json, listed)}
         except (ValueError, TypeError) as error:
-            raise StoreError(f"{self._path}: a key in it cannot be read: {error}") from None
+            raise KeyStoreError(f"{self._path}: a key in it cannot be read: {error}") from None
         if len(found) != len(listed):
-            raise StoreError(f"{self._path}: two keys have one id")
+            raise KeyStoreError(f"{self._path}: two keys have one id")
         return found
 
     def change(self, change: Callable[[Keys], Key]) -> Key:
@@ -56,20 +56,20 @@ class FileStore:
             _write(self._path, {"keys": [as_json(key) for key in {**known, changed.id: changed}.values()]})
         return changed
 
-    def add_uses(self, uses: Mapping[str, Use]) -> None:
+    def add_uses(self, uses: Mapping[str, KeyUse]) -> None:
         with self._locked():
             known = dict(self.uses())
             for id_, use in uses.items():
                 known[id_] = known[id_] + use if id_ in known else use
             _write(self._usage, {id_: [use.count, use.last, use.address] for id_, use in known.items()})
 
-    def uses(self) -> Mapping[str, Use]:
+    def uses(self) -> Mapping[str, KeyUse]:
         if not self._usage.exists():
             return {}
         try:
-            return {id_: Use(int(n), float(last), str(at)) for id_, (n, last, at) in _read(self._usage).items()}
+            return {id_: KeyUse(int(n), float(last), str(at)) for id_, (n, last, at) in _read(self._usage).items()}
         except (ValueError, TypeError):
-            raise StoreError(f"{self._usage}: not the usage of keys") from None
+            raise KeyStoreError(f"{self._usage}: not the usage of keys") from None
 
     def close(self) -> None:
         pass
@@ -100,12 +100,12 @@ def read_private(path: Path) -> bytes:
         found = os.fstat(opened)
         if not stat.S_ISREG(found.st_mode):
             os.close(opened)
-            raise StoreError(f"{path}: not a file")
+            raise KeyStoreError(f"{path}: not a file")
         with open(opened, "rb") as file:
             if found.st_uid not in (0, os.geteuid()) or found.st_mode & _OTHERS_CAN_WRITE:
-                raise StoreError(f"{path}: others may write to it, so it is not used")
+                raise KeyStoreError(f"{path}: others may write to it, so it is not used")
             if found.st_size > MOST_BYTES:
-                raise StoreError(f"{path}: larger than {MOST_BYTES} bytes")
+                raise KeyStoreError(f"{path}: larger than {MOST_BYTES} bytes")
             return file.read()
 
 
@@ -129,9 +129,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(read_private(path))
     except (ValueError, RecursionError):
-        raise StoreError(f"{path}: not JSON") from None
+        raise KeyStoreError(f"{path}: not JSON") from None
     if not isinstance(found, dict):
-        raise StoreError(f"{path}: not a JSON object")
+        raise KeyStoreError(f"{path}: not a JSON object")
     return found
 
 
@@ -144,4 +144,4 @@ def _errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{path}: {(error.strerror or 'cannot be used').lower()}") from None
+        raise KeyStoreError(f"{path}: {(error.strerror or 'cannot be used').lower()}") from None

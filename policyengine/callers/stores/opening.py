@@ -10,7 +10,7 @@ from policyengine.callers.stores.file import FileStore, create_file
 from policyengine.callers.stores.postgresql import PostgresqlStore, create_postgresql
 from policyengine.callers.stores.redis import RedisStore, create_redis
 from policyengine.callers.stores.sqlite import SqliteStore, create_sqlite
-from policyengine.callers.stores.store import KeyStore, StoreError
+from policyengine.callers.stores.store import KeyStore, KeyStoreError
 
 _POSTGRESQL = ("postgresql://", "postgres://")
 _REDIS = ("redis://", "rediss://", "unix://")
@@ -22,7 +22,7 @@ def open_store(address: str, *, create: bool = False) -> KeyStore:
     """The store at an address. It must be there already, unless `create` is given. Raises StoreError."""
     if address.startswith(_POSTGRESQL):
         if find_spec("psycopg") is None:
-            raise StoreError("PostgreSQL needs psycopg: pip install policyengine-ai[postgresql]")
+            raise KeyStoreError("PostgreSQL needs psycopg: pip install policyengine-ai[postgresql]")
         if create:
             create_postgresql(address)
         return PostgresqlStore(address)
@@ -31,14 +31,14 @@ def open_store(address: str, *, create: bool = False) -> KeyStore:
             create_redis(address)
         return RedisStore(address)
     if address.startswith(_MEMORY):
-        raise StoreError("keys in memory would be those of one process, and gone with it: name a file or a server")
+        raise KeyStoreError("keys in memory would be those of one process, and gone with it: name a file or a server")
     if address.startswith(_SQLITE):
         path = _path(address)
         if create:
             create_sqlite(path)
         return SqliteStore(path)
     if "://" in address or not address:
-        raise StoreError("a store of keys is a path, sqlite:///PATH, redis://... or postgresql://...")
+        raise KeyStoreError("a store of keys is a path, sqlite:///PATH, redis://... or postgresql://...")
     if create:
         create_file(Path(address))
     return FileStore(Path(address))

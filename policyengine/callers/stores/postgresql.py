@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from policyengine.callers.keys import Key, Use, as_json, from_json
-from policyengine.callers.stores.store import Keys, StoreError
+from policyengine.callers.keys import Key, KeyUse, as_json, from_json
+from policyengine.callers.stores.store import Keys, KeyStoreError
 
 if TYPE_CHECKING:
     import psycopg
@@ -38,7 +38,7 @@ class PostgresqlStore:
         with self._transaction() as db:
             row = db.execute("select version from policyengine_key_mark").fetchone()
             if row is None:
-                raise StoreError("PostgreSQL: not a store of keys")
+                raise KeyStoreError("PostgreSQL: not a store of keys")
             return str(row[0])
 
     def keys(self) -> Keys:
@@ -56,7 +56,7 @@ class PostgresqlStore:
             )
         return changed
 
-    def add_uses(self, uses: Mapping[str, Use]) -> None:
+    def add_uses(self, uses: Mapping[str, KeyUse]) -> None:
         with self._transaction() as db:
             # In one order, so that two processes do not wait for each other.
             for id_, use in sorted(uses.items()):
@@ -68,10 +68,10 @@ class PostgresqlStore:
                     (id_, use.count, use.last, use.address),
                 )
 
-    def uses(self) -> Mapping[str, Use]:
+    def uses(self) -> Mapping[str, KeyUse]:
         with self._transaction() as db:
             rows = db.execute("select id, count, last, address from policyengine_key_uses").fetchall()
-        return {id_: Use(count, last, address) for id_, count, last, address in rows}
+        return {id_: KeyUse(count, last, address) for id_, count, last, address in rows}
 
     def close(self) -> None:
         with self._lock:
@@ -90,7 +90,7 @@ class PostgresqlStore:
             except psycopg.Error as error:
                 self._drop()
                 # The message of the library may show the address, and with it a password.
-                raise StoreError(f"PostgreSQL: {error.sqlstate or type(error).__name__}") from None
+                raise KeyStoreError(f"PostgreSQL: {error.sqlstate or type(error).__name__}") from None
 
     def _drop(self) -> None:
         if self._db is not None:
@@ -107,7 +107,7 @@ def create_postgresql(address: str) -> None:
         with _connect(address) as db:
             db.execute(_TABLES)
     except psycopg.Error as error:
-        raise StoreError(f"PostgreSQL: {error.sqlstate or type(error).__name__}") from None
+        raise KeyStoreError(f"PostgreSQL: {error.sqlstate or type(error).__name__}") from None
 
 
 def _connect(address: str) -> psycopg.Connection[Any]:
@@ -124,7 +124,7 @@ def _keys(db: psycopg.Connection[Any]) -> Keys:
         try:
             found[id_] = from_json(json.loads(body))
         except (ValueError, TypeError, RecursionError) as error:
-            raise StoreError(f"PostgreSQL: a key cannot be read: {error}") from None
+            raise KeyStoreError(f"PostgreSQL: a key cannot be read: {error}") from None
         if found[id_].id != id_:
-            raise StoreError("PostgreSQL: a key has another's id")
+            raise KeyStoreError("PostgreSQL: a key has another's id")
     return found

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from policyengine.callers.keys import Key, Use, as_json, from_json
-from policyengine.callers.stores.store import Keys, StoreError
+from policyengine.callers.keys import Key, KeyUse, as_json, from_json
+from policyengine.callers.stores.store import Keys, KeyStoreError
 
 _KEYS, _MARK, _USES = (f"policyengine:{{keys}}:{name}" for name in ("keys", "mark", "uses"))
 _SECONDS = 5.0
@@ -51,9 +51,9 @@ class RedisStore:
                 except self._library.WatchError:
                     continue
                 return changed
-        raise StoreError("Redis: the keys keep changing")
+        raise KeyStoreError("Redis: the keys keep changing")
 
-    def add_uses(self, uses: Mapping[str, Use]) -> None:
+    def add_uses(self, uses: Mapping[str, KeyUse]) -> None:
         with self._errors(), self._client.pipeline(transaction=True) as pipe:
             for _ in range(_TRIES):
                 pipe.watch(_USES)
@@ -67,9 +67,9 @@ class RedisStore:
                 except self._library.WatchError:
                     continue
                 return
-        raise StoreError("Redis: the usage of keys keeps changing")
+        raise KeyStoreError("Redis: the usage of keys keeps changing")
 
-    def uses(self) -> Mapping[str, Use]:
+    def uses(self) -> Mapping[str, KeyUse]:
         with self._errors():
             found = self._client.hgetall(_USES)
         return _uses(found)
@@ -83,7 +83,7 @@ class RedisStore:
             yield
         except (self._library.RedisError, OSError) as error:
             # The message of the library may show the address, and with it a password.
-            raise StoreError(f"Redis: {type(error).__name__}") from None
+            raise KeyStoreError(f"Redis: {type(error).__name__}") from None
 
 
 def create_redis(address: str) -> None:
@@ -100,17 +100,17 @@ def _client(address: str) -> tuple[Any, Any]:
     try:
         import redis
     except ImportError:
-        raise StoreError("Redis needs redis-py: pip install policyengine-ai[redis]") from None
+        raise KeyStoreError("Redis needs redis-py: pip install policyengine-ai[redis]") from None
     try:
         settings = {"socket_timeout": _SECONDS, "socket_connect_timeout": _SECONDS}
         return redis, redis.Redis.from_url(address, **settings)
     except ValueError:
-        raise StoreError("Redis: not an address of one") from None
+        raise KeyStoreError("Redis: not an address of one") from None
 
 
 def _marked(found: bytes | None) -> str:
     if found is None:
-        raise StoreError("Redis: not a store of keys")
+        raise KeyStoreError("Redis: not a store of keys")
     return found.decode()
 
 
@@ -121,15 +121,15 @@ def _keys(bodies: Mapping[bytes, bytes]) -> Keys:
             id_ = name.decode()
             found[id_] = from_json(json.loads(body))
         except (ValueError, TypeError, RecursionError) as error:
-            raise StoreError(f"Redis: a key cannot be read: {error}") from None
+            raise KeyStoreError(f"Redis: a key cannot be read: {error}") from None
         if found[id_].id != id_:
-            raise StoreError("Redis: a key has another's id")
+            raise KeyStoreError("Redis: a key has another's id")
     return found
 
 
-def _uses(bodies: Mapping[bytes, bytes]) -> Mapping[str, Use]:
+def _uses(bodies: Mapping[bytes, bytes]) -> Mapping[str, KeyUse]:
     try:
         read = {name.decode(): json.loads(body) for name, body in bodies.items()}
-        return {id_: Use(int(count), float(last), str(at)) for id_, (count, last, at) in read.items()}
+        return {id_: KeyUse(int(count), float(last), str(at)) for id_, (count, last, at) in read.items()}
     except (ValueError, TypeError):
-        raise StoreError("Redis: not the usage of keys") from None
+        raise KeyStoreError("Redis: not the usage of keys") from None

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from policyengine.callers.keys import Key, Use, as_json, from_json
-from policyengine.callers.stores.store import Keys, StoreError
+from policyengine.callers.keys import Key, KeyUse, as_json, from_json
+from policyengine.callers.stores.store import Keys, KeyStoreError
 
 _OTHERS_CAN_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _WAIT = 5.0  # seconds, for somebody else's change
@@ -46,7 +46,7 @@ class SqliteStore:
             db.execute("update mark set version = version + 1")
         return changed
 
-    def add_uses(self, uses: Mapping[str, Use]) -> None:
+    def add_uses(self, uses: Mapping[str, KeyUse]) -> None:
         rows = [(id_, use.count, use.last, use.address) for id_, use in uses.items()]
         with self._connected() as db, _transaction(db):
             db.executemany(
@@ -56,10 +56,10 @@ class SqliteStore:
                 rows,
             )
 
-    def uses(self) -> Mapping[str, Use]:
+    def uses(self) -> Mapping[str, KeyUse]:
         with self._connected() as db:
             rows = db.execute("select id, count, last, address from uses").fetchall()
-        return {id_: Use(count, last, address) for id_, count, last, address in rows}
+        return {id_: KeyUse(count, last, address) for id_, count, last, address in rows}
 
     def close(self) -> None:
         pass
@@ -70,9 +70,9 @@ class SqliteStore:
             try:
                 found[id_] = from_json(json.loads(body))
             except (ValueError, TypeError, RecursionError) as error:
-                raise StoreError(f"{self._path}: a key in it cannot be read: {error}") from None
+                raise KeyStoreError(f"{self._path}: a key in it cannot be read: {error}") from None
             if found[id_].id != id_:
-                raise StoreError(f"{self._path}: a key in it has another's id")
+                raise KeyStoreError(f"{self._path}: a key in it has another's id")
         return found
 
     @contextmanager
@@ -80,15 +80,15 @@ class SqliteStore:
         try:
             status = os.stat(self._path)
             if status.st_uid not in (0, os.geteuid()) or status.st_mode & _OTHERS_CAN_WRITE:
-                raise StoreError(f"{self._path}: others may write to it, so it is not used")
+                raise KeyStoreError(f"{self._path}: others may write to it, so it is not used")
             # `mode=rw` does not make a database that is not there: without keys, nobody would be let in or told why.
             address = f"{self._path.absolute().as_uri()}?mode=rw"
             with closing(sqlite3.connect(address, uri=True, timeout=_WAIT, isolation_level=None)) as db:
                 yield db
         except OSError as error:
-            raise StoreError(f"{self._path}: {(error.strerror or 'cannot be used').lower()}") from None
+            raise KeyStoreError(f"{self._path}: {(error.strerror or 'cannot be used').lower()}") from None
         except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: {error}") from None
+            raise KeyStoreError(f"{self._path}: {error}") from None
 
 
 def create_sqlite(path: Path) -> None:
@@ -99,9 +99,9 @@ def create_sqlite(path: Path) -> None:
         with closing(sqlite3.connect(path, timeout=_WAIT)) as db:
             db.executescript(_TABLES)
     except OSError as error:
-        raise StoreError(f"{path}: {(error.strerror or 'cannot be used').lower()}") from None
+        raise KeyStoreError(f"{path}: {(error.strerror or 'cannot be used').lower()}") from None
     except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}") from None
+        raise KeyStoreError(f"{path}: {error}") from None
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What every store of API keys does.
 
 A store is shared by all processes that answer for each other. Its methods block, and may be called from any thread.
-Each raises `StoreError` when the store cannot be reached, or holds what it should not.
+Each raises `KeyStoreError` when the store cannot be reached, or holds what it should not.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from policyengine.callers.keys import Key, Use
+from policyengine.callers.keys import Key, KeyUse
 
 Keys = Mapping[str, Key]
 
 
-class StoreError(Exception):
+class KeyStoreError(Exception):
     """The store cannot be used; the message says why, and shows no secret."""
 
 
@@ -30,10 +30,10 @@ class KeyStore(Protocol):
         """Puts the key that `change` makes of all keys, atomically: nobody else changes one meanwhile. What `change`
         raises is passed on, and nothing is changed."""
 
-    def add_uses(self, uses: Mapping[str, Use]) -> None:
+    def add_uses(self, uses: Mapping[str, KeyUse]) -> None:
         """Adds to the usage of keys."""
 
-    def uses(self) -> Mapping[str, Use]:
+    def uses(self) -> Mapping[str, KeyUse]:
         """The usage of every key that was used."""
 
     def close(self) -> None:

@@ -77,7 +77,7 @@ def signed(key: bytes, id_: str, at: int, content: bytes) -> dict[str, str]:
     return {"webhook-id": id_, "webhook-timestamp": str(at), "webhook-signature": f"v1,{signature}"}
 
 
-class Webhook:
+class WebhookSink:
     """Posts events of these kinds (all, if none is named; `limit` names all that begin with it) to a URL. Raises
     ValueError for a secret that is none. `pause` is the first wait before it tries again, in seconds, which doubles."""
 
