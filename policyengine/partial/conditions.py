@@ -26,6 +26,7 @@ from policyengine.ir.nodes import (
     Quantifier,
     Within,
 )
+from policyengine.ir.outcomes import Told
 from policyengine.ir.walk import counts, quantifies
 from policyengine.model.types import BOOL, JSON, EntityT, RecordT, record
 from policyengine.partial.atoms import there
@@ -38,7 +39,6 @@ from policyengine.partial.outcome import (
     ERRS,
     NEVER,
     Outcome,
-    Told,
     both,
     bounded,
     choice,

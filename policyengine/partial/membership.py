@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from policyengine.ir.nodes import Call, Collection, Contains, Equal, Expr, Local, Not, Quantifier, Within
+from policyengine.ir.outcomes import Told
 from policyengine.model.types import JSON, STRING, Type, element_of
 from policyengine.partial.atoms import elements, is_scalar, one_of, there
 from policyengine.partial.formula import FALSE, ID, Elements, Formula, Hole, Kind, Path
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowering import Lowering, put_all
 from policyengine.partial.operands import Erring, GivenValue, Itself, Operand, Sought, operand
-from policyengine.partial.outcome import ERRS, Outcome, Told, negation
+from policyengine.partial.outcome import ERRS, Outcome, negation
 
 # What is true of a collection exactly when the other is false of it.
 _OPPOSITE: dict[Kind, Kind] = {

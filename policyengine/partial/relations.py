@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from policyengine.ir.nodes import Call, Compare, Equal, Expr, Identity
+from policyengine.ir.outcomes import Told
 from policyengine.model.types import STRING, EntityT, SetT, Type, element_of, is_numeric
 from policyengine.partial.atoms import is_scalar, one_of, there
 from policyengine.partial.formula import ID, Formula, Matching, Operator, Relation, Sized, TwoFields
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowering import Lowering, put, put_all
 from policyengine.partial.operands import Erring, GivenValue, Itself, Operand, Sought, operand
-from policyengine.partial.outcome import ERRS, NEVER, Outcome, Told, negation
+from policyengine.partial.outcome import ERRS, NEVER, Outcome, negation
 
 MIRRORED: dict[str, Operator] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 OPPOSITE: dict[str, Operator] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from policyengine.ir.nodes import Quantifier
+from policyengine.ir.outcomes import Lazily, Wanted
 from policyengine.model.values import Uid
 from policyengine.partial.atoms import elements, one_of, size
 from policyengine.partial.caller import GapCaller
@@ -35,7 +36,7 @@ from policyengine.partial.gap import Gap
 from policyengine.partial.holes import Holes
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowering import Ask, Lowering
-from policyengine.partial.outcome import MAX_ATOMS, Lazily, Outcome, Wanted
+from policyengine.partial.outcome import MAX_ATOMS, Outcome
 
 # So many ways through the answers of callers are kept, of one question; then they are found out again.
 MAX_WAYS = 500

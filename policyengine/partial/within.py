@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from policyengine.ir.nodes import Expr, Root, Within
+from policyengine.ir.outcomes import Told
 from policyengine.model.entities import PARENTS
 from policyengine.model.types import BOOL, STRING, EntityT, element_of, entity
 from policyengine.partial.atoms import WELL_FORMED, elements, one_of, there
@@ -10,7 +11,7 @@ from policyengine.partial.formula import ID, TRUE, Below, Hole, Inside, Opaque
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowering import Lowering, put_all
 from policyengine.partial.operands import Erring, GivenValue, Itself, Sought, operand
-from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome, Told
+from policyengine.partial.outcome import ALWAYS, ERRS, NEVER, Outcome
 
 
 def hierarchy(expr: Within, lowering: Lowering) -> Outcome | None:

@@ -1,0 +1,160 @@
+"""`and`, `or`, `not` and `if` over the three outcomes of a condition: that it is true, that it is false, that it errs.
+
+A condition that errs is neither true nor false, so "false" is not "not true". `and` and `or` stop at the first item
+that decides, so what comes after it may err without harm.
+
+What says *when* an outcome comes about is any algebra of propositions: formulas about an unknown entity
+(`partial/outcome.py`), the terms of a solver, or plain booleans, by which the tests hold all of it against the
+interpreter.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+P = TypeVar("P")
+# Of longer chains, parts of this length are put together first: propositions stay flat enough to be walked by
+# recursion.
+CHUNK = 16
+
+# That a condition is true, that it is false, or (None) that it has a value.
+Wanted = bool | None
+
+
+class Outcome(ABC, Generic[P]):
+    """When a condition is true, when it is false, and when it is either."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def true(self) -> P: ...
+
+    @property
+    @abstractmethod
+    def false(self) -> P: ...
+
+    @property
+    @abstractmethod
+    def defined(self) -> P: ...
+
+    def when(self, wanted: Wanted) -> P:
+        return self.defined if wanted is None else self.true if wanted else self.false
+
+
+class Told(Outcome[P]):
+    """An outcome whose propositions are known."""
+
+    __slots__ = ("_defined", "_false", "_true")
+
+    def __init__(self, true: P, false: P, defined: P) -> None:
+        self._true, self._false, self._defined = true, false, defined
+
+    @property
+    def true(self) -> P:
+        return self._true
+
+    @property
+    def false(self) -> P:
+        return self._false
+
+    @property
+    def defined(self) -> P:
+        return self._defined
+
+
+class Lazily(Outcome[P]):
+    """An outcome whose propositions are worked out when they are asked for, and once: of most only one matters."""
+
+    __slots__ = ("_known", "_of")
+
+    def __init__(self, of: Callable[[Wanted], P]) -> None:
+        self._of = of
+        self._known: dict[Wanted, P] = {}
+
+    def when(self, wanted: Wanted) -> P:
+        found = self._known.get(wanted)
+        if found is None:
+            found = self._known[wanted] = self._of(wanted)
+        return found
+
+    @property
+    def true(self) -> P:
+        return self.when(True)
+
+    @property
+    def false(self) -> P:
+        return self.when(False)
+
+    @property
+    def defined(self) -> P:
+        return self.when(None)
+
+
+@dataclass(frozen=True)
+class Algebra(Generic[P]):
+    """What is always so, what is never so, and how propositions are joined. The rest follows."""
+
+    truth: P
+    falsity: P
+    conj: Callable[..., P]
+    disj: Callable[..., P]
+    # The outcomes of a condition of which nothing is open. They are told apart by identity.
+    always: Told[P] = field(init=False)
+    never: Told[P] = field(init=False)
+    errs: Told[P] = field(init=False)
+
+    def __post_init__(self) -> None:
+        yes, no = self.truth, self.falsity
+        for name, told in (("always", Told(yes, no, yes)), ("never", Told(no, yes, yes)), ("errs", Told(no, no, no))):
+            object.__setattr__(self, name, told)
+
+    def choice(self, test: Outcome[P], then: Outcome[P], otherwise: Outcome[P]) -> Outcome[P]:
+        """`if`: whichever of the two the test asks for."""
+        if test is self.always or test is self.never:
+            return then if test is self.always else otherwise
+        if test is self.errs:
+            return test
+        conj, disj = self.conj, self.disj
+        return Lazily(
+            lambda wanted: disj(conj(test.true, then.when(wanted)), conj(test.false, otherwise.when(wanted)))
+        )  # fmt: skip
+
+    def negation(self, of: Outcome[P]) -> Outcome[P]:
+        if of is self.always or of is self.never:
+            return self.never if of is self.always else self.always
+        return of if of is self.errs else Lazily(lambda wanted: of.when(wanted if wanted is None else not wanted))
+
+    def both(self, outcomes: Sequence[Outcome[P]]) -> Outcome[P]:
+        """`and`: from left to right, up to the first that is false."""
+        items = [item for item in outcomes if item is not self.always]
+        if len(items) < 2:
+            return items[0] if items else self.always
+        if items[0] is self.never or items[0] is self.errs:
+            return items[0]
+        if len(items) > CHUNK:
+            length = max(CHUNK, -(-len(items) // CHUNK))
+            parts = [items[start : start + length] for start in range(0, len(items), length)]
+            return self.both([self.both(part) for part in parts])
+        conj, disj = self.conj, self.disj
+
+        def when(wanted: Wanted) -> P:
+            if wanted:
+                return conj(*(item.true for item in items))
+            # False, or with a value: an item before is false, or all before have a value and the last is so.
+            *others, last = items
+            whole = last.when(wanted)
+            for item in reversed(others):
+                whole = disj(item.false, conj(item.defined, whole))
+            return whole
+
+        return Lazily(when)
+
+    def either(self, outcomes: Sequence[Outcome[P]]) -> Outcome[P]:
+        """`or`: from left to right, up to the first that is true."""
+        if len(outcomes) == 1:
+            return outcomes[0]
+        return self.negation(self.both([self.negation(item) for item in outcomes]))
