@@ -32,6 +32,7 @@ SHARED = {
     "Source": "of a text, and of a value",
     "Ways": "of a gate, and of a stream",
     "PermittedRetriever": "one for each library",
+    "Tokens": "of a form, and of a model",
     "Use": "of a module, and of an approval",
 }
 
