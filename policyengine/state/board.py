@@ -14,19 +14,18 @@ from time import monotonic
 from typing import Any
 from weakref import ReferenceType, WeakSet, ref
 
-import structlog
-
 from policyengine.blocks.block import Block
 from policyengine.blocks.denylist import NOBODY, Denylist, Tenants, attribute_tenant
 from policyengine.blocks.evaluator import Blocking
 from policyengine.bundle import Snapshot
+from policyengine.late import logger
 from policyengine.state.block_operations import ReadBlocks
 from policyengine.state.operations import Found
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.memory import Memory
 from policyengine.state.windows import SECOND
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 # So often the list is read, in seconds.
 EVERY = 0.25
