@@ -13,9 +13,8 @@ from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
 
-from policyengine.late import library, logger
-
 from policyengine.diagnostics.safe_text import visible
+from policyengine.late import library, logger
 
 # A change counts once nothing else has changed for this long, in milliseconds: writers need a moment to finish.
 REST_MS = 100
