@@ -5,6 +5,7 @@ from __future__ import annotations
 EVALUATION = "/access/v1/evaluation"
 EVALUATIONS = "/access/v1/evaluations"
 FILTER = "/v1/filter"
+EXPLAIN = "/v1/explain"
 SEARCH_SUBJECT = "/access/v1/search/subject"
 SEARCH_RESOURCE = "/access/v1/search/resource"
 SEARCH_ACTION = "/access/v1/search/action"

@@ -153,6 +153,11 @@ def tenants_of(tenancy: Tenancy) -> Callable[[Request, World], Iterator[Any]]:
 _SILENT = object()
 
 
+def silent(found: object) -> bool:
+    """Whether `tenant_of` found that nobody says whose an entity is, and nobody knows."""
+    return found is _SILENT
+
+
 @dataclass(frozen=True, slots=True)
 class _Inside:
     """Checks what is within the parts of a request: whatever has the shape and the type of an entity."""

@@ -18,7 +18,7 @@ from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env
 from policyengine.explain.display import decision_json
 from policyengine.explain.trace import RuleTrace, ScopeCheck, Trace, trace, trace_rule
-from policyengine.explain.trace_json import rule_json
+from policyengine.explain.trace_json import Room, rules_json
 from policyengine.explain.why import because, rule_why
 from policyengine.ir.nodes import And, PolicySet, Rule
 from policyengine.model.decision import Decision, RuleError
@@ -87,14 +87,14 @@ class ActorTrace:
             return f"{said}; closest: {'; '.join(miss.why for miss in self.closest[:_SHOWN])}"
         return f"{said}: none is about this action"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, room: Room | None = None) -> dict[str, Any]:
         return {
             "role": self.role,
             "entity": {"type": self.entity.type, "id": self.entity.id},
             "decision": decision_json(self.decision),
             "why": self.why,
             "problem": self.problem.message if self.problem is not None else None,
-            "rules": [rule_json(one) for one in self.rules],
+            "rules": rules_json(self.rules, self.decision.determining, room),
             "closest": [miss.as_json() for miss in self.closest],
         }
 
@@ -119,11 +119,13 @@ class Explanation:
         denied_ones = [actor for actor in self.actors if actor.decision.decision == "deny"]
         return "; ".join(f"{a.role} `{visible(str(a.entity))}` is {a.why}" for a in denied_ones) or said
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, most: int | None = None) -> dict[str, Any]:
+        """With `most`, conditions are shown in no more than so many characters, of the rules that decided first."""
+        room = Room(most) if most is not None else None
         return {
             "decision": decision_json(self.decision),
             "why": self.why,
-            "actors": [actor.as_json() for actor in self.actors],
+            "actors": [actor.as_json(room) for actor in self.actors],
         }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from policyengine.diagnostics.render import location
@@ -11,7 +14,33 @@ from policyengine.explain.why import rule_why
 from policyengine.ir.nodes import Root
 
 
-def rule_json(one: RuleTrace) -> dict[str, Any]:
+@dataclass(slots=True)
+class Room:
+    """So many characters of conditions may still be shown."""
+
+    left: int
+
+
+def rules_json(rules: Sequence[RuleTrace], first: Collection[str], room: Room | None = None) -> list[dict[str, Any]]:
+    """What rules said. Where there is no room for all conditions, the rules that are named `first` get it first; the
+    others are `shortened`: they have all but their condition."""
+    if room is None:
+        return [rule_json(one) for one in rules]
+    found: dict[int, dict[str, Any]] = {}
+    for one in sorted(rules, key=lambda each: each.rule.name not in first):
+        shown = rule_json(one, with_condition=room.left > 0)
+        size = len(json.dumps(shown["condition"])) if "condition" in shown else 0
+        if size > room.left:
+            del shown["condition"]
+        if one.condition is not None and "condition" not in shown:
+            shown["shortened"] = True
+        # One that did not fit took as long to write down as one that did.
+        room.left -= size
+        found[id(one)] = shown
+    return [found[id(one)] for one in rules]
+
+
+def rule_json(one: RuleTrace, with_condition: bool = True) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": one.rule.name,
         "kind": one.rule.kind,
@@ -25,7 +54,7 @@ def rule_json(one: RuleTrace) -> dict[str, Any]:
         found["tried"] = True
     if one.error is not None:
         found["error"] = {"code": one.error.code, "message": one.error.message, "location": one.error.location}
-    if one.condition is not None:
+    if one.condition is not None and with_condition:
         found["condition"] = trace_json(one.condition)
     return found
 

@@ -26,6 +26,7 @@ What can be configured is in the room `settings/`.
 | `pdp.py` | the engine, from its first load on |
 | `body.py` | content type and size: a request's bytes, or the error that refuses them |
 | `evaluation.py` | the two evaluation endpoints |
+| `explain.py` | why a decision is what it is |
 | `work.py` | how much work a batch may ask for |
 | `obligations.py` | obligation types on the wire, and what a caller says it supports |
 | `encode.py` | Decision → JSON |

@@ -40,6 +40,7 @@ from policyengine.server.authorize import authorize, authorize_many, open_sessio
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError, http_error, request_error, unexpected
 from policyengine.server.evaluation import evaluate, evaluate_batch, presents
+from policyengine.server.explain import answer_explain
 from policyengine.server.filter import answer_filter
 from policyengine.server.limit import LimitStep
 from policyengine.server.page import Tokens
@@ -124,6 +125,7 @@ def create_app(
         **_evaluations(settings, binding, access.desk),
         **access.questions(),
         paths.FILTER: Question("filter", partial(answer_filter, binding=binding), thread_body=0),
+        paths.EXPLAIN: Question("explain", partial(answer_explain, binding=binding, charged=authorizes), thread_body=0),
         paths.SEARCH_SUBJECT: searching("subject"),
         paths.SEARCH_RESOURCE: searching("resource"),
         paths.SEARCH_ACTION: searching("action"),

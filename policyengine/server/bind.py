@@ -14,6 +14,7 @@ from policyengine.authzen.arguments import Arguments, FilterRequest, Search
 from policyengine.bundle import Snapshot
 from policyengine.callers.binding import NotYours, bound_context, bound_principal
 from policyengine.callers.caller import Caller
+from policyengine.callers.reach import reaches_others
 from policyengine.callers.tenancy import ANYBODY, Tenancy, own_parts, problems, tenant_of
 from policyengine.filters.backend import Backend
 from policyengine.filters.compile import compiled
@@ -56,6 +57,12 @@ class Binding:
         return {
             "principal": principal, "action": asked["action"], "resource": asked["resource"], "context": context
         }  # fmt: skip
+
+    def shows_others(self, caller: Caller, snapshot: Snapshot, values: Any) -> bool:
+        """Whether something of another tenant is among these values, or is reached from them."""
+        if caller.tenant is None:
+            return False
+        return reaches_others(caller.tenant, self.tenancy, snapshot.world, snapshot.schema, values)
 
     def asked(self, caller: Caller, snapshot: Snapshot, asked: R, sought: str) -> R:
         """A request with a gap, `sought`: "subject", "resource" or "action". Raises Forbidden."""

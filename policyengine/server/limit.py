@@ -22,6 +22,7 @@ SCOPE_OF: Mapping[str, Scope] = {
     "evaluations": "decide",
     **dict.fromkeys(("access_request", "access_status", "access_cancel", ACCESS_TASK), "decide"),
     "filter": "filter",
+    "explain": "explain",
     "search_subject": "search",
     "search_resource": "search",
     "search_action": "search",

@@ -80,6 +80,19 @@ def test_any_json(certification: httpx.Client, value: Any, path: str) -> None:
 
 
 @pytest.mark.fuzz
+@given(st.one_of(values, requests))
+def test_an_explanation_has_the_decision_of_the_evaluation(certification: httpx.Client, value: Any) -> None:
+    body = json.dumps(value).encode()
+    evaluated, explained = (_post(certification, path, body) for path in (EVALUATION, "/v1/explain"))
+    if explained.status_code == 200 or evaluated.status_code != 200:
+        assert explained.status_code == evaluated.status_code
+    else:
+        assert "`context.approval`" in explained.json()["detail"]
+    if explained.status_code == 200:
+        assert (explained.json()["decision"]["decision"] == "allow") is evaluated.json()["decision"]
+
+
+@pytest.mark.fuzz
 @given(st.binary(max_size=200), st.sampled_from(PATHS))
 def test_any_bytes(certification: httpx.Client, body: bytes, path: str) -> None:
     _assert_lawful(_post(certification, path, body))

@@ -1,0 +1,76 @@
+"""`POST /v1/explain`: the decision about a request, and why it is what it is.
+
+A request is that of an evaluation, and so is the decision; beside it stands what each rule about the action said. No
+approval is used, nothing is charged, and nothing is marked: what limits and sessions hold now is not asked.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from policyengine.authzen import read
+from policyengine.authzen.arguments import Arguments
+from policyengine.authzen.refused import Malformed, Misspelt
+from policyengine.bundle import Snapshot
+from policyengine.callers.caller import Caller
+from policyengine.diagnostics import codes
+from policyengine.engine import Engine
+from policyengine.explain.display import decision_json
+from policyengine.explain.explanation import Explanation, unexplained
+from policyengine.model.decision import RuleError
+from policyengine.server.bind import Binding
+from policyengine.server.errors import RequestError
+from policyengine.server.metering import answered
+from policyengine.server.obligations import negotiate
+from policyengine.server.pipeline import Answer
+from policyengine.state.authorize import APPROVAL
+
+# An explanation shows what the request has, several times.
+MOST_ASKED = 65_536
+# Conditions, with the values that they read, in so many characters.
+MOST_SHOWN = 1_048_576
+
+
+def answer_explain(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, charged: bool) -> Answer:
+    """`charged`: evaluations of this service are charged, so that nobody else need meter them. Raises Malformed,
+    RequestError, and Forbidden."""
+    if len(body) > MOST_ASKED:
+        raise RequestError(413, f"a decision is explained for requests of at most {MOST_ASKED} bytes")
+    value = binding.silent(caller, read.json_object(body))
+    try:
+        asked = read.evaluation(value)
+    except Misspelt as error:
+        refused = unexplained(RuleError("", codes.MISSPELT.id, error.message), engine.revision)
+        return _bytes(refused.as_json()), (), 0
+    if APPROVAL in asked["context"]:
+        raise Malformed("an explanation uses no approval; leave out `context.approval`")
+    explanation, own, snapshot = _explained(engine, asked, caller, binding)
+    decision, context = explanation.decision, own["context"]
+    honoured = negotiate(decision, context) if charged else answered(decision, context)
+    answer = explanation.as_json(MOST_SHOWN)
+    if honoured is not decision:
+        answer |= {"decision": decision_json(honoured), "why": honoured.errors[0].message}
+    # Policies may read on from what is the caller's to what is not.
+    if binding.shows_others(caller, snapshot, [*own.values(), answer["actors"]]):
+        answer |= {"why": answer["decision"]["summary"], "actors": [], "withheld": True}
+    return _bytes(answer), (), 0
+
+
+def _explained(
+    engine: Engine, asked: Arguments, caller: Caller, binding: Binding
+) -> tuple[Explanation, Arguments, Snapshot]:
+    """The explanation, what it is of, and the snapshot that it is from."""
+    while True:
+        snapshot = engine.snapshot
+        own = binding.arguments(caller, snapshot, asked)
+        found = engine.explain(
+            principal=own["principal"], action=own["action"], resource=own["resource"], context=own["context"]
+        )
+        # Policies that were loaded meanwhile have another world, which the request was not looked at against.
+        if found.decision.revision == snapshot.revision:
+            return found, own, snapshot
+
+
+def _bytes(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
