@@ -20,6 +20,7 @@ ADMIT = "/v1/admit"
 DETOKENIZE = "/v1/detokenize"
 BLOCK = "/v1/block"
 UNBLOCK = "/v1/unblock"
+RELOAD = "/v1/admin/reload"
 USAGE = "/v1/usage"  # and below it reset, credit, raise, changes
 # What is put to a person: the OpenID AuthZEN Access Request and Approval profile.
 ACCESS_REQUESTS = "/access/v1/requests"  # and below it {id}, {id}/cancel

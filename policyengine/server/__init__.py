@@ -19,6 +19,7 @@ What can be configured is in the room `settings/`.
 | `app.py` | the parts put together; loading, watching and stopping |
 | `authentication.py`, `issuers.py` | the step that asks who asks; the keys of issuers, fetched |
 | `administration.py`, `admin.pol` | who may administer, decided by policies |
+| `reload.py` | the policies read again, when an administrator says so |
 | `limit.py` | the step that asks whether this caller may: scopes, and how often |
 | `bind.py` | requests of callers that are bound to a tenant or a principal |
 | `listener.py` | uvicorn's protocol with the peer's certificate, and a cap |

@@ -48,6 +48,7 @@ from policyengine.server.pdp import Pdp
 from policyengine.server.pipeline import Authenticate, Limit, Pipeline, Question, Steps
 from policyengine.server.release import admit, detokenize, release
 from policyengine.server.release_events import release_events
+from policyengine.server.reload import reload
 from policyengine.server.search import Searches
 from policyengine.server.telling import telling
 from policyengine.settings.loading import WrongSettings, from_environment
@@ -153,6 +154,12 @@ def create_app(
         paths.RESULTS: Question("results", partial(record_result, binding=binding), thread_body=0),
         paths.BLOCK: Question("block", blocks.block, thread_body=0),
         paths.UNBLOCK: Question("unblock", blocks.unblock, thread_body=0),
+        paths.RELOAD: Question(
+            "reload",
+            partial(reload, gate_tests=settings.gate == "tests", on_reload=partial(_reloaded, tally)),
+            thread_body=0,
+            bare=True,
+        ),
         **usage.questions(),
     }
     metadata.add_routes(app, pdp, settings.public_url, access.desk)

@@ -32,6 +32,7 @@ SCOPE_OF: Mapping[str, Scope] = {
 # What administers the service, and the action that its policies decide about.
 ADMIN_OF: Mapping[str, str] = {
     "prometheus": "admin_metrics",
+    "reload": "admin_reload",
     **dict.fromkeys(("approvals", "approvals_task"), "approve"),
     **dict.fromkeys(("block", "unblock", "blocks"), "admin_other"),
     # Of its own tenant, for a caller that is bound to one.

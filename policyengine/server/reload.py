@@ -1,0 +1,35 @@
+"""`POST /v1/admin/reload`: the policies and entities are read again, now, for administrators.
+
+What is broken changes nothing: the last good policies go on answering, and the answer says what is wrong. Of several
+worker processes, the one that is asked reads again; each hears of changes by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from policyengine.authzen import read
+from policyengine.authzen.answers import Readiness
+from policyengine.authzen.refused import Malformed
+from policyengine.callers.caller import Caller
+from policyengine.diagnostics import render
+from policyengine.engine import Engine
+from policyengine.server.pipeline import Answer
+from policyengine.state.reloads import Reload
+
+
+def reload(
+    engine: Engine, body: bytes, caller: Caller, *, gate_tests: bool, on_reload: Callable[[Reload], None]
+) -> Answer:
+    """As `/readyz` has it. `on_reload` hears of the attempt. Raises Malformed."""
+    if body.strip() and read.json_object(body):
+        raise Malformed("there is nothing to say of a reload")
+    found = engine.reload(gate_tests=gate_tests)
+    on_reload(found)
+    answer = Readiness(
+        status="ready" if found.ok else "degraded",
+        revision=found.revision,
+        diagnostics=None if found.ok else [render.as_json(each) for each in found.diagnostics],
+    )
+    return json.dumps(answer.model_dump(exclude_none=True), separators=(",", ":")).encode("ascii"), (), 0
