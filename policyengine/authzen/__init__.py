@@ -15,6 +15,7 @@ message that names the place and shows no value. It knows no HTTP, no terminal a
 | `quick.py` | bytes to the same arguments, several times faster; leaves what is rare to `read.py` |
 | `refused.py` | the two ways in which something is no request |
 | `openapi.py`, `examples.py` | the models as an OpenAPI document |
+| `operations.py` | what can be asked beside the AuthZEN APIs, for that document |
 
 **An entity** on the wire is `{"type", "id", "properties": {...}}`. Attributes may also stand beside `id`; what it is in
 may be given as `parents`, in either place. Nothing is dropped: one name in both places is refused. An entity *in* the

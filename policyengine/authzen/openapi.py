@@ -16,6 +16,7 @@ from policyengine.authzen.answers import (
     FilterResponse,
     Problem,
 )
+from policyengine.authzen.operations import NAMED, OPERATIONS, Operation
 from policyengine.authzen.paths import EVALUATION, EVALUATIONS, FILTER, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
 from policyengine.authzen.requests import (
     ActionSearchRequest,
@@ -40,6 +41,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     FilterRequest,
     FilterResponse,
     Problem,
+    *NAMED,
 )
 
 
@@ -68,7 +70,27 @@ def paths() -> dict[str, Any]:
         {"evaluations": [examples.ALLOWED, examples.ALLOWED]},
     )
     posts = {EVALUATION: evaluation, EVALUATIONS: evaluations, **_searches()}
-    return {path: {"post": post} for path, post in posts.items()}
+    made: dict[str, dict[str, Any]] = {path: {"post": post} for path, post in posts.items()}
+    for one in OPERATIONS:
+        made.setdefault(one.path, {})[one.method] = _described(one)
+    return made
+
+
+def _described(one: Operation) -> dict[str, Any]:
+    made = _operation(one.summary, None, one.examples or {}, one.response, one.example, one.about, one.answer)
+    made["responses"] = {one.status if code == "200" else code: each for code, each in made["responses"].items()}
+    if one.request is None:
+        del made["requestBody"]
+    else:
+        made["requestBody"]["required"] = not one.is_optional
+        made["requestBody"]["content"]["application/json"]["schema"] = one.request
+    if "{id}" in one.path:
+        made["parameters"].append({"name": "id", "in": "path", "required": True, "schema": {"type": "string"}})
+        made["responses"]["404"] = {"description": "There is no such thing", "content": _PROBLEM}
+    return made
+
+
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": _REF.format(model=Problem.__name__)}}}
 
 
 def _searches() -> dict[str, dict[str, Any]]:
@@ -115,14 +137,13 @@ def _searches() -> dict[str, dict[str, Any]]:
 
 def _operation(
     summary: str,
-    request: str,
+    request: str | None,
     examples: dict[str, Any],
     response: dict[str, Any],
     example: dict[str, Any],
     about: str = "evaluation",
     answer: str = "The decision",
 ) -> dict[str, Any]:
-    error = {"application/problem+json": {"schema": {"$ref": _REF.format(model=Problem.__name__)}}}
     refusals = {
         "400": "The request is malformed",
         "401": "The credentials are missing, or not accepted",
@@ -159,6 +180,6 @@ def _operation(
                 "description": answer,
                 "content": {"application/json": {"schema": response, "example": example}},
             },
-            **{code: {"description": text, "content": error} for code, text in refusals.items()},
+            **{code: {"description": text, "content": _PROBLEM} for code, text in refusals.items()},
         },
     }
