@@ -11,7 +11,9 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from random import uniform
 from threading import local
+from time import monotonic, sleep
 
 from policyengine.state.apply import apply
 from policyengine.state.operations import Document, Operation, Outcome
@@ -23,6 +25,9 @@ VERSION = 1
 
 # So long one transaction waits for another's lock, in seconds.
 DEADLINE = 5.0
+
+# Between two attempts at the lock it sleeps so long, in seconds.
+PAUSE = 0.0002, 0.003
 
 # So many keys that are due are removed with each operation.
 SWEEP = 64
@@ -43,7 +48,7 @@ class Sqlite:
         self._opened: list[sqlite3.Connection] = []
         try:
             with closing(self._connect()) as connection:
-                _migrate(connection)
+                self._migrate(connection)
         except sqlite3.Error as error:
             raise StoreError(f"the state file cannot be used: {error}") from error
 
@@ -77,7 +82,7 @@ class Sqlite:
 
     def _run(self, operation: Operation) -> Outcome:
         connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
+        self._begin(connection)
         try:
             now = self._now()
             keys = operation.keys
@@ -118,19 +123,41 @@ class Sqlite:
         connection = sqlite3.connect(self._path, timeout=self._deadline, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        # From here on `_begin` waits.
+        connection.execute("PRAGMA busy_timeout = 0")
         return connection
 
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Takes the write lock. SQLite's own way of waiting sleeps longer each time, up to a tenth of a second, and so
+        loses again and again to whoever writes without a pause; short sleeps of random length lose to nobody for long.
+        """
+        until = monotonic() + self._deadline
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > until:
+                    raise
+            sleep(uniform(*PAUSE))
 
-def _migrate(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        if _version(connection) == VERSION:
+            return
+        self._begin(connection)
+        version = _version(connection)
+        if version > VERSION:
+            connection.execute("ROLLBACK")
+            raise sqlite3.DatabaseError("it was written by a newer version of policyengine")
+        if version < 1:
+            connection.execute(
+                "CREATE TABLE state (key TEXT PRIMARY KEY, document TEXT NOT NULL, expires INTEGER NOT NULL)"
+            )
+            connection.execute("CREATE INDEX state_expires ON state (expires)")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
     [version] = connection.execute("PRAGMA user_version").fetchone()
-    if version > VERSION:
-        connection.execute("ROLLBACK")
-        raise sqlite3.DatabaseError("it was written by a newer version of policyengine")
-    if version < 1:
-        connection.execute(
-            "CREATE TABLE state (key TEXT PRIMARY KEY, document TEXT NOT NULL, expires INTEGER NOT NULL)"
-        )
-        connection.execute("CREATE INDEX state_expires ON state (expires)")
-    connection.execute(f"PRAGMA user_version = {VERSION}")
-    connection.execute("COMMIT")
+    return int(version)
