@@ -12,12 +12,16 @@ raise it.
 from __future__ import annotations
 
 import os
+from functools import cache
 
+import typer.testing
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
 # Tests start from nothing and leave nothing behind, but for those about the cache, which name a directory.
 os.environ["POLICYENGINE_CACHE_DIR"] = ""
+# Each program that a test starts would compile all that it imports, on machines that forbid to keep that.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile(
     "default",
@@ -33,3 +37,6 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 settings.load_profile(PROFILE)
 if PROFILE == "default":
     providers._get_local_constants = lambda: providers._local_constants
+
+# The command line is put together once, and not by each test that runs a command: that took most of its time.
+typer.testing._get_command = cache(typer.testing._get_command)
