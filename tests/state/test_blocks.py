@@ -63,7 +63,7 @@ def test_every_store_keeps_the_same_list(name: str) -> None:
 @pytest.mark.parametrize("name", STORES)
 def test_a_list_is_bounded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(block_operations, "MOST", 3)
-    monkeypatch.setattr("policyengine.state.stores.redis.MOST", 3)
+    monkeypatch.setattr("policyengine.state.stores.wire.MOST", 3)
     with STORES[name](Clock()) as store:
         for each in "abc":
             assert isinstance(store.run(impose(each)), Found)
