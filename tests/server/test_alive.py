@@ -31,7 +31,7 @@ def test_where_nobody_tells_of_changes_they_are_looked_for(monkeypatch: pytest.M
     heard: list[Unwatched | None] = []
     looked, again = threading.Event(), threading.Event()
     monkeypatch.setattr(watch, "LOOK_MS", 5)
-    monkeypatch.setattr(watch, "watch", _unwatchable)
+    monkeypatch.setattr("watchfiles.watch", _unwatchable)
 
     def told(now: Unwatched | None) -> None:
         heard.append(now)
@@ -43,7 +43,7 @@ def test_where_nobody_tells_of_changes_they_are_looked_for(monkeypatch: pytest.M
         assert watcher.unwatched is not None
         assert "inotify watch limit reached" in watcher.unwatched.why
         assert watcher.unwatched.sources == (str(tmp_path),)
-        monkeypatch.setattr(watch, "watch", lambda *_, **__: iter([set()]))
+        monkeypatch.setattr("watchfiles.watch", lambda *_, **__: iter([set()]))
         assert again.wait(20)
     assert [each is None for each in heard[:2]] == [False, True]
 
@@ -58,14 +58,14 @@ def test_a_reload_that_fails_does_not_end_watching(monkeypatch: pytest.MonkeyPat
             twice.set()
         raise RuntimeError
 
-    monkeypatch.setattr(watch, "watch", lambda *_, **__: iter([set(), set()]))
+    monkeypatch.setattr("watchfiles.watch", lambda *_, **__: iter([set(), set()]))
     with Watcher([tmp_path], lambda: True, changed).start():
         assert twice.wait(20)
 
 
 def test_the_service_says_that_it_is_not_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "m.pol").write_text(POLICIES)
-    monkeypatch.setattr(watch, "watch", _unwatchable)
+    monkeypatch.setattr("watchfiles.watch", _unwatchable)
     with serving(tmp_path, reload=True) as client:
         while "not_watched" not in (ready := client.get("/readyz").json()):
             pass
