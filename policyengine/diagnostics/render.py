@@ -84,6 +84,8 @@ def _excerpt(span: Span, label: str, hue: str, width: int, paint: Paint) -> list
 
 def _columns(text: str) -> int:
     """How many columns a terminal takes for the text."""
+    if text.isascii():
+        return len(text)
     return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 

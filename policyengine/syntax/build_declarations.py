@@ -88,6 +88,9 @@ class BuildDeclarations(Transformer[Token, Any]):
                 self._report(
                     codes.SYNTAX, word.span, f"unexpected `{word.text}`", f"{known} may stand there, once each"
                 )
+                # One finding says it all of however many words.
+                words = words[:number]
+                break
         return ast.MarkedType(type=type_, marks=tuple(word.text for word in words), span=self._span(parts))
 
     def type_word(self, parts: list[Any]) -> ast.Name:

@@ -76,3 +76,7 @@ def test_depth(piece: str, times: int) -> None:
     """However deep, it is a finding or a tree."""
     assert_lawful(f"permit p: read on Doc when {piece * times}a")
     assert_lawful(f"entity E {{ a: {piece * times}Int }}")
+
+
+def test_many_words_behind_a_type_are_one_finding() -> None:
+    assert len(assert_lawful(f"entity E {{ a: Int{' b' * 1_000} }}").diagnostics) == 1
