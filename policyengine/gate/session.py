@@ -63,6 +63,8 @@ class Session:
     ) -> None:
         self._ways = ways
         self.id = id_
+        # One that the store has forgotten is not opened anew: what it has seen would be forgotten with it.
+        self._here: Mapping[str, Any] = {"session": id_, "opens": False}
         self._principal = dict(principal)
         self._context = dict(context)
         self.trail = Trail()
@@ -155,7 +157,7 @@ class Session:
             "action": "call",
             "resource": {"type": "Tool", "id": tool, "args": dict(arguments)},
             "context": {**known, "provenance": provenance} if provenance else known,
-            "session": self.id,
+            **self._here,
         }
 
     def _known(self, args: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -293,21 +295,21 @@ class Session:
 
     def release(self, text: Any, **asked: Any) -> Released:
         """What may go to the user: `Engine.release` for the principal of this session."""
-        return self._ways.release(text, principal=self._principal, context=self._context, session=self.id, **asked)
+        return self._ways.release(text, principal=self._principal, context=self._context, **self._here, **asked)
 
     async def release_async(self, text: Any, **asked: Any) -> Released:
         return await self._ways.release_async(
-            text, principal=self._principal, context=self._context, session=self.id, **asked
+            text, principal=self._principal, context=self._context, **self._here, **asked
         )
 
     def admit(self, given: Any, *, cost: Mapping[str, Any] | None = None, **asked: Any) -> Admitted:
         """What may go into a model: `Engine.admit` for the principal of this session. It takes its `model`; `cost` is
         what the call is estimated to cost."""
-        return self._ways.admit(given, principal=self._principal, context=self._costing(cost), session=self.id, **asked)
+        return self._ways.admit(given, principal=self._principal, context=self._costing(cost), **self._here, **asked)
 
     async def admit_async(self, given: Any, *, cost: Mapping[str, Any] | None = None, **asked: Any) -> Admitted:
         return await self._ways.admit_async(
-            given, principal=self._principal, context=self._costing(cost), session=self.id, **asked
+            given, principal=self._principal, context=self._costing(cost), **self._here, **asked
         )
 
     def _costing(self, cost: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -75,16 +75,17 @@ class Releases(Authorizes):
         expected: Expected | None = None,
         fulfilled: Collection[str] = (),
         session: str | None = None,
+        opens: bool = True,
     ) -> Released:
         """Whether a text may leave, and what of it. `text` is a text, or a value as JSON has them, whose texts are
         looked at one by one; `output` are its attributes, `content_type` among them; `sources` the documents that were
         in the context window, as `output.sources`: mappings, or what retrieval returned (`sources.Sources`), and then
         what they owe is done to the text as well; `expected` what it has to be, for `output.valid`. `fulfilled` are
-        the types of obligation that the caller carries out itself. What is allowed has had done to it all that the
-        policies order. Never raises for what a text holds."""
+        the types of obligation that the caller carries out itself. With `opens` False, `session` has to be one that was
+        opened. What is allowed has had done to it all that the policies order. Never raises for what a text holds."""
         known = gathered(sources)
         check, accepts = self._check(text, output, known, expected), _onto(known)
-        grant = run(self._deciding(check, principal, context, session, accepts), self._store)
+        grant = run(self._deciding(check, principal, context, session, opens, accepts), self._store)
         released = releasing.conclude(check, grant, partial(self._decide, principal, context, accepts), fulfilled)
         if not released.allowed:
             grant.withdraw()
@@ -101,11 +102,12 @@ class Releases(Authorizes):
         expected: Expected | None = None,
         fulfilled: Collection[str] = (),
         session: str | None = None,
+        opens: bool = True,
     ) -> Released:
         """As `release`, without blocking the event loop."""
         known = gathered(sources)
         check, accepts = await self._aside(text, self._check, text, output, known, expected), _onto(known)
-        grant = await run_async(self._deciding(check, principal, context, session, accepts), self._store)
+        grant = await run_async(self._deciding(check, principal, context, session, opens, accepts), self._store)
         decide = partial(self._decide, principal, context, accepts)
         released: Released = await self._aside(text, releasing.conclude, check, grant, decide, fulfilled)
         if not released.allowed:
@@ -123,19 +125,22 @@ class Releases(Authorizes):
         expected: Expected | None = None,
         fulfilled: Collection[str] = (),
         session: str | None = None,
+        opens: bool = True,
     ) -> ReleaseStream:
         """`release` for a text that comes in chunks: texts, or the chunks that OpenAI, Anthropic and LangChain stream.
         What comes out, with `for` or `async for`, are such chunks, and together they are what `release` would have made
         of the whole. Raises NotReleased, while iterating, where nothing may leave or nothing more may."""
         known = gathered(sources)
         asked = {"principal": principal, "output": output, "sources": known, "context": context}
-        more = {"expected": expected, "fulfilled": fulfilled, "session": session}
+        more = {"expected": expected, "fulfilled": fulfilled, "session": session, "opens": opens}
         texts = self._texts
         check = partial(self._check, "", output, known, None, texts.output.before_any)
         accepts = _onto(known, _untried if texts.output.tried is not texts.output.whole else None)
         ways = Ways(
-            grant=lambda: run(self._deciding(check(), principal, context, session, accepts), self._store),
-            grant_async=lambda: run_async(self._deciding(check(), principal, context, session, accepts), self._store),
+            grant=lambda: run(self._deciding(check(), principal, context, session, opens, accepts), self._store),
+            grant_async=lambda: run_async(
+                self._deciding(check(), principal, context, session, opens, accepts), self._store
+            ),
             release=lambda text: self.release(text, **asked, **more),  # type: ignore[arg-type]
             release_async=lambda text: self.release_async(text, **asked, **more),  # type: ignore[arg-type]
             inspection=self._inspection,
@@ -160,13 +165,14 @@ class Releases(Authorizes):
         source_of: SourceOf | None = None,
         fulfilled: Collection[str] = (),
         session: str | None = None,
+        opens: bool = True,
     ) -> Admitted:
         """Whether this may go into a model, and what of it: `invoke` on the model, with `context.input`. `given` is a
         text, a `File`, or messages as the model interfaces have them; `model` its attributes. `source_of` says of a
         message whose words it is, where its role does not: "retrieved", for what a search found. The rest is as in
         `release`."""
         admission = self._admission(given, principal, context, source_of)
-        grant = run(self._admitting(admission, principal, model, session), self._store)
+        grant = run(self._admitting(admission, principal, model, session, opens), self._store)
         admitted = admitting.conclude(admission, grant, fulfilled)
         if not admitted.allowed:
             grant.withdraw()
@@ -182,10 +188,11 @@ class Releases(Authorizes):
         source_of: SourceOf | None = None,
         fulfilled: Collection[str] = (),
         session: str | None = None,
+        opens: bool = True,
     ) -> Admitted:
         """As `admit`, without blocking the event loop."""
         admission = await self._aside(given, self._admission, given, principal, context, source_of)
-        grant = await run_async(self._admitting(admission, principal, model, session), self._store)
+        grant = await run_async(self._admitting(admission, principal, model, session, opens), self._store)
         admitted: Admitted = await self._aside(given, admitting.conclude, admission, grant, fulfilled)
         if not admitted.allowed:
             await grant.withdraw_async()
@@ -200,12 +207,13 @@ class Releases(Authorizes):
         context: Mapping[str, Any] | None = None,
         fulfilled: Collection[str] = (),
         session: str | None = None,
+        opens: bool = True,
     ) -> Released:
         """The text with its tokenized values given back, to whom a rule on `detokenize` allows it. The tokens are those
         of the tenant in `output`. Where one of them does not open, nothing is given back, and why is not told. Never
         raises for what a text holds."""
         giving = detokenizing.prepare(text, output, self._inspection)
-        grant = run(self._giving(giving, principal, context, session), self._store)
+        grant = run(self._giving(giving, principal, context, session, opens), self._store)
         given = detokenizing.conclude(giving, grant, fulfilled)
         if not given.allowed:
             grant.withdraw()
@@ -220,10 +228,11 @@ class Releases(Authorizes):
         context: Mapping[str, Any] | None = None,
         fulfilled: Collection[str] = (),
         session: str | None = None,
+        opens: bool = True,
     ) -> Released:
         """As `detokenize`, without blocking the event loop."""
         giving = detokenizing.prepare(text, output, self._inspection)
-        grant = await run_async(self._giving(giving, principal, context, session), self._store)
+        grant = await run_async(self._giving(giving, principal, context, session, opens), self._store)
         given: Released = await self._aside(text, detokenizing.conclude, giving, grant, fulfilled)
         if not given.allowed:
             await grant.withdraw_async()
@@ -231,20 +240,22 @@ class Releases(Authorizes):
 
     # ---- the steps ----
 
-    def _giving(self, giving: Giving, principal: Any, context: Any, session: str | None) -> Authorizing:
+    def _giving(self, giving: Giving, principal: Any, context: Any, session: str | None, opens: bool) -> Authorizing:
         if giving.refused is not None:
             return _at_once(releasing.refused(giving.refused, self._texts.snapshot.revision))
-        return self._authorizing(new_request(principal, DETOKENIZE, giving.resource, context, session))
+        return self._authorizing(new_request(principal, DETOKENIZE, giving.resource, context, session, opens=opens))
 
     def _admission(self, given: Any, principal: Any, context: Any, source_of: Any) -> Admission:
         tenant, _ = holder(principal, context)
         return admitting.prepare(given, context, tenant, self._texts.input, self._inspection, source_of)
 
-    def _admitting(self, admission: Admission, principal: Any, model: Any, session: str | None) -> Authorizing:
+    def _admitting(
+        self, admission: Admission, principal: Any, model: Any, session: str | None, opens: bool
+    ) -> Authorizing:
         if admission.refused is not None:
             return _at_once(releasing.refused(admission.refused, self._texts.snapshot.revision))
         resource = {"type": "Model", **model} if isinstance(model, Mapping) else model
-        return self._authorizing(new_request(principal, INVOKE, resource, admission.context, session))
+        return self._authorizing(new_request(principal, INVOKE, resource, admission.context, session, opens=opens))
 
     def _check(
         self, text: Any, output: Any, sources: Any, expected: Expected | None, needs: TextNeeds | None = None
@@ -263,11 +274,19 @@ class Releases(Authorizes):
         return decision.tried
 
     def _deciding(
-        self, check: Check, principal: Any, context: Any, session: str | None, accepts: Accepts | None = None
+        self,
+        check: Check,
+        principal: Any,
+        context: Any,
+        session: str | None,
+        opens: bool,
+        accepts: Accepts | None = None,
     ) -> Authorizing:
         if check.refused is not None:
             return _at_once(releasing.refused(check.refused, self._texts.snapshot.revision))
-        return self._authorizing(new_request(principal, RELEASE, check.resource, context, session, accepts=accepts))
+        return self._authorizing(
+            new_request(principal, RELEASE, check.resource, context, session, opens=opens, accepts=accepts)
+        )
 
     def _decide(self, principal: Any, context: Any, accepts: Accepts | None, resource: Mapping[str, Any]) -> Decision:
         decision = _decided(self._texts.snapshot, principal, context, resource)

@@ -63,6 +63,8 @@ def asked_to_release(engine: Engine, value: dict[str, Any], caller: Caller, bind
         "sources": _objects(value, "sources"),
         "expected": _expected(value),
         "session": _text(value, "session"),
+        # Whoever chooses ids could choose a session that has seen nothing.
+        "opens": False,
         "fulfilled": _names(value, "fulfilled"),
     }
 
@@ -89,6 +91,7 @@ def admit(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> R
         model=asked["resource"],
         context=asked["context"],
         session=_text(value, "session"),
+        opens=False,
         fulfilled=_names(value, "fulfilled"),
     )
     return _reply(admitted, asked, "text" if "text" in value else "messages")
@@ -111,6 +114,7 @@ def detokenize(engine: Engine, body: bytes, caller: Caller, *, binding: Binding)
         output={name: part for name, part in asked["resource"].items() if name != "type"},
         context=asked["context"],
         session=_text(value, "session"),
+        opens=False,
         fulfilled=_names(value, "fulfilled"),
     )
     return _reply(given, asked, "text")

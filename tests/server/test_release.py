@@ -167,3 +167,35 @@ def test_a_client_that_goes_away_does_not_hurt(client: httpx.Client) -> None:
     with pytest.raises(ConnectionError):
         client.post("/v1/release", content=parts(), headers={"content-type": "text/event-stream"})
     assert post(client, "/v1/release", **ASKED, text="x").json()["released"] is True
+
+
+SESSIONS = """
+module s
+use ai
+permit says: release on Output
+permit asks: invoke on Model
+permit opens: detokenize on Output
+forbid leaks: release on Output when "seen" in session.labels
+forbid tells: invoke on Model when "seen" in session.labels
+forbid gives: detokenize on Output when "seen" in session.labels
+label seen: receive on Tool
+"""
+
+
+def test_a_session_that_nobody_opened_allows_nothing(tmp_path: Path) -> None:
+    """Whoever chooses ids could choose one that has seen nothing."""
+    (tmp_path / "policy.pol").write_text(SESSIONS, encoding="utf-8")
+    bodies = {
+        "release": {"text": "x", "output": {}, "sources": []},
+        "admit": {"text": "x", "model": {"id": "m"}},
+        "detokenize": {"text": "x", "output": {}},
+    }
+    with serving(tmp_path) as client:
+        opened = post(client, "/v1/sessions", subject=ANN).json()["session"]
+        for path, body in bodies.items():
+            asked = {"subject": ANN, **body}
+            assert post(client, f"/v1/{path}", **asked, session=opened).json()["decision"] is True, path
+            assert post(client, f"/v1/{path}", **asked, session="made-up").json()["decision"] is False, path
+        asked = {"subject": ANN, "output": {}, "sources": []}
+        assert streamed(client, sent({**asked, "session": opened}, "x", "[DONE]"))[-1][0] != "not_released"
+        assert streamed(client, sent({**asked, "session": "made-up"}, "x", "[DONE]"))[-1][0] == "not_released"
