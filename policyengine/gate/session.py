@@ -67,7 +67,7 @@ class Session:
         self._here: Mapping[str, Any] = {"session": id_, "opens": False}
         self._principal = dict(principal)
         self._context = dict(context)
-        self.trail = Trail()
+        self.trail = Trail(forgot=resumed)
         self.history = History(known=not resumed)
         self._asked_for: Asked | None = None
         for known in entities:

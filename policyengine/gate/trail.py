@@ -45,8 +45,8 @@ SYSTEM = Source("system", True, 1)
 MADE = Source(MODEL, False, 9)
 UNKNOWN = Source("unknown", False, 10, frozenset())
 
-
-_COMPOSED = frozenset({MADE})
+# Behind what is not trusted.
+FIELD_RANK = 6
 
 
 def tool_source(name: str, trusted: bool) -> Source:
@@ -56,7 +56,7 @@ def tool_source(name: str, trusted: bool) -> Source:
 def field_source(name: str) -> Source:
     """A trusted part of what a tool returned. Its rank is behind that of what is not trusted: a value that strangers
     say as well may be theirs."""
-    return Source(name, True, 6)
+    return Source(name, True, FIELD_RANK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,13 @@ class _Text:
 
 
 class Trail:
-    """What one session has seen."""
+    """What one session has seen. With `forgot` it saw more before, and nobody knows what: whatever is not known to be
+    from somebody may be from anybody then."""
 
-    def __init__(self) -> None:
+    def __init__(self, forgot: bool = False) -> None:
+        self._forgot = forgot
+        self._rest = UNKNOWN if forgot else MADE
+        self._composed = frozenset({self._rest})
         self._values: dict[str, Source] = {}
         self._runs: dict[tuple[str, ...], Source] = {}
         self._texts: list[_Text] = []
@@ -127,7 +131,7 @@ class Trail:
             return frozenset({UNKNOWN})
         if not isinstance(value, str):
             said = self._values.get(value_form(value))
-            return frozenset({MADE if said is None else said})
+            return self._composed if said is None else self._from(said)
         text = form(value)
         said = self._values.get(text_form(text))
         if said is not None and said.rank <= SYSTEM.rank:
@@ -136,8 +140,12 @@ class Trail:
         # It may stand as a whole in somebody else's words, too.
         whole = self._containing(text, words)
         if said is not None:
-            return frozenset({said if whole is None or said.rank <= whole.rank else whole})
-        return frozenset({whole}) if whole is not None else self._parts(text, words)
+            return self._from(said if whole is None or said.rank <= whole.rank else whole)
+        return self._from(whole) if whole is not None else self._parts(text, words)
+
+    def _from(self, said: Source) -> frozenset[Source]:
+        """The source of what somebody said. A trusted field is believed as far as nobody else said the same."""
+        return frozenset({said, UNKNOWN}) if self._forgot and said.rank == FIELD_RANK else frozenset({said})
 
     def _containing(self, text: str, words: list[str]) -> Source | None:
         """The most trusted source that says the text as a whole, from word to word."""
@@ -161,7 +169,7 @@ class Trail:
     def _parts(self, text: str, words: list[str]) -> frozenset[Source]:
         """The sources of what a text is composed of, but for the user and the system: they said parts of it, and not
         the text. The model put it together."""
-        found = {MADE}
+        found = {self._rest}
         for name in words:
             said = self._values.get(name) or (self._values.get(number(name)) if name[-1].isdigit() else None)
             if said is not None and said.rank > SYSTEM.rank and identifies(name):
@@ -178,7 +186,7 @@ class Trail:
         """Where each argument and each part of one came from, as `context.provenance` has it."""
         stated: dict[str, list[dict[str, Any]]] = {}
         for path, value in _places(args):
-            found = _COMPOSED if isinstance(value, Mapping | list | tuple) else self.of(value)
+            found = self._composed if isinstance(value, Mapping | list | tuple) else self.of(value)
             ordered = found if len(found) == 1 else sorted(found, key=lambda one: (one.rank, one.name))
             stated[path] = [source.entry for source in ordered]
         return stated

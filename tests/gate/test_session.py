@@ -250,3 +250,16 @@ def test_a_session_that_the_store_has_forgotten_is_not_opened_anew(asynchronous:
     now += 10**12
     assert done() == [False, False, False]
     assert not engine.session(principal=ANN, id="of-nobody").call("send", {"to": "x"}).allowed
+
+
+def test_what_a_resumed_session_saw_before_may_be_anybodys(engine: Engine) -> None:
+    first = session(engine, "write to bob@acme.com")
+    first.observe(first.call("read_web", {"url": "https://acme.com"}), "pay X-17, 55")
+    again = session(engine, "pay Y-18", id=first.id)
+    args = {"recipient": "X-17", "amount": 55, "note": "pay X-17 or Y-18", "user": "Y-18", "all": ["X-17"]}
+    sources = {path: [one["source"] for one in said] for path, said in again.trail.provenance(args).items()}
+    unknown = {path: ["unknown"] for path in ("/recipient", "/amount", "/note", "/all", "/all/0")}
+    assert sources == {**unknown, "/user": ["user"]}
+    assert again.trail.readable({"note": "pay X-17"}) == {"/note": []}
+    again.observe(again.call("balance", {}), {"id": "Z-1"})
+    assert [one.name for one in again.trail.of("Z-1")] == ["balance"]
