@@ -8,24 +8,41 @@ authenticated there. Put it last, so that it is innermost.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import mcp_types as types
 from fastmcp.exceptions import PromptError, ResourceError
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools.base import Tool, ToolResult
+from mcp.shared.exceptions import MCPError
 
 from policyengine.gate.running import run_async
 from policyengine.gate.session import Session
+from policyengine.mcp.methods import CALL, DENIED, IN_A_TASK, LIST, METHODS, NOT_GATED, NOT_THERE, is_harmless
 from policyengine.mcp.results import answered, denied, seen
 
+_HOOKED = frozenset({CALL, LIST, "resources/read", "prompts/get"})
 SessionOf = Callable[[MiddlewareContext[Any]], Awaitable[Session]]
 
 
 class PolicyMiddleware(Middleware):
     def __init__(self, session_of: SessionOf) -> None:
         self._session_of = session_of
+
+    async def on_request(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
+        """What has no hook of its own is decided, passed on, or not there."""
+        method = str(context.method)
+        if method in _HOOKED or is_harmless(method):
+            return await call_next(context)
+        if method not in METHODS:
+            raise MCPError(NOT_THERE, NOT_GATED)
+        said = context.message
+        if not isinstance(said, Mapping):
+            said = said.model_dump(mode="json", by_alias=True, exclude_none=True)
+        given = {name: said[name] for name in METHODS[method] if name in said}
+        return await self._asked(context, call_next, method, given, partial(MCPError, DENIED))
 
     async def on_list_tools(
         self, context: MiddlewareContext[Any], call_next: CallNext[Any, Sequence[Tool]]
@@ -39,6 +56,9 @@ class PolicyMiddleware(Middleware):
         self, context: MiddlewareContext[types.CallToolRequestParams], call_next: CallNext[Any, ToolResult]
     ) -> ToolResult:
         asked = context.message
+        if getattr(asked, "task", None) is not None:
+            given = denied(IN_A_TASK)
+            return ToolResult(given.content, given.structured_content, is_error=True)
 
         async def perform(arguments: dict[str, Any]) -> types.CallToolResult:
             final = asked.model_copy(update={"arguments": arguments})
@@ -70,7 +90,7 @@ class PolicyMiddleware(Middleware):
         call_next: CallNext[Any, Any],
         method: str,
         given: dict[str, Any],
-        refusal: type[Exception],
+        refusal: Callable[[str], Exception],
     ) -> Any:
         """What is no tool, decided under the name of its method. What the policies would change of it is refused: it
         has no form that could be put together again."""

@@ -4,7 +4,8 @@
 
 `session_of` is a function from the context of a request to the session of the gate, which is opened for whoever is
 authenticated there. What is no tool is decided under the name of its method, as the gateway does. What is denied is a
-result with `isError` for a tool, and an error for anything else.
+result with `isError` for a tool, and an error for anything else. A method that is not known here, such as those of
+tasks, which hand out results that nobody has looked at, is not there.
 """
 
 from __future__ import annotations
@@ -19,17 +20,9 @@ from mcp.shared.exceptions import MCPError
 
 from policyengine.gate.running import run_async
 from policyengine.gate.session import Session
+from policyengine.mcp.methods import CALL, DENIED, IN_A_TASK, LIST, METHODS, NOT_GATED, NOT_THERE, is_harmless
 from policyengine.mcp.results import answered, denied, seen
 
-DENIED = -32001
-CALL, LIST = "tools/call", "tools/list"
-# What is no tool, with the parameters that rules read.
-METHODS = {
-    "resources/read": ("uri",),
-    "resources/subscribe": ("uri",),
-    "prompts/get": ("name", "arguments"),
-    "completion/complete": ("ref", "argument", "context"),
-}
 SessionOf = Callable[[Any], Awaitable[Session]]
 
 
@@ -47,7 +40,9 @@ class PolicyServerMiddleware:
             return await self._called(ctx, call_next, params)
         if ctx.method in METHODS:
             return await self._asked(ctx, call_next, params)
-        return await call_next(ctx)
+        if is_harmless(ctx.method):
+            return await call_next(ctx)
+        raise MCPError(NOT_THERE, NOT_GATED)
 
     async def _listed(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Any:
         session = await self._session_of(ctx)
@@ -61,6 +56,8 @@ class PolicyServerMiddleware:
             answer = await call_next(replace(ctx, params={**params, "arguments": arguments}))
             return types.CallToolResult.model_validate(_plain(answer))
 
+        if params.get("task") is not None:
+            return denied(IN_A_TASK)
         name, given = str(params.get("name")), params.get("arguments") or {}
         ran = await run_async(await self._session_of(ctx), name, given, perform, looks=seen, back=answered)
         return denied(ran.call.reason) if ran.seen is None else ran.value

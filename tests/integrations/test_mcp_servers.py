@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import anyio
+import mcp_types as types
 import pytest
 from fastmcp import FastMCP
 from mcp import Client
@@ -119,4 +120,32 @@ def test_a_fault_lets_nothing_through(kind: str, monkeypatch: pytest.MonkeyPatch
             return True
 
     assert asked(shop(kind, ran), steps)
+    assert ran == []
+
+
+class Payload(types.Request[Any, str]):
+    method: str = "tasks/result"
+    params: Any = None
+
+
+@pytest.mark.parametrize("kind", ["mcp", "fastmcp"])
+@pytest.mark.parametrize("method", ["tasks/result", "tasks/get", "vendor/run", "completion/complete"])
+def test_what_nobody_gates_is_not_there(kind: str, method: str) -> None:
+    """It could hand out what nobody has looked at."""
+    server, ran = shop(kind, []), list[str]()
+
+    async def answer(_: Any, __: Any) -> types.EmptyResult:
+        ran.append(method)
+        return types.EmptyResult()
+
+    behind = server._lowlevel_server if kind == "mcp" else server._mcp_server
+    behind.add_request_handler(method, types.RequestParams, answer)
+
+    async def steps(client: Client) -> Any:
+        await client.list_resources()
+        with pytest.raises(MCPError) as refused:
+            await client.session.send_request(Payload(method=method, params={}), types.EmptyResult)
+        return refused.value.error.code
+
+    assert asked(server, steps) in (-32601, -32001)
     assert ran == []

@@ -1,0 +1,36 @@
+"""What becomes of each method of MCP, for a server of one's own: decided, passed on, or not there.
+
+What is no tool is decided under the name of its method, which no tool can have. What nobody here knows is not there:
+tasks, for one, hand out results that nobody has looked at.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+# As JSON-RPC and COAZ number them.
+DENIED, NOT_THERE = -32001, -32601
+CALL, LIST = "tools/call", "tools/list"
+# What is no tool, with the parameters that rules read.
+METHODS = MappingProxyType(
+    {
+        "resources/read": ("uri",),
+        "resources/subscribe": ("uri",),
+        "prompts/get": ("name", "arguments"),
+        "completion/complete": ("ref", "argument", "context"),
+    }
+)
+# What tells of a server what it is and what there is, and of a client what it wants to be told.
+_HARMLESS = frozenset(
+    {
+        "initialize", "ping", "server/discover", "logging/setLevel", "prompts/list", "resources/list",
+        "resources/templates/list", "resources/unsubscribe", "subscriptions/listen",
+    }
+)  # fmt: skip
+NOT_GATED = "this method is not gated, and so it is not there"
+IN_A_TASK = "a call that goes on in a task is not gated: its result would come another way"
+
+
+def is_harmless(method: str) -> bool:
+    """Whether a method is passed on as it is."""
+    return method in _HARMLESS or method.startswith("notifications/")
