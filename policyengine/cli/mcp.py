@@ -89,11 +89,12 @@ def gateway(
     acting = _entity(agent, "--agent") if agent is not None else None
     existing_file(pins, "--pins")
     try:
-        known = engine, _entity(principal, "--principal"), acting, _targets(command, upstream, config), pins
+        asking = _entity(principal, "--principal")
+        gated = running.Gated(engine, asking, acting, _targets(command, upstream, config), pins)
         if address is None:
-            running.serve(*known)
+            running.serve(gated)
         else:
-            running.serve_http(*known, *address)
+            running.serve_http(gated, *address)
     except (OSError, ValueError) as error:
         fail(str(error), status=FAILED)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from policyengine.gate.session import Session, Ways
 from policyengine.release.service import Releases
+from policyengine.state.session_calls import UnknownSession
 
 
 class Gates(Releases):
@@ -22,17 +23,24 @@ class Gates(Releases):
         context: Mapping[str, Any] | None = None,
         grants: Collection[Any] | None = None,
         id: str | None = None,
+        name: str | None = None,
     ) -> Session:
-        """A new session of a principal and the agent that acts for it, or with `id` one that was opened before.
+        """A new session of a principal and the agent that acts for it, or with `id` one that was opened before. With
+        `name` it is new the first time, and the same one from then on: for a host that may forget which it had.
         `prompt` are the user's own words. `entities` are what the host knows at the start, such as the user's accounts
         and contacts: values from it are trusted. `context` is what every request of the session has.
         `grants` is what the session is narrowed to, as `Session.narrow` does. Raises StoreError, and UnknownSession for
         an `id` of nobody or of somebody else."""
         known = _context(agent, context)
-        opened = id if id is not None else self.sessions.open(principal, known)
+        opened, resumed = id, True
+        if opened is None:
+            try:
+                opened, resumed = self.sessions.open(principal, known, id=name), False
+            except UnknownSession:
+                opened = _taken(name)
         if grants is not None:
             self.sessions.narrow(opened, principal, known, grants=grants)
-        return Session(self._gate_ways(), opened, principal, known, prompt, entities, resumed=id is not None)
+        return Session(self._gate_ways(), opened, principal, known, prompt, entities, resumed)
 
     async def session_async(
         self,
@@ -44,13 +52,19 @@ class Gates(Releases):
         context: Mapping[str, Any] | None = None,
         grants: Collection[Any] | None = None,
         id: str | None = None,
+        name: str | None = None,
     ) -> Session:
         """As `session`, without blocking the event loop."""
         known = _context(agent, context)
-        opened = id if id is not None else await self.sessions.open_async(principal, known)
+        opened, resumed = id, True
+        if opened is None:
+            try:
+                opened, resumed = await self.sessions.open_async(principal, known, id=name), False
+            except UnknownSession:
+                opened = _taken(name)
         if grants is not None:
             await self.sessions.narrow_async(opened, principal, known, grants=grants)
-        return Session(self._gate_ways(), opened, principal, known, prompt, entities, resumed=id is not None)
+        return Session(self._gate_ways(), opened, principal, known, prompt, entities, resumed)
 
     def _gate_ways(self) -> Ways:
         return Ways(
@@ -64,6 +78,13 @@ class Gates(Releases):
             snapshot=lambda: self._texts.snapshot,
             inspection=self._inspection,
         )
+
+
+def _taken(name: str | None) -> str:
+    """The session that has the name. Raises UnknownSession where none was asked for."""
+    if name is None:
+        raise UnknownSession("there is no such session")
+    return name
 
 
 def _context(agent: Mapping[str, Any] | None, context: Mapping[str, Any] | None) -> dict[str, Any]:

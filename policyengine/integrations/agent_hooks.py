@@ -12,9 +12,11 @@ A host that lifts a denial runs the tool on its own word: what it returned is ob
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from agent_hooks import Decision, Transform, Verdict, Warning
@@ -116,7 +118,11 @@ class PolicyInterceptor:
         key = (context["session"]["id"], context["agent"]["id"], str(agent and agent.get("id")), *who)
         run = self._runs.get(key)
         if run is None:
-            run = _Run(self._engine.session(principal=principal, agent=agent, entities=self._entities))
+            # One that is forgotten here is the same one in the store: what it has seen, it has seen.
+            name = sha256(json.dumps(key).encode()).hexdigest()
+            run = _Run(
+                self._engine.session(principal=principal, agent=agent, entities=self._entities, name=f"hooks:{name}")
+            )
             run = self._runs.setdefault(key, run)
         return run
 

@@ -6,18 +6,24 @@ call in the same session is the same request; other arguments are another.
 
 from __future__ import annotations
 
+from cachetools import LRUCache
+
 from policyengine.engine import Engine
 from policyengine.gate.call import Call
 from policyengine.gate.session import Session
 from policyengine.state.approval_calls import ApprovalError
 from policyengine.state.tasks import Asking
 
+# Of so many different calls it is known how often they were approved.
+CALLS = 10_000
+
 
 class Approving:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # How often an approval of a call has been used up, by what it is bound to.
-        self._used: dict[str, int] = {}
+        # How often an approval of a call has been used up, by what it is bound to. What is forgotten costs a call that
+        # finds its old approval used up.
+        self._used: LRUCache[str, int] = LRUCache(CALLS)
 
     async def approved(self, session: Session, call: Call) -> tuple[Call, str]:
         """The call, decided again if somebody has approved it; and why it may not run."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
 from hmac import compare_digest
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import anyio
 import uvicorn
 from cachetools import TTLCache
+from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
 from policyengine.engine import Engine
@@ -33,41 +38,66 @@ class _Sessions:
         self._principal = principal
         self._agent = agent
         self._known: TTLCache[str, Session] = TTLCache(SESSIONS, LIFE)
+        self._process = token_hex(16)
 
     async def of(self, context: Context) -> Session:
         headers = getattr(context.request, "headers", None)
         key = str(headers.get("mcp-session-id", "")) if headers is not None else ""
         session = self._known.get(key)
         if session is None:
-            session = await self._engine.session_async(principal=self._principal, agent=self._agent)
+            # One that is forgotten here is the same one in the store: what it has seen, it has seen.
+            name = sha256(f"{self._process}:{key}".encode()).hexdigest()
+            session = await self._engine.session_async(principal=self._principal, agent=self._agent, name=f"mcp:{name}")
             session = self._known.setdefault(key, session)
         return session
 
 
-def serve(
-    engine: Engine,
-    principal: Mapping[str, Any],
-    agent: Mapping[str, Any] | None,
-    targets: Mapping[str, Target],
-    pins: Path | None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """Who uses which servers, under which policies. `pins` is where what their tools look like is written down."""
+
+    engine: Engine
+    principal: Mapping[str, Any]
+    agent: Mapping[str, Any] | None
+    targets: Mapping[str, Target]
+    pins: Path | None
+
+
+def serve(gated: Gated) -> None:
     """Serve one client on standard input and output, until it goes. Raises WrongPins, StoreError and OSError."""
-    anyio.run(_serve, engine, principal, agent, targets, read_pins(pins) if pins is not None else None)
+    anyio.run(_serve, gated, _pinned(gated))
 
 
-async def _serve(
-    engine: Engine,
-    principal: Mapping[str, Any],
-    agent: Mapping[str, Any] | None,
-    targets: Mapping[str, Target],
-    pins: Mapping[str, str] | None,
-) -> None:
+async def _serve(gated: Gated, pins: Mapping[str, str] | None) -> None:
+    async with _server(gated, pins) as server, stdio_server() as (reading, writing):
+        await server.run(reading, writing, server.create_initialization_options())
+
+
+def serve_http(gated: Gated, host: str, port: int, token: str | None) -> None:
+    """Serve clients over Streamable HTTP at `/mcp`, until the process is told to end. Raises as `serve` does."""
+    anyio.run(_serve_http, gated, _pinned(gated), host, port, token)
+
+
+async def _serve_http(gated: Gated, pins: Mapping[str, str] | None, host: str, port: int, token: str | None) -> None:
+    async with _server(gated, pins) as server:
+        app: Any = server.streamable_http_app(host=host)
+        if token is not None:
+            app = _guarded(app, token)
+        config = uvicorn.Config(app, host=host, port=port, log_level="warning")
+        await uvicorn.Server(config).serve()
+
+
+@asynccontextmanager
+async def _server(gated: Gated, pins: Mapping[str, str] | None) -> AsyncIterator[Server[Any]]:
+    """The gateway, while the servers behind it are connected."""
     changes = Changes()
-    async with connected(targets, changes) as upstreams:
-        sessions = _Sessions(engine, principal, agent)
-        server = Gateway(sessions.of, upstreams, pins, Approving(engine), changes).server()
-        async with stdio_server() as (reading, writing):
-            await server.run(reading, writing, server.create_initialization_options())
+    async with connected(gated.targets, changes) as upstreams:
+        sessions = _Sessions(gated.engine, gated.principal, gated.agent)
+        yield Gateway(sessions.of, upstreams, pins, Approving(gated.engine), changes).server()
+
+
+def _pinned(gated: Gated) -> Mapping[str, str] | None:
+    return read_pins(gated.pins) if gated.pins is not None else None
 
 
 def _guarded(app: Any, token: str) -> Any:
@@ -76,50 +106,16 @@ def _guarded(app: Any, token: str) -> Any:
 
     async def guarded(scope: Any, receive: Any, send: Any) -> None:
         given = [value for name, value in scope.get("headers", ()) if name.lower() == b"authorization"]
-        if scope["type"] == "http" and not (len(given) == 1 and compare_digest(given[0], wanted)):
+        if scope["type"] == "lifespan" or (len(given) == 1 and compare_digest(given[0], wanted)):
+            await app(scope, receive, send)
+        elif scope["type"] == "http":
             headers = [(b"www-authenticate", b"Bearer"), (b"content-length", b"0")]
             await send({"type": "http.response.start", "status": 401, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
         else:
-            await app(scope, receive, send)
+            await send({"type": "websocket.close", "code": 1008})
 
     return guarded
-
-
-def serve_http(
-    engine: Engine,
-    principal: Mapping[str, Any],
-    agent: Mapping[str, Any] | None,
-    targets: Mapping[str, Target],
-    pins: Path | None,
-    host: str,
-    port: int,
-    token: str | None,
-) -> None:
-    """Serve clients over Streamable HTTP at `/mcp`, until the process is told to end. Raises as `serve` does."""
-    pinned = read_pins(pins) if pins is not None else None
-    anyio.run(_serve_http, engine, principal, agent, targets, pinned, host, port, token)
-
-
-async def _serve_http(
-    engine: Engine,
-    principal: Mapping[str, Any],
-    agent: Mapping[str, Any] | None,
-    targets: Mapping[str, Target],
-    pins: Mapping[str, str] | None,
-    host: str,
-    port: int,
-    token: str | None,
-) -> None:
-    changes = Changes()
-    async with connected(targets, changes) as upstreams:
-        sessions = _Sessions(engine, principal, agent)
-        server = Gateway(sessions.of, upstreams, pins, Approving(engine), changes).server()
-        app: Any = server.streamable_http_app(host=host)
-        if token is not None:
-            app = _guarded(app, token)
-        config = uvicorn.Config(app, host=host, port=port, log_level="warning")
-        await uvicorn.Server(config).serve()
 
 
 def definitions_of(targets: Mapping[str, Target]) -> dict[str, dict[str, Any]]:

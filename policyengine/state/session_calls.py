@@ -42,16 +42,21 @@ class Sessions:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def open(self, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> str:
-        """A new session; returns its id, 128 bits that nobody guesses. Raises StoreError."""
-        id_ = token_urlsafe(16)
-        _session(id_, self._store.run(_open(id_, principal, context)))
-        return id_
+    def open(
+        self, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None, *, id: str | None = None
+    ) -> str:
+        """A new session; returns its id: 128 bits that nobody guesses, or the one given. Raises StoreError, and
+        UnknownSession for an id that is taken."""
+        opened = token_urlsafe(16) if id is None else id
+        _session(opened, self._store.run(_open(opened, principal, context)))
+        return opened
 
-    async def open_async(self, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> str:
-        id_ = token_urlsafe(16)
-        _session(id_, await self._store.run_async(_open(id_, principal, context)))
-        return id_
+    async def open_async(
+        self, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None, *, id: str | None = None
+    ) -> str:
+        opened = token_urlsafe(16) if id is None else id
+        _session(opened, await self._store.run_async(_open(opened, principal, context)))
+        return opened
 
     def read(self, id: str, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> Session:
         """What it holds. Raises UnknownSession and StoreError."""

@@ -17,6 +17,7 @@ from agent_hooks.interceptor import Interceptor
 
 from policyengine import Engine
 from policyengine.gate.trail import Trail
+from policyengine.integrations import agent_hooks
 from policyengine.integrations.agent_hooks import PolicyInterceptor
 from tests.integrations.agents.world import ANN, BUDGET, INJECTED, POLICIES, TOKENS
 
@@ -151,3 +152,36 @@ def test_a_fault_of_ours_is_a_denial(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_never_decided_is_not_incorporated() -> None:
     verdict = interceptor().intercept(builder().post_tool_call(call_id="9", name="read_page", args={}, value="x"))
     assert verdict.decision is Decision.DENY
+
+
+LABELLED = """
+module labelled
+use ai
+tool read_page(url: String) { reads_untrusted: true }
+tool send_mail(to: String)
+permit calls: call on Tool for User
+label saw_web: receive on Tool::"read_page"
+forbid tainted: call on Tool::"send_mail" when "saw_web" in session.labels
+"""
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_session_that_is_forgotten_here_has_seen_what_it_has_seen(
+    restarted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_hooks, "SESSIONS", 1)
+    engine = Engine.from_text(LABELLED)
+    gate = PolicyInterceptor(engine, principal=ANN)
+
+    def calls(session: str, name: str, args: dict[str, str]) -> Decision:
+        verdict = gate.intercept(builder(session).pre_tool_call(call_id="1", name=name, args=args))
+        return verdict.decision
+
+    assert calls("s", "send_mail", {"to": "b@c.de"}) is Decision.ALLOW
+    assert calls("s", "read_page", {"url": "x"}) is Decision.ALLOW
+    gate.intercept(builder("s").post_tool_call(call_id="1", name="read_page", args={"url": "x"}, value="hi"))
+    assert calls("s", "send_mail", {"to": "b@c.de"}) is Decision.DENY
+    if restarted:
+        gate = PolicyInterceptor(engine, principal=ANN)
+    assert calls("t", "send_mail", {"to": "b@c.de"}) is Decision.ALLOW
+    assert calls("s", "send_mail", {"to": "b@c.de"}) is Decision.DENY
