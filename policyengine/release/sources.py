@@ -77,7 +77,10 @@ class Sources:
             case str() | bytes():
                 self.problem = "a source that is no document"
             case _:
-                self._read(given)
+                try:
+                    self._read(given)
+                except RecursionError:
+                    self.problem = "sources that are nested too deeply"
         return self
 
     def _read(self, given: Any) -> None:

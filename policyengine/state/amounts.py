@@ -6,6 +6,7 @@ What is finer than a millionth is rounded to the safe side: an amount up, a ceil
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from math import isfinite
 from typing import Any
 
 from policyengine.diagnostics import codes
@@ -37,7 +38,7 @@ def number(millionths: int) -> float:
 def _millionths(value: Any, rounding: str, what: str, cap: int | None = None) -> int:
     if value.__class__ is int:
         found = value * MICRO
-    elif value.__class__ is float:
+    elif value.__class__ is float and isfinite(value):
         # A sixth place and no more, as nearly all amounts have: then this is exact.
         if 0.0 <= value < EXACT and (near := round(value * MICRO)) / MICRO == value:
             return near

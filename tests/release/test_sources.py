@@ -93,9 +93,13 @@ def test_mappings_are_sources_as_before() -> None:
     assert not ENGINE.release(TEXT, principal=ANN, output={}).allowed
 
 
+ROUND: list[Any] = []
+ROUND.append(ROUND)
+
+
 @pytest.mark.parametrize(
     "source",
-    ["a text", 5, ["a text"], [Chunk(page_content="...", metadata=DOCUMENTS[0])], [None, 5]],
+    [ROUND, "a text", 5, ["a text"], [Chunk(page_content="...", metadata=DOCUMENTS[0])], [None, 5]],
 )
 def test_what_is_no_document_denies(source: Any) -> None:
     released = ENGINE.release(TEXT, principal=ANN, output={}, sources=source)

@@ -114,6 +114,7 @@ def test_a_key_that_was_never_charged_is_raised_in_values_or_as_it_is_shown() ->
         ("credit", ["principal.tenant=x"], {"amount": 1}),
         ("raise_", ["acme"], {"amount": 1, "seconds": 0}),
         ("raise_", ["acme"], {"amount": float("nan"), "seconds": 1}),
+        ("credit", ["acme"], {"amount": float("inf")}),
     ],
 )
 def test_a_change_that_means_nothing_is_refused(what: str, key: list[str], more: dict[str, Any]) -> None:
