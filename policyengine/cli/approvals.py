@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from policyengine.bundle import InvalidPolicies, Snapshot
-from policyengine.cli.console import DENY, FAILED, fail, note, report, say, say_json, stderr, stdout
+from policyengine.cli.console import DENY, FAILED, fail, note, report, say, say_json, say_table, stderr
 from policyengine.cli.loading import JsonOption, existing, existing_file
 from policyengine.diagnostics.safe_text import visible
 from policyengine.engine import Engine
@@ -68,14 +66,11 @@ def list_(state: StateOption = None, tenant: TenantOption = None, as_json: JsonO
     if not tasks:
         note("nothing waits for approval")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("TASK", "WHAT", "FOR", "RULE", "SINCE"):
-        table.add_column(name, overflow="fold")
-    for task in tasks:
-        what, rules = f"{task.action} on {task.resource}", ", ".join(need.rule for need in task.needs)
-        row = (task.id, what, task.requester, rules, _time(task.created))
-        table.add_row(*(Text(visible(cell)) for cell in row))
-    stdout().print(table)
+    rows = [
+        (task.id, f"{task.action} on {task.resource}", task.requester, _rules(task), _time(task.created))
+        for task in tasks
+    ]
+    say_table(("TASK", "WHAT", "FOR", "RULE", "SINCE"), rows)
 
 
 @app.command()
@@ -237,6 +232,10 @@ def _indented(name: str, value: Any) -> Iterator[str]:
         name = ""
     if not isinstance(value, dict):
         yield f"{name:<12}{value!r}"
+
+
+def _rules(task: Task) -> str:
+    return ", ".join(need.rule for need in task.needs)
 
 
 def _time(seconds: float) -> str:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from policyengine.diagnostics import render
 from policyengine.diagnostics.diagnostic import Diagnostic
@@ -55,6 +57,16 @@ def note(text: str) -> None:
     """One line about a result, on standard error. Where that cannot be written the status has to say it all."""
     with suppress(OSError):
         typer.echo(text, err=True)
+
+
+def say_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Rows of texts under their titles, each text safe to show."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    stdout().print(table)
 
 
 def say_json(value: Any) -> None:

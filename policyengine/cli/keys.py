@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from policyengine.callers import api_key
 from policyengine.callers import keys as of_keys
@@ -21,7 +19,7 @@ from policyengine.callers.caller import SCOPES, Scope
 from policyengine.callers.keys import Key, KeyUse, Network
 from policyengine.callers.stores.store import Keys as Known
 from policyengine.callers.stores.store import KeyStoreError
-from policyengine.cli.console import DENY, FAILED, fail, note, say, say_json, stdout
+from policyengine.cli.console import DENY, FAILED, fail, note, say, say_json, say_table
 from policyengine.cli.loading import STDIN, JsonOption, QuietOption, read_text
 from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.settings import keys as settings_keys
@@ -90,18 +88,8 @@ def list_(store: StoreOption = None, config: ConfigOption = None, json_: JsonOpt
         say_json([{**_public(key), "usage": _usage(uses.get(key.id))} for key in found])
         return
     now = time.time()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("id", "name", "state", "scopes", "tenant", "addresses", "used", "last", "from"):
-        table.add_column(title)
-    for key in found:
-        use = uses.get(key.id)
-        row = (
-            key.id, key.name, _state(key, now), " ".join(sorted(key.scopes)), key.tenant or "-",
-            " ".join(map(str, key.addresses)) or "-", str(use.count if use else 0), _date(use.last if use else None),
-            (use.address if use else "") or "-",
-        )  # fmt: skip
-        table.add_row(*map(Text, row))
-    stdout().print(table)
+    rows = [_row(key, uses.get(key.id), now) for key in found]
+    say_table(("id", "name", "state", "scopes", "tenant", "addresses", "used", "last", "from"), rows)
 
 
 @app.command()
@@ -220,6 +208,14 @@ def _seconds(text: str, option: str) -> float:
     if found is None:
         fail(f"{option}: not a duration: {text}", "write 30s, 15m, 24h or 90d")
     return float(int(found[1]) * _UNITS[found[2]])
+
+
+def _row(key: Key, use: KeyUse | None, now: float) -> tuple[str, ...]:
+    return (
+        key.id, key.name, _state(key, now), " ".join(sorted(key.scopes)), key.tenant or "-",
+        " ".join(map(str, key.addresses)) or "-", str(use.count if use else 0), _date(use.last if use else None),
+        (use.address if use else "") or "-",
+    )  # fmt: skip
 
 
 def _state(key: Key, now: float) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from policyengine.cli.console import FAILED, fail, note, say, say_json
+from policyengine.cli.console import FAILED, fail, note, say, say_json, say_table
 from policyengine.cli.durations import duration
 from policyengine.cli.keys import ConfigOption
 from policyengine.cli.loading import JsonOption
@@ -62,10 +62,7 @@ def usage(
         note("nothing is counted")
         return
     heads = ["rule", *names, "used"] if names else ["rule", "key", "used", "ceiling", "resets"]
-    lines = [heads, *([_sum_line(row, names) if names else _line(row) for row in rows])]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        say(visible("  ".join(part.ljust(width) for part, width in zip(line, widths, strict=True)).rstrip()))
+    say_table(heads, [_sum_line(row, names) if names else _line(row) for row in rows])
 
 
 def reset(
