@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from mcp import Client
-from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
+
+from tests.mcp.shop import ANN, Shop, text
 
 POLICIES = """
 module shop
@@ -31,44 +31,12 @@ forbid busy: call on Tool::"send_mail" when tool.args.body like "*urgent*" becau
 permit receiving: receive on Tool for User
 require clean: receive on Tool::"send_mail" redact(["email"])
 """
-ANN = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
-SERVER = str(Path(__file__).with_name("server.py"))
 MODES: list[Any] = ["legacy", "auto"]
-
-
-class Shop:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.policies = path / "shop.pol"
-        self.policies.write_text(POLICIES)
-
-    def ran(self) -> list[str]:
-        log = self.path / "ran"
-        return log.read_text().splitlines() if log.exists() else []
-
-    def behind(self, *more: str) -> list[str]:
-        return [sys.executable, SERVER, str(self.path / "ran"), *more]
-
-    def gateway(self, *options: str, behind: list[str] | None = None) -> StdioServerParameters:
-        before = ["-m", "policyengine.cli", "mcp", "--policies", str(self.policies), "-p", json.dumps(ANN), *options]
-        return StdioServerParameters(command=sys.executable, args=[*before, "--", *(behind or self.behind())])
-
-    def ask(self, steps: Any, *options: str, mode: Any = "auto", behind: list[str] | None = None) -> Any:
-        async def asking() -> Any:
-            with anyio.fail_after(60):
-                async with Client(self.gateway(*options, behind=behind), mode=mode) as client:
-                    return await steps(client)
-
-        return anyio.run(asking)
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path)
-
-
-def text(result: Any) -> str:
-    return "".join(block.text for block in result.content)
+    return Shop(tmp_path, POLICIES)
 
 
 @pytest.mark.parametrize("mode", MODES)

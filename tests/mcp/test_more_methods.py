@@ -14,12 +14,12 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client
-from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
 
 from policyengine import Engine
+from tests.mcp.shop import ANN, GATEWAY, SERVER, Shop, text
 
 POLICIES = """
 module shop
@@ -38,43 +38,12 @@ permit greetings: call on Tool::"prompts/get" for User when not (tool.args.argum
 permit receiving: receive on Tool for User
 require clean: receive on Tool::"resources/read" redact(["email"])
 """
-ANN = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
 CLEO = {"type": "User", "id": "cleo", "tenant": "acme", "roles": [], "parents": [{"type": "Group", "id": "finance"}]}
-SERVER = str(Path(__file__).with_name("server.py"))
-GATEWAY = [sys.executable, "-m", "policyengine.cli", "mcp"]
-
-
-class Shop:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.policies = path / "shop.pol"
-        self.policies.write_text(POLICIES)
-        self.log = path / "ran"
-
-    def ran(self) -> list[str]:
-        return self.log.read_text().splitlines() if self.log.exists() else []
-
-    def ask(self, steps: Any, *options: str, mode: Any = "auto") -> Any:
-        before = [*GATEWAY[1:], "--policies", str(self.policies), "-p", json.dumps(ANN), *options]
-        command = StdioServerParameters(
-            command=sys.executable, args=[*before, "--", sys.executable, SERVER, str(self.log)]
-        )
-
-        async def asking() -> Any:
-            with anyio.fail_after(60):
-                async with Client(command, mode=mode) as client:
-                    return await steps(client)
-
-        return anyio.run(asking)
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path)
-
-
-def text(result: Any) -> str:
-    return "".join(block.text for block in result.content)
+    return Shop(tmp_path, POLICIES)
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
