@@ -689,7 +689,7 @@ def schema_and_value(draw: st.DrawFn, depth: int = 3) -> tuple[Any, Any]:
 @st.composite
 def an_object(draw: st.DrawFn, depth: int, closed: bool | None = None) -> tuple[Any, Any]:
     properties, value, required = {}, {}, []
-    for name in draw(st.sets(st.sampled_from("abc"))):
+    for name in sorted(draw(st.sets(st.sampled_from("abc")))):
         properties[name], inner = draw(schema_and_value(max(depth, 0)))
         fate = draw(st.sampled_from(["required", "present", "absent"]))
         if fate != "absent":
