@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from policyengine.detect.finding import Finding
+from policyengine.detect.view import View
 
 # From a text, and a place in it, to where from there on a match may still begin or turn out to be another.
 Begins = Callable[[str, int], int]
@@ -34,13 +35,26 @@ Begins = Callable[[str, int], int]
 @dataclass(frozen=True, slots=True)
 class Finder:
     """`width` None: the finder reads the whole text, and can be given nothing less. `name` is the `detector` of its
-    findings. `find` may raise: that is an error of whatever needed the finder. `begins` None: anywhere."""
+    findings. `find` may raise: that is an error of whatever needed the finder. `begins` None: anywhere. `look` is
+    `find` for a text of which others have read something already."""
 
     name: str
     kinds: frozenset[str]
     width: int | None
     find: Callable[[str], Sequence[Finding]]
     begins: Begins | None = None
+    look: Callable[[View], Sequence[Finding]] | None = None
+
+
+def viewing(
+    name: str,
+    kinds: frozenset[str],
+    width: int,
+    look: Callable[[View], Sequence[Finding]],
+    begins: Begins | None = None,
+) -> Finder:
+    """A finder that reads a View."""
+    return Finder(name, kinds, width, lambda text: look(View(text)), begins, look)
 
 
 class DetectorFailed(Exception):

@@ -17,14 +17,6 @@ _SHORT = 1024
 """Below this length Python's own expressions are done before RE2 has begun. Above, RE2 is several times faster, and
 linear whatever the text; these expressions mean the same to both."""
 
-_DIGITS = b"0123456789"
-_OTHERS = bytes(c for c in range(256) if c not in _DIGITS)
-
-
-def has_digits(data: bytes, count: int) -> bool:
-    """Whether there are so many digits at all: most texts are done after that."""
-    return len(data.translate(None, _OTHERS)) >= count
-
 
 def spans(places: bytes, data: bytes) -> Iterator[tuple[int, int]]:
     """Where an expression over bytes matches, one byte a character."""

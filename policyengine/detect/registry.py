@@ -28,6 +28,7 @@ from policyengine.detect.personal import (
 from policyengine.detect.reserved import WIDTH as RESERVED_WIDTH
 from policyengine.detect.reserved import reserved
 from policyengine.detect.secrets import finder as secrets
+from policyengine.detect.view import View
 from policyengine.detect.vocabulary import Vocabulary
 
 ORDINARY = frozenset({"domain"})
@@ -129,15 +130,16 @@ def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...
     """Every finding of these kinds. Raises DetectorFailed if one of the finders fails, and UnknownKind."""
     finders, meant = _plan(frozenset(kinds), known)
     found: set[Finding] = set()
+    view = View(text)
     for finder in finders:
-        found.update(_ask(finder, text))
+        found.update(_ask(finder, view))
     return tuple(sorted((f for f in found if _counts(f, text, meant, known)), key=place))
 
 
-def _ask(finder: Finder, text: str) -> Iterable[Finding]:
+def _ask(finder: Finder, view: View) -> Iterable[Finding]:
     try:
-        found = finder.find(text)
-        sound = all(_sound(each, finder, len(text)) for each in found)
+        found = finder.look(view) if finder.look is not None else finder.find(view.text)
+        sound = all(_sound(each, finder, len(view.text)) for each in found)
     except Exception:  # noqa: BLE001 - whatever a finder raises, its text must not show in what is raised from here
         raise DetectorFailed(finder.name) from None
     if not sound:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from itertools import compress
 
-from policyengine.detect.shadow import WORD, shadow
+from policyengine.detect.shadow import WORD
 
-_LOWER = bytes(c + 32 if 65 <= c <= 90 else c for c in range(256))
 _BETWEEN = bytes(c for c in range(256) if c not in WORD)
 _KEPT = bytes(c in WORD for c in range(256))
 
@@ -20,9 +19,9 @@ class Skeleton:
 
     __slots__ = ("_places", "data", "shadow")
 
-    def __init__(self, text: str) -> None:
-        self.shadow = shadow(text)
-        self.data = self.shadow.translate(_LOWER, _BETWEEN)
+    def __init__(self, shadow: bytes, lower: bytes) -> None:
+        self.shadow = shadow
+        self.data = lower.translate(None, _BETWEEN)
         self._places: list[int] | None = None
 
     def span(self, start: int, end: int) -> tuple[int, int]:

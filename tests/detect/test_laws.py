@@ -5,6 +5,7 @@
 | finders are total | find(text) raises for no text; findings are sorted, in the text and of the finder's kinds |
 | findings are local | what is found in text[a:b], W away from where it was cut, is what is found there in text |
 | a stream is the whole | what is covered, read piece by piece with `forgettable`, is what is covered in the whole |
+| finders share what they read | find(text, all) = the findings of each finder, asked by itself |
 | time is linear | twice the text, twice the work |
 """
 
@@ -22,6 +23,7 @@ from policyengine.detect.apart import forgettable, without
 from policyengine.detect.finding import place
 from policyengine.detect.registry import Registry
 from tests.detect.planted import KNOWN, PIECES, TOKEN, texts
+from tests.support.examples import few
 
 EVERY = sorted(KNOWN.kinds)
 by_name = pytest.mark.parametrize("finder", KNOWN.finders, ids=lambda f: f.name)
@@ -33,6 +35,13 @@ def test_finders_are_total(text: str) -> None:
     assert list(found) == sorted(found, key=place)
     assert len(set(found)) == len(found)
     assert all(0 <= f.start < f.end <= len(text) and 0 <= f.score <= 1 for f in found)
+
+
+@few(4)
+@given(texts)
+def test_finders_share_what_they_read(text: str) -> None:
+    each = {found for finder in KNOWN.finders for found in find(text, finder.kinds, KNOWN)}
+    assert set(find(text, EVERY, KNOWN)) == each
 
 
 @by_name

@@ -18,16 +18,17 @@ from policyengine.detect.secrets.formats import Format, written
 from policyengine.detect.secrets.named import NAMED, Named
 from tests.detect.sampling import sample
 
+find = finder.finder().find
 AROUND = ("{}", 'const x = "{}"', "see {} there", "url?t={}&x=1", "'{}',", "line\n{}\nline", "é{}é")
 
 
 def kinds(text: str) -> set[str]:
-    return {f.kind for f in finder.find(text)}
+    return {f.kind for f in find(text)}
 
 
 def covered(text: str, value: str) -> bool:
     start = text.index(value)
-    return any(f.start <= start and start + len(value) <= f.end for f in finder.find(text))
+    return any(f.start <= start and start + len(value) <= f.end for f in find(text))
 
 
 def value_of(one: Format, seed: int) -> str:
@@ -84,7 +85,7 @@ def test_right_check_digits_make_sure_and_wrong_ones_do_not_hide(prefix: str) ->
     good, bad = github_token(prefix, True), github_token(prefix, False)
     assert github(good.encode()) == 1.0
     assert github(bad.encode()) < 0.9
-    assert len({f.score for f in (*finder.find(good), *finder.find(bad))}) == 2
+    assert len({f.score for f in (*find(good), *find(bad))}) == 2
 
 
 def encoded(text: str) -> str:
@@ -97,7 +98,7 @@ def test_jwts_of_any_length_are_covered_to_their_end() -> None:
         claims = encoded(json.dumps({"sub": random.Random(size).randbytes(size).hex()}))
         token = f"{head}.{claims}.{'s1gn' * 20}"
         text = f"cookie={token}; path=/"
-        [found] = [f for f in finder.find(text) if f.kind == "secret.jwt"]
+        [found] = [f for f in find(text) if f.kind == "secret.jwt"]
         assert text[found.start : found.end] == token
     head = encoded(json.dumps({"alg": "RS256", "x5c": ["MIIabc0" * 300]}))
     claims = encoded('{"a":1}')
@@ -117,13 +118,13 @@ def key(size: int, kind: str = "RSA PRIVATE KEY", line: str = "\n") -> str:
 @pytest.mark.parametrize("line", ["\n", "\r\n", "\\n"])
 def test_private_keys_of_any_length_are_covered_to_their_end(size: int, kind: str, line: str) -> None:
     text = f"before\n{key(size, kind, line)}\nafter that, prose goes on\n"
-    [found] = [f for f in finder.find(text) if f.kind == "secret.private_key"]
+    [found] = [f for f in find(text) if f.kind == "secret.private_key"]
     assert text[found.start : found.end] == key(size, kind, line)
 
 
 def test_a_key_that_is_cut_off_is_found_too() -> None:
     cut = key(2_000)[:1_500]
-    [found] = finder.find(cut)
+    [found] = find(cut)
     assert (found.start, found.end) == (0, 1_500)
 
 

@@ -14,14 +14,16 @@ from collections.abc import Sequence
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from policyengine.detect.finder import Finder
+from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
-from policyengine.detect.skeleton import Skeleton
+from policyengine.detect.view import View
 
 NAME = "canary"
 BYTES = 32
 _LONGEST = 1024
 """What a token may take in a text, whatever stands between its characters."""
+_HEAD = 12
+"""So much of each form is looked for in all of a text. The rest is compared where that is found."""
 _TOKEN = re.compile(r"[a-z2-7]{52}")
 
 
@@ -40,8 +42,11 @@ def finder(canaries: Sequence[str]) -> Finder:
     needles = sorted({needle for token in canaries for needle in _needles(token)})
     if not needles:
         return Finder(NAME, frozenset({"canary"}), 1, lambda text: ())
-    automaton = BytesAhoCorasick(needles, implementation=Implementation.ContiguousNFA)
-    return Finder(NAME, frozenset({"canary"}), _LONGEST + 8, lambda text: _find(text, automaton))
+    heads: dict[bytes, list[bytes]] = {}
+    for needle in needles:
+        heads.setdefault(needle[:_HEAD], []).append(needle)
+    automaton, those = BytesAhoCorasick(list(heads), implementation=Implementation.DFA), list(heads.values())
+    return viewing(NAME, frozenset({"canary"}), _LONGEST + 8, lambda view: _find(view, automaton, those))
 
 
 def _needles(token: str) -> set[bytes]:
@@ -66,11 +71,14 @@ def _needles(token: str) -> set[bytes]:
     return {needle.encode() for needle in found}
 
 
-def _find(text: str, automaton: BytesAhoCorasick) -> Sequence[Finding]:
-    skeleton = Skeleton(text)
+def _find(view: View, automaton: BytesAhoCorasick, needles: Sequence[Sequence[bytes]]) -> Sequence[Finding]:
+    skeleton = view.skeleton
     found: dict[tuple[int, int], Finding] = {}
-    for _, start, end in automaton.find_matches_as_indexes(skeleton.data, overlapping=True):
-        begin, stop = skeleton.span(start, end)
-        if stop - begin <= _LONGEST:
-            found[begin, stop] = Finding("canary", begin, stop, 1.0, NAME)
+    for index, start, _ in automaton.find_matches_as_indexes(skeleton.data, overlapping=True):
+        for needle in needles[index]:
+            if not skeleton.data.startswith(needle, start):
+                continue
+            begin, stop = skeleton.span(start, start + len(needle))
+            if stop - begin <= _LONGEST:
+                found[begin, stop] = Finding("canary", begin, stop, 1.0, NAME)
     return list(found.values())

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from policyengine.detect.finder import Finder
+from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
-from policyengine.detect.shadow import shadow
+from policyengine.detect.view import View
 
 NAME = "deceit"
 KINDS = frozenset(f"deceit.{one}" for one in ("invisible", "bidi", "tag", "mixed_script", "styled", "encoding"))
@@ -47,11 +47,11 @@ _ENCODED = rb"(?i)%c0%a[ef]|%e0%80%a[ef]|%f0%80%80%a[ef]|%25(?:2e|2f|5c|3c|3e|00
 
 
 def finder() -> Finder:
-    return Finder(NAME, KINDS, WIDTH, find)
+    return viewing(NAME, KINDS, WIDTH, find)
 
 
-def find(text: str) -> Sequence[Finding]:
-    data = shadow(text)
+def find(view: View) -> Sequence[Finding]:
+    text, data = view.text, view.shadow
     found = [Finding("deceit.encoding", start, end, 0.7, NAME) for start, end in spans(_ENCODED, data)]
     if not text.isascii() and next(spans(_ANYTHING, text.encode("utf-8", "replace")), None) is not None:
         found += _characters(text)

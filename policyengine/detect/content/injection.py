@@ -14,10 +14,10 @@ from functools import lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from policyengine.detect.finder import Finder
+from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.nested import outermost
-from policyengine.detect.skeleton import Skeleton
+from policyengine.detect.view import View
 
 NAME = "injection"
 _LONGEST = 256
@@ -164,11 +164,11 @@ def _tables() -> _Tables:
 
 
 def finder() -> Finder:
-    return Finder(NAME, frozenset({"injection"}), WIDTH, find)
+    return viewing(NAME, frozenset({"injection"}), WIDTH, find)
 
 
-def find(text: str) -> Sequence[Finding]:
-    skeleton, tables = Skeleton(text), _tables()
+def find(view: View) -> Sequence[Finding]:
+    skeleton, tables, text = view.skeleton, _tables(), view.text
     found = []
     for index, start, end in tables.words.find_matches_as_indexes(skeleton.data, overlapping=True):
         score = tables.scores[index]
@@ -181,6 +181,6 @@ def find(text: str) -> Sequence[Finding]:
         stop += text[stop : stop + 1] in ("s", "S")
         if stop - begin <= _LONGEST:
             found.append(Finding("injection", begin, stop, score, NAME))
-    for _, start, end in tables.turns.find_matches_as_indexes(skeleton.shadow, overlapping=True):
+    for _, start, end in tables.turns.find_matches_as_indexes(view.shadow, overlapping=True):
         found.append(Finding("injection", start, end, 0.8, NAME))
     return outermost(found)

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from policyengine.detect.finder import Finder
+from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
-from policyengine.detect.shadow import Runs, shadow
+from policyengine.detect.shadow import Runs
+from policyengine.detect.view import View
 
 NAME = "links"
 KINDS = frozenset({"exfiltration.image", "exfiltration.html", "link.foreign", "link.script"})
@@ -48,14 +49,14 @@ _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,15}\Z")
 
 def finder(hosts: frozenset[str] | None) -> Finder:
     known = None if hosts is None else frozenset(host.lower().strip(".") for host in hosts)
-    return Finder(NAME, KINDS, WIDTH, lambda text: find(text, known))
+    return viewing(NAME, KINDS, WIDTH, lambda view: find(view, known))
 
 
-def find(text: str, hosts: frozenset[str] | None) -> Sequence[Finding]:
-    data = shadow(text)
+def find(view: View, hosts: frozenset[str] | None) -> Sequence[Finding]:
+    text, data = view.text, view.shadow
     found: dict[tuple[str, int, int], Finding] = {}
     runs = Runs(data, _END)
-    for index, start, end in _words.find_matches_as_indexes(data.lower(), overlapping=True):
+    for index, start, end in _words.find_matches_as_indexes(view.lower, overlapping=True):
         one = _at(text, data, runs, _LITERALS[index], start, end, hosts)
         if one is not None:
             found[one.kind, one.start, one.end] = one

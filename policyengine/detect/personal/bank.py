@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from policyengine.detect.finder import Finder
+from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
-from policyengine.detect.shadow import WORD, shadow
+from policyengine.detect.shadow import WORD
+from policyengine.detect.view import View
 
 IBAN, BIC = "iban", "bic"
 WIDTH = 64
@@ -52,15 +53,15 @@ _COUNTRIES = frozenset(_LENGTHS) | frozenset(_OTHERS.split())
 
 
 def finder() -> Finder:
-    return Finder(IBAN, frozenset({"iban"}), WIDTH, find_iban)
+    return viewing(IBAN, frozenset({"iban"}), WIDTH, find_iban)
 
 
 def bic_finder() -> Finder:
-    return Finder(BIC, frozenset({"bic"}), WIDTH, find_bic)
+    return viewing(BIC, frozenset({"bic"}), WIDTH, find_bic)
 
 
-def find_iban(text: str) -> Sequence[Finding]:
-    data = shadow(text)
+def find_iban(view: View) -> Sequence[Finding]:
+    data = view.shadow
     found = []
     for start, _ in spans(_HEAD, data):
         length = _LENGTHS.get(data[start : start + 2].upper().decode())
@@ -89,8 +90,10 @@ def _mod97(value: bytes) -> bool:
     return int("".join(str(int(c, 36)) for c in plain[4:] + plain[:4])) % 97 == 1
 
 
-def find_bic(text: str) -> Sequence[Finding]:
-    data = shadow(text)
+def find_bic(view: View) -> Sequence[Finding]:
+    data = view.shadow
+    if b"bic" not in view.lower and b"swift" not in view.lower:
+        return []
     found = []
     for start, _ in spans(_BIC_WORDS, data):
         match = _SAID.match(data, start, start + WIDTH - 2)

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from policyengine.detect.finder import Finder
+from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
-from policyengine.detect.shadow import WORD, shadow
+from policyengine.detect.shadow import WORD
+from policyengine.detect.view import View
 
 NAME = "date_of_birth"
 _GAP = 32
@@ -50,13 +51,13 @@ _DATE = re.compile(
 
 
 def finder() -> Finder:
-    return Finder(NAME, frozenset({"date_of_birth"}), WIDTH, find)
+    return viewing(NAME, frozenset({"date_of_birth"}), WIDTH, find)
 
 
-def find(text: str) -> Sequence[Finding]:
-    data = shadow(text)
+def find(view: View) -> Sequence[Finding]:
+    data = view.shadow
     found: dict[tuple[int, int], Finding] = {}
-    for _, start, end in _words.find_matches_as_indexes(data.lower(), overlapping=True):
+    for _, start, end in _words.find_matches_as_indexes(view.lower, overlapping=True):
         if (start and data[start - 1] in WORD) or (end < len(data) and data[end] in WORD):
             continue
         match = _DATE.search(data, end, end + _GAP + 28)

@@ -9,10 +9,10 @@ import re
 from collections.abc import Sequence
 
 from policyengine.detect.beginnings import digits
-from policyengine.detect.finder import Finder
+from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
-from policyengine.detect.locate import has_digits, spans
-from policyengine.detect.shadow import shadow
+from policyengine.detect.locate import spans
+from policyengine.detect.view import View
 
 NAME = "credit_card"
 _CONTEXT = 60
@@ -65,12 +65,12 @@ _RANGES: tuple[tuple[int, int, tuple[int, ...], bool], ...] = (
 
 
 def finder() -> Finder:
-    return Finder(NAME, frozenset({"credit_card"}), WIDTH, find, digits(WIDTH))
+    return viewing(NAME, frozenset({"credit_card"}), WIDTH, find, digits(WIDTH))
 
 
-def find(text: str) -> Sequence[Finding]:
-    data = shadow(text)
-    if not has_digits(data, 12):
+def find(view: View) -> Sequence[Finding]:
+    data = view.shadow
+    if view.digits < 12:
         return []
     found = []
     for start, end in spans(_PLACES, data):

@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 from hashlib import sha256
 
-from policyengine.detect.finder import Finder
+from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
-from policyengine.detect.shadow import shadow
+from policyengine.detect.view import View
 
 NAME = "crypto_address"
 WIDTH = 128
@@ -46,11 +46,11 @@ _CHARSET = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
 
 def finder() -> Finder:
-    return Finder(NAME, KINDS, WIDTH, find)
+    return viewing(NAME, KINDS, WIDTH, find)
 
 
-def find(text: str) -> Sequence[Finding]:
-    data = shadow(text)
+def find(view: View) -> Sequence[Finding]:
+    data = view.shadow
     found = []
     for start, end in spans(_PLACES, data):
         if end - start <= _LONGEST and not (data[start - 1 : start] == b"_" or data[end : end + 1] == b"_"):

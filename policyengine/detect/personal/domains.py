@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from policyengine.detect.finder import Finder
+from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
-from policyengine.detect.shadow import WORD, shadow
+from policyengine.detect.shadow import WORD
+from policyengine.detect.view import View
 
 NAME = "domain"
 WIDTH = 560
@@ -26,11 +27,11 @@ _BARE = re.compile(
 
 
 def finder() -> Finder:
-    return Finder(NAME, frozenset({"domain"}), WIDTH, find)
+    return viewing(NAME, frozenset({"domain"}), WIDTH, find)
 
 
-def find(text: str) -> Sequence[Finding]:
-    data = shadow(text)
+def find(view: View) -> Sequence[Finding]:
+    data = view.shadow
     found: dict[tuple[int, int], Finding] = {}
     for start, end in spans(_PLACES, data):
         place = _host(data, start, end)

@@ -14,12 +14,13 @@ from functools import cache, lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from policyengine.detect.finder import DetectorFailed, Finder
+from policyengine.detect.finder import DetectorFailed, Finder, viewing
 from policyengine.detect.finding import Finding
-from policyengine.detect.locate import has_digits, spans
+from policyengine.detect.locate import spans
 from policyengine.detect.nested import outermost
 from policyengine.detect.personal.identifiers_table import ALWAYS, IDENTIFIERS, REGION, Identifier
-from policyengine.detect.shadow import WORD, shadow
+from policyengine.detect.shadow import WORD
+from policyengine.detect.view import View
 from policyengine.late import is_installed
 
 NAME = "national_id"
@@ -55,21 +56,21 @@ def _shapes() -> list[re.Pattern[bytes]]:
 
 def finder(regions: frozenset[str]) -> Finder:
     bare = tuple(i for i, one in _BARE if one.without == ALWAYS or (one.without == REGION and one.region in regions))
-    return Finder(NAME, KINDS, WIDTH, lambda text: find(text, bare))
+    return viewing(NAME, KINDS, WIDTH, lambda view: find(view, bare))
 
 
-def find(text: str, bare: tuple[int, ...]) -> Sequence[Finding]:
+def find(view: View, bare: tuple[int, ...]) -> Sequence[Finding]:
     if not is_installed("stdnum"):
         raise DetectorFailed(NAME, "needs the package python-stdnum")
-    data = shadow(text)
-    if not has_digits(data, 4):
+    data = view.shadow
+    if view.digits < 4:
         return []
     found: list[Finding] = []
     for start, end in spans(_DIGITS, data):
         found += _written(data, start, end, bare)
     for start, _ in spans(_LETTERS, data):
         found += _at(data, start, bare, 0.9)
-    for index, start, end in _words().find_matches_as_indexes(data.lower(), overlapping=True):
+    for index, start, end in _words().find_matches_as_indexes(view.lower, overlapping=True):
         if (start and data[start - 1] in WORD) or (end < len(data) and data[end] in WORD):
             continue
         found += _spoken(data, end, _by_word[_WORDS[index]])

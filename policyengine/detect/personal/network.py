@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 
 from policyengine.detect.beginnings import last_word
-from policyengine.detect.finder import Finder
+from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
-from policyengine.detect.shadow import shadow
+from policyengine.detect.view import View
 
 IP, MAC = "ip", "mac"
 WIDTH = 96
@@ -34,15 +34,15 @@ _EXAMPLES = tuple(
 
 
 def ip_finder() -> Finder:
-    return Finder(IP, frozenset({"ip"}), WIDTH, find_ip, last_word)
+    return viewing(IP, frozenset({"ip"}), WIDTH, find_ip, last_word)
 
 
 def mac_finder() -> Finder:
-    return Finder(MAC, frozenset({"mac"}), WIDTH, find_mac, last_word)
+    return viewing(MAC, frozenset({"mac"}), WIDTH, find_mac, last_word)
 
 
-def find_ip(text: str) -> Sequence[Finding]:
-    data = shadow(text)
+def find_ip(view: View) -> Sequence[Finding]:
+    data = view.shadow
     found = []
     if data.count(b".") > 2:
         for start, end in spans(_V4, data):
@@ -101,8 +101,8 @@ def _address(data: bytes, start: int, end: int) -> list[Finding]:
     return [Finding("ip", start, end, 0.9 if address.is_global else 0.5, IP)]
 
 
-def find_mac(text: str) -> Sequence[Finding]:
-    data = shadow(text)
+def find_mac(view: View) -> Sequence[Finding]:
+    data = view.shadow
     return [
         Finding("mac", start, end, 0.9 if end - start == 17 else 0.6, MAC)
         for start, end in spans(_MAC, data)

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from policyengine.detect.beginnings import digits
-from policyengine.detect.finder import DetectorFailed, Finder
+from policyengine.detect.finder import DetectorFailed, Finder, viewing
 from policyengine.detect.finding import Finding
-from policyengine.detect.locate import has_digits, spans
+from policyengine.detect.locate import spans
 from policyengine.detect.nested import outermost
-from policyengine.detect.shadow import WORD, shadow
+from policyengine.detect.shadow import WORD
+from policyengine.detect.view import View
 from policyengine.late import is_installed, library
 
 phonenumbers = library("phonenumbers")
@@ -51,14 +52,14 @@ _GLUED = WORD | frozenset(b"_@#$=%")
 def finder(regions: frozenset[str]) -> Finder:
     """National numbers are those of these regions."""
     ordered = tuple(sorted(regions))
-    return Finder(NAME, frozenset({"phone"}), WIDTH, lambda text: find(text, ordered), digits(WIDTH))
+    return viewing(NAME, frozenset({"phone"}), WIDTH, lambda view: find(view, ordered), digits(WIDTH))
 
 
-def find(text: str, regions: tuple[str, ...]) -> Sequence[Finding]:
+def find(view: View, regions: tuple[str, ...]) -> Sequence[Finding]:
     if not is_installed("phonenumbers"):
         raise DetectorFailed(NAME, "needs the package phonenumbers")
-    data = shadow(text)
-    if not has_digits(data, 7):
+    data = view.shadow
+    if view.digits < 7:
         return []
     found = []
     for start, end in spans(_PLACES, data):

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from policyengine.detect.finder import Finder
+from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.nested import outermost
-from policyengine.detect.shadow import shadow
+from policyengine.detect.view import View
 
 NAME = "street_address"
 _BEFORE, _AFTER = 96, 96
@@ -80,11 +80,11 @@ _words = BytesAhoCorasick(list(_AROUND), implementation=Implementation.DFA)
 
 
 def finder() -> Finder:
-    return Finder(NAME, frozenset({"street_address"}), WIDTH, find)
+    return viewing(NAME, frozenset({"street_address"}), WIDTH, find)
 
 
-def find(text: str) -> Sequence[Finding]:
-    data = shadow(text)
+def find(view: View) -> Sequence[Finding]:
+    data = view.shadow
     found = []
     for index, start, end in _words.find_matches_as_indexes(data, overlapping=True):
         before, after = _PAIRS[index]

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from policyengine.detect.finder import Finder
+from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.secrets import clouds, platforms, services
 from policyengine.detect.secrets.assignment import (
@@ -33,7 +33,8 @@ from policyengine.detect.secrets.checks import CHECKS, LIKELY, entropy, placehol
 from policyengine.detect.secrets.formats import LONGEST, Format, written
 from policyengine.detect.secrets.named import NAMED
 from policyengine.detect.secrets.structures import STRUCTURES, Scene, Structure
-from policyengine.detect.shadow import TOKEN, WORD, Runs, shadow
+from policyengine.detect.shadow import TOKEN, WORD, Runs
+from policyengine.detect.view import View
 
 NAME = "secrets"
 FORMATS: tuple[Format, ...] = (*clouds.FORMATS, *platforms.FORMATS, *services.FORMATS)
@@ -64,7 +65,7 @@ class _Token:
 
 
 def finder() -> Finder:
-    return Finder(NAME, KINDS, WIDTH, find)
+    return viewing(NAME, KINDS, WIDTH, find)
 
 
 _Match = Callable[[bytes, int], "re.Match[bytes] | None"]
@@ -120,8 +121,8 @@ def _tables() -> _Tables:
     )
 
 
-def find(text: str) -> Sequence[Finding]:
-    data = shadow(text)
+def find(view: View) -> Sequence[Finding]:
+    data = view.shadow
     found: dict[tuple[int, int], Finding] = {}
     runs, tables = Runs(data, TOKEN), _tables()
     for index, start, _ in tables.formats_in.find_matches_as_indexes(data, overlapping=True):
@@ -129,7 +130,7 @@ def find(text: str) -> Sequence[Finding]:
             there = match(data, start)
             if there is not None:
                 _add(found, _tokens(data, there, token, runs))
-    hits = tables.names_in.find_matches_as_indexes(data.lower(), overlapping=True)
+    hits = tables.names_in.find_matches_as_indexes(view.lower, overlapping=True)
     if hits:
         scene = Scene(data)
         for index, start, end in hits:
