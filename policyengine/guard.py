@@ -11,7 +11,7 @@ from inspect import isawaitable, iscoroutinefunction, signature
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from policyengine.model.decision import Decision, Obligation
-from policyengine.release.sources import Source, Sources
+from policyengine.release.sources import SourceDocument, Sources
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -119,7 +119,7 @@ def guard(
             if record is not None:
                 record(decision)
             if sources is not None:
-                sources.add(Source(document, decision.labels, decision.obligations))
+                sources.add(SourceDocument(document, decision.labels, decision.obligations))
 
         if iscoroutinefunction(function):
 

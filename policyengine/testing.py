@@ -29,7 +29,7 @@ from policyengine.model.request import Request, request
 from policyengine.model.values import Fault, parse_time
 from policyengine.partial.residual import Partial
 from policyengine.schema.schema import Schema
-from policyengine.state.authorize import LIFE, Asked, authorizing, holder
+from policyengine.state.authorize import LIFE, AuthorizeRequest, authorizing, holder
 from policyengine.state.drive import run
 from policyengine.state.metering import metering
 from policyengine.state.operations import Label, OpenSession
@@ -159,7 +159,9 @@ def _in_order(policies: PolicySet, schema: Schema, case: TestCase, known: World)
             return decide(policies, schema, known, made[-1], step.approved)
 
         context = _later(step.context, clock.passed)
-        whole = Asked(step.principal, step.action, step.resource, context, f"step-{number}", clock.now, session)
+        whole = AuthorizeRequest(
+            step.principal, step.action, step.resource, context, f"step-{number}", clock.now, session
+        )
         decision = run(authorizing(whole, snapshot, found, decide_step, store), store).decision
         asked = made[-1] if made else None
         if asked is not None:

@@ -26,7 +26,7 @@ from policyengine.engine import Engine
 from policyengine.server.app import create_app
 from policyengine.server.pipeline import Pipeline
 from policyengine.settings.keys import create
-from policyengine.settings.model import Issuer, Keys, Settings
+from policyengine.settings.model import Issuer, KeySettings, Settings
 
 NAME = "callers"
 FLOOR = "anybody (--insecure)"
@@ -50,7 +50,7 @@ def run(options: Options) -> Results:
 
 def _services(home: Path) -> dict[str, tuple[Pipeline, Headers]]:
     """The services, each with the headers that open it."""
-    of_keys = Keys(store=str(home / "keys.json"))
+    of_keys = KeySettings(store=str(home / "keys.json"))
     store, hash_key = create(of_keys)
     key, shown = keys.create("bench", frozenset({"decide"}), hash_key, time.time())
     store.change(lambda _: key)

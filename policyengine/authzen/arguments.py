@@ -13,7 +13,7 @@ Semantic = Literal["execute_all", "deny_on_first_deny", "permit_on_first_permit"
 SEMANTICS: tuple[Semantic, ...] = get_args(Semantic)
 
 
-class Arguments(TypedDict):
+class DecideArguments(TypedDict):
     """What `Engine.decide` takes, and each item of `Engine.decide_many`."""
 
     principal: dict[str, Any]
@@ -27,7 +27,7 @@ class Batch:
     """The items of an evaluations request. `order` has an index into `items` for each of them, as equal ones are read
     once; an item is a request, or the reason why it is none. `sizes` are their lengths as text, with the defaults."""
 
-    items: Sequence[Arguments | Malformed]
+    items: Sequence[DecideArguments | Malformed]
     sizes: Sequence[int]
     order: Sequence[int]
     semantic: Semantic

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from policyengine.authzen.arguments import SEMANTICS, Arguments, Batch, Semantic
+from policyengine.authzen.arguments import SEMANTICS, Batch, DecideArguments, Semantic
 from policyengine.authzen.entities import members, members_problem
 from policyengine.authzen.refused import Malformed
 
@@ -65,7 +65,7 @@ _UNREADABLE = (ValueError, ArithmeticError, RecursionError, msgspec.MsgspecError
 _Parts = tuple[dict[str, Any] | None, str | None, dict[str, Any] | None, dict[str, Any] | None]
 
 
-def evaluation(body: bytes) -> Arguments | None:
+def evaluation(body: bytes) -> DecideArguments | None:
     """The arguments of `Engine.decide`; None where `read` has to look."""
     if _has_escapes(body):
         return None
@@ -111,7 +111,7 @@ def batch(body: bytes) -> Batch | None:
         return None
     (who, what_for, what, around), *parts = read
     around = {} if around is None else around
-    items: list[Arguments | Malformed] = []
+    items: list[DecideArguments | Malformed] = []
     for principal, action, resource, context in parts:
         principal, action, resource = principal or who, action or what_for, resource or what
         if principal is None or action is None or resource is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from policyengine.authzen.arguments import SEMANTICS, Arguments, Batch, FilterRequest, Search, Sought
+from policyengine.authzen.arguments import SEMANTICS, Batch, DecideArguments, FilterRequest, Search, Sought
 from policyengine.authzen.entities import flat, flat_action, members, shown
 from policyengine.authzen.refused import Malformed, Misspelt
 from policyengine.authzen.requests import (
@@ -51,13 +51,13 @@ def json_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def evaluation(value: dict[str, Any]) -> Arguments:
+def evaluation(value: dict[str, Any]) -> DecideArguments:
     """The request of the Access Evaluation API."""
     _check(EvaluationRequest, value)
     return _arguments(value, {})
 
 
-def batch(value: dict[str, Any]) -> Batch | Arguments:
+def batch(value: dict[str, Any]) -> Batch | DecideArguments:
     """The request of the Access Evaluations API; without evaluations it is that of the Access Evaluation API.
 
     An item that lacks an entity takes the whole top-level one; there is no merging within an entity.
@@ -77,7 +77,7 @@ def batch(value: dict[str, Any]) -> Batch | Arguments:
         return evaluation(outside)
     defaults = _parts(outside)
     length = len(repr(outside))
-    read: list[Arguments | Malformed] = []
+    read: list[DecideArguments | Malformed] = []
     sizes: list[int] = []
     known: dict[str, int] = {}
     order = []
@@ -127,7 +127,7 @@ def filter_request(value: dict[str, Any]) -> FilterRequest:
     )
 
 
-def request_file(value: Any) -> Arguments:
+def request_file(value: Any) -> DecideArguments:
     """A request as people write it into a file: AuthZEN's, or one that says `principal` and may name the action by text
     alone. Its entities are read in the same way."""
     if type(value) is not dict:
@@ -166,13 +166,13 @@ def context(value: Any) -> dict[str, Any]:
 # ---- from the wire to the engine ----
 
 
-def _arguments(value: dict[str, Any], defaults: Mapping[str, Any]) -> Arguments:
+def _arguments(value: dict[str, Any], defaults: Mapping[str, Any]) -> DecideArguments:
     parts = {"context": {}, **defaults, **_parts(value)}
     for name in ("principal", "action", "resource"):
         if name not in parts:
             wire = "subject" if name == "principal" else name
             raise Malformed(f"`{wire}` is required, here or at the top level")
-    return Arguments(
+    return DecideArguments(
         principal=parts["principal"], action=parts["action"], resource=parts["resource"], context=parts["context"]
     )
 
@@ -191,7 +191,7 @@ def _parts(value: Mapping[str, Any]) -> dict[str, Any]:
     return parts
 
 
-def _item(item: Any, defaults: Mapping[str, Any]) -> Arguments | Malformed:
+def _item(item: Any, defaults: Mapping[str, Any]) -> DecideArguments | Malformed:
     try:
         if type(item) is not dict:
             raise Malformed("an evaluation must be an object")

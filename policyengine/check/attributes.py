@@ -5,24 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from policyengine.check.environment import UNKNOWN, Env, Typed
+from policyengine.check.environment import UNKNOWN, Typed, TypeEnv
 from policyengine.check.narrowing import Facts, path_of
 from policyengine.check.operands import need
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.ir.nodes import Attribute, Const, Expr, Has, HasKey, Identity, Local, Lookup, Refine, Root
-from policyengine.model.types import BOOL, JSON, STRING, EntityT, Field, RecordT, Type, element_of, entity, join, plain
+from policyengine.model.types import (
+    BOOL,
+    JSON,
+    STRING,
+    EntityT,
+    RecordField,
+    RecordT,
+    Type,
+    element_of,
+    entity,
+    join,
+    plain,
+)
 from policyengine.syntax import ast
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    field: Field
+    field: RecordField
     owners: frozenset[str] | None = None
 
 
-def read(base: Typed, name: ast.Name, span: Span, env: Env) -> Typed:
+def read(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
     """`base.name`. A finding where the attribute is unknown, or optional and not known to be there."""
     findings = env.place.findings
     if base.type == UNKNOWN:
@@ -69,7 +81,7 @@ def _head_word(base: Expr, owners: frozenset[str]) -> str:
     return f"say which types the rule is for: `{word} {', '.join(sorted(owners))}`; or " if len(owners) == 1 else ""
 
 
-def has(base: Typed, name: ast.Name, span: Span, env: Env) -> Typed:
+def has(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
     """`base has name`. From there on the attribute is known to be there, and the entity to be of a type that has it."""
     if base.type == UNKNOWN:
         return unknown(span)
@@ -98,7 +110,7 @@ def has(base: Typed, name: ast.Name, span: Span, env: Env) -> Typed:
     return Typed(expr, when_true=Facts(frozenset({(*path, name.text)}), types))
 
 
-def _has_never(base: Typed, name: ast.Name, span: Span, env: Env) -> Typed | None:
+def _has_never(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed | None:
     """`base has name` where the types that are left at this point lack the attribute, and others that the head leaves
     have it: certainly false, and nothing wrong. None anywhere else."""
     schema, path = env.place.schema, path_of(base.expr)
@@ -112,7 +124,7 @@ def _has_never(base: Typed, name: ast.Name, span: Span, env: Env) -> Typed | Non
     return Typed(Const(value=False, type=BOOL, span=span), when_true=facts)
 
 
-def _possible(expr: Expr, env: Env) -> frozenset[str]:
+def _possible(expr: Expr, env: TypeEnv) -> frozenset[str]:
     """The types that an entity can have, whatever is known of it at this point."""
     type_: Type = expr.type
     match expr:
@@ -139,7 +151,7 @@ def _is_text(variable: Expr | None) -> bool:
     return variable is not None and variable.type in (STRING, JSON)
 
 
-def lookup(base: Typed, key: Expr, span: Span, env: Env) -> Typed:
+def lookup(base: Typed, key: Expr, span: Span, env: TypeEnv) -> Typed:
     """`base[key]`: what a JSON object has under a name that is computed."""
     if not _takes_keys(base, env):
         return unknown(span)
@@ -147,7 +159,7 @@ def lookup(base: Typed, key: Expr, span: Span, env: Env) -> Typed:
     return Typed(Lookup(base=base.expr, key=key, type=JSON, span=span))
 
 
-def has_key(base: Typed, key: Expr, span: Span, env: Env) -> Typed:
+def has_key(base: Typed, key: Expr, span: Span, env: TypeEnv) -> Typed:
     """`base has [key]`."""
     if not _takes_keys(base, env):
         return unknown(span)
@@ -155,7 +167,7 @@ def has_key(base: Typed, key: Expr, span: Span, env: Env) -> Typed:
     return Typed(HasKey(base=base.expr, key=key, type=BOOL, span=span))
 
 
-def _takes_keys(base: Typed, env: Env) -> bool:
+def _takes_keys(base: Typed, env: TypeEnv) -> bool:
     """Whether what stands before `[...]` may be asked by a value; a finding where it may not."""
     type_ = base.type
     if type_ in (JSON, UNKNOWN) or (isinstance(type_, RecordT) and type_.open):
@@ -169,7 +181,7 @@ def _takes_keys(base: Typed, env: Env) -> bool:
     return False
 
 
-def narrow(expr: Expr, env: Env) -> Expr:
+def narrow(expr: Expr, env: TypeEnv) -> Expr:
     """The expression with the type that is known at this point."""
     return _narrowed(expr, env)
 
@@ -178,19 +190,19 @@ def unknown(span: Span) -> Typed:
     return Typed(Const(value=None, type=UNKNOWN, span=span))
 
 
-def _find(base: Typed, name: ast.Name, env: Env) -> _Found | None:
+def _find(base: Typed, name: ast.Name, env: TypeEnv) -> _Found | None:
     """The attribute as declared; None, with a finding, where nothing declares it."""
     type_ = base.type
     if type_ == JSON:
-        return _Found(Field(JSON))
+        return _Found(RecordField(JSON))
     if isinstance(base.expr, Root) and base.expr.name == "resource" and name.text == "args" and env.place.tool_args:
-        return _Found(Field(env.place.tool_args))
+        return _Found(RecordField(env.place.tool_args))
     if isinstance(type_, RecordT):
         found = type_.get(name.text)
         if found is not None:
             return _Found(found)
         if type_.open:
-            return _Found(Field(JSON))
+            return _Found(RecordField(JSON))
         known: Iterable[str] = [n for n, _ in type_.fields]
         _unknown_attribute(base, name, known, env)
         return None
@@ -202,7 +214,7 @@ def _find(base: Typed, name: ast.Name, env: Env) -> _Found | None:
     return None
 
 
-def _find_on_entity(base: Typed, type_: EntityT, name: ast.Name, env: Env) -> _Found | None:
+def _find_on_entity(base: Typed, type_: EntityT, name: ast.Name, env: TypeEnv) -> _Found | None:
     entities = env.place.schema.entities
     if not type_.names:
         env.place.findings.report(codes.WRONG_TYPE, base.expr.span, "no entity type is possible here")
@@ -222,11 +234,11 @@ def _find_on_entity(base: Typed, type_: EntityT, name: ast.Name, env: Env) -> _F
             "say which type is meant with `for` or `is`",
         )  # fmt: skip
         return None
-    field = Field(joined, any(f.optional for f in fields))
+    field = RecordField(joined, any(f.optional for f in fields))
     return _Found(field, None if owners == type_.names else owners)
 
 
-def _unknown_attribute(base: Typed, name: ast.Name, known: Iterable[str], env: Env) -> None:
+def _unknown_attribute(base: Typed, name: ast.Name, known: Iterable[str], env: TypeEnv) -> None:
     if name.text in env.place.findings.lost:
         return
     known = set(known)
@@ -250,7 +262,7 @@ def _unknown_attribute(base: Typed, name: ast.Name, known: Iterable[str], env: E
     )  # fmt: skip
 
 
-def _narrowed(expr: Expr, env: Env) -> Expr:
+def _narrowed(expr: Expr, env: TypeEnv) -> Expr:
     path = path_of(expr)
     if path is None or path not in env.facts.types or not isinstance(expr.type, EntityT):
         return expr

@@ -28,7 +28,7 @@ _FAILURES: Mapping[str, Literal["missing", "erred"]] = {"missing": "missing", "e
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownNames:
     """What a test may name: every rule, and the fixtures that its module sees. `used` collects those that are used."""
 
     rules: frozenset[str]
@@ -36,7 +36,7 @@ class Known:
     used: set[str] = field(default_factory=set)
 
 
-def check_test(tree: ast.Test, place: Place, known: Known) -> tuple[TestCase, ...]:
+def check_test(tree: ast.Test, place: Place, known: KnownNames) -> tuple[TestCase, ...]:
     """The test as plain values, one for each line of its table; none, with a finding, where it cannot run."""
     items = _spliced(tree.items, place, known)
     if items is None:
@@ -78,7 +78,7 @@ def check_fixture(tree: ast.Fixture, findings: Findings) -> None:
             findings.report(codes.BAD_TEST, item.span, message, "", "move this line to the tests that use it")
 
 
-def _spliced(items: Iterable[ast.TestItem], place: Place, known: Known) -> tuple[ast.TestItem, ...] | None:
+def _spliced(items: Iterable[ast.TestItem], place: Place, known: KnownNames) -> tuple[ast.TestItem, ...] | None:
     """The items, with those of a fixture in its place; None, with a finding, where there is no such fixture."""
     found: list[ast.TestItem] = []
     whole = True
@@ -152,7 +152,7 @@ class _Stated:
 
 
 def _read(
-    tree: ast.Test, items: Sequence[ast.TestItem], names: Mapping[str, Any], place: Place, known: Known
+    tree: ast.Test, items: Sequence[ast.TestItem], names: Mapping[str, Any], place: Place, known: KnownNames
 ) -> TestCase | None:
     asks = [item for item in items if isinstance(item, ast.Ask)]
     expects = [item for item in items if isinstance(item, ast.Expect)]
@@ -243,7 +243,7 @@ def _given(given: ast.Given, stated: _Stated, begun: bool, place: Place) -> bool
     return True
 
 
-def _step(ask: ast.Ask, expect: ast.Expect, stated: _Stated, place: Place, known: Known) -> Step:
+def _step(ask: ast.Ask, expect: ast.Expect, stated: _Stated, place: Place, known: KnownNames) -> Step:
     names = stated.names
     action = constant_record(ask.attributes, place.findings.diagnostics, names)
     if ask.action.text not in place.schema.actions:
@@ -325,7 +325,7 @@ def _owing(names: tuple[ast.Name, ...], place: Place) -> tuple[str, ...]:
     return tuple(name.text for name in names)
 
 
-def _rules(names: tuple[ast.Name, ...] | None, place: Place, known: Known) -> tuple[str, ...] | None:
+def _rules(names: tuple[ast.Name, ...] | None, place: Place, known: KnownNames) -> tuple[str, ...] | None:
     if names is None:
         return None
     found = []

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from policyengine.check.cases import Known, check_fixture, check_test
-from policyengine.check.environment import Env, Findings, Place, TooLarge
+from policyengine.check.cases import KnownNames, check_fixture, check_test
+from policyengine.check.environment import Findings, Place, TooLarge, TypeEnv
 from policyengine.check.expressions import check_expression
 from policyengine.check.functions import FUNCTIONS
 from policyengine.check.heads import open_place
@@ -257,7 +257,7 @@ def _unused_defines(modules: Sequence[ModuleTree], places: Mapping[str, Place], 
             if findings.left(written) < 0:
                 continue
             findings.written += written
-            env = Env(places[module.name], expanding=(statement.name.text,))
+            env = TypeEnv(places[module.name], expanding=(statement.name.text,))
             for param in statement.params:
                 local = Local(
                     name=param.name.text,
@@ -305,7 +305,7 @@ def _tests(
         # A module's own fixtures go before those of the modules that it uses.
         seen = [own[name] for name in sorted(module.visible - {module.name}, reverse=True) if name in own]
         fixtures = {name: fixture for one in (*seen, own[module.name]) for name, fixture in one.items()}
-        known = Known(rules, fixtures)
+        known = KnownNames(rules, fixtures)
         for statement in module.tree.statements:
             if isinstance(statement, ast.Test):
                 cases += check_test(statement, places[module.name], known)

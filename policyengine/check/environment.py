@@ -103,18 +103,18 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Env:
+class TypeEnv:
     place: Place
     facts: Facts = NOTHING
     locals: Mapping[str, Expr] = field(default_factory=dict)
     expanding: tuple[str, ...] = ()
     depth: int = 0
 
-    def knowing(self, facts: Facts) -> Env:
+    def knowing(self, facts: Facts) -> TypeEnv:
         return self if facts is NOTHING else replace(self, facts=both(self.facts, facts))
 
-    def deeper(self) -> Env:
+    def deeper(self) -> TypeEnv:
         return replace(self, depth=self.depth + 1)
 
-    def binding(self, name: str, value: Expr) -> Env:
+    def binding(self, name: str, value: Expr) -> TypeEnv:
         return replace(self, locals={**self.locals, name: value})

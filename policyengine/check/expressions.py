@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from policyengine.check import attributes, functions, hints, names, operands
-from policyengine.check.environment import MAX_DEPTH, UNKNOWN, Env, Typed
+from policyengine.check.environment import MAX_DEPTH, UNKNOWN, Typed, TypeEnv
 from policyengine.check.narrowing import IMPOSSIBLE, NOTHING, Facts, both, either, path_of
 from policyengine.check.recorded import recorded
 from policyengine.check.written_types import param_type, visible_type
@@ -53,13 +53,13 @@ from policyengine.syntax import ast
 from policyengine.syntax.walk import mentions
 
 
-def check_condition(tree: ast.Expr, env: Env) -> Typed:
+def check_condition(tree: ast.Expr, env: TypeEnv) -> Typed:
     """An expression that must be true or false."""
     typed = check_expression(tree, env)
     return replace(typed, expr=operands.need(typed.expr, BOOL, "a condition", env.place.findings))
 
 
-def check_expression(tree: ast.Expr, env: Env) -> Typed:
+def check_expression(tree: ast.Expr, env: TypeEnv) -> Typed:
     """The typed form of an expression. Findings go to `env.place.findings`; where there is one, the type is unknown."""
     findings = env.place.findings
     findings.count()
@@ -128,7 +128,7 @@ def check_expression(tree: ast.Expr, env: Env) -> Typed:
 # ---- constants ----
 
 
-def _literal(tree: ast.Literal, env: Env) -> Expr:
+def _literal(tree: ast.Literal, env: TypeEnv) -> Expr:
     match tree.kind:
         case "bool":
             type_: Type = BOOL
@@ -149,7 +149,7 @@ def _number_type(tree: ast.Literal) -> Type:
     return INT if isinstance(tree.value, int) else NUMBER
 
 
-def _minus(tree: ast.Unary, env: Env) -> Expr:
+def _minus(tree: ast.Unary, env: TypeEnv) -> Expr:
     if isinstance(tree.operand, ast.Literal) and tree.operand.kind == "number":
         # The smallest Int has no positive counterpart.
         return Const(value=-tree.operand.value, type=_number_type(tree.operand), span=tree.span)  # type: ignore[operator]
@@ -161,13 +161,13 @@ def _minus(tree: ast.Unary, env: Env) -> Expr:
     return Negate(operand=operand, type=operand.type, span=tree.span)
 
 
-def _entity(type_: ast.Name, id_: ast.Name, tree: ast.EntityLit, env: Env) -> Expr:
+def _entity(type_: ast.Name, id_: ast.Name, tree: ast.EntityLit, env: TypeEnv) -> Expr:
     if not visible_type(type_, env):
         return attributes.unknown(tree.span).expr
     return Const(value=Entity(Uid(type_.text, id_.text)), type=entity(type_.text), span=tree.span)
 
 
-def _entity_of(type_: ast.Name, id_: Expr, tree: ast.EntityOf, env: Env) -> Expr:
+def _entity_of(type_: ast.Name, id_: Expr, tree: ast.EntityOf, env: TypeEnv) -> Expr:
     """`File::(id)`: the id is not known before the request comes, so the entity has to be."""
     if not visible_type(type_, env):
         return attributes.unknown(tree.span).expr
@@ -175,7 +175,7 @@ def _entity_of(type_: ast.Name, id_: Expr, tree: ast.EntityOf, env: Env) -> Expr
     return EntityOf(name=type_.text, id=id_, type=entity(type_.text), span=tree.span)
 
 
-def _list(tree: ast.ListLit, items: list[Expr], env: Env) -> Expr:
+def _list(tree: ast.ListLit, items: list[Expr], env: TypeEnv) -> Expr:
     element: Type | None = items[0].type if items else JSON
     for item in items[1:]:
         element = join(element, item.type) if element is not None else None
@@ -199,7 +199,7 @@ def _list(tree: ast.ListLit, items: list[Expr], env: Env) -> Expr:
 # ---- names ----
 
 
-def _ref(tree: ast.Ref, env: Env) -> Typed:
+def _ref(tree: ast.Ref, env: TypeEnv) -> Typed:
     place, name, span = env.place, tree.name, tree.span
     if name in env.locals:
         return Typed(attributes.narrow(names.read_here(env.locals[name], span), env))
@@ -228,7 +228,7 @@ def _ref(tree: ast.Ref, env: Env) -> Typed:
     return attributes.unknown(span)
 
 
-def _call(tree: ast.Call, env: Env) -> Typed:
+def _call(tree: ast.Call, env: TypeEnv) -> Typed:
     name = tree.name.text
     if name in env.place.defines:
         return _expand(name, tree.args, tree, env)
@@ -239,7 +239,7 @@ def _call(tree: ast.Call, env: Env) -> Typed:
     return Typed(functions.call(name, args, tree.span, env))
 
 
-def _expand(name: str, args: tuple[ast.Expr, ...], tree: ast.Ref | ast.Call, env: Env) -> Typed:
+def _expand(name: str, args: tuple[ast.Expr, ...], tree: ast.Ref | ast.Call, env: TypeEnv) -> Typed:
     """A definition, written out where it is used. Its body sees the facts and roots of that place."""
     module, define = env.place.defines[name]
     findings = env.place.findings
@@ -269,7 +269,7 @@ def _expand(name: str, args: tuple[ast.Expr, ...], tree: ast.Ref | ast.Call, env
 # ---- operators ----
 
 
-def _has(tree: ast.HasOp, env: Env) -> Typed:
+def _has(tree: ast.HasOp, env: TypeEnv) -> Typed:
     """`a has b.c` is `a has b and a.b has c`."""
     base = check_expression(tree.base, env)
     if names.too_deep(tree, env):
@@ -290,7 +290,7 @@ def _has(tree: ast.HasOp, env: Env) -> Typed:
     return Typed(And(items=tuple(items), type=BOOL, span=tree.span), when_true=learned)
 
 
-def _logical(tree: ast.Binary, env: Env) -> Typed:
+def _logical(tree: ast.Binary, env: TypeEnv) -> Typed:
     """`and` and `or`, any number in a row, each operand knowing what those before it established."""
     op = tree.op
     parts: list[ast.Expr] = []
@@ -316,7 +316,7 @@ def _logical(tree: ast.Binary, env: Env) -> Typed:
     return Typed(expr, gathered, other) if op == "and" else Typed(expr, other, gathered)
 
 
-def _binary(tree: ast.Binary, env: Env) -> Expr:
+def _binary(tree: ast.Binary, env: TypeEnv) -> Expr:
     left = check_expression(tree.left, env).expr
     right = check_expression(tree.right, env).expr
     match tree.op:
@@ -330,7 +330,7 @@ def _binary(tree: ast.Binary, env: Env) -> Expr:
             return operands.member_of(left, right, tree.span, env)
 
 
-def _is(tree: ast.IsOp, env: Env) -> Typed:
+def _is(tree: ast.IsOp, env: TypeEnv) -> Typed:
     base = check_expression(tree.base, env)
     if base.type == UNKNOWN or not visible_type(tree.type, env):
         return attributes.unknown(tree.span)
@@ -352,7 +352,7 @@ def _is(tree: ast.IsOp, env: Env) -> Typed:
     return Typed(expr, Facts(types={path: frozenset({name})}), Facts(types={path: others}))
 
 
-def _conditional(tree: ast.Conditional, env: Env) -> Typed:
+def _conditional(tree: ast.Conditional, env: TypeEnv) -> Typed:
     condition = check_condition(tree.condition, env)
     then = check_expression(tree.then, env.knowing(condition.when_true))
     otherwise = check_expression(tree.otherwise, env.knowing(condition.when_false))
@@ -369,7 +369,7 @@ def _conditional(tree: ast.Conditional, env: Env) -> Typed:
     return Typed(expr, true, false)
 
 
-def _quantifier(tree: ast.Quantifier, env: Env) -> Expr:
+def _quantifier(tree: ast.Quantifier, env: TypeEnv) -> Expr:
     collection = operands.expect(check_expression(tree.collection, env).expr, ListT(JSON))
     element = element_of(collection.type)
     findings = env.place.findings

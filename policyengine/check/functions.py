@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from policyengine.check.environment import UNKNOWN, Env
+from policyengine.check.environment import UNKNOWN, TypeEnv
 from policyengine.check.operands import aligned, expect, holds_record, need, not_comparable
 from policyengine.check.readers import readers
 from policyengine.check.recorded import from_source
@@ -72,7 +72,7 @@ _CONSTANTS: Mapping[str, tuple[str, Callable[[str], object]]] = {
 _PARSERS = {"ip": parse_ip, "time": parse_time, "duration": parse_duration}
 
 
-def call(name: str, args: tuple[Expr, ...], span: Span, env: Env) -> Expr:
+def call(name: str, args: tuple[Expr, ...], span: Span, env: TypeEnv) -> Expr:
     """A built-in function, applied."""
     findings = env.place.findings
     if name in _COLLECTIONS and _count(name, args, ("collection", "items"), span, env):
@@ -101,12 +101,12 @@ def call(name: str, args: tuple[Expr, ...], span: Span, env: Env) -> Expr:
     return Const(value=None, type=UNKNOWN, span=span)
 
 
-def unknown_function(name: str, span: Span, known: frozenset[str], env: Env) -> None:
+def unknown_function(name: str, span: Span, known: frozenset[str], env: TypeEnv) -> None:
     help_ = did_you_mean(name, known) or f"known: {one_of(known, 20)}"
     env.place.findings.report(codes.UNKNOWN_FUNCTION, span, f"unknown function `{name}`", "", help_)
 
 
-def unknown_method(name: str, span: Span, env: Env) -> None:
+def unknown_method(name: str, span: Span, env: TypeEnv) -> None:
     near = name if name in FUNCTIONS else nearest(name, FUNCTIONS)
     if name == "contains":
         help_ = "write `ITEM in COLLECTION`, or `contains(TEXT, PART)`"
@@ -117,7 +117,7 @@ def unknown_method(name: str, span: Span, env: Env) -> None:
     env.place.findings.report(codes.UNKNOWN_FUNCTION, span, f"unknown method `{name}`", "", help_)
 
 
-def _count(name: str, args: tuple[Expr, ...], params: tuple[str, ...], span: Span, env: Env) -> bool:
+def _count(name: str, args: tuple[Expr, ...], params: tuple[str, ...], span: Span, env: TypeEnv) -> bool:
     if len(args) == len(params):
         return True
     takes = f"{len(params)} argument{'s' * (len(params) != 1)}"
@@ -128,7 +128,7 @@ def _count(name: str, args: tuple[Expr, ...], params: tuple[str, ...], span: Spa
     return False
 
 
-def _collections(name: str, args: tuple[Expr, ...], span: Span, env: Env) -> Expr:
+def _collections(name: str, args: tuple[Expr, ...], span: Span, env: TypeEnv) -> Expr:
     left, right = aligned(args[0], args[1], env.place.schema)
     for side in (left, right):
         element = element_of(side.type)
@@ -148,14 +148,14 @@ def _collections(name: str, args: tuple[Expr, ...], span: Span, env: Env) -> Exp
     return Call(function=name, args=(left, right), type=BOOL, span=span)
 
 
-def _size(arg: Expr, span: Span, env: Env) -> Expr:
+def _size(arg: Expr, span: Span, env: TypeEnv) -> Expr:
     arg = expect(arg, ListT(JSON))
     if element_of(arg.type) is None and arg.type not in (STRING, UNKNOWN):
         env.place.findings.report(codes.WRONG_TYPE, arg.span, f"{arg.type} has no size")
     return Call(function="size", args=(arg,), type=INT, span=span)
 
 
-def _sources(arg: Expr, span: Span, env: Env) -> Expr:
+def _sources(arg: Expr, span: Span, env: TypeEnv) -> Expr:
     path = _argument(arg, env)
     # A parameter of a definition that nothing uses may stand for an argument.
     if path is None and arg.type != UNKNOWN and not env.place.open:
@@ -166,7 +166,7 @@ def _sources(arg: Expr, span: Span, env: Env) -> Expr:
     return Sources(path=path or (), type=SetT(STRING), span=span)
 
 
-def _argument(expr: Expr, env: Env) -> tuple[str | Local, ...] | None:
+def _argument(expr: Expr, env: TypeEnv) -> tuple[str | Local, ...] | None:
     """The way from the arguments of a tool to what an expression reads; None where it reads anything else."""
     match expr:
         case Expect(operand=operand) | Refine(operand=operand):
@@ -182,7 +182,7 @@ def _argument(expr: Expr, env: Env) -> tuple[str | Local, ...] | None:
     return None
 
 
-def _try_constant(name: str, arg: Expr, env: Env) -> None:
+def _try_constant(name: str, arg: Expr, env: TypeEnv) -> None:
     if arg.type == UNKNOWN:
         return
     what, read = _CONSTANTS[name]
@@ -201,7 +201,7 @@ def _try_constant(name: str, arg: Expr, env: Env) -> None:
         env.place.findings.report(code, arg.span, fault.message, "", help_)
 
 
-def _parsed(name: str, given: tuple[Expr, ...], span: Span, env: Env) -> Expr | None:
+def _parsed(name: str, given: tuple[Expr, ...], span: Span, env: TypeEnv) -> Expr | None:
     """A constant time, duration or address, read once."""
     if name not in _PARSERS or not isinstance(given[0], Const) or not isinstance(given[0].value, str):
         return None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from policyengine.check.environment import UNKNOWN, Env, Findings, Place
+from policyengine.check.environment import UNKNOWN, Findings, Place, TypeEnv
 from policyengine.check.written_types import visible_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.ir.nodes import Head, Scope
-from policyengine.model.types import JSON, EntityT, Field, RecordT, Type, join, plain, record
+from policyengine.model.types import JSON, EntityT, RecordField, RecordT, Type, join, plain, record
 from policyengine.model.values import Uid
 from policyengine.schema.schema import Schema
 from policyengine.syntax import ast
@@ -28,7 +28,7 @@ class CheckedHead:
 
 def check_head(tree: ast.Head, base: Place) -> CheckedHead:
     """`base` is a place without types of its own; the result carries the types this head leaves possible."""
-    schema, env = base.schema, Env(base)
+    schema, env = base.schema, TypeEnv(base)
     actions = _actions(tree, base)
     names = actions if actions is not None else frozenset(schema.actions)
     certain = len(names) == len(tree.actions) or actions is None
@@ -91,7 +91,7 @@ def _actions(tree: ast.Head, place: Place) -> frozenset[str] | None:
     return frozenset(n.text for n in tree.actions if n.text in known)
 
 
-def _scope(tree: ast.Scope | None, possible: frozenset[str], env: Env) -> Scope:
+def _scope(tree: ast.Scope | None, possible: frozenset[str], env: TypeEnv) -> Scope:
     if not isinstance(tree, ast.ScopeOf):
         return Scope(types=possible, span=tree.span if tree is not None else None)
     types: set[str] = set()
@@ -120,7 +120,7 @@ def _scope(tree: ast.Scope | None, possible: frozenset[str], env: Env) -> Scope:
     )
 
 
-def _check_known_tool(item: ast.EntityLit, env: Env) -> None:
+def _check_known_tool(item: ast.EntityLit, env: TypeEnv) -> None:
     """A tool that nobody declared may well exist; one that is spelled almost like a declared one is a slip."""
     tools = env.place.schema.tools
     if item.type.text != "Tool" or item.id.text in tools:
@@ -132,7 +132,7 @@ def _check_known_tool(item: ast.EntityLit, env: Env) -> None:
         )
 
 
-def _check_below(types: set[str], target: ast.EntityLit, env: Env) -> None:
+def _check_below(types: set[str], target: ast.EntityLit, env: TypeEnv) -> None:
     schema = env.place.schema
     for name in sorted(types & schema.entities.keys()):
         if name != target.type.text and target.type.text not in schema.ancestors_of(name):
@@ -187,7 +187,9 @@ def _tool_args(resource: Scope, schema: Schema) -> RecordT | None:
         args = schema.tools[uid.id].args
         joined = args if merged is None else join(merged, args)
         merged = (
-            joined if isinstance(joined, RecordT) else record({n: Field(JSON, True) for n, _ in args.fields}, args.open)
+            joined
+            if isinstance(joined, RecordT)
+            else record({n: RecordField(JSON, True) for n, _ in args.fields}, args.open)
         )
     return merged
 
@@ -203,7 +205,7 @@ def _context(context: RecordT, actions: frozenset[str], resource: Scope, schema:
     for one in returned:
         if one is not None:
             type_ = plain(one.type) if type_ is None else join(type_, plain(one.type)) or JSON
-    return record({**dict(context.fields), RESULT: Field(type_ or JSON)}, context.open)
+    return record({**dict(context.fields), RESULT: RecordField(type_ or JSON)}, context.open)
 
 
 def _union(sets: object) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from policyengine.check.environment import MAX_DEPTH, Env, Place
+from policyengine.check.environment import MAX_DEPTH, Place, TypeEnv
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.diagnostics.suggest import did_you_mean, one_of
@@ -18,14 +18,14 @@ _ELSEWHERE = {"subject": "principal", "request": "context", "input": "context", 
 _CONSTANTS = ("true", "false", "null")
 
 
-def unknown_name(tree: ast.Ref, type_name: str | None, env: Env) -> None:
+def unknown_name(tree: ast.Ref, type_name: str | None, env: TypeEnv) -> None:
     """Reports a name that nothing declares. `type_name` is the entity type that reads like it, if there is one."""
     env.place.findings.report(
         codes.UNKNOWN_NAME, tree.span, f"unknown name `{tree.name}`", "", _help(tree.name, type_name, env)
     )
 
 
-def _help(name: str, type_name: str | None, env: Env) -> str:
+def _help(name: str, type_name: str | None, env: TypeEnv) -> str:
     place = env.place
     if type_name is not None and isinstance(place.principal, EntityT) and type_name in place.principal.names:
         return "who asks is the `principal`"
@@ -55,7 +55,7 @@ def _where_it_is(name: str, place: Place) -> str:
     return ""
 
 
-def too_deep(tree: ast.HasOp, env: Env) -> bool:
+def too_deep(tree: ast.HasOp, env: TypeEnv) -> bool:
     """Whether `has` asks for too many names, each below the one before it; a finding where it does."""
     depth, base = env.depth + len(tree.path), tree.base
     while isinstance(base, ast.Member):

@@ -6,7 +6,7 @@ says so.
 
 from __future__ import annotations
 
-from policyengine.check.environment import UNKNOWN, Env, Findings
+from policyengine.check.environment import UNKNOWN, Findings, TypeEnv
 from policyengine.check.hints import (
     about_action,
     as_other,
@@ -135,7 +135,7 @@ def aligned(left: Expr, right: Expr, schema: Schema) -> tuple[Expr, Expr]:
     return expect(left, _wide(right.type, schema)), expect(right, _wide(left.type, schema))
 
 
-def equal(negated: bool, left: Expr, right: Expr, span: Span, env: Env) -> Expr:
+def equal(negated: bool, left: Expr, right: Expr, span: Span, env: TypeEnv) -> Expr:
     findings = env.place.findings
     for side, other in ((left, right), (right, left)):
         if is_null(side) and other.type not in (JSON, UNKNOWN):
@@ -196,7 +196,7 @@ def _check_values(left: Expr, right: Expr, findings: Findings) -> None:
                 return
 
 
-def _check_action(left: Expr, right: Expr, env: Env) -> None:
+def _check_action(left: Expr, right: Expr, env: TypeEnv) -> None:
     """A constant that is the name of no action: `action.name == "retreive"`."""
     for side, other in ((left, right), (right, left)):
         if isinstance(side, Identity) and isinstance(side.base, Root) and isinstance(other, Const):
@@ -215,7 +215,7 @@ def holds_record(type_: Type) -> bool:
     return isinstance(type_, RecordT) or (element is not None and holds_record(element))
 
 
-def not_comparable(left: Expr, right: Expr, span: Span, env: Env) -> None:
+def not_comparable(left: Expr, right: Expr, span: Span, env: TypeEnv) -> None:
     for side, other in ((left, right), (right, left)):
         name = tool_argument(side)
         if name is not None and env.place.tool_args is not None and isinstance(other, Const):
@@ -242,7 +242,7 @@ def tool_argument(expr: Expr) -> str | None:
     return None
 
 
-def compare(op: str, left: Expr, right: Expr, span: Span, env: Env) -> Expr:
+def compare(op: str, left: Expr, right: Expr, span: Span, env: TypeEnv) -> Expr:
     findings = env.place.findings
     written = (left, right)
     if left.type == JSON and right.type == JSON:
@@ -272,7 +272,7 @@ _SUMS: dict[tuple[str, Type, Type], Type] = {
 }
 
 
-def arithmetic(op: str, left: Expr, right: Expr, span: Span, env: Env) -> Expr:
+def arithmetic(op: str, left: Expr, right: Expr, span: Span, env: TypeEnv) -> Expr:
     findings = env.place.findings
     if left.type == JSON and right.type == JSON:
         left, right = expect(left, NUMBER), expect(right, NUMBER)
@@ -291,7 +291,7 @@ def arithmetic(op: str, left: Expr, right: Expr, span: Span, env: Env) -> Expr:
     return Arithmetic(op=op, left=left, right=right, type=result, span=span)  # type: ignore[arg-type]
 
 
-def member_of(item: Expr, right: Expr, span: Span, env: Env) -> Expr:
+def member_of(item: Expr, right: Expr, span: Span, env: TypeEnv) -> Expr:
     """`item in right`: a collection, or an entity hierarchy."""
     if not is_readers(right):
         return _member_of(item, right, span, env)
@@ -300,7 +300,7 @@ def member_of(item: Expr, right: Expr, span: Span, env: Env) -> Expr:
     return Or(items=items, type=BOOL, span=span)
 
 
-def _member_of(item: Expr, right: Expr, span: Span, env: Env) -> Expr:
+def _member_of(item: Expr, right: Expr, span: Span, env: TypeEnv) -> Expr:
     findings = env.place.findings
     if item.type == UNKNOWN or right.type == UNKNOWN:
         return Contains(item=item, collection=right, type=BOOL, span=span)
@@ -351,7 +351,7 @@ def _member_of(item: Expr, right: Expr, span: Span, env: Env) -> Expr:
     return Contains(item=item, collection=right, type=BOOL, span=span)
 
 
-def _check_hierarchy(entity: EntityT, target: EntityT, span: Span, env: Env) -> None:
+def _check_hierarchy(entity: EntityT, target: EntityT, span: Span, env: TypeEnv) -> None:
     schema = env.place.schema
     for name in entity.names:
         if name in target.names or schema.ancestors_of(name) & target.names:

@@ -6,7 +6,7 @@ other. Of a value that everybody may see, `*` is stated.
 
 from __future__ import annotations
 
-from policyengine.check.environment import UNKNOWN, Env
+from policyengine.check.environment import UNKNOWN, TypeEnv
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.ir.nodes import Attribute, Const, Expect, Expr, Local, Lookup, Root
@@ -15,7 +15,7 @@ from policyengine.model.types import JSON, STRING, SetT
 READERS, EVERYBODY = "readers", "*"
 
 
-def readers(path: tuple[str | Local, ...] | None, arg: Expr, span: Span, env: Env) -> Expr:
+def readers(path: tuple[str | Local, ...] | None, arg: Expr, span: Span, env: TypeEnv) -> Expr:
     steps = [step for step in path or () if isinstance(step, str)]
     if path is None or len(steps) != len(path) or not steps:
         if arg.type != UNKNOWN and not env.place.open:

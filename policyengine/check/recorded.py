@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from policyengine.check.environment import UNKNOWN, Env, Findings
+from policyengine.check.environment import UNKNOWN, Findings, TypeEnv
 from policyengine.diagnostics import codes
 from policyengine.ir.nodes import Attribute, Collection, Const, EntityOf, Expect, Expr, Local, Recorded, Refine, Root
 from policyengine.model.types import EntityT
@@ -16,7 +16,7 @@ from policyengine.model.types import EntityT
 _ARGS = "args"
 
 
-def from_source(what: str, expr: Expr, otherwise: str, env: Env) -> Expr:
+def from_source(what: str, expr: Expr, otherwise: str, env: TypeEnv) -> Expr:
     """The value as the source has it, or a constant; a finding where it may come from anywhere else."""
     found = recorded(expr, env.place.findings)
     if found is None and expr.type != UNKNOWN:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from policyengine.check import operands
-from policyengine.check.environment import UNKNOWN, Env, Findings, Place, TooLarge, Typed
+from policyengine.check.environment import UNKNOWN, Findings, Place, TooLarge, Typed, TypeEnv
 from policyengine.check.expressions import check_condition, check_expression
 from policyengine.check.heads import check_head
 from policyengine.check.modes import refuse_modes, with_modes
@@ -16,7 +16,7 @@ from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.ir.fold import fold
 from policyengine.ir.nodes import APPROVAL, And, Const, Expr, LimitSpec, Not, ObligationSpec, Proof, Rule
 from policyengine.model import zones
-from policyengine.model.types import BOOL, NUMBER, Field, ListT, RecordT, SetT, plain
+from policyengine.model.types import BOOL, NUMBER, ListT, RecordField, RecordT, SetT, plain
 from policyengine.syntax import ast
 
 PERIODS = ("minute", "hour", "day", "week", "month", "year")
@@ -27,8 +27,8 @@ def check_rule(tree: ast.Rule, place: Place) -> Rule | None:
     place = replace(place, warn_absent=tree.kind != "permit")
     try:
         checked = check_head(tree.head, place)
-        condition = _condition(tree.clauses, Env(checked.place), tree)
-        env = Env(checked.place, condition.when_true)
+        condition = _condition(tree.clauses, TypeEnv(checked.place), tree)
+        env = TypeEnv(checked.place, condition.when_true)
         reason = next((c.text.value for c in tree.clauses if isinstance(c, ast.Because)), None)
         rule = Rule(
             kind=tree.kind,
@@ -55,7 +55,7 @@ def check_rule(tree: ast.Rule, place: Place) -> Rule | None:
 def check_proof(tree: ast.Prove, place: Place) -> Proof | None:
     try:
         checked = check_head(tree.head, place)
-        condition = _condition(tree.clauses, Env(checked.place), tree).expr
+        condition = _condition(tree.clauses, TypeEnv(checked.place), tree).expr
         refuse_modes(tree, place)
     except TooLarge:
         report_too_large(tree.name, place)
@@ -80,7 +80,7 @@ def report_too_much(name: ast.Name, place: Place) -> None:
     )  # fmt: skip
 
 
-def _condition(clauses: tuple[ast.Clause, ...], env: Env, tree: ast.Rule | ast.Prove) -> Typed:
+def _condition(clauses: tuple[ast.Clause, ...], env: TypeEnv, tree: ast.Rule | ast.Prove) -> Typed:
     """`when A unless B` is `A and not B`, evaluated in that order."""
     items: list[Expr] = []
     facts: Facts = NOTHING
@@ -104,7 +104,7 @@ def _condition(clauses: tuple[ast.Clause, ...], env: Env, tree: ast.Rule | ast.P
 # ---- obligations ----
 
 
-def _obligation(call: ast.ObligationCall, env: Env) -> ObligationSpec | None:
+def _obligation(call: ast.ObligationCall, env: TypeEnv) -> ObligationSpec | None:
     place = env.place
     known = {n: o for n, o in place.schema.obligations.items() if o.module in place.visible}
     declared = known.get(call.name.text)
@@ -140,7 +140,7 @@ def _obligation(call: ast.ObligationCall, env: Env) -> ObligationSpec | None:
     return ObligationSpec(call.name.text, tuple(given.items()))
 
 
-def _property(tree: ast.Expr, field: Field, what: str, env: Env) -> Expr:
+def _property(tree: ast.Expr, field: RecordField, what: str, env: TypeEnv) -> Expr:
     expr = fold(operands.need(check_expression(tree, env).expr, field.type, what, env.place.findings))
     if isinstance(plain(field.type), SetT | ListT | RecordT) and not isinstance(expr, Const) and expr.type != UNKNOWN:
         env.place.findings.report(codes.NOT_CONSTANT, tree.span, f"{what} must be a constant")
@@ -153,7 +153,7 @@ LONGEST = timedelta(days=366)
 
 
 def _check_approval(
-    calls: tuple[ast.ObligationCall, ...], owed: tuple[ObligationSpec | None, ...], on_deny: bool, env: Env
+    calls: tuple[ast.ObligationCall, ...], owed: tuple[ObligationSpec | None, ...], on_deny: bool, env: TypeEnv
 ) -> None:
     """An approval is what is missing for an allow: it stands alone, and is about something constant."""
     approvals = [(call, spec) for call, spec in zip(calls, owed, strict=True) if call.name.text == APPROVAL]
@@ -181,7 +181,7 @@ def _check_approval(
 # ---- limits ----
 
 
-def _limit(tree: ast.LimitBody, env: Env) -> LimitSpec:
+def _limit(tree: ast.LimitBody, env: TypeEnv) -> LimitSpec:
     findings = env.place.findings
     ceiling = operands.need(check_expression(tree.ceiling, env).expr, NUMBER, "a ceiling", findings)
     if isinstance(folded := fold(ceiling), Const) and type(folded.value) in (int, float) and folded.value < 0:

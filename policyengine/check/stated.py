@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from policyengine.check.environment import Env, Place
+from policyengine.check.environment import Place, TypeEnv
 from policyengine.check.written_types import visible_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
@@ -33,7 +33,7 @@ def root_of(given: ast.Given, place: Place, names: Mapping[str, Any]) -> dict[st
 
 
 def entity_of(value: ast.EntityValue, place: Place, names: Mapping[str, Any]) -> dict[str, Any]:
-    env = Env(place)
+    env = TypeEnv(place)
     visible_type(value.entity.type, env)
     plain: dict[str, Any] = {"type": value.entity.type.text, "id": value.entity.id.text}
     attributes = constant_record(value.attributes, place.findings.diagnostics, names)

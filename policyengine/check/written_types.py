@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policyengine.check.environment import UNKNOWN, Env
+from policyengine.check.environment import UNKNOWN, TypeEnv
 from policyengine.diagnostics import codes
 from policyengine.model.types import PRIMITIVES, ListT, SetT, Type, entity, plain
 from policyengine.schema.declare import MAX_TYPE_DEPTH, nesting, unknown_type
@@ -10,7 +10,7 @@ from policyengine.schema.refinements import constant_type, union
 from policyengine.syntax import ast
 
 
-def visible_type(name: ast.Name, env: Env) -> bool:
+def visible_type(name: ast.Name, env: TypeEnv) -> bool:
     """Whether the module can see the entity type; a finding where it cannot."""
     found = env.place.schema.entities.get(name.text)
     if found is not None and found.module in env.place.visible:
@@ -19,7 +19,7 @@ def visible_type(name: ast.Name, env: Env) -> bool:
     return False
 
 
-def param_type(tree: ast.TypeExpr, env: Env) -> Type:
+def param_type(tree: ast.TypeExpr, env: TypeEnv) -> Type:
     match tree:
         case ast.NamedType(name=name):
             if name in PRIMITIVES:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from policyengine.authzen.arguments import Arguments
+from policyengine.authzen.arguments import DecideArguments
 from policyengine.bundle import Snapshot
 from policyengine.cli import listing
 from policyengine.cli.console import fail, say_json, stdout
@@ -86,7 +86,7 @@ def _compiled(snapshot: Snapshot, name: str, request: Path | None, json: bool) -
         console.print(line, soft_wrap=True)
 
 
-def _shape(request: Arguments) -> Shape:
+def _shape(request: DecideArguments) -> Shape:
     action = request["action"]
     name = action if isinstance(action, str) else action["name"]
     return request["principal"]["type"], name, request["resource"]["type"]

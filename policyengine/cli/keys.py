@@ -24,7 +24,7 @@ from policyengine.cli.loading import STDIN, JsonOption, QuietOption, read_text
 from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.settings import keys as settings_keys
 from policyengine.settings.loading import WrongSettings, load_keys
-from policyengine.settings.model import Keys
+from policyengine.settings.model import KeySettings
 
 app = typer.Typer(help="API keys: who may ask the service.", no_args_is_help=True)
 
@@ -161,7 +161,7 @@ def check(
 # ---- what is given, and what is shown ----
 
 
-def _keys(store: str | None, config: Path | None) -> Keys:
+def _keys(store: str | None, config: Path | None) -> KeySettings:
     try:
         found = load_keys(store, config=config)
     except WrongSettings as error:

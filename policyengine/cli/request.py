@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from policyengine.authzen import read
-from policyengine.authzen.arguments import Arguments
+from policyengine.authzen.arguments import DecideArguments
 from policyengine.authzen.refused import Malformed
 from policyengine.cli.console import fail
 from policyengine.cli.loading import existing_file, read_json
@@ -29,7 +29,7 @@ RequestOption = Annotated[
 _SHAPE = '{"principal": {"type", "id", ...}, "action": "NAME", "resource": {"type", "id", ...}, "context": {...}}'
 
 
-def read_request(path: Path) -> Arguments:
+def read_request(path: Path) -> DecideArguments:
     """The arguments of `Engine.decide`."""
     existing_file(path, "--request")
     value = read_json(path, "--request")

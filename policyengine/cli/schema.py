@@ -20,7 +20,7 @@ from policyengine.cli.words import Command
 from policyengine.diagnostics.safe_text import visible
 from policyengine.diagnostics.source import Source
 from policyengine.explain.display import json_value
-from policyengine.model.types import Field
+from policyengine.model.types import RecordField
 from policyengine.schema.schema import Schema
 from policyengine.schema.tool_import import Imported, import_tools, to_source
 from policyengine.schema.tool_stream import read_documents
@@ -173,7 +173,7 @@ def _fields(fields: Any) -> str:
     return ", ".join(f"{name}{_optional(field)}: {field.type}" for name, field in sorted(dict(fields).items()))
 
 
-def _optional(field: Field) -> str:
+def _optional(field: RecordField) -> str:
     return "?" if field.optional else ""
 
 

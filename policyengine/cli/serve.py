@@ -35,7 +35,7 @@ from policyengine.diagnostics.safe_text import visible
 from policyengine.engine import Engine
 from policyengine.settings.keys import create
 from policyengine.settings.loading import CONFIG, WrongSettings, load, variable
-from policyengine.settings.model import Keys, Settings
+from policyengine.settings.model import KeySettings, Settings
 from policyengine.settings.showing import shown
 from policyengine.testing import run_cases
 from policyengine.version import other_package
@@ -259,7 +259,7 @@ def _environment(flags: dict[str, Any], config: Path | None, settings: Settings,
     return found
 
 
-def _new_key(of: Keys) -> str:
+def _new_key(of: KeySettings) -> str:
     """A key for a day, which may do everything. Its text is shown by the caller, and kept nowhere."""
     try:
         store, hash_key = create(of)

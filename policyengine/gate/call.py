@@ -11,7 +11,7 @@ from policyengine.state.grant import Grant
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ToolCall:
     """A call of a tool, decided on its final arguments.
 
     allowed: it may run now, with `arguments` and with no others.

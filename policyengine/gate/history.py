@@ -40,7 +40,7 @@ class History:
         return None if self.full else list(self._done)
 
 
-class Asked:
+class HistoryNeeds:
     """What rules ask for that is not told to them otherwise."""
 
     def __init__(self, policies: PolicySet) -> None:

@@ -15,7 +15,7 @@ from policyengine.model.request import request
 from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE
 from policyengine.state.narrowing import as_read
-from policyengine.state.session_calls import Session
+from policyengine.state.session_calls import SessionState
 
 
 def callable_tools(
@@ -23,7 +23,7 @@ def callable_tools(
     principal: Mapping[str, Any],
     context: Mapping[str, Any],
     names: Iterable[str],
-    session: Session | None = None,
+    session: SessionState | None = None,
 ) -> list[str]:
     """Those of the names, in their order. None for a request that is malformed."""
     known = dict(context)
@@ -58,6 +58,6 @@ def listed_tools(
     labels = tuple(rule.name.rpartition(".")[2] for rule in snapshot.policies.rules if rule.kind == "label")
     found: set[str] = set()
     for carried in ((), labels):
-        session = Session("", carried, (), 0.0, 0.0)
+        session = SessionState("", carried, (), 0.0, 0.0)
         found.update(callable_tools(snapshot, principal, context, wanted, session))
     return [name for name in wanted if name in found]

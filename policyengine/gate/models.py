@@ -24,7 +24,7 @@ from policyengine.state.store import StoreError
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ModelCall:
     """A call of a model that is about to be made."""
 
     allowed: bool
@@ -54,7 +54,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class ModelTerms:
     """model: the attributes of the model, with its `id`; then each call of it is decided (`invoke`).
     cost: what a call is estimated to cost, in the words of `context.cost`; that is reserved.
     output: the attributes of what the model says; then each text is decided (`release`)."""
@@ -63,14 +63,14 @@ class Asking:
     cost: Mapping[str, Any] | None = None
     output: Mapping[str, Any] | None = None
 
-    def admit(self, session: Session, messages: Any) -> Asked:
+    def admit(self, session: Session, messages: Any) -> ModelCall:
         if self.model is None:
-            return Asked(True, messages)
+            return ModelCall(True, messages)
         return _asked(session.admit(messages, model=self.model, cost=self.cost))
 
-    async def admit_async(self, session: Session, messages: Any) -> Asked:
+    async def admit_async(self, session: Session, messages: Any) -> ModelCall:
         if self.model is None:
-            return Asked(True, messages)
+            return ModelCall(True, messages)
         return _asked(await session.admit_async(messages, model=self.model, cost=self.cost))
 
     def release(self, session: Session, text: str) -> str:
@@ -87,8 +87,8 @@ class Asking:
         return one.text if one.allowed else one.reason
 
 
-def _asked(admitted: Admitted) -> Asked:
-    return Asked(admitted.allowed, admitted.messages, admitted.reason, admitted.grant)
+def _asked(admitted: Admitted) -> ModelCall:
+    return ModelCall(admitted.allowed, admitted.messages, admitted.reason, admitted.grant)
 
 
 def _cost(tokens: int | None) -> dict[str, Any] | None:

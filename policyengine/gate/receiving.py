@@ -17,7 +17,7 @@ from policyengine.evaluate.decide import verdicts
 from policyengine.evaluate.interpret import Env
 from policyengine.gate.items import Way, doubted, is_about_items
 from policyengine.gate.normal import form, identifies, names, value_form
-from policyengine.gate.trail import Source, field_source, tool_source
+from policyengine.gate.trail import Origin, field_source, tool_source
 from policyengine.ir.nodes import Rule
 from policyengine.model.decision import Decision
 from policyengine.model.json_text import parse_json
@@ -113,10 +113,10 @@ def read(result: Any, returned: Returned | None) -> Any:
         return result
 
 
-def origins(received: Received, tool: str, result: Any) -> tuple[Source, dict[Way, Source]]:
+def origins(received: Received, tool: str, result: Any) -> tuple[Origin, dict[Way, Origin]]:
     """Who said what a tool returned, and who said parts of it, by the way to them."""
     doubtful = tool_source(tool, False)
-    parts: dict[Way, Source] = {}
+    parts: dict[Way, Origin] = {}
     if received.returned is not None:
         parts = {way: field_source(tool) for way, _ in trusted_places(received.returned, result)}
     for way in received.doubted:

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from policyengine.gate.call import Call, Observed
+from policyengine.gate.call import Observed, ToolCall
 from policyengine.gate.results import given_back, looked_at
 from policyengine.gate.session import Session
 from policyengine.state.grant import SettleError
@@ -25,8 +25,8 @@ from policyengine.state.store import StoreError
 _RUNNING: ContextVar[Session | None] = ContextVar("policyengine_running", default=None)
 
 # Asked for an approval where a call lacks nothing else: the id of one of this very call, or None.
-Approve = Callable[[Session, Call], str | None]
-ApproveAsync = Callable[[Session, Call], Awaitable[str | None]]
+Approve = Callable[[Session, ToolCall], str | None]
+ApproveAsync = Callable[[Session, ToolCall], Awaitable[str | None]]
 
 
 def within() -> Session | None:
@@ -43,7 +43,7 @@ class Ran:
     """What became of a call. `value` is what the model may have: of the result, or the reason why there is none.
     `seen` is None where the tool did not run."""
 
-    call: Call
+    call: ToolCall
     value: Any = field(repr=False)
     seen: Observed | None = None
 
@@ -132,19 +132,19 @@ async def run_async(
     return Ran(call, back(result, looked, seen), seen)
 
 
-def _approvable(call: Call) -> bool:
+def _approvable(call: ToolCall) -> bool:
     """Whether nothing but approvals is missing."""
     return call.grant is not None and call.grant.access_request is not None
 
 
-def ended(call: Call) -> None:
+def ended(call: ToolCall) -> None:
     """Nothing will be known of what an allowed call did: it keeps its charge, and holds nothing any more."""
     if call.grant is not None and call.grant.id:
         with suppress(StoreError, SettleError):
             call.grant.settle()
 
 
-async def ended_async(call: Call) -> None:
+async def ended_async(call: ToolCall) -> None:
     """As `ended`, also in a task that is being cancelled."""
     if call.grant is not None and call.grant.id:
         with suppress(StoreError, SettleError):

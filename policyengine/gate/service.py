@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from policyengine.gate.session import Session, Ways
+from policyengine.gate.session import EngineCalls, Session
 from policyengine.release.service import Releases
 from policyengine.state.session_calls import UnknownSession
 
@@ -66,8 +66,8 @@ class Gates(Releases):
             await self.sessions.narrow_async(opened, principal, known, grants=grants)
         return Session(self._gate_ways(), opened, principal, known, prompt, entities, resumed)
 
-    def _gate_ways(self) -> Ways:
-        return Ways(
+    def _gate_ways(self) -> EngineCalls:
+        return EngineCalls(
             authorize=self.authorize,
             authorize_async=self.authorize_async,
             release=self.release,

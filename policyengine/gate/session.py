@@ -19,8 +19,8 @@ from policyengine.check.readers import READERS
 from policyengine.diagnostics import codes
 from policyengine.evaluate.combine import denied
 from policyengine.gate import listing, receiving
-from policyengine.gate.call import Call, Observed, reason
-from policyengine.gate.history import HISTORY, Asked, History
+from policyengine.gate.call import Observed, ToolCall, reason
+from policyengine.gate.history import HISTORY, History, HistoryNeeds
 from policyengine.gate.normal import form, identifies, names
 from policyengine.gate.trail import EVERYBODY, SYSTEM, USER, Trail
 from policyengine.model.decision import RuleError
@@ -34,7 +34,7 @@ from policyengine.state.store import StoreError
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class EngineCalls:
     """What a session needs of its engine."""
 
     authorize: Callable[..., Grant]
@@ -53,7 +53,7 @@ class Session:
 
     def __init__(
         self,
-        ways: Ways,
+        ways: EngineCalls,
         id_: str,
         principal: Mapping[str, Any],
         context: Mapping[str, Any],
@@ -69,7 +69,7 @@ class Session:
         self._context = dict(context)
         self.trail = Trail(forgot=resumed)
         self.history = History(known=not resumed)
-        self._asked_for: Asked | None = None
+        self._asked_for: HistoryNeeds | None = None
         for known in entities:
             self.trail.add(known, SYSTEM)
         self._said: list[str] = []
@@ -112,11 +112,11 @@ class Session:
         *,
         fulfilled: Collection[str] = (),
         approval: str | None = None,
-    ) -> Call:
+    ) -> ToolCall:
         """Whether a tool may run on these arguments. `fulfilled` are the types of obligation that the host carries out
         itself, `approval` the id of an approval of this very call. Never raises for what the arguments hold."""
         asked = self._asked(tool, arguments)
-        if isinstance(asked, Call):
+        if isinstance(asked, ToolCall):
             return asked
         grant = self._ways.authorize(**asked, approval=approval)
         called = self._called(tool, arguments, asked, grant, fulfilled)
@@ -131,10 +131,10 @@ class Session:
         *,
         fulfilled: Collection[str] = (),
         approval: str | None = None,
-    ) -> Call:
+    ) -> ToolCall:
         """As `call`, without blocking the event loop."""
         asked = self._asked(tool, arguments)
-        if isinstance(asked, Call):
+        if isinstance(asked, ToolCall):
             return asked
         grant = await self._ways.authorize_async(**asked, approval=approval)
         called = self._called(tool, arguments, asked, grant, fulfilled)
@@ -142,7 +142,7 @@ class Session:
             await grant.withdraw_async()
         return called
 
-    def _asked(self, tool: str, arguments: Any) -> dict[str, Any] | Call:
+    def _asked(self, tool: str, arguments: Any) -> dict[str, Any] | ToolCall:
         try:
             if not isinstance(arguments, Mapping) or not all(isinstance(name, str) for name in arguments):
                 raise Unscannable("the arguments of a call are an object")
@@ -172,11 +172,11 @@ class Session:
             known[HISTORY] = done
         return known
 
-    def _policies(self) -> Asked:
+    def _policies(self) -> HistoryNeeds:
         """What the rules in force ask for."""
         policies = self._ways.snapshot().policies
         if self._asked_for is None or self._asked_for.policies is not policies:
-            self._asked_for = Asked(policies)
+            self._asked_for = HistoryNeeds(policies)
         return self._asked_for
 
     def _request(self) -> dict[str, Any]:
@@ -192,13 +192,13 @@ class Session:
         asked: Mapping[str, Any],
         grant: Grant,
         fulfilled: Collection[str],
-    ) -> Call:
+    ) -> ToolCall:
         decision, provenance = grant.decision, asked["context"].get("provenance", {})
         if decision.decision != "allow" or decision.unmetered:
             why = reason(tool, decision, grant)
-            return Call(tool, False, None, decision, arguments, provenance, why, decision.approvals, grant=grant)
+            return ToolCall(tool, False, None, decision, arguments, provenance, why, decision.approvals, grant=grant)
         if not decision.obligations:
-            return Call(tool, True, dict(arguments), decision, arguments, provenance, grant=grant)
+            return ToolCall(tool, True, dict(arguments), decision, arguments, provenance, grant=grant)
         tenant = str(self._principal.get("tenant", ""))
         try:
             content = json_content(arguments)
@@ -208,12 +208,12 @@ class Session:
         carried = carry_out(content, decision, inspection.registry(tenant), inspection.keys(tenant), fulfilled)
         if carried.errors or not isinstance(carried.value, Mapping):
             why = carried.errors[0].message if carried.errors else "the arguments would be withheld"
-            return Call(tool, False, None, decision, arguments, provenance, why, errors=carried.errors, grant=grant)
-        return Call(tool, True, carried.value, decision, arguments, provenance, grant=grant)
+            return ToolCall(tool, False, None, decision, arguments, provenance, why, errors=carried.errors, grant=grant)
+        return ToolCall(tool, True, carried.value, decision, arguments, provenance, grant=grant)
 
     # ---- after it ran ----
 
-    def observe(self, call: Call, result: Any, *, cost: Mapping[str, Any] | None = None) -> Observed:
+    def observe(self, call: ToolCall, result: Any, *, cost: Mapping[str, Any] | None = None) -> Observed:
         """What a tool returned, and what of it the model may have. Only what is handed in here is known to the session;
         `cost` settles what the call reserved."""
         received = receiving.receive(self._ways.snapshot(), self._principal, self._context, call.tool, result)
@@ -227,7 +227,7 @@ class Session:
             return Observed(call.tool, False, None, received.labels, _not_recorded(error))
         return self._observed(call, result, received)
 
-    async def observe_async(self, call: Call, result: Any, *, cost: Mapping[str, Any] | None = None) -> Observed:
+    async def observe_async(self, call: ToolCall, result: Any, *, cost: Mapping[str, Any] | None = None) -> Observed:
         """As `observe`, without blocking the event loop."""
         received = receiving.receive(self._ways.snapshot(), self._principal, self._context, call.tool, result)
         try:
@@ -240,7 +240,7 @@ class Session:
             return Observed(call.tool, False, None, received.labels, _not_recorded(error))
         return self._observed(call, result, received)
 
-    def _observed(self, call: Call, result: Any, received: receiving.Received) -> Observed:
+    def _observed(self, call: ToolCall, result: Any, received: receiving.Received) -> Observed:
         if not received.allowed:
             return Observed(call.tool, False, None, received.labels, received.reason)
         value, why = self._treated(received, result)
@@ -316,9 +316,9 @@ class Session:
         return self._context if cost is None else {**self._context, "cost": dict(cost)}
 
 
-def _refused(tool: str, arguments: Any, message: str, revision: str) -> Call:
+def _refused(tool: str, arguments: Any, message: str, revision: str) -> ToolCall:
     decision = denied(RuleError("", codes.MALFORMED.id, message), revision)
-    return Call(tool, False, None, decision, arguments, reason=f"`{tool}` may not run: {message}")
+    return ToolCall(tool, False, None, decision, arguments, reason=f"`{tool}` may not run: {message}")
 
 
 def _not_recorded(error: Exception) -> str:

@@ -26,7 +26,7 @@ MOST = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Origin:
     """Who said something. `rank` orders sources by trust: the smaller the more. `readers` are the forms of those who
     may see it, None if everybody may."""
 
@@ -40,29 +40,29 @@ class Source:
         return {"source": self.name, "trusted": self.trusted}
 
 
-USER = Source("user", True, 0)
-SYSTEM = Source("system", True, 1)
-MADE = Source(MODEL, False, 9)
-UNKNOWN = Source("unknown", False, 10, frozenset())
+USER = Origin("user", True, 0)
+SYSTEM = Origin("system", True, 1)
+MADE = Origin(MODEL, False, 9)
+UNKNOWN = Origin("unknown", False, 10, frozenset())
 
 # Behind what is not trusted.
 FIELD_RANK = 6
 
 
-def tool_source(name: str, trusted: bool) -> Source:
-    return Source(name, trusted, 2 if trusted else 5)
+def tool_source(name: str, trusted: bool) -> Origin:
+    return Origin(name, trusted, 2 if trusted else 5)
 
 
-def field_source(name: str) -> Source:
+def field_source(name: str) -> Origin:
     """A trusted part of what a tool returned. Its rank is behind that of what is not trusted: a value that strangers
     say as well may be theirs."""
-    return Source(name, True, FIELD_RANK)
+    return Origin(name, True, FIELD_RANK)
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
     text: str
-    source: Source
+    source: Origin
 
 
 class Trail:
@@ -73,8 +73,8 @@ class Trail:
         self._forgot = forgot
         self._rest = UNKNOWN if forgot else MADE
         self._composed = frozenset({self._rest})
-        self._values: dict[str, Source] = {}
-        self._runs: dict[tuple[str, ...], Source] = {}
+        self._values: dict[str, Origin] = {}
+        self._runs: dict[tuple[str, ...], Origin] = {}
         self._texts: list[_Text] = []
         # In which texts a word stands.
         self._words: dict[str, list[int]] = {}
@@ -86,10 +86,10 @@ class Trail:
     def add(
         self,
         value: Any,
-        source: Source,
+        source: Origin,
         *,
-        echoes: Mapping[str, Source] | None = None,
-        parts: Mapping[tuple[str | int, ...], Source] | None = None,
+        echoes: Mapping[str, Origin] | None = None,
+        parts: Mapping[tuple[str | int, ...], Origin] | None = None,
         readers: Mapping[tuple[str | int, ...], frozenset[str]] | None = None,
     ) -> None:
         """Something came in. `echoes` are values, by their form, that were sent out in order to have this: what comes
@@ -103,7 +103,7 @@ class Trail:
                     self._add_text(leaf, origin, echoes or {})
                 self._say(self._values, known, origin)
 
-    def _add_text(self, text: str, source: Source, echoes: Mapping[str, Source]) -> None:
+    def _add_text(self, text: str, source: Origin, echoes: Mapping[str, Origin]) -> None:
         self._size += len(text)
         if self._size > MOST:
             # From here on the session is not known in full.
@@ -120,12 +120,12 @@ class Trail:
         for start in range(len(words) - RUN + 1):
             self._say(self._runs, tuple(words[start : start + RUN]), source)
 
-    def _say(self, known: dict[Any, Source], what: Any, source: Source) -> None:
+    def _say(self, known: dict[Any, Origin], what: Any, source: Origin) -> None:
         before = known.get(what)
         if before is None or source.rank < before.rank:
             known[what] = source
 
-    def of(self, value: Any) -> frozenset[Source]:
+    def of(self, value: Any) -> frozenset[Origin]:
         """Where a text, number or truth value came from."""
         if self.full:
             return frozenset({UNKNOWN})
@@ -143,11 +143,11 @@ class Trail:
             return self._from(said if whole is None or said.rank <= whole.rank else whole)
         return self._from(whole) if whole is not None else self._parts(text, words)
 
-    def _from(self, said: Source) -> frozenset[Source]:
+    def _from(self, said: Origin) -> frozenset[Origin]:
         """The source of what somebody said. A trusted field is believed as far as nobody else said the same."""
         return frozenset({said, UNKNOWN}) if self._forgot and said.rank == FIELD_RANK else frozenset({said})
 
-    def _containing(self, text: str, words: list[str]) -> Source | None:
+    def _containing(self, text: str, words: list[str]) -> Origin | None:
         """The most trusted source that says the text as a whole, from word to word."""
         if not text or not words:
             return None
@@ -159,14 +159,14 @@ class Trail:
                 return None
             if rarest is None or len(stands_in) < len(rarest):
                 rarest = stands_in
-        best: Source | None = None
+        best: Origin | None = None
         for at in rarest or ():
             one = self._texts[at]
             if (best is None or one.source.rank < best.rank) and _stands_in(text, one.text):
                 best = one.source
         return best
 
-    def _parts(self, text: str, words: list[str]) -> frozenset[Source]:
+    def _parts(self, text: str, words: list[str]) -> frozenset[Origin]:
         """The sources of what a text is composed of, but for the user and the system: they said parts of it, and not
         the text. The model put it together."""
         found = {self._rest}
@@ -213,26 +213,26 @@ class Trail:
                     found = source.readers if found is None else found & source.readers
         return found
 
-    def echoes(self, args: Any) -> dict[str, Source]:
+    def echoes(self, args: Any) -> dict[str, Origin]:
         """What is sent out with a call, by its form, with where it is from: the least trusted of its sources."""
         return {value_form(leaf): max(self.of(leaf), key=_doubt) for leaf in leaves(args)}
 
 
-def _doubt(source: Source) -> tuple[bool, int]:
+def _doubt(source: Origin) -> tuple[bool, int]:
     return (not source.trusted, source.rank)
 
 
 def _said(
     value: Any,
-    source: Source,
-    parts: Mapping[tuple[str | int, ...], Source],
+    source: Origin,
+    parts: Mapping[tuple[str | int, ...], Origin],
     readers: Mapping[tuple[str | int, ...], frozenset[str]],
-) -> Iterator[tuple[Any, Source]]:
+) -> Iterator[tuple[Any, Origin]]:
     """Each leaf of a value with who said it: of the parts that it is in, the innermost counts."""
     if not parts and not readers:
         yield from ((leaf, source) for leaf in leaves(value))
         return
-    todo: list[tuple[tuple[str | int, ...], Any, Source]] = [((), value, source)]
+    todo: list[tuple[tuple[str | int, ...], Any, Origin]] = [((), value, source)]
     while todo:
         way, one, around = todo.pop()
         said_by = replace(parts[way], readers=around.readers) if way in parts else around

@@ -23,8 +23,8 @@ from agent_hooks import Decision, Transform, Verdict, Warning
 from cachetools import TTLCache
 
 from policyengine.engine import Engine
-from policyengine.gate.call import Call
-from policyengine.gate.models import Asked, Asking
+from policyengine.gate.call import ToolCall
+from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.running import ended
 from policyengine.gate.session import Session
 from policyengine.integrations.approvals import ask
@@ -51,8 +51,8 @@ class _Run:
     """A session of hooks, with what has begun in it."""
 
     gate: Session
-    asked: Asked | None = None
-    calls: dict[str, Call] = field(default_factory=dict)
+    asked: ModelCall | None = None
+    calls: dict[str, ToolCall] = field(default_factory=dict)
 
 
 class PolicyInterceptor:
@@ -178,7 +178,7 @@ class PolicyInterceptor:
         )
         return _changed("$target", arguments, call.arguments, owed)
 
-    def _liftable(self, run: _Run, call: Call, id_: str) -> dict[str, Any] | None:
+    def _liftable(self, run: _Run, call: ToolCall, id_: str) -> dict[str, Any] | None:
         """What an approver is told, where nothing but an approval is missing."""
         if call.grant is None or call.grant.access_request is None:
             return None
@@ -216,8 +216,8 @@ class PolicyInterceptor:
         run.asked, run.calls = None, {}
         return ALLOW
 
-    def _asking(self, model: Known) -> Asking:
-        return Asking(model, self._cost)
+    def _asking(self, model: Known) -> ModelTerms:
+        return ModelTerms(model, self._cost)
 
 
 def _of(known: Of, context: Known) -> Known:

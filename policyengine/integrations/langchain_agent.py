@@ -21,7 +21,7 @@ from langchain_core.tools import BaseTool, StructuredTool
 from langgraph.runtime import Runtime
 
 from policyengine.engine import Engine
-from policyengine.gate.models import Asked, Asking
+from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.running import run, run_async, within
 from policyengine.gate.session import Session
 from policyengine.integrations.langchain_approvals import by_interrupt, by_interrupt_async
@@ -74,7 +74,7 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
         self.engine = engine
         self._principal = principal
         self._agent = agent
-        self._asking = Asking(model, cost, output)
+        self._asking = ModelTerms(model, cost, output)
         self._entities = tuple(entities)
         self._interrupt = interrupt
         # By whose it is as well: nobody has another's session by knowing its id.
@@ -229,7 +229,7 @@ def _shown(tools: Sequence[Any], names: Sequence[str]) -> list[Any]:
     return [tool for tool in tools if _name(tool) in kept]
 
 
-def _with_messages(request: ModelRequest[Any], asked: Asked) -> ModelRequest[Any]:
+def _with_messages(request: ModelRequest[Any], asked: ModelCall) -> ModelRequest[Any]:
     return request.override(messages=asked.messages)
 
 

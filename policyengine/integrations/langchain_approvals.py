@@ -10,7 +10,7 @@ from langchain.agents.middleware import ToolCallRequest
 from langgraph.types import interrupt
 
 from policyengine.engine import Engine
-from policyengine.gate.call import Call
+from policyengine.gate.call import ToolCall
 from policyengine.gate.running import Approve, ApproveAsync
 from policyengine.gate.session import Session
 from policyengine.integrations.approvals import ask, ask_async, shown
@@ -20,7 +20,7 @@ def by_interrupt(engine: Engine, request: ToolCallRequest) -> Approve:
     """How a call in a graph is approved. It takes a checkpointer."""
     id_ = str(request.tool_call["id"])
 
-    def approve(session: Session, call: Call) -> str | None:
+    def approve(session: Session, call: ToolCall) -> str | None:
         task = ask(engine, session, call, id_)
         while task.status == "pending":
             interrupt(shown(task, call))
@@ -34,7 +34,7 @@ def by_interrupt_async(engine: Engine, request: ToolCallRequest) -> ApproveAsync
     """As `by_interrupt`, without blocking the event loop."""
     id_ = str(request.tool_call["id"])
 
-    async def approve(session: Session, call: Call) -> str | None:
+    async def approve(session: Session, call: ToolCall) -> str | None:
         task = await ask_async(engine, session, call, id_)
         while task.status == "pending":
             interrupt(shown(task, call))

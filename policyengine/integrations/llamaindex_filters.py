@@ -37,16 +37,16 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FilterGroup:
     """Conditions, of which all have to be met, or some."""
 
     all: bool
     items: tuple[Tree, ...]
 
 
-Tree = Leaf | Group
-EVERYTHING = Group(True, ())
-NOTHING = Group(True, tuple(Leaf(NO_KEY, FilterOperator.IN, (value,)) for value in ("a", "b")))
+Tree = Leaf | FilterGroup
+EVERYTHING = FilterGroup(True, ())
+NOTHING = FilterGroup(True, tuple(Leaf(NO_KEY, FilterOperator.IN, (value,)) for value in ("a", "b")))
 
 
 def metadata_filters(
@@ -90,10 +90,10 @@ class LlamaIndex:
         return StoreLimits(12, 500)
 
     def all(self, items: Sequence[Tree]) -> Tree:
-        return Group(True, tuple(items))
+        return FilterGroup(True, tuple(items))
 
     def some(self, items: Sequence[Tree]) -> Tree:
-        return Group(False, tuple(items))
+        return FilterGroup(False, tuple(items))
 
     def nothing(self) -> Tree:
         return NOTHING
@@ -105,7 +105,7 @@ class LlamaIndex:
         if self.nested:
             made = _nested(native)
             return made if isinstance(made, MetadataFilters) or made is None else MetadataFilters(filters=[made])
-        if isinstance(native, Group) and not native.all and all(isinstance(each, Leaf) for each in native.items):
+        if isinstance(native, FilterGroup) and not native.all and all(isinstance(each, Leaf) for each in native.items):
             return MetadataFilters(filters=list(map(_filter, native.items)), condition=FilterCondition.OR)
         leaves = _certain(native)
         return MetadataFilters(filters=list(map(_filter, leaves))) if leaves else None
@@ -146,7 +146,9 @@ class LlamaIndex:
         place, limits = self._place(path), bound(op, value, whole=type_ == INT)
         if op == "!=" or place is None or limits is None or not {RANGE[name] for name in limits.limits} <= self.also:
             return None
-        return Group(True, tuple(Leaf(place.name, RANGE[name], (limit,)) for name, limit in limits.limits.items()))
+        return FilterGroup(
+            True, tuple(Leaf(place.name, RANGE[name], (limit,)) for name, limit in limits.limits.items())
+        )
 
 
 def _constants(place: Field, type_: Type, values: Iterable[Any]) -> list[Any] | None:

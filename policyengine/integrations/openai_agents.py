@@ -23,7 +23,7 @@ from agents.usage import Usage
 from mcp_types import CallToolResult, TextContent
 from openai.types.responses import Response, ResponseCompletedEvent, ResponseOutputMessage, ResponseOutputText
 
-from policyengine.gate.models import Asked, Asking
+from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.running import run_async
 from policyengine.gate.session import Session
 
@@ -39,11 +39,11 @@ def protect(
     """The same agent, and all that it can hand over to, with tools that the session gates. `model`, `cost` and `output`
     are those of `policyengine.gate.models.Asking`; a model of the run's own configuration goes past them, and past no
     gate. Raises ValueError, with the reason, for an agent that has what cannot be gated."""
-    return _Protecting(session, Asking(model, cost, output)).agent(agent)
+    return _Protecting(session, ModelTerms(model, cost, output)).agent(agent)
 
 
 class _Protecting:
-    def __init__(self, session: Session, asking: Asking) -> None:
+    def __init__(self, session: Session, asking: ModelTerms) -> None:
         self._session = session
         self._asking = asking
         # Agents hand over to each other in circles.
@@ -182,7 +182,7 @@ def _model(model: Any) -> Model:
 class _Model(Model):
     """A model whose calls are admitted, settled and released."""
 
-    def __init__(self, model: Model, session: Session, asking: Asking) -> None:
+    def __init__(self, model: Model, session: Session, asking: ModelTerms) -> None:
         self._model = model
         self._session = session
         self._asking = asking
@@ -228,7 +228,7 @@ class _Model(Model):
         )
         yield ResponseCompletedEvent(response=whole, sequence_number=0, type="response.completed")
 
-    async def _admitted(self, system_instructions: str | None, input: Any) -> Asked:
+    async def _admitted(self, system_instructions: str | None, input: Any) -> ModelCall:
         given: list[Any] = list(ItemHelpers.input_to_new_input_list(input))
         if system_instructions is not None:
             given.insert(0, {"role": "system", "content": system_instructions})

@@ -25,8 +25,8 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool, WrapperToolset
 
 from policyengine.engine import Engine
-from policyengine.gate.call import Call
-from policyengine.gate.models import Asked, Asking
+from policyengine.gate.call import ToolCall
+from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.results import plain
 from policyengine.gate.running import ToolFailed, run_async
 from policyengine.gate.session import Session
@@ -68,7 +68,7 @@ class PolicyCapability(AbstractCapability[Any]):
         return _Gated(toolset, self._gate, self.engine)
 
     def get_wrapper_model(self, model: Model) -> Model:
-        return _Model(model, self._gate, Asking(self.model, self.cost, self.output))
+        return _Model(model, self._gate, ModelTerms(self.model, self.cost, self.output))
 
     async def after_run(self, ctx: RunContext[Any], *, result: AgentRunResult[Any]) -> AgentRunResult[Any]:
         """What a model says through an output tool is no text of it, and is released here. Raises PermissionError where
@@ -104,7 +104,7 @@ class _Gated(WrapperToolset[Any]):
             final = tool_args if arguments == proposed else tool.args_validator.validate_python(arguments)
             return await self.wrapped.call_tool(name, final, ctx, tool)
 
-        async def approve(session: Session, call: Call) -> str | None:
+        async def approve(session: Session, call: ToolCall) -> str | None:
             if self.engine is None:
                 return None
             task = await ask_async(self.engine, session, call, str(ctx.tool_call_id))
@@ -126,7 +126,7 @@ class _Gated(WrapperToolset[Any]):
 class _Model(WrapperModel):
     """A model whose calls are admitted, settled and released."""
 
-    def __init__(self, model: Model, session: Session, asking: Asking) -> None:
+    def __init__(self, model: Model, session: Session, asking: ModelTerms) -> None:
         super().__init__(model)
         self._session = session
         self._asking = asking
@@ -166,7 +166,7 @@ class _Model(WrapperModel):
         """Raises PermissionError where what is said would have to be released, or may not be asked."""
         if self._asking.output is not None:
             raise PermissionError("what is to be released as a whole cannot be streamed")
-        asked: Asked = await self._asking.admit_async(self._session, _told(messages))
+        asked: ModelCall = await self._asking.admit_async(self._session, _told(messages))
         if not asked.allowed:
             raise PermissionError(asked.reason)
         given = _with(messages, asked.messages)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from cachetools import LRUCache
 
 from policyengine.engine import Engine
-from policyengine.gate.call import Call
+from policyengine.gate.call import ToolCall
 from policyengine.gate.session import Session
 from policyengine.state.approval_calls import ApprovalError
-from policyengine.state.tasks import Asking
+from policyengine.state.tasks import Submission
 
 # Of so many different calls it is known how often they were approved.
 CALLS = 10_000
@@ -25,13 +25,13 @@ class Approving:
         # finds its old approval used up.
         self._used: LRUCache[str, int] = LRUCache(CALLS)
 
-    async def approved(self, session: Session, call: Call) -> tuple[Call, str]:
+    async def approved(self, session: Session, call: ToolCall) -> tuple[ToolCall, str]:
         """The call, decided again if somebody has approved it; and why it may not run."""
         wanted = call.grant.access_request if call.grant is not None else None
         if wanted is None:
             return call, call.reason
         digest = wanted.scope.digest
-        asking = Asking(once=f"mcp:{session.id}:{digest}:{self._used.get(digest, 0)}", body=digest)
+        asking = Submission(once=f"mcp:{session.id}:{digest}:{self._used.get(digest, 0)}", body=digest)
         try:
             task = await self._engine.approvals.request_async(wanted, asking=asking)
         except ApprovalError as error:

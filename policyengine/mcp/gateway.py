@@ -26,7 +26,7 @@ from policyengine.mcp.approving import Approving
 from policyengine.mcp.changes import Changes
 from policyengine.mcp.pins import differences
 from policyengine.mcp.results import answered, denied, seen
-from policyengine.mcp.upstream import Known, Upstream, behind_prompt, definitions, listed, tools
+from policyengine.mcp.upstream import KnownTool, Upstream, behind_prompt, definitions, listed, tools
 from policyengine.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class Gateway:
         self._pins = pins
         self._approving = approving
         self._changes = changes if changes is not None else Changes()
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, KnownTool] = {}
 
     def server(self) -> Server[Any]:
         return Server(
@@ -127,7 +127,7 @@ class Gateway:
         return answered(result, looked_at, await session.observe_async(call, looked_at))
 
     @staticmethod
-    async def _result(known: Known, arguments: dict[str, Any], context: Context) -> types.CallToolResult:
+    async def _result(known: KnownTool, arguments: dict[str, Any], context: Context) -> types.CallToolResult:
         """What the server behind answers. What an error says is read like any result: it is as much a stranger's."""
         try:
             return await known.upstream.client.call_tool(
@@ -136,7 +136,7 @@ class Gateway:
         except MCPError as error:
             return denied(f"`{known.name}` failed: {error.error.message[:LONGEST_ERROR]}")
 
-    async def _refreshed(self) -> dict[str, Known]:
+    async def _refreshed(self) -> dict[str, KnownTool]:
         """The tools that there are now, as they were approved. Where they cannot be had, none is known."""
         self._known = {}
         found = await tools(self._upstreams)

@@ -33,7 +33,7 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownTool:
     """A tool of an upstream. `name` is what clients and policies call it, `definition` what the server says of it."""
 
     name: str
@@ -46,7 +46,7 @@ class Known:
         return self.tool.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"meta"})
 
 
-async def tools(upstreams: Iterable[Upstream]) -> dict[str, Known]:
+async def tools(upstreams: Iterable[Upstream]) -> dict[str, KnownTool]:
     """All tools, by their names here; none whose name is not usable or could be mistaken for another's. Raises what
     the client raises where a server cannot be asked: then nothing is known."""
     found = [known for upstream in upstreams for known in await _of(upstream)]
@@ -55,12 +55,12 @@ async def tools(upstreams: Iterable[Upstream]) -> dict[str, Known]:
     return {known.name: known for known in usable if same[_sanitised(known.name)] == 1}
 
 
-async def _of(upstream: Upstream) -> list[Known]:
-    found: list[Known] = []
+async def _of(upstream: Upstream) -> list[KnownTool]:
+    found: list[KnownTool] = []
     cursor: str | None = None
     for _ in range(MOST_PAGES):
         page = await upstream.client.list_tools(cursor=cursor, cache_mode="bypass")
-        found += [Known(f"{_prefix(upstream)}{tool.name}", upstream, tool) for tool in page.tools]
+        found += [KnownTool(f"{_prefix(upstream)}{tool.name}", upstream, tool) for tool in page.tools]
         cursor = page.next_cursor
         if cursor is None:
             return found
@@ -121,5 +121,5 @@ def _sanitised(name: str) -> str:
     return _UNUSUAL.sub("_", unicodedata.normalize("NFKC", name).casefold())
 
 
-def definitions(known: Mapping[str, Known]) -> dict[str, dict[str, Any]]:
+def definitions(known: Mapping[str, KnownTool]) -> dict[str, dict[str, Any]]:
     return {name: one.definition for name, one in known.items()}

@@ -40,7 +40,7 @@ class ListT:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class RecordField:
     """One attribute of a record or entity. An optional attribute may be absent."""
 
     type: Type
@@ -51,10 +51,10 @@ class Field:
 class RecordT:
     """A record with named fields, in name order. An `open` one may have others, of type Json."""
 
-    fields: tuple[tuple[str, Field], ...]
+    fields: tuple[tuple[str, RecordField], ...]
     open: bool = False
 
-    def get(self, name: str) -> Field | None:
+    def get(self, name: str) -> RecordField | None:
         return dict(self.fields).get(name)
 
     def __str__(self) -> str:
@@ -98,7 +98,7 @@ NULL = Prim("null")
 Type = Prim | SetT | ListT | RecordT | EntityT | RefinedT
 
 
-def record(fields: dict[str, Field], open: bool = False) -> RecordT:
+def record(fields: dict[str, RecordField], open: bool = False) -> RecordT:
     return RecordT(tuple(sorted(fields.items())), open)
 
 
@@ -154,9 +154,9 @@ def _join_records(left: RecordT, right: RecordT) -> RecordT:
     fields = {}
     for name in a.keys() | b.keys():
         if name in a and name in b:
-            fields[name] = Field(join(a[name].type, b[name].type) or JSON, a[name].optional or b[name].optional)
+            fields[name] = RecordField(join(a[name].type, b[name].type) or JSON, a[name].optional or b[name].optional)
         else:
-            fields[name] = Field((a.get(name) or b[name]).type, True)
+            fields[name] = RecordField((a.get(name) or b[name]).type, True)
     return record(fields, left.open or right.open)
 
 

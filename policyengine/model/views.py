@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from policyengine.model.types import BOOL, STRING, Field, ListT, record
+from policyengine.model.types import BOOL, STRING, ListT, RecordField, record
 
-_TEXTS = Field(ListT(STRING))
+_TEXTS = RecordField(ListT(STRING))
 # One command, as `model/commands.py` reads it.
 COMMAND = record(
     {
-        "name": Field(STRING),
-        "program": Field(STRING),
+        "name": RecordField(STRING),
+        "program": RecordField(STRING),
         "args": _TEXTS,
         "env": _TEXTS,
         "reads": _TEXTS,
         "writes": _TEXTS,
         "within": _TEXTS,
-        "runs_code": Field(BOOL),
+        "runs_code": RecordField(BOOL),
     }
 )
 # One statement, as `model/statements.py` reads it.
 STATEMENT = record(
     {
-        "kind": Field(STRING),
+        "kind": RecordField(STRING),
         "reads": _TEXTS,
         "writes": _TEXTS,
         "columns": _TEXTS,
         "functions": _TEXTS,
-        "limited": Field(BOOL),
+        "limited": RecordField(BOOL),
     }
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from policyengine.model.decision import Decision, Obligation, RuleError
 from policyengine.release.looking import Found
-from policyengine.release.validity import Problem
+from policyengine.release.validity import Violation
 from policyengine.state.grant import Grant
 
 
@@ -31,7 +31,7 @@ class Released:
     decision: Decision
     findings: tuple[Found, ...] = ()
     errors: tuple[RuleError, ...] = ()
-    invalid: tuple[Problem, ...] = ()
+    invalid: tuple[Violation, ...] = ()
     owed: tuple[Obligation, ...] = ()
     grant: Grant | None = None
 

@@ -34,7 +34,7 @@ FAILURES = (CannotCarryOut, DetectorFailed, NoKey, Unscannable)
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class StreamCalls:
     """How the engine decides about a stream: before it (`grant`) or about all of it (`release`), each in two forms; and
     where a rule cuts it, about what has come (`decide`, of `resource` and what is known of the text). `tried` is what
     rules that are tried make of the whole."""
@@ -59,7 +59,7 @@ class ReleaseStream:
     nothing more may. `released` says, once it has ended, what was decided; its `text` is None, as the text has gone.
     `buffered` is whether nothing goes before the end, since a rule looks at the whole."""
 
-    def __init__(self, chunks: Iterable[Any] | AsyncIterable[Any], ways: Ways) -> None:
+    def __init__(self, chunks: Iterable[Any] | AsyncIterable[Any], ways: StreamCalls) -> None:
         self._chunks = chunks
         self._ways = ways
         self.buffered = ways.buffered

@@ -25,7 +25,7 @@ from policyengine.release.looking import Found, account, as_attributes, look
 from policyengine.release.needs import FOUND, KINDS, Needs, TextNeeds
 from policyengine.release.outcome import Released
 from policyengine.release.sources import Sources
-from policyengine.release.validity import Expected, Problem, problems
+from policyengine.release.validity import Expected, Violation, problems
 from policyengine.state.grant import Grant
 
 # What is said of an output by looking at it, and by nobody else.
@@ -153,7 +153,7 @@ def _account(check: Check, carried: Carried) -> tuple[Found, ...]:
     return account(check.content, [list(those) for those in carried.found]) if carried.found else ()
 
 
-def _invalid(check: Check, carried: Carried) -> tuple[Problem, ...]:
+def _invalid(check: Check, carried: Carried) -> tuple[Violation, ...]:
     if check.expected is None or carried.errors:
         return ()
     value = carried.value

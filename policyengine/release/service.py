@@ -22,7 +22,7 @@ from policyengine.release.inspection import Inspection
 from policyengine.release.messages import SourceOf
 from policyengine.release.needs import TextNeeds, model_input, output, text_needs
 from policyengine.release.outcome import Admitted, Released
-from policyengine.release.release_stream import ReleaseStream, Ways
+from policyengine.release.release_stream import ReleaseStream, StreamCalls
 from policyengine.release.releasing import OUTPUT, Check
 from policyengine.release.sources import Sources
 from policyengine.release.validity import Expected
@@ -136,7 +136,7 @@ class Releases(Authorizes):
         texts = self._texts
         check = partial(self._check, "", output, known, None, texts.output.before_any)
         accepts = _onto(known, _untried if texts.output.tried is not texts.output.whole else None)
-        ways = Ways(
+        ways = StreamCalls(
             grant=lambda: run(self._deciding(check(), principal, context, session, opens, accepts), self._store),
             grant_async=lambda: run_async(
                 self._deciding(check(), principal, context, session, opens, accepts), self._store

@@ -28,7 +28,7 @@ class Marked(dict[str, Any]):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceDocument:
     """One document, and what the decision about it said."""
 
     document: Any

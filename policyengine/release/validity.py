@@ -19,7 +19,7 @@ MOST_PROBLEMS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Violation:
     """Where a text is not what it has to be, as a JSON pointer, and which demand it does not meet. No value of it."""
 
     path: str
@@ -53,22 +53,22 @@ class Expected:
         return self.schema is not None or self.media_type == "application/json"
 
 
-def problems(text: str, expected: Expected) -> tuple[Problem, ...]:
+def problems(text: str, expected: Expected) -> tuple[Violation, ...]:
     """What the text lacks; nothing where it is valid."""
     if expected.pattern is not None:
-        return () if re2.fullmatch(expected.pattern, text) else (Problem("", "pattern"),)
+        return () if re2.fullmatch(expected.pattern, text) else (Violation("", "pattern"),)
     if expected.media_type is not None:
-        return () if _MEDIA[expected.media_type](text) else (Problem("", expected.media_type),)
+        return () if _MEDIA[expected.media_type](text) else (Violation("", expected.media_type),)
     try:
         parsed(text)
     except Unscannable:
-        return (Problem("", "application/json"),)
+        return (Violation("", "application/json"),)
     try:
-        found = [Problem(path, demand) for path, demand in islice(errors(expected.schema, text), MOST_PROBLEMS)]
+        found = [Violation(path, demand) for path, demand in islice(errors(expected.schema, text), MOST_PROBLEMS)]
     except TooMuchWork:
-        return (Problem("", "schema: more work than is done"),)
+        return (Violation("", "schema: more work than is done"),)
     except ValueError:
-        return (Problem("", "schema"),)
+        return (Violation("", "schema"),)
     return tuple(found)
 
 

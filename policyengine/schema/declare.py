@@ -14,7 +14,7 @@ from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic, Note
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.model.entities import PARENTS
-from policyengine.model.types import JSON, PRIMITIVES, Field, ListT, SetT, Type, entity, record
+from policyengine.model.types import JSON, PRIMITIVES, ListT, RecordField, SetT, Type, entity, record
 from policyengine.model.values import Fault, guard
 from policyengine.schema.constants import constant_record
 from policyengine.schema.refinements import bounded, constant_type, union
@@ -221,7 +221,7 @@ class _Declaring:
         elif nesting(decl.type) > MAX_TYPE_DEPTH:
             self.report(codes.TOO_DEEP, decl.name, f"its type is nested deeper than {MAX_TYPE_DEPTH}")
         else:
-            field = Field(self.type(module, decl.type), decl.optional)
+            field = RecordField(self.type(module, decl.type), decl.optional)
             self.roots[name] = ContextRoot(name, module.name, decl.name.span, field)
 
     def context_closed(self, module: ModuleTree, decl: ast.ContextClosed) -> None:
@@ -345,9 +345,9 @@ class _Declaring:
 
     def _fields(
         self, module: ModuleTree, decls: tuple[ast.FieldDecl, ...], reserved: frozenset[str], open_: bool = False
-    ) -> dict[str, Field]:
+    ) -> dict[str, RecordField]:
         """The fields by name. Only a record and the arguments of a tool may be `open_`."""
-        fields: dict[str, Field] = {}
+        fields: dict[str, RecordField] = {}
         for decl in decls:
             name = decl.name.text
             if isinstance(decl, ast.Rest):
@@ -361,7 +361,7 @@ class _Declaring:
             elif name in fields:
                 self.report(codes.DUPLICATE, decl.name, f"`{name}` is declared twice")
             else:
-                fields[name] = Field(self.type(module, decl.type), decl.optional)
+                fields[name] = RecordField(self.type(module, decl.type), decl.optional)
         return fields
 
     def _types(self, module: ModuleTree, names: tuple[ast.Name, ...]) -> frozenset[str] | None:

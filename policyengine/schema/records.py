@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.diagnostics.suggest import did_you_mean, one_of
-from policyengine.model.types import EntityT, Field, ListT, RecordT, SetT, Type
+from policyengine.model.types import EntityT, ListT, RecordField, RecordT, SetT, Type
 from policyengine.model.values import Fault, Uid, as_entity, guard
 from policyengine.schema.schema import Schema
 
@@ -70,7 +70,7 @@ def _parents(parents: Any, path: Path, schema: Schema) -> Iterator[Misfit]:
 
 
 def _fields(
-    values: Mapping[str, Any], declared: Mapping[str, Field], path: Path, where: str, schema: Schema
+    values: Mapping[str, Any], declared: Mapping[str, RecordField], path: Path, where: str, schema: Schema
 ) -> Iterator[Misfit]:
     entity = where.startswith("entity type")
     for name, value in values.items():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from policyengine.diagnostics.source import Span
-from policyengine.model.types import EntityT, Field, ListT, RecordT, RefinedT, SetT, Type, element_of, record
+from policyengine.model.types import EntityT, ListT, RecordField, RecordT, RefinedT, SetT, Type, element_of, record
 from policyengine.schema.returned import Returned
 
 # The action and the type of resource for which declared tools are closed.
@@ -24,7 +24,7 @@ class EntityType:
     module: str
     span: Span = field(compare=False)
     parents: frozenset[str] = frozenset()
-    attributes: Mapping[str, Field] = field(default_factory=dict)
+    attributes: Mapping[str, RecordField] = field(default_factory=dict)
     # What only the entity source may say, `parents` perhaps among it.
     sourced: frozenset[str] = frozenset()
 
@@ -36,7 +36,7 @@ class ActionType:
     name: str
     modules: frozenset[str]
     span: Span = field(compare=False)
-    attributes: Mapping[str, Field] = field(default_factory=dict)
+    attributes: Mapping[str, RecordField] = field(default_factory=dict)
     resources: frozenset[str] | None = None
     principals: frozenset[str] | None = None
 
@@ -58,7 +58,7 @@ class ContextRoot:
     name: str
     module: str
     span: Span = field(compare=False)
-    field: Field
+    field: RecordField
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class ObligationType:
     name: str
     module: str
     span: Span = field(compare=False)
-    params: tuple[tuple[str, Field], ...]
+    params: tuple[tuple[str, RecordField], ...]
 
 
 @dataclass(frozen=True, slots=True)

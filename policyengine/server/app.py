@@ -43,7 +43,7 @@ from policyengine.server.evaluation import evaluate, evaluate_batch, presents
 from policyengine.server.explain import answer_explain
 from policyengine.server.filter import answer_filter
 from policyengine.server.limit import LimitStep
-from policyengine.server.page import Tokens
+from policyengine.server.page import PageTokens
 from policyengine.server.pdp import Pdp
 from policyengine.server.pipeline import Authenticate, Limit, Pipeline, Question, Steps
 from policyengine.server.release import admit, detokenize, release
@@ -113,7 +113,7 @@ def create_app(
         exception_handlers={HTTPException: http_error, RequestError: request_error, Exception: unexpected},
     )
 
-    tokens = Tokens(settings.page_key.get_secret_value())
+    tokens = PageTokens(settings.page_key.get_secret_value())
 
     def searching(sought: Sought) -> Question:
         # How long it takes depends on how much there is to be found, not on the body.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from policyengine.authzen.arguments import Arguments, FilterRequest, Search
+from policyengine.authzen.arguments import DecideArguments, FilterRequest, Search
 from policyengine.bundle import Snapshot
 from policyengine.callers.binding import NotYours, bound_context, bound_principal
 from policyengine.callers.caller import Caller
@@ -47,7 +47,7 @@ class Binding:
             return value
         return {**value, "subject": {"type": caller.principal["type"], "id": caller.principal["id"]}}
 
-    def arguments(self, caller: Caller, snapshot: Snapshot, asked: Arguments) -> Arguments:
+    def arguments(self, caller: Caller, snapshot: Snapshot, asked: DecideArguments) -> DecideArguments:
         """One request. Raises Forbidden."""
         if not caller.is_bound:
             return asked

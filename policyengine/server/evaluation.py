@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache as cached
 
 from policyengine.authzen import quick, read
-from policyengine.authzen.arguments import Arguments, Batch
+from policyengine.authzen.arguments import Batch, DecideArguments
 from policyengine.authzen.refused import Malformed, Misspelt
 from policyengine.bundle import Snapshot
 from policyengine.callers.caller import Caller
@@ -107,14 +107,14 @@ def _answers(
 _STOP = {"execute_all": None, "deny_on_first_deny": False, "permit_on_first_permit": True}
 
 
-def _presents(item: Arguments | Malformed) -> bool:
+def _presents(item: DecideArguments | Malformed) -> bool:
     return not isinstance(item, Malformed) and APPROVAL in item["context"]
 
 
 def _item(
     engine: Engine,
     snapshot: Snapshot,
-    item: Arguments | Malformed,
+    item: DecideArguments | Malformed,
     caller: Caller,
     binding: Binding,
     denials: Denials,
@@ -139,7 +139,9 @@ def _item(
     return body, (item, decision), decision.decision == "allow"
 
 
-def _alone(engine: Engine, request: Arguments, caller: Caller, binding: Binding, desk: Desk, sent: bytes) -> Answer:
+def _alone(
+    engine: Engine, request: DecideArguments, caller: Caller, binding: Binding, desk: Desk, sent: bytes
+) -> Answer:
     """The answer to a request that is looked at, and decided, with one snapshot."""
     snapshot = engine.snapshot
     asked = binding.arguments(caller, snapshot, request) if caller.is_bound else request

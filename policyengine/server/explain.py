@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from policyengine.authzen import read
-from policyengine.authzen.arguments import Arguments
+from policyengine.authzen.arguments import DecideArguments
 from policyengine.authzen.refused import Malformed, Misspelt
 from policyengine.bundle import Snapshot
 from policyengine.callers.caller import Caller
@@ -58,8 +58,8 @@ def answer_explain(engine: Engine, body: bytes, caller: Caller, *, binding: Bind
 
 
 def _explained(
-    engine: Engine, asked: Arguments, caller: Caller, binding: Binding
-) -> tuple[Explanation, Arguments, Snapshot]:
+    engine: Engine, asked: DecideArguments, caller: Caller, binding: Binding
+) -> tuple[Explanation, DecideArguments, Snapshot]:
     """The explanation, what it is of, and the snapshot that it is from."""
     while True:
         snapshot = engine.snapshot

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from policyengine.authzen import read
-from policyengine.authzen.arguments import Arguments, Batch
+from policyengine.authzen.arguments import Batch, DecideArguments
 from policyengine.authzen.refused import Malformed, Misspelt
 from policyengine.callers.caller import Caller
 from policyengine.diagnostics import codes
@@ -94,7 +94,9 @@ def _answers(
             yield answer.body, made, made[1].decision == "allow"
 
 
-def _one(engine: Engine, request: Arguments, caller: Caller, binding: Binding, denials: Denials, at: int = 0) -> Reply:
+def _one(
+    engine: Engine, request: DecideArguments, caller: Caller, binding: Binding, denials: Denials, at: int = 0
+) -> Reply:
     asked = binding.arguments(caller, engine.snapshot, request)
     context = asked["context"]
     grant = engine.authorize(

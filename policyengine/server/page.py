@@ -26,7 +26,7 @@ class Start:
     limit: int | None
 
 
-class Tokens:
+class PageTokens:
     """Makes and reads the tokens of one service."""
 
     def __init__(self, key: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from policyengine.authzen.arguments import Arguments
+from policyengine.authzen.arguments import DecideArguments
 from policyengine.callers.caller import Caller
 from policyengine.model.decision import Decision
 
-Decided = tuple[Arguments, Decision]
+Decided = tuple[DecideArguments, Decision]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class DecisionRecord:
     request_id: str
     endpoint: str
     caller: Caller
-    request: Arguments
+    request: DecideArguments
     decision: Decision
     seconds: float
 

@@ -39,12 +39,12 @@ class TooLong(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ServerSentEvent:
     name: str
     data: str
 
 
-async def events(receive: Receive, limit: int) -> AsyncIterator[Event]:
+async def events(receive: Receive, limit: int) -> AsyncIterator[ServerSentEvent]:
     """The events of a body: the first of at most `limit` bytes, each other of `LONGEST_CHUNK`. Raises RequestError,
     Malformed and Disconnected."""
     held = bytearray()
@@ -67,7 +67,7 @@ async def events(receive: Receive, limit: int) -> AsyncIterator[Event]:
         for line in lines:
             if not line:
                 if data:
-                    yield Event(name, "\n".join(data))
+                    yield ServerSentEvent(name, "\n".join(data))
                     limit = min(limit, LONGEST_CHUNK)
                 name, data, size = "", [], 0
                 continue

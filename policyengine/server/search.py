@@ -20,7 +20,7 @@ from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.server.bind import Binding
 from policyengine.server.metering import declared
-from policyengine.server.page import Start, Tokens
+from policyengine.server.page import PageTokens, Start
 from policyengine.server.pipeline import Answer
 
 
@@ -30,7 +30,7 @@ class Searches:
     evaluations are charged, so that no limit keeps them from being an allow as such."""
 
     sought: Sought
-    tokens: Tokens
+    tokens: PageTokens
     max_page: int
     binding: Binding
     authorizes: bool = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from policyengine.authzen.arguments import Arguments, Batch
+from policyengine.authzen.arguments import Batch, DecideArguments
 from policyengine.evaluate.delegation import MAX_CHAIN
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.values import Fault, as_entity
@@ -56,7 +56,7 @@ class Budget:
         )
 
 
-def actors(request: Arguments, world: World) -> int:
+def actors(request: DecideArguments, world: World) -> int:
     """The principal and those behind it, as far as a decision would follow them."""
     return 1 + _chain(request["context"].get("agent", ABSENT), world) + _chain_behind(request["principal"], world)
 

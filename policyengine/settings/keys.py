@@ -7,12 +7,12 @@ import secrets
 from policyengine.callers.stores.file import read_private, write_private
 from policyengine.callers.stores.opening import beside, open_store
 from policyengine.callers.stores.store import KeyStore, KeyStoreError
-from policyengine.settings.model import Keys
+from policyengine.settings.model import KeySettings
 
 _LEAST = 32  # characters
 
 
-def hash_key(keys: Keys) -> bytes:
+def hash_key(keys: KeySettings) -> bytes:
     """What keys are hashed with. Raises StoreError."""
     if keys.hash_key is not None:
         return keys.hash_key.get_secret_value().encode()
@@ -25,7 +25,7 @@ def hash_key(keys: Keys) -> bytes:
     return found
 
 
-def create(keys: Keys) -> tuple[KeyStore, bytes]:
+def create(keys: KeySettings) -> tuple[KeyStore, bytes]:
     """The store and the hash key; both are made if they are not there. Raises StoreError."""
     store = open_store(keys.store or "", create=True)
     path = beside(keys.store or "")
@@ -36,7 +36,7 @@ def create(keys: Keys) -> tuple[KeyStore, bytes]:
     return store, hash_key(keys)
 
 
-def opened(keys: Keys) -> tuple[KeyStore, bytes]:
+def opened(keys: KeySettings) -> tuple[KeyStore, bytes]:
     """The store and the hash key, which must be there. Raises StoreError."""
     store = open_store(keys.store or "")
     store.mark()

@@ -19,7 +19,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.events.sinks.webhook import secret_key
-from policyengine.settings.model import PREFIX, Callback, Keys, Settings, Webhook
+from policyengine.settings.model import PREFIX, Callback, KeySettings, Settings, Webhook
 from policyengine.settings.texts import secret as release_key
 
 T = TypeVar("T", Webhook, Callback)
@@ -62,7 +62,7 @@ def load(
 
 def load_keys(
     store: str | None = None, *, config: Path | None = None, environment: Mapping[str, str] | None = None
-) -> Keys:
+) -> KeySettings:
     """The settings of API keys alone, for commands that need no policies. Raises WrongSettings."""
     flags: dict[str, Any] = {"policies": Path()}
     if store is not None:

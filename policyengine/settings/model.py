@@ -53,7 +53,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Keys(_Part):
+class KeySettings(_Part):
     """API keys."""
 
     store: Text | None = Field(
@@ -221,7 +221,7 @@ class Callback(_Part):
         return self
 
 
-class Approvals(_Part):
+class ApprovalSettings(_Part):
     """Requests for approval over HTTP."""
 
     signing_key_file: Path | None = Field(
@@ -254,14 +254,14 @@ class Settings(BaseSettings):
     insecure: bool = Field(
         False, description="answer without asking who asks; on a loopback address or a Unix socket only"
     )
-    keys: Keys = Keys()
+    keys: KeySettings = KeySettings()
     issuers: list[Issuer] = []
     certificates: list[Certificate] = []
     trusted_proxies: list[Network] = Field([], description="whose X-Forwarded-For and Client-Cert headers are believed")
     tenants: Tenants = Tenants()
     limits: Limits = Limits()
     events: Events = Events()
-    approvals: Approvals = Approvals()
+    approvals: ApprovalSettings = ApprovalSettings()
     texts: Texts = Texts()
     prices: PriceSettings = PriceSettings()
     admin_policies: Annotated[Path | None, BeforeValidator(_named)] = Field(

@@ -13,7 +13,7 @@ from policyengine.events.event import Event, Field
 from policyengine.events.sink import Sink
 from policyengine.state import amounts
 from policyengine.state.charges import Metered
-from policyengine.state.operations import Done, Outcome, Refused, Use
+from policyengine.state.operations import Done, MeterUse, Outcome, Refused
 from policyengine.state.windows import SECOND
 
 # By meter, how much more counts than before.
@@ -31,14 +31,16 @@ def tell(outcome: Outcome, metered: Sequence[Metered], tenant: Callable[[], str]
 
 
 def tell_more(
-    uses: Sequence[Use], more: More, metered: Sequence[Metered], tenant: Callable[[], str], events: Sink
+    uses: Sequence[MeterUse], more: More, metered: Sequence[Metered], tenant: Callable[[], str], events: Sink
 ) -> None:
     """Tell of meters that count so much more than before."""
     for event in _crossed(uses, more, metered, tenant):
         events.send(event)
 
 
-def _crossed(uses: Sequence[Use], more: More, metered: Sequence[Metered], tenant: Callable[[], str]) -> Iterator[Event]:
+def _crossed(
+    uses: Sequence[MeterUse], more: More, metered: Sequence[Metered], tenant: Callable[[], str]
+) -> Iterator[Event]:
     limits = {one.charge.meter: one.limit.spec for one in metered}
     for use in uses:
         spec, before = limits.get(use.meter), use.used - more.get(use.meter, 0)

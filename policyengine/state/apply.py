@@ -20,22 +20,22 @@ from policyengine.state.operations import (
     Charge,
     Commit,
     Document,
+    DocumentsFound,
     Done,
-    Found,
     Hold,
     Label,
+    LimitRefusal,
+    MeterUse,
     OpenSession,
     Operation,
     Outcome,
     Read,
     ReadSession,
-    Refusal,
     Refused,
     Rejected,
     Release,
     Renew,
     Settle,
-    Use,
     lease_key,
 )
 from policyengine.state.windows import Concurrent, Sliding, Window, held_window, kind_of
@@ -76,17 +76,17 @@ def _apply(operation: Operation, documents: Documents, now: int) -> Applied:
         case OpenSession() | Label() | ReadSession():
             return Applied(*sessions.apply(operation, documents[operation.key], now))
         case Read(named):
-            return Applied(Found(now, tuple(documents[key] for key in named)))
+            return Applied(DocumentsFound(now, tuple(documents[key] for key in named)))
         case OpenTicket() | DecideTicket() | CloseTicket() | TellTicket() | Enter() | Keep():
             answer, writes = approvals.apply(operation, documents, now)
-            return Applied(Rejected(answer) if isinstance(answer, str) else Found(now, (answer,)), writes)
+            return Applied(Rejected(answer) if isinstance(answer, str) else DocumentsFound(now, (answer,)), writes)
         case ReadBlocks():
-            return Applied(Found(now, (block_operations.told(operation, documents[block_operations.KEY]),)))
+            return Applied(DocumentsFound(now, (block_operations.told(operation, documents[block_operations.KEY]),)))
         case Impose():
             made = block_operations.imposed(operation, documents[block_operations.KEY], now)
             if made is None:
                 return Applied(Rejected(operations.TOO_MANY_BLOCKS))
-            return Applied(Found(now, (made,)), {block_operations.KEY: (made, now + block_operations.FOREVER)})
+            return Applied(DocumentsFound(now, (made,)), {block_operations.KEY: (made, now + block_operations.FOREVER)})
         case Adjust():
             return _adjust(operation, documents, now)
     assert_never(operation)
@@ -162,7 +162,7 @@ def _again(asked: Commit, earlier: Document, documents: Documents, now: int) -> 
     return Done(now, _uses(asked.charges, documents, now), 0, earlier["grant"])
 
 
-def _uses(charges: tuple[Charge, ...], documents: Documents, now: int) -> tuple[Use, ...]:
+def _uses(charges: tuple[Charge, ...], documents: Documents, now: int) -> tuple[MeterUse, ...]:
     """What the meters say, as they are."""
     found = [(charge, documents[charge.meter]) for charge in charges]
     return tuple(_use(charge, document, meters.time_of(document, now)) for charge, document in found)
@@ -196,7 +196,7 @@ def _release(asked: Release, documents: Documents, now: int) -> Applied:
 
 def _refusals(
     charges: tuple[Charge, ...], documents: Documents, now: int
-) -> tuple[list[Refusal], dict[str, tuple[Document | None, int]]]:
+) -> tuple[list[LimitRefusal], dict[str, tuple[Document | None, int]]]:
     """The limits without room, and the meters that are blocked from now on because of it."""
     refusals = []
     blocked: dict[str, tuple[Document | None, int]] = {}
@@ -214,14 +214,14 @@ def _refusals(
             blocked[charge.meter] = trip, meters.expires(trip, charge.window, at)
             free = max(free, end) if free is not None else None
         ceiling = meters.ceiling_at(document, charge.ceiling, at)
-        refusals.append(Refusal(charge.rule, charge.meter, used, ceiling, free, tripped))
+        refusals.append(LimitRefusal(charge.rule, charge.meter, used, ceiling, free, tripped))
     return refusals, blocked
 
 
-def _use(charge: Charge, document: Document | None, at: int) -> Use:
+def _use(charge: Charge, document: Document | None, at: int) -> MeterUse:
     used = meters.used(document, charge.window, at)
     ceiling = meters.ceiling_at(document, charge.ceiling, at)
-    return Use(charge.rule, charge.meter, used, ceiling, meters.empty_at(document, charge.window, at))
+    return MeterUse(charge.rule, charge.meter, used, ceiling, meters.empty_at(document, charge.window, at))
 
 
 def told_of(asked: Charge | Adjust) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def _adjust(asked: Adjust, documents: Documents, now: int) -> Applied:
     if made is not None:
         made = {**made, **told_of(asked)}
         writes[asked.meter] = made, meters.expires(made, asked.window, at)
-    return Applied(Found(now, (change,)), writes)
+    return Applied(DocumentsFound(now, (change,)), writes)
 
 
 # ---- what becomes of a lease ----
@@ -293,7 +293,7 @@ def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
         if document is not None:
             writes[meter] = document, meters.expires(document, window, at)
         used, empty = meters.used(document, window, at), meters.empty_at(document, window, at)
-        uses.append(Use(one["rule"], meter, used, meters.ceiling_at(document, one["ceiling"], at), empty))
+        uses.append(MeterUse(one["rule"], meter, used, meters.ceiling_at(document, one["ceiling"], at), empty))
         held.append(one)
     ended = {**lease, "charges": held, "state": "settled" if asked.final else "open"}
     writes[lease_key(asked.id)] = ended, _over(lease, now) if asked.final else _kept(lease)
@@ -318,7 +318,7 @@ def _settled_before(
         document = documents[meter]
         at = meters.time_of(document, now)
         used, empty = meters.used(document, window, at), meters.empty_at(document, window, at)
-        uses.append(Use(one["rule"], meter, used, meters.ceiling_at(document, one["ceiling"], at), empty))
+        uses.append(MeterUse(one["rule"], meter, used, meters.ceiling_at(document, one["ceiling"], at), empty))
     return Done(now, tuple(uses), lease["expires"])
 
 

@@ -18,11 +18,11 @@ from policyengine.state import approval_operations as said
 from policyengine.state.approval_operations import CloseTicket, DecideTicket, Enter, OpenTicket, TellTicket, Verdict
 from policyengine.state.approvals import KEPT
 from policyengine.state.approvers import Ineligible, eligible, shown
-from policyengine.state.approving import AccessRequest, Reference, index_key, new_reference, reference
+from policyengine.state.approving import AccessRequest, ApprovalRef, index_key, new_reference, reference
 from policyengine.state.drive import run, run_async
-from policyengine.state.operations import REUSED, Found, Operation, Outcome, Read, Rejected
+from policyengine.state.operations import REUSED, DocumentsFound, Operation, Outcome, Read, Rejected
 from policyengine.state.store import Store
-from policyengine.state.tasks import LONGEST, Asking, Task, task, ticket
+from policyengine.state.tasks import LONGEST, Submission, Task, task, ticket
 from policyengine.state.windows import SECOND
 
 # For so long a request can be approved, in seconds.
@@ -56,20 +56,20 @@ class Approvals:
     # ---- asking ----
 
     def request(
-        self, wanted: AccessRequest, *, why: str = "", caller: str = "", asking: Asking | None = None,
+        self, wanted: AccessRequest, *, why: str = "", caller: str = "", asking: Submission | None = None,
         pending: float = PENDING,
     ) -> Task:  # fmt: skip
         """Ask for what a grant lacks: its `access_request`. `why` is for those who approve; `caller` is who may cancel
         it. It can be approved for `pending` seconds."""
-        return run(self._request(wanted, asking or Asking(why, caller), pending), self._store)
+        return run(self._request(wanted, asking or Submission(why, caller), pending), self._store)
 
     async def request_async(
-        self, wanted: AccessRequest, *, why: str = "", caller: str = "", asking: Asking | None = None,
+        self, wanted: AccessRequest, *, why: str = "", caller: str = "", asking: Submission | None = None,
         pending: float = PENDING,
     ) -> Task:  # fmt: skip
-        return await run_async(self._request(wanted, asking or Asking(why, caller), pending), self._store)
+        return await run_async(self._request(wanted, asking or Submission(why, caller), pending), self._store)
 
-    def _request(self, wanted: AccessRequest, asking: Asking, pending: float) -> Steps:
+    def _request(self, wanted: AccessRequest, asking: Submission, pending: float) -> Steps:
         snapshot = self._current()
         named = new_reference(wanted.tenant)
         made = ticket(wanted, asking, named, snapshot) if snapshot.revision == wanted.revision else None
@@ -90,7 +90,7 @@ class Approvals:
     def _repeated(self, tenant: str, earlier: Mapping[str, Any], body: str) -> Steps:
         if earlier["body"] != body:
             raise ApprovalError(REUSED)
-        return (yield from _read(Reference(tenant, earlier["ticket"])))
+        return (yield from _read(ApprovalRef(tenant, earlier["ticket"])))
 
     # ---- what waits ----
 
@@ -171,7 +171,7 @@ class Approvals:
         return task(found, now)
 
     def _eligible(
-        self, named: Reference, approver: Mapping[str, Any], context: Any
+        self, named: ApprovalRef, approver: Mapping[str, Any], context: Any
     ) -> Generator[Operation, Outcome, tuple[str, tuple[str, ...]]]:
         found, _ = yield from _ticket(named)
         try:
@@ -237,18 +237,18 @@ class Approvals:
 # ---- steps that need no snapshot ----
 
 
-def _named(id_: Any) -> Reference:
+def _named(id_: Any) -> ApprovalRef:
     found = reference(id_)
     if found is None or found.secret:
         raise ApprovalError(said.UNKNOWN_TICKET)
     return found
 
 
-def _ticket(named: Reference) -> Generator[Operation, Outcome, tuple[Mapping[str, Any], int]]:
+def _ticket(named: ApprovalRef) -> Generator[Operation, Outcome, tuple[Mapping[str, Any], int]]:
     return _document((yield Read((named.key,))))
 
 
-def _read(named: Reference) -> Generator[Operation, Outcome, Task]:
+def _read(named: ApprovalRef) -> Generator[Operation, Outcome, Task]:
     return task(*(yield from _ticket(named)))
 
 
@@ -266,22 +266,22 @@ def _unfinished(tenant: str | None) -> Generator[Operation, Outcome, Sequence[tu
     for each in tenants:
         numbers = sorted((yield from _open(index_key(each))))
         for start in range(0, len(numbers), AT_ONCE):
-            keys = tuple(Reference(each, number).key for number in numbers[start : start + AT_ONCE])
+            keys = tuple(ApprovalRef(each, number).key for number in numbers[start : start + AT_ONCE])
             found = yield Read(keys)
-            if isinstance(found, Found):
+            if isinstance(found, DocumentsFound):
                 tasks += [(each, task(each, found.now)) for each in found.documents if each is not None]
     return sorted(tasks, key=lambda pair: (pair[1].created, pair[1].id))
 
 
 def _open(index: str) -> Generator[Operation, Outcome, list[str]]:
     found = yield Read((index,))
-    document = found.documents[0] if isinstance(found, Found) else None
+    document = found.documents[0] if isinstance(found, DocumentsFound) else None
     return list(document["open"]) if document is not None else []
 
 
 def _document(outcome: Outcome) -> tuple[Mapping[str, Any], int]:
     if isinstance(outcome, Rejected):
         raise ApprovalError(outcome.reason)
-    if not isinstance(outcome, Found) or outcome.documents[0] is None:
+    if not isinstance(outcome, DocumentsFound) or outcome.documents[0] is None:
         raise ApprovalError(said.UNKNOWN_TICKET)
     return outcome.documents[0], outcome.now

@@ -32,7 +32,7 @@ LARGEST = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class ApprovalScope:
     """`digest` is what an approval is bound to. Whoever acts is named by `identity`. `shown` is the whole of what would
     run, as JSON, for people; `args` and `context` are parts of it, for policies."""
 
@@ -46,7 +46,7 @@ class Scope:
     shown: str
 
 
-def scope(asked: Request, world: World, schema: Schema, tenant: str, session: str | None) -> Scope:
+def scope(asked: Request, world: World, schema: Schema, tenant: str, session: str | None) -> ApprovalScope:
     """Raises Fault for what has no such form: an integer beyond 2^53, a value that is no JSON, and too much of it."""
     agents = tuple(identity(*agent.uid) for agent in chain(asked, world, schema))
     members = {name: asked.context[name] for name in bound_members(schema) if name in asked.context}
@@ -77,7 +77,7 @@ def scope(asked: Request, world: World, schema: Schema, tenant: str, session: st
         raise Fault(codes.NO_APPROVAL.id, "it has a value without a canonical form") from error
     if len(text) > LARGEST:
         raise Fault(codes.NO_APPROVAL.id, f"it is longer than {LARGEST} characters")
-    return Scope(
+    return ApprovalScope(
         digest, told["principal"], agents, asked.action.name, (asked.resource.uid.type, asked.resource.uid.id),
         plain.get("args"), plain["context"], text,
     )  # fmt: skip

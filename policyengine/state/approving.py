@@ -21,7 +21,7 @@ from policyengine.model.decision import Approval
 from policyengine.model.request import Request
 from policyengine.state import approval_operations as said
 from policyengine.state.approval_operations import Consume
-from policyengine.state.approval_scope import Scope, scope
+from policyengine.state.approval_scope import ApprovalScope, scope
 from policyengine.state.windows import SECOND
 
 # How long an approval holds where its rule says nothing.
@@ -42,7 +42,7 @@ class AccessRequest:
     for nothing but that, and good for the policies of `revision`."""
 
     approvals: tuple[Approval, ...]
-    scope: Scope
+    scope: ApprovalScope
     tenant: str
     session: str | None
     revision: str
@@ -57,7 +57,7 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class ApprovalRef:
     """An approval or a request for one, by what its id says: where it is, and what only it knows."""
 
     tenant: str
@@ -78,20 +78,20 @@ def index_key(tenant: str) -> str:
     return f"approvals:{tenant}"
 
 
-def new_reference(tenant: str) -> Reference:
+def new_reference(tenant: str) -> ApprovalRef:
     """128 bits that nobody guesses, and as many more that whoever knows the request does not know."""
-    return Reference(tenant, token_hex(16), token_hex(16))
+    return ApprovalRef(tenant, token_hex(16), token_hex(16))
 
 
-def task_id(reference: Reference) -> str:
+def task_id(reference: ApprovalRef) -> str:
     return f"arq_{reference.number}{_suffix(reference.tenant)}"
 
 
-def approval_id(reference: Reference) -> str:
+def approval_id(reference: ApprovalRef) -> str:
     return f"apr_{reference.number}{reference.secret}{_suffix(reference.tenant)}"
 
 
-def reference(id_: Any) -> Reference | None:
+def reference(id_: Any) -> ApprovalRef | None:
     """What an id names, if it looks like one."""
     if not isinstance(id_, str) or not id_.isascii() or len(id_) > 1_024:
         return None
@@ -103,7 +103,7 @@ def reference(id_: Any) -> Reference | None:
         tenant = urlsafe_b64decode(suffix + "=" * (-len(suffix) % 4)).decode("utf-8", "surrogatepass")
     except (Error, UnicodeDecodeError):
         return None
-    found = Reference(tenant, numbers[:32], numbers[32:])
+    found = ApprovalRef(tenant, numbers[:32], numbers[32:])
     # There is one text for it.
     return found if id_ in (task_id(found), approval_id(found)) else None
 

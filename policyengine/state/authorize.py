@@ -37,7 +37,7 @@ from policyengine.state.metering import SESSION, Metering
 from policyengine.state.narrowing import carried
 from policyengine.state.operations import (
     Commit,
-    Found,
+    DocumentsFound,
     Operation,
     Outcome,
     Read,
@@ -72,7 +72,7 @@ APPROVAL = "approval"
 Authorizing = Generator[Operation, Outcome, Grant]
 
 
-class Asked(Struct, frozen=True, gc=False):
+class AuthorizeRequest(Struct, frozen=True, gc=False):
     """A request to authorize. `now` is the host's time, in microseconds; `id` is new for each request; `owner` is who
     may settle it; `once` and `body` are a retry's key and the digest of what it asks.
     `approval` is the id of one. With `meters` False nothing is charged and no session marked: the approval alone is
@@ -114,7 +114,7 @@ def new_request(
     tenant: str | None = None,
     accepts: Callable[[Decision], Decision] | None = None,
     placed: bool = False,
-) -> Asked:
+) -> AuthorizeRequest:
     """A request of now. `lease` is in seconds. An idempotency key belongs to its tenant and owner: nobody else's is the
     same. An approval may also be in the context, as AuthZEN's profile has it. With `placed` the id says where the
     tenant is kept."""
@@ -130,7 +130,7 @@ def new_request(
     if placed:
         id_ = place(whose) + id_[4:]
     body = "" if once is None else _digest([principal, action, resource, context, session])
-    return Asked(
+    return AuthorizeRequest(
         principal, action, resource, context, id_, time_ns() // 1_000, session,
         owner=owner, lease=round(lease * SECOND), once=key, body=body, opens=opens, approval=approval, meters=meters,
         tenant=tenant, accepts=accepts,
@@ -142,7 +142,9 @@ def _digest(value: Any) -> str:
     return sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()
 
 
-def authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: Deciding, store: Store) -> Authorizing:
+def authorizing(
+    asked: AuthorizeRequest, snapshot: Snapshot, metering: Metering, decide: Deciding, store: Store
+) -> Authorizing:
     """The grant. Yields operations, expects their outcomes; a StoreError thrown in denies."""
     context, unpriced = priced(asked.context, asked.resource, metering.prices)
     if context is not asked.context:
@@ -160,7 +162,9 @@ def authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: De
         return denied_by_store(codes.STORE_AWAY.id, str(error), snapshot)
 
 
-def _authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: Deciding, store: Store) -> Authorizing:
+def _authorizing(
+    asked: AuthorizeRequest, snapshot: Snapshot, metering: Metering, decide: Deciding, store: Store
+) -> Authorizing:
     context = asked.context
     if isinstance(context, Mapping) and SESSION in context:
         return denied_by_store(
@@ -172,7 +176,7 @@ def _authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: D
         version = None
         if asked.session is not None and _reads(metering, asked):
             found = yield _read(asked, first=not attempt)
-            if not isinstance(found, Found) or found.documents[0] is None:
+            if not isinstance(found, DocumentsFound) or found.documents[0] is None:
                 return denied_by_store(codes.UNKNOWN_SESSION.id, operations.UNKNOWN_SESSION, snapshot)
             held = found.documents[0]
             version = held["version"]
@@ -221,13 +225,15 @@ def _authorizing(asked: Asked, snapshot: Snapshot, metering: Metering, decide: D
     return denied_by_store(codes.STORE_AWAY.id, operations.CHANGED, snapshot)
 
 
-def _wanted(asked: Asked, context: Any, decision: Decision, snapshot: Snapshot) -> AccessRequest:
+def _wanted(asked: AuthorizeRequest, context: Any, decision: Decision, snapshot: Snapshot) -> AccessRequest:
     whole = request(asked.principal, asked.action, asked.resource, context)
     tenant = asked.tenant if asked.tenant is not None else holder(asked.principal, asked.context)[0]
     return access_request(whole, decision.approvals, snapshot, tenant, asked.session)
 
 
-def _why(asked: Asked, context: Any, decision: Decision, snapshot: Snapshot) -> Generator[Operation, Outcome, Why]:
+def _why(
+    asked: AuthorizeRequest, context: Any, decision: Decision, snapshot: Snapshot
+) -> Generator[Operation, Outcome, Why]:
     """Why an approval does not help a request that is denied for another reason than that one is missing."""
     try:
         use = consume(asked.approval, _wanted(asked, context, decision, snapshot), snapshot)
@@ -236,7 +242,7 @@ def _why(asked: Asked, context: Any, decision: Decision, snapshot: Snapshot) -> 
     if use is None:
         return WHY[UNVERIFIABLE]
     found = yield Read((use.key,))
-    if not isinstance(found, Found):
+    if not isinstance(found, DocumentsFound):
         return WHY[UNVERIFIABLE]
     covered = approvals.consumed(use, found.documents[0], found.now)
     return WHY[covered] if isinstance(covered, str) else "policy_denied"
@@ -248,14 +254,14 @@ def _impossible(decision: Decision, fault: Fault) -> Decision:
     return replace(decision, approvals=(), errors=(*decision.errors, error))
 
 
-def _reads(metering: Metering, asked: Asked) -> bool:
+def _reads(metering: Metering, asked: AuthorizeRequest) -> bool:
     action, resource = asked.action, asked.resource
     name = action.get("name") if isinstance(action, Mapping) else action
     type_ = resource.get("type") if isinstance(resource, Mapping) else None
     return metering.reads_session(str(name), str(type_))
 
 
-def _read(asked: Asked, first: bool) -> ReadSession:
+def _read(asked: AuthorizeRequest, first: bool) -> ReadSession:
     tenant, principal = holder(asked.principal, asked.context)
     key = sessions.session_key(tenant, str(asked.session))
     return ReadSession(key, tenant, principal, asked.life, _call(asked) if first else "", asked.opens)
@@ -284,7 +290,7 @@ def holder(principal: Any, context: Any) -> tuple[str, str]:
     return str(id_), f"{attributes.get('type')}::{attributes.get('id')!r}"
 
 
-def _call(asked: Asked) -> str:
+def _call(asked: AuthorizeRequest) -> str:
     """What is called, as one text: the action, and for a tool its name."""
     action = asked.action.get("name") if isinstance(asked.action, Mapping) else asked.action
     resource = asked.resource if isinstance(asked.resource, Mapping) else {}
@@ -297,7 +303,7 @@ def called(action: str, tool: str) -> str:
 
 
 def _commit(
-    asked: Asked,
+    asked: AuthorizeRequest,
     context: Mapping[str, Any] | None,
     snapshot: Snapshot,
     metering: Metering,
@@ -333,7 +339,11 @@ def _commit(
 
 
 def _charges(
-    asked: Asked, context: Mapping[str, Any] | None, snapshot: Snapshot, metering: Metering, names: tuple[str, ...]
+    asked: AuthorizeRequest,
+    context: Mapping[str, Any] | None,
+    snapshot: Snapshot,
+    metering: Metering,
+    names: tuple[str, ...],
 ) -> Charges:
     known = metering.plans.get(names)
     if known is None:

@@ -14,7 +14,7 @@ from policyengine.events.event import Event, Field
 from policyengine.events.sink import Sink
 from policyengine.state.block_operations import Impose, ReadBlocks
 from policyengine.state.board import block_of
-from policyengine.state.operations import Found, Outcome, Rejected
+from policyengine.state.operations import DocumentsFound, Outcome, Rejected
 from policyengine.state.store import Store, StoreError
 from policyengine.state.windows import SECOND
 
@@ -96,7 +96,7 @@ def _asked(kind: str, id_: str, why: str, by: str, blocked: bool, length: int) -
 
 
 def _listed(outcome: Outcome) -> tuple[Block, ...]:
-    if isinstance(outcome, Found) and outcome.documents[0] is None:
+    if isinstance(outcome, DocumentsFound) and outcome.documents[0] is None:
         return ()
     document = _document(outcome)
     now = outcome.now  # type: ignore[union-attr]
@@ -107,6 +107,6 @@ def _listed(outcome: Outcome) -> tuple[Block, ...]:
 def _document(outcome: Outcome) -> Mapping[str, Any]:
     if isinstance(outcome, Rejected):
         raise StoreError(outcome.reason)
-    if not isinstance(outcome, Found) or outcome.documents[0] is None:
+    if not isinstance(outcome, DocumentsFound) or outcome.documents[0] is None:
         raise StoreError("the store gave another answer than was asked for")
     return outcome.documents[0]

@@ -20,7 +20,7 @@ from policyengine.blocks.evaluator import Blocking
 from policyengine.bundle import Snapshot
 from policyengine.late import logger
 from policyengine.state.block_operations import ReadBlocks
-from policyengine.state.operations import Found
+from policyengine.state.operations import DocumentsFound
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.memory import Memory
 from policyengine.state.windows import SECOND
@@ -84,7 +84,7 @@ class Board:
         """Read the list now. Raises StoreError."""
         began = monotonic()
         found = self._store.run(ReadBlocks(self._version))
-        if not isinstance(found, Found):
+        if not isinstance(found, DocumentsFound):
             raise StoreError("the store gave another answer than was asked for")
         self.take(found.documents[0], found.now, began)
 

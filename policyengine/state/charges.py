@@ -24,7 +24,7 @@ from policyengine.model.request import Request, request
 from policyengine.model.values import Fault, to_json
 from policyengine.state import amounts
 from policyengine.state.amounts import MICRO
-from policyengine.state.metering import Limit
+from policyengine.state.metering import LimitRule
 from policyengine.state.operations import MAX_CHARGES, Charge
 from policyengine.state.places import place
 from policyengine.state.windows import SECOND, Concurrent, Window, calendar, sliding
@@ -47,7 +47,7 @@ class Metered(Struct, frozen=True, gc=False):
     """A charge, and what it is evaluated from: when the real cost is known, its amount is evaluated again."""
 
     charge: Charge
-    limit: Limit
+    limit: LimitRule
     seen: Env | Seen
 
     @property
@@ -62,7 +62,7 @@ class Charges(Struct, frozen=True, gc=False):
     errors: tuple[RuleError, ...] = ()
 
 
-def charges(limits: Sequence[Limit], envs: Sequence[Env], now: int) -> Charges:
+def charges(limits: Sequence[LimitRule], envs: Sequence[Env], now: int) -> Charges:
     """What the limits ask. `envs` are those of the principal and of each agent that acts for it; `now` is the host's
     time, in microseconds, from which only the calendar's periods are told."""
     metered: dict[str, Metered] = {}
@@ -87,7 +87,7 @@ def charges(limits: Sequence[Limit], envs: Sequence[Env], now: int) -> Charges:
     return Charges(tuple(metered.values()), tuple(errors))
 
 
-def _charge(limit: Limit, env: Env, now: int) -> Charge:
+def _charge(limit: LimitRule, env: Env, now: int) -> Charge:
     spec = limit.spec
     meter, by = key_of(limit, [to_json(evaluate(key, env)) for key in spec.by])
     return Charge(
@@ -102,7 +102,7 @@ def _charge(limit: Limit, env: Env, now: int) -> Charge:
     )
 
 
-def key_of(limit: Limit, read: Sequence[Any]) -> tuple[str, tuple[str, ...]]:
+def key_of(limit: LimitRule, read: Sequence[Any]) -> tuple[str, tuple[str, ...]]:
     """The meter's key, and what its limit counts by, from the values of its keys. What counts by tenant is kept where
     the tenant is."""
     by = tuple(map(_text, read))

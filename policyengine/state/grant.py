@@ -20,7 +20,7 @@ from policyengine.model.values import Fault
 from policyengine.state import amounts
 from policyengine.state.approving import AccessRequest, Used, Why
 from policyengine.state.charges import Metered, real_amount
-from policyengine.state.operations import Cancel, Done, Outcome, Refusal, Rejected, Renew, Settle, Use
+from policyengine.state.operations import Cancel, Done, LimitRefusal, MeterUse, Outcome, Rejected, Renew, Settle
 from policyengine.state.prices import NO_PRICES, NoPrice, actual, follows
 from policyengine.state.store import Store, StoreError
 from policyengine.state.windows import SECOND
@@ -97,7 +97,7 @@ class Grant:
         *,
         id: str = "",
         limits: tuple[Limit, ...] | None = (),
-        uses: tuple[Use, ...] = (),
+        uses: tuple[MeterUse, ...] = (),
         denied_by: tuple[str, ...] = (),
         retry_after: int | None = None,
         expires_at: float = 0.0,
@@ -125,7 +125,7 @@ class Grant:
         # What is settled in tokens costs so much.
         self.prices = NO_PRICES
         # Whoever wants to know what more counts once it is settled; and by meter, what counts until now.
-        self.told: Callable[[Sequence[Use], Mapping[str, int]], None] | None = None
+        self.told: Callable[[Sequence[MeterUse], Mapping[str, int]], None] | None = None
         self.counted: dict[str, int] | None = None
 
     @property
@@ -284,21 +284,21 @@ class Grant:
         self._done = True
 
 
-def limits(uses: tuple[Use, ...]) -> tuple[Limit, ...]:
+def limits(uses: tuple[MeterUse, ...]) -> tuple[Limit, ...]:
     """What meters say, for people."""
     return tuple(
         Limit(use.rule, amounts.number(use.used), amounts.number(use.ceiling), use.resets_at / SECOND) for use in uses
     )
 
 
-def refused(refusals: tuple[Refusal, ...]) -> tuple[Limit, ...]:
+def refused(refusals: tuple[LimitRefusal, ...]) -> tuple[Limit, ...]:
     """What meters without room say."""
     return tuple(
         Limit(r.rule, amounts.number(r.used), amounts.number(r.ceiling), (r.retry_at or 0) / SECOND) for r in refusals
     )
 
 
-def retry_after(refusals: tuple[Refusal, ...], now: int) -> int | None:
+def retry_after(refusals: tuple[LimitRefusal, ...], now: int) -> int | None:
     """Whole seconds until all of them have room, rounded up; None where one never will."""
     ats = [refusal.retry_at for refusal in refusals]
     latest = max((at for at in ats if at is not None), default=now)

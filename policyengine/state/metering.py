@@ -20,7 +20,7 @@ _NOWHERE = Nowhere()
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class LimitRule:
     """A limit rule. `identity` tells its meters from all others': by its name, window, what it counts and by what, and
     not by its ceiling, so that a ceiling that changes finds what was used before. `counts_cost` is whether what it
     counts follows from `context.cost` alone; `tenant` is which of its keys names the tenant. `labels` are its keys, in
@@ -39,7 +39,7 @@ class Metering:
     """`limits` by name. `readers` are the rules that read the session. `plans` is what has been found out about sets of
     limits, by their names. `prices` are what tokens cost. `owing` is whether any rule imposes something on a denial."""
 
-    limits: Mapping[str, Limit]
+    limits: Mapping[str, LimitRule]
     readers: tuple[Rule, ...]
     plans: dict[tuple[str, ...], Any] = field(default_factory=dict, compare=False)
     owing: bool = False
@@ -86,12 +86,12 @@ def metering(policies: PolicySet, events: Sink = _NOWHERE, prices: Prices = NO_P
     return Metering(limits, readers, owing=owing, events=events, prices=prices)
 
 
-def _limit(rule: Rule, spec: LimitSpec) -> Limit:
+def _limit(rule: Rule, spec: LimitSpec) -> LimitRule:
     told = repr((rule.name, spec.per, spec.zone, _told(spec.of), _told(spec.by)))
     identity = f"meter:{rule.name}:{sha256(told.encode()).hexdigest()[:16]}"
     tenants = [number for number, key in enumerate(spec.by) if _is_tenant(key)]
     only_cost = spec.of is not None and _only_cost(spec.of)
-    return Limit(rule, spec, identity, only_cost, tenants[0] if tenants else None, tuple(map(_label, spec.by)))
+    return LimitRule(rule, spec, identity, only_cost, tenants[0] if tenants else None, tuple(map(_label, spec.by)))
 
 
 def _label(key: Expr) -> str:

@@ -266,7 +266,7 @@ def lease_key(id_: str) -> str:
 # ---- outcomes ----
 
 
-class Use(Struct, frozen=True, gc=False):
+class MeterUse(Struct, frozen=True, gc=False):
     """What a meter says after an operation: millionths, and when it would be empty if nothing else came."""
 
     rule: str
@@ -276,7 +276,7 @@ class Use(Struct, frozen=True, gc=False):
     resets_at: int
 
 
-class Refusal(Struct, frozen=True, gc=False):
+class LimitRefusal(Struct, frozen=True, gc=False):
     """A limit without room. `retry_at` is when there would be room if nothing else came; None for never.
     `tripped` is whether this refusal blocks the meter for a time."""
 
@@ -293,7 +293,7 @@ class Done(Struct, frozen=True, gc=False):
     lease, `until` that of the approval that was used."""
 
     now: int
-    uses: tuple[Use, ...] = ()
+    uses: tuple[MeterUse, ...] = ()
     expires_at: int = 0
     replayed: str = ""
     until: int = 0
@@ -303,7 +303,7 @@ class Refused(Struct, frozen=True, gc=False):
     """Nothing was charged: these limits have no room."""
 
     now: int
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[LimitRefusal, ...]
 
 
 class Rejected(Struct, frozen=True, gc=False):
@@ -312,7 +312,7 @@ class Rejected(Struct, frozen=True, gc=False):
     reason: str
 
 
-class Found(Struct, frozen=True, gc=False):
+class DocumentsFound(Struct, frozen=True, gc=False):
     """The documents that a Read named; the session that a ReadSession named; the document that an operation on
     approvals leaves, or an earlier one that stands in its way."""
 
@@ -320,7 +320,7 @@ class Found(Struct, frozen=True, gc=False):
     documents: tuple[Document | None, ...]
 
 
-Outcome = Done | Refused | Rejected | Found
+Outcome = Done | Refused | Rejected | DocumentsFound
 
 # The reasons of a Rejected.
 CHANGED = "the session has changed"

@@ -15,7 +15,7 @@ from policyengine.state.alerts import More, tell, tell_more
 from policyengine.state.charges import Metered
 from policyengine.state.grant import Grant
 from policyengine.state.metering import Metering
-from policyengine.state.operations import Outcome, Refused, Use
+from policyengine.state.operations import MeterUse, Outcome, Refused
 
 
 def followed(
@@ -45,7 +45,7 @@ def told(
 
 
 def _settled(
-    metered: Sequence[Metered], metering: Metering, tenant: Callable[[], str], uses: Sequence[Use], more: More
+    metered: Sequence[Metered], metering: Metering, tenant: Callable[[], str], uses: Sequence[MeterUse], more: More
 ) -> None:
     tell_more(uses, more, metered, tenant, metering.events)
 

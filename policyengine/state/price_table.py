@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from policyengine.state.prices import NoPrice, Table, Tokens
+from policyengine.state.prices import NoPrice, Table, TokenCounts
 
 
 class NoTable(ValueError):
@@ -28,7 +28,7 @@ def price_table() -> Table:
             return any(names(each, model) for each in match.or_)
         return isinstance(match, types.ClauseEquals) and match.equals.lower() == model
 
-    def price(model: str, provider: str, told: Tokens) -> Decimal:
+    def price(model: str, provider: str, told: TokenCounts) -> Decimal:
         try:
             known = data_snapshot.get_snapshot()
             seller, found = known.find_provider_model(model, None, provider or None, None)

@@ -29,7 +29,7 @@ class NoPrice(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class TokenCounts:
     input: int = 0
     cached: int = 0
     output: int = 0
@@ -53,7 +53,7 @@ class Price:
 
 
 # The price of some tokens of a model of a provider, which is empty where nobody says it. Raises NoPrice.
-Table = Callable[[str, str, Tokens], Decimal]
+Table = Callable[[str, str, TokenCounts], Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Prices:
             found["usd"] = float(self.usd(told, resource))
         return found
 
-    def usd(self, told: Tokens, resource: Any) -> Decimal:
+    def usd(self, told: TokenCounts, resource: Any) -> Decimal:
         """The price of the tokens. `resource` is a model. Raises NoPrice."""
         attributes = resource if isinstance(resource, Mapping) else {}
         model = attributes.get("id")
@@ -122,7 +122,7 @@ def actual(estimate: Any, said: Mapping[str, Any], resource: Any, prices: Prices
     return prices.cost({**kept, **said}, resource)
 
 
-def _tokens(cost: Mapping[str, Any]) -> Tokens:
+def _tokens(cost: Mapping[str, Any]) -> TokenCounts:
     """The tokens of a cost. Raises NoPrice for what is no number of them, and for a kind that nobody knows."""
     unknown = sorted(str(name) for name in cost if name not in _KNOWN)
     if unknown:
@@ -130,13 +130,13 @@ def _tokens(cost: Mapping[str, Any]) -> Tokens:
     counts = [cost.get(kind, 0) for kind in KINDS]
     if any(type(count) is not int or count < 0 for count in counts):
         raise NoPrice("the tokens of a cost are whole numbers")
-    told = Tokens(*counts)
+    told = TokenCounts(*counts)
     if told.cached > told.input or told.reasoning > told.output:
         raise NoPrice("`cached` is part of `input`, and `reasoning` part of `output`")
     return told
 
 
-def _of(price: Price, told: Tokens) -> Decimal:
+def _of(price: Price, told: TokenCounts) -> Decimal:
     cached = price.cached if price.cached is not None else price.input
     reasoning = price.reasoning if price.reasoning is not None else price.output
     parts = (

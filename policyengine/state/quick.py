@@ -19,7 +19,7 @@ from policyengine.schema.members import delegators
 from policyengine.state import amounts
 from policyengine.state.amounts import LARGEST, MICRO
 from policyengine.state.charges import Charges, Metered, Seen, key_of, window
-from policyengine.state.metering import Limit, Metering
+from policyengine.state.metering import LimitRule, Metering
 from policyengine.state.operations import MAX_CHARGES, Charge
 from policyengine.state.windows import SECOND, Window
 
@@ -38,7 +38,7 @@ class _Unusual(Exception):
 class Compiled(Struct, gc=False):
     """One limit. `known` are the last charges, by what its keys read."""
 
-    limit: Limit
+    limit: LimitRule
     name: str
     key: Get
     several: bool
@@ -112,7 +112,7 @@ def _told(read: Any) -> Any:
 # ---- compiling ----
 
 
-def _compiled(limit: Limit, records: Records) -> Compiled:
+def _compiled(limit: LimitRule, records: Records) -> Compiled:
     spec = limit.spec
     keys = tuple(_key(expr, records) for expr in spec.by)
     return Compiled(

@@ -16,7 +16,7 @@ from policyengine.events.sink import Everywhere
 from policyengine.model.decision import Decision
 from policyengine.state.approval_calls import Approvals
 from policyengine.state.approval_operations import Keep
-from policyengine.state.authorize import Asked, Authorizing, authorizing, new_request
+from policyengine.state.authorize import AuthorizeRequest, Authorizing, authorizing, new_request
 from policyengine.state.block_calls import Blocks
 from policyengine.state.board import Board, behind
 from policyengine.state.direct import answered, away, straight
@@ -24,7 +24,7 @@ from policyengine.state.drive import run, run_async
 from policyengine.state.grant import Grant
 from policyengine.state.memo import reopened
 from policyengine.state.metering import Metering, metering
-from policyengine.state.operations import Found, Read, lease_key
+from policyengine.state.operations import DocumentsFound, Read, lease_key
 from policyengine.state.prices import NO_PRICES, Prices
 from policyengine.state.session_calls import Sessions
 from policyengine.state.store import Store, StoreError
@@ -158,7 +158,7 @@ class Authorizes:
         )  # fmt: skip
         return run(self._authorizing(asked), self._store)
 
-    def _authorizing(self, asked: Asked) -> Authorizing:
+    def _authorizing(self, asked: AuthorizeRequest) -> Authorizing:
         snapshot, found = self._metering
         return authorizing(asked, snapshot, found, snapshot.evaluator.decide_metered, self._store)
 
@@ -211,7 +211,7 @@ class Authorizes:
         """A text that all who share the store find under this name: this one, unless there is one already. Raises
         StoreError."""
         found = self._store.run(Keep(f"kept:{name}", text, FOREVER))
-        document = found.documents[0] if isinstance(found, Found) else None
+        document = found.documents[0] if isinstance(found, DocumentsFound) else None
         return str(document["text"]) if document is not None else text
 
     def reservation(self, id: str, *, caller: str = "") -> Grant | None:
@@ -219,7 +219,7 @@ class Authorizes:
         or cancelled; None where there is none. Raises StoreError."""
         key = lease_key(id)
         found = self._store.run(Read((key,)))
-        if not isinstance(found, Found) or (lease := found.documents[0]) is None or lease["owner"] != caller:
+        if not isinstance(found, DocumentsFound) or (lease := found.documents[0]) is None or lease["owner"] != caller:
             return None
         snapshot, known = self._metering
         return reopened(id, lease, snapshot, known, self._store, found.now)

@@ -13,7 +13,7 @@ from typing import Any
 
 from policyengine.state.authorize import LIFE, call_of, called, holder
 from policyengine.state.narrowing import grants_of, is_reserved, narrowing, plain_labels
-from policyengine.state.operations import Found, Label, OpenSession, Outcome, ReadSession, Rejected
+from policyengine.state.operations import DocumentsFound, Label, OpenSession, Outcome, ReadSession, Rejected
 from policyengine.state.sessions import session_key
 from policyengine.state.store import Store
 from policyengine.state.windows import SECOND
@@ -24,7 +24,7 @@ class UnknownSession(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class SessionState:
     """What a session holds. `calls` is as rules read it; times are seconds since 1970. `grants` are what it is narrowed
     to, None where nobody narrowed it."""
 
@@ -58,13 +58,13 @@ class Sessions:
         _session(opened, await self._store.run_async(_open(opened, principal, context)))
         return opened
 
-    def read(self, id: str, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> Session:
+    def read(self, id: str, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> SessionState:
         """What it holds. Raises UnknownSession and StoreError."""
         return _session(id, self._store.run(_read(id, principal, context)))
 
     async def read_async(
         self, id: str, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None
-    ) -> Session:
+    ) -> SessionState:
         return _session(id, await self._store.run_async(_read(id, principal, context)))
 
     def record_result(
@@ -162,12 +162,12 @@ def _names(labels: Collection[str]) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def _session(id_: str, outcome: Outcome) -> Session:
-    if not isinstance(outcome, Found) or (held := outcome.documents[0]) is None:
+def _session(id_: str, outcome: Outcome) -> SessionState:
+    if not isinstance(outcome, DocumentsFound) or (held := outcome.documents[0]) is None:
         raise UnknownSession(outcome.reason if isinstance(outcome, Rejected) else "there is no such session")
     calls = tuple(call_of(name, counts) for name, counts in held["calls"].items())
     labels, started, expires = held["labels"], held["started"] / SECOND, held["expires"] / SECOND
-    return Session(id_, plain_labels(labels), calls, started, expires, grants_of(labels))
+    return SessionState(id_, plain_labels(labels), calls, started, expires, grants_of(labels))
 
 
 def _done(outcome: Outcome) -> None:

@@ -17,8 +17,8 @@ from typing import assert_never
 from policyengine.state import operations
 from policyengine.state.operations import (
     Document,
+    DocumentsFound,
     Done,
-    Found,
     Label,
     OpenSession,
     Outcome,
@@ -47,7 +47,7 @@ def apply(asked: OpenSession | Label | ReadSession, document: Document | None, n
                 # Whose it is makes no difference: an id that is taken cannot be opened again.
                 return Rejected(operations.UNKNOWN_SESSION), {}
             fresh = _fresh(asked, now)
-            return Found(now, (fresh,)), {asked.key: (fresh, fresh["expires"])}
+            return DocumentsFound(now, (fresh,)), {asked.key: (fresh, fresh["expires"])}
         case ReadSession():
             taken = document is not None and document["expires"] > now
             if mine is None and (taken or not asked.opens):
@@ -59,7 +59,7 @@ def apply(asked: OpenSession | Label | ReadSession, document: Document | None, n
                     return Rejected(operations.FULL), {}
                 session = counted
             session = {**session, "expires": now + asked.life}
-            return Found(now, (session,)), {asked.key: (session, session["expires"])}
+            return DocumentsFound(now, (session,)), {asked.key: (session, session["expires"])}
         case Label():
             if mine is None:
                 return Rejected(operations.UNKNOWN_SESSION), {}

@@ -13,7 +13,7 @@ from policyengine.state.approval_scope import entity_name
 from policyengine.state.approvals import state_of
 from policyengine.state.approving import (
     AccessRequest,
-    Reference,
+    ApprovalRef,
     approval_id,
     demand,
     demanding,
@@ -79,7 +79,7 @@ class Task:
 
 def task(ticket: Ticket, now: int) -> Task:
     """The task of a ticket, as it is now."""
-    named = Reference(ticket["tenant"], ticket["id"], ticket["secret"])
+    named = ApprovalRef(ticket["tenant"], ticket["id"], ticket["secret"])
     approved = ticket["state"] == "approved"
     type_, id_ = json.loads(ticket["resource"])
     return Task(
@@ -117,7 +117,7 @@ def task(ticket: Ticket, now: int) -> Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class Submission:
     """What is said beside what is asked for: why, by which caller, after which evaluation, by which client of it, and
     who wants to hear of the end. `once` and `body` are a retry's key and the digest of what it asks; `token` may be
     used once, within so many microseconds."""
@@ -133,7 +133,7 @@ class Asking:
     token_life: int = 0
 
 
-def ticket(wanted: AccessRequest, asking: Asking, named: Reference, snapshot: Snapshot) -> dict[str, Any] | None:
+def ticket(wanted: AccessRequest, asking: Submission, named: ApprovalRef, snapshot: Snapshot) -> dict[str, Any] | None:
     """The document of a new request; None where a rule that demanded it is gone."""
     rules = demanding(snapshot, {each.rule for each in wanted.approvals})
     if len(rules) != len(wanted.approvals) or not all(rule.demands_approval for rule in rules):

@@ -16,8 +16,8 @@ from policyengine.model.values import Fault
 from policyengine.state import amounts
 from policyengine.state.charges import key_of, window
 from policyengine.state.ids import new_id
-from policyengine.state.metering import Limit
-from policyengine.state.operations import CHANGE, Adjust, Found, Outcome, Read, Rejected
+from policyengine.state.metering import LimitRule
+from policyengine.state.operations import CHANGE, Adjust, DocumentsFound, Outcome, Read, Rejected
 from policyengine.state.store import Store, StoreError
 from policyengine.state.usage import Change, Sum, Usage, Wanted, added_up, change_of, change_tenant, usage_of, window_of
 from policyengine.state.windows import SECOND, Concurrent
@@ -34,7 +34,7 @@ class Meters:
     """The meters of one store. `limits` are those that the policies have now, by name; without them only what has been
     used before can be found."""
 
-    def __init__(self, store: Store, events: Sink, limits: Callable[[], Mapping[str, Limit]] = dict) -> None:
+    def __init__(self, store: Store, events: Sink, limits: Callable[[], Mapping[str, LimitRule]] = dict) -> None:
         self._store = store
         self._events = events
         self._limits = limits
@@ -171,11 +171,11 @@ class Meters:
 
     def _document(self, meter: str) -> Mapping[str, Any] | None:
         found = self._store.run(Read((meter,)))
-        return found.documents[0] if isinstance(found, Found) else None
+        return found.documents[0] if isinstance(found, DocumentsFound) else None
 
     def _now(self) -> int:
         found = self._store.run(Read(()))
-        return found.now if isinstance(found, Found) else 0
+        return found.now if isinstance(found, DocumentsFound) else 0
 
     def _changed(self, asked: Adjust) -> Change:
         change = change_of(_document(self._store.run(asked)))
@@ -204,6 +204,6 @@ def _value(label: str, key: Any) -> Any:
 def _document(outcome: Outcome) -> Mapping[str, Any]:
     if isinstance(outcome, Rejected):
         raise StoreError(outcome.reason)
-    if not isinstance(outcome, Found) or outcome.documents[0] is None:
+    if not isinstance(outcome, DocumentsFound) or outcome.documents[0] is None:
         raise StoreError("the store gave another answer than was asked for")
     return outcome.documents[0]

@@ -18,7 +18,7 @@ from policyengine.diagnostics.codes import CODES
 from policyengine.diagnostics.diagnostic import Code, Diagnostic, Note
 from policyengine.diagnostics.source import Source, Span
 from policyengine.ir import nodes as ir
-from policyengine.model.types import EntityT, Field, ListT, Prim, RecordT, RefinedT, SetT
+from policyengine.model.types import EntityT, ListT, Prim, RecordField, RecordT, RefinedT, SetT
 from policyengine.model.values import Entity, Uid, parse_time
 from policyengine.syntax import ast
 
@@ -33,7 +33,7 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 _TYPES = (Prim, SetT, ListT, RecordT, EntityT, RefinedT)
 _TREES = tuple(c for c in vars(ast).values() if isinstance(c, type) and issubclass(c, ast.Node) and c is not ast.Node)
 _STORED: tuple[type[Any], ...] = (
-    *typing.get_args(ir.Expr), *_TREES, *_TYPES, Field,
+    *typing.get_args(ir.Expr), *_TREES, *_TYPES, RecordField,
     ir.Scope, ir.Head, ir.ObligationSpec, ir.LimitSpec, ir.Proof, Diagnostic, Note,
 )  # fmt: skip
 _TAGS = {cls: tag for tag, cls in enumerate(_STORED, _CLASSES)}

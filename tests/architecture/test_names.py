@@ -1,4 +1,4 @@
-"""Who searches for the name of a class finds what it stands for: few names stand for two things, and no more."""
+"""Who searches for the name of a class finds what it stands for: no name stands for two things."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.support.paths import PACKAGE
 TREES = {"syntax/ast.py", "syntax/ast_types.py", "ir/nodes.py", "schema/schema.py"}
 # One idea on the wire and inside.
 WIRE = {"authzen/answers.py", "authzen/requests.py", "authzen/arguments.py"}
-# So many other names are shared: by rooms that do not know each other, most of them. It only ever gets smaller.
-MOST = 31
+# One idea in each framework, under the name that its users look for; and what was retrieved, with its place in a tree.
+KNOWN = {"PermittedRetriever", "PolicyMiddleware", "Sources"}
 
 
-def test_few_ideas_share_the_name_of_a_class() -> None:
+def test_no_two_ideas_share_the_name_of_a_class() -> None:
     places = defaultdict(set)
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -24,5 +24,5 @@ def test_few_ideas_share_the_name_of_a_class() -> None:
                 places[node.name].add(str(path.relative_to(PACKAGE)))
     twice = {name: found for name, found in places.items() if len(found) > 1}
     staged = {name for name, found in twice.items() if found <= TREES or len(found - WIRE) <= 1}
-    shared = sorted(twice.keys() - staged)
-    assert len(shared) <= MOST, shared
+    shared = twice.keys() - staged
+    assert shared <= KNOWN, shared - KNOWN

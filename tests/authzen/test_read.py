@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from policyengine.authzen import read
-from policyengine.authzen.arguments import Arguments, Batch
+from policyengine.authzen.arguments import Batch, DecideArguments
 from policyengine.authzen.entities import MAX_NESTED
 from policyengine.authzen.refused import Malformed, Misspelt
 
@@ -19,7 +19,7 @@ BASE: dict[str, Any] = {
 GROUP = {"type": "Group", "id": "legal"}
 
 
-def arguments(**members: Any) -> Arguments:
+def arguments(**members: Any) -> DecideArguments:
     return read.evaluation({**BASE, **members})
 
 

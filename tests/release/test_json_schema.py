@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from policyengine.release.validity import Expected, Problem, problems
+from policyengine.release.validity import Expected, Violation, problems
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,14 @@ def test_what_has_no_bound_is_no_schema(schema: Any) -> None:
 
 def test_expressions_are_linear_in_the_text() -> None:
     expected = Expected(schema={"pattern": "^(a+)+$"})
-    assert problems(json.dumps("a" * 100_000 + "!"), expected) == (Problem("", "pattern"),)
+    assert problems(json.dumps("a" * 100_000 + "!"), expected) == (Violation("", "pattern"),)
     assert problems(json.dumps("a" * 100_000), expected) == ()
 
 
 def test_a_schema_that_doubles_at_each_step_ends() -> None:
     steps = {f"s{i}": {"anyOf": [{"$ref": f"#/$defs/s{i + 1}"}] * 2} for i in range(40)}
     schema = {"$defs": {**steps, "s40": False}, "$ref": "#/$defs/s0"}
-    assert problems("1", Expected(schema=schema)) == (Problem("", "schema: more work than is done"),)
+    assert problems("1", Expected(schema=schema)) == (Violation("", "schema: more work than is done"),)
 
 
 @pytest.mark.parametrize("schema", [{"$ref": "#/nowhere"}, {"$ref": "#"}])

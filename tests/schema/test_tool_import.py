@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from policyengine.diagnostics.diagnostic import has_errors
 from policyengine.diagnostics.source import Source
 from policyengine.model.refined import problems
-from policyengine.model.types import Field, RecordT, Type
+from policyengine.model.types import RecordField, RecordT, Type
 from policyengine.schema.declare import ModuleTree, declare
 from policyengine.schema.tool_import import Imported, import_tools, to_source
 from policyengine.syntax.format import format_source
@@ -717,4 +717,4 @@ def test_a_type_admits_every_value_that_its_schema_admits(pair: tuple[Any, Any])
     schema, value = opened(pair[0]), pair[1]
     args = declared(import_tools({"type": "object", "properties": {"x": schema}, "required": ["x"]}, name="t"))["t"]
     admits(args, {"x": value})
-    assert dict(args.fields)["x"] == Field(dict(args.fields)["x"].type)
+    assert dict(args.fields)["x"] == RecordField(dict(args.fields)["x"].type)

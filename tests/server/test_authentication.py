@@ -28,7 +28,7 @@ from policyengine.callers.caller import SCOPES
 from policyengine.callers.keyring import REFRESH
 from policyengine.server.app import create_app
 from policyengine.server.limit import ADMIN_OF, FOR_ALL, SCOPE_OF
-from policyengine.settings.model import Keys, Settings
+from policyengine.settings.model import KeySettings, Settings
 from tests.server.conftest import DATA
 from tests.server.serving import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT, serving
 from tests.server.test_certification import PERMITTED
@@ -387,7 +387,7 @@ def test_without_credentials_in_the_settings_there_is_no_service(capsys: pytest.
 
 def test_a_store_that_cannot_be_read_is_no_service(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
-        create_app(Settings(policies=FIXTURE, keys=Keys(store=str(tmp_path / "none"))))
+        create_app(Settings(policies=FIXTURE, keys=KeySettings(store=str(tmp_path / "none"))))
 
 
 @pytest.mark.parametrize("host", ["evil.example", "10.0.0.1:8080", "127.0.0.1.evil.example", "localhost.evil.example"])

@@ -18,7 +18,7 @@ from policyengine.engine import Engine
 from policyengine.server import log
 from policyengine.server.app import create_app
 from policyengine.settings.loading import load
-from policyengine.settings.model import Certificate, Claims, Issuer, Keys, Limits, Settings, Tenants
+from policyengine.settings.model import Certificate, Claims, Issuer, KeySettings, Limits, Settings, Tenants
 from tests.server.conftest import DATA
 from tests.server.serving import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT, serving
 from tests.server.test_certification import BOB, PERMITTED, RECORD, WRITE, ask
@@ -127,7 +127,7 @@ def test_every_setting_that_is_no_option_is_documented() -> None:
     assert documented == {name.upper() for name in Settings.model_fields.keys() - options}
 
 
-@pytest.mark.parametrize("part", [Keys, Issuer, Claims, Certificate, Tenants, Limits])
+@pytest.mark.parametrize("part", [KeySettings, Issuer, Claims, Certificate, Tenants, Limits])
 def test_every_setting_of_a_part_is_documented(part: type[BaseModel]) -> None:
     documented = set(re.findall(r"^\| `([a-z_]+)` \|", (ROOT / "docs" / "callers.md").read_text("utf-8"), re.M))
     assert set(part.model_fields) <= documented

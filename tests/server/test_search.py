@@ -11,7 +11,7 @@ import pytest
 
 from policyengine import Engine
 from policyengine.authzen.refused import Malformed
-from policyengine.server.page import Start, Tokens
+from policyengine.server.page import PageTokens, Start
 from tests.server.serving import EVALUATION, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT, serving
 from tests.support.paths import ROOT
 
@@ -175,7 +175,7 @@ def test_a_token_is_for_its_search(records: httpx.Client) -> None:
 
 
 def test_a_token_cannot_be_changed() -> None:
-    tokens = Tokens("a key that nobody knows")
+    tokens = PageTokens("a key that nobody knows")
     token = tokens.make(["q"], "r1", Start("a", 1))
     assert tokens.read(token, ["q"], "r1") == Start("a", 1)
     for i in range(len(token)):
@@ -188,7 +188,7 @@ def test_a_token_cannot_be_changed() -> None:
         with pytest.raises(Malformed):
             tokens.read(changed, ["q"], "r1")
     with pytest.raises(Malformed, match="gave out"):
-        Tokens("another key of a length").read(token, ["q"], "r1")
+        PageTokens("another key of a length").read(token, ["q"], "r1")
     with pytest.raises(Malformed, match="have changed"):
         tokens.read(token, ["q"], "r2")
     with pytest.raises(Malformed, match="another search"):

@@ -16,7 +16,7 @@ import pytest
 from policyengine import Engine
 from policyengine.state.block_operations import ReadBlocks
 from policyengine.state.grant import SettleError
-from policyengine.state.operations import Found, Operation, Outcome
+from policyengine.state.operations import DocumentsFound, Operation, Outcome
 from policyengine.state.session_calls import UnknownSession
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.memory import Memory
@@ -201,7 +201,7 @@ class Away:
 
     def run(self, operation: Operation) -> Outcome:
         if isinstance(operation, ReadBlocks):
-            return Found(0, (None,))
+            return DocumentsFound(0, (None,))
         self.asked += 1
         raise StoreError("nobody answers")
 

@@ -13,7 +13,7 @@ from policyengine import Engine
 from policyengine.state import block_operations
 from policyengine.state.block_operations import LIFTED, Impose, ReadBlocks
 from policyengine.state.board import Board
-from policyengine.state.operations import Found, Operation, Outcome, Rejected
+from policyengine.state.operations import DocumentsFound, Operation, Outcome, Rejected
 from policyengine.state.store import StoreError
 from policyengine.state.stores.memory import Memory
 from policyengine.state.stores.sqlite import Sqlite
@@ -49,14 +49,14 @@ def test_every_store_keeps_the_same_list(name: str) -> None:
         (impose("d"), 1),
     ]
     with STORES[name](clock) as store:
-        assert store.run(ReadBlocks()) == Found(clock.now, (None,))
+        assert store.run(ReadBlocks()) == DocumentsFound(clock.now, (None,))
         for operation, later in steps:
             clock.now += later
             document = block_operations.imposed(operation, document, clock.now)
-            assert store.run(operation) == Found(clock.now, (document,))
-            assert store.run(ReadBlocks()) == Found(clock.now, (document,))
+            assert store.run(operation) == DocumentsFound(clock.now, (document,))
+            assert store.run(ReadBlocks()) == DocumentsFound(clock.now, (document,))
             unchanged = {"version": document["version"], "entries": {}}
-            assert store.run(ReadBlocks(document["version"])) == Found(clock.now, (unchanged,))
+            assert store.run(ReadBlocks(document["version"])) == DocumentsFound(clock.now, (unchanged,))
         assert sorted(document["entries"]) == ["a", "b", "d"]
 
 
@@ -66,9 +66,9 @@ def test_a_list_is_bounded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("policyengine.state.stores.wire.MOST", 3)
     with STORES[name](Clock()) as store:
         for each in "abc":
-            assert isinstance(store.run(impose(each)), Found)
+            assert isinstance(store.run(impose(each)), DocumentsFound)
         assert store.run(impose("d")) == Rejected("too many are blocked")
-        assert isinstance(store.run(impose("a", blocked=False)), Found)
+        assert isinstance(store.run(impose("a", blocked=False)), DocumentsFound)
 
 
 # ---- a node ----
@@ -85,7 +85,7 @@ class Scripted:
         if self.away:
             raise StoreError("away")
         assert isinstance(operation, ReadBlocks)
-        return Found(1_000_000, (block_operations.told(operation, self.document),))
+        return DocumentsFound(1_000_000, (block_operations.told(operation, self.document),))
 
     async def run_async(self, operation: Operation) -> Outcome:
         return self.run(operation)

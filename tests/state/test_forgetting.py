@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policyengine.state.operations import Charge, Commit, Found, Read, Settle, lease_key
+from policyengine.state.operations import Charge, Commit, DocumentsFound, Read, Settle, lease_key
 from policyengine.state.stores.memory import Memory
 from policyengine.state.stores.redis import Redis
 from policyengine.state.windows import Sliding
@@ -58,7 +58,7 @@ def test_a_reservation_that_can_be_settled_stays_and_a_retry_finds_its_own(name:
         store.run(settle(1))
         now += 30 * DAY
         found = store.run(Read((lease_key("00a00"), lease_key("00a01"))))
-        assert isinstance(found, Found)
+        assert isinstance(found, DocumentsFound)
         assert [document is not None and document["state"] for document in found.documents] == ["open", "settled"]
         again = store.run(commit(1, "once:00a0:k"))
         assert getattr(again, "replayed", "") == "00a01"

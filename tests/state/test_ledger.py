@@ -15,8 +15,8 @@ from policyengine.state.operations import (
     Cancel,
     Charge,
     Commit,
+    DocumentsFound,
     Done,
-    Found,
     Refused,
     Rejected,
     Renew,
@@ -153,7 +153,7 @@ class Meters(RuleBasedStateMachine):
         id_, over = str(self.number), window(meter, self.now)
         asked = Adjust(id_, what, meter.name, meter.name, ("k",), over, meter.ceiling, more, lasting, "why", "ops")
         outcome = self.run(asked)
-        assert isinstance(outcome, Found)
+        assert isinstance(outcome, DocumentsFound)
         [change] = outcome.documents
         assert change is not None
         assert (change["what"], change["meter"], change["who"], change["at"]) == (what, meter.name, "ops", self.now)

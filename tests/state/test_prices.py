@@ -12,7 +12,7 @@ from policyengine import Engine
 from policyengine.settings.prices import PriceSettings
 from policyengine.state.grant import SettleError
 from policyengine.state.price_table import price_table
-from policyengine.state.prices import NoPrice, Price, Prices, Tokens
+from policyengine.state.prices import NoPrice, Price, Prices, TokenCounts
 from policyengine.state.stores.sqlite import Sqlite
 
 POLICIES = """
@@ -91,20 +91,20 @@ def test_tokens_are_priced_when_a_reservation_is_settled_in_any_process(tmp_path
 
 def test_the_table_knows_models_by_their_names_and_not_by_how_they_begin() -> None:
     table = price_table()
-    assert table("gpt-4o", "", Tokens(input=1_000, cached=400, output=100)) == Decimal("0.0030")
-    assert table("claude-sonnet-4-5", "anthropic", Tokens(input=1_000_000, output=0)) > 0
+    assert table("gpt-4o", "", TokenCounts(input=1_000, cached=400, output=100)) == Decimal("0.0030")
+    assert table("claude-sonnet-4-5", "anthropic", TokenCounts(input=1_000_000, output=0)) > 0
     for model in ("claude-sonnet-4-5-and-more", "nosuch", "", "gpt-4o-foo"):
         with pytest.raises(NoPrice):
-            table(model, "", Tokens(input=1))
+            table(model, "", TokenCounts(input=1))
     with pytest.raises(NoPrice):
-        table("gpt-4o", "nosuch", Tokens(input=1))
+        table("gpt-4o", "nosuch", TokenCounts(input=1))
 
 
 def test_settings_say_prices() -> None:
     said = {"table": True, "models": {"big": {"input": "100", "output": 1000}, "gpt-4o": {"like": "big"}}}
     prices = PriceSettings.model_validate(said).prices()
-    assert prices.usd(Tokens(input=1_000_000), {"type": "Model", "id": "gpt-4o"}) == 100
-    assert prices.usd(Tokens(input=1_000_000), {"type": "Model", "id": "gpt-4o-mini"}) == Decimal("0.15")
+    assert prices.usd(TokenCounts(input=1_000_000), {"type": "Model", "id": "gpt-4o"}) == 100
+    assert prices.usd(TokenCounts(input=1_000_000), {"type": "Model", "id": "gpt-4o-mini"}) == Decimal("0.15")
     for wrong in ({}, {"input": 1}, {"like": "x", "input": 1, "output": 1}, {"input": -1, "output": 1}):
         with pytest.raises(ValueError, match=r"price|greater"):
             PriceSettings.model_validate({"models": {"m": wrong}})

@@ -16,7 +16,7 @@ from policyengine.model.values import Fault
 from policyengine.state.apply import apply
 from policyengine.state.charges import charges
 from policyengine.state.metering import metering
-from policyengine.state.operations import Cancel, Charge, Commit, Found, Hold, Operation, Read, Release, Settle
+from policyengine.state.operations import Cancel, Charge, Commit, DocumentsFound, Hold, Operation, Read, Release, Settle
 from policyengine.state.quick import plan
 from policyengine.state.windows import Concurrent, Sliding, calendar
 from tests.state.stores import STORES
@@ -160,7 +160,7 @@ def test_a_store_writes_what_the_specification_writes(name: str) -> None:
                     assert store.run(operation) == applied.outcome
             if documents:
                 found = store.run(Read(tuple(documents)))
-                assert isinstance(found, Found)
+                assert isinstance(found, DocumentsFound)
                 for key, document in zip(documents, found.documents, strict=True):
                     # What says nothing any more may be forgotten.
                     assert document is None or document == documents[key]

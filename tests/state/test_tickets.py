@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from policyengine.state import approval_operations as said
 from policyengine.state.approval_operations import CloseTicket, Consume, DecideTicket, OpenTicket, TellTicket
 from policyengine.state.approvals import MAX_MINE
-from policyengine.state.operations import Charge, Commit, Done, Found, Read, Refused, Rejected
+from policyengine.state.operations import Charge, Commit, DocumentsFound, Done, Read, Refused, Rejected
 from policyengine.state.places import place
 from policyengine.state.store import Store
 from policyengine.state.windows import Concurrent
@@ -111,12 +111,12 @@ class Tickets(RuleBasedStateMachine):
         outcome = self.run(asked)
         if once and once in self.bodies:
             earlier, number = self.bodies[once]
-            assert outcome == Found(self.now, ({"body": earlier, "ticket": f"t{number}"},))
+            assert outcome == DocumentsFound(self.now, ({"body": earlier, "ticket": f"t{number}"},))
             return
         if token and self.now < self.tokens.get(token, 0):
             assert outcome == Rejected(said.REPLAYED)
             return
-        assert isinstance(outcome, Found)
+        assert isinstance(outcome, DocumentsFound)
         assert outcome.documents[0]["state"] == "pending"
         self.tickets.append(ticket)
         if once:
@@ -155,7 +155,7 @@ class Tickets(RuleBasedStateMachine):
             if all(len([1 for _, _, rule in ticket.yes if rule == name]) >= of for name, of in ticket.of.items()):
                 ticket.ended = self.now, "approved"
                 ticket.until = self.now + min(WITHIN[name] for name in ticket.of)
-        if isinstance(outcome, Found):
+        if isinstance(outcome, DocumentsFound):
             self.same(ticket, outcome.documents[0])
 
     @rule(data=st.data(), owner=st.sampled_from(["app", "other", None]), revoke=st.booleans())
@@ -281,11 +281,11 @@ def test_one_requester_does_not_take_the_room_of_all(name: str) -> None:
 
     with STORES[name](lambda: now) as store:
         for number in range(MAX_MINE):
-            assert isinstance(store.run(asked(number, "User::ann")), Found)
+            assert isinstance(store.run(asked(number, "User::ann")), DocumentsFound)
         assert store.run(asked(1_000, "User::ann")) == Rejected(said.TOO_MANY)
-        assert isinstance(store.run(asked(1_001, "User::bob")), Found)
+        assert isinstance(store.run(asked(1_001, "User::bob")), DocumentsFound)
         store.run(CloseTicket("approval:acme:0", "approvals:acme", None, "User::ann"))
-        assert isinstance(store.run(asked(1_002, "User::ann")), Found)
+        assert isinstance(store.run(asked(1_002, "User::ann")), DocumentsFound)
         assert store.run(asked(1_003, "User::ann")) == Rejected(said.TOO_MANY)
         now += LIFE
-        assert isinstance(store.run(asked(1_004, "User::ann")), Found)
+        assert isinstance(store.run(asked(1_004, "User::ann")), DocumentsFound)

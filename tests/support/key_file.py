@@ -11,14 +11,14 @@ from policyengine.callers.api_key import ApiKey
 from policyengine.callers.caller import SCOPES
 from policyengine.callers.stores.store import KeyStore
 from policyengine.settings import keys as settings_keys
-from policyengine.settings.model import Keys
+from policyengine.settings.model import KeySettings
 
 
 class Store:
     """A store of keys, as an administrator has it."""
 
     def __init__(self, path: Path) -> None:
-        self.settings = Keys(store=str(path / "keys.json"))
+        self.settings = KeySettings(store=str(path / "keys.json"))
         self.store: KeyStore
         self.store, self.hash_key = settings_keys.create(self.settings)
 

@@ -17,7 +17,7 @@ from policyengine.model.types import (
     NUMBER,
     STRING,
     EntityT,
-    Field,
+    RecordField,
     RecordT,
     SetT,
     Type,
@@ -266,7 +266,7 @@ def _resource(draw: Draw, everywhere: list[str], some: list[str], theme: Theme) 
 def _context_type(schema: Schema) -> RecordT:
     """The context, without an agent to rely on: most requests have none."""
     fields = dict(schema.context_type(frozenset({"ai", "policy"})).fields)
-    return record({**fields, "agent": Field(fields["agent"].type, True)})
+    return record({**fields, "agent": RecordField(fields["agent"].type, True)})
 
 
 def _group(draw: Draw) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from policyengine.model.types import JSON, STRING, EntityT, Field, RecordT, Type, join, plain, record
+from policyengine.model.types import JSON, STRING, EntityT, RecordField, RecordT, Type, join, plain, record
 from policyengine.schema.schema import Schema
 
 Facts = frozenset[str]
@@ -83,10 +83,10 @@ class Place:
                 names &= self.schema.declaring(names, fact.removeprefix(f"{text} has ").strip('"'))
         return names
 
-    def _attributes(self, type_: EntityT, text: str) -> Mapping[str, Field]:
+    def _attributes(self, type_: EntityT, text: str) -> Mapping[str, RecordField]:
         """The attributes of an entity whose types can be told; one that some types lack counts as optional."""
         entities = self.schema.entities
-        found: dict[str, Field] = {}
+        found: dict[str, RecordField] = {}
         for name in sorted({a for n in type_.names for a in entities[n].attributes}):
             owners = [entities[n].attributes[name] for n in sorted(type_.names) if name in entities[n].attributes]
             joined: Type | None = owners[0].type
@@ -94,9 +94,9 @@ class Place:
                 joined = join(joined, other.type) if joined is not None else None
             if joined is not None:
                 some_lack_it = len(owners) < len(type_.names)
-                found[name] = Field(joined, some_lack_it or any(f.optional for f in owners))
+                found[name] = RecordField(joined, some_lack_it or any(f.optional for f in owners))
         if text == "resource" and self.tool_args is not None:
-            found["args"] = Field(self.tool_args)
+            found["args"] = RecordField(self.tool_args)
         return found
 
 

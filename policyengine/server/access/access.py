@@ -14,7 +14,7 @@ from policyengine.authzen.paths import ACCESS_REQUESTS, JWKS
 from policyengine.engine import Engine
 from policyengine.server.access.callback import LOOK, Callbacks
 from policyengine.server.access.desk import Desk
-from policyengine.server.access.page import Page
+from policyengine.server.access.page import ApprovalPage
 from policyengine.server.access.signing import Signer, UnusableKey, generated, key_file, keys_of
 from policyengine.server.access.submission import Submissions
 from policyengine.server.access.tasks import TaskCalls
@@ -41,7 +41,7 @@ class Access:
         self._submissions = Submissions(self.desk, binding, self._callbacks)
         self._tasks = TaskCalls(self.desk)
         base = urlsplit(settings.public_url or "").path
-        self._page = Page(pdp, settings.page_key.get_secret_value().encode(), base)
+        self._page = ApprovalPage(pdp, settings.page_key.get_secret_value().encode(), base)
         path = settings.approvals.signing_key_file
         try:
             self._keys = key_file(path) if path is not None else None

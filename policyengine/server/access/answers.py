@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from policyengine.authzen.arguments import Arguments
+from policyengine.authzen.arguments import DecideArguments
 from policyengine.bundle import Snapshot
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
@@ -38,7 +38,7 @@ class Denials:
     wire: Callable[[int], Wire]
     left: int = MOST
 
-    def body(self, decision: Decision, asked: Arguments, snapshot: Snapshot, at: int = 0) -> bytes:
+    def body(self, decision: Decision, asked: DecideArguments, snapshot: Snapshot, at: int = 0) -> bytes:
         """The bytes of a decision."""
         if not decision.approvals or decision.decision == "allow" or self.desk.signer is None or not self.left:
             return encode.decision_body(decision)
@@ -51,7 +51,7 @@ class Denials:
         value["context"] |= said
         return encode.value_body(value)
 
-    def presented(self, engine: Engine, asked: Arguments, at: int = 0) -> tuple[bytes, Decided]:
+    def presented(self, engine: Engine, asked: DecideArguments, at: int = 0) -> tuple[bytes, Decided]:
         """The answer to a request, checked and bound, that presents an approval."""
         given = asked["context"]
         context = {name: value for name, value in given.items() if name not in (APPROVAL, SESSION)}

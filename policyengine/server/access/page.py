@@ -48,7 +48,7 @@ class Approver:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ApprovalPage:
     """`key` seals the forms of this service; `base` is the path of its public URL."""
 
     pdp: Pdp

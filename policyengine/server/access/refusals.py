@@ -7,13 +7,13 @@ from policyengine.server.errors import RequestError
 ERROR = "urn:openid:authzen:access-request:error:"
 
 
-class Refused(RequestError):
+class ProfileError(RequestError):
     """One of the profile's problems."""
 
     def __init__(self, status: int, name: str, message: str) -> None:
         super().__init__(status, message, type=ERROR + name)
 
 
-def unbound(message: str) -> Refused:
+def unbound(message: str) -> ProfileError:
     """The submission cannot be tied to a denial."""
-    return Refused(400, "invalid_denial_binding", message)
+    return ProfileError(400, "invalid_denial_binding", message)

@@ -27,7 +27,7 @@ from policyengine.server.access.answers import session_of, tenant_of
 from policyengine.server.access.binding import binding_hash
 from policyengine.server.access.callback import Callbacks, NotAllowed
 from policyengine.server.access.desk import DENIAL, Desk
-from policyengine.server.access.refusals import Refused, unbound
+from policyengine.server.access.refusals import ProfileError, unbound
 from policyengine.server.access.tasks import answer
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
@@ -37,7 +37,7 @@ from policyengine.state.approval_calls import GONE, ApprovalError
 from policyengine.state.approving import AccessRequest, access_request
 from policyengine.state.operations import REUSED
 from policyengine.state.store import StoreError
-from policyengine.state.tasks import Asking
+from policyengine.state.tasks import Submission
 from policyengine.state.windows import SECOND
 
 # How far two clocks may be apart, in seconds.
@@ -77,15 +77,15 @@ class Submissions:
             raise unbound("the denial is of another tenant")
         _check_actor(value.get("client"), asked["context"], caller)
         if claims["revision"] != snapshot.revision:
-            raise Refused(400, "not_requestable", GONE)
+            raise ProfileError(400, "not_requestable", GONE)
         approvals = tuple(Approval(rule, {}) for rule in claims["rules"])
         session = session_of(asked["context"])
         try:
             whole = request(asked["principal"], asked["action"], asked["resource"], _without_session(asked["context"]))
             wanted = access_request(whole, approvals, snapshot, tenant, session)
         except Fault as fault:
-            raise Refused(400, "not_requestable", fault.message) from None
-        asking = Asking(
+            raise ProfileError(400, "not_requestable", fault.message) from None
+        asking = Submission(
             why=_why(value),
             caller=grants.owner(caller),
             evaluation=claims["evaluation_id"],
@@ -98,7 +98,7 @@ class Submissions:
         )
         return self._asked(engine, wanted, asking)
 
-    def _asked(self, engine: Engine, wanted: AccessRequest, asking: Asking) -> Reply:
+    def _asked(self, engine: Engine, wanted: AccessRequest, asking: Submission) -> Reply:
         try:
             task = engine.approvals.request(wanted, asking=asking)
         except ApprovalError as error:
@@ -106,10 +106,10 @@ class Submissions:
                 case said.REPLAYED:
                     raise unbound(error.reason) from None
                 case _ if error.reason == REUSED:
-                    raise Refused(409, "duplicate_request", error.reason) from None
+                    raise ProfileError(409, "duplicate_request", error.reason) from None
                 case said.TOO_MANY:
                     raise RequestError(429, error.reason) from None
-            raise Refused(400, "not_requestable", error.reason) from None
+            raise ProfileError(400, "not_requestable", error.reason) from None
         except StoreError as error:
             raise RequestError(503, "the state store cannot be asked") from error
         location = f"{self.desk.public_url}{ACCESS_REQUESTS}/{task.id}"
@@ -125,7 +125,7 @@ class Submissions:
     def _claims(self, denial: Any, wire: Mapping[str, Any]) -> Mapping[str, Any]:
         """What the token of a denial says, if it is good for this submission."""
         if self.desk.signer is None:
-            raise Refused(400, "not_requestable", "this service takes no requests for approval")
+            raise ProfileError(400, "not_requestable", "this service takes no requests for approval")
         if type(denial) is not dict:
             raise unbound("`denial` is missing")
         claims = self.desk.signer.verified(denial.get("binding_token"), DENIAL, self.desk.endpoint)
@@ -137,7 +137,7 @@ class Submissions:
         if expires is None or expires != _instant(claims["denial_expires_at"]):
             raise unbound("`denial.expires_at` is not that of the denial")
         if time() > min(expires, float(claims["exp"])) + SKEW:
-            raise Refused(410, "expired_denial", "the denial has expired: make the request again")
+            raise ProfileError(410, "expired_denial", "the denial has expired: make the request again")
         if binding_hash(wire, claims["binding_context_members"]) != claims["binding_hash"]:
             raise unbound("the subject, action, resource or context is not that of the denial")
         return claims

@@ -16,7 +16,7 @@ from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.server import encode, grants
 from policyengine.server.access.desk import Desk, stamp
-from policyengine.server.access.refusals import Refused
+from policyengine.server.access.refusals import ProfileError
 from policyengine.server.errors import RequestError
 from policyengine.server.pipeline import Reply
 from policyengine.state import approval_operations as said
@@ -96,8 +96,8 @@ class TaskCalls:
             if error.reason == said.NOT_OWNER:
                 raise RequestError(403, error.reason) from None
             if error.reason == said.NOT_PENDING:
-                raise Refused(409, "invalid_task_state", error.reason) from None
-            raise Refused(404, "unknown_task", UNKNOWN) from None
+                raise ProfileError(409, "invalid_task_state", error.reason) from None
+            raise ProfileError(404, "unknown_task", UNKNOWN) from None
         except StoreError as error:
             raise RequestError(503, "the state store cannot be asked") from error
         return Reply(encode.value_body(answer(task, self.desk)), (), 0)
@@ -107,15 +107,15 @@ class TaskCalls:
         try:
             task = engine.approvals.show(id_)
         except ApprovalError:
-            raise Refused(404, "unknown_task", UNKNOWN) from None
+            raise ProfileError(404, "unknown_task", UNKNOWN) from None
         except StoreError as error:
             raise RequestError(503, "the state store cannot be asked") from error
         if caller.tenant is not None and caller.tenant != task.tenant:
-            raise Refused(404, "unknown_task", UNKNOWN)
+            raise ProfileError(404, "unknown_task", UNKNOWN)
         principal = task.request["principal"]
         ours = caller.principal
         if ours is not None and (principal["type"], principal["id"]) != (ours["type"], ours["id"]):
-            raise Refused(404, "unknown_task", UNKNOWN)
+            raise ProfileError(404, "unknown_task", UNKNOWN)
         if time() > _gone(task):
-            raise Refused(410, "task_expired", "the task has expired")
+            raise ProfileError(410, "task_expired", "the task has expired")
         return task

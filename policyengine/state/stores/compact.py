@@ -11,7 +11,17 @@ from typing import Any
 import msgspec
 
 from policyengine.state import operations
-from policyengine.state.operations import Charge, Commit, Done, Outcome, Refusal, Refused, Rejected, Use, plain
+from policyengine.state.operations import (
+    Charge,
+    Commit,
+    Done,
+    LimitRefusal,
+    MeterUse,
+    Outcome,
+    Refused,
+    Rejected,
+    plain,
+)
 from policyengine.state.windows import Calendar, Sliding
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -88,7 +98,7 @@ def outcome(told: bytes, commit: Commit) -> Outcome | None:
         [now] = _TIME.unpack_from(told, 1)
         numbers = unpack_from(f">{2 * len(commit.charges)}d", told, 9)
         uses = [
-            Use(charge.rule, charge.meter, int(numbers[i]), charge.ceiling, int(numbers[i + 1]))
+            MeterUse(charge.rule, charge.meter, int(numbers[i]), charge.ceiling, int(numbers[i + 1]))
             for i, charge in zip(range(0, len(numbers), 2), commit.charges, strict=True)
         ]
         return Done(int(now), tuple(uses), int(now) + commit.lease)
@@ -101,6 +111,6 @@ def outcome(told: bytes, commit: Commit) -> Outcome | None:
                 # The other script knows what a refusal leaves behind, and what is never refused.
                 return None
             at = None if free < 0 else int(free)
-            refusals.append(Refusal(charge.rule, charge.meter, int(used), charge.ceiling, at))
+            refusals.append(LimitRefusal(charge.rule, charge.meter, int(used), charge.ceiling, at))
         return Refused(int(now), tuple(refusals))
     return Rejected(operations.SKEWED) if kind == b"K" else None

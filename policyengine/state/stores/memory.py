@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from policyengine.state.apply import apply
 from policyengine.state.block_operations import Impose
-from policyengine.state.operations import Commit, Document, Found, Operation, Outcome, Read
+from policyengine.state.operations import Commit, Document, DocumentsFound, Operation, Outcome, Read
 from policyengine.state.stores.plain import Plain
 
 # So many due keys are looked at with each operation: more than one operation can write, so that they never pile up.
@@ -66,7 +66,7 @@ class Memory:
                 if known is None or expires < known:
                     heappush(self._due, (expires, key))
                 self._expires[key] = expires
-            if type(operation) is Impose and isinstance(applied.outcome, Found):
+            if type(operation) is Impose and isinstance(applied.outcome, DocumentsFound):
                 for board in list(self.boards):
                     board.take(applied.outcome.documents[0], now, monotonic())
             # What others look at later is changed in place here.

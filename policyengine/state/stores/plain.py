@@ -11,7 +11,7 @@ from heapq import heappush
 from typing import Any
 
 from policyengine.state.meters import GRACE
-from policyengine.state.operations import Charge, Commit, Done, Use, plain
+from policyengine.state.operations import Charge, Commit, Done, MeterUse, plain
 from policyengine.state.windows import BUCKETS, Calendar, Sliding
 
 # Members that a document has when something else was done to it than charging.
@@ -92,7 +92,7 @@ class Plain:
                 document["used"] = used
             document["now"], document["ceiling"] = at, charge.ceiling
             self._expires[meter] = max(end, document.get("blocked", 0)) + GRACE
-            uses.append(Use(charge.rule, meter, used, charge.ceiling, end))
+            uses.append(MeterUse(charge.rule, meter, used, charge.ceiling, end))
             held.append(one)
         if held:
             lease = {

@@ -18,22 +18,22 @@ from policyengine.state.operations import (
     Cancel,
     Charge,
     Commit,
+    DocumentsFound,
     Done,
-    Found,
     Hold,
     Label,
+    LimitRefusal,
+    MeterUse,
     OpenSession,
     Operation,
     Outcome,
     Read,
     ReadSession,
-    Refusal,
     Refused,
     Rejected,
     Release,
     Renew,
     Settle,
-    Use,
     lease_key,
 )
 from policyengine.state.places import place, place_of
@@ -114,7 +114,7 @@ def _commit(asked: Commit, away: dict[str, tuple[Charge, ...]]) -> Steps:
     ]
     back = [Release(one.id, one.owner, one.charges) for one in made]
     kept = asked.once is not None and _first((yield [Read((asked.once,))]))
-    again = isinstance(kept, Found) and kept.documents[0] is not None
+    again = isinstance(kept, DocumentsFound) and kept.documents[0] is not None
     if not again:
         # Where a shard is away, what the others hold is over by itself: nobody waits for that as well.
         held = _sure((yield [Hold(one.id, one.charges, HOLD) for one in made]))
@@ -150,7 +150,7 @@ def _merged(answers: Sequence[Outcome], asked: Commit) -> Outcome:
     refused = [answer for answer in answers if isinstance(answer, Refused)]
     if not refused:
         return next(answer for answer in answers if not isinstance(answer, Done))
-    now, refusals = refused[0].now, list[Refusal]()
+    now, refusals = refused[0].now, list[LimitRefusal]()
     for answer in refused:
         for one in answer.refusals:
             at = None if one.retry_at is None else one.retry_at - answer.now + now
@@ -194,7 +194,7 @@ def _cancel(asked: Cancel, groups: dict[str, tuple[str, ...]]) -> Steps:
     parts = [replace(asked, id=_id(where, asked.id), meters=meters) for where, meters in groups.items()]
     leases = _sure((yield [Read((lease_key(part.id),)) for part in parts]))
     for lease in leases:
-        document = lease.documents[0] if isinstance(lease, Found) else None
+        document = lease.documents[0] if isinstance(lease, DocumentsFound) else None
         if document is not None and document["owner"] == asked.owner and any(c["spent"] for c in document["charges"]):
             return Rejected(operations.SPENT)
     away = {meter for meters in groups.values() for meter in meters}
@@ -206,8 +206,8 @@ def _cancel(asked: Cancel, groups: dict[str, tuple[str, ...]]) -> Steps:
 
 def _read(asked: Read) -> Steps:
     answers = _sure((yield [Read((key,)) for key in asked.named]))
-    found = [answer for answer in answers if isinstance(answer, Found)]
-    return Found(max(one.now for one in found), tuple(one.documents[0] for one in found))
+    found = [answer for answer in answers if isinstance(answer, DocumentsFound)]
+    return DocumentsFound(max(one.now for one in found), tuple(one.documents[0] for one in found))
 
 
 def _sure(answers: Sequence[Answer]) -> list[Outcome]:
@@ -218,5 +218,5 @@ def _sure(answers: Sequence[Answer]) -> list[Outcome]:
     return list(answers)  # type: ignore[arg-type]
 
 
-def _in_order(uses: list[Use], meters: list[str]) -> tuple[Use, ...]:
+def _in_order(uses: list[MeterUse], meters: list[str]) -> tuple[MeterUse, ...]:
     return tuple(sorted(uses, key=lambda use: meters.index(use.meter) if use.meter in meters else len(meters)))

@@ -31,22 +31,22 @@ from policyengine.state.operations import (
     Charge,
     Commit,
     Document,
+    DocumentsFound,
     Done,
-    Found,
     Hold,
     Label,
+    LimitRefusal,
+    MeterUse,
     OpenSession,
     Operation,
     Outcome,
     Read,
     ReadSession,
-    Refusal,
     Refused,
     Rejected,
     Release,
     Renew,
     Settle,
-    Use,
     lease_key,
 )
 from policyengine.state.store import StoreError
@@ -217,13 +217,13 @@ def outcome(told: bytes, prefix: int) -> Outcome:
     match kind:
         case "done":
             now, uses, *more = rest
-            return Done(now, tuple(Use(rule, key[prefix:], *told) for rule, key, *told in uses), *more)
+            return Done(now, tuple(MeterUse(rule, key[prefix:], *told) for rule, key, *told in uses), *more)
         case "refused":
             now, refusals = rest
             return Refused(
                 now,
                 tuple(
-                    Refusal(rule, key[prefix:], used, ceiling, None if at < 0 else at, bool(trips))
+                    LimitRefusal(rule, key[prefix:], used, ceiling, None if at < 0 else at, bool(trips))
                     for rule, key, used, ceiling, at, trips in refusals
                 ),
             )
@@ -231,7 +231,7 @@ def outcome(told: bytes, prefix: int) -> Outcome:
             return Rejected(rest[0])
         case "found":
             now, documents = rest
-            return Found(now, tuple(_document(document, prefix) for document in documents))
+            return DocumentsFound(now, tuple(_document(document, prefix) for document in documents))
     raise StoreError("the state store gave an answer that cannot be read")
 
 
