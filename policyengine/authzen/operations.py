@@ -10,6 +10,7 @@ from typing import Any
 
 from policyengine.authzen import examples, paths
 from policyengine.authzen.answers import Readiness
+from policyengine.authzen.keys import CheckedKey, KeyInfo, KeyVerdict, MadeKey, NewKey, RevokedKey, RotatedKey
 from policyengine.authzen.requests import Context, EvaluationRequest, Subject
 
 Schema = dict[str, Any]
@@ -79,6 +80,10 @@ _LET_OUT = {**examples.ALLOWED, "released": True, "text": "hello"}
 _BLOCK = fields({"kind": TEXT, "id": TEXT}, seconds=NUMBER, why=TEXT)
 _METER = {"rule": TEXT, "key": {"type": "array", "items": {}}, "why": TEXT}
 _SUBJECT = examples.ONE["subject"]
+_KEY = {
+    "id": "3kq8w0f5m2xz", "name": "gateway", "state": "good", "scopes": ["decide"], "tenant": "acme", "addresses": [],
+    "created": "2026-01-01T00:00:00Z", "expires": None, "secrets": 1,
+}  # fmt: skip
 
 
 # ---- operations ----
@@ -186,6 +191,25 @@ OPERATIONS: tuple[Operation, ...] = (
         {"status": "ready", "revision": "1f0c2b7a9d3e"}, "Which policies answer, and what is wrong with newer ones",
         OBJECT, {"now": {}}, is_optional=True,
     ),
+    Operation(
+        paths.KEYS, "Make an API key", "operation", ref(MadeKey.__name__), {**_KEY, "key": "pe_sk_..."},
+        "The key, and its text: it is not shown again", ref(NewKey.__name__),
+        {"of a tenant": {"name": "gateway", "scopes": ["decide"], "tenant": "acme", "seconds": 7_776_000}},
+    ),
+    Operation(
+        f"{paths.KEYS}/rotate", "Give an API key a new secret", "operation", ref(MadeKey.__name__),
+        {**_KEY, "key": "pe_sk_..."}, "The key, and its new text: it is not shown again", ref(RotatedKey.__name__),
+        {"in a day": {"id": _KEY["id"], "overlap": 86_400}},
+    ),
+    Operation(
+        f"{paths.KEYS}/revoke", "End an API key", "operation", ref(KeyInfo.__name__), {**_KEY, "state": "revoked"},
+        "The key; it is refused everywhere within a second", ref(RevokedKey.__name__), {"it": {"id": _KEY["id"]}},
+    ),
+    Operation(
+        f"{paths.KEYS}/check", "Judge the text of an API key", "operation", ref(KeyVerdict.__name__),
+        {"state": "good", "key": _KEY}, "What it is, and which key it is of", ref(CheckedKey.__name__),
+        {"it": {"key": "pe_sk_..."}},
+    ),
 )  # fmt: skip
 # Schemas that these name, beside those of the AuthZEN APIs.
-NAMED = (Readiness,)
+NAMED = (Readiness, NewKey, RotatedKey, RevokedKey, CheckedKey, KeyInfo, MadeKey, KeyVerdict)

@@ -6,14 +6,13 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 import typer
 
-from policyengine.callers import api_key
+from policyengine.callers import api_key, showing
 from policyengine.callers import keys as of_keys
 from policyengine.callers.caller import SCOPES, Scope
 from policyengine.callers.keys import Key, KeyUse, Network
@@ -71,7 +70,7 @@ def create(
         )  # fmt: skip
         opened.change(lambda _: made)
     if json_:
-        say_json({**_public(made), "key": shown.text})
+        say_json({**showing.public(made, now), "key": shown.text})
         return
     say(shown.text)
     note(f"key {made.id} ({name}), for {', '.join(sorted(scopes))}; it is not shown again")
@@ -83,11 +82,10 @@ def list_(store: StoreOption = None, config: ConfigOption = None, json_: JsonOpt
     with _errors():
         opened, _ = settings_keys.opened(_keys(store, config))
         known, uses = opened.keys(), opened.uses()
-    found = sorted(known.values(), key=lambda key: (key.created, key.id))
+    found, now = sorted(known.values(), key=lambda key: (key.created, key.id)), time.time()
     if json_:
-        say_json([{**_public(key), "usage": _usage(uses.get(key.id))} for key in found])
+        say_json([{**showing.public(key, now), "usage": showing.usage(uses.get(key.id))} for key in found])
         return
-    now = time.time()
     rows = [_row(key, uses.get(key.id), now) for key in found]
     say_table(("id", "name", "state", "scopes", "tenant", "addresses", "used", "last", "from"), rows)
 
@@ -113,7 +111,7 @@ def rotate(
 
         rotated = opened.change(change)
     if json_:
-        say_json({**_public(rotated), "key": shown[0].text})
+        say_json({**showing.public(rotated, time.time()), "key": shown[0].text})
         return
     say(shown[0].text)
     note(f"key {rotated.id} ({rotated.name}) has a new secret, which is not shown again; the old one ends in {overlap}")
@@ -138,20 +136,12 @@ def check(
 ) -> None:
     """Read a key from standard input, and say whether it is good. Exit status: 0 good, 3 not."""
     text = read_text(Path(STDIN)).strip()
-    shown = api_key.parse(text)
-    found: Key | None = None
     with _errors():
         opened, hash_key = settings_keys.opened(_keys(store, config))
         now = time.time()
-        if shown is not None:
-            key = opened.keys().get(shown.id)
-            if key is not None and of_keys.matching(key, api_key.digest(shown, hash_key), now):
-                found = key
-    state = "not a key" if shown is None else "unknown" if found is None else _state(found, now)
-    if state == "good" and found is not None and address is not None and not of_keys.admits(found, address):
-        state = "not from this address"
+        state, found = showing.judged(text, opened.keys(), hash_key, now, address)
     if json_:
-        say_json({**(_public(found) if found is not None else {}), "state": state})
+        say_json({**(showing.public(found, now) if found is not None else {}), "state": state})
     else:
         say(state if found is None else f"{state}: {found.id} ({found.name})")
     if state != "good":
@@ -212,38 +202,11 @@ def _seconds(text: str, option: str) -> float:
 
 def _row(key: Key, use: KeyUse | None, now: float) -> tuple[str, ...]:
     return (
-        key.id, key.name, _state(key, now), " ".join(sorted(key.scopes)), key.tenant or "-",
+        key.id, key.name, showing.state(key, now), " ".join(sorted(key.scopes)), key.tenant or "-",
         " ".join(map(str, key.addresses)) or "-", str(use.count if use else 0), _date(use.last if use else None),
         (use.address if use else "") or "-",
     )  # fmt: skip
 
 
-def _state(key: Key, now: float) -> str:
-    if key.revoked is not None:
-        return "revoked"
-    return "good" if key.is_live(now) else "expired"
-
-
-def _public(key: Key) -> dict[str, Any]:
-    """A key without its hashes."""
-    return {
-        "id": key.id,
-        "name": key.name,
-        "state": _state(key, time.time()),
-        "scopes": sorted(key.scopes),
-        "tenant": key.tenant,
-        "addresses": [str(each) for each in key.addresses],
-        "created": _date(key.created),
-        "expires": None if key.expires is None else _date(key.expires),
-        "secrets": len(key.secrets),
-    }
-
-
-def _usage(use: KeyUse | None) -> dict[str, Any]:
-    if use is None:
-        return {"count": 0, "last": None, "address": None}
-    return {"count": use.count, "last": _date(use.last), "address": use.address or None}
-
-
 def _date(seconds: float | None) -> str:
-    return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return "-" if seconds is None else showing.date(seconds)

@@ -6,6 +6,7 @@ when the service starts.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,13 @@ class Administration:
             first = next(iter(error.diagnostics), None)
             raise WrongSettings(f"`admin_policies`: {first.message if first is not None else 'invalid'}") from None
 
-    def decide(self, caller: Caller, action: str) -> Decision:
-        """Whether the caller may do it. Only what is `allowed` is: nothing here fulfils an obligation."""
+    def decide(self, caller: Caller, action: str, *, grants: Collection[str] | None = None) -> Decision:
+        """Whether the caller may do it. Only what is `allowed` is: nothing here fulfils an obligation. `grants` are the
+        scopes of a key that it would be shown the text of."""
         principal: dict[str, Any] = {
             "type": "Caller", "id": caller.id, "kind": caller.kind, "scopes": sorted(caller.scopes)
         }  # fmt: skip
         if caller.tenant is not None:
             principal["tenant"] = caller.tenant
-        return self._engine.decide(principal=principal, action=action, resource=_SERVICE)
+        context = {} if grants is None else {"grants": sorted(grants)}
+        return self._engine.decide(principal=principal, action=action, resource=_SERVICE, context=context)

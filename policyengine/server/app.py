@@ -42,6 +42,7 @@ from policyengine.server.errors import RequestError, http_error, request_error, 
 from policyengine.server.evaluation import evaluate, evaluate_batch, presents
 from policyengine.server.explain import answer_explain
 from policyengine.server.filter import answer_filter
+from policyengine.server.keys import KeyDesk
 from policyengine.server.limit import LimitStep
 from policyengine.server.page import PageTokens
 from policyengine.server.pdp import Pdp
@@ -73,6 +74,8 @@ def create_app(
     step, administration = _admission(settings, tally, authenticate is None, told.everybody)
     binding = Binding(settings.tenants.tenancy())
     access = Access(settings, pdp, binding)
+    ring = step.authenticator.keyring if isinstance(step, Authentication) else None
+    keys = KeyDesk(ring, administration, told.everybody)
     decision_log = log.DecisionLog(settings.decision_log, settings.log_level)
 
     @asynccontextmanager
@@ -161,12 +164,14 @@ def create_app(
             bare=True,
         ),
         **usage.questions(),
+        **keys.questions(),
     }
     metadata.add_routes(app, pdp, settings.public_url, access.desk)
     access.add_routes(app)
     health.add_routes(app, pdp)
     blocks.add_routes(app, pdp)
     usage.add_routes(app, pdp)
+    keys.add_routes(app)
     registry = metrics.registry(tally, told, lambda: pdp.is_told_of_changes)
 
     @app.get("/metrics", tags=["operation"], summary="Counts for Prometheus", response_class=Response)

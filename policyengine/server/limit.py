@@ -33,6 +33,7 @@ SCOPE_OF: Mapping[str, Scope] = {
 ADMIN_OF: Mapping[str, str] = {
     "prometheus": "admin_metrics",
     "reload": "admin_reload",
+    **dict.fromkeys(("keys", "keys_create", "keys_rotate", "keys_revoke", "keys_check"), "admin_keys"),
     **dict.fromkeys(("approvals", "approvals_task"), "approve"),
     **dict.fromkeys(("block", "unblock", "blocks"), "admin_other"),
     # Of its own tenant, for a caller that is bound to one.

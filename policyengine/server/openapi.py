@@ -18,7 +18,8 @@ def document(app: FastAPI) -> Callable[[], dict[str, Any]]:
         if app.openapi_schema is None:
             made = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
             made.setdefault("components", {}).setdefault("schemas", {}).update(contract.schemas())
-            made["paths"] = {**contract.paths(), **made["paths"]}
+            for path, methods in contract.paths().items():
+                made["paths"][path] = {**methods, **made["paths"].get(path, {})}
             app.openapi_schema = made
         return app.openapi_schema
 

@@ -144,6 +144,8 @@ class Pipeline:
         if root := scope.get("root_path"):
             path = path.removeprefix(root)
         question = self.questions.get(path) or self.family(path)
+        if scope["method"] == "GET" and path in self.names:
+            question = None  # what is asked for at this path, and not said to it
         name = question.name if question is not None else self.names.get(path) or _named(path)
         more: Sequence[tuple[bytes, bytes]] = ()
         try:

@@ -23,7 +23,11 @@ FIXTURE = ROOT / "tests" / "data" / "authzen" / "certification"
 # Pages for people, and what they load; and the document itself.
 PAGES = {html.PATH, html.TASK, html.SIGN_IN, "/docs", "/docs/oauth2-redirect", "/openapi.json"}
 # What is there of operations is in a store or a token that the example only stands for.
-NOT_THERE = {"/v1/results": 404, "/access/v1/requests": 400, "/access/v1/jwks": 404}
+NOT_THERE = {
+    "/v1/results": 404, "/access/v1/requests": 400, "/access/v1/jwks": 404,
+    # A service that answers anybody has no keys.
+    **dict.fromkeys(("/v1/admin/keys", *(f"/v1/admin/keys/{what}" for what in ("rotate", "revoke", "check"))), 404),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

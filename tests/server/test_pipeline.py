@@ -108,7 +108,8 @@ def test_the_questions_have_no_other_way_in() -> None:
     rest = app.rest
     for path in app.questions:
         (answer,) = _call(rest, ("POST", path, {"json": PERMITTED}))
-        assert answer.status_code == 404, path
+        # One path is read there, and said to here.
+        assert answer.status_code == (405 if path in app.names else 404), path
 
 
 def test_a_websocket_is_closed() -> None:

@@ -1,0 +1,101 @@
+"""API keys on the wire, for administrators: what is asked and what is answered.
+
+A member that is not known is refused: a misspelt `tenant` would make a key of every tenant.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _seen(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("a character cannot be seen")
+    return text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_seen)]
+Seconds = Annotated[float, Field(ge=0, le=3_155_760_000)]
+State = Literal["good", "expired", "revoked"]
+DAY = 86_400.0
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NewKey(_In):
+    """A key to be made. Of a caller that is bound to a tenant, it is that tenant's."""
+
+    name: Text = Field(description="what it is for")
+    scopes: list[Text] = Field(min_length=1, max_length=32, description="what it may ask")
+    tenant: Text | None = Field(None, description="the only tenant that it may ask about")
+    addresses: list[Text] = Field([], max_length=64, description="the networks that it may be used from; any if none")
+    seconds: Seconds | None = Field(None, gt=0, description="after which it ends; never if not given")
+
+
+class RotatedKey(_In):
+    """A key that is to have a new secret."""
+
+    id: Text
+    overlap: Seconds = Field(DAY, description="the seconds that the old secret stays good")
+
+
+class RevokedKey(_In):
+    """A key that is to end."""
+
+    id: Text
+
+
+class CheckedKey(_In):
+    """The text of a key, that is to be judged."""
+
+    key: Text
+    address: Text | None = Field(None, description="whether it may be used from there")
+
+
+class KeyUsage(_Out):
+    """How often a key was used, and when and from where last."""
+
+    count: int
+    last: str | None
+    address: str | None
+
+
+class KeyInfo(_Out):
+    """A key without its secrets. Times are RFC 3339."""
+
+    id: str
+    name: str
+    state: State
+    scopes: list[str]
+    tenant: str | None
+    addresses: list[str]
+    created: str
+    expires: str | None
+    secrets: int = Field(description="how many are kept; those before the newest end with their overlap")
+
+
+class UsedKey(KeyInfo):
+    usage: KeyUsage
+
+
+class MadeKey(KeyInfo):
+    key: str = Field(description="its text, which is shown this once", repr=False)
+
+
+class KeyList(_Out):
+    keys: list[UsedKey]
+
+
+class KeyVerdict(_Out):
+    """What a text is: `good`, or why not; and the key that it is of, where it is one that is known."""
+
+    state: Literal["good", "expired", "revoked", "unknown", "not a key", "not from this address"]
+    key: KeyInfo | None = None
