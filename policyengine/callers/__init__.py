@@ -11,7 +11,7 @@ refusal that tells an attacker nothing. Decides nothing about policies; knows ne
 | `keys.py` | what is known of a key, and what may be done with it |
 | `stores/` | where keys are kept |
 | `keyring.py` | the keys that are good right now, in the memory of a process |
-| `token.py`, `key_set.py` | a signed token to its claims; the keys of an issuer |
+| `token.py`, `key_set.py`, `issuers.py` | a signed token to its claims; the keys of an issuer, fetched |
 | `certificate.py` | a client certificate to the names in it |
 | `claims.py` | the claims of a token to its caller |
 | `authenticate.py` | all of these put together: credentials to a caller |

@@ -10,12 +10,15 @@ import typer
 from typer.core import TyperGroup
 
 from policyengine.authzen import read
+from policyengine.callers.local import is_loopback
 from policyengine.cli.console import FAILED, fail, note, say, say_json
-from policyengine.cli.loading import EntitiesOption, JsonOption, existing_file, load_engine, read_json
+from policyengine.cli.loading import EntitiesOption, JsonOption, existing, existing_file, load_engine, read_json
 from policyengine.cli.request import understood
 from policyengine.diagnostics.safe_text import visible
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
+from policyengine.settings.gateway import load_gateway
+from policyengine.settings.loading import WrongSettings
 
 
 class _Group(TyperGroup):
@@ -56,7 +59,10 @@ def gateway(
     policies: Annotated[
         Path, typer.Option("--policies", metavar="PATH", help="a directory of .pol files, or one file")
     ],
-    principal: Annotated[str, typer.Option("--principal", "-p", metavar="JSON|FILE", help="who uses the tools")],
+    principal: Annotated[
+        str | None,
+        typer.Option("--principal", "-p", metavar="JSON|FILE", help="who uses the tools; with --auth, the tokens say"),
+    ] = None,
     command: CommandArgument = None,
     upstream: UpstreamOption = None,
     config: ConfigOption = None,
@@ -75,6 +81,10 @@ def gateway(
         Path | None,
         typer.Option("--token-file", metavar="FILE", help="with --http: the bearer token that every request brings"),
     ] = None,
+    auth: Annotated[
+        Path | None,
+        typer.Option("--auth", metavar="FILE", help="with --http: whose tokens are taken, and what they have to say"),
+    ] = None,
     state: Annotated[
         str, typer.Option("--state", metavar="URL", help="where limits, sessions and approvals are kept")
     ] = "memory://",
@@ -84,17 +94,19 @@ def gateway(
     A client is shown what the policies could allow, and each call is decided on its arguments.
     """
     running = _running()
-    address = _address(http, token_file)
+    listening = _listening(running, http, token_file, auth)
+    if principal is None and (listening is None or listening.settings is None):
+        fail("nobody uses the tools", "name them: --principal, or with --http the --auth that their tokens are read by")
     engine = load_engine(policies, entities, state=state)
     acting = _entity(agent, "--agent") if agent is not None else None
     existing_file(pins, "--pins")
     try:
-        asking = _entity(principal, "--principal")
-        gated = running.Gated(engine, asking, acting, _targets(command, upstream, config), pins)
-        if address is None:
+        asking = _entity(principal, "--principal") if principal is not None else None
+        gated = running.Gated(engine, running.Who(asking, acting), _targets(command, upstream, config), pins)
+        if listening is None:
             running.serve(gated)
         else:
-            running.serve_http(gated, *address)
+            running.serve_http(gated, listening)
     except (OSError, ValueError) as error:
         fail(str(error), status=FAILED)
 
@@ -137,22 +149,34 @@ def diff(
         raise typer.Exit(FAILED)
 
 
-def _address(http: str | None, token_file: Path | None) -> tuple[str, int, str | None] | None:
+def _listening(running: Any, http: str | None, token_file: Path | None, auth: Path | None) -> Any:
+    """Where clients are served, and who may come in; None on standard streams."""
     if http is None:
-        if token_file is not None:
-            fail("--token-file is about --http")
+        if token_file is not None or auth is not None:
+            fail("--token-file and --auth are about --http")
         return None
     host, _, port = http.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
     if not port.isdecimal() or not 0 < int(port) < 65_536:
         fail(f"--http: `{visible(http)}` names no port", "write :8090, or HOST:8090")
+    if auth is not None:
+        if token_file is not None:
+            fail("--token-file and --auth exclude each other")
+        return running.Listening(host, int(port), None, _settings(existing(auth, "--auth")))
     existing_file(token_file, "--token-file")
     token = token_file.read_text(encoding="utf-8").strip() if token_file is not None else None
     if token is not None and len(token) < SHORTEST_TOKEN:
         fail(f"--token-file: a token has {SHORTEST_TOKEN} characters or more")
-    if token is None and host not in ("127.0.0.1", "localhost", "::1"):
-        fail("--http: whoever reaches this address would be the principal", "name a --token-file")
-    return host, int(port), token
+    if token is None and not is_loopback(host):
+        fail("--http: whoever reaches this address would be the principal", "name a --token-file, or --auth")
+    return running.Listening(host, int(port), token)
+
+
+def _settings(path: Path) -> Any:
+    try:
+        return load_gateway(path)
+    except WrongSettings as wrong:
+        fail(f"--auth: {visible('; '.join(wrong.problems))}")
 
 
 def _targets(command: list[str] | None, upstream: list[str] | None, config: Path | None) -> dict[str, Any]:

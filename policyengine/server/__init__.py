@@ -17,7 +17,7 @@ What can be configured is in the room `settings/`.
 | file | job |
 |---|---|
 | `app.py` | the parts put together; loading, watching and stopping |
-| `authentication.py`, `issuers.py` | the step that asks who asks; the keys of issuers, fetched |
+| `authentication.py` | the step that asks who asks |
 | `administration.py`, `admin.pol` | who may administer, decided by policies |
 | `reload.py` | the policies read again, when an administrator says so |
 | `limit.py` | the step that asks whether this caller may: scopes, and how often |

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from policyengine.callers.authenticate import Authenticator, NeedsKeys, Trusted, key_id
 from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.certificate import from_header
+from policyengine.callers.issuers import Document, read_document
 from policyengine.callers.key_set import KeySet
 from policyengine.callers.keyring import FLUSH, REFRESH, Keyring, Unknowable
 from policyengine.callers.keys import KeyUse, normal_address
@@ -27,7 +28,6 @@ from policyengine.events.event import Event, Field
 from policyengine.events.sink import Sink
 from policyengine.server.cookie import card
 from policyengine.server.errors import log
-from policyengine.server.issuers import Document, read_document
 from policyengine.server.metrics import Tally
 from policyengine.server.pipeline import Incoming
 from policyengine.settings.keys import opened

@@ -49,14 +49,14 @@ def load(
     unknown = [_unknown_variable(name) for name in sorted(found) if name.startswith(PREFIX) and not _is_known(name)]
     path = config or (Path(found[CONFIG]) if found.get(CONFIG) else None)
     from_file = _read(path) if path is not None else {}
-    unknown += _unknown_keys(from_file, Settings, "")
+    unknown += unknown_keys(from_file, Settings, "")
     if unknown:
         raise WrongSettings(*unknown)
     given = _merged(from_file, _merged(_from_environment(found), dict(flags or {})))
     try:
         settings = Settings(**given)
     except ValidationError as error:
-        raise WrongSettings(*(_problem(each) for each in error.errors())) from None
+        raise WrongSettings(*problems(error)) from None
     return _with_secrets(settings)
 
 
@@ -171,7 +171,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise WrongSettings(f"{path}: not TOML: {error}") from None
 
 
-def _unknown_keys(found: Mapping[str, Any], model: type[BaseModel], place: str) -> list[str]:
+def unknown_keys(found: Mapping[str, Any], model: type[BaseModel], place: str) -> list[str]:
     problems = []
     for name, value in found.items():
         field = model.model_fields.get(name)
@@ -180,12 +180,12 @@ def _unknown_keys(found: Mapping[str, Any], model: type[BaseModel], place: str) 
             continue
         inner = _model_of(field.annotation)
         if inner is not None and isinstance(value, Mapping):
-            problems += _unknown_keys(value, inner, f"{place}{name}.")
+            problems += unknown_keys(value, inner, f"{place}{name}.")
         of_list = next(filter(None, map(_model_of, get_args(field.annotation))), None)
         if of_list is not None and isinstance(value, list):
             for i, each in enumerate(value):
                 if isinstance(each, Mapping):
-                    problems += _unknown_keys(each, of_list, f"{place}{name}[{i}].")
+                    problems += unknown_keys(each, of_list, f"{place}{name}[{i}].")
     return problems
 
 
@@ -263,3 +263,8 @@ def _problem(error: Any) -> str:
 def _hint(name: str, known: Any) -> str:
     hint = did_you_mean(name, known)
     return f"; {hint}" if hint else ""
+
+
+def problems(error: ValidationError) -> list[str]:
+    """A line for each thing that is wrong."""
+    return [_problem(each) for each in error.errors()]

@@ -108,7 +108,7 @@ class Issuer(_Part):
         self.expected()
         for url in (self.issuer if self.jwks is None else self.jwks,):
             if "://" in url or self.jwks is None:
-                _check_remote(url)
+                check_remote(url)
         return self
 
     def expected(self) -> ExpectedToken:
@@ -118,7 +118,7 @@ class Issuer(_Part):
         )
 
 
-def _check_remote(url: str) -> None:
+def check_remote(url: str) -> None:
     parts = urlsplit(url)
     local = parts.hostname in ("127.0.0.1", "::1", "localhost")
     if not parts.hostname or parts.username or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
@@ -187,7 +187,7 @@ class Webhook(_Part):
 
     @model_validator(mode="after")
     def _means_something(self) -> Self:
-        _check_remote(self.url)
+        check_remote(self.url)
         if self.secret is None and self.secret_file is None:
             raise ValueError("a webhook has a `secret` or a `secret_file`")
         if self.secret is not None:
@@ -213,7 +213,7 @@ class Callback(_Part):
 
     @model_validator(mode="after")
     def _means_something(self) -> Self:
-        _check_remote(self.url)
+        check_remote(self.url)
         if self.secret is None and self.secret_file is None:
             raise ValueError("a callback has a `secret` or a `secret_file`")
         if self.secret is not None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
 import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
 
 ANN = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
 SERVER = str(Path(__file__).with_name("server.py"))
@@ -40,6 +47,40 @@ class Shop:
                     return await steps(client)
 
         return anyio.run(asking)
+
+
+@contextmanager
+def listening(port: int, *command: str) -> Iterator[str]:
+    """The URL of a process that serves MCP over HTTP on this machine."""
+    serving = subprocess.Popen(command)
+    try:
+        for _ in range(600):
+            with socket.socket() as trying:
+                if trying.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        serving.terminate()
+        serving.wait(20)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def reached(url: str, steps: Any, headers: Mapping[str, str] | None = None, mode: Any = "legacy") -> Any:
+    """What a client over HTTP makes of a server."""
+
+    async def asking() -> Any:
+        with anyio.fail_after(60):
+            http = create_mcp_http_client(dict(headers or {}))
+            async with http, Client(streamable_http_client(url, http_client=http), mode=mode) as client:
+                return await steps(client)
+
+    return anyio.run(asking)
 
 
 def text(result: Any) -> str:

@@ -1,0 +1,98 @@
+"""The gateway over HTTP, for those who may come in: in front of the application of the `mcp` library.
+
+A client begins with `initialize`, or with `server/discover` where the protocol has no sessions. There the answer brings
+a cookie, and whoever sends it back has a session of their own. Clients that keep no cookies share one with those of the
+same name that come with the same token.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from secrets import token_urlsafe
+from typing import Any
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+
+from policyengine.callers.refusal import Refusal
+from policyengine.mcp.callers import Arrival, Entrance
+
+# Where the application finds who a request is from, and which session of the client's it belongs to.
+ARRIVAL, HANDLE = "policyengine.arrival", "policyengine.handle"
+COOKIE = "policyengine-mcp"
+_BEGINS = b"server/discover"
+_HANDLE_LENGTH = 43
+
+
+class Door:
+    """An ASGI application around another one."""
+
+    def __init__(self, app: Any, entry: Entrance, *, secure: bool = False) -> None:
+        self._app = app
+        self._entry = entry
+        self._secure = secure
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        said = self._entry.metadata(scope["path"])
+        if said is not None:
+            await _answer(send, 200, said, ((b"cache-control", b"max-age=300"), (b"access-control-allow-origin", b"*")))
+            return
+        given = _values(scope, b"authorization")
+        arrival = await self._entry.admit(given[0] if given else None) if len(given) < 2 else None
+        if not isinstance(arrival, Arrival):
+            refusal = arrival or Refusal(400, "more than one Authorization header")
+            await _answer(send, refusal.status, {"error": refusal.message}, refusal.headers)
+            return
+        await self._enter(scope, receive, send, arrival)
+
+    async def _enter(self, scope: Any, receive: Any, send: Any, arrival: Arrival) -> None:
+        inner = {**scope, ARRIVAL: arrival, HANDLE: _handle(scope)}
+        if arrival.caller is not None:
+            # The library leaves a session to the credential that began it.
+            inner["user"] = AuthenticatedUser(
+                AccessToken(token="", client_id=arrival.key, scopes=[], subject=arrival.caller.id)
+            )
+        begins = inner[HANDLE] is None and _values(scope, b"mcp-method") == [_BEGINS]
+
+        async def sending(message: Any) -> None:
+            if begins and message["type"] == "http.response.start":
+                path = scope["path"].rstrip("/") or "/"
+                cookie = f"{COOKIE}={token_urlsafe(32)}; Path={path}; HttpOnly; SameSite=Strict"
+                cookie += "; Secure" if self._secure else ""
+                message = {**message, "headers": [*message.get("headers", ()), (b"set-cookie", cookie.encode())]}
+            await send(message)
+
+        await self._app(inner, receive, sending)
+
+
+def _values(scope: Any, name: bytes) -> list[bytes]:
+    return [value for each, value in scope["headers"] if each.lower() == name]
+
+
+def _handle(scope: Any) -> str | None:
+    """What the cookie of a request says, if it is one that could be ours."""
+    jar: SimpleCookie = SimpleCookie()
+    for value in _values(scope, b"cookie"):
+        try:
+            jar.load(value.decode("latin-1"))
+        except CookieError:
+            return None
+    found = jar[COOKIE].value if COOKIE in jar else ""
+    return found if len(found) == _HANDLE_LENGTH else None
+
+
+async def _answer(
+    send: Any, status: int, body: Mapping[str, Any], headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    text = json.dumps(body).encode()
+    sent = [(b"content-type", b"application/json"), (b"content-length", str(len(text)).encode()), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": sent})
+    await send({"type": "http.response.body", "body": text})

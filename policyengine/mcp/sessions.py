@@ -1,0 +1,97 @@
+"""The gate's session of a client: of one on standard streams, or of one of many over HTTP.
+
+Over HTTP a session is a caller's, whoever else knows its name: that of the protocol, or where the protocol has none the
+one that the gateway gave the client. Those without either share one with clients of the same name and the same caller.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from secrets import token_hex
+from typing import Any
+
+from cachetools import TTLCache
+from mcp_types import CLIENT_INFO_META_KEY
+
+from policyengine.callers.binding import bound_context
+from policyengine.callers.caller import Caller
+from policyengine.engine import Engine
+from policyengine.gate.session import Session
+from policyengine.mcp.callers import Arrival
+from policyengine.mcp.door import ARRIVAL, HANDLE
+
+# So many sessions of clients are remembered, each for so many seconds after its begin.
+SESSIONS, LIFE = 10_000, 86_400.0
+
+
+class Unnamed(Exception):
+    """Nobody says who a request is from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who asks. `principal` and `agent` are those of the host, where a token does not say."""
+
+    principal: Mapping[str, Any] | None
+    agent: Mapping[str, Any] | None
+
+    def of(self, caller: Caller | None) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+        """The principal and the agent of a caller. Raises Unnamed."""
+        principal = caller.principal if caller is not None and caller.principal is not None else self.principal
+        if principal is None:
+            raise Unnamed
+        if caller is None or caller.agents is None:
+            return principal, self.agent
+        return principal, bound_context(caller, {}).get("agent", self.agent)
+
+
+class ClientSessions:
+    def __init__(self, engine: Engine, who: Who) -> None:
+        self._engine = engine
+        self._who = who
+        self._known: TTLCache[str, Session] = TTLCache(SESSIONS, LIFE)
+        self._process = token_hex(16)
+
+    async def of(self, context: Any) -> Session:
+        """The session of a request. Raises Unnamed and StoreError."""
+        arrival = arrival_of(context)
+        caller, name = arrival.caller, _name(context, arrival)
+        # Where a token says other things of its caller than before, the session goes on with them.
+        said = [caller.principal, caller.agents] if caller is not None else []
+        key = json.dumps([name, said], sort_keys=True, default=repr)
+        session = self._known.get(key)
+        if session is None:
+            principal, agent = self._who.of(caller)
+            # One that is forgotten here is the same one in the store: what it has seen, it has seen.
+            stored = sha256(f"{self._process}:{name}".encode()).hexdigest()
+            session = await self._engine.session_async(principal=principal, agent=agent, name=f"mcp:{stored}")
+            session = self._known.setdefault(key, session)
+        return session
+
+
+def arrival_of(context: Any) -> Arrival:
+    """Who a request is from; over standard streams there is only one."""
+    scope = getattr(context.request, "scope", None)
+    if scope is None:
+        return Arrival("")
+    found = scope.get(ARRIVAL)
+    if not isinstance(found, Arrival):
+        raise Unnamed
+    return found
+
+
+def _name(context: Any, arrival: Arrival) -> str:
+    if context.request is None:
+        return ""
+    named = context.request.headers.get("mcp-session-id")
+    handle = context.request.scope.get(HANDLE)
+    if named is not None:
+        kind, name = "protocol", named
+    elif handle is not None:
+        kind, name = "cookie", handle
+    else:
+        kind, name = "shared", (context.meta or {}).get(CLIENT_INFO_META_KEY)
+    return json.dumps([arrival.key, kind, name], sort_keys=True, default=repr)

@@ -1,0 +1,67 @@
+"""The settings of a gateway that serves clients with tokens of their own: what it is called, and whose tokens it takes.
+
+resource = "https://gateway.example/mcp"
+scopes = ["tools"]
+
+[[issuers]]
+issuer = "https://login.example"
+claims = { principal_type = "User", tenant = "tenant", attributes = { tenant = "tenant", roles = "roles" } }
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from policyengine.settings.loading import WrongSettings, problems, unknown_keys
+from policyengine.settings.model import Issuer, Text, check_remote
+
+
+class GatewaySettings(BaseModel):
+    """What a protected resource is told of itself (RFC 9728), and of the issuers of its tokens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    resource: Text = Field(description="the URL that clients reach it at; the audience of their tokens (RFC 8707)")
+    scopes: list[Text] = Field([], description="what a token has to have in its scope")
+    issuers: list[Issuer] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _audiences(cls, value: Any) -> Any:
+        # A token is for this gateway: unless an issuer cannot say so, its audience is the resource.
+        if isinstance(value, dict) and isinstance(value.get("issuers"), list):
+            filled = [
+                {"audiences": [value.get("resource")], **each} if isinstance(each, dict) else each
+                for each in value["issuers"]
+            ]
+            return {**value, "issuers": filled}
+        return value
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Self:
+        check_remote(self.resource)
+        for each in self.issuers:
+            if each.claims.principal_type is None:
+                raise ValueError("an issuer says whom its tokens are for: `claims.principal_type` is needed")
+        if len({each.issuer for each in self.issuers}) != len(self.issuers):
+            raise ValueError("two issuers have one name")
+        return self
+
+
+def load_gateway(path: Path) -> GatewaySettings:
+    """Raises WrongSettings."""
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
+        raise WrongSettings(f"{path}: no TOML can be read from it") from None
+    unknown = unknown_keys(found, GatewaySettings, "")
+    if unknown:
+        raise WrongSettings(*unknown)
+    try:
+        return GatewaySettings(**found)
+    except ValidationError as error:
+        raise WrongSettings(*problems(error)) from None
