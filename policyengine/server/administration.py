@@ -1,7 +1,7 @@
 """Who may administer the service: the policies of `admin.pol`, or those that the settings name, decide.
 
 In: a caller and an action. Out: a decision of the same engine that answers everybody else. The policies are read once,
-when the service starts.
+when the service starts. Where they declare the action `ask`, they decide about every request, too: see `rates.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from policyengine.bundle import InvalidPolicies
+from policyengine.bundle import InvalidPolicies, Snapshot
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.model.decision import Decision
@@ -30,13 +30,21 @@ class Administration:
             first = next(iter(error.diagnostics), None)
             raise WrongSettings(f"`admin_policies`: {first.message if first is not None else 'invalid'}") from None
 
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._engine.snapshot
+
     def decide(self, caller: Caller, action: str, *, grants: Collection[str] | None = None) -> Decision:
         """Whether the caller may do it. Only what is `allowed` is: nothing here fulfils an obligation. `grants` are the
         scopes of a key that it would be shown the text of."""
-        principal: dict[str, Any] = {
-            "type": "Caller", "id": caller.id, "kind": caller.kind, "scopes": sorted(caller.scopes)
-        }  # fmt: skip
-        if caller.tenant is not None:
-            principal["tenant"] = caller.tenant
+        principal = principal_of(caller)
         context = {} if grants is None else {"grants": sorted(grants)}
         return self._engine.decide(principal=principal, action=action, resource=_SERVICE, context=context)
+
+
+def principal_of(caller: Caller) -> dict[str, Any]:
+    """The caller as policies see it."""
+    found: dict[str, Any] = {
+        "type": "Caller", "id": caller.id, "kind": caller.kind, "scopes": sorted(caller.scopes)
+    }  # fmt: skip
+    return found if caller.tenant is None else {**found, "tenant": caller.tenant}

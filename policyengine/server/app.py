@@ -47,6 +47,7 @@ from policyengine.server.limit import LimitStep
 from policyengine.server.page import PageTokens
 from policyengine.server.pdp import Pdp
 from policyengine.server.pipeline import Authenticate, Limit, Pipeline, Question, Steps
+from policyengine.server.rates import Rates, rates
 from policyengine.server.release import admit, detokenize, release
 from policyengine.server.release_events import release_events
 from policyengine.server.reload import reload
@@ -71,7 +72,7 @@ def create_app(
     pdp = Pdp()
     tally = metrics.Tally()
     told = telling(settings.events)
-    step, administration = _admission(settings, tally, authenticate is None, told.everybody)
+    step, administration, limits = _admission(settings, tally, authenticate is None, told.everybody)
     binding = Binding(settings.tenants.tenancy())
     access = Access(settings, pdp, binding)
     ring = step.authenticator.keyring if isinstance(step, Authentication) else None
@@ -93,6 +94,8 @@ def create_app(
                 reloaded = partial(_reloaded, tally)
                 stack.enter_context(engine.watch(gate_tests=settings.gate == "tests", on_reload=reloaded))
             await asyncio.to_thread(access.open, engine)
+            if limits is not None:
+                limits.store = engine.store
             running = [access.run()]
             if step is not None:
                 stack.callback(step.close)
@@ -184,7 +187,7 @@ def create_app(
     rest = ProxyHeadersMiddleware(app, proxies)  # type: ignore[arg-type]
     names = {route.path: route.name for route in app.routes if isinstance(route, Route)}
     if step is not None:
-        authenticate, limit = step, limit or LimitStep(settings.limits, administration)
+        authenticate, limit = step, limit or LimitStep(settings.limits, administration, limits)
     steps = Steps(authenticate, limit, (decision_log,) if decision_log.enabled else ())
 
     def family(path: str) -> Question | None:
@@ -230,10 +233,12 @@ def _evaluations(settings: Settings, binding: Binding, desk: Desk) -> dict[str, 
 
 def _admission(
     settings: Settings, tally: metrics.Tally, wanted: bool, events: Sink
-) -> tuple[Authentication | Insecure | None, Administration]:
-    """The step that asks who asks, if it is wanted, and who may administer."""
+) -> tuple[Authentication | Insecure | None, Administration, Rates | None]:
+    """The step that asks who asks, if it is wanted, who may administer, and how often who may ask."""
     try:
-        return authentication(settings, tally, events) if wanted else None, Administration(settings.admin_policies)
+        administration = Administration(settings.admin_policies)
+        step = authentication(settings, tally, events) if wanted else None
+        return step, administration, rates(administration.snapshot, events)
     except (WrongSettings, KeyStoreError) as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from None

@@ -1,6 +1,7 @@
 """The step `limit`: whether this caller may ask this, here and now.
 
-A caller without the scope of an endpoint is refused with 403, one that asks too often with 429 and the time to wait.
+A caller without the scope of an endpoint is refused with 403, one that asks too often with 429 and the time to wait:
+by what this process counts, and by the `limit` rules of administration, which all processes count together.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections.abc import Mapping
 from policyengine.callers.caller import Caller, Scope
 from policyengine.callers.refusal import Refusal
 from policyengine.callers.throttle import Meter, retry_after
-from policyengine.server.administration import Administration
+from policyengine.server.administration import Administration, principal_of
 from policyengine.server.authentication import HEALTH, SIGN_IN
 from policyengine.server.pipeline import ACCESS_TASK, OTHER, Incoming
+from policyengine.server.rates import Rates
 from policyengine.settings.model import Limits
 
 # The scope of each endpoint, by its name. One that is listed nowhere is for administrators: none is open by mistake.
@@ -47,10 +49,12 @@ FOR_ALL = frozenset(
 
 
 class LimitStep:
-    """The step of one process, which counts for itself. `meter` is None where callers may ask as often as they like."""
+    """The step of one process. `meter` is what it counts for itself, `rates` what it counts with others; None where
+    callers may ask as often as they like."""
 
-    def __init__(self, limits: Limits, administration: Administration) -> None:
+    def __init__(self, limits: Limits, administration: Administration, rates: Rates | None = None) -> None:
         self.administration = administration
+        self.rates = rates
         self.meter = Meter(limits.requests, limits.per) if limits.requests is not None else None
 
     async def __call__(self, caller: Caller, incoming: Incoming) -> Refusal | None:
@@ -65,10 +69,15 @@ class LimitStep:
             if not decision.allowed:
                 scope: Scope = "approve" if ADMIN_OF.get(name) == "approve" else "admin"
                 return Refusal(403, "; ".join(decision.reasons)) if decision.reasons else _without(scope)
+        if name == SIGN_IN:
+            # It has no caller yet, and nobody is to use up what others sign in with.
+            return None
         if self.meter is not None:
             wait = self.meter.take(f"{caller.kind}:{caller.id}", time.monotonic())
             if wait:
                 return Refusal(429, "too many requests", ((b"retry-after", retry_after(wait)),))
+        if self.rates is not None:
+            return await self.rates.refusal(caller, principal_of(caller), name)
         return None
 
 

@@ -242,6 +242,11 @@ class Authorizes:
             self._board.tell_tenants(tenants)
 
     @property
+    def store(self) -> Store:
+        """What it remembers in. Whoever else uses it chooses names of its own."""
+        return self._store
+
+    @property
     def meters(self) -> Meters:
         """What limits have counted, for operators: usage, and what is done about it."""
         return Meters(self._store, self.events, lambda: self._metering[1].limits)
