@@ -15,10 +15,12 @@ from policyengine.cli.console import FAILED, fail, note, say, say_json
 from policyengine.cli.loading import EntitiesOption, JsonOption, existing, existing_file, load_engine, read_json
 from policyengine.cli.request import understood
 from policyengine.diagnostics.safe_text import visible
+from policyengine.engine import Engine
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 from policyengine.settings.gateway import load_gateway
 from policyengine.settings.loading import WrongSettings
+from policyengine.settings.model import check_remote
 
 
 class _Group(TyperGroup):
@@ -34,6 +36,8 @@ class _Group(TyperGroup):
 
 app = typer.Typer(cls=_Group, no_args_is_help=True, help="Gate the tools of MCP servers.")
 
+# The policies of a gateway that asks elsewhere, about everything.
+ANYTHING = "module gateway\n\nuse ai\n\npermit anything: call on Tool\n"
 # A bearer token that is shorter could be guessed.
 SHORTEST_TOKEN = 16
 
@@ -57,8 +61,9 @@ PinsOption = Annotated[Path, typer.Option("--pins", metavar="FILE", help="what t
 @app.command()
 def gateway(
     policies: Annotated[
-        Path, typer.Option("--policies", metavar="PATH", help="a directory of .pol files, or one file")
-    ],
+        Path | None,
+        typer.Option("--policies", metavar="PATH", help="a directory of .pol files, or one file; optional with --pdp"),
+    ] = None,
     principal: Annotated[
         str | None,
         typer.Option("--principal", "-p", metavar="JSON|FILE", help="who uses the tools; with --auth, the tokens say"),
@@ -85,6 +90,20 @@ def gateway(
         Path | None,
         typer.Option("--auth", metavar="FILE", help="with --http: whose tokens are taken, and what they have to say"),
     ] = None,
+    pdp: Annotated[
+        str | None,
+        typer.Option("--pdp", metavar="URL", help="an AuthZEN decision point, which decides about every message"),
+    ] = None,
+    pdp_token_file: Annotated[
+        Path | None, typer.Option("--pdp-token-file", metavar="FILE", help="the bearer token for --pdp")
+    ] = None,
+    claims: Annotated[
+        str | None,
+        typer.Option("--claims", metavar="JSON|FILE", help="the claims of a token, where requests come without one"),
+    ] = None,
+    coaz_strict: Annotated[
+        bool, typer.Option("--coaz-strict", help="deny what the COAZ-MCP binding does not name, and foreign subjects")
+    ] = False,
     state: Annotated[
         str, typer.Option("--state", metavar="URL", help="where limits, sessions and approvals are kept")
     ] = "memory://",
@@ -97,12 +116,23 @@ def gateway(
     listening = _listening(running, http, token_file, auth)
     if principal is None and (listening is None or listening.settings is None):
         fail("nobody uses the tools", "name them: --principal, or with --http the --auth that their tokens are read by")
-    engine = load_engine(policies, entities, state=state)
+    if policies is None and pdp is None:
+        fail("nothing decides", "name --policies, or a --pdp")
+    decisions = running.Decisions(*_point(pdp, pdp_token_file), coaz_strict)
+    if policies is not None:
+        engine = load_engine(policies, entities, state=state)
+    else:
+        # All that is decided is decided elsewhere.
+        engine = Engine.from_text(ANYTHING, state=state)
     acting = _entity(agent, "--agent") if agent is not None else None
     existing_file(pins, "--pins")
     try:
         asking = _entity(principal, "--principal") if principal is not None else None
-        gated = running.Gated(engine, running.Who(asking, acting), _targets(command, upstream, config), pins)
+        said = _json(claims, "--claims") if claims is not None else None
+        if said is not None and not isinstance(said, dict):
+            fail("--claims: the claims of a token are an object")
+        who = running.Who(asking, acting, said, listening.settings if listening is not None else None)
+        gated = running.Gated(engine, who, _targets(command, upstream, config), pins, decisions)
         if listening is None:
             running.serve(gated)
         else:
@@ -202,16 +232,31 @@ def _targets(command: list[str] | None, upstream: list[str] | None, config: Path
     return found
 
 
+def _point(pdp: str | None, token_file: Path | None) -> tuple[str | None, str | None]:
+    if pdp is None:
+        if token_file is not None:
+            fail("--pdp-token-file is about --pdp")
+        return None, None
+    try:
+        check_remote(pdp)
+    except ValueError as wrong:
+        fail(f"--pdp: {wrong}")
+    existing_file(token_file, "--pdp-token-file")
+    return pdp, token_file.read_text(encoding="utf-8").strip() if token_file is not None else None
+
+
 def _entity(given: str, option: str) -> Any:
-    if given.lstrip().startswith("{"):
-        try:
-            value = parse_json(given)
-        except Fault as fault:
-            fail(f"{option}: {fault.message}")
-    else:
+    return understood(read.entity, _json(given, option), option, 'an entity is {"type", "id", ...}')
+
+
+def _json(given: str, option: str) -> Any:
+    if not given.lstrip().startswith("{"):
         existing_file(Path(given), option)
-        value = read_json(Path(given), option)
-    return understood(read.entity, value, option, 'an entity is {"type", "id", ...}')
+        return read_json(Path(given), option)
+    try:
+        return parse_json(given)
+    except Fault as fault:
+        fail(f"{option}: {fault.message}")
 
 
 def _running() -> Any:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
@@ -23,6 +23,7 @@ from mcp.shared.exceptions import MCPError
 from policyengine.gate.running import ended_async
 from policyengine.gate.session import Session
 from policyengine.mcp.approving import Approving
+from policyengine.mcp.authorizing import Authorizing
 from policyengine.mcp.changes import Changes
 from policyengine.mcp.pins import differences
 from policyengine.mcp.results import answered, denied, seen
@@ -32,10 +33,11 @@ from policyengine.version import VERSION
 log = logging.getLogger(__name__)
 
 LONGEST_ERROR = 500
-READ, PROMPT, COMPLETE = "resources/read", "prompts/get", "completion/complete"
+CALL, READ, PROMPT, COMPLETE = "tools/call", "resources/read", "prompts/get", "completion/complete"
 # What COAZ says of a denial, and of a decision that could not be had.
 DENIED, FAILED, NOT_FOUND = -32001, -32603, -32602
 
+T = TypeVar("T")
 Context = ServerRequestContext[Any, Any]
 Sessions = Callable[[Context], Awaitable[Session]]
 
@@ -51,8 +53,10 @@ class Gateway:
         pins: Mapping[str, str] | None = None,
         approving: Approving | None = None,
         changes: Changes | None = None,
+        authorizing: Authorizing | None = None,
     ) -> None:
         self._sessions = sessions
+        self._authorizing = authorizing
         self._upstreams = tuple(upstreams)
         self._pins = pins
         self._approving = approving
@@ -60,7 +64,7 @@ class Gateway:
         self._known: dict[str, KnownTool] = {}
 
     def server(self) -> Server[Any]:
-        return Server(
+        server: Server[Any] = Server(
             "policyengine",
             version=VERSION,
             on_list_tools=self._list,
@@ -72,6 +76,9 @@ class Gateway:
             on_get_prompt=self._prompt,
             on_completion=self._complete,
         )
+        if self._authorizing is not None:
+            server.middleware.append(self._authorizing)
+        return server
 
     # ---- tools ----
 
@@ -80,7 +87,9 @@ class Gateway:
         try:
             session = await self._sessions(context)
             known = await self._refreshed()
-            shown = session.listed(known)
+            shown = await self._seen(context, CALL, session.listed(known), _called, known)
+        except MCPError:
+            raise
         except Exception:
             # Could not ask is not "no restrictions".
             log.exception("tools could not be listed")
@@ -95,14 +104,36 @@ class Gateway:
             known = self._known.get(name) or (await self._refreshed()).get(name)
             if known is None:
                 return denied(f"there is no tool `{name[:64]}` here")
+            if self._authorizing is not None:
+                await self._authorizing.call(context, known.mapping)
 
             async def run(arguments: dict[str, Any]) -> types.CallToolResult:
                 return await self._result(known, arguments, context)
 
             return await self._gated(session, name, params.arguments or {}, run)
+        except MCPError as error:
+            if error.error.code != DENIED:
+                raise
+            return denied(error.error.message)
         except Exception:
             log.exception("a call could not be decided or made")
             return denied(f"`{name[:64]}` could not be run")
+
+    async def _seen(
+        self,
+        context: Context,
+        method: str,
+        found: list[T],
+        asked: Callable[[T], Mapping[str, Any]],
+        known: Mapping[T, KnownTool] | None = None,
+    ) -> list[T]:
+        """What of a list a decision point lets be seen. A tool with a mapping of its own is decided with arguments."""
+        if self._authorizing is None:
+            return found
+        plain = [one for one in found if known is None or known[one].mapping is None]
+        seen = await self._authorizing.listed(context, method, [asked(one) for one in plain])
+        hidden = [one for one, shown in zip(plain, seen, strict=True) if not shown]
+        return [one for one in found if one not in hidden]
 
     async def _gated(
         self,
@@ -153,7 +184,14 @@ class Gateway:
         self._changes.heard_by(context.session)
         try:
             session = await self._sessions(context)
-            return await listed(self._upstreams, kind) if session.listed([method]) else []
+            if not session.listed([method]):
+                return []
+            found = await listed(self._upstreams, kind)
+            if kind == "templates":
+                return found
+            return await self._seen(context, method, found, lambda one: _named(one[1]))
+        except MCPError:
+            raise
         except Exception:
             log.exception("%s could not be listed", kind)
             return []
@@ -236,3 +274,12 @@ class Gateway:
         if len(owners) != 1:
             raise MCPError(NOT_FOUND, "there is no such resource here")
         return next(iter(owners.values()))
+
+
+def _named(one: Any) -> dict[str, Any]:
+    """A resource or a prompt, as a request names it."""
+    return {"uri": str(one.uri)} if isinstance(one, types.Resource) else {"name": one.name}
+
+
+def _called(name: str) -> dict[str, Any]:
+    return {"name": name}

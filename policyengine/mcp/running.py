@@ -15,15 +15,27 @@ from mcp.server.stdio import stdio_server
 
 from policyengine.engine import Engine
 from policyengine.mcp.approving import Approving
+from policyengine.mcp.authorizing import Authorizing, Elsewhere, InProcess
 from policyengine.mcp.callers import Anybody, Entrance, OneToken, Tokens
 from policyengine.mcp.changes import Changes
 from policyengine.mcp.door import Door
 from policyengine.mcp.gateway import Gateway
+from policyengine.mcp.pdp import DecisionPoint
 from policyengine.mcp.pins import Difference, differences, pins_of, read_pins, write_pins
-from policyengine.mcp.sessions import ClientSessions, Who
+from policyengine.mcp.sessions import ClientSessions, Who, arrival_of
 from policyengine.mcp.targets import Target, connected
 from policyengine.mcp.upstream import definitions, tools
 from policyengine.settings.gateway import GatewaySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """Where messages are decided: at the decision point with this URL, or in process. A strict gateway decides no
+    method that COAZ does not name."""
+
+    pdp: str | None = None
+    credential: str | None = field(default=None, repr=False)
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,7 @@ class Gated:
     who: Who
     targets: Mapping[str, Target]
     pins: Path | None
+    decisions: Decisions = Decisions()
 
 
 def serve(gated: Gated) -> None:
@@ -79,9 +92,19 @@ async def _serve_http(gated: Gated, pins: Mapping[str, str] | None, listening: L
 async def _server(gated: Gated, pins: Mapping[str, str] | None) -> AsyncIterator[Server[Any]]:
     """The gateway, while the servers behind it are connected."""
     changes = Changes()
-    async with connected(gated.targets, changes) as upstreams:
+    async with connected(gated.targets, changes) as upstreams, _decider(gated) as decider:
         sessions = ClientSessions(gated.engine, gated.who)
-        yield Gateway(sessions.of, upstreams, pins, Approving(gated.engine), changes).server()
+        authorizing = Authorizing(decider, gated.who.token, strict=gated.decisions.strict)
+        yield Gateway(sessions.of, upstreams, pins, Approving(gated.engine), changes, authorizing).server()
+
+
+@asynccontextmanager
+async def _decider(gated: Gated) -> AsyncIterator[InProcess | Elsewhere]:
+    if gated.decisions.pdp is None:
+        yield InProcess(gated.engine, lambda context: gated.who.of(arrival_of(context).caller))
+        return
+    async with DecisionPoint(gated.decisions.pdp, gated.decisions.credential) as point:
+        yield Elsewhere(point)
 
 
 def _pinned(gated: Gated) -> Mapping[str, str] | None:

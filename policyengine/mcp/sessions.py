@@ -21,10 +21,16 @@ from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.gate.session import Session
 from policyengine.mcp.callers import Arrival
+from policyengine.mcp.coaz import Token
 from policyengine.mcp.door import ARRIVAL, HANDLE
+from policyengine.settings.gateway import GatewaySettings
 
 # So many sessions of clients are remembered, each for so many seconds after its begin.
 SESSIONS, LIFE = 10_000, 86_400.0
+
+
+# What this server is called in claims that nobody wrote down.
+HERE = "policyengine"
 
 
 class Unnamed(Exception):
@@ -33,10 +39,13 @@ class Unnamed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who asks. `principal` and `agent` are those of the host, where a token does not say."""
+    """Who asks. `principal`, `agent` and the `claims` of a token are those of the host, where no token comes with a
+    request; `settings` say what the tokens of requests mean."""
 
     principal: Mapping[str, Any] | None
     agent: Mapping[str, Any] | None
+    claims: Mapping[str, Any] | None = None
+    settings: GatewaySettings | None = None
 
     def of(self, caller: Caller | None) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
         """The principal and the agent of a caller. Raises Unnamed."""
@@ -46,6 +55,22 @@ class Who:
         if caller is None or caller.agents is None:
             return principal, self.agent
         return principal, bound_context(caller, {}).get("agent", self.agent)
+
+    def token(self, context: Any) -> Token:
+        """The token of a request. Raises Unnamed."""
+        caller = arrival_of(context).caller
+        if caller is None or self.settings is None:
+            return Token(self._claims())
+        issuer = next(each for each in self.settings.issuers if each.issuer == caller.claims["iss"])
+        return Token(caller.claims, issuer.claims.principal, self.settings.resource)
+
+    def _claims(self) -> Mapping[str, Any]:
+        if self.claims is not None:
+            return self.claims
+        if self.principal is None:
+            raise Unnamed
+        client = {"client_id": self.agent["id"]} if self.agent is not None else {}
+        return {"sub": self.principal["id"], "aud": HERE, **client}
 
 
 class ClientSessions:

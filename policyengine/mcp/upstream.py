@@ -17,10 +17,13 @@ from typing import Any
 import mcp_types as types
 from mcp import Client
 
+from policyengine.mcp.coaz import DECLARED
+
 SEPARATOR = "__"
 # A server that goes on listing after so many pages is not listened to.
 MOST_PAGES = 200
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
+_NOTHING = object()
 _UNUSUAL = re.compile(r"[^a-z0-9]+")
 
 
@@ -39,6 +42,12 @@ class KnownTool:
     name: str
     upstream: Upstream
     tool: types.Tool
+
+    @property
+    def mapping(self) -> Any:
+        """What its server declares of decisions about calls of it; None where it declares nothing."""
+        declared = self.tool.input_schema.get(DECLARED, _NOTHING)
+        return None if declared is _NOTHING else declared or {}
 
     @property
     def definition(self) -> dict[str, Any]:
