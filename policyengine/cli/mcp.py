@@ -104,6 +104,17 @@ def gateway(
     coaz_strict: Annotated[
         bool, typer.Option("--coaz-strict", help="deny what the COAZ-MCP binding does not name, and foreign subjects")
     ] = False,
+    approver: Annotated[
+        str | None,
+        typer.Option("--approver", metavar="JSON|FILE", help="the person at the client, who is asked for approvals"),
+    ] = None,
+    approvals_url: Annotated[
+        str | None,
+        typer.Option("--approvals-url", metavar="URL", help="the page of those who approve; clients are led to it"),
+    ] = None,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, max=3600, help="for how many seconds a call waits to be approved")
+    ] = 0,
     state: Annotated[
         str, typer.Option("--state", metavar="URL", help="where limits, sessions and approvals are kept")
     ] = "memory://",
@@ -132,7 +143,9 @@ def gateway(
         if said is not None and not isinstance(said, dict):
             fail("--claims: the claims of a token are an object")
         who = running.Who(asking, acting, said, listening.settings if listening is not None else None)
-        gated = running.Gated(engine, who, _targets(command, upstream, config), pins, decisions)
+        person = _entity(approver, "--approver") if approver is not None else None
+        means = running.Means(person, approvals_url, wait)
+        gated = running.Gated(engine, who, _targets(command, upstream, config), pins, decisions, means)
         if listening is None:
             running.serve(gated)
         else:

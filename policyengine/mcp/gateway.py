@@ -22,7 +22,7 @@ from mcp.shared.exceptions import MCPError
 
 from policyengine.gate.running import ended_async
 from policyengine.gate.session import Session
-from policyengine.mcp.approving import Approving
+from policyengine.mcp.approving import Approving, InputWanted
 from policyengine.mcp.authorizing import Authorizing
 from policyengine.mcp.changes import Changes
 from policyengine.mcp.pins import differences
@@ -97,7 +97,9 @@ class Gateway:
         found = [known[name].tool.model_copy(update={"name": name}) for name in shown]
         return types.ListToolsResult(tools=found, cache_scope="private")
 
-    async def _call(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def _call(
+        self, context: Context, params: types.CallToolRequestParams
+    ) -> types.CallToolResult | types.InputRequiredResult:
         name = params.name
         try:
             session = await self._sessions(context)
@@ -110,7 +112,9 @@ class Gateway:
             async def run(arguments: dict[str, Any]) -> types.CallToolResult:
                 return await self._result(known, arguments, context)
 
-            return await self._gated(session, name, params.arguments or {}, run)
+            return await self._gated(session, name, params.arguments or {}, run, context, params.input_responses)
+        except InputWanted as wanted:
+            return wanted.result
         except MCPError as error:
             if error.error.code != DENIED:
                 raise
@@ -141,12 +145,14 @@ class Gateway:
         name: str,
         arguments: Mapping[str, Any],
         run: Callable[[dict[str, Any]], Awaitable[types.CallToolResult]],
+        context: Context,
+        responses: Mapping[str, Any] | None,
     ) -> types.CallToolResult:
-        """A call, decided; its result, observed."""
+        """A call, decided; its result, observed. Raises InputWanted where a person is to be asked first."""
         call = await session.call_async(name, arguments)
         why = call.reason
         if not call.allowed and self._approving is not None:
-            call, why = await self._approving.approved(session, call)
+            call, why = await self._approving.approved(session, call, context, responses)
         if not call.allowed:
             return denied(why)
         try:
@@ -210,21 +216,33 @@ class Gateway:
         found = [one for _, one in await self._shown(context, PROMPT, "prompts")]
         return types.ListPromptsResult(prompts=found, cache_scope="private")
 
-    async def _read(self, context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+    async def _read(
+        self, context: Context, params: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult | types.InputRequiredResult:
         async def read(arguments: dict[str, Any]) -> types.ReadResourceResult:
             uri = str(arguments["uri"])
             return await (await self._owner(uri)).client.read_resource(uri, cache_mode="bypass")
 
         given = {"uri": str(params.uri)}
-        return types.ReadResourceResult.model_validate(await self._asked(context, READ, given, read))
+        try:
+            answer = await self._asked(context, READ, given, read, params.input_responses)
+        except InputWanted as wanted:
+            return wanted.result
+        return types.ReadResourceResult.model_validate(answer)
 
-    async def _prompt(self, context: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+    async def _prompt(
+        self, context: Context, params: types.GetPromptRequestParams
+    ) -> types.GetPromptResult | types.InputRequiredResult:
         async def get(arguments: dict[str, Any]) -> types.GetPromptResult:
             upstream, name = behind_prompt(self._upstreams, str(arguments["name"]))
             return await upstream.client.get_prompt(name, arguments["arguments"])
 
         given = {"name": params.name, "arguments": dict(params.arguments or {})}
-        return types.GetPromptResult.model_validate(await self._asked(context, PROMPT, given, get))
+        try:
+            answer = await self._asked(context, PROMPT, given, get, params.input_responses)
+        except InputWanted as wanted:
+            return wanted.result
+        return types.GetPromptResult.model_validate(answer)
 
     async def _complete(self, context: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
         async def complete(arguments: dict[str, Any]) -> types.CompleteResult:
@@ -245,8 +263,10 @@ class Gateway:
         method: str,
         given: Mapping[str, Any],
         ask: Callable[[dict[str, Any]], Awaitable[Any]],
+        responses: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """The answer to a method, decided like a call of a tool. Raises MCPError where there is none."""
+        """The answer to a method, decided like a call of a tool. Raises MCPError where there is none, and InputWanted
+        where a person is to be asked first."""
         answer: dict[str, Any] = {}
 
         async def run(arguments: dict[str, Any]) -> types.CallToolResult:
@@ -258,7 +278,12 @@ class Gateway:
             return types.CallToolResult(content=[], structured_content=answer["structured"])
 
         try:
-            result = await self._gated(await self._sessions(context), method, given, run)
+            result = await self._gated(await self._sessions(context), method, given, run, context, responses)
+        except InputWanted:
+            # A completion is not asked for again.
+            if method == COMPLETE:
+                raise MCPError(DENIED, f"{method} has to be approved first") from None
+            raise
         except Exception:
             log.exception("%s could not be decided or answered", method)
             raise MCPError(FAILED, f"{method} could not be answered") from None

@@ -14,7 +14,7 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
 from policyengine.engine import Engine
-from policyengine.mcp.approving import Approving
+from policyengine.mcp.approving import Approving, Means
 from policyengine.mcp.authorizing import Authorizing, Elsewhere, InProcess
 from policyengine.mcp.callers import Anybody, Entrance, OneToken, Tokens
 from policyengine.mcp.changes import Changes
@@ -47,6 +47,7 @@ class Gated:
     targets: Mapping[str, Target]
     pins: Path | None
     decisions: Decisions = Decisions()
+    means: Means = field(default_factory=Means)
 
 
 def serve(gated: Gated) -> None:
@@ -95,7 +96,7 @@ async def _server(gated: Gated, pins: Mapping[str, str] | None) -> AsyncIterator
     async with connected(gated.targets, changes) as upstreams, _decider(gated) as decider:
         sessions = ClientSessions(gated.engine, gated.who)
         authorizing = Authorizing(decider, gated.who.token, strict=gated.decisions.strict)
-        yield Gateway(sessions.of, upstreams, pins, Approving(gated.engine), changes, authorizing).server()
+        yield Gateway(sessions.of, upstreams, pins, Approving(gated.engine, gated.means), changes, authorizing).server()
 
 
 @asynccontextmanager
