@@ -23,7 +23,7 @@ from policyengine.engine import Engine
 from policyengine.mcp.coaz import Built, Token, built
 from policyengine.mcp.defaults import CALL, is_known, mapping_of, passes
 from policyengine.mcp.expressions import MappingError
-from policyengine.mcp.pdp import DecisionPoint, NoDecision, Said
+from policyengine.mcp.pdp import DecisionPoint, NoDecision, PointAnswer
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class InProcess:
     asks: Callable[[Any], Asked]
     decides_methods = False
 
-    async def decide(self, context: Any, request: Built) -> list[Said]:
+    async def decide(self, context: Any, request: Built) -> list[PointAnswer]:
         principal, agent = self.asks(context)
         snapshot = self.engine.snapshot
         ours = {name for name, root in snapshot.schema.context.items() if root.module == "ai"}
@@ -57,7 +57,7 @@ class InProcess:
             decision = self.engine.decide(
                 principal=principal, action=asked["action"], resource=asked["resource"], context=said
             )
-            found.append(Said(decision.allowed, next(iter(decision.reasons), "")))
+            found.append(PointAnswer(decision.allowed, next(iter(decision.reasons), "")))
         return found
 
 
@@ -68,7 +68,7 @@ class Elsewhere:
     point: DecisionPoint
     decides_methods = True
 
-    async def decide(self, context: Any, request: Built) -> list[Said]:
+    async def decide(self, context: Any, request: Built) -> list[PointAnswer]:
         return await self.point.many(request.body) if request.many else [await self.point.one(request.body)]
 
 
@@ -131,7 +131,7 @@ class Authorizing:
         except MappingError as error:
             raise MCPError(UNMAPPED, f"COAZ mapping error: {error}") from None
 
-    async def _said(self, context: Any, request: Built) -> list[Said]:
+    async def _said(self, context: Any, request: Built) -> list[PointAnswer]:
         try:
             return await self._decider.decide(context, request)
         except MappingError as error:

@@ -31,7 +31,7 @@ class NoDecision(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class PointAnswer:
     """One decision. `reason` is what the decision point says for whoever asked; empty where it says nothing."""
 
     allowed: bool
@@ -51,13 +51,13 @@ class DecisionPoint:
         )
         self._endpoints: tuple[str, str | None] | None = None
 
-    async def one(self, body: Mapping[str, Any]) -> Said:
+    async def one(self, body: Mapping[str, Any]) -> PointAnswer:
         """Raises NoDecision."""
         one, _ = await self._found()
         status, answer = await self._posted(one, body)
         return _said(status, answer)
 
-    async def many(self, body: Mapping[str, Any]) -> list[Said]:
+    async def many(self, body: Mapping[str, Any]) -> list[PointAnswer]:
         """A decision about each of the `evaluations`, in their order. Raises NoDecision."""
         one, many = await self._found()
         if many is not None:
@@ -120,11 +120,11 @@ class DecisionPoint:
         await self._http.aclose()
 
 
-def _said(status: int, answer: Any) -> Said:
+def _said(status: int, answer: Any) -> PointAnswer:
     allowed = answer.get("decision") if status == 200 and isinstance(answer, dict) else None
     if not isinstance(allowed, bool):
         raise NoDecision("the decision point did not decide")
-    return Said(allowed, _reason(answer.get("context")))
+    return PointAnswer(allowed, _reason(answer.get("context")))
 
 
 def _reason(context: Any) -> str:
