@@ -6,20 +6,18 @@ from dataclasses import replace
 from datetime import timedelta
 
 from policyengine.check import operands
-from policyengine.check.environment import UNKNOWN, Findings, Place, TooLarge, Typed, TypeEnv
+from policyengine.check.environment import UNKNOWN, Place, TooLarge, Typed, TypeEnv
 from policyengine.check.expressions import check_condition, check_expression
 from policyengine.check.heads import check_head
+from policyengine.check.limits import check_limit
 from policyengine.check.modes import refuse_modes, with_modes
 from policyengine.check.narrowing import NOTHING, Facts, both
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.ir.fold import fold
-from policyengine.ir.nodes import APPROVAL, And, Const, Expr, LimitSpec, Not, ObligationSpec, Proof, Rule
-from policyengine.model import zones
-from policyengine.model.types import BOOL, NUMBER, ListT, RecordField, RecordT, SetT, plain
+from policyengine.ir.nodes import APPROVAL, And, Const, Expr, Not, ObligationSpec, Proof, Rule
+from policyengine.model.types import BOOL, ListT, RecordField, RecordT, SetT, plain
 from policyengine.syntax import ast
-
-PERIODS = ("minute", "hour", "day", "week", "month", "year")
 
 
 def check_rule(tree: ast.Rule, place: Place) -> Rule | None:
@@ -45,7 +43,7 @@ def check_rule(tree: ast.Rule, place: Place) -> Rule | None:
                 _check_approval(calls, owed, on_deny, env)
                 return replace(rule, on_deny=on_deny, obligations=tuple(o for o in owed if o is not None))
             case ast.LimitBody():
-                return replace(rule, limit=_limit(tree.body, env))
+                return replace(rule, limit=check_limit(tree.body, env))
         return rule
     except TooLarge:
         report_too_large(tree.name, place)
@@ -176,69 +174,3 @@ def _check_approval(
             env.place.findings.report(
                 codes.BAD_CONSTANT, value.span, f"an approval holds for some time, and at most {LONGEST.days} days"
             )
-
-
-# ---- limits ----
-
-
-def _limit(tree: ast.LimitBody, env: TypeEnv) -> LimitSpec:
-    findings = env.place.findings
-    ceiling = operands.need(check_expression(tree.ceiling, env).expr, NUMBER, "a ceiling", findings)
-    if isinstance(folded := fold(ceiling), Const) and type(folded.value) in (int, float) and folded.value < 0:
-        findings.report(codes.BAD_CONSTANT, folded.span, "a ceiling is not negative")
-    of = None
-    if tree.of is not None:
-        of = operands.need(check_expression(tree.of, env).expr, NUMBER, "what is metered", findings)
-    per: float | str | None = None
-    if isinstance(tree.per, ast.Name):
-        per = tree.per.text
-        if per not in PERIODS:
-            help_ = did_you_mean(per, PERIODS) or f"one of {one_of(PERIODS)}, or a length of time such as `1m`"
-            findings.report(codes.UNKNOWN_NAME, tree.per.span, f"unknown period `{per}`", "", help_)
-    elif tree.per is not None:
-        per = tree.per.value.total_seconds()  # type: ignore[union-attr]
-        if not per:
-            findings.report(codes.BAD_CONSTANT, tree.per.span, "a period must be longer than nothing")
-    zone = _zone(tree, findings)
-    by = tuple(check_expression(key, env).expr for key in tree.by)
-    for key in by:
-        if operands.holds_record(key.type) or isinstance(key.type, SetT | ListT):
-            findings.report(codes.WRONG_TYPE, key.span, f"a limit cannot be kept by {key.type}", "", "name one value")
-    return LimitSpec(
-        ceiling=fold(ceiling),
-        of=fold(of) if of is not None else None,
-        per=per,
-        by=by,
-        zone=zone,
-        block_for=tree.block_for.value.total_seconds() if tree.block_for is not None else 0.0,  # type: ignore[union-attr]
-        fails_open=tree.failing == "allow",
-        alert_at=_share(tree, findings),
-        advisory=tree.advisory,
-    )
-
-
-def _share(tree: ast.LimitBody, findings: Findings) -> int:
-    """The share of the ceiling from which on people are told, in percent."""
-    if tree.alert_at is None:
-        return 0
-    share = tree.alert_at.value
-    if type(share) is not int or not 1 <= share <= 100:
-        findings.report(codes.BAD_CONSTANT, tree.alert_at.span, "a share of a ceiling is a whole number from 1 to 100")
-        return 0
-    return share
-
-
-def _zone(tree: ast.LimitBody, findings: Findings) -> str:
-    """The time zone of a calendar period."""
-    if tree.zone is None:
-        return "UTC"
-    name = str(tree.zone.value)
-    if not isinstance(tree.per, ast.Name):
-        findings.report(
-            codes.WRONG_ARGUMENTS, tree.zone.span, "only a period of the calendar has a time zone", "",
-            f"write `per {PERIODS[2]}`, or leave the zone out: a length of time is the same everywhere",
-        )  # fmt: skip
-    elif name not in zones.names():
-        help_ = did_you_mean(name, zones.names()) or 'zones are named as in `"Europe/Berlin"`'
-        findings.report(codes.UNKNOWN_NAME, tree.zone.span, "unknown time zone", "", help_)
-    return name

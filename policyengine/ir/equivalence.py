@@ -69,7 +69,7 @@ def _shape(rule: Rule) -> object:
 
 
 def _limit_shape(limit: LimitSpec) -> object:
-    ends = limit.block_for, limit.fails_open, limit.alert_at, limit.advisory
+    ends = limit.block_for, limit.fails_open, limit.alert_at, limit.advisory, limit.share, limit.over
     return limit.per, limit.of is None, len(limit.by), limit.zone, ends
 
 

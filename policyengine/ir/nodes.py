@@ -308,7 +308,9 @@ class ObligationSpec:
 class LimitSpec:
     """`of` is None for requests; `per` is seconds, a calendar period in `zone`, or None for what is in flight. A meter
     that has refused something is shut for `block_for` seconds; `fails_open` is for a store that is away. People are
-    told from `alert_at` percent of the ceiling on; of an `advisory` limit past it, which denies nothing."""
+    told from `alert_at` percent of the ceiling on; of an `advisory` limit past it, which denies nothing. With a
+    `share`, in percent, there may be that much of what was counted on average in the `over` periods before, and
+    `ceiling` is what there may be at least."""
 
     ceiling: Expr
     of: Expr | None
@@ -319,6 +321,8 @@ class LimitSpec:
     fails_open: bool = False
     alert_at: int = 0
     advisory: bool = False
+    share: int = 0
+    over: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from policyengine.ir.nodes import Const, Expect, Expr, Head, LimitSpec, ObligationSpec, Rule, Scope
 from policyengine.ir.walk import walk
 from policyengine.ir.write import Words, definition, literal, written
+from policyengine.model import periods
 from policyengine.model.values import Uid, duration_text
 from policyengine.schema.schema import Schema
 from policyengine.syntax.spelling import is_identifier, string
@@ -100,7 +101,11 @@ def _limit(limit: LimitSpec, words: Words) -> str:
     alert = f" alert at {limit.alert_at}%" if limit.alert_at else ""
     block = " then alert" if limit.advisory else block
     failing = " on failure allow" if limit.fails_open else ""
-    return f"at most {written(limit.ceiling, words)} {what} by {by}{alert}{block}{failing}"
+    ceiling, floor = written(limit.ceiling, words), ""
+    if limit.share and limit.per is not None:
+        over = timedelta(seconds=limit.over * periods.length(limit.per))
+        ceiling, floor = f"{limit.share}% of the average over {duration_text(over)}", f" at least {ceiling}"
+    return f"at most {ceiling} {what} by {by}{floor}{alert}{block}{failing}"
 
 
 def _length(seconds: float) -> str:

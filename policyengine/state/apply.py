@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from policyengine.state import approvals, block_operations, meters, operations, sessions
+from policyengine.state import approvals, block_operations, meters, operations, past, sessions
 from policyengine.state.approval_operations import CloseTicket, DecideTicket, Enter, Keep, OpenTicket, TellTicket
 from policyengine.state.block_operations import Impose, ReadBlocks
 from policyengine.state.meters import ClockSkew
@@ -119,7 +119,7 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
     uses, held = [], []
     until = now + asked.lease
     for charge in asked.charges:
-        earlier = documents[charge.meter]
+        earlier = past.shared(documents[charge.meter], charge.share)
         at = meters.time_of(earlier, now)
         document = meters.charged(earlier, charge.window, at, charge.amount, asked.id, until)
         document = {**document, **told_of(charge)}
@@ -164,7 +164,7 @@ def _again(asked: Commit, earlier: Document, documents: Documents, now: int) -> 
 
 def _uses(charges: tuple[Charge, ...], documents: Documents, now: int) -> tuple[MeterUse, ...]:
     """What the meters say, as they are."""
-    found = [(charge, documents[charge.meter]) for charge in charges]
+    found = [(charge, past.shared(documents[charge.meter], charge.share)) for charge in charges]
     return tuple(_use(charge, document, meters.time_of(document, now)) for charge, document in found)
 
 
@@ -174,7 +174,7 @@ def _hold(asked: Hold, documents: Documents, now: int) -> Applied:
         return Applied(Refused(now, tuple(refusals)), blocked)
     writes: dict[str, tuple[Document | None, int]] = {}
     for charge in asked.charges:
-        earlier = documents[charge.meter]
+        earlier = past.shared(documents[charge.meter], charge.share)
         at = meters.time_of(earlier, now)
         document = meters.held(earlier, charge.window, at, charge.amount, asked.id, now + asked.lasting)
         document = {**document, **told_of(charge)}
@@ -201,7 +201,7 @@ def _refusals(
     refusals = []
     blocked: dict[str, tuple[Document | None, int]] = {}
     for charge in charges:
-        document = documents[charge.meter]
+        document = past.shared(documents[charge.meter], charge.share)
         at = meters.time_of(document, now)
         free = meters.room_at(document, charge.window, at, charge.amount, charge.ceiling)
         if charge.advisory or (free is not None and free <= at):
@@ -213,14 +213,14 @@ def _refusals(
             trip = {**(document or {}), "now": at, "blocked": end, **told_of(charge)}
             blocked[charge.meter] = trip, meters.expires(trip, charge.window, at)
             free = max(free, end) if free is not None else None
-        ceiling = meters.ceiling_at(document, charge.ceiling, at)
+        ceiling = meters.ceiling_at(document, charge.window, charge.ceiling, at)
         refusals.append(LimitRefusal(charge.rule, charge.meter, used, ceiling, free, tripped))
     return refusals, blocked
 
 
 def _use(charge: Charge, document: Document | None, at: int) -> MeterUse:
     used = meters.used(document, charge.window, at)
-    ceiling = meters.ceiling_at(document, charge.ceiling, at)
+    ceiling = meters.ceiling_at(document, charge.window, charge.ceiling, at)
     return MeterUse(charge.rule, charge.meter, used, ceiling, meters.empty_at(document, charge.window, at))
 
 
@@ -229,6 +229,8 @@ def told_of(asked: Charge | Adjust) -> dict[str, Any]:
     told = {"rule": asked.rule, "by": list(asked.by), "ceiling": asked.ceiling}
     if isinstance(asked.window, Sliding):
         told["width"] = asked.window.width
+    if isinstance(asked, Charge) and asked.share is not None:
+        told["share"] = list(asked.share)
     return told
 
 
@@ -238,6 +240,8 @@ def held_charge(charge: Charge, where: int) -> dict[str, Any]:
     held = {"meter": charge.meter, "rule": charge.rule, "kind": kind, "at": where, "ceiling": charge.ceiling}
     if isinstance(charge.window, Sliding):
         held["width"] = charge.window.width
+    if charge.share is not None:
+        held["share"] = list(charge.share)
     return {**held, "reserved": charge.amount, "counted": charge.amount, "spent": 0}
 
 
@@ -245,20 +249,19 @@ def _adjust(asked: Adjust, documents: Documents, now: int) -> Applied:
     document = documents[asked.meter]
     at, until = meters.time_of(document, now), 0
     if asked.what == "reset":
-        made = meters.reset(document, asked.window, at) if document is not None else None
+        made = meters.reset(document or {}, asked.window, at)
     else:
         until = at + asked.length if asked.what == "raise" else meters.window_end(document, asked.window, at)
-        made = meters.raised(document, at, asked.amount, until)
-        if made is None:
+        if (more := meters.raised(document, at, asked.amount, until)) is None:
             return Applied(Rejected(operations.TOO_MANY_RAISES))
+        made = more
     change = {
         "what": asked.what, "meter": asked.meter, "rule": asked.rule, "by": list(asked.by), "amount": asked.amount,
         "until": until, "why": asked.why, "who": asked.who, "at": now,
     }  # fmt: skip
     writes: dict[str, tuple[Document | None, int]] = {asked.key: (change, now + operations.CHANGE_KEPT)}
-    if made is not None:
-        made = {**made, **told_of(asked)}
-        writes[asked.meter] = made, meters.expires(made, asked.window, at)
+    made = {**made, **told_of(asked)}
+    writes[asked.meter] = made, meters.expires(made, asked.window, at)
     return Applied(DocumentsFound(now, (change,)), writes)
 
 
@@ -276,7 +279,7 @@ def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
     uses, held = [], []
     for one in lease["charges"]:
         meter, window = one["meter"], windows.get(one["meter"], held_window(one))
-        document = documents[meter]
+        document = _held_document(documents, one)
         at = meters.time_of(document, now)
         if one["kind"] == "concurrent":
             if asked.final:
@@ -292,8 +295,7 @@ def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
             one = {**one, "said": actual.get(meter, -1)}
         if document is not None:
             writes[meter] = document, meters.expires(document, window, at)
-        used, empty = meters.used(document, window, at), meters.empty_at(document, window, at)
-        uses.append(MeterUse(one["rule"], meter, used, meters.ceiling_at(document, one["ceiling"], at), empty))
+        uses.append(_held_use(one, document, window, at))
         held.append(one)
     ended = {**lease, "charges": held, "state": "settled" if asked.final else "open"}
     writes[lease_key(asked.id)] = ended, _over(lease, now) if asked.final else _kept(lease)
@@ -314,12 +316,22 @@ def _settled_before(
         return Rejected(operations.ENDED)
     uses = []
     for one in lease["charges"]:
-        meter, window = one["meter"], windows.get(one["meter"], held_window(one))
-        document = documents[meter]
-        at = meters.time_of(document, now)
-        used, empty = meters.used(document, window, at), meters.empty_at(document, window, at)
-        uses.append(MeterUse(one["rule"], meter, used, meters.ceiling_at(document, one["ceiling"], at), empty))
+        window = windows.get(one["meter"], held_window(one))
+        document = _held_document(documents, one)
+        uses.append(_held_use(one, document, window, meters.time_of(document, now)))
     return Done(now, tuple(uses), lease["expires"])
+
+
+def _held_document(documents: Documents, held: Mapping[str, Any]) -> Document | None:
+    """The document of a meter that a lease is charged to."""
+    document = documents[held["meter"]]
+    return past.shared(document, tuple(held["share"])) if "share" in held else document
+
+
+def _held_use(held: Mapping[str, Any], document: Document | None, window: Window, at: int) -> MeterUse:
+    ceiling = meters.ceiling_at(document, window, held["ceiling"], at)
+    used, empty = meters.used(document, window, at), meters.empty_at(document, window, at)
+    return MeterUse(held["rule"], held["meter"], used, ceiling, empty)
 
 
 def _corrected(

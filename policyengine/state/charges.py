@@ -27,7 +27,7 @@ from policyengine.state.amounts import MICRO
 from policyengine.state.metering import LimitRule
 from policyengine.state.operations import MAX_CHARGES, Charge
 from policyengine.state.places import place
-from policyengine.state.windows import SECOND, Concurrent, Window, calendar, sliding
+from policyengine.state.windows import SECOND, Concurrent, Window, calendar, mean_length, sliding
 
 
 class Seen(Struct, frozen=True, gc=False):
@@ -99,6 +99,7 @@ def _charge(limit: LimitRule, env: Env, now: int) -> Charge:
         amount=_amount(spec.of, env),
         block_for=round(spec.block_for * SECOND),
         advisory=spec.advisory,
+        share=share_of(spec),
     )
 
 
@@ -112,6 +113,11 @@ def key_of(limit: LimitRule, read: Sequence[Any]) -> tuple[str, tuple[str, ...]]
         digest = place(value["id"] if isinstance(value, Mapping) else str(value)) + digest[4:]
     told = tuple([f"{label}={text}" for label, text in zip(limit.labels, by, strict=True)])
     return f"{limit.identity}:{digest}", told
+
+
+def share_of(spec: LimitSpec) -> tuple[int, int, int] | None:
+    """How much of the average of how many periods there may be, and how long those are."""
+    return (spec.share, spec.over, mean_length(spec.per)) if spec.share and spec.per is not None else None
 
 
 def window(spec: LimitSpec, now: int) -> Window:

@@ -10,13 +10,14 @@ What is held for a commit to come counts until then or until it ends: `holds`, {
 time the meter has seen: time never runs backwards for it. `blocked` is until when it refuses everything. `raised` is
 how much more there may be, and until when: [[amount, end], ...]. `reset` is the bucket from before which nothing is
 given back any more, and until when that matters: [index, end]; a calendar meter's period begins a microsecond earlier
-instead, so that no lease from before is of it.
+instead, so that no lease from before is of it. `share` and `past` are for ceilings relative to the past: `past.py`.
 """
 
 from __future__ import annotations
 
 from typing import Any, assert_never
 
+from policyengine.state import past
 from policyengine.state.amounts import MICRO
 from policyengine.state.operations import Document
 from policyengine.state.windows import BUCKETS, Calendar, Concurrent, Sliding, Window
@@ -61,16 +62,18 @@ def empty_at(document: Document | None, window: Window, now: int) -> int:
 def room_at(document: Document | None, window: Window, now: int, amount: int, ceiling: int) -> int | None:
     """When the amount fits if nothing else comes: now, later, or never (None)."""
     blocked = document.get("blocked", 0) if document is not None else 0
-    if amount > ceiling_at(document, ceiling, now):
-        return None
     live = sorted(_live(document, window, now))
-    if raises := _raises(document, now):
-        # What is raised ends, so there may be room for a while only.
-        times = sorted({max(now, blocked), *(end for end, _ in live if end > blocked)})
-        for time in times:
-            left = sum(counted for end, counted in live if end > time) + amount - ceiling
-            if left <= sum(more for more, end in raises if end > time):
+    if document is not None and ("share" in document or _raises(document, now)):
+        # The ceiling changes as well, so there may be room for a while only.
+        times = {max(now, blocked), *(end for end, _ in live if end > blocked)}
+        if "share" in document and (turn := past.turns(document, window, now)) > blocked:
+            times.add(turn)
+        for time in sorted(times):
+            left = sum(counted for end, counted in live if end > time) + amount
+            if left <= ceiling_at(document, window, ceiling, time):
                 return time
+        return None
+    if amount > ceiling:
         return None
     left = sum(counted for _, counted in live) + amount - ceiling
     at = now
@@ -84,6 +87,11 @@ def room_at(document: Document | None, window: Window, now: int, amount: int, ce
 
 def charged(document: Document | None, window: Window, now: int, amount: int, lease: str, until: int) -> Document:
     """The document with an amount more, counted now."""
+    made = _charged(document, window, now, amount, lease, until)
+    return past.more(made, window, now, amount) if "share" in made else made
+
+
+def _charged(document: Document | None, window: Window, now: int, amount: int, lease: str, until: int) -> Document:
     match window:
         case Sliding(width):
             index = now // width
@@ -114,6 +122,8 @@ def returned(
     """The document with an amount less, where it had been counted; what has left the window is gone already."""
     if document is None:
         return None
+    if "share" in document:
+        document = past.less(document, window, where, amount)
     match window:
         case Sliding():
             if where <= document.get("reset", (-1, 0))[0]:
@@ -134,15 +144,24 @@ def expires(document: Document, window: Window, now: int) -> int:
     ends = [int(end) for _, end in document.get("raised", ())]
     if "reset" in document:
         ends.append(int(document["reset"][1]))
+    if "share" in document:
+        ends.append(past.ends(document))
     return max(empty_at(document, window, now), int(document.get("blocked", 0)), *ends) + GRACE
 
 
 # ---- what operators do ----
 
 
-def ceiling_at(document: Document | None, ceiling: int, now: int) -> int:
+def ceiling_at(document: Document | None, window: Window, ceiling: int, now: int) -> int:
     """How much there may be now."""
-    return ceiling + sum(more for more, _ in _raises(document, now))
+    if document is not None and "share" in document:
+        ceiling = max(ceiling, past.relative_ceiling(document, window, now))
+    return ceiling + raised_by(document, now)
+
+
+def raised_by(document: Document | None, now: int) -> int:
+    """How much more there may be now than the policy says."""
+    return sum(more for more, _ in _raises(document, now))
 
 
 def raised(document: Document | None, now: int, amount: int, until: int) -> Document | None:

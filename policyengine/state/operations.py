@@ -30,7 +30,8 @@ CHANGE_KEPT = 400 * 86_400 * 1_000_000
 class Charge(Struct, frozen=True, gc=False):
     """What one limit asks of one meter. `meter` is its key; amounts are millionths. `block_for` is for how long the
     meter refuses everything once it has refused something, in microseconds; an `advisory` charge is counted and never
-    refused."""
+    refused. With a `share` there may be more than the ceiling: so many percent of what was counted on average in so
+    many periods before, each of a length in microseconds."""
 
     meter: str
     rule: str
@@ -40,6 +41,7 @@ class Charge(Struct, frozen=True, gc=False):
     amount: int
     block_for: int = 0
     advisory: bool = False
+    share: tuple[int, int, int] | None = None
 
 
 class SessionWrite(Struct, frozen=True, gc=False):

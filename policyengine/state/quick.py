@@ -18,7 +18,7 @@ from policyengine.model.values import Entity, Fault, Uid, to_json
 from policyengine.schema.members import delegators
 from policyengine.state import amounts
 from policyengine.state.amounts import LARGEST, MICRO
-from policyengine.state.charges import Charges, Metered, Seen, key_of, window
+from policyengine.state.charges import Charges, Metered, Seen, key_of, share_of, window
 from policyengine.state.metering import LimitRule, Metering
 from policyengine.state.operations import MAX_CHARGES, Charge
 from policyengine.state.windows import SECOND, Window
@@ -47,6 +47,7 @@ class Compiled(Struct, gc=False):
     window: Window | None
     block_for: int
     advisory: bool
+    share: tuple[int, int, int] | None
     known: dict[Any, Charge]
 
 
@@ -99,7 +100,7 @@ def _metered(one: Compiled, principal: Any, resource: Any, context: Any, seen: S
             meter, by = key_of(one.limit, [_told(part) for part in (read if one.several else (read,))])
             if len(one.known) >= REMEMBERED:
                 one.known.clear()
-        charge = Charge(meter, one.name, by, lies, ceiling, amount, one.block_for, one.advisory)
+        charge = Charge(meter, one.name, by, lies, ceiling, amount, one.block_for, one.advisory, one.share)
         one.known[read] = charge
     return Metered(charge, one.limit, seen)
 
@@ -125,6 +126,7 @@ def _compiled(limit: LimitRule, records: Records) -> Compiled:
         None if isinstance(spec.per, str) else window(spec, 0),
         round(spec.block_for * SECOND),
         spec.advisory,
+        share_of(spec),
         {},
     )
 

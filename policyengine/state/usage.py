@@ -97,7 +97,7 @@ def usage_of(meter: str, document: Document, now: int) -> Usage | None:
     if window is None or "rule" not in document:
         return None
     at = meters.time_of(document, now)
-    used, extra = meters.used(document, window, at), meters.ceiling_at(document, 0, at)
+    used, extra = meters.used(document, window, at), meters.raised_by(document, at)
     blocked = int(document.get("blocked", 0))
     if not used and not extra and blocked <= at:
         return None
@@ -106,7 +106,7 @@ def usage_of(meter: str, document: Document, now: int) -> Usage | None:
         rule=document["rule"],
         key=tuple(_shown(label, value) for label, value in keys),
         used=amounts.number(used),
-        ceiling=amounts.number(document.get("ceiling", 0) + extra),
+        ceiling=amounts.number(meters.ceiling_at(document, window, document.get("ceiling", 0), at)),
         resets_at=meters.empty_at(document, window, at) / SECOND,
         tenant=next((_id(value) for label, value in keys if label in _TENANTS), ""),
         model=next((_id(value) for _, value in keys if _type(value) == "Model"), ""),

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any, Literal, assert_never
 from zoneinfo import ZoneInfo
 
-from policyengine.model import zones
+from policyengine.model import periods, zones
 
 SECOND = 1_000_000
 BUCKETS = 60
@@ -68,6 +68,17 @@ def held_window(held: Mapping[str, Any]) -> Window:
 def sliding(seconds: float) -> Sliding:
     """A sliding window of so many seconds; a bucket is rounded up to whole microseconds."""
     return Sliding(max(1, -(-round(seconds * SECOND) // BUCKETS)))
+
+
+# The length on average of periods that differ, in seconds: so the number of periods between two is told by rounding.
+MEAN = {"month": 2_629_746, "year": 31_556_952}
+
+
+def mean_length(per: float | str) -> int:
+    """The length of a period, in microseconds; a sliding window's is that of its sixty buckets."""
+    if isinstance(per, str):
+        return MEAN.get(per, periods.CALENDAR[per]) * SECOND
+    return sliding(per).width * BUCKETS
 
 
 def calendar(period: str, zone: str, around: int) -> Calendar:

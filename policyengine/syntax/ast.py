@@ -259,7 +259,7 @@ class RequireBody(Node):
 
 @dataclass(frozen=True, slots=True)
 class LimitBody(Node):
-    ceiling: Expr
+    ceiling: Expr | None  # None for a baseline without a floor
     of: Expr | None  # None for requests
     per: Literal | Name | None  # None for what is in flight
     by: tuple[Expr, ...]
@@ -268,6 +268,7 @@ class LimitBody(Node):
     failing: Lit["allow", "deny"] | None = None
     alert_at: Literal | None = None
     advisory: bool = False
+    share: tuple[Literal, Literal] | None = None  # of the average, and over which time
 
 
 RuleKind = Lit["permit", "forbid", "require", "limit", "label"]

@@ -234,8 +234,9 @@ class Build(BuildDeclarations):
         if isinstance(keys[0], ast.ListLit) and keys[0].items and keys[0].span.text.startswith("["):
             keys[:1] = keys[0].items
         ends = dict(part.value for part in keys if isinstance(part, Part))
+        share = tail[2].value if isinstance(tail[2], Part) else None
         body = ast.LimitBody(
-            ceiling=tail[2],
+            ceiling=tail[2] if share is None else ends.get("floor"),
             of=of,
             per=per,
             by=tuple(nodes(keys)),
@@ -244,8 +245,12 @@ class Build(BuildDeclarations):
             failing=ends.get("failure"),
             alert_at=ends.get("alert"),
             advisory="advisory" in ends,
+            share=share,
             span=self._span(tail),
         )
+        if share is None and (floor := ends.get("floor")) is not None:
+            help_ = "only `PERCENT% of the average over TIME` has one"
+            self._report(codes.SYNTAX, floor.span, "a ceiling that is not relative has no floor", help_)
         return ast.Rule(
             kind="limit",
             name=parts[1],
@@ -254,6 +259,16 @@ class Build(BuildDeclarations):
             body=body,
             span=self._span(parts),
         )
+
+    def baseline(self, parts: list[Any]) -> Part:
+        words = " ".join(part.text for part in parts[3:6])
+        if words != "the average over":
+            span = self._span(parts[3:6])
+            self._report(codes.SYNTAX, span, f"unexpected `{words}`", "write `200% of the average over 7d`")
+        return Part((self.number([parts[0]]), parts[-1]), self._span(parts))
+
+    def floor(self, parts: list[Any]) -> Part:
+        return Part(("floor", parts[2]), self._span(parts))
 
     def metered(self, parts: list[Any]) -> Part:
         """What is counted, per what, and in which zone."""

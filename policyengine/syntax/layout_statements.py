@@ -241,6 +241,8 @@ def _limit(body: ast.LimitBody, notes: Notes) -> Doc:
         zone = f" in {literal(body.zone)}" if body.zone is not None else ""
         what = ["requests" if body.of is None else concat("of ", expression(body.of, notes)), LINE, f"per {per}{zone}"]
     ends: list[Doc] = []
+    if body.share is not None and body.ceiling is not None:
+        ends += [LINE, concat("at least ", expression(body.ceiling, notes))]
     if body.alert_at is not None:
         ends += [LINE, f"alert at {literal(body.alert_at)}%"]
     if body.advisory:
@@ -253,8 +255,13 @@ def _limit(body: ast.LimitBody, notes: Notes) -> Doc:
     if isinstance(body.by[0], ast.ListLit):
         keys[0] = concat("(", align(keys[0]), ")")
     by = join(concat(",", LINE), keys)
-    ceiling = concat("at most ", expression(body.ceiling, notes))
-    return group(ceiling, nest(2, LINE, *what, LINE, "by ", group(nest(2, by)), *ends))
+    ceiling: Doc = ""
+    if body.share is not None:
+        share, over = body.share
+        ceiling = f"{literal(share)}% of the average over {literal(over)}"
+    elif body.ceiling is not None:
+        ceiling = expression(body.ceiling, notes)
+    return group(concat("at most ", ceiling), nest(2, LINE, *what, LINE, "by ", group(nest(2, by)), *ends))
 
 
 def _noted(node: ast.Node, doc: Doc, notes: Notes) -> Doc:

@@ -13,7 +13,7 @@ _STATEMENT = (
 _OPERATOR = ("and", "or", "in", "has", "is", "like")
 _OTHER = (
     "not", "if", "then", "else", "any", "all", "true", "false", "null", "when", "unless", "because", "on", "for",
-    "at", "most", "requests", "of", "per", "by", "never", "always", "allow", "deny", "expect", "owing",
+    "at", "most", "least", "requests", "of", "per", "by", "never", "always", "allow", "deny", "expect", "owing",
     "nothing", "approved", "concurrent", "block", "alert", "failure", "case", "after",
 )  # fmt: skip
 KEYWORDS = {"statement": _STATEMENT, "operator": _OPERATOR, "other": _OTHER}

@@ -14,12 +14,18 @@ Kind = Literal["sliding", "calendar", "concurrent"]
 
 @dataclass(frozen=True)
 class Meter:
-    """`size` is the width of a bucket, or the length of a period; both begin at 0."""
+    """`size` is the width of a bucket, or the length of a period; both begin at 0. `share`: percent, and of how
+    many periods before."""
 
     name: str
     kind: Kind
     ceiling: int
     size: int = 1
+    share: tuple[int, int] = (0, 1)
+
+    @property
+    def period(self) -> int:
+        return self.size * BUCKETS if self.kind == "sliding" else self.size
 
 
 @dataclass
@@ -45,9 +51,14 @@ class Ledger:
     leases: dict[str, Lease] = field(default_factory=dict)
     raises: list[tuple[Meter, int, int]] = field(default_factory=list)
     resets: dict[Meter, int] = field(default_factory=dict)
+    # All that was counted, whatever was reset since.
+    history: list[Entry] = field(default_factory=list)
 
     def ceiling(self, meter: Meter, now: int) -> int:
-        return meter.ceiling + sum(more for which, more, until in self.raises if which == meter and now < until)
+        (percent, periods), period = meter.share, now // meter.period
+        past = [e for e in self.history if e.meter == meter and 1 <= period - e.at // meter.period <= periods]
+        ceiling = max(meter.ceiling, sum(entry.amount for entry in past) * percent // (100 * periods))
+        return ceiling + sum(more for which, more, until in self.raises if which == meter and now < until)
 
     def reset(self, meter: Meter, now: int) -> None:
         """Nothing of before counts, and of a sliding window's bucket that was reset nothing is given back."""
@@ -71,7 +82,8 @@ class Ledger:
         full = [meter.name for meter, amount in asked if self.used(meter, now) + amount > self.ceiling(meter, now)]
         if not full:
             self.leases[lease] = Lease(ends, counted=dict(asked))
-            self.entries += [Entry(meter, now, amount, lease) for meter, amount in asked]
+            for kept in (self.entries, self.history):
+                kept += [Entry(meter, now, amount, lease) for meter, amount in asked]
         return full
 
     def retry_at(self, meter: Meter, amount: int, now: int) -> int | None:
@@ -83,6 +95,7 @@ class Ledger:
             if entry.meter == meter:
                 change = {"sliding": (entry.at // size + BUCKETS + 1) * size, "calendar": (entry.at // size + 1) * size}
                 times.add(change.get(meter.kind, ends[entry.lease]))
+        times |= {(now // meter.period + later) * meter.period for later in range(4)}
         later = sorted(t for t in times if t >= now)
         return next((t for t in later if self.used(meter, t) + amount <= self.ceiling(meter, t)), None)
 
@@ -93,16 +106,21 @@ class Ledger:
         if final:
             self.leases[lease].said = actual
         for meter, spent in actual.items():
-            mine = [entry for entry in self.entries if entry.lease == lease and entry.meter == meter]
+            mine, past = (
+                [e for e in of if (e.lease, e.meter) == (lease, meter)] for of in (self.entries, self.history)
+            )
             counted = self.leases[lease].counted[meter]
             # What was spent on the way is spent.
             spent = self.leases[lease].spent[meter] = max(spent, self.leases[lease].spent.get(meter, 0))
             if spent > counted:
-                self.entries.append(Entry(meter, now, spent - counted, lease))
+                for kept in (self.entries, self.history):
+                    kept.append(Entry(meter, now, spent - counted, lease))
                 self.leases[lease].counted[meter] = spent
-            elif final and mine and self._given_back(mine[0]):
+            elif final:
                 # What is too much goes from where it was reserved first.
-                mine[0].amount -= counted - spent
+                past[0].amount -= counted - spent
+                if mine and self._given_back(mine[0]):
+                    mine[0].amount -= counted - spent
         self.leases[lease].open = not final
         return True
 
@@ -112,6 +130,7 @@ class Ledger:
         if any(self.leases[lease].spent.values()):
             return False
         self.entries = [e for e in self.entries if e.lease != lease or not self._given_back(e)]
+        self.history = [e for e in self.history if e.lease != lease]
         self.leases[lease].open = False
         return True
 

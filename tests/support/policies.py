@@ -195,6 +195,9 @@ def _limit(writer: Writer) -> str:
     period = writer.pick(("1m", "month", "24h", 'day in "Europe/Berlin"'))
     what = writer.pick((f"{of} per {period}", f"{of} per {period}", "concurrent"))
     end = writer.pick(("", "", " then block for 10m", " on failure allow"))
+    if what != "concurrent" and writer.pick((False, False, False, True)):
+        over = {"1m": "5m", "24h": "72h"}.get(period, "90d")
+        return f"at most 200% of the average over {over} {what} by {by} at least {writer.pick(ceilings)}{end}"
     return f"at most {writer.pick(ceilings)} {what} by {by}{end}"
 
 

@@ -181,6 +181,7 @@ limit_bodies = node(
     of=st.none() | expressions,
     per=st.one_of(durations, names),
     by=several(expressions, 1, 3),
+    share=st.none() | st.tuples(numbers, durations),
 )
 
 

@@ -74,8 +74,10 @@ def _held(charge: Charge, prefix: str) -> bytes:
 
 
 def _charge(charge: Charge) -> bytes | None:
-    """One charge; None for a window that is not plain."""
+    """One charge; None for a window or a ceiling that is not plain."""
     window = charge.window
+    if charge.share is not None:
+        return None
     if isinstance(window, Sliding):
         kind, edges = 1, (window.width, 0, 0, 0)
     elif isinstance(window, Calendar) and len(window.periods) == 3:

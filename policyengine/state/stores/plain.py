@@ -15,7 +15,7 @@ from policyengine.state.operations import Charge, Commit, Done, MeterUse, plain
 from policyengine.state.windows import BUCKETS, Calendar, Sliding
 
 # Members that a document has when something else was done to it than charging.
-_RARE = frozenset({"holds", "raised", "reset"})
+_RARE = frozenset({"holds", "raised", "reset", "share"})
 
 
 class Plain:
@@ -37,6 +37,8 @@ class Plain:
         # Nothing is charged until all of them have room.
         for charge in asked.charges:
             window, amount, meter = charge.window, charge.amount, charge.meter
+            if charge.share is not None:
+                return None
             document: Any = documents.get(meter)
             used, at = 0, now
             if document is not None:

@@ -91,6 +91,90 @@ local function unheld(document, id)
   return made
 end
 
+-- ---- ceilings relative to the past: `policyengine/state/past.py` ----
+
+local LARGEST, MOST = 4503599627370496, 9007199254740991
+
+-- The document of a meter whose limit has this share, whichever it had before.
+local function shared(document, share)
+  if not share and not (document and document.share) then return document end
+  local made = copy(document)
+  made.now = made.now or 0
+  made.share = share
+  if not share then made.past = nil end
+  return made
+end
+
+-- The periods that are known, the one that the meter counts first.
+local function known(document, window)
+  local found = {}
+  if document.start then found[1] = {document.start, document['end']} end
+  for _, one in ipairs(window.periods or {}) do found[#found + 1] = one end
+  return found
+end
+
+local function began(document, window, at)
+  local length = document.share[3]
+  if window.kind ~= 'calendar' then return math.floor(at / length) * length end
+  local last = 0
+  for _, one in ipairs(known(document, window)) do
+    if one[1] <= at and at < one[2] then return one[1] end
+    if one[2] <= at and one[2] > last then last = one[2] end
+  end
+  return last + math.floor((at - last) / length) * length
+end
+
+local function turns(document, window, at)
+  if window.kind == 'calendar' then
+    for _, one in ipairs(known(document, window)) do
+      if one[1] <= at and at < one[2] then return one[2] end
+    end
+  end
+  return began(document, window, at) + document.share[3]
+end
+
+-- How many periods lie between two beginnings.
+local function age(begin, start, length) return math.floor((2 * (begin - start) + length) / (2 * length)) end
+
+local function relative_ceiling(document, window, at)
+  local percent, periods, length = document.share[1], document.share[2], document.share[3]
+  local begin, total = began(document, window, at), 0
+  for _, one in ipairs(document.past or {}) do
+    local old = age(begin, one[1], length)
+    if old >= 1 and old <= periods then total = math.min(total + one[2], MOST) end
+  end
+  local whole = math.floor(total / (100 * periods))
+  local rest = total - whole * 100 * periods
+  return math.min(whole * percent + math.floor(rest * percent / (100 * periods)), LARGEST)
+end
+
+-- The amount more in this period, and less in the one in which it was counted. Both change the document.
+local function past_more(document, window, at, amount)
+  local periods, length = document.share[2], document.share[3]
+  local begin, past = began(document, window, at), {}
+  for _, one in ipairs(document.past or {}) do
+    if age(begin, one[1], length) <= periods then past[#past + 1] = {one[1], one[2]} end
+  end
+  if #past > 0 and past[#past][1] == begin then past[#past][2] = past[#past][2] + amount
+  else past[#past + 1] = {begin, amount} end
+  document.past = past
+end
+
+local function past_less(document, window, place, amount)
+  local length, begin, past = document.share[3], place, {}
+  if window.kind == 'sliding' then begin = math.floor(place * window.width / length) * length end
+  for i, one in ipairs(document.past or {}) do
+    past[i] = {one[1], one[1] == begin and one[2] - amount or one[2]}
+  end
+  document.past = past
+end
+
+local function past_ends(document)
+  local latest = 0
+  for _, one in ipairs(document.past or {}) do latest = math.max(latest, one[1]) end
+  return latest + (document.share[2] + 2) * document.share[3]
+end
+
 local function used(document, window, at)
   local sum = 0
   for _, one in ipairs(live(document, window, at)) do sum = sum + one[2] end
@@ -109,6 +193,7 @@ local function expires(document, window, at)
   local ends = math.max(empty_at(document, window, at), document.blocked or 0)
   for _, one in ipairs(document.raised or {}) do ends = math.max(ends, one[2]) end
   if document.reset then ends = math.max(ends, document.reset[2]) end
+  if document.share then ends = math.max(ends, past_ends(document)) end
   return ends + GRACE
 end
 
@@ -126,6 +211,12 @@ local function raised_at(document, at)
   return sum
 end
 
+-- How much there may be.
+local function ceiling_at(document, window, ceiling, at)
+  if document and document.share then ceiling = math.max(ceiling, relative_ceiling(document, window, at)) end
+  return ceiling + raised_at(document, at)
+end
+
 -- A copy without what is over.
 local function tidy(document, at)
   local made = copy(document)
@@ -137,26 +228,30 @@ end
 
 -- When the amount fits if nothing else comes; nil for never.
 local function room_at(document, window, at, amount, ceiling)
-  if amount > ceiling + raised_at(document, at) then return nil end
   local counted = live(document, window, at)
   table.sort(counted, function(a, b) return a[1] < b[1] end)
-  local more = raises(document, at)
-  if #more > 0 then
-    -- What is raised ends, so there may be room for a while only.
+  if document and (document.share or #raises(document, at) > 0) then
+    -- The ceiling changes as well, so there may be room for a while only.
     local first = math.max(at, document.blocked or 0)
     local times = {first}
     for _, one in ipairs(counted) do
       if one[1] > first then times[#times + 1] = one[1] end
     end
+    if document.share then
+      local turn = turns(document, window, at)
+      if turn > first then times[#times + 1] = turn end
+      table.sort(times)
+    end
     for _, time in ipairs(times) do
-      local left = amount - ceiling
+      local left = amount
       for _, one in ipairs(counted) do
         if one[1] > time then left = left + one[2] end
       end
-      if left <= raised_at(document, time) then return time end
+      if left <= ceiling_at(document, window, ceiling, time) then return time end
     end
     return nil
   end
+  if amount > ceiling then return nil end
   local left = amount - ceiling
   for _, one in ipairs(counted) do left = left + one[2] end
   local time = at
@@ -191,15 +286,18 @@ local function charged(document, window, at, amount, lease, ends)
       buckets[#buckets + 1] = {index, amount}
     end
     made.buckets = buckets
+    if made.share then past_more(made, window, at, amount) end
     return made, index
   elseif window.kind == 'calendar' then
     if made.start and made.start <= at and at < made['end'] then
       made.used = made.used + amount
+      if made.share then past_more(made, window, at, amount) end
       return made, made.start
     end
     local start, finish = period(window, at)
     if not start then return nil end
     made.start, made['end'], made.used = start, finish, amount
+    if made.share then past_more(made, window, at, amount) end
     return made, start
   end
   local leases = {}
@@ -213,6 +311,10 @@ end
 
 local function returned(document, window, at, amount, place, lease)
   if not document then return nil end
+  if document.share then
+    document = copy(document)
+    past_less(document, window, place, amount)
+  end
   if window.kind == 'sliding' and document.reset and place <= document.reset[1] then return document end
   local made = copy(document)
   made.now = at
@@ -303,18 +405,19 @@ local SKEWED = 'the clocks of this host and of the store differ too much'
 -- What a meter's document says of itself.
 local function name(document, asked)
   document.rule, document.by, document.ceiling, document.width = asked.rule, asked.by, asked.ceiling, asked.window.width
+  if asked.share then document.share = asked.share end
 end
 
 local function use(charge, document, at)
-  return {charge.rule, charge.meter, used(document, charge.window, at), charge.ceiling + raised_at(document, at),
-          empty_at(document, charge.window, at)}
+  return {charge.rule, charge.meter, used(document, charge.window, at),
+          ceiling_at(document, charge.window, charge.ceiling, at), empty_at(document, charge.window, at)}
 end
 
 -- What the meters say, as they are.
 local function uses_of(charges)
   local uses = {}
   for i, charge in ipairs(charges) do
-    local document = documents[charge.meter]
+    local document = shared(documents[charge.meter], charge.share)
     uses[i] = use(charge, document, time_of(document))
   end
   return uses
@@ -324,7 +427,7 @@ end
 local function refused(charges)
   local refusals, tripped = {}, {}
   for _, charge in ipairs(charges) do
-    local document = documents[charge.meter]
+    local document = shared(documents[charge.meter], charge.share)
     local at = time_of(document)
     local free = room_at(document, charge.window, at, charge.amount, charge.ceiling)
     if not charge.advisory and (not free or free > at) then
@@ -337,7 +440,7 @@ local function refused(charges)
         if free then free = math.max(free, trip.blocked) end
       end
       refusals[#refusals + 1] = {charge.rule, charge.meter, used(document, charge.window, at),
-                                  charge.ceiling + raised_at(document, at), free or -1, trips}
+                                  ceiling_at(document, charge.window, charge.ceiling, at), free or -1, trips}
     end
   end
   if #refusals == 0 then return nil end
@@ -377,7 +480,7 @@ local function commit()
   local ends = now + op.lease
   local uses, held, writes = {}, {}, {}
   for i, charge in ipairs(op.charges) do
-    local earlier = documents[charge.meter]
+    local earlier = shared(documents[charge.meter], charge.share)
     local at = time_of(earlier)
     local document, place = charged(earlier, charge.window, at, charge.amount, op.id, ends)
     if not document then return rejected(SKEWED) end
@@ -385,7 +488,7 @@ local function commit()
     writes[i] = {charge.meter, document, expires(document, charge.window, at)}
     uses[i] = use(charge, document, at)
     held[i] = {meter = charge.meter, rule = charge.rule, kind = charge.window.kind, at = place, ceiling = charge.ceiling,
-               width = charge.window.width, reserved = charge.amount, counted = charge.amount, spent = 0}
+               width = charge.window.width, share = charge.share, reserved = charge.amount, counted = charge.amount, spent = 0}
   end
   for _, one in ipairs(writes) do write(one[1], one[2], one[3]) end
   if #held > 0 or op.once or op.elsewhere then
@@ -397,6 +500,17 @@ local function commit()
   if approval then write(op.approval.key, approval, tickets.ends(approval)) end
   if op.once then write(op.once, {body = op.body, grant = op.id}, now + op.keep) end
   return answer('done', now, uses, ends, '', approval and approval['until'] or 0)
+end
+
+-- The document of a meter that a lease is charged to.
+local function held_document(one)
+  local document = documents[one.meter]
+  return one.share and shared(document, one.share) or document
+end
+
+local function held_use(one, document, window, at)
+  return {one.rule, one.meter, used(document, window, at), ceiling_at(document, window, one.ceiling, at),
+          empty_at(document, window, at)}
 end
 
 local function open_lease()
@@ -418,10 +532,8 @@ local function settled_before(lease)
   for i, one in ipairs(lease.charges) do
     if (one.said or -2) ~= (op.actual[one.meter] or -1) then return nil end
     local window = op.windows[one.meter] or {kind = one.kind, width = one.width, periods = {}}
-    local document = documents[one.meter]
-    local at = time_of(document)
-    uses[i] = {one.rule, one.meter, used(document, window, at), one.ceiling + raised_at(document, at),
-               empty_at(document, window, at)}
+    local document = held_document(one)
+    uses[i] = held_use(one, document, window, time_of(document))
   end
   return uses
 end
@@ -437,7 +549,7 @@ local function settle()
   local writes, uses = {}, {}
   for i, one in ipairs(lease.charges) do
     local window = op.windows[one.meter] or {kind = one.kind, width = one.width, periods = {}}
-    local document = documents[one.meter]
+    local document = held_document(one)
     local at = time_of(document)
     if one.kind == 'concurrent' then
       if op.final then document = returned(document, window, at, 0, 0, op.id) end
@@ -455,8 +567,7 @@ local function settle()
     end
     if op.final then one.said = op.actual[one.meter] or -1 end
     if document then writes[#writes + 1] = {one.meter, document, expires(document, window, at)} end
-    uses[i] = {one.rule, one.meter, used(document, window, at), one.ceiling + raised_at(document, at),
-               empty_at(document, window, at)}
+    uses[i] = held_use(one, document, window, at)
   end
   for _, one in ipairs(writes) do write(one[1], one[2], one[3]) end
   lease.state = op.final and 'settled' or 'open'
@@ -505,7 +616,7 @@ local function hold()
   if refusals then return answer('refused', now, refusals) end
   local ends = now + op.lasting
   for _, charge in ipairs(op.charges) do
-    local earlier = documents[charge.meter]
+    local earlier = shared(documents[charge.meter], charge.share)
     local at = time_of(earlier)
     local made
     if charge.window.kind == 'concurrent' then
@@ -606,7 +717,7 @@ local function adjust()
   local document = documents[op.meter]
   local at, ends, made = time_of(document), 0, nil
   if op.what == 'reset' then
-    if document then made = reset(document, op.window, at) end
+    made = reset(document, op.window, at)
   else
     ends = op.what == 'raise' and at + op.length or window_end(document, op.window, at)
     if not ends then return rejected(SKEWED) end
@@ -619,10 +730,8 @@ local function adjust()
   local change = {what = op.what, meter = op.named, rule = op.rule, by = op.by, amount = op.amount, ['until'] = ends,
                   why = op.why, who = op.who, at = now}
   write(op.key, change, now + op.kept)
-  if made then
-    name(made, op)
-    write(op.meter, made, expires(made, op.window, at))
-  end
+  name(made, op)
+  write(op.meter, made, expires(made, op.window, at))
   return answer('found', now, {change})
 end
 

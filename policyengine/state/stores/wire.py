@@ -179,6 +179,7 @@ def _charges(charges: tuple[Charge, ...], prefix: str) -> list[dict[str, Any]]:
             "amount": charge.amount,
             "block_for": charge.block_for,
             "advisory": charge.advisory,
+            **({"share": charge.share} if charge.share is not None else {}),
         }
         for charge in charges
     ]

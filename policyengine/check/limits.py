@@ -1,0 +1,128 @@
+"""Limits: tree to what is counted, per what, and how much there may be."""
+
+from __future__ import annotations
+
+from policyengine.check import operands
+from policyengine.check.environment import Findings, TypeEnv
+from policyengine.check.expressions import check_expression
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.suggest import did_you_mean, one_of
+from policyengine.ir.fold import fold
+from policyengine.ir.nodes import Const, Expr, LimitSpec
+from policyengine.model import periods, zones
+from policyengine.model.types import NUMBER, ListT, SetT
+from policyengine.syntax import ast
+
+PERIODS = tuple(periods.CALENDAR)
+
+# A meter remembers so many periods at the most, and a ceiling is at most so much of their average, in percent.
+MOST_PERIODS = 366
+MOST_PERCENT = 10_000
+
+
+def check_limit(tree: ast.LimitBody, env: TypeEnv) -> LimitSpec:
+    findings = env.place.findings
+    ceiling = _ceiling(tree, env)
+    if isinstance(folded := fold(ceiling), Const) and type(folded.value) in (int, float) and folded.value < 0:
+        findings.report(codes.BAD_CONSTANT, folded.span, "a ceiling is not negative")
+    of = None
+    if tree.of is not None:
+        of = operands.need(check_expression(tree.of, env).expr, NUMBER, "what is metered", findings)
+    per: float | str | None = None
+    if isinstance(tree.per, ast.Name):
+        per = tree.per.text
+        if per not in PERIODS:
+            help_ = did_you_mean(per, PERIODS) or f"one of {one_of(PERIODS)}, or a length of time such as `1m`"
+            findings.report(codes.UNKNOWN_NAME, tree.per.span, f"unknown period `{per}`", "", help_)
+    elif tree.per is not None:
+        per = tree.per.value.total_seconds()  # type: ignore[union-attr]
+        if not per:
+            findings.report(codes.BAD_CONSTANT, tree.per.span, "a period must be longer than nothing")
+    zone = _zone(tree, findings)
+    by = tuple(check_expression(key, env).expr for key in tree.by)
+    for key in by:
+        if operands.holds_record(key.type) or isinstance(key.type, SetT | ListT):
+            findings.report(codes.WRONG_TYPE, key.span, f"a limit cannot be kept by {key.type}", "", "name one value")
+    share, over = _baseline(tree, per, findings)
+    return LimitSpec(
+        ceiling=fold(ceiling),
+        of=fold(of) if of is not None else None,
+        per=per,
+        by=by,
+        zone=zone,
+        block_for=tree.block_for.value.total_seconds() if tree.block_for is not None else 0.0,  # type: ignore[union-attr]
+        fails_open=tree.failing == "allow",
+        alert_at=_share(tree, findings),
+        advisory=tree.advisory,
+        share=share,
+        over=over,
+    )
+
+
+def _ceiling(tree: ast.LimitBody, env: TypeEnv) -> Expr:
+    findings = env.place.findings
+    if tree.ceiling is None:
+        help_ = "end it with `at least 1000`, or what a key that nothing was counted for may have"
+        findings.report(codes.NO_FLOOR, tree.span, "a ceiling relative to the past needs a floor", "", help_)
+        return Const(value=0, type=NUMBER, span=tree.span)
+    what = "a ceiling" if tree.share is None else "a floor"
+    return operands.need(check_expression(tree.ceiling, env).expr, NUMBER, what, findings)
+
+
+def _baseline(tree: ast.LimitBody, per: float | str | None, findings: Findings) -> tuple[int, int]:
+    """How much of the average there may be, in percent, and of how many periods it is; nothing of none for a ceiling
+    that is not relative."""
+    if tree.share is None:
+        return 0, 0
+    share, over = tree.share
+    if type(share.value) is not int or not 1 <= share.value <= MOST_PERCENT:
+        findings.report(
+            codes.BAD_CONSTANT, share.span, f"a share of the average is a whole number from 1 to {MOST_PERCENT}"
+        )
+        return 0, 0
+    if per is None:
+        help_ = "say `per day`, or another period: what is in flight has no average"
+        findings.report(codes.BAD_BASELINE, over.span, "an average is of periods", "", help_)
+        return 0, 0
+    if (isinstance(per, str) and per not in periods.CALENDAR) or not periods.length(per):
+        return 0, 0
+    seconds = over.value.total_seconds()  # type: ignore[union-attr]
+    count, rest = divmod(seconds, periods.length(per))
+    if rest or not 1 <= count <= MOST_PERIODS:
+        help_ = "a month is 30 days here, and a year 365" if per in ("month", "year") else ""
+        findings.report(
+            codes.BAD_BASELINE,
+            over.span,
+            f"the average is of 1 to {MOST_PERIODS} whole periods of the limit",
+            "",
+            help_,
+        )
+        return 0, 0
+    return share.value, int(count)
+
+
+def _share(tree: ast.LimitBody, findings: Findings) -> int:
+    """The share of the ceiling from which on people are told, in percent."""
+    if tree.alert_at is None:
+        return 0
+    share = tree.alert_at.value
+    if type(share) is not int or not 1 <= share <= 100:
+        findings.report(codes.BAD_CONSTANT, tree.alert_at.span, "a share of a ceiling is a whole number from 1 to 100")
+        return 0
+    return share
+
+
+def _zone(tree: ast.LimitBody, findings: Findings) -> str:
+    """The time zone of a calendar period."""
+    if tree.zone is None:
+        return "UTC"
+    name = str(tree.zone.value)
+    if not isinstance(tree.per, ast.Name):
+        findings.report(
+            codes.WRONG_ARGUMENTS, tree.zone.span, "only a period of the calendar has a time zone", "",
+            f"write `per {PERIODS[2]}`, or leave the zone out: a length of time is the same everywhere",
+        )  # fmt: skip
+    elif name not in zones.names():
+        help_ = did_you_mean(name, zones.names()) or 'zones are named as in `"Europe/Berlin"`'
+        findings.report(codes.UNKNOWN_NAME, tree.zone.span, "unknown time zone", "", help_)
+    return name
