@@ -330,7 +330,7 @@ def _commit(
         if found.errors:
             return None, (), found.errors
         metered = found.metered
-        kept = memo(metered, context)
+        kept = memo(metered, context, holder(asked.principal, asked.context)[0] if metering.alerting else "")
     charged = tuple([one.charge for one in metered])
     commit = Commit(
         asked.id, asked.owner, charged, asked.lease, asked.keep, session, asked.once, asked.body, kept, use

@@ -74,7 +74,8 @@ def straight(
     id_ = place(holder(principal, context)[0]) + new_id()[4:] if placed else new_id()
     charged = tuple([one.charge for one in metered])
     lasting = round(lease * SECOND)
-    commit = Commit(id_, owner, charged, lasting, KEEP, memo=memo(metered, context))
+    tenant = holder(principal, context)[0] if metering.alerting else ""
+    commit = Commit(id_, owner, charged, lasting, KEEP, memo=memo(metered, context, tenant))
     return Straight(commit, decision, metered, snapshot, metering, principal, context)
 
 

@@ -27,8 +27,9 @@ from policyengine.state.windows import SECOND, Window, held_window, kind_of
 LARGEST = 64 * 1024
 
 
-def memo(metered: Sequence[Metered], context: Mapping[str, Any] | None) -> str:
-    """What the lease of these charges keeps. `context` is that of their request."""
+def memo(metered: Sequence[Metered], context: Mapping[str, Any] | None, tenant: str = "") -> str:
+    """What the lease of these charges keeps. `context` is that of their request; `tenant` is told to people whom its
+    settlement concerns."""
     counted = [one for one in metered if one.limit.spec.of is not None]
     if not counted:
         return ""
@@ -45,6 +46,8 @@ def memo(metered: Sequence[Metered], context: Mapping[str, Any] | None) -> str:
             "action": {**whole.action.attributes, "name": whole.action.name},
             "context": whole.context,
         }
+    if tenant:
+        kept["tenant"] = tenant
     try:
         text = json.dumps(kept, allow_nan=False)
     except (TypeError, ValueError):
@@ -75,14 +78,18 @@ def reopened(id_: str, lease: Document, snapshot: Snapshot, metering: Metering, 
     grant.prices = metering.prices
     grant.counted = {held["meter"]: held["counted"] for held in lease["charges"]}
     if metering.alerting:
-        # The lease does not say whose it is.
-        grant.told = lambda uses, more: tell_more(uses, more, metered, str, metering.events)
+        whose = _kept(lease["memo"]).get("tenant", "")
+        grant.told = lambda uses, more: tell_more(uses, more, metered, lambda: whose, metering.events)
     return grant
+
+
+def _kept(text: str) -> Mapping[str, Any]:
+    return json.loads(text) if text else {}
 
 
 def _envs(text: str, snapshot: Snapshot) -> list[Env]:
     nobody = {"type": "", "id": ""}
-    kept: Mapping[str, Any] = json.loads(text) if text else {}
+    kept = _kept(text)
     principal, resource = kept.get("principal", nobody), kept.get("resource", nobody)
     try:
         whole = request(principal, kept.get("action", ""), resource, kept.get("context", {}))

@@ -146,6 +146,7 @@ def test_people_are_told_when_more_was_spent_and_when_a_key_is_blocked(name: str
         again = engine.reservation(first.id)
         assert again is not None
         assert again.add({"tokens": 8})
+        assert [event.tenant for event in heard.events] == ["acme"]
         assert told() == [("limit.near", "m.spent")]
         first.settle({"tokens": 10})
         first.settle({"tokens": 10})
