@@ -171,6 +171,16 @@ class FilterResponse(_Out):
     errors: list[RuleError] | None = Field(None, description="what is wrong with the question; `kind` is then never")
 
 
+class ExplainResponse(_Out):
+    """The decision of an evaluation and, for each who must be allowed, what each rule about the action said, which is
+    `withheld` where it would say something of another tenant."""
+
+    decision: dict[str, Any]
+    why: str
+    actors: list[dict[str, Any]]
+    withheld: bool = False
+
+
 class Problem(_Out):
     """What is wrong with a request (RFC 9457)."""
 

@@ -10,8 +10,9 @@ from typing import Any, Self, TypeVar
 import httpx2
 
 from policyengine.authzen import paths
-from policyengine.authzen.answers import FilterResponse
+from policyengine.authzen.answers import ExplainResponse, FilterResponse
 from policyengine.client import exchange
+from policyengine.client.administering import Admin, AsyncAdmin
 from policyengine.client.exchange import ClientQuestion, Flat, Unavailable, denial
 from policyengine.client.retrying import async_retrying, retrying
 from policyengine.model.decision import Decision
@@ -41,6 +42,9 @@ class _Settings:
         self._options: dict[str, Any] = {"base_url": base_url, "trust_env": False, "follow_redirects": False}
         self._transport = {"uds": uds, "verify": verify}
         self._given = transport
+
+    def _tries(self, question: ClientQuestion) -> int:
+        return self._attempts if question.is_repeatable else 1
 
     def _headers(self) -> dict[str, str]:
         try:
@@ -123,6 +127,20 @@ class Client(_Settings):
             exchange.filtered,
         )
 
+    def explain(
+        self, *, principal: Flat, action: str | Flat, resource: Flat, context: Flat | None = None,
+        metered: Collection[str] | bool = (),
+    ) -> ExplainResponse:  # fmt: skip
+        """The decision, and why it is what it is, for who has the scope `explain`. Raises Unavailable."""
+        return self._ask(
+            exchange.explaining(principal, action, resource, exchange.metering(context, metered)), exchange.explained
+        )
+
+    @property
+    def admin(self) -> Admin:
+        """What administrators may have done: reloading, and API keys."""
+        return Admin(lambda call: self._ask(call.question, call.read))
+
     def _pages(
         self, path: str, parts: Mapping[str, Any], context: Flat | None, read: Read[tuple[list[T], str | None]]
     ) -> list[T]:
@@ -134,7 +152,7 @@ class Client(_Settings):
 
     def _ask(self, question: ClientQuestion, read: Read[T]) -> T:
         deadline = time.monotonic() + self._timeout
-        for attempt in retrying(self._attempts, self._timeout):
+        for attempt in retrying(self._tries(question), self._timeout):
             with attempt:
                 return read(*self._once(question, deadline))
         raise AssertionError("the last try raises")
@@ -143,7 +161,11 @@ class Client(_Settings):
         body = bytearray()
         try:
             with self._http.stream(
-                "POST", question.path, content=question.body, headers=self._headers(), timeout=_left(deadline)
+                question.method,
+                question.path,
+                content=question.body or None,
+                headers=self._headers(),
+                timeout=_left(deadline),
             ) as response:
                 for part in response.iter_bytes():
                     body += part
@@ -236,6 +258,20 @@ class AsyncClient(_Settings):
             exchange.filtered,
         )
 
+    async def explain(
+        self, *, principal: Flat, action: str | Flat, resource: Flat, context: Flat | None = None,
+        metered: Collection[str] | bool = (),
+    ) -> ExplainResponse:  # fmt: skip
+        """The decision, and why it is what it is, for who has the scope `explain`. Raises Unavailable."""
+        return await self._ask(
+            exchange.explaining(principal, action, resource, exchange.metering(context, metered)), exchange.explained
+        )
+
+    @property
+    def admin(self) -> AsyncAdmin:
+        """What administrators may have done: reloading, and API keys."""
+        return AsyncAdmin(lambda call: self._ask(call.question, call.read))
+
     async def _pages(
         self, path: str, parts: Mapping[str, Any], context: Flat | None, read: Read[tuple[list[T], str | None]]
     ) -> list[T]:
@@ -247,7 +283,7 @@ class AsyncClient(_Settings):
 
     async def _ask(self, question: ClientQuestion, read: Read[T]) -> T:
         deadline = time.monotonic() + self._timeout
-        async for attempt in async_retrying(self._attempts, self._timeout):
+        async for attempt in async_retrying(self._tries(question), self._timeout):
             with attempt:
                 return read(*await self._once(question, deadline))
         raise AssertionError("the last try raises")
@@ -258,7 +294,11 @@ class AsyncClient(_Settings):
             async with (
                 asyncio.timeout(_left(deadline)),
                 self._http.stream(
-                    "POST", question.path, content=question.body, headers=self._headers(), timeout=_left(deadline)
+                    question.method,
+                    question.path,
+                    content=question.body or None,
+                    headers=self._headers(),
+                    timeout=_left(deadline),
                 ) as response,
             ):
                 async for part in response.aiter_bytes():

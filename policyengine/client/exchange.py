@@ -19,10 +19,12 @@ from policyengine.authzen.answers import (
     EntitySearchResponse,
     EvaluationResponse,
     EvaluationsResponse,
+    ExplainResponse,
     FilterResponse,
 )
 from policyengine.authzen.answers import Obligation as WireObligation
 from policyengine.authzen.answers import Trial as WireTrial
+from policyengine.diagnostics.safe_text import visible
 from policyengine.model.decision import Approval, Decision, Obligation, RuleError, Trial
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault, to_json
@@ -31,15 +33,21 @@ Flat = Mapping[str, Any]
 CODE = "unavailable"
 _NAMES = {"step-up": "step_up"}
 M = TypeVar("M", bound=BaseModel)
+# The characters of what a service says is wrong.
+_LONGEST = 1_000
 _RETRYABLE = frozenset({429, 502, 503, 504})
 
 
 class Unavailable(Exception):
     """There is no answer. `status` is that of HTTP, None if there was none; `wait` are the seconds to wait before
-    trying again, if the service says so; `again` is whether trying again may help."""
+    trying again, if the service says so; `again` is whether trying again may help; `detail` is what the service says is
+    wrong, empty if it says nothing."""
 
-    def __init__(self, why: str, status: int | None = None, wait: float | None = None, again: bool = False) -> None:
+    def __init__(
+        self, why: str, status: int | None = None, wait: float | None = None, again: bool = False, detail: str = ""
+    ) -> None:
         super().__init__(why)
+        self.detail = detail
         self.status = status
         self.wait = wait
         self.again = again
@@ -47,10 +55,12 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ClientQuestion:
-    """What is posted, and where."""
+    """What is sent, and where. One that is no `is_repeatable` changes something each time: it is sent once."""
 
     path: str
     body: bytes
+    method: str = "POST"
+    is_repeatable: bool = True
 
 
 # ---- questions ----
@@ -64,7 +74,7 @@ def evaluation(
     `metered` that is none."""
     if approved:
         raise Unavailable("approvals cannot be stated in a request")
-    return _question(paths.EVALUATION, _request(principal, action, resource, metering(context, metered)))
+    return question(paths.EVALUATION, _request(principal, action, resource, metering(context, metered)))
 
 
 def metering(context: Flat | None, metered: Collection[str] | bool) -> Flat | None:
@@ -91,7 +101,7 @@ def evaluations(requests: Iterable[Mapping[str, Any]]) -> ClientQuestion:
         ]
     except (KeyError, TypeError, AttributeError):
         raise Unavailable("one of the requests is none") from None
-    return _question(paths.EVALUATIONS, {"evaluations": items})
+    return question(paths.EVALUATIONS, {"evaluations": items})
 
 
 def search(path: str, parts: Mapping[str, Any], context: Flat | None, token: str | None) -> ClientQuestion:
@@ -103,7 +113,7 @@ def search(path: str, parts: Mapping[str, Any], context: Flat | None, token: str
         body["context"] = dict(context)
     if token is not None:
         body["page"] = {"token": token}
-    return _question(path, body)
+    return question(path, body)
 
 
 def filtering(
@@ -113,7 +123,12 @@ def filtering(
     body = {**_request(principal, action, resource, context), "fulfils": list(fulfilled)}
     if backend is not None:
         body |= {"backend": dict(backend), "exact": exact}
-    return _question(paths.FILTER, body)
+    return question(paths.FILTER, body)
+
+
+def explaining(principal: Flat, action: str | Flat, resource: Flat, context: Flat | None) -> ClientQuestion:
+    """Raises Unavailable for what is no request."""
+    return question(paths.EXPLAIN, _request(principal, action, resource, context))
 
 
 def _request(principal: Flat, action: str | Flat, resource: Flat, context: Flat | None) -> dict[str, Any]:
@@ -137,10 +152,11 @@ def _action(action: str | Flat) -> dict[str, Any]:
     return {"name": action["name"], **({"properties": properties} if properties else {})}
 
 
-def _question(path: str, body: Mapping[str, Any]) -> ClientQuestion:
+def question(path: str, body: Mapping[str, Any], **more: Any) -> ClientQuestion:
+    """Raises Unavailable for what cannot be written."""
     try:
         return ClientQuestion(
-            path, json.dumps(body, separators=(",", ":"), allow_nan=False, default=_plain).encode("utf-8")
+            path, json.dumps(body, separators=(",", ":"), allow_nan=False, default=_plain).encode("utf-8"), **more
         )
     except (TypeError, ValueError, RecursionError, UnicodeEncodeError):
         raise Unavailable("the request cannot be written as JSON") from None
@@ -162,14 +178,14 @@ def _plain(value: Any) -> Any:
 
 def decision(status: int, headers: Mapping[str, str], body: bytes) -> Decision:
     """The decision that a service answers with. Raises Unavailable."""
-    return _decision(_answer(EvaluationResponse, status, headers, body))
+    return _decision(answer(EvaluationResponse, status, headers, body))
 
 
 def decisions(
     requests: Sequence[Mapping[str, Any]], status: int, headers: Mapping[str, str], body: bytes
 ) -> list[Decision]:
     """The decision of each of the requests. Raises Unavailable."""
-    found = _answer(EvaluationsResponse, status, headers, body).evaluations
+    found = answer(EvaluationsResponse, status, headers, body).evaluations
     if len(found) != len(requests):
         raise Unavailable(f"there are {len(found)} answers to {len(requests)} requests")
     return [met(_decision(one), asked.get("metered", ())) for one, asked in zip(found, requests, strict=True)]
@@ -177,20 +193,25 @@ def decisions(
 
 def entities(status: int, headers: Mapping[str, str], body: bytes) -> tuple[list[dict[str, str]], str | None]:
     """References, and the token of the next page if there is one. Raises Unavailable."""
-    found = _answer(EntitySearchResponse, status, headers, body)
+    found = answer(EntitySearchResponse, status, headers, body)
     results = [{"type": each.type, "id": each.id} for each in found.results]
     return results, (found.page.next_token or None) if found.page is not None else None
 
 
 def names(status: int, headers: Mapping[str, str], body: bytes) -> tuple[list[str], str | None]:
     """Names of actions; else as `entities`."""
-    found = _answer(ActionSearchResponse, status, headers, body)
+    found = answer(ActionSearchResponse, status, headers, body)
     return [each.name for each in found.results], (found.page.next_token or None) if found.page is not None else None
 
 
 def filtered(status: int, headers: Mapping[str, str], body: bytes) -> FilterResponse:
     """What a store is to be asked. Raises Unavailable."""
-    return _answer(FilterResponse, status, headers, body)
+    return answer(FilterResponse, status, headers, body)
+
+
+def explained(status: int, headers: Mapping[str, str], body: bytes) -> ExplainResponse:
+    """Why a decision is what it is. Raises Unavailable."""
+    return answer(ExplainResponse, status, headers, body)
 
 
 def met(found: Decision, metered: Collection[str] | bool) -> Decision:
@@ -208,13 +229,27 @@ def denial(error: Unavailable) -> Decision:
     return Decision("deny", errors=(RuleError("", CODE, f"no decision: {error}"),))
 
 
-def _answer(model: type[M], status: int, headers: Mapping[str, str], body: bytes) -> M:
+def answer(model: type[M], status: int, headers: Mapping[str, str], body: bytes) -> M:
+    """What a service says, in the shape that it has to have. Raises Unavailable."""
     if status != 200:
-        raise Unavailable(f"the service answered {status}", status, _wait(headers), status in _RETRYABLE)
+        said = f"the service answered {status}"
+        raise Unavailable(said, status, _wait(headers), status in _RETRYABLE, _detail(headers, body))
     try:
         return model.model_validate(parse_json(body), strict=True)
     except (Fault, ValidationError, RecursionError):
         raise Unavailable("the answer of the service is none", status) from None
+
+
+def _detail(headers: Mapping[str, str], body: bytes) -> str:
+    """What problem details say, as far as a person reads."""
+    if not headers.get("content-type", "").startswith("application/problem+json"):
+        return ""
+    try:
+        found = parse_json(body)
+    except (Fault, RecursionError):
+        return ""
+    detail = found.get("detail") if isinstance(found, dict) else None
+    return visible(detail[:_LONGEST]) if isinstance(detail, str) else ""
 
 
 def _wait(headers: Mapping[str, str]) -> float | None:
