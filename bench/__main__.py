@@ -12,11 +12,39 @@ from rich.console import Console
 from bench import machine, plots, report
 from bench.options import Options
 from bench.results import Results, save
-from bench.workloads import actors, authorize, callers, http, load, oopsla, postgresql, residual, vectors, w1, w2, w3
+from bench.workloads import (
+    actors,
+    authorize,
+    callers,
+    callers_http,
+    http,
+    load,
+    oopsla,
+    postgresql,
+    residual,
+    vectors,
+    w1,
+    w2,
+    w3,
+)
 
 WORKLOADS: dict[str, Callable[[Options], Results]] = {
     module.NAME: module.run
-    for module in (w1, w2, w3, actors, residual, postgresql, vectors, oopsla, load, http, callers, authorize)
+    for module in (
+        w1,
+        w2,
+        w3,
+        actors,
+        residual,
+        postgresql,
+        vectors,
+        oopsla,
+        load,
+        http,
+        callers,
+        callers_http,
+        authorize,
+    )
 }
 HERE = Path(__file__).parent
 LOCAL = HERE / "results" / "local"

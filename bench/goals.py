@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.peers import PEERS
 from bench.results import Results
-from bench.workloads import actors, documents, load, loops, postgresql, residual, vectors, w3
+from bench.workloads import actors, callers_http, documents, load, loops, postgresql, residual, vectors, w3
 
 MANY = 10_000
 NAMES = frozenset(peer.name for peer in PEERS)
@@ -49,6 +49,10 @@ def goals(results: Results) -> list[Goal]:
 
     def authorized(case: str, subject: str) -> float | None:
         return over("authorize", case, f"authorize, {subject}", "decide" if case == "memory" else "a round trip")
+
+    def asked(subject: str, other: str) -> float | None:
+        row = results.find(callers_http.NAME, callers_http.CASE, f"{subject} / {other}")
+        return row.value if row else None
 
     oopsla = [row.ratio for row in results.of("oopsla") if row.subject in NAMES]
     w3_cases = sorted({row.case for row in results.of("w3")})
@@ -133,6 +137,10 @@ def goals(results: Results) -> list[Goal]:
         Goal("memory for 10,000 rules", 200, True, loaded(load.MEMORY), "MiB"),
         Goal("HTTP single, 16 connections, engine / floor", 0.8, False, over("http", single, "engine", "floor")),
         Goal("HTTP single, 16 connections, engine / OPA", 2, False, over("http", single, "engine", "opa")),
+        *[
+            Goal(f"HTTP, {subject} / {other}", bound, False, asked(subject, other))
+            for subject, other, bound in callers_http.GOALS
+        ],
         Goal("HTTP batch of 50, 16 connections, engine / OPA", 5, False, over("http", batch, "engine", "opa")),
     ]
 

@@ -71,12 +71,16 @@ class Running:
         lines = self._log.read().strip().splitlines()
         raise RuntimeError(f"does not start: {lines[-1][:200] if lines else 'no word'}")
 
-    def post(self, path: str, bodies: Iterable[Any]) -> list[Any]:
+    def post(self, path: str, bodies: Iterable[Any], authorization: str = "") -> list[Any]:
         """The answers, over one connection."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         answers = []
         for body in bodies:
-            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            headers = {
+                "Content-Type": "application/json",
+                **({"Authorization": authorization} if authorization else {}),
+            }
+            connection.request("POST", path, json.dumps(body), headers)
             response = connection.getresponse()
             text = response.read()
             if response.status != 200:

@@ -1,11 +1,12 @@
--- Posts the lines of a file in turn. The last line it prints is a JSON object for wrk.py.
+-- Posts the lines of a file in turn, with an Authorization header where one is given. The last line it prints is a JSON object for wrk.py.
 
 local requests = {}
 local current = 0
 
 function init(args)
+  local headers = { ["Content-Type"] = "application/json", ["Authorization"] = args[2] }
   for line in io.lines(args[1]) do
-    requests[#requests + 1] = wrk.format("POST", nil, { ["Content-Type"] = "application/json" }, line)
+    requests[#requests + 1] = wrk.format("POST", nil, headers, line)
   end
 end
 

@@ -34,12 +34,11 @@ def write_bodies(file: Path, bodies: Iterable[Any]) -> Path:
     return file
 
 
-def run(port: int, path: str, bodies: Path, connections: int, seconds: int) -> Load:
+def run(port: int, path: str, bodies: Path, connections: int, seconds: int, authorization: str = "") -> Load:
     """Raises RuntimeError when any request fails."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT), f"http://127.0.0.1:{port}{path}"]
-    done = subprocess.run(
-        [*pinned(-1), *command, "--", str(bodies)], capture_output=True, text=True, timeout=seconds + 60
-    )
+    words = [str(bodies), authorization] if authorization else [str(bodies)]
+    done = subprocess.run([*pinned(-1), *command, "--", *words], capture_output=True, text=True, timeout=seconds + 60)
     if done.returncode:
         raise RuntimeError(f"wrk: {done.stderr.strip()[:200]}")
     answer = json.loads(done.stdout.strip().splitlines()[-1])

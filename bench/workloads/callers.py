@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from joserfc import jwt
-from joserfc.jwk import RSAKey
-
 from bench.options import Options
 from bench.peers.environment import ROOT
 from bench.results import Results, Row
-from policyengine.callers import keys
+from bench.servers.credentials import new_key, new_token
 from policyengine.engine import Engine
 from policyengine.server.app import create_app
 from policyengine.server.pipeline import Pipeline
-from policyengine.settings.keys import create
-from policyengine.settings.model import Issuer, KeySettings, Settings
+from policyengine.settings.model import Settings
 
 NAME = "callers"
 FLOOR = "anybody (--insecure)"
@@ -34,7 +29,6 @@ KEY, TOKEN = "an API key", "a token that was seen before"
 CASE = "one evaluation, in process"
 _POLICIES = ROOT / "policies" / "support"
 _BODY = (_POLICIES / "requests" / "large_refund.authzen.json").read_bytes()
-_ISSUER = "https://id.example"
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -50,16 +44,8 @@ def run(options: Options) -> Results:
 
 def _services(home: Path) -> dict[str, tuple[Pipeline, Headers]]:
     """The services, each with the headers that open it."""
-    of_keys = KeySettings(store=str(home / "keys.json"))
-    store, hash_key = create(of_keys)
-    key, shown = keys.create("bench", frozenset({"decide"}), hash_key, time.time())
-    store.change(lambda _: key)
-    private = RSAKey.generate_key(2048, {"kid": "k"})
-    (home / "jwks.json").write_text(json.dumps({"keys": [private.as_dict(private=False)]}), encoding="utf-8")
-    issuer = Issuer(issuer=_ISSUER, audiences=["bench"], jwks=str(home / "jwks.json"))
-    now = int(time.time())
-    claims = {"iss": _ISSUER, "aud": "bench", "sub": "bench", "scope": "decide", "iat": now, "exp": now + 3600}
-    token = jwt.encode({"alg": "RS256", "kid": "k", "typ": "at+jwt"}, claims, private, algorithms=["RS256"])
+    of_keys, shown = new_key(home, "decide")
+    issuer, token = new_token(home, "decide")
     return {
         FLOOR: (_service(insecure=True), []),
         KEY: (_service(keys=of_keys), [(b"authorization", f"Bearer {shown.text}".encode())]),

@@ -167,12 +167,12 @@ def marked(metadata: Mapping[str, Any], result: Result[Any]) -> dict[str, Any]:
     """The metadata of a chunk with what its decision says at MARK, or nothing there if it says nothing. What the source
     put there stays only if it is what a retriever of permitted chunks says itself."""
     said = metadata.get(MARK)
-    inner = said if isinstance(said, Said) else Said(labels=[], obligations=[])
+    inner = said if isinstance(said, Remark) else Remark(labels=[], obligations=[])
     obligations = [{"id": o.id, "type": o.type, "properties": dict(o.properties)} for o in result.obligations]
     labels = sorted({*inner["labels"], *result.labels})
     owed = [*inner["obligations"], *(each for each in obligations if each not in inner["obligations"])]
     rest = {name: value for name, value in metadata.items() if name != MARK}
-    made = Marked({**rest, MARK: Said(labels=labels, obligations=owed)} if labels or owed else rest)
+    made = Marked({**rest, MARK: Remark(labels=labels, obligations=owed)} if labels or owed else rest)
     before = metadata if isinstance(metadata, Marked) else None
     made.document = result.document
     made.labels = tuple(sorted({*(before.labels if before is not None else ()), *result.labels}))
@@ -180,7 +180,7 @@ def marked(metadata: Mapping[str, Any], result: Result[Any]) -> dict[str, Any]:
     return made
 
 
-class Said(dict[str, Any]):
+class Remark(dict[str, Any]):
     """What `marked` put into the metadata of a chunk: `labels`, and `obligations` as plain data."""
 
 

@@ -39,11 +39,11 @@ def ask(request: pytest.FixtureRequest, service: tuple[str, ApiKey, ApiKey]) -> 
     """Asks `path` of a client, such as `admin.keys`, with a credential that is good if nothing is said."""
 
     def plain(path: str, *args: Any, credential: str = service[1].text, **kwargs: Any) -> Any:
-        with Client(service[0], credential=credential) as client:
+        with Client(service[0], credential=credential, timeout=30) as client:
             return _found(client, path)(*args, **kwargs)
 
     def later(path: str, *args: Any, credential: str = service[1].text, **kwargs: Any) -> Any:
-        return run(lambda client: _found(client, path)(*args, **kwargs), service[0], credential=credential)
+        return run(lambda client: _found(client, path)(*args, **kwargs), service[0], credential=credential, timeout=30)
 
     return plain if request.param == "plain" else later
 
