@@ -22,6 +22,7 @@ from bench.workloads import (
     oopsla,
     postgresql,
     residual,
+    revocation,
     vectors,
     w1,
     w2,
@@ -43,6 +44,7 @@ WORKLOADS: dict[str, Callable[[Options], Results]] = {
         http,
         callers,
         callers_http,
+        revocation,
         authorize,
     )
 }

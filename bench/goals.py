@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.peers import PEERS
 from bench.results import Results
-from bench.workloads import actors, callers_http, documents, load, loops, postgresql, residual, vectors, w3
+from bench.workloads import actors, callers_http, documents, load, loops, postgresql, residual, revocation, vectors, w3
 
 MANY = 10_000
 NAMES = frozenset(peer.name for peer in PEERS)
@@ -141,6 +141,13 @@ def goals(results: Results) -> list[Goal]:
             Goal(f"HTTP, {subject} / {other}", bound, False, asked(subject, other))
             for subject, other, bound in callers_http.GOALS
         ],
+        Goal(
+            f"a revoked key is accepted no more, {revocation.CASE}",
+            1.0,
+            True,
+            value(revocation.NAME, revocation.CASE, revocation.LAST),
+            "s",
+        ),
         Goal("HTTP batch of 50, 16 connections, engine / OPA", 5, False, over("http", batch, "engine", "opa")),
     ]
 

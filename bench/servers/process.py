@@ -29,14 +29,14 @@ def pinned(core: int) -> list[str]:
 
 
 class Running:
-    """A started server."""
+    """A started server, on one core; on all of them where `core` is None."""
 
-    def __init__(self, server: Server, home: Path) -> None:
+    def __init__(self, server: Server, home: Path, core: int | None = 0) -> None:
         self.server = server
         self.port = _free_port()
         self._log = (home / f"{server.name}.log").open("w+", encoding="utf-8")
-        self._process = subprocess.Popen(
-            [*pinned(0), *server.command(home, self.port)],
+        self.process = subprocess.Popen(
+            [*(pinned(core) if core is not None else []), *server.command(home, self.port)],
             cwd=ROOT,
             stdout=self._log,
             stderr=self._log,
@@ -47,18 +47,18 @@ class Running:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._process.terminate()
+        self.process.terminate()
         try:
-            self._process.wait(5)
+            self.process.wait(5)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.process.kill()
+            self.process.wait()
         self._log.close()
 
     def wait(self) -> None:
         """Until it is ready. Raises RuntimeError, with the last line of its log, when it will not be."""
         end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and self._process.poll() is None:
+        while time.monotonic() < end and self.process.poll() is None:
             try:
                 connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
                 connection.request("GET", self.server.ready)

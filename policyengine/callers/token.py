@@ -143,7 +143,7 @@ def _is_now(claims: Mapping[str, Any], expected: ExpectedToken, now: float) -> b
         return False
     expires, issued, begins = map(float, cast("tuple[float, float, float]", times))
     late, early = now - expected.skew, now + expected.skew
-    return late < expires and issued <= early and begins <= early and expires - issued <= expected.lifetime
+    return late < expires and issued <= early and begins <= early and 0 < expires - issued <= expected.lifetime
 
 
 def _is_time(value: Any) -> bool:
@@ -152,7 +152,8 @@ def _is_time(value: Any) -> bool:
 
 def _object(part: str) -> dict[str, Any] | None:
     data = _decoded(part)
-    if data is None:
+    # A byte order mark, which some readers skip and others do not, is none of it.
+    if data is None or not data.startswith(b"{"):
         return None
     try:
         value = parse_json(data)

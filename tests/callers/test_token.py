@@ -72,7 +72,7 @@ def test_a_right_token_passes(key: Any, algorithm: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"aud": ["x", "policyengine"]}, {"nbf": NOW + 29}, {"exp": NOW - 29}, {"iat": NOW + 29}],
+    [{"aud": ["x", "policyengine"]}, {"nbf": NOW + 29}, {"exp": NOW - 29, "iat": NOW - 40}, {"iat": NOW + 29}],
     ids=str,
 )
 def test_what_may_differ(change: dict[str, Any]) -> None:
