@@ -10,7 +10,7 @@ from tests.support.filter_corpus import CONDITIONS, ENTITIES, HOSTILE, PRINCIPAL
 
 _parts = st.sampled_from(CONDITIONS).map(lambda text: f"({text})")
 _atoms = _parts | _parts.map(lambda text: f'(any team in principal.teams: team == "é" and {text})')
-_conditions = st.recursive(
+conditions = st.recursive(
     _atoms,
     lambda inner: st.one_of(
         st.tuples(inner, st.sampled_from((" and ", " or ")), inner).map("".join).map(lambda text: f"({text})"),
@@ -19,8 +19,8 @@ _conditions = st.recursive(
     ),
     max_leaves=4,
 )
-_heads = st.sampled_from(("Doc", "Doc", "Doc", 'Doc in Folder::"hr"', '[Doc::"d1", Doc::"d2", Doc::"d3"]'))
-_who = st.sampled_from(("", "", "", " for User", ' for User in Group::"staff"', ' for User::"bob"'))
+heads = st.sampled_from(("Doc", "Doc", "Doc", 'Doc in Folder::"hr"', '[Doc::"d1", Doc::"d2", Doc::"d3"]'))
+who = st.sampled_from(("", "", "", " for User", ' for User in Group::"staff"', ' for User::"bob"'))
 
 
 @st.composite
@@ -30,17 +30,17 @@ def policies(draw: st.DrawFn) -> str:
     rules = []
     for number, kind in enumerate(kinds):
         clause = draw(st.sampled_from(("when", "when", "unless")))
-        condition = draw(_conditions)
-        rules.append(f"{kind} r{number}: read on {draw(_heads)}{draw(_who)}\n  {clause} {condition}\n")
+        condition = draw(conditions)
+        rules.append(f"{kind} r{number}: read on {draw(heads)}{draw(who)}\n  {clause} {condition}\n")
     return SCHEMA + "".join(rules)
 
 
 DOCUMENTS = documents(TYPED, HOSTILE)
 # By number: their texts are long.
-_some = st.lists(st.integers(0, len(DOCUMENTS) - 1), min_size=40, max_size=60, unique=True)
+some_of_them = st.lists(st.integers(0, len(DOCUMENTS) - 1), min_size=40, max_size=60, unique=True)
 
 
-@given(policies(), _some, st.booleans())
+@given(policies(), some_of_them, st.booleans())
 def test_a_filter_is_the_decision(text: str, some: list[int], sourced: bool) -> None:
     """Also where the entity source knows some of the documents, and speaks for them."""
     asked_about = [DOCUMENTS[number] for number in some]
