@@ -6,7 +6,7 @@ Nothing of the package is imported so. What has to be there whatever is asked st
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -29,6 +29,7 @@ def library(name: str) -> Any:
     return Late(partial(import_module, name))
 
 
+@cache
 def is_installed(name: str) -> bool:
     """Whether a library can be imported, without doing so."""
     return find_spec(name) is not None

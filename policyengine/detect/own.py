@@ -12,6 +12,7 @@ from typing import Any
 import re2
 from ahocorasick_rs import AhoCorasick, Implementation
 
+from policyengine.detect.beginnings import Heads
 from policyengine.detect.finder import Finder
 from policyengine.detect.finding import Finding
 from policyengine.detect.nested import outermost
@@ -79,7 +80,12 @@ def _words(words: tuple[tuple[str, str], ...]) -> Finder:
             if not (plain[start - 1 : start] if start else "").isalnum() and not plain[end : end + 1].isalnum()
         ]
 
-    return Finder(WORD, frozenset(kind for kind, _ in words), longest + 2, find)
+    heads = Heads(written)
+
+    def begins(text: str, start: int) -> int:
+        return max(start, len(text) - heads.at_the_end(_plain(text[max(start, len(text) - longest) :])))
+
+    return Finder(WORD, frozenset(kind for kind, _ in words), longest + 2, find, begins)
 
 
 def _plain(text: str) -> str:

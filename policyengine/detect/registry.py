@@ -26,7 +26,7 @@ from policyengine.detect.personal import (
     streets,
 )
 from policyengine.detect.reserved import WIDTH as RESERVED_WIDTH
-from policyengine.detect.reserved import reserved
+from policyengine.detect.reserved import opened, reserved
 from policyengine.detect.secrets import finder as secrets
 from policyengine.detect.view import View
 from policyengine.detect.vocabulary import Vocabulary
@@ -120,10 +120,10 @@ def width(kinds: Iterable[str], known: Registry) -> int | None:
 def begins(kinds: Iterable[str], known: Registry) -> Begins | None:
     """From where on a match of these kinds may still begin; None where one may anywhere. Raises UnknownKind."""
     each = [finder.begins for finder in needed(kinds, known)]
-    those = [one for one in each if one is not None]
-    if len(those) < len(each) or not those:
+    those = tuple(dict.fromkeys(one for one in each if one is not None))
+    if None in each or not those:
         return None
-    return lambda text, start: min(one(text, start) for one in those)
+    return lambda text, start: opened(text, start, min(one(text, start) for one in those))
 
 
 def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...]:
@@ -134,6 +134,18 @@ def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...
     for finder in finders:
         found.update(_ask(finder, view))
     return tuple(sorted((f for f in found if _counts(f, text, meant, known)), key=place))
+
+
+def nothing_begins(text: str, start: int, end: int, kinds: Iterable[str], known: Registry) -> bool:
+    """Whether no finding of these kinds begins from `start` on and before `end`: that is asked of no more of the text
+    than each finder has to see. Raises as `find`."""
+    finders, meant = _plan(frozenset(kinds), known)
+    for finder in finders:
+        low = 0 if finder.width is None else max(0, start - finder.width - RESERVED_WIDTH)
+        view = View(text[low:])
+        if any(start <= one.start + low < end and _counts(one, view.text, meant, known) for one in _ask(finder, view)):
+            return False
+    return True
 
 
 def _ask(finder: Finder, view: View) -> Iterable[Finding]:

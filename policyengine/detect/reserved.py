@@ -14,6 +14,7 @@ LONGEST_KIND = 64
 TAG = 16
 WIDTH = LONGEST_KIND + TAG + 3
 
+_OPEN = re.compile(rf"\[(?:[a-z][a-z0-9_.]{{0,{LONGEST_KIND - 1}}}(?::[a-z2-7]{{0,{TAG}}})?)?\Z")
 _FORM = re.compile(rf"\[([a-z][a-z0-9_.]{{0,{LONGEST_KIND - 1}}})(?::[a-z2-7]{{{TAG}}})?\]")
 
 
@@ -23,6 +24,12 @@ def replacement(kind: str, tag: str = "") -> str:
     if not _FORM.fullmatch(text):
         raise ValueError("not the form of a replacement")
     return text
+
+
+def opened(text: str, start: int, until: int) -> int:
+    """Up to where, and not beyond `until`, nothing lies in what may become a replacement."""
+    opening = text.rfind("[", max(start, len(text) - WIDTH), until)
+    return opening if opening >= 0 and _OPEN.match(text, opening) else until
 
 
 def reserved(text: str, start: int, end: int, kinds: Collection[str]) -> bool:

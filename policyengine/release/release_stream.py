@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from policyengine.detect.finder import DetectorFailed
-from policyengine.detect.registry import Registry, begins, find, width
+from policyengine.detect.registry import Registry, begins, find, nothing_begins, width
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision, RuleError, Trial
 from policyengine.release.carrying import ordered
@@ -133,9 +133,9 @@ class ReleaseStream:
             if watch is None:
                 self.buffered = True
                 return None
-        starts = begins(read.kinds, known)
+        starts, quiet = begins(read.kinds, known), partial(_quiet, kinds=read.kinds, known=known)
         return Chunks(
-            lambda: Treating(look, read, keys, wide, starts), self._ways.inspection.most, read.truncate, watch
+            lambda: Treating(look, read, keys, wide, starts, quiet), self._ways.inspection.most, read.truncate, watch
         )
 
     def _kept(self) -> Whole | None:
@@ -158,7 +158,8 @@ class ReleaseStream:
                 raise CutOff(decision, come.found)
 
         look, keeps = partial(_look, kinds=kinds, known=known), bool(needs.attributes & {"text", "scores"})
-        return Watch(lambda: Looked(look, wide), judge, keeps, ways.inspection.most)
+        starts = begins(kinds, known)
+        return Watch(lambda: Looked(look, wide, starts), judge, keeps, ways.inspection.most)
 
     def _try(self, whole: Whole | None) -> None:
         """What rules that are tried would have made of the whole. Nothing depends on it."""
@@ -213,6 +214,10 @@ def _keep(kept: Whole | None, chunk: Any) -> Whole | None:
 
 def _look(text: str, kinds: Any, known: Any) -> Any:
     return find(text, kinds, known)
+
+
+def _quiet(text: str, start: int, end: int, kinds: Any, known: Any) -> bool:
+    return nothing_begins(text, start, end, kinds, known)
 
 
 def _said(chunks: Iterable[Any]) -> list[Any]:

@@ -10,7 +10,7 @@ for the match, one for what overlaps it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from policyengine.detect.apart import forgettable, without
@@ -23,6 +23,8 @@ from policyengine.release.treatment import Orders
 # A text is looked at again once this part of the width has come, so that a stream costs a few looks, not one a chunk.
 STEP = 8
 SHORTEST_STEP = 32
+# Whether nothing that is to be treated begins from a place of a text on and before another.
+Quiet = Callable[[str, int, int], bool]
 # So many findings of a stream are told; the others are treated all the same.
 MOST_FOUND = 10_000
 
@@ -40,10 +42,19 @@ class Piece:
 
 class Treating:
     """One text, piece by piece. `width` is that of the finders behind `find`. `found` is what was found in what has
-    gone."""
+    gone. `quiet` says the same as `find` where there is nothing, at less cost."""
 
-    def __init__(self, find: Find, orders: Orders, keys: Keys, width: int, begins: Begins | None = None) -> None:
+    def __init__(
+        self,
+        find: Find,
+        orders: Orders,
+        keys: Keys,
+        width: int,
+        begins: Begins | None = None,
+        quiet: Quiet | None = None,
+    ) -> None:
         self._find = find
+        self._quiet = quiet
         self._begins = begins if orders.treatments else None
         self._orders = orders
         self._keys = keys
@@ -55,6 +66,8 @@ class Treating:
         self._done = 0
         self._start = 0
         self.found: list[Finding] = []
+        # Up to where in the text in sight something that was found may matter to what comes.
+        self._matters = 0
         # What stands in the place of the last character that has gone.
         self._run: tuple[str, str] | None = None
 
@@ -71,6 +84,8 @@ class Treating:
         by_width = self.held >= self._holds + self._step
         if not by_width and (self._begins is None or not text):
             return []
+        if not by_width and (passed := self._in_passing()) is not None:
+            return passed
         return self._commit(len(self._seen) - self._holds if by_width else self._done)
 
     def finish(self) -> list[Piece]:
@@ -81,6 +96,25 @@ class Treating:
         text, self._seen = self._seen, ""
         self._start += len(text)
         return [Piece(self._start - len(text), self._start, text)] if text else []
+
+    def _in_passing(self) -> list[Piece] | None:
+        """What may go, if that and all before it is text in which nothing is found; None if more has to be looked
+        at."""
+        if self._begins is None or self._quiet is None or self._done < self._matters:
+            return None
+        until = decided = self._begins(self._seen, self._done)
+        if until < len(self._seen):
+            # Whatever begins there may go, and something else begins before it then.
+            until = self._begins(self._seen[:until], self._done)
+        if until <= self._done:
+            return []
+        if not self._quiet(self._seen, self._done, decided):
+            return None
+        pieces: list[Piece] = []
+        self._literal(self._done, until, pieces)
+        self._done = until
+        self._forget(())
+        return pieces
 
     def _commit(self, until: int) -> list[Piece]:
         """Let go of what is in sight up to `until`, or farther where that is decided."""
@@ -108,6 +142,7 @@ class Treating:
             self._literal(at, until, pieces)
         until = max(at, until)
         self._note(found, until)
+        self._matters = max((one.end + 2 * self._width for one in found), default=self._matters)
         self._done = until
         self._forget(found)
         return pieces
@@ -153,4 +188,5 @@ class Treating:
         gone = sum(end - start for start, end in parts)
         self._seen = without(self._seen, parts)
         self._done -= gone
+        self._matters -= gone
         self._start += gone

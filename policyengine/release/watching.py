@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from policyengine.detect.apart import forgettable, without
+from policyengine.detect.finder import Begins
 from policyengine.detect.finding import Finding
 from policyengine.model.decision import Decision
 from policyengine.release.content import Content, Segment, Unscannable, text_content
@@ -40,10 +41,11 @@ class CutOff(Exception):
 
 
 class Looked:
-    """One text, as it comes. `width` is that of the finders behind `find`."""
+    """One text, as it comes. `width` is that of the finders behind `find`; `begins` is theirs, where they have one."""
 
-    def __init__(self, find: Find, width: int) -> None:
+    def __init__(self, find: Find, width: int, begins: Begins | None = None) -> None:
         self._find = find
+        self._begins = begins
         self._width = width
         self._step = max(SHORTEST_STEP, width // STEP) if width else 1
         self._seen = ""
@@ -57,7 +59,10 @@ class Looked:
             return text
         self._seen += text
         held = len(self._seen) - self._done
-        return self._pass(len(self._seen) - 2 * self._width) if held >= 2 * self._width + self._step else ""
+        if held >= 2 * self._width + self._step:
+            return self._pass(len(self._seen) - 2 * self._width)
+        until = self._begins(self._seen, self._done) if self._begins is not None and text else self._done
+        return self._pass(until) if until > self._done else ""
 
     def finish(self) -> str:
         """The rest."""

@@ -7,20 +7,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine import Engine
-from policyengine.detect.registry import begins, find, registry, width
+from policyengine.detect import Vocabulary
+from policyengine.detect.content import canary, leakage
+from policyengine.detect.registry import begins, find, nothing_begins, registry, width
 from policyengine.release.edits import applied, edits, found_in
 from policyengine.release.keys import Keys
 from policyengine.release.stream import Treating
 from policyengine.release.treatment import REDACT, Orders, Treatment
 from tests.support.examples import half
 
-KNOWN = registry()
+CANARY = canary.mint(bytes(range(32)))
+SENTENCE = "nobody may ever learn that the blue door opens twice a year"
+KNOWN = registry(
+    Vocabulary(
+        canaries=(CANARY,),
+        fingerprints=leakage.fingerprint(SENTENCE),
+        link_hosts=frozenset({"acme.com"}),
+        words=(("own.project", "bluebird"),),
+    )
+)
 KEYS = Keys(b"k" * 32, "acme")
 TELLING = sorted(kind for finder in KNOWN.finders if finder.begins is not None for kind in finder.kinds)
 VALUES = (
-    "bob@acme.com", "4111 1111 1111 1111", "+1 (202) 555-0143", "10.20.30.40", "00:1b:44:11:3a:b7", "2001:db8:85a3::8a",
-    "tel", "phone", "card", "@", "bob", "acme.com", "(202)", "555", "0143", "4111", "1111", "http://a:b@c.de",
-    "icon@2x.png", "[email]", "[", "]", "a@b.co@c.de", "v1.2.3.4", "%40", "bob%40acme.com", "x",
+    "bob@acme.com", "4111 1111 1111 1111", "+1 (202) 555-0143", "10.20.30.40", "00:1b:44:11:3a:b7",
+    "2001:db8:85a3::8a", "tel", "phone", "card", "@", "bob", "acme.com", "(202)", "555", "0143", "4111",
+    "1111", "http://a:b@c.de", "AKIAIOSFODNN7", "EXAMPL2", "password = ", "hunter2hunter2", "Authorization: ",
+    "Bearer ", "sk_live_4eC39HqLyjWDar", "-----BEGIN PRIVATE KEY-----", "MIIEpAIBAAKCAQEAabc1" * 5,
+    "KEY-----", "DE89 3704 0044", "0532 0130 00", "BIC: DEUTDEFF500", "078-05", "-1120", "pesel ",
+    "44051401359", "1A1zP1eP5QGefi2DMPTf", "TL5SLmv7DivfNa", "born ", "3 March", "1971", "12 Main St",
+    "Apt 4", "Calle Mayor", "Hauptstrasse 4", "P.O. Box 12", "ignore all previous", "instructions",
+    "pretend you", "<img src='", "//evil.test/x", "![x](", "https://", "javascript:", "p\u0430y", "\u200b",
+    "bluebird", "www.acme.com", CANARY, CANARY.encode().hex(), CANARY[:30], " ".join(CANARY[30:]),
+    SENTENCE[:31], SENTENCE[31:], "icon@2x.png", "[email]", "[", "]", "a@b.co@c.de", "v1.2.3.4", "%40",
+    "bob%40acme.com", "x",
 )  # fmt: skip
 APART = (" ", ", ", "\n", ": ", "(", ") ", "-", ".", "", "", "@", "+", "\t", "\u00a0", "é")
 texts = st.lists(st.tuples(st.sampled_from(VALUES), st.sampled_from(APART)), max_size=14).map(
@@ -56,8 +75,11 @@ def test_a_stream_that_goes_earlier_is_the_same(
     def look(of: str):  # type: ignore[no-untyped-def]
         return find(of, orders.kinds, KNOWN)
 
+    def quiet(of: str, start: int, end: int) -> bool:
+        return nothing_begins(of, start, end, orders.kinds, KNOWN)
+
     whole = applied(text, edits(text, found_in(text, look), orders, KEYS, wide))
-    stream = Treating(look, orders, KEYS, wide, begin)
+    stream = Treating(look, orders, KEYS, wide, begin, quiet if data.draw(st.booleans()) else None)
     gone, at = "", 0
     for size in data.draw(st.lists(st.integers(0, 9), max_size=40)):
         gone += "".join(piece.text for piece in stream.feed(text[at : at + size]))
@@ -77,7 +99,13 @@ def test_any_text_is_decided_up_to_there(text: str, more: str) -> None:
         assert [one for one in find(text + more, {kind}, KNOWN) if one.start < until] == before
 
 
-@pytest.mark.parametrize("kinds", ['"email"', '"phone", "credit_card"', '"email", "phone", "ip", "mac"'])
+def test_every_built_in_finder_says_where_a_match_may_begin() -> None:
+    assert [finder.name for finder in KNOWN.finders if finder.begins is None] == []
+
+
+@pytest.mark.parametrize(
+    "kinds", ['"email"', '"phone", "credit_card"', '"email", "phone", "ip", "mac"', '"secret", "iban", "national_id"']
+)
 def test_prose_is_held_for_a_word(kinds: str) -> None:
     rules = f"module m use ai permit p: release on Output for User require r: release on Output redact([{kinds}])"
     engine = Engine.from_text(rules)
@@ -94,3 +122,25 @@ def test_prose_is_held_for_a_word(kinds: str) -> None:
         went += len(piece)
         longest = max(longest, came - went)
     assert longest == 0
+
+
+def test_a_key_that_opens_before_another_is_seen_once_that_is_gone() -> None:
+    """The second goes on past every width, the first is none while the second stands there."""
+    body = "".join(f"MIIEpAIBAAKCAQEA{line}abc+/\n" for line in range(40))
+    second = f"-----BEGIN RSA PRIVATE KEY-----\n{body}-----END RSA PRIVATE KEY-----"
+    text = f"-----BEGIN PRIVATE KEY-----.here\u00a0{second}. 0044 0532 0130"
+    kinds = frozenset({"secret"})
+    orders = Orders((("secret", REDACT),))
+    wide = width(kinds, KNOWN)
+    assert wide is not None
+
+    def look(of: str):  # type: ignore[no-untyped-def]
+        return find(of, kinds, KNOWN)
+
+    def quiet(of: str, start: int, end: int) -> bool:
+        return nothing_begins(of, start, end, kinds, KNOWN)
+
+    stream = Treating(look, orders, KEYS, wide, begins(kinds, KNOWN), quiet)
+    pieces = [piece for at in range(0, len(text), 7) for piece in stream.feed(text[at : at + 7])] + stream.finish()
+    whole = applied(text, edits(text, found_in(text, look), orders, KEYS, wide))
+    assert "".join(piece.text for piece in pieces) == whole

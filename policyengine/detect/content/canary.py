@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
+from policyengine.detect.beginnings import Heads, nowhere
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.view import View
@@ -41,12 +42,26 @@ def finder(canaries: Sequence[str]) -> Finder:
             raise ValueError("not a canary")
     needles = sorted({needle for token in canaries for needle in _needles(token)})
     if not needles:
-        return Finder(NAME, frozenset({"canary"}), 1, lambda text: ())
+        return Finder(NAME, frozenset({"canary"}), 1, lambda text: (), nowhere)
     heads: dict[bytes, list[bytes]] = {}
     for needle in needles:
         heads.setdefault(needle[:_HEAD], []).append(needle)
     automaton, those = BytesAhoCorasick(list(heads), implementation=Implementation.DFA), list(heads.values())
-    return viewing(NAME, frozenset({"canary"}), _LONGEST + 8, lambda view: _find(view, automaton, those))
+    ends, longest = Heads(heads), max(map(len, needles))
+
+    def starts(text: str, start: int) -> int:
+        """What may be a token's beginning at the end of the text."""
+        low = max(start, len(text) - _LONGEST)
+        skeleton = View(text[low:]).skeleton
+        size = len(skeleton.data)
+        first = size - ends.at_the_end(skeleton.data)
+        for _, at, _ in automaton.find_matches_as_indexes(skeleton.data, overlapping=True):
+            if at + longest >= size:
+                first = min(first, at)
+                break
+        return low + skeleton.span(first, first + 1)[0] if first < size else len(text)
+
+    return viewing(NAME, frozenset({"canary"}), _LONGEST + 8, lambda view: _find(view, automaton, those), starts)
 
 
 def _needles(token: str) -> set[bytes]:

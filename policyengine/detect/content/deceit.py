@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
@@ -47,7 +48,7 @@ _ENCODED = rb"(?i)%c0%a[ef]|%e0%80%a[ef]|%f0%80%80%a[ef]|%25(?:2e|2f|5c|3c|3e|00
 
 
 def finder() -> Finder:
-    return viewing(NAME, KINDS, WIDTH, find)
+    return viewing(NAME, KINDS, WIDTH, find, last_word)
 
 
 def find(view: View) -> Sequence[Finding]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
+from policyengine.detect.beginnings import Heads, last_word
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.nested import outermost
@@ -33,6 +34,8 @@ _HEAD = re.compile(
     rb"(?:" + "|".join(_VERBS).encode() + rb")(?:(?:all|any|every)(?:of)?)?(?:the|your|these|those|my)?\Z"
 )
 _LONGEST_HEAD = 32
+_OPENS = re.compile("|".join(_VERBS).encode())
+_LONGEST_ORDER = _LONGEST_HEAD + max(map(len, _WHEN)) + max(map(len, _WHAT))
 
 
 def _phrases() -> dict[str, float]:
@@ -149,6 +152,7 @@ class _Tables:
     scores: list[float]
     words: BytesAhoCorasick
     turns: BytesAhoCorasick
+    heads: Heads[bytes]
 
 
 @lru_cache(maxsize=1)
@@ -160,11 +164,25 @@ def _tables() -> _Tables:
         list(scores.values()),
         BytesAhoCorasick([phrase.encode() for phrase in scores], implementation=Implementation.DFA),
         BytesAhoCorasick(_TURNS, implementation=Implementation.DFA),
+        Heads(word.encode() for word in (*_phrases(), *_VERBS)),
     )
 
 
 def finder() -> Finder:
-    return viewing(NAME, frozenset({"injection"}), WIDTH, find)
+    return viewing(NAME, frozenset({"injection"}), WIDTH, find, begins)
+
+
+def begins(text: str, start: int) -> int:
+    """Where an order begins that may go on, or what may be the beginning of a phrase at the end of the text."""
+    low = max(start, len(text) - _LONGEST)
+    skeleton, tables = View(text[low:]).skeleton, _tables()
+    size = len(skeleton.data)
+    first = size - tables.heads.at_the_end(skeleton.data)
+    for verb in _OPENS.finditer(skeleton.data, max(0, size - _LONGEST_ORDER)):
+        first = min(first, verb.start())
+        break
+    here = low + skeleton.span(first, first + 1)[0] if first < size else len(text)
+    return min(here, last_word(text, start))
 
 
 def find(view: View) -> Sequence[Finding]:

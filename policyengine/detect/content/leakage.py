@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
+from policyengine.detect.beginnings import nowhere
 from policyengine.detect.finder import Finder
 from policyengine.detect.finding import Finding
 
@@ -29,8 +30,18 @@ def fingerprint(text: str) -> frozenset[int]:
 
 
 def finder(fingerprints: frozenset[int]) -> Finder:
-    width = 2 * _LONGEST if fingerprints else 1
-    return Finder(NAME, frozenset({"leakage"}), width, lambda text: _find(text, fingerprints) if fingerprints else ())
+    if not fingerprints:
+        return Finder(NAME, frozenset({"leakage"}), 1, lambda text: (), nowhere)
+
+    def begins(text: str, start: int) -> int:
+        """Where the last words begin that may be part of a run, or the run that they go on with."""
+        words = [match.start() + start for match in _WORD.finditer(text[start:])][-WORDS:]
+        first = words[0] if words else len(text)
+        return min(
+            (one.start + start for one in _find(text[start:], fingerprints) if one.end + start > first), default=first
+        )
+
+    return Finder(NAME, frozenset({"leakage"}), 2 * _LONGEST, lambda text: _find(text, fingerprints), begins)
 
 
 def _shingles(text: str) -> Iterator[tuple[int, int, int]]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
+from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.shadow import Runs
@@ -35,6 +36,7 @@ _LITERALS += [
     b"javascript:",
     b"data:text/html",
 ]
+_OPENS = re.compile(r"!\[|<[a-z]|url\(|@import", re.IGNORECASE)
 _words = BytesAhoCorasick(_LITERALS, implementation=Implementation.DFA)
 _IMAGE = re.compile(rb"!\[[^\]\n]{0,256}\](?:\(\s{0,4}<?([^\s)>]{1,%d}+)|\[[^\]\n]{0,64}\]|:? ?)" % _URL)
 _LOADS = re.compile(
@@ -49,7 +51,17 @@ _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,15}\Z")
 
 def finder(hosts: frozenset[str] | None) -> Finder:
     known = None if hosts is None else frozenset(host.lower().strip(".") for host in hosts)
-    return viewing(NAME, KINDS, WIDTH, lambda view: find(view, known))
+    return viewing(NAME, KINDS, WIDTH, lambda view: find(view, known), begins)
+
+
+def begins(text: str, start: int) -> int:
+    """Where something that loads begins and may go on; else the last word."""
+    for opening in _OPENS.finditer(text, start):
+        at = opening.start()
+        goes_on = len(text) - at < WIDTH or len(text.rpartition(" ")[2]) >= _URL // 2
+        if goes_on:
+            return min(at, last_word(text, start))
+    return last_word(text, start)
 
 
 def find(view: View, hosts: frozenset[str] | None) -> Sequence[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from policyengine.detect.beginnings import ending, last_word
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
@@ -42,6 +43,8 @@ _LENGTHS = {
     for country in countries.split()
 }
 _HEAD = rb"\b(?i:[A-Z]{2})[0-9]{2}[ \-]?(?i:[0-9A-Z]{4})"
+# An IBAN's beginning, of any length, at the end of a text.
+_OPEN = re.compile(rb"(?<![A-Za-z0-9_])[A-Za-z](?:[A-Za-z](?:[0-9](?:[0-9](?:[ \-]?[A-Za-z0-9]){0,30}[ \-]?)?)?)?\Z")
 _REST = re.compile(rb"[A-Za-z]{2}\d{2}(?:[ \-]?[A-Za-z0-9]){11,30}")
 _SAID = re.compile(
     rb"(?i)\b(?:bic|swift)(?:[ /-]?(?:code|bic|swift))?\b[^\n]{0,12}?"
@@ -53,15 +56,17 @@ _COUNTRIES = frozenset(_LENGTHS) | frozenset(_OTHERS.split())
 
 
 def finder() -> Finder:
-    return viewing(IBAN, frozenset({"iban"}), WIDTH, find_iban)
+    return viewing(IBAN, frozenset({"iban"}), WIDTH, find_iban, ending(_OPEN, 2 * WIDTH))
 
 
 def bic_finder() -> Finder:
-    return viewing(BIC, frozenset({"bic"}), WIDTH, find_bic)
+    return viewing(BIC, frozenset({"bic"}), WIDTH, find_bic, last_word)
 
 
 def find_iban(view: View) -> Sequence[Finding]:
     data = view.shadow
+    if view.digits < 2:
+        return []
     found = []
     for start, _ in spans(_HEAD, data):
         length = _LENGTHS.get(data[start : start + 2].upper().decode())

@@ -12,11 +12,13 @@ from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
-from policyengine.detect.shadow import WORD
+from policyengine.detect.shadow import WORD, shadow
 from policyengine.detect.view import View
 
 NAME = "date_of_birth"
 _GAP = 32
+_REACH = _GAP + 28
+_LONGEST_WORD = 24
 WIDTH = _GAP + 64
 
 _WORDS = [
@@ -51,7 +53,16 @@ _DATE = re.compile(
 
 
 def finder() -> Finder:
-    return viewing(NAME, frozenset({"date_of_birth"}), WIDTH, find)
+    return viewing(NAME, frozenset({"date_of_birth"}), WIDTH, find, begins)
+
+
+def begins(text: str, start: int) -> int:
+    """Behind the first word that says so, as long as a date may follow it."""
+    low = max(start - _LONGEST_WORD, len(text) - _REACH - _LONGEST_WORD, 0)
+    for _, _, end in _words.find_matches_as_indexes(shadow(text[low:]).lower(), overlapping=True):
+        if low + end + _REACH >= len(text):
+            return max(start, low + end)
+    return len(text)
 
 
 def find(view: View) -> Sequence[Finding]:
@@ -60,7 +71,7 @@ def find(view: View) -> Sequence[Finding]:
     for _, start, end in _words.find_matches_as_indexes(view.lower, overlapping=True):
         if (start and data[start - 1] in WORD) or (end < len(data) and data[end] in WORD):
             continue
-        match = _DATE.search(data, end, end + _GAP + 28)
+        match = _DATE.search(data, end, end + _REACH)
         if match is not None and match.start() - end <= _GAP and data.find(b". ", end, match.start()) < 0:
             found[match.span()] = Finding("date_of_birth", match.start(), match.end(), 0.85, NAME)
     return list(found.values())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from policyengine.detect.beginnings import digits
+from policyengine.detect.beginnings import ending
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
@@ -27,6 +27,8 @@ _NUMBER = re.compile(
     rb"|\d{4}([ \-])\d{4}\3\d{4}\3\d{1,3}(?![ \-]?\d)"  # 13 to 15
     rb")(?![\w])(?![.,\-]\d)"
 )
+# The beginning of a number at the end of a text.
+_OPEN = re.compile(rb"[0-9][0-9 .,\-]*\Z")
 _WORDS = re.compile(
     rb"(?i)card|\bcc\b|visa|master|maestro|amex|american express|diners|discover|jcb|pan\b|karte|carte|tarjeta"
 )
@@ -65,7 +67,7 @@ _RANGES: tuple[tuple[int, int, tuple[int, ...], bool], ...] = (
 
 
 def finder() -> Finder:
-    return viewing(NAME, frozenset({"credit_card"}), WIDTH, find, digits(WIDTH))
+    return viewing(NAME, frozenset({"credit_card"}), WIDTH, find, ending(_OPEN, WIDTH))
 
 
 def find(view: View) -> Sequence[Finding]:

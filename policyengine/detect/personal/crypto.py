@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from hashlib import sha256
 
+from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
@@ -46,7 +47,7 @@ _CHARSET = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
 
 def finder() -> Finder:
-    return viewing(NAME, KINDS, WIDTH, find)
+    return viewing(NAME, KINDS, WIDTH, find, last_word)
 
 
 def find(view: View) -> Sequence[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
@@ -27,7 +28,7 @@ _BARE = re.compile(
 
 
 def finder() -> Finder:
-    return viewing(NAME, frozenset({"domain"}), WIDTH, find)
+    return viewing(NAME, frozenset({"domain"}), WIDTH, find, last_word)
 
 
 def find(view: View) -> Sequence[Finding]:

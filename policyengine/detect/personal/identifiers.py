@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
+from policyengine.detect.beginnings import ending
 from policyengine.detect.finder import DetectorFailed, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
@@ -31,11 +32,14 @@ KINDS = frozenset(one.kind for one in IDENTIFIERS)
 
 _DIGITS = rb"[0-9](?:[ .\-/+]?[0-9A-FU-Y]?[0-9]){5,}"
 _LETTERS = (
-    rb"\b(?:[A-Z]{6}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z]|[A-Z]{4}[0-9]{6}[HM][A-Z]{5}[A-Z0-9][0-9]|"
-    rb"[A-Z]{5}[0-9]{4}[A-Z])\b"
+    rb"[A-Z]{4}(?:[A-Z]{2}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z]|[0-9]{6}[HM][A-Z]{5}[A-Z0-9][0-9]|"
+    rb"[A-Z][0-9]{4}[A-Z])\b"
 )
 _BARE = list(enumerate(IDENTIFIERS))
 _HEAD = re.compile(rb"(?<![A-Za-z0-9])[A-Z]{1,2}[- ]?\Z")
+
+# What shapes are made of, at the end of a text.
+_OPEN = re.compile(rb"[0-9A-Zk][0-9A-Zk &+\-./]*\Z")
 
 _by_word: dict[bytes, list[int]] = {}
 for _index, _one in _BARE:
@@ -56,7 +60,7 @@ def _shapes() -> list[re.Pattern[bytes]]:
 
 def finder(regions: frozenset[str]) -> Finder:
     bare = tuple(i for i, one in _BARE if one.without == ALWAYS or (one.without == REGION and one.region in regions))
-    return viewing(NAME, KINDS, WIDTH, lambda view: find(view, bare))
+    return viewing(NAME, KINDS, WIDTH, lambda view: find(view, bare), ending(_OPEN, _LONGEST + 4))
 
 
 def find(view: View, bare: tuple[int, ...]) -> Sequence[Finding]:
@@ -69,6 +73,8 @@ def find(view: View, bare: tuple[int, ...]) -> Sequence[Finding]:
     for start, end in spans(_DIGITS, data):
         found += _written(data, start, end, bare)
     for start, _ in spans(_LETTERS, data):
+        if start and (data[start - 1] in WORD or data[start - 1] == 95):
+            continue
         found += _at(data, start, bare, 0.9)
     for index, start, end in _words().find_matches_as_indexes(view.lower, overlapping=True):
         if (start and data[start - 1] in WORD) or (end < len(data) and data[end] in WORD):

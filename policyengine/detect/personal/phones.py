@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from policyengine.detect.beginnings import digits
+from policyengine.detect.beginnings import ending
 from policyengine.detect.finder import DetectorFailed, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
@@ -30,6 +30,10 @@ _PLACES = rb"[0-9](?:[ .()/\-]{0,2}[0-9]){6,}"
 _NUMBER = re.compile(
     rb"(?:\+|\b00)?\(?\d{1,4}(?:\)|(?:[ .\-/]?\(0?\d{0,4}\))|)(?:[ .\-/]{0,2}\d{1,12}){0,6}"
     rb"(?:(?: ?(?:x|ext\.?) ?)\d{1,5})?"
+)
+# The beginning of a number at the end of a text, with what may follow one.
+_OPEN = re.compile(
+    rb"(?:[(+]{1,2}|[(+]{0,2}[0-9][0-9()+ ./\-]*(?:(?:x|ex?|ext\.?) ?[0-9]*)?[ ,\-\\]{0,3}\(?[A-Za-z]{0,6})\Z"
 )
 _SAID_BEFORE = re.compile(
     rb"(?i)\b(?:phone|mobile|tel(?:efono?|\?fono|ephone|\.)?|cell(?:ular)?|fax|call(?: (?:me|us|him|her|them))?|desk|"
@@ -52,7 +56,7 @@ _GLUED = WORD | frozenset(b"_@#$=%")
 def finder(regions: frozenset[str]) -> Finder:
     """National numbers are those of these regions."""
     ordered = tuple(sorted(regions))
-    return viewing(NAME, frozenset({"phone"}), WIDTH, lambda view: find(view, ordered), digits(WIDTH))
+    return viewing(NAME, frozenset({"phone"}), WIDTH, lambda view: find(view, ordered), ending(_OPEN, WIDTH))
 
 
 def find(view: View, regions: tuple[str, ...]) -> Sequence[Finding]:

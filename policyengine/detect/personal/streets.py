@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
+from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.nested import outermost
+from policyengine.detect.shadow import shadow
 from policyengine.detect.view import View
 
 NAME = "street_address"
@@ -80,7 +82,38 @@ _words = BytesAhoCorasick(list(_AROUND), implementation=Implementation.DFA)
 
 
 def finder() -> Finder:
-    return viewing(NAME, frozenset({"street_address"}), WIDTH, find)
+    return viewing(NAME, frozenset({"street_address"}), WIDTH, find, begins)
+
+
+# A number with names behind it, and a box, at the end of a text.
+_OPEN = re.compile(
+    rb"(?<![\w.,])[0-9](?:[0-9A-Za-z?'.,-]| (?! ))*+\Z|"
+    rb"(?i:(?<!\w)(?:P(?:\.? ?O?\.? ?)?|post(?:al)? ?|psc ?[0-9]{0,5},? ?)(?:Bo?x?)?\Z)"
+)
+
+# Names that a number may follow, at the end of a text.
+_PART = rb"[A-Z][A-Za-z'.?-]{0,24}"
+_COMING = re.compile(
+    rb" ?(?:(?:[a-z]{1,3} |[ld]'){0,3}(?:[a-z]{0,3}|" + _PART + rb"(?: " + _PART + rb"){0,2}(?:,? ?[0-9]{0,4})?))\Z"
+)
+
+
+def begins(text: str, start: int) -> int:
+    """Where an address begins whose end has not come, or a number or name that may be the beginning of one."""
+    low = max(start, len(text) - WIDTH)
+    data = shadow(text[low:])
+    first = last_word(text, start)
+    opening = _OPEN.search(data, max(0, len(data) - 2 * _BEFORE))
+    if opening is not None:
+        first = min(first, low + opening.start())
+    for index, at, end in _words.find_matches_as_indexes(data, overlapping=True):
+        before, after = _PAIRS[index]
+        if len(data) - end > _AFTER or not (after.match(data, end) or _COMING.match(data, end)):
+            continue
+        head = before.search(data[max(0, at - _BEFORE) : at]) if before is not None else None
+        if before is None or head is not None:
+            first = min(first, low + (at if head is None else max(0, at - _BEFORE) + head.start()))
+    return max(start, first)
 
 
 def find(view: View) -> Sequence[Finding]:

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
+from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.secrets import clouds, platforms, services
@@ -32,7 +33,7 @@ from policyengine.detect.secrets.assignment import (
 from policyengine.detect.secrets.checks import CHECKS, LIKELY, entropy, placeholder
 from policyengine.detect.secrets.formats import LONGEST, Format, written
 from policyengine.detect.secrets.named import NAMED
-from policyengine.detect.secrets.structures import STRUCTURES, Scene, Structure
+from policyengine.detect.secrets.structures import STRUCTURES, Scene, Structure, open_key
 from policyengine.detect.shadow import TOKEN, WORD, Runs
 from policyengine.detect.view import View
 
@@ -65,7 +66,13 @@ class _Token:
 
 
 def finder() -> Finder:
-    return viewing(NAME, KINDS, WIDTH, find)
+    return viewing(NAME, KINDS, WIDTH, find, begins)
+
+
+def begins(text: str, start: int) -> int:
+    """No shape has a blank in it, and what decides about a value stands before it or directly behind: all but the last
+    word is decided, unless a private key goes on."""
+    return min(last_word(text, start), open_key(text, start))
 
 
 _Match = Callable[[bytes, int], "re.Match[bytes] | None"]

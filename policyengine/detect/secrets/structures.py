@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from policyengine.detect.finding import Finding
 from policyengine.detect.secrets.checks import LIKELY, SURE, entropy, jwt, placeholder
 from policyengine.detect.secrets.formats import LONGEST
-from policyengine.detect.shadow import WORD, Runs
+from policyengine.detect.shadow import WORD, Runs, shadow
 
 NAME = "secrets"
 _PEM = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\\\r\n\t \"',:.-")
@@ -74,6 +74,34 @@ def _private_key(scene: Scene, start: int, _: int) -> Iterator[Finding]:
     if size < _SHORTEST_KEY or _NO_KEY.search(scene.data, body, body + 64):
         return
     yield Finding("secret.private_key", start, end, SURE, NAME)
+
+
+_KEY_OPENS = re.compile(r"(?i)-----BEGIN")
+_LONGEST_HEAD = 160
+
+
+def open_key(text: str, start: int) -> int:
+    """Where the first private key begins that may still go on; the end of the text if there is none."""
+    at = text.find("-----", start)
+    if at < 0:
+        return len(text)
+    scene = Scene(shadow(text))
+    for opening in _KEY_OPENS.finditer(text, at):
+        if _goes_on(scene, opening.start()):
+            return opening.start()
+    return len(text)
+
+
+def _goes_on(scene: Scene, start: int) -> bool:
+    size = len(scene.data)
+    head = _BEGIN.match(scene.data, start)
+    if head is None:
+        return size - start < _LONGEST_HEAD
+    marker, after = scene.end_marker(head.end())
+    run = scene.pem.end(head.end())
+    if after < size and (marker <= run or marker - start <= LONGEST):
+        return False
+    return size - start <= LONGEST + _LONGEST_HEAD or run >= size
 
 
 # ---- JWTs (RFC 7519), and JWTs in base64 once more ----
