@@ -1,38 +1,87 @@
-"""Word of lists that changed, from the servers behind to the clients in front."""
+"""Word of lists that changed, from the servers behind to the clients in front.
+
+A server of the revision 2026-07-28 is listened to, and so is this gateway (`subscriptions/listen`); others say it on
+their own, to whoever has seen a list.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
+import anyio
 import mcp_types as types
+from mcp import Client
+from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
+from mcp.server.connection import Connection
 from mcp.server.session import ServerSession
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import PromptsListChanged, ResourcesListChanged, ResourceUpdated, ServerEvent
+from mcp.shared.subscriptions import ToolsListChanged as ToolsChanged
 
 log = logging.getLogger(__name__)
+
+# A server that lets go of who listens is listened to again, after so many seconds.
+PAUSE = 1.0
+_EVENTS: tuple[tuple[type[Any], ServerEvent], ...] = (
+    (types.ToolListChangedNotification, ToolsChanged()),
+    (types.ResourceListChangedNotification, ResourcesListChanged()),
+    (types.PromptListChangedNotification, PromptsListChanged()),
+)
 
 
 class Changes:
     """Who has seen a list hears when it changes. A client that cannot be told is told nothing: it asks again."""
 
     def __init__(self) -> None:
-        self._clients: WeakSet[ServerSession] = WeakSet()
+        # A session of the library is a request's, its connection is a client's.
+        self._clients: WeakSet[Connection] = WeakSet()
+        self._bus = InMemorySubscriptionBus()
+        self.listen = ListenHandler(self._bus)
+        # What was known of the servers behind is not known any more.
+        self.forget: Callable[[], None] = lambda: None
 
     def heard_by(self, client: ServerSession) -> None:
-        self._clients.add(client)
+        self._clients.add(client._connection)
 
     async def heard(self, message: Any) -> None:
         """A server behind said something."""
+        for kind, event in _EVENTS:
+            if isinstance(message, kind):
+                await self.happened(event)
+
+    async def happened(self, event: ServerEvent) -> None:
+        self.forget()
+        await self._bus.publish(event)
         for client in list(self._clients):
             try:
-                match message:
-                    case types.ToolListChangedNotification():
+                match event:
+                    case ToolsChanged():
                         await client.send_tool_list_changed()
-                    case types.ResourceListChangedNotification():
+                    case ResourcesListChanged():
                         await client.send_resource_list_changed()
-                    case types.PromptListChangedNotification():
+                    case PromptsListChanged():
                         await client.send_prompt_list_changed()
-                    case _:
+                    case ResourceUpdated():
                         return
             except Exception:  # noqa: BLE001  whatever is wrong with one client is nothing to the others
                 log.info("a client could not be told that a list has changed")
+
+    async def listen_to(self, server: Client) -> None:
+        """Listen to a server behind, for as long as it lets us; one that says it on its own is not listened to."""
+        wanted = {"tools_list_changed": True, "prompts_list_changed": True, "resources_list_changed": True}
+        while True:
+            try:
+                async with server.listen(**wanted) as told:  # type: ignore[arg-type]
+                    async for event in told:
+                        await self.happened(event)
+            except (ListenNotSupportedError, MCPError, TimeoutError):
+                return
+            except SubscriptionLost:
+                log.info("a server behind stopped saying what changes")
+            # What changed meanwhile was not heard.
+            self.forget()
+            await anyio.sleep(PAUSE)

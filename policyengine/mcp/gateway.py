@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel import Server
+from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.shared.exceptions import MCPError
 
 from policyengine.gate.running import ended_async
@@ -42,6 +42,14 @@ Context = ServerRequestContext[Any, Any]
 Sessions = Callable[[Context], Awaitable[Session]]
 
 
+class _Announcing(Server[Any]):
+    """A server that says to clients of every revision that it tells them of lists that change."""
+
+    def create_initialization_options(self, notification_options: Any = None, *given: Any, **named: Any) -> Any:
+        changes = notification_options or NotificationOptions(True, True, True)
+        return super().create_initialization_options(changes, *given, **named)
+
+
 class Gateway:
     """Clients' view of the servers behind. `sessions` has the session of a request, `pins` are the digests of tools as
     they were approved; None where nobody pins them."""
@@ -62,9 +70,10 @@ class Gateway:
         self._approving = approving
         self._changes = changes if changes is not None else Changes()
         self._known: dict[str, KnownTool] = {}
+        self._changes.forget = self._known.clear
 
     def server(self) -> Server[Any]:
-        server: Server[Any] = Server(
+        server = _Announcing(
             "policyengine",
             version=VERSION,
             on_list_tools=self._list,
@@ -75,6 +84,7 @@ class Gateway:
             on_list_prompts=self._prompts,
             on_get_prompt=self._prompt,
             on_completion=self._complete,
+            on_subscriptions_listen=self._changes.listen,
         )
         if self._authorizing is not None:
             server.middleware.append(self._authorizing)
@@ -175,12 +185,14 @@ class Gateway:
 
     async def _refreshed(self) -> dict[str, KnownTool]:
         """The tools that there are now, as they were approved. Where they cannot be had, none is known."""
-        self._known = {}
+        self._known.clear()
         found = await tools(self._upstreams)
         if self._pins is not None:
             changed = {one.tool for one in differences(self._pins, definitions(found))}
             found = {name: known for name, known in found.items() if name not in changed}
-        self._known = found
+        # Somebody else may have asked meanwhile: the last to ask knows.
+        self._known.clear()
+        self._known.update(found)
         return found
 
     # ---- resources, prompts, completions ----

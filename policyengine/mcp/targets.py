@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import anyio
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
@@ -81,4 +82,9 @@ async def connected(targets: Mapping[str, Target], changes: Changes | None = Non
                 at = target.url
             made = Client(at, read_timeout_seconds=TIMEOUT, message_handler=told.heard)
             upstreams.append(Upstream(name, await stack.enter_async_context(made)))
-        yield upstreams
+        async with anyio.create_task_group() as listening:
+            if changes is not None:
+                for upstream in upstreams:
+                    listening.start_soon(changes.listen_to, upstream.client)
+            yield upstreams
+            listening.cancel_scope.cancel()

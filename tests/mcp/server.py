@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.shared.exceptions import MCPError
 
@@ -51,6 +52,33 @@ async def count(to: int, context: Context) -> str:
     for at in range(to):
         await context.report_progress(at + 1, to)
     note(f"count {to}")
+    return "done"
+
+
+@server.tool()
+async def hang() -> str:
+    """Take long."""
+    note("hang")
+    try:
+        await anyio.sleep(60)
+    except anyio.get_cancelled_exc_class():
+        note("hang was cancelled")
+        raise
+    return "at last"
+
+
+@server.tool()
+async def grow(context: Context) -> str:
+    """Have another tool from now on."""
+    server.add_tool(grown)
+    await context.notify_tools_changed()
+    await context.session.send_tool_list_changed()
+    return "grown"
+
+
+def grown(name: str) -> str:
+    """A tool that came later."""
+    note(f"grown {name}")
     return "done"
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
+import mcp_types as types
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
@@ -82,6 +84,54 @@ def test_progress_goes_through(shop: Shop) -> None:
 
     assert text(shop.ask(steps, mode="legacy")) == "done"
     assert heard == [1, 2, 3]
+
+
+ALIVE = """
+module alive
+use ai
+permit anything: call on Tool for User
+"""
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+def test_cancellation_and_word_of_changed_lists_go_through(tmp_path: Path, mode: Any) -> None:
+    shop = Shop(tmp_path, ALIVE)
+
+    async def asking() -> Any:
+        changed, heard = anyio.Event(), []
+
+        async def told(message: Any) -> None:
+            if isinstance(message, types.ToolListChangedNotification):
+                changed.set()
+
+        async def listens(client: Client, task_status: Any) -> None:
+            async with client.listen(tools_list_changed=True) as events:
+                task_status.started()
+                async for event in events:
+                    heard.append(event)
+                    changed.set()
+
+        with anyio.fail_after(60):
+            async with (
+                Client(shop.gateway(), mode=mode, message_handler=told) as client,
+                anyio.create_task_group() as tasks,
+            ):
+                before = [tool.name for tool in (await client.list_tools()).tools]
+                if mode == "auto":
+                    await tasks.start(listens, client)
+                await client.call_tool("grow", {})
+                await changed.wait()
+                after = [tool.name for tool in (await client.list_tools(cache_mode="bypass")).tools]
+                with anyio.move_on_after(1):
+                    await client.call_tool("hang", {})
+                while "hang was cancelled" not in shop.ran():
+                    await anyio.sleep(0.05)
+                tasks.cancel_scope.cancel()
+                return before, after
+
+    before, after = anyio.run(asking)
+    assert set(after) - set(before) == {"grown"}
+    assert shop.ran() == ["hang", "hang was cancelled"]
 
 
 def test_a_call_that_needs_a_person_waits_and_runs_once(shop: Shop) -> None:
