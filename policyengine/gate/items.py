@@ -1,4 +1,4 @@
-"""Which items of a result its label `untrusted` is about.
+"""Which items of a result its label `untrusted`, or `untrusted_...`, is about.
 
 In: the label rules that were set, and the result. Out: the ways to what is not trusted, `()` for all of it. A rule that
 asks one list of the result item by item is asked again for each item alone; of a rule that asks anything else, and of
@@ -20,7 +20,8 @@ _EVERYTHING: Way = ()
 
 
 def is_about_items(rule: Rule) -> bool:
-    return rule.kind == "label" and rule.name.rpartition(".")[2] == LABEL
+    name = rule.name.rpartition(".")[2]
+    return rule.kind == "label" and (name == LABEL or name.startswith(f"{LABEL}_"))
 
 
 def doubted(rules: Sequence[Rule], result: Any, is_set: Callable[[Rule, Any], bool]) -> Iterator[Way]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+
+from policyengine.gate.dates import days, one_day, one_time, times
 
 _INVISIBLE = re.compile(
     r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
@@ -35,24 +36,14 @@ _IDENTIFYING = re.compile(r"[\d@/_]|[^.]\.+[^.]")
 _DIGIT = re.compile(r"\d")
 # What groups of digits have between them, or in front of the first; a text without has none.
 _GROUPED = re.compile(r"\d[ -]\d|\d\d[ -]?[a-z\d]|\+\d")
+_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}(?!\d)")
+_APART = ";" * 10
+# What every time of day has.
+_TIMED = re.compile(r"\d:\d|\d ?[ap]\.?m")
 # A longer part of a text is read anew each time.
 _SHORT = 64
 # What a number, date, URL or path is told by, and a word has none of.
 _SPELLED = re.compile(r"[\d./]")
-_MONTHS = {
-    name[:length]: number
-    for number, name in enumerate(
-        ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
-         "december"), 1)
-    for length in (3, len(name))
-}  # fmt: skip
-_MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
-_SHORT_MONTHS = tuple(name for name in _MONTHS if len(name) == 3)
-_DATES = (
-    (re.compile(r"\b(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)"), "ymd"),
-    (re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? ({_MONTH})\.?,? (\d{{4}})\b"), "dmy"),
-    (re.compile(rf"\b({_MONTH})\.? (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}})\b"), "mdy"),
-)
 _URL = re.compile(r"(?:(https?)://)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(:\d+)?(/[^?#]*)?(.*)\Z")
 
 
@@ -87,10 +78,8 @@ def one_thing(text: str) -> str:
     if found := _MONEY.match(text.replace(" ", "")):
         # 50 of one thing are not 50 of another.
         return f"{found.group(1) or ''}{number(found.group(2))}{found.group(3) or ''}"
-    # No date is shorter than 8 characters, and no account number or telephone number than 6.
-    for pattern, order in _DATES if len(text) >= 8 else ():
-        if (day := pattern.match(text)) and day.end() == len(text) and (known := _date(day, order)):
-            return known
+    if len(text) >= 4 and (known := one_day(text) or one_time(text)):
+        return known
     if len(text) >= 6 and _GROUPS.fullmatch(text):
         return _ungrouped(text)
     if "." in text and "@" not in text and (url := _URL.match(text)) and " " not in text:
@@ -123,13 +112,12 @@ def names(text: str) -> list[str]:
             found += _short_names(token) if len(token) <= _SHORT else _names_of(token)
     if not _DIGIT.search(text):
         return found
-    months = len(text) >= 10 and any(month in text for month in _SHORT_MONTHS)
-    for pattern, order in _DATES if months else _DATES[:1]:
-        for day in pattern.finditer(text):
-            if known := _date(day, order):
-                found.append(known)
+    found += days(text)
+    if _TIMED.search(text):
+        found += times(text)
     if _GROUPED.search(text):
-        found += [_ungrouped(group.group()) for group in _GROUPS.finditer(text)]
+        # What begins as a day is no account number.
+        found += [_ungrouped(group.group()) for group in _GROUPS.finditer(_DAY.sub(_APART, text))]
     return found
 
 
@@ -167,15 +155,6 @@ def _url(scheme: str, host: str, port: str, path: str, rest: str) -> str:
 
 def _ungrouped(text: str) -> str:
     return re.sub(r"[ ()+-]", "", text)
-
-
-def _date(found: re.Match[str], order: str) -> str:
-    parts = dict(zip(order, found.groups(), strict=True))
-    month = _MONTHS.get(parts["m"]) or int(parts["m"])
-    try:
-        return date(int(parts["y"]), month, int(parts["d"])).isoformat()
-    except ValueError:
-        return ""
 
 
 def _path(text: str) -> str:

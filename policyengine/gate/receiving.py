@@ -47,16 +47,21 @@ class Received:
 
 
 def receive(
-    snapshot: Snapshot, principal: Mapping[str, Any], context: Mapping[str, Any], tool: str, result: Any
+    snapshot: Snapshot,
+    principal: Mapping[str, Any],
+    context: Mapping[str, Any],
+    tool: str,
+    args: Mapping[str, Any],
+    result: Any,
 ) -> Received:
-    """Never raises for what the result holds."""
+    """`args` are those that the tool was called with. Never raises for what the result holds."""
     rules = [rule for rule in snapshot.policies.rules if rule.head.actions is None or RECEIVE in rule.head.actions]
     labels = [rule for rule in rules if rule.kind == "label"]
     trusted = snapshot.world.records.get(TOOL, {}).get(tool, {}).get("reads_untrusted") is False
     declared = snapshot.schema.tools.get(tool)
     returned = declared.returns if declared is not None else None
     result = read(result, returned)
-    resource = {"type": TOOL, "id": tool}
+    resource = {"type": TOOL, "id": tool, "args": dict(args)}
 
     def asked(result: Any, rules: Sequence[Rule]) -> tuple[Rule, ...]:
         """The labels that are set for a result."""

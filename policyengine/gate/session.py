@@ -216,7 +216,7 @@ class Session:
     def observe(self, call: ToolCall, result: Any, *, cost: Mapping[str, Any] | None = None) -> Observed:
         """What a tool returned, and what of it the model may have. Only what is handed in here is known to the session;
         `cost` settles what the call reserved."""
-        received = receiving.receive(self._ways.snapshot(), self._principal, self._context, call.tool, result)
+        received = self._received(call, result)
         try:
             if call.grant is not None and call.grant.id:
                 call.grant.settle(cost)
@@ -229,7 +229,7 @@ class Session:
 
     async def observe_async(self, call: ToolCall, result: Any, *, cost: Mapping[str, Any] | None = None) -> Observed:
         """As `observe`, without blocking the event loop."""
-        received = receiving.receive(self._ways.snapshot(), self._principal, self._context, call.tool, result)
+        received = self._received(call, result)
         try:
             if call.grant is not None and call.grant.id:
                 await call.grant.settle_async(cost)
@@ -239,6 +239,10 @@ class Session:
         except (StoreError, UnknownSession, SettleError) as error:
             return Observed(call.tool, False, None, received.labels, _not_recorded(error))
         return self._observed(call, result, received)
+
+    def _received(self, call: ToolCall, result: Any) -> receiving.Received:
+        snapshot = self._ways.snapshot()
+        return receiving.receive(snapshot, self._principal, self._context, call.tool, call.arguments or {}, result)
 
     def _observed(self, call: ToolCall, result: Any, received: receiving.Received) -> Observed:
         if not received.allowed:

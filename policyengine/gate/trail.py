@@ -6,7 +6,8 @@ grows with the value that is asked about, not with what the session has seen: te
 A value that one source says is from that source, from the most trusted if several do: what the user said stays the
 user's words, though an attacker repeats them. A text that no source says as a whole is composed: it is the model's, and
 that of every tool that said an identifier or a run of words in it. It is not the user's, whatever parts of it are: a
-recipient with a second one behind it is nobody whom the user named.
+recipient with a second one behind it is nobody whom the user named. It is from `composed` as well if every word
+of it is from somebody who may be relied on (`composed.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
+from policyengine.gate.composed import COMPOSED, Words
+from policyengine.gate.dates import any_year
 from policyengine.gate.normal import form, identifies, names, number, text_form, value_form
 
 MODEL, EVERYBODY = "model", "*"
@@ -44,6 +47,8 @@ USER = Origin("user", True, 0)
 SYSTEM = Origin("system", True, 1)
 MADE = Origin(MODEL, False, 9)
 UNKNOWN = Origin("unknown", False, 10, frozenset())
+# Beside the model: of a text whose every word is one that may be relied on.
+PUT_TOGETHER = Origin(COMPOSED, False, 8)
 
 # Behind what is not trusted.
 FIELD_RANK = 6
@@ -78,6 +83,7 @@ class Trail:
         self._texts: list[_Text] = []
         # In which texts a word stands.
         self._words: dict[str, list[int]] = {}
+        self._relied_on = Words()
         self._size = 0
         # Calls of one session may come back at the same time, in threads.
         self._adding = Lock()
@@ -112,7 +118,10 @@ class Trail:
         said = form(text)
         at = len(self._texts)
         self._texts.append(_Text(f" {said} ", source))
-        for name in set(names(said)):
+        named = names(said)
+        if source.trusted:
+            self._relied_on.add(said, named, (known for known, one in echoes.items() if not one.trusted))
+        for name in set(named):
             origin = echoes.get(name, source)
             self._say(self._values, name, origin)
             self._words.setdefault(name, []).append(at)
@@ -133,7 +142,8 @@ class Trail:
             said = self._values.get(value_form(value))
             return self._composed if said is None else self._from(said)
         text = form(value)
-        said = self._values.get(text_form(text))
+        known = text_form(text)
+        said = self._said_of(known)
         if said is not None and said.rank <= SYSTEM.rank:
             return frozenset({said})
         words = names(text)
@@ -142,6 +152,14 @@ class Trail:
         if said is not None:
             return self._from(said if whole is None or said.rank <= whole.rank else whole)
         return self._from(whole) if whole is not None else self._parts(text, words)
+
+    def _said_of(self, known: str) -> Origin | None:
+        """Who said a value, by its form."""
+        said = self._values.get(known)
+        in_any_year = self._values.get(any_year(known)) if len(known) == 10 else None
+        if said is None or (in_any_year is not None and in_any_year.rank < said.rank):
+            return in_any_year
+        return said
 
     def _from(self, said: Origin) -> frozenset[Origin]:
         """The source of what somebody said. A trusted field is believed as far as nobody else said the same."""
@@ -180,6 +198,8 @@ class Trail:
                 said = self._runs.get(run)
                 if said is not None and said.rank > SYSTEM.rank:
                     found.add(said)
+        if all(one.trusted or one is MADE for one in found) and self._relied_on.compose(text, words):
+            found.add(PUT_TOGETHER)
         return frozenset(found)
 
     def provenance(self, args: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -36,7 +36,7 @@ BUILTIN = "ai"
 RESERVED_ATTRIBUTES = frozenset({"id", "type", "parents"})
 MAX_TYPE_DEPTH = 32
 # What `sources` says besides the names of tools.
-SOURCES = ("user", "system", "model", "unknown", "untrusted")
+SOURCES = ("user", "system", "model", "composed", "unknown", "untrusted")
 RESERVED_ROOTS = frozenset({"principal", "action", "resource", "context"})
 
 
