@@ -1,9 +1,10 @@
 """Whether a text is put together from what may be relied on, and from nothing else.
 
 In: the words of the user, the host and trusted fields. Out: for a text that nobody said as a whole, whether each of
-its words is one of them. So a title such as "Dinner at New Asiaway" is known to be the user's "Dinner at" and the name
-of a restaurant, and a mail that tells more is not. What names something (an address, an id, a number) has to stand
-there as it is. A word of one character and a small ordinal are nobody's, as long as they are few: "I've seen it", "the 2-th".
+its words is one of them. So a title such as "Dinner at New Asiaway" is known to be the user's "Dinner at" and the
+name of a restaurant, and a mail that tells more is not. What names something (an address, an id, a number) has to
+stand there as it is. A word of one character and a small ordinal are nobody's, as long as they are few: "I've seen
+it", "the 2-th".
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _COUNTED = re.compile(r"\d{1,2}(?:-?(?:st|nd|rd|th))?\Z", re.ASCII)
 _FEW = 4
 
 
-class Words:
+class TrustedWords:
     """The words that may be relied on."""
 
     def __init__(self) -> None:

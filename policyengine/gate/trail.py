@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
-from policyengine.gate.composed import COMPOSED, Words
+from policyengine.gate.composed import COMPOSED, TrustedWords
 from policyengine.gate.dates import any_year
 from policyengine.gate.normal import form, identifies, names, number, text_form, value_form
 
@@ -83,7 +83,7 @@ class Trail:
         self._texts: list[_Text] = []
         # In which texts a word stands.
         self._words: dict[str, list[int]] = {}
-        self._relied_on = Words()
+        self._relied_on = TrustedWords()
         self._size = 0
         # Calls of one session may come back at the same time, in threads.
         self._adding = Lock()
