@@ -27,6 +27,7 @@ from policyengine.events.sink import Everywhere, Sink
 from policyengine.explain.explanation import Explanation, explain, unexplained
 from policyengine.files import state as state_of
 from policyengine.filters.filter import Filter
+from policyengine.filters.mentioning import places
 from policyengine.gate.service import Gates
 from policyengine.late import logger
 from policyengine.model.decision import Decision, RuleError
@@ -267,7 +268,7 @@ class Engine(Gates):
         united = whole(asked, mentioned, snapshot.schema, resource_type, names)
         promised = frozenset(fulfilled), snapshot.blocks.narrowed(TRUE, resource_type)
         parts = snapshot.world, snapshot.revision, errors, required, residual, decide, united
-        return Filter(formula, resource_type, *parts, *promised)
+        return Filter(formula, resource_type, *parts, *promised, places(snapshot.schema, resource_type))
 
     def search_principals(
         self,

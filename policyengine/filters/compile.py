@@ -7,6 +7,7 @@ from typing import Any
 
 from policyengine.filters.backend import Backend, Fragment
 from policyengine.filters.limits import atoms, fits, wider
+from policyengine.filters.mentioning import Place, hierarchical
 from policyengine.filters.records import asked
 from policyengine.model.types import STRING
 from policyengine.partial.formula import (
@@ -14,7 +15,9 @@ from policyengine.partial.formula import (
     ID,
     All,
     Atom,
+    Below,
     Formula,
+    Inside,
     Missing,
     OneOf,
     Path,
@@ -37,14 +40,15 @@ class CompiledFilter:
     any_type: bool = False
 
 
-def compiled(formula: Formula, backend: Backend, type_: str) -> CompiledFilter:
-    """The formula as a query for what is of a type."""
+def compiled(formula: Formula, backend: Backend, type_: str, places: tuple[Place, ...] = ()) -> CompiledFilter:
+    """The formula as a query for what is of a type. `places` are those where it mentions entities."""
     whole, rechecked = formula, list[Atom]()
     if not fits(formula, backend.limits):
         formula = wider(formula, backend.limits)
         rechecked += atoms(whole)
     items = formula.items if isinstance(formula, All) else (formula,)
-    parts = [part for part in (_condition(item, backend, rechecked) for item in items) if part is not None]
+    conditions = (_condition(item, backend, places, rechecked) for item in items)
+    parts = [part for part in conditions if part is not None]
     any_type = False
     if formula != FALSE and backend.fields.locate(_TYPE) is not None:
         typed = _of_type(backend, type_)
@@ -63,16 +67,16 @@ def _of_type(backend: Backend, type_: str) -> Fragment | None:
     return Fragment(backend.some([each.native for each in made]), all(each.exact for each in made))
 
 
-def _condition(formula: Formula, backend: Backend, rechecked: list[Atom]) -> Any:
+def _condition(formula: Formula, backend: Backend, places: tuple[Place, ...], rechecked: list[Atom]) -> Any:
     """The condition in the terms of the store; None for one that is true of everything."""
     match formula:
         case Truth():
             return backend.nothing() if formula == FALSE else None
         case All(items=items):
-            parts = [p for p in (_condition(item, backend, rechecked) for item in items) if p is not None]
+            parts = [p for p in (_condition(item, backend, places, rechecked) for item in items) if p is not None]
             return None if not parts else parts[0] if len(parts) == 1 else backend.all(parts)
         case Some(items=items):
-            options = [_condition(item, backend, rechecked) for item in items]
+            options = [_condition(item, backend, places, rechecked) for item in items]
             if any(option is None for option in options):
                 return None
             return options[0] if len(options) == 1 else backend.some(options)
@@ -82,6 +86,8 @@ def _condition(formula: Formula, backend: Backend, rechecked: list[Atom]) -> Any
         rechecked.append(formula)
         return None if fragment is None else fragment.native
     fragment = asked(backend, formula)
+    if isinstance(formula, Below | Inside):
+        fragment = hierarchical(backend, formula, places, lambda atom: asked(backend, atom), fragment)
     if fragment is None or not fragment.exact:
         rechecked.append(formula)
     return None if fragment is None else fragment.native

@@ -14,6 +14,7 @@ from policyengine.diagnostics.render import concise
 from policyengine.diagnostics.source import Source
 from policyengine.filters.backend import Backend
 from policyengine.filters.compile import compiled
+from policyengine.filters.mentioning import Place
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
 from policyengine.model.values import as_entity
@@ -110,6 +111,8 @@ class Filter:
     # formula says.
     fulfilled: frozenset[str] | None = field(default=None, repr=False, compare=False)
     unblocked: Formula = field(default=TRUE, repr=False, compare=False)
+    # Where documents of the type mention entities.
+    places: tuple[Place, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def kind(self) -> Kind:
@@ -160,7 +163,7 @@ class Filter:
     def to(self, backend: Backend, *, exact: bool = False) -> Query:
         """The filter in the terms of a store. With `exact`, raises NotExpressible if the store cannot be asked for
         every condition exactly."""
-        made = compiled(self.formula, backend, self.resource_type)
+        made = compiled(self.formula, backend, self.resource_type, self.places)
         unsure = [shown(atom, self.resource_type) for atom in made.rechecked]
         if made.any_type:
             unsure.append(f"{self.resource_type.lower()} is {self.resource_type}")

@@ -1,0 +1,90 @@
+"""Conditions on a hierarchy, where a document can say more of an entity than one attribute does.
+
+Mentions of one entity are one entity: `{"owner": {"type": "User", "id": "bo"}, "author": {"type": "User", "id": "bo",
+"parents": [...]}}` says what its owner is in, at another place. A store that holds `author` as JSON holds such parents,
+and is asked for `owner` alone. So where a mapping leads to a place like that, what is asked is not exact; and where a
+hierarchy is to be found, so is whatever says anything of an entity there. A column of ids says nothing but who it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from policyengine.filters.backend import Backend, Fragment
+from policyengine.filters.fields import Fields
+from policyengine.model.entities import PARENTS
+from policyengine.model.types import EntityT, RecordT, RefinedT, Type
+from policyengine.partial.formula import Below, Inside, Path, Present
+from policyengine.schema.schema import Schema, mentions
+
+_IDENTITY = frozenset({"type", "id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a document of a type can mention an entity, or `many`. `more` are the names under which such an entity can
+    say what it, or another one, is in."""
+
+    path: Path
+    many: bool
+    more: tuple[str, ...]
+
+
+def places(schema: Schema, type_: str) -> tuple[Place, ...]:
+    """Every place where a document of the type mentions entities itself."""
+    return tuple(place for name, one in schema.places_of(type_) for place in _places((name,), one, schema))
+
+
+def _places(path: Path, type_: Type, schema: Schema) -> Iterator[Place]:
+    match type_:
+        case RefinedT(base=base):
+            yield from _places(path, base, schema)
+        case RecordT(fields):
+            for name, field in fields:
+                if mentions(field.type):
+                    yield from _places((*path, name), field.type, schema)
+        case EntityT(names):
+            yield Place(path, False, tuple(sorted({name for one in names for name, _ in schema.places_of(one)})))
+        case _:
+            yield Place(path, True, ())
+
+
+def hierarchical(
+    backend: Backend,
+    atom: Below | Inside,
+    everywhere: tuple[Place, ...],
+    ask: Callable[[Present], Fragment | None],
+    made: Fragment | None,
+) -> Fragment | None:
+    """What a store is asked for an atom, `made`, with all that a document may say elsewhere."""
+    own = (PARENTS,) if isinstance(atom, Inside) else atom.path
+    elsewhere = [path for place in everywhere if _speaks(backend.fields, place) for path in _more(place, own)]
+    if made is None or not elsewhere:
+        return made
+    if atom.negated:
+        return Fragment(made.native, False)
+    found = [ask(Present(path)) for path in elsewhere]
+    natives = [each.native for each in found if each is not None]
+    if len(natives) < len(found):
+        return None
+    return Fragment(backend.some([made.native, *natives]), False)
+
+
+def _speaks(fields: Fields, place: Place) -> bool:
+    """Whether the store holds more there than who is mentioned."""
+    field = fields.find(place.path)
+    apart = any(len(path) > len(place.path) and path[-1] not in _IDENTITY for path in fields.apart(place.path))
+    return apart or (field is not None and field.json and field.refers_to is None)
+
+
+def _more(place: Place, own: Path) -> Iterator[Path]:
+    """What is there if something is said at the place that matters. A store looks at the parents of what it is asked
+    for by itself."""
+    if place.many:
+        if place.path != own:
+            yield place.path
+        return
+    for name in place.more:
+        if place.path != own or name != PARENTS:
+            yield (*place.path, name)
