@@ -12,25 +12,22 @@ Source: JSON Schema 2020-12; draft-07 core 8.3 for `$ref`; OpenAPI 3.0 for `null
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from urllib.parse import unquote
 
 from policyengine.diagnostics.source import Span
-from policyengine.model.types import BOOL, INT, IP, JSON, NUMBER, STRING, TIME, Prim
+from policyengine.model.types import IP, JSON, STRING, TIME, Prim
 from policyengine.schema import constraints
-from policyengine.schema.shapes import EVERY_KIND, KINDS, Shape, ShapeField, join, meet, type_word
+from policyengine.schema.reading import Reading, clipped, pointer
+from policyengine.schema.shape_types import fields_of, type_of
+from policyengine.schema.shapes import EVERY_KIND, KINDS, Shape, ShapeField, join, kind_of, meet, type_word
 from policyengine.syntax import ast
 
 MAX_DEPTH = 32
-# Schemas reached through references, in one tool and in one document: references can multiply without end.
-MAX_EXPANDED = 1_000
-MAX_EXPANDED_IN_ALL = 20_000
 MAX_PARTS = 256
 MAX_SHOWN = 12
-MAX_NAME = 200
 
-_SCALARS = {"boolean": BOOL, "integer": INT, "number": NUMBER}
 _FORMATS = {"date-time": TIME, "ipv4": IP, "ipv6": IP}
 # fmt: off
 _UNDERSTOOD = frozenset({
@@ -42,25 +39,6 @@ _SAYS_NOTHING = frozenset({
     "default", "example", "examples", "deprecated", "readOnly", "writeOnly", "externalDocs",
 })
 # fmt: on
-
-
-@dataclass(slots=True)
-class Reading:
-    """One tool's schema being read: where references lead, what they have cost, the notes so far as (path, message)."""
-
-    root: object
-    path: str
-    spent_before: int = 0
-    spent: int = 0
-    notes: dict[tuple[str, str], None] = field(default_factory=dict)
-
-    def note(self, path: str, message: str) -> None:
-        self.notes[path, message] = None
-
-    def afford(self) -> bool:
-        """Whether one more schema may be read through a reference."""
-        self.spent += 1
-        return self.spent <= MAX_EXPANDED and self.spent_before + self.spent <= MAX_EXPANDED_IN_ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +66,17 @@ def parameters(reading: Reading, span: Span) -> tuple[ast.FieldDecl, ...]:
         return ()
     if not shape.fields and not shape.closed and not shape.open:
         reading.note(reading.path, "describes no arguments, so a call that has any is denied")
-    return _fields(shape, reading, span)
+    return fields_of(shape, reading, span)
+
+
+def result(reading: Reading, span: Span) -> ast.TypeExpr | None:
+    """What a tool returns by the schema; None, with a note, where that says no more than `Json` does."""
+    shape = _read(reading.root, _Place(reading.path), reading)
+    found = type_of(shape, reading, span)
+    if isinstance(found, ast.NamedType) and found.name == JSON.name:
+        reading.note(reading.path, "says nothing of what the tool returns that a rule can read")
+        return None
+    return found
 
 
 # ---- schema to shape ----
@@ -152,7 +140,7 @@ def _own(schema: dict[str, object], at: _Place, reading: Reading) -> Shape:
     unknown = (w for w in schema if not (w in understood or w in _SAYS_NOTHING or w.startswith("x-")))
     left_out = sorted([*unknown, *lost])
     if left_out:
-        words = ", ".join(f"`{_clipped(word)}`" for word in left_out[:MAX_SHOWN])
+        words = ", ".join(f"`{clipped(word)}`" for word in left_out[:MAX_SHOWN])
         reading.note(at.path, f"not carried over: {words}{', ...' if len(left_out) > MAX_SHOWN else ''}")
     return Shape(
         kinds=_kinds(schema, at, reading) & _kinds_of_values(schema, at, reading),
@@ -184,19 +172,14 @@ def _kinds_of_values(schema: dict[str, object], at: _Place, reading: Reading) ->
     values = schema.get("enum")
     carried = constraints.values(schema) is not None
     if isinstance(values, list) and values:
-        kinds = frozenset().union(*map(_kind_of, values))
+        kinds = frozenset().union(*map(kind_of, values))
         if not carried:
             reading.note(at.path, f"one of {_shown(values)}; the values are not carried over")
     if "const" in schema:
-        kinds &= _kind_of(schema["const"])
+        kinds &= kind_of(schema["const"])
         if not carried:
             reading.note(at.path, f"always {_shown([schema['const']])}; the value is not carried over")
     return kinds
-
-
-def _kind_of(value: object) -> frozenset[str]:
-    names = {str: "string", bool: "boolean", int: "number", float: "number", list: "array", dict: "object"}
-    return KINDS[names.get(type(value), "null")]
 
 
 def _text(schema: dict[str, object]) -> Prim:
@@ -270,111 +253,10 @@ def _find(root: object, steps: tuple[str, ...]) -> object:
     return found
 
 
-def pointer(steps: tuple[str | int, ...]) -> str:
-    """A JSON Pointer (RFC 6901). Very long names are cut: each note repeats the names around it."""
-    return "".join("/" + _clipped(str(step), MAX_NAME).replace("~", "~0").replace("/", "~1") for step in steps)
-
-
 def _ref_stands_alone(root: object) -> bool:
     """Up to draft-07 whatever stands beside `$ref` means nothing."""
     dialect = root.get("$schema") if isinstance(root, dict) else None
     return isinstance(dialect, str) and "json-schema.org/draft-0" in dialect
-
-
-# ---- shape to type ----
-
-
-def _fields(shape: Shape, reading: Reading, span: Span) -> tuple[ast.FieldDecl, ...]:
-    made = []
-    for text, held in shape.fields.items():
-        if not writable(text):
-            reading.note(shape.path, f"has a field `{_clipped(text)}` whose name is not text, and no rule can read it")
-            continue
-        name, type_ = ast.Name(text=text, span=span), _type(held.shape, reading, span)
-        made.append(ast.FieldDecl(name=name, optional=not held.required, type=type_, span=span))
-    if shape.open and not shape.closed:
-        json = ast.NamedType(name=JSON.name, span=span)
-        made.append(ast.Rest(name=ast.Name(text="...", span=span), optional=True, type=json, span=span))
-    return tuple(made)
-
-
-def _type(shape: Shape, reading: Reading, span: Span) -> ast.TypeExpr:
-    kinds = shape.kinds - {"integer"} if "number" in shape.kinds else shape.kinds
-    if shape.values is not None:
-        allowed = tuple(value for value in shape.values if _kind_of(value) & shape.kinds)
-        members = constraints.literal_types(allowed, span)
-    elif shape.kinds >= EVERY_KIND or not kinds - {"null"}:
-        members = []
-    else:
-        members = [
-            member
-            for kind in sorted(kinds, key=_null_last)
-            if (member := _of_kind(kind, shape, reading, span)) is not None
-        ]
-        members = members if len(members) == len(kinds) else []
-    if len(members) > 1:
-        return ast.UnionType(members=tuple(members), span=span)
-    if members:
-        return members[0]
-    why = _why_json(shape, kinds)
-    if why:
-        reading.note(shape.path, f"{why}, so its type is `Json`")
-    return ast.NamedType(name=JSON.name, span=span)
-
-
-def _null_last(kind: str) -> tuple[bool, str]:
-    return kind == "null", kind
-
-
-def _of_kind(kind: str, shape: Shape, reading: Reading, span: Span) -> ast.TypeExpr | None:
-    """The type of the values of one kind; None where no type says it."""
-    match kind:
-        case "string":
-            text = _text_type(shape, reading)
-            limits = constraints.bounds_of(shape, "string", span) if text == STRING else ()
-            return ast.NamedType(name=text.name, bounds=limits, span=span)
-        case "boolean":
-            return ast.NamedType(name=BOOL.name, span=span)
-        case "integer" | "number":
-            limits = constraints.bounds_of(shape, "number", span)
-            return ast.NamedType(name=_SCALARS[kind].name, bounds=limits, span=span)
-        case "null":
-            return constraints.literal_types((None,), span)[0]
-        case "array":
-            collection = ast.Name(text="Set" if shape.unique else "List", span=span)
-            element = _type(shape.element or Shape(path=shape.path), reading, span)
-            limits = constraints.bounds_of(shape, "array", span)
-            return ast.GenericType(name=collection, argument=element, bounds=limits, span=span)
-        case "object" if shape.fields or shape.closed:
-            return ast.RecordType(fields=_fields(shape, reading, span), span=span)
-    return None
-
-
-def _text_type(shape: Shape, reading: Reading) -> Prim:
-    if shape.text != STRING:
-        form = "RFC 3339 text with an offset" if shape.text == TIME else "an address without a zone"
-        reading.note(
-            shape.path, f"`{shape.text}` for its format; text that is not {form} is an error where a rule reads it"
-        )
-    return shape.text
-
-
-def _why_json(shape: Shape, kinds: frozenset[str]) -> str:
-    """Why no narrower type will do; nothing where the schema says no more than `Json` does."""
-    if shape.kinds == EVERY_KIND:
-        return "states no `type`" if shape != Shape() else ""
-    if not kinds:
-        return "no value can pass"
-    if kinds == {"object"}:
-        return "is an object whose fields are not described"
-    if kinds == {"null"}:
-        return "is always null"
-    return f"may be one of {', '.join(sorted(kinds))}"
-
-
-def writable(text: str) -> bool:
-    """Whether the text has any form in UTF-8; a lone surrogate has none."""
-    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _shown(values: list[object]) -> str:
@@ -387,14 +269,10 @@ def _value(value: object) -> str:
         case None | bool():
             return str(value).lower().replace("none", "null")
         case str():
-            return f'"{_clipped(value)}"'
+            return f'"{clipped(value)}"'
         case int():
             return str(value) if abs(value) < 10**18 else "a large number"
         case float():
             return repr(value)
         case _:
             return "an array" if isinstance(value, list) else "an object"
-
-
-def _clipped(text: str, limit: int = 40) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -27,6 +27,11 @@ EVERY_KIND: frozenset[str] = frozenset().union(*KINDS.values())
 Bound = tuple[str, str, Any]
 
 
+def kind_of(value: object) -> frozenset[str]:
+    names = {str: "string", bool: "boolean", int: "number", float: "number", list: "array", dict: "object"}
+    return KINDS[names.get(type(value), "null")]
+
+
 def type_word(word: object) -> str:
     """A type as JSON Schema names it. The Gemini API has the same names in capitals."""
     if not isinstance(word, str):

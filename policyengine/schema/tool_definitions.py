@@ -17,10 +17,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from policyengine.diagnostics.safe_text import hidden
-from policyengine.schema.json_schema import pointer
+from policyengine.schema.reading import pointer
 
 MAX_NESTED = 8
-RESULT = "what the tool returns cannot be declared, so it is not carried over"
 _GEMINI_LISTS = ("functionDeclarations", "function_declarations")
 _LISTS = ("tools", "functions", *_GEMINI_LISTS)
 _SCHEMA_KEYS = ("inputSchema", "input_schema", "parameters", "parametersJsonSchema", "parameters_json_schema")
@@ -44,6 +43,9 @@ class Definition:
     notes: tuple[tuple[str, str], ...] = ()
     # Where the schema was put together: the pointers into the document for pointers into the schema.
     places: Mapping[str, str] = field(default_factory=dict)
+    # The schema of what comes back; None where nothing is said of it.
+    result: object = None
+    result_path: str = ""
 
     def place(self, path: str) -> str:
         """The place in the document of a place in the schema."""
@@ -142,18 +144,26 @@ def _described(item: dict[str, object], path: str, name: str | None) -> Definiti
     own, description, annotations = item.get("name", name), item.get("description"), item.get("annotations")
     keys = [key for key in _SCHEMA_KEYS if item.get(key) is not None]
     arguments = item.get("arguments")
-    results = tuple((f"{path}/{key}", RESULT) for key in _RESULT_KEYS if item.get(key) is not None)
-    if not keys and isinstance(arguments, list):
-        schema, places, notes = _of_arguments(arguments, f"{path}/arguments")
-        return Definition(own, description, schema, f"{path}/arguments", annotations, path, (*notes, *results), places)
-    if not keys:
-        return Definition(own, description, None, path, annotations, path, results)
-    unread = [*keys[1:], *(["arguments"] if isinstance(arguments, list) else [])]
-    notes = tuple((f"{path}/{key}", f"not read, as `{keys[0]}` describes the arguments") for key in unread)
-    given, at = item[keys[0]], f"{path}/{keys[0]}"
-    if isinstance(given, dict) and "json" in given and not (_SCHEMA_WORDS | {"type"}) & given.keys():
-        given, at = given["json"], f"{at}/json"
-    return Definition(own, description, given, at, annotations, path, (*notes, *results))
+    results = [key for key in _RESULT_KEYS if item.get(key) is not None]
+    notes = [(f"{path}/{key}", f"not read, as `{results[0]}` describes what comes back") for key in results[1:]]
+    schema, at, places = None, path, dict[str, str]()
+    if keys:
+        unread = [*keys[1:], *(["arguments"] if isinstance(arguments, list) else [])]
+        notes += [(f"{path}/{key}", f"not read, as `{keys[0]}` describes the arguments") for key in unread]
+        schema, at = _unwrapped(item[keys[0]], f"{path}/{keys[0]}")
+    elif isinstance(arguments, list):
+        at = f"{path}/arguments"
+        schema, places, said = _of_arguments(arguments, at)
+        notes += said
+    returned = _unwrapped(item[results[0]], f"{path}/{results[0]}") if results else (None, "")
+    return Definition(own, description, schema, at, annotations, path, tuple(notes), places, *returned)
+
+
+def _unwrapped(schema: object, path: str) -> tuple[object, str]:
+    """A schema, which Bedrock puts under `json`, and where it stands."""
+    if isinstance(schema, dict) and "json" in schema and not (_SCHEMA_WORDS | {"type"}) & schema.keys():
+        return schema["json"], f"{path}/json"
+    return schema, path
 
 
 def _of_arguments(

@@ -14,11 +14,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from policyengine.diagnostics.safe_text import escaped
 from policyengine.diagnostics.source import Source, Span
-from policyengine.schema.json_schema import Reading, parameters, writable
+from policyengine.schema.json_schema import parameters, result
+from policyengine.schema.reading import Reading, writable
 from policyengine.schema.tool_definitions import Definition, Skipped, definitions, one_line
 from policyengine.syntax import ast
 from policyengine.syntax.format import format_declaration
@@ -98,11 +99,15 @@ def import_tools(
             continue
         reading = Reading(found.schema, found.schema_path, spent)
         declaration, facts = _declare(tool, found, reading, span, trust_annotations)
-        spent += reading.spent
+        returned = Reading(found.result, found.result_path, spent + reading.spent)
+        if found.result is not None:
+            declaration = replace(declaration, returns=result(returned, span))
+        spent += reading.spent + returned.spent
         description = found.description if isinstance(found.description, str) else ""
         tools[tool] = ImportedTool(declaration, facts, description, found.path)
         notes += (_note(shown, path, message) for path, message in found.notes)
         notes += (_note(shown, found.place(path), message) for path, message in reading.notes)
+        notes += (_note(shown, path, message) for path, message in returned.notes)
     return Imported(tuple(tools.values()), tuple(notes))
 
 

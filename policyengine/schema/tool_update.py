@@ -13,6 +13,8 @@ from typing import Literal
 from policyengine.diagnostics.diagnostic import Diagnostic, has_errors
 from policyengine.diagnostics.safe_text import escaped
 from policyengine.diagnostics.source import Source
+from policyengine.schema.declare import MAX_TYPE_DEPTH
+from policyengine.schema.returned import marks
 from policyengine.schema.tool_import import Imported, ImportedTool, block
 from policyengine.syntax import ast
 from policyengine.syntax.format import format_declaration
@@ -75,9 +77,10 @@ def update(source: Source, imported: Imported) -> Updated:
 
 
 def _with_facts(now: ast.ToolDecl, before: ast.ToolDecl) -> ast.ToolDecl:
-    """The declaration of today with what people stated in the one that was there: its facts, and what it returns.
-    Claims come anew."""
-    now = replace(now, returns=before.returns or now.returns)
+    """The declaration of today with what people stated in the one that was there: its facts, and what it returns where
+    they marked that, or no server says it. Claims come anew."""
+    if before.returns is not None and (now.returns is None or any(marks(before.returns, MAX_TYPE_DEPTH))):
+        now = replace(now, returns=before.returns)
     entries = before.facts.entries if before.facts is not None else ()
     own = tuple(entry for entry in entries if not entry.key.text.startswith(CLAIMED))
     claims = now.facts.entries if now.facts is not None else ()

@@ -19,7 +19,7 @@ from policyengine.model.refined import problems
 from policyengine.model.types import RecordField, RecordT, Type
 from policyengine.schema.declare import ModuleTree, declare
 from policyengine.schema.tool_import import Imported, import_tools, to_source
-from policyengine.syntax.format import format_source
+from policyengine.syntax.format import format_declaration, format_source
 from policyengine.syntax.parse import parse
 from tests.support.golden import assert_golden
 from tests.support.paths import PACKAGE
@@ -457,11 +457,33 @@ def test_what_a_server_claims_is_a_fact_that_says_so(
     assert sorted(path for _, path, _ in messages(imported)) == sorted(notes)
 
 
-@pytest.mark.parametrize("key", ["outputSchema", "response"])
-def test_what_a_tool_returns_is_noted(key: str) -> None:
-    imported = import_tools([{**TOOL, key: {"type": "object"}}])
+RESULT = {
+    "type": "object",
+    "properties": {"n": {"type": "integer"}, "of": {"type": ["string", "null"]}},
+    "required": ["n"],
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "returns", "notes"),
+    [
+        ({"outputSchema": RESULT}, "{ n: Int, of?: String | null }", []),
+        ({"output_schema": {"json": RESULT}}, "{ n: Int, of?: String | null }", []),
+        ({"response": {"type": "ARRAY", "items": {"type": "STRING"}}}, "List<String>", []),
+        ({"outputSchema": {"$ref": "#/$defs/A", "$defs": {"A": RESULT}}}, "{ n: Int, of?: String | null }", []),
+        ({"outputSchema": {"type": "object"}}, None, ["/0/outputSchema", "/0/outputSchema"]),
+        ({"outputSchema": 5}, None, ["/0/outputSchema", "/0/outputSchema"]),
+        ({"outputSchema": False}, None, ["/0/outputSchema", "/0/outputSchema"]),
+        ({"outputSchema": RESULT, "response": {}}, "{ n: Int, of?: String | null }", ["/0/response"]),
+    ],
+)
+def test_what_a_tool_returns_is_declared(said: dict[str, object], returns: str | None, notes: list[str]) -> None:
+    imported = import_tools([{**TOOL, **said}])
     assert str(declared(imported)["t"]) == "{ a: String }"
-    assert [(path, "returns" in message) for _, path, message in messages(imported)] == [(f"/0/{key}", True)]
+    (declaration,) = imported.declarations
+    text = format_declaration(declaration).removeprefix("tool t(a: String)").strip()
+    assert text == (f"returns {returns}" if returns else "")
+    assert [path for _, path, _ in messages(imported)] == notes
 
 
 # ---- hostile documents ----

@@ -84,6 +84,17 @@ def test_claims_come_anew_and_corrected_facts_in_a_declaration_stay() -> None:
     assert facts(new, "search") == {"sends_outside": False}
 
 
+def test_what_a_tool_returns_comes_anew_unless_people_marked_it() -> None:
+    now = {**SEARCH, "outputSchema": {"type": "object", "properties": {"n": {"type": "integer"}}}}
+    new, drift = updated(imported(SEARCH), now)
+    assert "tool search(query?: String) returns { n?: Int }" in new
+    assert drift == [("changed", "search")]
+    for mine in ("{ n?: Int trusted }", "String"):
+        marked = new.replace("{ n?: Int }", mine)
+        assert updated(marked, now)[0] == (marked if "trusted" in mine else new)
+        assert updated(marked, SEARCH)[0] == marked
+
+
 def test_comments_in_a_declaration_that_changed_stay_above_it() -> None:
     text = "module tools\n\nuse ai\n\ntool search(\n  query?: String,  # as typed\n)\n"
     new, _ = updated(text, tool("search", query="integer"))
