@@ -7,7 +7,7 @@ from typing import Any
 
 from policyengine.filters.backend import Backend, Fragment
 from policyengine.filters.limits import atoms, fits, wider
-from policyengine.filters.mentioning import Place, hierarchical
+from policyengine.filters.mentioning import MentionPlace, hierarchical
 from policyengine.filters.records import asked
 from policyengine.model.types import STRING
 from policyengine.partial.formula import (
@@ -40,7 +40,7 @@ class CompiledFilter:
     any_type: bool = False
 
 
-def compiled(formula: Formula, backend: Backend, type_: str, places: tuple[Place, ...] = ()) -> CompiledFilter:
+def compiled(formula: Formula, backend: Backend, type_: str, places: tuple[MentionPlace, ...] = ()) -> CompiledFilter:
     """The formula as a query for what is of a type. `places` are those where it mentions entities."""
     whole, rechecked = formula, list[Atom]()
     if not fits(formula, backend.limits):
@@ -67,7 +67,7 @@ def _of_type(backend: Backend, type_: str) -> Fragment | None:
     return Fragment(backend.some([each.native for each in made]), all(each.exact for each in made))
 
 
-def _condition(formula: Formula, backend: Backend, places: tuple[Place, ...], rechecked: list[Atom]) -> Any:
+def _condition(formula: Formula, backend: Backend, places: tuple[MentionPlace, ...], rechecked: list[Atom]) -> Any:
     """The condition in the terms of the store; None for one that is true of everything."""
     match formula:
         case Truth():

@@ -14,7 +14,7 @@ from policyengine.diagnostics.render import concise
 from policyengine.diagnostics.source import Source
 from policyengine.filters.backend import Backend
 from policyengine.filters.compile import compiled
-from policyengine.filters.mentioning import Place
+from policyengine.filters.mentioning import MentionPlace
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
 from policyengine.model.values import as_entity
@@ -112,7 +112,7 @@ class Filter:
     fulfilled: frozenset[str] | None = field(default=None, repr=False, compare=False)
     unblocked: Formula = field(default=TRUE, repr=False, compare=False)
     # Where documents of the type mention entities.
-    places: tuple[Place, ...] = field(default=(), repr=False, compare=False)
+    places: tuple[MentionPlace, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def kind(self) -> Kind:

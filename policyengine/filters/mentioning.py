@@ -22,7 +22,7 @@ _IDENTITY = frozenset({"type", "id"})
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MentionPlace:
     """Where a document of a type can mention an entity, or `many`. `more` are the names under which such an entity can
     say what it, or another one, is in."""
 
@@ -31,12 +31,12 @@ class Place:
     more: tuple[str, ...]
 
 
-def places(schema: Schema, type_: str) -> tuple[Place, ...]:
+def places(schema: Schema, type_: str) -> tuple[MentionPlace, ...]:
     """Every place where a document of the type mentions entities itself."""
     return tuple(place for name, one in schema.places_of(type_) for place in _places((name,), one, schema))
 
 
-def _places(path: Path, type_: Type, schema: Schema) -> Iterator[Place]:
+def _places(path: Path, type_: Type, schema: Schema) -> Iterator[MentionPlace]:
     match type_:
         case RefinedT(base=base):
             yield from _places(path, base, schema)
@@ -45,15 +45,15 @@ def _places(path: Path, type_: Type, schema: Schema) -> Iterator[Place]:
                 if mentions(field.type):
                     yield from _places((*path, name), field.type, schema)
         case EntityT(names):
-            yield Place(path, False, tuple(sorted({name for one in names for name, _ in schema.places_of(one)})))
+            yield MentionPlace(path, False, tuple(sorted({name for one in names for name, _ in schema.places_of(one)})))
         case _:
-            yield Place(path, True, ())
+            yield MentionPlace(path, True, ())
 
 
 def hierarchical(
     backend: Backend,
     atom: Below | Inside,
-    everywhere: tuple[Place, ...],
+    everywhere: tuple[MentionPlace, ...],
     ask: Callable[[Present], Fragment | None],
     made: Fragment | None,
 ) -> Fragment | None:
@@ -71,14 +71,14 @@ def hierarchical(
     return Fragment(backend.some([made.native, *natives]), False)
 
 
-def _speaks(fields: Fields, place: Place) -> bool:
+def _speaks(fields: Fields, place: MentionPlace) -> bool:
     """Whether the store holds more there than who is mentioned."""
     field = fields.find(place.path)
     apart = any(len(path) > len(place.path) and path[-1] not in _IDENTITY for path in fields.apart(place.path))
     return apart or (field is not None and field.json and field.refers_to is None)
 
 
-def _more(place: Place, own: Path) -> Iterator[Path]:
+def _more(place: MentionPlace, own: Path) -> Iterator[Path]:
     """What is there if something is said at the place that matters. A store looks at the parents of what it is asked
     for by itself."""
     if place.many:
