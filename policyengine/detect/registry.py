@@ -34,6 +34,8 @@ from policyengine.detect.vocabulary import Vocabulary
 ORDINARY = frozenset({"domain"})
 """Kinds that ordinary text is full of: for those who ask for them by name."""
 
+LANGUAGES = births.LANGUAGES | streets.LANGUAGES
+"""Those whose addresses and dates of birth are known."""
 
 _Plan = tuple[tuple[Finder, ...], frozenset[str]]
 _MOST_PLANS = 256
@@ -61,6 +63,9 @@ def registry(vocabulary: Vocabulary | None = None, plugged: Iterable[Finder] = (
 
 
 def _built_in(words: Vocabulary) -> tuple[Finder, ...]:
+    languages = LANGUAGES if words.languages is None else words.languages
+    for unknown in sorted(languages - LANGUAGES):
+        raise ValueError(f"`{unknown}` is none of the languages: {', '.join(sorted(LANGUAGES))}")
     return (
         secrets.finder(),
         email.finder(),
@@ -72,8 +77,8 @@ def _built_in(words: Vocabulary) -> tuple[Finder, ...]:
         network.ip_finder(),
         network.mac_finder(),
         crypto.finder(),
-        births.finder(),
-        streets.finder(),
+        births.finder(languages),
+        streets.finder(languages),
         domains.finder(),
         canary.finder(words.canaries),
         leakage.finder(words.fingerprints),

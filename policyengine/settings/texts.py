@@ -34,10 +34,11 @@ class OwnPattern(_Part):
 
 
 class OfTenant(_Part):
-    """What is looked for in the texts of one tenant: its regions and hosts in the place of everybody's, and patterns,
-    words and values of its own beside everybody's."""
+    """What is looked for in the texts of one tenant: its regions, languages and hosts in the place of everybody's, and
+    patterns, words and values of its own beside everybody's."""
 
     regions: list[Text] | None = None
+    languages: list[Text] | None = None
     patterns: list[OwnPattern] = []
     words: dict[str, list[Text]] = {}
     allowed: list[Text] = []
@@ -58,6 +59,9 @@ class Texts(_Part):
     seconds: float = Field(2.0, gt=0, le=60, description="so long classifiers are waited for")
     classifiers: dict[str, Text] = Field({}, description="URLs that answer a text with a score, by name")
     regions: list[Text] = Field(["US", "GB"], description="whose telephone numbers and identifiers are looked for")
+    languages: list[Text] | None = Field(
+        None, description="whose street addresses and dates of birth; all if not given"
+    )
     patterns: list[OwnPattern] = []
     words: dict[str, list[Text]] = Field({}, description="words that are always found, by kind")
     allowed: list[Text] = Field([], description="values that are never found")
@@ -77,9 +81,11 @@ class Texts(_Part):
     def vocabulary(self, tenant: OfTenant = EVERYBODY) -> Vocabulary:
         """What is looked for in everybody's texts, or in those of one tenant."""
         hosts = self.link_hosts if tenant.link_hosts is None else tenant.link_hosts
+        languages = self.languages if tenant.languages is None else tenant.languages
         words = (*self.words.items(), *tenant.words.items())
         return Vocabulary(
             regions=frozenset(self.regions if tenant.regions is None else tenant.regions),
+            languages=None if languages is None else frozenset(languages),
             patterns=tuple(
                 Pattern(one.kind, one.regex, one.score, one.width) for one in (*self.patterns, *tenant.patterns)
             ),

@@ -6,6 +6,7 @@
 | findings are local | what is found in text[a:b], W away from where it was cut, is what is found there in text |
 | a stream is the whole | what is covered, read piece by piece with `forgettable`, is what is covered in the whole |
 | finders share what they read | find(text, all) = the findings of each finder, asked by itself |
+| Hyperscan finds what the automaton finds | by_hyperscan(words)(data) = by_automaton(words)(data), in that order |
 | time is linear | twice the text, twice the work |
 """
 
@@ -21,7 +22,11 @@ from hypothesis import strategies as st
 from policyengine.detect import Finder, Finding, find, width
 from policyengine.detect.apart import forgettable, without
 from policyengine.detect.finding import place
+from policyengine.detect.literals import by_automaton, by_hyperscan
 from policyengine.detect.registry import Registry
+from policyengine.detect.secrets import finder
+from policyengine.detect.secrets.finder import FORMATS
+from policyengine.detect.view import View
 from tests.detect.planted import KNOWN, PIECES, TOKEN, texts
 from tests.support.examples import few
 
@@ -42,6 +47,23 @@ def test_finders_are_total(text: str) -> None:
 def test_finders_share_what_they_read(text: str) -> None:
     each = {found for finder in KNOWN.finders for found in find(text, finder.kinds, KNOWN)}
     assert set(find(text, EVERY, KNOWN)) == each
+
+
+LITERALS = list(dict.fromkeys(one.literal.encode() for one in FORMATS))
+AUTOMATON, HYPERSCAN = by_automaton(LITERALS), by_hyperscan(LITERALS)
+_some_of_them = st.lists(st.one_of(st.sampled_from(LITERALS), st.binary(max_size=3)), max_size=30).map(b"".join)
+
+
+@given(_some_of_them)
+def test_hyperscan_finds_what_the_automaton_finds(data: bytes) -> None:
+    assert list(HYPERSCAN(data)) == list(AUTOMATON(data))
+
+
+@few(4)
+@given(texts)
+def test_secrets_are_the_same_with_hyperscan(text: str) -> None:
+    with_it, without = finder.tables(by_hyperscan), finder.tables(by_automaton)
+    assert list(finder.find(View(text), with_it)) == list(finder.find(View(text), without))
 
 
 @by_name

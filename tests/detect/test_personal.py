@@ -149,3 +149,19 @@ def test_regions_say_whose_numbers_count_without_a_word() -> None:
     spain = registry(Vocabulary(regions=frozenset({"ES"})))
     assert [f.kind for f in find(text, {"national_id"}, spain)] == ["national_id.es_dni"]
     assert not find(text, {"national_id"}, registry(Vocabulary(regions=frozenset({"US"}))))
+
+
+def test_languages_say_whose_addresses_and_births_are_found() -> None:
+    text = "Lindenstrasse 12, 12 rue de la Paix, 12 Main Street; geboren 3.4.1971, born 3.4.1972"
+    kinds = {"street_address", "date_of_birth"}
+
+    def found(languages: set[str] | None) -> set[str]:
+        words = Vocabulary(languages=None if languages is None else frozenset(languages))
+        return {text[f.start : f.end] for f in find(text, kinds, registry(words))}
+
+    german, english = {"Lindenstrasse 12", "3.4.1971"}, {"12 Main Street", "3.4.1972"}
+    assert found({"de"}) == german
+    assert found({"en"}) == english
+    assert found(None) == german | english | {"12 rue de la Paix"}
+    with pytest.raises(ValueError, match="none of the languages"):
+        registry(Vocabulary(languages=frozenset({"xx"})))

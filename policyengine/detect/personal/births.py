@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
@@ -21,25 +22,34 @@ _REACH = _GAP + 28
 _LONGEST_WORD = 24
 WIDTH = _GAP + 64
 
-_WORDS = [
-    word.encode("ascii")
-    for word in (
-        *(
-            "born",
-            "dob",
-            "d.o.b",
-            "date of birth",
-            "birthday",
-            "birthdate",
-            "birth date",
-            "date_of_birth",
-            "birth_date",
-        ),
-        *("geboren", "geburtsdatum", "geb.", "n? le", "n?e le", "date de naissance", "nacido", "nacida"),
-        *("fecha de nacimiento", "nato il", "nata il", "data di nascita", "geboortedatum", "data de nascimento"),
-    )
-]
-_words = BytesAhoCorasick(_WORDS, implementation=Implementation.DFA)
+_WORDS = {
+    "en": (
+        "born",
+        "dob",
+        "d.o.b",
+        "date of birth",
+        "birthday",
+        "birthdate",
+        "birth date",
+        "date_of_birth",
+        "birth_date",
+    ),
+    "de": ("geboren", "geburtsdatum", "geb."),
+    "fr": ("n? le", "n?e le", "date de naissance"),
+    "es": ("nacido", "nacida", "fecha de nacimiento"),
+    "it": ("nato il", "nata il", "data di nascita"),
+    "nl": ("geboren", "geboortedatum"),
+    "pt": ("data de nascimento",),
+}
+LANGUAGES = frozenset(_WORDS)
+
+
+@lru_cache(maxsize=16)
+def _words_of(languages: frozenset[str]) -> BytesAhoCorasick:
+    words = sorted({word.encode("ascii") for language in languages for word in _WORDS[language]})
+    return BytesAhoCorasick(words, implementation=Implementation.DFA)
+
+
 _MONTH = (
     rb"(?:jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|f\?v(?:rier)?|mar(?:ch|s|zo)?|m\?rz|apr(?:il)?|avr(?:il)?|may|mai|june?|juin|juni|"
     rb"july?|juil(?:let)?|juli|aug(?:ust)?|ao\?t|sept?(?:ember|embre)?|o[ck]t(?:ober|obre)?|nov(?:ember|embre)?|d[e\?][czc](?:ember|embre)?)\.?"
@@ -52,23 +62,31 @@ _DATE = re.compile(
 )
 
 
-def finder() -> Finder:
-    return viewing(NAME, frozenset({"date_of_birth"}), WIDTH, find, begins)
+def finder(languages: frozenset[str] = LANGUAGES) -> Finder:
+    """Beside the words of these languages."""
+    words = _words_of(languages & LANGUAGES)
+    return viewing(
+        NAME,
+        frozenset({"date_of_birth"}),
+        WIDTH,
+        lambda view: find(view, words),
+        lambda text, start: begins(text, start, words),
+    )
 
 
-def begins(text: str, start: int) -> int:
+def begins(text: str, start: int, words: BytesAhoCorasick) -> int:
     """Behind the first word that says so, as long as a date may follow it."""
     low = max(start - _LONGEST_WORD, len(text) - _REACH - _LONGEST_WORD, 0)
-    for _, _, end in _words.find_matches_as_indexes(shadow(text[low:]).lower(), overlapping=True):
+    for _, _, end in words.find_matches_as_indexes(shadow(text[low:]).lower(), overlapping=True):
         if low + end + _REACH >= len(text):
             return max(start, low + end)
     return len(text)
 
 
-def find(view: View) -> Sequence[Finding]:
+def find(view: View, words: BytesAhoCorasick) -> Sequence[Finding]:
     data = view.shadow
     found: dict[tuple[int, int], Finding] = {}
-    for _, start, end in _words.find_matches_as_indexes(view.lower, overlapping=True):
+    for _, start, end in words.find_matches_as_indexes(view.lower, overlapping=True):
         if (start and data[start - 1] in WORD) or (end < len(data) and data[end] in WORD):
             continue
         match = _DATE.search(data, end, end + _REACH)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
@@ -29,26 +31,23 @@ _ENGLISH = (
     *("Place", "Pl", "Square", "Sq", "Terrace", "Way", "Parkway", "Pkwy", "Highway", "Hwy", "Circle", "Cir"),
     *("Crescent", "Close", "Mews", "Gardens", "Row", "Trail", "Alley"),
 )
-_JOINED = (
-    *(
-        "strasse",
-        "stra?e",
-        "str.",
-        "weg",
-        "gasse",
-        "platz",
-        "allee",
-        "ufer",
-        "damm",
-        "straat",
-        "laan",
-        "gracht",
-        "plein",
-    ),
-    *("gatan", "v?gen", "gade", "vej", "katu"),
-)
+_JOINED = {
+    "de": ("strasse", "stra?e", "str.", "weg", "gasse", "platz", "allee", "ufer", "damm"),
+    "nl": ("straat", "laan", "gracht", "plein", "weg"),
+    "sv": ("gatan", "v?gen"),
+    "da": ("gade", "vej"),
+    "no": ("gate", "vei"),
+    "fi": ("katu",),
+}
 _FRENCH = ("rue", "avenue", "boulevard", "place", "chemin", "impasse", "all?e", "quai")
-_ROMANCE = ("Calle", "Avenida", "Avda.", "Plaza", "Paseo", "Via", "Viale", "Piazza", "Corso", "Rua", "ul.", "Travessa")
+_NAMED = {
+    "es": ("Calle", "Avenida", "Avda.", "Plaza", "Paseo"),
+    "it": ("Via", "Viale", "Piazza", "Corso"),
+    "pt": ("Rua", "Avenida", "Travessa"),
+    "pl": ("ul.",),
+}
+LANGUAGES = frozenset({"en", "fr", *_JOINED, *_NAMED})
+"""ISO 639 codes."""
 
 # A literal, with what has to stand before and after it.
 _Around = tuple["re.Pattern[bytes] | None", "re.Pattern[bytes]"]
@@ -70,19 +69,36 @@ _NAME_NUMBER = re.compile(
 _BOX = re.compile(rb" [0-9]{1,6}+(?!\w)")
 _PO = re.compile(rb"(?i)(?<!\w)(?:P\.? ?O\.?|post(?:al)?|psc [0-9]{1,5},) \Z")
 
-_AROUND: dict[bytes, _Around] = {
-    **{b" " + w.encode(): (_NUMBER_NAME, _UNIT) for w in _ENGLISH},
-    **{w.encode() + b" ": (_NAME_BEFORE, _NUMBER_AFTER) for w in _JOINED},
-    **{w.encode() + b" ": (_NUMBER_BEFORE, _NAME_AFTER) for w in _FRENCH},
-    **{w.encode(): (None, _NAME_NUMBER) for w in _ROMANCE},
-    b"Box": (_PO, _BOX),
-}
-_PAIRS = list(_AROUND.values())
-_words = BytesAhoCorasick(list(_AROUND), implementation=Implementation.DFA)
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    around: list[_Around]
+    words: BytesAhoCorasick
 
 
-def finder() -> Finder:
-    return viewing(NAME, frozenset({"street_address"}), WIDTH, find, begins)
+@lru_cache(maxsize=16)
+def _tables(languages: frozenset[str]) -> _Tables:
+    around: dict[bytes, _Around] = {b"Box": (_PO, _BOX)}
+    if "en" in languages:
+        around |= {b" " + w.encode(): (_NUMBER_NAME, _UNIT) for w in _ENGLISH}
+    if "fr" in languages:
+        around |= {w.encode() + b" ": (_NUMBER_BEFORE, _NAME_AFTER) for w in _FRENCH}
+    for language in sorted(languages):
+        around |= {w.encode() + b" ": (_NAME_BEFORE, _NUMBER_AFTER) for w in _JOINED.get(language, ())}
+        around |= {w.encode(): (None, _NAME_NUMBER) for w in _NAMED.get(language, ())}
+    return _Tables(list(around.values()), BytesAhoCorasick(list(around), implementation=Implementation.DFA))
+
+
+def finder(languages: frozenset[str] = LANGUAGES) -> Finder:
+    """Addresses as these languages write them, and boxes."""
+    tables = _tables(languages & LANGUAGES)
+    return viewing(
+        NAME,
+        frozenset({"street_address"}),
+        WIDTH,
+        lambda view: find(view, tables),
+        lambda text, start: begins(text, start, tables),
+    )
 
 
 # A number with names behind it, and a box, at the end of a text.
@@ -98,7 +114,7 @@ _COMING = re.compile(
 )
 
 
-def begins(text: str, start: int) -> int:
+def begins(text: str, start: int, tables: _Tables) -> int:
     """Where an address begins whose end has not come, or a number or name that may be the beginning of one."""
     low = max(start, len(text) - WIDTH)
     data = shadow(text[low:])
@@ -106,8 +122,8 @@ def begins(text: str, start: int) -> int:
     opening = _OPEN.search(data, max(0, len(data) - 2 * _BEFORE))
     if opening is not None:
         first = min(first, low + opening.start())
-    for index, at, end in _words.find_matches_as_indexes(data, overlapping=True):
-        before, after = _PAIRS[index]
+    for index, at, end in tables.words.find_matches_as_indexes(data, overlapping=True):
+        before, after = tables.around[index]
         if len(data) - end > _AFTER or not (after.match(data, end) or _COMING.match(data, end)):
             continue
         head = before.search(data[max(0, at - _BEFORE) : at]) if before is not None else None
@@ -116,11 +132,11 @@ def begins(text: str, start: int) -> int:
     return max(start, first)
 
 
-def find(view: View) -> Sequence[Finding]:
+def find(view: View, tables: _Tables) -> Sequence[Finding]:
     data = view.shadow
     found = []
-    for index, start, end in _words.find_matches_as_indexes(data, overlapping=True):
-        before, after = _PAIRS[index]
+    for index, start, end in tables.words.find_matches_as_indexes(data, overlapping=True):
+        before, after = tables.around[index]
         tail = after.match(data, end, end + _AFTER)
         if tail is None:
             continue

@@ -11,11 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ahocorasick_rs import BytesAhoCorasick, Implementation
-
 from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
+from policyengine.detect.literals import Places, places_of
 from policyengine.detect.secrets import clouds, platforms, services
 from policyengine.detect.secrets.assignment import (
     BEFORE,
@@ -103,13 +102,14 @@ class _Tables:
 
     tokens: list[list[tuple[_Match, _Token]]]
     names: list[tuple[Sequence[_Shape], str, Structure | None]]
-    formats_in: BytesAhoCorasick
-    names_in: BytesAhoCorasick
+    formats_in: Places
+    names_in: Places
 
 
-@lru_cache(maxsize=1)
-def _tables() -> _Tables:
-    """Made when the first text is looked at: a process that looks at none is not slower to start."""
+@lru_cache(maxsize=4)
+def tables(places: Callable[[Sequence[bytes]], Places] = places_of) -> _Tables:
+    """Made when the first text is looked at: a process that looks at none is not slower to start. `places` is what
+    tells where literals stand."""
     tokens = _grouped()
     shapes: dict[bytes, list[_Shape]] = {}
     for one in NAMED:
@@ -123,25 +123,25 @@ def _tables() -> _Tables:
     return _Tables(
         list(tokens.values()),
         [(shapes.get(name, ()), words.get(name, ""), structured.get(name)) for name in names],
-        BytesAhoCorasick(list(tokens), implementation=Implementation.DFA),
-        BytesAhoCorasick(names, implementation=Implementation.DFA),
+        places(list(tokens)),
+        places(names),
     )
 
 
-def find(view: View) -> Sequence[Finding]:
+def find(view: View, known: _Tables | None = None) -> Sequence[Finding]:
     data = view.shadow
     found: dict[tuple[int, int], Finding] = {}
-    runs, tables = Runs(data, TOKEN), _tables()
-    for index, start, _ in tables.formats_in.find_matches_as_indexes(data, overlapping=True):
-        for match, token in tables.tokens[index]:
+    runs, there_are = Runs(data, TOKEN), known if known is not None else tables()
+    for index, start, _ in there_are.formats_in(data):
+        for match, token in there_are.tokens[index]:
             there = match(data, start)
             if there is not None:
                 _add(found, _tokens(data, there, token, runs))
-    hits = tables.names_in.find_matches_as_indexes(view.lower, overlapping=True)
+    hits = there_are.names_in(view.lower)
     if hits:
         scene = Scene(data)
         for index, start, end in hits:
-            shapes, word, structure = tables.names[index]
+            shapes, word, structure = there_are.names[index]
             if structure is not None:
                 for one in structure.find(scene, start, end):
                     _add(found, one)
