@@ -6,7 +6,6 @@ one end the longest first.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
@@ -42,7 +41,6 @@ def by_hyperscan(literals: Sequence[bytes]) -> Places:
     database.compile(
         expressions=list(literals), ids=list(range(len(literals))), elements=len(literals), flags=0, literal=True
     )
-    mine = threading.local()
 
     def places(data: bytes) -> Sequence[Place]:
         found: list[Place] = []
@@ -50,10 +48,8 @@ def by_hyperscan(literals: Sequence[bytes]) -> Places:
         def note(index: int, start: int, end: int, flags: int, context: object) -> None:
             found.append((index, end - sizes[index], end))
 
-        # Two threads never share what Hyperscan writes to.
-        if not hasattr(mine, "scratch"):
-            mine.scratch = hyperscan.Scratch(database)
-        database.scan(data, match_event_handler=note, scratch=mine.scratch)
+        # What Hyperscan writes to while it looks: each text has its own, whatever other threads look at.
+        database.scan(data, match_event_handler=note, scratch=hyperscan.Scratch(database))
         found.sort(key=lambda place: (place[2], place[1]))
         return found
 
