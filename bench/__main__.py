@@ -20,6 +20,7 @@ from bench.workloads import (
     http,
     load,
     oopsla,
+    overload,
     postgresql,
     residual,
     revocation,
@@ -45,6 +46,7 @@ WORKLOADS: dict[str, Callable[[Options], Results]] = {
         callers,
         callers_http,
         revocation,
+        overload,
         authorize,
     )
 }

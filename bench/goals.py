@@ -7,7 +7,19 @@ from dataclasses import dataclass
 
 from bench.peers import PEERS
 from bench.results import Results
-from bench.workloads import actors, callers_http, documents, load, loops, postgresql, residual, revocation, vectors, w3
+from bench.workloads import (
+    actors,
+    callers_http,
+    documents,
+    load,
+    loops,
+    overload,
+    postgresql,
+    residual,
+    revocation,
+    vectors,
+    w3,
+)
 
 MANY = 10_000
 NAMES = frozenset(peer.name for peer in PEERS)
@@ -148,6 +160,7 @@ def goals(results: Results) -> list[Goal]:
             value(revocation.NAME, revocation.CASE, revocation.LAST),
             "s",
         ),
+        Goal(overload.RATIO, 2.0, True, value(overload.NAME, overload.CASE, overload.RATIO)),
         Goal("HTTP batch of 50, 16 connections, engine / OPA", 5, False, over("http", batch, "engine", "opa")),
     ]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,11 @@ class Server:
     many: Many | None = None
     read: Read | None = None
     binary: Binary | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+# Whoever asks again at once when it is answered lets requests wait, and this is about how many are answered.
+PATIENT = {"POLICYENGINE_LIMITS__WAIT": "60"}
 
 
 def _policyengine(home: Path, port: int) -> list[str]:
@@ -79,6 +84,7 @@ ENGINE = Server(
     "/access/v1/evaluations",
     bodies.authzen_batch,
     bodies.read_authzen,
+    env=PATIENT,
 )
 FLOOR = Server(
     "floor",

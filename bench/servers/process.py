@@ -40,7 +40,7 @@ class Running:
             cwd=ROOT,
             stdout=self._log,
             stderr=self._log,
-            env={**os.environ, "GOMAXPROCS": "1"},
+            env={**os.environ, "GOMAXPROCS": "1", **server.env},
         )
 
     def __enter__(self) -> Self:

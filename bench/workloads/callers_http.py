@@ -18,7 +18,7 @@ from statistics import median
 from bench.options import Options
 from bench.peers.environment import NotInstalled
 from bench.results import Absent, Results, Row
-from bench.servers import CONFIG, ENGINE, OPA_SERVER, Server, bodies, wrk
+from bench.servers import CONFIG, ENGINE, OPA_SERVER, PATIENT, Server, bodies, wrk
 from bench.servers.credentials import new_key, new_token
 from bench.servers.process import Running
 from bench.workloads import documents
@@ -117,7 +117,7 @@ def _ours(name: str, policy: Path, *words: str) -> Server:
         start = [sys.executable, "-m", "policyengine.cli", "serve", str(policy), "--no-reload", "--quiet"]
         return [*start, *words, "--port", str(port)]
 
-    return Server(name, command, "/healthz", ENGINE.single, bodies.authzen, read=bodies.read_authzen)
+    return Server(name, command, "/healthz", ENGINE.single, bodies.authzen, read=bodies.read_authzen, env=PATIENT)
 
 
 def _opa(secret: str) -> Server:

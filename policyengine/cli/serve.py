@@ -252,6 +252,7 @@ def _environment(flags: dict[str, Any], config: Path | None, settings: Settings,
     if config is not None:
         found[CONFIG] = str(config.absolute())
     found[variable("limits", "concurrency")] = str(settings.limits.concurrency)
+    found[variable("limits", "wait")] = str(settings.limits.wait)
     found[variable("log_format")] = log_format
     if "page_key" not in settings.model_fields_set and settings.page_key_file is None:
         # Any worker may be asked for the next page of a search that another began.

@@ -2,8 +2,9 @@
 and all of them together, may take.
 
 `scope["extensions"]` has the certificate that TLS has verified (DER), under `authentication.CERTIFICATE`. A request
-beyond the cap is answered 503 at once, before anything is done for it, so that those that were accepted are not late;
-`/healthz` is always answered. Headers are bounded in number, size and time, bodies in time, and so are connections, and
+beyond the cap is answered 503 at once, before anything is done for it, and so is one that has waited for its turn for
+too long while there is too much to do (`backlog.py`), so that those that were accepted are not late; `/healthz` is
+always answered. Headers are bounded in number, size and time, bodies in time, and so are connections, and
 answers that nobody reads. A request that two servers could understand differently is refused.
 """
 
@@ -13,6 +14,7 @@ import asyncio
 import json
 import os
 import resource
+from time import monotonic
 from typing import Any
 
 import httptools
@@ -20,9 +22,10 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from policyengine.server.authentication import CERTIFICATE
+from policyengine.server.backlog import Backlog
 from policyengine.server.hygiene import headers
 
-CAP = "POLICYENGINE_LIMITS__CONCURRENCY"
+CAP, WAIT = "POLICYENGINE_LIMITS__CONCURRENCY", "POLICYENGINE_LIMITS__WAIT"
 # Headers of one request: how many, and how many bytes of them and the path together.
 MAX_HEADERS, MAX_HEADER_BYTES = 100, 65_536
 # In seconds: how long the headers of a request may take, and then its body, and how long an answer may wait for a peer
@@ -72,6 +75,8 @@ class Listener(HttpToolsProtocol):
     """One connection."""
 
     cap = int(os.environ.get(CAP, "128"))
+    # Of all connections of this process.
+    backlog = Backlog(float(os.environ.get(WAIT, "0.025")))
     most_connections = _most_connections()
     header_seconds, body_seconds, read_seconds = HEADER_SECONDS, BODY_SECONDS, READ_SECONDS
     _extensions: dict[str, Any] | None = None
@@ -175,9 +180,23 @@ class Listener(HttpToolsProtocol):
         super().resume_writing()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        if len(self.tasks) >= self.cap and cycle.scope["path"] != _ALWAYS:
-            app = overloaded
+        if cycle.scope["path"] != _ALWAYS:
+            if len(self.tasks) >= self.cap:
+                self.backlog.full(monotonic())
+                app = overloaded
+            else:
+                app = self._in_turn(app)
         super()._start_asgi_task(cycle, app)
+
+    def _in_turn(self, app: Any) -> Any:
+        """The application, unless the request has waited for too long once it is its turn."""
+        backlog, arrived = self.backlog, monotonic()
+
+        def turn(scope: Scope, receive: Receive, send: Send) -> Any:
+            now = monotonic()
+            return (overloaded if backlog.refuses(now - arrived, now) else app)(scope, receive, send)
+
+        return turn
 
     def _framing(self) -> list[tuple[bytes, bytes]]:
         """The headers that say how long the body is, if there is one."""

@@ -43,6 +43,7 @@ def test_settings_reach_the_service(policies: Path, cli: Cli, served: dict[str, 
         "POLICYENGINE_RELOAD": "false",
         "POLICYENGINE_INSECURE": "true",
         "POLICYENGINE_LIMITS__CONCURRENCY": "128",
+        "POLICYENGINE_LIMITS__WAIT": "0.025",
         "POLICYENGINE_LOG_FORMAT": "json",
         "POLICYENGINE_CACHE_DIR": "",
     }

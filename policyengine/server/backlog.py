@@ -1,0 +1,71 @@
+"""Whether there is too much to do: how long requests wait for their turn, and which of them are told so.
+
+In: of each request how long it has waited between its arrival and its turn, and the time. Out: whether it is refused.
+Reads no clock. A pause of the machine makes requests wait as well, but few of them, and not for long: only where many
+requests of several windows in a row had to wait is there too much to do. From then on whoever has waited for longer
+than a few others take is refused, and what is refused costs little, so that those that are answered are not later than
+in a process that is busy. It ends with a window in which nobody was refused, or in which nobody asked.
+"""
+
+from __future__ import annotations
+
+WINDOW = 0.05  # seconds
+# So many windows in a row; and fewer requests in one say nothing.
+ROW, LEAST = 3, 5
+# One of so many is many.
+SHARE = 4
+# Where there is too much to do, a request waits for so many others; it has waited as long before it was read.
+QUEUE = 5
+# Nobody is refused who has waited for less, in seconds.
+LITTLE = 0.002
+# How much of what is known of the work of one request is what the last one took.
+_LAST = 0.1
+
+
+class Backlog:
+    """That of one process. `most` are the seconds that a request may wait."""
+
+    __slots__ = ("_bad", "_before", "_end", "_late", "_refused", "_total", "_work", "is_shedding", "most")
+
+    def __init__(self, most: float) -> None:
+        self.most = most
+        self.is_shedding = False
+        self._end = 0.0
+        self._total = self._late = self._refused = 0
+        self._bad = 0
+        # When the turn of the one before began, if it was answered; and what one takes.
+        self._before = float("inf")
+        self._work = 0.0
+
+    def refuses(self, waited: float, now: float) -> bool:
+        if now >= self._end:
+            self._turn(now)
+        self._total += 1
+        self._late += waited > max(self.most, 2 * QUEUE * self._work)
+        took = now - self._before
+        if 0 < took <= waited:
+            # It was there when the one before began, so that it had to wait for that one.
+            self._work += _LAST * (took - self._work)
+        refused = self.is_shedding and waited > max(QUEUE * self._work, LITTLE)
+        self._before = float("inf") if refused else now
+        self._refused += refused
+        return refused
+
+    def full(self, now: float) -> None:
+        """One was refused as there was no room at all."""
+        if now >= self._end:
+            self._turn(now)
+        self._total += 1
+        self._late += 1
+        self._refused += 1
+
+    def _turn(self, now: float) -> None:
+        """Another window: what the last one says."""
+        is_bad = self._total >= LEAST and SHARE * self._late >= self._total
+        if now >= self._end + WINDOW:
+            # Nobody asked for the whole of one.
+            self.is_shedding = is_bad = False
+        self._bad = self._bad + 1 if is_bad else 0
+        self.is_shedding = self._bad >= ROW or (self.is_shedding and self._refused > 0)
+        self._end = now + WINDOW
+        self._total = self._late = self._refused = 0
