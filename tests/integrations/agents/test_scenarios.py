@@ -27,7 +27,16 @@ from tests.integrations.agents.world import (
     Tools,
 )
 
-HOSTS = ["agent_framework", "langchain", "langgraph", "llamaindex", "openai_agents", "pydantic_ai", "smolagents"]
+HOSTS = [
+    "agent_framework",
+    "claude_agent",
+    "langchain",
+    "langgraph",
+    "llamaindex",
+    "openai_agents",
+    "pydantic_ai",
+    "smolagents",
+]
 
 
 def host(name: str) -> Host:
@@ -43,6 +52,7 @@ def able(seam: str) -> list[str]:
 # What a framework has no seam for, and `protect` or the docs say so.
 LACKS: dict[str, tuple[str, ...]] = {
     "agent_framework": ("shown",),
+    "claude_agent": ("rewrite", "cut", "inner", "shown", "output", "budget"),
     "langgraph": ("shown", "output", "budget"),
     "llamaindex": ("rewrite", "output", "budget"),
     "openai_agents": ("rewrite",),

@@ -1,0 +1,164 @@
+"""The Claude Agent SDK: options with hooks that gate every call of a tool, those of agents within the agent among them.
+
+    options = protect(ClaudeAgentOptions(mcp_servers=servers, setting_sources=[]), session)
+
+Hooks of one kind run at once, so what another makes of a call would not be decided: options with others are refused.
+A hook that fails denies, and a program that would not call it does not start. Nothing is allowed by these hooks either:
+what the policies allow, the program's own permissions decide. The model is asked, and what it says is said, without
+them; use `session.release` on what it says at the end.
+
+What a tool says when it fails cannot be changed by a hook. A server of this process says it as a result; where another
+says what may not be told, or nobody can look at it, no call of the session runs any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from cachetools import LRUCache
+from claude_agent_sdk import ClaudeAgentOptions, HookMatcher
+
+from policyengine.gate.call import Observed, ToolCall
+from policyengine.gate.results import given_back, looked_at
+from policyengine.gate.running import ended_async
+from policyengine.gate.session import Session
+
+# So many calls may be under way; of one that is forgotten, nothing that it returns reaches the model.
+CALLS = 10_000
+BEFORE, AFTER, FAILED = "PreToolUse", "PostToolUse", "PostToolUseFailure"
+UNSEEN = "what the tool returned could not be looked at"
+_MCP = "mcp__"
+
+
+def protect(options: ClaudeAgentOptions, session: Session, *, named: Callable[[str], str] = str) -> ClaudeAgentOptions:
+    """The options, gated. `named` is from the program's name of a tool, such as `mcp__shop__pay` or `Bash`, to that in
+    the policies. Raises ValueError for options with which something else could change what was decided about."""
+    hooks: dict[Any, Any] = dict(options.hooks or {})
+    if any(hooks.get(event) for event in (BEFORE, AFTER, FAILED)) or options.can_use_tool is not None:
+        raise ValueError("protect: other hooks around tools, and `can_use_tool`, could change a call that was decided")
+    if options.setting_sources or options.plugins:
+        raise ValueError("protect: hooks of settings and plugins could change a call that was decided")
+    for server in options.mcp_servers.values() if isinstance(options.mcp_servers, dict) else ():
+        _says_errors_as_results(server)
+    gate = _Hooks(session, named)
+    for event, hook in ((BEFORE, gate.before), (AFTER, gate.after), (FAILED, gate.failed)):
+        hooks[event] = [HookMatcher(hooks=[hook], on_failure="block")]
+    return replace(options, hooks=hooks, setting_sources=[])
+
+
+class _Hooks:
+    def __init__(self, session: Session, named: Callable[[str], str]) -> None:
+        self._session = session
+        self._named = named
+        self._calls: LRUCache[str, ToolCall] = LRUCache(CALLS)
+        self._blind = False
+
+    async def before(self, said: Any, _: str | None, __: Any) -> Any:
+        if self._blind:
+            return _denied("the model was told something that it may not be told")
+        try:
+            call = await self._session.call_async(self._named(said["tool_name"]), said["tool_input"])
+        except Exception:  # noqa: BLE001  whatever it is, the tool does not run
+            return _denied("the call could not be decided")
+        if not call.allowed:
+            return _denied(call.reason)
+        self._calls[said["tool_use_id"]] = call
+        if call.arguments == said["tool_input"]:
+            return {}
+        return {"hookSpecificOutput": {"hookEventName": BEFORE, "updatedInput": dict(call.arguments or {})}}
+
+    async def after(self, said: Any, _: str | None, __: Any) -> Any:
+        result = said["tool_response"]
+        try:
+            seen = await self._observed(said, result)
+        except Exception:  # noqa: BLE001  whatever it is, nobody has looked
+            return _withheld(said["tool_name"], UNSEEN)
+        if not seen.allowed:
+            return _withheld(said["tool_name"], seen.reason)
+        back = _back(result, seen)
+        if back == result:
+            return {}
+        return {"hookSpecificOutput": {"hookEventName": AFTER, "updatedToolOutput": back}}
+
+    async def failed(self, said: Any, _: str | None, __: Any) -> Any:
+        """What an error says goes to the model as it is, whatever a hook answers."""
+        error = said.get("error", "")
+        try:
+            seen = await self._observed(said, error)
+            self._blind |= not seen.allowed or given_back(error, looked_at(error), seen) != error
+        except Exception:  # noqa: BLE001  whatever it is, nobody has looked
+            self._blind = True
+        return {}
+
+    async def _observed(self, said: Mapping[str, Any], result: Any) -> Observed:
+        """Raises KeyError for a call that was not decided here."""
+        call = self._calls.pop(said["tool_use_id"])
+        try:
+            return await self._session.observe_async(call, _looked_at(result))
+        except BaseException:
+            await ended_async(call)
+            raise
+
+
+def _says_errors_as_results(server: Any) -> None:
+    """A server of this process: a result that is an error, but is not called one, goes through the hooks."""
+    within = server.get("instance") if isinstance(server, dict) else None
+    if within is not None and hasattr(within, "middleware") and _as_result not in within.middleware:
+        within.middleware.append(_as_result)
+
+
+async def _as_result(context: Any, call_next: Any) -> Any:
+    answer = await call_next(context)
+    if context.method != "tools/call" or answer is None:
+        return answer
+    said = dict(answer) if isinstance(answer, Mapping) else answer.model_dump(mode="json", by_alias=True)
+    return {**said, "isError": False}
+
+
+def _looked_at(result: Any) -> Any:
+    """The one text of a result of MCP, as rules read it; or all of it."""
+    text = _text(result)
+    return looked_at(result if text is None else text)
+
+
+def _text(result: Any) -> str | None:
+    if (
+        isinstance(result, list)
+        and len(result) == 1
+        and isinstance(result[0], dict)
+        and result[0].get("type") == "text"
+    ):
+        found = result[0].get("text")
+        return found if isinstance(found, str) else None
+    return None
+
+
+def _back(result: Any, seen: Observed) -> Any:
+    text = _text(result)
+    if text is None:
+        return given_back(result, looked_at(result), seen)
+    told = given_back(text, looked_at(text), seen)
+    return result if told == text else [{"type": "text", "text": str(told)}]
+
+
+def _denied(reason: str) -> dict[str, Any]:
+    return {
+        "hookSpecificOutput": {
+            "hookEventName": BEFORE, "permissionDecision": "deny", "permissionDecisionReason": reason,
+        }
+    }  # fmt: skip
+
+
+def _withheld(tool: str, reason: str) -> dict[str, Any]:
+    """The reason in the place of the result. What a tool of the program returns has to keep its form, so for one of
+    those the run ends."""
+    if not tool.startswith(_MCP):
+        return _ended(reason)
+    told = [{"type": "text", "text": reason}]
+    return {"hookSpecificOutput": {"hookEventName": AFTER, "updatedToolOutput": told}}
+
+
+def _ended(reason: str) -> dict[str, Any]:
+    return {"continue_": False, "stopReason": reason}
