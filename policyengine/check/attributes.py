@@ -11,7 +11,7 @@ from policyengine.check.operands import need
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.diagnostics.suggest import did_you_mean, one_of
-from policyengine.ir.nodes import Attribute, Const, Expr, Has, HasKey, Identity, Local, Lookup, Refine, Root
+from policyengine.ir.nodes import Attribute, Call, Const, Expr, Has, HasKey, Identity, Local, Lookup, Refine, Root
 from policyengine.model.types import (
     BOOL,
     JSON,
@@ -49,6 +49,10 @@ def read(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
     found = _find(base, name, env)
     if found is None:
         return unknown(span)
+    if _is_pair(base.expr, env):
+        # What is in a pair has been looked at with its list.
+        key = Const(value=name.text, type=STRING, span=name.span)
+        return Typed(Lookup(base=base.expr, key=key, type=found.field.type, span=span))
     type_ = plain(found.field.type)
     expr: Expr = Attribute(base=base.expr, name=name.text, owners=found.owners, type=type_, span=span)
     if type_ != found.field.type:
@@ -71,6 +75,12 @@ def read(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
             f"{_head_word(base.expr, found.owners)}test it first with `is` or `has`",
         )
     return Typed(_narrowed(expr, env))
+
+
+def _is_pair(base: Expr, env: TypeEnv) -> bool:
+    """Whether it is the variable of a quantifier over `pairs(...)`."""
+    among = env.place.findings.collections.get(base.slot) if isinstance(base, Local) else None
+    return isinstance(among, Call) and among.function == "pairs"
 
 
 def _head_word(base: Expr, owners: frozenset[str]) -> str:

@@ -12,7 +12,7 @@ from typing import assert_never
 from policyengine.check import attributes, functions, hints, names, operands
 from policyengine.check.environment import MAX_DEPTH, UNKNOWN, Typed, TypeEnv
 from policyengine.check.narrowing import IMPOSSIBLE, NOTHING, Facts, both, either, path_of
-from policyengine.check.recorded import recorded
+from policyengine.check.quantifiers import quantifier
 from policyengine.check.written_types import param_type, visible_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Note
@@ -26,11 +26,9 @@ from policyengine.ir.nodes import (
     If,
     Is,
     Like,
-    Local,
     Negate,
     Not,
     Or,
-    Quantifier,
     Root,
 )
 from policyengine.model.types import (
@@ -43,14 +41,12 @@ from policyengine.model.types import (
     EntityT,
     ListT,
     Type,
-    element_of,
     entity,
     is_numeric,
     join,
 )
 from policyengine.model.values import INT_MAX, Entity, Uid
 from policyengine.syntax import ast
-from policyengine.syntax.walk import mentions
 
 
 def check_condition(tree: ast.Expr, env: TypeEnv) -> Typed:
@@ -120,7 +116,7 @@ def check_expression(tree: ast.Expr, env: TypeEnv) -> Typed:
         case ast.Conditional():
             return _conditional(tree, env)
         case ast.Quantifier():
-            return Typed(_quantifier(tree, env))
+            return Typed(quantifier(tree, env, check_expression))
         case _:
             assert_never(tree)
 
@@ -367,34 +363,3 @@ def _conditional(tree: ast.Conditional, env: TypeEnv) -> Typed:
     true = either(both(condition.when_true, then.when_true), both(condition.when_false, otherwise.when_true))
     false = either(both(condition.when_true, then.when_false), both(condition.when_false, otherwise.when_false))
     return Typed(expr, true, false)
-
-
-def _quantifier(tree: ast.Quantifier, env: TypeEnv) -> Expr:
-    collection = operands.expect(check_expression(tree.collection, env).expr, ListT(JSON))
-    element = element_of(collection.type)
-    findings = env.place.findings
-    if element is None and collection.type != UNKNOWN:
-        findings.report(
-            codes.WRONG_TYPE, tree.collection.span, f"`{tree.kind}` needs a collection, not {collection.type}"
-        )
-    name = tree.variable.text
-    taken = {"principal", "action", "resource", "context", env.place.alias, *(n for n, _ in env.place.context.fields)}
-    if name in env.locals or name in taken:
-        findings.report(
-            codes.DUPLICATE, tree.variable.span, f"`{name}` already has a meaning here", "", "use another name"
-        )
-    slot = findings.next_slot()
-    findings.collections[slot] = collection
-    variable = Local(name=name, slot=slot, type=element or UNKNOWN, span=tree.variable.span)
-    before = len(findings.diagnostics)
-    body = check_condition(tree.body, env.binding(name, variable))
-    if element is not None and not mentions(tree.body, name) and len(findings.diagnostics) == before:
-        findings.report(
-            codes.UNUSED_VARIABLE, tree.variable.span, f"`{name}` is never used",
-            "the condition is the same for every element", f"use it, or leave out `{tree.kind} {name} in ...:`",
-        )  # fmt: skip
-    if slot in findings.recorded:
-        collection = recorded(collection, findings) or collection
-    return Quantifier(
-        kind=tree.kind, variable=name, slot=slot, collection=collection, body=body.expr, type=BOOL, span=tree.span
-    )

@@ -15,7 +15,7 @@ from policyengine.check.recorded import from_source
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.diagnostics.suggest import did_you_mean, nearest, one_of
-from policyengine.ir.nodes import Attribute, Call, Const, Expect, Expr, Local, Refine, Root, Sources
+from policyengine.ir.nodes import Attribute, Call, Const, Expect, Expr, Local, Lookup, Refine, Root, Sources
 from policyengine.model import calendar, operators
 from policyengine.model.types import (
     BOOL,
@@ -26,10 +26,13 @@ from policyengine.model.types import (
     STRING,
     TIME,
     ListT,
+    RecordField,
     SetT,
     Type,
     comparable,
     element_of,
+    join,
+    record,
 )
 from policyengine.model.values import Fault, parse_duration, parse_ip, parse_time
 from policyengine.model.views import COMMAND, STATEMENT
@@ -58,7 +61,9 @@ _SIGNATURES: Mapping[str, tuple[tuple[tuple[str, Type], ...], Type]] = {
 }
 _COLLECTIONS = ("contains_any", "contains_all")
 METHODS = ("in_range",)
-FUNCTIONS = frozenset({*_SIGNATURES, *_COLLECTIONS, "size", "sources", "readers", "texts"} - set(METHODS))
+FUNCTIONS = frozenset(
+    {*_SIGNATURES, *_COLLECTIONS, "union", "pairs", "size", "sources", "readers", "texts"} - set(METHODS)
+)
 # What the second argument is called, and how it is tried out.
 _CONSTANTS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "matches": ("pattern", operators.pattern),
@@ -77,6 +82,10 @@ def call(name: str, args: tuple[Expr, ...], span: Span, env: TypeEnv) -> Expr:
     findings = env.place.findings
     if name in _COLLECTIONS and _count(name, args, ("collection", "items"), span, env):
         return _collections(name, args, span, env)
+    if name == "union" and _count(name, args, ("collection", "collection"), span, env):
+        return _union(args, span, env)
+    if name == "pairs" and _count(name, args, ("list", "list"), span, env):
+        return _pairs(args, span, env)
     if name == "size" and _count(name, args, ("collection",), span, env):
         return _size(args[0], span, env)
     if name == "sources" and _count(name, args, ("tool.args.NAME",), span, env):
@@ -101,8 +110,20 @@ def call(name: str, args: tuple[Expr, ...], span: Span, env: TypeEnv) -> Expr:
     return Const(value=None, type=UNKNOWN, span=span)
 
 
+# What to write instead of functions that other languages have.
+_INSTEAD: Mapping[str, str] = {
+    "sum": "write `sum(x.price for x in xs)`, or `sum(x for x in xs)` for the elements themselves",
+    "max": "write `all x in xs: x <= 5`",
+    "min": "write `all x in xs: x >= 5`",
+    "count": "write `size(xs)`",
+    "len": "write `size(xs)`",
+    "zip": "write `all p in pairs(xs, ys): ...`, with `p.first` and `p.second`",
+    "hour": 'write `time_of_day(time.now, "Europe/Berlin") < 9h`',
+}
+
+
 def unknown_function(name: str, span: Span, known: frozenset[str], env: TypeEnv) -> None:
-    help_ = did_you_mean(name, known) or f"known: {one_of(known, 20)}"
+    help_ = _INSTEAD.get(name) or did_you_mean(name, known) or f"known: {one_of(known, 20)}"
     env.place.findings.report(codes.UNKNOWN_FUNCTION, span, f"unknown function `{name}`", "", help_)
 
 
@@ -148,6 +169,45 @@ def _collections(name: str, args: tuple[Expr, ...], span: Span, env: TypeEnv) ->
     return Call(function=name, args=(left, right), type=BOOL, span=span)
 
 
+def _union(args: tuple[Expr, ...], span: Span, env: TypeEnv) -> Expr:
+    """A set of what is in either; two collections of one type."""
+    left, right = (expect(side, SetT(JSON)) for side in aligned(args[0], args[1], env.place.schema))
+    unknown = Const(value=None, type=UNKNOWN, span=span)
+    for side in (left, right):
+        element = element_of(side.type)
+        if element is None or holds_record(element):
+            if side.type != UNKNOWN:
+                code = codes.WRONG_TYPE if element is None else codes.NOT_COMPARABLE
+                message = (
+                    f"`union` needs collections, not {side.type}" if element is None else "records cannot be compared"
+                )
+                env.place.findings.report(code, side.span, message)
+            return unknown
+    a, b = element_of(left.type) or JSON, element_of(right.type) or JSON
+    empty = [side for side in (left, right) if isinstance(side, Const) and side.value == ()]
+    both = (b if empty[0] is left else a) if empty else join(a, b)
+    if both is None:
+        not_comparable(left, right, span, env)
+        return unknown
+    return Call(function="union", args=(left, right), type=SetT(both), span=span)
+
+
+def _pairs(args: tuple[Expr, ...], span: Span, env: TypeEnv) -> Expr:
+    """A list of records, one for each place in two lists."""
+    given = [expect(arg, ListT(JSON)) for arg in args]
+    for side in given:
+        if not isinstance(side.type, ListT):
+            if side.type != UNKNOWN:
+                help_ = "the elements of a set have no order" if isinstance(side.type, SetT) else ""
+                env.place.findings.report(
+                    codes.WRONG_TYPE, side.span, f"`pairs` needs lists, not {side.type}", "", help_
+                )
+            return Const(value=None, type=UNKNOWN, span=span)
+    first, second = (RecordField(element_of(side.type) or JSON) for side in given)
+    type_ = ListT(record({"first": first, "second": second}))
+    return Call(function="pairs", args=tuple(given), type=type_, span=span)
+
+
 def _size(arg: Expr, span: Span, env: TypeEnv) -> Expr:
     arg = expect(arg, ListT(JSON))
     if element_of(arg.type) is None and arg.type not in (STRING, UNKNOWN):
@@ -176,6 +236,12 @@ def _argument(expr: Expr, env: TypeEnv) -> tuple[str | Local, ...] | None:
         case Local(slot=slot) if slot in env.place.findings.collections:
             among = _argument(env.place.findings.collections[slot], env)
             return None if among is None else (*among, expr)
+        case Lookup(base=Local(slot=slot) as pair, key=Const(value="first" | "second" as side)):
+            paired = env.place.findings.collections.get(slot)
+            if not isinstance(paired, Call) or paired.function != "pairs":
+                return None
+            listed = _argument(paired.args[side == "second"], env)
+            return None if listed is None else (*listed, pair)
         case Attribute(base=base, name=name):
             above = _argument(base, env)
             return None if above is None else (*above, name)

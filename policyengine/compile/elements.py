@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from typing import Any
 
 from policyengine.compile.prepare import depends
 from policyengine.compile.pytree import call, call_object, load, parameters
@@ -17,6 +18,7 @@ from policyengine.model.types import ListT, SetT
 def quantified(
     expr: ir.Quantifier,
     emit: Callable[[ir.Expr], ast.expr],
+    constant: Callable[[Any], ast.expr],
     fresh: Callable[[], str],
     kept: dict[int, str],
     around: list[str],
@@ -32,15 +34,19 @@ def quantified(
     around.append(name)
     test = emit(expr.body)
     around.pop()
-    if counts(expr.body, slot):
+    more: tuple[ast.expr, ...] = ()
+    if expr.kind == "sum":
+        holds, taken = "summed", parameters(f"i{slot}", f"q{slot}")
+        more = (constant(expr.collection.type), constant(expr.type))
+    elif counts(expr.body, slot):
         holds, taken = f"counted_{expr.kind}", parameters(f"i{slot}", f"q{slot}")
     else:
         holds, taken = f"holds_{expr.kind}", parameters(f"q{slot}")
     if quantifies(expr.body):
-        every = ast.Lambda(parameters(name), call(holds, load(name), ast.Lambda(taken, test)))
+        every = ast.Lambda(parameters(name), call(holds, load(name), ast.Lambda(taken, test), *more))
         found: ast.expr = call_object(every, elements)
     else:
-        found = call(holds, elements, ast.Lambda(taken, test))
+        found = call(holds, elements, ast.Lambda(taken, test), *more)
     if not own:
         return found
     # One list for each, empty until the set is in it.

@@ -164,7 +164,7 @@ class Emitter:
                 wanted, found = self._compared(root, among)
                 return ast.Compare(wanted, [ast.In()], [found])
             case ir.Quantifier():
-                return quantified(expr, self.emit, self.fresh, self.kept, self.around)
+                return quantified(expr, self.emit, self.constant, self.fresh, self.kept, self.around)
             case ir.Call():
                 return self._call(expr)
             case ir.Sources(path=path):

@@ -14,6 +14,7 @@ from policyengine.evaluate.arguments import take
 from policyengine.evaluate.provenance import sources
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
+from policyengine.model.gathering import summed
 from policyengine.model.looks import looks
 from policyengine.model.refined import refined
 from policyengine.model.types import Type
@@ -143,6 +144,7 @@ NAMES: Mapping[str, Any] = {
     "is_member": operators.is_member,
     "counted_any": counted_any,
     "counted_all": counted_all,
+    "summed": summed,
     "str": str,
     "find": find,
     "has": has,

@@ -20,6 +20,7 @@ from policyengine.ir.walk import walk
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.functions import FUNCTIONS, type_argument
+from policyengine.model.gathering import summed
 from policyengine.model.looks import looks
 from policyengine.model.refined import refined
 from policyengine.model.request import Action, Request
@@ -149,9 +150,12 @@ def _evaluate(expr: Expr, env: Env) -> Any:
             return evaluate(entity, env).uid.type in names
         case ir.Like(operand=operand, pattern=pattern):
             return operators.like(evaluate(operand, env), pattern)
-        case ir.Quantifier(kind=kind, slot=slot, collection=collection, body=body):
+        case ir.Quantifier(kind=kind, slot=slot, collection=collection, body=body, type=type_):
             elements = evaluate(collection, env)
             around = env.over(elements)
+            if kind == "sum":
+                worth = lambda n, each: evaluate(body, around.binding(slot, n, each))  # noqa: E731
+                return summed(elements, worth, collection.type, type_)
             holds = (evaluate(body, around.binding(slot, n, each)) for n, each in enumerate(elements))
             return any(holds) if kind == "any" else all(holds)
         case ir.Call(function=function, args=args):

@@ -33,6 +33,7 @@ from policyengine.ir.nodes import (
 )
 from policyengine.ir.walk import children
 from policyengine.model.decision import RuleError
+from policyengine.model.gathering import different
 from policyengine.model.values import Entity, Fault, Uid
 
 # Of a quantifier that no single element decided, so many elements are shown; one where quantifiers are nested.
@@ -228,10 +229,11 @@ def _quantifier(expr: Quantifier, result: Value | Failure, env: Env) -> Trace:
         around = env.over(items)
     except Fault:
         return Trace(expr, result, (collection, Trace(expr.body, None)), None, len(items))
-    for index, item in enumerate(items):
+    for index, item in different(items, expr.collection.type) if expr.kind == "sum" else enumerate(items):
         inner = around.binding(expr.slot, index, item)
         try:
-            decided = bool(evaluate(expr.body, inner)) is (expr.kind == "any")
+            value = evaluate(expr.body, inner)
+            decided = expr.kind != "sum" and value is (expr.kind == "any")
         except EvaluationError:
             decided = True
         if decided or len(shown) < limit:

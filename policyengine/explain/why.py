@@ -71,11 +71,16 @@ def reads(trace: Trace) -> list[Trace]:
     """The innermost parts that were read and are not constants, each text once."""
     found: dict[str, Trace] = {}
     for part in trace.parts:
-        if part.parts:
+        if part.parts and not _is_sum(part):
             found |= {code(inner.span): inner for inner in reads(part)}
         elif not isinstance(part.expr, Const) and part.result is not None and not _says_nothing(trace, part):
             found.setdefault(code(part.span), part)
     return list(found.values())
+
+
+def _is_sum(part: Trace) -> bool:
+    """Whether its own value says more than those of some elements."""
+    return isinstance(part.expr, Quantifier) and isinstance(part.result, Value)
 
 
 def _says_nothing(trace: Trace, part: Trace) -> bool:

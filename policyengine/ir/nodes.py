@@ -214,7 +214,9 @@ class Like(Node):
 
 @dataclass(frozen=True, slots=True)
 class Quantifier(Node):
-    kind: Literal["any", "all"]
+    """A question about the elements of a collection. A `sum` adds up what its body is worth, and is a number."""
+
+    kind: Literal["any", "all", "sum"]
     variable: str
     slot: int
     collection: Expr

@@ -50,7 +50,7 @@ from policyengine.ir.nodes import (
 )
 from policyengine.ir.walk import walk
 from policyengine.model.moments import is_fine
-from policyengine.model.types import EntityT, ListT, Prim, SetT, Type
+from policyengine.model.types import DURATION, EntityT, ListT, Prim, SetT, Type
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, duration_text, to_json
 from policyengine.syntax.spelling import is_identifier, string
 
@@ -159,6 +159,8 @@ def written(expr: Expr, words: Words) -> str:
             if not any(isinstance(node, Local) and node.slot == slot for node in walk(body)):
                 return _counted(kind, collection, body, words)
             name, inside = words.binding(variable, slot)
+            if kind == "sum":
+                return f"sum({written(body, inside)} for {name} in {written(collection, words)})"
             return f"{kind} {name} in {_operand(collection, words)}: {written(body, inside)}"
         case Call(function=function, args=args):
             return _call(function, [written(arg, words) for arg in args])
@@ -172,6 +174,9 @@ def written(expr: Expr, words: Words) -> str:
 
 def _counted(kind: str, collection: Expr, body: Expr, words: Words) -> str:
     """A quantifier whose variable plays no part any more, as where the value of what read it is known."""
+    if kind == "sum":
+        count, zero = f"size({written(collection, words)})", "0s" if body.type == DURATION else "0"
+        return f"(if {count} == 0 then {zero} else {count} * {_operand(body, words)})"
     sign, word = ("!=", "and") if kind == "any" else ("==", "or")
     return f"size({written(collection, words)}) {sign} 0 {word} {_operand(body, words)}"
 

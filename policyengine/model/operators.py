@@ -71,39 +71,39 @@ def _name(value: Any) -> str:
 
 def equal(left: Any, right: Any, type_: Type) -> bool:
     """Whether two values are the same, as values of `type_`. Sets are equal when they have the same elements."""
-    return bool(_typed_key(left, type_) == _typed_key(right, type_))
+    return bool(typed_key(left, type_) == typed_key(right, type_))
 
 
-def _typed_key(value: Any, type_: Type) -> Any:
+def typed_key(value: Any, type_: Type) -> Any:
     if isinstance(type_, SetT):
-        return frozenset([_typed_key(item, type_.element) for item in value])
+        return frozenset([typed_key(item, type_.element) for item in value])
     if type(value) is tuple:
         element = getattr(type_, "element", None)
         if element is not None:
-            return tuple([_typed_key(item, element) for item in value])
+            return tuple([typed_key(item, element) for item in value])
     return key(value)
 
 
 def contains(collection: Iterable[Any], item: Any, element: Type) -> bool:
     """Whether the item is among the elements, as values of type `element`."""
-    return _typed_key(item, element) in members(collection, element)
+    return typed_key(item, element) in members(collection, element)
 
 
 def members(collection: Iterable[Any], element: Type) -> frozenset[Any]:
     """What stands for the elements when something is looked for among them. Raises Fault if one of them is not JSON."""
-    return frozenset([_typed_key(each, element) for each in collection])
+    return frozenset([typed_key(each, element) for each in collection])
 
 
 def is_member(found: frozenset[Any], item: Any, element: Type) -> bool:
-    return _typed_key(item, element) in found
+    return typed_key(item, element) in found
 
 
 def contains_any(collection: Iterable[Any], items: Iterable[Any], element: Type) -> bool:
-    return not {_typed_key(x, element) for x in collection}.isdisjoint([_typed_key(x, element) for x in items])
+    return not {typed_key(x, element) for x in collection}.isdisjoint([typed_key(x, element) for x in items])
 
 
 def contains_all(collection: Iterable[Any], items: Iterable[Any], element: Type) -> bool:
-    return {_typed_key(x, element) for x in collection}.issuperset([_typed_key(x, element) for x in items])
+    return {typed_key(x, element) for x in collection}.issuperset([typed_key(x, element) for x in items])
 
 
 def lookup(value: Any, name: str) -> Any:
@@ -124,7 +124,7 @@ def has_key(value: Any, name: str) -> bool:
 
 def size(value: tuple[Any, ...] | str, type_: Type) -> int:
     """The number of elements (of a set: of different elements) or of Unicode code points."""
-    return len({_typed_key(item, type_.element) for item in value}) if isinstance(type_, SetT) else len(value)
+    return len({typed_key(item, type_.element) for item in value}) if isinstance(type_, SetT) else len(value)
 
 
 def compare(op: str, left: Any, right: Any) -> bool:

@@ -137,7 +137,7 @@ def _outcome(expr: Expr, lowering: Lowering) -> Outcome | None:
             return overlap(expr, lowering)
         case Call(function="starts_with" | "ends_with" | "contains"):
             return starting(expr, lowering)
-        case Quantifier():
+        case Quantifier(kind="any" | "all"):
             return _quantifier(expr, lowering)
     return None
 

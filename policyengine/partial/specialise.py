@@ -13,6 +13,7 @@ from typing import Any
 
 from policyengine.ir.fold import fold
 from policyengine.ir.nodes import Call, Collection, Const, Contains, Equal, Expr, Has, Node, Quantifier, Root, Within
+from policyengine.model.gathering import total
 from policyengine.model.moments import is_fine
 from policyengine.model.types import (
     BOOL,
@@ -67,7 +68,8 @@ def _known(expr: Expr, actor: Actor, called: bool) -> Expr:
     if isinstance(expr, Quantifier) and not actor.gap.depends(expr.collection):
         elements = value_of(expr.collection, actor.caller)
         if elements is not NO_VALUE and not elements:
-            return Const(value=expr.kind == "all", type=BOOL, span=expr.span)
+            nothing = total((), expr.type) if expr.kind == "sum" else expr.kind == "all"
+            return Const(value=nothing, type=expr.type, span=expr.span)
     return _rebuilt(expr, actor, called)
 
 

@@ -157,7 +157,9 @@ class Conditional(Node):
 
 @dataclass(frozen=True, slots=True)
 class Quantifier(Node):
-    kind: Lit["any", "all"]
+    """`any x in xs: body`, `all x in xs: body`, or `sum(body for x in xs)`."""
+
+    kind: Lit["any", "all", "sum"]
     variable: Name
     collection: Expr
     body: Expr

@@ -162,6 +162,15 @@ class Build(BuildDeclarations):
             span=self._span(parts),
         )
 
+    def total(self, parts: list[Any]) -> ast.Quantifier:
+        name, _, body, _, variable, _, collection, _ = parts
+        if name.text != "sum":
+            self._report(
+                codes.SYNTAX, name.span, f"`{name.text}` does not take `for`", "write `sum(x.price for x in xs)`"
+            )
+        span = self._span(parts)
+        return ast.Quantifier(kind="sum", variable=variable, collection=collection, body=body, span=span)
+
     # ---- rules ----
 
     def any_scope(self, parts: list[Any]) -> ast.AnyScope:

@@ -172,6 +172,9 @@ def _build(node: ast.Expr, parts: list[_Part], notes: Notes) -> _Part:
             return _comparison(parts[0], " like ", literal(pattern))
         case ast.Conditional():
             return _conditional(parts)
+        case ast.Quantifier(kind="sum", variable=variable):
+            rest = concat(f"for {variable.text} in ", align(docs[1]))
+            return _whole(group("sum(", nest(2, Line(flat=""), align(docs[0]), LINE, rest), Line(flat=""), ")"))
         case ast.Quantifier(kind=kind, variable=variable):
             head = concat(f"{kind} {variable.text} in ", parts[0].at(walk.SUM), ":")
             return _greedy(group(head, nest(2, LINE, docs[1])))

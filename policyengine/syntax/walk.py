@@ -91,8 +91,8 @@ def below_expression(node: ast.Expr) -> tuple[ast.Expr, ...]:
         case ast.Conditional():
             pairs, otherwise = arms(node)
             return (*(part for pair in pairs for part in pair), otherwise)
-        case ast.Quantifier(collection=collection, body=body):
-            return (collection, body)
+        case ast.Quantifier(kind=kind, collection=collection, body=body):
+            return (body, collection) if kind == "sum" else (collection, body)
         case _:
             assert_never(node)
 

@@ -156,6 +156,10 @@ class Writer:
             return self._test()
         path = self.pick(collections)
         name = f"v{len(self.locals)}"
+        if self.one_in(8) and isinstance(path.type, ListT) and _comparable(path.type.element):
+            other = self.pick(self.readable(lambda t: t == path.type)).text
+            test = f"{name}.first {self.pick(('==', '!='))} {name}.second"
+            return Text(f"{self.pick(('any', 'all'))} {name} in pairs({path.text}, {other}): {test}", OPEN)
         inside = replace(self, locals=(*self.locals, (name, element_of(path.type) or JSON)))
         body = _using(inside.condition(depth - 1), name, element_of(path.type) or JSON, set(self.place.defines))
         return Text(f"{self.pick(('any', 'all'))} {name} in {path.text}: {body.text}", OPEN)
@@ -239,10 +243,15 @@ class Writer:
         function = self.pick(("contains_any", "contains_all"))
         element = element_of(path.type)
         same = self.readable(lambda t: element_of(t) == element)
+        among = path.text
+        if self.one_in(4):
+            among = f"union({path.text}, {self.pick(same).text})"
+            if self.one_in(3):
+                return Text(f"size({among}) {self.pick(('>', '=='))} 1", COMPARISON)
         if self.one_in(2) or not _has_literals(element) or element_of(element) is not None:
-            return Text(f"{function}({path.text}, {self.pick(same).text})")
+            return Text(f"{function}({among}, {self.pick(same).text})")
         items = ", ".join(self.value(element, 0).text for _ in range(self.pick((0, 1, 2))))
-        return Text(f"{function}({path.text}, [{items}])")
+        return Text(f"{function}({among}, [{items}])")
 
     def _hierarchy(self) -> Text:
         path = self.pick(self.readable(lambda t: isinstance(t, EntityT)))
@@ -417,7 +426,9 @@ class Writer:
         return None
 
     def _number(self, type_: Type, depth: int) -> Text:
-        match self.pick(("sum", "sum", "product", "minus", "size")):
+        match self.pick(("sum", "sum", "product", "minus", "size", "added")):
+            case "added" if (found := self._added(type_)) is not None:
+                return found
             case "sum":
                 left, right = self.value(type_, depth - 1), self.value(type_, depth - 1)
                 return Text(f"{left.at(SUM)} {self.pick(('+', '-'))} {right.at(PRODUCT)}", SUM)
@@ -428,6 +439,24 @@ class Writer:
                 return Text(f"-{self.value(type_, depth - 1).at(UNARY)}", UNARY)
         sized = self.readable(lambda t: t == STRING or _countable(t))
         return Text(f"size({self.pick(sized).text})") if sized else Text("1")
+
+    def _added(self, type_: Type) -> Text | None:
+        """The sum of something of each element."""
+        paths = self.readable(lambda t: element_of(t) is not None or t == JSON)
+        if not paths:
+            return None
+        path, name = self.pick(paths), f"v{len(self.locals)}"
+        element = element_of(path.type) or JSON
+        inside = replace(self, locals=(*self.locals, (name, element)))
+        if element == JSON:
+            added = [f"{name}.n", name] if type_ == NUMBER else []
+        else:
+            own = inside.readable(lambda t: t == type_ or (type_ == NUMBER and t == INT))
+            added = [p.text for p in own if p.text == name or p.text.startswith(f"{name}.")]
+            if type_ != DURATION:
+                added.append(f"(if {name} == {name} then 1 else 0)" if _comparable(element) else "")
+        added = [text for text in added if text]
+        return Text(f"sum({self.pick(added)} for {name} in {path.text})") if added else None
 
     def _string(self, depth: int) -> Text:
         text = self.value(STRING, depth - 1).text

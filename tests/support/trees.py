@@ -80,7 +80,7 @@ def _larger(inner: Any) -> Any:
         node(ast.Binary, op=operators, left=inner, right=inner),
         node(ast.Unary, op=st.sampled_from(["not", "-"]), operand=inner),
         node(ast.Conditional, condition=inner, then=inner, otherwise=inner),
-        node(ast.Quantifier, kind=st.sampled_from(["any", "all"]), variable=names, collection=inner, body=inner),
+        node(ast.Quantifier, kind=st.sampled_from(["any", "all", "sum"]), variable=names, collection=inner, body=inner),
         node(ast.Member, base=inner, name=any_names),
         node(ast.MethodCall, base=inner, name=names, args=several(inner)),
         node(ast.Call, name=node(ast.Name, text=roots), args=several(inner)),
