@@ -11,7 +11,7 @@ from typing import Any
 from policyengine.compile.prepare import depends
 from policyengine.compile.pytree import call, call_object, load, parameters
 from policyengine.ir import nodes as ir
-from policyengine.ir.walk import counts, quantifies, walk
+from policyengine.ir.walk import counted, counts, quantifies, walk
 from policyengine.model.types import ListT, SetT
 
 
@@ -52,6 +52,13 @@ def quantified(
     # One list for each, empty until the set is in it.
     cells: list[ast.expr] = [ast.List([], ast.Load()) for _ in own]
     return call_object(ast.Lambda(parameters(*(name for _, name in own)), found), *cells)
+
+
+def counting(expr: ir.Expr, emit: Callable[[ir.Expr], ast.expr], around: list[str]) -> Callable[[ir.Expr], ast.expr]:
+    """How the arguments of a call are emitted: those that count within a quantifier are counted."""
+    counts_here = counted(expr) if around else ()
+    names = tuple(around)
+    return lambda arg: call("bounded", emit(arg), *map(load, names)) if arg in counts_here else emit(arg)
 
 
 def kept_set(name: str, collection: ast.expr, *element: ast.expr) -> ast.expr:

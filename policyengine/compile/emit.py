@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from policyengine.compile.elements import kept_set, quantified
+from policyengine.compile.elements import counting, kept_set, quantified
 from policyengine.compile.hierarchy import wanted
 from policyengine.compile.merge_within import merge_within
 from policyengine.compile.prepare import Prepared
@@ -383,10 +383,11 @@ class Emitter:
         return below, ast.Compare(id_, [ast.In()], [self.constant(own)])
 
     def _call(self, expr: ir.Call) -> ast.expr:
-        found = string_set_call(expr, self.emit, self.constant)
+        emit = counting(expr, self.emit, self.around)
+        found = string_set_call(expr, emit, self.constant)
         if found is not None:
             return found
-        args = [self.emit(arg) for arg in expr.args]
+        args = [emit(arg) for arg in expr.args]
         args += [self.constant(type_) for type_ in type_argument(expr.function, *(a.type for a in expr.args))]
         return call_object(self.constant(FUNCTIONS[expr.function]), *args)
 

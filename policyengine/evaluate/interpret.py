@@ -16,7 +16,7 @@ from policyengine.evaluate.arguments import take
 from policyengine.evaluate.provenance import sources
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Expr, Head, Scope
-from policyengine.ir.walk import walk
+from policyengine.ir.walk import counted, walk
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.functions import FUNCTIONS, type_argument
@@ -160,7 +160,12 @@ def _evaluate(expr: Expr, env: Env) -> Any:
             return any(holds) if kind == "any" else all(holds)
         case ir.Call(function=function, args=args):
             extra = type_argument(function, *(arg.type for arg in args))
-            return FUNCTIONS[function](*(evaluate(arg, env) for arg in args), *extra)
+            values = [evaluate(arg, env) for arg in args]
+            if env.locals and (counting := counted(expr)):
+                for arg, value in zip(args, values, strict=True):
+                    if arg in counting:
+                        looks(env.looks, value, True)
+            return FUNCTIONS[function](*values, *extra)
         case ir.Sources(path=path):
             steps = tuple(step if isinstance(step, str) else str(env.positions[step.slot]) for step in path)
             return sources(steps, env.request.resource, env.request.context, env.world)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
-from policyengine.ir.nodes import Expr, Local, Node, Quantifier, Sources
+from policyengine.ir.nodes import Call, Const, Expr, Local, Node, Quantifier, Sources
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
@@ -34,9 +34,16 @@ def size(expr: Expr) -> int:
     return sum(1 for _ in walk(expr))
 
 
+def counted(expr: Expr) -> tuple[Expr, ...]:
+    """The collections that a call goes through, and that count where it stands within a quantifier; no constants."""
+    if isinstance(expr, Call) and expr.function in ("contains_any", "contains_all"):
+        return tuple(arg for arg in expr.args if not isinstance(arg, Const))
+    return ()
+
+
 def quantifies(expr: Expr) -> bool:
-    """Whether there is a quantifier in the expression."""
-    return any(isinstance(part, Quantifier) for part in walk(expr))
+    """Whether something in the expression goes through collections: a quantifier, or a call that counts like one."""
+    return any(isinstance(part, Quantifier) or counted(part) for part in walk(expr))
 
 
 def counts(expr: Expr, slot: int) -> bool:

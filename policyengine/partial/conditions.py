@@ -31,6 +31,7 @@ from policyengine.ir.walk import counts, quantifies
 from policyengine.model.types import BOOL, JSON, EntityT, RecordT, record
 from policyengine.partial.atoms import there
 from policyengine.partial.formula import FALSE, TRUE, Formula, Missing, Opaque, Present, Relation
+from policyengine.partial.logic import conj
 from policyengine.partial.lowering import Lowering
 from policyengine.partial.membership import containment, every_element, overlap, quantified
 from policyengine.partial.operands import Erring, GivenValue, Itself, Sought, operand
@@ -134,7 +135,7 @@ def _outcome(expr: Expr, lowering: Lowering) -> Outcome | None:
         case Within():
             return hierarchy(expr, lowering)
         case Call(function="contains_any" | "contains_all"):
-            return overlap(expr, lowering)
+            return _counted(overlap(expr, lowering), expr, lowering)
         case Call(function="starts_with" | "ends_with" | "contains"):
             return starting(expr, lowering)
         case Quantifier(kind="any" | "all"):
@@ -177,6 +178,14 @@ def _is(expr: Is, lowering: Lowering) -> Outcome | None:
                 there(path, EntityT(names)),
             )
     return None
+
+
+def _counted(found: Outcome | None, expr: Call, lowering: Lowering) -> Outcome | None:
+    """What a store is asked for; within a quantifier, evaluation tells whether there is too much to look at."""
+    if found is None or found is ERRS or not lowering.gap.slots:
+        return found
+    told = opaque(expr)
+    return Told(conj(found.true, told.true), conj(found.false, told.false), told.defined)
 
 
 def _quantifier(expr: Quantifier, lowering: Lowering) -> Outcome | None:

@@ -25,6 +25,13 @@ SHAPES = [
     'any a in ["0", "1", "2", "x", "y", "z"]: any b in principal.ys: b == a and doc.name == a',
     "any a in principal.xs: any b in doc.ys: a == b or b == principal.id",
     "any a in principal.xs: a in principal.ys and (any b in doc.ys: b == a)",
+    "any a in doc.xs: a == doc.name and contains_any(doc.ys, principal.ys)",
+    "any a in principal.xs: a == doc.name and contains_all(principal.ys, doc.ys)",
+    'any a in ["0", "1", "2", "x", "y", "z"]: a == "y" and contains_any(doc.ys, principal.xs)',
+    'any a in principal.xs: a == "y" and contains_any(["y"], principal.ys)',
+    "any a in doc.xs: contains_any([a], doc.ys) and a == doc.name",
+    "sum(sum((if a == b then 1 else 0) for b in doc.ys) for a in doc.xs) > 0",
+    "sum((if a == doc.name then size(principal.ys) else 0) for a in principal.xs) > 0",
 ]
 
 
