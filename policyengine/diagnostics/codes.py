@@ -56,6 +56,7 @@ ARGUMENTS = _error(228, "arguments that the tool does not take")
 SEVERAL_TYPES = _error(229, "attribute of several types")
 NOT_FROM_SOURCE = _error(230, "value that the request could supply")
 NOT_KNOWN = _error(231, "not known to the entity source")
+UNEQUAL_LENGTHS = _error(232, "lists of different lengths")
 UNKNOWN_TOOL = _error(250, "facts about an unknown tool")
 
 NEVER_MATCHES = _warning(301, "rule can never match")

@@ -62,5 +62,5 @@ def union(left: Collection[Any], right: Collection[Any]) -> tuple[Any, ...]:
 def pairs(left: Sequence[Any], right: Sequence[Any]) -> tuple[dict[str, Any], ...]:
     """The elements that stand at the same place in two lists. Raises Fault for lists of different lengths."""
     if len(left) != len(right):
-        raise Fault(codes.WRONG_VALUE.id, "the two lists have different lengths")
+        raise Fault(codes.UNEQUAL_LENGTHS.id, "the two lists have different lengths")
     return tuple({"first": one, "second": other} for one, other in zip(left, right, strict=True))

@@ -1,7 +1,7 @@
 """check accepts p, q is well typed for its schema  ⇒  no evaluation of p for q has a type error or misses an attribute.
 
 What may still err is what types do not speak of: what the entity source knows, a request that says two things of one
-entity, overflow, and text that is no e-mail address, URL, path or address.
+entity, overflow, lists of different lengths side by side, and text that is no e-mail address, URL, path or address.
 Data of type Json is left out: its shape is nobody's promise.
 """
 
@@ -9,11 +9,18 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from policyengine.diagnostics.codes import BAD_DELEGATION, CONTRADICTION, NOT_KNOWN, OVERFLOW, UNREADABLE_VALUE
+from policyengine.diagnostics.codes import (
+    BAD_DELEGATION,
+    CONTRADICTION,
+    NOT_KNOWN,
+    OVERFLOW,
+    UNEQUAL_LENGTHS,
+    UNREADABLE_VALUE,
+)
 from tests.support.evaluators import reference
 from tests.support.scenarios import Scenario, scenarios
 
-ALLOWED = {NOT_KNOWN.id, CONTRADICTION.id, OVERFLOW.id, UNREADABLE_VALUE.id, BAD_DELEGATION.id}
+ALLOWED = {code.id for code in (NOT_KNOWN, CONTRADICTION, OVERFLOW, UNEQUAL_LENGTHS, UNREADABLE_VALUE, BAD_DELEGATION)}
 
 
 @given(scenarios(("well-typed",) * 4, json=False))
