@@ -157,9 +157,7 @@ class Conditional(Node):
 
 @dataclass(frozen=True, slots=True)
 class Quantifier(Node):
-    """`any x in xs: body`, `all x in xs: body`, or `sum(body for x in xs)`."""
-
-    kind: Lit["any", "all", "sum"]
+    kind: Lit["any", "all", "sum"]  # `sum(body for x in xs)`
     variable: Name
     collection: Expr
     body: Expr
