@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any, assert_never, cast
+from typing import Any, cast
 
 from lark import Token
 
@@ -16,7 +16,16 @@ from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.model.values import Fault, parse_duration
 from policyengine.syntax import ast
-from policyengine.syntax.build_declarations import BuildDeclarations, Parents, Part, nodes, parents_first, value_of
+from policyengine.syntax.build_declarations import (
+    CLAUSES,
+    BuildDeclarations,
+    Parents,
+    Part,
+    nodes,
+    parents_first,
+    value_of,
+    word_of,
+)
 
 
 class Build(BuildDeclarations):
@@ -315,12 +324,12 @@ class Build(BuildDeclarations):
         kept: dict[str, ast.Clause] = {}
         for part in parts:
             if isinstance(part, ast.When | ast.Because | ast.Mode):
-                word = _word(part)
+                word = word_of(part)
                 if word in kept:
                     joined = "join the two with `and` or `or`" if isinstance(part, ast.When) else "leave one out"
                     self._report(codes.REPEATED_CLAUSE, part.span, f"`{word}` appears twice", joined)
                 kept.setdefault(word, part)
-        return tuple(kept[word] for word in _CLAUSES if word in kept)
+        return tuple(kept[word] for word in CLAUSES if word in kept)
 
     # ---- tests ----
 
@@ -388,19 +397,3 @@ class Build(BuildDeclarations):
 _KINDS: dict[str, ast.RuleKind] = {"permit": "permit", "forbid": "forbid", "label": "label"}
 _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t", "/": "/"}
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|.)")
-
-
-# In this order they are kept and written.
-_CLAUSES = ("when", "unless", "because", "on match log", "on stream cut")
-
-
-def _word(clause: ast.Clause) -> str:
-    match clause:
-        case ast.When(negated=negated):
-            return "unless" if negated else "when"
-        case ast.Because():
-            return "because"
-        case ast.Mode(words=words):
-            return f"on {words}"
-        case _:
-            assert_never(clause)

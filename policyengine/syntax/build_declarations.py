@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, assert_never
 
 from lark import Token, Transformer
 
@@ -225,3 +225,19 @@ def parents_first(parts: list[Any]) -> list[Any]:
 
 def value_of(part: Part | None) -> Any:
     return part.value if part is not None else ()
+
+
+# In this order they are kept and written.
+CLAUSES = ("when", "unless", "because", "on match log", "on stream cut")
+
+
+def word_of(clause: ast.Clause) -> str:
+    match clause:
+        case ast.When(negated=negated):
+            return "unless" if negated else "when"
+        case ast.Because():
+            return "because"
+        case ast.Mode(words=words):
+            return f"on {words}"
+        case _:
+            assert_never(clause)
