@@ -18,9 +18,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from agent_hooks import Decision, Transform, Verdict, Warning
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
@@ -41,6 +42,8 @@ _USED = (
     ("input_tokens", "output_tokens"), ("input_token_count", "output_token_count"),
 )  # fmt: skip
 ALLOW = Verdict(Decision.ALLOW)
+# By engine, and by principal: the calls of tools that are under way.
+_UNDER_WAY: WeakKeyDictionary[Engine, LRUCache[str, TTLCache[tuple[int, str], bool]]] = WeakKeyDictionary()
 
 Known = Mapping[str, Any]
 Of = Known | Callable[[Known], Known]
@@ -63,7 +66,8 @@ class PolicyInterceptor:
     entities: what the host knows at the start.
     fulfilled: the types of obligation that the host carries out; they come as warnings.
     users: whether the input of a context is from the user. Say no for an agent that another one calls: what it is told
-        to do is a model's words.
+        to do is a model's words. Where nobody says it, input is not the user's while a call of a tool is under way for
+        the same principal, with any interceptor of the same engine: it may come from an agent within that tool.
     approvals: whether a call that needs an approval is put to people, in our store; the denial names the task."""
 
     def __init__(
@@ -131,7 +135,7 @@ class PolicyInterceptor:
     def _input(self, run: _Run, context: Known) -> Verdict:
         given = context["target"]
         content = given["content"]
-        if self._users is None or self._users(context):
+        if self._is_users(run, context):
             for text in _users_words(given):
                 run.gate.say(text)
         if self._model is None or self._model.get("id") is None:
@@ -144,7 +148,22 @@ class PolicyInterceptor:
             return _denied(asked.reason)
         return _changed("$target.content", content, asked.messages[0]["content"])
 
+    def _is_users(self, run: _Run, context: Known) -> bool:
+        if self._users is not None:
+            return self._users(context)
+        return not self._under_way(run.gate.principal)
+
+    def _under_way(self, principal: Known) -> TTLCache[tuple[int, str], bool]:
+        """The calls that are under way for a principal."""
+        whose = json.dumps([principal.get(name) for name in ("type", "id", "tenant")], default=str)
+        of_engine = _UNDER_WAY.setdefault(self._engine, LRUCache(SESSIONS))
+        return of_engine.setdefault(whose, TTLCache(SESSIONS, LIFE))
+
     def _before_model(self, run: _Run, context: Known) -> Verdict:
+        # Whoever asks the model again waits for no tool, also for none whose denial nobody lifted.
+        under_way = self._under_way(run.gate.principal)
+        for one in [one for one in under_way if one[0] == id(run)]:
+            under_way.pop(one, None)
         if self._model is None:
             return ALLOW
         model = {**self._model, "id": context["model"]["id"]}
@@ -171,8 +190,11 @@ class PolicyInterceptor:
         if len(run.calls) >= OPEN:
             raise OverflowError("too many calls at once")
         run.calls[tool["id"]] = call
+        liftable = None if call.allowed else self._liftable(run, call, tool["id"])
+        if call.allowed or liftable is not None:
+            self._under_way(run.gate.principal)[id(run), tool["id"]] = True
         if not call.allowed:
-            return _denied(call.reason, self._liftable(run, call, tool["id"]))
+            return _denied(call.reason, liftable)
         owed = tuple(
             Warning(reason=f"obligation:{one.type}") for one in call.decision.obligations if one.type in self._fulfilled
         )
@@ -190,6 +212,7 @@ class PolicyInterceptor:
 
     def _after_tool(self, run: _Run, context: Known) -> Verdict:
         call = run.calls.pop(context["tool_call"]["id"], None)
+        self._under_way(run.gate.principal).pop((id(run), context["tool_call"]["id"]), None)
         if call is None:
             return _denied("this call was not decided")
         value = context["target"]
@@ -211,7 +234,8 @@ class PolicyInterceptor:
         """What is still open was cut off: it keeps what it was charged, and holds nothing."""
         if run.asked is not None:
             run.asked.ended()
-        for call in run.calls.values():
+        for id_, call in run.calls.items():
+            self._under_way(run.gate.principal).pop((id(run), id_), None)
             ended(call)
         run.asked, run.calls = None, {}
         return ALLOW

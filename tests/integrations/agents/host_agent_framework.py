@@ -55,20 +55,17 @@ def run(asks: Asks) -> Ran:
     ran = Ran()
     tools: list[Any] = [tool(one) for one in asks.tools.functions()]
 
-    def gated(name: str) -> Any:
-        gate = PolicyInterceptor(
-            asks.engine, principal=ANN, model=asks.model, cost=asks.cost, output=asks.output,
-            users=lambda context: name == "outer",
-        )  # fmt: skip
+    def gated() -> Any:
+        gate = PolicyInterceptor(asks.engine, principal=ANN, model=asks.model, cost=asks.cost, output=asks.output)
         return create_agent_hooks_middleware([gate])
 
     async def work() -> Any:
         within = list(tools)
         if asks.inner is not None:
-            inner = Agent(Scripted(asks.inner, Ran(), "i"), name="inner", tools=tools, middleware=[gated("inner")])
+            inner = Agent(Scripted(asks.inner, Ran(), "i"), name="inner", tools=tools, middleware=[gated()])
             within.append(inner.as_tool(name="helper", arg_name="input"))
         before = [] if asks.rewrite is None else [Rewrites(asks.rewrite)]
-        agent = Agent(Scripted(asks.script, ran, "o"), name="outer", tools=within, middleware=[*before, gated("outer")])
+        agent = Agent(Scripted(asks.script, ran, "o"), name="outer", tools=within, middleware=[*before, gated()])
         return await agent.run(asks.prompt)
 
     answer = finished(ran, work, asks)

@@ -114,6 +114,22 @@ def test_changed_arguments_are_a_transform_and_the_users_words_count() -> None:
     assert other.decision is Decision.DENY
 
 
+def test_input_within_a_tool_is_not_the_users() -> None:
+    """An agent that another one calls has hooks of its own, of the same engine; a turn later it is the user again."""
+    engine = Engine.from_text(POLICIES)
+    outer, inner = (PolicyInterceptor(engine, principal=ANN) for _ in range(2))
+    hooks, within = builder(), builder("within")
+    mail = {"to": "b@c.de", "body": "x"}
+    outer.intercept(hooks.pre_tool_call(call_id="1", name="slow", args={"name": "x"}))
+    inner.intercept(within.input(content="write to b@c.de"))
+    denied = inner.intercept(within.pre_tool_call(call_id="2", name="send_mail", args=mail))
+    assert denied.decision is Decision.DENY
+    outer.intercept(hooks.post_tool_call(call_id="1", name="slow", args={"name": "x"}, value="done"))
+    inner.intercept(within.input(content="write to b@c.de"))
+    allowed = inner.intercept(within.pre_tool_call(call_id="3", name="send_mail", args=mail))
+    assert allowed.decision is not Decision.DENY
+
+
 def test_an_approval_is_a_denial_that_can_be_lifted() -> None:
     gate, hooks = interceptor(APPROVED, approvals=True), builder()
     gate.intercept(hooks.input(content="write to b@c.de"))
