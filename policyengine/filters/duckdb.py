@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from policyengine.filters.backend import Fragment
 from policyengine.filters.sql_text import Param, Sql, both, either, negated, sql
-from policyengine.filters.sql_values import How, SqlCondition
+from policyengine.filters.sql_values import How
 from policyengine.model.types import INT, STRING, Type
 from policyengine.partial.formula import Operator
 
@@ -96,11 +97,11 @@ class _Scalar:
     def _is(self, *types: str) -> Sql:
         return _is_of(self.column, types)
 
-    def compared(self, op: Operator, number: int | float) -> SqlCondition:
+    def compared(self, op: Operator, number: int | float) -> Fragment:
         # A column of single precision would round a larger integer to one of its own.
         whole = float(number).is_integer() and abs(number) <= 2**24
         constant = sql("CAST(", Param(int(number) if whole else number), f" AS {'BIGINT' if whole else 'DOUBLE'})")
-        return SqlCondition(both(sql(self.column, f" {_sign(op)} ", constant), self.is_number()))
+        return Fragment(both(sql(self.column, f" {_sign(op)} ", constant), self.is_number()))
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
         return DIALECT.one_of(self.text(), texts)
@@ -125,9 +126,9 @@ class _Json:
     def is_number(self) -> Sql:
         return sql("coalesce(isfinite(", self._number(), "), FALSE)")
 
-    def compared(self, op: Operator, number: int | float) -> SqlCondition:
+    def compared(self, op: Operator, number: int | float) -> Fragment:
         found = sql(self._number(), f" {_sign(op)} CAST(", Param(float(number)), " AS DOUBLE)")
-        return SqlCondition(both(found, self.is_number()))
+        return Fragment(both(found, self.is_number()))
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
         return DIALECT.one_of(self.text(), texts)

@@ -20,7 +20,7 @@ from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.sql_atoms import Atoms
 from policyengine.filters.sql_text import Param, Sql, SqlColumn, both, either, negated, sql
-from policyengine.filters.sql_values import How, SqlCondition, storable
+from policyengine.filters.sql_values import How, storable
 from policyengine.model.types import BOOL, INT, NUMBER, STRING, TIME, Type, element_of
 from policyengine.model.values import INT_MAX, INT_MIN
 from policyengine.partial.formula import Atom, Operator, Path
@@ -76,7 +76,7 @@ class LanceDB:
     name: str = "LanceDB"
 
     def atom(self, atom: Atom) -> Fragment | None:
-        return self.atoms.fragment(atom)
+        return self.atoms.atom(atom)
 
     @property
     def limits(self) -> StoreLimits:
@@ -229,13 +229,13 @@ class _Scalar:
         number = sql("CAST(", self.column, " AS DOUBLE)")
         return both(sql(number, " >= ", Param(-_GREATEST)), sql(number, " <= ", Param(_GREATEST)))
 
-    def compared(self, op: Operator, number: int | float) -> SqlCondition:
+    def compared(self, op: Operator, number: int | float) -> Fragment:
         if float(number).is_integer() and abs(number) <= _SINGLE:
             compared = sql(self.column, f" {_sign(op)} ", Param(int(number)))
         else:
             # A column of integers takes no fraction, and one of single precision rounds a large integer.
             compared = sql("CAST(", self.column, f" AS DOUBLE) {_sign(op)} ", Param(float(number)))
-        return SqlCondition(both(compared, self.is_number()))
+        return Fragment(both(compared, self.is_number()))
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
         return DIALECT.one_of(self.column, texts)

@@ -16,8 +16,9 @@ from json import dumps
 from math import frexp, inf, nextafter
 from typing import Any, Literal
 
+from policyengine.filters.backend import Fragment
 from policyengine.filters.sql_text import Param, Sql, both, negated, sql
-from policyengine.filters.sql_values import How, SqlCondition
+from policyengine.filters.sql_values import How
 from policyengine.model.types import BOOL, INT, STRING, TIME, EntityT, Type, element_of
 from policyengine.model.values import INT_MAX, INT_MIN, NUMBER_MAX
 from policyengine.partial.formula import Operator
@@ -113,12 +114,12 @@ class _Scalar:
         low, high = (sql("CAST(", Param(bound), " AS double precision)") for bound in (-inf, inf))
         return sql(self.column, " > ", low), sql(self.column, " < ", high)
 
-    def compared(self, op: Operator, number: int | float) -> SqlCondition:
+    def compared(self, op: Operator, number: int | float) -> Fragment:
         whole = float(number).is_integer()
         constant = sql(
             "CAST(", Param(int(number) if whole else number), f" AS {'bigint' if whole else 'double precision'})"
         )
-        return SqlCondition(both(sql(self.column, f" {_sign(op)} ", constant), *_open_end(op, *self._bounds())))
+        return Fragment(both(sql(self.column, f" {_sign(op)} ", constant), *_open_end(op, *self._bounds())))
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
         return both(DIALECT.one_of(self.column, texts), _expected(DIALECT.one_of(self.text(), texts)))
@@ -161,7 +162,7 @@ class _Jsonb:
         low, high = (sql("CAST(", Param(Decimal(bound)), " AS numeric)") for bound in (-NUMBER_MAX, NUMBER_MAX))
         return sql(self._number(), " >= ", low), sql(self._number(), " <= ", high)
 
-    def compared(self, op: Operator, number: int | float) -> SqlCondition:
+    def compared(self, op: Operator, number: int | float) -> Fragment:
         """A JSON number is read as the double next to it, which is the constant for all numbers around it."""
         low, high, even = _around(float(number))
         signs = {
@@ -176,7 +177,7 @@ class _Jsonb:
             for sign, bound in zip(signs, (lowest, highest), strict=True)
             if sign
         ]
-        return SqlCondition(both(*found, *_open_end(op, *self._bounds())))
+        return Fragment(both(*found, *_open_end(op, *self._bounds())))
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
         exact = self._is_in_root(texts[0]) if len(texts) == 1 else DIALECT.one_of(self.text(), texts)

@@ -49,7 +49,7 @@ class SqlConditions:
         # Each name inside JSON is looked up in an expression inside the one before.
         if any(place is not None and place.json and len(place.path) > self._names for place in places):
             return None
-        return self.atoms.fragment(atom)
+        return self.atoms.atom(atom)
 
     @property
     def _names(self) -> int:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from policyengine.filters.backend import Fragment
 from policyengine.filters.sql_scalars import NOTHING, among, holds_type, is_json, without
 from policyengine.filters.sql_text import Sql, both, either, negated, sql
-from policyengine.filters.sql_values import Dialect, Json, SqlCondition, compared_integers, storable
+from policyengine.filters.sql_values import Dialect, Json, compared_integers, storable
 from policyengine.model.types import INT, JSON, STRING, EntityT, SetT, Type
 from policyengine.partial.formula import Elements, OfType, Relation, Sized
 
@@ -24,7 +25,7 @@ class JsonArray:
     element: Type
     dialect: Dialect
 
-    def said(self, atom: OfType | Elements | Relation | Sized | Any) -> SqlCondition | None:
+    def said(self, atom: OfType | Elements | Relation | Sized | Any) -> Fragment | None:
         well = self._well_formed()
         if well is None:
             return None
@@ -36,69 +37,69 @@ class JsonArray:
             case Sized(op=op, count=count):
                 expr = self._different() if isinstance(atom.type, SetT) else self.value.length()
                 compared = None if expr is None else compared_integers(expr, op, count, self.dialect) or NOTHING
-                found = None if compared is None else SqlCondition(compared)
+                found = None if compared is None else Fragment(compared)
             case Relation(op="==" | "!=", value=constant) if constant.__class__ in (tuple, list):
                 found = self._equal(atom, constant)
             case _:
                 return None
         # What is asked may be told only of what is well formed.
         if found is None:
-            return SqlCondition(well.sql, False)
-        return SqlCondition(both(well.sql, found.sql), well.exact and found.exact)
+            return Fragment(well.native, False)
+        return Fragment(both(well.native, found.native), well.exact and found.exact)
 
-    def _well_formed(self) -> SqlCondition | None:
+    def _well_formed(self) -> Fragment | None:
         """An array whose elements are all of the type."""
         is_array = self.value.is_kind("array")
         if self.element == JSON:
-            return SqlCondition(is_array)
+            return Fragment(is_array)
         texts = self.value.is_texts() if self.element == STRING else None
         if texts is not None:
-            return SqlCondition(texts)
+            return Fragment(texts)
         typed = holds_type(self.value.each()[1], self.element, None)
         if typed is None:
             return None
-        return SqlCondition(both(is_array, negated(self._some(sql("(", typed.sql, ") IS NOT TRUE")))), typed.exact)
+        return Fragment(both(is_array, negated(self._some(sql("(", typed.native, ") IS NOT TRUE")))), typed.exact)
 
     def _some(self, condition: Sql) -> Sql:
         """An element meets the condition. Never NULL."""
         return sql("EXISTS (SELECT 1 FROM ", self.value.each()[0], " WHERE ", condition, ")")
 
-    def _held(self, kind: str, values: Sequence[Any]) -> SqlCondition | None:
+    def _held(self, kind: str, values: Sequence[Any]) -> Fragment | None:
         if self.element == JSON:
             return self._held_of_any_shape(kind, values)
         if kind in ("any", "none") and len(values) == 1 and self.element == STRING and storable(values[0]):
             included = self.value.includes(str.__str__(values[0]))
             if included is not None:
-                return SqlCondition(included if kind == "any" else negated(included))
+                return Fragment(included if kind == "any" else negated(included))
         element = self.value.each()[1]
         inside = among(element, self.element, values, None, self.dialect)
         if inside is None:
             return None
         match kind:
             case "any":
-                return SqlCondition(self._some(inside.sql), inside.exact)
+                return Fragment(self._some(inside.native), inside.exact)
             case "none":
-                return SqlCondition(negated(self._some(inside.sql))) if inside.exact else None
+                return Fragment(negated(self._some(inside.native))) if inside.exact else None
             case "other":
                 outside = without(element, self.element, values, None, self.dialect)
-                return None if outside is None else SqlCondition(self._some(outside.sql), outside.exact)
+                return None if outside is None else Fragment(self._some(outside.native), outside.exact)
             case "only":
-                other = self._some(sql("(", inside.sql, ") IS NOT TRUE"))
-                return SqlCondition(negated(other), inside.exact)
+                other = self._some(sql("(", inside.native, ") IS NOT TRUE"))
+                return Fragment(negated(other), inside.exact)
         if len(values) > MAX_CONSTANTS:
             return None
         each = [self._held("any", (value,)) for value in values]
         if any(one is None or not one.exact for one in each):
             return None
-        every = both(*(one.sql for one in each if one is not None)) if each else sql("1 = 1")
-        return SqlCondition(every if kind == "all" else negated(every))
+        every = both(*(one.native for one in each if one is not None)) if each else sql("1 = 1")
+        return Fragment(every if kind == "all" else negated(every))
 
-    def _held_of_any_shape(self, kind: str, values: Sequence[Any]) -> SqlCondition | None:
+    def _held_of_any_shape(self, kind: str, values: Sequence[Any]) -> Fragment | None:
         """Elements are looked at from left to right, up to one that cannot be compared, which is not told apart."""
         if kind != "any" or len(values) != 1:
             return None
         same = is_json(self.value.each()[1], values[0], self.dialect)
-        return None if same is None else SqlCondition(self._some(same.sql), False)
+        return None if same is None else Fragment(self._some(same.native), False)
 
     def _different(self) -> Sql | None:
         """The number of different elements."""
@@ -113,7 +114,7 @@ class JsonArray:
             return None
         return sql("(SELECT count(*) FROM (SELECT DISTINCT ", keys, " FROM ", source, ") AS _d)")
 
-    def _equal(self, atom: Relation, constants: Sequence[Any]) -> SqlCondition | None:
+    def _equal(self, atom: Relation, constants: Sequence[Any]) -> Fragment | None:
         if len(constants) > MAX_CONSTANTS:
             return None
         if isinstance(atom.type, SetT):
@@ -123,7 +124,7 @@ class JsonArray:
             if len(said) < (2 if constants else 1) or not all(side.exact for side in said):
                 return None
             joined = both if atom.op == "==" else either
-            return SqlCondition(joined(*(side.sql for side in said)))
+            return Fragment(joined(*(side.native for side in said)))
         if self.element == JSON:
             return None
         parts = [compared_integers(self.value.length(), atom.op, len(constants), self.dialect) or NOTHING]
@@ -132,5 +133,5 @@ class JsonArray:
             part = of(self.value.item(at), self.element, (constant,), None, self.dialect)
             if part is None or not part.exact:
                 return None
-            parts.append(part.sql)
-        return SqlCondition(both(*parts) if atom.op == "==" else either(*parts))
+            parts.append(part.native)
+        return Fragment(both(*parts) if atom.op == "==" else either(*parts))

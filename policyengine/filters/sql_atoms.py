@@ -15,30 +15,27 @@ from policyengine.filters.backend import Fragment
 from policyengine.filters.fields import Field, Fields
 from policyengine.filters.sql_arrays import JsonArray
 from policyengine.filters.sql_scalars import NOTHING, among, holds_type, is_json, is_typed, related, without
-from policyengine.filters.sql_text import Sql, SqlColumn, both, either, negated, sql
+from policyengine.filters.sql_text import Sql, SqlColumn, both, either, sql
+from policyengine.filters.sql_text import negated as sql_not
 from policyengine.filters.sql_values import (
     Array,
     Dialect,
     How,
     Json,
-    SqlCondition,
     SqlValue,
     compared_integers,
     storable,
 )
+from policyengine.filters.walk import PARENTS, OfValue, Walk, entities
 from policyengine.model.moments import coarse, is_fine
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, SetT, Type, element_of
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, Uid
 from policyengine.partial.formula import (
-    Atom,
-    Below,
     Elements,
     Inside,
     Kind,
-    Matching,
     Missing,
     OfType,
-    OneOf,
     Operator,
     Path,
     Present,
@@ -47,7 +44,6 @@ from policyengine.partial.formula import (
     TwoFields,
 )
 
-PARENTS: Path = ("parents",)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 _HOW: dict[Kind, How] = {
@@ -56,48 +52,37 @@ _HOW: dict[Kind, How] = {
 }  # fmt: skip
 
 
-class Atoms:
+class Atoms(Walk[Field]):
     """What a dialect says of atoms, for documents that are kept in these columns."""
 
     def __init__(self, dialect: Dialect, fields: Fields) -> None:
         self._dialect = dialect
-        self._fields = fields
+        self.fields = fields
 
-    def fragment(self, atom: Atom) -> Fragment | None:
-        """The atom in SQL; None if it cannot be said."""
-        said = self._said(atom)
-        return None if said is None else Fragment(said.sql, said.exact)
+    def find(self, path: Path, type_: Type) -> Field | None:
+        return self.fields.find(path)
 
-    def _said(self, atom: Atom) -> SqlCondition | None:
-        match atom:
-            case Present(path=path):
-                return self._present(path)
-            case Missing(path=path):
-                return self._missing(path)
-            case Inside():
-                return self._inside(atom)
-            case TwoFields(path=path, other=other):
-                left, right = self._fields.find(path), self._fields.find(other)
-                if left is None or right is None:
-                    return None
-                return self._of_type(self._pair(atom, left, right), (left, atom.type), (right, atom.other_type))
-            case OfType() | Relation() | OneOf() | Elements() | Matching() | Sized() | Below():
-                field = self._fields.find(atom.path)
-                if field is None:
-                    return None
-                return self._of_type(self._of_value(atom, field), (field, atom.type))
-        return None
+    def value(self, atom: OfValue, found: Field) -> Fragment | None:
+        return self._of_type(self._of_value(atom, found), (found, atom.type))
 
-    def _of_value(self, atom: Any, field: Field) -> SqlCondition | None:
+    def two(self, atom: TwoFields) -> Fragment | None:
+        left, right = self.fields.find(atom.path), self.fields.find(atom.other)
+        if left is None or right is None:
+            return None
+        return self._of_type(self._pair(atom, left, right), (left, atom.type), (right, atom.other_type))
+
+    def _of_value(self, atom: OfValue, field: Field) -> Fragment | None:
         if element_of(atom.type) is not None:
             return self._of_collection(atom, field)
         if atom.type == TIME and not field.json:
             return self._of_time(atom, field)
-        return self._of_scalar(atom, field)
+        if not field.json and not is_typed(atom.type, field):
+            return None
+        return self._of_any_shape(atom, field) if atom.type == JSON else self.of_value(atom, field)
 
-    def _of_type(self, said: SqlCondition | None, *columns: tuple[Field, Type]) -> SqlCondition | None:
+    def _of_type(self, said: Fragment | None, *columns: tuple[Field, Type]) -> Fragment | None:
         """What is said of columns, and that they hold values of the types."""
-        if said is None or said.sql == NOTHING:
+        if said is None or said.native == NOTHING:
             return said
         beside = dict.fromkeys(
             each
@@ -105,7 +90,7 @@ class Atoms:
             if not field.json and type_ != JSON
             for each in self._dialect.is_of(sql(SqlColumn(field.name)), type_)
         )
-        return replace(said, sql=both(said.sql, *beside)) if beside else said
+        return replace(said, native=both(said.native, *beside)) if beside else said
 
     # ---- places ----
 
@@ -132,32 +117,29 @@ class Atoms:
 
     # ---- whether a value is there ----
 
-    def _present(self, path: Path) -> SqlCondition | None:
-        field = self._fields.find(path)
-        if field is None or (field.null is None and not _below_column(field)):
+    def presence(self, atom: Present | Missing, found: Field) -> Fragment | None:
+        return self._missing(atom.path, found) if isinstance(atom, Missing) else self._present(atom.path, found)
+
+    def _present(self, path: Path, field: Field) -> Fragment | None:
+        if field.null is None and not _below_column(field):
             return None
         if field.null == "null" and not _below_column(field):
             # Of a name below another, the object may be missing.
-            return SqlCondition(sql("1 = 1"), len(path) == 1)
-        return SqlCondition(self._json(field).there() if field.json else sql(SqlColumn(field.name), " IS NOT NULL"))
+            return Fragment(sql("1 = 1"), len(path) == 1)
+        return Fragment(self._json(field).there() if field.json else sql(SqlColumn(field.name), " IS NOT NULL"))
 
-    def _missing(self, path: Path) -> SqlCondition | None:
-        field = self._fields.find(path)
-        if field is None:
-            return None
+    def _missing(self, path: Path, field: Field) -> Fragment:
         if not _below_column(field):
             absent = sql(SqlColumn(field.name), " IS NULL")
-            said = SqlCondition(absent, field.null is not None) if field.null != "null" else SqlCondition(sql("1 = 0"))
+            said = Fragment(absent, field.null is not None) if field.null != "null" else Fragment(sql("1 = 0"))
         else:
-            said = SqlCondition(
-                both(negated(self._json(field).there()), self._readable(field, self._fields.rest(path)))
-            )
+            said = Fragment(both(sql_not(self._json(field).there()), self._readable(field, self.fields.rest(path))))
         if len(path) == 1:
             return said
-        above = self._fields.find(path[:-1])
+        above = self.fields.find(path[:-1])
         if above is None or not above.json or replace(above, path=(*above.path, path[-1])) != field:
-            return SqlCondition(said.sql, False)
-        return SqlCondition(both(self._json(above).is_kind("object"), said.sql), said.exact)
+            return Fragment(said.native, False)
+        return Fragment(both(self._json(above).is_kind("object"), said.native), said.exact)
 
     def _readable(self, field: Field, rest: Field | None) -> Sql:
         """What a column of JSON holds can lack something. What is no JSON says nothing about that, nor, where the
@@ -166,70 +148,65 @@ class Atoms:
         if rest is None or not rest.path:
             return either(none, whole.there() if rest is None else whole.is_kind("object"))
         document = self._json(rest)
-        return either(none, both(whole.there(), either(negated(document.there()), document.is_kind("object"))))
+        return either(none, both(whole.there(), either(sql_not(document.there()), document.is_kind("object"))))
 
     # ---- scalars ----
 
-    def _of_scalar(self, atom: Any, field: Field) -> SqlCondition | None:
-        type_, value = atom.type, self._value(field)
-        if not field.json and not is_typed(type_, field):
+    def typed(self, found: Field, type_: Type) -> Fragment | None:
+        return holds_type(self._value(found), type_, found)
+
+    def related(self, found: Field, type_: Type, op: Operator, value: Any) -> Fragment | None:
+        if op in ("==", "!="):
+            return self.among(found, type_, (value,), op == "!=")
+        if type_ in (INT, NUMBER):
+            return related(self._value(found), type_, op, value, self._dialect)
+        return _wider(self.typed(found, type_))
+
+    def among(self, found: Field, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
+        return (without if negated else among)(self._value(found), type_, values, found, self._dialect)
+
+    def sized(self, found: Field, atom: Sized) -> Fragment | None:
+        if atom.type != STRING:
             return None
+        return _comparison(self._dialect.length(self._value(found).text()), atom.op, atom.count, self._dialect)
+
+    def _of_any_shape(self, atom: OfValue, field: Field) -> Fragment | None:
         match atom:
-            case Relation(type=t, op="==" | "!=" as op, value=constant) if t == JSON:
-                return self._of_json(field, op, constant)
-            case OfType(type=t) if t == JSON:
-                return self._present(atom.path)
             case OfType():
-                return holds_type(value, type_, field)
-            case Relation(op="==", value=constant):
-                return among(value, type_, (constant,), field, self._dialect)
-            case Relation(op="!=", value=constant):
-                return without(value, type_, (constant,), field, self._dialect)
-            case Relation(op=op, value=constant) if type_ in (INT, NUMBER):
-                return related(value, type_, op, constant, self._dialect)
+                return self._present(atom.path, field)
+            case Relation(op="==" | "!=" as op, value=constant):
+                return self._of_json(field, op, constant)
             case Relation():
-                typed = holds_type(value, type_, field)
-                return None if typed is None else replace(typed, exact=False)
-            case OneOf(values=values, negated=outside):
-                if type_ == JSON:
-                    return None
-                return (without if outside else among)(value, type_, values, field, self._dialect)
-            case Matching(pieces=pieces, negated=outside):
-                return self._matching(value, pieces, outside)
-            case Sized(op=op, count=count) if type_ == STRING:
-                length = self._dialect.length(value.text())
-                return _comparison(length, op, count, self._dialect)
-            case Below():
-                return self._below(atom, field, value)
+                return _wider(self.typed(field, JSON))
         return None
 
-    def _of_json(self, field: Field, op: Operator, constant: Any) -> SqlCondition | None:
+    def _of_json(self, field: Field, op: Operator, constant: Any) -> Fragment | None:
         """A value of any shape and a constant."""
         value = self._json(field)
         same = is_json(value, constant, self._dialect)
         if same is None:
-            return None if op == "==" else replace(SqlCondition(value.there()), exact=False)
+            return None if op == "==" else replace(Fragment(value.there()), exact=False)
         # A column that is NULL may be a null in the document.
         unclear = field.null != "absent" and not _below_column(field)
         null = sql(SqlColumn(field.name), " IS NULL")
         if op == "==":
             if constant is not None or not unclear:
                 return same
-            return SqlCondition(either(same.sql, null), field.null is not None)
+            return Fragment(either(same.native, null), field.null is not None)
         # What cannot be compared with anything, as it holds a number that is not finite, is not told apart.
         there = value.there()
-        other = both(there, sql("(", same.sql, ") IS NOT TRUE")) if same.exact else there
-        return SqlCondition(either(other, null) if unclear and constant is not None else other, False)
+        other = both(there, sql("(", same.native, ") IS NOT TRUE")) if same.exact else there
+        return Fragment(either(other, null) if unclear and constant is not None else other, False)
 
-    def _matching(self, value: SqlValue, pieces: Sequence[str], outside: bool) -> SqlCondition | None:
-        text = value.text()
+    def like(self, found: Field, pieces: Sequence[str], negated: bool) -> Fragment | None:
+        text = self._value(found).text()
         there = sql(text, " IS NOT NULL")
         liked = self._dialect.like(text, pieces) if all(map(storable, pieces)) else None
         if liked is None:
-            return SqlCondition(there, False)
-        return SqlCondition(both(there, negated(liked)) if outside else liked)
+            return Fragment(there, False)
+        return Fragment(both(there, sql_not(liked)) if negated else liked)
 
-    def _of_time(self, atom: Any, field: Field) -> SqlCondition | None:
+    def _of_time(self, atom: Any, field: Field) -> Fragment | None:
         column = sql(SqlColumn(field.name))
         match atom:
             case OfType():
@@ -240,9 +217,9 @@ class Atoms:
                 found = self._dialect.time(column, op, constant)
             case _:
                 return None
-        return None if found is None else SqlCondition(found)
+        return None if found is None else Fragment(found)
 
-    def _of_fine(self, column: Sql, op: Operator, constant: datetime) -> SqlCondition | None:
+    def _of_fine(self, column: Sql, op: Operator, constant: datetime) -> Fragment | None:
         """A time with a part of a microsecond, which no parameter can hold: what is up to the next one, or behind the
         one that it is in."""
         found = self._dialect.time(column, None, _EPOCH)
@@ -250,11 +227,11 @@ class Atoms:
             found = self._dialect.time(column, ">", coarse(constant))
         elif op in ("<", "<=") and coarse(constant) < _LAST:
             found = self._dialect.time(column, "<", coarse(constant) + timedelta(microseconds=1))
-        return None if found is None else SqlCondition(found, False)
+        return None if found is None else Fragment(found, False)
 
     # ---- pairs ----
 
-    def _pair(self, atom: TwoFields, left: Field, right: Field) -> SqlCondition | None:
+    def _pair(self, atom: TwoFields, left: Field, right: Field) -> Fragment | None:
         sides = [(left, atom.type, self._value(left)), (right, atom.other_type, self._value(right))]
         if not all(field.json or is_typed(type_, field) for field, type_, _ in sides):
             return None
@@ -263,32 +240,29 @@ class Atoms:
             return None
         exprs = [_comparable(type_, value) for _, type_, value in sides]
         if exprs[0] is None or exprs[1] is None or atom.type != atom.other_type:
-            return SqlCondition(both(typed[0].sql, typed[1].sql), False)
+            return Fragment(both(typed[0].native, typed[1].native), False)
         sign = "=" if atom.op in ("==", "!=") else atom.op
         compared = sql(exprs[0], f" {sign} ", exprs[1])
         if atom.op == "!=":
-            compared = negated(compared)
-        return SqlCondition(compared)
+            compared = sql_not(compared)
+        return Fragment(compared)
 
     # ---- hierarchies ----
 
-    def _below(self, atom: Below, field: Field, value: SqlValue) -> SqlCondition | None:
-        closed = tuple(Entity(uid) for uid in sorted(atom.closed) if uid.type in atom.type.names)
-        if atom.negated:
-            said = without(value, atom.type, closed, field, self._dialect)
-        else:
-            said = among(value, atom.type, closed, field, self._dialect)
-        typed = holds_type(value, atom.type, field)
-        if not field.json or said is None or typed is None:
+    def under(self, found: Field, type_: EntityT, closed: frozenset[Uid], negated: bool) -> Fragment | None:
+        of_type = frozenset(uid for uid in closed if uid.type in type_.names)
+        said = self.among(found, type_, entities(of_type), negated)
+        typed = self.typed(found, type_)
+        if not found.json or said is None or typed is None:
             return said
         # A reference inside JSON may name parents of its own.
-        if atom.negated:
-            return replace(said, exact=False)
-        climbs = self._json(field).get("parents").there()
-        return SqlCondition(either(said.sql, both(typed.sql, climbs)), False)
+        if negated:
+            return _wider(said)
+        climbs = self._json(found).get("parents").there()
+        return Fragment(either(said.native, both(typed.native, climbs)), False)
 
-    def _inside(self, atom: Inside) -> SqlCondition | None:
-        field = self._fields.find(PARENTS)
+    def inside(self, atom: Inside) -> Fragment | None:
+        field = self.fields.find(PARENTS)
         if field is None:
             return None
         if field.json:
@@ -300,13 +274,13 @@ class Atoms:
         if not all(map(storable, ids)):
             return None
         if not atom.negated:
-            return SqlCondition(array.elements("overlaps", ids))
+            return Fragment(array.elements("overlaps", ids))
         outside = array.lacks("overlaps", ids)
         if field.null == "null":
-            return SqlCondition(outside)
-        return SqlCondition(either(sql(SqlColumn(field.name), " IS NULL"), outside), field.null == "absent")
+            return Fragment(outside)
+        return Fragment(either(sql(SqlColumn(field.name), " IS NULL"), outside), field.null == "absent")
 
-    def _inside_json(self, atom: Inside, field: Field) -> SqlCondition | None:
+    def _inside_json(self, atom: Inside, field: Field) -> Fragment | None:
         """Parents inside JSON may name parents of their own, which only evaluation follows."""
         parents = self._json(field)
         source, parent = parents.each()
@@ -317,16 +291,16 @@ class Atoms:
             return None
         if not atom.negated:
             climbs = parent.get("parents").there()
-            return SqlCondition(sql("EXISTS (SELECT 1 FROM ", source, " WHERE ", either(found.sql, climbs), ")"), False)
+            return Fragment(sql("EXISTS (SELECT 1 FROM ", source, " WHERE ", either(found.native, climbs), ")"), False)
         outside = both(
-            parents.is_kind("array"), negated(sql("EXISTS (SELECT 1 FROM ", source, " WHERE ", found.sql, ")"))
+            parents.is_kind("array"), sql_not(sql("EXISTS (SELECT 1 FROM ", source, " WHERE ", found.native, ")"))
         )  # fmt: skip
-        absent = negated(parents.there()) if _below_column(field) else sql(SqlColumn(field.name), " IS NULL")
-        return SqlCondition(either(absent, outside), False)
+        absent = sql_not(parents.there()) if _below_column(field) else sql(SqlColumn(field.name), " IS NULL")
+        return Fragment(either(absent, outside), False)
 
     # ---- collections ----
 
-    def _of_collection(self, atom: Any, field: Field) -> SqlCondition | None:
+    def _of_collection(self, atom: Any, field: Field) -> Fragment | None:
         element = element_of(atom.type)
         assert element is not None
         array = self._array(field, element)
@@ -337,10 +311,10 @@ class Atoms:
         return _of_array(atom, array, values, self._dialect)
 
 
-def _of_array(atom: Any, array: Array, values: Sequence[Any], dialect: Dialect) -> SqlCondition | None:
+def _of_array(atom: Any, array: Array, values: Sequence[Any], dialect: Dialect) -> Fragment | None:
     match atom:
         case OfType():
-            return SqlCondition(array.well_formed())
+            return Fragment(array.well_formed())
         case Elements(kind=kind):
             how, outside = _HOW[kind], kind in ("none", "lacks", "other")
         case Relation(op="==" | "!=" as op):
@@ -348,10 +322,10 @@ def _of_array(atom: Any, array: Array, values: Sequence[Any], dialect: Dialect) 
         case Sized(op=op, count=count):
             as_set = isinstance(atom.type, SetT)
             said = _comparison(array.different() if as_set else array.length(), op, count, dialect)
-            return SqlCondition(both(array.well_formed(), said.sql))
+            return Fragment(both(array.well_formed(), said.native))
         case _:
             return None
-    return SqlCondition(array.lacks(how, values) if outside else array.elements(how, values))
+    return Fragment(array.lacks(how, values) if outside else array.elements(how, values))
 
 
 def _elements(atom: Any, element: Type, field: Field) -> list[Any] | None:
@@ -377,8 +351,12 @@ def _elements(atom: Any, element: Type, field: Field) -> list[Any] | None:
     return values if all(map(storable, values)) else None
 
 
-def _comparison(expr: Sql, op: Operator, count: int | float, dialect: Dialect) -> SqlCondition:
-    return SqlCondition(compared_integers(expr, op, count, dialect) or sql("1 = 0"))
+def _wider(said: Fragment | None) -> Fragment | None:
+    return None if said is None else replace(said, exact=False)
+
+
+def _comparison(expr: Sql, op: Operator, count: int | float, dialect: Dialect) -> Fragment:
+    return Fragment(compared_integers(expr, op, count, dialect) or sql("1 = 0"))
 
 
 def _comparable(type_: Type, value: SqlValue) -> Sql | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from policyengine.filters.backend import Fragment
 from policyengine.filters.fields import Field
 from policyengine.filters.sql_text import Sql, both, either, negated, sql
-from policyengine.filters.sql_values import SAFE, Dialect, Json, SqlCondition, SqlValue, compared_integers, storable
+from policyengine.filters.sql_values import SAFE, Dialect, Json, SqlValue, compared_integers, storable
 from policyengine.model.types import BOOL, DURATION, INT, IP, JSON, NUMBER, STRING, TIME, EntityT, RecordT, Type
 from policyengine.model.values import INT_MAX, INT_MIN, Entity
 from policyengine.partial.formula import Operator
@@ -22,70 +23,66 @@ def is_typed(type_: Type, field: Field) -> bool:
     return field.refers_to is None and type_ in (STRING, INT, NUMBER, BOOL, TIME)
 
 
-def holds_type(value: Any, type_: Type, field: Field | None) -> SqlCondition | None:
+def holds_type(value: Any, type_: Type, field: Field | None) -> Fragment | None:
     """The value is there and of the type."""
     if type_ == STRING:
-        return SqlCondition(_there(value.text()))
+        return Fragment(_there(value.text()))
     if type_ == INT:
-        return SqlCondition(_there(value.integer()))
+        return Fragment(_there(value.integer()))
     if type_ == BOOL:
-        return SqlCondition(_there(value.truth()))
+        return Fragment(_there(value.truth()))
     if type_ == NUMBER:
-        return SqlCondition(value.is_number())
+        return Fragment(value.is_number())
     if isinstance(type_, EntityT):
         if field is not None and not field.json:
-            return SqlCondition(_there(value.text()) if field.refers_to in type_.names else NOTHING)
+            return Fragment(_there(value.text()) if field.refers_to in type_.names else NOTHING)
         kind, id_ = value.get("type"), value.get("id")
         names = [name for name in sorted(type_.names) if storable(name)]
-        return SqlCondition(both(_there(id_.text()), kind.is_text_of(names) if names else NOTHING))
+        return Fragment(both(_there(id_.text()), kind.is_text_of(names) if names else NOTHING))
     if type_ in (TIME, DURATION, IP):
-        return SqlCondition(_there(value.text()), False)
+        return Fragment(_there(value.text()), False)
     if isinstance(type_, RecordT):
-        return SqlCondition(value.is_kind("object"))
-    return SqlCondition(value.there()) if type_ == JSON else None
+        return Fragment(value.is_kind("object"))
+    return Fragment(value.there()) if type_ == JSON else None
 
 
-def among(
-    value: Any, type_: Type, constants: Sequence[Any], field: Field | None, dialect: Dialect
-) -> SqlCondition | None:
+def among(value: Any, type_: Type, constants: Sequence[Any], field: Field | None, dialect: Dialect) -> Fragment | None:
     """The value is of the type and is one of the constants."""
     if not constants:
-        return SqlCondition(NOTHING)
+        return Fragment(NOTHING)
     if type_ == STRING:
         texts = _texts(constants)
-        return None if texts is None else SqlCondition(value.is_text_of(texts))
+        return None if texts is None else Fragment(value.is_text_of(texts))
     if type_ == INT:
         return _integers(value, constants, dialect)
     if type_ == BOOL:
         return (
-            SqlCondition(sql(value.truth(), " IS TRUE" if constants[0] else " IS FALSE"))
-            if len(constants) == 1
-            else None
+            Fragment(sql(value.truth(), " IS TRUE" if constants[0] else " IS FALSE")) if len(constants) == 1 else None
         )
     if type_ == NUMBER:
         said = [_number(value, "==", constant) for constant in constants]
-        return SqlCondition(either(*(s.sql for s in said)), all(s.exact for s in said)) if len(said) <= 32 else None
+        return Fragment(either(*(s.native for s in said)), all(s.exact for s in said)) if len(said) <= 32 else None
     if isinstance(type_, EntityT):
         return _entities(value, type_, constants, field, dialect)
     typed = holds_type(value, type_, field) if type_ in (TIME, DURATION, IP) else None
-    return None if typed is None else SqlCondition(typed.sql, False)
+    return None if typed is None else Fragment(typed.native, False)
 
 
 def without(
     value: Any, type_: Type, constants: Sequence[Any], field: Field | None, dialect: Dialect
-) -> SqlCondition | None:
+) -> Fragment | None:
     """The value is of the type and is none of the constants."""
     typed = holds_type(value, type_, field)
     if typed is None:
         return None
     other = _other(value, type_, constants, field, dialect)
     if other is not None:
-        return SqlCondition(other, typed.exact)
+        return Fragment(other, typed.exact)
     found = among(value, type_, constants, field, dialect)
     if found is None or not found.exact:
-        return SqlCondition(typed.sql, False)
+        return Fragment(typed.native, False)
     # Of a value of the type, `found` is never NULL.
-    return typed if found.sql == NOTHING else SqlCondition(both(typed.sql, negated(found.sql)), typed.exact)
+    return typed if found.native == NOTHING else Fragment(both(typed.native, negated(found.native)), typed.exact)
 
 
 def _other(value: Any, type_: Type, constants: Sequence[Any], field: Field | None, dialect: Dialect) -> Sql | None:
@@ -102,42 +99,42 @@ def _other(value: Any, type_: Type, constants: Sequence[Any], field: Field | Non
     return negated(dialect.one_of(value.text(), texts)) if texts else None
 
 
-def related(value: SqlValue, type_: Type, op: Operator, constant: Any, dialect: Dialect) -> SqlCondition | None:
+def related(value: SqlValue, type_: Type, op: Operator, constant: Any, dialect: Dialect) -> Fragment | None:
     """The value is a number of the type, and less than the constant, or so."""
     if isinstance(constant, bool) or not isinstance(constant, int | float):
         return None
     if type_ == INT:
-        return SqlCondition(compared_integers(value.integer(), op, constant, dialect) or NOTHING)
+        return Fragment(compared_integers(value.integer(), op, constant, dialect) or NOTHING)
     return _number(value, op, constant)
 
 
-def is_json(value: Json, constant: Any, dialect: Dialect) -> SqlCondition | None:
+def is_json(value: Json, constant: Any, dialect: Dialect) -> Fragment | None:
     """A value of any shape is equal to the constant. True or NULL or false; None if it cannot be said."""
     if constant is None:
-        return SqlCondition(value.is_kind("null"))
+        return Fragment(value.is_kind("null"))
     if isinstance(constant, bool):
-        return SqlCondition(sql(value.truth(), " IS TRUE" if constant else " IS FALSE"))
+        return Fragment(sql(value.truth(), " IS TRUE" if constant else " IS FALSE"))
     if isinstance(constant, str):
-        return SqlCondition(value.is_text_of([str.__str__(constant)])) if storable(constant) else None
+        return Fragment(value.is_text_of([str.__str__(constant)])) if storable(constant) else None
     if isinstance(constant, int | float):
         return _number(value, "==", constant)
     if constant.__class__ in (list, tuple) and not constant:
-        return SqlCondition(both(value.is_kind("array"), sql(value.length(), " = 0")))
+        return Fragment(both(value.is_kind("array"), sql(value.length(), " = 0")))
     return None
 
 
-def _number(value: SqlValue, op: Operator, constant: int | float) -> SqlCondition:
+def _number(value: SqlValue, op: Operator, constant: int | float) -> Fragment:
     if -SAFE <= constant <= SAFE:
         return value.compared(op, constant)
     # Columns of integers, of doubles and of decimals differ here.
-    return SqlCondition(value.is_number(), False)
+    return Fragment(value.is_number(), False)
 
 
-def _integers(value: SqlValue, constants: Sequence[Any], dialect: Dialect) -> SqlCondition | None:
+def _integers(value: SqlValue, constants: Sequence[Any], dialect: Dialect) -> Fragment | None:
     whole = _whole(constants)
     if whole is None:
         return None
-    return SqlCondition(dialect.one_of(value.integer(), whole) if whole else NOTHING)
+    return Fragment(dialect.one_of(value.integer(), whole) if whole else NOTHING)
 
 
 def _whole(constants: Sequence[Any]) -> list[int] | None:
@@ -153,17 +150,17 @@ def _whole(constants: Sequence[Any]) -> list[int] | None:
 
 def _entities(
     value: Any, type_: EntityT, constants: Sequence[Any], field: Field | None, dialect: Dialect
-) -> SqlCondition | None:  # fmt: skip
+) -> Fragment | None:  # fmt: skip
     ids = _ids(constants, type_)
     if ids is None:
         return None
     if field is not None and not field.json:
         wanted = ids.get(field.refers_to or "", [])
-        return SqlCondition(value.is_text_of(wanted) if wanted and field.refers_to in type_.names else NOTHING)
+        return Fragment(value.is_text_of(wanted) if wanted and field.refers_to in type_.names else NOTHING)
     if not ids:
-        return SqlCondition(NOTHING)
+        return Fragment(NOTHING)
     id_, kind = value.get("id"), value.get("type")
-    return SqlCondition(either(*(both(kind.is_text_of([name]), id_.is_text_of(ids[name])) for name in ids)))
+    return Fragment(either(*(both(kind.is_text_of([name]), id_.is_text_of(ids[name])) for name in ids)))
 
 
 def _ids(constants: Sequence[Any], type_: EntityT) -> dict[str, list[str]] | None:

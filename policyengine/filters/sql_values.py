@@ -8,11 +8,11 @@ where it is NULL only of what is not of the type, or where something beside it s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from math import ceil, floor
 from typing import Literal, Protocol
 
+from policyengine.filters.backend import Fragment
 from policyengine.filters.sql_text import Sql, negated, sql
 from policyengine.model.types import Type
 from policyengine.model.values import INT_MAX, INT_MIN
@@ -23,14 +23,6 @@ How = Literal["overlaps", "includes", "is_within", "same_set", "same_list"]
 
 # Between these, every integer is a double and every number has room on both sides, whatever a column holds.
 SAFE = 2**52
-
-
-@dataclass(frozen=True, slots=True)
-class SqlCondition:
-    """A condition. `exact` if it is true of just what it should be; if not, it is true of more."""
-
-    sql: Sql
-    exact: bool = True
 
 
 class SqlValue(Protocol):
@@ -45,7 +37,7 @@ class SqlValue(Protocol):
     def truth(self) -> Sql:
         """The boolean."""
 
-    def compared(self, op: Operator, number: int | float) -> SqlCondition:
+    def compared(self, op: Operator, number: int | float) -> Fragment:
         """The value is a finite number, and stands in the relation (not "!=") to one between -SAFE and SAFE."""
 
     def is_number(self) -> Sql:

@@ -16,8 +16,8 @@ from math import nextafter
 from sys import float_info
 from typing import Literal
 
+from policyengine.filters.backend import Fragment
 from policyengine.filters.sql_text import Param, Sql, both, sql
-from policyengine.filters.sql_values import SqlCondition
 from policyengine.model.types import Type
 from policyengine.partial.formula import Operator
 
@@ -109,8 +109,8 @@ class _Scalar:
         bounds = sql(" BETWEEN ", Param(-float_info.max), " AND ", Param(float_info.max))
         return both(self._is("'integer', 'real'"), sql("+", self.column, bounds))
 
-    def compared(self, op: Operator, number: int | float) -> SqlCondition:
-        return SqlCondition(both(sql("+", self.column, f" {_sign(op)} ", Param(number)), self.is_number()))
+    def compared(self, op: Operator, number: int | float) -> Fragment:
+        return Fragment(both(sql("+", self.column, f" {_sign(op)} ", Param(number)), self.is_number()))
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
         # By the column's collation, which an index has, and by bytes.
@@ -145,7 +145,7 @@ class _Json:
         bounds = sql(" BETWEEN ", Param(-float_info.max), " AND ", Param(float_info.max))
         return sql(self._number(), bounds)
 
-    def compared(self, op: Operator, number: int | float) -> SqlCondition:
+    def compared(self, op: Operator, number: int | float) -> Fragment:
         widened = float(number)
         for _ in range(8):
             widened = nextafter(widened, float("-inf") if op in (">", ">=") else float("inf"))
@@ -154,7 +154,7 @@ class _Json:
             near = sql(self._number(), " BETWEEN ", Param(low), " AND ", Param(widened))
         else:
             near = sql(self._number(), f" {op} ", Param(widened))
-        return SqlCondition(both(near, self.is_number()), False)
+        return Fragment(both(near, self.is_number()), False)
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
         return DIALECT.one_of(self.text(), texts)
