@@ -104,9 +104,16 @@ async def run_async(
     looks: Callable[[Any], Any] = looked_at,
     back: Callable[[Any, Any, Observed], Any] = given_back,
     approve: ApproveAsync | None = None,
+    decided: ToolCall | None = None,
 ) -> Ran:
-    """As `run`, without blocking the event loop."""
-    call = await session.call_async(tool, arguments)
+    """As `run`, without blocking the event loop. `decided` is this very call, where the framework asked before about
+    it: it is not decided, and charged, twice."""
+    if decided is not None and (decided.tool, dict(decided.proposed)) == (tool, dict(arguments)):
+        call = decided
+    else:
+        if decided is not None:
+            await ended_async(decided)
+        call = await session.call_async(tool, arguments)
     if approve is not None and _approvable(call) and (approval := await approve(session, call)) is not None:
         call = await session.call_async(tool, arguments, approval=approval)
     if not call.allowed:

@@ -10,8 +10,9 @@ it, every agent of an `AgentWorkflow` among them. What an agent is asked with an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+from llama_index.core.agent.workflow import BaseWorkflowAgent, CodeActAgent
 from llama_index.core.tools import AsyncBaseTool, BaseTool, FunctionTool, ToolOutput, adapt_to_async_tool
 
 from policyengine.gate.running import run, run_async
@@ -24,6 +25,21 @@ def protect(tools: Sequence[BaseTool | Callable[..., Any]], session: Session) ->
     made = [tool if isinstance(tool, BaseTool) else FunctionTool.from_defaults(tool) for tool in tools]
     shown = set(session.tools([str(tool.metadata.name) for tool in made]))
     return [_protected(tool, session) for tool in made if tool.metadata.name in shown]
+
+
+A = TypeVar("A", bound=BaseWorkflowAgent)
+
+
+def protect_agents(agents: Sequence[A], session: Session) -> list[A]:
+    """The same agents, each with gated tools, such as those of an `AgentWorkflow` that hand over to each other.
+    Raises ValueError for an agent that has other ways to act."""
+    for agent in agents:
+        if isinstance(agent, CodeActAgent):
+            raise ValueError(f"protect: `{agent.name}` runs code that calls tools, and nothing can stand between them")
+        if agent.tool_retriever is not None:
+            raise ValueError(f"protect: `{agent.name}` finds tools while it runs, which nobody wraps")
+        agent.tools = list(protect(agent.tools or [], session))
+    return list(agents)
 
 
 def _protected(tool: BaseTool, session: Session) -> BaseTool:

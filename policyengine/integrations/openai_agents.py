@@ -20,12 +20,19 @@ from agents.items import ItemHelpers, TResponseStreamEvent
 from agents.mcp import MCPServer
 from agents.models.multi_provider import MultiProvider
 from agents.usage import Usage
+from cachetools import LRUCache
 from mcp_types import CallToolResult, TextContent
 from openai.types.responses import Response, ResponseCompletedEvent, ResponseOutputMessage, ResponseOutputText
 
+from policyengine.engine import Engine
+from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.running import run_async
 from policyengine.gate.session import Session
+from policyengine.integrations.approvals import ask_async
+
+# So many calls may be decided and not made yet.
+CALLS = 10_000
 
 
 def protect(
@@ -35,17 +42,21 @@ def protect(
     model: Mapping[str, Any] | None = None,
     cost: Mapping[str, Any] | None = None,
     output: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
 ) -> Agent[Any]:
     """The same agent, and all that it can hand over to, with tools that the session gates. `model`, `cost` and `output`
     are those of `policyengine.gate.models.Asking`; a model of the run's own configuration goes past them, and past no
-    gate. Raises ValueError, with the reason, for an agent that has what cannot be gated."""
-    return _Protecting(session, ModelTerms(model, cost, output)).agent(agent)
+    gate. With `engine`, a call of a function that needs an approval interrupts the run, and runs once somebody has
+    approved it in the store, whatever is said when the run goes on. Raises ValueError, with the reason, for an agent
+    that has what cannot be gated."""
+    return _Protecting(session, ModelTerms(model, cost, output), engine).agent(agent)
 
 
 class _Protecting:
-    def __init__(self, session: Session, asking: ModelTerms) -> None:
+    def __init__(self, session: Session, asking: ModelTerms, engine: Engine | None) -> None:
         self._session = session
         self._asking = asking
+        self._engine = engine
         # Agents hand over to each other in circles.
         self._made: dict[int, tuple[Agent[Any], Agent[Any]]] = {}
 
@@ -73,7 +84,10 @@ class _Protecting:
         if getattr(tool, "_is_agent_tool", False) and not _is_protected(within):
             raise ValueError(f"protect: `{name}` is an agent; make it of a protected one: protect(...).as_tool(...)")
         gated = copy.copy(tool)
-        gated.on_invoke_tool = _gated(tool, self._session)
+        asks = _Asks(self._engine, self._session, tool) if self._engine is not None else None
+        gated.on_invoke_tool = _gated(tool, self._session, asks)
+        if asks is not None:
+            gated.needs_approval = asks.needs_approval
         gated.is_enabled = _enabled(tool, self._session)
         return gated
 
@@ -96,12 +110,49 @@ def _is_protected(agent: Any) -> bool:
     return isinstance(getattr(agent, "policyengine_session", None), Session)
 
 
-def _gated(tool: FunctionTool, session: Session) -> Callable[[Any, str], Any]:
+class _Asks:
+    """Approvals of the calls of a tool. The SDK asks before a call whether it needs one; what was decided then is the
+    call that runs."""
+
+    def __init__(self, engine: Engine, session: Session, tool: FunctionTool) -> None:
+        self._engine = engine
+        self._session = session
+        self._tool = tool
+        self._decided: LRUCache[str, ToolCall] = LRUCache(CALLS)
+
+    async def needs_approval(self, context: Any, arguments: dict[str, Any], call_id: str) -> bool:
+        was = self._tool.needs_approval
+        wanted = was(context, arguments, call_id) if callable(was) else was
+        if await wanted if isawaitable(wanted) else wanted:
+            return True
+        if call_id in self._decided:
+            # A run that goes on asks again about what it has not made yet.
+            return False
+        call = await self._session.call_async(self._tool.name, arguments)
+        if call.grant is not None and call.grant.access_request is not None:
+            task = await ask_async(self._engine, self._session, call, call_id)
+            return task.status == "pending"
+        self._decided[call_id] = call
+        return False
+
+    def decided(self, call_id: str) -> ToolCall | None:
+        found: ToolCall | None = self._decided.pop(call_id, None)
+        return found
+
+    async def approval(self, session: Session, call: ToolCall, call_id: str) -> str | None:
+        return (await ask_async(self._engine, session, call, call_id)).approval
+
+
+def _gated(tool: FunctionTool, session: Session, asks: _Asks | None) -> Callable[[Any, str], Any]:
     async def invoked(context: Any, given: str) -> Any:
         async def perform(arguments: dict[str, Any]) -> Any:
             return await tool.on_invoke_tool(context, json.dumps(arguments))
 
-        ran = await run_async(session, tool.name, _arguments(given), perform)
+        async def approve(of: Session, call: ToolCall) -> str | None:
+            return await asks.approval(of, call, context.tool_call_id) if asks is not None else None
+
+        decided = asks.decided(context.tool_call_id) if asks is not None else None
+        ran = await run_async(session, tool.name, _arguments(given), perform, approve=approve, decided=decided)
         return ran.value if isinstance(ran.value, str) or ran.allowed else str(ran.value)
 
     return invoked

@@ -77,3 +77,37 @@ def test_the_tools_of_an_mcp_server_are_gated(tmp_path: Path) -> None:
     assert set(ran.shown[0]) == {"read_page", "send_mail", "broken"}
     assert "`send_mail` may not run" in ran.seen
     assert "Write to [email] at once" in ran.seen
+
+
+def test_a_call_that_needs_a_person_interrupts_the_run_and_runs_once_approved() -> None:
+    engine = Engine.from_text(
+        POLICIES + 'require person: call on Tool::"slow" approval(by: Group::"finance", within: 15m)\n'
+    )
+    cleo = {
+        "type": "User",
+        "id": "cleo",
+        "tenant": "acme",
+        "roles": [],
+        "parents": [{"type": "Group", "id": "finance"}],
+    }
+    tools = Tools()
+    functions: list[Any] = [function_tool(one) for one in tools.functions()]
+    script: Script = [[("read_page", {"url": "a"})], [("slow", {"name": "x"})], [("slow", {"name": "y"})], "ok"]
+    gate = engine.session(principal=ANN, prompt="go")
+    agent = protect(Agent("a", model=says(script, Ran(), "a"), tools=functions), gate, engine=engine)
+
+    async def work() -> Any:
+        first = await Runner.run(agent, "go", run_config=QUIET)
+        state = first.to_state()
+        state.approve(first.interruptions[0])
+        engine.approvals.approve(engine.approvals.list()[0].id, cleo)
+        second = await Runner.run(agent, state, run_config=QUIET)
+        # What only the framework was told is no approval.
+        state = second.to_state()
+        state.approve(second.interruptions[0])
+        return first, second, await Runner.run(agent, state, run_config=QUIET)
+
+    first, second, third = asyncio.run(work())
+    assert [one.name for one in (*first.interruptions, *second.interruptions)] == ["slow", "slow"]
+    assert tools.ran == [("read_page", "a"), ("slow", "x")]
+    assert third.final_output == "ok"
