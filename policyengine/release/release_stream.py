@@ -26,6 +26,7 @@ from policyengine.release.outcome import NotReleased, Released
 from policyengine.release.releasing import kinds_of, measured
 from policyengine.release.stream import Treating
 from policyengine.release.streaming import Chunks, Whole
+from policyengine.release.tracing import traced
 from policyengine.release.treatment import CannotCarryOut, Orders
 from policyengine.release.watching import Come, CutOff, Looked, Watch
 from policyengine.state.grant import Grant
@@ -116,7 +117,7 @@ class ReleaseStream:
         decision = grant.decision
         self.released = Released(False, None, decision, grant=grant)
         if decision.decision != "allow" or decision.unmetered:
-            raise NotReleased(self.released)
+            raise NotReleased(traced("release", self.released))
         read = self._guarded(partial(ordered, decision, self._ways.fulfilled))
         steps: Chunks | None = self._guarded(partial(self._steps, read))
         return steps
@@ -178,20 +179,20 @@ class ReleaseStream:
             before = self.released
             grant = before.grant if before is not None else None
             self.released = Released(False, None, cut.decision, cut.found, grant=grant)
-            raise NotReleased(self.released, cut=True) from None
+            raise NotReleased(traced("release", self.released), cut=True) from None
         except FAILURES as error:
             code = codes.NOT_LOOKED_AT if isinstance(error, Unscannable) else codes.NOT_CARRIED_OUT
             before = self.released
             decision, grant = (before.decision, before.grant) if before is not None else (Decision("deny"), None)
             self.released = Released(False, None, decision, errors=(RuleError("", code.id, str(error)),), grant=grant)
-            raise NotReleased(self.released) from None
+            raise NotReleased(traced("release", self.released)) from None
 
     def _end(self, steps: Chunks) -> list[Any]:
         rest: list[Any] = self._guarded(steps.finish)
         found = tuple(Found(one.kind, one.start, one.end, one.score, one.detector) for one in steps.found)
         before = self.released
         if before is not None:
-            self.released = Released(True, None, before.decision, found, grant=before.grant)
+            self.released = traced("release", Released(True, None, before.decision, found, grant=before.grant))
         return rest
 
     def _wholly(self, whole: Whole, released: Released) -> list[Any]:

@@ -25,6 +25,7 @@ from policyengine.release.outcome import Admitted, Released
 from policyengine.release.release_stream import ReleaseStream, StreamCalls
 from policyengine.release.releasing import OUTPUT, Check
 from policyengine.release.sources import Sources
+from policyengine.release.tracing import traced
 from policyengine.release.validity import Expected
 from policyengine.state.authorize import Authorizing, holder, new_request
 from policyengine.state.drive import run, run_async
@@ -89,7 +90,7 @@ class Releases(Authorizes):
         released = releasing.conclude(check, grant, partial(self._decide, principal, context, accepts), fulfilled)
         if not released.allowed:
             grant.withdraw()
-        return released
+        return traced(RELEASE, released)
 
     async def release_async(
         self,
@@ -112,7 +113,7 @@ class Releases(Authorizes):
         released: Released = await self._aside(text, releasing.conclude, check, grant, decide, fulfilled)
         if not released.allowed:
             await grant.withdraw_async()
-        return released
+        return traced(RELEASE, released)
 
     def release_stream(
         self,
@@ -176,7 +177,7 @@ class Releases(Authorizes):
         admitted = admitting.conclude(admission, grant, fulfilled)
         if not admitted.allowed:
             grant.withdraw()
-        return admitted
+        return traced(INVOKE, admitted)
 
     async def admit_async(
         self,
@@ -196,7 +197,7 @@ class Releases(Authorizes):
         admitted: Admitted = await self._aside(given, admitting.conclude, admission, grant, fulfilled)
         if not admitted.allowed:
             await grant.withdraw_async()
-        return admitted
+        return traced(INVOKE, admitted)
 
     def detokenize(
         self,
@@ -217,7 +218,7 @@ class Releases(Authorizes):
         given = detokenizing.conclude(giving, grant, fulfilled)
         if not given.allowed:
             grant.withdraw()
-        return given
+        return traced(DETOKENIZE, given)
 
     async def detokenize_async(
         self,
@@ -236,7 +237,7 @@ class Releases(Authorizes):
         given: Released = await self._aside(text, detokenizing.conclude, giving, grant, fulfilled)
         if not given.allowed:
             await grant.withdraw_async()
-        return given
+        return traced(DETOKENIZE, given)
 
     # ---- the steps ----
 

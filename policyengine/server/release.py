@@ -8,7 +8,6 @@ and `output`, `sources`, `expected`; `POST /v1/admit` has `messages` or `text`, 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from policyengine.engine import Engine
 from policyengine.evaluate.combine import denied
 from policyengine.model.decision import RuleError
 from policyengine.release.outcome import Released
+from policyengine.release.tracing import kinds_and_counts
 from policyengine.release.validity import Expected
 from policyengine.server import encode
 from policyengine.server.bind import Binding
@@ -29,8 +29,6 @@ _RELEASE = frozenset({"text", "json", "output", "sources", "expected", "session"
 _ADMIT = frozenset({"text", "messages", "model", "session", "fulfilled"})
 _DETOKENIZE = frozenset({"text", "output", "session", "fulfilled"})
 _LONGEST = 256
-# So many kinds are named in a header.
-_MOST_KINDS = 32
 
 
 def release(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
@@ -160,8 +158,7 @@ def _reply(released: Released, asked: Any, name: str) -> Reply:
 def headers(released: Released) -> tuple[tuple[bytes, bytes], ...]:
     """What became of a text, for a gateway that does not read the body: whether it may go on, and how many findings of
     which kinds there are."""
-    kinds = Counter(one.kind for one in released.findings)
-    found = ", ".join(f"{kind}={count}" for kind, count in sorted(kinds.items())[:_MOST_KINDS])
+    found = kinds_and_counts(released.findings)
     went = b"true" if released.allowed else b"false"
     told = ((b"x-policyengine-findings", found.encode("ascii", "replace")),) if found else ()
     return ((b"x-policyengine-released", went), *told)
