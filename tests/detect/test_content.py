@@ -46,6 +46,22 @@ ENCODINGS = {
     "lines": "\n".join(TOKEN),
     "zero width joined": "\u200b".join(TOKEN),
     "rot13": codecs.encode(TOKEN, "rot13"),
+    "percent, in part": "".join(f"%{ord(c):02X}" if i % 2 else c for i, c in enumerate(TOKEN)),
+    "percent, twice": "".join(f"%25{ord(c):02x}" for c in TOKEN),
+    "HTML, in part": "".join(f"&#{ord(c):05d};" if i % 3 else c for i, c in enumerate(TOKEN)),
+    "braced Unicode escapes": "".join(f"\\u{{{ord(c):x}}}" for c in TOKEN),
+    "octal": "".join(f"\\{ord(c):03o}" for c in TOKEN),
+    "quoted-printable": "".join(f"={ord(c):02X}" for c in TOKEN),
+    "binary": " ".join(f"{ord(c):08b}" for c in TOKEN),
+    "UTF-16 in hexadecimal": TOKEN.encode("utf-16-be").hex(),
+    "hexadecimal, backwards": TOKEN.encode().hex()[::-1],
+    "base64 in base64": base64.b64encode(base64.b64encode(TOKEN.encode())).decode(),
+    "hexadecimal in base64": base64.b64encode(TOKEN.encode().hex().encode()).decode(),
+    "its bytes": base64.b32decode(TOKEN.upper() + "====").hex(),
+    "base85": base64.b85encode(TOKEN.encode()).decode(),
+    "full width": "".join(chr(ord(c) + 0xFEE0) for c in TOKEN),
+    "tags": "".join(chr(ord(c) + 0xE0000) for c in TOKEN),
+    "look-alikes": TOKEN.translate(str.maketrans("aeopcxy", "аеорсху")),
 }
 
 

@@ -1,8 +1,9 @@
 """Canaries: tokens of 256 bits that stand in a system prompt, a document or a tenant's data, and nowhere else.
 
 Whoever sees one in an output knows that what it stood in has leaked. It is found as it is, in any case, reversed,
-spaced or joined by invisible characters; in base64 at each offset, hexadecimal, percent encoding, HTML and Unicode
-escapes, whatever separates the characters there, and with each letter moved by 13.
+spaced or joined by invisible characters; in base64 at each offset, hexadecimal, percent encoding, HTML, Unicode and
+octal escapes, whatever separates the characters there, also where only some of them are escaped, or are twice; in one
+such code within another; with letters of other alphabets that look alike; and with each letter moved by 13.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from ahocorasick_rs import BytesAhoCorasick, Implementation
 from policyengine.detect.beginnings import Heads, nowhere
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
+from policyengine.detect.nested import outermost
+from policyengine.detect.skeleton import Skeleton
+from policyengine.detect.unescaped import cut_escape, read_as
 from policyengine.detect.view import View
 
 NAME = "canary"
@@ -52,14 +56,18 @@ def finder(canaries: Sequence[str]) -> Finder:
     def starts(text: str, start: int) -> int:
         """What may be a token's beginning at the end of the text."""
         low = max(start, len(text) - _LONGEST)
-        skeleton = View(text[low:]).skeleton
+        cut = cut_escape(text[low:])
+        views = (View(text[low:]), View(text[low : low + cut]))
+        return min(low + begin(each, len(view.text)) for view in views for each in read_as(view))
+
+    def begin(skeleton: Skeleton, end: int) -> int:
         size = len(skeleton.data)
         first = size - ends.at_the_end(skeleton.data)
         for _, at, _ in automaton.find_matches_as_indexes(skeleton.data, overlapping=True):
             if at + longest >= size:
                 first = min(first, at)
                 break
-        return low + skeleton.span(first, first + 1)[0] if first < size else len(text)
+        return skeleton.span(first, first + 1)[0] if first < size else end
 
     return viewing(NAME, frozenset({"canary"}), _LONGEST + 8, lambda view: _find(view, automaton, those), starts)
 
@@ -79,21 +87,36 @@ def _needles(token: str) -> set[bytes]:
             "".join(f"x{c:04x}" for c in plain),
             base64.b32encode(plain).decode().rstrip("=").lower()[:-1],
         }
-        for offset in range(3):
-            coded = base64.b64encode(b"\0" * offset + plain).decode().rstrip("=")
-            # Without the characters that also say something of the neighbours.
-            found.add(coded[(0, 2, 3)[offset] : -1].lower())
-    return {needle.encode() for needle in found}
+        found |= _in_base64(plain)
+    plain = token.encode()
+    raw = base64.b32decode(token.upper() + "====")
+    wide = token.encode("utf-16-be")
+    for nested in (base64.b64encode(plain), plain.hex().encode(), raw, wide, token.encode("utf-16-le")):
+        found |= _in_base64(nested) | {nested.hex()}
+    found |= {_kept(code(plain).decode()) for code in (base64.b85encode, base64.a85encode)}
+    found |= {"".join(f"{c:08b}" for c in plain), "".join(f"{c:b}" for c in plain), "".join(f"{c:03o}" for c in plain)}
+    # Each of them written backwards as well.
+    return {each.encode() for needle in found for each in (needle, needle[::-1])}
+
+
+def _in_base64(plain: bytes) -> set[str]:
+    """At each offset, without the characters that also say something of the neighbours."""
+    coded = [base64.b64encode(b"\0" * offset + plain).decode().rstrip("=") for offset in range(3)]
+    return {_kept(text[(0, 2, 3)[offset] : -1]) for offset, text in enumerate(coded)}
+
+
+def _kept(text: str) -> str:
+    return "".join(c for c in text if c.isalnum()).lower()
 
 
 def _find(view: View, automaton: BytesAhoCorasick, needles: Sequence[Sequence[bytes]]) -> Sequence[Finding]:
-    skeleton = view.skeleton
     found: dict[tuple[int, int], Finding] = {}
-    for index, start, _ in automaton.find_matches_as_indexes(skeleton.data, overlapping=True):
-        for needle in needles[index]:
-            if not skeleton.data.startswith(needle, start):
-                continue
-            begin, stop = skeleton.span(start, start + len(needle))
-            if stop - begin <= _LONGEST:
-                found[begin, stop] = Finding("canary", begin, stop, 1.0, NAME)
-    return list(found.values())
+    for skeleton in read_as(view):
+        for index, start, _ in automaton.find_matches_as_indexes(skeleton.data, overlapping=True):
+            for needle in needles[index]:
+                if not skeleton.data.startswith(needle, start):
+                    continue
+                begin, stop = skeleton.span(start, start + len(needle))
+                if stop - begin <= _LONGEST:
+                    found[begin, stop] = Finding("canary", begin, stop, 1.0, NAME)
+    return outermost(found.values())

@@ -1,0 +1,106 @@
+"""A text as it is meant, where characters of it are escaped or letters stand for others: a skeleton, and the way back.
+
+Percent encoding, once or several times over; HTML, Unicode, hexadecimal and octal escapes; quoted-printable; letters of
+other alphabets, in other styles and in tags that look like basic Latin ones (Unicode TS 39, the Tags block). One escape
+is one character, wherever it stands.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import chain
+
+from policyengine.detect.locate import spans
+from policyengine.detect.skeleton import Skeleton
+from policyengine.detect.view import View
+
+LONGEST_ESCAPE = 16
+_ESCAPE = (
+    rb"%(?:25){0,5}[0-9a-f]{2}|&#x0{0,6}[0-9a-f]{2};?|&#0{0,6}[0-9]{2,3};?|\\u\{?0{0,4}[0-9a-f]{2}\}?|"
+    rb"\\x[0-9a-f]{2}|\\[0-7]{3}|=[0-9a-f]{2}"
+)
+_NUMBER = re.compile(
+    rb"(?:%(?:25)*|&#x0*|\\u\{?0*|\\x|=)(?P<hex>[0-9a-f]{2})|&#0*(?P<dec>[0-9]{2,3})|\\(?P<oct>[0-7]{3})"
+)
+_CUT = re.compile(r"[%&\\=]\S*\Z")
+# UTF-8 of the letters below.
+_LETTERS = rb"\xef[\xbc\xbd]|\xf0\x9d[\x90-\x9f]|\xe2[\x92\x93]|\xf3\xa0|[\xce-\xd6]"
+_LOOKS = str.maketrans(
+    "аеорсухіјѕһԁԛԝοηνρτυχօսցոАВЕЅІЈКМНОРСТУХΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aeopcyxijshdqwonvptuxoucnABESIJKMHOPCTYXABEZHIKMNOPTYX"
+)
+_STYLED = {
+    code: plain
+    for code in chain(range(0xFF10, 0xFF5B), range(0x1D400, 0x1D800), range(0x2460, 0x24EA))
+    if len(plain := unicodedata.normalize("NFKC", chr(code)).strip("()")) == 1 and plain.isascii()
+}
+_TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
+_MEANT: dict[int, int | str] = {**_LOOKS, **_STYLED, **_TAGS}
+
+
+def read_as(view: View) -> Iterator[Skeleton]:
+    """The skeleton of a text, and of what else it may be read as."""
+    yield view.skeleton
+    text = view.text
+    if not text.isascii() and next(spans(_LETTERS, text.encode("utf-8", "replace")), None) is not None:
+        view = View(text.translate(_MEANT))
+        yield view.skeleton
+    lower = view.lower
+    if b"%" in lower or b"&#" in lower or b"\\" in lower or b"=" in lower:
+        yield from _unescaped(lower)
+
+
+def cut_escape(text: str) -> int:
+    """Where the last characters of a text begin that may be part of an escape; the end of the text if none may."""
+    match = _CUT.search(text, max(0, len(text) - LONGEST_ESCAPE))
+    return len(text) if match is None else match.start()
+
+
+def _unescaped(lower: bytes) -> Iterator[Skeleton]:
+    parts: list[bytes] = []
+    escapes: list[tuple[int, int, int]] = []
+    at = size = 0
+    for start, end in spans(_ESCAPE, lower):
+        meant = _meant(lower[start:end])
+        if meant:
+            parts += lower[at:start], meant
+            size += start - at + 1
+            escapes.append((size - 1, start, end))
+            at = end
+    if escapes:
+        yield Placed(b"".join((*parts, lower[at:])), escapes)
+
+
+def _meant(escape: bytes) -> bytes:
+    """The letter or digit that an escape is; nothing if it is another character."""
+    match = _NUMBER.match(escape)
+    if match is None:
+        return b""
+    base = 16 if match["hex"] else 10 if match["dec"] else 8
+    number = int(match["hex"] or match["dec"] or match["oct"], base)
+    meant = bytes([number]) if number < 128 else b""
+    return meant.lower() if meant.isalnum() else b""
+
+
+class Placed(Skeleton):
+    """The skeleton of what a text is meant to be; `span` is in the text itself. `escapes`: where each is in what is
+    meant, and where it begins and ends in the text."""
+
+    __slots__ = ("_escapes",)
+
+    def __init__(self, meant: bytes, escapes: list[tuple[int, int, int]]) -> None:
+        super().__init__(meant, meant)
+        self._escapes = escapes
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        first, behind = super().span(start, end)
+        return self._place(first)[0], self._place(behind - 1)[1]
+
+    def _place(self, meant: int) -> tuple[int, int]:
+        number = bisect_right(self._escapes, (meant, 1 << 62, 0)) - 1
+        if number < 0:
+            return meant, meant + 1
+        at, start, end = self._escapes[number]
+        return (start, end) if at == meant else (end + meant - at - 1, end + meant - at)
