@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policyengine.detect import Finder, Finding, find, width
+from policyengine.detect import Finder, Finding, find, literals, width
 from policyengine.detect.apart import forgettable, without
 from policyengine.detect.finding import place
 from policyengine.detect.literals import by_automaton, by_hyperscan
@@ -189,7 +189,10 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
-def test_work_is_linear_in_the_text(piece: str) -> None:
+def test_work_is_linear_in_the_text(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Hyperscan counts its matches in Python: where it looks at one of two sizes, it looks at both.
+    monkeypatch.setattr(literals, "SHORT", 1_024)
+
     def ask(size: int) -> int:
         text = piece * (size // len(piece))
         return work(lambda: find(text, EVERY, KNOWN))
