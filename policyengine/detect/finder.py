@@ -36,7 +36,7 @@ Begins = Callable[[str, int], int]
 class Finder:
     """`width` None: the finder reads the whole text, and can be given nothing less. `name` is the `detector` of its
     findings. `find` may raise: that is an error of whatever needed the finder. `begins` None: anywhere. `look` is
-    `find` for a text of which others have read something already."""
+    `find` for a text of which others have read something already; the finders that are built in have it."""
 
     name: str
     kinds: frozenset[str]

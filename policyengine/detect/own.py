@@ -13,10 +13,11 @@ import re2
 from ahocorasick_rs import AhoCorasick, Implementation
 
 from policyengine.detect.beginnings import Heads
-from policyengine.detect.finder import Finder
+from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.nested import outermost
 from policyengine.detect.reserved import replacement
+from policyengine.detect.view import View
 from policyengine.detect.vocabulary import Pattern
 
 PATTERN, WORD = "own pattern", "own word"
@@ -40,7 +41,7 @@ def _pattern(one: Pattern) -> Finder:
         raise ValueError(f"the pattern of `{one.kind}` is none that RE2 accepts") from None
     if regex.match(b"") is not None or not 0.0 <= one.score <= 1.0 or one.width < 1:
         raise ValueError(f"the pattern of `{one.kind}` matches nothing, or has no score or width")
-    return Finder(PATTERN, frozenset({one.kind}), 2 * one.width, lambda text: _matches(text, regex, one))
+    return viewing(PATTERN, frozenset({one.kind}), 2 * one.width, lambda view: _matches(view.text, regex, one))
 
 
 def _matches(text: str, regex: Any, one: Pattern) -> Sequence[Finding]:
@@ -72,8 +73,8 @@ def _words(words: tuple[tuple[str, str], ...]) -> Finder:
     automaton = AhoCorasick(written, implementation=Implementation.ContiguousNFA)
     longest = max(map(len, written))
 
-    def find(text: str) -> Sequence[Finding]:
-        plain = _plain(text)
+    def find(view: View) -> Sequence[Finding]:
+        plain = _plain(view.text)
         return [
             Finding(words[index][0], start, end, 1.0, WORD)
             for index, start, end in automaton.find_matches_as_indexes(plain, overlapping=True)
@@ -85,7 +86,7 @@ def _words(words: tuple[tuple[str, str], ...]) -> Finder:
     def begins(text: str, start: int) -> int:
         return max(start, len(text) - heads.at_the_end(_plain(text[max(start, len(text) - longest) :])))
 
-    return Finder(WORD, frozenset(kind for kind, _ in words), longest + 2, find, begins)
+    return viewing(WORD, frozenset(kind for kind, _ in words), longest + 2, find, begins)
 
 
 def _plain(text: str) -> str:

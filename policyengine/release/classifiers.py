@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import BoundedSemaphore
+from typing import TypeVar
 
 from policyengine.late import library
 
 httpx2 = library("httpx2")
 Score = Callable[[str], float]
+T = TypeVar("T")
 
 # Calls that may run at a time, in one process. One more is not waited for.
 WORKERS = 16
@@ -51,9 +53,17 @@ def scores(text: str, classifiers: Mapping[str, Score], seconds: float) -> dict[
     return {name: float(score) for name, score in found.items() if _is_score(score)}
 
 
-def _run(classify: Score, text: str) -> float:
+def in_time(call: Callable[[str], T], text: str, seconds: float) -> T:
+    """What a call answers within so many seconds. Raises TimeoutError if it does not, or finds every worker busy, and
+    what the call raises."""
+    if not _free.acquire(blocking=False):
+        raise TimeoutError
+    return _pool.submit(_run, call, text).result(seconds)
+
+
+def _run(call: Callable[[str], T], text: str) -> T:
     try:
-        return classify(text)
+        return call(text)
     finally:
         _free.release()
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from policyengine.detect.finder import Finder
 from policyengine.detect.registry import Registry, registry
-from policyengine.release.classifiers import Score
+from policyengine.release.classifiers import Score, in_time
 from policyengine.release.keys import Keys
 
 # How many characters are looked at at a time, and held where a whole text is needed.
@@ -22,10 +23,10 @@ def estimated_tokens(text: str) -> int:
 
 @dataclass(frozen=True)
 class Inspection:
-    """`tenants` have finders of their own, by the id of the tenant; all others have `finders`. `key` is a secret of 32,
-    48 or 64 bytes, or a function from the id of a tenant to its own; hashes and tokens need one. `classifiers` are
-    asked for `scores`, and waited for `seconds`. A text of more than `most` characters is not looked at: it is
-    denied. `tokens` counts the tokens of a text."""
+    """`tenants` have finders of their own, by the id of the tenant; all others have `finders`. `key` is a secret of
+    32, 48 or 64 bytes, or a function from the id of a tenant to its own; hashes and tokens need one. `classifiers` are
+    asked for `scores`, and waited for `seconds`; so is a finder that is plugged in, which has failed then. A text of
+    more than `most` characters is not looked at: it is denied. `tokens` counts the tokens of a text."""
 
     finders: Registry = field(default_factory=registry)
     tenants: Mapping[str, Registry] = field(default_factory=dict)
@@ -34,9 +35,35 @@ class Inspection:
     key: bytes | Callable[[str], bytes] | None = field(default=None, repr=False)
     most: int = MOST
     tokens: Callable[[str], int] = estimated_tokens
+    _bounded: dict[str, Registry] = field(init=False, default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for tenant, known in (("", self.finders), *self.tenants.items()):
+            self._bounded[tenant] = _bounded(known, self.seconds)
 
     def registry(self, tenant: str) -> Registry:
-        return self.tenants.get(tenant, self.finders)
+        return self._bounded[tenant if tenant in self.tenants else ""]
+
+    @property
+    def waits(self) -> bool:
+        """Whether looking at a text may wait for somebody."""
+        return bool(self.classifiers) or any(map(_plugged, (self.finders, *self.tenants.values())))
 
     def keys(self, tenant: str) -> Keys:
         return Keys(self.key(tenant) if callable(self.key) else self.key, tenant)
+
+
+def _plugged(known: Registry) -> bool:
+    return any(finder.look is None for finder in known.finders)
+
+
+def _bounded(known: Registry, seconds: float) -> Registry:
+    """The finders that are plugged in are waited for so long."""
+    if not _plugged(known):
+        return known
+    finders = (one if one.look is not None else _in_time(one, seconds) for one in known.finders)
+    return Registry(tuple(finders), known.allowed)
+
+
+def _in_time(finder: Finder, seconds: float) -> Finder:
+    return replace(finder, find=lambda text: in_time(finder.find, text, seconds))

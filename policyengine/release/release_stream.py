@@ -104,13 +104,17 @@ class ReleaseStream:
         kept = self._kept()
         async for chunk in _each(self._chunks):
             kept = _keep(kept, chunk)
-            for piece in _said(self._guarded(partial(steps.feed, chunk))):
+            for piece in _said(await self._aside(self._guarded, partial(steps.feed, chunk))):
                 yield piece
-        rest = _said(self._end(steps))
+        rest = _said(await self._aside(self._end, steps))
         if kept is not None:
             await asyncio.to_thread(self._try, kept)
         for piece in rest:
             yield piece
+
+    async def _aside(self, work: Callable[..., Any], *args: Any) -> Any:
+        """In a thread where somebody may have to be waited for, so that the event loop goes on."""
+        return await asyncio.to_thread(work, *args) if self._ways.inspection.waits else work(*args)
 
     def _begin(self, grant: Grant) -> Chunks | None:
         """How to go on after the decision; None: with the whole. Raises NotReleased."""

@@ -294,7 +294,7 @@ class Releases(Authorizes):
         return accepts(decision) if accepts is not None else decision
 
     async def _aside(self, text: Any, work: Any, *args: Any) -> Any:
-        if isinstance(text, str) and len(text) <= SHORT and not self._inspection.classifiers:
+        if isinstance(text, str) and len(text) <= SHORT and not self._inspection.waits:
             return work(*args)
         return await asyncio.to_thread(work, *args)
 

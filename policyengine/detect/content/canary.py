@@ -46,7 +46,7 @@ def finder(canaries: Sequence[str]) -> Finder:
             raise ValueError("not a canary")
     needles = sorted({needle for token in canaries for needle in _needles(token)})
     if not needles:
-        return Finder(NAME, frozenset({"canary"}), 1, lambda text: (), nowhere)
+        return viewing(NAME, frozenset({"canary"}), 1, lambda view: (), nowhere)
     heads: dict[bytes, list[bytes]] = {}
     for needle in needles:
         heads.setdefault(needle[:_HEAD], []).append(needle)

@@ -101,6 +101,8 @@ def _at(
     stop = match.end()
     if stop - match.start(1) >= _URL:
         stop = runs.end(stop)
+    if literal == b"![" and data[match.start(1) - 1 : match.start(1)] == b"(" and data[stop : stop + 1] == b")":
+        stop += 1
     return Finding(kind, start, stop, 0.9 if b"?" in match[1] or b"{" in match[1] else 0.7, NAME)
 
 

@@ -1,0 +1,82 @@
+"""Finders that somebody plugs in: one that fails, is slow or says nonsense lets nothing out, whole or as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from threading import Event
+from typing import Any
+
+import pytest
+
+from policyengine import Engine, NotReleased
+from policyengine.detect import Finder, Finding
+from policyengine.detect.registry import Registry, registry
+from policyengine.release.inspection import Inspection
+
+RULES = """
+module m
+use ai
+permit p: release on Output for User
+require r: release on Output redact(["name", "email"])
+"""
+ANN = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
+TEXT = "Planted Bob wrote to planted@acme.com."
+END = Event()
+
+
+def slow(text: str) -> Any:
+    END.wait(30)
+    return []
+
+
+def broken(text: str) -> Any:
+    raise ValueError(text)
+
+
+SAYING: dict[str, Callable[[str], Any]] = {
+    "slow": slow,
+    "broken": broken,
+    "none": lambda text: None,
+    "beyond the text": lambda text: [Finding("name", 0, len(text) + 1, 0.9, "names")],
+    "another kind": lambda text: [Finding("email", 0, 1, 0.9, "names")],
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ended() -> Any:
+    yield
+    END.set()
+
+
+@pytest.mark.parametrize("width", [None, 40])
+@pytest.mark.parametrize("how", SAYING)
+def test_nothing_leaves(how: str, width: int | None) -> None:
+    names = Finder("names", frozenset({"name"}), width, SAYING[how])
+    finders = Registry((*registry().finders, names))
+    engine = Engine.from_text(RULES, inspection=Inspection(finders=finders, seconds=0.05))
+    released = engine.release(TEXT, principal=ANN, output={})
+    assert (released.allowed, released.text) == (False, None)
+    assert "lanted" not in f"{released!r}"
+    stream = engine.release_stream([TEXT[:9], TEXT[9:]], principal=ANN, output={})
+    with pytest.raises(NotReleased, match="names"):
+        list(stream)
+
+    async def at_once() -> bool:
+        return (await engine.release_async(TEXT, principal=ANN, output={})).allowed
+
+    assert asyncio.run(at_once()) is False
+
+
+def test_a_sound_one_is_asked() -> None:
+    names = Finder("names", frozenset({"name"}), 40, lambda text: [
+        Finding("name", at, at + 3, 0.9, "names") for at in [text.find("Bob")] if at >= 0
+    ])  # fmt: skip
+    engine = Engine.from_text(RULES, inspection=Inspection(finders=Registry((*registry().finders, names))))
+    assert engine.release(TEXT, principal=ANN, output={}).text == "Planted [name] wrote to [email]."
+    assert "".join(engine.release_stream([*TEXT], principal=ANN, output={})) == "Planted [name] wrote to [email]."
+
+    async def come() -> str:
+        return "".join([piece async for piece in engine.release_stream([*TEXT], principal=ANN, output={})])
+
+    assert asyncio.run(come()) == "Planted [name] wrote to [email]."
