@@ -1,14 +1,14 @@
 """The gateway over HTTP, for those who may come in: in front of the application of the `mcp` library.
 
-A client begins with `initialize`, or with `server/discover` where the protocol has no sessions. There the answer brings
-a cookie, and whoever sends it back has a session of their own. Clients that keep no cookies share one with those of the
-same name that come with the same token.
+Where the protocol has no sessions, an answer brings a cookie, and whoever sends it back has a session of their own: the
+answer to `server/discover`, with which a client begins, or else the first that belongs to a session.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from secrets import token_urlsafe
 from typing import Any
@@ -20,10 +20,22 @@ from policyengine.callers.refusal import Refusal
 from policyengine.mcp.callers import Arrival, Entrance
 
 # Where the application finds who a request is from, and which session of the client's it belongs to.
-ARRIVAL, HANDLE = "policyengine.arrival", "policyengine.handle"
+ARRIVAL, VISIT = "policyengine.arrival", "policyengine.visit"
 COOKIE = "policyengine-mcp"
 _BEGINS = b"server/discover"
 _HANDLE_LENGTH = 43
+
+
+@dataclass(slots=True)
+class Visit:
+    """The handle of a session that a request brings, and the one that its answer is to bring."""
+
+    handle: str | None = None
+    gives: str | None = None
+
+
+def new_handle() -> str:
+    return token_urlsafe(32)
 
 
 class Door:
@@ -54,18 +66,20 @@ class Door:
         await self._enter(scope, receive, send, arrival)
 
     async def _enter(self, scope: Any, receive: Any, send: Any, arrival: Arrival) -> None:
-        inner = {**scope, ARRIVAL: arrival, HANDLE: _handle(scope)}
+        visit = Visit(_handle(scope))
+        if visit.handle is None and _values(scope, b"mcp-method") == [_BEGINS]:
+            visit.gives = new_handle()
+        inner = {**scope, ARRIVAL: arrival, VISIT: visit}
         if arrival.caller is not None:
             # The library leaves a session to the credential that began it.
             inner["user"] = AuthenticatedUser(
                 AccessToken(token="", client_id=arrival.key, scopes=[], subject=arrival.caller.id)
             )
-        begins = inner[HANDLE] is None and _values(scope, b"mcp-method") == [_BEGINS]
 
         async def sending(message: Any) -> None:
-            if begins and message["type"] == "http.response.start":
+            if visit.gives is not None and message["type"] == "http.response.start":
                 path = scope["path"].rstrip("/") or "/"
-                cookie = f"{COOKIE}={token_urlsafe(32)}; Path={path}; HttpOnly; SameSite=Strict"
+                cookie = f"{COOKIE}={visit.gives}; Path={path}; HttpOnly; SameSite=Strict"
                 cookie += "; Secure" if self._secure else ""
                 message = {**message, "headers": [*message.get("headers", ()), (b"set-cookie", cookie.encode())]}
             await send(message)

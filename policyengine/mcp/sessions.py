@@ -1,7 +1,8 @@
 """The gate's session of a client: of one on standard streams, or of one of many over HTTP.
 
 Over HTTP a session is a caller's, whoever else knows its name: that of the protocol, or where the protocol has none the
-one that the gateway gave the client. Those without either share one with clients of the same name and the same caller.
+one that the gateway gave the client. A client that does not send back what it is given shares one with clients of the
+same name and the same caller: else each of its requests would have seen nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from hashlib import sha256
 from secrets import token_hex
 from typing import Any
 
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 from mcp_types import CLIENT_INFO_META_KEY
 
 from policyengine.callers.binding import bound_context
@@ -22,7 +23,7 @@ from policyengine.engine import Engine
 from policyengine.gate.session import Session
 from policyengine.mcp.callers import Arrival
 from policyengine.mcp.coaz import Token
-from policyengine.mcp.door import ARRIVAL, HANDLE
+from policyengine.mcp.door import ARRIVAL, VISIT, Visit, new_handle
 from policyengine.settings.gateway import GatewaySettings
 
 # So many sessions of clients are remembered, each for so many seconds after its begin.
@@ -79,11 +80,12 @@ class ClientSessions:
         self._who = who
         self._known: TTLCache[str, Session] = TTLCache(SESSIONS, LIFE)
         self._process = token_hex(16)
+        self._beginnings = _Beginnings()
 
     async def of(self, context: Any) -> Session:
         """The session of a request. Raises Unnamed and StoreError."""
         arrival = arrival_of(context)
-        caller, name = arrival.caller, _name(context, arrival)
+        caller, name = arrival.caller, self._name(context, arrival)
         # Where a token says other things of its caller than before, the session goes on with them.
         said = [caller.principal, caller.agents] if caller is not None else []
         key = json.dumps([name, said], sort_keys=True, default=repr)
@@ -96,6 +98,34 @@ class ClientSessions:
             session = self._known.setdefault(key, session)
         return session
 
+    def _name(self, context: Any, arrival: Arrival) -> str:
+        if context.request is None:
+            return ""
+        named = context.request.headers.get("mcp-session-id")
+        if named is not None:
+            return json.dumps([arrival.key, "protocol", named])
+        client = json.dumps([arrival.key, (context.meta or {}).get(CLIENT_INFO_META_KEY)], sort_keys=True, default=repr)
+        return json.dumps([arrival.key, "given", self._beginnings.handle(client, context.request.scope[VISIT])])
+
+
+class _Beginnings:
+    """The handles that were given to clients, until they are sent back."""
+
+    def __init__(self) -> None:
+        # By client: the handle, and how many requests have come without one since.
+        self._given: LRUCache[str, tuple[str, int]] = LRUCache(SESSIONS)
+
+    def handle(self, client: str, visit: Visit) -> str:
+        given, count = self._given.get(client, ("", 0))
+        if visit.handle is not None:
+            # Where others of the name keep none, what they have seen is not forgotten.
+            if visit.handle == given and count == 1:
+                del self._given[client]
+            return visit.handle
+        self._given[client] = (given or new_handle(), count + 1)
+        visit.gives = self._given[client][0]
+        return visit.gives
+
 
 def arrival_of(context: Any) -> Arrival:
     """Who a request is from; over standard streams there is only one."""
@@ -106,17 +136,3 @@ def arrival_of(context: Any) -> Arrival:
     if not isinstance(found, Arrival):
         raise Unnamed
     return found
-
-
-def _name(context: Any, arrival: Arrival) -> str:
-    if context.request is None:
-        return ""
-    named = context.request.headers.get("mcp-session-id")
-    handle = context.request.scope.get(HANDLE)
-    if named is not None:
-        kind, name = "protocol", named
-    elif handle is not None:
-        kind, name = "cookie", handle
-    else:
-        kind, name = "shared", (context.meta or {}).get(CLIENT_INFO_META_KEY)
-    return json.dumps([arrival.key, kind, name], sort_keys=True, default=repr)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import mcp_types as types
 import pytest
 from mcp import Client
@@ -192,7 +193,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
-@pytest.mark.parametrize("mode", ["legacy", "auto"])
+@pytest.mark.parametrize("mode", ["legacy", "auto", "2026-07-28"])
 def test_over_http_each_client_has_a_session_of_its_own(served: tuple[str, Path], mode: str) -> None:
     url, path = served
     here = f"x-{mode}"
@@ -213,6 +214,31 @@ def test_over_http_each_client_has_a_session_of_its_own(served: tuple[str, Path]
     assert (wrong.is_error, mail.is_error) == (True, False)
     assert f"read_page {here}" in (path / "a").read_text().splitlines()
     assert f"send_mail {mode}@c.de" in (path / "b").read_text().splitlines()
+
+
+def test_a_client_that_sends_no_cookie_back_keeps_what_it_has_seen(served: tuple[str, Path]) -> None:
+    url, _ = served
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "forgetful", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+
+    def calls(tool: str, arguments: dict[str, str], **more: str) -> Any:
+        params = {"name": tool, "arguments": arguments, "_meta": meta}
+        headers = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": tool}
+        accept = {"accept": "application/json, text/event-stream"}
+        asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        answer = httpx.post(url, json=asked, headers={**BEARER, **headers, **accept, **more})
+        return answer.json()["result"]["isError"], answer.headers.get("set-cookie", "").partition(";")[0]
+
+    mail = {"to": "b@c.de", "body": "forgetful"}
+    reads = [calls("b__send_mail", mail)[0], calls("a__read_page", {"url": "forgetful"})[0]]
+    assert (reads, calls("b__send_mail", mail)[0]) == ([False, False], True)
+    # One of the name that does keep them takes nothing away from those that do not.
+    assert calls("b__send_mail", mail, cookie=calls("b__read_page", {"url": "x"})[1])[0]
+    assert calls("b__send_mail", mail)[0]
+    assert not calls("b__send_mail", mail, **{"mcp-session-id": "one-of-its-own"})[0]
 
 
 def test_over_http_nobody_is_served_without_the_token(served: tuple[str, Path]) -> None:
