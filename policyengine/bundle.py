@@ -24,7 +24,7 @@ from policyengine.diagnostics.json_places import breaks, place
 from policyengine.diagnostics.render import concise, summary
 from policyengine.diagnostics.source import Source
 from policyengine.diagnostics.suggest import did_you_mean, one_of
-from policyengine.files import Text, Unread, read, read_file, why_unread
+from policyengine.files import FilesRead, Text, Unread, read, read_file, why_unread
 from policyengine.ir.nodes import PolicySet
 from policyengine.model import zones
 from policyengine.model.decision import Decision
@@ -72,12 +72,14 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What became of some texts. `sources` are all that were read, `state` is that of the files they were in."""
+    """What became of some texts. `sources` are all that were read, `state` is that of the files they were in,
+    `reading` those files as they were."""
 
     snapshot: Snapshot | None
     diagnostics: tuple[Diagnostic, ...]
     sources: tuple[Source, ...] = ()
     state: object = None
+    reading: FilesRead | None = None
 
     @property
     def policies(self) -> PolicySet | None:
@@ -113,13 +115,17 @@ def load_path(path: str | Path, entities: Entities = None, settled: bool = False
         # For a path it would be the current directory.
         return Loaded(None, (_about("", codes.UNREADABLE, "cannot read it: the path is empty"),))
     named = Path(entities) if isinstance(entities, str | Path) else None
-    reading = read(Path(path), named, settled)
+    return load_read(read(Path(path), named, settled), path, entities, cache)
+
+
+def load_read(reading: FilesRead, path: str | Path, entities: Entities, cache: Cache | None = None) -> Loaded:
+    """What was read below a path before."""
     diagnostics = [_unreadable(one) for one in reading.unread]
     sources = _decoded(reading.texts, diagnostics)
     if not sources and not diagnostics:
         diagnostics.append(_about(str(path), codes.NO_POLICIES, "no `.pol` file found"))
     known: Known = reading.entities if isinstance(entities, str | Path) else entities
-    return replace(_load(sources, known, diagnostics, cache), state=reading.state)
+    return replace(_load(sources, known, diagnostics, cache), state=reading.state, reading=reading)
 
 
 def _decoded(texts: Sequence[Text], diagnostics: list[Diagnostic]) -> list[Source]:

@@ -7,29 +7,24 @@ thread and inside an event loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from policyengine import search
-from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_text
+from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_read, load_text
 from policyengine.compile.evaluator import named, with_meters
 from policyengine.compile.runtime import NOTHING
 from policyengine.compile.verified import approvals, meters
 from policyengine.diagnostics import codes
-from policyengine.diagnostics.diagnostic import Diagnostic
-from policyengine.diagnostics.source import Source
 from policyengine.evaluate.decide import not_applicable
-from policyengine.events.sink import Everywhere, Sink
+from policyengine.events.sink import Sink
 from policyengine.explain.explanation import Explanation, explain, unexplained
-from policyengine.files import state as state_of
+from policyengine.files import FilesRead
 from policyengine.filters.filter import Filter
 from policyengine.filters.mentioning import places
-from policyengine.gate.service import Gates
-from policyengine.late import logger
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.frozen import copied
 from policyengine.model.request import Request, request
@@ -37,45 +32,19 @@ from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE, TRUE
 from policyengine.partial.mentioned import whole
 from policyengine.release.inspection import Inspection
-from policyengine.state.metering import anew
-from policyengine.state.reloads import Reload, event_of
+from policyengine.reloading import Reader, Reloads
 from policyengine.state.store import Store
-from policyengine.state.stores.memory import Memory
 from policyengine.state.stores.opening import open_store
 from policyengine.testing import gated
 from policyengine.warm.cache import open_cache
 from policyengine.warm.collector import paused
-from policyengine.watch import Watcher
-
-log = logger(__name__)
 
 # What a caller that says nothing has verified.
 _NOTHING: tuple[()] = ()
 
 
-class Engine(Gates):
+class Engine(Reloads):
     """Policies, ready to decide. Make one with `load` or `from_text`."""
-
-    def __init__(
-        self,
-        snapshot: Snapshot,
-        reader: Callable[[bool], Loaded],
-        paths: Iterable[Path] = (),
-        read: object = None,
-        store: Store | None = None,
-        events: Sink | None = None,
-        inspection: Inspection | None = None,
-    ) -> None:
-        told = Everywhere([events] if events is not None else [])
-        super().__init__(snapshot, store if store is not None else Memory(), told, inspection)
-        self._reader = reader
-        self._paths = tuple(paths)
-        self._read = read
-        self._reloading = Lock()
-        self._pause_gc = False
-        # The latest one that was started.
-        self.watcher: Watcher | None = None
-        self._last_reload = Reload(True, snapshot.revision, ())
 
     def _concerns(self, snapshot: Snapshot) -> None:
         super()._concerns(snapshot)
@@ -94,6 +63,7 @@ class Engine(Gates):
         inspection: Inspection | None = None,
         gate_tests: bool = False,
         pause_gc: bool = False,
+        begin: FilesRead | None = None,
     ) -> Engine:
         """Policies from a directory or a file. `entities` is a list of flat entities, of which the engine keeps a copy,
         or a JSON file with such a list, which `reload` reads again. Checked policies are kept in the user's cache
@@ -101,17 +71,20 @@ class Engine(Gates):
         where `authorize` keeps what it remembers: a store, or the URL of one. `events` is told what people want to hear
         of. `inspection` is how `release` and `admit` look at texts. With `gate_tests` the policies have to pass their
         own tests. `pause_gc` stops the garbage collector of this process while policies are loaded, now and again: of
-        many rules that takes half of the time. Raises InvalidPolicies, with all diagnostics, if anything has an error;
-        ValueError for a URL that names no store, and StoreError for a store that cannot be used."""
+        many rules that takes half of the time. `begin` are files that were read before, to begin with in place of those
+        that are there now. Raises InvalidPolicies, with all diagnostics, if anything has an error; ValueError for a URL
+        that names no store, and StoreError for a store that cannot be used."""
         kept = open_cache(cache if isinstance(cache, Path) else None) if cache is not False else None
         paths = [Path(path)] + ([Path(entities)] if isinstance(entities, str | Path) else [])
         known = _kept(entities)
 
-        def read(settled: bool) -> Loaded:
+        def load(settled: bool, read: FilesRead | None) -> Loaded:
             with paused() if pause_gc else nullcontext():
+                if read is not None:
+                    return load_read(read, path, known, kept)
                 return load_path(path, known, settled, kept)
 
-        made = cls._made(read, paths, state, events, inspection, gate_tests)
+        made = cls._made(load, paths, state, events, inspection, gate_tests, begin)
         made._pause_gc = pause_gc
         return made
 
@@ -128,25 +101,28 @@ class Engine(Gates):
     ) -> Engine:
         """Policies from one text. `path` is for display. Raises InvalidPolicies, and the rest, as `load` does."""
         known = _kept(entities)
-        return cls._made(lambda _: load_text(source, path, known), [], state, events, inspection)
+        return cls._made(lambda *_: load_text(source, path, known), [], state, events, inspection)
 
     @classmethod
     def _made(
         cls,
-        reader: Callable[[bool], Loaded],
+        reader: Reader,
         paths: list[Path],
         state: str | Store,
         events: Sink | None,
         inspection: Inspection | None,
         gate_tests: bool = False,
+        begin: FilesRead | None = None,
     ) -> Engine:
-        loaded = reader(False)
+        loaded = reader(False, begin)
         if gate_tests:
             loaded = gated(loaded)
         if loaded.snapshot is None:
             raise InvalidPolicies(loaded.diagnostics)
         store = open_store(state) if isinstance(state, str) else state
-        return cls(loaded.snapshot, reader, paths, loaded.state, store, events, inspection)
+        made = cls(loaded.snapshot, reader, paths, loaded.state, store, events, inspection)
+        made.began = loaded.reading
+        return made
 
     # ---- asking ----
 
@@ -332,54 +308,6 @@ class Engine(Gates):
     def revision(self) -> str:
         """A digest of the policies and entities that answer now."""
         return self._snapshot.revision
-
-    @property
-    def last_reload(self) -> Reload:
-        return self._last_reload
-
-    def reload(self, *, gate_tests: bool = False) -> Reload:
-        """Read everything again and, if it has no errors (and with `gate_tests`, passes its own tests), answer from it.
-        Otherwise nothing changes. Never raises for what the files hold."""
-        with self._reloading:
-            loaded = self._load_again()
-            self._read = loaded.state
-            if gate_tests:
-                loaded = gated(loaded)
-            if loaded.snapshot is None:
-                self._last_reload = Reload(False, self._snapshot.revision, loaded.diagnostics)
-            else:
-                with paused() if self._pause_gc else nullcontext():
-                    loaded.snapshot.evaluator.prepare(self._snapshot.evaluator)
-                    loaded.snapshot.partial.prepare(self._snapshot.partial)
-                before = self._metering[1]
-                self._publish(loaded.snapshot)
-                begins = anew(before, self._metering[1])
-                self._last_reload = Reload(True, loaded.snapshot.revision, loaded.diagnostics, begins)
-            self.events.send(event_of(self._last_reload))
-            return self._last_reload
-
-    def _load_again(self) -> Loaded:
-        try:
-            return self._reader(True)
-        except Exception:
-            log.exception("reload_failed")
-            place = Source(str(self._paths[0]) if self._paths else "", "").span(0, 0)
-            problem = Diagnostic(codes.INTERNAL, place, "the policies could not be loaded")
-            return Loaded(None, (problem,), state=state_of(self._paths))
-
-    def watch(self, *, gate_tests: bool = False, on_reload: Callable[[Reload], None] | None = None) -> Watcher:
-        """Reload whenever the files change, in a thread of its own, until the returned watcher is stopped (it is also a
-        context manager). `on_reload` hears of every attempt. Raises ValueError for an engine made from text."""
-        if not self._paths:
-            raise ValueError("an engine made from text has no files to watch")
-
-        def changed() -> None:
-            result = self.reload(gate_tests=gate_tests)
-            if on_reload is not None:
-                on_reload(result)
-
-        self.watcher = Watcher(self._paths, lambda: state_of(self._paths) != self._read, changed).start()
-        return self.watcher
 
 
 def _decide_about(

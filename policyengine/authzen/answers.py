@@ -216,11 +216,21 @@ class NotWatched(_Out):
     sources: list[str] | None = Field(None, description="for administrators only")
 
 
+class WorkerState(_Out):
+    """One of several worker processes. One that does not answer in a second is `unknown`."""
+
+    status: Literal["ready", "degraded", "unknown"]
+    revision: str
+    pid: int | None = Field(None, description="for administrators only")
+
+
 class Readiness(_Out):
     """`degraded`: the policies of `revision` answer, and newer ones were refused for what `diagnostics` says, which
-    administrators are told."""
+    administrators are told; or fewer workers answer than there should be. Of several workers this speaks for all."""
 
     status: Literal["loading", "ready", "degraded"]
     revision: str | None = None
     diagnostics: list[dict[str, Any]] | None = None
     not_watched: NotWatched | None = None
+    workers: list[WorkerState] | None = Field(None, description="each of several worker processes")
+    workers_missing: int | None = Field(None, description="how many more there should be")

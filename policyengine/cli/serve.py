@@ -13,7 +13,7 @@ import secrets
 import ssl
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from enum import StrEnum
 from errno import EACCES
 from pathlib import Path
@@ -40,6 +40,7 @@ from policyengine.settings.showing import shown
 from policyengine.testing import run_cases
 from policyengine.version import other_package
 from policyengine.warm.cache import SETTING as CACHE_SETTING
+from policyengine.workers.supervisor import supervise
 
 KEYS_VARIABLE = variable("keys", "store")
 APPLICATION = "policyengine.server.app:application"
@@ -158,24 +159,33 @@ def _run(
     host: str, port: int, descriptor: int | None, workers: int, tls: tuple[Path | None, Path | None, Path | None]
 ) -> None:
     tls_cert, tls_key, client_ca = tls
-    uvicorn.run(
-        APPLICATION,
-        factory=True,
-        host=host,
-        port=port,
-        fd=descriptor,
-        workers=workers,
-        log_config=None,
-        server_header=False,
+    options: dict[str, Any] = {
+        "factory": True,
+        "host": host,
+        "port": port,
+        "fd": descriptor,
+        "workers": workers,
+        "log_config": None,
+        "server_header": False,
         # The service reads them itself, where they matter.
-        proxy_headers=False,
-        http=LISTENER,
-        ssl_certfile=tls_cert,
-        ssl_keyfile=tls_key,
-        ssl_ca_certs=str(client_ca) if client_ca is not None else None,
+        "proxy_headers": False,
+        "http": LISTENER,
+        "ssl_certfile": tls_cert,
+        "ssl_keyfile": tls_key,
+        "ssl_ca_certs": str(client_ca) if client_ca is not None else None,
         # A caller with a key needs no certificate; whoever shows one shows a good one.
-        ssl_cert_reqs=ssl.CERT_OPTIONAL if client_ca is not None else ssl.CERT_NONE,
-    )
+        "ssl_cert_reqs": ssl.CERT_OPTIONAL if client_ca is not None else ssl.CERT_NONE,
+    }
+    if workers == 1:
+        uvicorn.run(APPLICATION, **options)
+    elif status := supervise(uvicorn.Config(APPLICATION, **options), _ended):
+        note("not serving: no worker could start")
+        raise typer.Exit(status)
+
+
+def _ended(pid: int | None, status: int | None) -> None:
+    with suppress(OSError, ValueError):
+        typer.echo(json.dumps({"event": "worker ended", "level": "error", "pid": pid, "status": status}), err=True)
 
 
 def _default_state(workers: int, make: bool) -> str:

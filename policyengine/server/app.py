@@ -17,6 +17,7 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi_offline import FastAPIOffline
+from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
@@ -58,6 +59,7 @@ from policyengine.settings.model import Settings
 from policyengine.state.reloads import Reload
 from policyengine.state.store import StoreError as UnusableState
 from policyengine.version import VERSION
+from policyengine.workers.member import Member, Report, member
 
 
 def create_app(
@@ -83,16 +85,24 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with ExitStack() as stack:
             stack.callback(told.everybody.close)
-            pdp.engine = engine = await asyncio.to_thread(_load, settings, told.everybody)
+            pdp.member = sibling = member()
+            if sibling is not None:
+                stack.callback(sibling.close)
+            pdp.engine = engine = await asyncio.to_thread(_load, settings, told.everybody, sibling)
             stack.callback(engine.close)
             # What was loaded stays while this runs: the garbage collector need not look through it in the middle of a
             # request. What a stopped application leaves behind must not stay frozen: each load would count it.
             gc.collect()
             gc.freeze()
             stack.callback(gc.unfreeze)
+            gated = settings.gate == "tests"
             if settings.reload:
-                reloaded = partial(_reloaded, tally)
-                stack.enter_context(engine.watch(gate_tests=settings.gate == "tests", on_reload=reloaded))
+                stack.enter_context(engine.watch(gate_tests=gated, on_reload=partial(_reloaded, tally)))
+            if sibling is not None:
+                engine.turns = sibling
+                # Before the end of watching is waited for.
+                stack.callback(sibling.release)
+                sibling.run(partial(_report, engine, registry), partial(_told, engine, gated, tally), engine.catch_up)
             await asyncio.to_thread(access.open, engine)
             if limits is not None:
                 limits.store = engine.store
@@ -179,7 +189,9 @@ def create_app(
 
     @app.get("/metrics", tags=["operation"], summary="Counts for Prometheus", response_class=Response)
     async def prometheus() -> Response:
-        return Response(metrics.exposition(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+        everybody = await asyncio.to_thread(pdp.member.everybody) if pdp.member is not None else None
+        found = metrics.exposition(registry) if everybody is None else metrics.exposition_of_all(everybody)
+        return Response(found, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     app.openapi = openapi.document(app)  # type: ignore[method-assign]
     # A decision does not depend on where a request came from, so only the others look at what a proxy says of that.
@@ -244,17 +256,24 @@ def _admission(
         raise SystemExit(2) from None
 
 
-def _load(settings: Settings, events: Sink) -> Engine:
+def _load(settings: Settings, events: Sink, sibling: Member | None) -> Engine:
+    """With what the other workers answer from, whatever is there now; else with what is there."""
     try:
-        engine = Engine.load(
-            settings.policies,
-            entities=settings.entities,
-            state=settings.state,
-            events=events,
-            gate_tests=settings.gate == "tests",
-            pause_gc=True,
-            inspection=settings.texts.inspection(),
-        )
+        while True:
+            engine = Engine.load(
+                settings.policies,
+                entities=settings.entities,
+                state=settings.state,
+                events=events,
+                gate_tests=settings.gate == "tests",
+                pause_gc=True,
+                inspection=settings.texts.inspection(),
+                begin=sibling.beginning() if sibling is not None else None,
+            )
+            began, engine.began = engine.began, None
+            if sibling is None or sibling.started(engine.revision, began):
+                break
+            engine.close()
     except (ValueError, UnusableState) as error:
         log.log.error("the state cannot be used", problem=str(error))
         raise
@@ -265,6 +284,16 @@ def _load(settings: Settings, events: Sink) -> Engine:
     engine.prices = settings.prices.prices()
     log.log.info("policies loaded", revision=engine.snapshot.revision)
     return engine
+
+
+def _report(engine: Engine, registry: CollectorRegistry) -> Report:
+    status = health.own_state(engine).model_dump(exclude_none=True)
+    return Report(status, metrics.families(registry))
+
+
+def _told(engine: Engine, gated: bool, tally: metrics.Tally, revision: str) -> None:
+    """Others have a revision ready."""
+    _reloaded(tally, engine.reload(gate_tests=gated, unless=revision))
 
 
 def _reloaded(tally: metrics.Tally, reload: Reload) -> None:

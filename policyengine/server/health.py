@@ -3,16 +3,21 @@
 `/healthz`  200 while the process serves at all.
 `/readyz`   503 before the first load; then 200, always, as a broken change never stops the last good policies. After
             one `status` is `degraded`, and `diagnostics` says what is wrong with the files that are there now. Where
-            nobody says when they change, `not_watched` says since when and why.
+            nobody says when they change, `not_watched` says since when and why. Of several workers it speaks for all.
 """
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 from fastapi import FastAPI, Request, Response, status
 
-from policyengine.authzen.answers import Health, NotWatched, Readiness
+from policyengine.authzen.answers import Health, NotWatched, Readiness, WorkerState
 from policyengine.diagnostics import render
+from policyengine.engine import Engine
 from policyengine.server.pdp import Pdp
+from policyengine.workers.member import Everybody
 
 
 def add_routes(app: FastAPI, pdp: Pdp) -> None:
@@ -31,21 +36,62 @@ def add_routes(app: FastAPI, pdp: Pdp) -> None:
         if pdp.engine is None:
             response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
             return Readiness(status="loading")
-        revision = pdp.engine.snapshot.revision
-        last = pdp.engine.last_reload
+        everybody = await asyncio.to_thread(pdp.member.everybody) if pdp.member is not None else None
+        own = own_state(pdp.engine)
+        found = own if everybody is None else of_all(own, everybody)
         # Paths and names are for those who may know them.
-        told = "admin" in request.scope["caller"].scopes
-        lost = _not_watched(pdp, told)
-        if last.ok:
-            return Readiness(status="ready", revision=revision, not_watched=lost)
-        diagnostics = [render.as_json(each) for each in last.diagnostics] if told else None
-        return Readiness(status="degraded", revision=revision, diagnostics=diagnostics, not_watched=lost)
+        return found if "admin" in request.scope["caller"].scopes else _public(found)
 
 
-def _not_watched(pdp: Pdp, told: bool) -> NotWatched | None:
-    watcher = pdp.engine.watcher if pdp.engine is not None else None
-    lost = watcher.unwatched if watcher is not None else None
+def own_state(engine: Engine) -> Readiness:
+    """What one worker says of itself."""
+    last = engine.last_reload
+    return Readiness(
+        status="ready" if last.ok else "degraded",
+        revision=engine.revision,
+        diagnostics=None if last.ok else [render.as_json(each) for each in last.diagnostics[:MOST_DIAGNOSTICS]],
+        not_watched=_not_watched(engine),
+    )
+
+
+# Of very many one cause is the most likely.
+MOST_DIAGNOSTICS = 1_000
+
+
+def of_all(own: Readiness, everybody: Everybody) -> Readiness:
+    """What all workers say: one that is not well is what matters."""
+    said = everybody.workers
+    missing = max(0, everybody.wanted - sum(each["answers"] for each in said))
+    revisions = {each["revision"] for each in said}
+    well = not missing and len(revisions) <= 1 and all(each["status"] == "ready" for each in said)
+    return Readiness(
+        status="ready" if well else "degraded",
+        revision=own.revision,
+        diagnostics=_first(said, "diagnostics"),
+        not_watched=_first(said, "not_watched"),
+        workers=[
+            WorkerState(
+                status=each["status"] if each["answers"] else "unknown", revision=each["revision"], pid=each["pid"]
+            )
+            for each in said
+        ],
+        workers_missing=missing or None,
+    )
+
+
+def _first(said: list[dict[str, Any]], what: str) -> Any:
+    return next((each[what] for each in said if each.get(what)), None)
+
+
+def _public(found: Readiness) -> Readiness:
+    lost = NotWatched(since=found.not_watched.since) if found.not_watched is not None else None
+    workers = [each.model_copy(update={"pid": None}) for each in found.workers] if found.workers is not None else None
+    return found.model_copy(update={"diagnostics": None, "not_watched": lost, "workers": workers})
+
+
+def _not_watched(engine: Engine) -> NotWatched | None:
+    lost = engine.watcher.unwatched if engine.watcher is not None else None
     if lost is None:
         return None
     since = lost.since.isoformat(timespec="seconds")
-    return NotWatched(since=since, why=lost.why, sources=list(lost.sources)) if told else NotWatched(since=since)
+    return NotWatched(since=since, why=lost.why, sources=list(lost.sources))

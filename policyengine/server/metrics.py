@@ -1,14 +1,15 @@
 """What the process has done, counted for Prometheus.
 
 The counts are plain integers that the event loop alone writes: the client library's own counters lock and look up
-labels each time, which costs more than a decision. Each worker process counts for itself.
+labels each time, which costs more than a decision. Each worker process counts for itself, and
+shows what all have counted.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -19,6 +20,8 @@ from prometheus_client.registry import Collector
 from policyengine.model.decision import Decision
 from policyengine.server import log
 from policyengine.server.telling import Telling
+from policyengine.workers.member import Everybody
+from policyengine.workers.totals import Families
 
 _BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5)
 _BUCKETS = (*map(str, _BOUNDS), "+Inf")
@@ -183,3 +186,47 @@ def registry(tally: Tally, told: Telling, watched: Callable[[], bool] = lambda: 
 def exposition(made: CollectorRegistry) -> bytes:
     """The Prometheus text format, version 0.0.4."""
     return generate_latest(made)
+
+
+def families(made: CollectorRegistry) -> Families:
+    """The metrics as data, to be added up with those of other processes. From any thread."""
+    while True:
+        try:
+            return [
+                [each.name, each.type, each.documentation, [[one.name, one.labels, one.value] for one in each.samples]]
+                for each in made.collect()
+            ]
+        except RuntimeError:
+            # Something was counted for the first time meanwhile.
+            continue
+
+
+def exposition_of_all(everybody: Everybody) -> bytes:
+    """The metrics of all workers of a service, those that have ended included."""
+    made = CollectorRegistry()
+    made.register(_Added(everybody))
+    return generate_latest(made)
+
+
+class _Added(Collector):
+    def __init__(self, everybody: Everybody) -> None:
+        self.everybody = everybody
+
+    def collect(self) -> Iterable[Metric]:
+        for name, kind, text, samples in self.everybody.counts:
+            metric = Metric(name, text, kind)
+            for sample, labels, value in samples:
+                metric.add_sample(sample, labels, value)
+            yield metric
+        workers = self.everybody.workers
+        counts = {"wanted": self.everybody.wanted, "answering": sum(each["answers"] for each in workers)}
+        yield _gauge("policyengine_workers", "Worker processes, by how many there should be and are.", "state", counts)
+        revisions = Counter(str(each["revision"]) for each in workers)
+        yield _gauge("policyengine_worker_revisions", "Worker processes, by what answers there.", "revision", revisions)
+
+
+def _gauge(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=(label,))
+    for value, count in counts.items():
+        family.add_metric((value,), count)
+    return family

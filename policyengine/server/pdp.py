@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from policyengine.engine import Engine
 from policyengine.server.errors import RequestError
+from policyengine.workers.member import Member
 
 
 class Pdp:
@@ -11,6 +12,8 @@ class Pdp:
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
+        # This worker among its siblings; None for a service of one process.
+        self.member: Member | None = None
 
     @property
     def is_told_of_changes(self) -> bool:

@@ -1,7 +1,7 @@
 """`POST /v1/admin/reload`: the policies and entities are read again, now, for administrators.
 
 What is broken changes nothing: the last good policies go on answering, and the answer says what is wrong. Of several
-worker processes, the one that is asked reads again; each hears of changes by itself.
+worker processes all read again, and swap on one signal.
 """
 
 from __future__ import annotations

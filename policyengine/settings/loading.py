@@ -21,12 +21,13 @@ from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.events.sinks.webhook import secret_key
 from policyengine.settings.model import PREFIX, Callback, KeySettings, Settings, Webhook
 from policyengine.settings.texts import secret as release_key
+from policyengine.workers.words import SUPERVISOR
 
 T = TypeVar("T", Webhook, Callback)
 
 CONFIG = f"{PREFIX}CONFIG"
 # Variables with the prefix that are no settings of the service.
-_OTHERS = frozenset({CONFIG, f"{PREFIX}CACHE_DIR", f"{PREFIX}COMPLETE"})
+_OTHERS = frozenset({CONFIG, f"{PREFIX}CACHE_DIR", f"{PREFIX}COMPLETE", SUPERVISOR})
 _LEAST_BYTES = 1
 
 
