@@ -38,7 +38,7 @@ Reader = Callable[[bool, FilesRead | None], Loaded]
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class Successor:
     """Policies that are ready to answer. `adopt` has them answer, from any thread; `outdated` is whether the files have
     changed since."""
 
@@ -51,7 +51,7 @@ class Prepared:
 class Turns(Protocol):
     """Who says when prepared policies begin to answer."""
 
-    def take(self, prepared: Prepared) -> bool:
+    def take(self, prepared: Successor) -> bool:
         """Comes back once they answer (True), or once they are outdated before that (False)."""
 
     def refuse(self) -> None:
@@ -61,7 +61,7 @@ class Turns(Protocol):
 class AtOnce:
     """Whatever is ready answers."""
 
-    def take(self, prepared: Prepared) -> bool:
+    def take(self, prepared: Successor) -> bool:
         prepared.adopt()
         return True
 
@@ -126,7 +126,7 @@ class Reloads(Gates):
         with paused() if self._pause_gc else nullcontext():
             snapshot.evaluator.prepare(self._loaded.evaluator)
             snapshot.partial.prepare(self._loaded.partial)
-        return self.turns.take(Prepared(loaded, snapshot.revision, lambda: self._adopt(loaded, snapshot), self._stale))
+        return self.turns.take(Successor(loaded, snapshot.revision, lambda: self._adopt(loaded, snapshot), self._stale))
 
     def _adopt(self, loaded: Loaded, snapshot: Snapshot) -> None:
         before = self._metering[1]

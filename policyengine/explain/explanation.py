@@ -88,13 +88,15 @@ class ActorTrace:
         return f"{said}: none is about this action"
 
     def as_json(self, room: Room | None = None) -> dict[str, Any]:
+        rules = rules_json(self.rules, self.decision.determining, room)
         return {
             "role": self.role,
             "entity": {"type": self.entity.type, "id": self.entity.id},
             "decision": decision_json(self.decision),
             "why": self.why,
             "problem": self.problem.message if self.problem is not None else None,
-            "rules": rules_json(self.rules, self.decision.determining, room),
+            "rules": rules,
+            **({"rules_total": len(self.rules)} if len(rules) < len(self.rules) else {}),
             "closest": [miss.as_json() for miss in self.closest],
         }
 

@@ -13,31 +13,42 @@ from policyengine.explain.trace import Failure, RuleTrace, Trace, Value
 from policyengine.explain.why import rule_why
 from policyengine.ir.nodes import Root
 
+# Rules that are shown where there is a bound; of very many, those that decided come first.
+MOST_RULES = 1_000
+
 
 @dataclass(slots=True)
 class Room:
-    """So many characters of conditions may still be shown."""
+    """So many characters of conditions may still be shown, and so many rules."""
 
     left: int
+    rules: int = MOST_RULES
 
 
 def rules_json(rules: Sequence[RuleTrace], first: Collection[str], room: Room | None = None) -> list[dict[str, Any]]:
     """What rules said. Where there is no room for all conditions, the rules that are named `first` get it first; the
-    others are `shortened`: they have all but their condition."""
+    others are `shortened`: they have all but their condition. Of very many, those that
+    did something are shown."""
     if room is None:
         return [rule_json(one) for one in rules]
     found: dict[int, dict[str, Any]] = {}
-    for one in sorted(rules, key=lambda each: each.rule.name not in first):
+    ordered = sorted(rules, key=lambda each: (each.rule.name not in first, each.outcome not in _DID))
+    for one in ordered[: room.rules]:
         shown = rule_json(one, with_condition=room.left > 0)
         size = len(json.dumps(shown["condition"])) if "condition" in shown else 0
-        if size > room.left:
+        if size > max(room.left, 0):
             del shown["condition"]
         if one.condition is not None and "condition" not in shown:
             shown["shortened"] = True
         # One that did not fit took as long to write down as one that did.
         room.left -= size
         found[id(one)] = shown
-    return [found[id(one)] for one in rules]
+    room.rules -= len(found)
+    return [found[id(one)] for one in rules if id(one) in found]
+
+
+# What rules say that matter most.
+_DID = frozenset({"held", "error"})
 
 
 def rule_json(one: RuleTrace, with_condition: bool = True) -> dict[str, Any]:

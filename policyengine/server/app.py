@@ -59,7 +59,7 @@ from policyengine.settings.model import Settings
 from policyengine.state.reloads import Reload
 from policyengine.state.store import StoreError as UnusableState
 from policyengine.version import VERSION
-from policyengine.workers.member import Member, Report, member
+from policyengine.workers.sibling import Report, Sibling, joined
 
 
 def create_app(
@@ -85,10 +85,10 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with ExitStack() as stack:
             stack.callback(told.everybody.close)
-            pdp.member = sibling = member()
-            if sibling is not None:
-                stack.callback(sibling.close)
-            pdp.engine = engine = await asyncio.to_thread(_load, settings, told.everybody, sibling)
+            pdp.sibling = ours = joined()
+            if ours is not None:
+                stack.callback(ours.close)
+            pdp.engine = engine = await asyncio.to_thread(_load, settings, told.everybody, ours)
             stack.callback(engine.close)
             # What was loaded stays while this runs: the garbage collector need not look through it in the middle of a
             # request. What a stopped application leaves behind must not stay frozen: each load would count it.
@@ -98,11 +98,11 @@ def create_app(
             gated = settings.gate == "tests"
             if settings.reload:
                 stack.enter_context(engine.watch(gate_tests=gated, on_reload=partial(_reloaded, tally)))
-            if sibling is not None:
-                engine.turns = sibling
+            if ours is not None:
+                engine.turns = ours
                 # Before the end of watching is waited for.
-                stack.callback(sibling.release)
-                sibling.run(partial(_report, engine, registry), partial(_told, engine, gated, tally), engine.catch_up)
+                stack.callback(ours.release)
+                ours.run(partial(_report, engine, registry), partial(_told, engine, gated, tally), engine.catch_up)
             await asyncio.to_thread(access.open, engine)
             if limits is not None:
                 limits.store = engine.store
@@ -189,7 +189,7 @@ def create_app(
 
     @app.get("/metrics", tags=["operation"], summary="Counts for Prometheus", response_class=Response)
     async def prometheus() -> Response:
-        everybody = await asyncio.to_thread(pdp.member.everybody) if pdp.member is not None else None
+        everybody = await asyncio.to_thread(pdp.sibling.everybody) if pdp.sibling is not None else None
         found = metrics.exposition(registry) if everybody is None else metrics.exposition_of_all(everybody)
         return Response(found, media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -256,7 +256,7 @@ def _admission(
         raise SystemExit(2) from None
 
 
-def _load(settings: Settings, events: Sink, sibling: Member | None) -> Engine:
+def _load(settings: Settings, events: Sink, sibling: Sibling | None) -> Engine:
     """With what the other workers answer from, whatever is there now; else with what is there."""
     try:
         while True:

@@ -17,7 +17,7 @@ from policyengine.authzen.answers import Health, NotWatched, Readiness, WorkerSt
 from policyengine.diagnostics import render
 from policyengine.engine import Engine
 from policyengine.server.pdp import Pdp
-from policyengine.workers.member import Everybody
+from policyengine.workers.sibling import Everybody
 
 
 def add_routes(app: FastAPI, pdp: Pdp) -> None:
@@ -36,7 +36,7 @@ def add_routes(app: FastAPI, pdp: Pdp) -> None:
         if pdp.engine is None:
             response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
             return Readiness(status="loading")
-        everybody = await asyncio.to_thread(pdp.member.everybody) if pdp.member is not None else None
+        everybody = await asyncio.to_thread(pdp.sibling.everybody) if pdp.sibling is not None else None
         own = own_state(pdp.engine)
         found = own if everybody is None else of_all(own, everybody)
         # Paths and names are for those who may know them.

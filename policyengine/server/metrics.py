@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from policyengine.model.decision import Decision
 from policyengine.server import log
 from policyengine.server.telling import Telling
-from policyengine.workers.member import Everybody
+from policyengine.workers.sibling import Everybody
 from policyengine.workers.totals import Families
 
 _BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from policyengine.engine import Engine
 from policyengine.server.errors import RequestError
-from policyengine.workers.member import Member
+from policyengine.workers.sibling import Sibling
 
 
 class Pdp:
@@ -13,7 +13,7 @@ class Pdp:
     def __init__(self) -> None:
         self.engine: Engine | None = None
         # This worker among its siblings; None for a service of one process.
-        self.member: Member | None = None
+        self.sibling: Sibling | None = None
 
     @property
     def is_told_of_changes(self) -> bool:

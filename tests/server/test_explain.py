@@ -227,3 +227,16 @@ def test_it_is_bounded(callers: dict[str, httpx.Client], monkeypatch: pytest.Mon
     assert {each["name"] for each in short if each.get("shortened")} == {
         each["name"] for each in whole if "condition" in each
     } - {"m.own"}
+
+
+def test_of_very_many_rules_some_are_shown() -> None:
+    rules = "".join(f"permit p{n}: retrieve on Document when document.id == principal.id\n" for n in range(1_500))
+    engine = Engine.from_text("module m\nuse ai\npermit all: retrieve on Document\n" + rules)
+    found = engine.explain(
+        principal={"type": "User", "id": "u"}, action="retrieve", resource={"type": "Document", "id": "d"}
+    )
+    (actor,) = found.as_json(20_000)["actors"]
+    assert (len(actor["rules"]), actor["rules_total"]) == (1_000, 1_501)
+    assert "m.all" in {each["name"] for each in actor["rules"]}
+    # Where the room ran out in the middle of a condition, too.
+    assert sum("condition" in each for each in actor["rules"]) < 100

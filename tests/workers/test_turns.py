@@ -12,7 +12,7 @@ import pytest
 from policyengine import Engine
 from policyengine.workers import hub as hub_module
 from policyengine.workers.hub import Hub
-from policyengine.workers.member import Member, Report
+from policyengine.workers.sibling import Report, Sibling
 from policyengine.workers.totals import lasting, summed
 
 GOOD = 'module m\nuse ai\npermit p: retrieve on Document when document.id != "{}"\n'
@@ -40,7 +40,7 @@ class Worker:
     """An engine and its member, as a process of the service has them."""
 
     def __init__(self, hub: Hub, file: Path) -> None:
-        self.member = Member(hub.path, gone=lambda: None)
+        self.member = Sibling(hub.path, gone=lambda: None)
         while True:
             self.engine = Engine.load(file.parent, cache=False, begin=self.member.beginning())
             if self.member.started(self.engine.revision, self.engine.began):
@@ -144,7 +144,7 @@ def test_one_that_cannot_follow_is_waited_for_so_long_and_catches_up(
 
 def test_without_its_supervisor_a_worker_is_told(hub: Hub, file: Path) -> None:
     gone = threading.Event()
-    member = Member(hub.path, gone=gone.set)
+    member = Sibling(hub.path, gone=gone.set)
     hub.stop()
     assert gone.wait(20)
     assert member.everybody() is None

@@ -18,7 +18,7 @@ from threading import Condition, Event, Lock, Thread
 from typing import Any
 
 from policyengine.files import FilesRead
-from policyengine.reloading import Prepared
+from policyengine.reloading import Successor
 from policyengine.workers import kept
 from policyengine.workers.totals import Families
 from policyengine.workers.words import ANSWER, SUPERVISOR, line
@@ -48,7 +48,7 @@ def _end() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-class Member:
+class Sibling:
     """`gone` is called if the supervisor is."""
 
     def __init__(self, path: Path, gone: Callable[[], None] = _end) -> None:
@@ -63,7 +63,7 @@ class Member:
         self._heard = 0
         self._answers: dict[int, Everybody] = {}
         self._number = 0
-        self._ready: dict[str, Prepared] = {}
+        self._ready: dict[str, Successor] = {}
         self._answering: str | None = None
         self._report: Callable[[], Report] = lambda: Report({}, [])
         self._look: Callable[[str], None] = lambda _: None
@@ -115,7 +115,7 @@ class Member:
 
     # ---- taking turns ----
 
-    def take(self, prepared: Prepared) -> bool:
+    def take(self, prepared: Successor) -> bool:
         revision = prepared.revision
         if revision == self._answering or self._closed:
             prepared.adopt()
@@ -132,7 +132,7 @@ class Member:
             if prepared.outdated():
                 return False
 
-    def _turn_comes(self, prepared: Prepared) -> bool:
+    def _turn_comes(self, prepared: Successor) -> bool:
         """Waits a little. Alone, every turn has come."""
         with self._changed:
             self._changed.wait_for(lambda: self._answering == prepared.revision or self._closed, LOOK)
@@ -179,7 +179,6 @@ class Member:
         self.release()
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
 
     # ---- the talk ----
 
@@ -198,6 +197,7 @@ class Member:
                     self._hear(json.loads(said))
         except (OSError, ValueError):
             pass
+        self._socket.close()
         is_surprise = not self._closed
         self.release()
         if is_surprise:
@@ -238,7 +238,7 @@ class Member:
                     self._answers_from(revision)
 
 
-def member() -> Member | None:
+def joined() -> Sibling | None:
     """This process among its siblings; None for one that has none."""
     path = os.environ.get(SUPERVISOR)
-    return Member(Path(path)) if path else None
+    return Sibling(Path(path)) if path else None
