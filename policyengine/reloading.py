@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
+from policyengine import search
 from policyengine.bundle import Loaded, Snapshot
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
@@ -126,6 +127,7 @@ class Reloads(Gates):
         with paused() if self._pause_gc else nullcontext():
             snapshot.evaluator.prepare(self._loaded.evaluator)
             snapshot.partial.prepare(self._loaded.partial)
+            search.prepare(snapshot, self._loaded.world.ordered)
         return self.turns.take(Successor(loaded, snapshot.revision, lambda: self._adopt(loaded, snapshot), self._stale))
 
     def _adopt(self, loaded: Loaded, snapshot: Snapshot) -> None:

@@ -25,10 +25,12 @@ class DecideArguments(TypedDict):
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The items of an evaluations request. `order` has an index into `items` for each of them, as equal ones are read
-    once; an item is a request, or the reason why it is none. `sizes` are their lengths as text, with the defaults."""
+    once; an item is a request, or the reason why it is none. `sizes` are their lengths as text, with the defaults, and
+    `elements` how many elements collections in them can have at most: one more than there are commas."""
 
     items: Sequence[DecideArguments | Malformed]
     sizes: Sequence[int]
+    elements: Sequence[int]
     order: Sequence[int]
     semantic: Semantic
 

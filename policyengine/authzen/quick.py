@@ -120,8 +120,11 @@ def batch(body: bytes) -> Batch | None:
         items.append({"principal": principal, "action": action, "resource": resource, "context": context})
     semantic = UNSET if asked.options is UNSET else asked.options.evaluations_semantic
     # The defaults as they are written anew: what stands between the items is no part of any of them.
-    outside = len(_encode(_Outside(asked.subject, asked.action, asked.resource, asked.context, asked.options)))
-    return Batch(items, [len(text) + outside for text in known], order, semantic or SEMANTICS[0])
+    outside = _encode(_Outside(asked.subject, asked.action, asked.resource, asked.context, asked.options))
+    length, commas = len(outside), outside.count(b",")
+    sizes = [len(text) + length for text in known]
+    elements = [text.count(b",") + commas + 1 for text in known]
+    return Batch(items, sizes, elements, order, semantic or SEMANTICS[0])
 
 
 _PROPERTIES = b'"properties"'

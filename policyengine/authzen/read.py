@@ -72,13 +72,15 @@ def batch(value: dict[str, Any]) -> Batch | DecideArguments:
         if type(items) is not list or not items:
             raise
         # It says of each item something else than was meant.
-        return Batch([error], [0], [0] * len(items), SEMANTICS[0])
+        return Batch([error], [0], [0], [0] * len(items), SEMANTICS[0])
     if not items:
         return evaluation(outside)
     defaults = _parts(outside)
-    length = len(repr(outside))
+    text = repr(outside)
+    length, commas = len(text), text.count(",")
     read: list[DecideArguments | Malformed] = []
     sizes: list[int] = []
+    elements: list[int] = []
     known: dict[str, int] = {}
     order = []
     for item in items:
@@ -88,9 +90,10 @@ def batch(value: dict[str, Any]) -> Batch | DecideArguments:
             at = known[text] = len(read)
             read.append(_item(item, defaults))
             sizes.append(len(text) + length)
+            elements.append(text.count(",") + commas + 1)
         order.append(at)
     semantic = value.get("options", {}).get("evaluations_semantic", SEMANTICS[0])
-    return Batch(read, sizes, order, semantic)
+    return Batch(read, sizes, elements, order, semantic)
 
 
 def search(value: dict[str, Any], sought: Sought) -> Search:

@@ -7,7 +7,7 @@ and tables.
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from policyengine.compile.actors import Actors
 from policyengine.compile.closed_tools import closed, fast_checks
 from policyengine.compile.codegen import Careful, Fast, careful_function, fast_function, fast_tree
+from policyengine.compile.dear import Dear, quantifiers
 from policyengine.compile.derived import MEMORY, effective
 from policyengine.compile.entry import LISTED, entry_tree, ways
 from policyengine.compile.first_reads import FirstReads
@@ -46,10 +47,14 @@ Faulty = tuple[int, str, str]
 class RuleBlock:
     """Some rules, and the functions made of them when they are first needed."""
 
-    __slots__ = ("_careful", "_env", "_fast", "_site", "number", "rules")
+    __slots__ = ("_careful", "_env", "_fast", "_learn", "_site", "number", "rules")
 
-    def __init__(self, number: int, rules: Sequence[Rule], site: Site, env: Mapping[str, Any]) -> None:
+    def __init__(
+        self, number: int, rules: Sequence[Rule], site: Site, env: Mapping[str, Any], learn: Callable[[RuleBlock], None]
+    ) -> None:
         self.number = number
+        # Told when functions are made for the first time.
+        self._learn = learn
         self.rules = tuple(rules)
         self._site = site
         self._env = env
@@ -59,12 +64,15 @@ class RuleBlock:
     def ask(self, *request: Any) -> tuple[tuple[int, int], ...]:
         """The block's number and the mask of the rules that held, if any did. Raises when a rule may have erred."""
         if self._fast is None:
+            self._learn(self)
             self._fast = fast_function(self.rules, self._site, self._env)
         held = self._fast(*request)
         return ((self.number, held),) if held else ()
 
     def prepare(self) -> None:
         """Makes the functions before they are asked for."""
+        if self._fast is None:
+            self._learn(self)
         self._fast = self._fast or fast_function(self.rules, self._site, self._env)
         self._careful = self._careful or careful_function(self.rules, self._site, self._env)
 
@@ -105,7 +113,11 @@ class Bucket:
         revision: str,
         native: ModuleType | None = NATIVE,
         refusal: Decision | None = None,
+        dear: Dear | None = None,
     ) -> None:
+        self._dear = dear if dear is not None else Dear()
+        # Quantifiers of the rules that no table leaves aside: alone, and in each other.
+        self._always = (0, 0)
         self._site = site
         self._schema = schema = actors.schema
         self._world = world = actors.world
@@ -136,6 +148,7 @@ class Bucket:
         self._tables = [self._rows(table) for table in plan.tables]
         rest = tuple(self._block(each) for each in others)
         self._unindexed = (self._first, *rest)
+        self._learn(self._first)
         if rest:
             self._tables.append(BlockTable(_EVERY, {site.action: Row(rest)}, ()))
         self._apart = actors.look.apart(site.principal, site.resource)
@@ -238,8 +251,16 @@ class Bucket:
 
     # ---- blocks and tables ----
 
+    def _learn(self, block: RuleBlock) -> None:
+        """The rules of a block are going to be asked, beside those that no table leaves aside."""
+        more = quantifiers(block.rules)
+        total = (self._always[0] + more[0], self._always[1] + more[1])
+        if block in self._unindexed:
+            self._always = total
+        self._dear.learn(*total)
+
     def _block(self, rules: Sequence[Rule]) -> RuleBlock:
-        block = RuleBlock(len(self._blocks), rules, self._site, self._env)
+        block = RuleBlock(len(self._blocks), rules, self._site, self._env, self._learn)
         self._blocks.append(block)
         return block
 
@@ -264,7 +285,9 @@ class Bucket:
                     continue
                 # Whoever is named itself needs no hierarchy.
                 if number not in self._everything:
-                    self._everything[number] = [RuleBlock(-1, c, self._site, self._env) for c in _chunks(table.all)]
+                    self._everything[number] = [
+                        RuleBlock(-1, c, self._site, self._env, self._learn) for c in _chunks(table.all)
+                    ]
                 found += self._everything[number]
                 continue
             for key in keys if len(keys) < len(table.rows) else [k for k in table.rows if k in keys]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from policyengine.compile.actors import Actors
 from policyengine.compile.bucket import Bucket
+from policyengine.compile.dear import Dear
 from policyengine.compile.derived import Derived
 from policyengine.compile.harmless import Harmless
 from policyengine.compile.index import Index, RulePlan
@@ -61,6 +62,8 @@ class Evaluator:
         self._revision = revision
         self._native = native
         self._derived = Derived()
+        # What decisions may take, as far as rules were asked.
+        self.dear = Dear()
         # The names in requests that need no look.
         self.harmless = Harmless(schema)
         self._policies = policies
@@ -238,7 +241,7 @@ class Evaluator:
         delegates = delegators(principal, self._schema) is not None
         site = Site(principal, action, resource, frozenset(self._world.records), delegates)
         plan = self._index.plan(principal, action, resource) if refusal is None else RulePlan((), ())
-        bucket = Bucket(plan, site, everyone, self._revision, self._native, refusal)
+        bucket = Bucket(plan, site, everyone, self._revision, self._native, refusal, self.dear)
         by_type[principal] = bucket.entry
         return bucket
 

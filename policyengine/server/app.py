@@ -24,6 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from policyengine import search
 from policyengine.authzen import paths
 from policyengine.authzen.arguments import Sought
 from policyengine.bundle import InvalidPolicies
@@ -36,11 +37,12 @@ from policyengine.server import blocks, health, log, metadata, metered_evaluatio
 from policyengine.server.access.access import Access
 from policyengine.server.access.desk import Desk
 from policyengine.server.administration import Administration
+from policyengine.server.aside import Aside, giving_way
 from policyengine.server.authentication import Authentication, Insecure, authentication
 from policyengine.server.authorize import authorize, authorize_many, open_session, record_result, reservation
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError, http_error, request_error, unexpected
-from policyengine.server.evaluation import evaluate, evaluate_batch, presents
+from policyengine.server.evaluation import evaluate, evaluate_batch, way_of
 from policyengine.server.explain import answer_explain
 from policyengine.server.filter import answer_filter
 from policyengine.server.keys import KeyDesk
@@ -76,7 +78,8 @@ def create_app(
     told = telling(settings.events)
     step, administration, limits = _admission(settings, tally, authenticate is None, told.everybody)
     binding = Binding(settings.tenants.tenancy())
-    access = Access(settings, pdp, binding)
+    aside = Aside(settings.limits.concurrency)
+    access = Access(settings, pdp, binding, aside)
     ring = step.authenticator.keyring if isinstance(step, Authentication) else None
     keys = KeyDesk(ring, administration, told.everybody)
     decision_log = log.DecisionLog(settings.decision_log, settings.log_level)
@@ -85,6 +88,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with ExitStack() as stack:
             stack.callback(told.everybody.close)
+            stack.enter_context(giving_way())
             pdp.sibling = ours = joined()
             if ours is not None:
                 stack.callback(ours.close)
@@ -147,17 +151,21 @@ def create_app(
         paths.SEARCH_RESOURCE: searching("resource"),
         paths.SEARCH_ACTION: searching("action"),
         # They wait for a store.
-        paths.AUTHORIZE: Question("authorize", partial(authorize, binding=binding, desk=access.desk), thread_body=0),
+        paths.AUTHORIZE: Question(
+            "authorize", partial(authorize, binding=binding, desk=access.desk), thread_body=0, kind="waiting"
+        ),
         paths.AUTHORIZATIONS: Question(
             "authorizations",
             partial(authorize_many, binding=binding, desk=access.desk, most=settings.max_metered_batch),
             thread_body=0,
+            kind="waiting",
         ),
-        paths.SESSIONS: Question("sessions", partial(open_session, binding=binding), thread_body=0),
+        paths.SESSIONS: Question("sessions", partial(open_session, binding=binding), thread_body=0, kind="waiting"),
         paths.RELEASE: Question(
             "release",
             partial(release, binding=binding),
             thread_body=0,
+            kind="texts",
             stream=partial(
                 release_events,
                 binding=binding,
@@ -165,16 +173,17 @@ def create_app(
                 seconds=settings.texts.stream_seconds,
             ),
         ),
-        paths.ADMIT: Question("admit", partial(admit, binding=binding), thread_body=0),
-        paths.DETOKENIZE: Question("detokenize", partial(detokenize, binding=binding), thread_body=0),
-        paths.RESULTS: Question("results", partial(record_result, binding=binding), thread_body=0),
-        paths.BLOCK: Question("block", blocks.block, thread_body=0),
-        paths.UNBLOCK: Question("unblock", blocks.unblock, thread_body=0),
+        paths.ADMIT: Question("admit", partial(admit, binding=binding), thread_body=0, kind="texts"),
+        paths.DETOKENIZE: Question("detokenize", partial(detokenize, binding=binding), thread_body=0, kind="texts"),
+        paths.RESULTS: Question("results", partial(record_result, binding=binding), thread_body=0, kind="waiting"),
+        paths.BLOCK: Question("block", blocks.block, thread_body=0, kind="waiting"),
+        paths.UNBLOCK: Question("unblock", blocks.unblock, thread_body=0, kind="waiting"),
         paths.RELOAD: Question(
             "reload",
             partial(reload, gate_tests=settings.gate == "tests", on_reload=partial(_reloaded, tally)),
             thread_body=0,
             bare=True,
+            kind="waiting",
         ),
         **usage.questions(),
         **keys.questions(),
@@ -205,7 +214,7 @@ def create_app(
     def family(path: str) -> Question | None:
         return reservation(path) or access.cancellation(path)
 
-    return Pipeline(questions, rest, names, pdp, tally, settings.max_body_bytes, steps, family)  # type: ignore[arg-type]
+    return Pipeline(questions, rest, names, pdp, tally, settings.max_body_bytes, steps, family, aside)  # type: ignore[arg-type]
 
 
 def application() -> ASGIApp:
@@ -232,14 +241,14 @@ def _evaluations(settings: Settings, binding: Binding, desk: Desk) -> dict[str, 
         each_charged = partial(metered_evaluation.evaluate_batch, **known, max_batch=settings.max_metered_batch)
         # They wait for a store.
         return {
-            paths.EVALUATION: Question("evaluation", charged, thread_body=0),
-            paths.EVALUATIONS: Question("evaluations", each_charged, thread_body=0),
+            paths.EVALUATION: Question("evaluation", charged, thread_body=0, kind="waiting"),
+            paths.EVALUATIONS: Question("evaluations", each_charged, thread_body=0, kind="waiting"),
         }
     batch = partial(evaluate_batch, **known, max_batch=settings.max_batch, max_work=settings.max_work)
     return {
         # One that presents an approval waits for a store.
-        paths.EVALUATION: Question("evaluation", partial(evaluate, **known), aside=presents),
-        paths.EVALUATIONS: Question("evaluations", batch, aside=presents),
+        paths.EVALUATION: Question("evaluation", partial(evaluate, **known), aside=way_of),
+        paths.EVALUATIONS: Question("evaluations", batch, aside=way_of),
     }
 
 
@@ -280,6 +289,7 @@ def _load(settings: Settings, events: Sink, sibling: Sibling | None) -> Engine:
     except InvalidPolicies as error:
         log.log.error("policies not loaded", diagnostics=[render.as_json(each) for each in error.diagnostics])
         raise
+    search.prepare(engine.snapshot, engine.snapshot.world.records)
     engine.find_tenants(tenants_of(settings.tenants.tenancy()))
     engine.prices = settings.prices.prices()
     log.log.info("policies loaded", revision=engine.snapshot.revision)

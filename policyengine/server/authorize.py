@@ -127,7 +127,7 @@ def reservation(path: str) -> Question | None:
     handle = _RESERVATIONS.get(what)
     if handle is None or not id_ or not path.startswith(RESERVATIONS):
         return None
-    return Question(what, partial(_changed, id_, handle), thread_body=0)
+    return Question(what, partial(_changed, id_, handle), thread_body=0, kind="waiting")
 
 
 def _changed(

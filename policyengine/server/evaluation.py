@@ -16,6 +16,7 @@ from policyengine.model.decision import Decision, RuleError
 from policyengine.server import encode
 from policyengine.server.access.answers import Denials, in_batch
 from policyengine.server.access.desk import Desk
+from policyengine.server.aside import Kind
 from policyengine.server.bind import Binding, Forbidden
 from policyengine.server.errors import RequestError
 from policyengine.server.metering import answered
@@ -25,8 +26,17 @@ from policyengine.server.work import SLICE, Budget
 from policyengine.state.authorize import APPROVAL
 
 
+def way_of(engine: Engine, body: bytes) -> Kind | None:
+    """What a request may do that holds others up: present an approval, and so wait for a store; or look at very many
+    elements."""
+    if presents(body):
+        return "waiting"
+    few = engine.snapshot.evaluator.dear.few
+    return "computing" if len(body) > few and body.count(b",") >= few else None
+
+
 def presents(body: bytes) -> bool:
-    """Whether a request may present an approval, and so wait for a store: its name occurs, or a letter is escaped."""
+    """Whether a request may present an approval: its name occurs, or a letter is escaped."""
     return b'"approval"' in body or b"\\u006" in body or b"\\u007" in body
 
 
@@ -60,9 +70,10 @@ def evaluate_batch(
     snapshot = engine.snapshot
     raw = cached(lambda: binding.silent(caller, read.json_object(body)))
     denials = Denials(desk, caller, lambda at: in_batch(raw(), batch.order)(at))
-    answers = _answers(engine, snapshot, batch, Budget(max_work, batch, snapshot.world), caller, binding, denials)
-    # What reads the store is in a thread already, and stays there.
-    return _at_once(answers) if presents(body) else answers
+    budget = Budget(max_work, batch, snapshot.world, snapshot.evaluator.dear)
+    answers = _answers(engine, snapshot, batch, budget, caller, binding, denials)
+    # What is in a thread for a reason of its own stays there.
+    return _at_once(answers) if way_of(engine, body) else answers
 
 
 def _at_once(slices: Slices) -> Answer:

@@ -65,7 +65,7 @@ class KeyDesk:
         }
         names = ("keys_create", "keys_rotate", "keys_revoke", "keys_check")
         return {
-            path: Question(name, _answering(handle), thread_body=0)
+            path: Question(name, _answering(handle), thread_body=0, kind="waiting")
             for name, (path, handle) in zip(names, handlers.items(), strict=True)
         }
 

@@ -25,6 +25,7 @@ from policyengine.authzen.refused import Malformed
 from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.refusal import Refusal
 from policyengine.engine import Engine
+from policyengine.server.aside import Aside, Kind
 from policyengine.server.body import Disconnected, check_headers, read_body
 from policyengine.server.errors import RequestError, error_body, log, send_json
 from policyengine.server.hygiene import added
@@ -35,6 +36,8 @@ from policyengine.server.request_id import Identify, first
 
 # A body from this size on, in bytes, takes milliseconds.
 THREAD_BODY = 32 * 1024
+# How many requests there may be at once, where nobody says.
+CONCURRENCY = 128
 # The name of what no route names.
 OTHER = "other"
 # The name of a task of the Access Request and Approval profile.
@@ -88,23 +91,25 @@ class Steps:
     record: tuple[Record, ...] = ()
 
 
-def never(_: bytes) -> bool:
-    return False
+def never(_: Engine, __: bytes) -> Kind | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked with a JSON body. `name` is its label; a body of `thread_body` bytes or more, or one that
-    `aside` tells, is handled in a worker thread, so that it holds nobody up. `stream` answers a body of server-sent
-    events. With `headed` the handler is told the headers; with `bare` there may be no body."""
+    """What is asked with a JSON body. `name` is its label; a body of `thread_body` bytes or more, or one that `aside`
+    tells, is handled in a thread, so that it holds nobody up: in one for what it does, `kind` unless `aside` says
+    otherwise. `stream` answers a body of server-sent events. With `headed` the handler is told the headers; with `bare`
+    there may be no body."""
 
     name: str
     handle: Handler
     thread_body: int = THREAD_BODY
     stream: Streamer | None = None
-    aside: Callable[[bytes], bool] = never
+    aside: Callable[[Engine, bytes], Kind | None] = never
     headed: bool = False
     bare: bool = False
+    kind: Kind = "computing"
 
 
 class Pipeline:
@@ -121,6 +126,7 @@ class Pipeline:
         max_body_bytes: int,
         steps: Steps = Steps(),
         family: Callable[[str], Question | None] = lambda _: None,
+        aside: Aside | None = None,
     ) -> None:
         self.questions = questions
         self.rest = rest
@@ -130,6 +136,7 @@ class Pipeline:
         self.max_body_bytes = max_body_bytes
         self.steps = steps
         self.family = family
+        self.aside = aside or Aside(CONCURRENCY)
         self._identify = Identify()
         self._admits_all = steps.authenticate is None and steps.limit is None
 
@@ -161,7 +168,8 @@ class Pipeline:
                 raise RequestError(405, "method not allowed", ((b"allow", b"POST"),))
             if question.stream is not None and headers.get(b"content-type", b"").startswith(EVENTS):
                 ready = self.pdp.ready()
-                decided = await question.stream(ready, caller, receive, send, identifier, scope["scheme"])
+                with self.aside.streaming():
+                    decided = await question.stream(ready, caller, receive, send, identifier, scope["scheme"])
                 self._recorded(name, caller, identifier, decided, 0, started)
                 self.tally.endpoint(name)(200, perf_counter() - started)
                 return
@@ -174,10 +182,11 @@ class Pipeline:
                     asked = await read_body(message, receive, self.max_body_bytes)
             engine = self.pdp.ready()
             handle = partial(question.handle, headers=headers) if question.headed else question.handle
-            if len(asked) < question.thread_body and not question.aside(asked):
+            kind = question.aside(engine, asked)
+            if kind is None and len(asked) < question.thread_body:
                 answer = handle(engine, asked, caller)
             else:
-                answer = await asyncio.to_thread(handle, engine, asked, caller)
+                answer = await self.aside.run(kind or question.kind, handle, engine, asked, caller)
             status = 200
             if isinstance(answer, Reply):
                 body, decided, failed, more = answer.body, answer.decided, answer.failed, answer.headers

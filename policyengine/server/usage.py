@@ -27,7 +27,7 @@ _WANTED = ("rule", "tenant", "model", "day")
 
 def questions() -> dict[str, Question]:
     return {
-        f"{paths.USAGE}/{what}": Question(f"usage_{what}", partial(change, what), thread_body=0)
+        f"{paths.USAGE}/{what}": Question(f"usage_{what}", partial(change, what), thread_body=0, kind="waiting")
         for what in ("reset", "credit", "raise")
     }
 

@@ -1,8 +1,8 @@
 """How much work one batch may ask for. It is counted and never timed: the same batch always has the same answer.
 
 One unit is about a plain decision. An item counts one for each kilobyte begun of its text, times one for its principal
-and one for each agent behind it; and ten for each rule that cannot be evaluated, as that is found out at length. Items
-that are equal count once.
+and one for each agent behind it; one for 50 elements that quantifiers may look at; and ten for each rule that cannot be
+evaluated, as that is found out at length. Items that are equal count once.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from policyengine.authzen.arguments import Batch, DecideArguments
+from policyengine.compile.dear import Dear
 from policyengine.evaluate.delegation import MAX_CHAIN
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.values import Fault, as_entity
@@ -20,20 +21,22 @@ from policyengine.server.record import Decided
 SLICE = 128
 KILOBYTE = 1024
 ERROR = 10
+LOOKS = 50
 
 
 class Budget:
     """What one batch may still spend. Raises RequestError (413) when it is known to ask for more."""
 
-    def __init__(self, units: int, batch: Batch, world: World) -> None:
+    def __init__(self, units: int, batch: Batch, world: World, dear: Dear) -> None:
         self._units = units
         self._left = units
         self._costs: list[int] | None = None
         # Most batches are far below it, however many agents there are.
-        if len(batch.items) * (1 + max(batch.sizes) // KILOBYTE) * (1 + 2 * MAX_CHAIN) > units:
+        most = _weight(max(batch.sizes), dear.looks(max(batch.elements)))
+        if len(batch.items) * most * (1 + 2 * MAX_CHAIN) > units:
             self._costs = [
-                (1 + size // KILOBYTE) * (actors(item, world) if isinstance(item, dict) else 1)
-                for item, size in zip(batch.items, batch.sizes, strict=True)
+                _weight(size, dear.looks(elements)) * (actors(item, world) if isinstance(item, dict) else 1)
+                for item, size, elements in zip(batch.items, batch.sizes, batch.elements, strict=True)
             ]
             if sum(self._costs) > units:
                 raise self._refusal()
@@ -51,9 +54,14 @@ class Budget:
     def _refusal(self) -> RequestError:
         return RequestError(
             413,
-            f"the evaluations ask for more than {self._units} units of work: each counts its kilobytes, times one for "
-            f"the principal and each agent, and {ERROR} for each rule that cannot be evaluated; send fewer at once",
+            f"the evaluations ask for more than {self._units} units of work: each counts its kilobytes, and one for "
+            f"{LOOKS} elements that quantifiers may look at, times one for the principal and each agent, and {ERROR} "
+            "for each rule that cannot be evaluated; send fewer at once",
         )
+
+
+def _weight(size: int, looks: int) -> int:
+    return 1 + size // KILOBYTE + looks // LOOKS
 
 
 def actors(request: DecideArguments, world: World) -> int:

@@ -145,6 +145,7 @@ def test_one_that_cannot_follow_is_waited_for_so_long_and_catches_up(
 def test_without_its_supervisor_a_worker_is_told(hub: Hub, file: Path) -> None:
     gone = threading.Event()
     member = Sibling(hub.path, gone=gone.set)
+    assert member.beginning() is None
     hub.stop()
     assert gone.wait(20)
     assert member.everybody() is None

@@ -18,6 +18,7 @@ from policyengine.server.access.page import ApprovalPage
 from policyengine.server.access.signing import Signer, UnusableKey, generated, key_file, keys_of
 from policyengine.server.access.submission import Submissions
 from policyengine.server.access.tasks import TaskCalls
+from policyengine.server.aside import Aside
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
 from policyengine.server.pdp import Pdp
@@ -34,14 +35,15 @@ KEY = "signing-key"
 class Access:
     """One service's. Raises WrongSettings for a key file that cannot be used."""
 
-    def __init__(self, settings: Settings, pdp: Pdp, binding: Binding) -> None:
+    def __init__(self, settings: Settings, pdp: Pdp, binding: Binding, aside: Aside) -> None:
         self.desk = Desk(settings.public_url)
         self._pdp = pdp
+        self._aside = aside
         self._callbacks = Callbacks(settings.approvals.callbacks, self.desk)
         self._submissions = Submissions(self.desk, binding, self._callbacks)
         self._tasks = TaskCalls(self.desk)
         base = urlsplit(settings.public_url or "").path
-        self._page = ApprovalPage(pdp, settings.page_key.get_secret_value().encode(), base)
+        self._page = ApprovalPage(pdp, settings.page_key.get_secret_value().encode(), base, aside)
         path = settings.approvals.signing_key_file
         try:
             self._keys = key_file(path) if path is not None else None
@@ -65,7 +67,9 @@ class Access:
 
     def questions(self) -> dict[str, Question]:
         # They wait for a store.
-        return {ACCESS_REQUESTS: Question("access_request", self._submissions, thread_body=0, headed=True)}
+        return {
+            ACCESS_REQUESTS: Question("access_request", self._submissions, thread_body=0, kind="waiting", headed=True)
+        }
 
     def cancellation(self, path: str) -> Question | None:
         """The question at the path at which a task is cancelled."""
@@ -74,7 +78,11 @@ class Access:
             return None
         cancel = self._tasks.cancel
         return Question(
-            "access_cancel", lambda engine, body, caller: cancel(engine, id_, body, caller), thread_body=0, bare=True
+            "access_cancel",
+            lambda engine, body, caller: cancel(engine, id_, body, caller),
+            thread_body=0,
+            kind="waiting",
+            bare=True,
         )
 
     def add_routes(self, app: Starlette) -> None:
@@ -84,7 +92,7 @@ class Access:
 
     async def _status(self, request: Request) -> JSONResponse:
         show = partial(self._tasks.show, self._pdp.ready(), request.path_params["id"], request.scope["caller"])
-        told = await asyncio.to_thread(show)
+        told = await self._aside.run("waiting", show)
         wait = {"retry-after": str(PAUSE)} if told["task"]["status"] == "pending" else {}
         return JSONResponse(told, headers=wait)
 

@@ -7,7 +7,6 @@ such as that of a service, names one. A decision is taken only from this page's 
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
 from base64 import urlsafe_b64encode
@@ -24,6 +23,7 @@ from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.server import grants
 from policyengine.server.access import html
+from policyengine.server.aside import Aside
 from policyengine.server.cookie import COOKIE, Card, card
 from policyengine.server.errors import RequestError
 from policyengine.server.pdp import Pdp
@@ -54,6 +54,7 @@ class ApprovalPage:
     pdp: Pdp
     key: bytes
     base: str
+    aside: Aside
 
     def add_routes(self, app: Starlette) -> None:
         app.add_route(html.PATH, self._guarded(self._list), methods=["GET"], name="approvals")
@@ -68,7 +69,7 @@ class ApprovalPage:
                 return RedirectResponse(self.base + html.SIGN_IN, 303)
             form = await _form(request) if request.method == "POST" else {}
             try:
-                return await asyncio.to_thread(work, self.pdp.ready(), request, caller, approver, form)
+                return await self.aside.run("waiting", work, self.pdp.ready(), request, caller, approver, form)
             except ApprovalError as error:
                 return _html(html.refused(error.reason, self.base), 409)
             except StoreError:

@@ -1,0 +1,154 @@
+"""What takes long or waits has threads of its own: nothing of one kind holds up the others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from policyengine.callers.caller import ANONYMOUS
+from policyengine.engine import Engine
+from policyengine.server.access.desk import Desk
+from policyengine.server.aside import Aside
+from policyengine.server.bind import Binding
+from policyengine.server.errors import RequestError
+from policyengine.server.evaluation import evaluate_batch, way_of
+from policyengine.settings.model import Settings
+from policyengine.state.stores.memory import Memory
+from tests.server.serving import EVALUATION, SEARCH_RESOURCE, serving
+
+POLICY = """module m
+use ai
+extend Document { marks: List<Int>, others: List<Int> }
+action weigh on Document
+permit p: retrieve on Document
+permit w: weigh on Document when any x in document.marks: any y in document.others: x == y + 1000000
+limit l: invoke on Model at most 1000 requests per 1m by principal
+permit i: invoke on Model
+"""
+USER = {"type": "User", "id": "u"}
+ASKED: dict[str, Any] = {
+    "subject": USER,
+    "action": {"name": "retrieve"},
+    "resource": {"type": "Document", "id": "d"},
+}
+
+
+@pytest.fixture
+def going(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A store answers only while this is set."""
+    go = threading.Event()
+    go.set()
+    run = Memory.run
+
+    def later(self: Memory, operation: Any) -> Any:
+        go.wait()
+        return run(self, operation)
+
+    monkeypatch.setattr(Memory, "run", later)
+    yield go
+    go.set()
+
+
+def test_a_store_that_hangs_holds_up_those_who_need_it(going: threading.Event, tmp_path: Path) -> None:
+    (tmp_path / "m.pol").write_text(POLICY)
+    metered = {**ASKED, "action": {"name": "invoke"}, "resource": {"type": "Model", "id": "gpt"}}
+    with serving(tmp_path, state="memory://", limits={"concurrency": 16}) as client, ThreadPoolExecutor(8) as pool:
+
+        def authorize() -> httpx.Response:
+            return httpx.post(str(client.base_url.join("/v1/authorize")), json=metered, trust_env=False, timeout=60)
+
+        going.clear()
+        waiting = [pool.submit(authorize) for _ in range(7)]
+        refused = next(each for each in _as_done(waiting))
+        assert refused.status_code == 503
+        assert "more than 6 requests at once that wait for the state" in refused.json()["detail"]
+        assert refused.headers["retry-after"] == "1"
+        assert client.post(EVALUATION, json=ASKED).json()["decision"] is True
+        assert client.post(SEARCH_RESOURCE, json={**ASKED, "resource": {"type": "Tool"}}).status_code == 200
+        assert client.post("/v1/filter", json={**ASKED, "resource": {"type": "Document"}}).status_code == 200
+        assert client.get("/readyz").json()["status"] == "ready"
+        going.set()
+        assert sorted(each.result().status_code for each in waiting) == [200] * 6 + [503]
+
+
+def _as_done(futures: list[Any]) -> Iterator[httpx.Response]:
+    while True:
+        for each in futures:
+            if each.done():
+                yield each.result()
+
+
+def test_of_each_kind_there_are_so_many_and_one_that_is_given_up_counts_until_it_ends() -> None:
+    async def main() -> None:
+        aside, go = Aside(16), threading.Event()
+        waiting = [asyncio.create_task(aside.run("computing", go.wait)) for _ in range(2)]
+        await asyncio.sleep(0)
+        for each in waiting:
+            each.cancel()
+        await asyncio.sleep(0.01)
+        with pytest.raises(RequestError) as refused:
+            await aside.run("computing", go.wait)
+        assert refused.value.status == 503
+        assert await aside.run("texts", int) == 0
+        go.set()
+        aside.close()
+
+    asyncio.run(main())
+
+
+def test_streams_leave_room_for_others() -> None:
+    aside = Aside(8)
+    with aside.streaming(), aside.streaming(), pytest.raises(RequestError) as refused, aside.streaming():
+        pass
+    assert refused.value.status == 503
+    with aside.streaming():
+        pass
+
+
+def _weighed(elements: int, id_: int = 1) -> dict[str, Any]:
+    values = list(range(elements))
+    return {
+        **ASKED,
+        "resource": {"type": "Document", "id": str(id_), "properties": {"marks": values, "others": values}},
+    }
+
+
+def test_what_looks_at_very_many_elements_is_not_done_in_the_event_loop() -> None:
+    engine = Engine.from_text(POLICY)
+    small, large = (json.dumps(_weighed(n)).encode() for n in (10, 256))
+    assert way_of(engine, large) is None
+    engine.decide(principal=USER, action="retrieve", resource={"type": "Document", "id": "d"})
+    # The rules that were asked have no quantifiers.
+    assert way_of(engine, large) is None
+    engine.decide(principal=USER, action="weigh", resource={"type": "Document", "id": "d"})
+    assert way_of(engine, small) is None
+    assert way_of(engine, large) == "computing"
+
+
+def _batch(engine: Engine, elements: int, count: int, max_work: int = 100_000) -> Any:
+    body = json.dumps({"action": {"name": "weigh"}, "evaluations": [_weighed(elements, n) for n in range(count)]})
+    binding = Binding(Settings(policies=Path("."), insecure=True).tenants.tenancy())
+    return evaluate_batch(
+        engine, body.encode(), ANONYMOUS, binding=binding, desk=Desk(None), max_batch=10_000, max_work=max_work
+    )
+
+
+def test_what_quantifiers_look_at_counts_as_work() -> None:
+    engine = Engine.from_text(POLICY)
+    engine.decide(principal=USER, action="weigh", resource={"type": "Document", "id": "d"})
+    assert isinstance(_batch(engine, 256, 2), tuple)
+    assert isinstance(_batch(engine, 3, 100), tuple)
+    with pytest.raises(RequestError) as refused:
+        _batch(engine, 256, 100)
+    assert "elements that quantifiers may look at" in refused.value.message
+    # Twice as many items are at most twice the work.
+    few = engine.snapshot.evaluator.dear.looks(100)
+    assert few < engine.snapshot.evaluator.dear.looks(200) <= 4.4 * few
