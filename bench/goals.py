@@ -11,6 +11,7 @@ from bench.workloads import (
     actors,
     callers_http,
     documents,
+    hostile,
     load,
     loops,
     overload,
@@ -147,6 +148,13 @@ def goals(results: Results) -> list[Goal]:
         Goal("load of 10,000 rules, warm", 0.5, True, loaded(load.WARM), "s"),
         Goal("reload of 10,000 rules, one file of 200 changed", 0.25, True, loaded(load.RELOAD), "s"),
         Goal("memory for 10,000 rules", 200, True, loaded(load.MEMORY), "MiB"),
+        Goal(
+            "plain requests beside hostile ones, 99 in 100, worst kind",
+            hostile.MOST_MS,
+            True,
+            _worst(max, (row.value for row in results.of(hostile.NAME))),
+            "ms",
+        ),
         Goal("HTTP single, 16 connections, engine / floor", 0.8, False, over("http", single, "engine", "floor")),
         Goal("HTTP single, 16 connections, engine / OPA", 2, False, over("http", single, "engine", "opa")),
         *[

@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from bench.report import TITLES, nanoseconds, rounded
 from bench.results import Results, Row
+from bench.workloads import hostile
 
 mpl.use("Agg")
 
@@ -56,6 +57,7 @@ def draw(results: Results, folder: Path) -> list[Path]:
         "oopsla": _growth,
         "load": _bars,
         "http": _bars,
+        "hostile": _waits,
         "vectors": _bars,
     }
     written = []
@@ -120,6 +122,19 @@ def _bar_panel(axis: Axes, case: str, rows: Sequence[Row]) -> None:
         axis.locator_params(axis="x", nbins=5)
     axis.tick_params(axis="y", length=0)
     axis.tick_params(axis="x", labelsize=8)
+
+
+def _waits(rows: Sequence[Row]) -> Any:
+    """One bar for each kind of hostile request, and the line that none may pass."""
+    figure, axis = plt.subplots(figsize=(8.0, 0.9 + 0.3 * len(rows)))
+    axis.barh([row.case for row in rows], [row.value for row in rows], color=ENGINE, height=0.66)
+    axis.axvline(hostile.MOST_MS, color=INK, linewidth=1)
+    axis.invert_yaxis()
+    for place, row in enumerate(rows):
+        axis.annotate(f" {rounded(row.value)}", (row.value, place), va="center", fontsize=8, color=INK)
+    axis.set_xlabel("milliseconds that 99 in 100 plain requests wait at most")
+    axis.tick_params(axis="y", length=0, labelsize=8)
+    return figure
 
 
 def _growth(rows: Sequence[Row]) -> Any:

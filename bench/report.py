@@ -22,6 +22,7 @@ TITLES = {
     "oopsla": "OOPSLA: graphs of N entities of each type",
     "load": "Load",
     "http": "HTTP",
+    "hostile": "Hostile: what a plain request waits beside the dearest ones, 99 in 100",
 }
 MET = {True: "met", False: "not met", None: "not measured"}
 

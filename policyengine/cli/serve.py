@@ -45,6 +45,10 @@ from policyengine.workers.supervisor import supervise
 KEYS_VARIABLE = variable("keys", "store")
 APPLICATION = "policyengine.server.app:application"
 LISTENER = "policyengine.server.listener:Listener"
+# What the listener reads of `[limits]`, before there are settings.
+OF_CONNECTIONS = (
+    "concurrency", "wait", "connections", "headers", "header_bytes", "header_seconds", "body_seconds", "read_seconds"
+)  # fmt: skip
 # Where `--new-key` keeps keys if nothing else is said.
 KEYS = ".policyengine/keys.json"
 # Where limits and sessions are kept if nothing else is said: all workers share it, and it survives a restart.
@@ -261,8 +265,10 @@ def _environment(flags: dict[str, Any], config: Path | None, settings: Settings,
         found[KEYS_VARIABLE] = settings.keys.store
     if config is not None:
         found[CONFIG] = str(config.absolute())
-    found[variable("limits", "concurrency")] = str(settings.limits.concurrency)
-    found[variable("limits", "wait")] = str(settings.limits.wait)
+    for name in OF_CONNECTIONS:
+        value = getattr(settings.limits, name)
+        if value is not None:
+            found[variable("limits", name)] = str(value)
     found[variable("log_format")] = log_format
     if "page_key" not in settings.model_fields_set and settings.page_key_file is None:
         # Any worker may be asked for the next page of a search that another began.

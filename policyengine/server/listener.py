@@ -25,12 +25,14 @@ from policyengine.server.authentication import CERTIFICATE
 from policyengine.server.backlog import Backlog
 from policyengine.server.hygiene import headers
 
-CAP, WAIT = "POLICYENGINE_LIMITS__CONCURRENCY", "POLICYENGINE_LIMITS__WAIT"
+
+def _limit(name: str, default: float) -> float:
+    """A setting of `[limits]`: `serve` hands on what the settings say, as there is no application yet."""
+    return float(os.environ.get(f"POLICYENGINE_LIMITS__{name.upper()}", default))
+
+
 # Headers of one request: how many, and how many bytes of them and the path together.
-MAX_HEADERS, MAX_HEADER_BYTES = 100, 65_536
-# In seconds: how long the headers of a request may take, and then its body, and how long an answer may wait for a peer
-# that does not read.
-HEADER_SECONDS, BODY_SECONDS, READ_SECONDS = 15.0, 60.0, 30.0
+MAX_HEADERS, MAX_HEADER_BYTES = int(_limit("headers", 100)), int(_limit("header_bytes", 65_536))
 # So many files are left to the service itself, whatever connections there are.
 OWN_FILES = 128
 MOST_CONNECTIONS = 4_096
@@ -74,11 +76,14 @@ class _Refused(Exception):
 class Listener(HttpToolsProtocol):
     """One connection."""
 
-    cap = int(os.environ.get(CAP, "128"))
+    cap = int(_limit("concurrency", 128))
     # Of all connections of this process.
-    backlog = Backlog(float(os.environ.get(WAIT, "0.025")))
-    most_connections = _most_connections()
-    header_seconds, body_seconds, read_seconds = HEADER_SECONDS, BODY_SECONDS, READ_SECONDS
+    backlog = Backlog(_limit("wait", 0.025))
+    most_connections = int(_limit("connections", 0)) or _most_connections()
+    # How long headers of a request may take, and then its body, and how long an answer may wait for a peer that does
+    # not read.
+    header_seconds, body_seconds = _limit("header_seconds", 15.0), _limit("body_seconds", 60.0)
+    read_seconds = _limit("read_seconds", 30.0)
     _extensions: dict[str, Any] | None = None
     # What to say to a request that is refused as it is read.
     _refusal: tuple[int, str] | None = None

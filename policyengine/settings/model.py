@@ -179,6 +179,14 @@ class Limits(_Part):
         gt=0,
         description="how long a request may wait for its turn where there is too much to do; then it is 503",
     )
+    connections: int | None = Field(
+        None, gt=0, description="connections of one process; as many as there are files for, but for 128, if not given"
+    )
+    headers: int = Field(100, gt=0, description="headers of one request; more are answered 431")
+    header_bytes: int = Field(65_536, gt=0, description="bytes of the path and the headers; more are answered 431")
+    header_seconds: float = Field(15.0, gt=0, description="for the headers of a request to arrive; then 408")
+    body_seconds: float = Field(60.0, gt=0, description="for its body to arrive; then 408")
+    read_seconds: float = Field(30.0, gt=0, description="for a client to read what waits for it; then it is cut off")
 
 
 class Webhook(_Part):

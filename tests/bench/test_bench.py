@@ -16,7 +16,7 @@ import pytest
 from bench import compare, results
 from bench.oopsla.graph import Application
 from bench.options import Options
-from bench.workloads import bundle, callers, documents, loops, oopsla, vectors, w3
+from bench.workloads import bundle, callers, documents, hostile_requests, loops, oopsla, vectors, w3
 from policyengine import Engine
 
 ROOT = Path(__file__).parents[2]
@@ -97,3 +97,11 @@ def test_compare(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "better" in done.stdout
     assert "worse" in done.stdout
+
+
+def test_hostile_requests_are_taken_for_what_they_hold() -> None:
+    for kind, make in hostile_requests.KINDS.items():
+        path, body = make()
+        assert path.startswith("/"), kind
+        # More would be refused for its size alone.
+        assert 0 < len(body) < 1 << 20, kind

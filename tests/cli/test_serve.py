@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 
 from tests.cli.conftest import POLICIES, Cli
 
@@ -21,7 +22,12 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     def instead(application: str, **options: Any) -> None:
         found.update(options, application=application, env=dict(os.environ))
 
+    def supervised(config: uvicorn.Config, _: object) -> int:
+        instead(str(config.app), factory=config.factory, port=config.port, workers=config.workers)
+        return 0
+
     monkeypatch.setattr("uvicorn.run", instead)
+    monkeypatch.setattr("policyengine.cli.serve.supervise", supervised)
     return found
 
 
@@ -44,6 +50,11 @@ def test_settings_reach_the_service(policies: Path, cli: Cli, served: dict[str, 
         "POLICYENGINE_INSECURE": "true",
         "POLICYENGINE_LIMITS__CONCURRENCY": "128",
         "POLICYENGINE_LIMITS__WAIT": "0.025",
+        "POLICYENGINE_LIMITS__HEADERS": "100",
+        "POLICYENGINE_LIMITS__HEADER_BYTES": "65536",
+        "POLICYENGINE_LIMITS__HEADER_SECONDS": "15.0",
+        "POLICYENGINE_LIMITS__BODY_SECONDS": "60.0",
+        "POLICYENGINE_LIMITS__READ_SECONDS": "30.0",
         "POLICYENGINE_LOG_FORMAT": "json",
         "POLICYENGINE_CACHE_DIR": "",
     }
