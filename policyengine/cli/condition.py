@@ -109,7 +109,8 @@ def _values(trace: Trace) -> Iterator[str]:
                 yield f"{text} = {shown(part)}"
             elif not part.parts or not any(isinstance(inner.result, Failure) for inner in part.parts):
                 yield f"{text}: {shown(part)}"
-        todo.extend(reversed(part.parts))
+        # Of a sum its elements would be shown as one.
+        todo.extend(reversed(part.parts[:1] if isinstance(part.expr, Quantifier) else part.parts))
     if trace.count is not None:
         bodies = [part for part in trace.parts if part.element is not None]
         if 0 < len(bodies) < trace.count and len(bodies) > 1:

@@ -177,6 +177,18 @@ def test_why_names_the_conjunct_and_the_values() -> None:
     )
 
 
+def test_a_sum_is_shown_as_what_it_comes_to() -> None:
+    text = 'use ai\npermit few: call on Tool::"t" when sum(i.n * 2 for i in tool.args.items) <= 5'
+    engine = Engine.from_text(text, path="m.pol")
+    asked = {"principal": ANN, "action": "call", "resource": {"type": "Tool", "id": "t", "args": {"items": []}}}
+    for items, says in (([{"n": 1}, {"n": 2}], "is `6`"), ([{"n": 1}, {"n": "2"}], "expected Number, found a string")):
+        asked["resource"]["args"]["items"] = items  # type: ignore[index]
+        found = engine.explain(**asked)
+        assert says in found.why
+        body = found.actors[0].rules[0].condition.parts[0]  # type: ignore[union-attr]
+        assert [part.element.value for part in body.parts if part.element] == (items if says[0] == "i" else items[1:])
+
+
 def test_an_argument_of_a_definition_is_named_and_not_its_parameter() -> None:
     made = Engine.from_text(
         'use ai\ntool mail(to: String)\ndefine known(address: String): address == "a"\n'
