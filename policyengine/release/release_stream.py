@@ -26,7 +26,6 @@ from policyengine.release.outcome import NotReleased, Released
 from policyengine.release.releasing import kinds_of, measured
 from policyengine.release.stream import Treating
 from policyengine.release.streaming import Chunks, Whole
-from policyengine.release.tracing import traced
 from policyengine.release.treatment import CannotCarryOut, Orders
 from policyengine.release.watching import Come, CutOff, Looked, Watch
 from policyengine.state.grant import Grant
@@ -37,8 +36,8 @@ FAILURES = (CannotCarryOut, DetectorFailed, NoKey, Unscannable)
 @dataclass(frozen=True, slots=True)
 class StreamCalls:
     """How the engine decides about a stream: before it (`grant`) or about all of it (`release`), each in two forms; and
-    where a rule cuts it, about what has come (`decide`, of `resource` and what is known of the text). `tried` is what
-    rules that are tried make of the whole."""
+    where a rule cuts it, about what has come (`decide`, of `resource` and what is known of the text). `told` tells
+    people; `tried` is what rules that are tried make of the whole."""
 
     grant: Callable[[], Grant]
     grant_async: Callable[[], Awaitable[Grant]]
@@ -52,6 +51,7 @@ class StreamCalls:
     decide: Callable[[Mapping[str, Any]], Decision]
     resource: Callable[[], Mapping[str, Any]]
     tries: bool
+    told: Callable[[Released], Released]
     tried: Callable[[Any], tuple[Trial, ...]]
 
 
@@ -121,7 +121,7 @@ class ReleaseStream:
         decision = grant.decision
         self.released = Released(False, None, decision, grant=grant)
         if decision.decision != "allow" or decision.unmetered:
-            raise NotReleased(traced("release", self.released))
+            raise NotReleased(self._ways.told(self.released))
         read = self._guarded(partial(ordered, decision, self._ways.fulfilled))
         steps: Chunks | None = self._guarded(partial(self._steps, read))
         return steps
@@ -183,20 +183,20 @@ class ReleaseStream:
             before = self.released
             grant = before.grant if before is not None else None
             self.released = Released(False, None, cut.decision, cut.found, grant=grant)
-            raise NotReleased(traced("release", self.released), cut=True) from None
+            raise NotReleased(self._ways.told(self.released), cut=True) from None
         except FAILURES as error:
             code = codes.NOT_LOOKED_AT if isinstance(error, Unscannable) else codes.NOT_CARRIED_OUT
             before = self.released
             decision, grant = (before.decision, before.grant) if before is not None else (Decision("deny"), None)
             self.released = Released(False, None, decision, errors=(RuleError("", code.id, str(error)),), grant=grant)
-            raise NotReleased(traced("release", self.released)) from None
+            raise NotReleased(self._ways.told(self.released)) from None
 
     def _end(self, steps: Chunks) -> list[Any]:
         rest: list[Any] = self._guarded(steps.finish)
         found = tuple(Found(one.kind, one.start, one.end, one.score, one.detector) for one in steps.found)
         before = self.released
         if before is not None:
-            self.released = traced("release", Released(True, None, before.decision, found, grant=before.grant))
+            self.released = self._ways.told(Released(True, None, before.decision, found, grant=before.grant))
         return rest
 
     def _wholly(self, whole: Whole, released: Released) -> list[Any]:

@@ -25,14 +25,14 @@ from policyengine.release.outcome import Admitted, Released
 from policyengine.release.release_stream import ReleaseStream, StreamCalls
 from policyengine.release.releasing import OUTPUT, Check
 from policyengine.release.sources import Sources
-from policyengine.release.tracing import traced
+from policyengine.release.tracing import told
 from policyengine.release.validity import Expected
+from policyengine.state import trials
 from policyengine.state.authorize import Authorizing, holder, new_request
 from policyengine.state.drive import run, run_async
 from policyengine.state.grant import Grant
 from policyengine.state.service import Accepts, Authorizes
 from policyengine.state.store import Store
-from policyengine.state.trials import told
 
 RELEASE, INVOKE, DETOKENIZE = "release", "invoke", "detokenize"
 # A longer text is looked at in a thread, so that an event loop goes on.
@@ -90,7 +90,7 @@ class Releases(Authorizes):
         released = releasing.conclude(check, grant, partial(self._decide, principal, context, accepts), fulfilled)
         if not released.allowed:
             grant.withdraw()
-        return traced(RELEASE, released)
+        return told(RELEASE, released, self.events, check.tenant)
 
     async def release_async(
         self,
@@ -113,7 +113,7 @@ class Releases(Authorizes):
         released: Released = await self._aside(text, releasing.conclude, check, grant, decide, fulfilled)
         if not released.allowed:
             await grant.withdraw_async()
-        return traced(RELEASE, released)
+        return told(RELEASE, released, self.events, check.tenant)
 
     def release_stream(
         self,
@@ -152,6 +152,7 @@ class Releases(Authorizes):
             decide=partial(_decided, texts.snapshot, principal, context),
             resource=lambda: check().resource,
             tries=texts.output.tried is not texts.output.whole,
+            told=partial(told, RELEASE, events=self.events, tenant=str((output or {}).get("tenant", ""))),
             tried=lambda text: self._trials(texts, text, principal, output, known, context),
         )
         return ReleaseStream(chunks, ways)
@@ -177,7 +178,7 @@ class Releases(Authorizes):
         admitted = admitting.conclude(admission, grant, fulfilled)
         if not admitted.allowed:
             grant.withdraw()
-        return traced(INVOKE, admitted)
+        return told(INVOKE, admitted, self.events, holder(principal, context)[0])
 
     async def admit_async(
         self,
@@ -197,7 +198,7 @@ class Releases(Authorizes):
         admitted: Admitted = await self._aside(given, admitting.conclude, admission, grant, fulfilled)
         if not admitted.allowed:
             await grant.withdraw_async()
-        return traced(INVOKE, admitted)
+        return told(INVOKE, admitted, self.events, holder(principal, context)[0])
 
     def detokenize(
         self,
@@ -218,7 +219,7 @@ class Releases(Authorizes):
         given = detokenizing.conclude(giving, grant, fulfilled)
         if not given.allowed:
             grant.withdraw()
-        return traced(DETOKENIZE, given)
+        return told(DETOKENIZE, given, self.events, holder(principal, context)[0])
 
     async def detokenize_async(
         self,
@@ -237,7 +238,7 @@ class Releases(Authorizes):
         given: Released = await self._aside(text, detokenizing.conclude, giving, grant, fulfilled)
         if not given.allowed:
             await grant.withdraw_async()
-        return traced(DETOKENIZE, given)
+        return told(DETOKENIZE, given, self.events, holder(principal, context)[0])
 
     # ---- the steps ----
 
@@ -271,7 +272,7 @@ class Releases(Authorizes):
         if check.refused is not None:
             return ()
         decision = _decided(texts.snapshot, principal, context, check.resource)
-        told(Grant(decision), self.events, holder(principal, context)[0])
+        trials.told(Grant(decision), self.events, holder(principal, context)[0])
         return decision.tried
 
     def _deciding(

@@ -1,6 +1,7 @@
-"""What became of a text, in the trace of whoever asked: an event of the current span of OpenTelemetry, without values.
+"""What became of a text, for people: an event of the current span of OpenTelemetry, and one for everybody where a
+canary was found. Without values.
 
-Where `opentelemetry-api` (extra `tracing`) is not installed, or nobody records a span, nothing is done.
+Where `opentelemetry-api` (extra `tracing`) is not installed, or nobody records a span, nothing is traced.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TypeVar
 
+from policyengine.detect.content.canary import NAME as CANARY
+from policyengine.events.event import Event, Field
+from policyengine.events.sink import Sink
 from policyengine.late import is_installed, library
 from policyengine.release.looking import Found
 from policyengine.release.outcome import Released
@@ -24,6 +28,17 @@ def kinds_and_counts(findings: Iterable[Found]) -> str:
     """`email=2, phone=1`."""
     counted = Counter(one.kind for one in findings)
     return ", ".join(f"{kind}={count}" for kind, count in sorted(counted.items())[:MOST_KINDS])
+
+
+def told(step: str, released: R, events: Sink, tenant: str) -> R:
+    """`step` is the action. Gives back what it is given."""
+    canaries = sum(one.kind == CANARY for one in released.findings)
+    if canaries:
+        fields: dict[str, Field] = {
+            "action": step, "found": canaries, "released": released.allowed, "decision": released.decision.decision
+        }  # fmt: skip
+        events.send(Event("canary.found", fields, tenant))
+    return traced(step, released)
 
 
 def traced(step: str, released: R) -> R:

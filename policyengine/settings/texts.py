@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from policyengine.detect.content import leakage
 from policyengine.detect.registry import registry
 from policyengine.detect.vocabulary import LONGEST_PATTERN, Pattern, Vocabulary
 from policyengine.release.classifiers import HttpClassifier
@@ -35,7 +36,7 @@ class OwnPattern(_Part):
 
 class OfTenant(_Part):
     """What is looked for in the texts of one tenant: its regions, languages and hosts in the place of everybody's, and
-    patterns, words and values of its own beside everybody's."""
+    patterns, words, canaries, protected texts and values of its own beside everybody's."""
 
     regions: list[Text] | None = None
     languages: list[Text] | None = None
@@ -43,6 +44,8 @@ class OfTenant(_Part):
     words: dict[str, list[Text]] = {}
     allowed: list[Text] = []
     link_hosts: list[Text] | None = None
+    canaries: list[SecretStr] = []
+    protected: list[Path] = []
 
 
 EVERYBODY = OfTenant()
@@ -66,6 +69,8 @@ class Texts(_Part):
     words: dict[str, list[Text]] = Field({}, description="words that are always found, by kind")
     allowed: list[Text] = Field([], description="values that are never found")
     link_hosts: list[Text] | None = Field(None, description="links to other hosts are found; none are if not given")
+    canaries: list[SecretStr] = Field([], description="tokens that `canary.mint` made")
+    protected: list[Path] = Field([], description="files with texts of which nothing may leak, such as system prompts")
     tenants: dict[str, OfTenant] = Field({}, description="what one tenant has beside or instead, by its id")
     stream_seconds: float = Field(600.0, gt=0, description="a stream that takes longer is ended")
 
@@ -92,6 +97,8 @@ class Texts(_Part):
             words=tuple((kind, word) for kind, those in words for word in those),
             allowed=frozenset((*self.allowed, *tenant.allowed)),
             link_hosts=None if hosts is None else frozenset(hosts),
+            canaries=tuple(one.get_secret_value() for one in (*self.canaries, *tenant.canaries)),
+            fingerprints=frozenset().union(*map(_marks, (*self.protected, *tenant.protected))),
         )
 
     def inspection(self) -> Inspection:
@@ -103,6 +110,17 @@ class Texts(_Part):
             key=None if self.key is None else secret(self.key),
             most=self.most,
         )
+
+
+def _marks(path: Path) -> frozenset[int]:
+    """What is remembered of a protected text. Raises ValueError for one that cannot be read or is too short."""
+    try:
+        marks = leakage.fingerprint(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise ValueError(f"{path} cannot be read") from None
+    if not marks:
+        raise ValueError(f"{path} has fewer than {leakage.WORDS} words")
+    return marks
 
 
 def read_key(text: str) -> bytes:
