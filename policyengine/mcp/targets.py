@@ -7,6 +7,8 @@ sends of its credentials goes further.
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +26,8 @@ from policyengine.mcp.upstream import Upstream
 
 # So many seconds a server behind may take for one answer.
 TIMEOUT = 60.0
+_STREAMABLE = ("http", "streamable-http", "streamableHttp")
+_VARIABLE = re.compile(r"\$\{(?:(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<otherwise>[^}]*))?|[^}]*)\}")
 
 
 class WrongConfig(ValueError):
@@ -49,7 +53,14 @@ def read_config(path: Path) -> dict[str, Target]:
     servers = value.get("mcpServers", value.get("servers")) if isinstance(value, dict) else None
     if not isinstance(servers, dict) or not servers:
         raise WrongConfig(f"{path}: it has no `mcpServers`")
-    return {str(name): _target(path, str(name), one) for name, one in servers.items()}
+    enabled = {str(name): one for name, one in servers.items() if not (isinstance(one, dict) and _is_off(one))}
+    if not enabled:
+        raise WrongConfig(f"{path}: all of its servers are disabled")
+    return {name: _target(path, name, one) for name, one in enabled.items()}
+
+
+def _is_off(one: dict[str, Any]) -> bool:
+    return one.get("disabled") is True or one.get("enabled") is False
 
 
 def _target(path: Path, name: str, one: Any) -> Target:
@@ -58,10 +69,28 @@ def _target(path: Path, name: str, one: Any) -> Target:
         if all(isinstance(each, dict) and all(isinstance(v, str) for v in each.values()) for each in texts):
             command, arguments, url = one.get("command"), one.get("args", []), one.get("url")
             if isinstance(command, str) and isinstance(arguments, list) and url is None:
-                return Target((command, *map(str, arguments)), "", texts[0])
-            if isinstance(url, str) and command is None and one.get("type", "http") in ("http", "streamable-http"):
-                return Target((), url, {}, texts[1])
+                said = [_expanded(path, name, str(each)) for each in (command, *arguments)]
+                return Target(tuple(said), "", _all_expanded(path, name, texts[0]))
+            if isinstance(url, str) and command is None and one.get("type", "http") in _STREAMABLE:
+                return Target((), _expanded(path, name, url), {}, _all_expanded(path, name, texts[1]))
     raise WrongConfig(f"{path}: server `{name}` has neither a command nor the URL of a Streamable HTTP server")
+
+
+def _all_expanded(path: Path, name: str, texts: Mapping[str, str]) -> dict[str, str]:
+    return {key: _expanded(path, name, value) for key, value in texts.items()}
+
+
+def _expanded(path: Path, name: str, text: str) -> str:
+    """A text with the variables of the environment that it names, as clients write them: `${NAME}`, `${env:NAME}`, or
+    `${NAME:-what else}`. What only a client knows is refused."""
+
+    def value(found: re.Match[str]) -> str:
+        said = os.environ.get(found["name"], found["otherwise"]) if found["name"] else None
+        if said is None:
+            raise WrongConfig(f"{path}: server `{name}` needs `{found[0]}`, which nothing here says")
+        return said
+
+    return _VARIABLE.sub(value, text)
 
 
 @asynccontextmanager

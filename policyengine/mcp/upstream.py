@@ -119,11 +119,12 @@ def _prefix(upstream: Upstream) -> str:
 
 
 def behind_prompt(upstreams: Iterable[Upstream], name: str) -> tuple[Upstream, str]:
-    """The server whose prompt this is, and its name there. Raises LookupError where there is none."""
-    for upstream in upstreams:
-        if name.startswith(_prefix(upstream)):
-            return upstream, name.removeprefix(_prefix(upstream))
-    raise LookupError("there is no such prompt here")
+    """The server whose prompt this is, and its name there. Raises LookupError where there is none, or where it could be
+    the prompt of two."""
+    found = [one for one in upstreams if name.startswith(_prefix(one))]
+    if len(found) != 1:
+        raise LookupError("there is no such prompt here")
+    return found[0], name.removeprefix(_prefix(found[0]))
 
 
 def _sanitised(name: str) -> str:
