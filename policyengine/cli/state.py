@@ -72,6 +72,19 @@ def unblock(
     say(visible(f"unblocked: {kind} {id_}"))
 
 
+@app.command()
+def void(
+    why: Annotated[str, typer.Option("--why", help="told with the event")] = "",
+    by: ByOption = "",
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Void all sessions and approvals from before, on every node within a second: after restoring the store."""
+    with opened(state, config) as store:
+        Blocks(store, Nowhere()).void(why=why, by=by or _me())
+    say("void: all sessions and approvals from before")
+
+
 @app.command("list")
 def list_(state: StateOption = None, config: ConfigOption = None, json_: JsonOption = False) -> None:
     """Who and what is blocked now."""

@@ -12,7 +12,8 @@ from typing import Any, assert_never
 
 from policyengine.state import approvals, block_operations, meters, operations, past, sessions
 from policyengine.state.approval_operations import CloseTicket, DecideTicket, Enter, Keep, OpenTicket, TellTicket
-from policyengine.state.block_operations import Impose, ReadBlocks
+from policyengine.state.block_operations import Beat, Impose, ReadBlocks
+from policyengine.state.held import Documents, held_charge, held_document, held_use, told_of
 from policyengine.state.meters import ClockSkew
 from policyengine.state.operations import (
     Adjust,
@@ -38,9 +39,7 @@ from policyengine.state.operations import (
     Settle,
     lease_key,
 )
-from policyengine.state.windows import Concurrent, Sliding, Window, held_window, kind_of
-
-Documents = Mapping[str, Document | None]
+from policyengine.state.windows import Concurrent, Window, held_window
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +81,22 @@ def _apply(operation: Operation, documents: Documents, now: int) -> Applied:
             return Applied(Rejected(answer) if isinstance(answer, str) else DocumentsFound(now, (answer,)), writes)
         case ReadBlocks():
             return Applied(DocumentsFound(now, (block_operations.told(operation, documents[block_operations.KEY]),)))
+        case Beat():
+            beaten = block_operations.beaten(operation, documents[block_operations.KEY], now)
+            return _listed(beaten, now)
         case Impose():
             made = block_operations.imposed(operation, documents[block_operations.KEY], now)
             if made is None:
                 return Applied(Rejected(operations.TOO_MANY_BLOCKS))
-            return Applied(DocumentsFound(now, (made,)), {block_operations.KEY: (made, now + block_operations.FOREVER)})
+            return _listed(made, now)
         case Adjust():
             return _adjust(operation, documents, now)
     assert_never(operation)
+
+
+def _listed(made: Document, now: int) -> Applied:
+    """The list of blocks as it is from now on."""
+    return Applied(DocumentsFound(now, (made,)), {block_operations.KEY: (made, now + block_operations.FOREVER)})
 
 
 # ---- commit ----
@@ -224,27 +231,6 @@ def _use(charge: Charge, document: Document | None, at: int) -> MeterUse:
     return MeterUse(charge.rule, charge.meter, used, ceiling, meters.empty_at(document, charge.window, at))
 
 
-def told_of(asked: Charge | Adjust) -> dict[str, Any]:
-    """What a meter's document says of itself, so that whoever reads it needs no policy."""
-    told = {"rule": asked.rule, "by": list(asked.by), "ceiling": asked.ceiling}
-    if isinstance(asked.window, Sliding):
-        told["width"] = asked.window.width
-    if isinstance(asked, Charge) and asked.share is not None:
-        told["share"] = list(asked.share)
-    return told
-
-
-def held_charge(charge: Charge, where: int) -> dict[str, Any]:
-    """What a lease keeps of a charge, and where it was counted."""
-    kind = kind_of(charge.window)
-    held = {"meter": charge.meter, "rule": charge.rule, "kind": kind, "at": where, "ceiling": charge.ceiling}
-    if isinstance(charge.window, Sliding):
-        held["width"] = charge.window.width
-    if charge.share is not None:
-        held["share"] = list(charge.share)
-    return {**held, "reserved": charge.amount, "counted": charge.amount, "spent": 0}
-
-
 def _adjust(asked: Adjust, documents: Documents, now: int) -> Applied:
     document = documents[asked.meter]
     at, until = meters.time_of(document, now), 0
@@ -279,7 +265,7 @@ def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
     uses, held = [], []
     for one in lease["charges"]:
         meter, window = one["meter"], windows.get(one["meter"], held_window(one))
-        document = _held_document(documents, one)
+        document = held_document(documents, one)
         at = meters.time_of(document, now)
         if one["kind"] == "concurrent":
             if asked.final:
@@ -295,7 +281,7 @@ def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
             one = {**one, "said": actual.get(meter, -1)}
         if document is not None:
             writes[meter] = document, meters.expires(document, window, at)
-        uses.append(_held_use(one, document, window, at))
+        uses.append(held_use(one, document, window, at))
         held.append(one)
     ended = {**lease, "charges": held, "state": "settled" if asked.final else "open"}
     writes[lease_key(asked.id)] = ended, _over(lease, now) if asked.final else _kept(lease)
@@ -317,21 +303,9 @@ def _settled_before(
     uses = []
     for one in lease["charges"]:
         window = windows.get(one["meter"], held_window(one))
-        document = _held_document(documents, one)
-        uses.append(_held_use(one, document, window, meters.time_of(document, now)))
+        document = held_document(documents, one)
+        uses.append(held_use(one, document, window, meters.time_of(document, now)))
     return Done(now, tuple(uses), lease["expires"])
-
-
-def _held_document(documents: Documents, held: Mapping[str, Any]) -> Document | None:
-    """The document of a meter that a lease is charged to."""
-    document = documents[held["meter"]]
-    return past.shared(document, tuple(held["share"])) if "share" in held else document
-
-
-def _held_use(held: Mapping[str, Any], document: Document | None, window: Window, at: int) -> MeterUse:
-    ceiling = meters.ceiling_at(document, window, held["ceiling"], at)
-    used, empty = meters.used(document, window, at), meters.empty_at(document, window, at)
-    return MeterUse(held["rule"], held["meter"], used, ceiling, empty)
 
 
 def _corrected(

@@ -25,7 +25,7 @@ Verdict = Literal["approve", "reject"]
 @dataclass(frozen=True, slots=True)
 class Consume:
     """Part of a commit: use an approval once. `scope` is the digest of what is about to run, `rules` those that demand
-    an approval of it, as they are written."""
+    an approval of it, as they are written. What was asked for before `since` is void."""
 
     key: str
     secret: str
@@ -33,6 +33,7 @@ class Consume:
     scope: str
     revision: str
     rules: tuple[str, ...]
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ def consumed(asked: Consume, ticket: Ticket | None, now: int) -> Ticket | str:
         return said.UNVERIFIABLE
     if ticket["scope"] != asked.scope:
         return said.OUT_OF_SCOPE
-    if ticket["state"] != "approved" or ticket["revoked"] or ticket["until"] <= now or ticket["used"] >= ticket["uses"]:
+    void = ticket["revoked"] or ticket["until"] <= now or ticket["created"] < asked.since
+    if ticket["state"] != "approved" or void or ticket["used"] >= ticket["uses"]:
         return said.EXPIRED
     covered = set(asked.rules) <= {need["same"] for need in ticket["needs"]}
     if ticket["revision"] == asked.revision:

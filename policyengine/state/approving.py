@@ -124,13 +124,13 @@ def access_request(
     return AccessRequest(approvals, found, tenant, session, snapshot.revision)
 
 
-def consume(id_: Any, wanted: AccessRequest, snapshot: Snapshot) -> Consume | None:
-    """The use of an approval; None for what is not the id of one."""
+def consume(id_: Any, wanted: AccessRequest, snapshot: Snapshot, since: int = 0) -> Consume | None:
+    """The use of an approval; None for what is not the id of one. What was asked for before `since` is void."""
     named = reference(id_)
     if named is None or not named.secret or named.tenant != wanted.tenant:
         return None
     rules = tuple(written(rule) for rule in demanding(snapshot, {each.rule for each in wanted.approvals}))
-    return Consume(named.key, named.secret, wanted.tenant, wanted.scope.digest, snapshot.revision, rules)
+    return Consume(named.key, named.secret, wanted.tenant, wanted.scope.digest, snapshot.revision, rules, since)
 
 
 def demanding(snapshot: Snapshot, names: Collection[str]) -> list[Rule]:

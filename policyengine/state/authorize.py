@@ -172,10 +172,12 @@ def _authorizing(
         )
     if asked.session is not None and (denial := snapshot.blocks.session(asked.session, snapshot.revision)) is not None:
         return Grant(denial)
+    if asked.session is not None and not metering.opens(asked.session):
+        asked = struct_replace(asked, opens=False)
     for attempt in range(TRIES):
         version = None
         if asked.session is not None and _reads(metering, asked):
-            found = yield _read(asked, first=not attempt)
+            found = yield _read(asked, metering.since, first=not attempt)
             if not isinstance(found, DocumentsFound) or found.documents[0] is None:
                 return denied_by_store(codes.UNKNOWN_SESSION.id, operations.UNKNOWN_SESSION, snapshot)
             held = found.documents[0]
@@ -190,7 +192,7 @@ def _authorizing(
                 return Grant(_impossible(decision, fault))
             if asked.approval is None:
                 return Grant(decision, access_request=wanted)
-            use = consume(asked.approval, wanted, snapshot)
+            use = consume(asked.approval, wanted, snapshot, metering.since)
             if use is None:
                 return Grant(decision, access_request=wanted, approval_denied=WHY[UNVERIFIABLE])
             met = snapshot.evaluator.limits | {each.rule for each in decision.approvals}
@@ -261,10 +263,10 @@ def _reads(metering: Metering, asked: AuthorizeRequest) -> bool:
     return metering.reads_session(str(name), str(type_))
 
 
-def _read(asked: AuthorizeRequest, first: bool) -> ReadSession:
+def _read(asked: AuthorizeRequest, since: int, first: bool) -> ReadSession:
     tenant, principal = holder(asked.principal, asked.context)
     key = sessions.session_key(tenant, str(asked.session))
-    return ReadSession(key, tenant, principal, asked.life, _call(asked) if first else "", asked.opens)
+    return ReadSession(key, tenant, principal, asked.life, _call(asked) if first else "", asked.opens, since)
 
 
 def _session(id_: str, held: Mapping[str, Any]) -> dict[str, Any]:
@@ -320,7 +322,8 @@ def _commit(
         tenant, principal = holder(asked.principal, asked.context)
         key = sessions.session_key(tenant, asked.session)
         call = _call(asked) if metering.counts else ""
-        session = SessionWrite(key, tenant, principal, asked.life, decision.labels, call, version, asked.opens)
+        opens, since = asked.opens, metering.since
+        session = SessionWrite(key, tenant, principal, asked.life, decision.labels, call, version, opens, since)
     if not (asked.meters and decision.limits) and session is None and use is None:
         return None, (), ()
     metered: tuple[Metered, ...] = ()

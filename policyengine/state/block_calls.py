@@ -12,7 +12,7 @@ from policyengine.blocks.block import KINDS, LONGEST, Block, Kind, block_name, r
 from policyengine.diagnostics.suggest import one_of
 from policyengine.events.event import Event, Field
 from policyengine.events.sink import Sink
-from policyengine.state.block_operations import Impose, ReadBlocks
+from policyengine.state.block_operations import Beat, Impose, ReadBlocks
 from policyengine.state.board import block_of
 from policyengine.state.operations import DocumentsFound, Outcome, Rejected
 from policyengine.state.store import Store, StoreError
@@ -48,6 +48,19 @@ class Blocks:
     async def unblock_async(self, kind: Kind, id: str, *, why: str = "", by: str = "") -> None:
         asked = _lift(kind, id, why, by)
         self._done(asked, await self._store.run_async(asked))
+
+    def void(self, *, why: str = "", by: str = "") -> None:
+        """All sessions and approvals from before are void, on every node: after a store was restored from a backup, for
+        one. Raises StoreError."""
+        self._voided(self._store.run(Beat(void=True)), why, by)
+
+    async def void_async(self, *, why: str = "", by: str = "") -> None:
+        self._voided(await self._store.run_async(Beat(void=True)), why, by)
+
+    def _voided(self, outcome: Outcome, why: str, by: str) -> None:
+        before = int(_document(outcome)["since"]) // SECOND
+        self._after()
+        self._events.send(Event("state.voided", {"before": before, "why": why, "by": by}))
 
     def list(self) -> tuple[Block, ...]:
         """What is blocked now, by kind and id. Raises StoreError."""

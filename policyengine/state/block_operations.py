@@ -4,7 +4,12 @@ The list is one document, so that a node reads one version of it. Each entry has
 lifted, by the store's clock, and no two have the same: of two entries about one name the later one counts, whoever has
 read what before. An older list therefore takes back nothing, and a lost one neither.
 
-    {"version": number, "entries": {name: {"kind", "type", "id", "blocked", "until", "why", "by", "at"}}}
+    {"version": number, "entries": {name: {"kind", "type", "id", "blocked", "until", "why", "by", "at"}},
+     "beat": time, "since": time}
+
+`beat` is the store's time, written again once a minute: a node that knows a later one than it reads has the proof that
+the store was emptied, or restored. What began before `since` is void then: sessions, which may have seen more than they
+know, and approvals, which may have been used.
 """
 
 from __future__ import annotations
@@ -20,6 +25,8 @@ KEY = "blocks"
 MOST = 10_000
 # A lifted block is remembered for so long, in microseconds: a node that was away for longer goes on denying.
 LIFTED = 30 * 86_400 * 1_000_000
+# So often the time is written, in microseconds.
+BEAT = 60 * 1_000_000
 # In microseconds from now: a hundred years.
 FOREVER = 36_500 * 86_400 * 1_000_000
 
@@ -51,6 +58,27 @@ class ReadBlocks(Struct, frozen=True, gc=False):
         return (KEY,)
 
 
+class Beat(Struct, frozen=True, gc=False):
+    """Write what time it is. `known` is the latest that the node has read; with `void` all is void that began before
+    now."""
+
+    known: int = 0
+    void: bool = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (KEY,)
+
+
+def beaten(asked: Beat, document: Document | None, now: int) -> Document:
+    """The list with the time."""
+    before: Document = document if document is not None else {"version": 0, "entries": {}}
+    beat, since = int(before.get("beat", 0)), int(before.get("since", 0))
+    if asked.void or asked.known > beat:
+        since = max(now, since, asked.known)
+    return {**before, "beat": max(now, beat), "since": since}
+
+
 def imposed(asked: Impose, document: Document | None, now: int) -> Document | None:
     """The list with one entry more; None where it is full."""
     before: Document = document if document is not None else {"version": 0, "entries": {}}
@@ -68,13 +96,13 @@ def imposed(asked: Impose, document: Document | None, now: int) -> Document | No
     entries = {**{name: one for name, one in before["entries"].items() if _matters(one, now)}, asked.name: entry}
     if len(entries) > MOST:
         return None
-    return {"version": version, "entries": entries}
+    return {**before, "version": version, "entries": entries}
 
 
 def told(asked: ReadBlocks, document: Document | None) -> Document | None:
     if document is None or document["version"] != asked.version:
         return document
-    return {"version": document["version"], "entries": {}}
+    return {**document, "entries": {}}
 
 
 def _matters(entry: Mapping[str, Any], now: int) -> bool:

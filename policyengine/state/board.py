@@ -19,7 +19,7 @@ from policyengine.blocks.denylist import NOBODY, Denylist, Tenants, attribute_te
 from policyengine.blocks.evaluator import Blocking
 from policyengine.bundle import Snapshot
 from policyengine.late import logger
-from policyengine.state.block_operations import ReadBlocks
+from policyengine.state.block_operations import BEAT, Beat, ReadBlocks
 from policyengine.state.operations import DocumentsFound
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.memory import Memory
@@ -41,7 +41,8 @@ def behind(snapshot: Snapshot, blocks: Denylist) -> Snapshot:
 
 
 class Board:
-    """`changed` is told of each list that differs from the one before, and of none at first."""
+    """`changed` is told of each list that differs from the one before, and of none at first; `lost` of a store that was
+    emptied, or restored. `since` is from when on sessions and approvals are not void, by the store's clock."""
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class Board:
         every: float = EVERY,
         bound: float = BOUND,
         tenants: Tenants = attribute_tenant,
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
         self.blocks = NOBODY
         self._store = store
@@ -60,19 +62,21 @@ class Board:
         self._entries: dict[str, Mapping[str, Any]] = {}
         self._known: dict[str, Block] = {}
         self._version = 0
+        self.since = 0
+        self._beat = 0
+        self._lost = lost
         self._read_at: float | None = None
         # The store's time less that of this machine, which only goes forward.
         self._ahead = 0.0
         self._stop = Event()
         self._threads: list[Thread] = []
         self._tenants = tenants
+        self._watched = not isinstance(store, Memory)
         if isinstance(store, Memory):
             # Nobody else writes to it: it says so when somebody does.
-            self._watched = False
             store.boards.add(self)
             self.read()
             return
-        self._watched = True
         try:
             self.read()
         except StoreError:
@@ -83,10 +87,22 @@ class Board:
     def read(self) -> None:
         """Read the list now. Raises StoreError."""
         began = monotonic()
-        found = self._store.run(ReadBlocks(self._version))
+        found = self._asked(ReadBlocks(self._version))
+        beat = _time(found.documents[0], "beat")
+        lost = beat < self._beat
+        if self._watched and (lost or beat + BEAT <= found.now):
+            # Another node may have said so already.
+            found = self._asked(Beat(self._beat))
+        self.take(found.documents[0], found.now, began)
+        if lost:
+            log.warning("the state store was emptied or restored", voided_before=self.since // SECOND)
+            self._lost()
+
+    def _asked(self, operation: Beat | ReadBlocks) -> DocumentsFound:
+        found = self._store.run(operation)
         if not isinstance(found, DocumentsFound):
             raise StoreError("the store gave another answer than was asked for")
-        self.take(found.documents[0], found.now, began)
+        return found
 
     def take(self, document: Mapping[str, Any] | None, now: int, began: float) -> None:
         """What the list was at a time of the store, and of this machine."""
@@ -94,6 +110,10 @@ class Board:
             self._read_at = began
             self._ahead = now / SECOND - began
             changed = document is not None and self._merge(document)
+            self._beat = max(self._beat, _time(document, "beat"))
+            if (since := _time(document, "since")) > self.since:
+                self.since = since
+                self._changed()
             if changed or self.blocks.unknown or any(map(self._is_over, self._known.values())):
                 self._known = {block.name: block for block in self._all() if not self._is_over(block)}
                 self._set(Denylist(self._known.values(), is_over=self._is_over, tenants=self._tenants))
@@ -160,6 +180,10 @@ class Board:
             return
         self.blocks = blocks
         self._changed()
+
+
+def _time(document: Mapping[str, Any] | None, name: str) -> int:
+    return int(document.get(name, 0)) if document is not None else 0
 
 
 def block_of(entry: Mapping[str, Any]) -> Block:

@@ -12,10 +12,13 @@ from policyengine.events.sink import Nowhere, Sink
 from policyengine.ir.nodes import Attribute, Expr, Has, LimitSpec, Node, PolicySet, Root, Rule
 from policyengine.ir.walk import children
 from policyengine.ir.write import Unwritable, Words, written
+from policyengine.remembered import Remembered
 from policyengine.state.prices import NO_PRICES, Prices
 
 SESSION = "session"
 CALLS = "calls"
+# So many sessions are known, for the time after the store was lost.
+SESSIONS = 65_536
 _NOWHERE = Nowhere()
 
 
@@ -45,6 +48,16 @@ class Metering:
     owing: bool = False
     events: Sink = field(default_factory=Nowhere, compare=False)
     prices: Prices = field(default=NO_PRICES, compare=False)
+    # Sessions and approvals from before are void, in microseconds; and since when a session has been known here.
+    since: int = field(default=0, compare=False)
+    sessions: Remembered[str, int] = field(default_factory=lambda: Remembered(SESSIONS), compare=False)
+
+    def opens(self, session: str) -> bool:
+        """Whether a session that the store does not know may begin: not where the store has forgotten it."""
+        known = self.sessions.get(session)
+        if known is None:
+            self.sessions[session] = known = self.since
+        return bool(known >= self.since)
 
     @cached_property
     def alerting(self) -> bool:
@@ -79,11 +92,18 @@ def anew(before: Metering, after: Metering) -> tuple[str, ...]:
     )
 
 
-def metering(policies: PolicySet, events: Sink = _NOWHERE, prices: Prices = NO_PRICES) -> Metering:
+def metering(
+    policies: PolicySet,
+    events: Sink = _NOWHERE,
+    prices: Prices = NO_PRICES,
+    since: int = 0,
+    sessions: Remembered[str, int] | None = None,
+) -> Metering:
     limits = {rule.name: _limit(rule, rule.limit) for rule in policies.rules if rule.limit is not None}
     readers = tuple(rule for rule in policies.rules if any(map(reads_session, expressions(rule))))
     owing = any(rule.kind == "require" and rule.on_deny for rule in policies.rules)
-    return Metering(limits, readers, owing=owing, events=events, prices=prices)
+    known = sessions if sessions is not None else Remembered(SESSIONS)
+    return Metering(limits, readers, owing=owing, events=events, prices=prices, since=since, sessions=known)
 
 
 def _limit(rule: Rule, spec: LimitSpec) -> LimitRule:

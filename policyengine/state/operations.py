@@ -12,8 +12,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from policyengine.state.approval_operations import ApprovalOperation, Consume
-from policyengine.state.block_operations import Impose, ReadBlocks
+from policyengine.state.approval_operations import (
+    ApprovalOperation,
+    CloseTicket,
+    Consume,
+    DecideTicket,
+    Keep,
+    OpenTicket,
+)
+from policyengine.state.block_operations import Beat, Impose, ReadBlocks
 from policyengine.state.windows import Window
 
 # A document is a JSON object; None where there is none.
@@ -46,7 +53,7 @@ class Charge(Struct, frozen=True, gc=False):
 
 class SessionWrite(Struct, frozen=True, gc=False):
     """What an allowed request leaves in its session. `version` is that of the session that was read; None where no rule
-    read it. `call` is the action and, for a tool, its name."""
+    read it. `call` is the action and, for a tool, its name. A session that began before `since` is void."""
 
     key: str
     tenant: str
@@ -56,6 +63,7 @@ class SessionWrite(Struct, frozen=True, gc=False):
     call: str = ""
     version: int | None = None
     opens: bool = True
+    since: int = 0
 
 
 class Commit(Struct, frozen=True, gc=False):
@@ -175,6 +183,7 @@ class Label(Struct, frozen=True, gc=False):
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
     completed: str = ""
+    since: int = 0
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -191,6 +200,7 @@ class ReadSession(Struct, frozen=True, gc=False):
     life: int
     attempted: str = ""
     opens: bool = False
+    since: int = 0
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -232,7 +242,7 @@ class Adjust(Struct, frozen=True, gc=False):
         return tuple(sorted((self.meter, self.key)))
 
 
-BlockOperation = Impose | ReadBlocks
+BlockOperation = Beat | Impose | ReadBlocks
 Operation = (
     Commit
     | Hold
@@ -259,6 +269,18 @@ def plain(commit: Commit) -> bool:
         and not commit.held
         and not commit.elsewhere
     )
+
+
+def lasting(operation: Operation) -> bool:
+    """Whether what it does must outlive the loss of the server that did it: approvals, blocks, labels."""
+    match operation:
+        case Commit(session=session, approval=approval):
+            return approval is not None or (session is not None and bool(session.labels))
+        case Label(add=add, remove=remove):
+            return bool(add or remove)
+        case Impose() | Beat() | OpenTicket() | DecideTicket() | CloseTicket() | Keep():
+            return True
+    return False
 
 
 def lease_key(id_: str) -> str:

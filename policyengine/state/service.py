@@ -12,8 +12,10 @@ from typing import Any
 
 from policyengine.blocks.denylist import NOBODY, Tenants
 from policyengine.bundle import Snapshot
+from policyengine.events.event import Event
 from policyengine.events.sink import Everywhere
 from policyengine.model.decision import Decision
+from policyengine.remembered import Remembered
 from policyengine.state.approval_calls import Approvals
 from policyengine.state.approval_operations import Keep
 from policyengine.state.authorize import AuthorizeRequest, Authorizing, authorizing, new_request
@@ -23,13 +25,14 @@ from policyengine.state.direct import answered, away, straight
 from policyengine.state.drive import run, run_async
 from policyengine.state.grant import Grant
 from policyengine.state.memo import reopened
-from policyengine.state.metering import Metering, metering
+from policyengine.state.metering import SESSIONS, Metering, metering
 from policyengine.state.operations import DocumentsFound, Read, lease_key
 from policyengine.state.prices import NO_PRICES, Prices
 from policyengine.state.session_calls import Sessions
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.cluster import Cluster
 from policyengine.state.usage_calls import Meters
+from policyengine.state.windows import SECOND
 
 # As long as it takes, in microseconds.
 FOREVER = 100 * 366 * 86_400 * 1_000_000
@@ -46,10 +49,11 @@ class Authorizes:
         self._placed = isinstance(store, Cluster)
         self.events = events
         self._publishing = RLock()
+        self._opened: Remembered[str, int] = Remembered(SESSIONS)
         self._board: Board | None = None
         self._publish(snapshot)
-        self._board = Board(store, self._publish)
-        if not self._board.blocks.is_empty:
+        self._board = Board(store, self._publish, lost=self._voided)
+        if not self._board.blocks.is_empty or self._board.since:
             self._publish()
 
     def _publish(self, loaded: Snapshot | None = None) -> None:
@@ -63,7 +67,13 @@ class Authorizes:
     def _concerns(self, snapshot: Snapshot) -> None:
         """From now on this snapshot answers."""
         # A pair, so that a reload in between cannot mix two revisions.
-        self._metering = (snapshot, metering(snapshot.policies, self.events, self._prices))
+        since = self._board.since if self._board is not None else 0
+        found = metering(snapshot.policies, self.events, self._prices, since, self._opened)
+        self._metering = (snapshot, found)
+
+    def _voided(self) -> None:
+        since = self._board.since if self._board is not None else 0
+        self.events.send(Event("state.voided", {"before": since // SECOND, "why": "the store has lost what it knew"}))
 
     def authorize(
         self,
@@ -269,4 +279,4 @@ class Authorizes:
     @property
     def sessions(self) -> Sessions:
         """Sessions, for a host that opens them and records what came back."""
-        return Sessions(self._store)
+        return Sessions(self._store, lambda: self._metering[1].since)

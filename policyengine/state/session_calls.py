@@ -6,7 +6,7 @@ method has an async form around the same operation.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from secrets import token_urlsafe
 from typing import Any
@@ -37,10 +37,12 @@ class SessionState:
 
 
 class Sessions:
-    """The sessions of one store. `principal` is an entity as in `authorize`, and `context` holds its tenant, if any."""
+    """The sessions of one store. `principal` is an entity as in `authorize`, and `context` holds its tenant, if any.
+    `since` is from when on a session is not void, in microseconds."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, since: Callable[[], int] = lambda: 0) -> None:
         self._store = store
+        self._since = since
 
     def open(
         self, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None, *, id: str | None = None
@@ -60,12 +62,12 @@ class Sessions:
 
     def read(self, id: str, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> SessionState:
         """What it holds. Raises UnknownSession and StoreError."""
-        return _session(id, self._store.run(_read(id, principal, context)))
+        return _session(id, self._store.run(_read(id, principal, context, self._since())))
 
     async def read_async(
         self, id: str, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None
     ) -> SessionState:
-        return _session(id, await self._store.run_async(_read(id, principal, context)))
+        return _session(id, await self._store.run_async(_read(id, principal, context, self._since())))
 
     def record_result(
         self,
@@ -79,7 +81,7 @@ class Sessions:
     ) -> None:
         """A call came back: it is counted as completed, and the session has these labels from now on. Labels only ever
         come on top. Raises UnknownSession, StoreError, and TypeError for labels that are one text."""
-        _done(self._store.run(_result(id, principal, context, tool, action, labels)))
+        _done(self._store.run(_result(id, principal, context, tool, action, labels, self._since())))
 
     async def record_result_async(
         self,
@@ -91,7 +93,7 @@ class Sessions:
         action: str = "call",
         labels: Collection[str] = (),
     ) -> None:
-        _done(await self._store.run_async(_result(id, principal, context, tool, action, labels)))
+        _done(await self._store.run_async(_result(id, principal, context, tool, action, labels, self._since())))
 
     def narrow(
         self,
@@ -104,7 +106,7 @@ class Sessions:
         """Leaves the session these grants, texts or objects, of those that it has: all at first, and never more
         again. Rules read them as `session.grants`. Raises UnknownSession, StoreError, and TypeError or ValueError for
         what are no grants."""
-        _done(self._store.run(_narrow(id, principal, context, grants)))
+        _done(self._store.run(_narrow(id, principal, context, grants, self._since())))
 
     async def narrow_async(
         self,
@@ -114,7 +116,7 @@ class Sessions:
         *,
         grants: Collection[Any],
     ) -> None:
-        _done(await self._store.run_async(_narrow(id, principal, context, grants)))
+        _done(await self._store.run_async(_narrow(id, principal, context, grants, self._since())))
 
     def remove_labels(
         self,
@@ -126,7 +128,7 @@ class Sessions:
     ) -> None:
         """For an operator alone: what a session has seen, it has seen. Raises as `record_result` does."""
         key, tenant, who = _place(id, principal, context)
-        _done(self._store.run(Label(key, tenant, who, remove=_names(labels))))
+        _done(self._store.run(Label(key, tenant, who, remove=_names(labels), since=self._since())))
 
 
 def _place(id_: str, principal: Any, context: Any) -> tuple[str, str, str]:
@@ -139,19 +141,21 @@ def _open(id_: str, principal: Any, context: Any) -> OpenSession:
     return OpenSession(key, tenant, who, LIFE)
 
 
-def _read(id_: str, principal: Any, context: Any) -> ReadSession:
+def _read(id_: str, principal: Any, context: Any, since: int) -> ReadSession:
     key, tenant, who = _place(id_, principal, context)
-    return ReadSession(key, tenant, who, LIFE)
+    return ReadSession(key, tenant, who, LIFE, since=since)
 
 
-def _result(id_: str, principal: Any, context: Any, tool: str, action: str, labels: Collection[str]) -> Label:
+def _result(
+    id_: str, principal: Any, context: Any, tool: str, action: str, labels: Collection[str], since: int
+) -> Label:
     key, tenant, who = _place(id_, principal, context)
-    return Label(key, tenant, who, add=_names(labels), completed=called(action, tool))
+    return Label(key, tenant, who, add=_names(labels), completed=called(action, tool), since=since)
 
 
-def _narrow(id_: str, principal: Any, context: Any, grants: Collection[Any]) -> Label:
+def _narrow(id_: str, principal: Any, context: Any, grants: Collection[Any], since: int) -> Label:
     key, tenant, who = _place(id_, principal, context)
-    return Label(key, tenant, who, add=(narrowing(grants),))
+    return Label(key, tenant, who, add=(narrowing(grants),), since=since)
 
 
 def _names(labels: Collection[str]) -> tuple[str, ...]:

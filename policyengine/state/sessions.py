@@ -40,7 +40,7 @@ def session_key(tenant: str, id_: str) -> str:
 
 def apply(asked: OpenSession | Label | ReadSession, document: Document | None, now: int) -> tuple[Outcome, Writes]:
     """What becomes of an operation on one session."""
-    mine = _mine(asked, document, now)
+    mine = _mine(asked, document, now) if not isinstance(asked, OpenSession) else None
     match asked:
         case OpenSession():
             if document is not None and document["expires"] > now:
@@ -90,10 +90,8 @@ def committed(asked: SessionWrite, document: Document | None, now: int) -> Docum
     return {**counted, "labels": labels, "version": session["version"] + 1, "expires": now + asked.life}
 
 
-def _mine(
-    asked: OpenSession | Label | ReadSession | SessionWrite, document: Document | None, now: int
-) -> Document | None:
-    if document is None or document["expires"] <= now:
+def _mine(asked: Label | ReadSession | SessionWrite, document: Document | None, now: int) -> Document | None:
+    if document is None or document["expires"] <= now or document["started"] < asked.since:
         return None
     same = document["tenant"] == asked.tenant and document["principal"] == asked.principal
     return document if same else None

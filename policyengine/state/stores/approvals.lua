@@ -36,7 +36,8 @@ local function approvals(op, now, documents, write)
       return nil, 'the approval cannot be verified'
     end
     if ticket.scope ~= asked.scope then return nil, 'the approval is for something else' end
-    if ticket.state ~= 'approved' or ticket.revoked ~= 0 or ticket['until'] <= now or ticket.used >= ticket.uses then
+    if ticket.state ~= 'approved' or ticket.revoked ~= 0 or ticket['until'] <= now or ticket.used >= ticket.uses
+      or ticket.created < (asked.since or 0) then
       return nil, 'the approval is not valid any more'
     end
     local covered = true

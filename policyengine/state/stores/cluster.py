@@ -84,6 +84,10 @@ class Cluster(Redis):
         except StoreError as error:
             return error
 
+    def _client_of(self, key: str) -> Any:
+        node = self._client.get_node_from_key(key)
+        return self._client.get_redis_connection(node)
+
     def _prefix_at(self, place: str) -> str:
         # What stands in braces is all that Redis tells shards by.
         return f"{self._prefix}{{{place}}}"

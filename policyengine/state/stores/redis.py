@@ -7,18 +7,19 @@ known, and a second time would charge twice.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, get_running_loop
+from asyncio import AbstractEventLoop, get_running_loop, to_thread
 from collections.abc import Callable, Iterator
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from policyengine.state.operations import Commit, Document, Operation, Outcome, lease_key
+from policyengine.state.operations import Commit, Document, Operation, Outcome, lasting, lease_key
 from policyengine.state.store import StoreError
 from policyengine.state.stores import compact, wire
 from policyengine.state.stores.compact import Compact
 from policyengine.state.stores.form import batched, escaped, opened
+from policyengine.state.stores.replicas import Replicas
 
 SCRIPT = b"".join(
     Path(__file__).with_name(name).read_bytes() for name in ("form.lua", "approvals.lua", "transaction.lua")
@@ -62,6 +63,7 @@ class Redis:
         self._deadline = deadline
         self._prefix = prefix
         self._compact = Compact()
+        self._replicas = Replicas(deadline)
         self._clients: WeakKeyDictionary[AbstractEventLoop, Any] = WeakKeyDictionary()
         try:
             self._client: Any = self._connect(redis, redis.retry.Retry)
@@ -96,11 +98,19 @@ class Redis:
                 done = compact.outcome(self._call(PLAIN_DIGEST, PLAIN, plain), operation)  # type: ignore[arg-type]
                 if done is not None:
                     return done
-            return wire.outcome(self._call(DIGEST, SCRIPT, self._asked(operation, prefix)), len(prefix))
+            arguments = self._asked(operation, prefix)
+            if lasting(operation) and self._replicas.any(client := self._client_of(arguments[1])):
+                told = self._replicas.confirmed(client, self._unknown_script, DIGEST, SCRIPT, arguments)
+            else:
+                told = self._call(DIGEST, SCRIPT, arguments)
+            return wire.outcome(told, len(prefix))
         except self._failures as error:
             raise StoreError(f"the state store cannot be asked: {error}") from error
 
     async def _run_async(self, operation: Operation, prefix: str) -> Outcome:
+        if lasting(operation) and not self._replicas.none(self._client_of(prefix + operation.keys[0])):
+            # It waits for a replica, or asks whether there is one: on a connection that nobody else uses meanwhile.
+            return await to_thread(self._run, operation, prefix)
         client = self._of_this_loop()
         try:
             plain = self._plain(operation, prefix)
@@ -123,6 +133,10 @@ class Redis:
                         yield key.decode()[length:], opened(text)
         except self._failures as error:
             raise StoreError(f"the state store cannot be asked: {error}") from error
+
+    def _client_of(self, key: str) -> Any:
+        """The client of the server that has a key."""
+        return self._client
 
     def _call(self, digest: str, script: bytes, arguments: tuple[Any, ...]) -> Any:
         try:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from policyengine.state import operations
 from policyengine.state.approval_operations import CloseTicket, DecideTicket, Enter, Keep, OpenTicket, TellTicket
-from policyengine.state.block_operations import KEY, Impose, ReadBlocks
+from policyengine.state.block_operations import KEY, Beat, Impose, ReadBlocks
 from policyengine.state.operations import (
     Adjust,
     Cancel,
@@ -61,7 +61,7 @@ def home(operation: Operation) -> str:
             return place_of(operation.key)
         case Adjust():
             return place_of(operation.meter)
-        case Impose() | ReadBlocks():
+        case Beat() | Impose() | ReadBlocks():
             return place_of(KEY)
     assert_never(operation)
 

@@ -342,6 +342,7 @@ end
 
 local function mine(document)
   if not document or document.expires <= now then return nil end
+  if document.started < op.session.since then return nil end
   if document.tenant ~= op.session.tenant or document.principal ~= op.session.principal then return nil end
   return document
 end
@@ -756,20 +757,33 @@ local function impose()
   if op.blocked and op.length > 0 then ends = now + op.length end
   entries[op.name] = {kind = op.kind, type = op.type, id = op.id, blocked = op.blocked, ['until'] = ends, why = op.why,
                       by = op.by, at = version}
-  local made = {version = version, entries = entries}
+  local made = copy(before)
+  made.version, made.entries = version, entries
+  write(op.key, made, now + FOREVER)
+  return answer('found', now, {made})
+end
+
+local function beat()
+  local made = copy(documents[op.key] or {version = 0, entries = {}})
+  local before, since = made.beat or 0, made.since or 0
+  if op.void or op.known > before then since = math.max(now, since, op.known) end
+  made.beat, made.since = math.max(now, before), since
   write(op.key, made, now + FOREVER)
   return answer('found', now, {made})
 end
 
 local function read_blocks()
   local document = documents[op.key]
-  if document and document.version == op.version then document = {version = document.version, entries = {}} end
+  if document and document.version == op.version then
+    document = copy(document)
+    document.entries = {}
+  end
   return answer('found', now, {document or false})
 end
 
 local OPERATIONS = {commit = commit, hold = hold, release = release, settle = settle, renew = renew, cancel = cancel, open_session = open_session,
                     read_session = read_session, label = label, read = read,
-                    adjust = adjust, impose = impose, read_blocks = read_blocks}
+                    adjust = adjust, beat = beat, impose = impose, read_blocks = read_blocks}
 local ticketing = tickets.operations[op.operation]
 if ticketing then
   local document, reason = ticketing()

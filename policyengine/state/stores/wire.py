@@ -13,7 +13,6 @@ from typing import Any, assert_never
 import msgspec
 from msgspec import structs
 
-from policyengine.state.apply import held_charge
 from policyengine.state.approval_operations import (
     ApprovalOperation,
     CloseTicket,
@@ -23,7 +22,8 @@ from policyengine.state.approval_operations import (
     OpenTicket,
     TellTicket,
 )
-from policyengine.state.block_operations import KEY, MOST, Impose, ReadBlocks
+from policyengine.state.block_operations import KEY, MOST, Beat, Impose, ReadBlocks
+from policyengine.state.held import held_charge
 from policyengine.state.operations import (
     CHANGE_KEPT,
     Adjust,
@@ -132,6 +132,8 @@ def _asked(operation: Operation, prefix: str) -> dict[str, Any]:
             return {"operation": "read", "named": [prefix + key for key in operation.named]}
         case ReadBlocks():
             return {"operation": "read_blocks", "key": prefix + KEY, "version": operation.version}
+        case Beat():
+            return {"operation": "beat", "key": prefix + KEY, "known": operation.known, "void": operation.void}
         case Impose():
             return {"operation": "impose", "key": prefix + KEY, **structs.asdict(operation), "most": MOST}
         case Adjust():
@@ -195,7 +197,8 @@ def _lease(name: str, operation: Settle | Renew | Cancel | Release, prefix: str)
 
 
 def _holder(session: Any, life: int, prefix: str) -> dict[str, Any]:
-    return {"key": prefix + session.key, "tenant": session.tenant, "principal": session.principal, "life": life}
+    told = {"key": prefix + session.key, "tenant": session.tenant, "principal": session.principal, "life": life}
+    return told if isinstance(session, OpenSession) else {**told, "since": session.since}
 
 
 def _window(window: Window) -> dict[str, Any]:

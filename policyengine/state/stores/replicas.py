@@ -1,0 +1,59 @@
+"""Waiting for a replica, where a Redis has one: what must outlive the loss of a server is not done before.
+
+A script and `WAIT` go over one connection, as a replica confirms what was written over it. Whether there is a replica
+is asked once a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any
+
+from policyengine.state.store import StoreError
+
+# For so long it is known how many replicas a server has, in seconds.
+KNOWN = 1.0
+
+UNCONFIRMED = "no replica has confirmed it in time, so that a failover could lose it"
+
+
+class Replicas:
+    """What is known of the replicas of servers, by their clients."""
+
+    def __init__(self, deadline: float) -> None:
+        # Half of what a command may take, so that the answer of `WAIT` is heard.
+        self._patience = max(1, round(deadline * 500))
+        self._found: dict[int, tuple[Any, float, bool]] = {}
+
+    def none(self, client: Any) -> bool:
+        """Whether it is known, without asking, that this server has none."""
+        found = self._found.get(id(client))
+        return found is not None and found[0] is client and not found[2] and monotonic() - found[1] < KNOWN
+
+    def any(self, client: Any) -> bool:
+        """Whether this server has a replica."""
+        found = self._found.get(id(client))
+        if found is None or found[0] is not client or monotonic() - found[1] >= KNOWN:
+            some = int(client.info("replication").get("connected_slaves", 0)) > 0
+            found = self._found[id(client)] = (client, monotonic(), some)
+        return found[2]
+
+    def confirmed(self, client: Any, unknown: type[Exception], digest: str, script: bytes, asked: Sequence[Any]) -> Any:
+        """What the script answers, once a replica has what it wrote. Raises StoreError where none says so in time."""
+        told, replicas = self._sent(client, ("EVALSHA", digest, *asked))
+        if isinstance(told, unknown):
+            told, replicas = self._sent(client, ("EVAL", script, *asked))
+        for answer in (told, replicas):
+            if isinstance(answer, Exception):
+                raise answer
+        if replicas < 1:
+            raise StoreError(UNCONFIRMED)
+        return told
+
+    def _sent(self, client: Any, command: tuple[Any, ...]) -> list[Any]:
+        with client.pipeline(transaction=False) as pipeline:
+            pipeline.execute_command(*command)
+            pipeline.execute_command("WAIT", 1, self._patience)
+            found: list[Any] = pipeline.execute(raise_on_error=False)
+            return found
