@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from policyengine.state.operations import Commit, Document, Operation, Outcome, lasting, lease_key
 from policyengine.state.store import StoreError
 from policyengine.state.stores import compact, wire
+from policyengine.state.stores.batches import Batches, Singly
 from policyengine.state.stores.compact import Compact
 from policyengine.state.stores.form import batched, escaped, opened
 from policyengine.state.stores.replicas import Replicas
@@ -147,9 +148,9 @@ class Redis:
 
     async def _call_async(self, client: Any, digest: str, script: bytes, arguments: tuple[Any, ...]) -> Any:
         try:
-            return await client.execute_command("EVALSHA", digest, *arguments)
+            return await client.ask("EVALSHA", digest, *arguments)
         except self._unknown_script:
-            return await client.execute_command("EVAL", script, *arguments)
+            return await client.ask("EVAL", script, *arguments)
 
     def close(self) -> None:
         """Closes the sync connections; those of an event loop go with it, or with `close_async`."""
@@ -158,15 +159,19 @@ class Redis:
     async def close_async(self) -> None:
         client = self._clients.pop(get_running_loop(), None)
         if client is not None:
-            await client.aclose()
+            await client.close()
 
     def _of_this_loop(self) -> Any:
         loop = get_running_loop()
         client = self._clients.get(loop)
         if client is None:
             library = self._library.asyncio
-            client = self._clients[loop] = self._connect(library, library.retry.Retry)
+            client = self._clients[loop] = self._asking(self._connect(library, library.retry.Retry))
         return client
+
+    def _asking(self, client: Any) -> Singly:
+        """How a client of an event loop is asked."""
+        return Batches(client, (self._library.ConnectionError, self._library.TimeoutError, OSError))
 
     def _settings(self, retry: Any) -> dict[str, Any]:
         return {
