@@ -59,7 +59,8 @@ def straight(
         return None
     if context is not None and (type(context) is not dict or SESSION in context or APPROVAL in context):
         return None
-    if context is not None and "cost" in context:
+    cost = context.get("cost") if context is not None else None
+    if cost is not None and not (type(cost) is dict and "usd" in cost and "tokens" in cost):
         context, unpriced = priced(context, resource, metering.prices)
         if unpriced is not None:
             return None

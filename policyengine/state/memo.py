@@ -23,6 +23,8 @@ from policyengine.state.operations import Charge, Document
 from policyengine.state.store import Store
 from policyengine.state.windows import SECOND, Window, held_window, kind_of
 
+_ENCODER = json.JSONEncoder(allow_nan=False)
+
 # A request of more characters than this is not kept: its reservation is settled at its estimate.
 LARGEST = 64 * 1024
 
@@ -49,7 +51,7 @@ def memo(metered: Sequence[Metered], context: Mapping[str, Any] | None, tenant: 
     if tenant:
         kept["tenant"] = tenant
     try:
-        text = json.dumps(kept, allow_nan=False)
+        text = _ENCODER.encode(kept)
     except (TypeError, ValueError):
         # It holds what is no JSON, and was not sent by anybody who would settle it elsewhere.
         return ""

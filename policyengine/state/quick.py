@@ -12,7 +12,8 @@ from typing import Any
 from msgspec import Struct
 
 from policyengine.bundle import Snapshot
-from policyengine.ir.nodes import Attribute, Const, Expr, Root
+from policyengine.ir.nodes import Attribute, Const, Expr, LimitSpec, Root
+from policyengine.ir.walk import walk
 from policyengine.model.types import INT, NUMBER, STRING, EntityT, RecordT
 from policyengine.model.values import Entity, Fault, Uid, to_json
 from policyengine.schema.members import delegators
@@ -53,11 +54,13 @@ class Compiled(Struct, gc=False):
 
 class Plan(Struct, gc=False):
     """The limits that one decision names. `compiled` is None where one of them reads too much for it. Who is of one of
-    the types of `delegates` may have got its task from another, and is not the only one who acts."""
+    the types of `delegates` may have got its task from another, and is not the only one who acts. Where none of them
+    reads more of an entity than which it is, it makes no difference what else is said of it in the same request."""
 
     snapshot: Snapshot
     compiled: tuple[Compiled, ...] | None
     delegates: frozenset[str] = frozenset()
+    reads_entities: bool = True
 
     def quick(self, principal: Any, action: Any, resource: Any, context: Any, now: int) -> Charges | None:
         compiled = self.compiled
@@ -67,7 +70,7 @@ class Plan(Struct, gc=False):
             return None
         seen = Seen(principal, action, resource, context, self.snapshot.world)
         try:
-            if not self.snapshot.evaluator.is_single(principal, action, resource, context):
+            if self.reads_entities and not self.snapshot.evaluator.is_single(principal, action, resource, context):
                 return None
             return Charges(tuple([_metered(one, principal, resource, context, seen, now) for one in compiled]))
         except Exception:  # noqa: BLE001 - whatever it is, the specification says it
@@ -84,7 +87,13 @@ def plan(metering: Metering, snapshot: Snapshot, names: tuple[str, ...]) -> Plan
         compiled = tuple(_compiled(limit, snapshot.world.records) for limit in limits)
     except (_Unusual, Fault):
         return Plan(snapshot, None)
-    return Plan(snapshot, compiled, delegates)
+    return Plan(snapshot, compiled, delegates, any(_reads_entities(limit.spec) for limit in limits))
+
+
+def _reads_entities(spec: LimitSpec) -> bool:
+    """Whether it reads an attribute of an entity."""
+    read = [spec.ceiling, *spec.by, *([spec.of] if spec.of is not None else [])]
+    return any(isinstance(e, Attribute) and isinstance(e.base.type, EntityT) for expr in read for e in walk(expr))
 
 
 def _metered(one: Compiled, principal: Any, resource: Any, context: Any, seen: Seen, now: int) -> Metered:

@@ -16,7 +16,7 @@ from weakref import WeakSet
 from policyengine.state.apply import apply
 from policyengine.state.block_operations import Beat, Impose
 from policyengine.state.operations import Commit, Document, DocumentsFound, Operation, Outcome, Read
-from policyengine.state.stores.plain import Plain
+from policyengine.state.stores.plain import OpenLease, Plain
 
 # So many due keys are looked at with each operation: more than one operation can write, so that they never pile up.
 SWEEP = 64
@@ -40,7 +40,7 @@ class Memory:
     def __init__(self, now: Callable[[], int] = clock) -> None:
         self._now = now
         self._lock = Lock()
-        self._documents: dict[str, Document] = {}
+        self._documents: dict[str, Document | OpenLease] = {}
         self._expires: dict[str, int] = {}
         self._due: list[tuple[int, str]] = []
         # Those who are told of each change of the list of blocks, as it happens.
@@ -55,7 +55,7 @@ class Memory:
             if type(operation) is Commit and (done := self._plain.commit(operation, now)) is not None:
                 return done
             documents = self._documents
-            applied = apply(operation, {key: documents.get(key) for key in operation.keys}, now)
+            applied = apply(operation, {key: self._found(key) for key in operation.keys}, now)
             for key, (document, expires) in applied.writes.items():
                 if document is None:
                     documents.pop(key, None)
@@ -81,13 +81,17 @@ class Memory:
             keys = [key for key in self._documents if key.startswith(start)]
         for key in keys:
             with self._lock:
-                document = self._documents.get(key) if self._expires.get(key, 0) > self._now() else None
+                document = self._found(key) if self._expires.get(key, 0) > self._now() else None
                 found = deepcopy(document)
             if found is not None:
                 yield key, found
 
     def close(self) -> None:
         """Nothing to close."""
+
+    def _found(self, key: str) -> Document | None:
+        document = self._documents.get(key)
+        return document.document() if type(document) is OpenLease else document  # type: ignore[return-value]
 
     def __len__(self) -> int:
         return len(self._documents)

@@ -10,12 +10,30 @@ from __future__ import annotations
 from heapq import heappush
 from typing import Any
 
+from msgspec import Struct
+
+from policyengine.state.held import held_charge
 from policyengine.state.meters import GRACE
 from policyengine.state.operations import Charge, Commit, Done, MeterUse, plain
 from policyengine.state.windows import BUCKETS, Calendar, Sliding
 
-# Members that a document has when something else was done to it than charging.
-_RARE = frozenset({"holds", "raised", "reset", "share"})
+
+class OpenLease(Struct, frozen=True, gc=False):
+    """A lease that nothing has become of yet, of which most say nothing more: its document is made when it is read.
+    `places` are where its charges were counted."""
+
+    asked: Commit
+    until: int
+    kept: int
+    places: tuple[int, ...]
+
+    def document(self) -> dict[str, Any]:
+        asked = self.asked
+        held = [held_charge(charge, place) for charge, place in zip(asked.charges, self.places, strict=True)]
+        return {
+            "owner": asked.owner, "state": "open", "expires": self.until, "kept": self.kept, "charges": held,
+            "memo": asked.memo,
+        }  # fmt: skip
 
 
 class Plain:
@@ -43,7 +61,14 @@ class Plain:
             used, at = 0, now
             if document is not None:
                 at = max(now, document["now"])
-                if document.get("blocked", 0) > at or not _RARE.isdisjoint(document):
+                if (
+                    "holds" in document
+                    or "raised" in document
+                    or "reset" in document
+                    or "share" in document
+                    or document.get("blocked", 0) > at
+                ):
+                    # Something else was done to it than charging.
                     return None
             if type(window) is Sliding:
                 place = at // window.width
@@ -66,15 +91,10 @@ class Plain:
                 return None
             found.append((charge, document, at, place, used, end))
         until, kept = now + asked.lease, now + asked.keep
-        uses, held = [], []
+        uses, places = [], []
         for charge, document, at, place, used, end in found:
             window, amount, meter = charge.window, charge.amount, charge.meter
-            one: dict[str, Any] = {
-                "meter": meter, "rule": charge.rule, "kind": "calendar", "at": place, "ceiling": charge.ceiling,
-                "reserved": amount, "counted": amount, "spent": 0,
-            }  # fmt: skip
             if type(window) is Sliding:
-                one["kind"], one["width"] = "sliding", window.width
                 if document is None:
                     document = {
                         "now": at, "buckets": [[place, amount]], "rule": charge.rule, "by": list(charge.by),
@@ -95,16 +115,12 @@ class Plain:
             document["now"], document["ceiling"] = at, charge.ceiling
             self._expires[meter] = max(end, document.get("blocked", 0)) + GRACE
             uses.append(MeterUse(charge.rule, meter, used, charge.ceiling, end))
-            held.append(one)
-        if held:
-            lease = {
-                "owner": asked.owner, "state": "open", "expires": until, "kept": kept, "charges": held,
-                "memo": asked.memo,
-            }  # fmt: skip
-            self._keep("lease:" + asked.id, lease, kept)
+            places.append(place)
+        if places:
+            self._keep("lease:" + asked.id, OpenLease(asked, until, kept, tuple(places)), kept)
         return Done(now, tuple(uses), until)
 
-    def _keep(self, key: str, document: dict[str, Any], expires: int) -> None:
+    def _keep(self, key: str, document: Any, expires: int) -> None:
         self._documents[key] = document
         if key not in self._expires:
             heappush(self._due, (expires, key))
