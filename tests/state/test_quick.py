@@ -113,6 +113,8 @@ def test_what_limits_commonly_read_is_compiled() -> None:
 # All of one place, so that one shard does it.
 S, T, D, F = (f"meter:{name}:00a0" for name in "stdf")
 WINDOWS = {S: Sliding(10_000), T: Sliding(7), D: calendar("minute", "UTC", NOW), F: Concurrent()}
+# Limits that become relative to the past, and are not any more.
+SHARES: tuple[dict[str, tuple[int, int, int]], ...] = ({}, {T: (150, 2, 420), D: (200, 3, 60_000_000)}, {})
 asked = st.lists(
     st.tuples(st.sampled_from(sorted(WINDOWS)), st.integers(0, 4), st.booleans(), st.sampled_from([0, 0, 30_000])),
     min_size=0, max_size=4, unique_by=lambda one: one[0],
@@ -136,7 +138,7 @@ def test_a_store_writes_what_the_specification_writes(name: str) -> None:
             for number, (wanted, by, share) in enumerate(steps):
                 now += by
                 made = tuple(
-                    Charge(key, key, ("k",), WINDOWS[key], 9, amount, block, advisory)
+                    Charge(key, key, ("k",), WINDOWS[key], 9, amount, block, advisory, SHARES[number % 3].get(key))
                     for key, amount, advisory, block in wanted
                 )
                 operations: list[Operation] = [Commit(f"00a0-{number}", "ann", made, 50_000, 10**12)]
@@ -175,5 +177,5 @@ def test_the_fast_way_knows_all_that_a_commit_can_ask() -> None:
         "elsewhere",
     )  # fmt: skip
     assert Charge.__struct_fields__ == (
-        "meter", "rule", "by", "window", "ceiling", "amount", "block_for", "advisory",
+        "meter", "rule", "by", "window", "ceiling", "amount", "block_for", "advisory", "share",
     )  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 
 from policyengine.state.operations import Document, Operation, Outcome
 from policyengine.state.store import StoreError
-from policyengine.state.stores.batches import Singly
+from policyengine.state.stores.connections import Plainly, PlainlyAsync
 from policyengine.state.stores.form import batched, escaped, opened
 from policyengine.state.stores.redis import BATCH, Redis
 from policyengine.state.stores.shards import home, steps
@@ -100,9 +100,11 @@ class Cluster(Redis):
         url = self._url.replace("+cluster", "", 1)
         return library.RedisCluster.from_url(url, **self._settings(retry))
 
-    def _asking(self, client: Any) -> Singly:
-        # A pipeline of a cluster is one for each node, and what it asks of which is not known before.
-        return Singly(client)
+    def _asking(self, client: Any) -> Plainly:
+        return Plainly(client)
+
+    def _asking_async(self, client: Any) -> PlainlyAsync:
+        return PlainlyAsync(client)
 
     def _policies(self) -> list[str]:
         told = self._client.info("memory", target_nodes="primaries")

@@ -17,8 +17,8 @@ from weakref import WeakKeyDictionary
 from policyengine.state.operations import Commit, Document, Operation, Outcome, lasting, lease_key
 from policyengine.state.store import StoreError
 from policyengine.state.stores import compact, wire
-from policyengine.state.stores.batches import Batches, Singly
 from policyengine.state.stores.compact import Compact
+from policyengine.state.stores.connections import Connections, ConnectionsAsync, Plainly, PlainlyAsync
 from policyengine.state.stores.form import batched, escaped, opened
 from policyengine.state.stores.replicas import Replicas
 
@@ -68,6 +68,7 @@ class Redis:
         self._clients: WeakKeyDictionary[AbstractEventLoop, Any] = WeakKeyDictionary()
         try:
             self._client: Any = self._connect(redis, redis.retry.Retry)
+            self._connections = self._asking(self._client)
             policies = self._policies()
         except self._failures as error:
             raise StoreError(f"the state store cannot be asked: {error}") from error
@@ -141,10 +142,10 @@ class Redis:
 
     def _call(self, digest: str, script: bytes, arguments: tuple[Any, ...]) -> Any:
         try:
-            return self._client.execute_command("EVALSHA", digest, *arguments)
+            return self._connections.ask("EVALSHA", digest, *arguments)
         except self._unknown_script:
             # A server that was started anew does not know it.
-            return self._client.execute_command("EVAL", script, *arguments)
+            return self._connections.ask("EVAL", script, *arguments)
 
     async def _call_async(self, client: Any, digest: str, script: bytes, arguments: tuple[Any, ...]) -> Any:
         try:
@@ -166,12 +167,16 @@ class Redis:
         client = self._clients.get(loop)
         if client is None:
             library = self._library.asyncio
-            client = self._clients[loop] = self._asking(self._connect(library, library.retry.Retry))
+            client = self._clients[loop] = self._asking_async(self._connect(library, library.retry.Retry))
         return client
 
-    def _asking(self, client: Any) -> Singly:
+    def _asking(self, client: Any) -> Plainly:
+        """How a client is asked."""
+        return Connections(client, (self._library.ResponseError,))
+
+    def _asking_async(self, client: Any) -> PlainlyAsync:
         """How a client of an event loop is asked."""
-        return Batches(client, (self._library.ConnectionError, self._library.TimeoutError, OSError))
+        return ConnectionsAsync(client, (self._library.ResponseError,))
 
     def _settings(self, retry: Any) -> dict[str, Any]:
         return {
