@@ -15,6 +15,7 @@ from policyengine.cli.console import FAILED, note, say, say_json
 from policyengine.cli.durations import duration
 from policyengine.cli.keys import ConfigOption
 from policyengine.cli.loading import JsonOption
+from policyengine.cli.sessions import session, unlabel
 from policyengine.cli.state_store import StateOption, opened
 from policyengine.cli.usage import changes, credit, raise_, reset, usage
 from policyengine.diagnostics.safe_text import visible
@@ -24,7 +25,7 @@ from policyengine.state.windows import SECOND
 
 app = typer.Typer(help="Limits, sessions and blocks: what a state store remembers.", no_args_is_help=True)
 
-for command in (settle, renew, cancel, usage, reset, credit, raise_, changes):
+for command in (settle, renew, cancel, usage, reset, credit, raise_, changes, session, unlabel):
     app.command(command.__name__.rstrip("_"))(command)
 
 KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"one of {', '.join(KINDS)}", show_default=False)]
