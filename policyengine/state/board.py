@@ -59,6 +59,8 @@ class Board:
         self._every = every
         self._bound = bound
         self._lock = Lock()
+        # One reads at a time.
+        self._reads = Lock()
         self._entries: dict[str, Mapping[str, Any]] = {}
         self._known: dict[str, Block] = {}
         self._version = 0
@@ -86,14 +88,15 @@ class Board:
 
     def read(self) -> None:
         """Read the list now. Raises StoreError."""
-        began = monotonic()
-        found = self._asked(ReadBlocks(self._version))
-        beat = _time(found.documents[0], "beat")
-        lost = beat < self._beat
-        if self._watched and (lost or beat + BEAT <= found.now):
-            # Another node may have said so already.
-            found = self._asked(Beat(self._beat))
-        self.take(found.documents[0], found.now, began)
+        with self._reads:
+            began, lost = monotonic(), False
+            found = self._asked(ReadBlocks(self._version))
+            beat = _time(found.documents[0], "beat")
+            if self._watched and (beat < self._beat or beat + BEAT <= found.now):
+                found = self._asked(Beat(self._beat))
+                # Another node may have said so already, and tells of it.
+                lost = beat < self._beat and _time(found.documents[0], "since") >= found.now
+            self.take(found.documents[0], found.now, began)
         if lost:
             log.warning("the state store was emptied or restored", voided_before=self.since // SECOND)
             self._lost()
@@ -208,7 +211,7 @@ _BOARDS: WeakSet[Board] = WeakSet()
 
 def _forked() -> None:
     for board in list(_BOARDS):
-        board._lock = Lock()
+        board._lock, board._reads = Lock(), Lock()
         board.begin()
 
 
