@@ -18,11 +18,12 @@ MISSING = "wrk is not installed (Debian and Ubuntu: apt-get install wrk)"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Requests per second; the latency of one in nanoseconds."""
+    """Requests per second; the latency of one in nanoseconds; how many there were."""
 
     rate: float
     p50: float
     p99: float
+    count: int = 0
 
 
 def available() -> bool:
@@ -44,4 +45,5 @@ def run(port: int, path: str, bodies: Path, connections: int, seconds: int, auth
     answer = json.loads(done.stdout.strip().splitlines()[-1])
     if answer["errors"]:
         raise RuntimeError(f"{answer['errors']} of {answer['requests']} requests failed")
-    return Load(answer["requests"] / answer["duration_us"] * 1e6, answer["p50_us"] * 1000, answer["p99_us"] * 1000)
+    rate = answer["requests"] / answer["duration_us"] * 1e6
+    return Load(rate, answer["p50_us"] * 1000, answer["p99_us"] * 1000, answer["requests"])

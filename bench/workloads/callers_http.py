@@ -1,8 +1,9 @@
 """Callers over HTTP: what it costs to ask who asks, as clients see it. W1 (attribute variant), asked by wrk.
 
 Four servers take turns on one core: one that answers anybody on this machine, one that wants an API key, one that wants
-a token, and OPA with its own authentication. A figure is the median of the rounds; a ratio is the median of the ratios
-of rounds, in which one follows the other at once, so that what disturbs the machine for long disturbs both.
+a token, and OPA with its own authentication. A figure is the requests for a second of the core, which on a machine that
+does nothing else is what a client sees. It is the median of the rounds; a ratio is the median of the ratios of rounds,
+in which one follows the other at once, so that what disturbs one disturbs both.
 """
 
 from __future__ import annotations
@@ -63,8 +64,11 @@ def run(options: Options) -> Results:
             # Each comes first as often as last.
             for name in list(asked)[:: 1 if number % 2 else -1]:
                 running, file, authorization = asked[name]
+                before = running.cpu
                 load = wrk.run(running.port, running.server.single, file, CONNECTIONS, 1, authorization)
-                rates[name].append(load.rate)
+                after = running.cpu
+                told = before is not None and after is not None and after > before
+                rates[name].append(load.count / (after - before) if told else load.rate)  # type: ignore[operator]
     for name, found in rates.items():
         over = _ratio(found, rates[FLOOR]) if FLOOR in rates else None
         results.rows.append(Row(NAME, CASE, name, median(found), "requests/s", over, FLOOR))
