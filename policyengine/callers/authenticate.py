@@ -74,11 +74,12 @@ class Authenticator:
         self.certificates = dict(certificates or {})
         self._expected = {name: each.expected for name, each in self.issuers.items()}
         self._good: dict[bytes, _Remembered] = {}
-        self._secret = secrets.token_bytes(32)
+        # With the key put in: a copy of it is had faster than another.
+        self._blank = blake2b(digest_size=16, key=secrets.token_bytes(32))
 
     def remembered(self, header: bytes, address: str | None) -> Caller | None:
         """The caller of a header that was good a moment ago and still is. The way of nearly every request."""
-        known = self._good.get(blake2b(header, digest_size=16, key=self._secret).digest())
+        known = self._good.get(self._named(header))
         if known is None:
             return None
         now = self.clock()
@@ -98,7 +99,7 @@ class Authenticator:
     def bearer(self, header: bytes, address: str | None) -> Caller | NeedsKeys | None:
         """The caller of an `Authorization` header. Raises keyring.Unknowable."""
         now = self.clock()
-        name = blake2b(header, digest_size=16, key=self._secret).digest()
+        name = self._named(header)
         self._good.pop(name, None)
         if header[: len(_SCHEME)].lower() != _SCHEME:
             return None
@@ -116,6 +117,12 @@ class Authenticator:
         names = identities(certificate, self.clock())
         found = [caller for identity, caller in self.certificates.items() if identity in names]
         return found[0] if len(found) == 1 else None
+
+    def _named(self, header: bytes) -> bytes:
+        """What a header is remembered by: a keyed hash."""
+        found = self._blank.copy()
+        found.update(header)
+        return found.digest()
 
     def forget(self) -> None:
         """Forgets every credential; each is checked in full when it is presented again."""

@@ -143,20 +143,27 @@ class Listener(HttpToolsProtocol):
         if self._resuming:
             return
         super().on_header(name, value)
-        self._count(len(name) + len(value))
+        self._size += len(name) + len(value)
+        if self._size > MAX_HEADER_BYTES:
+            self._count(0)
         if len(self.headers) > MAX_HEADERS:
             self._fail(431, f"there are more than {MAX_HEADERS} headers")
 
     def on_headers_complete(self) -> None:
         if self._resuming:
             return
-        named = [name for name, _ in self.headers]
-        if named.count(b"host") > 1:
+        hosts, codings, self._is_stream = 0, [], False
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"transfer-encoding":
+                codings.append(value.strip().lower())
+            elif name == b"content-type" and value.startswith(_EVENTS):
+                self._is_stream = True
+        if hosts > 1:
             self._fail(400, "there are two `Host` headers")
-        codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
         if codings and codings != [b"chunked"]:
             self._fail(501, "a body has no `Transfer-Encoding` but `chunked`")
-        self._is_stream = (b"content-type", _EVENTS) in [(n, v[: len(_EVENTS)]) for n, v in self.headers]
         self._allow(self.body_seconds)
         super().on_headers_complete()
 
