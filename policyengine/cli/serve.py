@@ -169,6 +169,8 @@ def _run(
         "port": port,
         "fd": descriptor,
         "workers": workers,
+        # A worker of a machine that is busy is not one that hangs: five seconds would end it.
+        "timeout_worker_healthcheck": 60,
         "log_config": None,
         "server_header": False,
         # The service reads them itself, where they matter.
