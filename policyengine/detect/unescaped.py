@@ -18,9 +18,10 @@ from policyengine.detect.skeleton import Skeleton
 from policyengine.detect.view import View
 
 LONGEST_ESCAPE = 16
+# Of letters and digits of ASCII: what is none is as good as a blank.
 _ESCAPE = (
-    rb"%(?:25){0,5}[0-9a-f]{2}|&#x0{0,6}[0-9a-f]{2};?|&#0{0,6}[0-9]{2,3};?|\\u\{?0{0,4}[0-9a-f]{2}\}?|"
-    rb"\\x[0-9a-f]{2}|\\[0-7]{3}|=[0-9a-f]{2}"
+    rb"%(?:25){0,5}[3-7][0-9a-f]|&#x0{0,6}[3-7][0-9a-f];?|&#0{0,6}(?:[4-9][0-9]|1[012][0-9]);?|"
+    rb"\\u\{?0{0,4}[3-7][0-9a-f]\}?|\\x[3-7][0-9a-f]|\\(?:0[67]|1[0-7])[0-7]|=[3-7][0-9a-f]"
 )
 _NUMBER = re.compile(
     rb"(?:%(?:25)*|&#x0*|\\u\{?0*|\\x|=)(?P<hex>[0-9a-f]{2})|&#0*(?P<dec>[0-9]{2,3})|\\(?P<oct>[0-7]{3})"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from policyengine import Engine, NotReleased
-from policyengine.detect import Finder, Finding
+from policyengine.detect import Finder, Finding, Pattern, Vocabulary
 from policyengine.detect.registry import Registry, registry
 from policyengine.release.inspection import Inspection
 
@@ -47,6 +47,13 @@ SAYING: dict[str, Callable[[str], Any]] = {
 def ended() -> Any:
     yield
     END.set()
+
+
+def test_nobody_waits_for_the_finders_that_are_built_in() -> None:
+    words = Vocabulary(patterns=(Pattern("own.case", "CASE-[0-9]{4}"),), words=(("own.project", "bluebird"),))
+    inspection = Inspection(finders=registry(words))
+    assert not inspection.waits
+    assert inspection.registry("acme") is inspection.finders
 
 
 @pytest.mark.parametrize("width", [None, 40])

@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 
 from policyengine.detect.beginnings import last_word
-from policyengine.detect.finder import Finder
+from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
+from policyengine.detect.view import View
 
 NAME = "email"
 _LOCAL = 64
@@ -29,11 +30,12 @@ _TRIM = "'`*=/{}|!?$&%#^~"
 
 
 def finder() -> Finder:
-    return Finder(NAME, frozenset({"email"}), WIDTH, find, last_word)
+    return viewing(NAME, frozenset({"email"}), WIDTH, find, last_word)
 
 
-def find(text: str) -> Sequence[Finding]:
-    found = []
+def find(view: View) -> Sequence[Finding]:
+    text = view.text
+    found: list[Finding] = []
     at = text.find("@")
     while at >= 0:
         before = _BEFORE.search(text, max(0, at - _LOCAL), at)
