@@ -8,6 +8,8 @@ by call, and of each the median counts: whatever disturbs the machine disturbs t
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from statistics import median
@@ -23,7 +25,9 @@ from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from bench.options import Options
-from bench.results import Results, Row
+from bench.peers import Peer
+from bench.peers.environment import ROOT, NotInstalled, python_of
+from bench.results import Absent, Results, Row
 from policyengine import Engine
 
 NAME = "authorize"
@@ -46,6 +50,7 @@ ASKED: dict[str, Any] = {
     "resource": {"type": "Model", "id": "gpt"},
     "context": {"cost": {"usd": 0.018, "tokens": 1_200}, "tenant": {"type": "Tenant", "id": "acme"}},
 }
+LITELLM = Peer("litellm", "litellm_budget", "litellm")
 ITEM = limits.parse("1000000 per minute")
 
 
@@ -69,6 +74,7 @@ def _results(url: str, rounds: int) -> Results:
         **{f"authorize, {name}": _authorize(engine) for name, engine in memory.items()},
         "limits, one limit": lambda: window.hit(ITEM, "ann"),
     }, rounds))  # fmt: skip
+    _litellm(results, rounds)
     client = redis.Redis.from_url(url)
     shared = MovingWindowRateLimiter(RedisStorage(url.replace("unix://", "redis+unix://")))
     _add(results, "Redis, sync", "a round trip", _medians({
@@ -80,6 +86,20 @@ def _results(url: str, rounds: int) -> Results:
     _add(results, "Redis, asyncio", "a round trip", found)
     results.rows.append(Row(NAME, "Redis, asyncio, 16 at once", "authorize, one limit", rate, "authorizes/s", 1.0, ""))
     return results
+
+
+def _litellm(results: Results, rounds: int) -> None:
+    """LiteLLM's budget limiter in memory: it is asked before a call, and told after it."""
+    name = "LiteLLM's budget limiter, asked and told"
+    try:
+        command = [python_of(LITELLM), "-m", f"bench.peers.{LITELLM.module}", str(rounds)]
+        told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, cwd=ROOT)
+        seconds = sum(json.loads(told.stdout.splitlines()[-1]).values())
+    except (NotInstalled, OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
+        results.absent.append(Absent(NAME, "memory", name, str(error)))
+        return
+    floor = next(row.value for row in results.rows if row.subject == "decide")
+    results.rows.append(Row(NAME, "memory", name, seconds * 1e9, "ns", seconds * 1e9 / floor, "decide"))
 
 
 def _texts() -> dict[str, str]:
