@@ -3,6 +3,8 @@
 e in xs ⇔ any x in xs: x == e                   not (any x in xs: c) ⇔ all x in xs: not c
 contains_any(xs, ys) ⇔ any x in xs: x in ys     contains_all(xs, ys) ⇔ all y in ys: y in xs
 size(xs) == 0 ⇔ xs == []                        xs == ys ⇔ each contains all of the other (sets)
+size(xs) ⇔ sum of 1 for each (sets: once)       union(xs, ys) == xs ⇔ contains_all(xs, ys) (sets)
+xs == ys ⇔ size(xs) == size(ys) and all p in pairs(xs, ys): p.first == p.second (lists)
 a < b ⇔ not (a >= b) ⇔ b > a                    s like "p*" ⇔ starts_with(s, "p")
 not not c, true and c, c or false, if true then c else d ⇔ c          a != b ⇔ not (a == b)
 when a unless b ⇔ when a and not b
@@ -33,6 +35,7 @@ SCHEMA = (
 TYPES = {name: type_ for name, type_ in POOL if name not in ("odd name", "recs", "rec", "data", "maybe", "members")}
 COLLECTIONS = [n for n, t in TYPES.items() if t.startswith(("Set", "List"))]
 SETS = [n for n in COLLECTIONS if TYPES[n].startswith("Set")]
+LISTS = [n for n in COLLECTIONS if TYPES[n].startswith("List")]
 ORDERED = ("n", "x", "at", "wait")
 
 # What it is about, and the two sides that must agree; {a} is a value of the principal, {b} one of the resource.
@@ -42,7 +45,14 @@ EQUATIONS: list[tuple[Any, str, str]] = [
     (COLLECTIONS, "contains_all({a}, {b})", "all y in {b}: y in {a}"),
     (COLLECTIONS, "not (any x in {a}: x in {b})", "all x in {a}: not x in {b}"),
     (COLLECTIONS, "size({a}) == 0", "not (any x in {a}: x == x)"),
+    (COLLECTIONS, "sum((if x in {b} then 1 else 0) for x in {a}) == 0", "not contains_any({a}, {b})"),
+    (COLLECTIONS, "sum((if x == x then 1 else 0) for x in {a}) == size({a})", "all x in {a}: x == x"),
+    (COLLECTIONS, "all y in {b}: y in union({a}, {a})", "contains_all({a}, {b})"),
+    (COLLECTIONS, "contains_all(union({a}, {b}), {b})", "all y in {b}: y == y"),
     (SETS, "{a} == {b}", "contains_all({a}, {b}) and contains_all({b}, {a})"),
+    (SETS, "union({a}, {b}) == {a}", "contains_all({a}, {b})"),
+    (LISTS, "{a} == {b}", "size({a}) == size({b}) and (all p in pairs({a}, {b}): p.first == p.second)"),
+    (LISTS, "all p in pairs({a}, {a}): p.first == p.second", "all x in {a}: x == x"),
     (SETS, "{a} == {b}", "contains_all({a}, {b}) and size({a}) == size({b})"),
     (TYPES, "{a} != {b}", "not {a} == {b}"),
     (TYPES, "{a} == {b}", "{b} == {a}"),
