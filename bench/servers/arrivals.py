@@ -10,12 +10,15 @@ import asyncio
 import json
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 # An arrival that finds all of them taken waits.
 MOST = 256
+# In seconds.
+PATIENCE = 20.0
 
 
 class Peer(asyncio.Protocol):
@@ -57,19 +60,19 @@ async def run(port: int, request: bytes, rate: float, seconds: float, seed: int)
     for _ in range(MOST):
         _, peer = await loop.create_connection(lambda: Peer(free, taken), "127.0.0.1", port)
         opened.append(peer)
-        # Once it is answered, the service has it.
         peer.send(request, perf_counter())
-        while peer not in free:
-            await asyncio.sleep(0.0005)
+    # Once they are answered, the service has them.
+    await _until(lambda: len(taken) == MOST)
     taken.clear()
     begun = perf_counter()
     due, sent = begun, 0
     lags: list[float] = []
-    while due < begun + seconds:
+    while due < begun + seconds and perf_counter() < begun + 2 * seconds:
         await asyncio.sleep(max(0.0, due - perf_counter()))
-        while due <= perf_counter():
-            while not free:
-                await asyncio.sleep(0.0005)
+        # Where it cannot send as many, it ends all the same, and `sent` says so.
+        while due <= perf_counter() < begun + 2 * seconds:
+            if not free:
+                await _until(lambda: bool(free))
             asked = perf_counter()
             free.pop().send(request, asked)
             lags.append(asked - due)
@@ -91,6 +94,15 @@ async def run(port: int, request: bytes, rate: float, seconds: float, seed: int)
         "p50": answered[len(answered) // 2] if answered else None,
         "p99": answered[int(len(answered) * 0.99)] if answered else None,
     }  # fmt: skip
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    """Raises TimeoutError where it does not come true: connections are lost, or nothing is answered."""
+    end = perf_counter() + PATIENCE
+    while not holds():
+        if perf_counter() > end:
+            raise TimeoutError("connections are lost, or nothing is answered")
+        await asyncio.sleep(0.0005)
 
 
 def main() -> None:

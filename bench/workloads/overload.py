@@ -1,7 +1,8 @@
 """Overload: how late those are that are answered, at three times what one process can answer.
 
-Requests come at random, at 0.8 times the capacity and at three times, from another core. An evaluation takes about a
-millisecond, so that a bench in Python can send three times as many. The first second of each is not counted.
+Requests come at random, at 0.8 times the capacity and at three times, from another core. An evaluation takes some
+milliseconds, so that a bench in Python can send three times as many. What happens in the beginning, until the service
+knows, is counted.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from bench.servers import Server, bodies, wrk
 from bench.servers.process import Running, pinned
 
 NAME = "overload"
-CASE = "one process, an evaluation of a millisecond"
+CASE = "one process, an evaluation of some milliseconds"
 USUAL, MUCH = 0.8, 3.0
 RATIO = f"p99 of what is answered, {MUCH:g} x capacity / {USUAL:g} x"
 REFUSED, DONE = "requests that are refused", "what is answered over the capacity"
 LAG = "p99 of how late this bench was to send, at worst"
 PATH = "/access/v1/evaluation"
-MANY = 110
+MANY = 240
 POLICY = """module heavy
 use ai
 permit none_of_them: retrieve on Document for User
@@ -56,7 +57,6 @@ def run(options: Options) -> Results:
             for number in range(rounds):
                 capacity = wrk.run(running.port, PATH, home / "body.json", 4, 2).rate
                 for load in (USUAL, MUCH):
-                    _arrivals(running.port, home, load * capacity, 1, number)
                     found = _arrivals(running.port, home, load * capacity, seconds, number)
                     if found["others"] or found["p99"] is None:
                         return Results(absent=[Absent(NAME, CASE, "all", f"answered {found['others']}")])

@@ -9,9 +9,9 @@ in a process that is busy. It ends with a window in which nobody was refused, or
 
 from __future__ import annotations
 
-WINDOW = 0.05  # seconds
-# So many windows in a row; and fewer requests in one say nothing.
-ROW, LEAST = 3, 5
+WINDOW = 0.025  # seconds
+# So many windows in a row; and a window lasts until there were so many requests.
+ROW, LEAST = 2, 10
 # One of so many is many.
 SHARE = 4
 # Where there is too much to do, a request waits for so many others; it has waited as long before it was read.
@@ -25,12 +25,13 @@ _LAST = 0.1
 class Backlog:
     """That of one process. `most` are the seconds that a request may wait."""
 
-    __slots__ = ("_bad", "_before", "_end", "_late", "_refused", "_total", "_work", "is_shedding", "most")
+    __slots__ = ("_bad", "_before", "_end", "_late", "_refused", "_seen", "_total", "_work", "is_shedding", "most")
 
     def __init__(self, most: float) -> None:
         self.most = most
         self.is_shedding = False
         self._end = 0.0
+        self._seen = float("-inf")
         self._total = self._late = self._refused = 0
         self._bad = 0
         # When the turn of the one before began, if it was answered; and what one takes.
@@ -38,8 +39,7 @@ class Backlog:
         self._work = 0.0
 
     def refuses(self, waited: float, now: float) -> bool:
-        if now >= self._end:
-            self._turn(now)
+        self._look(now)
         self._total += 1
         self._late += waited > max(self.most, 2 * QUEUE * self._work)
         took = now - self._before
@@ -53,19 +53,19 @@ class Backlog:
 
     def full(self, now: float) -> None:
         """One was refused as there was no room at all."""
-        if now >= self._end:
-            self._turn(now)
+        self._look(now)
         self._total += 1
         self._late += 1
         self._refused += 1
 
-    def _turn(self, now: float) -> None:
-        """Another window: what the last one says."""
-        is_bad = self._total >= LEAST and SHARE * self._late >= self._total
-        if now >= self._end + WINDOW:
-            # Nobody asked for the whole of one.
-            self.is_shedding = is_bad = False
+    def _look(self, now: float) -> None:
+        """Begins another window where one has ended: after its time, with enough requests; or as nobody asked."""
+        is_idle = now - self._seen > max(WINDOW, 4 * self._work)
+        self._seen = now
+        if not is_idle and (now < self._end or self._total < LEAST):
+            return
+        is_bad = not is_idle and SHARE * self._late >= self._total
         self._bad = self._bad + 1 if is_bad else 0
-        self.is_shedding = self._bad >= ROW or (self.is_shedding and self._refused > 0)
+        self.is_shedding = self._bad >= ROW or (self.is_shedding and not is_idle and self._refused > 0)
         self._end = now + WINDOW
         self._total = self._late = self._refused = 0
