@@ -24,7 +24,9 @@ READS = re.compile(r"(get|read|search|list|check)_")
 class Policies:
     """One session of an engine."""
 
-    def __init__(self, engine: Engine, suite: Suite, opened: Opened, known: standing.Known, person: bool) -> None:
+    def __init__(
+        self, engine: Engine, suite: Suite, opened: Opened, known: standing.StandingData, person: bool
+    ) -> None:
         self._engine, self._person = engine, person
         self._session = engine.session(
             principal=EMMA, prompt=opened.prompt, entities=known.entities, context={"standing": known.standing}
@@ -51,7 +53,7 @@ class Policies:
 def policies(
     person: bool = False,
     text: Callable[[str], str] = lambda text: text,
-    known: Callable[[standing.Known], standing.Known] = lambda known: known,
+    known: Callable[[standing.StandingData], standing.StandingData] = lambda known: known,
 ) -> Opener:
     """This project's gate. `text` and `known` take something away from the policies and from what is known."""
     engines: dict[str, Engine] = {}

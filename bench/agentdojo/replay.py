@@ -37,17 +37,21 @@ def replay(
     task: str,
     gate: Opener,
     goal: str | None = None,
-    rewritten: Callable[[Sequence[Proposed]], Iterable[Proposed]] | None = None,
-    hostile: Sequence[Proposed] | None = None,
+    rewritten: Callable[[Opened], Iterable[Proposed]] | None = None,
+    *,
+    late: bool = False,
+    text: str | None = None,
+    hostile: Sequence[Proposed] = (),
 ) -> Outcome:
-    """The user's calls up to the first poisoned result, then those of the goal, then the rest. `rewritten` are the
-    calls that the adversary makes in their place. `hostile` are calls that are only proposed, at the same point:
-    whether each of them would pass is in the outcome."""
-    text = suite.goals[goal].injected if goal else None
+    """The user's calls up to the first poisoned result (`late`: all of them), then those of the goal, then the rest.
+    `rewritten` makes other calls for the same goal. `text` is injected in the goal's place. `hostile` are calls that
+    are only proposed, at the first poisoned result and at the end: the outcome says whether each passes at either."""
+    if text is None and goal is not None:
+        text = suite.goals[goal].injected
     opened = benchmark.open(suite.name, task, goal, text)
     gated = gate(suite, opened)
     denied: list[Proposed] = []
-    passed: list[bool] = []
+    passed = [False] * len(hostile)
 
     def make(proposed: Proposed, asked: bool) -> Any:
         tool, args = proposed
@@ -60,16 +64,18 @@ def replay(
         return result
 
     def attack() -> None:
-        for proposed in rewritten(opened.injected) if rewritten else opened.injected:
-            make(proposed, False)
-        passed.extend(gated.may(tool, args, False) for tool, args in hostile or ())
+        if goal is not None:
+            for proposed in rewritten(opened) if rewritten else opened.injected:
+                make(proposed, False)
+        for number, (tool, args) in enumerate(hostile):
+            passed[number] |= gated.may(tool, args, False)
 
-    waiting = goal is not None
+    waiting = text is not None
     for proposed in opened.calls:
-        if MARK in json.dumps(make(proposed, True)) and waiting:
+        if MARK in json.dumps(make(proposed, True)) and waiting and not late:
             waiting = False
             attack()
-    if waiting:
+    if waiting or hostile:
         attack()
     useful, attacked = benchmark.score()
     return Outcome(useful, attacked, tuple(denied), tuple(passed))

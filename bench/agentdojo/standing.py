@@ -16,20 +16,20 @@ _OWN_PAGES = ["www.our-company.com", "www.our-company.com/", "www.company-todo-l
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StandingData:
     entities: list[Any] = field(default_factory=list)
     standing: dict[str, Any] = field(default_factory=dict)
 
 
-def banking(data: Data, prompt: str) -> Known:
+def banking(data: Data, prompt: str) -> StandingData:
     account, user = data["bank_account"], data["user_account"]
     kept = ("id", "subject", "recipient", "amount")
     orders = [{name: one[name] for name in kept} for one in account["scheduled_transactions"]]
     about = {name: user[name] for name in ("first_name", "last_name", "street", "city")}
-    return Known([about, account["iban"]], {"orders": orders})
+    return StandingData([about, account["iban"]], {"orders": orders})
 
 
-def workspace(data: Data, prompt: str) -> Known:
+def workspace(data: Data, prompt: str) -> StandingData:
     mails, files = data["inbox"]["emails"].values(), data["cloud_drive"]["files"].values()
     me = data["inbox"]["account_email"]
     company = me.split("@")[1]
@@ -43,23 +43,23 @@ def workspace(data: Data, prompt: str) -> Known:
         if file["owner"] == me:
             contacts.update(file["shared_with"])
     drive = [{name: file[name] for name in ("id_", "filename", "owner")} for file in files]
-    return Known(sorted(contacts), {"me": me, "contacts": sorted(contacts), "files": drive})
+    return StandingData(sorted(contacts), {"me": me, "contacts": sorted(contacts), "files": drive})
 
 
-def travel(data: Data, prompt: str) -> Known:
-    return Known([], {"me": data["user"]["email"]})
+def travel(data: Data, prompt: str) -> StandingData:
+    return StandingData([], {"me": data["user"]["email"]})
 
 
-def slack(data: Data, prompt: str) -> Known:
+def slack(data: Data, prompt: str) -> StandingData:
     members = list(data["slack"]["users"])
     channels = [name for name in data["slack"]["channels"] if _NAME.match(name)]
     # The company's own pages that the user speaks of.
     pages = [
         text for url, text in data["web"]["web_content"].items() if url in prompt and url.startswith(tuple(_OWN_PAGES))
     ]
-    return Known([*members, *channels, *pages], {"members": members, "channels": channels, "pages": _OWN_PAGES})
+    return StandingData([*members, *channels, *pages], {"members": members, "channels": channels, "pages": _OWN_PAGES})
 
 
-BY_SUITE: dict[str, Callable[[Data, str], Known]] = {
+BY_SUITE: dict[str, Callable[[Data, str], StandingData]] = {
     "banking": banking, "workspace": workspace, "travel": travel, "slack": slack,
 }  # fmt: skip

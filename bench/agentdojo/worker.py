@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 from functools import lru_cache
 from typing import Any
@@ -38,23 +39,35 @@ def plain(value: Any) -> Any:
     return value.model_dump(mode="json") if hasattr(value, "model_dump") else value
 
 
+@lru_cache(4096)
+def beginning(suite: str, task: str, text: str | None) -> bytes:
+    """The environment of a task before anything is done, to be copied fast."""
+    return pickle.dumps(SUITES[suite].user_tasks[task].init_environment(environment(suite, text).model_copy(deep=True)))
+
+
+@lru_cache(16384)
+def opened(suite: str, task: str, injection: str | None, text: str | None) -> str:
+    """What a run begins with, as JSON."""
+    found, before = SUITES[suite].user_tasks[task], beginning(suite, task, text)
+    goal = SUITES[suite].injection_tasks[injection] if injection else None
+    begun = {
+        "prompt": found.PROMPT,
+        "calls": _calls(found.ground_truth(pickle.loads(before))),
+        "injected": _injected(goal, pickle.loads(before)),
+        "environment": plain(pickle.loads(before)),
+    }
+    return json.dumps(begun, default=str)
+
+
 class Run:
     def __init__(self, suite: str, task: str, injection: str | None, text: str | None) -> None:
         self.suite = SUITES[suite]
         self.task = self.suite.user_tasks[task]
         self.injection = self.suite.injection_tasks[injection] if injection else None
-        self.environment = self.task.init_environment(environment(suite, text).model_copy(deep=True))
-        self.before = self.environment.model_copy(deep=True)
+        begun = beginning(suite, task, text)
+        self.before, self.environment = pickle.loads(begun), pickle.loads(begun)
         self.runtime = FunctionsRuntime(self.suite.tools)
         self.trace: list[FunctionCall] = []
-
-    def opened(self) -> dict[str, Any]:
-        return {
-            "prompt": self.task.PROMPT,
-            "calls": _calls(self.task.ground_truth(self.before.model_copy(deep=True))),
-            "injected": _injected(self.injection, self.before),
-            "environment": plain(self.before),
-        }
 
     def call(self, tool: str, args: dict[str, Any]) -> dict[str, Any]:
         result, error = self.runtime.run_function(self.environment, tool, args)
@@ -75,7 +88,7 @@ def _calls(calls: Any) -> list[list[Any]]:
 
 
 def _injected(injection: Any, before: Any) -> list[list[Any]]:
-    return _calls(injection.ground_truth(before.model_copy(deep=True))) if injection else []
+    return _calls(injection.ground_truth(before)) if injection else []
 
 
 def suites() -> dict[str, Any]:
@@ -83,7 +96,8 @@ def suites() -> dict[str, Any]:
     for name, suite in SUITES.items():
         usual = environment(name, None)
         goals = {
-            key: {"goal": task.GOAL, "calls": _injected(task, usual)} for key, task in suite.injection_tasks.items()
+            key: {"goal": task.GOAL, "calls": _injected(task, usual.model_copy(deep=True))}
+            for key, task in suite.injection_tasks.items()
         }
         found[name] = {
             "tasks": list(suite.user_tasks),
@@ -103,14 +117,14 @@ def main() -> None:
                 answer: Any = suites()
             case "open":
                 run = Run(**asked)
-                answer = run.opened()
+                answer = opened(**asked)
             case "call" if run is not None:
                 answer = run.call(**asked)
             case "score" if run is not None:
                 answer = run.score()
             case other:
                 answer = {"error": f"{other} cannot be asked now"}
-        answers.write(json.dumps(answer, default=str) + "\n")
+        answers.write((answer if isinstance(answer, str) else json.dumps(answer, default=str)) + "\n")
         answers.flush()
 
 

@@ -5,6 +5,7 @@ What a declared tool takes is told by `evaluate/arguments.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ from policyengine.model.entities import World
 from policyengine.model.refined import test
 from policyengine.model.values import Uid, as_entity
 from policyengine.schema.schema import TOOL, Schema
+
+# No part of another argument has such a name as its path.
+_PLAIN = re.compile(r"\w+").fullmatch
 
 
 def closed(checks: Mapping[str, Callable[[Any], bool]], world: World) -> Check:
@@ -31,7 +35,7 @@ def closed(checks: Mapping[str, Callable[[Any], bool]], world: World) -> Check:
             return False
         if not context or "provenance" not in context:
             return True
-        plain = id_ not in records and _names_arguments(context["provenance"], resource)
+        plain = ARGS not in records.get(id_, NOTHING) and _names_arguments(context["provenance"], resource)
         return plain or not points_to_nothing(context, as_entity(resource), world)
 
     return check
@@ -42,7 +46,9 @@ def _names_arguments(provenance: Any, resource: Any) -> bool:
     args = resource.get(ARGS)
     if type(provenance) is not dict or type(args) is not dict:
         return False
-    return provenance.keys() <= args.keys() and "/" not in {name[:1] for name in provenance}
+    if provenance.keys() <= args.keys():
+        return "/" not in {name[:1] for name in provenance}
+    return {f"/{name}" for name in args if _PLAIN(name)} >= provenance.keys()
 
 
 def fast_checks(schema: Schema, world: World) -> Mapping[str, Callable[[Any], bool]]:

@@ -21,6 +21,7 @@ from policyengine.compile.pytree import all_of, assign, load, place
 from policyengine.compile.site import Site
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
+from policyengine.ir.walk import walk
 from policyengine.model.types import STRING
 
 PARAMETERS = ("principal", "resource", "context", "attributes", "pid", "rid", "known_principal", "known_resource")
@@ -56,7 +57,7 @@ def fast_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[str, 
 def careful_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[str, Any]]:
     """The function as a tree, and the constants it names."""
     emitter = Emitter(site)
-    body: list[ast.stmt] = [assign("m", ast.Constant(0)), assign("e", ast.Constant(0))]
+    body: list[ast.stmt] = [*reading(rules), assign("m", ast.Constant(0)), assign("e", ast.Constant(0))]
     for number, rule in enumerate(rules):
         failed = ast.ExceptHandler(load("Exception"), None, [_set_bit("e", number)])
         body.append(ast.Try([_if_holds(number, rule, emitter)], [failed], [], []))
@@ -64,11 +65,17 @@ def careful_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[st
     return module("careful", PARAMETERS, body), emitter.constants
 
 
+def reading(rules: Sequence[Rule]) -> list[ast.stmt]:
+    """Where any rule asks for the sources of an argument: what a request says of them is read once for all."""
+    asked = any(isinstance(node, ir.Sources) for rule in rules for node in walk(rule.condition))
+    return [assign("read", ast.List([], ast.Load()))] if asked else []
+
+
 def ask(rules: Sequence[Rule], emitter: Emitter) -> list[ast.stmt]:
     """Statements that leave in `m` the mask of the rules that hold. A test that several rules begin with is made once
     for all of them, whether they want it to hold or not: where nothing may err, the order of rules does not matter."""
     together: dict[ir.Expr, list[tuple[int, Rule]]] = {}
-    body: list[ast.stmt] = [assign("m", ast.Constant(0))]
+    body: list[ast.stmt] = [*reading(rules), assign("m", ast.Constant(0))]
     for number, rule in enumerate(rules):
         together.setdefault(first_test(rule)[0], []).append((number, rule))
     for test, group in together.items():

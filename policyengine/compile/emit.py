@@ -168,12 +168,11 @@ class Emitter:
             case ir.Call():
                 return self._call(expr)
             case ir.Sources(path=path):
-                resource = call("as_entity", load("resource"))
                 parts = [
                     ast.Constant(part) if isinstance(part, str) else call("str", load(f"i{part.slot}")) for part in path
                 ]  # fmt: skip
                 where = ast.Tuple(parts, ast.Load())  # type: ignore[arg-type]
-                return call("sources", where, resource, load("context"), load("world"))
+                return call("sources", where, load("resource"), load("context"), load("world"), load("read"))
             case ir.Collection(items=items):
                 return ast.Tuple([self.emit(item) for item in items], ast.Load())
             case _:

@@ -38,19 +38,17 @@ class TrustedWords:
 
     def compose(self, text: str, names: list[str]) -> bool:
         """Whether the text is composed of them. Both are in their form."""
-        words = _WORD.findall(text)
-        if len(words) < 2:
-            return False
-        if not all(self._stands(name) for name in names if identifies(name)):
-            return False
-        loose = 0
-        for word in words:
-            if word in self._words:
+        count = loose = 0
+        for word in _WORD.finditer(text):
+            count += 1
+            if word[0] in self._words:
                 continue
-            if len(word) > 1 and not _COUNTED.match(word):
+            # Of most texts this is where it ends.
+            if len(word[0]) > 1 and not _COUNTED.match(word[0]):
                 return False
             loose += 1
-        return loose * _FEW <= len(words)
+        few = count > 1 and loose * _FEW <= count
+        return few and all(self._stands(name) for name in names if identifies(name))
 
     def _stands(self, name: str) -> bool:
         spelled = (name, number(name), any_year(name))

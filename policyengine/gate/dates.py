@@ -18,7 +18,8 @@ _MONTHS = {
     for length in (3, len(name))
 }  # fmt: skip
 _MONTH = rf"(?P<m>{'|'.join(sorted(_MONTHS, key=len, reverse=True))})\b\.?"
-_SHORT_MONTHS = tuple(name for name in _MONTHS if len(name) == 3)
+# A text that names a day in words has one of these among its words.
+MONTHS = frozenset(_MONTHS)
 _DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
 _TO = r" ?(?:-|\u2013|to|and|until|till|through|or)(?: the)? ?"
 _ISO = re.compile(r"\b(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?!\d)")
@@ -33,11 +34,14 @@ _JOINED = re.compile(rf"{_TO}\Z")
 _CLOCK = re.compile(r"\b(\d{1,2})(?::([0-5]\d))?(?::[0-5]\d)?(?: ?([ap])\.?m\b)?")
 
 
-def days(text: str) -> list[str]:
-    """Every day that a text names."""
-    found = [known for day in _ISO.finditer(text) if (known := _day(day["y"], day["m"], day["d"]))]
-    if len(text) < 5 or not any(month in text for month in _SHORT_MONTHS):
-        return found
+def iso_days(text: str) -> list[str]:
+    """Every day that a text names in figures."""
+    return [known for day in _ISO.finditer(text) if (known := _day(day["y"], day["m"], day["d"]))]
+
+
+def long_days(text: str) -> list[str]:
+    """Every day that a text names in words."""
+    found: list[str] = []
     for pattern in _LONG:
         said = list(pattern.finditer(text))
         years = [one["y"] for one in said]

@@ -12,7 +12,7 @@ import unicodedata
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
-from policyengine.gate.dates import days, one_day, one_time, times
+from policyengine.gate.dates import MONTHS, iso_days, long_days, one_day, one_time, times
 
 _INVISIBLE = re.compile(
     r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
@@ -33,13 +33,12 @@ _GROUPS = re.compile(
     r"\b[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{2,4}){2,8}\b|\b\d{2,4}(?:[ -]\d{2,6}){2,6}\b|\+\d{1,3}(?:[ ()-]*\d{2,4}){2,5}\b"
 )
 _IDENTIFYING = re.compile(r"[\d@/_]|[^.]\.+[^.]")
-_DIGIT = re.compile(r"\d")
-# What groups of digits have between them, or in front of the first; a text without has none.
-_GROUPED = re.compile(r"\d[ -]\d|\d\d[ -]?[a-z\d]|\+\d")
+# Without one of these, there or between words, a text has no day in figures, no time of day, no account number and no
+# telephone number.
+_HALVES = frozenset({"am", "pm", "a.m", "p.m"})
+_MORE = re.compile(r"\d{4}[-/.]\d|\d:\d|\d ?[ap]\.?m|[a-z]\d\d[ -]?[a-z\d]|\d\d[ -]\d\d|\+\d")
 _DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}(?!\d)")
 _APART = ";" * 10
-# What every time of day has.
-_TIMED = re.compile(r"\d:\d|\d ?[ap]\.?m")
 # A longer part of a text is read anew each time.
 _SHORT = 64
 # What a number, date, URL or path is told by, and a word has none of.
@@ -105,17 +104,21 @@ def names(text: str) -> list[str]:
     """The parts of a text, in its form, that may name something: words, numbers, dates, addresses, each in its own
     form. Every part of the text is in at least one of them."""
     found: list[str] = []
+    # Those that are no words, in their order: a look at these is enough to tell whether there is more to find.
+    odd: list[str] = []
     for token in _TOKEN.findall(text):
         if token.isalpha():
             found.append(token)
         else:
+            odd.append(token)
             found += _short_names(token) if len(token) <= _SHORT else _names_of(token)
-    if not _DIGIT.search(text):
+    if not odd:
         return found
-    found += days(text)
-    if _TIMED.search(text):
+    if not MONTHS.isdisjoint(found):
+        found += long_days(text)
+    if _MORE.search(" ".join(odd)) or not _HALVES.isdisjoint(found):
+        found += iso_days(text)
         found += times(text)
-    if _GROUPED.search(text):
         # What begins as a day is no account number.
         found += [_ungrouped(group.group()) for group in _GROUPS.finditer(_DAY.sub(_APART, text))]
     return found

@@ -38,6 +38,9 @@ class Origin:
     rank: int = 2
     readers: frozenset[str] | None = None
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     @property
     def entry(self) -> dict[str, Any]:
         return {"source": self.name, "trusted": self.trusted}
@@ -49,6 +52,9 @@ MADE = Origin(MODEL, False, 9)
 UNKNOWN = Origin("unknown", False, 10, frozenset())
 # Beside the model: of a text whose every word is one that may be relied on.
 PUT_TOGETHER = Origin(COMPOSED, False, 8)
+
+_INNER = RUN + 1
+_PLAIN = (str, int, float, bool)
 
 # Behind what is not trusted.
 FIELD_RANK = 6
@@ -169,6 +175,10 @@ class Trail:
         """The most trusted source that says the text as a whole, from word to word."""
         if not text or not words:
             return None
+        each = text.split(" ", _INNER + 1)
+        if len(each) > _INNER and tuple(each[1:_INNER]) not in self._runs:
+            # Whoever says all of it says the words after its first one in a row.
+            return None
         rarest: list[int] | None = None
         for word in words[:32]:
             stands_in = self._words.get(word)
@@ -187,18 +197,16 @@ class Trail:
     def _parts(self, text: str, words: list[str]) -> frozenset[Origin]:
         """The sources of what a text is composed of, but for the user and the system: they said parts of it, and not
         the text. The model put it together."""
-        found = {self._rest}
+        said: set[Origin | None] = set()
         for name in words:
-            said = self._values.get(name) or (self._values.get(number(name)) if name[-1].isdigit() else None)
-            if said is not None and said.rank > SYSTEM.rank and identifies(name):
-                found.add(said)
+            if not name.isalpha() and identifies(name):
+                said.add(self._values.get(name) or (self._values.get(number(name)) if name[-1].isdigit() else None))
         if self._runs:
             each = text.split(" ")
-            for run in zip(each, each[1:], each[2:], each[3:], strict=False):
-                said = self._runs.get(run)
-                if said is not None and said.rank > SYSTEM.rank:
-                    found.add(said)
-        if all(one.trusted or one is MADE for one in found) and self._relied_on.compose(text, words):
+            said.update(map(self._runs.get, zip(each, each[1:], each[2:], each[3:], strict=False)))
+        found = {self._rest, *(one for one in said if one is not None and one.rank > SYSTEM.rank)}
+        told_by_model = self._rest is MADE and (len(found) == 1 or all(one.trusted or one is MADE for one in found))
+        if told_by_model and self._relied_on.compose(text, words):
             found.add(PUT_TOGETHER)
         return frozenset(found)
 
@@ -206,7 +214,8 @@ class Trail:
         """Where each argument and each part of one came from, as `context.provenance` has it."""
         stated: dict[str, list[dict[str, Any]]] = {}
         for path, value in _places(args):
-            found = self._composed if isinstance(value, Mapping | list | tuple) else self.of(value)
+            plain = value.__class__ in _PLAIN
+            found = self.of(value) if plain or not isinstance(value, Mapping | list | tuple) else self._composed
             ordered = found if len(found) == 1 else sorted(found, key=lambda one: (one.rank, one.name))
             stated[path] = [source.entry for source in ordered]
         return stated
@@ -287,6 +296,8 @@ def _places(args: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     while todo:
         path, value = todo.pop()
         yield path, value
+        if value.__class__ in _PLAIN:
+            continue
         if isinstance(value, Mapping):
             todo.extend((f"{path}/{_escaped(name)}", item) for name, item in value.items())
         elif isinstance(value, list | tuple):
@@ -294,7 +305,7 @@ def _places(args: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 
 def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
+    return name if name.isalnum() else name.replace("~", "~0").replace("/", "~1")
 
 
 def _stands_in(part: str, text: str) -> bool:
