@@ -52,7 +52,7 @@ ABILITIES: dict[str, tuple[Callable[[bool], Opener], list[tuple[object, str, obj
     "trust per field of a result": (_without(lambda text: text.replace(" trusted", "")), []),
     "labels per item of a result": (_without(lambda text: BY_ITEM.sub(r"\1\n", text)), []),
     "days and times in other spellings": (policies, [
-        (normal, "days", lambda text: []), (normal, "one_day", lambda text: ""),
+        (normal, "long_days", lambda text: []), (normal, "one_day", lambda text: ""),
         (normal, "times", lambda text: []), (normal, "one_time", lambda text: ""),
     ]),
     "the user's words as a root": (policies, [(Session, "_request", lambda self: {"text": "", "named": []})]),

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from policyengine.compile.native import NATIVE
 from policyengine.evaluate.arguments import take
-from policyengine.evaluate.provenance import Statement, sources_in, statement
+from policyengine.evaluate.provenance import sources
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.gathering import summed
@@ -125,15 +125,6 @@ def in_order(hits: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
 
 
 NOTHING: Mapping[str, Any] = {}
-
-
-def sources(
-    path: tuple[str, ...], resource: Any, context: Mapping[str, Any], world: World, read: list[Statement]
-) -> tuple[str, ...]:
-    """The sources of an argument. `read` has what the request says of them, once that has been asked for."""
-    if not read:
-        read.append(statement(as_entity(resource), context, world))
-    return sources_in(path, read[0])
 
 
 # The names that generated code knows.

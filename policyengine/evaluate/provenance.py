@@ -11,35 +11,21 @@ from typing import Any
 from policyengine.diagnostics import codes
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.provenance import Path, nearest, part, parts, stated
-from policyengine.model.values import MAX_DEPTH, Entity, Fault, sent
-
-# They have no parts.
-_WHOLE = (str, int, float, bool)
-# What is stated by argument path, the paths around these, and the arguments.
-Statement = tuple[Mapping[Path, frozenset[str]], frozenset[Path], Any]
+from policyengine.model.values import MAX_DEPTH, Entity, Fault, as_entity, sent
 
 
-def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: World) -> tuple[str, ...]:
+def sources(path: Path, resource: Any, context: Mapping[str, Any], world: World, read: Any = None) -> tuple[str, ...]:
     """The sources of an argument and of everything inside it, sorted; "untrusted" is among them if any is not trusted.
-    A part of the value that no entry speaks for adds "unknown". Raises Fault for malformed provenance."""
-    return sources_in(path, statement(resource, context, world))
-
-
-def statement(resource: Entity, context: Mapping[str, Any], world: World) -> Statement:
-    """What a request says of where its arguments came from, read once for all that is asked of it."""
-    said = stated(context.get("provenance", ABSENT))
-    around = frozenset(path[:length] for path in said for length in range(len(path)))
-    return said, around, world.find(resource, "args")
-
-
-def sources_in(path: Path, read: Statement) -> tuple[str, ...]:
-    """The sources of an argument, by what a request says."""
+    A part of the value that no entry speaks for adds "unknown". Raises Fault for malformed provenance. `read` keeps
+    what the request says, for whoever asks more than once."""
+    read = [] if read is None else read
+    if not read:
+        said = stated(context.get("provenance", ABSENT))
+        around = {path[:length] for path in said for length in range(len(path))}
+        read += said, around, world.find(as_entity(resource), "args")
     said, around, args = read
-    top = sent(part(args, path))
-    if top.__class__ in _WHOLE and len(path) <= MAX_DEPTH:
-        return tuple(sorted(nearest(path, said)))
     found: set[str] = set()
-    todo: list[tuple[Path, Any]] = [(path, top)]
+    todo: list[tuple[Path, Any]] = [(path, part(args, path))]
     while todo:
         here, value = todo.pop()
         value = sent(value)

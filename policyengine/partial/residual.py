@@ -51,6 +51,7 @@ class Partial:
         self._world = world
         self._hierarchy = Hierarchy(world)
         self._reads = Reads()
+        self._tools = declared_tools(schema)
         self._required: dict[str, frozenset[str]] = {}
         # What two threads find for one key is the same.
         self._lowered: Remembered[Any, LoweredRules] = Remembered(MAX_GAPS)
@@ -158,7 +159,11 @@ class Partial:
     def _as_declared(self, gap: Gap, caller: GapCaller) -> Formula:
         """What a call of a declared tool has to carry, whatever the rules say."""
         request = caller.request
-        tools = declared_tools(self._schema) if request.action.name == CALL else ()
+        tools = self._tools if request.action.name == CALL else ()
+        if "id" in gap.known:
+            # Of a tool whose name is known nothing else is declared than what it takes itself.
+            one = self._schema.tools.get(request.resource.uid.id) if tools else None
+            tools = () if one is None else ((request.resource.uid.id, one.args),)
         if gap.resource != TOOL or not (tools or "provenance" in request.context):
             return TRUE
         expr = Arguments(tools=tools, type=BOOL, span=_AS_DECLARED.span(0, len(_AS_DECLARED.text)))
