@@ -125,12 +125,12 @@ def test_prose_is_held_for_a_word(kinds: str) -> None:
 
 
 def test_a_key_that_opens_before_another_is_seen_once_that_is_gone() -> None:
-    """The second goes on past every width, the first is none while the second stands there."""
+    """The first is none while the second stands there, which ends while words of it are still held."""
     body = "".join(f"MIIEpAIBAAKCAQEA{line}abc+/\n" for line in range(40))
     second = f"-----BEGIN RSA PRIVATE KEY-----\n{body}-----END RSA PRIVATE KEY-----"
-    text = f"-----BEGIN PRIVATE KEY-----.here\u00a0{second}. 0044 0532 0130"
-    kinds = frozenset({"secret"})
-    orders = Orders((("secret", REDACT),))
+    text = f"-----BEGIN PRIVATE KEY-----.here\u00a0{second}. 0044 0532 0130 and some words that come behind it"
+    kinds = frozenset({"secret", "leakage"})
+    orders = Orders((("secret", REDACT), ("leakage", REDACT)))
     wide = width(kinds, KNOWN)
     assert wide is not None
 
