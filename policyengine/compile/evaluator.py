@@ -217,6 +217,10 @@ class Evaluator:
             bucket = self._buckets[key] = self._bucket(*key, refusal)
         return bucket.settle(asked, approved)
 
+    def knows(self, principal: str, action: str, resource: str) -> bool:
+        """Whether such a request was decided before, so that its code is there."""
+        return (principal, action, resource) in self._buckets
+
     def is_single(self, principal: Any, action: Any, resource: Any, context: Any) -> bool:
         """Whether a request whose shape is known mentions no entity twice, so that it can be read as it is."""
         name = action if type(action) is str else named(action)

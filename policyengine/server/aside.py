@@ -17,6 +17,20 @@ from typing import Any, Literal, TypeVar
 from policyengine.server.errors import RequestError
 
 T = TypeVar("T")
+
+
+class TakesLong(Exception):
+    """Raised in the event loop for what is to be done again, in a thread."""
+
+
+def in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 Kind = Literal["computing", "texts", "waiting"]
 # Threads of each kind, and its part of all requests that may be under way at once.
 THREADS: dict[Kind, int] = {"computing": 2, "texts": 2, "waiting": 32}

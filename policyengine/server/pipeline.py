@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -25,7 +26,7 @@ from policyengine.authzen.refused import Malformed
 from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.refusal import Refusal
 from policyengine.engine import Engine
-from policyengine.server.aside import Aside, Kind
+from policyengine.server.aside import Aside, Kind, TakesLong
 from policyengine.server.body import Disconnected, check_headers, read_body
 from policyengine.server.errors import RequestError, error_body, log, send_json
 from policyengine.server.hygiene import added
@@ -183,9 +184,11 @@ class Pipeline:
             engine = self.pdp.ready()
             handle = partial(question.handle, headers=headers) if question.headed else question.handle
             kind = question.aside(engine, asked)
+            answer = None
             if kind is None and len(asked) < question.thread_body:
-                answer = handle(engine, asked, caller)
-            else:
+                with suppress(TakesLong):
+                    answer = handle(engine, asked, caller)
+            if answer is None:
                 answer = await self.aside.run(kind or question.kind, handle, engine, asked, caller)
             status = 200
             if isinstance(answer, Reply):

@@ -16,7 +16,7 @@ import pytest
 from policyengine.callers.caller import ANONYMOUS
 from policyengine.engine import Engine
 from policyengine.server.access.desk import Desk
-from policyengine.server.aside import Aside
+from policyengine.server.aside import Aside, TakesLong
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
 from policyengine.server.evaluation import evaluate_batch, way_of
@@ -152,3 +152,15 @@ def test_what_quantifiers_look_at_counts_as_work() -> None:
     # Twice as many items are at most twice the work.
     few = engine.snapshot.evaluator.dear.looks(100)
     assert few < engine.snapshot.evaluator.dear.looks(200) <= 4.4 * few
+
+
+def test_what_was_never_asked_is_made_ready_in_a_thread() -> None:
+    engine = Engine.from_text(POLICY)
+
+    async def in_loop() -> Any:
+        return _batch(engine, 3, 2)
+
+    with pytest.raises(TakesLong):
+        asyncio.run(in_loop())
+    assert isinstance(_batch(engine, 3, 2), tuple)
+    assert not isinstance(asyncio.run(in_loop()), tuple)

@@ -55,6 +55,8 @@ class Counted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.engine = Engine.from_text(POLICY)
+        for action in ("retrieve", "call"):
+            self.engine.decide(principal=ASKED["subject"], action=action, resource=document(0)["resource"])
         self.slices = self.decisions = 0
         evaluator = type(self.engine.snapshot.evaluator)
         decide = evaluator.decide
