@@ -171,10 +171,12 @@ class Bucket:
         erred = _chosen(self._first.rules, erred_mask)
         hits = []
         blocks, faulty = self._concerned(env)
+        masks = [held_mask, erred_mask]
         for block in blocks:
             one_held, one_erred = block.ask_carefully(*request)
             held += _chosen(block.rules, one_held)
             erred += _chosen(block.rules, one_erred)
+            masks += (id(block), one_held, one_erred)
             if one_held:
                 hits.append((block.number, one_held))
         # Where keys of tables have no value, and nothing else is amiss, this is known from the time before.
@@ -183,6 +185,11 @@ class Bucket:
         refused = refused_arguments(self._schema, self._world, asked)
         if known is not None and not refused:
             return known
+        # Where rules err for what they read first, too.
+        erring = (*masks, faulty) if erred and not refused and not approved else None
+        if erring is not None and (known := self._reads.decided(erring, env)) is not None:
+            return known
+        alone = list(erred)
         verdicts, tried = self._verdicts(held, erred, faulty, env)
         erred = [*verdicts.erred, *tried.erred]
         if refused:
@@ -190,6 +197,8 @@ class Bucket:
         decision = combine(verdicts, (), properties_in(env), self._revision, (), tried)
         if outcome is not None and all(map(_is_constant, (*held, *erred))) and len(self._faulty) < MEMORY:
             self._faulty[outcome] = decision
+        if erring is not None and all(map(_is_constant, (*held, *erred))):
+            self._reads.remember(erring, alone, env, decision)
         kept = not erred and all(_is_constant(rule) for rule in held)
         if kept:
             decision = self._remember(held_mask, tuple(sorted(hits)), decision)

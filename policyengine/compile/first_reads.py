@@ -5,32 +5,66 @@ A missing attribute is often read by very many rules. So it is found out once fo
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
+from policyengine.model.decision import Decision
 
 Key = tuple[Hashable, ...]
 
 
-class FirstReads:
-    """Remembers which attribute each rule reads first."""
+# Outcomes with errors that are remembered: each decision names up to a hundred of them.
+MOST_KNOWN = 256
+# What is wrong with some attributes, each.
+Faults = tuple[tuple[str, str] | None, ...]
 
-    __slots__ = ("_known",)
+
+class FirstReads:
+    """Remembers which attribute each rule reads first, and what becomes of requests where rules err for that alone."""
+
+    __slots__ = ("_decisions", "_known", "_reads")
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Key, ir.Attribute] | None] = {}
+        # By outcome: what the rules that err read first; and by that and what is wrong with it, the decision.
+        self._reads: dict[Hashable, tuple[ir.Attribute, ...]] = {}
+        self._decisions: dict[tuple[Hashable, Faults], Decision] = {}
+
+    def decided(self, outcome: Hashable, env: Env) -> Decision | None:
+        """The decision about a request of this outcome, if the same was wrong with one before."""
+        reads = self._reads.get(outcome)
+        if reads is None:
+            return None
+        return self._decisions.get((outcome, tuple(_fault(each, env) for each in reads)))
+
+    def remember(self, outcome: Hashable, erred: Iterable[Rule], env: Env, decision: Decision) -> None:
+        """Where all of these rules err for what they read first, the next such request need not be looked at."""
+        if len(self._decisions) >= MOST_KNOWN:
+            return
+        reads: dict[Key, ir.Attribute] = {}
+        for rule in erred:
+            first = self._first(rule)
+            if first is None:
+                return
+            reads.setdefault(*first)
+        faults = tuple(_fault(each, env) for each in reads.values())
+        if None not in faults:
+            self._reads[outcome] = tuple(reads.values())
+            self._decisions[outcome, faults] = decision
+
+    def _first(self, rule: Rule) -> tuple[Key, ir.Attribute] | None:
+        if rule.name not in self._known:
+            self._known[rule.name] = _of(rule)
+        return self._known[rule.name]
 
     def faults(self, rules: list[Rule], env: Env) -> dict[str, tuple[str, str]]:
         """Why rules err, by their names, where it is what they read first: code and message."""
         tried: dict[Key, tuple[str, str] | None] = {}
         found: dict[str, tuple[str, str]] = {}
         for rule in rules:
-            name = rule.name
-            if name not in self._known:
-                self._known[name] = _of(rule)
-            read = self._known[name]
+            read = self._first(rule)
             if read is None:
                 continue
             key, attribute = read
@@ -38,7 +72,7 @@ class FirstReads:
                 tried[key] = _fault(attribute, env)
             fault = tried[key]
             if fault is not None:
-                found[name] = fault
+                found[rule.name] = fault
         return found
 
 
@@ -73,7 +107,7 @@ def _first(expr: ir.Expr) -> ir.Attribute | None:
             return _first(one)
         case ir.Quantifier(collection=one) | ir.If(condition=one):
             return _first(one)
-        case ir.Compare(left=one, right=other) | ir.Equal(left=one, right=other):
+        case ir.Compare(left=one, right=other) | ir.Equal(left=one, right=other) | ir.Arithmetic(left=one, right=other):
             return _first(other if isinstance(one, ir.Const) else one)
         case ir.Contains(item=one, collection=other) | ir.Within(entity=one, target=other):
             return _first(other if isinstance(one, ir.Const | ir.Root) else one)

@@ -59,9 +59,12 @@ class Fault(Exception):
     """An operation that has no value. `code` names the kind (a POL5xx code); the message shows no request value."""
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+        # Python has kept the arguments already, and shows the message of it.
         self.code = code
         self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -171,35 +174,41 @@ def wrong_type(expected: Type | str, value: Any) -> Fault:
     return Fault(codes.WRONG_VALUE.id, f"expected {expected}, found {describe(value)}")
 
 
+_SHAPES = {
+    bool: "a boolean", int: "an integer", float: "a number", str: "a string", type(None): "null",
+    list: "an array", tuple: "an array", set: "an array", frozenset: "an array", dict: "an object",
+}  # fmt: skip
+_NO_JSON = "a value that is not JSON"
+_WRONG = codes.WRONG_VALUE.id
+
+
 def describe(value: Any) -> str:
     """The shape of a value in the words of JSON, without the value."""
-    names = {
-        bool: "a boolean", int: "an integer", float: "a number", str: "a string", type(None): "null",
-        list: "an array", tuple: "an array", set: "an array", frozenset: "an array", dict: "an object",
-    }  # fmt: skip
-    return names.get(type(value), "a value that is not JSON")
+    return _SHAPES.get(type(value), _NO_JSON)
 
 
 def _guard_primitive(value: Any, type_: Prim) -> Any:
-    if type_ == JSON:
+    # Names are compared, as very many rules may ask this of one attribute.
+    name = type_.name
+    if name == JSON.name:
         return value
-    if type_ == STRING and is_text(value):
+    if name == STRING.name and is_text(value):
         return plain_text(value)
-    if type_ == BOOL and type(value) is bool:
+    if name == BOOL.name and type(value) is bool:
         return value
-    if type_ == INT and type(value) is int:
+    if name == INT.name and type(value) is int:
         if INT_MIN <= value <= INT_MAX:
             return value
         raise Fault(codes.OVERFLOW.id, "an integer does not fit in 64 bits")
-    if type_ == NUMBER and type(value) in (int, float):
+    if name == NUMBER.name and type(value) in (int, float):
         return finite(value)
-    if type_ == TIME and type(value) is str:
+    if name == TIME.name and type(value) is str:
         return parse_time(value)
-    if type_ == DURATION and type(value) is str:
+    if name == DURATION.name and type(value) is str:
         return parse_duration(value)
-    if type_ == IP and type(value) is str:
+    if name == IP.name and type(value) is str:
         return parse_ip(value)
-    raise wrong_type(type_, value)
+    raise Fault(_WRONG, f"expected {name}, found {_SHAPES.get(type(value), _NO_JSON)}")
 
 
 def finite(value: int | float) -> int | float:
