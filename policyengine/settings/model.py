@@ -175,7 +175,7 @@ class Limits(_Part):
     failures_per: float = Field(60.0, gt=0)
     concurrency: int = Field(128, gt=0, description="requests at once in one process; more are answered 503")
     wait: float = Field(
-        0.025,
+        0.25,
         gt=0,
         description="how long a request may wait for its turn where there is too much to do; then it is 503",
     )
