@@ -212,7 +212,8 @@ def test_without_steps_everybody_is_anonymous_and_nothing_is_made_for_them(monke
     app.questions = {EVALUATION: replace(question, handle=handle)}
     (answer,) = _call(app, ("POST", EVALUATION, {"json": PERMITTED}))
     assert answer.json()["decision"] is True
-    assert seen == [ANONYMOUS]
+    # What is asked for the first time is handled again, in a thread.
+    assert seen in ([ANONYMOUS], [ANONYMOUS] * 2)
 
 
 def test_an_unexpected_error_of_another_route_is_a_500(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
