@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
 from policyengine.compile.native import NATIVE
+from policyengine.evaluate import provenance
 from policyengine.evaluate.arguments import take
-from policyengine.evaluate.provenance import sources
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.gathering import summed
@@ -125,6 +125,13 @@ def in_order(hits: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
 
 
 NOTHING: Mapping[str, Any] = {}
+
+
+def sources(
+    path: tuple[str, ...], resource: Any, context: Mapping[str, Any], world: World, read: list[Any]
+) -> tuple[str, ...]:
+    """The sources of an argument. What the request says is read where `read` is still empty, and kept there."""
+    return provenance.sources(path, resource if read else as_entity(resource), context, world, read)
 
 
 # The names that generated code knows.

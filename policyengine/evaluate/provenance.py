@@ -11,10 +11,12 @@ from typing import Any
 from policyengine.diagnostics import codes
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.provenance import Path, nearest, part, parts, stated
-from policyengine.model.values import MAX_DEPTH, Entity, Fault, as_entity, sent
+from policyengine.model.values import MAX_DEPTH, Entity, Fault, sent
 
 
-def sources(path: Path, resource: Any, context: Mapping[str, Any], world: World, read: Any = None) -> tuple[str, ...]:
+def sources(
+    path: Path, resource: Entity, context: Mapping[str, Any], world: World, read: list[Any] | None = None
+) -> tuple[str, ...]:
     """The sources of an argument and of everything inside it, sorted; "untrusted" is among them if any is not trusted.
     A part of the value that no entry speaks for adds "unknown". Raises Fault for malformed provenance. `read` keeps
     what the request says, for whoever asks more than once."""
@@ -22,7 +24,7 @@ def sources(path: Path, resource: Any, context: Mapping[str, Any], world: World,
     if not read:
         said = stated(context.get("provenance", ABSENT))
         around = {path[:length] for path in said for length in range(len(path))}
-        read += said, around, world.find(as_entity(resource), "args")
+        read += said, around, world.find(resource, "args")
     said, around, args = read
     found: set[str] = set()
     todo: list[tuple[Path, Any]] = [(path, part(args, path))]

