@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from policyengine.filters.fields import Fields
-from policyengine.partial.formula import Atom
+from policyengine.partial.formula import Atom, Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,10 @@ class Backend(Protocol):
 
     def atom(self, atom: Atom) -> Fragment | None:
         """The atom in the terms of the store; None if it cannot be asked at all."""
+
+    def naming(self, path: Path, name: str) -> Fragment | None:
+        """That something at the path has an object with this name in it, at any depth, or more; None if the store
+        cannot be asked."""
 
     def all(self, items: Sequence[Any]) -> Any:
         """The conjunction of two or more conditions."""

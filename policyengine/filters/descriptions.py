@@ -27,7 +27,7 @@ from policyengine.filters.sql import sql
 from policyengine.filters.sql_text import Where
 from policyengine.filters.texts import is_text
 from policyengine.filters.weaviate import weaviate
-from policyengine.partial.formula import Atom
+from policyengine.partial.formula import Atom, Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +196,9 @@ class JsonOnly:
     def atom(self, atom: Atom) -> Fragment | None:
         found = self.of.atom(atom)
         return found if found is not None and _carried(self.of.finish(found.native)) else None
+
+    def naming(self, path: Path, name: str) -> Fragment | None:
+        return self.of.naming(path, name)
 
     def all(self, items: Sequence[Any]) -> Any:
         return self.of.all(items)

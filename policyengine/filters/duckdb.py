@@ -61,6 +61,9 @@ class DuckDB:
     def constant(self, value: str | int) -> Sql:
         return sql("CAST(", Param(value), " AS VARCHAR)" if isinstance(value, str) else " AS BIGINT)")
 
+    def says(self, column: Sql, part: str) -> Sql:
+        return sql("contains(CAST(", column, " AS VARCHAR), ", self.constant(part), ")")
+
     def length(self, text: Sql) -> Sql:
         return sql("length(", text, ")")
 

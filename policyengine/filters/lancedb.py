@@ -78,6 +78,9 @@ class LanceDB:
     def atom(self, atom: Atom) -> Fragment | None:
         return self.atoms.atom(atom)
 
+    def naming(self, path: Path, name: str) -> Fragment | None:
+        return None
+
     @property
     def limits(self) -> StoreLimits:
         """Its parser takes some 20 parentheses inside each other."""
@@ -174,6 +177,9 @@ class _Dialect:
 
     def constant(self, value: str | int) -> Sql:
         return sql(Param(value))
+
+    def says(self, column: Sql, part: str) -> Sql:
+        raise NotImplementedError("LanceDB has no JSON")
 
     def length(self, text: Sql) -> Sql:
         return sql("character_length(", text, ")")

@@ -64,11 +64,16 @@ def hierarchical(
         return made
     if atom.negated:
         return Fragment(made.native, False)
-    found = [ask(Present(path)) for path in elsewhere]
-    natives = [each.native for each in found if each is not None]
-    if len(natives) < len(found):
-        return None
-    return Fragment(backend.some([made.native, *natives]), False)
+    natives = [made.native]
+    for path in elsewhere:
+        # Whoever is in something there says so under this name, at whatever depth.
+        said = None if path[-1] == PARENTS else backend.naming(path, PARENTS)
+        said = said or ask(Present(path))
+        if said is None:
+            return None
+        if said.native not in natives:
+            natives.append(said.native)
+    return Fragment(backend.some(natives), False)
 
 
 def _speaks(fields: Fields, place: MentionPlace) -> bool:

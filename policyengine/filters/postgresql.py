@@ -74,6 +74,9 @@ class PostgreSQL:
     def constant(self, value: str | int) -> Sql:
         return sql("CAST(", Param(value), " AS text)" if isinstance(value, str) else " AS bigint)")
 
+    def says(self, column: Sql, part: str) -> Sql:
+        return sql("position(", self.constant(part), " IN CAST(", column, " AS text)) > 0")
+
     def length(self, text: Sql) -> Sql:
         return sql("char_length(", text, ")")
 

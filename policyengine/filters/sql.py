@@ -13,7 +13,7 @@ from policyengine.filters.sql_atoms import Atoms
 from policyengine.filters.sql_text import ParamStyle, Sql, Where, Writing, both, either, render
 from policyengine.filters.sql_text import sql as pieces
 from policyengine.filters.sql_values import Dialect
-from policyengine.partial.formula import Atom
+from policyengine.partial.formula import Atom, Path
 
 Database = Literal["postgresql", "sqlite", "duckdb"]
 
@@ -50,6 +50,9 @@ class SqlConditions:
         if any(place is not None and place.json and len(place.path) > self._names for place in places):
             return None
         return self.atoms.atom(atom)
+
+    def naming(self, path: Path, name: str) -> Fragment | None:
+        return self.atoms.naming(path, name)
 
     @property
     def _names(self) -> int:

@@ -71,6 +71,14 @@ class Atoms(Walk[Field]):
             return None
         return self._of_type(self._pair(atom, left, right), (left, atom.type), (right, atom.other_type))
 
+    def naming(self, path: Path, name: str) -> Fragment | None:
+        field = self.fields.find(path)
+        if field is None or not field.json:
+            return None
+        # Of the whole column, as text; a name may be spelled with escapes.
+        column = sql(SqlColumn(field.name))
+        return Fragment(either(*(self._dialect.says(column, part) for part in (f'"{name}"', "\\u"))), False)
+
     def _of_value(self, atom: OfValue, field: Field) -> Fragment | None:
         if element_of(atom.type) is not None:
             return self._of_collection(atom, field)

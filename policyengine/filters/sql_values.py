@@ -112,6 +112,9 @@ class Dialect(Protocol):
 
     def constant(self, value: str | int) -> Sql: ...
 
+    def says(self, column: Sql, part: str) -> Sql:
+        """The text of a column of JSON has this part."""
+
     def length(self, text: Sql) -> Sql: ...
 
     def like(self, text: Sql, pieces: Sequence[str]) -> Sql | None: ...

@@ -60,6 +60,9 @@ class SQLite:
     def constant(self, value: str | int) -> Sql:
         return (Param(value),)
 
+    def says(self, column: Sql, part: str) -> Sql:
+        return sql("instr(CAST(", column, " AS BLOB), CAST(", Param(part), " AS BLOB)) > 0")
+
     def length(self, text: Sql) -> Sql:
         """`length` ends at a NUL, so the parts between them are added up."""
         blob = sql("CAST(", text, " AS BLOB)")

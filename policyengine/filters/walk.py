@@ -57,6 +57,9 @@ class Walk(Protocol[P]):
                 return None if found is None else self.value(atom, found)
         return None
 
+    def naming(self, path: Path, name: str) -> Fragment | None:
+        return None
+
     def find(self, path: Path, type_: Type) -> P | None:
         """Where the store keeps a value that is asked for as one of the type."""
 
