@@ -78,6 +78,27 @@ def _cell(value: Any, kind: str) -> Any:
     return value if kind != "json" or value is None or isinstance(value, str) else json.dumps(value)
 
 
+def _with_room_for_one(hold: Callable[[Sequence[Row], Kinds], Ask]) -> Callable[[Sequence[Row], Kinds], Ask]:
+    """For a store that keeps the latest rows only: whoever asks after others were put there has theirs put there
+    again, whatever the order of tests."""
+    latest: list[object] = [None]
+
+    def holding(rows: Sequence[Row], kinds: Kinds) -> Ask:
+        own = object()
+        held = [hold(rows, kinds)]
+        latest[0] = own
+
+        def ask(native: Any) -> list[str]:
+            if latest[0] is not own:
+                held[0] = hold(rows, kinds)
+                latest[0] = own
+            return held[0](native)
+
+        return ask
+
+    return holding
+
+
 def _sql(run: Callable[[str, Any], Any], types: Mapping[str, str], mark: str, quote: str) -> Any:
     def hold(rows: Sequence[Row], kinds: Kinds) -> Ask:
         table = _name(rows)
@@ -137,7 +158,7 @@ def _sqlalchemy() -> Store:
     def backend(columns: Mapped, kinds: Kinds) -> Backend:
         return sqlalchemy(described(tuple(kinds)), columns, database="sqlite")
 
-    return Store(frozenset(_SQLITE), hold, backend, texts=True)
+    return Store(frozenset(_SQLITE), _with_room_for_one(hold), backend, texts=True)
 
 
 # ---- tables of Arrow and their like ----
@@ -187,7 +208,7 @@ def _lancedb() -> Store:
 
         return ask
 
-    return Store(frozenset(_ARROW), hold, lambda columns, kinds: lancedb(columns))
+    return Store(frozenset(_ARROW), _with_room_for_one(hold), lambda columns, kinds: lancedb(columns))
 
 
 def _milvus() -> Store:
@@ -252,7 +273,7 @@ def _qdrant() -> Store:
 
         return ask
 
-    return Store(ALL, hold, lambda columns, kinds: qdrant(columns))
+    return Store(ALL, _with_room_for_one(hold), lambda columns, kinds: qdrant(columns))
 
 
 def _chroma() -> Store:
