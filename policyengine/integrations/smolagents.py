@@ -3,13 +3,14 @@
     agent = protect(ToolCallingAgent(tools=tools, model=model), session)
 
 What runs is wrapped itself, so a `CodeAgent` is gated whatever code it writes, and so are all agents that it manages.
+Code reads the attributes of what it is handed: those are what a model is told, and neither a session nor a client.
 What a call is denied for is raised, as an error that the agent is told. A tool that is added later is gated as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from copy import copy
+from copy import copy, deepcopy
 from typing import Any, TypeVar
 
 from smolagents import CodeAgent, MultiStepAgent, Tool
@@ -20,6 +21,8 @@ from policyengine.gate.running import run
 from policyengine.gate.session import Session
 
 FINAL = "final_answer"
+# What a model is told of a tool or a member.
+_TOLD = ("name", "description", "inputs", "output_type", "output_schema")
 A = TypeVar("A", bound=MultiStepAgent)
 
 
@@ -38,6 +41,8 @@ def protect(
         raise ValueError(f"protect: code that runs in `{agent.executor_type}` calls tools that nobody gates")
     terms = ModelTerms(model, cost, output)
     for member in agent.managed_agents.values():
+        if isinstance(member, _Member):
+            continue
         # What a member says is read by an agent, and released where it leaves.
         protect(member, session, model=model, cost=cost)
     shown = set(session.tools([name for name in (*agent.tools, *agent.managed_agents) if name != FINAL]))
@@ -77,21 +82,43 @@ class _Gated(dict[str, Any]):
 
     def _protected(self, name: str, one: Any) -> Any:
         if not isinstance(one, Tool):
-            return _Member(name, one, self._session)
+            return _member(name, one, self._session)
         gated = copy(one)
+        vars(gated).clear()
+        _tell(gated, one)
+        # What prepares the tool prepares the one that runs.
+        gated.is_initialized = True
         if name == FINAL:
-            gated.forward = _final(one.forward, self._session, self._terms)
+            gated.forward = _final(_prepared(one), self._session, self._terms)
         else:
             gated.forward = _forward(name, one, self._session)
         return gated
 
 
+def _tell(shown: Any, one: Any) -> None:
+    for name in _TOLD:
+        if hasattr(one, name):
+            # Code that changes what it reads changes nothing else.
+            setattr(shown, name, deepcopy(getattr(one, name)))
+
+
+def _prepared(tool: Tool) -> Callable[..., Any]:
+    def forward(*given: Any, **named: Any) -> Any:
+        if not tool.is_initialized:
+            tool.setup()
+        return tool.forward(*given, **named)
+
+    return forward
+
+
 def _forward(name: str, tool: Tool, session: Session) -> Callable[..., Any]:
+    prepared = _prepared(tool)
+
     def forward(*given: Any, **named: Any) -> Any:
         arguments = dict(zip(tool.inputs, given, strict=False)) | named
         if len(given) > len(tool.inputs):
             raise TypeError(f"`{name}` takes {len(tool.inputs)} arguments")
-        return _ran(session, name, arguments, lambda final: tool.forward(**final))
+        return _ran(session, name, arguments, lambda final: prepared(**final))
 
     return forward
 
@@ -99,16 +126,18 @@ def _forward(name: str, tool: Tool, session: Session) -> Callable[..., Any]:
 class _Member:
     """An agent that another one manages: what it is asked is decided like a call of a tool."""
 
-    def __init__(self, name: str, agent: Any, session: Session) -> None:
-        self._name = name
-        self._agent = agent
-        self._session = session
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._agent, name)
-
     def __call__(self, task: str, **named: Any) -> Any:
-        return _ran(self._session, self._name, {"task": task, **named}, lambda final: self._agent(**final))
+        raise NotImplementedError
+
+
+def _member(name: str, agent: Any, session: Session) -> _Member:
+    class Member(_Member):
+        def __call__(self, task: str, **named: Any) -> Any:
+            return _ran(session, name, {"task": task, **named}, lambda final: agent(**final))
+
+    made = Member()
+    _tell(made, agent)
+    return made
 
 
 def _ran(session: Session, name: str, arguments: dict[str, Any], perform: Callable[[dict[str, Any]], Any]) -> Any:
