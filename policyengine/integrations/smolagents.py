@@ -131,11 +131,11 @@ class _Member:
 
 
 def _member(name: str, agent: Any, session: Session) -> _Member:
-    class Member(_Member):
+    class _Asked(_Member):
         def __call__(self, task: str, **named: Any) -> Any:
             return _ran(session, name, {"task": task, **named}, lambda final: agent(**final))
 
-    made = Member()
+    made = _Asked()
     _tell(made, agent)
     return made
 
