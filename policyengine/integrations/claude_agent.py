@@ -30,6 +30,8 @@ CALLS = 10_000
 BEFORE, AFTER, FAILED = "PreToolUse", "PostToolUse", "PostToolUseFailure"
 UNSEEN = "what the tool returned could not be looked at"
 _MCP = "mcp__"
+# Arguments of the program that bring hooks of their own.
+_SETTINGS = frozenset({"settings", "setting-sources", "plugin-dir"})
 
 
 def protect(options: ClaudeAgentOptions, session: Session, *, named: Callable[[str], str] = str) -> ClaudeAgentOptions:
@@ -38,7 +40,7 @@ def protect(options: ClaudeAgentOptions, session: Session, *, named: Callable[[s
     hooks: dict[Any, Any] = dict(options.hooks or {})
     if any(hooks.get(event) for event in (BEFORE, AFTER, FAILED)) or options.can_use_tool is not None:
         raise ValueError("protect: other hooks around tools, and `can_use_tool`, could change a call that was decided")
-    if options.setting_sources or options.plugins:
+    if options.setting_sources or options.plugins or options.settings or _SETTINGS & options.extra_args.keys():
         raise ValueError("protect: hooks of settings and plugins could change a call that was decided")
     for server in options.mcp_servers.values() if isinstance(options.mcp_servers, dict) else ():
         _says_errors_as_results(server)

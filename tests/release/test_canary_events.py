@@ -9,9 +9,9 @@ import pytest
 from policyengine import Engine, NotReleased
 from policyengine.detect import Vocabulary, registry
 from policyengine.detect.content import canary
-from policyengine.events.event import Event
 from policyengine.release.inspection import Inspection
 from policyengine.settings.texts import OfTenant, Texts
+from tests.support.told import Told
 
 TOKEN = canary.mint(bytes(range(32)))
 RULES = """
@@ -26,17 +26,6 @@ forbid g: invoke on Model when any f in context.input.found: f.kind == "canary"
 ANN = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
 TEXT = f"The notes say {TOKEN.encode().hex()}, and more."
 CHUNKS = [TEXT[at : at + 9] for at in range(0, len(TEXT), 9)]
-
-
-class Told:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def send(self, event: Event) -> None:
-        self.events.append(event)
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 def test_an_event_is_raised_each_way() -> None:

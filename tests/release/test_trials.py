@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from policyengine import Engine
-from policyengine.events.event import Event
 from policyengine.explain.display import decision_json
 from policyengine.model.decision import Trial
 from policyengine.server.encode import decision_value
 from policyengine.server.metrics import Tally
 from policyengine.state.grant import Grant
+from tests.support.told import Told
 
 RULES = """
 module tried
@@ -54,17 +54,6 @@ forbid spilled: release on Output
 ANN = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
 BOBS = {"type": "Document", "id": "d", "owner": "bob"}
 MODEL = {"type": "Model", "id": "m", "provider": "p", "tier": "t"}
-
-
-class Told:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def send(self, event: Event) -> None:
-        self.events.append(event)
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 @pytest.fixture(scope="module")

@@ -95,6 +95,9 @@ def test_what_could_change_a_decided_call_is_refused() -> None:
         {"can_use_tool": allows},
         {"setting_sources": ["user"]},
         {"plugins": [{"type": "local", "path": "x"}]},
+        {"settings": '{"hooks": {"PreToolUse": []}}'},
+        {"extra_args": {"settings": "hooks.json"}},
+        {"extra_args": {"plugin-dir": "x"}},
     ):
         with pytest.raises(ValueError, match="could change a call"):
             protect(ClaudeAgentOptions(**given), session)  # type: ignore[arg-type]
