@@ -20,7 +20,7 @@ from agents.items import ItemHelpers, TResponseStreamEvent
 from agents.mcp import MCPServer
 from agents.models.multi_provider import MultiProvider
 from agents.usage import Usage
-from cachetools import LRUCache
+from cachetools import TTLCache
 from mcp_types import CallToolResult, TextContent
 from openai.types.responses import Response, ResponseCompletedEvent, ResponseOutputMessage, ResponseOutputText
 
@@ -31,8 +31,9 @@ from policyengine.gate.running import run_async
 from policyengine.gate.session import Session
 from policyengine.integrations.approvals import ask_async
 
-# So many calls may be decided and not made yet.
-CALLS = 10_000
+# So many calls may be decided and not made yet, for so many seconds: a run that was interrupted may go on much later,
+# when something is blocked, and its calls are decided again.
+CALLS, LIFE = 10_000, 30.0
 
 
 def protect(
@@ -118,7 +119,7 @@ class _Asks:
         self._engine = engine
         self._session = session
         self._tool = tool
-        self._decided: LRUCache[str, ToolCall] = LRUCache(CALLS)
+        self._decided: TTLCache[str, ToolCall] = TTLCache(CALLS, LIFE)
 
     async def needs_approval(self, context: Any, arguments: dict[str, Any], call_id: str) -> bool:
         was = self._tool.needs_approval

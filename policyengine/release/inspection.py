@@ -35,14 +35,15 @@ class Inspection:
     key: bytes | Callable[[str], bytes] | None = field(default=None, repr=False)
     most: int = MOST
     tokens: Callable[[str], int] = estimated_tokens
-    _bounded: dict[str, Registry] = field(init=False, default_factory=dict, compare=False, repr=False)
+    _bounded: dict[str | None, Registry] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for tenant, known in (("", self.finders), *self.tenants.items()):
+        self._bounded[None] = _bounded(self.finders, self.seconds)
+        for tenant, known in self.tenants.items():
             self._bounded[tenant] = _bounded(known, self.seconds)
 
     def registry(self, tenant: str) -> Registry:
-        return self._bounded[tenant if tenant in self.tenants else ""]
+        return self._bounded[tenant if tenant in self.tenants else None]
 
     @property
     def waits(self) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from policyengine import Engine, NotReleased
 from policyengine.detect import Vocabulary, registry
 from policyengine.detect.content import canary
+from policyengine.detect.registry import Registry
 from policyengine.release.inspection import Inspection
 from policyengine.settings.texts import OfTenant, Texts
 from tests.support.told import Told
@@ -59,3 +60,10 @@ def test_canaries_and_protected_texts_are_settings(tmp_path: Path) -> None:
     for wrong in ({"canaries": ["no canary"]}, {"protected": [tmp_path / "absent"]}):
         with pytest.raises(ValueError, match=r"canary|cannot be read"):
             Texts.model_validate(wrong)
+
+
+def test_finders_of_a_tenant_without_a_name_are_nobody_elses() -> None:
+    """A tenant whose id is empty is one of many: all others have the finders of all."""
+    looked = Inspection(tenants={"": Registry(())})
+    assert looked.registry("").finders == ()
+    assert looked.registry("acme") is looked.registry("globex") is looked.finders

@@ -111,3 +111,24 @@ def test_a_call_that_needs_a_person_interrupts_the_run_and_runs_once_approved() 
     assert [one.name for one in (*first.interruptions, *second.interruptions)] == ["slow", "slow"]
     assert tools.ran == [("read_page", "a"), ("slow", "x")]
     assert third.final_output == "ok"
+
+
+def test_what_was_decided_long_before_a_run_goes_on_is_decided_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something may be blocked meanwhile."""
+    monkeypatch.setattr("policyengine.integrations.openai_agents.LIFE", 0.0)
+    engine = Engine.from_text(POLICIES)
+    tools = Tools()
+    gate = engine.session(principal=ANN, prompt="go")
+    calls: list[str] = []
+    decide = gate.call_async
+
+    async def counted(tool: str, arguments: Any, **more: Any) -> Any:
+        calls.append(tool)
+        return await decide(tool, arguments, **more)
+
+    monkeypatch.setattr(gate, "call_async", counted)
+    functions: list[Any] = [function_tool(one) for one in tools.functions()]
+    script: Script = [[("read_page", {"url": "a"})], "ok"]
+    agent = protect(Agent("a", model=says(script, Ran(), "a"), tools=functions), gate, engine=engine)
+    assert asyncio.run(Runner.run(agent, "go", run_config=QUIET)).final_output == "ok"
+    assert (calls, tools.ran) == (["read_page"] * 2, [("read_page", "a")])
