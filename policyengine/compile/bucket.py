@@ -7,14 +7,13 @@ and tables.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 from policyengine.compile.actors import Actors
 from policyengine.compile.closed_tools import closed, fast_checks
-from policyengine.compile.codegen import Careful, Fast, careful_function, fast_function, fast_tree
+from policyengine.compile.codegen import fast_tree
 from policyengine.compile.dear import Dear, quantifiers
 from policyengine.compile.derived import MEMORY, effective
 from policyengine.compile.entry import LISTED, entry_tree, ways
@@ -23,6 +22,7 @@ from policyengine.compile.index import Dimension, RulePlan, Table
 from policyengine.compile.intake import Entry, entry
 from policyengine.compile.native import NATIVE
 from policyengine.compile.references import functions
+from policyengine.compile.rule_blocks import BlockTable, Row, RuleBlock, blocks_of, chunks, need_all, prepare_all
 from policyengine.compile.site import Site
 from policyengine.diagnostics import codes
 from policyengine.evaluate.arguments import refused_arguments
@@ -36,70 +36,8 @@ from policyengine.model.request import Request
 from policyengine.model.values import Entity, Fault
 from policyengine.schema.schema import CALL, TOOL
 
-# Rules in one generated function; more are spread over several.
-BLOCK = 200
-
-
 # The number of a table whose key has no value, with the code and the message that say why.
 Faulty = tuple[int, str, str]
-
-
-class RuleBlock:
-    """Some rules, and the functions made of them when they are first needed."""
-
-    __slots__ = ("_careful", "_env", "_fast", "_learn", "_site", "number", "rules")
-
-    def __init__(
-        self, number: int, rules: Sequence[Rule], site: Site, env: Mapping[str, Any], learn: Callable[[RuleBlock], None]
-    ) -> None:
-        self.number = number
-        # Told when functions are made for the first time.
-        self._learn = learn
-        self.rules = tuple(rules)
-        self._site = site
-        self._env = env
-        self._fast: Fast | None = None
-        self._careful: Careful | None = None
-
-    def ask(self, *request: Any) -> tuple[tuple[int, int], ...]:
-        """The block's number and the mask of the rules that held, if any did. Raises when a rule may have erred."""
-        if self._fast is None:
-            self._learn(self)
-            self._fast = fast_function(self.rules, self._site, self._env)
-        held = self._fast(*request)
-        return ((self.number, held),) if held else ()
-
-    def prepare(self) -> None:
-        """Makes the functions before they are asked for."""
-        if self._fast is None:
-            self._learn(self)
-        self._fast = self._fast or fast_function(self.rules, self._site, self._env)
-        self._careful = self._careful or careful_function(self.rules, self._site, self._env)
-
-    def ask_carefully(self, *request: Any) -> tuple[int, int]:
-        """The masks of the rules that held and that erred."""
-        if self._careful is None:
-            self._careful = careful_function(self.rules, self._site, self._env)
-        return self._careful(*request)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The blocks for one value of a key: most often one."""
-
-    blocks: tuple[RuleBlock, ...]
-
-    def ask(self, *request: Any) -> tuple[tuple[int, int], ...]:
-        return tuple(hit for block in self.blocks for hit in block.ask(*request))
-
-
-@dataclass(frozen=True, slots=True)
-class BlockTable:
-    """A table with blocks for its rules. `all` asks every rule of the table, for when the key has no value."""
-
-    dimension: Dimension
-    rows: Mapping[Hashable, RuleBlock | Row]
-    all: tuple[Rule, ...]
 
 
 class Bucket:
@@ -123,7 +61,7 @@ class Bucket:
         self._world = world = actors.world
         self._derived = actors.derived
         self._revision = revision
-        first, *others = _chunks(plan.always) or [()]
+        first, *others = chunks(plan.always) or [()]
         # Decisions by the mask of the rules asked first, and by that and what the tables added.
         self._outcomes: list[Decision | None] | dict[int, Decision]
         self._outcomes = [None] * (1 << len(first)) if len(first) <= LISTED else {}
@@ -159,8 +97,20 @@ class Bucket:
 
     def prepare(self) -> None:
         """Makes the functions that are asked of nearly every request: those of rules that no table leaves aside."""
-        for block in self._unindexed:
-            block.prepare()
+        first, *rest = self._unindexed
+        # What it has for requests in order is in `entry`.
+        first.prepare_carefully()
+        prepare_all(rest)
+
+    def prepare_like(self, earlier: Bucket) -> None:
+        """Makes the functions that the earlier bucket was asked for."""
+        self.prepare()
+        before = {table.dimension: table.rows for table in earlier._tables}
+        for table in self._tables:
+            for value, row in before.get(table.dimension, {}).items():
+                now = table.rows.get(value)
+                if now is not None and any(block.is_wanted for block in blocks_of(row)):
+                    prepare_all(blocks_of(now))
 
     def settle(self, asked: Request, approved: Collection[str] = ()) -> Decision:
         """The decision about any request of this shape, delegation apart."""
@@ -171,6 +121,7 @@ class Bucket:
         erred = _chosen(self._first.rules, erred_mask)
         hits = []
         blocks, faulty = self._concerned(env)
+        need_all(blocks)
         masks = [held_mask, erred_mask]
         for block in blocks:
             one_held, one_erred = block.ask_carefully(*request)
@@ -276,7 +227,7 @@ class Bucket:
     def _rows(self, table: Table) -> BlockTable:
         rows: dict[Hashable, RuleBlock | Row] = {}
         for value, rules in table.rules.items():
-            blocks = tuple(self._block(chunk) for chunk in _chunks(rules))
+            blocks = tuple(self._block(chunk) for chunk in chunks(rules))
             rows[value] = blocks[0] if len(blocks) == 1 else Row(blocks)
         return BlockTable(table.dimension, rows, table.all)
 
@@ -295,14 +246,14 @@ class Bucket:
                 # Whoever is named itself needs no hierarchy.
                 if number not in self._everything:
                     self._everything[number] = [
-                        RuleBlock(-1, c, self._site, self._env, self._learn) for c in _chunks(table.all)
+                        RuleBlock(-1, c, self._site, self._env, self._learn) for c in chunks(table.all)
                     ]
                 found += self._everything[number]
                 continue
             for key in keys if len(keys) < len(table.rows) else [k for k in table.rows if k in keys]:
                 row = table.rows.get(key)
                 if row is not None:
-                    found += row.blocks if isinstance(row, Row) else (row,)
+                    found += blocks_of(row)
         return found, tuple(faulty)
 
     def _arguments(self, asked: Request) -> tuple[Any, ...]:
@@ -335,10 +286,6 @@ def _keys(dimension: Dimension, site: Site, env: Env) -> frozenset[Any]:
     if kind == "id":
         return frozenset({entity.uid.id})
     return env.world.ancestors(entity) | {entity.uid}
-
-
-def _chunks(rules: Sequence[Rule]) -> list[Sequence[Rule]]:
-    return [rules[i : i + BLOCK] for i in range(0, len(rules), BLOCK)]
 
 
 def _chosen(rules: Sequence[Rule], mask: int) -> list[Rule]:

@@ -19,6 +19,7 @@ from policyengine.compile.derived import Derived
 from policyengine.compile.harmless import Harmless
 from policyengine.compile.index import Index, RulePlan
 from policyengine.compile.intake import Entry
+from policyengine.compile.making import OneAtATime, need
 from policyengine.compile.mentioned import Look, look, read_through
 from policyengine.compile.native import NATIVE
 from policyengine.compile.runtime import NOTHING, Unusual
@@ -73,6 +74,7 @@ class Evaluator:
         self._each = {name: frozenset({name}) for name in self.approvals}
         self._metered: Remembered[int, tuple[Decision, Decision]] = Remembered(METERED)
         self._looks: dict[tuple[str, str], Look] = {}
+        self._making = OneAtATime()
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
         # By action, resource type and principal type. What is not there has not been asked for yet.
         self.entries: dict[str, dict[str, dict[str, Entry]]] = {}
@@ -126,7 +128,7 @@ class Evaluator:
                 # The first time what is careful is made, the second time what is fast.
                 for _ in range(2):
                     self.decide({"type": principal, "id": ""}, action, {"type": resource, "id": ""})
-                self._buckets[principal, action, resource].prepare()
+                self._buckets[principal, action, resource].prepare_like(earlier._buckets[principal, action, resource])
 
     def decide_slowly(
         self, principal: Any, action: Any, resource: Any, context: Any = None, approved: Collection[str] = ()
@@ -214,12 +216,17 @@ class Evaluator:
             if refusal is not None and not self._is_declared(*key):
                 # Callers could make up names without end.
                 return refusal
-            bucket = self._buckets[key] = self._bucket(*key, refusal)
+            need((self, key), lambda: self._made(key, refusal).prepare())
+            bucket = self._made(key, refusal)
         return bucket.settle(asked, approved)
 
-    def knows(self, principal: str, action: str, resource: str) -> bool:
-        """Whether such a request was decided before, so that its code is there."""
-        return (principal, action, resource) in self._buckets
+    def _made(self, key: tuple[str, str, str], refusal: Decision | None) -> Bucket:
+        """The bucket, made once whoever else wants it."""
+        with self._making:
+            bucket = self._buckets.get(key)
+            if bucket is None:
+                bucket = self._buckets[key] = self._bucket(*key, refusal)
+            return bucket
 
     def is_single(self, principal: Any, action: Any, resource: Any, context: Any) -> bool:
         """Whether a request whose shape is known mentions no entity twice, so that it can be read as it is."""

@@ -2,39 +2,33 @@
 
 Each kind has threads of its own, and only so many requests of it are taken at once: a store that hangs holds up those
 who need it, and neither a search nor a decision. What computes shares the interpreter with the event loop, so few do.
+Code for rules that were not asked before is made once, whoever waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Literal, TypeVar
 
+from policyengine.compile.making import Unmade
 from policyengine.server.errors import RequestError
 
 T = TypeVar("T")
-
-
-class TakesLong(Exception):
-    """Raised in the event loop for what is to be done again, in a thread."""
-
-
-def in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 Kind = Literal["computing", "texts", "waiting"]
 # Threads of each kind, and its part of all requests that may be under way at once.
 THREADS: dict[Kind, int] = {"computing": 2, "texts": 2, "waiting": 32}
 PARTS: dict[Kind, float] = {"computing": 1 / 8, "texts": 1 / 8, "waiting": 3 / 8}
+# So many of all are left to those that wait for nothing.
+REST = 1 / 8
+# So long, in seconds, a request waits for the code that it needs.
+MAKING = 30.0
 # Streams go on for as long as their callers like.
 STREAMS = 1 / 4
 _WORDS: dict[Kind, str] = {
@@ -50,16 +44,37 @@ class Aside:
     def __init__(self, concurrency: int) -> None:
         self._pools = {kind: _Pool(kind, max(1, int(part * concurrency))) for kind, part in PARTS.items()}
         self._streams, self._most_streams = 0, max(1, int(STREAMS * concurrency))
+        # One thread makes code, each once for all who wait for it.
+        self._maker = ThreadPoolExecutor(1, thread_name_prefix="making")
+        self._making: dict[Hashable, Future[object]] = {}
+        self._waiting, self._most = 0, max(1, int((1 - REST) * concurrency))
 
     async def run(self, kind: Kind, work: Callable[..., T], *args: Any) -> T:
         """What it returns, or raises. Raises RequestError (503) where too many of its kind are under way."""
         return await asyncio.wrap_future(self._pools[kind].submit(work, *args))
 
+    async def make(self, unmade: Unmade) -> None:
+        """Waits until it is made. Raises RequestError (503) where too many wait, or have for too long."""
+        if self._waiting + self._streams + sum(pool.count for pool in self._pools.values()) >= self._most:
+            raise _busy(f"more than {self._most} requests at once that wait")
+        made = self._making.get(unmade.key)
+        if made is None:
+            made = self._making[unmade.key] = self._maker.submit(unmade.make)
+            made.add_done_callback(lambda _: self._making.pop(unmade.key, None))
+        self._waiting += 1
+        try:
+            done, _ = await asyncio.wait({asyncio.wrap_future(made)}, timeout=MAKING)
+        finally:
+            self._waiting -= 1
+        if not done:
+            raise _busy(f"rules that were not asked before were not ready after {MAKING:.0f} seconds")
+        made.result()
+
     @contextmanager
     def streaming(self) -> Iterator[None]:
         """While a stream goes on. Raises RequestError (503) where there are too many."""
         if self._streams >= self._most_streams:
-            raise RequestError(503, f"more than {self._most_streams} streams at once", ((b"retry-after", b"1"),))
+            raise _busy(f"more than {self._most_streams} streams at once")
         self._streams += 1
         try:
             yield
@@ -70,6 +85,11 @@ class Aside:
         """Nothing that waits is begun any more."""
         for pool in self._pools.values():
             pool.threads.shutdown(wait=False, cancel_futures=True)
+        self._maker.shutdown(wait=False, cancel_futures=True)
+
+
+def _busy(why: str) -> RequestError:
+    return RequestError(503, why, ((b"retry-after", b"1"),))
 
 
 class _Pool:
@@ -78,15 +98,13 @@ class _Pool:
         self._kind = kind
         self._most = most
         self._lock = Lock()
-        self._count = 0
+        self.count = 0
 
     def submit(self, work: Callable[..., T], *args: Any) -> Future[T]:
         with self._lock:
-            if self._count >= self._most:
-                raise RequestError(
-                    503, f"more than {self._most} requests at once {_WORDS[self._kind]}", ((b"retry-after", b"1"),)
-                )
-            self._count += 1
+            if self.count >= self._most:
+                raise _busy(f"more than {self._most} requests at once {_WORDS[self._kind]}")
+            self.count += 1
         found = self.threads.submit(work, *args)
         # Whoever no longer waits for an answer does not end the work for it.
         found.add_done_callback(self._done)
@@ -94,7 +112,7 @@ class _Pool:
 
     def _done(self, _: Future[Any]) -> None:
         with self._lock:
-            self._count -= 1
+            self.count -= 1
 
 
 @contextmanager

@@ -16,11 +16,11 @@ from policyengine.model.decision import Decision, RuleError
 from policyengine.server import encode
 from policyengine.server.access.answers import Denials, in_batch
 from policyengine.server.access.desk import Desk
-from policyengine.server.aside import Kind, TakesLong, in_event_loop
+from policyengine.server.aside import Kind
 from policyengine.server.bind import Binding, Forbidden
 from policyengine.server.errors import RequestError
 from policyengine.server.metering import answered
-from policyengine.server.pipeline import Answer, Slices
+from policyengine.server.pipeline import Answer, Slices, at_once
 from policyengine.server.record import Decided
 from policyengine.server.work import SLICE, Budget
 from policyengine.state.authorize import APPROVAL
@@ -73,28 +73,7 @@ def evaluate_batch(
     budget = Budget(max_work, batch, snapshot.world, snapshot.evaluator.dear)
     answers = _answers(engine, snapshot, batch, budget, caller, binding, denials)
     # What is in a thread for a reason of its own stays there.
-    is_new = any(_is_new(snapshot, item) for item in batch.items if not isinstance(item, Malformed))
-    return _at_once(answers) if is_new or way_of(engine, body) else answers
-
-
-def _is_new(snapshot: Snapshot, asked: DecideArguments) -> bool:
-    """Whether code has to be made for such a request. Raises TakesLong in the event loop, where nobody waits for it."""
-    action = asked["action"]
-    name = action if isinstance(action, str) else action["name"]
-    if snapshot.evaluator.knows(asked["principal"]["type"], name, asked["resource"]["type"]):
-        return False
-    if in_event_loop():
-        raise TakesLong
-    return True
-
-
-def _at_once(slices: Slices) -> Answer:
-    while True:
-        try:
-            next(slices)
-        except StopIteration as done:
-            answer: Answer = done.value
-            return answer
+    return at_once(answers) if way_of(engine, body) else answers
 
 
 def _answers(
@@ -168,7 +147,6 @@ def _alone(
     """The answer to a request that is looked at, and decided, with one snapshot."""
     snapshot = engine.snapshot
     asked = binding.arguments(caller, snapshot, request) if caller.is_bound else request
-    _is_new(snapshot, asked)
     context = asked["context"]
     if APPROVAL in context:
         body, made = _denials(desk, caller, binding, sent).presented(engine, asked)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -25,8 +24,9 @@ from policyengine.authzen.paths import ACCESS_REQUESTS
 from policyengine.authzen.refused import Malformed
 from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.refusal import Refusal
+from policyengine.compile.making import ONLY_MADE, Unmade
 from policyengine.engine import Engine
-from policyengine.server.aside import Aside, Kind, TakesLong
+from policyengine.server.aside import Aside, Kind
 from policyengine.server.body import Disconnected, check_headers, read_body
 from policyengine.server.errors import RequestError, error_body, log, send_json
 from policyengine.server.hygiene import added
@@ -39,6 +39,8 @@ from policyengine.server.request_id import Identify, first
 THREAD_BODY = 32 * 1024
 # How many requests there may be at once, where nobody says.
 CONCURRENCY = 128
+# So often a request waits for code; one that needs more is handled in a thread that makes it.
+TRIES = 4
 # The name of what no route names.
 OTHER = "other"
 # The name of a task of the Access Request and Approval profile.
@@ -183,13 +185,7 @@ class Pipeline:
                     asked = await read_body(message, receive, self.max_body_bytes)
             engine = self.pdp.ready()
             handle = partial(question.handle, headers=headers) if question.headed else question.handle
-            kind = question.aside(engine, asked)
-            answer = None
-            if kind is None and len(asked) < question.thread_body:
-                with suppress(TakesLong):
-                    answer = handle(engine, asked, caller)
-            if answer is None:
-                answer = await self.aside.run(kind or question.kind, handle, engine, asked, caller)
+            answer = await self._answer(question, handle, engine, asked, caller)
             status = 200
             if isinstance(answer, Reply):
                 body, decided, failed, more = answer.body, answer.decided, answer.failed, answer.headers
@@ -197,7 +193,7 @@ class Pipeline:
                 if scope["query_string"] == b"status=%d" % answer.status_if_asked:
                     status = answer.status_if_asked
             else:
-                body, decided, failed = answer if isinstance(answer, tuple) else await _in_turns(answer)
+                body, decided, failed = answer
             self._recorded(name, caller, identifier, decided, failed, started)
         except Malformed as error:
             status, body = 400, error_body(400, error.message, identifier.decode("ascii"))
@@ -213,6 +209,23 @@ class Pipeline:
             status, body = 500, error_body(500, "internal error", identifier.decode("ascii"))
         self.tally.endpoint(name)(status, perf_counter() - started)
         await send_json(send, status, body, identifier, scope["scheme"], more)
+
+    async def _answer(
+        self, question: Question, handle: Handler, engine: Engine, asked: bytes, caller: Caller
+    ) -> Answer | Reply:
+        """What it is answered. Code that it needs and that is not there is made first, for all who wait for it."""
+        for _ in range(TRIES):
+            kind = question.aside(engine, asked)
+            try:
+                if kind is None and len(asked) < question.thread_body:
+                    with ONLY_MADE:
+                        answer = handle(engine, asked, caller)
+                else:
+                    answer = await self.aside.run(kind or question.kind, handle, engine, asked, caller)
+                return await _in_turns(answer) if isinstance(answer, Generator) else answer
+            except Unmade as unmade:
+                await self.aside.make(unmade)
+        return await self.aside.run(question.kind, _whole, handle, engine, asked, caller)
 
     def _recorded(
         self, name: str, caller: Caller, identifier: bytes, decided: Sequence[Decided], failed: int, started: float
@@ -278,8 +291,24 @@ def _named(path: str) -> str:
 async def _in_turns(slices: Slices) -> Answer:
     while True:
         try:
-            next(slices)
+            with ONLY_MADE:
+                next(slices)
         except StopIteration as done:
             answer: Answer = done.value
             return answer
         await asyncio.sleep(0)
+
+
+def at_once(slices: Slices) -> Answer:
+    """The answer, for where nobody else waits."""
+    while True:
+        try:
+            next(slices)
+        except StopIteration as done:
+            answer: Answer = done.value
+            return answer
+
+
+def _whole(handle: Handler, engine: Engine, asked: bytes, caller: Caller) -> Answer | Reply:
+    answer = handle(engine, asked, caller)
+    return at_once(answer) if isinstance(answer, Generator) else answer

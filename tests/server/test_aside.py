@@ -14,12 +14,15 @@ import httpx
 import pytest
 
 from policyengine.callers.caller import ANONYMOUS
+from policyengine.compile.evaluator import Evaluator
+from policyengine.compile.making import ONLY_MADE, Unmade
 from policyengine.engine import Engine
 from policyengine.server.access.desk import Desk
-from policyengine.server.aside import Aside, TakesLong
+from policyengine.server.aside import Aside
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
 from policyengine.server.evaluation import evaluate_batch, way_of
+from policyengine.server.pipeline import at_once
 from policyengine.settings.model import Settings
 from policyengine.state.stores.memory import Memory
 from tests.server.serving import EVALUATION, SEARCH_RESOURCE, serving
@@ -145,7 +148,7 @@ def test_what_quantifiers_look_at_counts_as_work() -> None:
     engine = Engine.from_text(POLICY)
     engine.decide(principal=USER, action="weigh", resource={"type": "Document", "id": "d"})
     assert isinstance(_batch(engine, 256, 2), tuple)
-    assert isinstance(_batch(engine, 3, 100), tuple)
+    assert not isinstance(_batch(engine, 3, 2), tuple)
     with pytest.raises(RequestError) as refused:
         _batch(engine, 256, 100)
     assert "elements that quantifiers may look at" in refused.value.message
@@ -154,13 +157,83 @@ def test_what_quantifiers_look_at_counts_as_work() -> None:
     assert few < engine.snapshot.evaluator.dear.looks(200) <= 4.4 * few
 
 
-def test_what_was_never_asked_is_made_ready_in_a_thread() -> None:
+def test_what_was_never_asked_is_made_elsewhere() -> None:
     engine = Engine.from_text(POLICY)
 
-    async def in_loop() -> Any:
-        return _batch(engine, 3, 2)
+    def handled() -> Any:
+        with ONLY_MADE:
+            return at_once(_batch(engine, 3, 2))
 
-    with pytest.raises(TakesLong):
-        asyncio.run(in_loop())
-    assert isinstance(_batch(engine, 3, 2), tuple)
-    assert not isinstance(asyncio.run(in_loop()), tuple)
+    with pytest.raises(Unmade) as unmade:
+        handled()
+    unmade.value.make()
+    assert handled()[2] == 0
+
+
+def test_rules_that_a_table_leads_to_are_made_elsewhere_too() -> None:
+    rules = "".join(
+        f'permit p{n}: retrieve on Document when document.at == "x" and document.n > {n}\n' for n in range(250)
+    )
+    engine = Engine.from_text(f"module m\nuse ai\nextend Document {{ at: String, n: Int }}\n{rules}")
+
+    def decided(**attributes: Any) -> Any:
+        with ONLY_MADE:
+            return engine.decide(
+                principal=USER, action="retrieve", resource={"type": "Document", "id": "d", **attributes}
+            )
+
+    for attributes in ({"at": "y", "n": 7}, {"at": "x", "n": 7}):
+        with pytest.raises(Unmade) as unmade:
+            decided(**attributes)
+        unmade.value.make()
+        first = decided(**attributes)
+        assert decided(**attributes) == first
+    assert len(first.determining) == 7
+    # And what a reload makes ready needs nobody's wait.
+    again = Engine.from_text(f"module m\nuse ai\nextend Document {{ at: String, n: Int }}\n{rules}")
+    again.snapshot.evaluator.prepare(engine.snapshot.evaluator)
+    engine = again
+    assert decided(at="x", n=7).determining == first.determining
+
+
+def test_many_who_ask_first_wait_for_the_same_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "m.pol").write_text(POLICY)
+    go, made = threading.Event(), Evaluator._made
+    keys: list[Any] = []
+
+    def slowly(self: Evaluator, key: Any, refusal: Any) -> Any:
+        keys.append(key)
+        go.wait()
+        return made(self, key, refusal)
+
+    with serving(tmp_path, limits={"concurrency": 64}) as client, ThreadPoolExecutor(40) as pool:
+        assert client.post(EVALUATION, json=ASKED).json()["decision"] is True
+        monkeypatch.setattr(Evaluator, "_made", slowly)
+        weighed = {**_weighed(3), "action": {"name": "weigh"}}
+
+        def ask() -> httpx.Response:
+            return httpx.post(str(client.base_url.join(EVALUATION)), json=weighed, trust_env=False, timeout=60)
+
+        waiting = [pool.submit(ask) for _ in range(40)]
+        while not keys:
+            assert client.post(EVALUATION, json=ASKED).json()["decision"] is True
+        go.set()
+        assert {each.result().status_code for each in waiting} == {200}
+    assert len(keys) <= 2  # made once, and found once
+
+
+def test_those_who_wait_for_code_leave_room_for_others() -> None:
+    async def main() -> None:
+        aside, go = Aside(16), threading.Event()
+        unmade = Unmade("rules", go.wait)
+        waiting = [asyncio.create_task(aside.make(unmade)) for _ in range(14)]
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError) as refused:
+            await aside.make(unmade)
+        assert refused.value.status == 503
+        waiting.pop().cancel()
+        go.set()
+        await asyncio.gather(*waiting)
+        aside.close()
+
+    asyncio.run(main())

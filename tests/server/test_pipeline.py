@@ -212,7 +212,7 @@ def test_without_steps_everybody_is_anonymous_and_nothing_is_made_for_them(monke
     app.questions = {EVALUATION: replace(question, handle=handle)}
     (answer,) = _call(app, ("POST", EVALUATION, {"json": PERMITTED}))
     assert answer.json()["decision"] is True
-    # What is asked for the first time is handled again, in a thread.
+    # What is asked for the first time is handled again, when its code is there.
     assert seen in ([ANONYMOUS], [ANONYMOUS] * 2)
 
 
