@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
+from policyengine.callers import certificate, key_set, throttle
+from policyengine.callers.issuers import MOST_SECONDS
 from policyengine.check.environment import MAX_WRITTEN
+from policyengine.client import Client
+from policyengine.client.client import MOST_BYTES
 from policyengine.evaluate.combine import MOST_LISTED
 from policyengine.evaluate.delegation import MAX_CHAIN
+from policyengine.events.sinks import webhook
 from policyengine.explain.trace_json import MOST_RULES
 from policyengine.files import MOST_ENTRIES
+from policyengine.gate import results, trail
+from policyengine.integrations import agent_hooks, langchain_agent
+from policyengine.mcp import approving, pdp, sessions, targets
+from policyengine.mcp.upstream import MOST_PAGES
 from policyengine.model.entities import MAX_ANCESTORS
 from policyengine.model.looks import MAX_LOOKS
 from policyengine.model.operators import MAX_PATTERNS
+from policyengine.release import content, uploads
+from policyengine.release.classifiers import WORKERS
+from policyengine.release.json_schema import MOST_WORK
+from policyengine.release.stream import MOST_FOUND
+from policyengine.release.validity import MOST_PROBLEMS
+from policyengine.server.access import answers, callback, desk, page, submission
 from policyengine.server.aside import MAKING, PARTS, REST, STREAMS
 from policyengine.server.explain import MOST_ASKED
 from policyengine.server.filter import MOST_EXPLAINED
+from policyengine.server.release_events import LONGEST_CHUNK
 from policyengine.server.work import ERROR, KILOBYTE, LOOKS
 from policyengine.settings.model import Limits, Settings
+from policyengine.settings.texts import Texts
+from policyengine.state import approval_scope, block_operations, tasks
+from policyengine.state.approvals import MAX_MINE, MAX_OPEN
+from policyengine.state.authorize import LIFE
+from policyengine.state.operations import MAX_CHARGES
+from policyengine.state.sessions import MAX_CALLS, MAX_LABELS
+from policyengine.state.windows import SECOND
 from policyengine.syntax.parse import MAX_FILE, MAX_TEXT
 from policyengine.workers.words import PATIENCE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "bounds.md").read_text(encoding="utf-8")
-LIMITS, SETTINGS = Limits(), Settings(policies=Path("."), insecure=True)
+LIMITS, SETTINGS, TEXTS = Limits(), Settings(policies=Path("."), insecure=True), Texts()
 
 
 @pytest.mark.parametrize(
@@ -54,6 +78,67 @@ LIMITS, SETTINGS = Limits(), Settings(policies=Path("."), insecure=True)
 )
 def test_the_page_says_what_the_code_has(said: str) -> None:
     assert said in PAGE.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"labels of a session | {MAX_LABELS} ",
+        f"counted in a session | {MAX_CALLS:,} ",
+        f"after its last use | {LIFE // SECOND:,} ",
+        f"is charged to | {MAX_CHARGES} ",
+        f"approval of a tenant | {MAX_OPEN:,} ",
+        f"of one requester | {MAX_MINE} ",
+        f"whoever approves it | {approval_scope.LARGEST:,} characters",
+        f"say how to ask for approval | {answers.MOST} ",
+        f"can be submitted | {desk.LIFE} ",
+        f"a form of the approval page | {page.LARGEST // 1024} KiB",
+        f"a reason that somebody gives | {tasks.LONGEST:,} ",
+        f"in a submission | {submission.LONGEST_CHAIN} ",
+        f"a `client` in a submission | {submission.LONGEST_CLIENT:,} ",
+        f"`state` | {submission.LONGEST_KEY}, {callback.LONGEST_STATE:,} ",
+        f"a callback | {callback.TIMEOUT:.0f} seconds, {callback.ATTEMPTS} times",
+        f"blocks at once | {block_operations.MOST:,} ",
+        f"`queue`, {webhook.QUEUE:,} ",
+        f"a webhook | {webhook.TIMEOUT:.0f} seconds, {webhook.ATTEMPTS} times",
+        f"keys of an issuer are waited for | {MOST_SECONDS:.0f} ",
+        f"a document with keys | {key_set.MOST_BYTES // 1024} KiB, {key_set.MOST_KEYS} keys",
+        f"a certificate in a header | {certificate.MOST_BYTES // 1024} KiB",
+        f"to count their failures | {throttle.MOST:,} ",
+        f"`texts.most`, {TEXTS.most:,} characters",
+        f"`texts.seconds`, {TEXTS.seconds:.0f} ",
+        f"classifiers at once in a process | {WORKERS} ",
+        f"of messages | {content.DEEPEST}, {content.MOST_SEGMENTS:,} ",
+        f"findings of a stream that are told | {MOST_FOUND:,} ",
+        f"but for the first | {LONGEST_CHUNK // 1024} KiB",
+        f"`texts.stream_seconds`, {TEXTS.stream_seconds:.0f} ",
+        f"{uploads.EXPANDED:,} bytes, {uploads.PARTS:,} parts, {uploads.PAGES:,} pages",
+        f"{uploads.DRAWN:,} bytes, {uploads.OPERATORS:,} operators, forms {uploads.FORMS_DEEP} deep",
+        f"a JSON Schema for one text | {MOST_WORK:,} ",
+        f"not valid | {MOST_PROBLEMS} problems",
+        f"a session of the gate remembers | {trail.MOST:,} characters",
+        f"nesting of a result | {results.DEEPEST} levels",
+        f"adapter remembers | {sessions.SESSIONS:,}, for {sessions.LIFE:,.0f} seconds",
+        f"tools, resources or prompts | {MOST_PAGES} ",
+        f"a server behind the gateway | {targets.TIMEOUT:.0f} ",
+        f"whose approvals are counted | {approving.CALLS:,} ",
+        f"a form that asks for approval | {approving.LONGEST_SHOWN:,} characters",
+        f"a decision point | {pdp.SECONDS:.0f} seconds, {pdp.MOST_BYTES >> 20} MiB",
+        f"an answer | {MOST_BYTES >> 20} MiB",
+    ],
+)
+def test_the_page_says_what_the_other_rooms_have(said: str) -> None:
+    assert said in PAGE.replace("\n", " ")
+
+
+def test_all_who_remember_sessions_remember_as_many() -> None:
+    assert {(each.SESSIONS, each.LIFE) for each in (sessions, agent_hooks, langchain_agent)} == {(10_000, 86_400.0)}
+
+
+def test_a_client_waits_for_as_long_as_the_page_says() -> None:
+    settings = signature(Client.__mro__[1].__init__).parameters
+    said = f"`timeout`, {settings['timeout'].default:.0f} seconds, in `attempts`, {settings['attempts'].default} "
+    assert said in PAGE
 
 
 def test_the_parts_of_all_requests_leave_room_for_decisions() -> None:
