@@ -117,29 +117,24 @@ class Bucket:
         env = Env(asked, self._world)
         request = self._arguments(asked)
         held_mask, erred_mask = self._first.ask_carefully(*request)
-        held = _chosen(self._first.rules, held_mask)
-        erred = _chosen(self._first.rules, erred_mask)
-        hits = []
         blocks, faulty = self._concerned(env)
         need_all(blocks)
-        masks = [held_mask, erred_mask]
-        for block in blocks:
-            one_held, one_erred = block.ask_carefully(*request)
-            held += _chosen(block.rules, one_held)
-            erred += _chosen(block.rules, one_erred)
-            masks += (id(block), one_held, one_erred)
-            if one_held:
-                hits.append((block.number, one_held))
+        asked_of = [(self._first, held_mask, erred_mask)]
+        asked_of += [(block, *block.ask_carefully(*request)) for block in blocks]
+        hits = [(block.number, block_held) for block, block_held, _ in asked_of[1:] if block_held]
+        errs = any(block_erred for _, _, block_erred in asked_of)
         # Where keys of tables have no value, and nothing else is amiss, this is known from the time before.
-        outcome = (held_mask, tuple(sorted(hits)), faulty) if faulty and not erred and not approved else None
+        outcome = (held_mask, tuple(sorted(hits)), faulty) if faulty and not errs and not approved else None
         known = self._faulty.get(outcome) if outcome is not None else None
         refused = refused_arguments(self._schema, self._world, asked)
         if known is not None and not refused:
             return known
         # Where rules err for what they read first, too.
-        erring = (*masks, faulty) if erred and not refused and not approved else None
+        erring = (tuple(asked_of), faulty) if errs and not refused and not approved else None
         if erring is not None and (known := self._reads.decided(erring, env)) is not None:
             return known
+        held = [rule for block, mask, _ in asked_of for rule in _chosen(block.rules, mask)]
+        erred = [rule for block, _, mask in asked_of for rule in _chosen(block.rules, mask)]
         alone = list(erred)
         verdicts, tried = self._verdicts(held, erred, faulty, env)
         erred = [*verdicts.erred, *tried.erred]

@@ -2,8 +2,8 @@
 
 Two functions are made of the same rules. `fast` reads shared attributes once, at the top, and answers with a bit mask
 of the rules that held; it raises as soon as anything is not as a well-formed request has it. `careful` asks each rule
-by itself and answers with two masks, of the rules that held and of those that erred. What `careful` says of a rule, the
-interpreter says too.
+by itself, once it has looked at what many of them read first, and answers with two masks, of the rules that held and of
+those that erred. What `careful` says of a rule, the interpreter says too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from policyengine.compile.ancestors import look_up, lookups_of
 from policyengine.compile.emit import Emitter
+from policyengine.compile.first_reads import Key, first_read
 from policyengine.compile.hoist import ancestor_roots, hoist, read, targets
 from policyengine.compile.pyfunction import function, module
 from policyengine.compile.pytree import all_of, assign, load, place
@@ -26,6 +27,8 @@ from policyengine.model.types import STRING
 
 PARAMETERS = ("principal", "resource", "context", "attributes", "pid", "rid", "known_principal", "known_resource")
 ROOTS = ("principal", "resource")
+# So many rules that read the same first are told apart from others.
+SEVERAL = 4
 
 # Takes PARAMETERS; `fast` gives the mask of rules that held, `careful` that and the mask of rules that erred.
 Fast = Callable[..., int]
@@ -58,11 +61,44 @@ def careful_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[st
     """The function as a tree, and the constants it names."""
     emitter = Emitter(site)
     body: list[ast.stmt] = [*reading(rules), assign("m", ast.Constant(0)), assign("e", ast.Constant(0))]
-    for number, rule in enumerate(rules):
-        failed = ast.ExceptHandler(load("Exception"), None, [_set_bit("e", number)])
-        body.append(ast.Try([_if_holds(number, rule, emitter)], [failed], [], []))
+    for attribute, numbers in _by_first_read(rules):
+        each = [_asked_alone(number, rules[number], emitter) for number in numbers]
+        if attribute is None:
+            body += each
+        else:
+            # Where it has no value, all of them err, and that is found out once.
+            erred = ast.AugAssign(
+                ast.Name("e", ast.Store()), ast.Add(), ast.Constant(sum(1 << number for number in numbers))
+            )
+            failed = ast.ExceptHandler(load("Exception"), None, [erred])
+            body.append(ast.Try([ast.Expr(emitter.emit(attribute))], [failed], each, []))
     body.append(ast.Return(ast.Tuple([load("m"), load("e")], ast.Load())))
     return module("careful", PARAMETERS, body), emitter.constants
+
+
+def _asked_alone(number: int, rule: Rule, emitter: Emitter) -> ast.stmt:
+    failed = ast.ExceptHandler(load("Exception"), None, [_set_bit("e", number)])
+    return ast.Try([_if_holds(number, rule, emitter)], [failed], [], [])
+
+
+def _by_first_read(rules: Sequence[Rule]) -> list[tuple[ir.Attribute | None, list[int]]]:
+    """The numbers of rules that read the same attribute before anything else, where there are several; and of all
+    others."""
+    groups: dict[Key, tuple[ir.Attribute, list[int]]] = {}
+    others: list[int] = []
+    for number, rule in enumerate(rules):
+        first = first_read(rule)
+        if first is None:
+            others.append(number)
+        else:
+            groups.setdefault(first[0], (first[1], []))[1].append(number)
+    found: list[tuple[ir.Attribute | None, list[int]]] = []
+    for attribute, numbers in groups.values():
+        if len(numbers) >= SEVERAL:
+            found.append((attribute, numbers))
+        else:
+            others += numbers
+    return [*found, (None, sorted(others))]
 
 
 def reading(rules: Sequence[Rule]) -> list[ast.stmt]:

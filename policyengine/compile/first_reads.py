@@ -56,7 +56,7 @@ class FirstReads:
 
     def _first(self, rule: Rule) -> tuple[Key, ir.Attribute] | None:
         if rule.name not in self._known:
-            self._known[rule.name] = _of(rule)
+            self._known[rule.name] = first_read(rule)
         return self._known[rule.name]
 
     def faults(self, rules: list[Rule], env: Env) -> dict[str, tuple[str, str]]:
@@ -84,7 +84,8 @@ def _fault(attribute: ir.Attribute, env: Env) -> tuple[str, str] | None:
     return None
 
 
-def _of(rule: Rule) -> tuple[Key, ir.Attribute] | None:
+def first_read(rule: Rule) -> tuple[Key, ir.Attribute] | None:
+    """What tells the attribute from all others, and the attribute that a rule reads before anything else."""
     scopes = (rule.head.resource, rule.head.principal)
     if any(scope.entities is not None or scope.within is not None for scope in scopes):
         return None

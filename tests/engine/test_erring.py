@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from policyengine import Engine
+from policyengine.evaluate.decide import decide
+from policyengine.model.request import request
 from tests.support.steps import steps
 
 USER = {"type": "User", "id": "u"}
@@ -21,12 +23,28 @@ def _ask(engine: Engine, **attributes: Any) -> Any:
     return engine.decide(principal=USER, action="retrieve", resource={"type": "Document", "id": "d", **attributes})
 
 
-def test_a_missing_attribute_costs_what_a_good_request_does() -> None:
-    engine = _engine(1_000)
+@pytest.mark.parametrize("wrong", [{}, {"level": "x"}, {"level": [1]}])
+@pytest.mark.parametrize("rules", [100, 1_000])
+def test_what_is_missing_or_mistyped_costs_what_a_good_request_does(rules: int, wrong: dict[str, Any]) -> None:
+    engine = _engine(rules)
     for _ in range(3):
         _ask(engine, level=1)
-        _ask(engine)
-    assert steps(lambda: _ask(engine)) < 3 * steps(lambda: _ask(engine, level=1)) + 200
+        _ask(engine, **wrong)
+    assert steps(lambda: _ask(engine, **wrong)) < 2 * steps(lambda: _ask(engine, level=1)) + 200
+
+
+def test_rules_that_read_the_same_first_are_asked_each_for_the_rest() -> None:
+    text = "".join(
+        f"permit p{n}: retrieve on Document when document.level {sign} {n} and document.other > {n}\n"
+        for n, sign in enumerate(("<", ">", "!=", ">=", "<=", "<", ">"))
+    )
+    engine = Engine.from_text("module m\nuse ai\nextend Document { level: Int, other: Int }\n" + text)
+    snapshot = engine.snapshot
+    for attributes in ({}, {"level": 3}, {"level": "x", "other": 1}, {"level": 3, "other": 4}, {"other": 4}):
+        asked = {"type": "Document", "id": "d", **attributes}
+        whole = request(USER, "retrieve", asked, {})
+        expected = decide(snapshot.policies, snapshot.schema, snapshot.world, whole, (), engine.revision)
+        assert _ask(engine, **attributes) == _ask(engine, **attributes) == expected
 
 
 @pytest.mark.parametrize("wrong", [{}, {"level": "x"}])
