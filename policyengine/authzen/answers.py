@@ -224,6 +224,12 @@ class WorkerState(_Out):
     pid: int | None = Field(None, description="for administrators only")
 
 
+class Voided(_Out):
+    """What began before this time is void: sessions and approvals of all tenants."""
+
+    before: float = Field(description="in seconds since 1970, by the clock of the state store")
+
+
 class Readiness(_Out):
     """`degraded`: the policies of `revision` answer, and newer ones were refused for what `diagnostics` says, which
     administrators are told; or fewer workers answer than there should be. Of several workers this speaks for all."""

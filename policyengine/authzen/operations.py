@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.authzen import examples, paths
-from policyengine.authzen.answers import Readiness
+from policyengine.authzen.answers import Readiness, Voided
 from policyengine.authzen.keys import CheckedKey, KeyInfo, KeyVerdict, MadeKey, NewKey, RevokedKey, RotatedKey
 from policyengine.authzen.requests import Context, EvaluationRequest, Subject
 
@@ -187,6 +187,11 @@ OPERATIONS: tuple[Operation, ...] = (
         )
     ),
     Operation(
+        paths.VOID, "Void all sessions and approvals from before", "operation", ref(Voided.__name__),
+        {"before": 1_785_500_000.25}, "From when on they are good", fields({}, why=TEXT),
+        {"a backup": {"why": "restored from last night's backup"}}, is_optional=True,
+    ),
+    Operation(
         paths.RELOAD, "Read the policies again", "operation", ref(Readiness.__name__),
         {"status": "ready", "revision": "1f0c2b7a9d3e"}, "Which policies answer, and what is wrong with newer ones",
         OBJECT, {"now": {}}, is_optional=True,
@@ -212,4 +217,4 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
 )  # fmt: skip
 # Schemas that these name, beside those of the AuthZEN APIs.
-NAMED = (Readiness, NewKey, RotatedKey, RevokedKey, CheckedKey, KeyInfo, MadeKey, KeyVerdict)
+NAMED = (Readiness, Voided, NewKey, RotatedKey, RevokedKey, CheckedKey, KeyInfo, MadeKey, KeyVerdict)

@@ -21,6 +21,7 @@ DETOKENIZE = "/v1/detokenize"
 BLOCK = "/v1/block"
 UNBLOCK = "/v1/unblock"
 RELOAD = "/v1/admin/reload"
+VOID = "/v1/admin/void"
 KEYS = "/v1/admin/keys"  # and below it rotate, revoke, check
 USAGE = "/v1/usage"  # and below it reset, credit, raise, changes
 # What is put to a person: the OpenID AuthZEN Access Request and Approval profile.

@@ -1,4 +1,5 @@
-"""What administrators ask of a service: reloading, and API keys. Each call is made by one function, for both clients.
+"""What administrators ask of a service: reloading, voiding, and API keys. Each call is made by one function, for both
+clients.
 
 There is no denial of such a call: what was not done raises Unavailable, of which `detail` says why. What changes
 something each time it is sent is sent once; whether it was done is then known only from the service.
@@ -13,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from pydantic import BaseModel
 
 from policyengine.authzen import paths
-from policyengine.authzen.answers import Readiness
+from policyengine.authzen.answers import Readiness, Voided
 from policyengine.authzen.keys import DAY, KeyInfo, KeyList, KeyVerdict, MadeKey, UsedKey
 from policyengine.client import exchange
 from policyengine.client.exchange import ClientQuestion
@@ -32,6 +33,12 @@ class AdminCall(Generic[T]):
 
 def reloading() -> AdminCall[Readiness]:
     return _call(Readiness, paths.RELOAD, {})
+
+
+def voiding(why: str) -> AdminCall[float]:
+    # What was opened since a first try that nobody heard the answer of would be void, too.
+    question = exchange.question(paths.VOID, {"why": why} if why else {}, is_repeatable=False)
+    return AdminCall(question, lambda *got: exchange.answer(Voided, *got).before)
 
 
 def listing() -> AdminCall[list[UsedKey]]:
@@ -84,6 +91,11 @@ class Admin:
         """Has the policies read again; of broken ones the answer says what is wrong."""
         return self._ask(reloading())
 
+    def void(self, why: str = "") -> float:
+        """Voids all sessions and approvals from before, of all tenants: where a state store was restored, and no node
+        could notice. Returns before when, in seconds since 1970."""
+        return self._ask(voiding(why))
+
     def keys(self) -> list[UsedKey]:
         """The keys, and how they were used."""
         return self._ask(listing())
@@ -117,6 +129,11 @@ class AsyncAdmin:
     async def reload(self) -> Readiness:
         """Has the policies read again; of broken ones the answer says what is wrong."""
         return await self._ask(reloading())
+
+    async def void(self, why: str = "") -> float:
+        """Voids all sessions and approvals from before, of all tenants: where a state store was restored, and no node
+        could notice. Returns before when, in seconds since 1970."""
+        return await self._ask(voiding(why))
 
     async def keys(self) -> list[UsedKey]:
         """The keys, and how they were used."""

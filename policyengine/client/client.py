@@ -138,7 +138,7 @@ class Client(_Settings):
 
     @property
     def admin(self) -> Admin:
-        """What administrators may have done: reloading, and API keys."""
+        """What administrators may have done: reloading, voiding, and API keys."""
         return Admin(lambda call: self._ask(call.question, call.read))
 
     def _pages(
@@ -269,7 +269,7 @@ class AsyncClient(_Settings):
 
     @property
     def admin(self) -> AsyncAdmin:
-        """What administrators may have done: reloading, and API keys."""
+        """What administrators may have done: reloading, voiding, and API keys."""
         return AsyncAdmin(lambda call: self._ask(call.question, call.read))
 
     async def _pages(

@@ -178,6 +178,7 @@ def create_app(
         paths.RESULTS: Question("results", partial(record_result, binding=binding), thread_body=0, kind="waiting"),
         paths.BLOCK: Question("block", blocks.block, thread_body=0, kind="waiting"),
         paths.UNBLOCK: Question("unblock", blocks.unblock, thread_body=0, kind="waiting"),
+        paths.VOID: Question("void", blocks.void, thread_body=0, bare=True, kind="waiting"),
         paths.RELOAD: Question(
             "reload",
             partial(reload, gate_tests=settings.gate == "tests", on_reload=partial(_reloaded, tally)),

@@ -1,4 +1,5 @@
-"""The kill switch over HTTP, for administrators: `POST /v1/block`, `POST /v1/unblock`, `GET /v1/blocks`."""
+"""The kill switch over HTTP, for administrators: `POST /v1/block`, `POST /v1/unblock`, `GET /v1/blocks`; and `POST
+/v1/admin/void`, for a store that nobody noticed was restored."""
 
 from __future__ import annotations
 
@@ -52,6 +53,18 @@ def unblock(engine: Engine, body: bytes, caller: Caller) -> Reply:
     except StoreError as error:
         raise RequestError(503, str(error)) from error
     return _reply({})
+
+
+def void(engine: Engine, body: bytes, caller: Caller) -> Reply:
+    """`{"why"}`, or nothing. Raises Malformed and RequestError."""
+    value = read.json_object(body) if body.strip() else {}
+    if unknown := sorted(set(value) - {"why"}):
+        raise Malformed(f"unknown member: `{unknown[0][:LONGEST]}`")
+    try:
+        before = engine.blocks.void(why=_text(value, "why"), by=_by(caller))
+    except StoreError as error:
+        raise RequestError(503, str(error)) from error
+    return _reply({"before": before})
 
 
 def add_routes(app: FastAPI, pdp: Pdp) -> None:

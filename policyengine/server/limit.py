@@ -37,7 +37,7 @@ ADMIN_OF: Mapping[str, str] = {
     "reload": "admin_reload",
     **dict.fromkeys(("keys", "keys_create", "keys_rotate", "keys_revoke", "keys_check"), "admin_keys"),
     **dict.fromkeys(("approvals", "approvals_task"), "approve"),
-    **dict.fromkeys(("block", "unblock", "blocks"), "admin_other"),
+    **dict.fromkeys(("block", "unblock", "blocks", "void"), "admin_other"),
     # Of its own tenant, for a caller that is bound to one.
     **dict.fromkeys(("usage", "usage_changes", "usage_reset", "usage_credit", "usage_raise"), "admin_usage"),
 }

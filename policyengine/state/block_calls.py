@@ -49,18 +49,20 @@ class Blocks:
         asked = _lift(kind, id, why, by)
         self._done(asked, await self._store.run_async(asked))
 
-    def void(self, *, why: str = "", by: str = "") -> None:
+    def void(self, *, why: str = "", by: str = "") -> float:
         """All sessions and approvals from before are void, on every node: after a store was restored from a backup, for
-        one. Raises StoreError."""
-        self._voided(self._store.run(Beat(void=True)), why, by)
+        one. Returns what that is before, in seconds since 1970. Raises StoreError."""
+        return self._voided(self._store.run(Beat(void=True)), why, by)
 
-    async def void_async(self, *, why: str = "", by: str = "") -> None:
-        self._voided(await self._store.run_async(Beat(void=True)), why, by)
+    async def void_async(self, *, why: str = "", by: str = "") -> float:
+        return self._voided(await self._store.run_async(Beat(void=True)), why, by)
 
-    def _voided(self, outcome: Outcome, why: str, by: str) -> None:
-        before = int(_document(outcome)["since"]) // SECOND
+    def _voided(self, outcome: Outcome, why: str, by: str) -> float:
+        since = int(_document(outcome)["since"])
         self._after()
-        self._events.send(Event("state.voided", {"before": before, "why": why, "by": by}))
+        told: dict[str, Field] = {"before": since // SECOND, "why": why[:LONGEST], "by": by[:LONGEST]}
+        self._events.send(Event("state.voided", told))
+        return since / SECOND
 
     def list(self) -> tuple[Block, ...]:
         """What is blocked now, by kind and id. Raises StoreError."""

@@ -92,6 +92,11 @@ def test_the_policies_are_read_again(ask: Asked, directory: Path) -> None:
     assert ask("admin.reload") == before
 
 
+def test_what_is_from_before_is_void(ask: Asked) -> None:
+    first = ask("admin.void", "restored from a backup")
+    assert ask("admin.void") > first > 1.7e9
+
+
 def test_what_is_refused_raises_and_says_why(ask: Asked, service: tuple[str, ApiKey, ApiKey]) -> None:
     refused: dict[str, tuple[Any, ...]] = {
         "the scope `admin` is needed": ("admin.keys",),
@@ -111,7 +116,13 @@ def test_what_is_refused_raises_and_says_why(ask: Asked, service: tuple[str, Api
 
 @pytest.mark.parametrize(
     ("path", "args", "tries"),
-    [("create_key", ("k", ["decide"]), 1), ("rotate_key", ("k",), 1), ("revoke_key", ("k",), 3), ("keys", (), 3)],
+    [
+        ("create_key", ("k", ["decide"]), 1),
+        ("rotate_key", ("k",), 1),
+        ("revoke_key", ("k",), 3),
+        ("keys", (), 3),
+        ("void", (), 1),
+    ],
 )
 def test_what_changes_something_each_time_is_sent_once(path: str, args: tuple[Any, ...], tries: int) -> None:
     sent: list[str] = []
