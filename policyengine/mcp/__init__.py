@@ -9,6 +9,7 @@ tool, a tool that changed, is not there.
 | `gateway.py` | an MCP server that asks the gate, with other servers behind it |
 | `running.py` | serving clients, over standard streams or HTTP |
 | `door.py`, `callers.py` | over HTTP: who may come in, and whose session a request belongs to |
+| `attempts.py` | tokens that are not accepted: counted, told, and told to wait |
 | `authorizing.py`, `pdp.py` | what COAZ decides beside the gate, in process or at a decision point |
 | `coaz.py`, `defaults.py`, `expressions.py` | the binding: a message to an AuthZEN request |
 | `sessions.py` | the gate's session of a client |

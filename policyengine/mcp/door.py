@@ -17,6 +17,7 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 
 from policyengine.callers.refusal import Refusal
+from policyengine.mcp.attempts import Attempts
 from policyengine.mcp.callers import Arrival, Entrance
 
 # Where the application finds who a request is from, and which session of the client's it belongs to.
@@ -41,9 +42,10 @@ def new_handle() -> str:
 class Door:
     """An ASGI application around another one."""
 
-    def __init__(self, app: Any, entry: Entrance, *, secure: bool = False) -> None:
+    def __init__(self, app: Any, entry: Entrance, attempts: Attempts, *, secure: bool = False) -> None:
         self._app = app
         self._entry = entry
+        self._attempts = attempts
         self._secure = secure
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -61,6 +63,10 @@ class Door:
         arrival = await self._entry.admit(given[0] if given else None) if len(given) < 2 else None
         if not isinstance(arrival, Arrival):
             refusal = arrival or Refusal(400, "more than one Authorization header")
+            # A token that is good, and good for less, is no guess.
+            if given and refusal.status != 403:
+                client = scope.get("client")
+                refusal = self._attempts.failed(refusal, client[0] if client else None, given[0])
             await _answer(send, refusal.status, {"error": refusal.message}, refusal.headers)
             return
         await self._enter(scope, receive, send, arrival)

@@ -14,7 +14,9 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
 from policyengine.engine import Engine
+from policyengine.events.sink import Sink
 from policyengine.mcp.approving import Approving, Means
+from policyengine.mcp.attempts import Attempts
 from policyengine.mcp.authorizing import Authorizing, Elsewhere, InProcess
 from policyengine.mcp.callers import Anybody, Entrance, OneToken, Tokens
 from policyengine.mcp.changes import Changes
@@ -75,6 +77,11 @@ class Listening:
             return Tokens(self.settings)
         return OneToken(self.token) if self.token is not None else Anybody()
 
+    def attempts(self, events: Sink) -> Attempts:
+        if self.settings is None:
+            return Attempts(events)
+        return Attempts(events, self.settings.failures, self.settings.failures_per)
+
 
 def serve_http(gated: Gated, listening: Listening) -> None:
     """Serve clients over Streamable HTTP at `/mcp`, until the process is told to end. Raises as `serve` does."""
@@ -84,7 +91,8 @@ def serve_http(gated: Gated, listening: Listening) -> None:
 async def _serve_http(gated: Gated, pins: Mapping[str, str] | None, listening: Listening) -> None:
     async with _server(gated, pins) as server:
         secure = listening.settings is not None and listening.settings.resource.startswith("https:")
-        app: Any = Door(server.streamable_http_app(host=listening.host), listening.entry(), secure=secure)
+        inner = server.streamable_http_app(host=listening.host)
+        app: Any = Door(inner, listening.entry(), listening.attempts(gated.engine.events), secure=secure)
         config = uvicorn.Config(app, host=listening.host, port=listening.port, log_level="warning")
         await uvicorn.Server(config).serve()
 

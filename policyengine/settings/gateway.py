@@ -28,6 +28,8 @@ class GatewaySettings(BaseModel):
     resource: Text = Field(description="the URL that clients reach it at; the audience of their tokens (RFC 8707)")
     scopes: list[Text] = Field([], description="what a token has to have in its scope")
     issuers: list[Issuer] = Field(min_length=1)
+    failures: int = Field(5, gt=0, description="tokens of one address that are not accepted, in `failures_per` seconds")
+    failures_per: float = Field(60.0, gt=0)
 
     @model_validator(mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import time
@@ -15,6 +16,10 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from mcp import Client
 
+from policyengine.mcp.attempts import Attempts
+from policyengine.mcp.callers import OneToken
+from policyengine.mcp.door import Door
+from tests.events.test_events import Heard
 from tests.mcp.shop import GATEWAY, Shop, free_port, listening, reached
 
 ISSUER, RESOURCE = "https://login.example", "https://gateway.example/mcp"
@@ -118,6 +123,40 @@ def test_a_session_is_its_callers_whoever_knows_its_name(served: str) -> None:
     listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
     assert httpx.post(served, json=listing, headers=bearer("eve") | named).status_code == 404
     assert httpx.post(served, json=listing, headers=bearer("ann") | named).status_code == 200
+
+
+def test_whoever_tries_tokens_is_told_to_wait_and_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+    heard, clock = Heard(), [0.0]
+    attempts = Attempts(heard, 2, 60.0, lambda: clock[0])
+    good, bad = "g" * 40, "pe_" + "b" * 40
+
+    async def inside(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def asked(*tokens: str | None, address: str | None = "192.0.2.1") -> list[int]:
+        # Over a Unix socket there is no address.
+        client: Any = (address, 1) if address is not None else None
+        transport = httpx.ASGITransport(Door(inside, OneToken(good), attempts), client=client)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway.example") as http:
+            headers = [{} if each is None else {"Authorization": f"Bearer {each}"} for each in tokens]
+            answers = [await http.post("/mcp", headers=each) for each in headers]
+        waits = [answer.headers.get("retry-after") for answer in answers]
+        assert [wait is not None for wait in waits] == [answer.status_code == 429 for answer in answers]
+        return [answer.status_code for answer in answers]
+
+    with caplog.at_level("WARNING"):
+        # To come without a token is how clients begin.
+        assert asyncio.run(asked(None, None, None, bad, bad, bad, "", good)) == [401] * 5 + [429] * 2 + [200]
+        assert asyncio.run(asked(bad, bad, bad, address="192.0.2.2")) == [401, 401, 429]
+        assert asyncio.run(asked(bad, bad, bad, good, address=None)) == [401, 401, 429, 200]
+        clock[0] = 31.0
+        assert asyncio.run(asked(bad, bad)) == [401, 429]
+    assert [event.fields["address"] for event in heard.events] == ["192.0.2.1"] * 2 + ["192.0.2.2"] * 2 + [None] * 2 + [
+        "192.0.2.1"
+    ]
+    assert bad not in caplog.text + repr([event.fields for event in heard.events])
+    assert len(caplog.records) == len(heard.events)
 
 
 def test_settings_that_let_anybody_in_are_refused(tmp_path: Path) -> None:
