@@ -82,21 +82,21 @@ def _apply(operation: Operation, documents: Documents, now: int) -> Applied:
         case ReadBlocks():
             return Applied(DocumentsFound(now, (block_operations.told(operation, documents[block_operations.KEY]),)))
         case Beat():
-            beaten = block_operations.beaten(operation, documents[block_operations.KEY], now)
-            return _listed(beaten, now)
+            beaten = block_operations.beaten(operation, documents[operation.key], now)
+            return _listed(operation.key, beaten, now)
         case Impose():
             made = block_operations.imposed(operation, documents[block_operations.KEY], now)
             if made is None:
                 return Applied(Rejected(operations.TOO_MANY_BLOCKS))
-            return _listed(made, now)
+            return _listed(block_operations.KEY, made, now)
         case Adjust():
             return _adjust(operation, documents, now)
     assert_never(operation)
 
 
-def _listed(made: Document, now: int) -> Applied:
+def _listed(key: str, made: Document, now: int) -> Applied:
     """The list of blocks as it is from now on."""
-    return Applied(DocumentsFound(now, (made,)), {block_operations.KEY: (made, now + block_operations.FOREVER)})
+    return Applied(DocumentsFound(now, (made,)), {key: (made, now + block_operations.FOREVER)})
 
 
 # ---- commit ----

@@ -9,7 +9,10 @@ read what before. An older list therefore takes back nothing, and a lost one nei
 
 `beat` is the store's time, written again once a minute: a node that knows a later one than it reads has the proof that
 the store was emptied, or restored. What began before `since` is void then: sessions, which may have seen more than they
-know, and approvals, which may have been used.
+know, and approvals, which may have been used. A list that is written for the first time begins so: a node that knows an
+earlier `since` has the proof, too, where another one has written the time before it could look.
+
+In a store of several shards each has such a time of its own, and no entries: `beat_key`.
 """
 
 from __future__ import annotations
@@ -60,20 +63,30 @@ class ReadBlocks(Struct, frozen=True, gc=False):
 
 class Beat(Struct, frozen=True, gc=False):
     """Write what time it is. `known` is the latest that the node has read; with `void` all is void that began before
-    now."""
+    now. `place` is that of a shard; without one it is the time of the list."""
 
     known: int = 0
     void: bool = False
+    place: str = ""
+
+    @property
+    def key(self) -> str:
+        return beat_key(self.place) if self.place else KEY
 
     @property
     def keys(self) -> tuple[str, ...]:
-        return (KEY,)
+        return (self.key,)
+
+
+def beat_key(place: str) -> str:
+    """Where a shard keeps its time."""
+    return f"beat:{place}"
 
 
 def beaten(asked: Beat, document: Document | None, now: int) -> Document:
     """The list with the time."""
     before: Document = document if document is not None else {"version": 0, "entries": {}}
-    beat, since = int(before.get("beat", 0)), int(before.get("since", 0))
+    beat, since = int(before.get("beat", 0)), int(before.get("since", now))
     if asked.void or asked.known > beat:
         since = max(now, since, asked.known)
     return {**before, "beat": max(now, beat), "since": since}

@@ -1,13 +1,15 @@
 """What a node knows of the list of blocks: read from the store four times a second; an older list takes back nothing.
 
-Two threads, which a board has only for a store that others write to: one reads, the other looks at how long ago it last
-could. A list that was never read, or not for `BOUND` seconds, stops everybody until it is read again.
+Two threads, and one more for a store of several shards, which a board has only for a store that others write to: one
+reads, the other looks at how long ago it last could; the third looks whether a shard was emptied, and waits for none
+that is away. A list that was never read, or not for `BOUND` seconds, stops everybody until it is read again.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from threading import Event, Lock, Thread, current_thread
 from time import monotonic
@@ -19,9 +21,9 @@ from policyengine.blocks.denylist import NOBODY, Denylist, Tenants, attribute_te
 from policyengine.blocks.evaluator import Blocking
 from policyengine.bundle import Snapshot
 from policyengine.late import logger
-from policyengine.state.block_operations import BEAT, Beat, ReadBlocks
-from policyengine.state.operations import DocumentsFound
-from policyengine.state.store import Store, StoreError
+from policyengine.state.block_operations import BEAT, Beat, ReadBlocks, beat_key
+from policyengine.state.operations import DocumentsFound, Read
+from policyengine.state.store import Sharded, Store, StoreError
 from policyengine.state.stores.memory import Memory
 from policyengine.state.windows import SECOND
 
@@ -74,6 +76,8 @@ class Board:
         self._threads: list[Thread] = []
         self._tenants = tenants
         self._watched = not isinstance(store, Memory)
+        # By a place on each shard: its time, since when it has been there, and what was void already.
+        self._shards: dict[str, tuple[int, int, int]] = {}
         if isinstance(store, Memory):
             # Nobody else writes to it: it says so when somebody does.
             store.boards.add(self)
@@ -98,10 +102,36 @@ class Board:
                 lost = beat < self._beat and _time(found.documents[0], "since") >= found.now
             self.take(found.documents[0], found.now, began)
         if lost:
-            log.warning("the state store was emptied or restored", voided_before=self.since // SECOND)
-            self._lost()
+            self._tell()
 
-    def _asked(self, operation: Beat | ReadBlocks) -> DocumentsFound:
+    def look(self) -> None:
+        """Look whether a shard was emptied or restored; one that cannot be asked is asked the next time."""
+        assert isinstance(self._store, Sharded)
+        for place in self._store.places():
+            with suppress(StoreError):
+                self._look_at(place)
+
+    def _look_at(self, place: str) -> None:
+        found = self._asked(Read((beat_key(place),)))
+        beat, since = _time(found.documents[0], "beat"), _time(found.documents[0], "since")
+        known = self._shards.get(place)
+        if known is not None and (beat < known[0] or since > known[1]):
+            # Another node may have said so already.
+            self.read()
+            if self.since <= known[2]:
+                began, made = monotonic(), self._asked(Beat(void=True))
+                self.take(made.documents[0], made.now, began)
+                self._tell()
+        if beat + BEAT <= found.now:
+            found = self._asked(Beat(place=place))
+            beat, since = _time(found.documents[0], "beat"), _time(found.documents[0], "since")
+        self._shards[place] = beat, since, self.since
+
+    def _tell(self) -> None:
+        log.warning("the state store was emptied or restored", voided_before=self.since // SECOND)
+        self._lost()
+
+    def _asked(self, operation: Beat | Read | ReadBlocks) -> DocumentsFound:
         found = self._store.run(operation)
         if not isinstance(found, DocumentsFound):
             raise StoreError("the store gave another answer than was asked for")
@@ -129,10 +159,12 @@ class Board:
 
     def begin(self) -> None:
         """Begin the threads."""
-        me = ref(self)
+        me, steps = ref(self), [Board._reading, Board.judge]
+        if isinstance(self._store, Sharded):
+            steps.append(Board._looking)
         self._threads = [
             Thread(target=_run, args=(me, step, self._stop, self._every), name="policyengine-blocks", daemon=True)
-            for step in (Board._reading, Board.judge)
+            for step in steps
         ]
         for thread in self._threads:
             thread.start()
@@ -160,6 +192,13 @@ class Board:
             # A store that was closed under it, for one. Whoever cannot read the list denies before long.
             if not self._stop.is_set():
                 log.exception("the list of blocks cannot be read")
+
+    def _looking(self) -> None:
+        try:
+            self.look()
+        except Exception:
+            if not self._stop.is_set():
+                log.exception("the shards of the state store cannot be looked at")
 
     def _merge(self, document: Mapping[str, Any]) -> bool:
         """Take what is newer than what is known, by its entry. True if anything is."""

@@ -24,7 +24,7 @@ def place_of(key: str) -> str:
     """The place of a key."""
     kind, _, rest = key.partition(":")
     match kind:
-        case "lease" | "once" | "change":
+        case "lease" | "once" | "change" | "beat":
             found = rest[:4]
         case "meter":
             found = rest.rpartition(":")[2][:4]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from policyengine.state.operations import Document, Operation, Outcome
 
@@ -25,3 +25,12 @@ class Store(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Sharded(Protocol):
+    """A store whose parts may be lost one by one."""
+
+    def places(self) -> tuple[str, ...]:
+        """A place on each shard, the same for whoever asks."""
+        ...

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 from policyengine import Engine
+from policyengine.state.block_operations import KEY
 from policyengine.state.board import Board
 from policyengine.state.operations import Commit, Label, OpenSession, ReadSession, Rejected, SessionWrite
+from policyengine.state.places import place
+from policyengine.state.stores.cluster import Cluster
 from policyengine.state.stores.redis import Redis
 from policyengine.state.stores.sqlite import Sqlite
 from tests.events.test_events import Heard
-from tests.state.servers import redis_url
+from tests.state.servers import cluster_nodes, cluster_url, redis_url
 from tests.state.stores import STORES
 
 POLICIES = """
@@ -31,7 +34,8 @@ BOB = {"type": "User", "id": "bob", "parents": [{"type": "Group", "id": "lead"}]
 
 
 def call(engine: Engine, name: str, **more: Any) -> Any:
-    return engine.authorize(principal=ANN, action="call", resource={"type": "Tool", "id": name, "args": {}}, **more)
+    asked: dict[str, Any] = {"principal": ANN, **more}
+    return engine.authorize(action="call", resource={"type": "Tool", "id": name, "args": {}}, **asked)
 
 
 @pytest.mark.parametrize("name", STORES)
@@ -81,6 +85,67 @@ def test_what_a_restored_store_knows_is_void_on_every_node(name: str, tmp_path: 
     finally:
         engine.close()
         other.close()
+
+
+def test_a_node_that_begins_in_an_emptied_store_hides_nothing() -> None:
+    def node() -> Engine:
+        return Engine.from_text(POLICIES, state=Redis(redis_url(), prefix="begins:"))
+
+    redis_url(fresh=True)
+    one = node()
+    one._board.close()  # type: ignore[union-attr]
+    assert call(one, "browse", session="s").allowed
+    redis_url(fresh=True)
+    # It has the time written before the other one looks.
+    other = node()
+    other._board.close()  # type: ignore[union-attr]
+    one._board.read()  # type: ignore[union-attr]
+    assert not call(one, "send", session="s").allowed
+    assert call(one, "send", session="t").allowed
+
+
+@pytest.mark.parametrize("begins", [False, True], ids=["", "and another node begins"])
+def test_one_lost_shard_is_noticed(begins: bool) -> None:
+    heard = Heard()
+
+    def node() -> tuple[Engine, Board]:
+        engine = Engine.from_text(POLICIES, state=Cluster(cluster_url(), prefix="shard:"), events=heard)
+        board: Board = engine._board  # type: ignore[assignment]
+        # Each step is taken here.
+        board.close()
+        return engine, board
+
+    cluster_url(fresh=True)
+    (one, board), (other, behind) = node(), node()
+    store: Any = one.store
+    owner = store._client.get_node_from_key
+    lists, tenant = owner(store._prefix_at(place(KEY))), ""
+    while owner(store._prefix_at(place(tenant))) == lists:
+        tenant += "t"
+    ann = {**ANN, "tenant": tenant}
+    assert len(store.places()) == 3
+    one.blocks.block("tool", "pay")
+    for each in (board, behind):
+        each.look()
+        each.read()
+    assert call(one, "browse", session="s", principal=ann).allowed
+    assert call(other, "browse", session="s", principal=ann).allowed
+    port = owner(store._prefix_at(place(tenant))).port
+    [lost] = [each for each in cluster_nodes() if each.config_get("port")["port"] == str(port)]
+    lost.flushall()
+    if begins:
+        node()[1].look()
+    for each in (board, behind):
+        each.look()
+    # It would not know what it has seen.
+    assert not call(one, "send", session="s", principal=ann).allowed
+    assert not call(other, "browse", session="s", principal=ann).allowed
+    assert call(other, "send", session="new", principal=ann).allowed
+    assert call(other, "pay").decision.reasons == ("the tool is blocked",)
+    assert [event.kind for event in heard.events if event.kind == "state.voided"] == ["state.voided"]
+    for each in (board, behind):
+        each.look()
+    assert call(one, "send", session="new", principal=ann).allowed
 
 
 def test_an_operator_voids_what_is_from_before() -> None:

@@ -19,6 +19,9 @@ from policyengine.state.stores.form import batched, escaped, opened
 from policyengine.state.stores.redis import BATCH, Redis
 from policyengine.state.stores.shards import home, steps
 
+# So many places are looked at to find one on each shard: many more than there are shards.
+MOST_PLACES = 1_024
+
 Answer = Outcome | StoreError
 
 
@@ -48,6 +51,19 @@ class Cluster(Redis):
                 asked = parts.send(await asyncio.gather(*map(self._tried_async, asked)))
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+
+    def places(self) -> tuple[str, ...]:
+        left = {node.name for node in self._client.get_primaries()}
+        slots, found = self._client.nodes_manager.slots_cache, []
+        for number in range(MOST_PLACES):
+            where = f"{number:04x}"
+            [owner, *_] = slots.get(self._client.keyslot(self._prefix_at(where)), (None,))
+            if owner is not None and owner.name in left:
+                left.remove(owner.name)
+                found.append(where)
+            if not left:
+                break
+        return tuple(found)
 
     def survey(self, kind: str) -> Iterator[tuple[str, Document]]:
         # What stands in braces is the place, of four digits.

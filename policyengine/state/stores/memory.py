@@ -14,7 +14,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 from policyengine.state.apply import apply
-from policyengine.state.block_operations import Beat, Impose
+from policyengine.state.block_operations import KEY, Beat, Impose
 from policyengine.state.operations import Commit, Document, DocumentsFound, Operation, Outcome, Read
 from policyengine.state.stores.plain import OpenLease, Plain
 
@@ -66,7 +66,11 @@ class Memory:
                 if known is None or expires < known:
                     heappush(self._due, (expires, key))
                 self._expires[key] = expires
-            if type(operation) in (Beat, Impose) and isinstance(applied.outcome, DocumentsFound):
+            if (
+                type(operation) in (Beat, Impose)
+                and operation.keys == (KEY,)
+                and isinstance(applied.outcome, DocumentsFound)
+            ):
                 for board in list(self.boards):
                     board.take(applied.outcome.documents[0], now, monotonic())
             # What others look at later is changed in place here.

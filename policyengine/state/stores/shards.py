@@ -61,7 +61,9 @@ def home(operation: Operation) -> str:
             return place_of(operation.key)
         case Adjust():
             return place_of(operation.meter)
-        case Beat() | Impose() | ReadBlocks():
+        case Beat():
+            return place_of(operation.key)
+        case Impose() | ReadBlocks():
             return place_of(KEY)
     assert_never(operation)
 

@@ -765,7 +765,7 @@ end
 
 local function beat()
   local made = copy(documents[op.key] or {version = 0, entries = {}})
-  local before, since = made.beat or 0, made.since or 0
+  local before, since = made.beat or 0, made.since or now
   if op.void or op.known > before then since = math.max(now, since, op.known) end
   made.beat, made.since = math.max(now, before), since
   write(op.key, made, now + FOREVER)

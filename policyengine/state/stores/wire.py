@@ -133,7 +133,8 @@ def _asked(operation: Operation, prefix: str) -> dict[str, Any]:
         case ReadBlocks():
             return {"operation": "read_blocks", "key": prefix + KEY, "version": operation.version}
         case Beat():
-            return {"operation": "beat", "key": prefix + KEY, "known": operation.known, "void": operation.void}
+            key = prefix + operation.key
+            return {"operation": "beat", "key": key, "known": operation.known, "void": operation.void}
         case Impose():
             return {"operation": "impose", "key": prefix + KEY, **structs.asdict(operation), "most": MOST}
         case Adjust():
