@@ -34,7 +34,6 @@ from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
-from policyengine.remembered import Remembered
 from policyengine.schema.members import delegators
 from policyengine.schema.names import REQUEST, check_keys
 from policyengine.schema.schema import Schema
@@ -72,7 +71,8 @@ class Evaluator:
         # What callers may say that they have verified.
         self.approvals, self.limits = approvals_of(policies.rules), limits_of(policies.rules)
         self._each = {name: frozenset({name}) for name in self.approvals}
-        self._metered: Remembered[int, tuple[Decision, Decision]] = Remembered(METERED)
+        # A plain dict: one that forgets one by one takes as long to be asked as a decision.
+        self._metered: dict[int, tuple[Decision, Decision]] = {}
         self._looks: dict[tuple[str, str], Look] = {}
         self._making = OneAtATime()
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
@@ -170,8 +170,10 @@ class Evaluator:
         if not decision.limits:
             return decision
         # By identity: decisions are shared, and one that is remembered here is nobody else's.
-        known: tuple[Decision, Decision] | None = self._metered.get(id(decision))
+        known = self._metered.get(id(decision))
         if known is None or known[0] is not decision:
+            if len(self._metered) >= METERED:
+                self._metered.clear()
             known = self._metered[id(decision)] = (decision, with_meters(decision, self.limits))
         return known[1]
 

@@ -62,10 +62,10 @@ class Rates:
         snapshot, metered = self._known
         resource = {"type": "DecisionService", "id": "pdp"}
         placed = isinstance(store, Cluster)
-        way = straight(principal, ASK, resource, context, _LEASE, "", placed, self._known)
+        way = straight(principal, ASK, resource, context, _LEASE, "", placed, self._known, store)
         if way is not None:
             try:
-                return answered(way, await store.run_async(way.commit), store)
+                return answered(way, await store.run_async(way.commit))
             except StoreError as error:
                 return away(way, error)
         asked = new_request(principal, ASK, resource, context, lease=_LEASE, placed=placed)

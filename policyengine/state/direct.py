@@ -14,33 +14,58 @@ from typing import Any
 from msgspec import Struct
 
 from policyengine.bundle import Snapshot
+from policyengine.compile.evaluator import with_meters
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision
-from policyengine.state.authorize import APPROVAL, KEEP, holder
-from policyengine.state.charges import Metered
+from policyengine.state.authorize import APPROVAL, KEEP, PLANS, holder
+from policyengine.state.charges import Metered, Seen
 from policyengine.state.grant import Grant
 from policyengine.state.granting import denied_by_store, granted, unmetered
 from policyengine.state.ids import new_id
-from policyengine.state.memo import memo
+from policyengine.state.memo import kept
 from policyengine.state.metering import SESSION, Metering
-from policyengine.state.operations import Commit, Outcome
+from policyengine.state.operations import Commit, Done, Outcome
 from policyengine.state.over import told
 from policyengine.state.places import place
 from policyengine.state.prices import priced
+from policyengine.state.quick import Plan
 from policyengine.state.store import Store, StoreError
 from policyengine.state.windows import SECOND
 
 
+class MeteredWay(Struct, frozen=True, gc=False):
+    """What a decision means for whoever meters: the decision for them, and what its limits read."""
+
+    decided: Decision
+    metered: Decision
+    plan: Plan
+
+
 class Straight(Struct, frozen=True, gc=False):
-    """An allowed request on its way to the store."""
+    """An allowed request on its way to the store. Its grant takes it for its terms: what was charged is made of the
+    request once somebody settles it."""
 
     commit: Commit
-    decision: Decision
-    metered: tuple[Metered, ...]
-    snapshot: Snapshot
-    metering: Metering
+    way: MeteredWay
+    known: tuple[Snapshot, Metering]
+    store: Store
     principal: Any
+    action: Any
+    resource: Any
     context: Any
+
+    @property
+    def owner(self) -> str:
+        return self.commit.owner
+
+    @property
+    def lease(self) -> int:
+        return self.commit.lease
+
+    @property
+    def metered(self) -> tuple[Metered, ...]:
+        seen = Seen(self.principal, self.action, self.resource, self.context, self.known[0].world)
+        return self.way.plan.metered(self.commit.charges, seen)
 
 
 def straight(
@@ -52,46 +77,71 @@ def straight(
     owner: str,
     placed: bool,
     known: tuple[Snapshot, Metering],
+    store: Store,
 ) -> Straight | None:
     """Never raises for what a request holds."""
     snapshot, metering = known
     if metering.owing:
         return None
-    if context is not None and (type(context) is not dict or SESSION in context or APPROVAL in context):
-        return None
-    cost = context.get("cost") if context is not None else None
-    if cost is not None and not (type(cost) is dict and "usd" in cost and "tokens" in cost):
-        context, unpriced = priced(context, resource, metering.prices)
-        if unpriced is not None:
+    if context is not None:
+        if type(context) is not dict or SESSION in context or APPROVAL in context:
             return None
-    decision = snapshot.evaluator.decide_metered(principal, action, resource, context)
-    plan = metering.plans.get(decision.limits)
-    if plan is None or decision.decision != "allow" or not decision.limits or decision.tried:
+        cost = context.get("cost")
+        if cost is not None and not (type(cost) is dict and "usd" in cost and "tokens" in cost):
+            context, unpriced = priced(context, resource, metering.prices)
+            if unpriced is not None:
+                return None
+    decided = snapshot.evaluator.decide(principal, action, resource, context)
+    # By identity: decisions are shared, and one that is remembered here is nobody else's.
+    way = metering.ways.get(id(decided))
+    if way is None or way.decided is not decided:
+        way = _learned(decided, snapshot, metering)
+        if way is None:
+            return None
+    plan: Plan = way.plan
+    charges = plan.charged(principal, action, resource, context, time_ns() // 1_000 if plan.dated else 0)
+    if charges is None:
         return None
-    found = plan.quick(principal, action, resource, context, time_ns() // 1_000)
-    if found is None:
-        return None
-    metered = found.metered
-    id_ = place(holder(principal, context)[0]) + new_id()[4:] if placed else new_id()
-    charged = tuple([one.charge for one in metered])
-    lasting = round(lease * SECOND)
-    tenant = holder(principal, context)[0] if metering.alerting else ""
-    commit = Commit(id_, owner, charged, lasting, KEEP, memo=memo(metered, context, tenant))
-    return Straight(commit, decision, metered, snapshot, metering, principal, context)
+    tenant = holder(principal, context)[0] if placed or metering.alerting else ""
+    id_ = place(tenant) + new_id()[4:] if placed else new_id()
+    memo = ""
+    if plan.counted:
+        seen = Seen(principal, action, resource, context, snapshot.world)
+        memo = kept(plan.counted, seen, context, tenant if metering.alerting else "")
+    commit = Commit(id_, owner, charges, round(lease * SECOND), KEEP, None, None, "", memo)
+    return Straight(commit, way, known, store, principal, action, resource, context)
 
 
-def answered(way: Straight, outcome: Outcome, store: Store) -> Grant:
+def _learned(decided: Decision, snapshot: Snapshot, metering: Metering) -> MeteredWay | None:
+    """The way of a decision that allows and names limits; None for any other, and as long as nobody has found out what
+    those limits read."""
+    plan = metering.plans.get(decided.limits)
+    if plan is None or plan.compiled is None or decided.decision != "allow" or not decided.limits or decided.tried:
+        return None
+    if len(metering.ways) >= PLANS:
+        metering.ways.clear()
+    way = metering.ways[id(decided)] = MeteredWay(decided, with_meters(decided, snapshot.evaluator.limits), plan)
+    return way
+
+
+def answered(asked: Straight, outcome: Outcome) -> Grant:
     """The grant of what was committed, or the denial."""
-    commit = way.commit
-    grant = granted(way.decision, way.metered, outcome, way.snapshot, store, commit.id, commit.owner, commit.lease)
-    grant.prices = way.metering.prices
-    if way.metering.alerting:
-        return told(grant, outcome, way.metered, way.metering, lambda: holder(way.principal, way.context)[0])
+    commit, metering = asked.commit, asked.known[1]
+    if type(outcome) is Done:
+        # As `granted` has it, for what has been charged and nothing else.
+        decision, expires = asked.way.metered, outcome.expires_at / SECOND
+        grant = Grant(decision, commit.id, None, outcome.uses, expires, asked, metering.prices)
+    else:
+        decision, snapshot = asked.way.metered, asked.known[0]
+        grant = granted(decision, asked.metered, outcome, snapshot, asked.store, commit.id, commit.owner, commit.lease)
+        grant.prices = metering.prices
+    if metering.alerting:
+        return told(grant, outcome, asked.metered, metering, lambda: holder(asked.principal, asked.context)[0])
     return grant
 
 
-def away(way: Straight, error: StoreError) -> Grant:
+def away(asked: Straight, error: StoreError) -> Grant:
     """The answer where the store cannot be asked."""
-    if all(one.limit.spec.fails_open for one in way.metered):
-        return unmetered(way.decision, str(error))
-    return denied_by_store(codes.STORE_AWAY.id, str(error), way.snapshot)
+    if all(one.limit.spec.fails_open for one in asked.metered):
+        return unmetered(asked.way.metered, str(error))
+    return denied_by_store(codes.STORE_AWAY.id, str(error), asked.known[0])

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from msgspec import Struct
 
@@ -21,7 +21,7 @@ from policyengine.state import amounts
 from policyengine.state.approving import AccessRequest, Used, Why
 from policyengine.state.charges import Metered, real_amount
 from policyengine.state.operations import Cancel, Done, LimitRefusal, MeterUse, Outcome, Rejected, Renew, Settle
-from policyengine.state.prices import NO_PRICES, NoPrice, actual, follows
+from policyengine.state.prices import NO_PRICES, NoPrice, Prices, actual, follows
 from policyengine.state.store import Store, StoreError
 from policyengine.state.windows import SECOND
 
@@ -45,8 +45,21 @@ class SettleError(Exception):
     """What was said of a reservation cannot be recorded. Its estimate stays charged."""
 
 
-class Terms(Struct, frozen=True, gc=False):
+class Terms(Protocol):
     """What a grant needs to be settled, renewed and given back."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def metered(self) -> tuple[Metered, ...]: ...
+    @property
+    def lease(self) -> int: ...
+
+
+class KnownTerms(Struct, frozen=True, gc=False):
+    """All of them at hand."""
 
     store: Store
     owner: str
@@ -54,7 +67,7 @@ class Terms(Struct, frozen=True, gc=False):
     lease: int
 
 
-class Grant:
+class Grant(Struct, eq=False):
     """A decision that has been recorded. `allowed` is as strict as the decision's: nothing may be owed.
 
     decision: the decision, in which a limit without room denies.
@@ -71,62 +84,26 @@ class Grant:
     expires_at: the end of the lease, in seconds since 1970. Then the estimate stays charged and concurrency comes back.
     """
 
-    __slots__ = (
-        "_done",
-        "_limits",
-        "_terms",
-        "_uses",
-        "access_request",
-        "approval",
-        "approval_denied",
-        "counted",
-        "decision",
-        "denied_by",
-        "expires_at",
-        "id",
-        "metered",
-        "prices",
-        "replayed",
-        "retry_after",
-        "told",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        decision: Decision,
-        *,
-        id: str = "",
-        limits: tuple[Limit, ...] | None = (),
-        uses: tuple[MeterUse, ...] = (),
-        denied_by: tuple[str, ...] = (),
-        retry_after: int | None = None,
-        expires_at: float = 0.0,
-        replayed: bool = False,
-        metered: bool = True,
-        terms: Terms | None = None,
-        access_request: AccessRequest | None = None,
-        approval: Used | None = None,
-        approval_denied: Why | None = None,
-    ) -> None:
-        self.decision = decision
-        self.id = id
-        self._limits = limits
-        self._uses = uses
-        self.denied_by = denied_by
-        self.retry_after = retry_after
-        self.expires_at = expires_at
-        self.replayed = replayed
-        self.metered = metered
-        self.access_request = access_request
-        self.approval = approval
-        self.approval_denied = approval_denied
-        self._terms = terms
-        self._done = False
-        # What is settled in tokens costs so much.
-        self.prices = NO_PRICES
-        # Whoever wants to know what more counts once it is settled; and by meter, what counts until now.
-        self.told: Callable[[Sequence[MeterUse], Mapping[str, int]], None] | None = None
-        self.counted: dict[str, int] | None = None
+    decision: Decision
+    id: str = ""
+    # What meters said, and what that is in the policy's own numbers, once somebody asks.
+    _limits: tuple[Limit, ...] | None = ()
+    _uses: tuple[MeterUse, ...] = ()
+    expires_at: float = 0.0
+    _terms: Terms | None = None
+    # What is settled in tokens costs so much.
+    prices: Prices = NO_PRICES
+    denied_by: tuple[str, ...] = ()
+    retry_after: int | None = None
+    replayed: bool = False
+    metered: bool = True
+    access_request: AccessRequest | None = None
+    approval: Used | None = None
+    approval_denied: Why | None = None
+    _done: bool = False
+    # Whoever wants to know what more counts once it is settled; and by meter, what counts until now.
+    told: Callable[[Sequence[MeterUse], Mapping[str, int]], None] | None = None
+    counted: dict[str, int] | None = None
 
     @property
     def allowed(self) -> bool:
@@ -134,7 +111,6 @@ class Grant:
 
     @property
     def limits(self) -> tuple[Limit, ...]:
-        # In the policy's numbers once somebody asks.
         if self._limits is None:
             self._limits = limits(self._uses)
         return self._limits

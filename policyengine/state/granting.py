@@ -15,7 +15,7 @@ from policyengine.model.decision import Decision, RuleError
 from policyengine.state import operations
 from policyengine.state.approving import Used
 from policyengine.state.charges import Metered
-from policyengine.state.grant import Grant, Terms, refused, retry_after
+from policyengine.state.grant import Grant, KnownTerms, refused, retry_after
 from policyengine.state.operations import Done, Outcome, Refused, Rejected
 from policyengine.state.store import Store
 from policyengine.state.windows import SECOND
@@ -35,16 +35,18 @@ def granted(
     """The answer to a request whose commit had this outcome."""
     match outcome:
         case Done(uses=uses, expires_at=end, replayed=earlier, until=until):
-            terms = Terms(store, owner, metered, lease) if metered else None
+            terms = KnownTerms(store, owner, metered, lease) if metered else None
             used = Used(str(approval), until / SECOND) if until else None
             return Grant(
-                decision, id=earlier or (id_ if metered else ""), limits=None, uses=uses, expires_at=end / SECOND,
-                replayed=bool(earlier), terms=terms, approval=used,
+                decision, earlier or (id_ if metered else ""), None, uses, end / SECOND, terms,
+                replayed=bool(earlier), approval=used,
             )  # fmt: skip
         case Refused(now=now, refusals=refusals):
             names = tuple(sorted({refusal.rule for refusal in refusals}))
             after = retry_after(refusals, now)
-            return Grant(_over(decision, names, snapshot), limits=refused(refusals), denied_by=names, retry_after=after)
+            return Grant(
+                _over(decision, names, snapshot), _limits=refused(refusals), denied_by=names, retry_after=after
+            )
         case Rejected(reason=reason):
             code = codes.REUSED if reason == operations.REUSED else codes.UNKNOWN_SESSION
             return denied_by_store(code.id, reason, snapshot)

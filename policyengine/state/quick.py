@@ -50,6 +50,8 @@ class Compiled(Struct, gc=False):
     advisory: bool
     share: tuple[int, int, int] | None
     known: dict[Any, Charge]
+    # Whether the charge follows from what its keys read.
+    fixed: bool
 
 
 class Plan(Struct, gc=False):
@@ -61,20 +63,34 @@ class Plan(Struct, gc=False):
     compiled: tuple[Compiled, ...] | None
     delegates: frozenset[str] = frozenset()
     reads_entities: bool = True
+    # Those that count an amount; and whether any of them has windows that lie somewhere in the calendar.
+    counted: tuple[LimitRule, ...] = ()
+    dated: bool = True
 
-    def quick(self, principal: Any, action: Any, resource: Any, context: Any, now: int) -> Charges | None:
+    def charged(self, principal: Any, action: Any, resource: Any, context: Any, now: int) -> tuple[Charge, ...] | None:
+        """The charges alone."""
         compiled = self.compiled
         if compiled is None or (context is not None and "agent" in context):
             return None
         if principal["type"] in self.delegates:
             return None
-        seen = Seen(principal, action, resource, context, self.snapshot.world)
         try:
             if self.reads_entities and not self.snapshot.evaluator.is_single(principal, action, resource, context):
                 return None
-            return Charges(tuple([_metered(one, principal, resource, context, seen, now) for one in compiled]))
+            return tuple([_charge(one, principal, resource, context, now) for one in compiled])
         except Exception:  # noqa: BLE001 - whatever it is, the specification says it
             return None
+
+    def metered(self, charges: tuple[Charge, ...], seen: Seen) -> tuple[Metered, ...]:
+        """What the charges of a request were made from."""
+        compiled = self.compiled or ()
+        return tuple([Metered(charge, one.limit, seen) for charge, one in zip(charges, compiled, strict=True)])
+
+    def quick(self, principal: Any, action: Any, resource: Any, context: Any, now: int) -> Charges | None:
+        charges = self.charged(principal, action, resource, context, now)
+        if charges is None:
+            return None
+        return Charges(self.metered(charges, Seen(principal, action, resource, context, self.snapshot.world)))
 
 
 def plan(metering: Metering, snapshot: Snapshot, names: tuple[str, ...]) -> Plan:
@@ -87,7 +103,9 @@ def plan(metering: Metering, snapshot: Snapshot, names: tuple[str, ...]) -> Plan
         compiled = tuple(_compiled(limit, snapshot.world.records) for limit in limits)
     except (_Unusual, Fault):
         return Plan(snapshot, None)
-    return Plan(snapshot, compiled, delegates, any(_reads_entities(limit.spec) for limit in limits))
+    reads = any(_reads_entities(limit.spec) for limit in limits)
+    counted = tuple(limit for limit in limits if limit.spec.of is not None)
+    return Plan(snapshot, compiled, delegates, reads, counted, any(one.window is None for one in compiled))
 
 
 def _reads_entities(spec: LimitSpec) -> bool:
@@ -96,12 +114,14 @@ def _reads_entities(spec: LimitSpec) -> bool:
     return any(isinstance(e, Attribute) and isinstance(e.base.type, EntityT) for expr in read for e in walk(expr))
 
 
-def _metered(one: Compiled, principal: Any, resource: Any, context: Any, seen: Seen, now: int) -> Metered:
+def _charge(one: Compiled, principal: Any, resource: Any, context: Any, now: int) -> Charge:
     read = one.key(principal, resource, context)
+    charge = one.known.get(read)
+    if charge is not None and one.fixed:
+        return charge
     ceiling = one.ceiling(principal, resource, context)
     amount = MICRO if one.amount is None else one.amount(principal, resource, context)
     lies = one.window if one.window is not None else window(one.limit.spec, now)
-    charge = one.known.get(read)
     if charge is None or charge.amount != amount or charge.ceiling != ceiling or charge.window is not lies:
         if charge is not None:
             meter, by = charge.meter, charge.by
@@ -111,7 +131,7 @@ def _metered(one: Compiled, principal: Any, resource: Any, context: Any, seen: S
                 one.known.clear()
         charge = Charge(meter, one.name, by, lies, ceiling, amount, one.block_for, one.advisory, one.share)
         one.known[read] = charge
-    return Metered(charge, one.limit, seen)
+    return charge
 
 
 def _told(read: Any) -> Any:
@@ -125,6 +145,7 @@ def _told(read: Any) -> Any:
 def _compiled(limit: LimitRule, records: Records) -> Compiled:
     spec = limit.spec
     keys = tuple(_key(expr, records) for expr in spec.by)
+    fixed = isinstance(spec.ceiling, Const) and spec.of is None and not isinstance(spec.per, str)
     return Compiled(
         limit,
         limit.rule.name,
@@ -137,6 +158,7 @@ def _compiled(limit: LimitRule, records: Records) -> Compiled:
         spec.advisory,
         share_of(spec),
         {},
+        fixed,
     )
 
 
@@ -216,20 +238,20 @@ _PLAIN = {str(STRING): (str,), str(INT): (int,), str(NUMBER): (int, float)}
 
 
 def _identity(expr: Expr) -> Get:
-    entity = _entity(expr)
+    names = _names(expr)
 
-    def identity(p: Any, r: Any, c: Any) -> tuple[str, str]:
-        found = entity(p, r, c)
-        return found["type"], found["id"]
+    def told(value: Any) -> tuple[str, str]:
+        type_, id_ = value["type"], value["id"]
+        if type_ not in names or type(type_) is not str or type(id_) is not str or type(value) is not dict:
+            raise _Unusual
+        return type_, id_
 
-    return identity
+    return _from(expr, told)
 
 
 def _entity(expr: Expr) -> Get:
     """An entity as it came, which is one indeed."""
-    if not isinstance(expr.type, EntityT):
-        raise _Unusual
-    names = expr.type.names
+    names = _names(expr)
 
     def checked(value: Any) -> Any:
         type_ = value["type"]
@@ -237,13 +259,25 @@ def _entity(expr: Expr) -> Get:
             raise _Unusual
         return value
 
+    return _from(expr, checked)
+
+
+def _names(expr: Expr) -> frozenset[str]:
+    """The types that it may be of."""
+    if not isinstance(expr.type, EntityT):
+        raise _Unusual
+    return expr.type.names
+
+
+def _from(expr: Expr, told: Callable[[Any], Any]) -> Get:
+    """What is told of the part of a request that this is."""
     match expr:
         case Root(name="principal"):
-            return lambda p, r, c: checked(p)
+            return lambda p, r, c: told(p)
         case Root(name="resource"):
-            return lambda p, r, c: checked(r)
+            return lambda p, r, c: told(r)
         case Attribute(name=name, base=base) if _is_context(base):
-            return lambda p, r, c: checked(c[name])
+            return lambda p, r, c: told(c[name])
     raise _Unusual
 
 

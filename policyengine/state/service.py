@@ -104,13 +104,15 @@ class Authorizes:
         whoever chooses ids could otherwise choose one that has seen nothing. `accepts` says what becomes of the
         decision before anything is recorded: of an allow that the host cannot honour, a deny."""
         if session is None and idempotency_key is None and approval is None and tenant is None and accepts is None:
-            way = straight(principal, action, resource, context, lease, caller, self._placed, self._metering)
+            way = straight(
+                principal, action, resource, context, lease, caller, self._placed, self._metering, self._store
+            )  # fmt: skip
             if way is not None:
                 try:
                     outcome = self._store.run(way.commit)
                 except StoreError as error:
                     return away(way, error)
-                return answered(way, outcome, self._store)
+                return answered(way, outcome)
         asked = new_request(
             principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
             tenant=tenant, accepts=accepts, placed=self._placed,
@@ -135,13 +137,15 @@ class Authorizes:
     ) -> Grant:
         """As `authorize`, without blocking the event loop."""
         if session is None and idempotency_key is None and approval is None and tenant is None and accepts is None:
-            way = straight(principal, action, resource, context, lease, caller, self._placed, self._metering)
+            way = straight(
+                principal, action, resource, context, lease, caller, self._placed, self._metering, self._store
+            )  # fmt: skip
             if way is not None:
                 try:
                     outcome = await self._store.run_async(way.commit)
                 except StoreError as error:
                     return away(way, error)
-                return answered(way, outcome, self._store)
+                return answered(way, outcome)
         asked = new_request(
             principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
             tenant=tenant, accepts=accepts, placed=self._placed,

@@ -16,7 +16,7 @@ from weakref import WeakSet
 from policyengine.state.apply import apply
 from policyengine.state.block_operations import KEY, Beat, Impose
 from policyengine.state.operations import Commit, Document, DocumentsFound, Operation, Outcome, Read
-from policyengine.state.stores.plain import OpenLease, Plain
+from policyengine.state.stores.plain import OpenLease, Plain, Ring
 
 # So many due keys are looked at with each operation: more than one operation can write, so that they never pile up.
 SWEEP = 64
@@ -40,7 +40,7 @@ class Memory:
     def __init__(self, now: Callable[[], int] = clock) -> None:
         self._now = now
         self._lock = Lock()
-        self._documents: dict[str, Document | OpenLease] = {}
+        self._documents: dict[str, Document | OpenLease | Ring] = {}
         self._expires: dict[str, int] = {}
         self._due: list[tuple[int, str]] = []
         # Those who are told of each change of the list of blocks, as it happens.
@@ -85,7 +85,7 @@ class Memory:
             keys = [key for key in self._documents if key.startswith(start)]
         for key in keys:
             with self._lock:
-                document = self._found(key) if self._expires.get(key, 0) > self._now() else None
+                document = self._found(key) if (self._ends(key) or 0) > self._now() else None
                 found = deepcopy(document)
             if found is not None:
                 yield key, found
@@ -95,7 +95,12 @@ class Memory:
 
     def _found(self, key: str) -> Document | None:
         document = self._documents.get(key)
-        return document.document() if type(document) is OpenLease else document  # type: ignore[return-value]
+        return document.document() if isinstance(document, OpenLease | Ring) else document
+
+    def _ends(self, key: str) -> int | None:
+        """From when on a document may be forgotten; None where there is none."""
+        document = self._documents.get(key)
+        return document.kept if isinstance(document, OpenLease) else self._expires.get(key)
 
     def __len__(self) -> int:
         return len(self._documents)
@@ -105,12 +110,12 @@ class Memory:
             if not self._due or self._due[0][0] > now:
                 return
             _, key = heappop(self._due)
-            expires = self._expires.get(key)
+            expires = self._ends(key)
             if expires is None:
                 continue
             if expires > now:
                 # It was written again since: it is due later.
                 heappush(self._due, (expires, key))
             else:
-                del self._documents[key], self._expires[key]
-                self._plain.sums.pop(key, None)
+                del self._documents[key]
+                self._expires.pop(key, None)

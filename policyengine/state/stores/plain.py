@@ -25,7 +25,7 @@ class OpenLease(Struct, frozen=True, gc=False):
     asked: Commit
     until: int
     kept: int
-    places: tuple[int, ...]
+    places: list[int]
 
     def document(self) -> dict[str, Any]:
         asked = self.asked
@@ -36,6 +36,30 @@ class OpenLease(Struct, frozen=True, gc=False):
         }  # fmt: skip
 
 
+class Ring(Struct, gc=False):
+    """A sliding meter of which nothing is known but what was charged. `charge` was the last one, `place` is the bucket
+    that it was counted in, and `used` what counts as long as time lies there."""
+
+    charge: Charge
+    now: int
+    buckets: list[list[int]]
+    place: int
+    used: int
+    blocked: int = 0
+
+    def document(self) -> dict[str, Any]:
+        charge, buckets = self.charge, [[index, amount] for index, amount in self.buckets]
+        told = {
+            "now": self.now, "buckets": buckets, "rule": charge.rule, "by": list(charge.by), "ceiling": charge.ceiling,
+            "width": charge.window.width,  # type: ignore[union-attr]
+        }  # fmt: skip
+        return {**told, "blocked": self.blocked} if self.blocked else told
+
+
+# What a document of a sliding meter says that a ring can say.
+_SAID = {"now", "buckets", "rule", "by", "ceiling", "width", "blocked"}
+
+
 class Plain:
     """Works on the documents of a store, on when they may be forgotten, and on the heap of what is due."""
 
@@ -43,90 +67,112 @@ class Plain:
         self._documents = documents
         self._expires = expires
         self._due = due
-        # What counts of a sliding meter, so that no ring is added up twice: the document that it was counted in, and
-        # the sum. A document that was written elsewhere since is another one, and is counted anew.
-        self.sums: dict[str, tuple[Any, int]] = {}
 
     def commit(self, asked: Commit, now: int) -> Done | None:
         if not plain(asked):
             return None
-        documents, sums = self._documents, self.sums
+        documents = self._documents
         found: list[tuple[Charge, Any, int, int, int, int]] = []
         # Nothing is charged until all of them have room.
         for charge in asked.charges:
-            window, amount, meter = charge.window, charge.amount, charge.meter
+            window = charge.window
             if charge.share is not None:
                 return None
-            document: Any = documents.get(meter)
-            used, at = 0, now
-            if document is not None:
-                at = max(now, document["now"])
-                if (
-                    "holds" in document
-                    or "raised" in document
-                    or "reset" in document
-                    or "share" in document
-                    or document.get("blocked", 0) > at
-                ):
-                    # Something else was done to it than charging.
-                    return None
+            document = documents.get(charge.meter)
+            at = now
             if type(window) is Sliding:
-                place = at // window.width
-                if document is not None:
-                    known = sums.get(meter)
-                    used = known[1] if known is not None and known[0] is document else _sum(document, place - BUCKETS)
-                    buckets = document.get("buckets")
-                    if buckets and buckets[0][0] < place - BUCKETS:
-                        used = _sum(document, place - BUCKETS)
-                end = (place + BUCKETS + 1) * window.width
-            elif type(window) is Calendar:
-                if document is None or not document.get("used") or not document["start"] <= at < document["end"]:
+                width = window.width
+                if document is None:
+                    place, used = at // width, 0
+                else:
+                    if type(document) is not Ring and (document := _ring(document, charge)) is None:
+                        # Something else was done to it than charging.
+                        return None
+                    if document.charge is not charge and document.charge.window != window:
+                        return None
+                    if document.now > at:
+                        at = document.now
+                    if document.blocked > at:
+                        return None
+                    place = at // width
+                    used = document.used if place == document.place else _sum(document.buckets, place - BUCKETS)
+                end = (place + BUCKETS + 1) * width
+            elif type(window) is Calendar and type(document) is dict:
+                at = max(at, document["now"])
+                if not _only_charged(document, at) or not document["start"] <= at < document["end"]:
                     # Another period, or none yet.
                     return None
                 place, end, used = document["start"], document["end"], document["used"]
             else:
                 return None
-            used += amount
+            used += charge.amount
             if used > charge.ceiling:
                 return None
             found.append((charge, document, at, place, used, end))
         until, kept = now + asked.lease, now + asked.keep
         uses, places = [], []
         for charge, document, at, place, used, end in found:
-            window, amount, meter = charge.window, charge.amount, charge.meter
-            if type(window) is Sliding:
-                if document is None:
-                    document = {
-                        "now": at, "buckets": [[place, amount]], "rule": charge.rule, "by": list(charge.by),
-                        "ceiling": charge.ceiling, "width": window.width,
-                    }  # fmt: skip
-                    self._keep(meter, document, end + GRACE)
-                elif "buckets" not in document:
-                    document["buckets"] = [[place, amount]]
-                elif (buckets := document["buckets"]) and buckets[-1][0] == place:
-                    buckets[-1][1] += amount
+            meter, ceiling = charge.meter, charge.ceiling
+            if type(document) is Ring:
+                document.charge, document.now, document.used = charge, at, used
+                if document.place == place:
+                    document.buckets[-1][1] += charge.amount
                 else:
-                    while buckets and buckets[0][0] < place - BUCKETS:
-                        del buckets[0]
-                    buckets.append([place, amount])
-                sums[meter] = (document, used)
+                    self._turned(document, place, end)
+            elif document is None:
+                documents[meter] = Ring(charge, at, [[place, charge.amount]], place, used)
+                self._keep(meter, end + GRACE)
             else:
-                document["used"] = used
-            document["now"], document["ceiling"] = at, charge.ceiling
-            self._expires[meter] = max(end, document.get("blocked", 0)) + GRACE
-            uses.append(MeterUse(charge.rule, meter, used, charge.ceiling, end))
+                document["used"], document["now"], document["ceiling"] = used, at, ceiling
+                self._expires[meter] = max(end, document.get("blocked", 0)) + GRACE
+            uses.append(MeterUse(charge.rule, meter, used, ceiling, end))
             places.append(place)
         if places:
-            self._keep("lease:" + asked.id, OpenLease(asked, until, kept, tuple(places)), kept)
+            key = "lease:" + asked.id
+            documents[key] = OpenLease(asked, until, kept, places)
+            heappush(self._due, (kept, key))
         return Done(now, tuple(uses), until)
 
-    def _keep(self, key: str, document: Any, expires: int) -> None:
-        self._documents[key] = document
+    def _turned(self, ring: Ring, place: int, end: int) -> None:
+        """The charge is the first of its bucket, or of the ring's new form."""
+        buckets, charge = ring.buckets, ring.charge
+        while buckets and buckets[0][0] < place - BUCKETS:
+            del buckets[0]
+        if buckets and buckets[-1][0] == place:
+            buckets[-1][1] += charge.amount
+        else:
+            buckets.append([place, charge.amount])
+        ring.place = place
+        self._documents[charge.meter] = ring
+        self._keep(charge.meter, max(end, ring.blocked) + GRACE)
+
+    def _keep(self, key: str, expires: int) -> None:
         if key not in self._expires:
             heappush(self._due, (expires, key))
         self._expires[key] = expires
 
 
-def _sum(document: dict[str, Any], oldest: int) -> int:
+def _ring(document: Any, charge: Charge) -> Ring | None:
+    """The ring of a document that `apply` has written; None where it says more. It has no place: what counts is added
+    up first."""
+    if type(document) is not dict or not document.keys() <= _SAID or "buckets" not in document:
+        return None
+    if document.get("width") != charge.window.width:  # type: ignore[union-attr]
+        return None
+    buckets = [[index, amount] for index, amount in document["buckets"]]
+    return Ring(charge, document["now"], buckets, -1, 0, document.get("blocked", 0))
+
+
+def _only_charged(document: dict[str, Any], at: int) -> bool:
+    return bool(document.get("used")) and not (
+        "holds" in document
+        or "raised" in document
+        or "reset" in document
+        or "share" in document
+        or document.get("blocked", 0) > at
+    )
+
+
+def _sum(buckets: list[list[int]], oldest: int) -> int:
     """What counts: all that has not left the window."""
-    return sum([amount for index, amount in document.get("buckets", ()) if index >= oldest])
+    return sum([amount for index, amount in buckets if index >= oldest])
