@@ -241,7 +241,8 @@ class Engine(Reloads):
         required = snapshot.partial.required(resource_type)
         decide = partial(_decide_about, snapshot, asked, known, met)
         names = snapshot.evaluator.harmless.members(resource_type)
-        united = whole(asked, mentioned, snapshot.schema, resource_type, names)
+        through = snapshot.evaluator.read_through(asked.action.name, resource_type)
+        united = whole(asked, mentioned, snapshot.schema, resource_type, names, through)
         promised = frozenset(fulfilled), snapshot.blocks.narrowed(TRUE, resource_type)
         parts = snapshot.world, snapshot.revision, errors, required, residual, decide, united
         return Filter(formula, resource_type, *parts, *promised, places(snapshot.schema, resource_type))

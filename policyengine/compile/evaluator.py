@@ -35,6 +35,7 @@ from policyengine.model.entities import World
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.schema.members import delegators
+from policyengine.schema.mentions import Mentions
 from policyengine.schema.names import REQUEST, check_keys
 from policyengine.schema.schema import Schema
 
@@ -136,8 +137,9 @@ class Evaluator:
         """The decision, without the shortcut; afterwards the shortcut is there."""
         try:
             plain = request(principal, action, resource, context)
-            everyone = actors(plain, self._world, self._schema)
-            self.harmless.learn(plain)
+            mentioned = Mentions(plain, self._schema)
+            everyone = actors(plain, self._world, self._schema, mentioned)
+            self.harmless.learn(plain, mentioned)
         except Fault as fault:
             return denied(RuleError("", fault.code, fault.message), self._revision)
         if everyone[0] is not plain and not everyone[0].contradicts:
@@ -234,6 +236,10 @@ class Evaluator:
         """Whether a request whose shape is known mentions no entity twice, so that it can be read as it is."""
         name = action if type(action) is str else named(action)
         return self._look(name, resource["type"]).single(principal, resource, context, {})
+
+    def read_through(self, action: str, resource: str) -> frozenset[str]:
+        """The types of entity of which rules read more than who it is, where it is neither principal nor resource."""
+        return self._look(action, resource).through
 
     def _look(self, action: str, resource: str) -> Look:
         known = self._looks.get((action, resource))

@@ -37,10 +37,9 @@ class Harmless:
             found = self.by_type.setdefault(type_, set(names))
         return found
 
-    def learn(self, request: Request) -> None:
-        """Remembers the names of a request that was checked."""
+    def learn(self, request: Request, mentioned: Mentions) -> None:
+        """Remembers the names of a request that was checked, and of what it mentions."""
         _add(self.context, request.context)
-        mentioned = Mentions(request, self._schema)
         for said in (mentioned.own.said, mentioned.others.said):
             for uid in said:
                 for entity in said[uid]:

@@ -15,17 +15,21 @@ from functools import cache
 from operator import is_
 from typing import Any
 
+from policyengine.model.entities import PARENTS
 from policyengine.model.request import Request
 from policyengine.model.types import STRING
 from policyengine.model.values import Entity, Fault, Uid, as_entity
 from policyengine.partial.atoms import one_of
 from policyengine.partial.formula import FALSE, ID, All, Below, Formula, Inside, Some, Sourced
 from policyengine.partial.logic import conj, disj
+from policyengine.schema.members import DELEGATED_BY
 from policyengine.schema.mentions import Mentions
-from policyengine.schema.names import check_names
+from policyengine.schema.names import check_other_names, check_own_names
 from policyengine.schema.schema import Schema
 
 Document = dict[str, Any]
+# Who is mentioned here is looked at, whatever rules read.
+_CLIMBED = (PARENTS, DELEGATED_BY)
 
 
 def widened(formula: Formula, everyone: Iterable[Entity], above: Callable[[Entity], frozenset[Uid]]) -> Formula:
@@ -72,11 +76,17 @@ def may_be(formula: Formula, ids: frozenset[str], known_id: str | None) -> Formu
 
 
 def whole(
-    request: Request, mentioned: Mentions, schema: Schema, type_: str, known: AbstractSet[str]
+    request: Request,
+    mentioned: Mentions,
+    schema: Schema,
+    type_: str,
+    known: AbstractSet[str],
+    through: AbstractSet[str],
 ) -> Callable[[Any], Any]:
     """A function from a document, in the place of the resource, to the same with all that the request and the document
     say of it and of what it mentions; None for one with a name that is most likely misspelt. `mentioned` are the
-    mentions in the request; `known` are names of a resource that need no look. Never raises."""
+    mentions in the request; `known` are names of a resource that need no look; `through` are the types of entity of
+    which rules read more than who it is, where a resource mentions one. Never raises."""
     described = mentioned.own.said
     places = tuple(name for name, _ in schema.places_of(type_))
     names, types, ids = frozenset(places), schema.entities, {uid.id for uid in described if uid.type == type_}
@@ -90,13 +100,21 @@ def whole(
                 return document
         try:
             thing = as_entity({"type": type_, **document})
-            about = replace(request, resource=thing)
-            every = mentioned.of(about)
-            check_names(about, every, schema)
+            every = mentioned.of(Request(request.principal, request.action, thing, request.context))
+            check_other_names(every, schema)
         except Fault:
             return None
-        found = every.united()
-        return document if found is about else found.resource.attributes
+        found = every.resource()
+        return (document if found is thing else found.attributes) if is_well_named() else None
+
+    @cache
+    def is_well_named() -> bool:
+        """Whether the caller's part of the request is; the same for every document."""
+        try:
+            check_own_names(request, mentioned, schema)
+        except Fault:
+            return False
+        return True
 
     def is_plain(document: Document) -> bool:
         own = document.get("id")
@@ -109,7 +127,8 @@ def whole(
                     of_type, id_ = each.get("type"), each.get("id")
                     if type(of_type) is not str or type(id_) is not str or of_type not in types or id_ == own:
                         return False
-                    if (of_type, id_) in described:
+                    # Nobody reads what the caller says of one that is only compared, as an owner mostly is.
+                    if (of_type, id_) in described and (of_type in through or name in _CLIMBED):
                         return False
         return True
 

@@ -64,9 +64,9 @@ class Mentions:
 
     def united(self) -> Request:
         """The request with all that it says of an entity at each mention; itself where that changes nothing."""
-        if not (_differ(self.own, _NONE) or _differ(self.others, self.own)):
-            return self._request
-        asked, together = self._request, _Together(self._schema, self.own.said, self.others.said)
+        asked, together = self._request, self._together()
+        if together is None:
+            return asked
         context = {
             **asked.context,
             **{name: together.value(asked.context[name], type_, True) for name, type_ in self._roots()},
@@ -78,6 +78,21 @@ class Mentions:
         resource = Entity(asked.resource.uid, together.whole(asked.resource.uid, False))
         together.finish()
         return Request(principal, action, resource, context, together.contradicts)
+
+    def resource(self) -> Entity:
+        """The resource of the united request, without the work for the rest of it."""
+        asked, together = self._request.resource, self._together()
+        if together is None:
+            return asked
+        made = Entity(asked.uid, together.whole(asked.uid, False))
+        together.finish()
+        return made
+
+    def _together(self) -> _Together | None:
+        """What puts together what is said of each entity; None where that changes nothing."""
+        if not (_differ(self.own, _NONE) or _differ(self.others, self.own)):
+            return None
+        return _Together(self._schema, self.own.said, self.others.said)
 
     def _own(self) -> Iterator[tuple[Any, Type | None]]:
         yield self._request.principal, None
@@ -243,6 +258,9 @@ class _Together:
         while self._todo:
             uid, own = self._todo.pop()
             said = [*self._own.get(uid, ()), *(() if own else self._others.get(uid, ()))]
+            if len(said) == 1:
+                self._copy(said[0], uid, own)
+                continue
             types = dict(places(uid, self._schema))
             declared = self._schema.entities.get(uid.type)
             fields = declared.attributes if declared is not None else {}
@@ -253,6 +271,16 @@ class _Together:
                     continue
                 type_ = types.get(name) or (fields[name].type if name in fields else None)
                 self._made[uid, own][name] = self._one(values, type_, own)
+
+    def _copy(self, said: Said, uid: Uid, own: bool) -> None:
+        """What one mention alone says: only where others can be mentioned is there anything to put together."""
+        made = self._made[uid, own]
+        made.update([each for each in said.items() if type(each[0]) is str and each[0] not in _IDENTITY])
+        if PARENTS in made:
+            made[PARENTS] = self._parents([made[PARENTS]], own)
+        for name, type_ in places(uid, self._schema):
+            if name in made and name != PARENTS:
+                made[name] = self.value(made[name], type_, own)
 
     def value(self, value: Any, type_: Type | None, own: bool) -> Any:
         """A value, with all that is said of the entities that it mentions."""

@@ -6,7 +6,7 @@ resembles one that is, is an error of the request. Others are ignored, as AuthZE
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +16,7 @@ from policyengine.model.entities import PARENTS
 from policyengine.model.request import Request
 from policyengine.model.values import Fault, as_entity
 from policyengine.schema.members import context_names, members, sourced, weighty
-from policyengine.schema.mentions import Mentions
+from policyengine.schema.mentions import Mentioned, Mentions
 from policyengine.schema.schema import Schema
 
 REQUEST = frozenset({"principal", "action", "resource", "context", "approved", "metered"})
@@ -27,26 +27,39 @@ OF_THE_CONTRACT = frozenset({"supported_obligations", "metered_limits"})
 def check_names(request: Request, mentioned: Mentions, schema: Schema) -> None:
     """Raises Fault where the context, or an entity that the request mentions, has a name that is most likely misspelt,
     and where the caller says that an entity is in one of a type that nobody declared."""
+    check_own_names(request, mentioned, schema)
+    check_other_names(mentioned, schema)
+
+
+def check_own_names(request: Request, mentioned: Mentions, schema: Schema) -> None:
+    """The half of `check_names` that no resource and no action has a part in; raises as it does."""
     known = context_names(schema)
     _check(request.context, known, known, "the context")
     if schema.closed_context and not request.context.keys() <= known | OF_THE_CONTRACT:
         raise Fault(codes.CLOSED_CONTEXT.id, "the context has a name that is not declared, and is closed")
-    # Those that are only named have no odd name.
-    for said in (mentioned.own.said, mentioned.others.said):
-        for uid in sorted(said):
-            known = members(uid.type, schema)
-            for entity in said[uid]:
-                for name in sorted(sourced(uid.type, schema) & entity.keys()):
-                    raise Fault(codes.CLAIMED.id, f"only the entity source may say what `{name}` of a `{uid.type}` is")
-                _check(entity, known, weighty(uid.type, schema), "an entity")
-                if said is mentioned.own.said:
-                    # What a resource says of where it is may be a store's, which is not asked for such types.
-                    _check_parents(entity.get(PARENTS), schema)
+    _check_said(mentioned.own, schema, _check_parents)
+
+
+def check_other_names(mentioned: Mentions, schema: Schema) -> None:
+    """The half of `check_names` about what the resource and the action mention; raises as it does. What a resource says
+    of where it is may be a store's, which is not asked for parents of undeclared types."""
+    _check_said(mentioned.others, schema, lambda parents, schema: None)
 
 
 def check_keys(request: Any) -> None:
     """Raises Fault where a request, as a mapping of keywords, has one that is most likely misspelt."""
     _check(request, REQUEST, REQUEST, "the request")
+
+
+def _check_said(mentioned: Mentioned, schema: Schema, look_above: Callable[[Any, Schema], None]) -> None:
+    # Those that are only named have no odd name.
+    for uid in sorted(mentioned.said):
+        known, sourced_ = members(uid.type, schema), sourced(uid.type, schema)
+        for entity in mentioned.said[uid]:
+            for name in sorted(sourced_ & entity.keys()):
+                raise Fault(codes.CLAIMED.id, f"only the entity source may say what `{name}` of a `{uid.type}` is")
+            _check(entity, known, weighty(uid.type, schema), "an entity")
+            look_above(entity.get(PARENTS), schema)
 
 
 def _check_parents(parents: Any, schema: Schema) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.filter_corpus import CONDITIONS, HOSTILE, PRINCIPAL, TYPED, allowed, documents, engine
-
-DOCUMENTS = documents(TYPED, HOSTILE)
+from tests.support.filter_checks import ALL_DOCUMENTS, KINDS, corpus_allowed, corpus_filter
+from tests.support.filter_corpus import CONDITIONS, PRINCIPAL, engine
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-@pytest.mark.parametrize("kind", ["permit", "forbid"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_matches_is_decide(condition: str, kind: str) -> None:
-    asked = engine(condition, kind)
-    found = asked.filter(principal=PRINCIPAL, action="read", resource_type="Doc")
-    assert [each["id"] for each in found.recheck(DOCUMENTS)] == allowed(asked, DOCUMENTS)
+    found = corpus_filter(condition, kind)
+    assert [each["id"] for each in found.recheck(ALL_DOCUMENTS)] == corpus_allowed(condition, kind, hostile=True)
 
 
 class _Anything(str):
