@@ -12,8 +12,9 @@ from typing import Any
 
 from policyengine.bundle import Snapshot
 from policyengine.model.request import request
-from policyengine.model.values import Fault
-from policyengine.partial.formula import FALSE
+from policyengine.model.values import Fault, is_text, plain_text
+from policyengine.partial.among import Among
+from policyengine.schema.schema import CALL, TOOL
 from policyengine.state.narrowing import as_read
 from policyengine.state.session_calls import SessionState
 
@@ -36,16 +37,17 @@ def callable_tools(
     evaluator = snapshot.evaluator
     met = evaluator.met(evaluator.approvals, True)
     owed = frozenset(one.type for rule in snapshot.policies.rules for one in rule.obligations)
+    among: Among | None = None
     listed = []
     for name in names:
+        tool = {"type": TOOL, "id": name}
         try:
-            asked = request(principal, "call", {"type": "Tool", "id": name}, known)
+            among = among or Among(snapshot.partial, request(principal, CALL, tool, known), owed, met)
         except Fault:
             return []
-        if snapshot.denial(principal, "call", {"type": "Tool", "id": name}, known) is not None:
-            continue
-        formula = snapshot.partial.residual(asked, "resource", {"type": "Tool", "id": name}, owed, met)
-        if formula != FALSE:
+        if not is_text(name):
+            return []
+        if snapshot.denial(principal, CALL, tool, known) is None and among.is_possible(plain_text(name)):
             listed.append(name)
     return listed
 
@@ -59,5 +61,6 @@ def listed_tools(
     found: set[str] = set()
     for carried in ((), labels):
         session = SessionState("", carried, (), 0.0, 0.0)
-        found.update(callable_tools(snapshot, principal, context, wanted, session))
+        left = [name for name in wanted if name not in found]
+        found.update(callable_tools(snapshot, principal, context, left, session))
     return [name for name in wanted if name in found]

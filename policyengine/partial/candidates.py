@@ -1,6 +1,7 @@
 """Which rules can matter for a request of one shape, and for one principal, found without looking at every rule.
 
-A rule may test something of the principal that is given: being in a group, or having a value for an attribute.
+A rule may test something of the principal that is given: being in a group, or having a value for an attribute. Its head
+may name resources, and the name of the one that is asked about may be known.
 
     a permit     where that is not so, it grants nothing, whatever else it asks for
     another rule where that is false, and asked first, it is silent; where it errs, the rule has to be looked at
@@ -23,8 +24,8 @@ from policyengine.partial.caller import NO_VALUE, GapCaller, Value
 from policyengine.partial.gap import Gap
 from policyengine.partial.holes import Holes, is_name
 
-# What of the principal is tested: its "id", what it is in (by a head: "placed", by a condition: "above"), the "value"
-# of an expression, or the "elements" of one.
+# What is tested: what the resource is called ("named"); of the principal its "id", what it is in (by a head: "placed",
+# by a condition: "above"), the "value" of an expression, or the "elements" of one.
 Dimension = tuple[str, Expr | None]
 # One way to find a rule: by any of these values.
 Way = tuple[Dimension, frozenset[Hashable]]
@@ -131,6 +132,9 @@ def candidates(rules: Collection[Rule], permits: bool, gap: Gap, holes: Holes) -
 def _ways(rule: Rule, permit: bool, gap: Gap) -> Iterator[Way]:
     if gap.unknown == "principal":
         return
+    named = rule.head.resource
+    if named.entities is not None and named.within is None and "id" in gap.known and gap.unknown == "resource":
+        yield ("named", None), frozenset(named.entities)
     scope, condition = rule.head.principal, rule.condition
     items = condition.items if isinstance(condition, And) else (condition,)
     if not permit:
@@ -191,6 +195,8 @@ def _is_texts(expr: Expr, gap: Gap) -> bool:
 def _finding(dimension: Dimension, permits: bool, gap: Gap, holes: Holes) -> Value:
     """The values by which rules are found, or NO_VALUE."""
     kind, expr = dimension
+    if kind == "named":
+        return lambda caller: (caller.request.resource.uid,)
     if kind == "id":
         return lambda caller: (caller.request.principal.uid,)
     if expr is None:

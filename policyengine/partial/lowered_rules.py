@@ -24,7 +24,7 @@ from policyengine.partial.skeleton import Filler, Lowered, filling
 from policyengine.remembered import Remembered
 
 # So many ways to put groups together are kept.
-MAX_WHOLES = 1_000
+MAX_WHOLES = 5_000
 _numbers = count()
 
 

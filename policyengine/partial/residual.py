@@ -19,6 +19,7 @@ from policyengine.model.entities import PARENTS, World
 from policyengine.model.request import Request
 from policyengine.model.types import BOOL, STRING
 from policyengine.model.values import Entity, Fault, Uid
+from policyengine.partial.alike import Alike
 from policyengine.partial.atoms import one_of
 from policyengine.partial.caller import GapCaller
 from policyengine.partial.conditions import condition
@@ -53,6 +54,7 @@ class Partial:
         self._reads = Reads()
         self._tools = declared_tools(schema)
         self._required: dict[str, frozenset[str]] = {}
+        self._alike: dict[tuple[str, str], Alike] = {}
         # What two threads find for one key is the same.
         self._lowered: Remembered[Any, LoweredRules] = Remembered(MAX_GAPS)
 
@@ -107,6 +109,37 @@ class Partial:
     def mentions(self, request: Request) -> Mentions:
         """What the request mentions, for several questions about it."""
         return Mentions(request, self._schema)
+
+    def named(
+        self,
+        request: Request,
+        known: Mapping[str, Any],
+        fulfilled: Collection[str],
+        approved: Collection[str],
+        mentioned: Mentions,
+    ) -> list[tuple[Gap, GapCaller]] | None:
+        """Everybody who has to be allowed, for a resource of which this is known; None where nobody is."""
+        about = _with(request, "resource", known, "")
+        try:
+            return list(self._actors(about, "resource", known, fulfilled, approved, mentioned.of(about)))
+        except Fault:
+            return None
+
+    def allowed(self, asking: Iterable[tuple[Gap, GapCaller]]) -> Formula:
+        """What must be true of the resource for each of them to be allowed, whatever a tool declares."""
+        return conj(*[self._allowed_for(gap, caller) for gap, caller in asking])
+
+    def record(self, type_: str, id_: str) -> Mapping[str, Any] | None:
+        """What the entity source says of a resource."""
+        return self._world.records.get(type_, {}).get(id_)
+
+    def alike(self, action: str, type_: str) -> Alike:
+        """What tells resources of the type apart, of which nothing is said but their names."""
+        known = self._alike.get((action, type_))
+        if known is None:
+            known = Alike(self._policies, self._schema, self._world, self._reads, action, type_)
+            self._alike[action, type_] = known
+        return known
 
     def required(self, type_: str) -> frozenset[str]:
         """The attributes that the schema requires of entities of the type."""

@@ -43,3 +43,19 @@ def test_what_is_known_of_all_wins_over_what_a_document_says(condition: str, kno
         allowed = engine.decide(principal=EVE, action="read", resource=whole).allowed
         assert found.matches(document) is allowed
         assert bool(query.recheck([document])) is allowed
+
+
+@pytest.mark.parametrize("names", [("d1", "d2"), ("d2",), ()])
+def test_rules_that_name_the_resource_are_found_by_its_name(names: tuple[str, ...]) -> None:
+    rules = "".join(
+        f'permit to_{name}: read on Doc::"{name}" when principal.teams != []\n' for name in ("d1", "d2", "d3")
+    )
+    denied = ", ".join(f'Doc::"{name}"' for name in (*names, "d9"))
+    engine = Engine.from_text(f'{SCHEMA}{rules}forbid f: read on [{denied}] when "x" in principal.teams\n')
+    for principal in (EVE, {**EVE, "teams": ["y"]}, {**EVE, "teams": []}, {"type": "User", "id": "none"}):
+        for name in ("d1", "d2", "d3", "d4"):
+            found = engine.filter(principal=principal, action="read", resource_type="Doc", resource={"id": name})
+            whole = {"type": "Doc", "id": name}
+            assert found.matches({"id": name}) is engine.decide(
+                principal=principal, action="read", resource=whole
+            ).allowed  # fmt: skip
