@@ -7,12 +7,13 @@ their own, to whoever has seen a list.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from weakref import WeakSet
 
 import anyio
 import mcp_types as types
+from anyio.abc import TaskGroup
 from mcp import Client
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 from mcp.server.connection import Connection
@@ -33,6 +34,10 @@ _EVENTS: tuple[tuple[type[Any], ServerEvent], ...] = (
 )
 
 
+async def _unheard(_: Any) -> None:
+    """Nobody wants to hear it."""
+
+
 class Changes:
     """Who has seen a list hears when it changes. A client that cannot be told is told nothing: it asks again."""
 
@@ -43,19 +48,32 @@ class Changes:
         self.listen = ListenHandler(self._bus)
         # What was known of the servers behind is not known any more.
         self.forget: Callable[[], None] = lambda: None
+        # Where servers behind are listened to; None where there is no such place.
+        self.tasks: TaskGroup | None = None
+        self.updated: Callable[[str], Awaitable[None]] = _unheard
+        self.logged: Callable[[types.LoggingMessageNotificationParams], Awaitable[None]] = _unheard
 
     def heard_by(self, client: ServerSession) -> None:
         self._clients.add(client._connection)
 
     async def heard(self, message: Any) -> None:
         """A server behind said something."""
+        match message:
+            case types.ResourceUpdatedNotification():
+                await self.updated(str(message.params.uri))
+            case types.LoggingMessageNotification():
+                await self.logged(message.params)
         for kind, event in _EVENTS:
             if isinstance(message, kind):
                 await self.happened(event)
 
+    async def publish(self, event: ServerEvent) -> None:
+        """Those who listen hear it, as far as they wanted to."""
+        await self._bus.publish(event)
+
     async def happened(self, event: ServerEvent) -> None:
         self.forget()
-        await self._bus.publish(event)
+        await self.publish(event)
         for client in list(self._clients):
             try:
                 match event:

@@ -1,18 +1,21 @@
 """An MCP server that asks the gate, with other servers behind it.
 
 Tools, resources, prompts and completions are answered, each call decided on its final arguments, whatever was listed
-before; a list depends on the policies and on who asks, and on nothing else that this session did. Every other method
-is not there. Where the policies or a server behind cannot be asked, nothing is listed and nothing runs.
+before; a list depends on the policies and on who asks, and on nothing else that this session did. Who subscribes to a
+resource, or sets the level of a log, hears of it. Every other method is not there. Where the policies or a server
+behind cannot be asked, nothing is listed and nothing runs.
 
 What is no tool is decided like one, under the name of its method, which no tool can have:
-`call on Tool::"resources/read"` with `uri`, `Tool::"prompts/get"` with `name` and `arguments`,
-`Tool::"completion/complete"` with `ref`, `argument` and `context`.
+`call on Tool::"resources/read"` and `Tool::"resources/subscribe"` with `uri` (so is each resource that is listened to),
+`Tool::"prompts/get"` with `name` and `arguments`, `Tool::"completion/complete"` with `ref`, `argument` and `context`,
+`Tool::"logging/setLevel"` with `level`.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import mcp_types as types
@@ -27,6 +30,7 @@ from policyengine.mcp.authorizing import Authorizing
 from policyengine.mcp.changes import Changes
 from policyengine.mcp.pins import differences
 from policyengine.mcp.results import answered, denied, seen
+from policyengine.mcp.subscribing import Subscribing
 from policyengine.mcp.upstream import KnownTool, Upstream, behind_prompt, definitions, listed, tools
 from policyengine.version import VERSION
 
@@ -34,6 +38,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_ERROR = 500
 CALL, READ, PROMPT, COMPLETE = "tools/call", "resources/read", "prompts/get", "completion/complete"
+SUBSCRIBE, SET_LEVEL = "resources/subscribe", "logging/setLevel"
 # What COAZ says of a denial, and of a decision that could not be had.
 DENIED, FAILED, NOT_FOUND = -32001, -32603, -32602
 
@@ -52,7 +57,7 @@ class _Announcing(Server[Any]):
 
 class Gateway:
     """Clients' view of the servers behind. `sessions` has the session of a request, `pins` are the digests of tools as
-    they were approved; None where nobody pins them."""
+    they were approved; None where nobody pins them. With `shared` several clients may ask the servers behind."""
 
     def __init__(
         self,
@@ -62,13 +67,16 @@ class Gateway:
         approving: Approving | None = None,
         changes: Changes | None = None,
         authorizing: Authorizing | None = None,
+        shared: bool = False,
     ) -> None:
         self._sessions = sessions
+        self._shared = shared
         self._authorizing = authorizing
         self._upstreams = tuple(upstreams)
         self._pins = pins
         self._approving = approving
         self._changes = changes if changes is not None else Changes()
+        self._subscribing = Subscribing(self._changes)
         self._known: dict[str, KnownTool] = {}
         self._changes.forget = self._known.clear
 
@@ -84,8 +92,11 @@ class Gateway:
             on_list_prompts=self._prompts,
             on_get_prompt=self._prompt,
             on_completion=self._complete,
-            on_subscriptions_listen=self._changes.listen,
+            on_subscribe_resource=self._subscribe,
+            on_unsubscribe_resource=self._unsubscribe,
+            on_subscriptions_listen=self._listen,
         )
+        server.add_request_handler(SET_LEVEL, types.SetLevelRequestParams, self._set_level)
         if self._authorizing is not None:
             server.middleware.append(self._authorizing)
         return server
@@ -269,6 +280,52 @@ class Gateway:
         given = params.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"meta"})
         return types.CompleteResult.model_validate(await self._asked(context, COMPLETE, given, complete))
 
+    async def _subscribe(self, context: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
+        async def subscribe(arguments: dict[str, Any]) -> types.EmptyResult:
+            uri = str(arguments["uri"])
+            await self._subscribing.subscribe(context.session._connection, await self._owner(uri), uri)
+            return types.EmptyResult()
+
+        await self._asked(context, SUBSCRIBE, {"uri": str(params.uri)}, subscribe)
+        return types.EmptyResult()
+
+    async def _unsubscribe(self, context: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
+        await self._subscribing.unsubscribe(context.session._connection, str(params.uri))
+        return types.EmptyResult()
+
+    async def _listen(
+        self, context: Context, params: types.SubscriptionsListenRequestParams
+    ) -> types.SubscriptionsListenResult:
+        found: list[tuple[Upstream, str]] = []
+        for uri in params.notifications.resource_subscriptions or ():
+
+            async def owned(arguments: dict[str, Any]) -> types.EmptyResult:
+                found.append((await self._owner(str(arguments["uri"])), str(arguments["uri"])))
+                return types.EmptyResult()
+
+            await self._asked(context, SUBSCRIBE, {"uri": str(uri)}, owned)
+        async with self._subscribing.listening(found):
+            return await self._changes.listen(context, params)
+
+    async def _set_level(self, context: Context, params: types.SetLevelRequestParams) -> types.EmptyResult:
+        if self._shared:
+            raise MCPError(NOT_FOUND, "what servers log for several clients is told to none of them")
+        session = await self._sessions(context)
+        call = await session.call_async(SET_LEVEL, {"level": params.level})
+        if not call.allowed:
+            raise MCPError(DENIED, call.reason)
+
+        await ended_async(call)
+        # Each entry is looked at as a result of this call, which is settled once.
+        asked = replace(call, grant=None)
+
+        async def looks(data: Any) -> Any:
+            observed = await session.observe_async(asked, data)
+            return observed.value if observed.allowed else None
+
+        await self._subscribing.set_level(context.session._connection, params.level, self._upstreams, looks)
+        return types.EmptyResult()
+
     async def _asked(
         self,
         context: Context,
@@ -292,8 +349,8 @@ class Gateway:
         try:
             result = await self._gated(await self._sessions(context), method, given, run, context, responses)
         except InputWanted:
-            # A completion is not asked for again.
-            if method == COMPLETE:
+            # Only what can be asked for again waits for a person.
+            if method not in (READ, PROMPT):
                 raise MCPError(DENIED, f"{method} has to be approved first") from None
             raise
         except Exception:

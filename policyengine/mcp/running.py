@@ -89,7 +89,7 @@ def serve_http(gated: Gated, listening: Listening) -> None:
 
 
 async def _serve_http(gated: Gated, pins: Mapping[str, str] | None, listening: Listening) -> None:
-    async with _server(gated, pins) as server:
+    async with _server(gated, pins, shared=True) as server:
         secure = listening.settings is not None and listening.settings.resource.startswith("https:")
         inner = server.streamable_http_app(host=listening.host)
         app: Any = Door(inner, listening.entry(), listening.attempts(gated.engine.events), secure=secure)
@@ -98,13 +98,14 @@ async def _serve_http(gated: Gated, pins: Mapping[str, str] | None, listening: L
 
 
 @asynccontextmanager
-async def _server(gated: Gated, pins: Mapping[str, str] | None) -> AsyncIterator[Server[Any]]:
+async def _server(gated: Gated, pins: Mapping[str, str] | None, *, shared: bool = False) -> AsyncIterator[Server[Any]]:
     """The gateway, while the servers behind it are connected."""
     changes = Changes()
     async with connected(gated.targets, changes) as upstreams, _decider(gated) as decider:
         sessions = ClientSessions(gated.engine, gated.who)
         authorizing = Authorizing(decider, gated.who.token, strict=gated.decisions.strict)
-        yield Gateway(sessions.of, upstreams, pins, Approving(gated.engine, gated.means), changes, authorizing).server()
+        approving = Approving(gated.engine, gated.means)
+        yield Gateway(sessions.of, upstreams, pins, approving, changes, authorizing, shared).server()
 
 
 @asynccontextmanager

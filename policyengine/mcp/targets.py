@@ -112,6 +112,7 @@ async def connected(targets: Mapping[str, Target], changes: Changes | None = Non
             made = Client(at, read_timeout_seconds=TIMEOUT, message_handler=told.heard)
             upstreams.append(Upstream(name, await stack.enter_async_context(made)))
         async with anyio.create_task_group() as listening:
+            told.tasks = listening
             if changes is not None:
                 for upstream in upstreams:
                     listening.start_soon(changes.listen_to, upstream.client)

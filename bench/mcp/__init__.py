@@ -1,0 +1,1 @@
+"""What a gateway in front of an MCP server costs a call over standard streams."""
