@@ -13,6 +13,9 @@ from policyengine.model.entities import ABSENT, World
 from policyengine.model.provenance import Path, nearest, part, parts, stated
 from policyengine.model.values import MAX_DEPTH, Entity, Fault, sent
 
+# Values without parts.
+_WHOLE = (str, int, float, bool)
+
 
 def sources(
     path: Path, resource: Entity, context: Mapping[str, Any], world: World, read: list[Any] | None = None
@@ -26,6 +29,9 @@ def sources(
         around = {path[:length] for path in said for length in range(len(path))}
         read += said, around, world.find(resource, "args")
     said, around, args = read
+    if path in said and len(path) == 1 and path not in around and sent(part(args, path)).__class__ in _WHOLE:
+        # As nearly all are: somebody speaks for an argument that has no parts.
+        return tuple(sorted(said[path]))
     found: set[str] = set()
     todo: list[tuple[Path, Any]] = [(path, part(args, path))]
     while todo:

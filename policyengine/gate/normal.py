@@ -11,6 +11,7 @@ import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from itertools import filterfalse
 
 from policyengine.gate.dates import MONTHS, iso_days, long_days, one_day, one_time, times
 
@@ -36,6 +37,7 @@ _IDENTIFYING = re.compile(r"[\d@/_]|[^.]\.+[^.]")
 # Without one of these, there or between words, a text has no day in figures, no time of day, no account number and no
 # telephone number.
 _HALVES = frozenset({"am", "pm", "a.m", "p.m"})
+_TELLING = _HALVES | MONTHS
 _MORE = re.compile(r"\d{4}[-/.]\d|\d:\d|\d ?[ap]\.?m|[a-z]\d\d[ -]?[a-z\d]|\d\d[ -]\d\d|\+\d")
 _DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}(?!\d)")
 _APART = ";" * 10
@@ -102,21 +104,20 @@ def number(text: str) -> str:
 
 def names(text: str) -> list[str]:
     """The parts of a text, in its form, that may name something: words, numbers, dates, addresses, each in its own
-    form. Every part of the text is in at least one of them."""
-    found: list[str] = []
-    # Those that are no words, in their order: a look at these is enough to tell whether there is more to find.
-    odd: list[str] = []
-    for token in _TOKEN.findall(text):
-        if token.isalpha():
-            found.append(token)
-        else:
-            odd.append(token)
-            found += _short_names(token) if len(token) <= _SHORT else _names_of(token)
+    form. Every part of the text is in at least one of them; words come last."""
+    tokens = _TOKEN.findall(text)
+    # Those that are no words: a look at these is enough to tell whether there is more to find.
+    odd = [*filterfalse(str.isalpha, tokens)]
     if not odd:
-        return found
-    if not MONTHS.isdisjoint(found):
+        return tokens
+    found: list[str] = []
+    for token in odd:
+        found += _short_names(token) if len(token) <= _SHORT else _names_of(token)
+    found += filter(str.isalpha, tokens)
+    telling = not _TELLING.isdisjoint(found)
+    if telling and not MONTHS.isdisjoint(found):
         found += long_days(text)
-    if _MORE.search(" ".join(odd)) or not _HALVES.isdisjoint(found):
+    if _MORE.search(" ".join(odd)) or (telling and not _HALVES.isdisjoint(found)):
         found += iso_days(text)
         found += times(text)
         # What begins as a day is no account number.

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import filterfalse
 from threading import Lock
 from typing import Any
 
@@ -52,6 +53,7 @@ MADE = Origin(MODEL, False, 9)
 UNKNOWN = Origin("unknown", False, 10, frozenset())
 # Beside the model: of a text whose every word is one that may be relied on.
 PUT_TOGETHER = Origin(COMPOSED, False, 8)
+_PUT_TOGETHER = frozenset({MADE, PUT_TOGETHER})
 
 _INNER = RUN + 1
 _PLAIN = (str, int, float, bool)
@@ -198,12 +200,17 @@ class Trail:
         """The sources of what a text is composed of, but for the user and the system: they said parts of it, and not
         the text. The model put it together."""
         said: set[Origin | None] = set()
-        for name in words:
-            if not name.isalpha() and identifies(name):
+        for name in filterfalse(str.isalpha, words):
+            if identifies(name):
                 said.add(self._values.get(name) or (self._values.get(number(name)) if name[-1].isdigit() else None))
         if self._runs:
             each = text.split(" ")
             said.update(map(self._runs.get, zip(each, each[1:], each[2:], each[3:], strict=False)))
+        said.discard(None)
+        if not said:
+            # As most texts are: nobody said a part of it.
+            by_model = self._rest is MADE and self._relied_on.compose(text, words)
+            return _PUT_TOGETHER if by_model else self._composed
         found = {self._rest, *(one for one in said if one is not None and one.rank > SYSTEM.rank)}
         told_by_model = self._rest is MADE and (len(found) == 1 or all(one.trusted or one is MADE for one in found))
         if told_by_model and self._relied_on.compose(text, words):
