@@ -241,8 +241,9 @@ class Session:
         return self._observed(call, result, received)
 
     def _received(self, call: ToolCall, result: Any) -> receiving.Received:
-        snapshot = self._ways.snapshot()
-        return receiving.receive(snapshot, self._principal, self._context, call.tool, call.arguments or {}, result)
+        arguments = call.arguments or {}
+        snapshot, known = self._ways.snapshot(), self._known(arguments)
+        return receiving.receive(snapshot, self._principal, known, call.tool, arguments, result)
 
     def _observed(self, call: ToolCall, result: Any, received: receiving.Received) -> Observed:
         if not received.allowed:
