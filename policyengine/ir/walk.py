@@ -9,11 +9,17 @@ from typing import Any
 from policyengine.ir.nodes import Call, Const, Expr, Local, Node, Quantifier, Sources
 
 
+_names: dict[type, tuple[str, ...]] = {}
+
+
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The direct parts of an expression, in the order in which they are evaluated."""
     parts: list[Expr] = []
-    for f in fields(expr):
-        value = getattr(expr, f.name)
+    names = _names.get(type(expr))
+    if names is None:
+        names = _names[type(expr)] = tuple(f.name for f in fields(expr))
+    for name in names:
+        value = getattr(expr, name)
         if isinstance(value, Node):
             parts.append(value)  # type: ignore[arg-type]
         elif isinstance(value, tuple):
