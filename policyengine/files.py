@@ -108,15 +108,16 @@ def _text(path: Path, unread: list[Unread]) -> Text | None:
         return None
 
 
-def read_file(path: Path) -> bytes:
-    """The bytes of a regular file. Raises OSError for anything else, and never waits for what is not one."""
+def read_file(path: Path, most: int = -1) -> bytes:
+    """The bytes of a regular file, or so many of them at most. Raises OSError for anything else, and never waits for
+    what is not one."""
     # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     with open(os.open(path, flags), "rb") as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, _NOT_A_FILE, str(path))
-        return file.read()
+        return file.read(most)
 
 
 _NOT_A_FILE = "it is a pipe or a device, not a file"

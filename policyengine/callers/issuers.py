@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from policyengine.callers.key_set import MOST_BYTES
+from policyengine.files import read_file
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 
@@ -35,7 +36,7 @@ async def read_document(document: Document) -> bytes:
     """The bytes of a key set. Raises OSError or ValueError."""
     place = document.place
     if place is not None and "://" not in place:
-        return await asyncio.to_thread(_read_file, Path(place))
+        return await asyncio.to_thread(read_file, Path(place), MOST_BYTES + 1)
     try:
         async with asyncio.timeout(MOST_SECONDS):
             async with httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=MOST_SECONDS) as client:
@@ -44,11 +45,6 @@ async def read_document(document: Document) -> bytes:
         raise OSError(f"no answer within {MOST_SECONDS:.0f} seconds") from None
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise OSError(type(error).__name__) from None
-
-
-def _read_file(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MOST_BYTES + 1)
 
 
 async def _discovered(client: httpx2.AsyncClient, issuer: str) -> str:

@@ -16,6 +16,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from policyengine.files import read_file
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 
@@ -95,7 +96,7 @@ def keys_of(text: str) -> tuple[ECKey, ...]:
 def key_file(path: Path) -> tuple[ECKey, ...]:
     """Raises UnusableKey."""
     try:
-        return keys_of(path.read_text(encoding="utf-8"))
+        return keys_of(read_file(path).decode("utf-8"))
     except (OSError, UnicodeDecodeError):
         raise UnusableKey("it cannot be read") from None
     except UnusableKey as error:
