@@ -8,7 +8,6 @@ from typing import Any
 
 from policyengine.ir.nodes import Call, Const, Expr, Local, Node, Quantifier, Sources
 
-
 _names: dict[type, tuple[str, ...]] = {}
 
 
