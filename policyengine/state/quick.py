@@ -77,6 +77,8 @@ class Plan(Struct, gc=False):
         try:
             if self.reads_entities and not self.snapshot.evaluator.is_single(principal, action, resource, context):
                 return None
+            if len(compiled) == 1:
+                return (_charge(compiled[0], principal, resource, context, now),)
             return tuple([_charge(one, principal, resource, context, now) for one in compiled])
         except Exception:  # noqa: BLE001 - whatever it is, the specification says it
             return None

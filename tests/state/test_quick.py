@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -115,13 +116,21 @@ S, T, D, F = (f"meter:{name}:00a0" for name in "stdf")
 WINDOWS = {S: Sliding(10_000), T: Sliding(7), D: calendar("minute", "UTC", NOW), F: Concurrent()}
 # Limits that become relative to the past, and are not any more.
 SHARES: tuple[dict[str, tuple[int, int, int]], ...] = ({}, {T: (150, 2, 420), D: (200, 3, 60_000_000)}, {})
+
+
+@cache
+def charge(key: str, amount: int, advisory: bool, block: int, share: tuple[int, int, int] | None) -> Charge:
+    """The same each time, as requests that ask the same of a meter share it."""
+    return Charge(key, key, ("k",), WINDOWS[key], 9, amount, block, advisory, share)
+
+
 asked = st.lists(
     st.tuples(st.sampled_from(sorted(WINDOWS)), st.integers(0, 4), st.booleans(), st.sampled_from([0, 0, 30_000])),
     min_size=0, max_size=4, unique_by=lambda one: one[0],
 )  # fmt: skip
 plain = st.lists(
     st.tuples(st.sampled_from([S, T, D]), st.integers(0, 11), st.just(False), st.just(0)),
-    min_size=1, max_size=3, unique_by=lambda one: one[0],
+    min_size=1, max_size=2, unique_by=lambda one: one[0],
 )  # fmt: skip
 times = st.sampled_from([0, 0, 1, 7, 400, 10_000, 600_000, 20_000_000, -5, -20_000])
 steps = st.lists(st.tuples(asked | plain, times, st.integers(0, 9)), max_size=30)
@@ -138,7 +147,7 @@ def test_a_store_writes_what_the_specification_writes(name: str) -> None:
             for number, (wanted, by, share) in enumerate(steps):
                 now += by
                 made = tuple(
-                    Charge(key, key, ("k",), WINDOWS[key], 9, amount, block, advisory, SHARES[number % 3].get(key))
+                    charge(key, amount, advisory, block, SHARES[number % 3].get(key))
                     for key, amount, advisory, block in wanted
                 )
                 operations: list[Operation] = [Commit(f"00a0-{number}", "ann", made, 50_000, 10**12)]

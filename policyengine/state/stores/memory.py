@@ -49,8 +49,10 @@ class Memory:
 
     def run(self, operation: Operation) -> Outcome:
         with self._lock:
-            now = self._now()
-            if self._due and self._due[0][0] <= now:
+            # Nothing is called for what nearly all stores go by.
+            now = time_ns() // 1_000 if self._now is clock else self._now()
+            due = self._due
+            if due and due[0][0] <= now:
                 self._sweep(now)
             if type(operation) is Commit and (done := self._plain.commit(operation, now)) is not None:
                 return done
