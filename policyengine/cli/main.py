@@ -10,6 +10,7 @@ import typer
 
 from policyengine.cli.approvals import app as approvals
 from policyengine.cli.authorize import authorize
+from policyengine.cli.canary import app as canary
 from policyengine.cli.check import check
 from policyengine.cli.console import FAILED, note, prepare_streams, say
 from policyengine.cli.decide import decide
@@ -71,6 +72,7 @@ for command in (check, fmt, test, decide, authorize, explain, filter_, release, 
     app.command(command.__name__.rstrip("_"), cls=Command)(command)
 app.add_typer(schema, name="schema")
 app.add_typer(keys, name="keys")
+app.add_typer(canary, name="canary")
 app.add_typer(state, name="state")
 app.add_typer(approvals, name="approvals")
 app.add_typer(mcp, name="mcp")

@@ -23,12 +23,19 @@ from policyengine.cli.loading import (
     read_json,
 )
 from policyengine.cli.request import RequestOption, read_request
+from policyengine.cli.texts import (
+    CanariesOption,
+    ConfigOption,
+    KeyFileOption,
+    LanguagesOption,
+    RegionsOption,
+    texts,
+)
 from policyengine.diagnostics.safe_text import visible
 from policyengine.explain.display import decision_json
 from policyengine.release.inspection import Inspection
 from policyengine.release.outcome import Released
 from policyengine.release.uploads import File
-from policyengine.settings.texts import read_key
 
 TextArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="what it is about; - for standard input", show_default=False)
@@ -36,10 +43,6 @@ TextArgument = Annotated[
 FulfilsOption = Annotated[
     list[str] | None,
     typer.Option("--fulfils", metavar="TYPE,...", help="types of obligation that the caller will fulfil"),
-]
-KeyFileOption = Annotated[
-    Path | None,
-    typer.Option("--key-file", metavar="FILE", help="32, 48 or 64 random bytes in base64, for hashes and tokens"),
 ]
 # What stands where something was cut.
 _CUT = re.compile(r"\[[a-z][a-z0-9_.]*(?::[a-z2-7]+)?\]|\*{4}\S{0,8}")
@@ -55,6 +58,10 @@ def release(
     entities: EntitiesOption = None,
     fulfils: FulfilsOption = None,
     key_file: KeyFileOption = None,
+    regions: RegionsOption = None,
+    languages: LanguagesOption = None,
+    canaries: CanariesOption = None,
+    config: ConfigOption = None,
     json_: JsonOption = False,
     cache: CacheOption = True,
 ) -> None:
@@ -63,7 +70,7 @@ def release(
     The request is one to `release` an `Output`, as for `decide`. What was found is listed on standard error, without
     values. Exit status: 0 it may leave, as printed; 3 it may not; 1 the policies are invalid; 2 wrong usage.
     """
-    engine = load_engine(path, entities, cache, _inspection(key_file))
+    engine = load_engine(path, entities, cache, _inspection(config, key_file, regions, languages, canaries))
     asked = read_request(request)
     if asked["action"] != "release" or asked["resource"]["type"] != "Output":
         fail("this is no request to release an output", 'its action is "release", and its resource of type `Output`')
@@ -93,6 +100,10 @@ def admit(
     entities: EntitiesOption = None,
     fulfils: FulfilsOption = None,
     key_file: KeyFileOption = None,
+    regions: RegionsOption = None,
+    languages: LanguagesOption = None,
+    canaries: CanariesOption = None,
+    config: ConfigOption = None,
     json_: JsonOption = False,
     cache: CacheOption = True,
 ) -> None:
@@ -102,7 +113,7 @@ def admit(
     JSON list of messages. Exit status: 0 it may go in, as printed; 3 it may not; 1 the policies are invalid; 2 wrong
     usage.
     """
-    engine = load_engine(path, entities, cache, _inspection(key_file))
+    engine = load_engine(path, entities, cache, _inspection(config, key_file, regions, languages, canaries))
     asked = read_request(request)
     if asked["action"] != "invoke" or asked["resource"]["type"] != "Model":
         fail("this is no request to invoke a model", 'its action is "invoke", and its resource of type `Model`')
@@ -132,6 +143,7 @@ def detokenize(
     entities: EntitiesOption = None,
     fulfils: FulfilsOption = None,
     key_file: KeyFileOption = None,
+    config: ConfigOption = None,
     json_: JsonOption = False,
     cache: CacheOption = True,
 ) -> None:
@@ -140,7 +152,7 @@ def detokenize(
     The request is one to `detokenize` an `Output`, as for `decide`; its `tenant` says whose tokens they are. Exit
     status: 0 they are given back, as printed; 3 they are not; 1 the policies are invalid; 2 wrong usage.
     """
-    engine = load_engine(path, entities, cache, _inspection(key_file))
+    engine = load_engine(path, entities, cache, _inspection(config, key_file))
     asked = read_request(request)
     if asked["action"] != "detokenize" or asked["resource"]["type"] != "Output":
         fail("this is no request to detokenize", 'its action is "detokenize", and its resource of type `Output`')
@@ -154,15 +166,15 @@ def detokenize(
     _show(given, given.text, json_)
 
 
-def _inspection(key_file: Path | None) -> Inspection | None:
-    """How texts are looked at, with the key of a file."""
-    if key_file is None:
-        return None
-    existing_file(key_file, "--key-file")
-    try:
-        return Inspection(key=read_key(key_file.read_text()))
-    except (ValueError, OSError):
-        fail("--key-file: no key", "it holds 32, 48 or 64 random bytes in base64")
+def _inspection(
+    config: Path | None,
+    key_file: Path | None,
+    regions: str | None = None,
+    languages: str | None = None,
+    canaries: Path | None = None,
+) -> Inspection:
+    """How texts are looked at."""
+    return texts(config, key_file=key_file, regions=regions, languages=languages, canaries=canaries).inspection()
 
 
 def _show(released: Released, left: Any, json_: bool) -> None:

@@ -11,7 +11,8 @@ import typer
 
 from policyengine.cli.console import DENY, colored, fail, note, say, stdout
 from policyengine.cli.loading import STDIN, JsonOption, existing_file, read_bytes
-from policyengine.detect import DetectorFailed, Finding, Vocabulary, find, registry, unknown_kinds
+from policyengine.cli.texts import CanariesOption, ConfigOption, LanguagesOption, RegionsOption, texts
+from policyengine.detect import DetectorFailed, Finding, find, registry, unknown_kinds
 from policyengine.detect.registry import ORDINARY, Registry
 from policyengine.diagnostics.safe_text import visible
 from policyengine.diagnostics.suggest import did_you_mean
@@ -26,9 +27,10 @@ def scan(
     kinds: Annotated[
         list[str] | None, typer.Option("--kinds", metavar="KIND,...", help="what to look for; secret is every secret.*")
     ] = None,
-    regions: Annotated[
-        str, typer.Option("--regions", metavar="CODE,...", help="whose telephone numbers and identifiers")
-    ] = "US,GB",
+    regions: RegionsOption = None,
+    languages: LanguagesOption = None,
+    canaries: CanariesOption = None,
+    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Look for secrets, personal data and text that deceives, and list where they stand.
@@ -36,7 +38,7 @@ def scan(
     No value is shown. Without --kinds everything is looked for but names of hosts, which most texts have.
     Exit status: 0 nothing was found; 3 something was; 1 a finder failed; 2 wrong usage.
     """
-    known = registry(Vocabulary(regions=_regions(regions)))
+    known = registry(texts(config, regions=regions, languages=languages, canaries=canaries).vocabulary())
     wanted = _wanted(kinds, known)
     some = False
     for file in files:
@@ -53,13 +55,6 @@ def scan(
         raise typer.Exit(DENY)
     if not json_:
         note("nothing was found")
-
-
-def _regions(given: str) -> frozenset[str]:
-    regions = frozenset(one.strip().upper() for one in given.split(","))
-    if not all(len(one) == 2 and one.isalpha() and one.isascii() for one in regions):
-        fail(f"--regions: `{given}` is no list of countries", "two letters each, as in US,GB")
-    return regions
 
 
 def _wanted(kinds: list[str] | None, known: Registry) -> frozenset[str]:

@@ -30,6 +30,7 @@ from policyengine.cli.check import count
 from policyengine.cli.console import FAILED, fail, note, report, say, stderr
 from policyengine.cli.loading import CacheOption, EntitiesOption, PolicyPath, QuietOption, existing_file, load_engine
 from policyengine.cli.not_in_force import not_in_force
+from policyengine.cli.texts import CANARIES, CANARY_VARIABLE
 from policyengine.cli.unix_socket import unix_socket
 from policyengine.diagnostics.safe_text import visible
 from policyengine.engine import Engine
@@ -114,6 +115,9 @@ def serve(
         keys = KEYS
     flags = _flags(path, entities, gate, reload, insecure, keys)
     settings = _settings(flags, config)
+    if settings.texts.canary_file is None and os.path.isfile(CANARIES):
+        flags["texts"] = {"canary_file": str(Path(CANARIES).absolute())}
+        settings = _settings(flags, config)
     if "state" not in settings.model_fields_set:
         settings = settings.model_copy(update={"state": _default_state(workers, make=not print_config)})
         flags["state"] = settings.state
@@ -261,8 +265,10 @@ def _environment(flags: dict[str, Any], config: Path | None, settings: Settings,
     found = {
         variable(name): ("true" if value else "false") if isinstance(value, bool) else str(value)
         for name, value in flags.items()
-        if name != "keys"
+        if name not in ("keys", "texts")
     }
+    if "texts" in flags:
+        found[CANARY_VARIABLE] = flags["texts"]["canary_file"]
     if settings.keys.store is not None and "keys" in flags:
         found[KEYS_VARIABLE] = settings.keys.store
     if config is not None:

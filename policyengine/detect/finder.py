@@ -18,6 +18,13 @@ follows. Then:
 
 * Settled. What `find(text + more)` finds that begins before `begins(text, start)`, and at `start` or later, is what
   `find(text)` finds there, for every `more`.
+
+Three more things are told so that little has to be read where nothing is to be found:
+
+* Near. What begins at `start` or later is found in `text[start - reach:]` as well. More than that may be.
+* Held. Every match has something in it that the expression `holds` matches.
+* Opened. Where the expression `opens` matches nothing in `text[start:]`, `begins(text, start)` is not before the last
+  word.
 """
 
 from __future__ import annotations
@@ -30,13 +37,19 @@ from policyengine.detect.view import View
 
 # From a text, and a place in it, to where from there on a match may still begin or turn out to be another.
 Begins = Callable[[str, int], int]
+# What holds of finders: that each match has a digit in it, and that there is none.
+DIGITS = "[0-9]"
+NOTHING = "(?!)"
+# How far finders look back: finders that look back as far as others read the same part of a text.
+NEAR, FAR = 32, 128
 
 
 @dataclass(frozen=True, slots=True)
 class Finder:
     """`width` None: the finder reads the whole text, and can be given nothing less. `name` is the `detector` of its
     findings. `find` may raise: that is an error of whatever needed the finder. `begins` None: anywhere. `look` is
-    `find` for a text of which others have read something already; the finders that are built in have it."""
+    `find` for a text of which others have read something already; the finders that are built in have it. `reach` None:
+    as far as `width`. `holds` and `opens` None: whatever there is."""
 
     name: str
     kinds: frozenset[str]
@@ -44,6 +57,9 @@ class Finder:
     find: Callable[[str], Sequence[Finding]]
     begins: Begins | None = None
     look: Callable[[View], Sequence[Finding]] | None = None
+    reach: int | None = None
+    holds: str | None = None
+    opens: str | None = None
 
 
 def viewing(
@@ -52,9 +68,13 @@ def viewing(
     width: int,
     look: Callable[[View], Sequence[Finding]],
     begins: Begins | None = None,
+    *,
+    reach: int | None = None,
+    holds: str | None = None,
+    opens: str | None = None,
 ) -> Finder:
     """A finder that reads a View."""
-    return Finder(name, kinds, width, lambda text: look(View(text)), begins, look)
+    return Finder(name, kinds, width, lambda text: look(View(text)), begins, look, reach, holds, opens)
 
 
 class DetectorFailed(Exception):

@@ -86,7 +86,7 @@ def _words(words: tuple[tuple[str, str], ...]) -> Finder:
     def begins(text: str, start: int) -> int:
         return max(start, len(text) - heads.at_the_end(_plain(text[max(start, len(text) - longest) :])))
 
-    return viewing(WORD, frozenset(kind for kind, _ in words), longest + 2, find, begins)
+    return viewing(WORD, frozenset(kind for kind, _ in words), longest + 2, find, begins, reach=2)
 
 
 def _plain(text: str) -> str:

@@ -6,10 +6,12 @@ may overlap: what to do about that is the business of whoever cuts the text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from policyengine.detect import own
+from policyengine.detect.beginnings import last_word
 from policyengine.detect.content import canary, deceit, injection, leakage, links
 from policyengine.detect.finder import Begins, DetectorFailed, Finder, UnknownKind
 from policyengine.detect.finding import Finding, covers, place
@@ -37,8 +39,19 @@ ORDINARY = frozenset({"domain"})
 LANGUAGES = births.LANGUAGES | streets.LANGUAGES
 """Those whose addresses and dates of birth are known."""
 
-_Plan = tuple[tuple[Finder, ...], frozenset[str]]
 _MOST_PLANS = 256
+SHORT = 1_024
+"""A longer text is asked about at once: most have everything that finders need."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The finders for some kinds, and each kind that is one of them. `groups` are the same finders, those together that
+    need the same characters: without these none of them has to be asked."""
+
+    finders: tuple[Finder, ...]
+    kinds: frozenset[str]
+    groups: tuple[tuple[re.Pattern[str] | None, tuple[Finder, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +61,8 @@ class Registry:
     finders: tuple[Finder, ...]
     allowed: frozenset[str] = frozenset()
     kinds: frozenset[str] = field(init=False, default=frozenset())
-    # What was asked for before: the finders for these kinds, and each kind that is one of them.
-    _plans: dict[frozenset[str], _Plan] = field(init=False, default_factory=dict, compare=False, repr=False)
+    # What was asked for before.
+    _plans: dict[frozenset[str], Chosen] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kinds", frozenset(kind for finder in self.finders for kind in finder.kinds))
@@ -97,19 +110,28 @@ def unknown_kinds(kinds: Iterable[str], known: Registry) -> list[str]:
 
 def needed(kinds: Iterable[str], known: Registry) -> tuple[Finder, ...]:
     """The finders for these kinds, in the registry's order. Raises UnknownKind."""
-    return _plan(frozenset(kinds), known)[0]
+    return _chosen(kinds, known).finders
 
 
-def _plan(wanted: frozenset[str], known: Registry) -> _Plan:
-    plan = known._plans.get(wanted)
-    if plan is None:
+def _chosen(kinds: Iterable[str], known: Registry) -> Chosen:
+    wanted = kinds if type(kinds) is frozenset else frozenset(kinds)
+    chosen = known._plans.get(wanted)
+    if chosen is None:
         for kind in unknown_kinds(wanted, known):
             raise UnknownKind(kind)
         meant = frozenset(kind for kind in known.kinds if any(covers(group, kind) for group in wanted))
-        plan = tuple(finder for finder in known.finders if finder.kinds & meant), meant
+        finders = tuple(finder for finder in known.finders if finder.kinds & meant)
+        chosen = Chosen(finders, meant, _grouped(finders))
         if len(known._plans) < _MOST_PLANS:
-            known._plans[wanted] = plan
-    return plan
+            known._plans[wanted] = chosen
+    return chosen
+
+
+def _grouped(finders: Iterable[Finder]) -> tuple[tuple[re.Pattern[str] | None, tuple[Finder, ...]], ...]:
+    groups: dict[str | None, list[Finder]] = {}
+    for finder in finders:
+        groups.setdefault(finder.holds, []).append(finder)
+    return tuple((None if holds is None else re.compile(holds), tuple(those)) for holds, those in groups.items())
 
 
 def width(kinds: Iterable[str], known: Registry) -> int | None:
@@ -124,39 +146,73 @@ def width(kinds: Iterable[str], known: Registry) -> int | None:
 
 def begins(kinds: Iterable[str], known: Registry) -> Begins | None:
     """From where on a match of these kinds may still begin; None where one may anywhere. Raises UnknownKind."""
-    each = [finder.begins for finder in needed(kinds, known)]
-    those = tuple(dict.fromkeys(one for one in each if one is not None))
-    if None in each or not those:
+    finders = needed(kinds, known)
+    those: dict[str | None, list[Begins]] = {}
+    for finder in finders:
+        if finder.begins is None:
+            return None
+        if finder.begins not in those.setdefault(finder.opens, []):
+            those[finder.opens].append(finder.begins)
+    if not those:
         return None
-    return lambda text, start: opened(text, start, min(one(text, start) for one in those))
+    always = tuple(those.get(None, ()))
+    some = [(re.compile(opens).search, tuple(each)) for opens, each in those.items() if opens is not None]
+
+    def earliest(text: str, start: int) -> int:
+        until = len(text) if not some else last_word(text, start)
+        for one in always:
+            until = min(until, one(text, start))
+        for opens, each in some:
+            if opens(text, start) is not None:
+                for one in each:
+                    until = min(until, one(text, start))
+        return opened(text, start, until)
+
+    return earliest
 
 
 def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...]:
     """Every finding of these kinds. Raises DetectorFailed if one of the finders fails, and UnknownKind."""
-    finders, meant = _plan(frozenset(kinds), known)
+    chosen = _chosen(kinds, known)
     found: set[Finding] = set()
     view = View(text)
-    for finder in finders:
-        found.update(_ask(finder, view))
-    return tuple(sorted((f for f in found if _counts(f, text, meant, known)), key=place))
+    short = len(text) < SHORT
+    for holds, finders in chosen.groups:
+        if holds is None or not short or holds.search(text) is not None:
+            for finder in finders:
+                if some := _ask(finder, view):
+                    found.update(some)
+    if not found:
+        return ()
+    return tuple(sorted((f for f in found if _counts(f, text, chosen.kinds, known)), key=place))
 
 
 def nothing_begins(text: str, start: int, end: int, kinds: Iterable[str], known: Registry) -> bool:
     """Whether no finding of these kinds begins from `start` on and before `end`: that is asked of no more of the text
     than each finder has to see. Raises as `find`."""
-    finders, meant = _plan(frozenset(kinds), known)
-    for finder in finders:
-        low = 0 if finder.width is None else max(0, start - finder.width - RESERVED_WIDTH)
-        view = View(text[low:])
-        if any(start <= one.start + low < end and _counts(one, view.text, meant, known) for one in _ask(finder, view)):
-            return False
+    chosen = _chosen(kinds, known)
+    views: dict[int, View] = {}
+    for holds, finders in chosen.groups:
+        if holds is not None and holds.search(text, start) is None:
+            continue
+        for finder in finders:
+            reach = finder.width if finder.reach is None else finder.reach
+            low = 0 if reach is None else max(0, start - reach)
+            view = views.get(low)
+            if view is None:
+                view = views[low] = View(text[low:])
+            for one in _ask(finder, view):
+                if start <= one.start + low < end:
+                    there = replace(one, start=one.start + low, end=one.end + low)
+                    if _counts(there, text, chosen.kinds, known):
+                        return False
     return True
 
 
-def _ask(finder: Finder, view: View) -> Iterable[Finding]:
+def _ask(finder: Finder, view: View) -> Sequence[Finding]:
     try:
         found = finder.look(view) if finder.look is not None else finder.find(view.text)
-        sound = all(_sound(each, finder, len(view.text)) for each in found)
+        sound = len(found) == 0 or all(_sound(each, finder, len(view.text)) for each in found)
     except Exception:  # noqa: BLE001 - whatever a finder raises, its text must not show in what is raised from here
         raise DetectorFailed(finder.name) from None
     if not sound:

@@ -24,6 +24,14 @@ class Skeleton:
         self.data = lower.translate(None, _BETWEEN)
         self._places: list[int] | None = None
 
+    def back(self, many: int) -> int:
+        """Where the last so many characters begin in the text: of few, found sooner than with `span`."""
+        at, shadow = len(self.shadow), self.shadow
+        while many:
+            at -= 1
+            many -= shadow[at] in WORD
+        return at
+
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Where the characters from `start` up to `end` of the skeleton stand in the text."""
         if self._places is None:

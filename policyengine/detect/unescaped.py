@@ -17,28 +17,47 @@ from policyengine.detect.locate import spans
 from policyengine.detect.skeleton import Skeleton
 from policyengine.detect.view import View
 
-LONGEST_ESCAPE = 16
+LONGEST_ESCAPE = 24
 # Of letters and digits of ASCII: what is none is as good as a blank.
 _ESCAPE = (
-    rb"%(?:25){0,5}[3-7][0-9a-f]|&#x0{0,6}[3-7][0-9a-f];?|&#0{0,6}(?:[4-9][0-9]|1[012][0-9]);?|"
+    rb"%(?:25){0,5}[3-7][0-9a-f]|&(?:amp;){0,2}#x0{0,6}[3-7][0-9a-f];?|&(?:amp;){0,2}#0{0,6}(?:[4-9][0-9]|1[012][0-9]);?|"
     rb"\\u\{?0{0,4}[3-7][0-9a-f]\}?|\\x[3-7][0-9a-f]|\\(?:0[67]|1[0-7])[0-7]|=[3-7][0-9a-f]"
 )
 _NUMBER = re.compile(
-    rb"(?:%(?:25)*|&#x0*|\\u\{?0*|\\x|=)(?P<hex>[0-9a-f]{2})|&#0*(?P<dec>[0-9]{2,3})|\\(?P<oct>[0-7]{3})"
+    rb"(?:%(?:25)*|&(?:amp;)*#x0*|\\u\{?0*|\\x|=)(?P<hex>[0-9a-f]{2})|&(?:amp;)*#0*(?P<dec>[0-9]{2,3})|\\(?P<oct>[0-7]{3})"
 )
 _CUT = re.compile(r"[%&\\=]\S*\Z")
 # UTF-8 of the letters below.
-_LETTERS = rb"\xef[\xbc\xbd]|\xf0\x9d[\x90-\x9f]|\xe2[\x92\x93]|\xf3\xa0|[\xce-\xd6]"
+_LETTERS = (
+    rb"\xef[\xbc\xbd]|\xf0\x9d[\x90-\x9f]|\xe2[\x81\x82\x91-\x93]|\xf3\xa0|[\xce-\xd6]|\xe1[\xb4-\xb6]|\xea\x9c|\xc9[\xa2\xaa\xb4]|"
+    rb"\xca[\x80\x8f\x99\x9c\x9f\xb0-\xb8]|\xcb[\xa0-\xa4]|\xf0\x9f[\x84-\x87]|\xc2[\xaa\xb2\xb3\xb9\xba]"
+)
 _LOOKS = str.maketrans(
     "аеорсухіјѕһԁԛԝοηνρτυχօսցոАВЕЅІЈКМНОРСТУХΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aeopcyxijshdqwonvptuxoucnABESIJKMHOPCTYXABEZHIKMNOPTYX"
 )
 _STYLED = {
     code: plain
-    for code in chain(range(0xFF10, 0xFF5B), range(0x1D400, 0x1D800), range(0x2460, 0x24EA))
+    for code in chain(
+        range(0xFF10, 0xFF5B),
+        range(0x1D400, 0x1D800),
+        range(0x2460, 0x24EA),
+        range(0x1D2C, 0x1D6B),
+        range(0x2070, 0x20A0),
+        range(0x1F130, 0x1F14A),
+        range(0x1D78, 0x1DC0),
+        range(0x2B0, 0x2B9),
+        range(0x2E0, 0x2E5),
+        (0xB2, 0xB3, 0xB9, 0xAA, 0xBA),
+    )
     if len(plain := unicodedata.normalize("NFKC", chr(code)).strip("()")) == 1 and plain.isascii()
 }
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
-_MEANT: dict[int, int | str] = {**_LOOKS, **_STYLED, **_TAGS}
+# Bytes as variation selectors: 17 to 256 stand for the bytes from 16 on.
+_SELECTED = {0xE0100 + code - 16: chr(code) for code in range(0x20, 0x7F)}
+# In a circle or a square, white on black, and the letters of flags: those have no form that is the letter itself.
+_BOXED = {start + at: chr(97 + at) for start in (0x1F150, 0x1F170, 0x1F1E6) for at in range(26)}
+_SMALL = dict(zip(map(ord, "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ"), "abcdefghijklmnoprstuvwyz", strict=True))
+_MEANT: dict[int, int | str] = {**_LOOKS, **_STYLED, **_TAGS, **_SELECTED, **_BOXED, **_SMALL}
 
 
 def read_as(view: View) -> Iterator[Skeleton]:
@@ -48,9 +67,17 @@ def read_as(view: View) -> Iterator[Skeleton]:
     if not text.isascii() and next(spans(_LETTERS, text.encode("utf-8", "replace")), None) is not None:
         view = View(text.translate(_MEANT))
         yield view.skeleton
-    lower = view.lower
-    if b"%" in lower or b"&#" in lower or b"\\" in lower or b"=" in lower:
-        yield from _unescaped(lower)
+    if not _unescapable(view.lower):
+        yield from _unescaped(view.lower)
+
+
+def as_it_is(view: View) -> bool:
+    """Whether a text is read as nothing but what it is."""
+    return view.text.isascii() and _unescapable(view.shadow)
+
+
+def _unescapable(data: bytes) -> bool:
+    return b"%" not in data and b"&" not in data and b"\\" not in data and b"=" not in data
 
 
 def cut_escape(text: str) -> int:
@@ -94,6 +121,10 @@ class Placed(Skeleton):
     def __init__(self, meant: bytes, escapes: list[tuple[int, int, int]]) -> None:
         super().__init__(meant, meant)
         self._escapes = escapes
+
+    def back(self, many: int) -> int:
+        size = len(self.data)
+        return self.span(size - many, size)[0]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         first, behind = super().span(start, end)

@@ -5,8 +5,6 @@ A View is of one call, and is kept by nobody. What it has is a function of the t
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from policyengine.detect.shadow import shadow
 from policyengine.detect.skeleton import Skeleton
 
@@ -18,21 +16,30 @@ class View:
     """`text` itself; `shadow`, one byte a character; `lower`, that in lower case; `skeleton`, what is left of it
     without what stands between its letters and digits; `digits`, how many digits there are."""
 
+    __slots__ = ("_digits", "_lower", "_skeleton", "shadow", "text")
+
     def __init__(self, text: str) -> None:
         self.text = text
+        self.shadow = shadow(text)
+        # `cached_property` takes a lock for each: on a short text that is more than the work.
+        self._lower: bytes | None = None
+        self._skeleton: Skeleton | None = None
+        self._digits = -1
 
-    @cached_property
-    def shadow(self) -> bytes:
-        return shadow(self.text)
-
-    @cached_property
+    @property
     def lower(self) -> bytes:
-        return self.shadow.lower()
+        if self._lower is None:
+            self._lower = self.shadow.lower()
+        return self._lower
 
-    @cached_property
+    @property
     def skeleton(self) -> Skeleton:
-        return Skeleton(self.shadow, self.lower)
+        if self._skeleton is None:
+            self._skeleton = Skeleton(self.shadow, self.lower)
+        return self._skeleton
 
-    @cached_property
+    @property
     def digits(self) -> int:
-        return len(self.shadow.translate(None, _OTHERS))
+        if self._digits < 0:
+            self._digits = len(self.shadow.translate(None, _OTHERS))
+        return self._digits

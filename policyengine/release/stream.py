@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from policyengine.detect.apart import forgettable, without
+from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import Begins
 from policyengine.detect.finding import Finding
 from policyengine.release.edits import Edit, Find, edits, found_again, settled
@@ -42,7 +43,8 @@ class Piece:
 
 class Treating:
     """One text, piece by piece. `width` is that of the finders behind `find`. `found` is what was found in what has
-    gone. `quiet` says the same as `find` where there is nothing, at less cost."""
+    gone. `quiet` says the same as `find` where there is nothing, at less cost. The text is looked at once more than
+    `wait` characters have come."""
 
     def __init__(
         self,
@@ -52,6 +54,7 @@ class Treating:
         width: int,
         begins: Begins | None = None,
         quiet: Quiet | None = None,
+        wait: int = 0,
     ) -> None:
         self._find = find
         self._quiet = quiet
@@ -60,6 +63,8 @@ class Treating:
         self._keys = keys
         self._width = width
         self._holds = width * (4 if orders.needs_value else 2) if orders.treatments else 0
+        self._wait = wait
+        self._came = 0
         self._step = max(SHORTEST_STEP, width // STEP) if self._holds else 1
         # The text in sight: what has gone already, to look at, and from `_done` on what is held.
         self._seen = ""
@@ -81,9 +86,11 @@ class Treating:
         self._seen += text
         if not self._orders.treatments:
             return self._plain()
+        self._came += len(text)
         by_width = self.held >= self._holds + self._step
-        if not by_width and (self._begins is None or not text):
+        if not by_width and (self._begins is None or not text or self._came <= self._wait):
             return []
+        self._came = 0
         if not by_width and (passed := self._in_passing()) is not None:
             return passed
         return self._commit(len(self._seen) - self._holds if by_width else self._done)
@@ -102,10 +109,14 @@ class Treating:
         at."""
         if self._begins is None or self._quiet is None or self._done < self._matters:
             return None
-        until = decided = self._begins(self._seen, self._done)
-        if until < len(self._seen):
+        # Most finders wait for the end of a word in any case, so that the whole words are asked about first.
+        words = self._seen[: last_word(self._seen, self._done)]
+        if len(words) <= self._done:
+            words = self._seen
+        until = decided = self._begins(words, self._done)
+        if until < len(words) or len(words) == len(self._seen):
             # Whatever begins there may go, and something else begins before it then.
-            until = self._begins(self._seen[:until], self._done)
+            until = self._begins(words[:until], self._done)
         if until <= self._done:
             return []
         if not self._quiet(self._seen, self._done, decided):

@@ -32,10 +32,11 @@ def kinds_and_counts(findings: Iterable[Found]) -> str:
 
 def told(step: str, released: R, events: Sink, tenant: str) -> R:
     """`step` is the action. Gives back what it is given."""
-    canaries = sum(one.kind == CANARY for one in released.findings)
+    canaries = [one.detector.partition(":")[2] for one in released.findings if one.kind == CANARY]
     if canaries:
         fields: dict[str, Field] = {
-            "action": step, "found": canaries, "released": released.allowed, "decision": released.decision.decision
+            "action": step, "found": len(canaries), "canaries": tuple(sorted({*canaries} - {""})),
+            "released": released.allowed, "decision": released.decision.decision,
         }  # fmt: skip
         events.send(Event("canary.found", fields, tenant))
     return traced(step, released)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -144,11 +145,11 @@ async def release_events(
             await answer.event("", DONE)
         released = stream.released
         assert released is not None
-        await answer.end("released", json.dumps(_account(told(released, "text")), default=list))
+        await answer.end("released", _account(released))
         return _decided(asked, released)
     except NotReleased as error:
         name = "cut" if error.cut else "not_released"
-        await answer.end(name, json.dumps(_account(told(error.released, "text")), default=list))
+        await answer.end(name, _account(error.released))
         return _decided(asked, error.released)
     except Disconnected:
         raise
@@ -175,9 +176,12 @@ def _decided(asked: dict[str, Any], released: Released) -> Sequence[Decided]:
     return ((request, released.decision),)
 
 
-def _account(answer: dict[str, Any]) -> dict[str, Any]:
-    """Without the text, which has gone."""
-    return {name: part for name, part in answer.items() if name != "text"}
+def _account(released: Released) -> str:
+    """What is said at the end: all but the text, which has gone, and in `found` how much was found of each kind, as the
+    headers of an answer say it that has no events."""
+    answer = {name: part for name, part in told(released, "text").items() if name != "text"}
+    answer["found"] = dict(Counter(one.kind for one in released.findings))
+    return json.dumps(answer, default=list)
 
 
 def _chunk(data: str) -> Any:

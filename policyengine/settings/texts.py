@@ -15,6 +15,7 @@ from policyengine.detect.vocabulary import LONGEST_PATTERN, Pattern, Vocabulary
 from policyengine.release.classifiers import HttpClassifier
 from policyengine.release.inspection import MOST, Inspection
 from policyengine.release.keys import KEY_BYTES
+from policyengine.settings import canaries as remembered
 
 Text = Annotated[str, Field(min_length=1)]
 # 32 bytes in base64.
@@ -70,6 +71,7 @@ class Texts(_Part):
     allowed: list[Text] = Field([], description="values that are never found")
     link_hosts: list[Text] | None = Field(None, description="links to other hosts are found; none are if not given")
     canaries: list[SecretStr] = Field([], description="tokens that `canary.mint` made")
+    canary_file: Path | None = Field(None, description="the file of `policyengine canary`")
     protected: list[Path] = Field([], description="files with texts of which nothing may leak, such as system prompts")
     tenants: dict[str, OfTenant] = Field({}, description="what one tenant has beside or instead, by its id")
     stream_seconds: float = Field(600.0, gt=0, description="a stream that takes longer is ended")
@@ -85,6 +87,7 @@ class Texts(_Part):
 
     def vocabulary(self, tenant: OfTenant = EVERYBODY) -> Vocabulary:
         """What is looked for in everybody's texts, or in those of one tenant."""
+        planted = () if self.canary_file is None else remembered.read(self.canary_file)
         hosts = self.link_hosts if tenant.link_hosts is None else tenant.link_hosts
         languages = self.languages if tenant.languages is None else tenant.languages
         words = (*self.words.items(), *tenant.words.items())
@@ -97,7 +100,10 @@ class Texts(_Part):
             words=tuple((kind, word) for kind, those in words for word in those),
             allowed=frozenset((*self.allowed, *tenant.allowed)),
             link_hosts=None if hosts is None else frozenset(hosts),
-            canaries=tuple(one.get_secret_value() for one in (*self.canaries, *tenant.canaries)),
+            canaries=(
+                *(one.get_secret_value() for one in (*self.canaries, *tenant.canaries)),
+                *(one.token for one in planted),
+            ),
             fingerprints=frozenset().union(*map(_marks, (*self.protected, *tenant.protected))),
         )
 
@@ -121,11 +127,6 @@ def _marks(path: Path) -> frozenset[int]:
     if not marks:
         raise ValueError(f"{path} has fewer than {leakage.WORDS} words")
     return marks
-
-
-def read_key(text: str) -> bytes:
-    """The key that a file holds. Raises ValueError."""
-    return secret(SecretStr(text.strip()))
 
 
 def secret(key: SecretStr) -> bytes:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine import Engine
 from policyengine.detect import Vocabulary
+from policyengine.detect.beginnings import last_word
 from policyengine.detect.content import canary, leakage
 from policyengine.detect.registry import begins, find, nothing_begins, registry, width
 from policyengine.release.edits import applied, edits, found_in
@@ -97,6 +100,16 @@ def test_any_text_is_decided_up_to_there(text: str, more: str) -> None:
         until = begin(text, 0)
         before = [one for one in find(text, {kind}, KNOWN) if one.start < until]
         assert [one for one in find(text + more, {kind}, KNOWN) if one.start < until] == before
+
+
+@half
+@given(texts, st.data())
+def test_what_opens_nothing_ends_with_a_word(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text)))
+    for finder in KNOWN.finders:
+        if finder.opens is not None and re.search(finder.opens, text[start:]) is None:
+            assert finder.begins is not None
+            assert finder.begins(text, start) >= last_word(text, start)
 
 
 def test_every_built_in_finder_says_where_a_match_may_begin() -> None:

@@ -4,6 +4,7 @@
 |---|---|
 | finders are total | find(text) raises for no text; findings are sorted, in the text and of the finder's kinds |
 | findings are local | what is found in text[a:b], W away from where it was cut, is what is found there in text |
+| findings are near | what begins at a or later is found in text[a - reach:], and has a character of `holds` in it |
 | a stream is the whole | what is covered, read piece by piece with `forgettable`, is what is covered in the whole |
 | finders share what they read | find(text, all) = the findings of each finder, asked by itself |
 | Hyperscan finds what the automaton finds | by_hyperscan(words)(data) = by_automaton(words)(data), in that order |
@@ -12,6 +13,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 
@@ -28,7 +30,7 @@ from policyengine.detect.secrets import finder
 from policyengine.detect.secrets.finder import FORMATS
 from policyengine.detect.view import View
 from tests.detect.planted import KNOWN, PIECES, TOKEN, texts
-from tests.support.examples import few
+from tests.support.examples import few, half
 
 EVERY = sorted(KNOWN.kinds)
 by_name = pytest.mark.parametrize("finder", KNOWN.finders, ids=lambda f: f.name)
@@ -81,6 +83,22 @@ def test_findings_are_local(finder: Finder, text: str, data: st.DataObject) -> N
         if f.end - f.start < reach and low <= f.start + start and f.end + start <= high
     }
     assert part == whole
+
+
+@by_name
+@half
+@given(text=texts, data=st.data())
+def test_findings_are_near(finder: Finder, text: str, data: st.DataObject) -> None:
+    reach = finder.width if finder.reach is None else finder.reach
+    assert reach is not None
+    start = data.draw(st.integers(0, len(text)))
+    low = max(0, start - reach)
+    found = finder.find(text)
+    there = {(f.kind, f.start + low) for f in finder.find(text[low:])}
+    assert {(f.kind, f.start) for f in found if f.start >= start} <= there
+    if finder.holds is not None:
+        held = re.compile(finder.holds)
+        assert all(held.search(text, f.start, f.end) for f in found)
 
 
 def covered(found: list[Finding], low: int, high: int, into: set[tuple[str, int]], shift: int = 0) -> None:

@@ -1,26 +1,27 @@
 """Canaries: tokens of 256 bits that stand in a system prompt, a document or a tenant's data, and nowhere else.
 
-Whoever sees one in an output knows that what it stood in has leaked. It is found as it is, in any case, reversed,
-spaced or joined by invisible characters; in base64 at each offset, hexadecimal, percent encoding, HTML, Unicode and
-octal escapes, whatever separates the characters there, also where only some of them are escaped, or are twice; in one
-such code within another; with letters of other alphabets that look alike; and with each letter moved by 13.
+Whoever sees one in an output knows that what it stood in has leaked. It is found in all that `canary_forms` says, in
+percent encoding, HTML, Unicode and octal escapes, also where only some of the characters are escaped, or are twice;
+with letters of other alphabets that look alike, in other styles, and in characters that do not show; and compressed.
 """
 
 from __future__ import annotations
 
 import base64
-import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from policyengine.detect.beginnings import Heads, nowhere
-from policyengine.detect.finder import Finder, viewing
+from policyengine.detect.content.canary_forms import written_as
+from policyengine.detect.content.compressed import blobs, open_blob
+from policyengine.detect.finder import NEAR, NOTHING, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.nested import outermost
 from policyengine.detect.skeleton import Skeleton
-from policyengine.detect.unescaped import cut_escape, read_as
+from policyengine.detect.unescaped import as_it_is, cut_escape, read_as
 from policyengine.detect.view import View
 
 NAME = "canary"
@@ -29,6 +30,8 @@ _LONGEST = 1024
 """What a token may take in a text, whatever stands between its characters."""
 _HEAD = 12
 """So much of each form is looked for in all of a text. The rest is compared where that is found."""
+_FEW = 4
+"""The automaton of more is kept small."""
 _TOKEN = re.compile(r"[a-z2-7]{52}")
 
 
@@ -39,84 +42,74 @@ def mint(random_bytes: bytes) -> str:
     return base64.b32encode(random_bytes).decode().rstrip("=").lower()
 
 
+def id_of(token: str) -> str:
+    """What a canary is called where its token must not be shown. Nobody can make a token of 256 bits of it."""
+    return sha256(token.encode()).hexdigest()[:8]
+
+
 def finder(canaries: Sequence[str]) -> Finder:
-    """Raises ValueError for what `mint` did not make: a word that texts have would be found everywhere."""
+    """The `detector` of a finding is `canary:` and the id of the token. Raises ValueError for what `mint` did not make:
+    a word that texts have would be found everywhere."""
     for token in canaries:
         if not _TOKEN.fullmatch(token):
             raise ValueError("not a canary")
-    needles = sorted({needle for token in canaries for needle in _needles(token)})
+    needles = {needle: f"{NAME}:{id_of(token)}" for token in sorted(canaries) for needle in written_as(token)}
     if not needles:
-        return viewing(NAME, frozenset({"canary"}), 1, lambda view: (), nowhere)
-    heads: dict[bytes, list[bytes]] = {}
-    for needle in needles:
-        heads.setdefault(needle[:_HEAD], []).append(needle)
-    automaton, those = BytesAhoCorasick(list(heads), implementation=Implementation.DFA), list(heads.values())
+        return viewing(NAME, frozenset({"canary"}), 1, lambda view: (), nowhere, reach=0, holds=NOTHING)
+    heads: dict[bytes, list[tuple[bytes, str]]] = {}
+    for needle, name in sorted(needles.items()):
+        heads.setdefault(needle[:_HEAD], []).append((needle, name))
+    how = Implementation.DFA if len(canaries) <= _FEW else Implementation.ContiguousNFA
+    automaton, those = BytesAhoCorasick(list(heads), implementation=how), list(heads.values())
     ends, longest = Heads(heads), max(map(len, needles))
 
     def starts(text: str, start: int) -> int:
         """What may be a token's beginning at the end of the text."""
+        opened = open_blob(text, start)
         low = max(start, len(text) - _LONGEST)
-        cut = cut_escape(text[low:])
-        views = (View(text[low:]), View(text[low : low + cut]))
-        return min(low + begin(each, len(view.text)) for view in views for each in read_as(view))
+        view = View(text[low:])
+        if as_it_is(view):
+            return min(opened, low + begin(view.skeleton, len(view.text)))
+        cut = low + cut_escape(view.text)
+        views = (view, View(text[low:cut])) if cut < len(text) else (view,)
+        return min(opened, *(low + begin(each, len(one.text)) for one in views for each in read_as(one)))
 
     def begin(skeleton: Skeleton, end: int) -> int:
         size = len(skeleton.data)
         first = size - ends.at_the_end(skeleton.data)
-        for _, at, _ in automaton.find_matches_as_indexes(skeleton.data, overlapping=True):
-            if at + longest >= size:
-                first = min(first, at)
-                break
-        return skeleton.span(first, first + 1)[0] if first < size else end
+        if size >= _HEAD:
+            for _, at, _ in automaton.find_matches_as_indexes(skeleton.data, overlapping=True):
+                if at + longest >= size:
+                    first = min(first, at)
+                    break
+        return skeleton.back(size - first) if first < size else end
 
-    return viewing(NAME, frozenset({"canary"}), _LONGEST + 8, lambda view: _find(view, automaton, those), starts)
-
-
-def _needles(token: str) -> set[bytes]:
-    """The skeletons of everything that the token may be written as."""
-    found: set[str] = set()
-    for written in (token, token.upper(), token[::-1], token[::-1].upper(), codecs.encode(token, "rot13")):
-        plain = written.encode()
-        found |= {
-            written.lower(),
-            plain.hex(),
-            "".join(f"x{c:02x}" for c in plain),
-            "".join(f"0x{c:02x}" for c in plain),
-            "".join(str(c) for c in plain),
-            "".join(f"u{c:04x}" for c in plain),
-            "".join(f"x{c:04x}" for c in plain),
-            base64.b32encode(plain).decode().rstrip("=").lower()[:-1],
-        }
-        found |= _in_base64(plain)
-    plain = token.encode()
-    raw = base64.b32decode(token.upper() + "====")
-    wide = token.encode("utf-16-be")
-    for nested in (base64.b64encode(plain), plain.hex().encode(), raw, wide, token.encode("utf-16-le")):
-        found |= _in_base64(nested) | {nested.hex()}
-    found |= {_kept(code(plain).decode()) for code in (base64.b85encode, base64.a85encode)}
-    found |= {"".join(f"{c:08b}" for c in plain), "".join(f"{c:b}" for c in plain), "".join(f"{c:03o}" for c in plain)}
-    # Each of them written backwards as well.
-    return {each.encode() for needle in found for each in (needle, needle[::-1])}
+    return viewing(
+        NAME, frozenset({"canary"}), _LONGEST + 8, lambda view: _find(view, automaton, those), starts, reach=NEAR
+    )
 
 
-def _in_base64(plain: bytes) -> set[str]:
-    """At each offset, without the characters that also say something of the neighbours."""
-    coded = [base64.b64encode(b"\0" * offset + plain).decode().rstrip("=") for offset in range(3)]
-    return {_kept(text[(0, 2, 3)[offset] : -1]) for offset, text in enumerate(coded)}
+_Needles = Sequence[Sequence[tuple[bytes, str]]]
+_Places = Iterator[tuple[Skeleton, int, int, str]]
 
 
-def _kept(text: str) -> str:
-    return "".join(c for c in text if c.isalnum()).lower()
-
-
-def _find(view: View, automaton: BytesAhoCorasick, needles: Sequence[Sequence[bytes]]) -> Sequence[Finding]:
+def _find(view: View, automaton: BytesAhoCorasick, needles: _Needles) -> Sequence[Finding]:
     found: dict[tuple[int, int], Finding] = {}
-    for skeleton in read_as(view):
-        for index, start, _ in automaton.find_matches_as_indexes(skeleton.data, overlapping=True):
-            for needle in needles[index]:
-                if not skeleton.data.startswith(needle, start):
-                    continue
-                begin, stop = skeleton.span(start, start + len(needle))
-                if stop - begin <= _LONGEST:
-                    found[begin, stop] = Finding("canary", begin, stop, 1.0, NAME)
+    for skeleton, start, end, name in _written(view, automaton, needles):
+        begin, stop = skeleton.span(start, end)
+        if stop - begin <= _LONGEST:
+            found[begin, stop] = Finding("canary", begin, stop, 1.0, name)
+    for begin, stop, held in blobs(view):
+        for _, _, _, name in _written(View(held), automaton, needles):
+            found[begin, stop] = Finding("canary", begin, stop, 1.0, name)
+            break
     return outermost(found.values())
+
+
+def _written(view: View, automaton: BytesAhoCorasick, needles: _Needles) -> _Places:
+    """Where a form of a token stands: in which skeleton, from where to where, and the token's name."""
+    for skeleton in (view.skeleton,) if as_it_is(view) else read_as(view):
+        for index, start, _ in automaton.find_matches_as_indexes(skeleton.data, overlapping=True):
+            for needle, name in needles[index]:
+                if skeleton.data.startswith(needle, start):
+                    yield skeleton, start, start + len(needle), name

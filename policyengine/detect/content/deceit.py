@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from policyengine.detect.beginnings import last_word
-from policyengine.detect.finder import Finder, viewing
+from policyengine.detect.finder import FAR, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
 from policyengine.detect.view import View
@@ -48,7 +48,7 @@ _ENCODED = rb"(?i)%c0%a[ef]|%e0%80%a[ef]|%f0%80%80%a[ef]|%25(?:2e|2f|5c|3c|3e|00
 
 
 def finder() -> Finder:
-    return viewing(NAME, KINDS, WIDTH, find, last_word)
+    return viewing(NAME, KINDS, WIDTH, find, last_word, reach=FAR, holds=r"[^\x01-\x24\x26-\x5b\x5d-\x7f]")
 
 
 def find(view: View) -> Sequence[Finding]:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from policyengine.detect.beginnings import Heads, last_word
-from policyengine.detect.finder import Finder, viewing
+from policyengine.detect.finder import NEAR, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.nested import outermost
 from policyengine.detect.view import View
@@ -169,7 +169,7 @@ def _tables() -> _Tables:
 
 
 def finder() -> Finder:
-    return viewing(NAME, frozenset({"injection"}), WIDTH, find, begins)
+    return viewing(NAME, frozenset({"injection"}), WIDTH, find, begins, reach=NEAR)
 
 
 def begins(text: str, start: int) -> int:
@@ -178,10 +178,10 @@ def begins(text: str, start: int) -> int:
     skeleton, tables = View(text[low:]).skeleton, _tables()
     size = len(skeleton.data)
     first = size - tables.heads.at_the_end(skeleton.data)
-    for verb in _OPENS.finditer(skeleton.data, max(0, size - _LONGEST_ORDER)):
+    verb = _OPENS.search(skeleton.data, max(0, size - _LONGEST_ORDER))
+    if verb is not None:
         first = min(first, verb.start())
-        break
-    here = low + skeleton.span(first, first + 1)[0] if first < size else len(text)
+    here = low + skeleton.back(size - first) if first < size else len(text)
     return min(here, last_word(text, start))
 
 

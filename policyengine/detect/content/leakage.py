@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
 from policyengine.detect.beginnings import nowhere
-from policyengine.detect.finder import Finder, viewing
+from policyengine.detect.finder import NOTHING, Finder, viewing
 from policyengine.detect.finding import Finding
 
 NAME = "leakage"
@@ -31,7 +31,7 @@ def fingerprint(text: str) -> frozenset[int]:
 
 def finder(fingerprints: frozenset[int]) -> Finder:
     if not fingerprints:
-        return viewing(NAME, frozenset({"leakage"}), 1, lambda view: (), nowhere)
+        return viewing(NAME, frozenset({"leakage"}), 1, lambda view: (), nowhere, reach=0, holds=NOTHING)
 
     def begins(text: str, start: int) -> int:
         """Where the last words begin that may be part of a run, or the run that they go on with."""
@@ -41,7 +41,9 @@ def finder(fingerprints: frozenset[int]) -> Finder:
             (one.start + start for one in _find(text[start:], fingerprints) if one.end + start > first), default=first
         )
 
-    return viewing(NAME, frozenset({"leakage"}), 2 * _LONGEST, lambda view: _find(view.text, fingerprints), begins)
+    return viewing(
+        NAME, frozenset({"leakage"}), 2 * _LONGEST, lambda view: _find(view.text, fingerprints), begins, reach=2
+    )
 
 
 def _shingles(text: str) -> Iterator[tuple[int, int, int]]:

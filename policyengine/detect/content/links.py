@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from policyengine.detect.beginnings import last_word
-from policyengine.detect.finder import Finder, viewing
+from policyengine.detect.finder import NEAR, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.shadow import Runs
 from policyengine.detect.view import View
@@ -51,7 +51,16 @@ _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,15}\Z")
 
 def finder(hosts: frozenset[str] | None) -> Finder:
     known = None if hosts is None else frozenset(host.lower().strip(".") for host in hosts)
-    return viewing(NAME, KINDS, WIDTH, lambda view: find(view, known), begins)
+    return viewing(
+        NAME,
+        KINDS,
+        WIDTH,
+        lambda view: find(view, known),
+        begins,
+        reach=NEAR,
+        holds=r"[!<(@:]|[Ww]\.",
+        opens=r"!\[|<[A-Za-z]|[Uu][Rr][Ll]\(|@[Ii]",
+    )
 
 
 def begins(text: str, start: int) -> int:

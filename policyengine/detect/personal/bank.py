@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from policyengine.detect.beginnings import ending, last_word
-from policyengine.detect.finder import Finder, viewing
+from policyengine.detect.finder import DIGITS, FAR, NEAR, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
 from policyengine.detect.shadow import WORD
@@ -56,11 +56,13 @@ _COUNTRIES = frozenset(_LENGTHS) | frozenset(_OTHERS.split())
 
 
 def finder() -> Finder:
-    return viewing(IBAN, frozenset({"iban"}), WIDTH, find_iban, ending(_OPEN, 2 * WIDTH))
+    return viewing(
+        IBAN, frozenset({"iban"}), WIDTH, find_iban, ending(_OPEN, 2 * WIDTH), reach=NEAR, holds=DIGITS, opens=DIGITS
+    )
 
 
 def bic_finder() -> Finder:
-    return viewing(BIC, frozenset({"bic"}), WIDTH, find_bic, last_word)
+    return viewing(BIC, frozenset({"bic"}), WIDTH, find_bic, last_word, reach=FAR, holds="[A-Z]")
 
 
 def find_iban(view: View) -> Sequence[Finding]:

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from policyengine.detect.finder import Finder, viewing
+from policyengine.detect.finder import DIGITS, FAR, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.shadow import WORD, shadow
 from policyengine.detect.view import View
@@ -71,6 +71,8 @@ def finder(languages: frozenset[str] = LANGUAGES) -> Finder:
         WIDTH,
         lambda view: find(view, words),
         lambda text, start: begins(text, start, words),
+        reach=FAR,
+        holds=DIGITS,
     )
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from policyengine.detect.beginnings import ending
-from policyengine.detect.finder import Finder, viewing
+from policyengine.detect.finder import DIGITS, FAR, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
 from policyengine.detect.view import View
@@ -67,7 +67,9 @@ _RANGES: tuple[tuple[int, int, tuple[int, ...], bool], ...] = (
 
 
 def finder() -> Finder:
-    return viewing(NAME, frozenset({"credit_card"}), WIDTH, find, ending(_OPEN, WIDTH))
+    return viewing(
+        NAME, frozenset({"credit_card"}), WIDTH, find, ending(_OPEN, WIDTH), reach=FAR, holds=DIGITS, opens=DIGITS
+    )
 
 
 def find(view: View) -> Sequence[Finding]:

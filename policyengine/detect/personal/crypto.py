@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from policyengine.detect.beginnings import last_word
-from policyengine.detect.finder import Finder, viewing
+from policyengine.detect.finder import NEAR, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
 from policyengine.detect.view import View
@@ -47,7 +47,7 @@ _CHARSET = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
 
 def finder() -> Finder:
-    return viewing(NAME, KINDS, WIDTH, find, last_word)
+    return viewing(NAME, KINDS, WIDTH, find, last_word, reach=NEAR, holds="[0-9A-Za-z]{25}")
 
 
 def find(view: View) -> Sequence[Finding]:

@@ -17,6 +17,7 @@ from policyengine.detect.view import View
 
 NAME = "domain"
 WIDTH = 560
+_BACK = 256
 _PLACES = rb"(?i)://|\bwww\.|\.(?:com|org|net|edu|gov|co\.uk|de|nl|eu)\b"
 _AFTER_SCHEME = re.compile(
     rb"(?:[^\s/@:\"'<>]{1,64}(?::[^\s/@\"'<>]{0,64})?@)?((?:[A-Za-z0-9?](?:[A-Za-z0-9?_-]{0,61}[A-Za-z0-9?])?\.){1,8}[A-Za-z?][A-Za-z0-9?-]{1,23})"
@@ -28,7 +29,9 @@ _BARE = re.compile(
 
 
 def finder() -> Finder:
-    return viewing(NAME, frozenset({"domain"}), WIDTH, find, last_word)
+    return viewing(
+        NAME, frozenset({"domain"}), WIDTH, find, last_word, reach=_BACK + 8, holds=r"://|[Ww]{3}\.|\.[A-Za-z]{2}"
+    )
 
 
 def find(view: View) -> Sequence[Finding]:
@@ -50,7 +53,7 @@ def _host(data: bytes, start: int, end: int) -> tuple[int, int] | None:
         return match.span() if match else None
     if data[end : end + 2][:1] in (b".", b"-", b"(", b"_", b"@", b"=") and data[end + 1 : end + 2].isalnum():
         return None
-    low = max(0, start - 256)
+    low = max(0, start - _BACK)
     match = _BARE.search(data, low, start)
     if match is None or (match.start() == low and low and data[low - 1] in WORD):
         return None

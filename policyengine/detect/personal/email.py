@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from policyengine.detect.beginnings import last_word
-from policyengine.detect.finder import Finder, viewing
+from policyengine.detect.finder import FAR, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.view import View
 
@@ -30,7 +30,7 @@ _TRIM = "'`*=/{}|!?$&%#^~"
 
 
 def finder() -> Finder:
-    return viewing(NAME, frozenset({"email"}), WIDTH, find, last_word)
+    return viewing(NAME, frozenset({"email"}), WIDTH, find, last_word, reach=FAR, holds="@")
 
 
 def find(view: View) -> Sequence[Finding]:

@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from policyengine.detect.beginnings import ending
-from policyengine.detect.finder import DetectorFailed, Finder, viewing
+from policyengine.detect.finder import DIGITS, FAR, DetectorFailed, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
 from policyengine.detect.nested import outermost
@@ -39,7 +39,7 @@ _BARE = list(enumerate(IDENTIFIERS))
 _HEAD = re.compile(rb"(?<![A-Za-z0-9])[A-Z]{1,2}[- ]?\Z")
 
 # What shapes are made of, at the end of a text.
-_OPEN = re.compile(rb"[0-9A-Zk][0-9A-Zk &+\-./]*\Z")
+_OPEN = re.compile(rb"(?<![A-Za-z0-9])[0-9A-Zk][0-9A-Zk &+\-./]*\Z")
 
 _by_word: dict[bytes, list[int]] = {}
 for _index, _one in _BARE:
@@ -60,7 +60,16 @@ def _shapes() -> list[re.Pattern[bytes]]:
 
 def finder(regions: frozenset[str]) -> Finder:
     bare = tuple(i for i, one in _BARE if one.without == ALWAYS or (one.without == REGION and one.region in regions))
-    return viewing(NAME, KINDS, WIDTH, lambda view: find(view, bare), ending(_OPEN, _LONGEST + 4))
+    return viewing(
+        NAME,
+        KINDS,
+        WIDTH,
+        lambda view: find(view, bare),
+        ending(_OPEN, _LONGEST + 4),
+        reach=FAR,
+        holds=DIGITS,
+        opens="[0-9A-Z]|(?<![A-Za-z0-9])k",
+    )
 
 
 def find(view: View, bare: tuple[int, ...]) -> Sequence[Finding]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from policyengine.detect.beginnings import last_word
-from policyengine.detect.finder import Finder, viewing
+from policyengine.detect.finder import DIGITS, FAR, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
 from policyengine.detect.view import View
@@ -34,11 +34,13 @@ _EXAMPLES = tuple(
 
 
 def ip_finder() -> Finder:
-    return viewing(IP, frozenset({"ip"}), WIDTH, find_ip, last_word)
+    return viewing(IP, frozenset({"ip"}), WIDTH, find_ip, last_word, reach=FAR, holds=DIGITS)
 
 
 def mac_finder() -> Finder:
-    return viewing(MAC, frozenset({"mac"}), WIDTH, find_mac, last_word)
+    return viewing(
+        MAC, frozenset({"mac"}), WIDTH, find_mac, last_word, reach=FAR, holds=r"[0-9A-Fa-f]{2}[:.-][0-9A-Fa-f]{2}"
+    )
 
 
 def find_ip(view: View) -> Sequence[Finding]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from policyengine.detect.beginnings import ending
-from policyengine.detect.finder import DetectorFailed, Finder, viewing
+from policyengine.detect.finder import DIGITS, NEAR, DetectorFailed, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.locate import spans
 from policyengine.detect.nested import outermost
@@ -56,7 +56,16 @@ _GLUED = WORD | frozenset(b"_@#$=%")
 def finder(regions: frozenset[str]) -> Finder:
     """National numbers are those of these regions."""
     ordered = tuple(sorted(regions))
-    return viewing(NAME, frozenset({"phone"}), WIDTH, lambda view: find(view, ordered), ending(_OPEN, WIDTH))
+    return viewing(
+        NAME,
+        frozenset({"phone"}),
+        WIDTH,
+        lambda view: find(view, ordered),
+        ending(_OPEN, WIDTH),
+        reach=NEAR,
+        holds=DIGITS,
+        opens="[0-9(+]",
+    )
 
 
 def find(view: View, regions: tuple[str, ...]) -> Sequence[Finding]:

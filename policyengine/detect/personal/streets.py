@@ -14,7 +14,7 @@ from functools import lru_cache
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from policyengine.detect.beginnings import last_word
-from policyengine.detect.finder import Finder, viewing
+from policyengine.detect.finder import DIGITS, FAR, Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.nested import outermost
 from policyengine.detect.shadow import shadow
@@ -98,6 +98,9 @@ def finder(languages: frozenset[str] = LANGUAGES) -> Finder:
         WIDTH,
         lambda view: find(view, tables),
         lambda text, start: begins(text, start, tables),
+        reach=FAR,
+        holds=DIGITS,
+        opens=r"[0-9A-Z]|ul\.",
     )
 
 

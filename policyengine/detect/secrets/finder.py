@@ -40,6 +40,8 @@ NAME = "secrets"
 FORMATS: tuple[Format, ...] = (*clouds.FORMATS, *platforms.FORMATS, *services.FORMATS)
 GENERIC = "secret.generic"
 PASSWORD = "secret.password"
+_REACH = 256
+"""How far before a value that stands which says that it is one: `curl`, or the name that it is assigned to."""
 _JUDGED = 96
 """So much of a value is looked at to tell whether it is one."""
 _PASSWORD_WORDS = ("password", "passwd", "passphrase", "passcode", "passwort", "contraseña", "pwd", "mot_de_passe")
@@ -65,7 +67,7 @@ class _Token:
 
 
 def finder() -> Finder:
-    return viewing(NAME, KINDS, WIDTH, find, begins)
+    return viewing(NAME, KINDS, WIDTH, find, begins, reach=_REACH)
 
 
 def begins(text: str, start: int) -> int:

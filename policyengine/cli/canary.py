@@ -1,0 +1,105 @@
+"""`policyengine canary`: tokens that are planted in prompts, documents and the data of tenants, made, listed and
+forgotten."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from policyengine.callers.showing import date
+from policyengine.cli.console import FAILED, fail, note, say, say_json, say_table
+from policyengine.cli.loading import JsonOption, QuietOption
+from policyengine.cli.texts import remembered_in
+from policyengine.detect.content import canary
+from policyengine.diagnostics.safe_text import visible
+from policyengine.diagnostics.suggest import did_you_mean
+from policyengine.settings import canaries
+from policyengine.settings.canaries import PLACES, Planted
+
+app = typer.Typer(help="Canaries: tokens that tell what has leaked.", no_args_is_help=True)
+
+LONGEST_NAME = 256
+FileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--file", metavar="FILE", show_default=False,
+        help="where they are kept; else POLICYENGINE_TEXTS__CANARY_FILE or .policyengine/canaries.json",
+    ),
+]  # fmt: skip
+
+
+def _place(what: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(metavar="NAME", help=what, show_default=False)
+    return option
+
+
+@app.command()
+def mint(
+    tenant: Annotated[str | None, _place("the tenant in whose data it will stand")] = None,
+    prompt: Annotated[str | None, _place("the system prompt that it will stand in")] = None,
+    document: Annotated[str | None, _place("the document that it will stand in")] = None,
+    file: FileOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Make a canary for one tenant, system prompt or document, remember it, and print it.
+
+    Put it there, and nowhere else. Whoever looks at texts with this file finds it, however it is written.
+    """
+    given = [(place, name) for place, name in zip(PLACES, (tenant, prompt, document), strict=True) if name is not None]
+    if len(given) != 1:
+        fail("a canary is for one of --tenant, --prompt and --document")
+    [(place, name)] = given
+    if not 0 < len(name) <= LONGEST_NAME:
+        fail(f"--{place}: a name has 1 to {LONGEST_NAME} characters")
+    one = Planted(canary.mint(os.urandom(canary.BYTES)), place, name, int(time.time()))
+    try:
+        canaries.add(remembered_in(file), one)
+    except ValueError as error:
+        fail(visible(str(error)), status=FAILED)
+    if json_:
+        say_json({**_public(one), "token": one.token})
+        return
+    say(one.token)
+    note(visible(f"canary {one.id}, for the {place} {name}"))
+
+
+@app.command("list")
+def list_(file: FileOption = None, json_: JsonOption = False) -> None:
+    """List the canaries that are looked for. No token is shown."""
+    known = _known(remembered_in(file))
+    if json_:
+        say_json([_public(one) for one in known])
+        return
+    say_table(("id", "for", "name", "made"), [(one.id, one.place, one.name, date(one.made)) for one in known])
+
+
+@app.command()
+def forget(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="as `list` shows it", show_default=False)],
+    file: FileOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Look for a canary no longer. A service that runs goes on looking until it is started anew."""
+    path = remembered_in(file)
+    known = _known(path)
+    try:
+        one = canaries.forget(path, id_)
+    except ValueError as error:
+        fail(visible(str(error)), did_you_mean(id_, [one.id for one in known]) or "", status=FAILED)
+    if not quiet:
+        note(visible(f"canary {one.id}, for the {one.place} {one.name}, is forgotten"))
+
+
+def _known(path: Path) -> tuple[Planted, ...]:
+    try:
+        return canaries.read(path)
+    except ValueError as error:
+        fail(visible(str(error)), "`policyengine canary mint` makes the first", status=FAILED)
+
+
+def _public(one: Planted) -> dict[str, object]:
+    return {"id": one.id, one.place: one.name, "made": one.made}

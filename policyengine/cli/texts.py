@@ -1,0 +1,99 @@
+"""How commands look at texts: the section `[texts]` of the settings, as a service reads it, and what options say in
+its place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from policyengine.cli.console import fail, note
+from policyengine.cli.loading import existing_file
+from policyengine.diagnostics.safe_text import visible
+from policyengine.settings.loading import WrongSettings, load, variable
+from policyengine.settings.texts import Texts
+
+# Where canaries are kept if nothing else is said.
+CANARIES = ".policyengine/canaries.json"
+CANARY_VARIABLE = variable("texts", "canary_file")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="a TOML file of settings, for [texts]", show_default=False),
+]
+RegionsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--regions", metavar="CODE,...", help="whose telephone numbers and identifiers; US,GB if nothing is said",
+        show_default=False,
+    ),
+]  # fmt: skip
+LanguagesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--languages", metavar="CODE,...", help="whose street addresses and dates of birth; all if nothing is said",
+        show_default=False,
+    ),
+]  # fmt: skip
+CanariesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--canaries", metavar="FILE", help="those of `policyengine canary`; else .policyengine/canaries.json",
+        show_default=False,
+    ),
+]  # fmt: skip
+KeyFileOption = Annotated[
+    Path | None,
+    typer.Option("--key-file", metavar="FILE", help="32, 48 or 64 random bytes in base64, for hashes and tokens"),
+]
+
+
+def remembered_in(file: Path | None) -> Path:
+    """The file of canaries, whether it is there or not."""
+    return file or Path(os.environ.get(CANARY_VARIABLE) or CANARIES)
+
+
+def texts(
+    config: Path | None,
+    *,
+    regions: str | None = None,
+    languages: str | None = None,
+    canaries: Path | None = None,
+    key_file: Path | None = None,
+) -> Texts:
+    """The settings. What is wrong with them ends the command."""
+    existing_file(config, "--config")
+    existing_file(canaries, "--canaries")
+    existing_file(key_file, "--key-file")
+    said: dict[str, Any] = {}
+    if regions is not None:
+        said["regions"] = _codes("--regions", regions, "countries", str.upper)
+    if languages is not None:
+        said["languages"] = _codes("--languages", languages, "languages", str.lower)
+    if canaries is not None:
+        said["canary_file"] = str(canaries)
+    if key_file is not None:
+        said["key_file"] = str(key_file)
+    found = _loaded(said, config)
+    if found.canary_file is None and os.path.isfile(CANARIES):
+        return _loaded({**said, "canary_file": CANARIES}, config)
+    return found
+
+
+def _loaded(said: Mapping[str, Any], config: Path | None) -> Texts:
+    try:
+        return load({"policies": Path(), "texts": dict(said)}, config=config).texts
+    except WrongSettings as error:
+        for problem in error.problems[:-1]:
+            note(f"error: {visible(problem)}")
+        fail(visible(error.problems[-1]))
+
+
+def _codes(option: str, given: str, what: str, case: Any) -> list[str]:
+    codes = [case(one.strip()) for one in given.split(",")]
+    if not all(len(one) == 2 and one.isalpha() and one.isascii() for one in codes):
+        fail(f"{option}: `{given}` is no list of {what}", "two letters each, as in US,GB")
+    return codes

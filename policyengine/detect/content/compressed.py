@@ -1,0 +1,66 @@
+"""What stands in a text compressed, in base64: gzip (RFC 1952) and zlib (RFC 1950), as far as its beginning says.
+
+A run is as long as its characters go on. What it holds is judged by its first characters, so that a run without an end
+is work for these alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import zlib
+from collections.abc import Iterator
+
+from policyengine.detect.locate import spans
+from policyengine.detect.shadow import TOKEN, Runs
+from policyengine.detect.view import View
+
+JUDGED = 1_000
+_MOST = 16_384
+"""So much of what comes out is looked at."""
+# The first bytes of gzip, and of zlib at each level, in base64.
+_HEAD = rb"\b(?:H4sI|e[JANF])"
+_MAGIC = ("H4sI", "eJ", "eA", "eN", "eF")
+_FIRST = frozenset("H4se")
+_RUN = TOKEN | frozenset(b"+/=\r\n")
+_SHORTEST = 44
+_OPEN = re.compile(
+    r"(?<![A-Za-z0-9])(?:H(?:4(?:s(?:I[A-Za-z0-9+/_=\-\r\n]*)?)?)?|e(?:[JANF][A-Za-z0-9+/_=\-\r\n]*)?)\Z"
+)
+_BETWEEN = b"\r\n="
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+
+
+def blobs(view: View) -> Iterator[tuple[int, int, str]]:
+    """Where each begins and ends, and what its beginning holds, a byte a character. One may begin within another."""
+    data = view.shadow
+    if b"H4sI" not in data and b"eJ" not in data and b"eN" not in data and b"eA" not in data and b"eF" not in data:
+        return
+    runs = Runs(data, _RUN)
+    for start, _ in spans(_HEAD, data):
+        end = runs.end(start)
+        held = _unpacked(data[start : min(end, start + JUDGED)]) if end - start >= _SHORTEST else ""
+        if held:
+            while data[end - 1] in _BETWEEN:
+                end -= 1
+            yield start, end, held
+
+
+def open_blob(text: str, start: int) -> int:
+    """Where what goes on at the end of a text begins, if it may be one."""
+    if text[-1:] not in _FIRST and all(text.find(magic, start) < 0 for magic in _MAGIC):
+        return len(text)
+    found = _OPEN.search(text, start)
+    return len(text) if found is None else found.start()
+
+
+def _unpacked(run: bytes) -> str:
+    """Nothing, if it is none."""
+    plain = run.translate(_STANDARD, _BETWEEN)
+    plain = plain[: len(plain) - (len(plain) % 4 == 1)]
+    try:
+        packed = base64.b64decode(plain + b"=" * (-len(plain) % 4))
+        # 47: whichever of the two it is, with the largest window.
+        return zlib.decompressobj(wbits=47).decompress(packed, _MOST).decode("latin-1")
+    except (ValueError, zlib.error):
+        return ""

@@ -1,0 +1,88 @@
+"""The canaries of a deployment: their tokens, what each was planted in, and when, in a JSON file.
+
+Whoever can read the file knows the tokens, so it is made for its owner alone; whoever can write it decides what is
+looked for, so a file that others may write to is refused. It is replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from policyengine.callers.stores.file import read_private, write_private
+from policyengine.callers.stores.store import KeyStoreError
+from policyengine.detect.content import canary
+
+# What a canary can be planted in.
+PLACES = ("tenant", "prompt", "document")
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """`made` is in seconds since 1970."""
+
+    token: str = field(repr=False)
+    place: str
+    name: str
+    made: int
+
+    @property
+    def id(self) -> str:
+        return canary.id_of(self.token)
+
+
+def read(path: Path) -> tuple[Planted, ...]:
+    """Those that the file remembers, in the order in which they were made. Raises ValueError."""
+    try:
+        listed = json.loads(read_private(path))["canaries"]
+        found = tuple(Planted(**one) for one in listed)
+        canary.finder([one.token for one in found])
+    except KeyStoreError as error:
+        raise ValueError(str(error)) from None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise ValueError(f"{path}: not a file of canaries") from None
+    return found
+
+
+def add(path: Path, one: Planted) -> None:
+    """The file and its directory are made if they are not there. Raises ValueError."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{path.parent}: {(error.strerror or 'not possible').lower()}") from None
+    _change(path, lambda known: (*known, one))
+
+
+def forget(path: Path, id_: str) -> Planted:
+    """The one that is looked for no longer. Raises ValueError."""
+    gone: list[Planted] = []
+
+    def without(known: Sequence[Planted]) -> Sequence[Planted]:
+        gone[:] = [one for one in known if one.id == id_]
+        if not gone:
+            raise ValueError("no canary has that id")
+        return [one for one in known if one.id != id_]
+
+    _change(path, without)
+    return gone[0]
+
+
+def _change(path: Path, change: Callable[[Sequence[Planted]], Sequence[Planted]]) -> None:
+    lock = path.with_name(path.name + ".lock")
+    try:
+        opened = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ValueError(f"{lock}: {(error.strerror or 'not possible').lower()}") from None
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        known = change(read(path) if path.exists() else ())
+        data = json.dumps({"canaries": [asdict(one) for one in known]}, indent=1)
+        write_private(path, data.encode() + b"\n")
+    except KeyStoreError as error:
+        raise ValueError(str(error)) from None
+    finally:
+        os.close(opened)
