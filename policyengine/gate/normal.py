@@ -24,6 +24,8 @@ _TOKEN = re.compile(
     r"[^\s\"'`<>(){}\[\],;|\u00ab\u00bb\u2018-\u201f]+"
     r"(?:(?<=\d),(?=\d)[^\s\"'`<>(){}\[\],;|\u00ab\u00bb\u2018-\u201f]+)*"
 )
+# Without one of these, a text in its form is as many tokens as it has words.
+_SEPARATES = re.compile(r"[\"'`<>(){}\[\],;|\u00ab\u00bb\u2018-\u201f]")
 _DASHES = dict.fromkeys((*range(8208, 8214), 8722), "-")
 _EDGES = ".:!?*_~=&#"
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?\Z")
@@ -102,10 +104,10 @@ def number(text: str) -> str:
     return "0" if shown in ("-0", "0") else shown
 
 
-def names(text: str) -> list[str]:
+def names(text: str, words: list[str] | None = None) -> list[str]:
     """The parts of a text, in its form, that may name something: words, numbers, dates, addresses, each in its own
-    form. Every part of the text is in at least one of them; words come last."""
-    tokens = _TOKEN.findall(text)
+    form. Every part of the text is in at least one of them; words come last. `words` is what it is between blanks."""
+    tokens = _TOKEN.findall(text) if words is None or not text or _SEPARATES.search(text) else words
     # Those that are no words: a look at these is enough to tell whether there is more to find.
     odd = [*filterfalse(str.isalpha, tokens)]
     if not odd:

@@ -154,12 +154,13 @@ class Trail:
         said = self._said_of(known)
         if said is not None and said.rank <= SYSTEM.rank:
             return frozenset({said})
-        words = names(text)
+        each = text.split(" ")
+        words = names(text, each)
         # It may stand as a whole in somebody else's words, too.
-        whole = self._containing(text, words)
+        whole = self._containing(text, each, words)
         if said is not None:
             return self._from(said if whole is None or said.rank <= whole.rank else whole)
-        return self._from(whole) if whole is not None else self._parts(text, words)
+        return self._from(whole) if whole is not None else self._parts(text, each, words)
 
     def _said_of(self, known: str) -> Origin | None:
         """Who said a value, by its form."""
@@ -173,11 +174,10 @@ class Trail:
         """The source of what somebody said. A trusted field is believed as far as nobody else said the same."""
         return frozenset({said, UNKNOWN}) if self._forgot and said.rank == FIELD_RANK else frozenset({said})
 
-    def _containing(self, text: str, words: list[str]) -> Origin | None:
+    def _containing(self, text: str, each: list[str], words: list[str]) -> Origin | None:
         """The most trusted source that says the text as a whole, from word to word."""
         if not text or not words:
             return None
-        each = text.split(" ", _INNER + 1)
         if len(each) > _INNER and tuple(each[1:_INNER]) not in self._runs:
             # Whoever says all of it says the words after its first one in a row.
             return None
@@ -196,15 +196,14 @@ class Trail:
                 best = one.source
         return best
 
-    def _parts(self, text: str, words: list[str]) -> frozenset[Origin]:
+    def _parts(self, text: str, each: list[str], words: list[str]) -> frozenset[Origin]:
         """The sources of what a text is composed of, but for the user and the system: they said parts of it, and not
         the text. The model put it together."""
         said: set[Origin | None] = set()
         for name in filterfalse(str.isalpha, words):
             if identifies(name):
                 said.add(self._values.get(name) or (self._values.get(number(name)) if name[-1].isdigit() else None))
-        if self._runs:
-            each = text.split(" ")
+        if self._runs and len(each) >= RUN:
             said.update(map(self._runs.get, zip(each, each[1:], each[2:], each[3:], strict=False)))
         said.discard(None)
         if not said:

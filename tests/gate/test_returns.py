@@ -178,3 +178,24 @@ def test_what_is_returned_survives_the_import_of_the_declaration() -> None:
     assert after.text is not None
     assert "returns { id: String trusted }" in after.text
     assert "x: String" not in after.text
+
+
+def test_what_comes_back_is_looked_at_with_what_was_done_before() -> None:
+    engine = Engine.from_text("""
+module desk
+use ai
+tool who(mail: String) { sends_outside: false, reads_untrusted: false }
+tool order(id: String) { sends_outside: false, reads_untrusted: false }
+permit all: call on Tool for User
+permit receiving: receive on Tool for User
+forbid foreign: receive on Tool::"order" unless any h in history: h.tool == "who" and h.result == result.owner
+forbid unasked: receive on Tool::"order" unless contains(request.text, "order")
+""")
+    gate = engine.session(principal=ANN, prompt="where is my order?")
+    first = gate.observe(gate.call("order", {"id": "o1"}), {"owner": "bob"})
+    gate.observe(gate.call("who", {"mail": "bob@acme.com"}), "bob")
+    mine, foreign = (gate.observe(gate.call("order", {"id": "o1"}), {"owner": name}) for name in ("bob", "eve"))
+    assert (first.allowed, mine.allowed, foreign.allowed) == (False, True, False)
+    unasked = engine.session(principal=ANN, prompt="hello")
+    unasked.observe(unasked.call("who", {"mail": "bob@acme.com"}), "bob")
+    assert not unasked.observe(unasked.call("order", {"id": "o1"}), {"owner": "bob"})
