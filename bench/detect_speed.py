@@ -70,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.detect_speed", description=__doc__)
     parser.add_argument("--corpus", type=Path, action="append", default=[], metavar="DIR")
     parser.add_argument("--each", action="store_true", help="each finder by itself")
+    parser.add_argument("--list", action="store_true", help="what was found, and what stands before it")
     given = parser.parse_args()
     words = Vocabulary(canaries=(canary.mint(random.Random(3).randbytes(32)),))
     known = registry(words)
@@ -85,6 +86,11 @@ def main() -> None:
             f"{name:18} {size / 1e6:5.1f} MB  secrets {size / secrets / 1e6:6.1f} MB/s  all {size / every / 1e6:6.1f} MB/s"
         )
         print(f"{'':18} found in 100 kB: {often or 'nothing'}")
+        if given.list:
+            for part in parts:
+                for one in find(part, everything, known):
+                    before = part[max(0, one.start - 30) : one.start]
+                    print(f"{'':20} {one.kind:24} {part[one.start : one.end][:60]!r} after {before!r}")
         if given.each:
             for finder in known.finders:
                 seconds = sum(best(lambda part=part, finder=finder: finder.find(part)) for part in parts)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import codecs
+import gzip
 import html
 import random
 import urllib.parse
+import zlib
 
 import pytest
 
@@ -61,6 +63,14 @@ ENCODINGS = {
     "base85": base64.b85encode(TOKEN.encode()).decode(),
     "full width": "".join(chr(ord(c) + 0xFEE0) for c in TOKEN),
     "tags": "".join(chr(ord(c) + 0xE0000) for c in TOKEN),
+    "CSS escapes": "".join(f"\\{ord(c):06x}" for c in TOKEN),
+    "zlib in base64": base64.b64encode(zlib.compress(TOKEN.encode())).decode().rstrip("="),
+    "gzip in base64, in lines": base64.encodebytes(gzip.compress(b"it says: " + TOKEN.encode())).decode().strip(),
+    "base32, offset 2": base64.b32encode(b"xy" + TOKEN.encode()).decode().rstrip("="),
+    "rotated by 5": "".join(chr((ord(c) - 92) % 26 + 97) if c.isalpha() else c for c in TOKEN),
+    "HTML in base64": base64.b64encode("".join(f"&#{ord(c)};" for c in TOKEN).encode()).decode(),
+    "HTML, twice": "".join(f"&amp;#{ord(c)};" for c in TOKEN),
+    "variation selectors": "".join(chr(0xE0100 + ord(c) - 16) for c in TOKEN),
     "look-alikes": TOKEN.translate(str.maketrans("aeopcxy", "аеорсху")),
 }
 

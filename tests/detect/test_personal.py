@@ -91,6 +91,8 @@ def test_found_whole(kind: str, text: str, value: str) -> None:
         ("iban", "DE89 3704 0044 0532 0130 01"),
         ("iban", "GB12 is a road"),
         ("ip", "127.0.0.1 and 0.0.0.0 and 192.0.2.1 and 2001:db8::1"),
+        ("ip", 'the mask 0.0.0.255, the network 10.0.0.0/8 or 192.168.0.0, and HTML sections "8.2.4.44"'),
+        ("email", "the locale ks_IN@devanagari.UTF-8"),
         ("ip", "section 8.2.4.4, OID 1.3.6.1.5.5.7.3.1, version 2.10.0.12"),
         ("ip", "std::vector a[1::2] and 12:30:45"),
         ("mac", "00:00:00:00:00:00 and 12:30:45:12:30:45:99"),

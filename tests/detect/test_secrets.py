@@ -164,6 +164,8 @@ def test_what_a_name_or_a_place_makes_a_secret(text: str, value: str) -> None:
         "monkey = 'b4n4n4-b4n4n4-x9'",
         "public_key: 9fK2mQ7zT4xW8vB1c3D5",
         "Authorization: Bearer $TOKEN_1234567",
+        "authorization = base64.decodebytes(",
+        'return f"{self.__class__.__name__}(key={self._key9!r})"',
         "Authorization: Bearer <your token 1>",
         "ftp://user:password@host/",
         "curl -u user:pass https://x",

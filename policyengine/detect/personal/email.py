@@ -22,9 +22,9 @@ _BEFORE = re.compile(r"(?:%40|[\w!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]{0,6
 _AFTER = re.compile(
     r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?[.\u3002\uff0e]){1,8}(?:xn--[a-z0-9-]{2,59}|[^\W\d_]{2,24})(?![\w-]*@)"
 )
-# File names that stand after an `@`: `icon@2x.png`, `main@abc.py`.
+# What stands after an `@` in names of files and locales: `icon@2x.png`, `main@abc.py`, `ks_IN@devanagari.UTF-8`.
 _FILES = frozenset(
-    {"png", "jpg", "jpeg", "gif", "svg", "webp", "py", "js", "ts", "tsx", "css", "md", "json", "txt", "so"}
+    {"png", "jpg", "jpeg", "gif", "svg", "webp", "py", "js", "ts", "tsx", "css", "md", "json", "txt", "so", "utf"}
 )
 _TRIM = "'`*=/{}|!?$&%#^~"
 

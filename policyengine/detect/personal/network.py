@@ -1,7 +1,8 @@
 """Addresses of machines: IPv4 and IPv6 (RFC 4291), and MAC (IEEE 802).
 
-Addresses that say nothing about anybody are left out: loopback, unspecified, multicast, broadcast, and those for
-documentation (RFC 5737, RFC 3849). Private ones are found, with less confidence.
+Addresses that say nothing about anybody are left out: loopback, unspecified, multicast, broadcast, those for
+documentation (RFC 5737, RFC 3849), "this network" (RFC 1122, section 3.2.1.3), and the names of the ranges that are
+kept for some purpose (RFC 6890), such as 192.168.0.0. Private ones are found, with less confidence.
 """
 
 from __future__ import annotations
@@ -26,10 +27,17 @@ _MAC = (
     rb"\b[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5,}\b|\b[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5,}\b|"
     rb"\b[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\b"
 )
-_VERSION = re.compile(rb"(?i)(?:version|ver|release|v|python|firmware|build)[ :=]{0,2}\Z")
+_VERSION = re.compile(
+    rb"(?i)(?:version|ver|release|v|python|firmware|build|sections?|chapter|clause)[ :=]{0,2}[\"']?\Z"
+)
 _LONGEST_V6 = 45
 _EXAMPLES = tuple(
-    ipaddress.ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+    ipaddress.ip_network(net)
+    for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "0.0.0.0/8")
+)
+_RANGES = frozenset(
+    ipaddress.ip_address(name)
+    for name in ("10.0.0.0", "100.64.0.0", "169.254.0.0", "172.16.0.0", "192.0.0.0", "192.168.0.0", "198.18.0.0")
 )
 
 
@@ -98,7 +106,7 @@ def _address(data: bytes, start: int, end: int) -> list[Finding]:
         or (address.is_reserved and address.version == 4)
     ):
         return []
-    if any(address in net for net in _EXAMPLES if net.version == address.version):
+    if address in _RANGES or any(address in net for net in _EXAMPLES if net.version == address.version):
         return []
     return [Finding("ip", start, end, 0.9 if address.is_global else 0.5, IP)]
 

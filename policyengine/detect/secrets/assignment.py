@@ -84,7 +84,9 @@ _PLURAL = re.compile(rb"s(?![a-z])|key|token|phrase|code|ed(?![a-z])|value")
 
 # ---- what a value says ----
 
-_REFERENCE = re.compile(rb"[$%@&]\w|[A-Za-z_][\w.]*[(\[]|.*://|\.{0,2}/[\w.-]+/|[A-Za-z]:\\|[\w.-]+@[\w-]+\.\w|--")
+_REFERENCE = re.compile(
+    rb"[$%@&]\w|(?:self|this|cls)\.\w|[A-Za-z_][\w.]*[(\[]|.*://|\.{0,2}/[\w.-]+/|[A-Za-z]:\\|[\w.-]+@[\w-]+\.\w|--"
+)
 _FILE = re.compile(
     rb"(?i).*\.(?:pem|key|crt|cer|cert|p12|pfx|jks|json|ya?ml|txt|keytab|conf|ini|py|js|ts|go|java|xml|com|org|net|io)(?::\d+)?\Z"
 )

@@ -170,6 +170,7 @@ _HEADER = re.compile(
     rb"(?i)authorization[\"'\]\\]{0,3}[ \t]{0,4}(?:[:=,]|=>)[ \t\r\n\\]{0,4}[\"'\\]{0,3}((?:basic|bearer|token|apikey|api-key|digest|negotiate|hmac|aws4-hmac-sha256)[ \t:]{1,4})?([A-Za-z0-9._~+/=:\-]{8,300}+)"
 )
 _SCHEME = re.compile(rb"(?i)(?<![\w])(basic|bearer)[ \t]{1,4}([A-Za-z0-9._~+/=\-]{16,300}+)")
+_REFERENCE = re.compile(rb"[A-Za-z_]\w{0,24}(?:\.[A-Za-z_]\w{0,24}){1,3}\Z")
 _USER = re.compile(rb"(?:-u|--user)(?:=|[ \t]{1,5})?[\"']?([^\s\"':$<>{}\[]{1,64}:[^\s\"'$<>{}\[]{3,128})")
 
 
@@ -182,7 +183,7 @@ def _authorization(scene: Scene, start: int, _: int) -> Iterator[Finding]:
     value = match[2]
     if placeholder(value) or not (re.search(rb"\d", value) or re.search(rb"[a-z][A-Z]", value)):
         return
-    if not match[1] and (entropy(value) < 3.2 or len(value) < 12):
+    if not match[1] and (entropy(value) < 3.2 or len(value) < 12 or _REFERENCE.match(value)):
         return
     if entropy(value) < 2.5:
         return
