@@ -137,11 +137,13 @@ def _check_module(tree: ast.Module, place: Place) -> ModuleRules:
     used = frozenset(findings.used_defines)
     lints = Findings()
     labels = [tree.name.text for tree in trees.values() if tree.kind == "label"]
+    in_force = {rule.name.rpartition(".")[2] for rule in rules if rule.kind == "label" and not rule.tried}
+    tried = {rule.name.rpartition(".")[2] for rule in rules if rule.kind == "label" and rule.tried} - in_force
     sources = [*SOURCES, *place.schema.tools]
     for rule in rules:
         lint_rule(rule, trees[rule.name], lints)
         lint_paths(rule, lints)
-        lint_known_names(rule, labels, sources, lints)
+        lint_known_names(rule, labels, tried, sources, lints)
     lint_twin_texts(rules, lints)
     findings.used_defines = used_before | used
     found = tuple(findings.diagnostics[since:])

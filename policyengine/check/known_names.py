@@ -15,8 +15,10 @@ from policyengine.ir.walk import walk
 from policyengine.model.types import EntityT
 
 
-def lint_known_names(rule: Rule, labels: Collection[str], sources: Collection[str], findings: Findings) -> None:
-    """The texts of one rule that are compared with labels or sources."""
+def lint_known_names(
+    rule: Rule, labels: Collection[str], tried: Collection[str], sources: Collection[str], findings: Findings
+) -> None:
+    """The texts of one rule that are compared with labels or sources. `tried` are labels that no rule in force sets."""
     known = {"label": labels, "source": sources}
     elements = {
         node.slot: kind
@@ -27,6 +29,10 @@ def lint_known_names(rule: Rule, labels: Collection[str], sources: Collection[st
         for kind, constant in _compared(node, elements):
             values = constant.value if isinstance(constant.value, tuple) else (constant.value,)
             for value in values:
+                if kind == "label" and value in tried:
+                    message = f"label `{value}` is only tried, and marks no session"
+                    help_ = "put the label in force: by itself it changes no decision"
+                    findings.report(codes.ONLY_TRIED, constant.span, message, "", help_)
                 if not isinstance(value, str) or value in known[kind]:
                     continue
                 help_ = did_you_mean(value, known[kind])

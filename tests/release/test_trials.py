@@ -143,3 +143,24 @@ def test_a_text_leaves_as_it_would_without(engine: Engine) -> None:
     [quiet] = engine.release("Hello.", principal=ANN, output={}).decision.tried
     assert quiet.error is not None
     assert quiet.decision == "deny"
+
+
+MARKS = """
+module m
+use ai
+permit reads: retrieve on Document for User
+label saw: retrieve on Document
+label tried_only: retrieve on Document
+  on match log
+permit says: release on Output for User
+forbid first: release on Output when "tried_only" in session.labels
+forbid second: release on Output when "saw" in session.labels on match log
+"""
+
+
+def test_a_label_that_is_tried_marks_no_session() -> None:
+    engine = Engine.from_text(MARKS)
+    grant = engine.authorize(principal=ANN, action="retrieve", resource=BOBS, session="s")
+    assert (grant.decision.labels, [one.rule for one in grant.decision.tried]) == (("saw",), ["m.tried_only"])
+    released = engine.release("text", principal=ANN, output={}, session="s")
+    assert (released.allowed, [one.rule for one in released.decision.tried]) == (True, ["m.second"])
