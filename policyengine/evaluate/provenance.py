@@ -13,9 +13,6 @@ from policyengine.model.entities import ABSENT, World
 from policyengine.model.provenance import Path, nearest, part, parts, stated
 from policyengine.model.values import MAX_DEPTH, Entity, Fault, sent
 
-# Values without parts.
-_WHOLE = (str, int, float, bool)
-
 
 def sources(
     path: Path, resource: Entity, context: Mapping[str, Any], world: World, read: list[Any] | None = None
@@ -29,7 +26,8 @@ def sources(
         around = {path[:length] for path in said for length in range(len(path))}
         read += said, around, world.find(resource, "args")
     said, around, args = read
-    if path in said and len(path) == 1 and path not in around and sent(part(args, path)).__class__ in _WHOLE:
+    alone = path in said and len(path) == 1 and path not in around
+    if alone and sent(part(args, path)).__class__ in (str, int, float, bool):
         # As nearly all are: somebody speaks for an argument that has no parts.
         return tuple(sorted(said[path]))
     found: set[str] = set()
