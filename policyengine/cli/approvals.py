@@ -70,7 +70,7 @@ def list_(state: StateOption = None, tenant: TenantOption = None, as_json: JsonO
         (task.id, f"{task.action} on {task.resource}", task.requester, _rules(task), _time(task.created))
         for task in tasks
     ]
-    say_table(("TASK", "WHAT", "FOR", "RULE", "SINCE"), rows)
+    say_table(("TASK", "WHAT", "FOR", "RULE", "SINCE"), rows, whole=("TASK",))
 
 
 @app.command()

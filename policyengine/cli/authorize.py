@@ -21,6 +21,8 @@ from policyengine.engine import Engine
 from policyengine.explain.display import decision_json
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
+from policyengine.state.approval_calls import ApprovalError
+from policyengine.state.approving import reference
 from policyengine.state.grant import Grant, Limit, SettleError
 from policyengine.state.store import StoreError
 
@@ -40,17 +42,35 @@ def authorize(
     ] = None,
     lease: Annotated[str, typer.Option(metavar="DURATION", help="for how long the reservation holds")] = "10m",
     caller: CallerOption = "",
+    approval: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="an approval to use, or the task that it came from", show_default=False),
+    ] = None,
+    ask: Annotated[
+        str | None,
+        typer.Option(
+            "--ask", metavar="WHY", help="where nothing but approvals is missing, ask for them", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Decide one request, charge the limits that apply, and print the grant as JSON.
 
-    What is reserved is settled with `policyengine state settle`. Exit status: 0 allow; 3 deny; 4 allow that owes more;
+    What is reserved is settled with `policyengine state settle`, and what was asked for is approved with `policyengine
+    approvals`. Exit status: 0 allow; 3 deny; 4 allow that owes more;
     1 the policies are invalid, or the store cannot be used; 2 wrong usage.
     """
     asked = read_request(request)
     seconds = duration(lease, "--lease")
-    with _engine(path, entities, state, config) as engine:
-        grant = engine.authorize(**asked, session=session, idempotency_key=key, lease=seconds, caller=caller)
-    say_json({**decision_json(grant.decision), **_said(grant)})
+    with _engine(path, entities, state, config) as engine, _reported():
+        given = _approval(engine, approval) if approval is not None else None
+        grant = engine.authorize(
+            **asked, session=session, idempotency_key=key, lease=seconds, caller=caller, approval=given
+        )
+        said = _said(grant)
+        if ask is not None and grant.access_request is not None:
+            task = engine.approvals.request(grant.access_request, why=ask, caller=caller)
+            said["task"] = {"id": task.id, "status": task.status, "expires_at": task.expires_at}
+    say_json({**decision_json(grant.decision), **said})
     if grant.decision.decision == "deny":
         raise typer.Exit(DENY)
     if not grant.allowed:
@@ -139,6 +159,27 @@ def _reservation(engine: Engine, id_: str, caller: str) -> Grant:
     return grant
 
 
+def _approval(engine: Engine, id_: str) -> str:
+    """The id of an approval; that of a task, which lists show, stands for the approval that came of it."""
+    named = reference(id_)
+    if named is None or named.secret:
+        return id_
+    found = engine.approvals.show(id_)
+    if found.approval is None:
+        fail(f"the task is {found.status}: there is no approval", status=DENY)
+    return found.approval
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    try:
+        yield
+    except ApprovalError as error:
+        fail(error.reason, status=DENY)
+    except StoreError as error:
+        fail(str(error), status=FAILED)
+
+
 def _done(change: Callable[[], object]) -> None:
     try:
         change()
@@ -154,6 +195,10 @@ def _said(grant: Grant) -> dict[str, Any]:
         said["reservation"] = {"id": grant.id, "expires_at": grant.expires_at, "replayed": grant.replayed}
     if grant.denied_by:
         said |= {"denied_by": list(grant.denied_by), "retry_after": grant.retry_after}
+    if grant.approval is not None:
+        said["approval"] = {"id": grant.approval.id, "until": grant.approval.until}
+    if grant.approval_denied is not None:
+        said["approval_denied"] = grant.approval_denied
     return said
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from io import TextIOWrapper
 from typing import Any, NoReturn
@@ -59,11 +59,12 @@ def note(text: str) -> None:
         typer.echo(text, err=True)
 
 
-def say_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Rows of texts under their titles, each text safe to show."""
+def say_table(titles: Sequence[str], rows: Iterable[Sequence[str]], whole: Collection[str] = ()) -> None:
+    """Rows of texts under their titles, each text safe to show. What people copy stays on one line: `whole` are the
+    titles of such."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in titles:
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold", no_wrap=title in whole)
     for row in rows:
         table.add_row(*(Text(visible(cell)) for cell in row))
     stdout().print(table)

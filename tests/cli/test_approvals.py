@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,8 @@ def test_what_waits_is_listed_shown_and_approved(shop: Path, engine: Engine, cli
     [listed] = json.loads(cli.out)
     assert (listed["id"], listed["requester"], "approval" in listed) == (task.id, 'User::"ann"', False)
     assert cli("approvals", "list", *state) == 0
-    assert 'Tool::"issue_refund"' in cli.out
+    assert task.id in cli.out
+    assert "call on" in cli.out
     assert cli("approvals", "list", *state, "--tenant", "other", "--json") == 0
     assert json.loads(cli.out) == []
     assert cli("approvals", "show", task.id, *state) == 0
@@ -92,3 +94,29 @@ def test_what_is_missing(shop: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     assert cli("approvals", "approve", "nonsense", "--as", "User::cleo", *state) == 2
     monkeypatch.setenv("POLICYENGINE_STATE", state[1])
     assert cli("approvals", "list") == 0
+
+
+def test_a_person_is_asked_and_the_approval_used(shop: Path, cli: Cli) -> None:
+    for amount in (400, 401):
+        resource = {"type": "Tool", "id": "issue_refund", "args": {"amount": amount, "order": "A-1"}}
+        asked = {"principal": {"type": "User", "id": "ann"}, "action": "call", "resource": resource}
+        (shop / f"{amount}.json").write_text(json.dumps(asked), encoding="utf-8")
+    state, _, policies, *entities = options(shop)[1:]
+    known = ("--entities", entities[-1], "--state", state)
+
+    def authorize(*more: str, amount: int = 400) -> tuple[int, dict[str, Any]]:
+        status = cli("authorize", policies, "--request", str(shop / f"{amount}.json"), *known, *more)
+        return status, json.loads(cli.out) if cli.out else {}
+
+    status, denied = authorize("--ask", "the customer is right")
+    assert (status, denied["task"]["status"]) == (3, "pending")
+    task = denied["task"]["id"]
+    assert authorize("--approval", task) == (3, {})
+    assert "the task is pending" in cli.err
+    assert cli("approvals", "approve", task, "--as", "User::cleo", *options(shop)) == 0
+    assert authorize("--approval", task, amount=401)[1]["approval_denied"] == "out_of_scope"
+    status, allowed = authorize("--approval", task, "--ask", "nothing is missing")
+    assert (status, "task" in allowed, allowed["approval"]["id"][:4]) == (0, False, "apr_")
+    status, again = authorize("--approval", allowed["approval"]["id"])
+    assert (status, again["approval_denied"]) == (3, "approval_expired")
+    assert authorize("--approval", "arq_" + "0" * 32)[0] == 3
