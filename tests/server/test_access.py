@@ -363,6 +363,30 @@ def test_a_denial_expires(client: httpx.Client, monkeypatch: pytest.MonkeyPatch)
     assert problem(client.post(REQUESTS, json=body)) == (410, "expired_denial")
 
 
+def test_a_token_that_says_less_than_a_denial_binds_nothing(folder: Path, tmp_path: Path) -> None:
+    """Somebody else may sign with the key of this service."""
+    key = ECKey.generate_key("P-256", private=True)
+    path = tmp_path / "key.json"
+    path.write_text(json.dumps(key.as_dict(private=True)), encoding="utf-8")
+    with service(folder, approvals={"signing_key_file": path}, state="memory://") as http:
+        body = submission(http, refund())
+        token = body["denial"]["binding_token"]
+        header, claims = part(token, 0), part(token, 1)
+
+        def signed_again(changed: dict[str, Any]) -> dict[str, Any]:
+            text = json.dumps(changed).encode()
+            return _denial(binding_token=jws.serialize_compact(header, text, key, algorithms=["ES256"]))(body)  # type: ignore[no-any-return]
+
+        for name in sorted(set(claims) - {"iat"}):
+            without = {each: value for each, value in claims.items() if each != name}
+            for changed in (without, claims | {name: [7]}, claims | {name: None}):
+                answer = http.post(REQUESTS, json=signed_again(changed))
+                assert (name, *problem(answer)) == (name, 400, "invalid_denial_binding")
+        late = signed_again(claims | {"exp": int(time.time()) - 60})
+        assert problem(http.post(REQUESTS, json=late)) == (410, "expired_denial")
+        assert http.post(REQUESTS, json=signed_again(claims)).status_code == 202
+
+
 def test_an_approval_is_no_denial_and_a_denial_no_approval(client: httpx.Client, people: Engine) -> None:
     approval = approved(client, people, refund())
     body = _denial(binding_token=approval["state"])(submission(client, refund()))

@@ -129,7 +129,7 @@ class Submissions:
         if type(denial) is not dict:
             raise unbound("`denial` is missing")
         claims = self.desk.signer.verified(denial.get("binding_token"), DENIAL, self.desk.endpoint)
-        if claims is None:
+        if claims is None or not _binds(claims):
             raise unbound("`denial.binding_token` is not one of this service")
         if "evaluation_id" in denial and denial["evaluation_id"] != claims["evaluation_id"]:
             raise unbound("`denial.evaluation_id` is of another evaluation")
@@ -149,6 +149,17 @@ class Submissions:
             return self.callbacks.wanted(given, caller)
         except NotAllowed as error:
             raise RequestError(400, str(error)) from None
+
+
+def _binds(claims: Mapping[str, Any]) -> bool:
+    """Whether a token says all that a denial is bound by. Whoever else signs with this key may say less."""
+    texts = [claims.get(name) for name in ("denial_expires_at", "evaluation_id", "binding_hash", "jti", "revision")]
+    lists = [claims.get(name) for name in ("binding_context_members", "rules")]
+    return (
+        all(type(each) is str for each in (*texts, claims.get("tenant")))
+        and all(type(each) is list and all(type(name) is str for name in each) for each in lists)
+        and type(claims.get("exp")) in (int, float)
+    )
 
 
 def _context(value: Mapping[str, Any]) -> Any:
