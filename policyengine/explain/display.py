@@ -14,6 +14,7 @@ from policyengine.diagnostics.source import Span
 from policyengine.model.decision import Decision, Trial
 from policyengine.model.request import Action
 from policyengine.model.values import MAX_DEPTH, describe, to_json
+from policyengine.syntax.comments import without_comments
 
 BRIEF = 60
 _ITEMS = 8
@@ -78,20 +79,8 @@ def _join(texts: list[str], count: int, limit: int) -> str:
 
 def code(span: Span, limit: int = 100) -> str:
     """The policy text of a place in one line, without comments."""
-    lines = [_without_comment(line).strip() for line in span.text.split("\n")]
-    text = visible(" ".join(" ".join(line.split("\t")) for line in lines if line))
+    text = visible(without_comments(span.text))
     return text if len(text) <= limit else text[: limit - 3].rstrip() + "..."
-
-
-def _without_comment(line: str) -> str:
-    quoted = escaped = False
-    for i, char in enumerate(line):
-        if char == "#" and not quoted:
-            return line[:i]
-        if char == '"' and not escaped:
-            quoted = not quoted
-        escaped = char == "\\" and not escaped
-    return line
 
 
 def trial_json(trial: Trial) -> dict[str, Any]:

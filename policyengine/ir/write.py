@@ -1,8 +1,7 @@
-"""A typed expression as `.pol` text: the way back from what the checker made of a text.
+"""A typed expression as the tree of a `.pol` text: the way back from what the checker made of a text.
 
-In: an expression and the Words of the place where the text is to stand. Out: text that the checker makes the same
-expression of; Unwritable for a constant that has no literal. It has more parentheses than it needs: the formatter takes
-out what is too much.
+In: an expression and the Words of the place where the text is to stand. Out: a tree of which the checker makes the same
+expression, or its text, as the formatter writes it; Unwritable for a constant that has no literal.
 
 An Expect has no text of its own, as most often the operator around it asks for the type. With `explicit`, it is the
 call of a definition, and `definition` says which.
@@ -51,18 +50,19 @@ from policyengine.ir.nodes import (
 from policyengine.ir.walk import walk
 from policyengine.model.moments import is_fine
 from policyengine.model.types import DURATION, EntityT, ListT, Prim, SetT, Type
-from policyengine.model.values import INT_MAX, INT_MIN, Entity, duration_text, to_json
-from policyengine.syntax.spelling import is_identifier, string
+from policyengine.model.values import INT_MAX, INT_MIN, Entity, to_json
+from policyengine.syntax import ast, made
+from policyengine.syntax.format import format_type, one_line
+from policyengine.syntax.made import NOWHERE
+from policyengine.syntax.spelling import is_identifier
 
 _MILLISECOND = timedelta(milliseconds=1)
 _ROOTS = frozenset({"principal", "resource", "action", "context"})
 _METHODS = frozenset({"in_range"})
-# What binds tightest as it is written.
-_WHOLE = Root | Local | Attribute | Recorded | EntityOf | Lookup | Identity | Collection | Call | Sources | Expect
 
 
 class Unwritable(Exception):
-    """A constant that has no literal, or a type that a definition cannot ask for."""
+    """A constant that has no literal, a type that a definition cannot ask for, or a variable from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,167 +84,174 @@ class Words:
         return free, replace(self, locals={**self.locals, slot: free})
 
 
-def definition(type_: Type) -> tuple[str, str]:
-    """The name of the definition that expects a value of the type, and its text. Raises Unwritable."""
-    shown = _param(type_)
-    name = "as_" + "".join(c if c.isalnum() else "_" for c in shown).strip("_").lower()
-    return name, f"define {name}(value: {shown}): value"
+def definition(type_: Type) -> ast.Define:
+    """The definition that expects a value of the type. Raises Unwritable."""
+    param = _param(type_)
+    name = "as_" + "".join(c if c.isalnum() else "_" for c in format_type(param)).strip("_").lower()
+    field_ = ast.FieldDecl(name=made.name("value"), optional=False, type=param, span=NOWHERE)
+    return ast.Define(name=made.name(name), params=(field_,), body=made.ref("value"), span=NOWHERE)
 
 
-def _param(type_: Type) -> str:
+def _param(type_: Type) -> ast.TypeExpr:
     match type_:
         case Prim(name=name):
-            return name
+            return ast.NamedType(name=name, span=NOWHERE)
         case SetT(element) | ListT(element):
-            return f"{'Set' if isinstance(type_, SetT) else 'List'}<{_param(element)}>"
+            collection = made.name("Set" if isinstance(type_, SetT) else "List")
+            return ast.GenericType(name=collection, argument=_param(element), span=NOWHERE)
         case EntityT(names) if len(names) == 1:
             [one] = names
-            return one if is_identifier(one) else f"entity {string(one)}"
+            if is_identifier(one):
+                return ast.NamedType(name=one, span=NOWHERE)
+            return ast.EntityType(name=made.name(one), span=NOWHERE)
     raise Unwritable
 
 
 def written(expr: Expr, words: Words) -> str:
-    """The text of an expression. Raises Unwritable."""
+    """The text of an expression, in one line. Raises Unwritable."""
+    return one_line(tree(expr, words))
+
+
+def tree(expr: Expr, words: Words) -> ast.Expr:
+    """The tree of an expression. Raises Unwritable."""
     match expr:
         case Const(value=value):
-            return literal(value)
+            return constant(value)
         case Root(name=name):
-            return words.resource if name == "resource" else name
-        case Local(slot=slot):
-            return words.locals[slot]
+            return made.ref(words.resource if name == "resource" else name)
+        case Local():
+            return _variable(expr, words)
         case Attribute(base=base, name=name) | Recorded(base=base, name=name):
             return _attribute(base, name, words)
         case Identity(base=Root(name="action")):
-            return "action.name"
+            return made.dotted(made.ref("action"), ["name"])
         case Identity(base=base):
-            return f"{_operand(base, words)}.id"
+            return made.dotted(tree(base, words), ["id"])
         case EntityOf(name=name, id=id_):
-            return f"{_name(name)}::({written(id_, words)})"
+            return ast.EntityOf(type=made.name(name), id=tree(id_, words), span=NOWHERE)
         case Has(base=base, name=name):
-            return f"{_operand(base, words)} has {_name(name)}"
+            return made.has(tree(base, words), name)
         case Refine(operand=operand):
-            return written(operand, words)
+            return tree(operand, words)
         case Arguments():
             raise Unwritable
         case Lookup(base=base, key=key):
-            return f"{_operand(base, words)}[{written(key, words)}]"
+            return ast.Lookup(base=tree(base, words), key=tree(key, words), span=NOWHERE)
         case HasKey(base=base, key=key):
-            return f"{_operand(base, words)} has [{written(key, words)}]"
+            return ast.HasKey(base=tree(base, words), key=tree(key, words), span=NOWHERE)
         case Expect(operand=operand, type=type_):
-            inner = written(operand, words)
-            return f"{definition(type_)[0]}({inner})" if words.explicit else inner
+            inner = tree(operand, words)
+            return made.call(definition(type_).name.text, [inner]) if words.explicit else inner
         case Not(operand=operand):
-            return f"not {_operand(operand, words)}"
+            return made.unary("not", tree(operand, words))
         case And(items=items):
-            return " and ".join(_operand(item, words) for item in items)
+            return made.joined("and", [tree(item, words) for item in items])
         case Or(items=items):
-            return " or ".join(_operand(item, words) for item in items)
+            return made.joined("or", [tree(item, words) for item in items])
         case If(condition=condition, then=then, otherwise=otherwise):
-            a, b, c = (_operand(part, words) for part in (condition, then, otherwise))
-            return f"if {a} then {b} else {c}"
+            a, b, c = (tree(part, words) for part in (condition, then, otherwise))
+            return ast.Conditional(condition=a, then=b, otherwise=c, span=NOWHERE)
         case Equal(left=left, right=right, negated=negated):
-            return _infix(left, "!=" if negated else "==", right, words)
+            return made.binary("!=" if negated else "==", tree(left, words), tree(right, words))
         case Compare(op=op, left=left, right=right) | Arithmetic(op=op, left=left, right=right):
-            return _infix(left, op, right, words)
+            return made.binary(op, tree(left, words), tree(right, words))
         case Negate(operand=operand):
-            # A number behind the sign would be a constant.
-            return f"-({written(operand, words)})"
+            return made.unary("-", tree(operand, words))
         case Contains(item=left, collection=right) | Within(entity=left, target=right):
-            return _infix(left, "in", right, words)
+            return made.binary("in", tree(left, words), tree(right, words))
         case Is(entity=entity, names=names):
-            return " or ".join(f"{_operand(entity, words)} is {_name(name)}" for name in sorted(names))
+            of = tree(entity, words)
+            kinds: list[ast.Expr] = [ast.IsOp(base=of, type=made.name(name), span=NOWHERE) for name in sorted(names)]
+            return made.joined("or", kinds)
         case Like(operand=operand, pattern=pattern):
-            return f"{_operand(operand, words)} like {string('*'.join(pattern))}"
-        case Quantifier(kind=kind, variable=variable, slot=slot, collection=collection, body=body):
-            if not any(isinstance(node, Local) and node.slot == slot for node in walk(body)):
-                return _counted(kind, collection, body, words)
-            name, inside = words.binding(variable, slot)
-            if kind == "sum":
-                return f"sum({written(body, inside)} for {name} in {written(collection, words)})"
-            return f"{kind} {name} in {_operand(collection, words)}: {written(body, inside)}"
+            return made.like(tree(operand, words), pattern)
+        case Quantifier():
+            return _quantifier(expr, words)
         case Call(function=function, args=args):
-            return _call(function, [written(arg, words) for arg in args])
+            return _call(function, [tree(arg, words) for arg in args])
         case Sources(path=path):
-            return f"sources({_argument(path, words)})"
+            return made.call("sources", [_argument(path, words)])
         case Collection(items=items):
-            return f"[{', '.join(written(item, words) for item in items)}]"
+            return made.items(tree(item, words) for item in items)
         case _:
             assert_never(expr)
 
 
-def _counted(kind: str, collection: Expr, body: Expr, words: Words) -> str:
+def _quantifier(expr: Quantifier, words: Words) -> ast.Expr:
+    collection, body = tree(expr.collection, words), expr.body
+    if not any(isinstance(node, Local) and node.slot == expr.slot for node in walk(body)):
+        return _counted(expr, collection, tree(body, words))
+    name, inside = words.binding(expr.variable, expr.slot)
+    return ast.Quantifier(
+        kind=expr.kind, variable=made.name(name), collection=collection, body=tree(body, inside), span=NOWHERE
+    )
+
+
+def _counted(expr: Quantifier, collection: ast.Expr, body: ast.Expr) -> ast.Expr:
     """A quantifier whose variable plays no part any more, as where the value of what read it is known."""
-    if kind == "sum":
-        count, zero = f"size({written(collection, words)})", "0s" if body.type == DURATION else "0"
-        return f"(if {count} == 0 then {zero} else {count} * {_operand(body, words)})"
-    sign, word = ("!=", "and") if kind == "any" else ("==", "or")
-    return f"size({written(collection, words)}) {sign} 0 {word} {_operand(body, words)}"
+    count, zero = made.call("size", [collection]), made.number(0)
+    if expr.kind == "sum":
+        none = made.duration(timedelta(0)) if expr.body.type == DURATION else zero
+        empty, total = made.binary("==", count, zero), made.binary("*", count, body)
+        return ast.Conditional(condition=empty, then=none, otherwise=total, span=NOWHERE)
+    sign, word = ("!=", "and") if expr.kind == "any" else ("==", "or")
+    return made.binary(word, made.binary(sign, count, zero), body)
 
 
 def literal(value: Any) -> str:
+    """The text of a constant. Raises Unwritable."""
+    return one_line(constant(value))
+
+
+def constant(value: Any) -> ast.Expr:
     """A constant, as an expression. Raises Unwritable."""
     match value:
         case None:
-            return "null"
+            return made.null()
         case bool():
-            return "true" if value else "false"
+            return made.boolean(value)
         case str():
-            return string(value)
+            return made.text(value)
         case int() if INT_MIN <= value <= INT_MAX:
-            return str(value)
+            return made.number(value)
         case float():
-            return repr(value)
+            return made.number(value)
         case Entity(uid=uid):
-            return f"{_name(uid.type)}::{string(uid.id)}"
+            return made.entity(uid.type, uid.id)
         case tuple():
-            return f"[{', '.join(map(literal, value))}]"
+            return made.items(map(constant, value))
         case datetime():
-            return f"time({string(to_json(value))})"
+            return made.call("time", [made.text(to_json(value))])
         case timedelta() if value >= timedelta(0) and not is_fine(value) and not value % _MILLISECOND:
-            return duration_text(value)
+            return made.duration(value)
         case IPv4Address() | IPv6Address():
-            return f"ip({string(str(value))})"
+            return made.call("ip", [made.text(str(value))])
     raise Unwritable
 
 
-def _attribute(base: Expr, name: str, words: Words) -> str:
-    if isinstance(base, Root) and base.name == "context" and name in words.context:
-        hidden = name in words.locals.values() or name in _ROOTS or name == words.resource
-        return f"context{_member(name)}" if hidden else name
-    return f"{_operand(base, words)}{_member(name)}"
+def _attribute(base: Expr, name: str, words: Words) -> ast.Expr:
+    hidden = name in words.locals.values() or name in _ROOTS or name == words.resource
+    if isinstance(base, Root) and base.name == "context" and name in words.context and not hidden:
+        return made.ref(name)
+    return made.dotted(tree(base, words), [name])
 
 
-def _call(function: str, args: list[str]) -> str:
+def _call(function: str, args: list[ast.Expr]) -> ast.Expr:
     if function in _METHODS:
-        return f"({args[0]}).{function}({', '.join(args[1:])})"
-    return f"{function}({', '.join(args)})"
+        return ast.MethodCall(base=args[0], name=made.name(function), args=tuple(args[1:]), span=NOWHERE)
+    return made.call(function, args)
 
 
-def _argument(path: tuple[str | Local, ...], words: Words) -> str:
+def _variable(local: Local, words: Words) -> ast.Ref:
+    name = words.locals.get(local.slot)
+    if name is None:
+        raise Unwritable
+    return made.ref(name)
+
+
+def _argument(path: tuple[str | Local, ...], words: Words) -> ast.Expr:
     """A tool argument, or what is inside an element of one."""
-    start = f"{words.resource}.args"
+    start = made.dotted(made.ref(words.resource), ["args"])
     for step in path:
-        start = words.locals[step.slot] if isinstance(step, Local) else start + _member(step)
+        start = _variable(step, words) if isinstance(step, Local) else made.dotted(start, [step])
     return start
-
-
-def _infix(left: Expr, op: str, right: Expr, words: Words) -> str:
-    return f"{_operand(left, words)} {op} {_operand(right, words)}"
-
-
-def _operand(expr: Expr, words: Words) -> str:
-    """The text in parentheses, unless it binds tightest anyway."""
-    text = written(expr, words)
-    inner = expr
-    while isinstance(inner, Refine) or (isinstance(inner, Expect) and not words.explicit):
-        inner = inner.operand
-    whole = isinstance(inner, _WHOLE)
-    return text if whole or (isinstance(inner, Const) and not text.startswith("-")) else f"({text})"
-
-
-def _name(name: str) -> str:
-    return name if is_identifier(name) else string(name)
-
-
-def _member(name: str) -> str:
-    return f".{name}" if is_identifier(name) else f"[{string(name)}]"

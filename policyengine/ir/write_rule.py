@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 
 from policyengine.ir.nodes import Const, Expect, Expr, Head, LimitSpec, ObligationSpec, Rule, Scope
 from policyengine.ir.walk import walk
-from policyengine.ir.write import Words, definition, literal, written
+from policyengine.ir.write import Words, definition, tree
 from policyengine.model import periods
-from policyengine.model.values import Uid, duration_text
+from policyengine.model.values import Uid
 from policyengine.schema.schema import Schema
-from policyengine.syntax.spelling import is_identifier, string
+from policyengine.syntax import ast, made
+from policyengine.syntax.format import format_declaration
+from policyengine.syntax.made import NOWHERE
+from policyengine.syntax.spelling import is_identifier
 
 
 def rule_text(rule: Rule, name: str, schema: Schema, explicit: bool) -> str:
-    """The rule under a name, with the definitions it needs if expectations are `explicit`. Raises Unwritable."""
+    """The rule under a name; with `explicit`, it calls the definitions it needs. Raises Unwritable."""
     words = _words(rule.head, schema, explicit)
-    lines = [f"{rule.kind} {name}: {head_text(rule.head, schema)}"]
-    if not (isinstance(rule.condition, Const) and rule.condition.value is True):
-        lines.append(f"  when {written(rule.condition, words)}")
-    if rule.reason is not None:
-        lines.append(f"  because {string(rule.reason)}")
-    lines += ["  on match log"] if rule.tried else []
-    lines += ["  on stream cut"] if rule.cuts else []
-    if rule.on_deny:
-        lines.append("  on deny")
-    lines += [f"  {_obligation(spec, words)}" for spec in rule.obligations]
+    body: ast.RequireBody | ast.LimitBody | None = None
     if rule.limit is not None:
-        lines.append(f"  {_limit(rule.limit, words)}")
-    return "\n".join(lines) + "\n"
+        body = _limit(rule.limit, words)
+    elif rule.kind == "require":
+        owed = tuple(_obligation(spec, words) for spec in rule.obligations)
+        body = ast.RequireBody(on_deny=rule.on_deny, obligations=owed, span=NOWHERE)
+    head, clauses = head_tree(rule.head, schema), tuple(_clauses(rule, words))
+    made_rule = ast.Rule(kind=rule.kind, name=made.name(name), head=head, clauses=clauses, body=body, span=NOWHERE)
+    return f"{format_declaration(made_rule)}\n"
 
 
 def definitions(rule: Rule) -> dict[str, str]:
     """The definitions that make expectations explicit, by name. Raises Unwritable."""
-    return dict(definition(node.type) for expr in parts(rule) for node in walk(expr) if isinstance(node, Expect))
+    needed = [definition(node.type) for expr in parts(rule) for node in walk(expr) if isinstance(node, Expect)]
+    return {each.name.text: format_declaration(each) for each in needed}
 
 
 def parts(rule: Rule) -> list[Expr]:
@@ -45,37 +45,41 @@ def parts(rule: Rule) -> list[Expr]:
     return found
 
 
-def head_text(head: Head, schema: Schema) -> str:
+def _clauses(rule: Rule, words: Words) -> Iterator[ast.Clause]:
+    if not (isinstance(rule.condition, Const) and rule.condition.value is True):
+        yield ast.When(negated=False, condition=tree(rule.condition, words), span=NOWHERE)
+    if rule.reason is not None:
+        yield ast.Because(text=made.text(rule.reason), span=NOWHERE)
+    if rule.tried:
+        yield ast.Mode(words="match log", span=NOWHERE)
+    if rule.cuts:
+        yield ast.Mode(words="stream cut", span=NOWHERE)
+
+
+def head_tree(head: Head, schema: Schema) -> ast.Head:
     names = schema.actions if head.actions is None else head.actions
     resources = frozenset().union(*(schema.resources_of(name) for name in names))
     principals = frozenset().union(*(schema.principals_of(name) for name in names))
-    actions = "any" if head.actions is None else ", ".join(map(_name, sorted(head.actions)))
-    resource = _scope(head.resource, resources) or "any"
-    principal = _scope(head.principal, principals)
-    return f"{actions} on {resource}" + (f" for {principal}" if principal else "")
+    actions = () if head.actions is None else tuple(map(made.name, sorted(head.actions)))
+    resource = _scope(head.resource, resources) or ast.AnyScope(span=NOWHERE)
+    return ast.Head(actions=actions, resource=resource, principal=_scope(head.principal, principals), span=NOWHERE)
 
 
-def _scope(scope: Scope, possible: Collection[str]) -> str:
-    """Empty where the scope is all that is possible anyway."""
+def _scope(scope: Scope, possible: Collection[str]) -> ast.ScopeOf | None:
+    """None where the scope is all that is possible anyway."""
+    of: tuple[ast.Name | ast.EntityLit, ...]
     if scope.entities is not None:
-        of = _listed([_entity(uid) for uid in sorted(scope.entities)])
+        of = tuple(_entity(uid) for uid in sorted(scope.entities))
     elif scope.within is None and scope.types == possible and len(possible) != 1:
-        return ""
+        return None
     else:
-        of = _listed([string(name) if name == "any" else _name(name) for name in sorted(scope.types or ())])
-    return of if scope.within is None else f"{of} in {_listed([_entity(uid) for uid in sorted(scope.within)])}"
+        of = tuple(made.name(name) for name in sorted(scope.types or ()))
+    within = tuple(_entity(uid) for uid in sorted(scope.within or ()))
+    return ast.ScopeOf(items=of, within=within, span=NOWHERE)
 
 
-def _listed(items: list[str]) -> str:
-    return items[0] if len(items) == 1 else f"[{', '.join(items)}]"
-
-
-def _entity(uid: Uid) -> str:
-    return f"{_name(uid.type)}::{string(uid.id)}"
-
-
-def _name(name: str) -> str:
-    return name if is_identifier(name) else string(name)
+def _entity(uid: Uid) -> ast.EntityLit:
+    return made.entity(uid.type, uid.id)
 
 
 def _words(head: Head, schema: Schema, explicit: bool) -> Words:
@@ -86,27 +90,34 @@ def _words(head: Head, schema: Schema, explicit: bool) -> Words:
     return Words(resource, frozenset(schema.context), explicit)
 
 
-def _obligation(spec: ObligationSpec, words: Words) -> str:
-    return f"{spec.type}({', '.join(f'{name}: {written(value, words)}' for name, value in spec.properties)})"
+def _obligation(spec: ObligationSpec, words: Words) -> ast.ObligationCall:
+    args = tuple(
+        ast.Argument(name=made.name(name), value=tree(value, words), span=NOWHERE) for name, value in spec.properties
+    )
+    return ast.ObligationCall(name=made.name(spec.type), args=args, span=NOWHERE)
 
 
-def _limit(limit: LimitSpec, words: Words) -> str:
-    what = "concurrent"
+def _limit(limit: LimitSpec, words: Words) -> ast.LimitBody:
+    per: ast.Literal | ast.Name | None = None
     if limit.per is not None:
-        of = "requests" if limit.of is None else f"of {written(limit.of, words)}"
-        zone = f" in {literal(limit.zone)}" if limit.zone != "UTC" else ""
-        what = f"{of} per {limit.per if isinstance(limit.per, str) else _length(limit.per)}{zone}"
-    by = ", ".join(written(key, words) for key in limit.by)
-    block = f" then block for {_length(limit.block_for)}" if limit.block_for else ""
-    alert = f" alert at {limit.alert_at}%" if limit.alert_at else ""
-    block = " then alert" if limit.advisory else block
-    failing = " on failure allow" if limit.fails_open else ""
-    ceiling, floor = written(limit.ceiling, words), ""
+        per = made.name(limit.per) if isinstance(limit.per, str) else _length(limit.per)
+    share = None
     if limit.share and limit.per is not None:
-        over = timedelta(seconds=limit.over * periods.length(limit.per))
-        ceiling, floor = f"{limit.share}% of the average over {duration_text(over)}", f" at least {ceiling}"
-    return f"at most {ceiling} {what} by {by}{floor}{alert}{block}{failing}"
+        share = made.number(limit.share), _length(limit.over * periods.length(limit.per))
+    return ast.LimitBody(
+        ceiling=tree(limit.ceiling, words),
+        of=None if limit.of is None else tree(limit.of, words),
+        per=per,
+        by=tuple(tree(key, words) for key in limit.by),
+        zone=made.text(limit.zone) if limit.per is not None and limit.zone != "UTC" else None,
+        block_for=_length(limit.block_for) if limit.block_for else None,
+        failing="allow" if limit.fails_open else None,
+        alert_at=made.number(limit.alert_at) if limit.alert_at else None,
+        advisory=limit.advisory,
+        share=share,
+        span=NOWHERE,
+    )
 
 
-def _length(seconds: float) -> str:
-    return duration_text(timedelta(seconds=seconds))
+def _length(seconds: float) -> ast.Literal:
+    return made.duration(timedelta(seconds=seconds))

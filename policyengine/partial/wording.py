@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, assert_never
 
+from policyengine.ir.nodes import Expr
+from policyengine.ir.write import Unwritable, Words, constant, written
 from policyengine.model.values import Entity, Uid, to_json
 from policyengine.partial.formula import (
     Atom,
@@ -24,94 +25,106 @@ from policyengine.partial.formula import (
     Sourced,
     TwoFields,
 )
+from policyengine.syntax import ast, made
+from policyengine.syntax.comments import without_comments
+from policyengine.syntax.format import one_line
+from policyengine.syntax.spelling import is_identifier
 
 _MOST = 8
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def shown(atom: Atom, type_: str) -> str:
-    """The atom in the words of the language. `type_` is the type of the thing, whose name in lower case it goes by."""
-    root = type_.lower() if _NAME.fullmatch(type_) else "resource"
+    """The atom in the words of the language, in one line. `type_` is the type of the thing, whose name in lower case it
+    goes by."""
+    root = type_.lower() if is_identifier(type_) else "resource"
     match atom:
         case Opaque(expr=expr):
-            return " ".join(expr.span.text.split())
+            return _opaque(expr, root)
         case Sourced(ids=ids):
-            return f"{root}.id in {_list(tuple(sorted(ids)))}, as the entity source has it"
+            ids_in = made.binary("in", _place(root, ("id",)), _list(tuple(sorted(ids))))
+            return f"{one_line(ids_in)}, as the entity source has it"
+        case Inside(targets=targets) if not targets:
+            return f"the parents of {root} are well formed"
+        case OfType(path=path, type=of):
+            return f"{one_line(_place(root, path))} is a {of}"
+        case _:
+            return one_line(_tree(atom, root))
+
+
+def _opaque(expr: Expr, root: str) -> str:
+    try:
+        return written(expr, Words(root))
+    except Unwritable:
+        return without_comments(expr.span.text)
+
+
+def _tree(
+    atom: Inside | Present | Missing | Relation | OneOf | Elements | Matching | Sized | TwoFields | Below, root: str
+) -> ast.Expr:
+    match atom:
         case Inside(targets=targets, negated=negated):
-            if not targets:
-                return f"the parents of {root} are well formed"
-            return _not(f"{root} in {_entities(targets)}", negated)
+            return _not(made.binary("in", made.ref(root), _entities(targets)), negated)
         case Present(path=path):
             return _has(root, path)
         case Missing(path=path):
-            return f"not ({_has(root, path)})"
-        case _:
-            return _of_value(atom, dotted(root, atom.path), root)
-
-
-def _of_value(
-    atom: OfType | Relation | OneOf | Elements | Matching | Sized | TwoFields | Below, place: str, root: str
-) -> str:
-    match atom:
-        case OfType(type=type_):
-            return f"{place} is a {type_}"
-        case Relation(op=op, value=value):
-            return f"{place} {op} {literal(value)}"
-        case OneOf(values=values, negated=negated):
-            return _not(f"{place} in {_list(values)}", negated)
-        case Elements(kind=kind, values=values):
-            return _holds(kind, place, values)
-        case Matching(pieces=pieces, negated=negated):
-            return _not(f"{place} like {literal('*'.join(pieces))}", negated)
-        case Sized(op=op, count=count):
-            return f"size({place}) {op} {literal(count)}"
-        case TwoFields(op=op, other=other):
-            return f"{place} {op} {dotted(root, other)}"
-        case Below(targets=targets, negated=negated):
-            return _not(f"{place} in {_entities(targets)}", negated)
+            return _not(_has(root, path), True)
+        case Relation(path=path, op=op, value=value):
+            return made.binary(op, _place(root, path), _constant(value))
+        case OneOf(path=path, values=values, negated=negated):
+            return _not(made.binary("in", _place(root, path), _list(values)), negated)
+        case Elements(path=path, kind=kind, values=values):
+            return _holds(kind, _place(root, path), values)
+        case Matching(path=path, pieces=pieces, negated=negated):
+            return _not(made.like(_place(root, path), pieces), negated)
+        case Sized(path=path, op=op, count=count):
+            return made.binary(op, made.call("size", [_place(root, path)]), made.number(count))
+        case TwoFields(path=path, op=op, other=other):
+            return made.binary(op, _place(root, path), _place(root, other))
+        case Below(path=path, targets=targets, negated=negated):
+            return _not(made.binary("in", _place(root, path), _entities(targets)), negated)
         case _:
             assert_never(atom)
 
 
-def _holds(kind: str, place: str, values: tuple[Any, ...]) -> str:
+def _holds(kind: str, place: ast.Expr, values: tuple[Any, ...]) -> ast.Expr:
     match kind, len(values):
         case (("any" | "none"), 1):
-            return _not(f"{literal(values[0])} in {place}", kind == "none")
+            return _not(made.binary("in", _constant(values[0]), place), kind == "none")
         case (("any" | "none"), _):
-            return _not(f"contains_any({place}, {_list(values)})", kind == "none")
+            return _not(made.call("contains_any", [place, _list(values)]), kind == "none")
         case (("all" | "lacks"), _):
-            return _not(f"contains_all({place}, {_list(values)})", kind == "lacks")
-    return _not(f"contains_all({_list(values)}, {place})", kind == "other")
+            return _not(made.call("contains_all", [place, _list(values)]), kind == "lacks")
+    return _not(made.call("contains_all", [_list(values), place]), kind == "other")
 
 
-def dotted(root: str, path: Path) -> str:
-    return ".".join([root, *(name if _NAME.fullmatch(name) else literal(name) for name in path)])
+def _place(root: str, path: Path) -> ast.Expr:
+    return made.dotted(made.ref(root), path)
 
 
-def literal(value: Any) -> str:
-    """A constant as the language writes it."""
-    if value.__class__ is Entity:
-        type_ = value.uid.type
-        return f"{type_ if _NAME.fullmatch(type_) else literal(type_)}::{literal(value.uid.id)}"
-    if value.__class__ in (tuple, list):
-        return f"[{', '.join(map(literal, value))}]"
-    return json.dumps(to_json(value), ensure_ascii=False)
-
-
-def _has(root: str, path: Path) -> str:
+def _has(root: str, path: Path) -> ast.Expr:
     *base, name = path
-    return f"{dotted(root, tuple(base))} has {name if _NAME.fullmatch(name) else literal(name)}"
+    return made.has(_place(root, tuple(base)), name)
 
 
-def _list(values: tuple[Any, ...]) -> str:
-    kept = ", ".join(map(literal, values[:_MOST]))
-    return f"[{kept}, ... {len(values) - _MOST:,} more]" if len(values) > _MOST else f"[{kept}]"
+def _list(values: tuple[Any, ...]) -> ast.Expr:
+    """The first of the values, and how many are left out."""
+    left = len(values) - _MOST
+    more = [made.ref(f"... {left:,} more")] if left > 0 else []
+    return made.items([*map(_constant, values[:_MOST]), *more])
 
 
-def _entities(uids: frozenset[Uid]) -> str:
-    entities = tuple(Entity(uid) for uid in sorted(uids))
-    return literal(entities[0]) if len(entities) == 1 else _list(entities)
+def _constant(value: Any) -> ast.Expr:
+    """A constant, or what JSON makes of one that has no literal."""
+    try:
+        return constant(value)
+    except Unwritable:
+        return made.ref(json.dumps(to_json(value), ensure_ascii=False))
 
 
-def _not(text: str, negated: bool) -> str:
-    return f"not ({text})" if negated else text
+def _entities(targets: frozenset[Uid]) -> ast.Expr:
+    entities = tuple(Entity(uid) for uid in sorted(targets))
+    return _constant(entities[0]) if len(entities) == 1 else _list(entities)
+
+
+def _not(expr: ast.Expr, negated: bool) -> ast.Expr:
+    return made.unary("not", expr) if negated else expr

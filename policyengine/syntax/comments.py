@@ -24,6 +24,9 @@ from policyengine.diagnostics.source import Source
 from policyengine.syntax import ast
 from policyengine.syntax.walk import chain, is_logical
 
+# A text in quotes, which may hold the sign of a comment, or a comment.
+COMMENT = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|(#[^\n]*)')
+
 
 @dataclass(frozen=True, slots=True)
 class Lead:
@@ -101,6 +104,13 @@ class Placement:
 
     def _last_in(self, slot: _Slot, number: int) -> bool:
         return number + 1 == len(self.placed) or self.placed[number + 1].comment.span.start >= slot.end
+
+
+def without_comments(text: str) -> str:
+    """The text of an expression in one line, with nothing but its comments left out."""
+    bare = COMMENT.sub(lambda found: "" if found[1] is not None else found[0], text)
+    lines = (line.replace("\t", " ").strip() for line in bare.split("\n"))
+    return " ".join(line for line in lines if line)
 
 
 def place(module: ast.Module) -> Placement:

@@ -21,6 +21,9 @@ from policyengine.syntax.layout_statements import module, statement
 from policyengine.syntax.parse import parse
 from policyengine.syntax.walk import same
 
+# The width of a page on which no line is too long.
+_ENDLESS = 2**31
+
 
 class FormatFault(RuntimeError):
     """The formatter wrote something that means another thing. A bug in the engine, never a mistake in the text."""
@@ -58,6 +61,11 @@ def format_type(node: ast.TypeExpr) -> str:
 def format_expression(node: ast.Expr) -> str:
     """An expression, in parentheses only where its own parts need them."""
     return render(expression(node, NO_NOTES))
+
+
+def one_line(node: ast.Expr) -> str:
+    """An expression, as `format_expression` has it but however long its line becomes."""
+    return render(expression(node, NO_NOTES), width=_ENDLESS)
 
 
 def format_declaration(node: ast.Statement) -> str:

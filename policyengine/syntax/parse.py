@@ -22,6 +22,7 @@ from policyengine.syntax import ast
 from policyengine.syntax.advice import advice, sign_at
 from policyengine.syntax.build import Build
 from policyengine.syntax.characters import suspicious_characters
+from policyengine.syntax.comments import COMMENT
 from policyengine.syntax.words import KEYWORDS, expected_words, unexpected_word
 
 MAX_NESTING = 200
@@ -197,9 +198,6 @@ def _beyond(source: Source) -> Diagnostic | None:
     return None
 
 
-_COMMENT = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|(#[^\n]*)')
-
-
 def _comments(source: Source) -> tuple[ast.Comment, ...]:
-    found = (m for m in _COMMENT.finditer(source.text) if m[1])
+    found = (m for m in COMMENT.finditer(source.text) if m[1])
     return tuple(ast.Comment(text=m[1].rstrip(), span=source.span(m.start(), m.end())) for m in found)

@@ -92,9 +92,9 @@ class Cli:
 
     out = err = ""
 
-    def __call__(self, *words: str | Path, stdin: Any = "") -> int:
+    def __call__(self, *words: str | Path, stdin: Any = "", width: int = 100) -> int:
         text = stdin if isinstance(stdin, str | bytes) else json.dumps(stdin)
-        result = CliRunner().invoke(app, [str(word) for word in words], input=text, env={"COLUMNS": "100"})
+        result = CliRunner().invoke(app, [str(word) for word in words], input=text, env={"COLUMNS": str(width)})
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         self.out, self.err = result.stdout, result.stderr

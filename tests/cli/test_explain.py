@@ -32,13 +32,10 @@ CASES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("width", [80, 120])
-def test_drawn(policies: Path, monkeypatch: pytest.MonkeyPatch, name: str, width: int) -> None:
-    done = run(
-        "explain", policies.name, "-r", "-", stdin=json.dumps(CASES[name]), cwd=policies.parent,
-        env={"COLUMNS": str(width)},
-    )  # fmt: skip
-    assert done.returncode == 0
-    assert_golden(GOLDEN / f"explain_{name}_{width}.txt", done.stdout)
+def test_drawn(policies: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, name: str, width: int) -> None:
+    monkeypatch.chdir(policies.parent)
+    assert cli("explain", policies.name, "-r", "-", stdin=CASES[name], width=width) == 0
+    assert_golden(GOLDEN / f"explain_{name}_{width}.txt", cli.out)
 
 
 def test_one_rule(policies: Path, cli: Cli) -> None:
