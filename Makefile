@@ -14,10 +14,10 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fmt bench test-nightly fuzz golden dist clean
+.PHONY: help serve test check fmt bench test-frameworks test-nightly fuzz golden dist clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.run  ## answer decisions over HTTP, with a key that it shows  [POLICIES= ENTITIES= PORT= ACCESS=]
 	$(BIN)/policyengine serve $(POLICIES) $(if $(ENTITIES),--entities $(ENTITIES)) --port $(PORT) $(ACCESS) $(ARGS)
@@ -44,6 +44,26 @@ fmt: $(VENV)/.dev  ## format the Python and the policies
 bench: $(VENV)/.bench  ## run the benchmarks  [ARGS=]
 	$(BIN)/python -m bench $(ARGS)
 
+# Their dependencies exclude each other's, and those of the other tests: one environment each.
+FRAMEWORKS ?= autogen crewai google_adk litellm
+FRAMEWORK_VENVS ?= .venvs
+
+test-frameworks: $(FRAMEWORKS:%=$(FRAMEWORK_VENVS)/%/.ready)  ## the adapters whose frameworks need an environment of their own  [FRAMEWORKS= ARGS=]
+	@for each in $(FRAMEWORKS); do \
+	  echo "tests/integrations/frameworks/$$each"; \
+	  $(FRAMEWORK_VENVS)/$$each/bin/python -m pytest tests/integrations/frameworks/$$each $(ARGS) || exit 1; \
+	done
+
+# What LiteLLM's proxy imports.
+$(FRAMEWORK_VENVS)/litellm/.ready: MORE = apscheduler azure-identity azure-storage-blob backoff backports-zstd expression \
+  fastapi-sso gunicorn hiredis inquirerpy mcp orjson polars pyjwt pynacl python-multipart restrictedpython rq semver \
+  soundfile tomlkit 'websockets<16'
+$(FRAMEWORK_VENVS)/%/.ready: pyproject.toml
+	@echo "installing policyengine[$(subst _,-,$*)] into $(FRAMEWORK_VENVS)/$* ..."
+	@$(PYTHON) -m venv $(FRAMEWORK_VENVS)/$*
+	@$(FRAMEWORK_VENVS)/$*/bin/python -m pip install --quiet hypothesis pytest $(MORE) --editable '.[$(subst _,-,$*)]'
+	@touch $@
+
 test-nightly: $(VENV)/.dev  ## the laws, with 10,000 examples each
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n $(JOBS) -m hypothesis $(ARGS)
 
@@ -65,7 +85,7 @@ dist: $(VENV)/.dist  ## the source archive, a wheel for every machine, and one f
 	@ls dist
 
 clean:  ## remove the virtual environment and everything generated
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache \
+	rm -rf $(VENV) $(FRAMEWORK_VENVS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache \
 	  bench/.venvs bench/.servers
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -18,6 +18,8 @@ RESULTS = "/v1/results"
 RELEASE = "/v1/release"
 ADMIT = "/v1/admit"
 DETOKENIZE = "/v1/detokenize"
+# The path that a LiteLLM proxy asks, of its generic guardrail API.
+GUARDRAIL = "/beta/litellm_basic_guardrail_api"
 BLOCK = "/v1/block"
 UNBLOCK = "/v1/unblock"
 RELOAD = "/v1/admin/reload"

@@ -72,6 +72,7 @@ class Gates(Releases):
             authorize_async=self.authorize_async,
             release=self.release,
             release_async=self.release_async,
+            release_stream=self.release_stream,
             admit=self.admit,
             admit_async=self.admit_async,
             sessions=lambda: self.sessions,

@@ -28,6 +28,7 @@ from policyengine.release.carrying import carry_out
 from policyengine.release.content import Unscannable, json_content
 from policyengine.release.inspection import Inspection
 from policyengine.release.outcome import Admitted, Released
+from policyengine.release.release_stream import ReleaseStream
 from policyengine.state.grant import Grant, SettleError
 from policyengine.state.session_calls import Sessions, UnknownSession
 from policyengine.state.store import StoreError
@@ -41,6 +42,7 @@ class EngineCalls:
     authorize_async: Callable[..., Awaitable[Grant]]
     release: Callable[..., Released]
     release_async: Callable[..., Awaitable[Released]]
+    release_stream: Callable[..., ReleaseStream]
     admit: Callable[..., Admitted]
     admit_async: Callable[..., Awaitable[Admitted]]
     sessions: Callable[[], Sessions]
@@ -305,6 +307,12 @@ class Session:
     async def release_async(self, text: Any, **asked: Any) -> Released:
         return await self._ways.release_async(
             text, principal=self._principal, context=self._context, **self._here, **asked
+        )
+
+    def release_stream(self, chunks: Any, **asked: Any) -> ReleaseStream:
+        """`release` for a text that comes in chunks: `Engine.release_stream` for the principal of this session."""
+        return self._ways.release_stream(
+            chunks, principal=self._principal, context=self._context, **self._here, **asked
         )
 
     def admit(self, given: Any, *, cost: Mapping[str, Any] | None = None, **asked: Any) -> Admitted:

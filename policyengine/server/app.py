@@ -45,6 +45,7 @@ from policyengine.server.errors import RequestError, http_error, request_error, 
 from policyengine.server.evaluation import evaluate, evaluate_batch, way_of
 from policyengine.server.explain import answer_explain
 from policyengine.server.filter import answer_filter
+from policyengine.server.guardrail import Guardrail
 from policyengine.server.keys import KeyDesk
 from policyengine.server.limit import LimitStep
 from policyengine.server.page import PageTokens
@@ -188,6 +189,7 @@ def create_app(
         ),
         **usage.questions(),
         **keys.questions(),
+        **_guardrail(settings, binding),
     }
     metadata.add_routes(app, pdp, settings.public_url, access.desk)
     access.add_routes(app)
@@ -251,6 +253,14 @@ def _evaluations(settings: Settings, binding: Binding, desk: Desk) -> dict[str, 
         paths.EVALUATION: Question("evaluation", partial(evaluate, **known), aside=way_of),
         paths.EVALUATIONS: Question("evaluations", batch, aside=way_of),
     }
+
+
+def _guardrail(settings: Settings, binding: Binding) -> dict[str, Question]:
+    """The endpoint for LiteLLM proxies, where it is wanted."""
+    if not settings.guardrail.enabled:
+        return {}
+    handle = Guardrail(settings.guardrail, binding)
+    return {paths.GUARDRAIL: Question("guardrail", handle, thread_body=0, kind="texts")}
 
 
 def _admission(

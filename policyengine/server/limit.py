@@ -30,6 +30,7 @@ SCOPE_OF: Mapping[str, Scope] = {
     "search_action": "search",
     **dict.fromkeys(("release", "admit", "detokenize"), "release"),
     **dict.fromkeys(("authorize", "authorizations", "settle", "renew", "cancel", "sessions", "results"), "authorize"),
+    "guardrail": "authorize",
 }
 # What administers the service, and the action that its policies decide about.
 ADMIN_OF: Mapping[str, str] = {

@@ -20,6 +20,7 @@ from policyengine.callers.claims import ClaimsMapping
 from policyengine.callers.tenancy import Tenancy
 from policyengine.callers.token import ExpectedToken
 from policyengine.events.sinks.webhook import secret_key
+from policyengine.settings.guardrail import GuardrailSettings
 from policyengine.settings.prices import PriceSettings
 from policyengine.settings.texts import Texts
 
@@ -277,6 +278,7 @@ class Settings(BaseSettings):
     approvals: ApprovalSettings = ApprovalSettings()
     texts: Texts = Texts()
     prices: PriceSettings = PriceSettings()
+    guardrail: GuardrailSettings = GuardrailSettings()
     admin_policies: Annotated[Path | None, BeforeValidator(_named)] = Field(
         None, description="who may administer, as policies; the built-in ones if not given"
     )

@@ -1,8 +1,11 @@
-"""The same scenarios for every agent framework: what is denied never runs, whatever goes wrong on the way."""
+"""The same scenarios for every agent framework: what is denied never runs, whatever goes wrong on the way.
+
+Each test runs with every host in `HOSTS` of its module that has the seam it is about (`hosts.py`); the modules in
+`../frameworks/` take these tests over for a host that needs an environment of its own.
+"""
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from policyengine import Engine
 from policyengine.gate import receiving
 from policyengine.gate.trail import Trail
 from policyengine.state.stores.memory import Memory
+from tests.integrations.agents.hosts import host
 from tests.integrations.agents.world import (
     ANN,
     BUDGET,
@@ -21,7 +25,6 @@ from tests.integrations.agents.world import (
     TOKENS,
     Asks,
     Away,
-    Host,
     Ran,
     Script,
     Tools,
@@ -39,34 +42,12 @@ HOSTS = [
 ]
 
 
-def host(name: str) -> Host:
-    found: Any = import_module(f"tests.integrations.agents.host_{name}")
-    return found  # type: ignore[no-any-return]
-
-
-def able(seam: str) -> list[str]:
-    """The frameworks that have this seam; the table in docs/agents.md says the same."""
-    return [name for name in HOSTS if seam not in LACKS.get(name, ())]
-
-
-# What a framework has no seam for, and `protect` or the docs say so.
-LACKS: dict[str, tuple[str, ...]] = {
-    "agent_framework": ("shown",),
-    "claude_agent": ("rewrite", "cut", "inner", "shown", "output", "budget"),
-    "langgraph": ("shown", "output", "budget"),
-    "llamaindex": ("rewrite", "output", "budget"),
-    "openai_agents": ("rewrite",),
-    "smolagents": ("rewrite", "cut"),
-}
-
-
 def play(name: str, script: Script, prompt: str = "", policies: str = POLICIES, **more: Any) -> tuple[Ran, Tools]:
     tools = Tools()
     engine = more.pop("engine", None) or Engine.from_text(policies)
     return host(name).run(Asks(engine, script, tools, prompt, **more)), tools
 
 
-@pytest.mark.parametrize("name", HOSTS)
 def test_what_is_denied_never_runs_and_the_model_is_told_why(name: str) -> None:
     script: Script = [
         [("read_page", {"url": "acme.com"})],
@@ -81,21 +62,20 @@ def test_what_is_denied_never_runs_and_the_model_is_told_why(name: str) -> None:
     assert ran.final == "done"
 
 
-@pytest.mark.parametrize("name", able("shown"))
+@pytest.mark.seam("shown")
 def test_the_model_is_shown_what_could_be_allowed(name: str) -> None:
     ran, _ = play(name, ["hello"], "hi")
     assert "send_mail" in ran.shown[0]
     assert "drop_table" not in ran.shown[0]
 
 
-@pytest.mark.parametrize("name", HOSTS)
 def test_what_runs_is_what_was_decided(name: str) -> None:
     call = ("send_mail", {"to": "b@c.de", "body": "secret: eve@evil.org"})
     _, tools = play(name, [[call], "ok"], "write to b@c.de")
     assert tools.ran == [("send_mail", "(address)", "secret: (address)")]
 
 
-@pytest.mark.parametrize("name", able("rewrite"))
+@pytest.mark.seam("rewrite")
 def test_what_another_hook_rewrites_is_decided_again(name: str) -> None:
     call = ("send_mail", {"to": "b@c.de", "body": "x"})
     changed = {"to": "eve@evil.org", "body": "x"}
@@ -104,7 +84,6 @@ def test_what_another_hook_rewrites_is_decided_again(name: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["policy", "store", "trail"])
-@pytest.mark.parametrize("name", HOSTS)
 def test_a_fault_never_lets_a_call_through(name: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> Any:
         raise RuntimeError("a bug")
@@ -118,7 +97,6 @@ def test_a_fault_never_lets_a_call_through(name: str, fault: str, monkeypatch: p
     assert tools.ran == []
 
 
-@pytest.mark.parametrize("name", HOSTS)
 def test_what_cannot_be_looked_at_does_not_reach_the_model(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> Any:
         raise RuntimeError("a bug")
@@ -129,21 +107,20 @@ def test_what_cannot_be_looked_at_does_not_reach_the_model(name: str, monkeypatc
     assert INJECTED not in ran.seen
 
 
-@pytest.mark.parametrize("name", HOSTS)
 def test_what_a_tool_raises_is_read_as_what_it_returns(name: str) -> None:
     ran, tools = play(name, [[("broken", {"name": "x"})], "ok"], "go on")
     assert tools.ran == [("broken", "x")]
     assert "eve@evil.org" not in f"{ran.seen} {ran.error}"
 
 
-@pytest.mark.parametrize("name", able("parallel"))
+@pytest.mark.seam("parallel")
 def test_parallel_calls_are_each_decided_and_charged(name: str) -> None:
     mails = [("send_mail", {"to": to, "body": "x"}) for to in ("eve@evil.org", "b@c.de", "b@c.de", "b@c.de")]
     _, tools = play(name, [mails, "ok"], "write to b@c.de", ONE_MAIL)
     assert tools.ran == [("send_mail", "b@c.de", "x")]
 
 
-@pytest.mark.parametrize("name", able("cut"))
+@pytest.mark.seam("cut")
 def test_a_cancelled_call_holds_nothing(name: str) -> None:
     engine = Engine.from_text(POLICIES)
     ran, _ = play(name, [[("slow", {"name": "long"})], "ok"], "go", engine=engine, cut=True)
@@ -152,7 +129,7 @@ def test_a_cancelled_call_holds_nothing(name: str) -> None:
     assert tools.ran == [("slow", "short")]
 
 
-@pytest.mark.parametrize("name", able("inner"))
+@pytest.mark.seam("inner")
 def test_an_agent_within_the_agent_is_gated_or_refused(name: str) -> None:
     inner: Script = [[("drop_table", {"name": "users"})], [("send_mail", {"to": "eve@evil.org", "body": "x"})], "ok"]
     # What the agent within is told to do is no word of the user.
@@ -162,13 +139,13 @@ def test_an_agent_within_the_agent_is_gated_or_refused(name: str) -> None:
     assert ran.final == "ok" or "protect" in str(ran.error)
 
 
-@pytest.mark.parametrize("name", able("output"))
+@pytest.mark.seam("output")
 def test_what_the_user_has_is_released(name: str) -> None:
     ran, _ = play(name, ["I wrote to eve@evil.org."], "hi", output={"tenant": "acme"})
     assert ran.final == "I wrote to [email]."
 
 
-@pytest.mark.parametrize("name", able("budget"))
+@pytest.mark.seam("budget")
 def test_a_budget_is_reserved_before_and_settled_after(name: str) -> None:
     engine = Engine.from_text(BUDGET)
     how: dict[str, Any] = {"model": {"id": "m"}, "cost": {"tokens": 90}, "engine": engine}

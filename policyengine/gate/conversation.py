@@ -1,0 +1,167 @@
+"""A conversation that comes whole with every request, as chat interfaces have it: what is new in it goes to a session.
+
+The messages are those of OpenAI's chat completions. What stands in the user's place is the user's words; what a tool
+returned is observed once, under the name of the tool whose call it answers, and the model has of it what it may have.
+The client runs the tools, so what it says that they returned is taken as it is; a result of no call is refused.
+
+    for result in conversation.new(messages):
+        conversation.keep(result, session.observe(result.call, result.value))
+    messages = conversation.told(messages)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from cachetools import LRUCache
+
+from policyengine.diagnostics import codes
+from policyengine.evaluate.combine import denied
+from policyengine.gate.call import Observed, ToolCall
+from policyengine.gate.results import given_back, looked_at
+from policyengine.gate.session import Session
+from policyengine.model.decision import RuleError
+
+# So many calls and results of one conversation are remembered. What is forgotten is observed again.
+MOST = 10_000
+_STATED = denied(RuleError("", codes.MALFORMED.id, "this call was not decided here"), "")
+
+Message = Mapping[str, Any]
+
+
+class Unreadable(ValueError):
+    """Messages that nobody reads; the text may be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool returned: `text` as the messages have it, `value` as rules read it."""
+
+    key: tuple[str, str]
+    call: ToolCall
+    text: str = field(repr=False)
+    value: Any = field(repr=False)
+
+
+class Conversation:
+    """One conversation, which is one session of the gate."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._calls: LRUCache[str, ToolCall] = LRUCache(MOST)
+        self._kept: LRUCache[tuple[str, str], str] = LRUCache(MOST)
+
+    def decided(self, id_: str, call: ToolCall) -> None:
+        """A call that was decided here; its result settles what it reserved."""
+        self._calls[id_] = call
+
+    def new(self, messages: Sequence[Any]) -> list[ToolResult]:
+        """The results that are not observed yet, in their order; the session has the user's words from now on. Raises
+        Unreadable."""
+        for message in _each(messages):
+            if message.get("role") == "user":
+                for text in _texts(message):
+                    self.session.say(text)
+        return [one for one in self._results(messages) if one.key not in self._kept]
+
+    def keep(self, result: ToolResult, seen: Observed) -> None:
+        """What may be had of a result."""
+        self._kept[result.key] = str(given_back(result.text, result.value, seen))
+
+    def told(self, messages: Sequence[Any]) -> list[Any]:
+        """The messages, with what the model may have of each result. Raises Unreadable, and KeyError for a result that
+        was not observed."""
+        results = {one.key: self._kept[one.key] for one in self._results(messages)}
+        made = []
+        for message in messages:
+            if message.get("role") != "tool":
+                made.append(message)
+                continue
+            text = "".join(_texts(message))
+            kept = results[_key(str(message["tool_call_id"]), text)]
+            made.append(message if kept == text else {**message, "content": kept})
+        return made
+
+    def _results(self, messages: Sequence[Any]) -> Iterator[ToolResult]:
+        said: dict[str, ToolCall] = {}
+        for message in _each(messages):
+            if message.get("role") == "assistant":
+                said |= {id_: stated(name, args) for id_, name, args in calls_of(message)}
+            elif message.get("role") == "tool":
+                id_ = str(message.get("tool_call_id"))
+                if id_ not in said:
+                    raise Unreadable("a result of a tool answers no call")
+                decided = self._calls.get(id_)
+                call = decided if decided is not None and decided.tool == said[id_].tool else said[id_]
+                text = "".join(_texts(message))
+                yield ToolResult(_key(id_, text), call, text, looked_at(text))
+            elif message.get("role") == "function":
+                raise Unreadable("`function` messages are not read; use `tool`")
+
+
+def stated(tool: str, args: Any) -> ToolCall:
+    """A call of which the host says that it ran, and that nobody here decided about: only for what it returned."""
+    given = args if isinstance(args, Mapping) else {}
+    return ToolCall(tool, True, given, _STATED, given)
+
+
+def calls_of(message: Message) -> list[tuple[str, str, Any]]:
+    """The calls in a message of a model: id, name, arguments. Arguments that are no JSON come as the text that they
+    are, which the gate refuses. Raises Unreadable for a call of something that is no function."""
+    found = []
+    for one in message.get("tool_calls") or ():
+        function = one.get("function") if isinstance(one, Mapping) else None
+        if not isinstance(function, Mapping) or one.get("type") not in (None, "function"):
+            raise Unreadable("a call of something that is no function")
+        found.append((str(one.get("id")), str(function.get("name")), arguments(function.get("arguments"))))
+    return found
+
+
+def arguments(given: Any) -> Any:
+    """What a model gave as arguments."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return json.loads(given or "{}")
+    except (ValueError, RecursionError):
+        return given
+
+
+def beginning(messages: Sequence[Any]) -> str:
+    """What tells a conversation from others that have no name: all up to the user's first words."""
+    first = next((at for at, one in enumerate(_each(messages)) if one.get("role") == "user"), len(messages))
+    said = json.dumps(list(messages[: first + 1]), sort_keys=True, default=str)
+    return sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _each(messages: Sequence[Any]) -> Iterator[Message]:
+    for message in messages:
+        if not isinstance(message, Mapping):
+            raise Unreadable("a message is an object")
+        yield message
+
+
+def _texts(message: Message) -> list[str]:
+    """The texts of a message; what is no text says nothing here."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return [content]
+    if content is None:
+        return []
+    if not isinstance(content, Sequence):
+        raise Unreadable("the content of a message is a text or a list of parts")
+    if message.get("role") == "tool" and not all(_is_text(part) for part in content):
+        raise Unreadable("a result of a tool has something that is no text")
+    return [part["text"] for part in content if _is_text(part)]
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str)
+
+
+def _key(id_: str, text: str) -> tuple[str, str]:
+    return id_, sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

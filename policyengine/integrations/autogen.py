@@ -1,0 +1,298 @@
+"""AutoGen (AgentChat): the same agents, with workbenches, handoffs and a model that a session gates.
+
+    agent = protect(AssistantAgent("payer", model_client=client, tools=tools), session)
+
+A workbench stands between an agent and all its tools, those of MCP servers and those added while it runs among them;
+so it is wrapped, and so are the handoffs, which an agent calls past it. Teams, agents that are tools, and those that
+hold others are gated with all that is in them. An agent that runs code, or runs its tools itself, is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from copy import copy
+from typing import Any, TypeVar
+
+from autogen_agentchat.agents import AssistantAgent, MessageFilterAgent, SocietyOfMindAgent, UserProxyAgent
+from autogen_agentchat.base import Response
+from autogen_agentchat.messages import HandoffMessage, TextMessage, ToolCallSummaryMessage
+from autogen_agentchat.teams import BaseGroupChat
+from autogen_agentchat.tools import AgentTool, TeamTool
+from autogen_core.models import ChatCompletionClient, CreateResult, RequestUsage
+from autogen_core.tools import StaticWorkbench, TextResultContent, ToolResult, Workbench
+
+from policyengine.gate.call import Observed
+from policyengine.gate.models import ModelTerms
+from policyengine.gate.results import given_back, looked_at
+from policyengine.gate.running import run_async
+from policyengine.gate.session import Session
+
+A = TypeVar("A")
+FAILED = "this could not be decided"
+_ROLES = {
+    "SystemMessage": "system", "UserMessage": "user", "AssistantMessage": "assistant",
+    "FunctionExecutionResultMessage": "tool",
+}  # fmt: skip
+
+
+def protect(
+    agent: A,
+    session: Session,
+    *,
+    model: Mapping[str, Any] | None = None,
+    cost: Mapping[str, Any] | None = None,
+    output: Mapping[str, Any] | None = None,
+) -> A:
+    """The agent or team itself, gated from now on; `model`, `cost` and `output` are as in `policyengine.gate.models`.
+    Raises ValueError, with the reason, for one that acts in ways that nothing can stand before."""
+    _Protects(session, ModelTerms(model, cost, output)).protect(agent)
+    return agent
+
+
+class _Protects:
+    def __init__(self, session: Session, terms: ModelTerms) -> None:
+        self._session = session
+        self._terms = terms
+
+    def protect(self, agent: Any) -> None:
+        if isinstance(agent, BaseGroupChat):
+            for one in agent._participants:
+                self.protect(one)
+        elif isinstance(agent, SocietyOfMindAgent):
+            self.protect(agent._team)
+        elif isinstance(agent, MessageFilterAgent):
+            self.protect(agent._wrapped_agent)
+        elif isinstance(agent, AssistantAgent):
+            self._assistant(agent)
+        elif not isinstance(agent, UserProxyAgent):
+            name = getattr(agent, "name", type(agent).__name__)
+            raise ValueError(f"protect: `{name}` acts in ways of its own, and nothing can stand before them")
+        # One that chooses the next speaker, or sums up, asks a model as well.
+        client = getattr(agent, "_model_client", None)
+        if isinstance(client, ChatCompletionClient):
+            agent._model_client = self._model(client)
+
+    def _assistant(self, agent: Any) -> None:
+        if type(agent)._execute_tool_call is not AssistantAgent._execute_tool_call:
+            raise ValueError(f"protect: `{agent.name}` runs its tools itself, and nothing can stand between them")
+        agent._workbench = [self._workbench(one) for one in agent._workbench]
+        if hasattr(agent, "policyengine_refused"):
+            return
+        agent.policyengine_refused = {}
+        agent._handoff_tools = [self._handoff(one, agent.policyengine_refused) for one in agent._handoff_tools]
+        _says(agent, self._session, self._terms, agent.policyengine_refused)
+
+    def _workbench(self, workbench: Workbench) -> Workbench:
+        if isinstance(workbench, GatedWorkbench):
+            return workbench
+        if isinstance(workbench, StaticWorkbench):
+            for tool in workbench._tools:
+                if isinstance(tool, AgentTool | TeamTool):
+                    # What it says is read by an agent, and released where it leaves.
+                    _Protects(self._session, ModelTerms(self._terms.model, self._terms.cost)).protect(tool._task_runner)
+        return GatedWorkbench(workbench, self._session)
+
+    def _handoff(self, tool: Any, refused: dict[str, str]) -> Any:
+        if hasattr(tool, "policyengine_gated"):
+            return tool
+        gated, behind = copy(tool), tool.run_json
+
+        async def run_json(arguments: Mapping[str, Any], *rest: Any, **more: Any) -> Any:
+            async def perform(final: dict[str, Any]) -> Any:
+                return await behind(final, *rest, **more)
+
+            refused.pop(tool.name, None)
+            try:
+                ran = await run_async(self._session, tool.name, arguments, perform)
+            except Exception:  # noqa: BLE001  an agent would wait forever for what is raised here
+                refused[tool.name] = FAILED
+                return FAILED
+            if not ran.allowed:
+                refused[tool.name] = str(ran.value)
+            return ran.value
+
+        gated.run_json = run_json
+        gated.policyengine_gated = True
+        return gated
+
+    def _model(self, client: ChatCompletionClient) -> ChatCompletionClient:
+        if isinstance(client, GatedModelClient) or (self._terms.model is None and self._terms.output is None):
+            return client
+        return GatedModelClient(client, self._session, self._terms)
+
+
+class GatedWorkbench(Workbench):
+    """A workbench that shows what could be called, and runs what may run. It streams nothing of a tool: what comes in
+    between has not been looked at."""
+
+    def __init__(self, workbench: Workbench, session: Session) -> None:
+        self._behind = workbench
+        self._session = session
+
+    async def list_tools(self) -> list[Any]:
+        found = await self._behind.list_tools()
+        shown = set(await self._session.tools_async([one["name"] for one in found]))
+        return [one for one in found if one["name"] in shown]
+
+    async def call_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        cancellation_token: Any = None,
+        call_id: str | None = None,
+    ) -> ToolResult:
+        async def perform(final: dict[str, Any]) -> ToolResult:
+            return await self._behind.call_tool(name, final, cancellation_token, call_id)
+
+        try:
+            ran = await run_async(self._session, name, arguments or {}, perform, looks=_looked, back=_back)
+        except Exception:  # noqa: BLE001  an agent would wait forever for what is raised here
+            return _error(name, FAILED)
+        return ran.value if ran.seen is not None else _error(name, ran.call.reason)
+
+    async def start(self) -> None:
+        await self._behind.start()
+
+    async def stop(self) -> None:
+        await self._behind.stop()
+
+    async def reset(self) -> None:
+        await self._behind.reset()
+
+    async def save_state(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = await self._behind.save_state()
+        return found
+
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        await self._behind.load_state(state)
+
+
+def _error(name: str, text: str) -> ToolResult:
+    return ToolResult(name=name, result=[TextResultContent(content=text)], is_error=True)
+
+
+def _looked(result: ToolResult) -> Any:
+    """What a model is given of it."""
+    return looked_at(result.to_text())
+
+
+def _back(result: ToolResult, looked: Any, seen: Observed) -> ToolResult:
+    text = result.to_text()
+    told = given_back(text, looked, seen)
+    if told == text:
+        return result
+    content = TextResultContent(content=str(told))
+    return ToolResult(name=result.name, result=[content], is_error=result.is_error or not seen.allowed)
+
+
+def _says(agent: Any, session: Session, terms: ModelTerms, refused: dict[str, str]) -> None:
+    """What an agent says without its model: a summary of what its tools returned is released. And an agent hands over
+    whatever came of the call that says so: a handoff that was refused is a text that says why."""
+    behind = agent.on_messages_stream
+
+    async def on_messages_stream(*given: Any, **named: Any) -> AsyncGenerator[Any, None]:
+        refused.clear()
+        async for one in behind(*given, **named):
+            said = one.chat_message if isinstance(one, Response) else None
+            if isinstance(said, ToolCallSummaryMessage):
+                content = await terms.release_async(session, said.content)
+                one.chat_message = said.model_copy(update={"content": content})
+            elif isinstance(said, HandoffMessage) and refused:
+                one.chat_message = TextMessage(source=said.source, content="\n".join(refused.values()))
+            yield one
+
+    agent.on_messages_stream = on_messages_stream
+
+
+class GatedModelClient(ChatCompletionClient):
+    """A model whose calls are admitted, settled and released."""
+
+    def __init__(self, client: ChatCompletionClient, session: Session, terms: ModelTerms) -> None:
+        self._behind = client
+        self._session = session
+        self._terms = terms
+
+    async def create(self, messages: Sequence[Any], **more: Any) -> CreateResult:
+        asked = await self._terms.admit_async(self._session, _told(messages))
+        if not asked.allowed:
+            return CreateResult(finish_reason="stop", content=asked.reason, usage=RequestUsage(0, 0), cached=False)
+        try:
+            answer = await self._behind.create(_with(messages, asked.messages), **more)
+        except BaseException:
+            await asked.ended_async()
+            raise
+        used = answer.usage.prompt_tokens + answer.usage.completion_tokens
+        await asked.settle_async(used or None)
+        changes = {
+            name: await self._terms.release_async(self._session, said)
+            for name in ("content", "thought")
+            if isinstance(said := getattr(answer, name), str)
+        }
+        return answer.model_copy(update=changes)
+
+    async def create_stream(self, messages: Sequence[Any], **more: Any) -> AsyncGenerator[str | CreateResult, None]:
+        """The answer as a whole once it has come: its text is released then."""
+        answer = await self.create(messages, **more)
+        if isinstance(answer.content, str):
+            yield answer.content
+        yield answer
+
+    async def close(self) -> None:
+        await self._behind.close()
+
+    def actual_usage(self) -> RequestUsage:
+        return self._behind.actual_usage()
+
+    def total_usage(self) -> RequestUsage:
+        return self._behind.total_usage()
+
+    def count_tokens(self, messages: Sequence[Any], **more: Any) -> int:
+        return int(self._behind.count_tokens(messages, **more))
+
+    def remaining_tokens(self, messages: Sequence[Any], **more: Any) -> int:
+        return int(self._behind.remaining_tokens(messages, **more))
+
+    @property
+    def capabilities(self) -> Any:
+        return self._behind.capabilities
+
+    @property
+    def model_info(self) -> Any:
+        return self._behind.model_info
+
+
+def _told(messages: Sequence[Any]) -> list[dict[str, Any]]:
+    """What a model is given, each with whose words it is: of those in the user's place, other agents' are theirs."""
+    told = []
+    for message in messages:
+        role = _ROLES.get(type(message).__name__, "unknown")
+        if role == "user" and message.source != "user":
+            role = "assistant"
+        told.append({"role": role, "content": "\n".join(_parts(message))})
+    return told
+
+
+def _parts(message: Any) -> list[str]:
+    content = message.content
+    if isinstance(content, str):
+        return [content]
+    # Results have a `content`, calls have `arguments`; an image is no text.
+    texts = (getattr(one, "content", getattr(one, "arguments", one)) for one in content)
+    return [one for one in texts if isinstance(one, str)]
+
+
+def _with(messages: Sequence[Any], admitted: Sequence[Any]) -> list[Any]:
+    """Raises PermissionError where parts of a message would have to be changed that are no text of their own."""
+    made = []
+    for message, told in zip(messages, admitted, strict=True):
+        parts = _parts(message)
+        if told["content"] == "\n".join(parts):
+            made.append(message)
+        elif isinstance(message.content, str):
+            made.append(message.model_copy(update={"content": told["content"]}))
+        elif len(parts) == 1 and len(message.content) == 1 and hasattr(message.content[0], "call_id"):
+            result = message.content[0].model_copy(update={"content": told["content"]})
+            made.append(message.model_copy(update={"content": [result]}))
+        else:
+            raise PermissionError("parts of what goes to the model would have to be changed")
+    return made

@@ -1,0 +1,198 @@
+"""CrewAI: hooks that gate every call of a tool within a `with`, whichever agent of a crew makes it.
+
+    with gated(session):
+        crew.kickoff(inputs={"topic": topic})
+
+Hooks see what is added while a crew runs: delegation, memory, tools of MCP servers. CrewAI goes on where a hook raises,
+and runs the tool; so nothing is raised here: what goes wrong blocks the call, or takes the place of what came back.
+Hooks are for the whole process: once this is in use, a crew outside of any `gated` runs no tools and asks no model. A
+hook that comes after the gate could change what was decided, and blocks the call as well.
+
+What a crew does without a hook is not seen: functions that a flow hands to `LLM.call` itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from crewai.hooks import InterceptionPoint, get_hooks, register_hook, unregister_hook
+from crewai.hooks.dispatch import get_scoped_hooks
+
+from policyengine.gate.call import ToolCall
+from policyengine.gate.models import ModelCall, ModelTerms
+from policyengine.gate.results import given_back, looked_at
+from policyengine.gate.running import ended
+from policyengine.gate.session import Session
+
+OUTSIDE = "no tool runs and no model is asked outside of a session"
+AFTER_US = "another hook comes after the gate"
+FAILED = "this could not be decided"
+UNSEEN = "what came back could not be looked at"
+# An answer that calls tools comes to no hook: what it used is settled when the model is asked again, or at the end.
+_NOTHING = "nothing was said"
+
+
+@contextmanager
+def gated(
+    session: Session,
+    *,
+    model: Mapping[str, Any] | None = None,
+    cost: Mapping[str, Any] | None = None,
+    output: Mapping[str, Any] | None = None,
+) -> Iterator[None]:
+    """All that crews do in here goes through the gate of a session; `model`, `cost` and `output` are as in
+    `policyengine.gate.models`. Raises RuntimeError at the end where somebody removed the hooks meanwhile."""
+    gate = _CrewGate(session, ModelTerms(model, cost, output))
+    for point, hook in _HOOKS.items():
+        # The last one sees what all others made of it.
+        unregister_hook(point, hook)
+        register_hook(point, hook)
+    running = _GATE.set(gate)
+    try:
+        yield
+    finally:
+        _GATE.reset(running)
+        gate.over()
+    if any(hook not in get_hooks(point) for point, hook in _HOOKS.items()):
+        raise RuntimeError("gated: the hooks were removed while the crew was running")
+
+
+@dataclass
+class _CrewGate:
+    """A session, and what has begun in it: by the object that both hooks of one call are handed."""
+
+    session: Session
+    terms: ModelTerms
+    calls: dict[int, tuple[Any, ToolCall]] = field(default_factory=dict)
+    refused: dict[int, tuple[Any, str]] = field(default_factory=dict)
+    asked: dict[int, tuple[Any, ModelCall, int]] = field(default_factory=dict)
+
+    def over(self) -> None:
+        for _, call in self.calls.values():
+            ended(call)
+        for key in list(self.asked):
+            with suppress(Exception):
+                self.settle(key)
+        self.calls.clear()
+
+    # ---- tools ----
+
+    def before_tool(self, context: Any) -> bool | None:
+        given = context.tool_input
+        call = self.session.call(context.tool_name, given)
+        if not call.allowed:
+            self.refused[id(given)] = given, call.reason
+            return False
+        final = dict(call.arguments or {})
+        if final != given:
+            given.clear()
+            given.update(final)
+        self.calls[id(given)] = given, call
+        return None
+
+    def after_tool(self, context: Any) -> str:
+        key = id(context.tool_input)
+        if (refused := self.refused.pop(key, None)) is not None:
+            return refused[1]
+        _, call = self.calls.pop(key)
+        result = str(context.tool_result)
+        value = looked_at(result)
+        return str(given_back(result, value, self.session.observe(call, value)))
+
+    # ---- models ----
+
+    def before_model(self, context: Any) -> bool | None:
+        key = id(context.llm)
+        self.settle(key)
+        asked = self.terms.admit(self.session, [_told(one) for one in context.messages])
+        if not asked.allowed:
+            return False
+        for message, told in zip(context.messages, asked.messages, strict=True):
+            if message.get("content") != told.get("content"):
+                message["content"] = told["content"]
+        if self.terms.model is not None:
+            self.asked[key] = context.llm, asked, _used(context.llm)
+        return None
+
+    def after_model(self, context: Any) -> str | None:
+        self.settle(id(context.llm))
+        if self.terms.output is None or context.response is None:
+            return None
+        # An empty text would not take its place.
+        return self.terms.release(self.session, str(context.response)) or _NOTHING
+
+    def settle(self, key: int) -> None:
+        if (found := self.asked.pop(key, None)) is not None:
+            llm, asked, before = found
+            asked.settle((_used(llm) - before) or None)
+
+
+_GATE: ContextVar[_CrewGate | None] = ContextVar("policyengine_crew", default=None)
+
+
+def _first(point: InterceptionPoint, context: Any, decide: Callable[[_CrewGate], bool | None]) -> bool | None:
+    """False where a call may not be made, whatever the reason."""
+    gate = _GATE.get()
+    said = OUTSIDE
+    try:
+        if gate is not None:
+            hooks = [*get_hooks(point), *get_scoped_hooks(point)]
+            said = AFTER_US
+            if hooks[-1] is _HOOKS[point]:
+                said = FAILED
+                return decide(gate)
+    except Exception:  # noqa: BLE001  what is raised here would let the call through
+        pass
+    if gate is not None and point is InterceptionPoint.PRE_TOOL_CALL:
+        gate.refused[id(context.tool_input)] = context.tool_input, said
+    return False
+
+
+def _before_tool(context: Any) -> bool | None:
+    return _first(InterceptionPoint.PRE_TOOL_CALL, context, lambda gate: gate.before_tool(context))
+
+
+def _before_model(context: Any) -> bool | None:
+    return _first(InterceptionPoint.PRE_MODEL_CALL, context, lambda gate: gate.before_model(context))
+
+
+def _after_tool(context: Any) -> str | None:
+    gate = _GATE.get()
+    if gate is None:
+        return OUTSIDE
+    try:
+        return gate.after_tool(context)
+    except Exception:  # noqa: BLE001  what is raised here would let all of it through
+        return UNSEEN
+
+
+def _after_model(context: Any) -> str | None:
+    gate = _GATE.get()
+    if gate is None:
+        return OUTSIDE
+    try:
+        return gate.after_model(context)
+    except Exception:  # noqa: BLE001  what is raised here would let all of it through
+        return UNSEEN
+
+
+_HOOKS: dict[InterceptionPoint, Callable[[Any], Any]] = {
+    InterceptionPoint.PRE_TOOL_CALL: _before_tool,
+    InterceptionPoint.POST_TOOL_CALL: _after_tool,
+    InterceptionPoint.PRE_MODEL_CALL: _before_model,
+    InterceptionPoint.POST_MODEL_CALL: _after_model,
+}
+
+
+def _told(message: Any) -> dict[str, Any]:
+    return {"role": message.get("role"), "content": message.get("content") or ""}
+
+
+def _used(llm: Any) -> int:
+    """The tokens that a model used so far."""
+    summary = getattr(llm, "get_token_usage_summary", None)
+    return int(summary().total_tokens) if callable(summary) else 0

@@ -1,0 +1,248 @@
+"""LiteLLM's generic guardrail API: a proxy asks this service before and after a model, without any code of ours in it.
+
+Before: the model's use and what goes in are decided and the estimate is charged, the tools that no call could be
+allowed of are left out, and what tools returned is observed. After: each call of a tool is decided, and each text
+released. A conversation comes whole with every request; the answer to a request finds it by the id of the call.
+
+What the API cannot say is blocked: that no tool is left (it ignores an empty list), and that a call runs with other
+arguments. Where the proxy drops what is changed of a text, as it does in a stream unless it is told otherwise,
+`rewrites` stays off, and such a text is blocked as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from threading import Lock
+from typing import Any
+
+from cachetools import LRUCache, TTLCache
+
+from policyengine.authzen import read
+from policyengine.authzen.refused import Malformed
+from policyengine.callers.caller import Caller
+from policyengine.engine import Engine
+from policyengine.gate.call import ToolCall
+from policyengine.gate.conversation import Conversation, Unreadable, beginning, calls_of
+from policyengine.gate.models import ModelTerms
+from policyengine.release.outcome import NotReleased, Released
+from policyengine.server.bind import Binding
+from policyengine.server.pipeline import Reply
+from policyengine.settings.guardrail import GuardrailSettings
+
+# So many conversations, and requests whose answer is on its way, are remembered; each for so many seconds.
+CONVERSATIONS, ANSWERS, LIFE, SOON = 10_000, 100_000, 86_400.0, 3_600.0
+# A stream is looked at again and again: so many calls of one answer are decided once.
+CALLS = 1_000
+WHO = "user_api_key_user_id"
+
+Asked = Mapping[str, Any]
+
+
+class Blocked(Exception):
+    """The answer to a request that may not go on; the text may be told."""
+
+
+@dataclass
+class _Talk:
+    """A conversation, in which one request at a time is looked at."""
+
+    conversation: Conversation
+    lock: Lock = field(default_factory=Lock)
+
+
+@dataclass
+class _Open:
+    """A request of a conversation, and the calls in its answer that were decided."""
+
+    talk: _Talk
+    calls: LRUCache[str, ToolCall] = field(default_factory=lambda: LRUCache(CALLS))
+
+
+class Guardrail:
+    def __init__(self, settings: GuardrailSettings, binding: Binding) -> None:
+        self._settings = settings
+        self._binding = binding
+        self._lock = Lock()
+        self._talks: TTLCache[str, _Talk] = TTLCache(CONVERSATIONS, LIFE)
+        self._open: TTLCache[tuple[str, str], _Open] = TTLCache(ANSWERS, SOON)
+
+    def __call__(self, engine: Engine, body: bytes, caller: Caller) -> Reply:
+        """`POST /beta/litellm_basic_guardrail_api`. Raises Malformed and Forbidden."""
+        asked = read.json_object(body)
+        kind = asked.get("input_type")
+        if kind not in ("request", "response"):
+            raise Malformed("`input_type` is `request` or `response`")
+        call_id = asked.get("litellm_call_id")
+        if type(call_id) is not str or not call_id:
+            raise Malformed("`litellm_call_id` is the id of a call")
+        decided: list[Any] = []
+        try:
+            principal, context = self._who(engine, asked, caller)
+            key = (_whose(caller, principal), call_id)
+            if kind == "request":
+                said = self._before(engine, asked, principal, context, key)
+            else:
+                said = self._after(asked, principal, key, decided)
+        except (Blocked, Unreadable) as error:
+            said = {"action": "BLOCKED", "blocked_reason": str(error)}
+        return Reply(json.dumps(said, separators=(",", ":"), default=list).encode("ascii"), decided, 0)
+
+    def _who(self, engine: Engine, asked: Asked, caller: Caller) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Whose request it is, as the proxy knows by the key, and the context. Raises Blocked and Forbidden."""
+        known = asked.get("request_data")
+        if not isinstance(known, Mapping) or type(known.get(WHO)) is not str or not known[WHO]:
+            raise Blocked("the key of this request belongs to nobody")
+        attributes = {name: known[of] for name, of in self._settings.attributes.items() if known.get(of) is not None}
+        subject = {"type": self._settings.principal_type, "id": known[WHO], "properties": attributes}
+        resource = {"type": "Model", "id": str(asked.get("model") or "")}
+        made = read.evaluation({"subject": subject, "action": {"name": "invoke"}, "resource": resource, "context": {}})
+        bound = self._binding.arguments(caller, engine.snapshot, made)
+        return dict(bound["principal"]), dict(bound["context"])
+
+    # ---- before the model is asked ----
+
+    def _before(
+        self, engine: Engine, asked: Asked, principal: Asked, context: Asked, key: tuple[str, str]
+    ) -> dict[str, Any]:
+        messages, texts = asked.get("structured_messages"), asked.get("texts") or []
+        rows = messages if isinstance(messages, list) and messages else [_unknown(text) for text in texts]
+        talk = self._talk(engine, principal, context, key[0], rows)
+        session = talk.conversation.session
+        with talk.lock:
+            for result in talk.conversation.new(rows):
+                talk.conversation.keep(result, session.observe(result.call, result.value))
+            told = talk.conversation.told(rows)
+            changes: dict[str, Any] = {}
+            if "call" in self._settings.decides:
+                changes = self._tools(talk, asked)
+            if "invoke" in self._settings.decides:
+                asking = self._terms(asked).admit(session, told)
+                if not asking.allowed:
+                    raise Blocked(asking.reason)
+                # Nobody will say what it used: the estimate stays charged.
+                asking.settle(None)
+                told = list(asking.messages)
+        if told != rows:
+            if not self._settings.rewrites:
+                raise Blocked("parts of what goes to the model would have to be changed")
+            changes |= (
+                {"structured_messages": told} if rows is messages else {"texts": [one["content"] for one in told]}
+            )
+        with self._lock:
+            self._open[key] = _Open(talk)
+        return {"action": "GUARDRAIL_INTERVENED", **changes} if changes else {"action": "NONE"}
+
+    def _talk(self, engine: Engine, principal: Asked, context: Asked, whose: str, rows: list[Any]) -> _Talk:
+        name = sha256(f"{whose}:{beginning(rows)}".encode()).hexdigest()
+        with self._lock:
+            found: _Talk | None = self._talks.get(name)
+        if found is not None:
+            return found
+        session = engine.session(principal=principal, context=context, name=f"litellm:{name}")
+        with self._lock:
+            made: _Talk = self._talks.setdefault(name, _Talk(Conversation(session)))
+        return made
+
+    def _tools(self, talk: _Talk, asked: Asked) -> dict[str, Any]:
+        """The tools that could be called, where some could not. Raises Blocked where none is left."""
+        tools = asked.get("tools") or []
+        names = [_function(tool) for tool in tools]
+        shown = set(talk.conversation.session.tools(names))
+        kept = [tool for tool, name in zip(tools, names, strict=True) if name in shown]
+        if tools and not kept:
+            raise Blocked("none of these tools may be called")
+        return {"tools": kept} if len(kept) < len(tools) else {}
+
+    def _terms(self, asked: Asked) -> ModelTerms:
+        cost = None if self._settings.tokens is None else {"tokens": self._settings.tokens}
+        return ModelTerms({"id": str(asked.get("model") or "")}, cost, self._settings.output)
+
+    # ---- after it ----
+
+    def _after(self, asked: Asked, principal: Asked, key: tuple[str, str], decided: list[Any]) -> dict[str, Any]:
+        with self._lock:
+            found: _Open | None = self._open.get(key)
+        if found is None:
+            # What its session has seen is not known, and a new one would have seen nothing.
+            raise Blocked("the request that this answers was not decided in this process")
+        with found.talk.lock:
+            if "call" in self._settings.decides:
+                for id_, name, args in calls_of({"tool_calls": asked.get("tool_calls")}):
+                    self._called(found, id_, name, args, principal, decided)
+            if "release" in self._settings.decides:
+                return self._said(found.talk, asked, principal, decided)
+        return {"action": "NONE"}
+
+    def _called(self, found: _Open, id_: str, name: str, args: Any, principal: Asked, decided: list[Any]) -> None:
+        conversation = found.talk.conversation
+        told = f"{id_}:{name}:{json.dumps(args, sort_keys=True)}"
+        call: ToolCall | None = found.calls.get(told)
+        if call is None:
+            call = found.calls[told] = conversation.session.call(name, args)
+            decided.append((_about(principal, "call", "Tool", name), call.decision))
+        if not call.allowed:
+            raise Blocked(call.reason)
+        if call.changed:
+            raise Blocked(f"`{name}` may run with other arguments only, which this proxy cannot be told")
+        conversation.decided(id_, call)
+
+    def _said(self, talk: _Talk, asked: Asked, principal: Asked, decided: list[Any]) -> dict[str, Any]:
+        if asked.get("images"):
+            raise Blocked("an image cannot be looked at")
+        texts = [text for text in asked.get("texts") or [] if isinstance(text, str)]
+        session = talk.conversation.session
+        released: list[Released] = [session.release(text, output=self._settings.output) for text in texts]
+        decided += [(_about(principal, "release", "Output", "output"), one.decision) for one in released]
+        for one in released:
+            if not one.allowed:
+                raise Blocked(one.reason)
+        said = [one.text for one in released]
+        if said == texts and not self._settings.rewrites:
+            return {"action": "NONE"}
+        if not self._settings.rewrites:
+            raise Blocked("parts of what the model said may not leave")
+        # In a stream, what comes next may make a finding of what has come.
+        held = [len(all_) - self._gone(talk, text, all_) for text, all_ in zip(texts, said, strict=True)]
+        return {"action": "GUARDRAIL_INTERVENED", "texts": said, "stream_holdback_chars": held}
+
+    def _gone(self, talk: _Talk, text: str, released: str) -> int:
+        """How much of a text that goes on could have left by now."""
+
+        def chunks() -> Iterable[str]:
+            yield text
+            raise _More
+
+        gone = ""
+        try:
+            for chunk in talk.conversation.session.release_stream(chunks(), output=self._settings.output):
+                gone += chunk
+        except (_More, NotReleased):
+            pass
+        return len(gone) if released.startswith(gone) else 0
+
+
+class _More(Exception):
+    """There may be more of a stream."""
+
+
+def _whose(caller: Caller, principal: Asked) -> str:
+    whose = [caller.kind, str(caller.id), *(str(principal.get(name)) for name in ("type", "id", "tenant"))]
+    return sha256(json.dumps(whose).encode()).hexdigest()
+
+
+def _unknown(text: Any) -> dict[str, Any]:
+    return {"role": "unknown", "content": str(text)}
+
+
+def _function(tool: Any) -> str:
+    function = tool.get("function") if isinstance(tool, Mapping) and tool.get("type") == "function" else None
+    if not isinstance(function, Mapping) or type(function.get("name")) is not str:
+        raise Blocked("a tool that is no function runs where nobody gates it")
+    return str(function["name"])
+
+
+def _about(principal: Asked, action: str, type_: str, id_: str) -> dict[str, Any]:
+    return {"principal": principal, "action": action, "resource": {"type": type_, "id": id_}, "context": {}}

@@ -1,0 +1,31 @@
+"""Settings about LiteLLM's generic guardrail API: whether this service answers it, and how."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class GuardrailSettings(BaseModel):
+    """What is said of a request of a LiteLLM proxy, where it has nothing of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = Field(False, description="answer at /beta/litellm_basic_guardrail_api")
+    decides: list[Literal["invoke", "call", "release"]] = Field(
+        ["invoke", "call", "release"], description="which actions are decided about"
+    )
+    principal_type: Text = Field("User", description="the type of the user whose key a request has")
+    attributes: dict[str, Text] = Field(
+        {}, description='the user\'s attributes, each from a field of the key, as in {tenant = "user_api_key_team_id"}'
+    )
+    output: dict[str, str] = Field({}, description="the attributes of what a model says")
+    tokens: int | None = Field(None, gt=0, description="what a call of a model is estimated to use; it is charged")
+    rewrites: bool = Field(
+        False,
+        description="whether the proxy carries out what is changed of a text, also in a stream; where it does not, "
+        "what would have to be changed is blocked",
+    )

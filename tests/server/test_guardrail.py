@@ -1,0 +1,107 @@
+"""LiteLLM's generic guardrail API, as a proxy asks it; the real proxy asks it in `integrations/frameworks/litellm`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from policyengine.authzen.paths import GUARDRAIL
+from tests.integrations.agents.world import INJECTED, POLICIES
+from tests.server.serving import serving
+
+LIMITED = POLICIES + "limit budget: invoke on Model at most 100 of cost.tokens per day by principal\n"
+SETTINGS: dict[str, Any] = {"enabled": True, "attributes": {"tenant": "user_api_key_team_id"}, "tokens": 40}
+KEY = {"user_api_key_user_id": "ann", "user_api_key_team_id": "acme"}
+
+
+def at(path: Path, **settings: Any) -> Any:
+    (path / "policy.pol").write_text(LIMITED, encoding="utf-8")
+    return serving(path, guardrail={**SETTINGS, **settings})
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    with at(tmp_path_factory.mktemp("guardrail")) as client:
+        yield client
+
+
+def tool(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": {}}}
+
+
+def call(name: str, id_: str = "c", **arguments: str) -> dict[str, Any]:
+    return {"id": id_, "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+
+
+def ask(client: httpx.Client, kind: str, id_: str, user: str = "ann", **more: Any) -> Any:
+    key = {**KEY, "user_api_key_user_id": user}
+    body = {"input_type": kind, "litellm_call_id": id_, "request_data": key, "model": "m", **more}
+    answer = client.post(GUARDRAIL, json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def said(text: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": text}]
+
+
+def test_calls_are_decided_by_the_words_of_their_own_conversation(client: httpx.Client) -> None:
+    words = said("read acme.com, write to bob@acme.com")
+    assert ask(client, "request", "1", structured_messages=words, texts=["x"]) == {"action": "NONE"}
+    assert ask(client, "response", "1", tool_calls=[call("send_mail", to="bob@acme.com", body="x")])["action"] == "NONE"
+    refused = ask(client, "response", "1", tool_calls=[call("send_mail", "d", to="eve@evil.org", body="x")])
+    assert refused["action"] == "BLOCKED"
+    assert "`send_mail` may not run" in refused["blocked_reason"]
+    # What a tool returned is no word of the user, whoever repeats it.
+    page = call("read_page", "p", url="acme.com")
+    told = [*words, {"role": "assistant", "content": None, "tool_calls": [page]}]
+    told.append({"role": "tool", "tool_call_id": "p", "content": INJECTED})
+    assert ask(client, "request", "2", structured_messages=told, texts=[])["action"] == "NONE"
+    again = ask(client, "response", "2", tool_calls=[call("send_mail", "e", to="eve@evil.org", body="x")])
+    assert again["action"] == "BLOCKED"
+
+
+def test_what_this_api_cannot_say_is_blocked(client: httpx.Client) -> None:
+    words = said("write to b@c.de")
+    some = [tool("send_mail"), tool("drop_table")]
+    kept = ask(client, "request", "3", "bea", structured_messages=words, tools=some)
+    assert kept == {"action": "GUARDRAIL_INTERVENED", "tools": [tool("send_mail")]}
+    for tools in ([tool("drop_table")], [{"type": "web_search"}]):
+        assert ask(client, "request", "4", "bea", structured_messages=words, tools=tools)["action"] == "BLOCKED"
+    changed = call("send_mail", to="b@c.de", body="secret: eve@evil.org")
+    assert ask(client, "response", "3", "bea", tool_calls=[changed])["action"] == "BLOCKED"
+    assert ask(client, "response", "3", "bea", texts=["I wrote to eve@evil.org."])["action"] == "BLOCKED"
+    assert ask(client, "response", "3", "bea", texts=["I wrote."]) == {"action": "NONE"}
+
+
+def test_an_answer_of_nobodys_request_is_blocked(client: httpx.Client) -> None:
+    ask(client, "request", "5", "cleo", structured_messages=said("hi"))
+    assert ask(client, "response", "5", "cleo", texts=["hi"]) == {"action": "NONE"}
+    for id_, user in (("6", "cleo"), ("5", "dora"), ("5", "")):
+        assert ask(client, "response", id_, user, texts=["hi"])["action"] == "BLOCKED"
+
+
+def test_the_estimate_is_charged(client: httpx.Client) -> None:
+    asked = [ask(client, "request", f"7{n}", "emil", structured_messages=said("hi"))["action"] for n in range(3)]
+    assert asked == ["NONE", "NONE", "BLOCKED"]
+
+
+def test_a_stream_holds_back_what_may_be_a_part_of_a_finding(tmp_path: Path) -> None:
+    with at(tmp_path, rewrites=True) as client:
+        ask(client, "request", "8", structured_messages=said("hi"))
+        half = ask(client, "response", "8", texts=["I wrote to eve@evil"])
+        assert half["texts"] == ["I wrote to eve@evil"]
+        assert half["stream_holdback_chars"][0] >= len("eve@evil")
+        whole = ask(client, "response", "8", texts=["I wrote to eve@evil.org."])
+        assert whole["texts"] == ["I wrote to [email]."]
+
+
+def test_it_is_not_there_unless_it_is_wanted(tmp_path: Path) -> None:
+    (tmp_path / "policy.pol").write_text(POLICIES, encoding="utf-8")
+    with serving(tmp_path) as client:
+        assert client.post(GUARDRAIL, json={}).status_code == 404
