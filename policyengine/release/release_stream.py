@@ -33,6 +33,8 @@ from policyengine.state.grant import Grant
 # Few finders look at a text each time that some of it comes. Of more, each lets it wait for so many characters, so that
 # a stream in small chunks costs about the same: for all that are built in, half a line.
 FEW, WAIT = 6, 4
+# Has something done, so that the event loop goes on; it is told whether somebody may have to be waited for.
+Elsewhere = Callable[[bool, Callable[[], Any]], Awaitable[Any]]
 FAILURES = (CannotCarryOut, DetectorFailed, NoKey, Unscannable)
 
 
@@ -91,7 +93,12 @@ class ReleaseStream:
         self._try(kept)
         yield from rest
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self.looked_at(_aside)
+
+    async def looked_at(self, elsewhere: Elsewhere) -> AsyncIterator[Any]:
+        """The same as `async for`, with a say in where texts are looked at."""
+        waits = self._ways.inspection.waits
         grant = None if self.buffered else await self._ways.grant_async()
         steps = self._begin(grant) if grant is not None else None
         if steps is None:
@@ -101,23 +108,23 @@ class ReleaseStream:
             whole = Whole(self._ways.inspection.most)
             async for chunk in _each(self._chunks):
                 self._guarded(partial(whole.feed, chunk))
-            for chunk in self._wholly(whole, await self._ways.release_async(whole.content())):
+            release = partial(self._ways.release, whole.content())
+            released = await (
+                self._ways.release_async(whole.content()) if elsewhere is _aside else elsewhere(True, release)
+            )
+            for chunk in self._wholly(whole, released):
                 yield chunk
             return
         kept = self._kept()
         async for chunk in _each(self._chunks):
             kept = _keep(kept, chunk)
-            for piece in _said(await self._aside(self._guarded, partial(steps.feed, chunk))):
+            for piece in _said(await elsewhere(waits, partial(self._guarded, partial(steps.feed, chunk)))):
                 yield piece
-        rest = _said(await self._aside(self._end, steps))
+        rest = _said(await elsewhere(waits, partial(self._end, steps)))
         if kept is not None:
-            await asyncio.to_thread(self._try, kept)
+            await elsewhere(True, partial(self._try, kept))
         for piece in rest:
             yield piece
-
-    async def _aside(self, work: Callable[..., Any], *args: Any) -> Any:
-        """In a thread where somebody may have to be waited for, so that the event loop goes on."""
-        return await asyncio.to_thread(work, *args) if self._ways.inspection.waits else work(*args)
 
     def _begin(self, grant: Grant) -> Chunks | None:
         """How to go on after the decision; None: with the whole. Raises NotReleased."""
@@ -211,6 +218,11 @@ class ReleaseStream:
         if not released.allowed:
             raise NotReleased(released)
         return _said(whole.rebuilt(released.text))
+
+
+async def _aside(waits: bool, work: Callable[[], Any]) -> Any:
+    """In a thread where somebody may have to be waited for."""
+    return await asyncio.to_thread(work) if waits else work()
 
 
 def _keep(kept: Whole | None, chunk: Any) -> Whole | None:

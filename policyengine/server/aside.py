@@ -31,6 +31,8 @@ REST = 1 / 8
 MAKING = 30.0
 # Streams go on for as long as their callers like.
 STREAMS = 1 / 4
+# Threads for all of them together.
+LOOKING = 2
 _WORDS: dict[Kind, str] = {
     "computing": "that take long to compute", "texts": "about texts", "waiting": "that wait for the state",
 }  # fmt: skip
@@ -44,6 +46,7 @@ class Aside:
     def __init__(self, concurrency: int) -> None:
         self._pools = {kind: _Pool(kind, max(1, int(part * concurrency))) for kind, part in PARTS.items()}
         self._streams, self._most_streams = 0, max(1, int(STREAMS * concurrency))
+        self._looking = ThreadPoolExecutor(LOOKING, thread_name_prefix="looking")
         # One thread makes code, each once for all who wait for it.
         self._maker = ThreadPoolExecutor(1, thread_name_prefix="making")
         self._making: dict[Hashable, Future[object]] = {}
@@ -70,6 +73,10 @@ class Aside:
             raise _busy(f"rules that were not asked before were not ready after {MAKING:.0f} seconds")
         made.result()
 
+    async def look(self, work: Callable[[], T]) -> T:
+        """What it returns, or raises. For streams: each has one look at its text at a time, and waits for its turn."""
+        return await asyncio.wrap_future(self._looking.submit(work))
+
     @contextmanager
     def streaming(self) -> Iterator[None]:
         """While a stream goes on. Raises RequestError (503) where there are too many."""
@@ -85,7 +92,8 @@ class Aside:
         """Nothing that waits is begun any more."""
         for pool in self._pools.values():
             pool.threads.shutdown(wait=False, cancel_futures=True)
-        self._maker.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._looking, self._maker):
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _busy(why: str) -> RequestError:

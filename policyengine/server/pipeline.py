@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -66,8 +67,11 @@ class Reply:
 
 
 Handler = Callable[..., Answer | Slices | Reply]
-# Answers a stream of events with one, and says what was decided about it.
-Streamer = Callable[[Engine, Caller, Receive, Send, bytes, str], Awaitable[Sequence[Decided]]]
+# Answers a stream of events with one, and says what was decided about it. The last is told what to do in a thread.
+Streamer = Callable[
+    [Engine, Caller, Receive, Send, bytes, str, Callable[[Callable[[], Any]], Awaitable[Any]]],
+    Awaitable[Sequence[Decided]],
+]
 EVENTS = b"text/event-stream"
 
 
@@ -172,7 +176,9 @@ class Pipeline:
             if question.stream is not None and headers.get(b"content-type", b"").startswith(EVENTS):
                 ready = self.pdp.ready()
                 with self.aside.streaming():
-                    decided = await question.stream(ready, caller, receive, send, identifier, scope["scheme"])
+                    decided = await question.stream(
+                        ready, caller, receive, send, identifier, scope["scheme"], self.aside.look
+                    )
                 self._recorded(name, caller, identifier, decided, 0, started)
                 self.tally.endpoint(name)(200, perf_counter() - started)
                 return

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -33,6 +33,10 @@ from policyengine.server.release import asked_to_release, told
 DONE = "[DONE]"
 # A chunk has at most so many bytes: looking at one holds nobody else up.
 LONGEST_CHUNK = 65_536
+# What is longer is looked at in a thread.
+SHORT_CHUNK = 256
+# Does something in a thread.
+Look = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class TooLong(Exception):
@@ -97,13 +101,14 @@ async def release_events(
     send: Send,
     request_id: bytes,
     scheme: str,
+    look: Look,
     *,
     binding: Binding,
     limit: int,
     seconds: float = 600.0,
 ) -> Sequence[Decided]:
-    """Answers; returns the decision that was made. Raises Malformed and RequestError as long as nothing was sent, and
-    Disconnected."""
+    """Answers; returns the decision that was made. `look` is where texts are looked at. Raises Malformed and
+    RequestError as long as nothing was sent, and Disconnected."""
     until = monotonic() + seconds
 
     async def in_time() -> Any:
@@ -123,10 +128,12 @@ async def release_events(
     asked = asked_to_release(engine, read.json_object(first.data.encode()), caller, binding)
     named: dict[str, str] = {}
     done = False
+    size = 0
 
     async def chunks() -> AsyncIterator[Any]:
-        nonlocal done
+        nonlocal done, size
         async for event in coming:
+            size = len(event.data)
             if event.data == DONE:
                 done = True
                 continue
@@ -135,10 +142,17 @@ async def release_events(
                 named[str(chunk.get("type", ""))] = event.name
             yield chunk
 
+    async def elsewhere(waits: bool, work: Callable[[], Any]) -> Any:
+        if waits or size > SHORT_CHUNK:
+            return await look(work)
+        # Many that came together are many turns.
+        await asyncio.sleep(0)
+        return work()
+
     stream = engine.release_stream(chunks(), **asked)
     answer = _Answer(send, request_id, scheme)
     try:
-        async for chunk in stream:
+        async for chunk in stream.looked_at(elsewhere):
             name = named.get(str(chunk.get("type", "")), "") if isinstance(chunk, dict) else ""
             await answer.event(name, json.dumps(chunk, separators=(",", ":"), ensure_ascii=True))
         if done:

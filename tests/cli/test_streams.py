@@ -50,6 +50,17 @@ def test_the_status_stays_whatever_is_closed(policies: Path, closed: str) -> Non
     assert shell(f"{POLICYENGINE} check {policies}/nothing {closed}").returncode == 2
 
 
+def test_a_text_that_nobody_reads_is_written_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "a.pol").write_text("use ai\npermit o: release on Output\n")
+    (tmp_path / "t.txt").write_text("a text")
+    request = tmp_path / "r.json"
+    request.write_text(
+        '{"principal": {"type": "User", "id": "a"}, "action": "release", "resource": {"type": "Output", "id": "o"}}'
+    )
+    done = shell(f"{POLICYENGINE} release {tmp_path}/a.pol -r {request} {tmp_path}/t.txt >&-")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [

@@ -30,7 +30,7 @@ from policyengine.release.json_schema import MOST_WORK
 from policyengine.release.stream import MOST_FOUND
 from policyengine.release.validity import MOST_PROBLEMS
 from policyengine.server.access import answers, callback, desk, page, submission
-from policyengine.server.aside import MAKING, PARTS, REST, STREAMS
+from policyengine.server.aside import LOOKING, MAKING, PARTS, REST, STREAMS, THREADS
 from policyengine.server.explain import MOST_ASKED
 from policyengine.server.filter import MOST_EXPLAINED
 from policyengine.server.release_events import LONGEST_CHUNK
@@ -144,4 +144,5 @@ def test_a_client_waits_for_as_long_as_the_page_says() -> None:
 def test_the_parts_of_all_requests_leave_room_for_decisions() -> None:
     assert (PARTS["waiting"], PARTS["computing"], PARTS["texts"], STREAMS) == (3 / 8, 1 / 8, 1 / 8, 1 / 4)
     assert sum(PARTS.values()) + STREAMS <= 1 - REST == 7 / 8
+    assert (LOOKING, THREADS["computing"], THREADS["texts"]) == (2, 2, 2)
     assert (MOST_ASKED, MOST_EXPLAINED, KILOBYTE, ERROR) == (65_536, 65_536, 1_024, 10)

@@ -17,6 +17,7 @@ from policyengine.callers.caller import ANONYMOUS
 from policyengine.compile.evaluator import Evaluator
 from policyengine.compile.making import ONLY_MADE, Unmade
 from policyengine.engine import Engine
+from policyengine.release import release_stream
 from policyengine.server.access.desk import Desk
 from policyengine.server.aside import Aside
 from policyengine.server.bind import Binding
@@ -237,3 +238,28 @@ def test_those_who_wait_for_code_leave_room_for_others() -> None:
         aside.close()
 
     asyncio.run(main())
+
+
+def test_a_look_at_what_is_streamed_holds_up_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "m.pol").write_text(
+        POLICY + 'permit o: release on Output\nrequire r: release on Output redact(["email"])\n'
+    )
+    looking, go = threading.Event(), threading.Event()
+
+    def find(*args: Any) -> Any:
+        looking.set()
+        go.wait()
+        return real(*args)
+
+    real = release_stream.find
+    monkeypatch.setattr(release_stream, "find", find)
+    events = [json.dumps({"subject": USER}), json.dumps("write to ann@mail.example " * 40), "[DONE]"]
+    body = "".join(f"data: {each}\n\n" for each in events)
+    with serving(tmp_path) as client, ThreadPoolExecutor(1) as pool:
+        headers = {"Content-Type": "text/event-stream"}
+        url = str(client.base_url.join("/v1/release"))
+        streaming = pool.submit(lambda: httpx.post(url, content=body, headers=headers, trust_env=False, timeout=60))
+        assert looking.wait(20)
+        assert client.post(EVALUATION, json=ASKED).json()["decision"] is True
+        go.set()
+        assert "event: released" in streaming.result().text
