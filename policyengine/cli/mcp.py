@@ -21,6 +21,7 @@ from policyengine.model.values import Fault
 from policyengine.settings.gateway import load_gateway
 from policyengine.settings.loading import WrongSettings
 from policyengine.settings.model import check_remote
+from policyengine.state.store import StoreError
 
 
 class _Group(TyperGroup):
@@ -130,11 +131,17 @@ def gateway(
     if policies is None and pdp is None:
         fail("nothing decides", "name --policies, or a --pdp")
     decisions = running.Decisions(*_point(pdp, pdp_token_file), coaz_strict)
-    if policies is not None:
-        engine = load_engine(policies, entities, state=state)
-    else:
-        # All that is decided is decided elsewhere.
-        engine = Engine.from_text(ANYTHING, state=state)
+    try:
+        # Without policies all that is decided is decided elsewhere.
+        engine = (
+            load_engine(policies, entities, state=state)
+            if policies is not None
+            else Engine.from_text(ANYTHING, state=state)
+        )
+    except StoreError as error:
+        fail(str(error), status=FAILED)
+    except ValueError as error:
+        fail(f"--state: {error}")
     acting = _entity(agent, "--agent") if agent is not None else None
     existing_file(pins, "--pins")
     try:

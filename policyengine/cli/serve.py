@@ -54,6 +54,8 @@ OF_CONNECTIONS = (
 KEYS = ".policyengine/keys.json"
 # Where limits and sessions are kept if nothing else is said: all workers share it, and it survives a restart.
 STATE = ".policyengine/state.db"
+# So many seconds requests under way have to end, once the service is to end.
+ENDING = 20
 _DAY = 86_400.0
 
 
@@ -175,6 +177,8 @@ def _run(
         "workers": workers,
         # A worker of a machine that is busy is not one that hangs: five seconds would end it.
         "timeout_worker_healthcheck": 60,
+        # Streams, and peers that read nothing, could go on for minutes.
+        "timeout_graceful_shutdown": ENDING,
         "log_config": None,
         "server_header": False,
         # The service reads them itself, where they matter.

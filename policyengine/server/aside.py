@@ -33,6 +33,8 @@ MAKING = 30.0
 STREAMS = 1 / 4
 # Threads for all of them together.
 LOOKING = 2
+# So many large batches have a slice in each turn of the event loop; others wait.
+SLICING = 4
 _WORDS: dict[Kind, str] = {
     "computing": "that take long to compute", "texts": "about texts", "waiting": "that wait for the state",
 }  # fmt: skip
@@ -46,6 +48,8 @@ class Aside:
     def __init__(self, concurrency: int) -> None:
         self._pools = {kind: _Pool(kind, max(1, int(part * concurrency))) for kind, part in PARTS.items()}
         self._streams, self._most_streams = 0, max(1, int(STREAMS * concurrency))
+        # Those whose answers take more than one slice take turns, as many at a time.
+        self.slicing = asyncio.Semaphore(SLICING)
         self._looking = ThreadPoolExecutor(LOOKING, thread_name_prefix="looking")
         # One thread makes code, each once for all who wait for it.
         self._maker = ThreadPoolExecutor(1, thread_name_prefix="making")

@@ -24,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from policyengine.server.authentication import CERTIFICATE
 from policyengine.server.backlog import Backlog
 from policyengine.server.hygiene import headers
+from policyengine.server.unread import Unread
 
 
 def _limit(name: str, default: float) -> float:
@@ -79,6 +80,7 @@ class Listener(HttpToolsProtocol):
     cap = int(_limit("concurrency", 128))
     # Of all connections of this process.
     backlog = Backlog(_limit("wait", 0.025))
+    unread = Unread()
     most_connections = int(_limit("connections", 0)) or _most_connections()
     # How long headers of a request may take, and then its body, and how long an answer may wait for a peer that does
     # not read.
@@ -108,6 +110,7 @@ class Listener(HttpToolsProtocol):
         self._allow(None)
         if self._unread is not None:
             self._unread.cancel()
+        self.unread.over(self.transport)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -184,11 +187,13 @@ class Listener(HttpToolsProtocol):
         super().pause_writing()
         if self._unread is None:
             self._unread = self.loop.call_later(self.read_seconds, self.transport.abort)
+        self.unread.waits(self.transport)
 
     def resume_writing(self) -> None:
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
+        self.unread.over(self.transport)
         super().resume_writing()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:

@@ -228,10 +228,19 @@ class Pipeline:
                         answer = handle(engine, asked, caller)
                 else:
                     answer = await self.aside.run(kind or question.kind, handle, engine, asked, caller)
-                return await _in_turns(answer) if isinstance(answer, Generator) else answer
+                return await self._in_turns(answer) if isinstance(answer, Generator) else answer
             except Unmade as unmade:
                 await self.aside.make(unmade)
         return await self.aside.run(question.kind, _whole, handle, engine, asked, caller)
+
+    async def _in_turns(self, slices: Slices) -> Answer:
+        answer = _sliced(slices)
+        if answer is None:
+            async with self.aside.slicing:
+                while answer is None:
+                    await asyncio.sleep(0)
+                    answer = _sliced(slices)
+        return answer
 
     def _recorded(
         self, name: str, caller: Caller, identifier: bytes, decided: Sequence[Decided], failed: int, started: float
@@ -294,15 +303,15 @@ def _named(path: str) -> str:
     return ACCESS_TASK if path.startswith(f"{ACCESS_REQUESTS}/") else OTHER
 
 
-async def _in_turns(slices: Slices) -> Answer:
-    while True:
-        try:
-            with ONLY_MADE:
-                next(slices)
-        except StopIteration as done:
-            answer: Answer = done.value
-            return answer
-        await asyncio.sleep(0)
+def _sliced(slices: Slices) -> Answer | None:
+    """The answer, if this slice is the last."""
+    try:
+        with ONLY_MADE:
+            next(slices)
+    except StopIteration as done:
+        answer: Answer = done.value
+        return answer
+    return None
 
 
 def at_once(slices: Slices) -> Answer:

@@ -77,6 +77,11 @@ def test_a_text_that_nobody_reads_is_written_nowhere(tmp_path: Path) -> None:
         ("init {0}/shut/new", 1, "permission denied"),
         ("schema import {0}/tools.json --out {0}/shut/out.pol", 1, "permission denied"),
         ("test {0}/open.pol --junit {0}/shut/out.xml", 1, "permission denied"),
+        (
+            "mcp gateway --policies {0}/open.pol --principal {{}} --state sqlite:///{0}/shut/s.db -- /bin/false",
+            1,
+            "the state file cannot be used",
+        ),
         ("serve {0}/open.pol --insecure --uds {0}/shut/x/socket", 2, "--uds: no such directory"),
     ],
 )

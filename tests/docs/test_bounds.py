@@ -10,6 +10,7 @@ import pytest
 from policyengine.callers import certificate, key_set, throttle
 from policyengine.callers.issuers import MOST_SECONDS
 from policyengine.check.environment import MAX_WRITTEN
+from policyengine.cli.serve import ENDING
 from policyengine.client import Client
 from policyengine.client.client import MOST_BYTES
 from policyengine.evaluate.combine import MOST_LISTED
@@ -30,10 +31,11 @@ from policyengine.release.json_schema import MOST_WORK
 from policyengine.release.stream import MOST_FOUND
 from policyengine.release.validity import MOST_PROBLEMS
 from policyengine.server.access import answers, callback, desk, page, submission
-from policyengine.server.aside import LOOKING, MAKING, PARTS, REST, STREAMS, THREADS
+from policyengine.server.aside import LOOKING, MAKING, PARTS, REST, SLICING, STREAMS, THREADS
 from policyengine.server.explain import MOST_ASKED
 from policyengine.server.filter import MOST_EXPLAINED
 from policyengine.server.release_events import LONGEST_CHUNK
+from policyengine.server.unread import MOST_UNREAD
 from policyengine.server.work import ERROR, KILOBYTE, LOOKS
 from policyengine.settings.model import Limits, Settings
 from policyengine.settings.texts import Texts
@@ -61,6 +63,9 @@ LIMITS, SETTINGS, TEXTS = Limits(), Settings(policies=Path("."), insecure=True),
         f"`max_batch`, {SETTINGS.max_batch:,}; `max_metered_batch`, {SETTINGS.max_metered_batch:,}",
         f"`max_work`, {SETTINGS.max_work:,} units",
         f"`max_page`, {SETTINGS.max_page:,} ",
+        f"to read them, together | {MOST_UNREAD >> 20} MiB",
+        f"once the service is to end | {ENDING} ",
+        f"turn of the event loop | {SLICING} ",
         f"once for all who wait | {MAKING:.0f} ",
         f"agents behind each other | {MAX_CHAIN} ",
         f"of one entity | {MAX_ANCESTORS:,} ",

@@ -19,11 +19,13 @@ from policyengine.compile.making import ONLY_MADE, Unmade
 from policyengine.engine import Engine
 from policyengine.release import release_stream
 from policyengine.server.access.desk import Desk
-from policyengine.server.aside import Aside
+from policyengine.server.aside import SLICING, Aside
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
 from policyengine.server.evaluation import evaluate_batch, way_of
-from policyengine.server.pipeline import at_once
+from policyengine.server.metrics import Tally
+from policyengine.server.pdp import Pdp
+from policyengine.server.pipeline import Pipeline, Slices, at_once
 from policyengine.settings.model import Settings
 from policyengine.state.stores.memory import Memory
 from tests.server.serving import EVALUATION, SEARCH_RESOURCE, serving
@@ -106,6 +108,28 @@ def test_of_each_kind_there_are_so_many_and_one_that_is_given_up_counts_until_it
         aside.close()
 
     asyncio.run(main())
+
+
+def test_few_large_batches_have_a_slice_in_one_turn() -> None:
+    under_way, most = set[int](), 0
+
+    def slices(number: int) -> Slices:
+        nonlocal most
+        yield
+        for _ in range(3):
+            under_way.add(number)
+            most = max(most, len(under_way))
+            yield
+        under_way.discard(number)
+        return b"", (), number
+
+    async def main() -> list[int]:
+        pipeline = Pipeline({}, lambda *_: asyncio.sleep(0), {}, Pdp(), Tally(), 1)
+        answers = await asyncio.gather(*(pipeline._in_turns(slices(n)) for n in range(20)))
+        return [answer[2] for answer in answers]
+
+    assert asyncio.run(main()) == list(range(20))
+    assert most == SLICING
 
 
 def test_streams_leave_room_for_others() -> None:
