@@ -24,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from policyengine.server.authentication import CERTIFICATE
 from policyengine.server.backlog import Backlog
 from policyengine.server.hygiene import headers
-from policyengine.server.unread import Unread
+from policyengine.server.unread import UnreadAnswers
 
 
 def _limit(name: str, default: float) -> float:
@@ -80,7 +80,7 @@ class Listener(HttpToolsProtocol):
     cap = int(_limit("concurrency", 128))
     # Of all connections of this process.
     backlog = Backlog(_limit("wait", 0.025))
-    unread = Unread()
+    unread = UnreadAnswers()
     most_connections = int(_limit("connections", 0)) or _most_connections()
     # How long headers of a request may take, and then its body, and how long an answer may wait for a peer that does
     # not read.

@@ -17,7 +17,7 @@ class Waiting(Protocol):
     def abort(self) -> None: ...
 
 
-class Unread:
+class UnreadAnswers:
     """In the order in which they began to wait."""
 
     def __init__(self, most: int = MOST_UNREAD) -> None:

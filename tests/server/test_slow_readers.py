@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from policyengine.server.listener import Listener
-from policyengine.server.unread import Unread
+from policyengine.server.unread import UnreadAnswers
 from tests.server.serving import serving_at
 
 RULES = 'module m use ai permit p: release on Output for User require r: release on Output redact(["email"])'
@@ -31,7 +31,7 @@ class Impatient(Listener):
 
 
 class Crowded(Listener):
-    unread = Unread(100_000)
+    unread = UnreadAnswers(100_000)
 
     def connection_made(self, transport: Any) -> None:
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -84,7 +84,7 @@ def test_those_that_have_waited_for_longest_are_cut_off() -> None:
         def abort(self) -> None:
             self.ended = True
 
-    unread, peers = Unread(100), [Peer(40) for _ in range(5)]
+    unread, peers = UnreadAnswers(100), [Peer(40) for _ in range(5)]
     for peer in peers[:2]:
         unread.waits(peer)
     unread.over(peers[0])
