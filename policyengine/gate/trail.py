@@ -27,6 +27,8 @@ MODEL, EVERYBODY = "model", "*"
 RUN = 4
 # What a session remembers, in characters. More is not indexed: values from it are unknown.
 MOST = 4_000_000
+# And the sources of so many texts, until the next one comes in.
+REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,10 @@ class Trail:
         self._size = 0
         # Calls of one session may come back at the same time, in threads.
         self._adding = Lock()
+        # How often something began or ended to be added; and what was found of texts meanwhile. A call is decided, and
+        # its result observed, about the same ones.
+        self._changes = 0
+        self._found: dict[tuple[int, str], frozenset[Origin]] = {}
         self.full = False
 
     def add(
@@ -110,12 +116,15 @@ class Trail:
         back of them is from where it was from. `parts` are by others than the whole, and `readers` are
         those who may see a part of it alone, by the way to them."""
         with self._adding:
+            self._changes += 1
             for leaf, said_by in _said(value, source, parts or {}, readers or {}):
                 known = value_form(leaf)
                 origin = (echoes or {}).get(known, said_by)
                 if isinstance(leaf, str):
                     self._add_text(leaf, origin, echoes or {})
                 self._say(self._values, known, origin)
+            self._changes += 1
+            self._found.clear()
 
     def _add_text(self, text: str, source: Origin, echoes: Mapping[str, Origin]) -> None:
         self._size += len(text)
@@ -149,6 +158,17 @@ class Trail:
         if not isinstance(value, str):
             said = self._values.get(value_form(value))
             return self._composed if said is None else self._from(said)
+        if type(value) is not str:
+            return self._of_text(value)
+        key = (self._changes, value)
+        found = self._found.get(key)
+        if found is None:
+            found = self._of_text(value)
+            if len(self._found) < REMEMBERED:
+                self._found[key] = found
+        return found
+
+    def _of_text(self, value: str) -> frozenset[Origin]:
         text = form(value)
         known = text_form(text)
         said = self._said_of(known)
