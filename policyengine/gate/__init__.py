@@ -14,6 +14,7 @@ transport; it decides through `authorize` and looks at texts through `release`.
 | `models.py` | the calls of a model: admitted, settled, released |
 | `results.py` | a tool's result as rules read it, and back |
 | `listing.py` | which tools a list shows |
+| `limits.py` | what arguments have to be in any case, for the model to know |
 | `call.py` | the answers, and the words for them |
 | `service.py` | the half of an engine that does it |
 """

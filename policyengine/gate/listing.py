@@ -27,13 +27,7 @@ def callable_tools(
     session: SessionState | None = None,
 ) -> list[str]:
     """Those of the names, in their order. None for a request that is malformed."""
-    known = dict(context)
-    if session is not None:
-        started = datetime.fromtimestamp(session.started, UTC).isoformat()
-        known["session"] = {
-            "type": "Session", "id": session.id, **as_read(session.labels, session.grants),
-            "calls": list(session.calls), "started": started,
-        }  # fmt: skip
+    known = in_session(context, session)
     evaluator = snapshot.evaluator
     met = evaluator.met(evaluator.approvals, True)
     owed = frozenset(one.type for rule in snapshot.policies.rules for one in rule.obligations)
@@ -50,6 +44,18 @@ def callable_tools(
         if snapshot.denial(principal, CALL, tool, known) is None and among.is_possible(plain_text(name)):
             listed.append(name)
     return listed
+
+
+def in_session(context: Mapping[str, Any], session: SessionState | None) -> dict[str, Any]:
+    """What is known of a request, and of the session that it belongs to."""
+    known = dict(context)
+    if session is not None:
+        started = datetime.fromtimestamp(session.started, UTC).isoformat()
+        known["session"] = {
+            "type": "Session", "id": session.id, **as_read(session.labels, session.grants),
+            "calls": list(session.calls), "started": started,
+        }  # fmt: skip
+    return known
 
 
 def listed_tools(

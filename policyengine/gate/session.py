@@ -18,7 +18,7 @@ from policyengine.bundle import Snapshot
 from policyengine.check.readers import READERS
 from policyengine.diagnostics import codes
 from policyengine.evaluate.combine import denied
-from policyengine.gate import listing, receiving
+from policyengine.gate import limits, listing, receiving
 from policyengine.gate.call import Observed, ToolCall, reason
 from policyengine.gate.history import HISTORY, History, HistoryNeeds
 from policyengine.gate.normal import form, identifies, names
@@ -295,6 +295,17 @@ class Session:
         except (StoreError, UnknownSession):
             return []
         return listing.callable_tools(self._ways.snapshot(), self._principal, self._known(), names_, known)
+
+    def limits(self, names_: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
+        """By tool and argument, what every call that is allowed in this session, now, keeps to, as keywords of JSON
+        Schema; `limits.with_limits` puts them into a tool's schema. A model that is told them tries less that is
+        denied; each call is decided all the same. Nothing is told where the session cannot be read."""
+        try:
+            read = self._ways.sessions().read(self.id, self._principal, self._context)
+        except (StoreError, UnknownSession):
+            return {}
+        known = listing.in_session(self._known(), read)
+        return limits.argument_limits(self._ways.snapshot(), self._principal, known, names_)
 
     def listed(self, names_: Iterable[str]) -> list[str]:
         """As `tools`, but for what this session did so far: a list that others may rely on."""

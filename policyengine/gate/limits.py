@@ -1,0 +1,84 @@
+"""What the arguments of a tool have to be in any case, as keywords of JSON Schema: for a model that is to know before.
+
+In: what is left of the policies for a tool of which only the name is known. Out: by argument, what every call that is
+allowed keeps to. Only what stands for itself is told; where it depends on anything else (another argument, where a
+value came from) nothing is. So these are hints: each call is decided on its arguments, whatever is told here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from policyengine.bundle import Snapshot
+from policyengine.evaluate.arguments import ARGS
+from policyengine.model.request import request
+from policyengine.model.types import BOOL, INT, NUMBER, STRING
+from policyengine.model.values import Fault
+from policyengine.partial.formula import All, Formula, Matching, OneOf, Relation
+from policyengine.schema.schema import CALL, TOOL
+
+Keywords = dict[str, Any]
+_ANYTHING = r"[\s\S]*"
+_BOUNDS = {"<": "exclusiveMaximum", "<=": "maximum", ">": "exclusiveMinimum", ">=": "minimum"}
+_NUMBERS, _PLAIN = (INT, NUMBER), (INT, NUMBER, STRING, BOOL)
+
+
+def argument_limits(
+    snapshot: Snapshot, principal: Mapping[str, Any], context: Mapping[str, Any], names: Iterable[str]
+) -> dict[str, dict[str, list[Keywords]]]:
+    """By tool and argument. A tool of which nothing is told is not there, and none is for a request that is malformed.
+    `context` is what every call has in it, `session` included."""
+    evaluator = snapshot.evaluator
+    met = evaluator.met(evaluator.approvals, True)
+    owed = frozenset(one.type for rule in snapshot.policies.rules for one in rule.obligations)
+    found = {}
+    for name in names:
+        tool = {"type": TOOL, "id": name}
+        try:
+            asked = request(principal, CALL, tool, dict(context))
+        except Fault:
+            return {}
+        told = told_by(snapshot.partial.residual(asked, "resource", tool, owed, met))
+        if told:
+            found[name] = told
+    return found
+
+
+def told_by(formula: Formula) -> dict[str, list[Keywords]]:
+    """What a formula says of single arguments, by their names."""
+    found: dict[str, list[Keywords]] = {}
+    for part in formula.items if isinstance(formula, All) else (formula,):
+        path: tuple[str, ...] = getattr(part, "path", ())
+        keywords = _keywords(part) if len(path) == 2 and path[0] == ARGS else None
+        if keywords is not None:
+            found.setdefault(path[1], []).append(keywords)
+    return found
+
+
+def _keywords(part: Formula) -> Keywords | None:
+    match part:
+        case Relation(type=type_, op="==", value=value) if type_ in _PLAIN:
+            return {"const": value}
+        case Relation(type=type_, op="!=", value=value) if type_ in _PLAIN:
+            return {"not": {"const": value}}
+        case Relation(type=type_, op=op, value=value) if type_ in _NUMBERS and op in _BOUNDS:
+            return {_BOUNDS[op]: value}
+        case OneOf(type=type_, values=values, negated=negated) if type_ in _PLAIN:
+            return {"not": {"enum": list(values)}} if negated else {"enum": list(values)}
+        case Matching(type=type_, pieces=pieces, negated=negated) if type_ == STRING:
+            pattern = f"^{_ANYTHING.join(map(re.escape, pieces))}$"
+            return {"not": {"pattern": pattern}} if negated else {"pattern": pattern}
+    return None
+
+
+def with_limits(schema: Mapping[str, Any], limits: Mapping[str, list[Keywords]]) -> dict[str, Any]:
+    """The schema of a tool's arguments, with these limits of arguments that it has."""
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping):
+        return dict(schema)
+    narrowed = {
+        name: {"allOf": [one, *limits[name]]} if name in limits else one for name, one in properties.items()
+    }  # fmt: skip
+    return {**schema, "properties": narrowed}
