@@ -13,14 +13,14 @@ from typing import Any
 
 import re2
 
-_SHORT = 1024
+SHORT = 1024
 """Below this length Python's own expressions are done before RE2 has begun. Above, RE2 is several times faster, and
 linear whatever the text; these expressions mean the same to both."""
 
 
 def spans(places: bytes, data: bytes) -> Iterator[tuple[int, int]]:
     """Where an expression over bytes matches, one byte a character."""
-    found = _short(places).finditer(data) if len(data) < _SHORT else _long(places).finditer(data)
+    found = _short(places).finditer(data) if len(data) < SHORT else _long(places).finditer(data)
     return (match.span() for match in found)
 
 

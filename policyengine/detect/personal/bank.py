@@ -6,12 +6,12 @@ Lengths: the IBAN registry, https://www.swift.com/standards/data-standards/iban-
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from policyengine.detect.beginnings import ending, last_word
 from policyengine.detect.finder import DIGITS, FAR, NEAR, Finder, viewing
 from policyengine.detect.finding import Finding
-from policyengine.detect.locate import spans
+from policyengine.detect.locate import SHORT, spans
 from policyengine.detect.shadow import WORD
 from policyengine.detect.view import View
 
@@ -43,6 +43,8 @@ _LENGTHS = {
     for country in countries.split()
 }
 _HEAD = rb"\b(?i:[A-Z]{2})[0-9]{2}[ \-]?(?i:[0-9A-Z]{4})"
+_CHECK_DIGITS = re.compile(rb"[0-9]{2}(?=[ \-]?[0-9A-Za-z]{4})")
+_JOINED = WORD | frozenset(b"_")
 # An IBAN's beginning, of any length, at the end of a text.
 _OPEN = re.compile(rb"(?<![A-Za-z0-9_])[A-Za-z](?:[A-Za-z](?:[0-9](?:[0-9](?:[ \-]?[A-Za-z0-9]){0,30}[ \-]?)?)?)?\Z")
 _REST = re.compile(rb"[A-Za-z]{2}\d{2}(?:[ \-]?[A-Za-z0-9]){11,30}")
@@ -70,13 +72,24 @@ def find_iban(view: View) -> Sequence[Finding]:
     if view.digits < 2:
         return []
     found = []
-    for start, _ in spans(_HEAD, data):
+    for start in _heads(data):
         length = _LENGTHS.get(data[start : start + 2].upper().decode())
         if length is not None:
             end = _end(data, start, length)
             if end and _mod97(data[start:end]):
                 found.append(Finding("iban", start, end, 0.98, IBAN))
     return found
+
+
+def _heads(data: bytes) -> Iterator[int]:
+    if len(data) >= SHORT:
+        yield from (start for start, _ in spans(_HEAD, data))
+        return
+    # In a short text there are fewer digits to go by than beginnings of words.
+    for digits in _CHECK_DIGITS.finditer(data):
+        start = digits.start() - 2
+        if start >= 0 and data[start : start + 2].isalpha() and (not start or data[start - 1] not in _JOINED):
+            yield start
 
 
 def _end(data: bytes, start: int, length: int) -> int:

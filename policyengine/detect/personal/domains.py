@@ -29,9 +29,7 @@ _BARE = re.compile(
 
 
 def finder() -> Finder:
-    return viewing(
-        NAME, frozenset({"domain"}), WIDTH, find, last_word, reach=_BACK + 8, holds=r"://|[Ww]{3}\.|\.[A-Za-z]{2}"
-    )
+    return viewing(NAME, frozenset({"domain"}), WIDTH, find, last_word, reach=_BACK + 8, holds=r"\.[^ \n.]")
 
 
 def find(view: View) -> Sequence[Finding]:

@@ -58,6 +58,12 @@ def _shapes() -> list[re.Pattern[bytes]]:
     return [re.compile(rb"(?:" + one.shape.encode() + rb")(?![A-Za-z0-9])(?![.\-/]\d)") for one in IDENTIFIERS]
 
 
+@lru_cache(maxsize=64)
+def _one_of(rows: tuple[int, ...]) -> re.Pattern[bytes]:
+    """What has one of these shapes: most numbers have none."""
+    return re.compile(b"|".join(_shapes()[index].pattern for index in rows) or b"(?!)")
+
+
 def finder(regions: frozenset[str]) -> Finder:
     bare = tuple(i for i, one in _BARE if one.without == ALWAYS or (one.without == REGION and one.region in regions))
     return viewing(
@@ -112,7 +118,9 @@ def _written(data: bytes, start: int, end: int, bare: tuple[int, ...]) -> list[F
     return found
 
 
-def _at(data: bytes, begin: int, rows: Sequence[int], score: float) -> list[Finding]:
+def _at(data: bytes, begin: int, rows: tuple[int, ...], score: float) -> list[Finding]:
+    if _one_of(rows).match(data, begin) is None:
+        return []
     found, shapes = [], _shapes()
     for index in rows:
         match = shapes[index].match(data, begin)
