@@ -28,7 +28,7 @@ NAME = "canary"
 BYTES = 32
 _LONGEST = 1024
 """What a token may take in a text, whatever stands between its characters."""
-_HEAD = 12
+_HEAD = 6
 """So much of each form is looked for in all of a text. The rest is compared where that is found."""
 _FEW = 4
 """The automaton of more is kept small."""

@@ -23,7 +23,7 @@ _HEAD = rb"\b(?:H4sI|e[JANF])"
 _MAGIC = ("H4sI", "eJ", "eA", "eN", "eF")
 _FIRST = frozenset("H4se")
 _RUN = TOKEN | frozenset(b"+/=\r\n")
-_SHORTEST = 44
+_JUDGED = re.compile(rb"[A-Za-z0-9+/_=\-\r\n]{44,%d}" % JUDGED)
 _OPEN = re.compile(
     r"(?<![A-Za-z0-9])(?:H(?:4(?:s(?:I[A-Za-z0-9+/_=\-\r\n]*)?)?)?|e(?:[JANF][A-Za-z0-9+/_=\-\r\n]*)?)\Z"
 )
@@ -38,9 +38,10 @@ def blobs(view: View) -> Iterator[tuple[int, int, str]]:
         return
     runs = Runs(data, _RUN)
     for start, _ in spans(_HEAD, data):
-        end = runs.end(start)
-        held = _unpacked(data[start : min(end, start + JUDGED)]) if end - start >= _SHORTEST else ""
+        judged = _JUDGED.match(data, start)
+        held = _unpacked(judged[0]) if judged is not None else ""
         if held:
+            end = runs.end(start)
             while data[end - 1] in _BETWEEN:
                 end -= 1
             yield start, end, held

@@ -29,6 +29,8 @@ _MONERO = re.compile(rb"[48][1-9A-HJ-NP-Za-km-z]{94}")
 _BECH32 = re.compile(rb"(?i)(?:bc|ltc)1[02-9ac-hj-np-z]{8,87}")
 _ETHEREUM = re.compile(rb"0x[0-9a-fA-F]{40}")
 _LONGEST = 95
+# What one of them can begin with: most runs of base64 are none after one look.
+_FIRST = frozenset(b"0123456789ABDLMTblr")
 
 _BITCOIN_ALPHABET = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _RIPPLE_ALPHABET = b"rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz"
@@ -54,6 +56,8 @@ def find(view: View) -> Sequence[Finding]:
     data = view.shadow
     found = []
     for start, end in spans(_PLACES, data):
+        if data[start] not in _FIRST:
+            continue
         if end - start <= _LONGEST and not (data[start - 1 : start] == b"_" or data[end : end + 1] == b"_"):
             coin, score = _coin(data[start:end])
             if coin:

@@ -86,6 +86,8 @@ def find(view: View, bare: tuple[int, ...]) -> Sequence[Finding]:
         return []
     found: list[Finding] = []
     for start, end in spans(_DIGITS, data):
+        if data[start - 1 : start].islower() and data[start:end].isdigit():
+            continue  # a part of something else, such as hexadecimal
         found += _written(data, start, end, bare)
     for start, _ in spans(_LETTERS, data):
         if start and (data[start - 1] in WORD or data[start - 1] == 95):

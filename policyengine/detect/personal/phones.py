@@ -76,6 +76,8 @@ def find(view: View, regions: tuple[str, ...]) -> Sequence[Finding]:
         return []
     found = []
     for start, end in spans(_PLACES, data):
+        if start and data[start - 1] in WORD and data[start:end].isdigit():
+            continue  # a part of something else, such as hexadecimal
         for begin in _starts(data, start, end):
             found += _numbers(data, begin, regions)
     return outermost(found)
