@@ -18,6 +18,7 @@ from typing import Any
 from policyengine.blocks.denylist import NOBODY, Denylist
 from policyengine.check.check import check
 from policyengine.compile.evaluator import Evaluator
+from policyengine.detect.replacements import found_again
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Code, Diagnostic, has_errors
 from policyengine.diagnostics.json_places import breaks, place
@@ -160,6 +161,7 @@ def _build(sources: list[Source], entities: Known, earlier: Sequence[Diagnostic]
     found = list(checked.diagnostics)
     records, digest = _entities(entities, found)
     if checked.policies is not None:
+        found += found_again(checked.policies)
         found += _misfits(records, declared.schema, entities)
     if checked.policies is None or has_errors(found):
         return Loaded(None, tuple(found), tuple(sources))

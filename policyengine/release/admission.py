@@ -6,7 +6,7 @@ The request is `invoke` on a model, with `context.input`; whatever the policies 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,6 +80,13 @@ def conclude(admission: Admission, grant: Grant, fulfilled: Collection[str]) -> 
     return Admitted(True, carried.value, decision, seen, (), (), carried.owed, grant, told)
 
 
+def _encoding(read: Input, texts: Sequence[str]) -> str:
+    """That of a file that is all there is, and no other than a text; `utf-8` for texts that Unicode has."""
+    if len(read.files) == 1 and len(texts) <= 1 and read.files[0].type in (PLAIN, UNKNOWN):
+        return read.files[0].encoding or UNKNOWN
+    return "utf-8" if all(map(_is_unicode, texts)) else UNKNOWN
+
+
 def _measured(given: Any, read: Input, inspection: Inspection) -> dict[str, Any]:
     """What is known without any finder."""
     sizes: dict[str, int] = {}
@@ -90,7 +97,7 @@ def _measured(given: Any, read: Input, inspection: Inspection) -> dict[str, Any]
         "size": sum(map(len, texts)),
         "tokens": sum(map(inspection.tokens, texts)),
         "content_type": read.files[0].type if len(read.files) == 1 and len(texts) <= 1 else PLAIN,
-        "encoding": "utf-8" if all(map(_is_unicode, texts)) else UNKNOWN,
+        "encoding": _encoding(read, texts),
         "trust": [
             {"source": source, "trusted": source in TRUSTED, "size": size} for source, size in sorted(sizes.items())
         ],

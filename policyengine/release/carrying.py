@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.detect.finder import DetectorFailed
-from policyengine.detect.finding import Finding
-from policyengine.detect.registry import Registry, width
+from policyengine.detect.finding import Finding, covers
+from policyengine.detect.registry import Registry, find, needed, width
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision, Obligation, RuleError
 from policyengine.release.content import Content, Unscannable
@@ -41,6 +41,18 @@ def ordered(decision: Decision, fulfilled: Collection[str]) -> Orders:
     return read
 
 
+def check_replacements(read: Orders, registry: Registry) -> None:
+    """Raises CannotCarryOut where a replacement holds what is to be removed. What others' finders make of it is not
+    asked."""
+    texts = {treatment.text for _, treatment in read.treatments if treatment.how == "replace" and treatment.text}
+    if not texts:
+        return
+    each = {kind for finder in needed(read.kinds, registry) if finder.look is not None for kind in finder.kinds}
+    kinds = frozenset(kind for kind in each if any(covers(group, kind) for group in read.kinds))
+    if any(find(text, kinds, registry) for text in texts):
+        raise CannotCarryOut("a replacement holds what a finder finds")
+
+
 def carry_out(
     content: Content, decision: Decision, registry: Registry, keys: Keys, fulfilled: Collection[str] = ()
 ) -> Carried:
@@ -49,6 +61,7 @@ def carry_out(
         read = ordered(decision, fulfilled)
         if read.withhold is not None:
             return Carried(_cut(read.withhold, read.truncate), owed=read.others)
+        check_replacements(read, registry)
         found = look_twice(content, read.kinds, registry) if read.kinds else [[] for _ in content.segments]
         wide = width(read.kinds, registry) or _WHOLE
         texts = [

@@ -16,7 +16,7 @@ from policyengine.detect.finder import DetectorFailed
 from policyengine.detect.registry import Registry, begins, find, needed, nothing_begins, width
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision, RuleError, Trial
-from policyengine.release.carrying import ordered
+from policyengine.release.carrying import check_replacements, ordered
 from policyengine.release.content import Unscannable
 from policyengine.release.inspection import Inspection
 from policyengine.release.keys import NoKey
@@ -138,6 +138,7 @@ class ReleaseStream:
 
     def _steps(self, read: Orders) -> Chunks | None:
         known, keys = self._ways.inspection.registry(self._ways.tenant), self._ways.inspection.keys(self._ways.tenant)
+        check_replacements(read, known)
         wide = width(read.kinds, known)
         if wide is None or read.withhold is not None:
             self.buffered = True

@@ -70,6 +70,7 @@ def test_messages_of_langchain_stay_what_they_are() -> None:
         ("context.input.nesting > 3", "see [[[[ there"),
         ("context.input.duplicate_keys", '{"a": 1, "a": 2}'),
         ('context.input.encoding != "utf-8"', "half \ud800"),
+        ('context.input.encoding != "utf-8"', File("a.txt", b"caf\xe9")),
         ('"email" in context.input.findings', "bob@acme.com"),
         ('any f in context.input.found: f.source == "tool"', [{"role": "tool", "content": "bob@acme.com"}]),
         ("any t in context.input.trust: not t.trusted", [{"role": "tool", "content": "x"}]),

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from policyengine import Engine
+from policyengine import Engine, NotReleased
+from policyengine.bundle import InvalidPolicies
 from policyengine.detect.finder import Finder
 from policyengine.detect.finding import Finding
 from policyengine.detect.registry import Registry, registry
@@ -58,6 +59,23 @@ def test_an_order_is_carried_out(order: str, left: str) -> None:
     answer = released(f"require scrub: release on Output {order}", "to bob@acme.com!")
     assert (answer.allowed, answer.text) == (True, left)
     assert not answer.decision.allowed, "who only decides still owes it"
+
+
+def test_a_replacement_is_no_value() -> None:
+    rule = 'require scrub: release on Output replace(["email"], with: {})'
+    with pytest.raises(InvalidPolicies, match="1 error") as refused:
+        engine(rule.format('"ask help@acme.com"'))
+    assert [one.code.id for one in refused.value.diagnostics] == ["POL652"]
+    said = engine(rule.format("principal.id"))
+    for id_, left in (("ann", "to ann!"), ("ann@acme.com", None)):
+        asked: dict[str, Any] = {"principal": ANN | {"id": id_}, "output": OUTPUT}
+        assert said.release("to bob@acme.com!", **asked).text == left
+        stream = said.release_stream(["to bob@", "acme.com!"], **asked)
+        if left is None:
+            with pytest.raises(NotReleased):
+                list(stream)
+        else:
+            assert "".join(stream) == left
 
 
 def test_a_hash_is_the_same_for_the_same_value_of_the_same_tenant() -> None:

@@ -1,0 +1,47 @@
+"""Texts that policies put in the place of a value, and that a finder would find again.
+
+Nothing that was removed may be found in what is left: so such a text is refused before any other comes.
+"""
+
+from __future__ import annotations
+
+from policyengine.detect.finder import DetectorFailed
+from policyengine.detect.registry import ORDINARY, find, registry
+from policyengine.diagnostics import codes
+from policyengine.diagnostics.diagnostic import Diagnostic
+from policyengine.ir.nodes import Const, PolicySet
+
+REPLACE = "replace"
+
+
+def found_again(policies: PolicySet) -> list[Diagnostic]:
+    """An error for each constant `with:` in which a finder that is built in finds something."""
+    if REPLACE not in policies.obligations and not policies.tried:
+        return []
+    found: list[Diagnostic] = []
+    for rule in (*policies.rules, *policies.tried):
+        if rule.kind != "require":
+            continue
+        for obligation in rule.obligations:
+            for name, value in obligation.properties:
+                if obligation.type == REPLACE and name == "with" and isinstance(value, Const):
+                    found += (
+                        Diagnostic(
+                            codes.FOUND_AGAIN, value.span, f"a finder finds `{kind}` in what is to stand for a value",
+                            "", "a text that is none, such as `n/a`",
+                        )
+                        for kind in kinds_in(value.value)
+                    )  # fmt: skip
+    return found
+
+
+def kinds_in(text: object) -> list[str]:
+    """What finders find in a text, as kinds of which most texts have none. One that is not installed finds nothing."""
+    known = registry()
+    found: set[str] = set()
+    for finder in known.finders if isinstance(text, str) else ():
+        try:
+            found.update(one.kind for one in find(str(text), finder.kinds, known))
+        except DetectorFailed:
+            continue
+    return sorted(found - ORDINARY)
