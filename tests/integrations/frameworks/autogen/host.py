@@ -28,7 +28,7 @@ class Scripted(ChatCompletionClient):
         self._ran = ran
 
     async def create(self, messages: Sequence[Any], *, tools: Sequence[Any] = (), **_: Any) -> CreateResult:
-        self._ran.shown.append([one["name"] for one in tools])
+        self._ran.shown.append([one["name"] if isinstance(one, dict) else one.name for one in tools])
         self._ran.seen += str([one.content for one in messages])
         at, step = next(self._steps)
         calls = [] if isinstance(step, str) else step
