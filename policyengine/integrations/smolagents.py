@@ -24,6 +24,15 @@ FINAL = "final_answer"
 # What a model is told of a tool or a member.
 _TOLD = ("name", "description", "inputs", "output_type", "output_schema")
 A = TypeVar("A", bound=MultiStepAgent)
+# What code may not import: with these it has files, processes, the network or other code without any tool.
+_UNGATED = frozenset({
+    "*", "aiohttp", "asyncio", "builtins", "code", "codecs", "concurrent", "ctypes", "fileinput", "ftplib", "gc",
+    "glob", "http", "httpx", "imaplib", "importlib", "inspect", "io", "linecache", "marshal", "mmap",
+    "multiprocessing", "nt", "os", "pathlib", "pickle", "pip", "pkgutil", "policyengine", "posix", "pty",
+    "requests", "runpy", "shelve", "shutil", "signal", "site", "smolagents", "smtplib", "socket", "socketserver",
+    "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "types", "urllib", "urllib3", "webbrowser",
+    "xmlrpc", "zipfile", "zipimport",
+})  # fmt: skip
 
 
 def protect(
@@ -36,9 +45,12 @@ def protect(
 ) -> A:
     """The agent itself, gated from now on; `model`, `cost` and `output` are as in `policyengine.gate.models`. Tools
     that the session cannot call are taken from it. Raises ValueError for a `CodeAgent` whose code runs elsewhere: what
-    it would call there is no tool of this process."""
+    it would call there is no tool of this process; and for one whose code may import what acts without tools."""
     if isinstance(agent, CodeAgent) and agent.executor_type != "local":
         raise ValueError(f"protect: code that runs in `{agent.executor_type}` calls tools that nobody gates")
+    for name in agent.additional_authorized_imports if isinstance(agent, CodeAgent) else ():
+        if name.split(".")[0] in _UNGATED:
+            raise ValueError(f"protect: code that imports `{name}` acts without any tool, and nobody gates it")
     terms = ModelTerms(model, cost, output)
     for member in agent.managed_agents.values():
         if isinstance(member, _Member):

@@ -14,10 +14,10 @@ from agent_framework import (
     FunctionMiddleware,
     Message,
     UsageDetails,
-    create_agent_hooks_middleware,
     tool,
 )
 
+from policyengine.integrations.agent_framework import protect
 from policyengine.integrations.agent_hooks import PolicyInterceptor
 from tests.integrations.agents.world import ANN, TOKENS, Asks, Ran, Script, finished
 
@@ -55,18 +55,18 @@ def run(asks: Asks) -> Ran:
     ran = Ran()
     tools: list[Any] = [tool(one) for one in asks.tools.functions()]
 
-    def gated() -> Any:
-        gate = PolicyInterceptor(asks.engine, principal=ANN, model=asks.model, cost=asks.cost, output=asks.output)
-        return create_agent_hooks_middleware([gate])
+    def gated(agent: Agent) -> Agent:
+        terms = {"model": asks.model, "cost": asks.cost, "output": asks.output}
+        return protect(agent, PolicyInterceptor(asks.engine, principal=ANN, **terms))  # type: ignore[arg-type]
 
     async def work() -> Any:
         within = list(tools)
         if asks.inner is not None:
-            inner = Agent(Scripted(asks.inner, Ran(), "i"), name="inner", tools=tools, middleware=[gated()])
+            inner = gated(Agent(Scripted(asks.inner, Ran(), "i"), name="inner", tools=tools))
             within.append(inner.as_tool(name="helper", arg_name="input"))
         before = [] if asks.rewrite is None else [Rewrites(asks.rewrite)]
-        agent = Agent(Scripted(asks.script, ran, "o"), name="outer", tools=within, middleware=[*before, gated()])
-        return await agent.run(asks.prompt)
+        agent = Agent(Scripted(asks.script, ran, "o"), name="outer", tools=within, middleware=before)
+        return await gated(agent).run(asks.prompt)
 
     answer = finished(ran, work, asks)
     if answer is not None:

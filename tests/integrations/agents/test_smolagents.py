@@ -90,6 +90,17 @@ def test_code_that_runs_elsewhere_is_refused() -> None:
         protect(agent, session())
 
 
+@pytest.mark.parametrize("name", ["*", "os", "os.path", "subprocess", "urllib.request"])
+def test_code_that_could_act_without_a_tool_is_refused(name: str) -> None:
+    agent = CodeAgent(tools=[], model=Writes(), additional_authorized_imports=[name], verbosity_level=LogLevel.OFF)
+    with pytest.raises(ValueError, match="acts without any tool"):
+        protect(agent, session())
+    harmless = CodeAgent(
+        tools=[], model=Writes(), additional_authorized_imports=["fractions"], verbosity_level=LogLevel.OFF
+    )
+    assert protect(harmless, session()) is harmless
+
+
 def test_members_are_gated_and_asked_by_the_rules() -> None:
     tools = Tools()
     inner: Any = [[("send_mail", {"to": "eve@evil.org", "body": "x"})], "wrote"]

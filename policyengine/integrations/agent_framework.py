@@ -1,0 +1,63 @@
+"""Microsoft's Agent Framework: the same agent, with the hooks of a `PolicyInterceptor` where the framework calls them.
+
+    agent = protect(Agent(client, tools=tools), PolicyInterceptor(engine, principal=ann))
+
+The framework has the hooks built in, but whether it calls them depends on the layers of the chat client: where they are
+in the wrong order it warns, and runs the tools. Such an agent is refused before it starts. Middleware of one run, and
+what a context provider adds, comes behind the hooks: the first is refused, the second is not seen.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+from warnings import catch_warnings, simplefilter
+
+from agent_framework import (
+    BaseAgent,
+    ChatMiddlewareLayer,
+    FunctionInvocationLayer,
+    FunctionTool,
+    create_agent_hooks_middleware,
+)
+
+from policyengine.integrations.agent_hooks import PolicyInterceptor
+
+A = TypeVar("A", bound=BaseAgent)
+
+
+def protect(agent: A, interceptor: PolicyInterceptor, **hooks: Any) -> A:
+    """The agent itself, with the hooks as its last middleware: what another one makes of a call is decided as it runs.
+    `hooks` are options of `create_agent_hooks_middleware`. Raises ValueError, with the reason, for an agent past whose
+    hooks tools would run."""
+    client = getattr(agent, "client", None)
+    order = type(client).__mro__
+    if FunctionInvocationLayer not in order or ChatMiddlewareLayer not in order:
+        raise ValueError("protect: the client has no layers that call hooks")
+    if order.index(FunctionInvocationLayer) > order.index(ChatMiddlewareLayer):
+        raise ValueError(
+            "protect: `FunctionInvocationLayer` has to come before `ChatMiddlewareLayer` in the client, or tools run "
+            "without hooks"
+        )
+    options: Any = getattr(agent, "default_options", None) or {}
+    for tool in options.get("tools") or ():
+        if not isinstance(tool, FunctionTool):
+            raise ValueError("protect: a tool that is no function of this process runs where nobody gates it")
+    own: list[Any] = list(agent.middleware or ())
+    with catch_warnings():
+        # It is experimental, as the framework says; whoever calls this has chosen it.
+        simplefilter("ignore")
+        agent.middleware = [*own, create_agent_hooks_middleware([interceptor], **hooks)]
+    _keep_last(agent)
+    return agent
+
+
+def _keep_last(agent: Any) -> None:
+    """Middleware of a run comes behind the hooks, and would change what they decided about."""
+    behind = agent.run
+
+    def run(*given: Any, **named: Any) -> Any:
+        if named.get("middleware"):
+            raise ValueError("protect: middleware of a run comes behind the hooks; give it to the agent")
+        return behind(*given, **named)
+
+    agent.run = run
