@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
-
-import httpx2
 
 from policyengine.callers.key_set import MOST_BYTES
 from policyengine.files import read_file
+from policyengine.late import library
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 
+_httpx2 = library("httpx2")
 # Seconds for everything: nobody waits longer than this for a token to be judged.
 MOST_SECONDS = 5.0
 _DISCOVERY = "/.well-known/openid-configuration"
@@ -39,15 +40,15 @@ async def read_document(document: Document) -> bytes:
         return await asyncio.to_thread(read_file, Path(place), MOST_BYTES + 1)
     try:
         async with asyncio.timeout(MOST_SECONDS):
-            async with httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=MOST_SECONDS) as client:
+            async with _httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=MOST_SECONDS) as client:
                 return await _get(client, place or await _discovered(client, document.issuer))
     except TimeoutError:
         raise OSError(f"no answer within {MOST_SECONDS:.0f} seconds") from None
-    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+    except (_httpx2.HTTPError, _httpx2.InvalidURL, _httpx2.StreamError) as error:
         raise OSError(type(error).__name__) from None
 
 
-async def _discovered(client: httpx2.AsyncClient, issuer: str) -> str:
+async def _discovered(client: Any, issuer: str) -> str:
     """The URL of the keys, from the issuer's own document (OpenID Connect Discovery 1.0, section 4.3)."""
     try:
         found = parse_json(await _get(client, issuer.rstrip("/") + _DISCOVERY))
@@ -65,7 +66,7 @@ async def _discovered(client: httpx2.AsyncClient, issuer: str) -> str:
     return url
 
 
-async def _get(client: httpx2.AsyncClient, url: str) -> bytes:
+async def _get(client: Any, url: str) -> bytes:
     found = bytearray()
     async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
         if response.status_code != 200:

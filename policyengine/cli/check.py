@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markdown import Markdown
 
 import policyengine.diagnostics
 from policyengine.bundle import Loaded
@@ -20,9 +19,11 @@ from policyengine.diagnostics.codes import CODES
 from policyengine.diagnostics.diagnostic import Code, Diagnostic, has_errors
 from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.ir.cost import cost as found_cost
+from policyengine.late import library
 from policyengine.release.advice import misspelt_kinds
 from policyengine.state.metering import anew, metering
 
+_markdown = library("rich.markdown")
 PAGES = Path(policyengine.diagnostics.__file__).parent / "pages"
 
 
@@ -142,7 +143,7 @@ def _page(wanted: str) -> None:
     text = page(code)
     console = stdout()
     if colored(console):
-        console.print(Markdown(text))
+        console.print(_markdown.Markdown(text))
     else:
         say(text.rstrip("\n"))
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import uvicorn
 
 from policyengine.callers import keys as keys_of
 from policyengine.callers.caller import SCOPES
@@ -34,6 +33,7 @@ from policyengine.cli.texts import CANARIES, CANARY_VARIABLE
 from policyengine.cli.unix_socket import unix_socket
 from policyengine.diagnostics.safe_text import visible
 from policyengine.engine import Engine
+from policyengine.late import library
 from policyengine.settings.keys import create
 from policyengine.settings.loading import CONFIG, WrongSettings, load, variable
 from policyengine.settings.model import KeySettings, Settings
@@ -43,6 +43,7 @@ from policyengine.version import other_package
 from policyengine.warm.cache import SETTING as CACHE_SETTING
 from policyengine.workers.supervisor import supervise
 
+_uvicorn = library("uvicorn")
 KEYS_VARIABLE = variable("keys", "store")
 APPLICATION = "policyengine.server.app:application"
 LISTENER = "policyengine.server.listener:Listener"
@@ -191,8 +192,8 @@ def _run(
         "ssl_cert_reqs": ssl.CERT_OPTIONAL if client_ca is not None else ssl.CERT_NONE,
     }
     if workers == 1:
-        uvicorn.run(APPLICATION, **options)
-    elif status := supervise(uvicorn.Config(APPLICATION, **options), _ended):
+        _uvicorn.run(APPLICATION, **options)
+    elif status := supervise(_uvicorn.Config(APPLICATION, **options), _ended):
         note("not serving: no worker could start")
         raise typer.Exit(status)
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
-
 from policyengine.events.event import Event
+from policyengine.late import logger
 
 
 class Lines:
     """Writes to the logger `policyengine.events`."""
 
     def __init__(self) -> None:
-        self._log: Any = structlog.get_logger("policyengine.events")
+        self._log: Any = logger("policyengine.events")
 
     def send(self, event: Event) -> None:
         data = {name: list(value) if isinstance(value, tuple) else value for name, value in event.fields.items()}

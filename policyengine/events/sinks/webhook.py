@@ -16,9 +16,8 @@ from collections.abc import Collection, Mapping
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import Lock, Thread
+from typing import Any
 
-import httpx2
-import structlog
 from tenacity import (
     RetryError,
     Retrying,
@@ -30,8 +29,10 @@ from tenacity import (
 from tenacity.wait import wait_random_exponential
 
 from policyengine.events.event import Event
+from policyengine.late import library, logger
 
-log = structlog.get_logger(__name__)
+_httpx2 = library("httpx2")
+log = logger(__name__)
 
 PREFIX = "whsec_"
 SHORTEST, LONGEST = 24, 64  # bytes of a secret
@@ -150,11 +151,11 @@ class WebhookSink:
 
     def _run(self) -> None:
         # No redirects: what is signed goes where it was to go. No proxies and credentials of the environment either.
-        with httpx2.Client(timeout=self._timeout, follow_redirects=False, trust_env=False) as client:
+        with _httpx2.Client(timeout=self._timeout, follow_redirects=False, trust_env=False) as client:
             while (event := self._queue.get()) is not None:
                 self._tell(client, event)
 
-    def _tell(self, client: httpx2.Client, event: Event) -> None:
+    def _tell(self, client: Any, event: Event) -> None:
         content = body(event)
         again = Retrying(
             stop=stop_after_attempt(self._attempts) | stop_when_event_set(self._closing),
@@ -173,13 +174,13 @@ class WebhookSink:
             with self._lock:
                 self._sent += 1
 
-    def _post(self, client: httpx2.Client, id_: str, content: bytes) -> None:
+    def _post(self, client: Any, id_: str, content: bytes) -> None:
         headers = {"content-type": "application/json", **signed(self._key, id_, int(time.time()), content)}
         try:
             # What it answers beside its status is not read.
             with client.stream("POST", self._url, content=content, headers=headers) as answer:
                 status = answer.status_code
-        except (httpx2.HTTPError, httpx2.StreamError, OSError):
+        except (_httpx2.HTTPError, _httpx2.StreamError, OSError):
             raise _NotTaken from None
         if status == GONE:
             raise _Gone
