@@ -25,6 +25,7 @@ from policyengine.explain.explanation import Explanation, explain, unexplained
 from policyengine.files import FilesRead
 from policyengine.filters.filter import Filter
 from policyengine.filters.mentioning import places
+from policyengine.filters.spelling import spelling
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.frozen import copied
 from policyengine.model.request import Request, request
@@ -245,7 +246,9 @@ class Engine(Reloads):
         united = whole(asked, mentioned, snapshot.schema, resource_type, names, through)
         promised = frozenset(fulfilled), snapshot.blocks.narrowed(TRUE, resource_type)
         parts = snapshot.world, snapshot.revision, errors, required, residual, decide, united
-        return Filter(formula, resource_type, *parts, *promised, places(snapshot.schema, resource_type))
+        schema = snapshot.schema
+        around = places(schema, resource_type), spelling(schema, resource_type)
+        return Filter(formula, resource_type, *parts, *promised, *around)
 
     def search_principals(
         self,

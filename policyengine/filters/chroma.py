@@ -9,7 +9,7 @@ on parts of a text, and none on whether a key is there. An empty array cannot be
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
 from typing import Any
 
@@ -49,7 +49,16 @@ def chroma(keys: Mapping[str, str | Field] | None = None) -> Chroma:
     >>> found.to(chroma({"tenant": "tenant"}), exact=True).native
     {'tenant': {'$eq': 'acme'}}
     """
-    return Chroma(Fields({REST: Field("", json=True)} if keys is None else keys, bare_json=True))
+    rest = {REST: Field("", json=True)} if keys is None else keys
+    return Chroma(Fields(_flat(rest), bare_json=True))
+
+
+def _flat(keys: Mapping[str, str | Field]) -> Mapping[str, str | Field]:
+    """The same; metadata hold no objects, so that there are no other names than those of keys."""
+    if not isinstance(keys, Mapping):
+        raise TypeError("a mapping goes from attributes to keys")
+    fields = {name: each if isinstance(each, Field) else Field(each, json=True) for name, each in keys.items()}
+    return {name: each if name == REST else replace(each, names="checked") for name, each in fields.items()}
 
 
 @dataclass(frozen=True, slots=True)

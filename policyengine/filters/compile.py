@@ -9,6 +9,7 @@ from policyengine.filters.backend import Backend, Fragment
 from policyengine.filters.limits import atoms, fits, wider
 from policyengine.filters.mentioning import MentionPlace, hierarchical
 from policyengine.filters.records import asked
+from policyengine.filters.spelling import Spelling
 from policyengine.model.types import STRING
 from policyengine.partial.formula import (
     FALSE,
@@ -33,15 +34,23 @@ _TYPE: Path = ("type",)
 @dataclass(frozen=True, slots=True)
 class CompiledFilter:
     """A formula in the terms of a store. `rechecked` are the atoms that the store does not ask for exactly. `any_type`
-    if it may find what says of itself that it is of another type."""
+    if it may find what says of itself that it is of another type; `any_name` if what has a name that is refused."""
 
     native: Any
     rechecked: tuple[Atom, ...]
     any_type: bool = False
+    any_name: bool = False
 
 
-def compiled(formula: Formula, backend: Backend, type_: str, places: tuple[MentionPlace, ...] = ()) -> CompiledFilter:
-    """The formula as a query for what is of a type. `places` are those where it mentions entities."""
+def compiled(
+    formula: Formula,
+    backend: Backend,
+    type_: str,
+    places: tuple[MentionPlace, ...] = (),
+    spelling: Spelling | None = None,
+) -> CompiledFilter:
+    """The formula as a query for what is of a type. `places` are those where it mentions entities, `spelling` tells
+    whether nobody checked its names."""
     whole, rechecked = formula, list[Atom]()
     if not fits(formula, backend.limits):
         formula = wider(formula, backend.limits)
@@ -55,7 +64,8 @@ def compiled(formula: Formula, backend: Backend, type_: str, places: tuple[Menti
         parts += [] if typed is None else [typed.native]
         any_type = typed is None or not typed.exact
     native = backend.everything() if not parts else parts[0] if len(parts) == 1 else backend.all(parts)
-    return CompiledFilter(backend.finish(native), tuple(rechecked), any_type)
+    any_name = formula != FALSE and spelling is not None and spelling(backend.fields)
+    return CompiledFilter(backend.finish(native), tuple(rechecked), any_type, any_name)
 
 
 def _of_type(backend: Backend, type_: str) -> Fragment | None:

@@ -100,9 +100,9 @@ def store_of(value: Any) -> Backend:
     """The store that a description is of. Raises ValueError for what is none, with a message that says where.
 
     store: one of STORES. columns: from attributes to a name, or to `{"column": name, "null"?: "absent" | "null"}`,
-    `{"json": name, "path"?: [names]}` or `{"ref": name, "type": type, "null"?: ...}`. Besides: `table` and `paramstyle`
-    for SQL, `below` for Qdrant, `properties` for Elasticsearch, OpenSearch and Weaviate, which cannot do without, and
-    `null_index` for Weaviate.
+    `{"json": name, "path"?: [names]}` or `{"ref": name, "type": type, "null"?: ...}`; the first two with `"names":
+    "checked"`. Besides: `table` and `paramstyle` for SQL, `below` for Qdrant, `properties` for Elasticsearch,
+    OpenSearch and Weaviate, which cannot do without, and `null_index` for Weaviate.
     """
     if type(value) is not dict:
         raise ValueError("a store is described by an object")
@@ -154,9 +154,11 @@ def _field(attribute: str, value: Any) -> str | Field:
     given = dict(value) if type(value) is dict else {}
     # Whatever is taken out is of the right kind, and nothing may be left.
     kind = next((key for key in ("column", "json", "ref") if type(given.get(key)) is str), "")
-    name, null, path, type_ = given.pop(kind, ""), None, [], ""
+    name, null, path, type_, names = given.pop(kind, ""), None, [], "", None
     if kind in ("column", "ref") and given.get("null") in ("absent", "null"):
         null = given.pop("null")
+    if kind in ("column", "json") and given.get("names") == "checked":
+        names = given.pop("names")
     if kind == "json" and _is_texts(given.get("path")):
         path = given.pop("path")
     if kind == "ref" and type(given.get("type")) is str:
@@ -164,8 +166,8 @@ def _field(attribute: str, value: Any) -> str | Field:
     if not kind or given or (kind == "ref" and not type_):
         raise ValueError(f"`columns`: `{attribute}` is no name, and no `column`, `json` or `ref`")
     if kind == "json":
-        return json_place(name, *path)
-    return column(name, null=null) if kind == "column" else ref(name, type_, null=null)
+        return json_place(name, *path, names=names)
+    return column(name, null=null, names=names) if kind == "column" else ref(name, type_, null=null)
 
 
 def as_json(query: Query) -> dict[str, Any] | None:

@@ -6,13 +6,14 @@ What it does not name the store does not have, and a condition on it cannot be a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from policyengine.partial.formula import Path
 
 Null = Literal["absent", "null"]
+Names = Literal["checked"]
 REST = "*"
 
 
@@ -26,6 +27,8 @@ class Field:
     null: what a NULL in a typed column is in the document: "absent" (no such attribute) or "null"; None if it may be
         either, so that only evaluation can tell.
     refers_to: the type of the entities whose ids a typed column holds, for an attribute that is a reference.
+    names: "checked" if nothing there has a name that a decision refuses, as it is most likely misspelt or only the
+        entity source may say it; None if nobody knows, so that only evaluation can tell.
     """
 
     name: str
@@ -33,24 +36,28 @@ class Field:
     json: bool = False
     null: Null | None = None
     refers_to: str | None = None
+    names: Names | None = None
 
     def __post_init__(self) -> None:
         if self.null not in (None, "absent", "null"):
             raise ValueError(f'null is "absent", "null" or None, not {self.null!r}')
+        if self.names not in (None, "checked"):
+            raise ValueError(f'names is "checked" or None, not {self.names!r}')
         for name in (self.name, *self.path):
             if not isinstance(name, str):
                 raise TypeError(f"the name of a column or a key is a text, not {name!r}")
 
 
-def column(name: str, *, null: Null | None = None) -> Field:
+def column(name: str, *, null: Null | None = None, names: Names | None = None) -> Field:
     """A column, or a key, of the attribute's own type: text for String, an array for Set<String>. Raises ValueError for
-    another `null`, and TypeError for a name that is no text, as do the others here."""
-    return Field(name, null=null)
+    another `null` or `names`, and TypeError for a name that is no text, as do the others here."""
+    return Field(name, null=null, names=names)
 
 
-def json(name: str, *path: str) -> Field:
-    """A place in a column that holds JSON."""
-    return Field(name, path, json=True)
+def json(name: str, *path: str, names: Names | None = None) -> Field:
+    """A place in a column that holds JSON. `names="checked"` promises that no name in it is one that a decision refuses
+    (POL520, POL523): they were checked on the way in."""
+    return Field(name, path, json=True, names=names)
 
 
 def ref(name: str, type: str, *, null: Null | None = None) -> Field:
@@ -76,6 +83,15 @@ class Fields:
         self._rest = places.pop(REST, None)
         self._fields = {tuple(name.split(".")): place for name, place in places.items()}
         self._inside = [path for path in self._fields if len(path) > 1]
+
+    @property
+    def everything_else(self) -> Field | None:
+        """Where all attributes are that are not named; None if the store has no others."""
+        return self._rest
+
+    def named(self) -> Iterator[tuple[Path, Field]]:
+        """The attributes that are named, each with its place."""
+        yield from self._fields.items()
 
     def find(self, path: Path) -> Field | None:
         """Where the value at the path is kept; None if the store does not have it."""

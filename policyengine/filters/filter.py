@@ -15,6 +15,7 @@ from policyengine.diagnostics.source import Source
 from policyengine.filters.backend import Backend
 from policyengine.filters.compile import compiled
 from policyengine.filters.mentioning import MentionPlace
+from policyengine.filters.spelling import Spelling
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
 from policyengine.model.values import as_entity
@@ -40,6 +41,10 @@ _SAID = {
     Kind.NEVER: "NEVER: no {} may be seen",
     Kind.CONDITIONAL: "CONDITIONAL: it depends on the {}",
 }
+
+
+# What a store cannot be asked for where nobody says that names were checked.
+UNCHECKED_NAMES = "no name is misspelt"
 
 
 class NotExpressible(Exception):
@@ -113,6 +118,8 @@ class Filter:
     unblocked: Formula = field(default=TRUE, repr=False, compare=False)
     # Where documents of the type mention entities.
     places: tuple[MentionPlace, ...] = field(default=(), repr=False, compare=False)
+    # Whether a mapping leads to names that nobody checked.
+    spelling: Spelling | None = field(default=None, repr=False, compare=False)
 
     @property
     def kind(self) -> Kind:
@@ -163,10 +170,12 @@ class Filter:
     def to(self, backend: Backend, *, exact: bool = False) -> Query:
         """The filter in the terms of a store. With `exact`, raises NotExpressible if the store cannot be asked for
         every condition exactly."""
-        made = compiled(self.formula, backend, self.resource_type, self.places)
+        made = compiled(self.formula, backend, self.resource_type, self.places, self.spelling)
         unsure = [shown(atom, self.resource_type) for atom in made.rechecked]
         if made.any_type:
             unsure.append(f"{self.resource_type.lower()} is {self.resource_type}")
+        if made.any_name:
+            unsure.append(UNCHECKED_NAMES)
         rechecked = tuple(dict.fromkeys(unsure))
         if exact and rechecked:
             raise NotExpressible(tuple(self._not_expressible(text, backend) for text in rechecked))
@@ -179,5 +188,7 @@ class Filter:
             source.span(0, len(condition)),
             f"{backend.name} cannot be asked for this condition exactly",
             "",
-            "leave out `exact=True` and let `recheck` look at what is found",
+            'say `names="checked"` in the mapping if they are, or leave out `exact=True` and let `recheck` look'
+            if condition == UNCHECKED_NAMES
+            else "leave out `exact=True` and let `recheck` look at what is found",
         )

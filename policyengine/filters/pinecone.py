@@ -42,6 +42,10 @@ def pinecone(columns: Mapping[str, str | Field] | None = None) -> TypedKeys:
 class _ByName(Fields):
     """Every attribute at the key of its name."""
 
+    @property
+    def everything_else(self) -> Field:
+        return Field("")
+
     def locate(self, path: tuple[str, ...]) -> tuple[Field, int] | None:
         return Field(path[0]), 1
 

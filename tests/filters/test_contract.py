@@ -137,9 +137,9 @@ def test_a_record_is_there_if_any_of_its_parts_is(name: str, split: dict[str, st
         # Payloads say of themselves what is null.
         columns["meta.level"] = column("level", null="absent")
     if whole == "the rest":
-        columns["*"] = json("data")
+        columns["*"] = json("data", names="checked")
     if whole == "named":
-        columns |= {name: json("data", name) for name in ("meta", "extra", "owner")}
+        columns |= {name: json("data", name, names="checked") for name in ("meta", "extra", "owner")}
     table = records(name)
     documents = table.documents(columns)
     for condition in PARTS:
@@ -202,7 +202,7 @@ def test_no_two_texts_are_one(name: str) -> None:
         for to, other in enumerate(ODD)
     ]
     table = Table(name, rows, {"id": "text", "data": "json"})
-    columns: dict[str, str | Field] = {"id": "id", "*": json("data")}
+    columns: dict[str, str | Field] = {"id": "id", "*": json("data", names="checked")}
     if name in ("mongodb", "qdrant"):
         columns = {"id": "id", **{each: json("data", each) for each in ("s", "t", "tags")}}
     documents = [{"id": row["id"], **row["data"]} for row in rows]
@@ -217,10 +217,10 @@ def test_an_attribute_that_is_called_like_the_rest(name: str) -> None:
     values: tuple[Any, ...] = ({}, {"*": "x"}, {"*": 5}, {"*": None}, {"a": {"*": "x"}})
     rows: list[Row] = [{"id": f"r{at}", "data": {"extra": value}} for at, value in enumerate(values)]
     table = Table(name, rows, {"id": "text", "data": "json"})
-    columns: dict[str, str | Field] = {"id": "id", "*": json("data")}
+    columns: dict[str, str | Field] = {"id": "id", "*": json("data", names="checked")}
     documents = table.documents(columns)
     fields = table.store.backend(columns, {"id": "text", "data": "json"}).fields
-    assert fields.find(("*",)) == json("data", "*")
+    assert fields.find(("*",)) == json("data", "*", names="checked")
     assert documents[1] == {"id": "r1", "extra": {"*": "x"}}
 
 

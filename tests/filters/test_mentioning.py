@@ -55,9 +55,9 @@ ROWS = [
     for n, said in enumerate(SAID)
 ]
 MAPPINGS: dict[str, dict[str, str | Field]] = {
-    "beside": {"id": "id", "owner": ref("owner_id", "User"), "*": json("data")},
-    "named": {"id": "id", "owner": ref("owner_id", "User"), "author": json("data", "author")},
-    "whole": {"id": "id", "*": json("data")},
+    "beside": {"id": "id", "owner": ref("owner_id", "User"), "*": json("data", names="checked")},
+    "named": {"id": "id", "owner": ref("owner_id", "User"), "author": json("data", "author", names="checked")},
+    "whole": {"id": "id", "*": json("data", names="checked")},
     "ids": {"id": "id", "owner": ref("owner_id", "User"), "author": ref("author_id", "User")},
 }
 

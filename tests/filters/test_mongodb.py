@@ -41,7 +41,7 @@ def _storable(value: Any) -> bool:
 
 
 DOCUMENTS = [each for each in ALL_DOCUMENTS if _storable(each)]
-STORE = mongodb()
+STORE = mongodb({"*": json("", names="checked")})
 
 
 def _asking(documents: list[Document]) -> Callable[[Document], list[str]]:
@@ -97,7 +97,7 @@ def test_what_is_no_number(condition: str, x: float) -> None:
     check(made.filter, made.allowed(documents), STORE, _asking(documents), documents)
 
 
-IDS = mongodb({"*": json(""), **{name: ref(f"ids.{name}", type_) for name, type_ in REFERENCES.items()}})
+IDS = mongodb({"*": json("", names="checked"), **{name: ref(f"ids.{name}", type_) for name, type_ in REFERENCES.items()}})
 
 
 def test_ids_instead_of_references() -> None:

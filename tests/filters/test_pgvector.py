@@ -25,7 +25,7 @@ def test_the_nearest_that_may_be_seen(database: Callable[[str], Store], index: s
     found = engine('doc.s == "a" and not ("draft" in doc.tags)').filter(
         principal=PRINCIPAL, action="read", resource_type="Doc"
     )
-    query = found.to(sql("postgresql", columns={"id": "id", "s": "s", "*": json("data")}), exact=True)
+    query = found.to(sql("postgresql", columns={"id": "id", "s": "s", "*": json("data", names="checked")}), exact=True)
     assert isinstance(query.params, list)
     text = f"SELECT id FROM near WHERE {query.where} ORDER BY embedding <-> %s::vector LIMIT %s"
     assert store.run(text, [*query.params, "[0, 0]", 3]) == [("d2",), ("d4",), ("d8",)]

@@ -30,7 +30,7 @@ def store(database: Databases) -> Store:
 
 
 COLUMNS: dict[str, str | Field] = {name: column(name, null="absent") for name in ("id", "s", "so", "n", "tags")}
-IN_JSON: dict[str, str | Field] = {"id": "id", "*": json("data")}
+IN_JSON: dict[str, str | Field] = {"id": "id", "*": json("data", names="checked")}
 
 
 def plan(store: Store, condition: str, columns: dict[str, str | Field]) -> str:

@@ -45,7 +45,7 @@ BACKENDS: dict[str, Backend] = {
     "Arrow, nulls of either kind": arrow(test_columns.TABLE, mapping(None)),
     "Polars": polars(test_columns.FRAME, mapping()),
     "Polars, nulls of either kind": polars(test_columns.FRAME, mapping(None)),
-    "MongoDB, documents of any shape": mongodb(),
+    "MongoDB, documents of any shape": test_mongodb.STORE,
     "MongoDB, ids instead of references": test_mongodb.IDS,
     "Elasticsearch, OpenSearch": test_key_stores.STORES["elasticsearch"],
     "Pinecone": test_key_stores.STORES["pinecone"],

@@ -150,7 +150,7 @@ def test_json_text_as_readers_read_it(database: Databases, name: Database) -> No
     read = {id_: json_text.loads(text) for id_, text in store.run("SELECT id, CAST(value AS text) FROM strange", ())}
     # What is no object is no document.
     documents = {id_: each for id_, each in read.items() if isinstance(each, dict)}
-    columns = {"id": "id", "*": json("value")}
+    columns = {"id": "id", "*": json("value", names="checked")}
     agree(store, name, columns, "strange", documents, TEXT_CONDITIONS + NUMBER_CONDITIONS + SET_CONDITIONS)
 
 
@@ -159,7 +159,7 @@ def test_sqlite_text_that_is_no_json_finds_nothing(database: Databases) -> None:
     store.run("CREATE TABLE broken (id text, value)", ())
     insert(store, "broken", [("d0", "{"), ("d1", '{"s": "a"'), ("d2", "nul"), ("d3", "[1,]")])
     for condition in ('doc.s == "a"', 'doc.s != "a"', "doc.n < 5", "doc.tags == []", "not (doc has so)"):
-        query = asked(condition).to(sql("sqlite", columns={"id": "id", "*": json("value")}))
+        query = asked(condition).to(sql("sqlite", columns={"id": "id", "*": json("value", names="checked")}))
         assert store.run(f"SELECT id FROM broken WHERE {query.where}", query.params) == []
 
 
@@ -446,8 +446,8 @@ def test_json_that_is_no_object_is_no_document(database: Databases, name: Databa
     store.run(f"INSERT INTO {inside} VALUES ({store.mark}, {store.mark})", ("none", "{}"))
     # Of all that is not named; an attribute that has a place of its own is just not there.
     for table, place, found_of in (
-        (whole, json("value"), {"empty"}),
-        (inside, json("value", "attrs"), {"empty", "none"}),
+        (whole, json("value", names="checked"), {"empty"}),
+        (inside, json("value", "attrs", names="checked"), {"empty", "none"}),
     ):
         backend = sql(name, columns={"id": "id", "type": json("value", "type"), "*": place}, table=table)
         for condition, kind in (("doc has so", "forbid"), ("not (doc has so)", "permit")):

@@ -6,7 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine import Engine
-from tests.support.filter_corpus import CONDITIONS, ENTITIES, HOSTILE, PRINCIPAL, SCHEMA, TYPED, allowed, documents
+from tests.support.filter_corpus import (
+    CONDITIONS,
+    ENTITIES,
+    HOSTILE,
+    MISSPELT,
+    PRINCIPAL,
+    SCHEMA,
+    TYPED,
+    allowed,
+    documents,
+)
 
 _parts = st.sampled_from(CONDITIONS).map(lambda text: f"({text})")
 _atoms = _parts | _parts.map(lambda text: f'(any team in principal.teams: team == "é" and {text})')
@@ -50,4 +60,5 @@ def test_a_filter_is_the_decision(text: str, some: list[int], sourced: bool) -> 
     found = engine.filter(principal=PRINCIPAL, action="read", resource_type="Doc")
     # And documents that say other things of themselves than the source does.
     asked_about += [{**b, "id": a["id"]} for a, b in zip(asked_about[:5], asked_about[5:10], strict=True)]
+    asked_about += [{**each, "id": f"m{at}"} for at, each in enumerate(MISSPELT)]
     assert [each["id"] for each in found.recheck(asked_about)] == allowed(engine, asked_about)

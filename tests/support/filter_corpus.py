@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from policyengine import Engine
+from policyengine.filters import json
 
 SCHEMA = """
 module corpus
@@ -209,8 +210,14 @@ HOSTILE: tuple[dict[str, Any], ...] = (
 )
 
 
+# Documents with a name that a decision refuses, each otherwise like others.
+MISSPELT: tuple[dict[str, Any], ...] = (
+    _of(parent=[]), _of(S_O="a"), _of(owner={"type": "User", "id": "ann", "bos": None}),
+    _of(readers=[{"type": "User", "id": "bob", "Parents": []}]),
+)  # fmt: skip
+
 # Each attribute at the key of its name, of any shape, and nothing else: no key that says of what type a document is.
-ANY_SHAPE = {name: name for name in ("id", *NAMES, "parents")}
+ANY_SHAPE = {name: json(name, names="checked") for name in ("id", *NAMES, "parents")}
 
 
 def documents(*groups: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:

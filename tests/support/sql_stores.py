@@ -24,7 +24,7 @@ PART = ALL_DOCUMENTS[::10]
 
 # Names of columns that a careless query would trip over.
 ID = 'i"d `%s'
-JSON = {"id": column(ID), "*": json("value")}
+JSON = {"id": column(ID), "*": json("value", names="checked")}
 _TYPED = {
     "id": column("id"),
     **{name: column(name, null="absent") for name in ("s", "n", "x", "flag", "so", "no", "fo")},

@@ -1,0 +1,77 @@
+"""Whether a document, as a mapping has it, can have a name for which a decision refuses it.
+
+A document with a name that is most likely misspelt (`parent` for `parents`) is denied, and so is one that says of an
+entity what only the entity source may say, wherever in the document that is and whatever the rules ask for. A store is
+asked for values, and cannot be asked for names like these. So where a mapping leads to objects whose names nobody
+checked, only evaluation tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from policyengine.diagnostics.suggest import misspelt
+from policyengine.filters.fields import Fields
+from policyengine.model.entities import PARENTS
+from policyengine.model.types import EntityT, ListT, RecordT, RefinedT, Type
+from policyengine.partial.formula import Path
+from policyengine.schema.members import members, sourced, weighty
+from policyengine.schema.schema import Schema, mentions
+
+# Whether what a mapping leads to may have such a name.
+Spelling = Callable[[Fields], bool]
+
+
+def spelling(schema: Schema, type_: str) -> Spelling:
+    """For documents of a type."""
+
+    def unchecked(fields: Fields) -> bool:
+        others = fields.everything_else
+        if others is not None and others.names is None:
+            return True
+        for path, place in fields.named():
+            if _refused(path, type_, schema):
+                return True
+            found = _at(path, type_, schema)
+            # An id says nothing but who it is.
+            if found is not None and mentions(found) and place.refers_to is None and place.names is None:
+                return True
+        return False
+
+    return unchecked
+
+
+def _refused(path: Path, type_: str, schema: Schema) -> bool:
+    """Whether a name on the path is one that an entity is refused for."""
+    around: Type | None = EntityT(frozenset({type_}))
+    for name in path:
+        for each in sorted(around.names) if isinstance(around, EntityT) else ():
+            known = members(each, schema)
+            if name in sourced(each, schema) or (name not in known and misspelt(name, weighty(each, schema))):
+                return True
+        around = _inside(around, name, schema)
+    return False
+
+
+def _at(path: Path, type_: str, schema: Schema) -> Type | None:
+    """The type of what is at the path, as far as it can mention entities; None for all else."""
+    found: Type | None = EntityT(frozenset({type_}))
+    for name in path:
+        found = _inside(found, name, schema)
+    return found
+
+
+def _inside(type_: Type | None, name: str, schema: Schema) -> Type | None:
+    match type_:
+        case RefinedT(base=base):
+            return _inside(base, name, schema)
+        case RecordT(fields):
+            return next((field.type for each, field in fields if each == name), None)
+        case EntityT(names):
+            if name == PARENTS:
+                return ListT(EntityT(schema.every_type()))
+            declared = (schema.entities[each].attributes.get(name) for each in sorted(names) if each in schema.entities)
+            # Of several types with such an attribute, one that mentions entities is what matters.
+            types = sorted((field.type for field in declared if field is not None), key=mentions)
+            return types[-1] if types else None
+    return None
