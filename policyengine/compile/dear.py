@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from policyengine.ir.nodes import Quantifier, Rule
-from policyengine.ir.walk import walk
+from policyengine.ir.walk import quantifies, walk
 from policyengine.model.looks import MAX_LOOKS
 
 # A decision that looks at more takes long.
@@ -45,11 +45,11 @@ class Dear:
 
 
 def quantifiers(rules: Iterable[Rule]) -> tuple[int, int]:
-    """How many of these rules have quantifiers, and how many have some in each other."""
+    """How many of these rules have quantifiers, and how many have some in each other, or what counts like one."""
     single = nested = 0
     for rule in rules:
         outer = [node for node in walk(rule.condition) if isinstance(node, Quantifier)]
-        within = any(isinstance(node, Quantifier) for one in outer for node in walk(one.body))
+        within = any(quantifies(one.body) for one in outer)
         nested += within
         single += bool(outer) and not within
     return single, nested

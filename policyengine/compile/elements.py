@@ -11,7 +11,7 @@ from typing import Any
 from policyengine.compile.prepare import depends
 from policyengine.compile.pytree import call, call_object, load, parameters
 from policyengine.ir import nodes as ir
-from policyengine.ir.walk import counted, counts, quantifies, walk
+from policyengine.ir.walk import counted, counts, is_flat, quantifies, walk
 from policyengine.model.types import ListT, SetT
 
 
@@ -55,19 +55,40 @@ def quantified(
 
 
 def counting(expr: ir.Expr, emit: Callable[[ir.Expr], ast.expr], around: list[str]) -> Callable[[ir.Expr], ast.expr]:
-    """How the arguments of a call are emitted: those that count within a quantifier are counted."""
+    """How the parts of an expression are emitted: those that count within a quantifier are counted."""
     counts_here = counted(expr) if around else ()
     names = tuple(around)
-    return lambda arg: call("bounded", emit(arg), *map(load, names)) if arg in counts_here else emit(arg)
+
+    def emitted(part: ir.Expr) -> ast.expr:
+        if not any(part is each for each in counts_here):
+            return emit(part)
+        return call("bounded" if is_flat(part) else "bounded_deep", emit(part), *map(load, names))
+
+    return emitted
 
 
-def kept_set(name: str, collection: ast.expr, *element: ast.expr) -> ast.expr:
+def kept_set(name: str, collection: ast.expr, *element: ast.expr, how: str = "kept") -> ast.expr:
     """The set under the name, made of the collection when it is first asked for."""
-    return call("kept", load(name), ast.Lambda(parameters(), collection), *element)
+    return call(how, load(name), ast.Lambda(parameters(), collection), *element)
+
+
+def within_many(
+    expr: ir.Within, emit: Callable[[ir.Expr], ast.expr], kept: dict[int, str], around: list[str]
+) -> ast.expr:
+    """A test of a hierarchy within a quantifier: the targets are kept where they are the same for all elements."""
+    name, targets = kept.get(id(expr)), counting(expr, emit, around)(expr.target)
+    made = call("uids", targets) if name is None else kept_set(name, targets, how="kept_uids")
+    return is_within(emit(expr.entity), made)
+
+
+def is_within(entity: ast.expr, targets: ast.expr) -> ast.expr:
+    return call("within", entity, targets, ast.Attribute(load("world"), "ancestors", ast.Load()))
 
 
 def _is_same_for_all(node: ir.Expr, around: ir.Quantifier) -> bool:
-    if not isinstance(node, ir.Contains) or isinstance(node.collection, ir.Const | ir.Collection):
-        return False
-    inside = {each.slot for each in walk(around) if isinstance(each, ir.Quantifier)}
-    return isinstance(node.collection.type, SetT | ListT) and not depends(node.collection) & inside
+    match node:
+        case ir.Contains(collection=found) | ir.Within(target=found):
+            inside = {each.slot for each in walk(around) if isinstance(each, ir.Quantifier)}
+            written = isinstance(found, ir.Const | ir.Collection)
+            return isinstance(found.type, SetT | ListT) and not written and not depends(found) & inside
+    return False

@@ -11,9 +11,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from policyengine.compile.elements import counting, kept_set, quantified
+from policyengine.compile.elements import counting, is_within, kept_set, quantified, within_many
 from policyengine.compile.hierarchy import wanted
-from policyengine.compile.merge_within import merge_within
+from policyengine.compile.merge_within import is_union, merge_within
 from policyengine.compile.prepare import Prepared
 from policyengine.compile.pytree import (
     all_of,
@@ -33,7 +33,7 @@ from policyengine.compile.site import Site
 from policyengine.compile.string_sets import string_set_call
 from policyengine.compile.type_tests import SMALL, scalar_test
 from policyengine.ir import nodes as ir
-from policyengine.ir.walk import quantifies
+from policyengine.ir.walk import counted, quantifies
 from policyengine.model.functions import FUNCTIONS, type_argument
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, SetT, Type
 from policyengine.model.values import Entity, Uid
@@ -247,7 +247,8 @@ class Emitter:
         if isinstance(left.type, EntityT):
             one, other = self._compared(left, right)
             return ast.Compare(one, [sign], [other])
-        same = call("equal", self._exact(left), self._exact(right), self.constant(left.type))
+        emit = counting(expr, self._exact, self.around)
+        same = call("equal", emit(left), emit(right), self.constant(left.type))
         return ast.UnaryOp(ast.Not(), same) if expr.negated else same
 
     def _compare_integers(self, expr: ir.Compare) -> ast.expr:
@@ -304,15 +305,15 @@ class Emitter:
     def _contains(self, expr: ir.Contains) -> ast.expr:
         item, collection = expr.item, expr.collection
         element = collection.type.element if isinstance(collection.type, SetT | ListT) else None
-        kept = self.kept.get(id(expr))
+        kept, emit = self.kept.get(id(expr)), counting(expr, self.emit, self.around)
         if item.type in SCALARS and element in SCALARS:
             found = self.emit(item)
             if isinstance(collection, ir.Const):
                 return ast.Compare(found, [ast.In()], [self.constant(frozenset(collection.value))])
-            among = self.emit(collection)
+            among = emit(collection)
             return ast.Compare(found, [ast.In()], [among if kept is None else kept_set(kept, among)])
         wanted, of = self.fresh(), self.constant(element or JSON)
-        asked, among = ast.NamedExpr(ast.Name(wanted, ast.Store()), self.emit(item)), self.emit(collection)
+        asked, among = ast.NamedExpr(ast.Name(wanted, ast.Store()), self.emit(item)), emit(collection)
         # The item is evaluated first, as in the interpreter.
         pair = ast.Tuple([asked, among if kept is None else kept_set(kept, among, of)], ast.Load())
         second = ast.Subscript(pair, ast.Constant(1), ast.Load())
@@ -320,19 +321,21 @@ class Emitter:
 
     def _within(self, expr: ir.Within) -> ast.expr:
         entity, target = expr.entity, expr.target
+        if id(expr) in self.kept or (self.around and counted(expr)):
+            return within_many(expr, self.emit, self.kept, self.around)
         if isinstance(entity, ir.Root) and isinstance(target, ir.Const):
             values = target.value if isinstance(target.value, tuple) else (target.value,)
             above, own = self.below(entity.name, frozenset(e.uid for e in values))
             return above if own is None else ast.BoolOp(ast.Or(), [above, own])
         if isinstance(entity, ir.Root) and isinstance(target, ir.Attribute):
             return self._within_attribute(entity, target)
-        union = self.prepared.both(target, "union", entity, "reach") if _is_union(target) else None
+        union = self.prepared.both(target, "union", entity, "reach") if is_union(target) else None
         if union is not None:
             return meets(load(union[0]), load(union[1]), False)
         targets = self.emit(target)
         if isinstance(target.type, EntityT):
             targets = ast.Tuple([targets], ast.Load())
-        return call("within", self.emit(entity), targets, ast.Attribute(load("world"), "ancestors", ast.Load()))
+        return is_within(self.emit(entity), call("uids", targets))
 
     def _within_attribute(self, entity: ir.Root, target: ir.Attribute) -> ast.expr:
         """`principal in resource.readers`: by identity alone. The target is evaluated before the hierarchy."""
@@ -389,11 +392,6 @@ class Emitter:
         args = [emit(arg) for arg in expr.args]
         args += [self.constant(type_) for type_ in type_argument(expr.function, *(a.type for a in expr.args))]
         return call_object(self.constant(FUNCTIONS[expr.function]), *args)
-
-
-def _is_union(target: ir.Expr) -> bool:
-    """Whether a target is what `merge_within` makes."""
-    return isinstance(target.type, SetT) and isinstance(target.type.element, SetT | ListT)
 
 
 _COMPARE = {"<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE}

@@ -35,3 +35,8 @@ def _question(item: ir.Expr, prepared: Prepared) -> tuple[ir.Root, str] | None:
             owner = prepared.root(target)
             return (entity, owner) if owner is not None and prepared.root(entity) not in (None, owner) else None
     return None
+
+
+def is_union(target: ir.Expr) -> bool:
+    """Whether a target is what `merge_within` makes."""
+    return isinstance(target.type, SetT) and isinstance(target.type.element, SetT | ListT)

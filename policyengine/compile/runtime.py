@@ -15,10 +15,10 @@ from policyengine.evaluate.arguments import take
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.gathering import summed
-from policyengine.model.looks import looks
+from policyengine.model.looks import look_through, looks
 from policyengine.model.refined import refined
 from policyengine.model.types import Type
-from policyengine.model.values import INT_MAX, INT_MIN, Entity, as_entity, guard, is_text, plain_text
+from policyengine.model.values import INT_MAX, INT_MIN, Entity, Uid, as_entity, guard, is_text, plain_text
 
 
 class Unusual(Exception):
@@ -77,6 +77,26 @@ def bounded(items: Collection[Any], *around: Collection[Any]) -> Collection[Any]
         count *= len(each)
     looks(count, items, True)
     return items
+
+
+def bounded_deep(value: Any, *around: Collection[Any]) -> Any:
+    """The same, with all that the elements have of their own."""
+    count = 1
+    for each in around:
+        count *= len(each)
+    look_through(count, value, False)
+    return value
+
+
+def kept_uids(cell: list[Any], collection: Callable[[], Iterable[Entity]]) -> Any:
+    """The identities of the entities, made once."""
+    if not cell:
+        cell.append(uids(collection()))
+    return cell[0]
+
+
+def uids(entities: Iterable[Entity]) -> frozenset[Uid]:
+    return frozenset([entity.uid for entity in entities])
 
 
 def kept(cell: list[Any], collection: Callable[[], Iterable[Any]], element: Type | None = None) -> Any:
@@ -148,6 +168,9 @@ NAMES: Mapping[str, Any] = {
     "holds_all": holds_all,
     "kept": kept,
     "bounded": bounded,
+    "bounded_deep": bounded_deep,
+    "kept_uids": kept_uids,
+    "uids": uids,
     "is_member": operators.is_member,
     "counted_any": counted_any,
     "counted_all": counted_all,

@@ -16,16 +16,16 @@ from policyengine.evaluate.arguments import take
 from policyengine.evaluate.provenance import sources
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Expr, Head, Scope
-from policyengine.ir.walk import counted, walk
+from policyengine.ir.walk import counted, is_flat, varies
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.functions import FUNCTIONS, type_argument
 from policyengine.model.gathering import summed
-from policyengine.model.looks import looks
+from policyengine.model.looks import look_through, looks
 from policyengine.model.refined import refined
 from policyengine.model.request import Action, Request
 from policyengine.model.types import JSON, EntityT, element_of
-from policyengine.model.values import DIFFERING, Entity, Fault, guard, wrong_type
+from policyengine.model.values import DIFFERING, Entity, Fault, Uid, guard, wrong_type
 
 
 class EvaluationError(Exception):
@@ -131,7 +131,7 @@ def _evaluate(expr: Expr, env: Env) -> Any:
         case ir.If(condition=condition, then=then, otherwise=otherwise):
             return evaluate(then if evaluate(condition, env) else otherwise, env)
         case ir.Equal(left=left, right=right, negated=negated):
-            a, b = evaluate(left, env), evaluate(right, env)
+            a, b = _counted(expr, (left, right), env)
             return operators.equal(a, b, left.type) is not negated
         case ir.Compare(op=op, left=left, right=right):
             return operators.compare(op, evaluate(left, env), evaluate(right, env))
@@ -141,11 +141,13 @@ def _evaluate(expr: Expr, env: Env) -> Any:
             return operators.negate(evaluate(operand, env), type_)
         case ir.Contains(item=item, collection=collection):
             wanted = evaluate(item, env)
-            return operators.is_member(_members(collection, env), wanted, element_of(collection.type) or JSON)
-        case ir.Within(entity=entity, target=target):
+            return operators.is_member(_members(expr, collection, env), wanted, element_of(collection.type) or JSON)
+        case ir.Within(entity=entity, target=target) if isinstance(target.type, EntityT):
             below, above = evaluate(entity, env), evaluate(target, env)
-            targets = (above,) if isinstance(target.type, EntityT) else above
-            return operators.within(below, targets, env.world.ancestors)
+            return operators.within(below, frozenset({above.uid}), env.world.ancestors)
+        case ir.Within(entity=entity, target=target):
+            below = evaluate(entity, env)
+            return operators.within(below, _targets(expr, target, env), env.world.ancestors)
         case ir.Is(entity=entity, names=names):
             return evaluate(entity, env).uid.type in names
         case ir.Like(operand=operand, pattern=pattern):
@@ -160,12 +162,7 @@ def _evaluate(expr: Expr, env: Env) -> Any:
             return any(holds) if kind == "any" else all(holds)
         case ir.Call(function=function, args=args):
             extra = type_argument(function, *(arg.type for arg in args))
-            values = [evaluate(arg, env) for arg in args]
-            if env.locals and (counting := counted(expr)):
-                for arg, value in zip(args, values, strict=True):
-                    if arg in counting:
-                        looks(env.looks, value, True)
-            return FUNCTIONS[function](*values, *extra)
+            return FUNCTIONS[function](*_counted(expr, args, env), *extra)
         case ir.Sources(path=path):
             steps = tuple(step if isinstance(step, str) else str(env.positions[step.slot]) for step in path)
             return sources(steps, env.request.resource, env.request.context, env.world)
@@ -175,12 +172,30 @@ def _evaluate(expr: Expr, env: Env) -> Any:
             assert_never(expr)
 
 
-def _members(collection: Expr, env: Env) -> frozenset[Any]:
-    changing = any(isinstance(part, ir.Local) for part in walk(collection))
-    kept = {} if env.kept is None or changing else env.kept
+def _counted(expr: Expr, parts: Sequence[Expr], env: Env) -> list[Any]:
+    """The values of its parts. Raises Fault where what it goes through is too much for the quantifiers around it."""
+    values = [evaluate(part, env) for part in parts]
+    for each in counted(expr) if env.locals else ():
+        for part, value in zip(parts, values, strict=True):
+            if part is each:
+                look_through(env.looks, value, is_flat(part))
+    return values
+
+
+def _members(expr: Expr, collection: Expr, env: Env) -> frozenset[Any]:
+    kept = {} if env.kept is None or varies(collection) else env.kept
     if id(collection) not in kept:
-        kept[id(collection)] = operators.members(evaluate(collection, env), element_of(collection.type) or JSON)
+        (found,) = _counted(expr, (collection,), env)
+        kept[id(collection)] = operators.members(found, element_of(collection.type) or JSON)
     return kept[id(collection)]
+
+
+def _targets(expr: Expr, target: Expr, env: Env) -> frozenset[Uid]:
+    kept = {} if env.kept is None or varies(target) else env.kept
+    if id(target) not in kept:
+        (found,) = _counted(expr, (target,), env)
+        kept[id(target)] = frozenset(entity.uid for entity in found)
+    return kept[id(target)]
 
 
 def _attribute(expr: ir.Attribute, env: Env) -> Any:

@@ -1,8 +1,9 @@
 """What rules cost at most, counted and never measured: how many parts of conditions one request can have evaluated.
 
 In: typed rules, and how many elements a collection of a request is taken to have. Out: steps. A step is one part of a
-condition, evaluated once; what stands within a quantifier counts for each element, in quantifiers in each other up to
-their bound. An index most often leaves most rules aside, which is not counted on.
+condition, evaluated once, or one element that an operator goes through; what stands within a quantifier counts for each
+element, in quantifiers in each other up to their bound. An index most often leaves most rules aside, which is not
+counted on.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from policyengine.ir.nodes import Collection, Const, Expr, Quantifier, Rule
-from policyengine.ir.walk import children
+from policyengine.ir.walk import children, counted, gone_through
 from policyengine.model.looks import MAX_LOOKS
 
 
@@ -45,6 +46,10 @@ def steps(expr: Expr, elements: int) -> int:
             todo.append((node.body, min(count, MAX_LOOKS) if nested else count, True))
         else:
             todo.extend((child, looks, nested) for child in children(node))
+            # What is the same for all elements of a quantifier is gone through once.
+            often = counted(node) if nested else ()
+            total += sum(_size(part, elements) for part in gone_through(node)) if not often else 0
+            total += sum(min(looks * _size(part, elements), MAX_LOOKS) for part in often)
     return total
 
 

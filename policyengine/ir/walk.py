@@ -6,7 +6,20 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
-from policyengine.ir.nodes import Call, Const, Expr, Local, Node, Quantifier, Sources
+from policyengine.ir.nodes import (
+    Call,
+    Collection,
+    Const,
+    Contains,
+    Equal,
+    Expr,
+    Local,
+    Node,
+    Quantifier,
+    Sources,
+    Within,
+)
+from policyengine.model.types import JSON, EntityT, ListT, Prim, RecordT, SetT, element_of
 
 _names: dict[type, tuple[str, ...]] = {}
 
@@ -39,15 +52,49 @@ def size(expr: Expr) -> int:
     return sum(1 for _ in walk(expr))
 
 
+def gone_through(expr: Expr) -> tuple[Expr, ...]:
+    """The collections that an operator or a call goes through element by element; none that the policy writes out."""
+    match expr:
+        case Call(function="contains_any" | "contains_all" | "size", args=args):
+            found = args
+        case Equal(left=left, right=right):
+            found = (left, right)
+        case Contains(collection=collection):
+            found = (collection,)
+        case Within(target=target) if not isinstance(target.type, EntityT):
+            found = (target,)
+        case _:
+            return ()
+    return tuple(each for each in found if isinstance(each.type, SetT | ListT | RecordT) or each.type == JSON
+                 if not isinstance(each, Const | Sources) and not _is_written_out(each))  # fmt: skip
+
+
 def counted(expr: Expr) -> tuple[Expr, ...]:
-    """The collections that a call goes through, and that count where it stands within a quantifier; no constants."""
-    if isinstance(expr, Call) and expr.function in ("contains_any", "contains_all"):
-        return tuple(arg for arg in expr.args if not isinstance(arg, Const))
-    return ()
+    """Those of them that count where the expression stands within a quantifier. What something is looked for in is kept
+    where it is the same for all elements."""
+    found = gone_through(expr)
+    return tuple(filter(varies, found)) if isinstance(expr, Contains | Within) else found
+
+
+def is_flat(expr: Expr) -> bool:
+    """Whether the elements of a collection have no elements of their own."""
+    element = element_of(expr.type)
+    return isinstance(element, Prim | EntityT) and element != JSON
+
+
+def varies(expr: Expr) -> bool:
+    """Whether the value depends on the element of a quantifier around the expression."""
+    parts = list(walk(expr))
+    own = {part.slot for part in parts if isinstance(part, Quantifier)}
+    return any(isinstance(part, Local) and part.slot not in own for part in parts)
+
+
+def _is_written_out(expr: Expr) -> bool:
+    return isinstance(expr, Collection) and is_flat(expr)
 
 
 def quantifies(expr: Expr) -> bool:
-    """Whether something in the expression goes through collections: a quantifier, or a call that counts like one."""
+    """Whether something in the expression goes through collections: a quantifier, or what counts like one."""
     return any(isinstance(part, Quantifier) or counted(part) for part in walk(expr))
 
 

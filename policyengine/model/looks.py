@@ -21,3 +21,18 @@ def looks(around: int, elements: Collection[Any], nested: bool) -> int:
     if nested and count > MAX_LOOKS:
         raise Fault(codes.TOO_MUCH_WORK.id, f"quantifiers in each other look at more than {MAX_LOOKS:,} elements")
     return count
+
+
+def look_through(around: int, value: Any, flat: bool) -> None:
+    """The same, for what an operator within quantifiers goes through. Unless it is `flat`, its elements may have
+    elements of their own, as JSON may."""
+    if flat:
+        looks(around, value, True)
+        return
+    count, left = 0, [value]
+    while left:
+        each = left.pop()
+        if type(each) in (list, tuple, set, frozenset, dict):
+            count += len(each)
+            left += each.values() if type(each) is dict else each
+            looks(around, range(count), True)

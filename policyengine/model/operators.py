@@ -6,6 +6,7 @@ Operands are values as `values.guard` returns them. Every function is total: it 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
@@ -162,10 +163,10 @@ def in_range_of(value: Any, type_: Type) -> Any:
     return finite(value) if type(value) in (int, float) else value
 
 
-def within(entity: Entity, targets: Iterable[Entity], ancestors: Callable[[Entity], frozenset[Uid]]) -> bool:
+def within(entity: Entity, targets: AbstractSet[Uid], ancestors: Callable[[Entity], frozenset[Uid]]) -> bool:
     """Whether the entity is one of the targets or below one. Raises Fault where its hierarchy is malformed."""
     above = ancestors(entity)
-    return any(t.uid == entity.uid or t.uid in above for t in targets)
+    return entity.uid in targets or not targets.isdisjoint(above)
 
 
 # ---- text ----

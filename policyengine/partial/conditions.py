@@ -117,6 +117,11 @@ def defined(expr: Expr, lowering: Lowering) -> Formula:
 
 def _outcome(expr: Expr, lowering: Lowering) -> Outcome | None:
     """None where only evaluation can tell."""
+    found = _asked(expr, lowering)
+    return found if isinstance(expr, Quantifier) else _counted(found, expr, lowering)
+
+
+def _asked(expr: Expr, lowering: Lowering) -> Outcome | None:
     match expr:
         case Attribute() | Expect():
             return _truth_value(expr, lowering)
@@ -135,7 +140,7 @@ def _outcome(expr: Expr, lowering: Lowering) -> Outcome | None:
         case Within():
             return hierarchy(expr, lowering)
         case Call(function="contains_any" | "contains_all"):
-            return _counted(overlap(expr, lowering), expr, lowering)
+            return overlap(expr, lowering)
         case Call(function="starts_with" | "ends_with" | "contains"):
             return starting(expr, lowering)
         case Quantifier(kind="any" | "all"):
@@ -180,9 +185,9 @@ def _is(expr: Is, lowering: Lowering) -> Outcome | None:
     return None
 
 
-def _counted(found: Outcome | None, expr: Call, lowering: Lowering) -> Outcome | None:
+def _counted(found: Outcome | None, expr: Expr, lowering: Lowering) -> Outcome | None:
     """What a store is asked for; within a quantifier, evaluation tells whether there is too much to look at."""
-    if found is None or found is ERRS or not lowering.gap.slots:
+    if found is None or found is ERRS or not lowering.gap.slots or not quantifies(expr):
         return found
     told = opaque(expr)
     return Told(conj(found.true, told.true), conj(found.false, told.false), told.defined)

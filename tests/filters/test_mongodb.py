@@ -97,7 +97,9 @@ def test_what_is_no_number(condition: str, x: float) -> None:
     check(made.filter, made.allowed(documents), STORE, _asking(documents), documents)
 
 
-IDS = mongodb({"*": json("", names="checked"), **{name: ref(f"ids.{name}", type_) for name, type_ in REFERENCES.items()}})
+IDS = mongodb(
+    {"*": json("", names="checked"), **{name: ref(f"ids.{name}", type_) for name, type_ in REFERENCES.items()}}
+)
 
 
 def test_ids_instead_of_references() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itertools import dropwhile
 
-from policyengine.filters import Backend, chroma, lancedb, milvus, mongodb, qdrant
+from policyengine.filters import Backend, chroma, lancedb, milvus, qdrant
 from policyengine.filters.arrow import arrow
 from policyengine.filters.polars import polars
 from policyengine.filters.sqlalchemy import sqlalchemy

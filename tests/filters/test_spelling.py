@@ -1,4 +1,4 @@
-"""A document with a name that is most likely misspelt is denied, so an exact query finds none, whatever is asked for."""
+"""A document with a name that is most likely misspelt is denied: an exact query finds none, whatever is asked for."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ GROUP = {"type": "Group", "id": "g"}
 CLEAN: list[dict[str, Any]] = [{}, {"mark": "x"}, {"other": 1}, {"owner": {**ANN, "id": "bob"}}]
 REFUSED: list[dict[str, Any]] = [
     {"mrak": "x"}, {"Mark": "x"}, {"parent": []}, {"level": 1}, {"owner": {**ANN, "parent": []}},
-    {"owner": {**ANN, "grade": 9}}, {"owner": {**ANN, "boss": {**ANN, "bos": 1}}}, {"readers": [{**ANN, "PARENTS": []}]},
-    {"deep": {"who": {**ANN, "parentS": []}}}, {"parents": [{**GROUP, "parrents": []}]},
+    {"owner": {**ANN, "grade": 9}}, {"owner": {**ANN, "boss": {**ANN, "bos": 1}}},
+    {"readers": [{**ANN, "PARENTS": []}]}, {"deep": {"who": {**ANN, "parentS": []}}},
+    {"parents": [{**GROUP, "parrents": []}]},
 ]  # fmt: skip
 KINDS = {"id": "text", "owner_id": "text", "mark": "text", "data": "json"}
 
