@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from policyengine.diagnostics.suggest import misspelt
 from policyengine.model.request import Request
-from policyengine.schema.members import context_names, members, sourced
+from policyengine.schema.members import DELEGATED_BY, context_names, members, sourced
 from policyengine.schema.mentions import Mentions
 from policyengine.schema.schema import Schema
 
@@ -48,4 +49,9 @@ class Harmless:
 
 def _add(to: set[str], names: Iterable[Any]) -> None:
     if len(to) < MEMORY:
-        to.update(name for name in names if type(name) is str and len(name) <= 100)
+        to.update(name for name in names if type(name) is str and len(name) <= 100 and not _delegates(name))
+
+
+def _delegates(name: str) -> bool:
+    """Whoever carries it answers for others, also where no type declares it; and so it is with what resembles it."""
+    return name == DELEGATED_BY or bool(misspelt(name, (DELEGATED_BY,)))

@@ -1,8 +1,8 @@
 """Who acts for whom: the chain of agents behind a request.
 
 `context.agent` is the agent that makes the call for the principal; its `delegated_by` is the agent it got the task
-from, and so on. A principal whose type declares `delegated_by` may have got its task from somebody as well. Everyone in
-either chain must be allowed.
+from, and so on. A principal that carries `delegated_by` got its task from somebody as well, whether its type declares
+that or not. Everyone in either chain must be allowed.
 """
 
 from __future__ import annotations
@@ -42,10 +42,8 @@ def chain(request: Request, world: World, schema: Schema) -> tuple[Entity, ...]:
 
 def _chain(request: Request, world: World, schema: Schema) -> tuple[Entity, ...]:
     principal = request.principal
-    before: tuple[Entity, ...] = ()
     types = delegators(principal.uid.type, schema)
-    if types is not None:
-        before = _followed(world.find(principal, DELEGATED_BY), types, (principal,), world, schema)
+    before = _followed(world.find(principal, DELEGATED_BY), types, (principal,), world, schema)
     if "agent" not in request.context:
         return before
     return (*before, *_followed(request.context["agent"], agent_types(schema), (), world, schema))

@@ -15,11 +15,12 @@ from policyengine.diagnostics.suggest import misspelt, nearest
 from policyengine.model.entities import PARENTS
 from policyengine.model.request import Request
 from policyengine.model.values import Fault, as_entity
-from policyengine.schema.members import context_names, members, sourced, weighty
+from policyengine.schema.members import DELEGATED_BY, context_names, members, sourced, weighty
 from policyengine.schema.mentions import Mentioned, Mentions
 from policyengine.schema.schema import Schema
 
 REQUEST = frozenset({"principal", "action", "resource", "context", "approved", "metered"})
+_DELEGATES = frozenset({DELEGATED_BY})
 # What a caller says of itself over HTTP.
 OF_THE_CONTRACT = frozenset({"supported_obligations", "metered_limits"})
 
@@ -37,7 +38,8 @@ def check_own_names(request: Request, mentioned: Mentions, schema: Schema) -> No
     _check(request.context, known, known, "the context")
     if schema.closed_context and not request.context.keys() <= known | OF_THE_CONTRACT:
         raise Fault(codes.CLOSED_CONTEXT.id, "the context has a name that is not declared, and is closed")
-    _check_said(mentioned.own, schema, _check_parents)
+    # Whoever asks may carry it, whatever its type declares.
+    _check_said(mentioned.own, schema, _check_parents, _DELEGATES)
 
 
 def check_other_names(mentioned: Mentions, schema: Schema) -> None:
@@ -51,14 +53,19 @@ def check_keys(request: Any) -> None:
     _check(request, REQUEST, REQUEST, "the request")
 
 
-def _check_said(mentioned: Mentioned, schema: Schema, look_above: Callable[[Any, Schema], None]) -> None:
+def _check_said(
+    mentioned: Mentioned,
+    schema: Schema,
+    look_above: Callable[[Any, Schema], None],
+    more: frozenset[str] = frozenset(),
+) -> None:
     # Those that are only named have no odd name.
     for uid in sorted(mentioned.said):
         known, sourced_ = members(uid.type, schema), sourced(uid.type, schema)
         for entity in mentioned.said[uid]:
             for name in sorted(sourced_ & entity.keys()):
                 raise Fault(codes.CLAIMED.id, f"only the entity source may say what `{name}` of a `{uid.type}` is")
-            _check(entity, known, weighty(uid.type, schema), "an entity")
+            _check(entity, known, weighty(uid.type, schema) | more, "an entity")
             look_above(entity.get(PARENTS), schema)
 
 

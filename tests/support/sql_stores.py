@@ -40,7 +40,7 @@ ARRAYS = {
     "parents": ref("parents", "Folder", null="absent"),
 }
 LISTS = {
-    name: Field(name, json=True, null="absent")
+    name: Field(name, json=True, null="absent", names="checked")
     for name in ("tags", "names", "nums", "to", "readers", "allowed", "parents", "at")
 }
 TYPED = {"postgresql": {**_TYPED, **ARRAYS}, "duckdb": {**_TYPED, **ARRAYS}, "sqlite": {**_TYPED, **LISTS}}
