@@ -17,7 +17,7 @@ from typing import Any
 
 from policyengine.model.entities import PARENTS
 from policyengine.model.request import Request
-from policyengine.model.types import STRING
+from policyengine.model.types import STRING, EntityT, Type, element_of
 from policyengine.model.values import Entity, Fault, Uid, as_entity
 from policyengine.partial.atoms import one_of
 from policyengine.partial.formula import FALSE, ID, All, Below, Formula, Inside, Some, Sourced
@@ -30,6 +30,8 @@ from policyengine.schema.schema import Schema
 Document = dict[str, Any]
 # Who is mentioned here is looked at, whatever rules read.
 _CLIMBED = (PARENTS, DELEGATED_BY)
+# What a list of nothing but references holds.
+_PLAIN, _TWO = {dict}, {2}
 
 
 def widened(formula: Formula, everyone: Iterable[Entity], above: Callable[[Entity], frozenset[Uid]]) -> Formula:
@@ -75,6 +77,12 @@ def may_be(formula: Formula, ids: frozenset[str], known_id: str | None) -> Formu
     return disj(conj(one_of(ID, STRING, sorted(ids), True), formula), Sourced(ids, lambda _: formula))
 
 
+def _is_compared(type_: Type, through: AbstractSet[str]) -> bool:
+    """Whether a place has a collection of entities that are only compared: nothing that is said of them matters."""
+    element = element_of(type_)
+    return isinstance(element, EntityT) and element.names.isdisjoint(through)
+
+
 def whole(
     request: Request,
     mentioned: Mentions,
@@ -90,6 +98,7 @@ def whole(
     described = mentioned.own.said
     places = tuple(name for name, _ in schema.places_of(type_))
     names, types, ids = frozenset(places), schema.entities, {uid.id for uid in described if uid.type == type_}
+    compared = {name for name, of in schema.places_of(type_) if name not in _CLIMBED and _is_compared(of, through)}
 
     def of(document: Any) -> Any:
         if type(document) is not dict:
@@ -121,6 +130,10 @@ def whole(
         for name in places:
             if name in document:
                 value = document[name]
+                if name in compared and type(value) is list:
+                    if set(map(type, value)) <= _PLAIN and set(map(len, value)) <= _TWO:
+                        continue
+                    return False
                 for each in value if type(value) is list else (value,):
                     if type(each) is not dict or len(each) != 2:
                         return False

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from policyengine.compile.pyfunction import bound, compiled, module
 from policyengine.model.entities import World
+from policyengine.model.types import JSON, element_of
 from policyengine.model.values import Fault, as_entity
 from policyengine.partial.formula import ID, All, Formula, Opaque, Path, Some, Truth
 from policyengine.partial.gap import Unknown
@@ -50,7 +51,7 @@ def settled(
     than a decision does. Formulas know no negation, so a part that says what the whole would say makes the whole say
     it."""
     atoms = _outline(formula).atoms
-    if len(atoms) <= MANY_ATOMS and not any(isinstance(atom, Opaque) for _, atom in atoms):
+    if len(atoms) <= MANY_ATOMS and not any(_is_long(atom) for _, atom in atoms):
         return predicate(formula, type_, world, sure)
     last: tuple[Any, bool] | None = None
 
@@ -149,7 +150,7 @@ def _function(
     decide: Predicate | None,
 ) -> Predicate:
     def slowly(atom: Formula) -> Predicate:
-        if decide is not None and isinstance(atom, Opaque | All | Some):
+        if decide is not None and (isinstance(atom, All | Some) or _is_long(atom)):
             return decide
         return lambda document: _slowly(atom, type_, world, unknown, document)
 
@@ -159,6 +160,14 @@ def _function(
         names[f"s{number}"] = slowly(atom)
     made: Predicate = bound(_code(outline.shape, sure), names)
     return made
+
+
+def _is_long(atom: Formula) -> bool:
+    """Whether an atom has to be interpreted, and may go through a collection, which takes much longer than in code."""
+    if isinstance(atom, Opaque | Truth | All | Some):
+        return isinstance(atom, Opaque)
+    of = getattr(atom, "type", None)
+    return of is not None and (of == JSON or element_of(of) is not None) and template(atom)[0] == SLOW
 
 
 def _slowly(formula: Formula, type_: str, world: World, unknown: Unknown, document: Any) -> bool:
