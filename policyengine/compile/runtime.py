@@ -18,7 +18,7 @@ from policyengine.model.gathering import summed
 from policyengine.model.looks import look_through, looks
 from policyengine.model.refined import refined
 from policyengine.model.types import Type
-from policyengine.model.values import INT_MAX, INT_MIN, Entity, Uid, as_entity, guard, is_text, plain_text
+from policyengine.model.values import INT_MAX, INT_MIN, Entity, as_entity, guard, is_text, plain_text
 
 
 class Unusual(Exception):
@@ -91,12 +91,8 @@ def bounded_deep(value: Any, *around: Collection[Any]) -> Any:
 def kept_uids(cell: list[Any], collection: Callable[[], Iterable[Entity]]) -> Any:
     """The identities of the entities, made once."""
     if not cell:
-        cell.append(uids(collection()))
+        cell.append(operators.uids(collection()))
     return cell[0]
-
-
-def uids(entities: Iterable[Entity]) -> frozenset[Uid]:
-    return frozenset([entity.uid for entity in entities])
 
 
 def kept(cell: list[Any], collection: Callable[[], Iterable[Any]], element: Type | None = None) -> Any:
@@ -170,7 +166,7 @@ NAMES: Mapping[str, Any] = {
     "bounded": bounded,
     "bounded_deep": bounded_deep,
     "kept_uids": kept_uids,
-    "uids": uids,
+    "uids": operators.uids,
     "is_member": operators.is_member,
     "counted_any": counted_any,
     "counted_all": counted_all,

@@ -16,7 +16,7 @@ from policyengine.evaluate.arguments import take
 from policyengine.evaluate.provenance import sources
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Expr, Head, Scope
-from policyengine.ir.walk import counted, is_flat, varies
+from policyengine.ir.walk import counted_values, varies
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.functions import FUNCTIONS, type_argument
@@ -24,8 +24,8 @@ from policyengine.model.gathering import summed
 from policyengine.model.looks import look_through, looks
 from policyengine.model.refined import refined
 from policyengine.model.request import Action, Request
-from policyengine.model.types import JSON, EntityT, element_of
-from policyengine.model.values import DIFFERING, Entity, Fault, Uid, guard, wrong_type
+from policyengine.model.types import JSON, Type, element_of
+from policyengine.model.values import DIFFERING, Entity, Fault, guard, wrong_type
 
 
 class EvaluationError(Exception):
@@ -140,14 +140,11 @@ def _evaluate(expr: Expr, env: Env) -> Any:
         case ir.Negate(operand=operand, type=type_):
             return operators.negate(evaluate(operand, env), type_)
         case ir.Contains(item=item, collection=collection):
-            wanted = evaluate(item, env)
-            return operators.is_member(_members(expr, collection, env), wanted, element_of(collection.type) or JSON)
-        case ir.Within(entity=entity, target=target) if isinstance(target.type, EntityT):
-            below, above = evaluate(entity, env), evaluate(target, env)
-            return operators.within(below, frozenset({above.uid}), env.world.ancestors)
+            wanted, element = evaluate(item, env), element_of(collection.type) or JSON
+            return operators.is_member(_looked_in(expr, collection, element, env), wanted, element)
         case ir.Within(entity=entity, target=target):
             below = evaluate(entity, env)
-            return operators.within(below, _targets(expr, target, env), env.world.ancestors)
+            return operators.within(below, _looked_in(expr, target, None, env), env.world.ancestors)
         case ir.Is(entity=entity, names=names):
             return evaluate(entity, env).uid.type in names
         case ir.Like(operand=operand, pattern=pattern):
@@ -175,27 +172,17 @@ def _evaluate(expr: Expr, env: Env) -> Any:
 def _counted(expr: Expr, parts: Sequence[Expr], env: Env) -> list[Any]:
     """The values of its parts. Raises Fault where what it goes through is too much for the quantifiers around it."""
     values = [evaluate(part, env) for part in parts]
-    for each in counted(expr) if env.locals else ():
-        for part, value in zip(parts, values, strict=True):
-            if part is each:
-                look_through(env.looks, value, is_flat(part))
+    for value, flat in counted_values(expr, parts, values) if env.locals else ():
+        look_through(env.looks, value, flat)
     return values
 
 
-def _members(expr: Expr, collection: Expr, env: Env) -> frozenset[Any]:
+def _looked_in(expr: Expr, collection: Expr, element: Type | None, env: Env) -> frozenset[Any]:
     kept = {} if env.kept is None or varies(collection) else env.kept
     if id(collection) not in kept:
         (found,) = _counted(expr, (collection,), env)
-        kept[id(collection)] = operators.members(found, element_of(collection.type) or JSON)
+        kept[id(collection)] = operators.uids(found) if element is None else operators.members(found, element)
     return kept[id(collection)]
-
-
-def _targets(expr: Expr, target: Expr, env: Env) -> frozenset[Uid]:
-    kept = {} if env.kept is None or varies(target) else env.kept
-    if id(target) not in kept:
-        (found,) = _counted(expr, (target,), env)
-        kept[id(target)] = frozenset(entity.uid for entity in found)
-    return kept[id(target)]
 
 
 def _attribute(expr: ir.Attribute, env: Env) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -74,6 +74,14 @@ def counted(expr: Expr) -> tuple[Expr, ...]:
     where it is the same for all elements."""
     found = gone_through(expr)
     return tuple(filter(varies, found)) if isinstance(expr, Contains | Within) else found
+
+
+def counted_values(expr: Expr, parts: Sequence[Expr], values: Sequence[Any]) -> Iterator[tuple[Any, bool]]:
+    """The values of those among the parts of an expression that count, and whether their elements have none."""
+    found = counted(expr)
+    for part, value in zip(parts, values, strict=True):
+        if any(part is each for each in found):
+            yield value, is_flat(part)
 
 
 def is_flat(expr: Expr) -> bool:

@@ -163,6 +163,11 @@ def in_range_of(value: Any, type_: Type) -> Any:
     return finite(value) if type(value) in (int, float) else value
 
 
+def uids(found: Entity | Iterable[Entity]) -> frozenset[Uid]:
+    """Who an entity is, or each of several."""
+    return frozenset([found.uid] if isinstance(found, Entity) else [entity.uid for entity in found])
+
+
 def within(entity: Entity, targets: AbstractSet[Uid], ancestors: Callable[[Entity], frozenset[Uid]]) -> bool:
     """Whether the entity is one of the targets or below one. Raises Fault where its hierarchy is malformed."""
     above = ancestors(entity)
