@@ -64,6 +64,9 @@ from policyengine.state.store import StoreError as UnusableState
 from policyengine.version import VERSION
 from policyengine.workers.sibling import Report, Sibling, joined
 
+# Objects that are made until the garbage collector looks through the young ones, and then how often through the older.
+COLLECTOR = (10_000, 500, 100)
+
 
 def create_app(
     settings: Settings | None = None, *, authenticate: Authenticate | None = None, limit: Limit | None = None
@@ -100,6 +103,9 @@ def create_app(
             gc.collect()
             gc.freeze()
             stack.callback(gc.unfreeze)
+            # Nor, time and again, through all that an answer of very many parts is made of while it is made.
+            stack.callback(gc.set_threshold, *gc.get_threshold())
+            gc.set_threshold(*COLLECTOR)
             gated = settings.gate == "tests"
             if settings.reload:
                 stack.enter_context(engine.watch(gate_tests=gated, on_reload=partial(_reloaded, tally)))

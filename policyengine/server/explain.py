@@ -30,6 +30,8 @@ from policyengine.state.authorize import APPROVAL
 MOST_ASKED = 65_536
 # Conditions, with the values that they read, in so many characters.
 MOST_SHOWN = 1_048_576
+# So deep an explanation is written down part by part: each rule of each actor by itself.
+PARTED = 4
 
 
 def answer_explain(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, charged: bool) -> Answer:
@@ -73,4 +75,17 @@ def _explained(
 
 
 def _bytes(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _text(value, PARTED).encode("ascii")
+
+
+def _text(value: Any, parted: int) -> str:
+    """As `json.dumps` writes it at once, which nobody else in the process can interrupt."""
+    if parted and type(value) is dict:
+        return f"{{{','.join(f'{_dumps(name)}:{_text(part, parted - 1)}' for name, part in value.items())}}}"
+    if parted and type(value) is list:
+        return f"[{','.join(_text(part, parted - 1) for part in value)}]"
+    return _dumps(value)
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)

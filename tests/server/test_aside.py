@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from policyengine.compile.making import ONLY_MADE, Unmade
 from policyengine.engine import Engine
 from policyengine.release import release_stream
 from policyengine.server.access.desk import Desk
+from policyengine.server.app import COLLECTOR
 from policyengine.server.aside import SLICING, Aside
 from policyengine.server.bind import Binding
 from policyengine.server.errors import RequestError
@@ -287,3 +289,12 @@ def test_a_look_at_what_is_streamed_holds_up_nobody(monkeypatch: pytest.MonkeyPa
         assert client.post(EVALUATION, json=ASKED).json()["decision"] is True
         go.set()
         assert "event: released" in streaming.result().text
+
+
+def test_what_a_long_answer_is_made_of_is_not_looked_through_while_it_is_made(tmp_path: Path) -> None:
+    (tmp_path / "m.pol").write_text(POLICY)
+    before = gc.get_threshold()
+    with serving(tmp_path) as client:
+        assert client.get("/healthz").status_code == 200
+        assert gc.get_threshold() == COLLECTOR
+    assert gc.get_threshold() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -240,3 +241,9 @@ def test_of_very_many_rules_some_are_shown() -> None:
     assert "m.all" in {each["name"] for each in actor["rules"]}
     # Where the room ran out in the middle of a condition, too.
     assert sum("condition" in each for each in actor["rules"]) < 100
+
+
+@pytest.mark.parametrize("parted", [0, 1, 2, 4, 9])
+def test_what_is_written_in_parts_is_what_is_written_at_once(parted: int) -> None:
+    value = {"a": [], "b": {}, "é": [{"c": [1, 2.5, None, True, '\n"é'], "d": {"e": [[], [{}]]}}, "x"]}
+    assert explain._text(value, parted) == json.dumps(value, separators=(",", ":"))
