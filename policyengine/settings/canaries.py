@@ -40,7 +40,8 @@ def read(path: Path) -> tuple[Planted, ...]:
     try:
         listed = json.loads(read_private(path))["canaries"]
         found = tuple(Planted(**one) for one in listed)
-        canary.finder([one.token for one in found])
+        if not all(type(one.token) is str and canary.is_token(one.token) for one in found):
+            raise ValueError(path)
     except KeyStoreError as error:
         raise ValueError(str(error)) from None
     except (ValueError, TypeError, KeyError, RecursionError):

@@ -82,7 +82,8 @@ def test_a_stream_that_goes_earlier_is_the_same(
         return nothing_begins(of, start, end, orders.kinds, KNOWN)
 
     whole = applied(text, edits(text, found_in(text, look), orders, KEYS, wide))
-    stream = Treating(look, orders, KEYS, wide, begin, quiet if data.draw(st.booleans()) else None)
+    wait = data.draw(st.sampled_from([0, 0, 16]))
+    stream = Treating(look, orders, KEYS, wide, begin, quiet if data.draw(st.booleans()) else None, wait)
     gone, at = "", 0
     for size in data.draw(st.lists(st.integers(0, 9), max_size=40)):
         gone += "".join(piece.text for piece in stream.feed(text[at : at + size]))

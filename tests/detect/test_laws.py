@@ -200,6 +200,7 @@ HOSTILE = [
         ".acc",
         "token='",
         "%25",
+        "+eJ",
         "a" * 63 + ".",
     ),
     *(TOKEN[:20], "12345", "CASE-1", "bluebird "),

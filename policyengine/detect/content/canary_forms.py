@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import codecs
+import re
 from collections.abc import Callable, Iterator
 
+_BETWEEN = re.compile(r"[^0-9A-Za-z]+")
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -32,9 +34,9 @@ _NUMBERS = (
 
 
 def written_as(token: str) -> frozenset[bytes]:
-    """The skeletons of everything that the token may be written as, each of them backwards as well."""
-    found = {_kept(form) for form in _forms(token)}
-    return frozenset(each.encode() for form in found for each in (form, form[::-1]))
+    """The skeletons of everything that the token may be written as, backwards as well where it is coded once."""
+    once, twice = ({_kept(form) for form in forms(token)} for forms in (_forms, _coded_twice))
+    return frozenset(each.encode() for each in (*once, *(form[::-1] for form in once), *twice))
 
 
 def _forms(token: str) -> Iterator[str]:
@@ -48,10 +50,6 @@ def _forms(token: str) -> Iterator[str]:
         yield from _in_base64(plain)
         yield from _in_base32(plain)
     raw = base64.b32decode(token.upper() + "====")
-    for bytes_ in (token.encode(), token.upper().encode()):
-        for nested in _nested(bytes_):
-            yield from _in_base64(nested)
-            yield nested.hex()
     yield from _in_base64(raw)
     yield raw.hex()
     for bytes_ in (token.encode(), token.upper().encode(), raw):
@@ -64,6 +62,13 @@ def _forms(token: str) -> Iterator[str]:
     yield token.translate(str.maketrans(_LETTERS, _LETTERS[::-1]))
     spoken = "".join({**_SPOKEN, **_DIGITS}[c] for c in token)
     yield from (spoken, spoken.replace("alfa", "alpha").replace("juliett", "juliet"))
+
+
+def _coded_twice(token: str) -> Iterator[str]:
+    for plain in (token.encode(), token.upper().encode()):
+        for nested in _nested(plain):
+            yield from _in_base64(nested)
+            yield nested.hex()
 
 
 def _nested(plain: bytes) -> Iterator[bytes]:
@@ -109,4 +114,4 @@ def _in_base(number: int, digits: str) -> str:
 
 
 def _kept(text: str) -> str:
-    return "".join(c for c in text if c.isalnum()).lower()
+    return _BETWEEN.sub("", text).lower()
