@@ -23,6 +23,7 @@ from policyengine.diagnostics import codes
 from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env
 from policyengine.model.decision import Decision, RuleError
+from policyengine.model.frozen import copied
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.state import approvals, operations, sessions
@@ -129,6 +130,8 @@ def new_request(
     id_ = new_id() if key is None else _digest([key])[:32]
     if placed:
         id_ = place(whose) + id_[4:]
+    # What it has really cost is reckoned from the request as it was, whatever its host makes of it meanwhile.
+    principal, action, resource, context = map(copied, (principal, action, resource, context))
     body = "" if once is None else _digest([principal, action, resource, context, session])
     return AuthorizeRequest(
         principal, action, resource, context, id_, time_ns() // 1_000, session,

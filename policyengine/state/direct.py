@@ -17,6 +17,7 @@ from policyengine.bundle import Snapshot
 from policyengine.compile.evaluator import with_meters
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision
+from policyengine.model.frozen import copied
 from policyengine.state.authorize import APPROVAL, KEEP, PLANS, holder
 from policyengine.state.charges import Metered, Seen
 from policyengine.state.grant import Grant
@@ -109,6 +110,8 @@ def straight(
     id_ = place(tenant) + new_id()[4:] if placed else new_id()
     memo = ""
     if plan.counted:
+        # What it has really cost is reckoned from the request as it was, whatever its host makes of it meanwhile.
+        principal, action, resource, context = map(copied, (principal, action, resource, context))
         seen = Seen(principal, action, resource, context, snapshot.world)
         memo = kept(plan.counted, seen, context, tenant if metering.alerting else "")
     lasting = _LEASE if lease == 600.0 else round(lease * SECOND)

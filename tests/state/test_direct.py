@@ -46,3 +46,24 @@ def test_the_straight_way_is_the_whole_way(asked: list[tuple[Any, Any, Any]], le
                 request = {"principal": principal, "action": "invoke", "resource": model, "context": context}
                 expected = whole.authorize(**request, accepts=lambda decision: decision)
                 assert told(straight.authorize(**request)) == told(expected)
+
+
+WEIGHED = """use ai
+extend User { weight: Int }
+permit p: invoke on Model for User
+limit l: invoke on Model for User at most 1000 of cost.tokens * principal.weight per 1m by principal
+"""
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_request_that_its_host_changes_is_settled_as_it_was(whole: bool) -> None:
+    engine = Engine.from_text(WEIGHED)
+    principal, context = {"type": "User", "id": "ann", "weight": 2}, {"cost": {"tokens": 10, "usd": 0.1}}
+    accepts = (lambda decision: decision) if whole else None
+    request: dict[str, Any] = {"action": "invoke", "resource": {"type": "Model", "id": "m"}, "accepts": accepts}
+    for used in (20, 40, 60):
+        grant = engine.authorize(principal=principal, context=context, **request)
+        assert [limit.used for limit in grant.limits] == [used]
+        principal["weight"], context["cost"] = 0, {"tokens": 0, "usd": 0.0}
+        grant.settle({"usd": 0.2})
+        principal["weight"], context["cost"] = 2, {"tokens": 10, "usd": 0.1}
