@@ -131,6 +131,7 @@ def test_events_come_out_as_they_may_go(client: httpx.Client) -> None:
         assert "".join(json.loads(data) for _, data in texts) == "to [email] today"
         assert (done, name) == (("", "[DONE]"), "released")
         assert json.loads(account)["findings"][0]["kind"] == "email"
+        assert json.loads(account)["found"] == {"email": 1}
 
 
 def test_chunks_of_a_model_keep_their_form(client: httpx.Client) -> None:
