@@ -93,6 +93,8 @@ class Listener(HttpToolsProtocol):
     _unread: asyncio.TimerHandle | None = None
     _size = 0
     _is_stream = False
+    # A request that waits for its peer to read the answer to the one before: until then it takes nobody's place.
+    _held: tuple[Any, Any] | None = None
     _resuming = False
 
     def connection_made(self, transport: Any) -> None:
@@ -111,6 +113,7 @@ class Listener(HttpToolsProtocol):
         if self._unread is not None:
             self._unread.cancel()
         self.unread.over(self.transport)
+        self._held = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -195,8 +198,14 @@ class Listener(HttpToolsProtocol):
             self._unread = None
         self.unread.over(self.transport)
         super().resume_writing()
+        held, self._held = self._held, None
+        if held is not None:
+            self._start_asgi_task(*held)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if self.flow.write_paused:
+            self._held = cycle, app
+            return
         if cycle.scope["path"] != _ALWAYS:
             if len(self.tasks) >= self.cap:
                 self.backlog.full(monotonic())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,16 +28,27 @@ def sent(event: str) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+def sent_or_cut(client: socket.socket, data: bytes) -> None:
+    with suppress(OSError):
+        client.sendall(data)
+
+
 class Impatient(Listener):
     read_seconds = 0.2
 
 
-class Crowded(Listener):
-    unread = UnreadAnswers(100_000)
+class Narrow(Listener):
+    cap = 1
+    unread = UnreadAnswers()
 
     def connection_made(self, transport: Any) -> None:
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         super().connection_made(transport)
+
+
+class Crowded(Narrow):
+    cap = Listener.cap
+    unread = UnreadAnswers(100_000)
 
 
 def test_a_stream_that_nobody_reads_is_ended(tmp_path: Path) -> None:
@@ -50,6 +63,25 @@ def test_a_stream_that_nobody_reads_is_ended(tmp_path: Path) -> None:
                 client.sendall(sent(CHUNK) * 600)
         answer = httpx.post(f"http://{host}:{port}/v1/release", json={**ASKED, "text": "x"}, trust_env=False)
         assert answer.json()["released"] is True
+
+
+def test_who_reads_no_answer_takes_no_place_for_the_next(tmp_path: Path) -> None:
+    (tmp_path / "m.pol").write_text(RULES)
+    plain = {**ASKED, "action": {"name": "retrieve"}, "resource": {"type": "Document", "id": "d"}}
+    items = [{"resource": plain["resource"]}] * 9_000
+    body = json.dumps({**ASKED, "action": plain["action"], "evaluations": items}).encode()
+    with serving_at(tmp_path, http=Narrow) as (host, port), socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((host, port))
+        head = f"POST /access/v1/evaluations HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+        request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        threading.Thread(target=sent_or_cut, args=(client, request * 2), daemon=True).start()
+        while not Narrow.unread.total:
+            time.sleep(0.01)
+        for _ in range(10):
+            url = f"http://{host}:{port}/access/v1/evaluation"
+            assert httpx.post(url, json=plain, trust_env=False, timeout=20).status_code == 200
+            time.sleep(0.02)
 
 
 def test_answers_that_nobody_reads_have_a_bound_together(tmp_path: Path) -> None:
