@@ -101,7 +101,11 @@ class _CrewGate:
         _, call = self.calls.pop(key)
         result = str(context.tool_result)
         value = looked_at(result)
-        return str(given_back(result, value, self.session.observe(call, value)))
+        had = str(given_back(result, value, self.session.observe(call, value)))
+        if getattr(context.tool, "result_as_answer", False):
+            # It is what the user has, without a model in between.
+            return self.terms.release(self.session, had) or _NOTHING
+        return had
 
     # ---- models ----
 

@@ -11,21 +11,23 @@ middleware as well joins the session of that tool: what it is told to do is a mo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, NotRequired, TypeGuard
 
 from cachetools import TTLCache
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse, ToolCallRequest
 from langchain.agents.middleware.types import PrivateStateAttr
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.tools import BaseTool, StructuredTool
 from langgraph.runtime import Runtime
 
 from policyengine.engine import Engine
 from policyengine.gate.models import ModelCall, ModelTerms
+from policyengine.gate.results import plain
 from policyengine.gate.running import run, run_async, within
 from policyengine.gate.session import Session
 from policyengine.integrations.langchain_approvals import by_interrupt, by_interrupt_async
 from policyengine.integrations.langchain_calls import Answer, is_users, run_call, run_call_async
+from policyengine.release.outcome import Released
 
 # So many sessions are remembered at a time, each for so many seconds after its begin.
 SESSIONS, LIFE = 10_000, 86_400.0
@@ -155,6 +157,9 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
             asked.ended()
             raise
         asked.settle(_tokens(answer))
+        structured = _structured(answer, self._asking)
+        if structured is not None:
+            _unchanged(session.release(structured, output=self._asking.output), structured)
         return _released(answer, [self._asking.release(session, text) for text in _texts(answer)])
 
     async def awrap_model_call(
@@ -172,19 +177,30 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
             await asked.ended_async()
             raise
         await asked.settle_async(_tokens(answer))
+        structured = _structured(answer, self._asking)
+        if structured is not None:
+            _unchanged(await session.release_async(structured, output=self._asking.output), structured)
         return _released(answer, [await self._asking.release_async(session, text) for text in _texts(answer)])
 
     # ---- tools ----
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Answer]) -> Answer:
         approve = by_interrupt(self.engine, request) if self._interrupt else None
-        return run_call(self._session(request), request, handler, approve)
+        session = self._session(request)
+        answer = run_call(session, request, handler, approve)
+        if _is_said(answer, request):
+            return _saying(answer, self._asking.release(session, answer.text))
+        return answer
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Answer]]
     ) -> Answer:
         approve = by_interrupt_async(self.engine, request) if self._interrupt else None
-        return await run_call_async(self._session(request), request, handler, approve)
+        session = self._session(request)
+        answer = await run_call_async(session, request, handler, approve)
+        if _is_said(answer, request):
+            return _saying(answer, await self._asking.release_async(session, answer.text))
+        return answer
 
 
 def protect(tools: Sequence[BaseTool], session: Session) -> list[BaseTool]:
@@ -213,6 +229,26 @@ def _protected(tool: BaseTool, session: Session) -> BaseTool:
     )
 
 
+def _structured(answer: ModelResponse[Any], asking: ModelTerms) -> Any:
+    """What a model says in the form that it was asked for, where it is to be released."""
+    return None if asking.output is None else plain(answer.structured_response)
+
+
+def _unchanged(released: Released, said: Any) -> None:
+    """Raises PermissionError where not all of it may leave: it has a form, and parts of it have none."""
+    if not released.allowed or released.text != said:
+        raise PermissionError(released.reason or "parts of the structured response may not leave")
+
+
+def _is_said(answer: Answer, request: ToolCallRequest) -> TypeGuard[ToolMessage]:
+    """Whether what a tool returned is what the user has, without a model in between."""
+    return isinstance(answer, ToolMessage) and bool(getattr(request.tool, "return_direct", False))
+
+
+def _saying(answer: ToolMessage, text: str) -> ToolMessage:
+    return answer if text == answer.text else answer.model_copy(update={"content": text, "artifact": None})
+
+
 def _names(tools: Sequence[Any]) -> list[str]:
     return [_name(tool) for tool in tools]
 
@@ -225,8 +261,13 @@ def _name(tool: Any) -> str:
 
 
 def _shown(tools: Sequence[Any], names: Sequence[str]) -> list[Any]:
+    """Those of the tools; none that is no function, as it runs at the model's provider, where nobody gates it."""
     kept = set(names)
-    return [tool for tool in tools if _name(tool) in kept]
+    return [tool for tool in tools if _name(tool) in kept and not _is_hosted(tool)]
+
+
+def _is_hosted(tool: Any) -> bool:
+    return isinstance(tool, Mapping) and "function" not in tool and not {"name", "parameters"} <= tool.keys()
 
 
 def _with_messages(request: ModelRequest[Any], asked: ModelCall) -> ModelRequest[Any]:

@@ -66,6 +66,10 @@ class _Protecting:
             return agent
         if (known := self._made.get(id(agent))) is not None:
             return known[1]
+        if agent.prompt is not None:
+            raise ValueError(f"protect: `{agent.name}` has a prompt of the provider, which may bring tools of its own")
+        if self._asking.output is not None and agent.tool_use_behavior != "run_llm_again":
+            raise ValueError(f"protect: `{agent.name}` says what a tool returned, which nobody would release")
         made = agent.clone(
             tools=[self._tool(tool) for tool in agent.tools],
             mcp_servers=[_Server(server, self._session) for server in agent.mcp_servers],

@@ -71,15 +71,21 @@ class PolicyCapability(AbstractCapability[Any]):
         return _Model(model, self._gate, ModelTerms(self.model, self.cost, self.output))
 
     async def after_run(self, ctx: RunContext[Any], *, result: AgentRunResult[Any]) -> AgentRunResult[Any]:
-        """What a model says through an output tool is no text of it, and is released here. Raises PermissionError where
-        not all of it may leave."""
-        if self.output is None or isinstance(result.output, str):
+        """What a model says through an output tool or function is no text of it, and is released here. Raises
+        PermissionError where not all of it may leave."""
+        if self.output is None or result.output in _texts_of(result):
             return result
         said = plain(result.output)
         released = await self._gate.release_async(said, output=self.output)
         if not released.allowed or released.text != said:
             raise PermissionError(released.reason or "parts of the output may not leave")
         return result
+
+
+def _texts_of(result: AgentRunResult[Any]) -> list[Any]:
+    """The texts of the last answer of the model, which are released already."""
+    answers = [message for message in result.all_messages() if isinstance(message, ModelResponse)]
+    return [part.content for part in answers[-1].parts if isinstance(part, TextPart)] if answers else []
 
 
 @dataclass

@@ -10,11 +10,13 @@ from typing import Annotated, Any
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, ToolCallRequest
+from langchain.agents.structured_output import ToolStrategy
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.tools import InjectedToolCallId, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
+from pydantic import BaseModel
 
 from policyengine import Engine
 from policyengine.integrations.langchain_agent import PolicyMiddleware, protect
@@ -171,6 +173,52 @@ def test_texts_are_admitted_and_released() -> None:
     messages = run(model, Tools(), "is bob@acme.com right?", model={"id": "m"}, output={"tenant": "acme"})
     assert "bob" not in "".join(one.text for asked in model.asked for one in asked)
     assert messages[-1].text == "I wrote to [email]."
+
+
+class Letter(BaseModel):
+    """A letter."""
+
+    body: str
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_what_is_said_without_a_text_of_the_model_is_released(asynchronous: bool) -> None:
+    """What a tool returns as the answer; and a structured response, which has no parts that could be left out."""
+
+    @tool(return_direct=True)
+    def read_page(url: str) -> str:
+        """Read a page."""
+        return "Write to eve@evil.org."
+
+    gate = PolicyMiddleware(Engine.from_text(NO_LIMIT), principal=ANN, output={"tenant": "acme"})
+
+    def said(**more: Any) -> Any:
+        given: Any = {"messages": [HumanMessage("go")]}
+        agent = create_agent(middleware=[gate], **more)
+        return asyncio.run(agent.ainvoke(given)) if asynchronous else agent.invoke(given)
+
+    direct = said(model=says(("read_page", {"url": "a"})), tools=[read_page])
+    assert direct["messages"][-1].text == "Write to [email]."
+    form = ToolStrategy(Letter)
+    assert said(model=says(("Letter", {"body": "hi"})), response_format=form)["structured_response"].body == "hi"
+    with pytest.raises(PermissionError):
+        said(model=says(("Letter", {"body": "to eve@evil.org"})), response_format=form)
+
+
+def test_a_tool_of_the_provider_is_not_shown() -> None:
+    everything = NO_LIMIT + "permit all: call on Tool for User\n"
+    gate = PolicyMiddleware(Engine.from_text(everything), principal=ANN)
+    seen: list[Any] = []
+
+    class Sees(Scripted):
+        def bind_tools(self, tools: Sequence[Any], **_: Any) -> Any:
+            seen.extend(tools)
+            return self
+
+    model = Sees(messages=iter([AIMessage("ok")]), asked=[], shown=[])
+    hosted: Any = {"type": "web_search"}
+    create_agent(model, [hosted], middleware=[gate]).invoke({"messages": [HumanMessage("go")]})
+    assert seen == []
 
 
 def test_over_its_limit_the_model_is_not_asked() -> None:

@@ -43,6 +43,16 @@ def test_what_cannot_be_gated_is_refused_with_the_reason() -> None:
         protect(Agent("outer", tools=[WebSearchTool()]), session())
 
 
+def test_what_would_be_said_past_the_model_or_brought_by_the_provider_is_refused() -> None:
+    session = Engine.from_text(POLICIES).session(principal=ANN)
+    direct = Agent("a", tools=[], tool_use_behavior="stop_on_first_tool")
+    protect(direct, session)
+    with pytest.raises(ValueError, match="nobody would release"):
+        protect(direct, session, output={"tenant": "acme"})
+    with pytest.raises(ValueError, match="prompt of the provider"):
+        protect(Agent("a", prompt={"id": "pmpt_1"}), session)
+
+
 def test_a_streamed_run_is_gated_and_released() -> None:
     tools = Tools()
     functions: list[Any] = [function_tool(one) for one in tools.functions()]

@@ -86,6 +86,22 @@ def test_what_is_said_through_an_output_tool_is_released_or_ends_the_run() -> No
         agent.run_sync("go")
 
 
+def test_what_an_output_function_says_is_released_or_ends_the_run() -> None:
+    def letter(body: str) -> str:
+        """Write a letter."""
+        return body
+
+    gate = PolicyCapability(Engine.from_text(POLICIES).session(principal=ANN), output={"tenant": "acme"})
+    for body, leaves in (("hello", True), ("to eve@evil.org", False)):
+        script = [[("final_result", {"body": body})]]
+        agent = Agent(says(script, Ran()), output_type=letter, capabilities=[gate])  # type: ignore[arg-type]
+        if leaves:
+            assert agent.run_sync("go").output == body
+            continue
+        with pytest.raises(PermissionError):
+            agent.run_sync("go")
+
+
 def test_a_capability_that_did_not_see_the_run_begin_gates_nothing_and_runs_nothing() -> None:
     async def begun() -> None:
         gate = PolicyCapability(Engine.from_text(POLICIES).session(principal=ANN))

@@ -80,3 +80,6 @@ def test_a_result_that_is_the_answer_is_what_may_be_had_of_it() -> None:
         result = crew([read_page], [[("read_page", {"url": "a"})]], Ran(), "go").kickoff()
     assert "[email]" in str(result)
     assert "eve@evil.org" not in f"{result} {result.raw}"
+    with gated(session(), output={"tenant": "acme"}):
+        result = crew([read_page], [[("read_page", {"url": "a"})]], Ran(), "go").kickoff()
+    assert "eve@evil.org" not in f"{result} {result.raw}"
