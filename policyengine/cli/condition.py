@@ -10,7 +10,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from policyengine.diagnostics.safe_text import visible
-from policyengine.explain.display import brief, code
+from policyengine.explain.display import brief
+from policyengine.explain.naming import name_of
 from policyengine.explain.trace import Failure, Trace, Value
 from policyengine.explain.why import shown
 from policyengine.ir.nodes import And, Const, Has, If, Not, Or, Quantifier, Root, Rule
@@ -45,9 +46,9 @@ def _node(trace: Trace, lead: str, below: str, drawing: _Drawing) -> Iterator[Te
     if trace.element is not None:
         line.append(f"{visible(trace.element.name)} = {brief(trace.element.value, _LABEL)}: ", "cyan")
     room = max(_MIN_TEXT, drawing.width - line.cell_len)
-    line.append(code(trace.span, room), "dim" if trace.result is None else "")
+    line.append(name_of(trace.expr, drawing.rule, room), "dim" if trace.result is None else "")
     branches = _inner(trace)
-    values = list(_values(trace)) if trace.result is not None else []
+    values = list(_values(trace, drawing.rule)) if trace.result is not None else []
     place = _elsewhere(trace, drawing.rule)
     line_width = line.cell_len + sum(3 + cell_len(value) for value in values)
     if line_width + (2 + len(place) if place else 0) <= drawing.width:
@@ -91,7 +92,7 @@ def _inner(trace: Trace) -> tuple[Trace, ...]:
     return ()
 
 
-def _values(trace: Trace) -> Iterator[str]:
+def _values(trace: Trace, rule: Rule) -> Iterator[str]:
     """What the parts without a line of their own were worth, each text once: `name = value`."""
     if isinstance(trace.expr, And | Or | Not | If):
         return
@@ -102,7 +103,7 @@ def _values(trace: Trace) -> Iterator[str]:
     todo = list(reversed(parts))
     while todo:
         part = todo.pop()
-        text = code(part.span, 60)
+        text = name_of(part.expr, rule, 60)
         if not isinstance(part.expr, Const) and part.result is not None and text not in seen:
             seen.add(text)
             if isinstance(part.result, Value):

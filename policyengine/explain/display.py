@@ -79,7 +79,12 @@ def _join(texts: list[str], count: int, limit: int) -> str:
 
 def code(span: Span, limit: int = 100) -> str:
     """The policy text of a place in one line, without comments."""
-    text = visible(without_comments(span.text))
+    return shortened(without_comments(span.text), limit)
+
+
+def shortened(text: str, limit: int) -> str:
+    """A text in which nothing is hidden, of at most `limit` characters."""
+    text = visible(text)
     return text if len(text) <= limit else text[: limit - 3].rstrip() + "..."
 
 

@@ -49,7 +49,10 @@ class NearMiss:
 
     @property
     def failed(self) -> tuple[str, ...]:
-        return (*(visible(check.message) for check in self.scope), *(because(part) for part in self.conjuncts))
+        return (
+            *(visible(check.message) for check in self.scope),
+            *(because(part, self.rule) for part in self.conjuncts),
+        )
 
     @property
     def why(self) -> str:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.diagnostics.render import location
-from policyengine.explain.display import code, json_value
+from policyengine.explain.display import json_value
+from policyengine.explain.naming import name_of
 from policyengine.explain.trace import Failure, RuleTrace, Trace, Value
 from policyengine.explain.why import rule_why
-from policyengine.ir.nodes import Root
+from policyengine.ir.nodes import Root, Rule
 
 # Rules that are shown where there is a bound; of very many, those that decided come first.
 MOST_RULES = 1_000
@@ -66,14 +67,14 @@ def rule_json(one: RuleTrace, with_condition: bool = True) -> dict[str, Any]:
     if one.error is not None:
         found["error"] = {"code": one.error.code, "message": one.error.message, "location": one.error.location}
     if one.condition is not None and with_condition:
-        found["condition"] = trace_json(one.condition)
+        found["condition"] = trace_json(one.condition, one.rule)
     return found
 
 
-def trace_json(trace: Trace) -> dict[str, Any]:
+def trace_json(trace: Trace, rule: Rule) -> dict[str, Any]:
     found: dict[str, Any] = {
         "kind": type(trace.expr).__name__.lower(),
-        "text": code(trace.span, 10_000),
+        "text": name_of(trace.expr, rule, 10_000),
         "location": location(trace.span),
     }
     match trace.result:
@@ -91,5 +92,5 @@ def trace_json(trace: Trace) -> dict[str, Any]:
     if trace.count is not None:
         found["count"] = trace.count
     if trace.parts:
-        found["parts"] = [trace_json(part) for part in trace.parts]
+        found["parts"] = [trace_json(part, rule) for part in trace.parts]
     return found

@@ -7,9 +7,10 @@ characters of either as escapes.
 from __future__ import annotations
 
 from policyengine.diagnostics.safe_text import visible
-from policyengine.explain.display import brief, code
+from policyengine.explain.display import brief
+from policyengine.explain.naming import name_of, name_of_failed
 from policyengine.explain.trace import Failure, RuleTrace, Trace, Value
-from policyengine.ir.nodes import And, Const, Has, If, Not, Or, Quantifier, Root
+from policyengine.ir.nodes import And, Const, Has, If, Not, Or, Quantifier, Root, Rule
 
 _SHOWN = 2
 
@@ -21,60 +22,62 @@ def rule_why(one: RuleTrace) -> str:
             return "; ".join(visible(check.message) for check in one.scope if not check.held)
         case "error" if one.error is not None:
             failed = one.condition.result if one.condition is not None else None
-            place = f"`{code(failed.span)}`: " if isinstance(failed, Failure) and failed.span is not None else ""
+            place = ""
+            if one.condition is not None and isinstance(failed, Failure) and failed.span is not None:
+                place = f"`{name_of_failed(one.condition, failed, one.rule)}`: "
             return f"{place}{visible(one.error.message)}"
     if one.condition is None or isinstance(one.condition.expr, Const):
         return "nothing more is asked" if one.outcome == "held" else "its condition is never true"
-    return because(one.condition)
+    return because(one.condition, one.rule)
 
 
-def because(trace: Trace) -> str:
+def because(trace: Trace, rule: Rule) -> str:
     """The innermost part that made the expression true, false or an error, with the values it read."""
     if isinstance(trace.result, Failure):
-        place = f"`{code(trace.result.span)}`: " if trace.result.span is not None else ""
+        place = f"`{name_of_failed(trace, trace.result, rule)}`: " if trace.result.span is not None else ""
         return f"{place}{visible(trace.result.message)}"
     if not isinstance(trace.result, Value):
-        return f"`{code(trace.span)}` was not reached"
+        return f"`{name_of(trace.expr, rule)}` was not reached"
     true = trace.result.value is True
     match trace.expr:
         case Not():
-            return because(trace.parts[0])
+            return because(trace.parts[0], rule)
         case And() | Or():
             deciding = [part for part in trace.parts if part.is_worth(isinstance(trace.expr, Or))]
             if deciding:
-                return because(deciding[-1])
+                return because(deciding[-1], rule)
             more = f", and {len(trace.parts) - _SHOWN} more" if len(trace.parts) > _SHOWN else ""
-            return ", and ".join(because(part) for part in trace.parts[:_SHOWN]) + more
+            return ", and ".join(because(part, rule) for part in trace.parts[:_SHOWN]) + more
         case If():
-            return because(next(part for part in trace.parts[1:] if part.result is not None))
+            return because(next(part for part in trace.parts[1:] if part.result is not None), rule)
         case Quantifier(kind=kind):
-            return _quantified(trace, kind, true)
-    read = " and ".join(f"`{code(part.span)}` is `{shown(part)}`" for part in reads(trace))
-    verdict = f"`{code(trace.span)}` is {'true' if true else 'false'}"
+            return _quantified(trace, kind, true, rule)
+    read = " and ".join(f"`{name_of(part.expr, rule)}` is `{shown(part)}`" for part in reads(trace, rule))
+    verdict = f"`{name_of(trace.expr, rule)}` is {'true' if true else 'false'}"
     return f"{verdict}, as {read}" if read else verdict
 
 
-def _quantified(trace: Trace, kind: str, true: bool) -> str:
+def _quantified(trace: Trace, kind: str, true: bool, rule: Rule) -> str:
     bodies = [part for part in trace.parts if part.element is not None]
-    text = f"`{code(trace.span)}` is {'true' if true else 'false'}"
+    text = f"`{name_of(trace.expr, rule)}` is {'true' if true else 'false'}"
     count = f"{trace.count:,} element{'s' * (trace.count != 1)}"
     if not trace.count:
-        return f"{text}, as `{code(trace.parts[0].span)}` is empty"
+        return f"{text}, as `{name_of(trace.parts[0].expr, rule)}` is empty"
     if true is (kind == "all"):
         return f"{text}, as it holds for {'all' if true else 'none'} of {count}"
     element = bodies[-1].element
     assert element is not None
-    return f"{text}, as for element {element.index + 1}, `{brief(element.value)}`: {because(bodies[-1])}"
+    return f"{text}, as for element {element.index + 1}, `{brief(element.value)}`: {because(bodies[-1], rule)}"
 
 
-def reads(trace: Trace) -> list[Trace]:
+def reads(trace: Trace, rule: Rule) -> list[Trace]:
     """The innermost parts that were read and are not constants, each text once."""
     found: dict[str, Trace] = {}
     for part in trace.parts:
         if part.parts and not _is_sum(part):
-            found |= {code(inner.span): inner for inner in reads(part)}
+            found |= {name_of(inner.expr, rule): inner for inner in reads(part, rule)}
         elif not isinstance(part.expr, Const) and part.result is not None and not _says_nothing(trace, part):
-            found.setdefault(code(part.span), part)
+            found.setdefault(name_of(part.expr, rule), part)
     return list(found.values())
 
 

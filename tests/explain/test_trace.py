@@ -15,6 +15,7 @@ from policyengine.evaluate.interpret import Env, in_scope
 from policyengine.explain.display import brief, code
 from policyengine.explain.explanation import ActorTrace
 from policyengine.explain.trace import Failure, RuleTrace, Trace, Value
+from policyengine.explain.why import rule_why
 from policyengine.model.request import request
 
 SOURCE = """module m
@@ -199,6 +200,21 @@ def test_an_argument_of_a_definition_is_named_and_not_its_parameter() -> None:
     (rule,) = asked.rules
     assert rule.condition is not None
     assert [part.span.text for part in rule.condition.parts] == ["tool.args.to", '"a"']
+
+
+def test_what_an_argument_has_is_named_after_the_argument() -> None:
+    made = Engine.from_text(
+        "use ai\ndefine low(d: Document): d.classification <= 1\ndefine mine(x: Document): low(x)\n"
+        "define all_low(ds: List<Int>, n: Int): all d in ds: d < n\n"
+        "extend Document { ns: List<Int> }\n"
+        "permit p: retrieve on Document when mine(document)\n"
+        "permit q: retrieve on Document when all_low(document.ns, document.classification - 1)\n"
+    )
+    document = {"type": "Document", "id": "d", "classification": 3, "ns": [5]}
+    (asked,) = made.explain(principal={"type": "User", "id": "u"}, action="retrieve", resource=document).actors
+    first, second = map(rule_why, asked.rules)
+    assert first == "`document.classification <= 1` is false, as `document.classification` is `3`"
+    assert second.startswith("`all d in document.ns: d < document.classification - 1` is false")
 
 
 def test_the_nearest_permit_is_named() -> None:
