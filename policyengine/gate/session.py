@@ -24,6 +24,7 @@ from policyengine.gate.history import HISTORY, History, HistoryNeeds
 from policyengine.gate.normal import form, identifies, names
 from policyengine.gate.trail import EVERYBODY, SYSTEM, USER, Trail
 from policyengine.model.decision import RuleError
+from policyengine.model.frozen import copied
 from policyengine.release.carrying import carry_out
 from policyengine.release.content import Unscannable, json_content
 from policyengine.release.inspection import Inspection
@@ -116,7 +117,9 @@ class Session:
         approval: str | None = None,
     ) -> ToolCall:
         """Whether a tool may run on these arguments. `fulfilled` are the types of obligation that the host carries out
-        itself, `approval` the id of an approval of this very call. Never raises for what the arguments hold."""
+        itself, `approval` the id of an approval of this very call. Never raises for what the arguments hold. What was
+        decided is a copy, and what may run is that: the arguments may be changed meanwhile by whoever proposed them."""
+        arguments = copied(arguments)
         asked = self._asked(tool, arguments)
         if isinstance(asked, ToolCall):
             return asked
@@ -135,6 +138,7 @@ class Session:
         approval: str | None = None,
     ) -> ToolCall:
         """As `call`, without blocking the event loop."""
+        arguments = copied(arguments)
         asked = self._asked(tool, arguments)
         if isinstance(asked, ToolCall):
             return asked

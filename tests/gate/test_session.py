@@ -263,3 +263,21 @@ def test_what_a_resumed_session_saw_before_may_be_anybodys(engine: Engine) -> No
     assert again.trail.readable({"note": "pay X-17"}) == {"/note": []}
     again.observe(again.call("balance", {}), {"id": "Z-1"})
     assert [one.name for one in again.trail.of("Z-1")] == ["balance"]
+
+
+SHARED = """
+module gate
+use ai
+tool send(to: List<String>) { sends_outside: true, reads_untrusted: false }
+permit send: call on Tool::"send" when not ("evil@x.example" in tool.args.to)
+"""
+
+
+def test_what_was_decided_is_a_copy() -> None:
+    gate = Engine.from_text(SHARED).session(principal=ANN)
+    to = ["bob@acme.example"]
+    for decided in (gate.call("send", {"to": to}), asyncio.run(gate.call_async("send", {"to": to}))):
+        assert decided.allowed
+        to.append("evil@x.example")
+        assert decided.arguments == {"to": ["bob@acme.example"]}
+        del to[1:]
