@@ -58,6 +58,7 @@ class _Pending:
 
     conversation: Conversation
     asked: ModelCall
+    model: str
 
 
 class PolicyProxy(CustomLogger):
@@ -118,8 +119,31 @@ class PolicyProxy(CustomLogger):
         if not asked.allowed:
             raise _refused(asked.reason)
         mark = token_hex(16)
-        self._pending[mark] = _Pending(conversation, asked)
+        self._pending[mark] = _Pending(conversation, asked, str(data.get("model")))
         return {**data, "messages": list(asked.messages), "metadata": {**(data.get("metadata") or {}), MARK: mark}}
+
+    async def async_filter_deployments(
+        self,
+        model: str,
+        healthy_deployments: Any,
+        messages: Any,
+        request_kwargs: Any = None,
+        parent_otel_span: Any = None,
+    ) -> Any:
+        """Where the router asks another model than the one that was decided about, as it does when one fails, that is
+        decided as well; none is left where it is denied."""
+        pending = self._pending.get(_mark(request_kwargs or {}))
+        if pending is None:
+            return []
+        if self._model is None or model == pending.model:
+            return healthy_deployments
+        session = pending.conversation.session
+        asked = await ModelTerms({**self._model, "id": model}, self._cost).admit_async(session, messages)
+        if not asked.allowed:
+            return []
+        await pending.asked.ended_async()
+        pending.asked, pending.model = asked, model
+        return healthy_deployments
 
     def _must_be_last(self) -> None:
         """Raises ProxyException where a callback of the host's own comes after this one, and could change a request or

@@ -6,8 +6,10 @@ import asyncio
 import json
 from typing import Any
 
+import litellm
 import pytest
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy import proxy_server
 
 from policyengine import Engine
 from policyengine.integrations.litellm import PolicyProxy
@@ -90,6 +92,26 @@ def test_no_tool_that_could_be_called_is_no_tool_at_all() -> None:
     forced = {"type": "function", "function": {"name": "drop_table"}}
     (answer,), ran = asked(["hi"], {"tools": [declared(drop_table)], "tool_choice": forced})
     assert (answer.status_code, ran.shown) == (200, [[]])
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_model_that_is_fallen_back_to_is_decided_as_well(allowed: bool) -> None:
+    one = POLICIES if allowed else POLICIES.replace("invoke on Model for", 'invoke on Model::"m" for')
+    gate = PolicyProxy(Engine.from_text(one), principal=ANN, model={})
+    ran = Ran()
+
+    async def work() -> Any:
+        with answering(["hi"], ran) as url:
+            async with await serving("http://127.0.0.1:9", [gate]) as client:
+                other = {"model_name": "n", "litellm_params": {"model": "openai/n", "api_base": url, "api_key": "none"}}
+                router = proxy_server.llm_router
+                assert router is not None
+                router.add_deployment(litellm.types.router.Deployment(**other))
+                router.fallbacks = [{"m": ["n"]}]
+                return await client.post("/chat/completions", json={"model": "m", "messages": SAID})
+
+    answer = asyncio.run(work())
+    assert (answer.status_code == 200, bool(ran.shown)) == (allowed, allowed)
 
 
 class Later(CustomLogger):
