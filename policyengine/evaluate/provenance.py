@@ -27,7 +27,7 @@ def sources(
         read += said, around, world.find(resource, "args")
     said, around, args = read
     alone = path in said and len(path) == 1 and path not in around
-    if alone and sent(part(args, path)).__class__ in (str, int, float, bool):
+    if alone and type(sent(part(args, path))) in (str, int, float, bool):
         # As nearly all are: somebody speaks for an argument that has no parts.
         return tuple(sorted(said[path]))
     found: set[str] = set()
@@ -40,7 +40,7 @@ def sources(
         inner = parts(value)
         if inner and here in around:
             todo.extend(((*here, str(name)), item) for name, item in inner)
-            if here and value.__class__ is dict:
+            if here and type(value) is dict:
                 # The names of an object's members came from somewhere too: what is said of the object speaks for them.
                 found |= nearest(here, said)
         else:

@@ -38,9 +38,9 @@ def part(value: Any, path: Path) -> Any:
     """What the arguments have at this path, or ABSENT."""
     for name in path:
         value = sent(value)
-        if value.__class__ is dict and name in value:
+        if type(value) is dict and name in value:
             value = value[name]
-        elif value.__class__ in (list, tuple) and _POSITION.fullmatch(name) and int(name) < len(value):
+        elif type(value) in (list, tuple) and _POSITION.fullmatch(name) and int(name) < len(value):
             value = value[int(name)]
         else:
             return ABSENT

@@ -105,7 +105,7 @@ class Mention:
 
 def sent(value: Any) -> Any:
     """The value as a caller sent it."""
-    return value.sent if value.__class__ is Mention else value
+    return value.sent if type(value) is Mention else value
 
 
 class Differing:
@@ -119,7 +119,7 @@ DIFFERING = Differing()
 
 def guard(value: Any, type_: Type) -> Any:
     """The value as the engine uses it, if it has the type. Raises Fault otherwise."""
-    if value.__class__ is Differing:
+    if type(value) is Differing:
         raise Fault(codes.CONTRADICTION.id, "the request says different things of one entity")
     match type_:
         case Prim():

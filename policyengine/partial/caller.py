@@ -101,7 +101,7 @@ def _attribute(name: str, type_: Type) -> Value:
 
     def find(caller: GapCaller) -> Any:
         value = caller.world.find(caller.request.principal, name)
-        kind = value.__class__
+        kind = type(value)
         if kind is str and is_text:
             return value
         if kind is list and of_texts and {*map(type, value)} == {str}:

@@ -176,3 +176,12 @@ def test_nothing_passes_the_filter_of_what_is_no_value(engine: Engine, odd: str)
     for document in (thing, {"id": thing, "tenant": "globex"}, {"id": "d", "tenant": thing, "labels": []}):
         assert not found.matches(document)
     assert engine.filter(principal=principal(), action=thing, resource_type="Document").errors
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_rules_are_not_looked_up_by_what_is_no_value(odd: str) -> None:
+    made = Engine.from_text('use ai\npermit p: call on Tool when principal is User and principal.email == "root"\n')
+    asking = {"type": "User", "id": "ann", "email": ODD[odd]}
+    found = made.filter(principal=asking, action="call", resource_type="Tool")
+    assert not found.matches({"id": "t"})
+    assert made.search_resources(principal=asking, action="call", resource_type="Tool") == []
