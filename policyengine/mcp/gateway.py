@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import anyio
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions, Server
@@ -78,6 +79,8 @@ class Gateway:
         self._changes = changes if changes is not None else Changes()
         self._subscribing = Subscribing(self._changes)
         self._known: dict[str, KnownTool] = {}
+        # How often the servers behind have been asked for their tools, one time after the other.
+        self._fetches, self._fetching = 0, anyio.Lock()
         self._changes.forget = self._known.clear
 
     def server(self) -> Server[Any]:
@@ -156,9 +159,10 @@ class Gateway:
         if self._authorizing is None:
             return found
         plain = [one for one in found if known is None or known[one].mapping is None]
-        seen = await self._authorizing.listed(context, method, [asked(one) for one in plain])
-        hidden = [one for one, shown in zip(plain, seen, strict=True) if not shown]
-        return [one for one in found if one not in hidden]
+        told = await self._authorizing.listed(context, method, [asked(one) for one in plain])
+        # By identity: what a server says that it has need not be hashable.
+        hidden = {id(one) for one, shown in zip(plain, told, strict=True) if not shown}
+        return [one for one in found if id(one) not in hidden]
 
     async def _gated(
         self,
@@ -195,16 +199,27 @@ class Gateway:
             return denied(f"`{known.name}` failed: {error.error.message[:LONGEST_ERROR]}")
 
     async def _refreshed(self) -> dict[str, KnownTool]:
-        """The tools that there are now, as they were approved. Where they cannot be had, none is known."""
-        self._known.clear()
-        found = await tools(self._upstreams)
-        if self._pins is not None:
-            changed = {one.tool for one in differences(self._pins, definitions(found))}
-            found = {name: known for name, known in found.items() if name not in changed}
-        # Somebody else may have asked meanwhile: the last to ask knows.
-        self._known.clear()
-        self._known.update(found)
-        return found
+        """The tools that there are now, as they were approved. Where they cannot be had, none is known. Those who ask
+        while a server is asked wait, and are told together: what the servers have at a moment after they asked."""
+        asked = self._fetches
+        async with self._fetching:
+            if self._fetches > asked:
+                return dict(self._known)
+            self._fetches += 1
+            try:
+                found = await tools(self._upstreams)
+                if self._pins is not None:
+                    changed = {one.tool for one in differences(self._pins, definitions(found))}
+                    found = {name: known for name, known in found.items() if name not in changed}
+            except BaseException as error:
+                self._known.clear()
+                # Who goes away while a server is asked has asked for nobody else.
+                self._fetches -= not isinstance(error, Exception)
+                raise
+            # Until here calls are made of the tools as they were: a long list holds up none.
+            self._known.clear()
+            self._known.update(found)
+            return found
 
     # ---- resources, prompts, completions ----
 
