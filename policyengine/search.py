@@ -18,7 +18,7 @@ from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE
 from policyengine.partial.gap import Unknown
 from policyengine.partial.predicate import predicate
-from policyengine.schema.members import DELEGATED_BY, delegators
+from policyengine.schema.members import DELEGATED_BY
 from policyengine.schema.mentions import Mentions
 from policyengine.schema.names import check_names
 
@@ -114,13 +114,13 @@ def _found(
     described, told_apart = _mentioned(snapshot, unknown, asked, sought)
     records = snapshot.world.records.get(type_, {})
     matches = predicate(formula, type_, snapshot.world, unknown=unknown)
-    delegating = unknown == "principal" and delegators(type_, snapshot.schema) is not None
     ids = _in_order(snapshot, type_)
     for id_ in islice(ids, bisect_right(ids, after) if after is not None else 0, None):
         thing = {**sought, "type": type_, "id": id_, **records.get(id_, {})}
         # Who else has to be allowed, whether anything is blocked, and what the request says of this one, is only known
         # now.
-        late = id_ in described or (delegating and DELEGATED_BY in thing) or not snapshot.blocks.is_empty
+        delegating = unknown == "principal" and DELEGATED_BY in thing
+        late = id_ in described or delegating or not snapshot.blocks.is_empty
         if late or not told_apart:
             allowed = _decided(snapshot, unknown, asked, {**sought, "type": type_, "id": id_}, met)
         else:

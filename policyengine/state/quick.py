@@ -16,7 +16,7 @@ from policyengine.ir.nodes import Attribute, Const, Expr, LimitSpec, Root
 from policyengine.ir.walk import walk
 from policyengine.model.types import INT, NUMBER, STRING, EntityT, RecordT
 from policyengine.model.values import Entity, Fault, Uid, to_json
-from policyengine.schema.members import delegators
+from policyengine.schema.members import DELEGATED_BY, delegators
 from policyengine.state import amounts
 from policyengine.state.amounts import LARGEST, MICRO
 from policyengine.state.charges import Charges, Metered, Seen, key_of, share_of, window
@@ -72,7 +72,7 @@ class Plan(Struct, gc=False):
         compiled = self.compiled
         if compiled is None or (context is not None and "agent" in context):
             return None
-        if principal["type"] in self.delegates:
+        if principal["type"] in self.delegates or DELEGATED_BY in principal:
             return None
         try:
             if self.reads_entities and not self.snapshot.evaluator.is_single(principal, action, resource, context):

@@ -13,7 +13,7 @@ from tests.support.evaluators import reference
 from tests.support.requests import hostile_values
 from tests.support.scenarios import Scenario, scenarios
 
-NAMES = ("n", "s", "tags", "parents", "home", "data", "boss", "recs", "few")
+NAMES = ("n", "s", "tags", "parents", "home", "data", "boss", "recs", "few", "delegated_by")
 given_attributes = st.dictionaries(st.sampled_from(NAMES), hostile_values)
 
 
@@ -44,3 +44,17 @@ def test_a_search_finds_what_is_allowed(scenario: Scenario, given: dict[str, Any
     engine = Engine.from_text(scenario.policies.text, entities=entities)
     for asked in scenario.requests:
         agree(engine, asked, given)
+
+
+def test_who_is_found_may_act_for_whoever_they_are_said_to_act_for() -> None:
+    engine = Engine.from_text(
+        "use ai\npermit users: invoke on Model for User\n"
+        'permit good: invoke on Model for Agent when principal.id == "good"\n',
+        entities=[{"type": "User", "id": "ann"}],
+    )
+    for id_, found in (("good", ["ann"]), ("bad", [])):
+        said = {"delegated_by": {"type": "Agent", "id": id_}}
+        asked = {"action": "invoke", "resource": {"type": "Model", "id": "m"}}
+        searched = engine.search_principals(principal_type="User", principal=said, **asked)
+        assert [each["id"] for each in searched] == found
+        assert engine.decide(principal={"type": "User", "id": "ann", **said}, **asked).allowed is bool(found)

@@ -63,7 +63,10 @@ def entity(type_: str, **attributes: Any) -> st.SearchStrategy[Any]:
 
 
 principals = st.one_of(
-    entity("User"), entity("Service"), entity("Agent", delegated_by=entity("Agent")), entity("Model", tier=texts)
+    entity("User", delegated_by=entity("Agent")),
+    entity("Service"),
+    entity("Agent", delegated_by=entity("Agent")),
+    entity("Model", tier=texts),
 )
 models = entity("Model", price=st.one_of(numbers, odd), tier=st.one_of(texts, odd))
 contexts = st.one_of(
