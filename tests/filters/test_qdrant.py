@@ -160,7 +160,7 @@ def test_nothing_and_everything(embedded: Embedded) -> None:
     never = _filter("false").to(qdrant())
     always = _filter("true").to(qdrant())
     assert (never.kind, never.exact, ask(never.native), memory(never.native)) == (Kind.NEVER, True, [], [])
-    assert (always.kind, always.rechecked) == (Kind.ALWAYS, ("doc is Doc",))
+    assert (always.kind, always.rechecked) == (Kind.ALWAYS, ("doc is Doc", "no name is misspelt"))
     assert len(always.recheck(ALL_DOCUMENTS)) < len(ask(always.native)) < len(ALL_DOCUMENTS)
     always = _filter("true").to(qdrant(ANY_SHAPE), exact=True)
     assert len(ask(always.native)) == len(memory(always.native)) == len(ALL_DOCUMENTS)

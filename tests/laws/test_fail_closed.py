@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from policyengine.model.decision import Decision
 from tests.support.evaluators import fast_decide, reference
+from tests.support.examples import half
 from tests.support.policies import KINDS, Policies, RuleText
 from tests.support.scenarios import Scenario, scenarios
 
@@ -54,6 +55,7 @@ def _others(decision: Decision, rule: RuleText) -> Decision:
     )
 
 
+@half
 @given(_with("permit"))
 def test_a_permit_that_errs_grants_nothing(scenario: Scenario) -> None:
     rule = scenario.policies.rules[-1]
@@ -61,6 +63,7 @@ def test_a_permit_that_errs_grants_nothing(scenario: Scenario) -> None:
         assert _others(after, rule) == _others(without, rule)
 
 
+@half
 @given(_with("forbid"))
 def test_a_forbid_that_errs_denies(scenario: Scenario) -> None:
     rule = scenario.policies.rules[-1]
@@ -72,6 +75,7 @@ def test_a_forbid_that_errs_denies(scenario: Scenario) -> None:
             assert _others(after, rule) == _others(without, rule)
 
 
+@half
 @given(_with("require"))
 def test_a_requirement_that_errs_is_imposed(scenario: Scenario) -> None:
     rule = replace(scenario.policies.rules[-1], tail='redact(["everything"])')
@@ -82,6 +86,7 @@ def test_a_requirement_that_errs_is_imposed(scenario: Scenario) -> None:
             assert _others(after, rule) == _others(imposed, rule)
 
 
+@half
 @given(_with("limit"))
 def test_a_limit_that_errs_denies(scenario: Scenario) -> None:
     rule = scenario.policies.rules[-1]
@@ -90,6 +95,7 @@ def test_a_limit_that_errs_denies(scenario: Scenario) -> None:
             assert after.decision == "deny"
 
 
+@half
 @given(_with("label"))
 def test_a_label_that_errs_is_set(scenario: Scenario) -> None:
     rule = scenario.policies.rules[-1]
@@ -98,6 +104,7 @@ def test_a_label_that_errs_is_set(scenario: Scenario) -> None:
             assert rule.name in after.labels
 
 
+@half
 @given(st.sampled_from(KINDS).flatmap(_with))
 def test_an_error_is_reported_exactly_where_the_rule_speaks(scenario: Scenario) -> None:
     """It speaks where it holds or errs without a condition, which a label shows for an allowed request."""

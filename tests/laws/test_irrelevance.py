@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.evaluators import fast_decide
+from tests.support.examples import half
 from tests.support.requests import hostile_values
 from tests.support.scenarios import Scenario, scenarios
 
@@ -19,6 +20,7 @@ from tests.support.scenarios import Scenario, scenarios
 UNDECLARED = st.dictionaries(st.sampled_from(("zz", "Type", "tenancy", "__class__", "")), hostile_values, min_size=1)
 
 
+@half
 @given(scenarios(("well-typed", "well-typed", "hostile")), UNDECLARED)
 def test_what_nothing_declares_changes_nothing(scenario: Scenario, extra: dict[str, Any]) -> None:
     fast = scenario.engine()
@@ -38,6 +40,7 @@ def test_what_nothing_declares_changes_nothing(scenario: Scenario, extra: dict[s
         assert fast.decide(**more) == fast.decide(**asked)
 
 
+@half
 @given(scenarios(("well-typed",) * 3), st.data())
 def test_the_source_wins(scenario: Scenario, data: st.DataObject) -> None:
     snapshot = scenario.snapshot()
@@ -50,6 +53,7 @@ def test_the_source_wins(scenario: Scenario, data: st.DataObject) -> None:
         assert fast_decide(snapshot, lying) == fast_decide(snapshot, asked)
 
 
+@half
 @given(scenarios(("well-typed",) * 3))
 def test_what_the_source_knows_need_not_be_sent(scenario: Scenario) -> None:
     snapshot = scenario.snapshot()
@@ -61,6 +65,7 @@ def test_what_the_source_knows_need_not_be_sent(scenario: Scenario) -> None:
         assert fast_decide(snapshot, short) == fast_decide(snapshot, asked)
 
 
+@half
 @given(scenarios(("well-typed",) * 2))
 def test_no_request_overrides_a_fact_of_a_tool(scenario: Scenario) -> None:
     snapshot = scenario.snapshot()

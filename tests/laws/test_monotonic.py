@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from policyengine.model.decision import Decision
 from tests.support.evaluators import fast_decide, reference
+from tests.support.examples import half
 from tests.support.scenarios import Scenario, scenarios
 
 
@@ -31,12 +32,14 @@ def _without_the_last(scenario: Scenario) -> list[tuple[Decision, Decision]]:
     return [(fast_decide(before, asked), fast_decide(after, asked)) for asked in scenario.requests]
 
 
+@half
 @given(_with("forbid"))
 def test_adding_a_forbid_never_allows(scenario: Scenario) -> None:
     for before, after in _without_the_last(scenario):
         assert after.decision == "deny" or before.decision == "allow"
 
 
+@half
 @given(_with("permit"))
 def test_adding_a_permit_never_denies(scenario: Scenario) -> None:
     for before, after in _without_the_last(scenario):
@@ -46,12 +49,14 @@ def test_adding_a_permit_never_denies(scenario: Scenario) -> None:
             assert set(after.determining) >= set(before.determining)
 
 
+@half
 @given(scenarios(min_rules=2))
 def test_without_a_permit_nothing_is_allowed(scenario: Scenario) -> None:
     snapshot = scenario.policies.with_rules(r for r in scenario.policies.rules if r.kind != "permit").load()
     assert all(fast_decide(snapshot, asked).decision == "deny" for asked in scenario.requests)
 
 
+@half
 @given(_with("require"))
 def test_adding_a_requirement_never_allows(scenario: Scenario) -> None:
     for before, after in _without_the_last(scenario):
@@ -61,6 +66,7 @@ def test_adding_a_requirement_never_allows(scenario: Scenario) -> None:
             assert all(owed in after.obligations for owed in before.obligations)
 
 
+@half
 @given(_with("label"))
 def test_a_label_decides_nothing(scenario: Scenario) -> None:
     for before, after in _without_the_last(scenario):
@@ -68,6 +74,7 @@ def test_a_label_decides_nothing(scenario: Scenario) -> None:
         assert set(after.labels) >= set(before.labels)
 
 
+@half
 @given(_with("limit"))
 def test_a_limit_only_ever_denies_when_it_errs(scenario: Scenario) -> None:
     limit = f"policy.{scenario.policies.rules[-1].name}"
@@ -76,6 +83,7 @@ def test_a_limit_only_ever_denies_when_it_errs(scenario: Scenario) -> None:
         assert after.decision == before.decision or (after.decision == "deny" and erred)
 
 
+@half
 @given(_with("require"))
 def test_an_approval_never_denies(scenario: Scenario) -> None:
     snapshot = scenario.snapshot()

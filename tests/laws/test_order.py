@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from policyengine.bundle import load_path
 from policyengine.model.decision import Decision
 from tests.support.evaluators import fast_decide, reference
+from tests.support.examples import half
 from tests.support.scenarios import Scenario, scenarios
 
 orders = st.randoms(use_true_random=False)
@@ -25,6 +26,7 @@ def placeless(decision: Decision) -> Decision:
     return replace(decision, errors=tuple(replace(e, location="") for e in decision.errors))
 
 
+@half
 @given(scenarios(min_rules=2), orders)
 def test_the_order_of_rules_is_irrelevant(scenario: Scenario, order: random.Random) -> None:
     rules = list(scenario.policies.rules)
@@ -35,6 +37,7 @@ def test_the_order_of_rules_is_irrelevant(scenario: Scenario, order: random.Rand
         assert placeless(fast_decide(after, asked)) == placeless(reference(before, asked))
 
 
+@half
 @given(scenarios(min_rules=2), orders)
 def test_the_order_of_declarations_is_irrelevant(scenario: Scenario, order: random.Random) -> None:
     head, *lines = [line for line in scenario.policies.declared.text.split("\n") if line]
@@ -46,6 +49,7 @@ def test_the_order_of_declarations_is_irrelevant(scenario: Scenario, order: rand
         assert placeless(reference(after, asked)) == placeless(reference(before, asked))
 
 
+@half
 @given(scenarios(min_rules=2), st.permutations(["a", "b", "c", "z"]))
 def test_which_file_a_module_is_in_is_irrelevant(scenario: Scenario, names: list[str]) -> None:
     made = scenario.policies

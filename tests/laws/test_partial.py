@@ -21,6 +21,7 @@ from policyengine.partial.predicate import predicate
 from policyengine.partial.satisfies import satisfies
 from policyengine.schema.mentions import united
 from tests.support.evaluators import reference
+from tests.support.examples import half
 from tests.support.scenarios import Scenario, scenarios
 
 FULFILLED = ((), ("redact",), ("redact", "note", "step_up"))
@@ -31,8 +32,10 @@ def agree(snapshot: Snapshot, asked: dict[str, Any], unknown: Unknown, fulfilled
         whole = request(**asked)
     except Fault:
         return
-    if unknown == "principal" and united(whole, snapshot.schema) is not whole:
-        # A search decides about those that the rest of the request mentions.
+    if unknown == "principal" and (
+        "delegated_by" in whole.principal.attributes or united(whole, snapshot.schema) is not whole
+    ):
+        # A search decides about those that act for somebody else, and those that the rest of the request mentions.
         return
     thing = whole.resource if unknown == "resource" else whole.principal
     gap = Entity(Uid(thing.uid.type, ""), {})
@@ -44,13 +47,15 @@ def agree(snapshot: Snapshot, asked: dict[str, Any], unknown: Unknown, fulfilled
         assert satisfies(formula, thing, snapshot.world, unknown) is expected, formula
         return
     mentioned, names = snapshot.partial.mentions(with_gap), snapshot.evaluator.harmless.members(thing.uid.type)
-    document = together(with_gap, mentioned, snapshot.schema, thing.uid.type, names)(asked["resource"])
+    through = snapshot.evaluator.read_through(whole.action.name, thing.uid.type)
+    document = together(with_gap, mentioned, snapshot.schema, thing.uid.type, names, through)(asked["resource"])
     satisfied = document is not None and satisfies(formula, as_entity(document), snapshot.world, unknown)
     assert satisfied is expected, formula
     if document is asked["resource"]:
         assert predicate(formula, thing.uid.type, snapshot.world)(document) is expected, formula
 
 
+@half
 @given(scenarios(), st.sampled_from(("resource", "resource", "principal")), st.sampled_from(FULFILLED))
 def test_a_formula_is_true_of_what_is_allowed(scenario: Scenario, unknown: Unknown, fulfilled: tuple[str, ...]) -> None:
     snapshot = scenario.snapshot()

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.evaluators import fast_decide, reference
+from tests.support.examples import half
 from tests.support.requests import hostile_values
 from tests.support.scenarios import Scenario, scenarios
 
@@ -25,6 +26,7 @@ ANYTHING = hostile_values | st.recursive(
 )
 
 
+@half
 @given(scenarios(("hostile",) * 4))
 def test_it_never_raises_and_is_a_function(scenario: Scenario) -> None:
     snapshot = scenario.snapshot()
@@ -37,6 +39,7 @@ def test_it_never_raises_and_is_a_function(scenario: Scenario) -> None:
         assert first.decision == "deny" or first.determining
 
 
+@half
 @given(scenarios(("well-typed",)), ANYTHING, st.sampled_from(("principal", "action", "resource", "context")))
 def test_anything_in_a_place_of_the_request(scenario: Scenario, value: Any, place: str) -> None:
     snapshot = scenario.snapshot()
@@ -60,6 +63,7 @@ _proper: dict[str, Callable[[Any], bool]] = {
 }
 
 
+@half
 @given(scenarios())
 def test_it_changes_nothing_it_is_given(scenario: Scenario) -> None:
     fast = scenario.engine()
@@ -71,6 +75,7 @@ def test_it_changes_nothing_it_is_given(scenario: Scenario) -> None:
     assert scenario.entities == entities
 
 
+@half
 @given(scenarios(("well-typed", "hostile", "well-typed", "hostile", "well-typed")))
 def test_many_is_each(scenario: Scenario) -> None:
     fast = scenario.engine()

@@ -1,4 +1,5 @@
-"""How many examples: as many as the profile says, but for laws that a real store makes slow."""
+"""How many examples: as many as the profile says, but for laws that a real store makes slow, and for those of one rule
+more or less, whose evaluators the laws of equivalence try with all of them."""
 
 from __future__ import annotations
 
