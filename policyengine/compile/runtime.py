@@ -37,6 +37,16 @@ def plain_texts(value: Any) -> bool:
 _TEXT = {str}
 
 
+def pairs(value: Any) -> bool:
+    """Whether a value is a plain list of plain objects with two members each, as references are."""
+    return type(value) is list and {*map(type, value)} <= _OBJECT and {*map(len, value)} <= _TWO
+
+
+_OBJECT, _TWO = {dict}, {2}
+# Asked outside generated code as well.
+plain_pairs: Callable[[Any], bool] = pairs if NATIVE is None else NATIVE.plain_pairs
+
+
 def strings(value: Any) -> Any:
     """A set or list of strings; as it came, but for texts that are not plain."""
     if type(value) is not list and type(value) not in (tuple, set, frozenset):

@@ -149,10 +149,11 @@ class Filter:
             return predicate(self.formula, self.resource_type, self.world, self.required)
         # The same, by a decision about the document.
         decide, fulfilled = self.decide, self.fulfilled
+        blocks = self.unblocked != TRUE
         unblocked = predicate(self.unblocked, self.resource_type, self.world)
 
         def decided(document: dict[str, Any]) -> bool:
-            return decide(document).allowed_if(fulfilled) and unblocked(document)
+            return decide(document).allowed_if(fulfilled) and (not blocks or unblocked(document))
 
         return settled(self.formula, self.resource_type, self.world, self.required, decided)
 

@@ -109,7 +109,8 @@ class Decision:
         """True for an `allow` whose every obligation has a type named in `fulfilled`, for example `{"redact"}`, and
         that names no limit but those that the caller meters. Raises TypeError for a text or a mapping, which would hold
         more than they name."""
-        if isinstance(fulfilled, str | Mapping):
+        # A frozen set is neither, which is sooner told than that.
+        if type(fulfilled) is not frozenset and isinstance(fulfilled, str | Mapping):
             raise TypeError("`fulfilled` is a collection of obligation types")
         return self.decision == "allow" and not self.unmetered and all(o.type in fulfilled for o in self.obligations)
 

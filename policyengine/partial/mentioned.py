@@ -15,6 +15,7 @@ from functools import cache
 from operator import is_
 from typing import Any
 
+from policyengine.compile.runtime import plain_pairs
 from policyengine.model.entities import PARENTS
 from policyengine.model.request import Request
 from policyengine.model.types import STRING, EntityT, Type, element_of
@@ -30,8 +31,6 @@ from policyengine.schema.schema import Schema
 Document = dict[str, Any]
 # Who is mentioned here is looked at, whatever rules read.
 _CLIMBED = (PARENTS, DELEGATED_BY)
-# What a list of nothing but references holds.
-_PLAIN, _TWO = {dict}, {2}
 
 
 def widened(formula: Formula, everyone: Iterable[Entity], above: Callable[[Entity], frozenset[Uid]]) -> Formula:
@@ -131,7 +130,7 @@ def whole(
             if name in document:
                 value = document[name]
                 if name in compared and type(value) is list:
-                    if set(map(type, value)) <= _PLAIN and set(map(len, value)) <= _TWO:
+                    if plain_pairs(value):
                         continue
                     return False
                 for each in value if type(value) is list else (value,):

@@ -76,6 +76,9 @@ def settled(
 def _is_thing(document: Any, type_: str) -> bool:
     if type(document) is not dict:
         return False
+    of_type = document.get("type", type_)
+    if type(of_type) is str and type(document.get("id")) is str:
+        return of_type == type_
     try:
         return as_entity({"type": type_, **document}).uid.type == type_
     except Fault:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-VERSION = 9
+VERSION = 10
 
 
 def _built() -> ModuleType | None:

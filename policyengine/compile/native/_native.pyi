@@ -4,6 +4,7 @@ from typing import Any
 VERSION: int
 
 def plain_texts(value: Any, /) -> bool: ...
+def plain_pairs(value: Any, /) -> bool: ...
 
 # The kind "a" is for what is above a root: then the name is what is wanted there, and the function gives it.
 Read = tuple[int, Any, str, Callable[..., Any] | None]

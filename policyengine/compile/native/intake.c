@@ -40,6 +40,21 @@ plain_texts(PyObject *Py_UNUSED(module), PyObject *value)
     return PyBool_FromLong(PyList_CheckExact(value) && texts(value));
 }
 
+PyObject *
+plain_pairs(PyObject *Py_UNUSED(module), PyObject *value)
+{
+    if (!PyList_CheckExact(value)) {
+        Py_RETURN_FALSE;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(value); i++) {
+        PyObject *item = PyList_GET_ITEM(value, i);
+        if (!PyDict_CheckExact(item) || PyDict_GET_SIZE(item) != 2) {
+            Py_RETURN_FALSE;
+        }
+    }
+    Py_RETURN_TRUE;
+}
+
 /* The keys of a dict that were all found to be in a set, in order. Requests of one origin have the same keys, as the same
  * objects, time after time: comparing pointers is faster than looking each key up. */
 #define FORMS 4

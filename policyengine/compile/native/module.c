@@ -22,6 +22,7 @@ static PyModuleDef_Slot slots[] = {{Py_mod_exec, fill}, {0, NULL}};
 
 static PyMethodDef methods[] = {
     {"plain_texts", plain_texts, METH_O, "Whether a value is a plain list of plain texts."},
+    {"plain_pairs", plain_pairs, METH_O, "Whether a value is a plain list of plain objects with two members each."},
     {NULL},
 };
 

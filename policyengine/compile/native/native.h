@@ -16,7 +16,7 @@
 #include <structmember.h>
 
 /* Of what the types take; `__init__.py` uses no other than the one it knows. */
-#define VERSION 9
+#define VERSION 10
 
 extern PyType_Spec intake_spec;
 extern PyType_Spec above_spec;
@@ -39,6 +39,7 @@ void clear_look(Look *look);
 int is_single(Look *look, PyObject *const *given, PyObject *attributes);
 
 PyObject *plain_texts(PyObject *module, PyObject *value);
+PyObject *plain_pairs(PyObject *module, PyObject *value);
 
 /* A new reference to what is under a key of a dict; NULL if nothing is, or with an exception. */
 static inline PyObject *
