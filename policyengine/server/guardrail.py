@@ -107,7 +107,7 @@ class Guardrail:
     def _before(
         self, engine: Engine, asked: Asked, principal: Asked, context: Asked, key: tuple[str, str]
     ) -> dict[str, Any]:
-        messages, texts = asked.get("structured_messages"), asked.get("texts") or []
+        messages, texts = asked.get("structured_messages"), _texts(asked)
         rows = messages if isinstance(messages, list) and messages else [_unknown(text) for text in texts]
         talk = self._talk(engine, principal, context, key[0], rows)
         session = talk.conversation.session
@@ -192,7 +192,7 @@ class Guardrail:
     def _said(self, talk: _Talk, asked: Asked, principal: Asked, decided: list[Any]) -> dict[str, Any]:
         if asked.get("images"):
             raise Blocked("an image cannot be looked at")
-        texts = [text for text in asked.get("texts") or [] if isinstance(text, str)]
+        texts = _texts(asked)
         session = talk.conversation.session
         released: list[Released] = [session.release(text, output=self._settings.output) for text in texts]
         decided += [(_about(principal, "release", "Output", "output"), one.decision) for one in released]
@@ -233,8 +233,16 @@ def _whose(caller: Caller, principal: Asked) -> str:
     return sha256(json.dumps(whose).encode()).hexdigest()
 
 
-def _unknown(text: Any) -> dict[str, Any]:
-    return {"role": "unknown", "content": str(text)}
+def _texts(asked: Asked) -> list[str]:
+    """What there is to look at. Raises Blocked for what is no text, which nobody would look at."""
+    texts = asked.get("texts") or []
+    if type(texts) is not list or not all(type(text) is str for text in texts):
+        raise Blocked("`texts` holds what is no text")
+    return list(texts)
+
+
+def _unknown(text: str) -> dict[str, Any]:
+    return {"role": "unknown", "content": text}
 
 
 def _function(tool: Any) -> str:

@@ -77,6 +77,11 @@ def test_what_this_api_cannot_say_is_blocked(client: httpx.Client) -> None:
     assert ask(client, "response", "3", "bea", tool_calls=[changed])["action"] == "BLOCKED"
     assert ask(client, "response", "3", "bea", texts=["I wrote to eve@evil.org."])["action"] == "BLOCKED"
     assert ask(client, "response", "3", "bea", texts=["I wrote."]) == {"action": "NONE"}
+    # What is no text was passed over, or looked at a character at a time.
+    unseen: list[Any] = [[["I wrote to eve@evil.org."]], [{"text": "eve@evil.org"}], "I wrote to eve@evil.org.", 5]
+    for texts in unseen:
+        for kind in ("request", "response"):
+            assert ask(client, kind, "3", "bea", structured_messages=words, texts=texts)["action"] == "BLOCKED"
 
 
 def test_an_answer_of_nobodys_request_is_blocked(client: httpx.Client) -> None:
