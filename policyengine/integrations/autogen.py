@@ -18,6 +18,7 @@ from autogen_agentchat.base import Response
 from autogen_agentchat.messages import HandoffMessage, TextMessage, ToolCallSummaryMessage
 from autogen_agentchat.teams import BaseGroupChat
 from autogen_agentchat.tools import AgentTool, TeamTool
+from autogen_core import Image
 from autogen_core.models import ChatCompletionClient, CreateResult, RequestUsage
 from autogen_core.tools import StaticWorkbench, TextResultContent, ToolResult, Workbench
 
@@ -268,8 +269,17 @@ def _told(messages: Sequence[Any]) -> list[dict[str, Any]]:
         role = _ROLES.get(type(message).__name__, "unknown")
         if role == "user" and message.source != "user":
             role = "assistant"
-        told.append({"role": role, "content": "\n".join(_parts(message))})
+        told.append({"role": role, "content": _content(message)})
     return told
+
+
+def _content(message: Any) -> Any:
+    """The texts of a message, with its images if it has any."""
+    text, content = "\n".join(_parts(message)), message.content
+    images = [] if isinstance(content, str) else [one for one in content if isinstance(one, Image)]
+    if not images:
+        return text
+    return [{"type": "text", "text": text}, *({"type": "image", "data": one.to_base64()} for one in images)]
 
 
 def _parts(message: Any) -> list[str]:
@@ -286,7 +296,7 @@ def _with(messages: Sequence[Any], admitted: Sequence[Any]) -> list[Any]:
     made = []
     for message, told in zip(messages, admitted, strict=True):
         parts = _parts(message)
-        if told["content"] == "\n".join(parts):
+        if told["content"] == _content(message):
             made.append(message)
         elif isinstance(message.content, str):
             made.append(message.model_copy(update={"content": told["content"]}))

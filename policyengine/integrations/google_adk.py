@@ -14,6 +14,7 @@ told to do is a model's words.
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from hashlib import sha256
@@ -239,20 +240,33 @@ def _key(context: Any) -> str:
 
 def _told(llm_request: Any) -> list[dict[str, Any]]:
     """What a model is given, part by part, each with whose words it is."""
-    told = []
+    told: list[dict[str, Any]] = []
     if isinstance(llm_request.config.system_instruction, str):
         told.append({"role": "system", "content": llm_request.config.system_instruction})
     for content in llm_request.contents:
+        role = "user" if content.role == "user" else "assistant"
         for part in content.parts or ():
             if part.function_response is not None:
                 told.append({"role": "tool", "content": looked_at(part.function_response.response)})
             elif part.text is not None:
-                told.append({"role": "user" if content.role == "user" else "assistant", "content": part.text})
+                told.append({"role": role, "content": part.text})
+            told += [{"role": role, "content": [file]} for file in _files(part)]
     return told
 
 
+def _files(part: types.Part) -> list[dict[str, str]]:
+    """What a part holds that is no text, and what it refers to, a result of a tool included."""
+    found = []
+    for one in (part, *(getattr(part.function_response, "parts", None) or ())):
+        if one.inline_data is not None:
+            found.append({"type": "file", "data": b64encode(one.inline_data.data or b"").decode("ascii")})
+        if one.file_data is not None:
+            found.append({"type": "file", "file_uri": str(one.file_data.file_uri)})
+    return found
+
+
 def _put(llm_request: Any, admitted: Any) -> None:
-    """What was admitted in the place of what was told."""
+    """What was admitted in the place of what was told. Raises PermissionError where a file would have to be changed."""
     coming = iter(admitted)
     if isinstance(llm_request.config.system_instruction, str):
         llm_request.config.system_instruction = next(coming)["content"]
@@ -265,5 +279,7 @@ def _put(llm_request: Any, admitted: Any) -> None:
                 parts.append(part.model_copy(update={"function_response": response}))
             else:
                 parts.append(part if part.text is None else part.model_copy(update={"text": next(coming)["content"]}))
+            if any(next(coming)["content"] != [file] for file in _files(part)):
+                raise PermissionError("a file that goes to the model would have to be changed")
         contents.append(content.model_copy(update={"parts": parts}))
     llm_request.contents = contents

@@ -15,8 +15,10 @@ from typing import Any, TypeVar
 
 from smolagents import CodeAgent, MultiStepAgent, Tool
 from smolagents.models import ChatMessage, Model
+from smolagents.utils import encode_image_base64
 
 from policyengine.gate.models import ModelTerms
+from policyengine.gate.results import plain
 from policyengine.gate.running import run
 from policyengine.gate.session import Session
 
@@ -241,10 +243,21 @@ def _told(message: Any) -> dict[str, Any]:
 
 
 def _plain(content: Any) -> Any:
-    """The texts of a message, in one; what is no text is not looked at."""
+    """The texts of a message, in one, with what else is in it."""
     if not isinstance(content, list):
         return content
-    return "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    texts = [part for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    text = "\n".join(part["text"] for part in texts)
+    others = [_file(part) for part in content if all(part is not one for one in texts)]
+    return [{"type": "text", "text": text}, *others] if others else text
+
+
+def _file(part: Any) -> Any:
+    """What is no text, as admission opens files."""
+    image = part.get("image") if isinstance(part, dict) else None
+    if image is None or isinstance(image, str):
+        return plain(part)
+    return {"type": "image", "data": encode_image_base64(image)}
 
 
 def _pairs(messages: list[Any], admitted: Any) -> list[tuple[Any, Any]]:
@@ -256,6 +269,8 @@ def _with(message: Any, content: Any) -> Any:
     before = message["content"] if isinstance(message, dict) else message.content
     if content == _plain(before):
         return message
+    if isinstance(content, list):
+        raise PermissionError("a message with what is no text would have to be changed")
     if isinstance(message, dict):
         return {**message, "content": content}
     changed = copy(message)

@@ -109,6 +109,8 @@ class Guardrail:
     ) -> dict[str, Any]:
         messages, texts = asked.get("structured_messages"), _texts(asked)
         rows = messages if isinstance(messages, list) and messages else [_unknown(text) for text in texts]
+        if rows is not messages and asked.get("images"):
+            raise Blocked("an image cannot be looked at")
         talk = self._talk(engine, principal, context, key[0], rows)
         session = talk.conversation.session
         with talk.lock:

@@ -77,6 +77,7 @@ def test_what_this_api_cannot_say_is_blocked(client: httpx.Client) -> None:
     assert ask(client, "response", "3", "bea", tool_calls=[changed])["action"] == "BLOCKED"
     assert ask(client, "response", "3", "bea", texts=["I wrote to eve@evil.org."])["action"] == "BLOCKED"
     assert ask(client, "response", "3", "bea", texts=["I wrote."]) == {"action": "NONE"}
+    assert ask(client, "request", "3", "bea", texts=["look"], images=["aGVsbG8="])["action"] == "BLOCKED"
     # What is no text was passed over, or looked at a character at a time.
     unseen: list[Any] = [[["I wrote to eve@evil.org."]], [{"text": "eve@evil.org"}], "I wrote to eve@evil.org.", 5]
     for texts in unseen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from PIL import Image
 from smolagents import CodeAgent, LogLevel, ToolCallingAgent
 from smolagents.models import ChatMessage, MessageRole, Model
 
@@ -143,3 +144,23 @@ def test_what_is_said_when_the_steps_run_out_is_released() -> None:
     assert gated.run("read a") == "Ask [email]."
     with pytest.raises(PermissionError):
         gated.run("read a", stream=True)
+
+
+NO_FILES = """
+use ai
+permit ask: invoke on Model for User
+forbid files: invoke on Model when size(context.input.files) > 0
+"""
+
+
+@pytest.mark.parametrize("images", [None, [Image.new("RGB", (2, 2))]])
+def test_an_image_is_admitted_as_a_file(images: Any) -> None:
+    ran = Ran()
+    agent = ToolCallingAgent([], Says(["done"], ran), verbosity_level=LogLevel.OFF)
+    gated = protect(agent, session(NO_FILES), model={"id": "m"})
+    if images is None:
+        assert gated.run("look") == "done"
+    else:
+        with pytest.raises(Exception, match="denied by"):
+            gated.run("look", images=images)
+    assert bool(ran.seen) is (images is None)

@@ -9,13 +9,16 @@ import pytest
 from autogen_agentchat.agents import AssistantAgent, BaseChatAgent, CodeExecutorAgent
 from autogen_agentchat.base import TaskResult
 from autogen_agentchat.conditions import MaxMessageTermination
+from autogen_agentchat.messages import MultiModalMessage
 from autogen_agentchat.teams import Swarm
+from autogen_core import Image
 from autogen_core.tools import FunctionTool, StaticWorkbench
+from PIL import Image as Pixels
 
 from policyengine import Engine
 from policyengine.integrations.autogen import protect
 from tests.integrations.agents.world import ANN, POLICIES, Ran, Script, Tools
-from tests.integrations.frameworks.autogen.host import Scripted, agent
+from tests.integrations.frameworks.autogen.host import ABLE, Scripted, agent
 
 HANDOFFS = POLICIES + (
     "tool transfer_to_mailer() { sends_outside: false, reads_untrusted: false }\n"
@@ -93,3 +96,28 @@ def test_what_acts_in_ways_of_its_own_is_refused() -> None:
     for one in (code, own, Mine("mine", Scripted([], Ran()))):
         with pytest.raises(ValueError, match="protect"):
             protect(one, session())
+
+
+NO_FILES = """
+use ai
+permit ask: invoke on Model for User
+forbid files: invoke on Model when size(context.input.files) > 0
+"""
+
+
+class Sees(Scripted):
+    """A model that takes images; others are never handed one."""
+
+    @property
+    def model_info(self) -> Any:
+        return {**ABLE, "vision": True}
+
+
+@pytest.mark.parametrize("image", [False, True])
+def test_an_image_is_admitted_as_a_file(image: bool) -> None:
+    seen = Ran()
+    whole = protect(AssistantAgent("outer", Sees(["ok"], seen)), session(NO_FILES), model={"id": "m"})
+    content: Any = ["look", Image.from_pil(Pixels.new("RGB", (2, 2)))] if image else ["look"]
+    said = asyncio.run(whole.run(task=MultiModalMessage(content=content, source="user")))
+    assert bool(seen.seen) is not image
+    assert (said.messages[-1].to_text() == "ok") is not image

@@ -108,3 +108,30 @@ def test_what_ran_elsewhere_is_observed() -> None:
         )
 
     assert "[email]" in str(asyncio.run(came()))
+
+
+NO_FILES = """
+use ai
+permit ask: invoke on Model for User
+forbid files: invoke on Model when size(context.input.files) > 0
+"""
+
+
+@pytest.mark.parametrize("kind", ["text", "bytes"])
+def test_a_file_is_admitted_as_a_file(kind: str) -> None:
+    ran = Ran()
+    gate = PolicyPlugin(Engine.from_text(NO_FILES), principal=ANN, model={})
+    runner = InMemoryRunner(agent=agent([], ["ok"], ran), app_name="app", plugins=[gate])
+    part = {
+        "text": types.Part(text="look"),
+        "bytes": types.Part.from_bytes(data=b"\x89PNG\r\n", mime_type="image/png"),
+    }[kind]
+
+    async def work() -> Any:
+        kit = await runner.session_service.create_session(app_name="app", user_id="ann")
+        said = types.Content(role="user", parts=[types.Part(text="this:"), part])
+        return [one async for one in runner.run_async(user_id="ann", session_id=kit.id, new_message=said)]
+
+    events = asyncio.run(work())
+    assert bool(ran.seen) is (kind == "text")
+    assert (events[-1].content.parts[0].text == "ok") is (kind == "text")
