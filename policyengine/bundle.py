@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
 from itertools import islice
@@ -26,6 +26,7 @@ from policyengine.diagnostics.render import concise, summary
 from policyengine.diagnostics.source import Source
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.files import FilesRead, Text, Unread, read, read_file, why_unread
+from policyengine.filters.about import KnownDocuments
 from policyengine.ir.nodes import PolicySet
 from policyengine.model import zones
 from policyengine.model.decision import Decision
@@ -58,6 +59,10 @@ class Snapshot:
     evaluator: Evaluator
     partial: Partial
     blocks: Denylist = NOBODY
+    documents: KnownDocuments = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "documents", KnownDocuments(self.schema, self.evaluator))
 
     @property
     def obligations(self) -> tuple[str, ...]:

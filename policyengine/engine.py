@@ -24,14 +24,11 @@ from policyengine.events.sink import Sink
 from policyengine.explain.explanation import Explanation, explain, unexplained
 from policyengine.files import FilesRead
 from policyengine.filters.filter import Filter
-from policyengine.filters.mentioning import places
-from policyengine.filters.spelling import spelling
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.frozen import copied
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE, TRUE
-from policyengine.partial.mentioned import whole
 from policyengine.release.inspection import Inspection
 from policyengine.reloading import Reader, Reloads
 from policyengine.state.store import Store
@@ -218,7 +215,7 @@ class Engine(Reloads):
             raise TypeError("`fulfilled` is a collection of obligation types")
         snapshot = self._snapshot
         met = snapshot.evaluator.met(approved, metered)
-        principal, action, resource, context = (copied(part) for part in (principal, action, resource, context))
+        principal, action, context = copied(principal), copied(action), copied(context)
         attributes: Any = copied(resource) or {}
         if not isinstance(attributes, Mapping):
             problem = RuleError("", codes.MALFORMED.id, "the attributes of a resource are an object")
@@ -239,16 +236,12 @@ class Engine(Reloads):
         errors = () if unknown is None else (unknown,)
         # For an explanation, if anybody asks for one.
         residual = partial(snapshot.partial.explain, asked, "resource", known, met)
-        required = snapshot.partial.required(resource_type)
         decide = partial(_decide_about, snapshot, asked, known, met)
-        names = snapshot.evaluator.harmless.members(resource_type)
-        through = snapshot.evaluator.read_through(asked.action.name, resource_type)
-        united = whole(asked, mentioned, snapshot.schema, resource_type, names, through)
+        about = snapshot.documents.of(asked.action.name, resource_type)
+        together = None if about.wholes is None else about.wholes.of(asked, mentioned)
         promised = frozenset(fulfilled), snapshot.blocks.narrowed(TRUE, resource_type)
-        parts = snapshot.world, snapshot.revision, errors, required, residual, decide, united
-        schema = snapshot.schema
-        around = places(schema, resource_type), spelling(schema, resource_type)
-        return Filter(formula, resource_type, *parts, *promised, *around)
+        parts = snapshot.world, snapshot.revision, errors, about, residual, decide, together
+        return Filter(formula, resource_type, *parts, *promised)
 
     def search_principals(
         self,

@@ -98,6 +98,8 @@ class Denylist:
         """What is true of the resources of a type for which the formula is, and that are not blocked."""
         if self.unknown:
             return FALSE
+        if not self._blocks:
+            return formula
         kind = _RESOURCES.get(type_)
         stopped = [b.id for b in self.blocks() if b.kind == kind and b.type in ("", type_)]
         return conj(formula, *(Relation(ID, STRING, "!=", id_) for id_ in sorted(set(stopped))))

@@ -10,7 +10,7 @@ from typing import Any
 
 from policyengine.diagnostics.suggest import misspelt
 from policyengine.model.request import Request
-from policyengine.schema.members import DELEGATED_BY, context_names, members, sourced
+from policyengine.schema.members import DELEGATED_BY, context_names, names_of
 from policyengine.schema.mentions import Mentions
 from policyengine.schema.schema import Schema
 
@@ -31,11 +31,11 @@ class Harmless:
         found = self.by_type.get(type_)
         if found is None and type_ not in self._schema.entities:
             # Callers could make up types without end.
-            return set(members(type_, self._schema))
+            return set(names_of(type_, self._schema).members)
         if found is None:
             # What only the source may say is looked at wherever a request says it.
-            names = members(type_, self._schema) - sourced(type_, self._schema)
-            found = self.by_type.setdefault(type_, set(names))
+            names = names_of(type_, self._schema)
+            found = self.by_type.setdefault(type_, set(names.members - names.sourced))
         return found
 
     def learn(self, request: Request, mentioned: Mentions) -> None:

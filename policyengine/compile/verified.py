@@ -44,6 +44,8 @@ def meters(given: Any, known: frozenset[str]) -> frozenset[str]:
     """The `metered` of a caller: True for all limits. `known` are the limits."""
     if given is True or given is False:
         return known if given else NONE
+    if given == () and type(given) is tuple:
+        return NONE
     return _names(given, known, "metered", "limits", "no limit has this name")
 
 

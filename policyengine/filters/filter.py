@@ -12,10 +12,9 @@ from policyengine.diagnostics import codes
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.render import concise
 from policyengine.diagnostics.source import Source
+from policyengine.filters.about import NOTHING_KNOWN, AboutDocuments
 from policyengine.filters.backend import Backend
 from policyengine.filters.compile import compiled
-from policyengine.filters.mentioning import MentionPlace
-from policyengine.filters.spelling import Spelling
 from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
 from policyengine.model.values import as_entity
@@ -108,7 +107,7 @@ class Filter:
     world: World
     revision: str = ""
     errors: tuple[RuleError, ...] = ()
-    required: frozenset[str] = frozenset()
+    about: AboutDocuments = field(default=NOTHING_KNOWN, repr=False, compare=False)
     residual: Callable[[str], str] = field(default="# {}\n".format, repr=False, compare=False)
     decide: Callable[[Document], Decision] = field(default=lambda _: Decision("deny"), repr=False, compare=False)
     whole: Callable[[Document], Document | None] | None = field(default=None, repr=False, compare=False)
@@ -116,10 +115,6 @@ class Filter:
     # formula says.
     fulfilled: frozenset[str] | None = field(default=None, repr=False, compare=False)
     unblocked: Formula = field(default=TRUE, repr=False, compare=False)
-    # Where documents of the type mention entities.
-    places: tuple[MentionPlace, ...] = field(default=(), repr=False, compare=False)
-    # Whether a mapping leads to names that nobody checked.
-    spelling: Spelling | None = field(default=None, repr=False, compare=False)
 
     @property
     def kind(self) -> Kind:
@@ -146,7 +141,7 @@ class Filter:
     @property
     def _test(self) -> Callable[[Document], bool]:
         if self.fulfilled is None:
-            return predicate(self.formula, self.resource_type, self.world, self.required)
+            return predicate(self.formula, self.resource_type, self.world, self.about.required)
         # The same, by a decision about the document.
         decide, fulfilled = self.decide, self.fulfilled
         blocks = self.unblocked != TRUE
@@ -155,7 +150,7 @@ class Filter:
         def decided(document: dict[str, Any]) -> bool:
             return decide(document).allowed_if(fulfilled) and (not blocks or unblocked(document))
 
-        return settled(self.formula, self.resource_type, self.world, self.required, decided)
+        return settled(self.formula, self.resource_type, self.world, self.about.required, decided)
 
     def explain(self) -> str:
         """What is left of the policies for this caller, as readable `.pol`: every rule that can matter, with what is
@@ -171,7 +166,7 @@ class Filter:
     def to(self, backend: Backend, *, exact: bool = False) -> Query:
         """The filter in the terms of a store. With `exact`, raises NotExpressible if the store cannot be asked for
         every condition exactly."""
-        made = compiled(self.formula, backend, self.resource_type, self.places, self.spelling)
+        made = compiled(self.formula, backend, self.resource_type, self.about.places, self.about.spelling)
         unsure = [shown(atom, self.resource_type) for atom in made.rechecked]
         if made.any_type:
             unsure.append(f"{self.resource_type.lower()} is {self.resource_type}")

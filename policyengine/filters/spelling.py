@@ -15,7 +15,7 @@ from policyengine.filters.fields import Fields
 from policyengine.model.entities import PARENTS
 from policyengine.model.types import EntityT, ListT, RecordT, RefinedT, Type
 from policyengine.partial.formula import Path
-from policyengine.schema.members import members, sourced, weighty
+from policyengine.schema.members import names_of
 from policyengine.schema.schema import Schema, mentions
 
 # Whether what a mapping leads to may have such a name.
@@ -46,8 +46,8 @@ def _refused(path: Path, type_: str, schema: Schema) -> bool:
     around: Type | None = EntityT(frozenset({type_}))
     for name in path:
         for each in sorted(around.names) if isinstance(around, EntityT) else ():
-            known = members(each, schema)
-            if name in sourced(each, schema) or (name not in known and misspelt(name, weighty(each, schema))):
+            names = names_of(each, schema)
+            if name in names.sourced or (name not in names.members and misspelt(name, names.weighty)):
                 return True
         around = _inside(around, name, schema)
     return False

@@ -47,6 +47,8 @@ def frozen(value: Any) -> Any:
 def copied(value: Any) -> Any:
     """The value with every plain object, array and set in it copied; anything else in it as it is. What is nested too
     deeply to be copied is as it is as well: no rule can read that far."""
+    if value is None or type(value) is str:
+        return value
     try:
         # The fastest copy of what JSON is made of.
         return marshal.loads(marshal.dumps(value))

@@ -162,6 +162,8 @@ def as_entity(value: Any) -> Entity:
     """An entity from `{"type": ..., "id": ..., ...attributes}`. Raises Fault if it has no textual type and id."""
     if type(value) is dict:
         type_, id_ = value.get("type"), value.get("id")
+        if type(type_) is str and type(id_) is str:
+            return Entity(Uid(type_, id_), value)
         if is_text(type_) and is_text(id_):
             # An identity is made of plain texts, whatever subclass they came as.
             return Entity(Uid(plain_text(type_), plain_text(id_)), value)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any
 
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
-from policyengine.ir.nodes import Attribute, Expr, Identity, Root, Within
+from policyengine.ir.nodes import Attribute, Compare, Const, Expr, Identity, Root, Within
+from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.request import Request
 from policyengine.model.types import STRING, ListT, SetT, Type
@@ -93,6 +94,8 @@ def value_in(gap: Gap, expr: Expr) -> Value:
             return _attribute(name, type_)
         case Within(entity=Root(name="principal"), target=target) if gap.is_constant(target):
             return _within(evaluate(target, gap.empty))
+        case Compare(op=op, left=Attribute(base=Root(name="principal")) as left, right=Const(value=constant)):
+            return _compared(op, value_in(gap, left), constant)
     return lambda caller: value_of(expr, caller)
 
 
@@ -110,6 +113,14 @@ def _attribute(name: str, type_: Type) -> Value:
             return NO_VALUE if value is ABSENT else guard(value, type_)
         except Fault:
             return NO_VALUE
+
+    return find
+
+
+def _compared(op: str, value: Value, constant: Any) -> Value:
+    def find(caller: GapCaller) -> Any:
+        found = value(caller)
+        return NO_VALUE if found is NO_VALUE else operators.compare(op, found, constant)
 
     return find
 

@@ -27,6 +27,7 @@ ERRS: Found = ("errs", None)
 _ODD: Found = ("odd", None)
 _TRUE: Found = ("true", None)
 _FALSE: Found = ("false", None)
+_UNASKED: Any = object()
 
 
 class Holes:
@@ -242,10 +243,11 @@ def _entities(uids: frozenset[Uid]) -> Expr:
 
 def _once(value: Value) -> Value:
     def find(caller: GapCaller) -> Any:
-        found = caller.found
-        if value not in found:
-            found[value] = value(caller)
-        return found[value]
+        known = caller.found
+        found = known.get(find, _UNASKED)
+        if found is _UNASKED:
+            found = known[find] = value(caller)
+        return found
 
     return find
 

@@ -19,6 +19,7 @@ from policyengine.partial.gap import Gap
 from policyengine.partial.holes import Holes, key_of
 from policyengine.partial.logic import MAX_WEIGHT, conj, disj, weight
 from policyengine.partial.lowering import Ask, Lowering
+from policyengine.partial.mentioned import looks_above
 from policyengine.partial.rules import allows
 from policyengine.partial.skeleton import Filler, Lowered, filling
 from policyengine.remembered import Remembered
@@ -40,14 +41,15 @@ class LoweredRules:
         # What two threads find for one key is the same.
         self._wholes: Remembered[Any, _Whole] = Remembered(MAX_WHOLES)
 
-    def formula(self, caller: GapCaller) -> Formula:
-        """When one of the permits grants the request, and no other rule stands in its way."""
+    def formula(self, caller: GapCaller) -> tuple[Formula, bool]:
+        """When one of the permits grants the request, and no other rule stands in its way; and whether that may look at
+        a hierarchy."""
         permits, others = self._skeletons(self._permits, caller), self._skeletons(self._others, caller)
         key = (*[each.number for each in permits], -1, *[each.number for each in others])
         whole: _Whole | None = self._wholes.get(key)
         if whole is None:
             whole = self._wholes[key] = _Whole(_together(permits, others))
-        return whole.formula if whole.fill is None else whole.fill(caller)
+        return whole.formula if whole.fill is None else whole.fill(caller), whole.looks_above
 
     def _skeletons(self, found: Candidates, caller: GapCaller) -> list[_Skeleton]:
         return [group.of(caller) for bucket in found.of(caller) for group in self._of(bucket, found.permits)]
@@ -104,6 +106,7 @@ class _Whole:
     def __init__(self, formula: Formula) -> None:
         self.formula = formula
         self.fill: Filler | None = filling(formula)
+        self.looks_above = looks_above(formula)
 
 
 def _together(permits: Collection[_Skeleton], others: Collection[_Skeleton]) -> Formula:

@@ -7,11 +7,10 @@ unknown entity may be one of which the caller says more than who it is, only loo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 from operator import is_
 from typing import Any
 
@@ -21,7 +20,7 @@ from policyengine.model.request import Request
 from policyengine.model.types import STRING, EntityT, Type, element_of
 from policyengine.model.values import Entity, Fault, Uid, as_entity
 from policyengine.partial.atoms import one_of
-from policyengine.partial.formula import FALSE, ID, All, Below, Formula, Inside, Some, Sourced
+from policyengine.partial.formula import FALSE, ID, All, Below, Deferred, Formula, Inside, Some, Sourced
 from policyengine.partial.logic import conj, disj
 from policyengine.schema.members import DELEGATED_BY
 from policyengine.schema.mentions import Mentions
@@ -38,13 +37,16 @@ def widened(formula: Formula, everyone: Iterable[Entity], above: Callable[[Entit
     tells what an entity is below, and is asked only where the formula looks at a hierarchy. It may raise Fault: to
     whoever looks there it is an error, which only evaluation tells."""
 
-    @cache
+    found: list[list[tuple[Uid, frozenset[Uid]]]] = []
+
     def known() -> list[tuple[Uid, frozenset[Uid]]]:
-        told: list[tuple[Uid, frozenset[Uid]]] = []
-        for entity in everyone:
-            with suppress(Fault):
-                told.append((entity.uid, above(entity)))
-        return told
+        if not found:
+            told: list[tuple[Uid, frozenset[Uid]]] = []
+            for entity in everyone:
+                with suppress(Fault):
+                    told.append((entity.uid, above(entity)))
+            found.append(told)
+        return found[0]
 
     return _widened(formula, known)
 
@@ -65,6 +67,14 @@ def _widened(formula: Formula, known: Callable[[], list[tuple[Uid, frozenset[Uid
     return formula
 
 
+def looks_above(formula: Any) -> bool:
+    """Whether it, or what is put in its holes, may look at a hierarchy: `widened` leaves any other as it is."""
+    match formula:
+        case All(items=items) | Some(items=items):
+            return any(map(looks_above, items))
+    return isinstance(formula, Sourced | Below | Inside | Deferred)
+
+
 def may_be(formula: Formula, ids: frozenset[str], known_id: str | None) -> Formula:
     """The formula, where things with these ids have to be looked at one by one. `known_id` is that of the thing, if it
     is known."""
@@ -82,51 +92,51 @@ def _is_compared(type_: Type, through: AbstractSet[str]) -> bool:
     return isinstance(element, EntityT) and element.names.isdisjoint(through)
 
 
-def whole(
-    request: Request,
-    mentioned: Mentions,
-    schema: Schema,
-    type_: str,
-    known: AbstractSet[str],
-    through: AbstractSet[str],
-) -> Callable[[Any], Any]:
-    """A function from a document, in the place of the resource, to the same with all that the request and the document
-    say of it and of what it mentions; None for one with a name that is most likely misspelt. `mentioned` are the
-    mentions in the request; `known` are names of a resource that need no look; `through` are the types of entity of
-    which rules read more than who it is, where a resource mentions one. Never raises."""
-    described = mentioned.own.said
-    places = tuple(name for name, _ in schema.places_of(type_))
-    names, types, ids = frozenset(places), schema.entities, {uid.id for uid in described if uid.type == type_}
-    compared = {name for name, of in schema.places_of(type_) if name not in _CLIMBED and _is_compared(of, through)}
+class Wholes:
+    """What puts together all that a request and a document, in the place of its resource, say of the document and of
+    what it mentions. `known` are names of a document that need no look; `through` are the types of entity of which
+    rules read more than who it is, where a document mentions one."""
 
-    def of(document: Any) -> Any:
-        if type(document) is not dict:
-            return document
-        if document.keys() <= known and (names.isdisjoint(document) or is_plain(document)):
-            id_ = document.get("id")
-            if not ids or type(id_) is not str or id_ not in ids:
+    def __init__(self, schema: Schema, type_: str, known: AbstractSet[str], through: AbstractSet[str]) -> None:
+        self._schema, self._type, self._known, self._through = schema, type_, known, through
+        where = schema.places_of(type_)
+        self._places = tuple(name for name, _ in where)
+        self._names = frozenset(self._places)
+        self._compared = frozenset(name for name, of in where if name not in _CLIMBED and _is_compared(of, through))
+
+    def of(self, request: Request, mentioned: Mentions) -> Callable[[Any], Any]:
+        """A function from a document to the same with all that is said of it; None for one with a name that is most
+        likely misspelt. `mentioned` are the mentions in the request. Never raises."""
+        described, known, names, schema = mentioned.own.said, self._known, self._names, self._schema
+        ids = {uid.id for uid in described if uid.type == self._type}
+        # Whether the caller's part of the request is well named: the same for every document.
+        is_well_named: bool | None = None
+
+        def whole(document: Any) -> Any:
+            nonlocal is_well_named
+            if type(document) is not dict:
                 return document
-        try:
-            thing = as_entity({"type": type_, **document})
-            every = mentioned.of(Request(request.principal, request.action, thing, request.context))
-            check_other_names(every, schema)
-        except Fault:
-            return None
-        found = every.resource()
-        return (document if found is thing else found.attributes) if is_well_named() else None
+            if document.keys() <= known and (names.isdisjoint(document) or self._is_plain(document, described)):
+                id_ = document.get("id")
+                if not ids or type(id_) is not str or id_ not in ids:
+                    return document
+            try:
+                thing = as_entity({"type": self._type, **document})
+                every = mentioned.of(Request(request.principal, request.action, thing, request.context))
+                check_other_names(every, schema)
+            except Fault:
+                return None
+            found = every.resource()
+            if is_well_named is None:
+                is_well_named = _is_well_named(request, mentioned, schema)
+            return (document if found is thing else found.attributes) if is_well_named else None
 
-    @cache
-    def is_well_named() -> bool:
-        """Whether the caller's part of the request is; the same for every document."""
-        try:
-            check_own_names(request, mentioned, schema)
-        except Fault:
-            return False
-        return True
+        return whole
 
-    def is_plain(document: Document) -> bool:
-        own = document.get("id")
-        for name in places:
+    def _is_plain(self, document: Document, described: Collection[tuple[str, str]]) -> bool:
+        """Whether nothing that is said of those whom the document mentions matters."""
+        own, types, compared, through = document.get("id"), self._schema.entities, self._compared, self._through
+        for name in self._places:
             if name in document:
                 value = document[name]
                 if name in compared and type(value) is list:
@@ -144,4 +154,10 @@ def whole(
                         return False
         return True
 
-    return of
+
+def _is_well_named(request: Request, mentioned: Mentions, schema: Schema) -> bool:
+    try:
+        check_own_names(request, mentioned, schema)
+    except Fault:
+        return False
+    return True

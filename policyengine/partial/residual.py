@@ -29,7 +29,7 @@ from policyengine.partial.gap import Gap, Reads, Unknown
 from policyengine.partial.hierarchy import Hierarchy
 from policyengine.partial.logic import conj, disj
 from policyengine.partial.lowered_rules import LoweredRules
-from policyengine.partial.mentioned import may_be, widened
+from policyengine.partial.mentioned import looks_above, may_be, widened
 from policyengine.partial.skeleton import fill, lowering_for
 from policyengine.partial.specialise import Actor
 from policyengine.remembered import Remembered
@@ -53,15 +53,15 @@ class Partial:
         self._hierarchy = Hierarchy(world)
         self._reads = Reads()
         self._tools = declared_tools(schema)
-        self._required: dict[str, frozenset[str]] = {}
         self._alike: dict[tuple[str, str], Alike] = {}
         # What two threads find for one key is the same.
+        self._gaps: Remembered[Any, Gap] = Remembered(MAX_GAPS)
         self._lowered: Remembered[Any, LoweredRules] = Remembered(MAX_GAPS)
 
     def prepare(self, earlier: Partial) -> None:
         """Finds the rules for all that filters and searches of the earlier policies were about."""
         for unknown, principal, action, resource, known in list(earlier._lowered):
-            gap = Gap(unknown, principal, resource, known, self._world, self._hierarchy, self._reads)
+            gap = self._gap(unknown, principal, resource, known)
             if not_applicable(self._schema, principal, action, resource) is None:
                 self._lowered[unknown, principal, action, resource, known] = LoweredRules(self._policies, action, gap)
 
@@ -93,7 +93,7 @@ class Partial:
         def of_record(id_: str) -> Formula:
             return of({**known, **records[id_], "id": id_})
 
-        ids = frozenset(uid.id for uid in said if uid.type == type_)
+        ids = frozenset([uid.id for uid in said if uid.type == type_])
         if "id" in known:
             return may_be(of_record(known["id"]) if known["id"] in records else of(known), ids, known["id"])
         # No entity of the source has the id of the gap.
@@ -127,7 +127,7 @@ class Partial:
 
     def allowed(self, asking: Iterable[tuple[Gap, GapCaller]]) -> Formula:
         """What must be true of the resource for each of them to be allowed, whatever a tool declares."""
-        return conj(*[self._allowed_for(gap, caller) for gap, caller in asking])
+        return conj(*[self._allowed_for(gap, caller)[0] for gap, caller in asking])
 
     def record(self, type_: str, id_: str) -> Mapping[str, Any] | None:
         """What the entity source says of a resource."""
@@ -139,17 +139,6 @@ class Partial:
         if known is None:
             known = Alike(self._policies, self._schema, self._world, self._reads, action, type_)
             self._alike[action, type_] = known
-        return known
-
-    def required(self, type_: str) -> frozenset[str]:
-        """The attributes that the schema requires of entities of the type."""
-        known = self._required.get(type_)
-        if known is None:
-            declared = self._schema.entities.get(type_)
-            if declared is None:
-                return frozenset()
-            known = frozenset(name for name, field in declared.attributes.items() if not field.optional)
-            self._required[type_] = known
         return known
 
     def explain(
@@ -180,8 +169,15 @@ class Partial:
             actors = list(self._actors(request, unknown, known, fulfilled, approved, mentioned))
         except Fault:
             return FALSE
-        found = [self._allowed_for(gap, caller) for gap, caller in actors]
-        formula = conj(*found, self._as_declared(*actors[0]))
+        declared = self._as_declared(*actors[0])
+        if len(actors) == 1 and declared is TRUE:
+            formula, above = self._allowed_for(*actors[0])
+        else:
+            found = [self._allowed_for(gap, caller) for gap, caller in actors]
+            formula = conj(*[each for each, _ in found], declared)
+            above = looks_above(declared) or any(looks for _, looks in found)
+        if not above:
+            return formula
         asked = actors[0][1].request
         if said and (asked.principal is not request.principal or asked.context is not request.context):
             # What was said in several places has been put together.
@@ -212,25 +208,27 @@ class Partial:
         mentioned: Mentions,
     ) -> Iterable[tuple[Gap, GapCaller]]:
         """The principal and every agent that acts for it, each as the one who asks. Raises Fault as `actors` does."""
-        first, *agents = (
-            _without_gap(one, request, unknown, known) for one in actors(request, self._world, self._schema, mentioned)
-        )
-        asking: list[tuple[Unknown, Collection[str], Request]] = [(unknown, known, first)]
-        for agent in agents:
+        everyone = actors(request, self._world, self._schema, mentioned)
+        for number, actor in enumerate(everyone):
+            asked = _without_gap(actor, request, unknown, known)
             # Where the principal is sought, nothing about its agents is unknown.
-            gap: Unknown = unknown if unknown == "resource" else "nothing"
-            asking.append((gap, known if gap == "resource" else (), agent))
-        for gap, names, asked in asking:
-            types = asked.principal.uid.type, asked.resource.uid.type
-            yield (
-                Gap(gap, *types, frozenset(names), self._world, self._hierarchy, self._reads),
-                GapCaller(asked, self._world, fulfilled, approved),
-            )
+            sought: Unknown = unknown if not number or unknown == "resource" else "nothing"
+            names = frozenset(known if sought != "nothing" else ())
+            gap = self._gap(sought, asked.principal.uid.type, asked.resource.uid.type, names)
+            yield gap, GapCaller(asked, self._world, fulfilled, approved)
 
-    def _allowed_for(self, gap: Gap, caller: GapCaller) -> Formula:
+    def _gap(self, unknown: Unknown, principal: str, resource: str, known: frozenset[str]) -> Gap:
+        key = (unknown, principal, resource, known)
+        gap: Gap | None = self._gaps.get(key)
+        if gap is None:
+            gap = self._gaps[key] = Gap(*key, self._world, self._hierarchy, self._reads)
+        return gap
+
+    def _allowed_for(self, gap: Gap, caller: GapCaller) -> tuple[Formula, bool]:
+        """What must be true of the unknown entity for one of them; and whether that may look at a hierarchy."""
         action = caller.request.action.name
         if not_applicable(self._schema, gap.principal, action, gap.resource) is not None:
-            return FALSE
+            return FALSE, False
         key = (gap.unknown, gap.principal, action, gap.resource, gap.known)
         lowered: LoweredRules | None = self._lowered.get(key)
         if lowered is None:
@@ -261,4 +259,4 @@ def _with(request: Request, unknown: Unknown, known: Mapping[str, Any], id_: str
 
 def _unused(records: Mapping[str, Any]) -> str:
     """An id that none of the records has."""
-    return "-" * (1 + max(map(len, records), default=0))
+    return "-" * (1 + max(map(len, records))) if records else "-"

@@ -154,9 +154,10 @@ class Lowered(Generic[T]):
         self._ways = 0
 
     def of(self, caller: GapCaller) -> T:
-        node = self._root
+        node, known = self._root, caller.found
         while node.__class__ is _Fork:
-            node = node.ways.get(node.hole.found(caller)[0])
+            hole = node.hole
+            node = node.ways.get((known.get(hole) or hole.found(caller))[0])
         return self._new(caller) if node is None else node
 
     def _new(self, caller: GapCaller) -> T:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from policyengine.model.entities import PARENTS
 from policyengine.model.types import EntityT
 from policyengine.schema.schema import Schema
@@ -13,24 +15,32 @@ def context_names(schema: Schema) -> frozenset[str]:
     return frozenset({*schema.context, "agent", "provenance"})
 
 
-def members(type_: str, schema: Schema) -> frozenset[str]:
-    """What an entity of a type may have: its attributes, and what says who it is and where it stands."""
-    declared = schema.entities.get(type_)
-    return frozenset({"type", "id", PARENTS, *(declared.attributes if declared is not None else ())})
+@dataclass(frozen=True, slots=True)
+class EntityNames:
+    """What an entity of one type may have (`members`): its attributes, and what says who it is and where it stands.
+    What of it only the entity source may say (`sourced`). And those without which something is silently not so
+    (`weighty`): where a required attribute is missing, rules that read it say so."""
+
+    members: frozenset[str]
+    sourced: frozenset[str]
+    weighty: frozenset[str]
 
 
-def sourced(type_: str, schema: Schema) -> frozenset[str]:
-    """What only the entity source may say of an entity of a type."""
-    declared = schema.entities.get(type_)
-    return declared.sourced if declared is not None else frozenset()
+_UNDECLARED = EntityNames(frozenset({"type", "id", PARENTS}), frozenset(), frozenset({PARENTS}))
 
 
-def weighty(type_: str, schema: Schema) -> frozenset[str]:
-    """Of the names that an entity of a type may have, those without which something is silently not so. Where a
-    required attribute is missing, rules that read it say so."""
-    declared = schema.entities.get(type_)
-    fields = declared.attributes if declared is not None else {}
-    return frozenset({PARENTS, *(name for name, field in fields.items() if field.optional or name == DELEGATED_BY)})
+def names_of(type_: str, schema: Schema) -> EntityNames:
+    """The names that an entity of a type may have."""
+    known: EntityNames | None = schema.found_names.get(type_)
+    if known is None:
+        declared = schema.entities.get(type_)
+        if declared is None:
+            return _UNDECLARED
+        fields = declared.attributes
+        weighty = (name for name, field in fields.items() if field.optional or name == DELEGATED_BY)
+        members = frozenset({"type", "id", PARENTS, *fields})
+        known = schema.found_names[type_] = EntityNames(members, declared.sourced, frozenset({PARENTS, *weighty}))
+    return known
 
 
 def agent_types(schema: Schema) -> frozenset[str] | None:

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 from policyengine.model.entities import PARENTS
@@ -45,21 +44,38 @@ class Mentions:
     """The mentions in a request. `own` are those of the principal and the context, `others` those of the resource and
     the action. Each is collected when it is first asked for."""
 
+    __slots__ = ("_found", "_found_others", "_request", "_schema")
+
     def __init__(self, request: Request, schema: Schema) -> None:
         self._request, self._schema = request, schema
+        # `cached_property` takes a lock for each, which is as much work as a small request has.
+        self._found: Mentioned | None = None
+        self._found_others: Mentioned | None = None
 
-    @cached_property
+    @property
     def own(self) -> Mentioned:
-        return _Collecting(self._schema).all(self._own())
+        found = self._found
+        if found is None:
+            found = self._found = _Collecting(self._schema).all(self._own())
+        return found
 
-    @cached_property
+    @property
     def others(self) -> Mentioned:
-        return _Collecting(self._schema).all(self._others())
+        found = self._found_others
+        if found is None:
+            resource = self._request.resource
+            if resource.attributes.keys() <= _IDENTITY and not self._request.action.attributes:
+                # As where a resource is sought.
+                found = Mentioned({}, {resource.uid})
+            else:
+                found = _Collecting(self._schema).all(self._others())
+            self._found_others = found
+        return found
 
     def of(self, request: Request) -> Mentions:
         """Those of a request about another resource, with the same principal and context."""
         made = Mentions(request, self._schema)
-        made.own = self.own
+        made._found = self.own
         return made
 
     def united(self) -> Request:

@@ -15,7 +15,7 @@ from policyengine.diagnostics.suggest import misspelt, nearest
 from policyengine.model.entities import PARENTS
 from policyengine.model.request import Request
 from policyengine.model.values import Fault, as_entity
-from policyengine.schema.members import DELEGATED_BY, context_names, members, sourced, weighty
+from policyengine.schema.members import DELEGATED_BY, context_names, names_of
 from policyengine.schema.mentions import Mentioned, Mentions
 from policyengine.schema.schema import Schema
 
@@ -34,10 +34,11 @@ def check_names(request: Request, mentioned: Mentions, schema: Schema) -> None:
 
 def check_own_names(request: Request, mentioned: Mentions, schema: Schema) -> None:
     """The half of `check_names` that no resource and no action has a part in; raises as it does."""
-    known = context_names(schema)
-    _check(request.context, known, known, "the context")
-    if schema.closed_context and not request.context.keys() <= known | OF_THE_CONTRACT:
-        raise Fault(codes.CLOSED_CONTEXT.id, "the context has a name that is not declared, and is closed")
+    if request.context:
+        known = context_names(schema)
+        _check(request.context, known, known, "the context")
+        if schema.closed_context and not request.context.keys() <= known | OF_THE_CONTRACT:
+            raise Fault(codes.CLOSED_CONTEXT.id, "the context has a name that is not declared, and is closed")
     # Whoever asks may carry it, whatever its type declares.
     _check_said(mentioned.own, schema, _check_parents, _DELEGATES)
 
@@ -61,11 +62,12 @@ def _check_said(
 ) -> None:
     # Those that are only named have no odd name.
     for uid in sorted(mentioned.said):
-        known, sourced_ = members(uid.type, schema), sourced(uid.type, schema)
+        names = names_of(uid.type, schema)
         for entity in mentioned.said[uid]:
-            for name in sorted(sourced_ & entity.keys()):
+            for name in sorted(names.sourced & entity.keys()):
                 raise Fault(codes.CLAIMED.id, f"only the entity source may say what `{name}` of a `{uid.type}` is")
-            _check(entity, known, weighty(uid.type, schema) | more, "an entity")
+            if not entity.keys() <= names.members:
+                _check(entity, names.members, names.weighty | more, "an entity")
             look_above(entity.get(PARENTS), schema)
 
 

@@ -93,6 +93,8 @@ class Schema:
     closed_context: bool = False
     # By entity type, where entities can be mentioned; found out when it is first asked.
     _places: dict[str, tuple[tuple[str, Type], ...]] = field(default_factory=dict, compare=False, repr=False)
+    # By entity type, the names that `members.py` found.
+    found_names: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def places_of(self, type_: str) -> tuple[tuple[str, Type], ...]:
         """The attributes of an entity of the type that can mention entities, each with its type."""

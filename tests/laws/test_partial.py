@@ -16,7 +16,7 @@ from policyengine.bundle import Snapshot
 from policyengine.model.request import Request, request
 from policyengine.model.values import Entity, Fault, Uid, as_entity
 from policyengine.partial.gap import Unknown
-from policyengine.partial.mentioned import whole as together
+from policyengine.partial.mentioned import Wholes
 from policyengine.partial.predicate import predicate
 from policyengine.partial.satisfies import satisfies
 from policyengine.schema.mentions import united
@@ -48,7 +48,8 @@ def agree(snapshot: Snapshot, asked: dict[str, Any], unknown: Unknown, fulfilled
         return
     mentioned, names = snapshot.partial.mentions(with_gap), snapshot.evaluator.harmless.members(thing.uid.type)
     through = snapshot.evaluator.read_through(whole.action.name, thing.uid.type)
-    document = together(with_gap, mentioned, snapshot.schema, thing.uid.type, names, through)(asked["resource"])
+    together = Wholes(snapshot.schema, thing.uid.type, names, through).of(with_gap, mentioned)
+    document = together(asked["resource"])
     satisfied = document is not None and satisfies(formula, as_entity(document), snapshot.world, unknown)
     assert satisfied is expected, formula
     if document is asked["resource"]:
