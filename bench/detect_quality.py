@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from policyengine.detect import Vocabulary, find, registry
+from policyengine.detect import Vocabulary, find, find_many, registry
 
 Span = tuple[int, int]
 Finds = Callable[[str], Sequence[Span]]
+
+ROUNDS = 7
 
 # The label, our kind, and the recogniser and entity of Presidio.
 TYPES = (
@@ -102,26 +104,37 @@ def personal(path: Path) -> None:
         theirs_all, theirs_time = theirs_all + theirs, theirs_time + seconds
         print(f"{shown}   {theirs.recall:16.3f} {theirs.precision:9.3f} {theirs.f2:6.3f}")
     kinds = frozenset(kind for _, kind, _, _ in TYPES)
-    start = time.process_time()
-    for row in rows:
-        find(row["text"], kinds, known)
-    together = time.process_time() - start
-    print(f"ours: F2 {ours_all.f2:.3f}, {size / together / 1e6:.2f} MB/s, all types in one pass over each text")
+    texts = [row["text"] for row in rows]
+    one_by_one = _best(lambda: [find(text, kinds, known) for text in texts])
+    together = _best(lambda: find_many(texts, kinds, known))
+    assert find_many(texts, kinds, known) == [find(text, kinds, known) for text in texts]
+    print(f"ours: F2 {ours_all.f2:.3f}, all types at once, {size / len(texts):.0f} characters a text")
+    for how, seconds in (("text by text", one_by_one), ("a list of texts", together)):
+        beside = f", {theirs_time / seconds:.0f} times as fast as Presidio" if theirs_time else ""
+        print(f"{'':6}{how:16} {size / seconds / 1e6:6.2f} MB/s{beside}")
     if theirs_time:
         print(
-            f"Presidio: F2 {theirs_all.f2:.3f}, {size / theirs_time / 1e6:.3f} MB/s; ours is {theirs_time / together:.0f} times as fast"
+            f"Presidio: F2 {theirs_all.f2:.3f}, its eight recognisers one after the other, {size / theirs_time / 1e6:.3f} MB/s"
         )
 
 
 def _asked(finds: Finds, rows: list[dict[str, Any]], labels: list[list[Span]]) -> tuple[Score, float]:
-    finds(rows[0]["text"])
     total = Score(0, 0, 0)
-    start = time.process_time()
     found = [finds(row["text"]) for row in rows]
-    seconds = time.process_time() - start
+    seconds = _best(lambda: [finds(row["text"]) for row in rows])
     for spans, labelled in zip(found, labels, strict=True):
         total += score(spans, labelled)
     return total, seconds
+
+
+def _best(call: Callable[[], object]) -> float:
+    """Seconds of one core, the best of some rounds: whatever else the machine does takes none of them."""
+    times = []
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        call()
+        times.append(time.process_time() - start)
+    return min(times)
 
 
 def _presidio(recogniser: str, entity: str) -> Finds | None:

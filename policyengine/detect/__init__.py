@@ -6,7 +6,7 @@ value. Pure: no I/O, no clock, no model. What a rule or an obligation does with 
 
 from policyengine.detect.finder import DetectorFailed, Finder, UnknownKind
 from policyengine.detect.finding import Finding
-from policyengine.detect.registry import Registry, find, needed, registry, unknown_kinds, width
+from policyengine.detect.registry import Registry, find, find_many, needed, registry, unknown_kinds, width
 from policyengine.detect.vocabulary import Pattern, Vocabulary
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "UnknownKind",
     "Vocabulary",
     "find",
+    "find_many",
     "needed",
     "registry",
     "unknown_kinds",

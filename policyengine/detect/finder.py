@@ -19,12 +19,15 @@ follows. Then:
 * Settled. What `find(text + more)` finds that begins before `begins(text, start)`, and at `start` or later, is what
   `find(text)` finds there, for every `more`.
 
-Three more things are told so that little has to be read where nothing is to be found:
+Five more things are told so that little has to be read where nothing is to be found:
 
 * Near. What begins at `start` or later is found in `text[start - reach:]` as well. More than that may be.
 * Held. Every match has something in it that the expression `holds` matches.
 * Opened. Where the expression `opens` matches nothing in `text[start:]`, `begins(text, start)` is not before the last
   word.
+* Signed. Where one of the expressions `signs`, which are RE2, matches nothing in the shadow of a text, nothing is found
+  in it.
+* Only. `only(kinds)` is a finder of what this one finds of these kinds.
 """
 
 from __future__ import annotations
@@ -49,7 +52,8 @@ class Finder:
     """`width` None: the finder reads the whole text, and can be given nothing less. `name` is the `detector` of its
     findings. `find` may raise: that is an error of whatever needed the finder. `begins` None: anywhere. `look` is
     `find` for a text of which others have read something already; the finders that are built in have it. `reach` None:
-    as far as `width`. `holds` and `opens` None: whatever there is."""
+    as far as `width`. `holds` and `opens` None, and no `signs`: whatever there is. `only` None: it is asked as a
+    whole."""
 
     name: str
     kinds: frozenset[str]
@@ -60,6 +64,8 @@ class Finder:
     reach: int | None = None
     holds: str | None = None
     opens: str | None = None
+    signs: tuple[bytes, ...] = ()
+    only: Callable[[frozenset[str]], Finder] | None = None
 
 
 def viewing(
@@ -72,9 +78,11 @@ def viewing(
     reach: int | None = None,
     holds: str | None = None,
     opens: str | None = None,
+    signs: tuple[bytes, ...] = (),
+    only: Callable[[frozenset[str]], Finder] | None = None,
 ) -> Finder:
     """A finder that reads a View."""
-    return Finder(name, kinds, width, lambda text: look(View(text)), begins, look, reach, holds, opens)
+    return Finder(name, kinds, width, lambda text: look(View(text)), begins, look, reach, holds, opens, signs, only)
 
 
 class DetectorFailed(Exception):

@@ -7,7 +7,7 @@ then two matches cannot overlap, and no place depends on what was matched before
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -18,10 +18,11 @@ SHORT = 1024
 linear whatever the text; these expressions mean the same to both."""
 
 
-def spans(places: bytes, data: bytes) -> Iterator[tuple[int, int]]:
+def spans(places: bytes, data: bytes) -> Iterable[tuple[int, int]]:
     """Where an expression over bytes matches, one byte a character."""
-    found = _short(places).finditer(data) if len(data) < SHORT else _long(places).finditer(data)
-    return (match.span() for match in found)
+    if len(data) < SHORT:
+        return [match.span() for match in _short(places).finditer(data)]
+    return (match.span() for match in _long(places).finditer(data))
 
 
 @lru_cache(maxsize=64)

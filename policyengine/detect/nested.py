@@ -9,8 +9,11 @@ from policyengine.detect.finding import Finding
 
 def outermost(found: Iterable[Finding]) -> list[Finding]:
     """Sorted; of two in the same place, the surer. What lies within another finding says nothing that it does not."""
+    those = list(found)
+    if len(those) < 2:
+        return those
     kept: list[Finding] = []
-    for one in sorted(found, key=lambda f: (f.kind, f.start, -f.end, -f.score)):
+    for one in sorted(those, key=lambda f: (f.kind, f.start, -f.end, -f.score)):
         if not kept or kept[-1].kind != one.kind or one.end > kept[-1].end:
             kept.append(one)
     return kept

@@ -30,6 +30,7 @@ from policyengine.detect.personal import (
 from policyengine.detect.reserved import WIDTH as RESERVED_WIDTH
 from policyengine.detect.reserved import opened, reserved
 from policyengine.detect.secrets import finder as secrets
+from policyengine.detect.signs import Where, Worth, where, worth
 from policyengine.detect.view import View
 from policyengine.detect.vocabulary import Vocabulary
 
@@ -44,14 +45,23 @@ SHORT = 1_024
 """A longer text is asked about at once: most have everything that finders need."""
 
 
+# Finders, by what each of their matches has in it.
+Groups = tuple[tuple[re.Pattern[str] | None, tuple[Finder, ...]], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The finders for some kinds, and each kind that is one of them. `groups` are the same finders, those together that
-    need the same characters: without these none of them has to be asked."""
+    """The finders for some kinds, and each kind that is one of them. `worth` says which of those that are `signed` a
+    short text is worth asking, and `where`, if all are, which of many texts; they look back as far as `reach`. `others`
+    are the rest, those together that need the same characters: without these none of them has to be asked."""
 
     finders: tuple[Finder, ...]
     kinds: frozenset[str]
-    groups: tuple[tuple[re.Pattern[str] | None, tuple[Finder, ...]], ...]
+    signed: tuple[Finder, ...]
+    reach: int | None
+    worth: Worth
+    where: Where | None
+    others: Groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +130,23 @@ def _chosen(kinds: Iterable[str], known: Registry) -> Chosen:
         for kind in unknown_kinds(wanted, known):
             raise UnknownKind(kind)
         meant = frozenset(kind for kind in known.kinds if any(covers(group, kind) for group in wanted))
-        finders = tuple(finder for finder in known.finders if finder.kinds & meant)
-        chosen = Chosen(finders, meant, _grouped(finders))
+        finders = tuple(_only(finder, meant) for finder in known.finders if finder.kinds & meant)
+        signed = tuple(finder for finder in finders if finder.signs)
+        rest = tuple(finder for finder in finders if not finder.signs)
+        reaches = [_reach(finder) for finder in signed]
+        reach = None if None in reaches else max((each for each in reaches if each is not None), default=0)
+        many = where(signed) if signed and not rest else None
+        chosen = Chosen(finders, meant, signed, reach, worth(signed), many, _grouped(rest))
         if len(known._plans) < _MOST_PLANS:
             known._plans[wanted] = chosen
     return chosen
 
 
-def _grouped(finders: Iterable[Finder]) -> tuple[tuple[re.Pattern[str] | None, tuple[Finder, ...]], ...]:
+def _only(finder: Finder, kinds: frozenset[str]) -> Finder:
+    return finder if finder.only is None or finder.kinds <= kinds else finder.only(finder.kinds & kinds)
+
+
+def _grouped(finders: Iterable[Finder]) -> Groups:
     groups: dict[str | None, list[Finder]] = {}
     for finder in finders:
         groups.setdefault(finder.holds, []).append(finder)
@@ -157,15 +176,20 @@ def begins(kinds: Iterable[str], known: Registry) -> Begins | None:
         return None
     always = tuple(those.get(None, ()))
     some = [(re.compile(opens).search, tuple(each)) for opens, each in those.items() if opens is not None]
+    opening = re.compile("|".join(f"(?:{opens})" for opens in those if opens is not None)).search
 
     def earliest(text: str, start: int) -> int:
         until = len(text) if not some else last_word(text, start)
         for one in always:
-            until = min(until, one(text, start))
-        for opens, each in some:
+            here = one(text, start)
+            if here < until:
+                until = here
+        for opens, each in some if some and opening(text, start) is not None else ():
             if opens(text, start) is not None:
                 for one in each:
-                    until = min(until, one(text, start))
+                    here = one(text, start)
+                    if here < until:
+                        until = here
         return opened(text, start, until)
 
     return earliest
@@ -174,17 +198,37 @@ def begins(kinds: Iterable[str], known: Registry) -> Begins | None:
 def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...]:
     """Every finding of these kinds. Raises DetectorFailed if one of the finders fails, and UnknownKind."""
     chosen = _chosen(kinds, known)
-    found: set[Finding] = set()
+    found: list[Finding] = []
     view = View(text)
-    short = len(text) < SHORT
-    for holds, finders in chosen.groups:
-        if holds is None or not short or holds.search(text) is not None:
-            for finder in finders:
-                if some := _ask(finder, view):
-                    found.update(some)
+    if len(text) < SHORT:
+        for finder in chosen.worth(view.shadow):
+            found += _ask(finder, view)
+        for holds, finders in chosen.others:
+            if holds is None or holds.search(text) is not None:
+                for finder in finders:
+                    found += _ask(finder, view)
+    else:
+        for finder in chosen.finders:
+            found += _ask(finder, view)
     if not found:
         return ()
-    return tuple(sorted((f for f in found if _counts(f, text, chosen.kinds, known)), key=place))
+    if known.allowed or "[" in text:
+        counted = [one for one in found if _counts(one, text, chosen.kinds, known)]
+    else:
+        counted = [one for one in found if one.kind in chosen.kinds]
+    return tuple(counted) if len(counted) < 2 else tuple(sorted(set(counted), key=place))
+
+
+def find_many(texts: Sequence[str], kinds: Iterable[str], known: Registry) -> list[tuple[Finding, ...]]:
+    """`find` of each text, in their order; of many short ones it is done sooner so. Raises as `find`."""
+    wanted = frozenset(kinds)
+    chosen = _chosen(wanted, known)
+    if chosen.where is None or len(texts) < 2:
+        return [find(text, wanted, known) for text in texts]
+    found: list[tuple[Finding, ...]] = [()] * len(texts)
+    for index in chosen.where(texts):
+        found[index] = find(texts[index], wanted, known)
+    return found
 
 
 def nothing_begins(text: str, start: int, end: int, kinds: Iterable[str], known: Registry) -> bool:
@@ -192,36 +236,51 @@ def nothing_begins(text: str, start: int, end: int, kinds: Iterable[str], known:
     than each finder has to see. Raises as `find`."""
     chosen = _chosen(kinds, known)
     views: dict[int, View] = {}
-    for holds, finders in chosen.groups:
-        if holds is not None and holds.search(text, start) is None:
-            continue
-        for finder in finders:
-            reach = finder.width if finder.reach is None else finder.reach
-            low = 0 if reach is None else max(0, start - reach)
-            view = views.get(low)
-            if view is None:
-                view = views[low] = View(text[low:])
-            for one in _ask(finder, view):
-                if start <= one.start + low < end:
-                    there = replace(one, start=one.start + low, end=one.end + low)
-                    if _counts(there, text, chosen.kinds, known):
-                        return False
+
+    def from_near(reach: int | None) -> tuple[int, View]:
+        low = 0 if reach is None else max(0, start - reach)
+        view = views.get(low)
+        if view is None:
+            view = views[low] = View(text[low:])
+        return low, view
+
+    def quiet(finder: Finder) -> bool:
+        low, view = from_near(_reach(finder))
+        for one in _ask(finder, view):
+            if start <= one.start + low < end:
+                there = replace(one, start=one.start + low, end=one.end + low)
+                if _counts(there, text, chosen.kinds, known):
+                    return False
+        return True
+
+    if chosen.signed:
+        for finder in chosen.worth(from_near(chosen.reach)[1].shadow):
+            if not quiet(finder):
+                return False
+    for holds, finders in chosen.others:
+        if holds is None or holds.search(text, start) is not None:
+            for finder in finders:
+                if not quiet(finder):
+                    return False
     return True
+
+
+def _reach(finder: Finder) -> int | None:
+    return finder.width if finder.reach is None else finder.reach
 
 
 def _ask(finder: Finder, view: View) -> Sequence[Finding]:
     try:
         found = finder.look(view) if finder.look is not None else finder.find(view.text)
-        sound = len(found) == 0 or all(_sound(each, finder, len(view.text)) for each in found)
+        sound, size = True, len(view.text)
+        for one in found:
+            if not (0 <= one.start < one.end <= size and 0.0 <= one.score <= 1.0 and one.kind in finder.kinds):
+                sound = False
     except Exception:  # noqa: BLE001 - whatever a finder raises, its text must not show in what is raised from here
         raise DetectorFailed(finder.name) from None
     if not sound:
         raise DetectorFailed(finder.name, "said something that is no finding in the text")
     return found
-
-
-def _sound(found: Finding, finder: Finder, size: int) -> bool:
-    return 0 <= found.start < found.end <= size and 0.0 <= found.score <= 1.0 and found.kind in finder.kinds
 
 
 def _counts(found: Finding, text: str, meant: frozenset[str], known: Registry) -> bool:

@@ -11,6 +11,7 @@ from itertools import compress
 from policyengine.detect.shadow import WORD
 
 _BETWEEN = bytes(c for c in range(256) if c not in WORD)
+_LOWER = bytes(range(256)).lower()
 _KEPT = bytes(c in WORD for c in range(256))
 
 
@@ -19,9 +20,9 @@ class Skeleton:
 
     __slots__ = ("_places", "data", "shadow")
 
-    def __init__(self, shadow: bytes, lower: bytes) -> None:
+    def __init__(self, shadow: bytes) -> None:
         self.shadow = shadow
-        self.data = lower.translate(None, _BETWEEN)
+        self.data = shadow.translate(_LOWER, _BETWEEN)
         self._places: list[int] | None = None
 
     def back(self, many: int) -> int:

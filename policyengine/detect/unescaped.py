@@ -64,7 +64,7 @@ def read_as(view: View) -> Iterator[Skeleton]:
     """The skeleton of a text, and of what else it may be read as."""
     yield view.skeleton
     text = view.text
-    if not text.isascii() and next(spans(_LETTERS, text.encode("utf-8", "replace")), None) is not None:
+    if not text.isascii() and next(iter(spans(_LETTERS, text.encode("utf-8", "replace"))), None) is not None:
         view = View(text.translate(_MEANT))
         yield view.skeleton
     if not _unescapable(view.lower):
@@ -119,7 +119,7 @@ class Placed(Skeleton):
     __slots__ = ("_escapes",)
 
     def __init__(self, meant: bytes, escapes: list[tuple[int, int, int]]) -> None:
-        super().__init__(meant, meant)
+        super().__init__(meant)
         self._escapes = escapes
 
     def back(self, many: int) -> int:

@@ -35,7 +35,7 @@ class View:
     @property
     def skeleton(self) -> Skeleton:
         if self._skeleton is None:
-            self._skeleton = Skeleton(self.shadow, self.lower)
+            self._skeleton = Skeleton(self.shadow)
         return self._skeleton
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.detect.finding import Finding
-from policyengine.detect.registry import Registry, find
+from policyengine.detect.registry import Registry, find, find_many
 from policyengine.release.content import Content, Segment
 from policyengine.release.edits import found_in
 
@@ -29,7 +29,9 @@ class Found:
 def look(content: Content, kinds: Iterable[str], registry: Registry) -> list[list[Finding]]:
     """What is found in each segment. Raises DetectorFailed, and UnknownKind for a kind that nothing finds."""
     wanted = frozenset(kinds)
-    return [_within(segment, find(segment.before + segment.text, wanted, registry)) for segment in content.segments]
+    texts = [segment.before + segment.text for segment in content.segments]
+    found = find_many(texts, wanted, registry)
+    return [_within(segment, those) for segment, those in zip(content.segments, found, strict=True)]
 
 
 def look_twice(content: Content, kinds: Iterable[str], registry: Registry) -> list[list[Finding]]:

@@ -71,10 +71,11 @@ class Chunks:
             waiting.parts.append(parts)
             channel.open.append((channel.size, channel.size + len(text), parts))
             channel.size += len(text)
+            self._held += len(text)
             waiting.ends.append((name, channel.size))
             passed = text if self._watch is None else self._watch.feed(name, text)
             self._place(channel, channel.treating.feed(passed))
-        if sum(channel.size - channel.gone for channel in self._channels.values()) > self._most:
+        if self._held > self._most:
             raise Unscannable(f"more than {self._most} characters are not held")
         return self._ready()
 
@@ -101,15 +102,18 @@ class Chunks:
                     parts.append(piece.text[max(start - piece.start, 0) : end - piece.start])
             else:
                 channel.open[0][2].append(piece.text)
+            self._held -= piece.end - channel.gone
             channel.gone = piece.end
             while channel.open and channel.open[0][1] <= channel.gone:
                 channel.open.popleft()
 
     def _ready(self) -> list[Any]:
         ready: list[Any] = []
-        while self._waiting and all(self._channels[name].gone >= end for name, end in self._waiting[0].ends):
-            waiting = self._waiting.popleft()
-            ready.append(self._rebuilt(waiting))
+        while self._waiting:
+            for name, end in self._waiting[0].ends:
+                if self._channels[name].gone < end:
+                    return ready
+            ready.append(self._rebuilt(self._waiting.popleft()))
         return ready
 
     def _rebuilt(self, waiting: _Waiting) -> Any:

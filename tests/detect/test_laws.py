@@ -5,6 +5,9 @@
 | finders are total | find(text) raises for no text; findings are sorted, in the text and of the finder's kinds |
 | findings are local | what is found in text[a:b], W away from where it was cut, is what is found there in text |
 | findings are near | what begins at a or later is found in text[a - reach:], and has a character of `holds` in it |
+| findings have signs | where one of `signs` matches nothing in shadow(text), find(text) is empty |
+| many texts have what each has | find_many(texts, kinds) = [find(text, kinds) for text in texts] |
+| fewer kinds find the same | find(text, kinds) = what find(text, all) has of these kinds |
 | a stream is the whole | what is covered, read piece by piece with `forgettable`, is what is covered in the whole |
 | finders share what they read | find(text, all) = the findings of each finder, asked by itself |
 | Hyperscan finds what the automaton finds | by_hyperscan(words)(data) = by_automaton(words)(data), in that order |
@@ -21,18 +24,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policyengine.detect import Finder, Finding, find, literals, width
+from policyengine.detect import Finder, Finding, find, find_many, literals, width
 from policyengine.detect.apart import forgettable, without
 from policyengine.detect.finding import place
 from policyengine.detect.literals import by_automaton, by_hyperscan
-from policyengine.detect.registry import Registry
+from policyengine.detect.registry import SHORT, Registry
 from policyengine.detect.secrets import finder
 from policyengine.detect.secrets.finder import FORMATS
+from policyengine.detect.shadow import shadow
+from policyengine.detect.signs import worth
 from policyengine.detect.view import View
 from tests.detect.planted import KNOWN, PIECES, TOKEN, texts
 from tests.support.examples import few, half
 
 EVERY = sorted(KNOWN.kinds)
+WORTH = {finder.name: worth((finder,)) for finder in KNOWN.finders if finder.signs}
+SIGNED = sorted(kind for finder in KNOWN.finders if finder.signs for kind in finder.kinds)
 by_name = pytest.mark.parametrize("finder", KNOWN.finders, ids=lambda f: f.name)
 
 
@@ -99,6 +106,22 @@ def test_findings_are_near(finder: Finder, text: str, data: st.DataObject) -> No
     if finder.holds is not None:
         held = re.compile(finder.holds)
         assert all(held.search(text, f.start, f.end) for f in found)
+    if found and finder.signs:
+        assert finder in WORTH[finder.name](shadow(text))
+
+
+@few(4)
+@given(text=texts, data=st.data())
+def test_fewer_kinds_find_the_same(text: str, data: st.DataObject) -> None:
+    short = text[: SHORT - 1]
+    kinds = data.draw(st.frozensets(st.sampled_from(EVERY), min_size=1, max_size=4))
+    assert find(short, kinds, KNOWN) == tuple(one for one in find(short, EVERY, KNOWN) if one.kind in kinds)
+
+
+@few(4)
+@given(st.lists(texts, max_size=5), st.frozensets(st.sampled_from(SIGNED), min_size=1, max_size=9))
+def test_many_texts_have_what_each_has(many: list[str], kinds: frozenset[str]) -> None:
+    assert find_many(many, kinds, KNOWN) == [find(text, kinds, KNOWN) for text in many]
 
 
 def covered(found: list[Finding], low: int, high: int, into: set[tuple[str, int]], shift: int = 0) -> None:

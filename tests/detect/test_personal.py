@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 
+import phonenumbers
 import pytest
 
 from policyengine.detect import Vocabulary, find, registry
+from policyengine.detect.personal import phone_plans
 from policyengine.detect.personal.identifiers import _valid
 from policyengine.detect.personal.identifiers_table import ALWAYS, CONTEXT, IDENTIFIERS, Identifier
 from tests.detect.sampling import sample
@@ -167,3 +169,22 @@ def test_languages_say_whose_addresses_and_births_are_found() -> None:
     assert found(None) == german | english | {"12 rue de la Paix"}
     with pytest.raises(ValueError, match="none of the languages"):
         registry(Vocabulary(languages=frozenset({"xx"})))
+
+
+def test_a_number_that_is_not_parsed_is_valid_nowhere() -> None:
+    rng = random.Random(17)
+    parsed = 0
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        example = phonenumbers.example_number(region)
+        nsn = phonenumbers.national_significant_number(example)
+        for digits in (nsn, nsn[:-1] + str(rng.randrange(10)), nsn[1:], nsn + "0", str(rng.randrange(10**7, 10**9))):
+            for number, where in (
+                (f"+{example.country_code} {digits}", None),
+                (f"+{example.country_code}0{digits}", None),
+                (f"0{digits}", region),
+                (digits, region),
+                (f"{example.country_code}{digits}", region),
+            ):
+                assert phone_plans.valid(number, where) == phone_plans._is(number, where)
+                parsed += phone_plans._may_be(number, where)
+    assert parsed < 0.9 * 25 * len(phonenumbers.SUPPORTED_REGIONS)

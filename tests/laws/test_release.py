@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policyengine.detect.finder import Finder
@@ -48,6 +50,7 @@ FINDERS = Registry((
 ))  # fmt: skip
 KINDS = sorted(FINDERS.kinds)
 WIDTH = 12
+WAYS = 10
 
 texts = st.text(alphabet="abc12@ \nx.", max_size=120)
 treatments = st.one_of(
@@ -68,20 +71,36 @@ def cuts(text: str, sizes: Sequence[int]) -> list[str]:
     return [*chunks, text[at:]]
 
 
+def ways_to_cut(text: str, seed: int) -> Iterator[list[str]]:
+    """So many as one text is cut in: into single characters, and at places of their own."""
+    yield list(text)
+    rng = random.Random(seed)
+    for _ in range(WAYS - 1):
+        places = sorted(rng.sample(range(len(text) + 1), rng.randint(0, min(len(text), 24))))
+        yield [text[start:end] for start, end in pairwise((0, *places, len(text)))]
+
+
 def finding(ordered: Orders):  # type: ignore[no-untyped-def]
     return lambda text: find(text, ordered.kinds, FINDERS)
 
 
-@given(texts, orders, st.lists(st.integers(0, 9), max_size=40))
-def test_a_stream_releases_what_the_whole_would(text: str, ordered: Orders, sizes: list[int]) -> None:
+@given(texts, orders, st.integers(0, 1 << 32))
+def test_a_stream_releases_what_the_whole_would(text: str, ordered: Orders, seed: int) -> None:
     look = finding(ordered)
     whole = applied(text, edits(text, found_in(text, look), ordered, KEYS, WIDTH))
-    stream = Treating(look, ordered, KEYS, WIDTH)
-    stream._step = 1  # as early as it ever may
-    pieces = [piece for chunk in cuts(text, sizes) for piece in stream.feed(chunk)] + stream.finish()
-    assert "".join(piece.text for piece in pieces) == whole
-    assert [piece.start for piece in pieces] == sorted(piece.start for piece in pieces)
-    assert sum(piece.end - piece.start for piece in pieces) == len(text)
+    for chunks in ways_to_cut(text, seed):
+        stream = Treating(look, ordered, KEYS, WIDTH)
+        stream._step = 1  # as early as it ever may
+        pieces = [piece for chunk in chunks for piece in stream.feed(chunk)] + stream.finish()
+        assert "".join(piece.text for piece in pieces) == whole
+        assert [piece.start for piece in pieces] == sorted(piece.start for piece in pieces)
+        assert sum(piece.end - piece.start for piece in pieces) == len(text)
+
+
+def test_the_nightly_profile_cuts_a_hundred_thousand_times() -> None:
+    assert settings.get_profile("nightly").max_examples * WAYS >= 100_000
+    assert len(list(ways_to_cut("a text that is cut", 1))) == WAYS
+    assert all("".join(chunks) == "a text that is cut" for chunks in ways_to_cut("a text that is cut", 1))
 
 
 @given(texts, orders)
@@ -93,8 +112,8 @@ def test_what_no_finding_covers_is_untouched(text: str, ordered: Orders) -> None
 
 
 @given(texts, st.lists(st.tuples(st.sampled_from(KINDS), treatments), max_size=4), st.randoms())
-def test_the_order_of_orders_is_irrelevant(text: str, those: list[tuple[str, Treatment]], random) -> None:  # type: ignore[no-untyped-def]
-    shuffled = random.sample(those, len(those))
+def test_the_order_of_orders_is_irrelevant(text: str, those: list[tuple[str, Treatment]], rng: random.Random) -> None:
+    shuffled = rng.sample(those, len(those))
     one, other = Orders(tuple(those)), Orders(tuple(shuffled))
     found = finding(one)(text)
     assert edits(text, found, one, KEYS, WIDTH) == edits(text, found, other, KEYS, WIDTH)

@@ -20,7 +20,8 @@ _MOST = 16_384
 """So much of what comes out is looked at."""
 # The first bytes of gzip, and of zlib at each level, in base64.
 _HEAD = rb"\b(?:H4sI|e[JANF])"
-_MAGIC = ("H4sI", "eJ", "eA", "eN", "eF")
+_MAGIC = re.compile(r"H4sI|e[JANF]")
+_MAGIC_BYTES = re.compile(rb"H4sI|e[JANF]")
 _FIRST = frozenset("H4se")
 _RUN = TOKEN | frozenset(b"+/=\r\n")
 _JUDGED = re.compile(rb"[A-Za-z0-9+/_=\-\r\n]{44,%d}" % JUDGED)
@@ -34,7 +35,7 @@ _STANDARD = bytes.maketrans(b"-_", b"+/")
 def blobs(view: View) -> Iterator[tuple[int, int, str]]:
     """Where each begins and ends, and what its beginning holds, a byte a character. One may begin within another."""
     data = view.shadow
-    if b"H4sI" not in data and b"eJ" not in data and b"eN" not in data and b"eA" not in data and b"eF" not in data:
+    if _MAGIC_BYTES.search(data) is None:
         return
     runs = Runs(data, _RUN)
     for start, _ in spans(_HEAD, data):
@@ -49,7 +50,7 @@ def blobs(view: View) -> Iterator[tuple[int, int, str]]:
 
 def open_blob(text: str, start: int) -> int:
     """Where what goes on at the end of a text begins, if it may be one."""
-    if text[-1:] not in _FIRST and all(text.find(magic, start) < 0 for magic in _MAGIC):
+    if text[-1:] not in _FIRST and _MAGIC.search(text, start) is None:
         return len(text)
     found = _OPEN.search(text, start)
     return len(text) if found is None else found.start()

@@ -43,6 +43,7 @@ _LENGTHS = {
     for country in countries.split()
 }
 _HEAD = rb"\b(?i:[A-Z]{2})[0-9]{2}[ \-]?(?i:[0-9A-Z]{4})"
+_SIGNS = rb"[A-Za-z]{2}[0-9]{2}[ \-]?[0-9A-Za-z]{4}"
 _CHECK_DIGITS = re.compile(rb"[0-9]{2}(?=[ \-]?[0-9A-Za-z]{4})")
 _JOINED = WORD | frozenset(b"_")
 # An IBAN's beginning, of any length, at the end of a text.
@@ -59,17 +60,25 @@ _COUNTRIES = frozenset(_LENGTHS) | frozenset(_OTHERS.split())
 
 def finder() -> Finder:
     return viewing(
-        IBAN, frozenset({"iban"}), WIDTH, find_iban, ending(_OPEN, 2 * WIDTH), reach=NEAR, holds=DIGITS, opens=DIGITS
+        IBAN,
+        frozenset({"iban"}),
+        WIDTH,
+        find_iban,
+        ending(_OPEN, 2 * WIDTH),
+        reach=NEAR,
+        holds=DIGITS,
+        opens=DIGITS,
+        signs=(_SIGNS,),
     )
 
 
 def bic_finder() -> Finder:
-    return viewing(BIC, frozenset({"bic"}), WIDTH, find_bic, last_word, reach=FAR, holds="[A-Z]")
+    return viewing(BIC, frozenset({"bic"}), WIDTH, find_bic, last_word, reach=FAR, holds="[A-Z]", signs=(_BIC_WORDS,))
 
 
 def find_iban(view: View) -> Sequence[Finding]:
     data = view.shadow
-    if view.digits < 2:
+    if len(data) >= SHORT and view.digits < 2:
         return []
     found = []
     for start in _heads(data):

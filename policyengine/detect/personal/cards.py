@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from policyengine.detect.beginnings import ending
 from policyengine.detect.finder import DIGITS, FAR, Finder, viewing
 from policyengine.detect.finding import Finding
-from policyengine.detect.locate import spans
+from policyengine.detect.locate import SHORT, spans
 from policyengine.detect.view import View
 
 NAME = "credit_card"
@@ -19,6 +19,7 @@ _CONTEXT = 60
 WIDTH = _CONTEXT + 40
 
 _PLACES = rb"[0-9](?:[ \-.]?[0-9]){11,}"
+_SIGNS = rb"[0-9](?:[ \-.]?[0-9]){11}"
 _NUMBER = re.compile(
     rb"(?<![\w])(?<![\d][.,\-])(?:"
     rb"\d{12,19}"
@@ -27,13 +28,15 @@ _NUMBER = re.compile(
     rb"|\d{4}([ \-])\d{4}\3\d{4}\3\d{1,3}(?![ \-]?\d)"  # 13 to 15
     rb")(?![\w])(?![.,\-]\d)"
 )
+_GROUP = re.compile(rb"[0-9]+")
 # The beginning of a number at the end of a text.
 _OPEN = re.compile(rb"[0-9][0-9 .,\-]*\Z")
 _WORDS = re.compile(
-    rb"(?i)card|\bcc\b|visa|master|maestro|amex|american express|diners|discover|jcb|pan\b|karte|carte|tarjeta"
+    rb"card|\bcc\b|visa|master|maestro|amex|american express|diners|discover|jcb|pan\b|karte|carte|tarjeta"
 )
-_DIGITS = bytes(range(256))
-_NOT_DIGITS = bytes(c for c in range(256) if not 48 <= c <= 57)
+_BETWEEN = b" -."
+# What a digit counts for in every second place, from the last but one on: the digits of its double.
+_DOUBLED = bytes((2 * (c - 48) - 9 * (c > 52)) if 48 <= c <= 57 else 0 for c in range(256))
 
 # Prefix range, lengths, and whether the range is so wide that a number without a word about cards says little.
 _RANGES: tuple[tuple[int, int, tuple[int, ...], bool], ...] = (
@@ -66,24 +69,46 @@ _RANGES: tuple[tuple[int, int, tuple[int, ...], bool], ...] = (
 )
 
 
+def _issued() -> dict[tuple[int, int], tuple[tuple[int, int, int, bool], ...]]:
+    """The ranges of the numbers that begin with this digit and have this length, and how many digits tell."""
+    found: dict[tuple[int, int], tuple[tuple[int, int, int, bool], ...]] = {}
+    for low, high, lengths, broad in _RANGES:
+        for length in lengths:
+            for first in range(int(str(low)[0]), int(str(high)[0]) + 1):
+                key = 48 + first, length
+                found[key] = (*found.get(key, ()), (low, high, len(str(low)), broad))
+    return found
+
+
+_ISSUED = _issued()
+
+
 def finder() -> Finder:
     return viewing(
-        NAME, frozenset({"credit_card"}), WIDTH, find, ending(_OPEN, WIDTH), reach=FAR, holds=DIGITS, opens=DIGITS
+        NAME,
+        frozenset({"credit_card"}),
+        WIDTH,
+        find,
+        ending(_OPEN, WIDTH),
+        reach=FAR,
+        holds=DIGITS,
+        opens=DIGITS,
+        signs=(_SIGNS,),
     )
 
 
 def find(view: View) -> Sequence[Finding]:
     data = view.shadow
-    if view.digits < 12:
+    if len(data) >= SHORT and view.digits < 12:
         return []
     found = []
     for start, end in spans(_PLACES, data):
         for match in _numbers(data, start, end):
-            digits = match[0].translate(_DIGITS, _NOT_DIGITS)
+            digits = match[0].translate(None, _BETWEEN)
             issued = issuer(digits)
             if issued is None or not luhn(digits) or len(set(digits)) < 2:
                 continue
-            spoken = _WORDS.search(data, max(0, match.start() - _CONTEXT), match.start()) is not None
+            spoken = _WORDS.search(view.lower, max(0, match.start() - _CONTEXT), match.start()) is not None
             if spoken or not issued:
                 found.append(Finding("credit_card", match.start(), match.end(), 0.98 if spoken else 0.85, NAME))
     return found
@@ -91,33 +116,20 @@ def find(view: View) -> Sequence[Finding]:
 
 def _numbers(data: bytes, start: int, end: int) -> list[re.Match[bytes]]:
     """What is written like a card's number, from each group of digits on."""
-    found, at = [], start
-    while at < end:
-        match = _NUMBER.match(data, at)
-        if match is not None:
-            found.append(match)
-        while at < end and 48 <= data[at] <= 57:
-            at += 1
-        while at < end and not 48 <= data[at] <= 57:
-            at += 1
-    return found
+    found = (_NUMBER.match(data, group.start()) for group in _GROUP.finditer(data, start, end))
+    return [match for match in found if match is not None]
 
 
 def luhn(digits: bytes) -> bool:
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        number = digit - 48
-        if place % 2:
-            number = number * 2 - 9 if number > 4 else number * 2
-        total += number
-    return total % 10 == 0
+    single = digits[::-2]
+    return (sum(single) - 48 * len(single) + sum(digits[-2::-2].translate(_DOUBLED))) % 10 == 0
 
 
 def issuer(digits: bytes) -> bool | None:
     """None: nobody issues it. True: somebody does, in a range so wide that many other numbers are in it."""
     wide = None
-    for low, high, lengths, broad in _RANGES:
-        if len(digits) in lengths and low <= int(digits[: len(str(low))]) <= high:
+    for low, high, many, broad in _ISSUED.get((digits[0], len(digits)), ()):
+        if low <= int(digits[:many]) <= high:
             if not broad:
                 return False
             wide = True

@@ -29,7 +29,9 @@ _BARE = re.compile(
 
 
 def finder() -> Finder:
-    return viewing(NAME, frozenset({"domain"}), WIDTH, find, last_word, reach=_BACK + 8, holds=r"\.[^ \n.]")
+    return viewing(
+        NAME, frozenset({"domain"}), WIDTH, find, last_word, reach=_BACK + 8, holds=r"\.[^ \n.]", signs=(_PLACES,)
+    )
 
 
 def find(view: View) -> Sequence[Finding]:

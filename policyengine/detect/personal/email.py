@@ -30,7 +30,7 @@ _TRIM = "'`*=/{}|!?$&%#^~"
 
 
 def finder() -> Finder:
-    return viewing(NAME, frozenset({"email"}), WIDTH, find, last_word, reach=FAR, holds="@")
+    return viewing(NAME, frozenset({"email"}), WIDTH, find, last_word, reach=FAR, holds="@", signs=(b"@",))
 
 
 def find(view: View) -> Sequence[Finding]:

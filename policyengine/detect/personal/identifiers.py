@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
@@ -17,7 +18,7 @@ from ahocorasick_rs import BytesAhoCorasick, Implementation
 from policyengine.detect.beginnings import ending
 from policyengine.detect.finder import DIGITS, FAR, DetectorFailed, Finder, viewing
 from policyengine.detect.finding import Finding
-from policyengine.detect.locate import spans
+from policyengine.detect.locate import SHORT, spans
 from policyengine.detect.nested import outermost
 from policyengine.detect.personal.identifiers_table import ALWAYS, IDENTIFIERS, REGION, Identifier
 from policyengine.detect.shadow import WORD
@@ -41,16 +42,33 @@ _HEAD = re.compile(rb"(?<![A-Za-z0-9])[A-Z]{1,2}[- ]?\Z")
 # What shapes are made of, at the end of a text.
 _OPEN = re.compile(rb"(?<![A-Za-z0-9])[0-9A-Zk][0-9A-Zk &+\-./]*\Z")
 
-_by_word: dict[bytes, list[int]] = {}
-for _index, _one in _BARE:
-    for _word in _one.words:
-        _by_word.setdefault(_word.encode("ascii"), []).append(_index)
-_WORDS = sorted(_by_word)
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Identifiers that are looked for: `bare`, those that count without a word, and each word with those that are
+    written after it."""
+
+    bare: tuple[int, ...]
+    words: tuple[bytes, ...]
+    after: tuple[tuple[int, ...], ...]
 
 
-@cache
-def _words() -> BytesAhoCorasick:
-    return BytesAhoCorasick(_WORDS, implementation=Implementation.DFA)
+def _rows(kinds: frozenset[str], regions: frozenset[str]) -> _Rows:
+    bare: list[int] = []
+    after: dict[bytes, list[int]] = {}
+    for index, one in _BARE:
+        if one.kind in kinds:
+            if one.without == ALWAYS or (one.without == REGION and one.region in regions):
+                bare.append(index)
+            for word in one.words:
+                after.setdefault(word.encode("ascii"), []).append(index)
+    words = tuple(sorted(after))
+    return _Rows(tuple(bare), words, tuple(tuple(after[word]) for word in words))
+
+
+@lru_cache(maxsize=64)
+def _places_of(words: tuple[bytes, ...]) -> Callable[..., list[tuple[int, int, int]]]:
+    return BytesAhoCorasick(list(words), implementation=Implementation.DFA).find_matches_as_indexes
 
 
 @cache
@@ -65,38 +83,50 @@ def _one_of(rows: tuple[int, ...]) -> re.Pattern[bytes]:
 
 
 def finder(regions: frozenset[str]) -> Finder:
-    bare = tuple(i for i, one in _BARE if one.without == ALWAYS or (one.without == REGION and one.region in regions))
+    return _finder(KINDS, regions)
+
+
+def _finder(kinds: frozenset[str], regions: frozenset[str]) -> Finder:
+    rows = _rows(kinds, regions)
     return viewing(
         NAME,
-        KINDS,
+        kinds,
         WIDTH,
-        lambda view: find(view, bare),
+        lambda view: find(view, rows),
         ending(_OPEN, _LONGEST + 4),
         reach=FAR,
         holds=DIGITS,
         opens="[0-9A-Z]|(?<![A-Za-z0-9])k",
+        signs=(_signs(rows),),
+        only=lambda some: _finder(some, regions),
     )
 
 
-def find(view: View, bare: tuple[int, ...]) -> Sequence[Finding]:
+def _signs(rows: _Rows) -> bytes:
+    """The shapes that count by themselves, and the words: each finding has one or the other."""
+    shapes = [IDENTIFIERS[index].shape.encode() for index in rows.bare]
+    return b"|".join((*shapes, *(b"(?i:" + re.escape(word) + b")" for word in rows.words))) or b"[^\\x00-\\xff]"
+
+
+def find(view: View, rows: _Rows) -> Sequence[Finding]:
     if not is_installed("stdnum"):
         raise DetectorFailed(NAME, "needs the package python-stdnum")
     data = view.shadow
-    if view.digits < 4:
+    if len(data) >= SHORT and view.digits < 4:
         return []
     found: list[Finding] = []
     for start, end in spans(_DIGITS, data):
         if data[start - 1 : start].islower() and data[start:end].isdigit():
             continue  # a part of something else, such as hexadecimal
-        found += _written(data, start, end, bare)
+        found += _written(data, start, end, rows.bare)
     for start, _ in spans(_LETTERS, data):
         if start and (data[start - 1] in WORD or data[start - 1] == 95):
             continue
-        found += _at(data, start, bare, 0.9)
-    for index, start, end in _words().find_matches_as_indexes(view.lower, overlapping=True):
+        found += _at(data, start, rows.bare, 0.9)
+    for index, start, end in _places_of(rows.words)(view.lower, overlapping=True):
         if (start and data[start - 1] in WORD) or (end < len(data) and data[end] in WORD):
             continue
-        found += _spoken(data, end, _by_word[_WORDS[index]])
+        found += _spoken(data, end, rows.after[index])
     return outermost(found)
 
 
@@ -131,7 +161,7 @@ def _at(data: bytes, begin: int, rows: tuple[int, ...], score: float) -> list[Fi
     return found
 
 
-def _spoken(data: bytes, after: int, rows: list[int]) -> list[Finding]:
+def _spoken(data: bytes, after: int, rows: tuple[int, ...]) -> list[Finding]:
     """What stands first after a word and has the shape that goes with it."""
     found, shapes = [], _shapes()
     for index in rows:

@@ -22,6 +22,7 @@ WIDTH = 96
 
 _V4 = rb"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9.]*)?"
 _V6 = rb":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*"
+_SIGNS = rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|:[0-9A-Fa-f]{0,4}:"
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _MAC = (
     rb"\b[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5,}\b|\b[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5,}\b|"
@@ -42,12 +43,19 @@ _RANGES = frozenset(
 
 
 def ip_finder() -> Finder:
-    return viewing(IP, frozenset({"ip"}), WIDTH, find_ip, last_word, reach=FAR, holds=DIGITS)
+    return viewing(IP, frozenset({"ip"}), WIDTH, find_ip, last_word, reach=FAR, holds=DIGITS, signs=(_SIGNS,))
 
 
 def mac_finder() -> Finder:
     return viewing(
-        MAC, frozenset({"mac"}), WIDTH, find_mac, last_word, reach=FAR, holds=r"[0-9A-Fa-f]{2}[:.-][0-9A-Fa-f]{2}"
+        MAC,
+        frozenset({"mac"}),
+        WIDTH,
+        find_mac,
+        last_word,
+        reach=FAR,
+        holds=r"[0-9A-Fa-f]{2}[:.-][0-9A-Fa-f]{2}",
+        signs=(_MAC,),
     )
 
 

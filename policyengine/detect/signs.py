@@ -1,0 +1,85 @@
+"""Which finders a short text is worth asking, and which of many texts is worth it: a pass over the text tells it of all
+finders that say what their findings look like.
+
+`Finder.signs` are expressions over the shadow of a text: where one of them matches nowhere, the finder finds nothing.
+RE2 looks for all of them at once. Should it lack the memory for that, every finder is asked.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+import re2
+
+from policyengine.detect.finder import Finder
+from policyengine.detect.shadow import shadow
+
+# Which of some finders may find something, by the shadow of a text.
+Worth = Callable[[bytes], Iterable[Finder]]
+# In which of some texts something may be found.
+Where = Callable[[Sequence[str]], Iterator[int]]
+_MOST_KNOWN = 1_024
+_BETWEEN = "\0"
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.log_errors = False
+    options.dot_nl = True
+    options.max_mem = 1 << 25
+    return options
+
+
+def worth(finders: tuple[Finder, ...]) -> Worth:
+    """Of finders that have signs."""
+    if not finders:
+        return lambda data: ()
+    signs: Any = re2.Set.SearchSet(_options())
+    owners = [(finder, frozenset(signs.Add(sign) for sign in finder.signs)) for finder in finders]
+    # Is found in every text, unless the search was given up.
+    searched = signs.Add(b"")
+    signs.Compile()
+    search, none = signs.Match, [searched]
+    # By what was found: few combinations are, as most of them say nothing.
+    known: dict[tuple[int, ...], tuple[Finder, ...]] = {}
+
+    def those(data: bytes) -> Iterable[Finder]:
+        found = search(data)
+        if found == none:
+            return ()
+        if found is None or searched not in found:
+            return finders
+        there = tuple(found)
+        asked = known.get(there)
+        if asked is None:
+            asked = tuple(finder for finder, needs in owners if needs.issubset(there))
+            if len(known) < _MOST_KNOWN:
+                known[there] = asked
+        return asked
+
+    return those
+
+
+def where(finders: tuple[Finder, ...]) -> Where:
+    """Of finders that have signs. The texts are looked at as one: what begins in one of them is looked for from its
+    beginning on, and whatever it goes on to, that one is named, and the search begins again with the next."""
+    search = re2.compile(b"|".join(b"(?:" + finder.signs[0] + b")" for finder in finders), _options()).search
+
+    def those(texts: Sequence[str]) -> Iterator[int]:
+        data = shadow(_BETWEEN.join(texts))
+        starts = [0, *accumulate(len(text) + 1 for text in texts)]
+        at = 0
+        while (match := search(data, at)) is not None:
+            index = bisect_right(starts, match.start()) - 1
+            if index == len(texts):
+                return
+            yield index
+            at = starts[index + 1]
+            if at >= len(data):
+                return
+
+    return those
