@@ -69,7 +69,9 @@ class Chunks:
             channel = self._channel(name)
             parts: list[str] = []
             waiting.parts.append(parts)
-            channel.open.append((channel.size, channel.size + len(text), parts))
+            if text:
+                # An empty one may have gone already: what stands for a match is never said in it.
+                channel.open.append((channel.size, channel.size + len(text), parts))
             channel.size += len(text)
             self._held += len(text)
             waiting.ends.append((name, channel.size))

@@ -17,6 +17,7 @@ from policyengine.detect.registry import Registry, find, registry, width
 from policyengine.release.edits import applied, edits, found_in
 from policyengine.release.keys import Keys
 from policyengine.release.stream import Treating
+from policyengine.release.streaming import Chunks
 from policyengine.release.treatment import REDACT, Orders, Treatment
 
 KEYS = Keys(b"k" * 32, "acme")
@@ -72,11 +73,11 @@ def cuts(text: str, sizes: Sequence[int]) -> list[str]:
 
 
 def ways_to_cut(text: str, seed: int) -> Iterator[list[str]]:
-    """So many as one text is cut in: into single characters, and at places of their own."""
+    """So many as one text is cut in: into single characters, and at places of their own, empty chunks among them."""
     yield list(text)
     rng = random.Random(seed)
     for _ in range(WAYS - 1):
-        places = sorted(rng.sample(range(len(text) + 1), rng.randint(0, min(len(text), 24))))
+        places = sorted(rng.choices(range(len(text) + 1), k=rng.randint(0, 24)))
         yield [text[start:end] for start, end in pairwise((0, *places, len(text)))]
 
 
@@ -95,6 +96,8 @@ def test_a_stream_releases_what_the_whole_would(text: str, ordered: Orders, seed
         assert "".join(piece.text for piece in pieces) == whole
         assert [piece.start for piece in pieces] == sorted(piece.start for piece in pieces)
         assert sum(piece.end - piece.start for piece in pieces) == len(text)
+        passed = Chunks(lambda: Treating(look, ordered, KEYS, WIDTH), most=1_000)
+        assert "".join([*(out for chunk in chunks for out in passed.feed(chunk)), *passed.finish()]) == whole
 
 
 def test_the_nightly_profile_cuts_a_hundred_thousand_times() -> None:

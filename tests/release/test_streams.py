@@ -118,6 +118,13 @@ def test_a_value_is_found_over_the_chunks_of_openai() -> None:
     assert all(chunk["model"] == "m" for chunk in out)
 
 
+def test_what_stands_for_a_value_is_said_behind_an_empty_chunk() -> None:
+    """The first delta of many models is empty, and has gone before the value comes."""
+    out = streamed(SCRUB, [openai(""), openai("bob@acme.com wrote "), openai(""), openai("eve@acme.com")])
+    assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in out) == "[email] wrote [email]"
+    assert "".join(streamed(SCRUB, ["", "bob@acme.com", ""])) == "[email]"
+
+
 def test_choices_and_reasoning_are_texts_of_their_own() -> None:
     mixed = [openai("bob@a"), openai("x", choice=1), openai("eve@", "reasoning_content"), openai("cme.com"),
              openai("b.org", "reasoning_content")]  # fmt: skip
