@@ -5,7 +5,7 @@ In: a commit. Out: the arguments of the script, or None for a commit that is not
 
 from __future__ import annotations
 
-from struct import Struct, unpack_from
+from struct import Struct
 from typing import Any
 
 import msgspec
@@ -20,13 +20,14 @@ from policyengine.state.operations import (
     Outcome,
     Refused,
     Rejected,
+    lease_key,
     plain,
 )
 from policyengine.state.windows import Calendar, Sliding
 
 _ENCODER = msgspec.msgpack.Encoder()
 _HEAD, _CHARGE, _TIME = Struct(">dd"), Struct(">BddddddH"), Struct(">d")
-_REFUSAL = Struct(">ddd")
+_USE, _ONE, _REFUSAL = Struct(">dd"), Struct(">ddd"), Struct(">ddd")
 
 # So many charges are remembered as they are written.
 REMEMBERED = 16_384
@@ -34,15 +35,16 @@ MOST = 2**53 - 1
 
 
 class Compact:
-    """Writes plain commits."""
+    """Writes plain commits. `prefix` stands before every key, and is the same for a meter each time."""
 
     def __init__(self) -> None:
         # By identity: charges are shared by all requests that ask the same of a meter.
-        self._known: dict[int, tuple[Charge, bytes, bytes, str]] = {}
+        self._known: dict[int, tuple[Charge, bytes, bytes, bytes]] = {}
+        # By how many keys a script is given, how its call begins.
+        self._begins: dict[int, bytes] = {}
 
-    def asked(self, commit: Commit, prefix: str) -> tuple[list[str], bytes, bytes] | None:
-        """The keys of the meters, the charges, and what the lease keeps. `prefix` stands before every key, and is the
-        same for a meter each time."""
+    def asked(self, commit: Commit, prefix: str) -> tuple[list[bytes], bytes, bytes] | None:
+        """The keys of the meters and of the lease, the charges, and what the lease keeps."""
         if not plain(commit):
             return None
         keys, parts, held = [], [_HEAD.pack(commit.lease, commit.keep)], []
@@ -54,14 +56,35 @@ class Compact:
                     return None
                 if len(self._known) >= REMEMBERED:
                     self._known.clear()
-                known = self._known[id(charge)] = (charge, written, _held(charge, prefix), prefix + charge.meter)
+                held_of, key = _held(charge, prefix), (prefix + charge.meter).encode()
+                known = self._known[id(charge)] = (charge, written, held_of, key)
             keys.append(known[3])
             parts.append(known[1])
             held.append(known[2])
+        keys.append((prefix + lease_key(commit.id)).encode())
         lease = b"\x83\xa5owner%b\xa4memo%b\xa7charges\xdc%b%b" % (
             _ENCODER.encode(commit.owner), _ENCODER.encode(commit.memo), len(held).to_bytes(2, "big"), b"".join(held),
         )  # fmt: skip
         return keys, b"".join(parts), lease
+
+    def sent(self, commit: Commit, prefix: str, digest: str, time: str) -> bytes | None:
+        """The call of the script, as it is sent."""
+        if (asked := self.asked(commit, prefix)) is None:
+            return None
+        keys, charges, lease = asked
+        begins = self._begins.get(len(keys))
+        if begins is None:
+            shape = b"*%d\r\n$7\r\nEVALSHA\r\n$%d\r\n%b\r\n$%d\r\n%d\r\n"
+            name, count = digest.encode(), len(keys)
+            begins = shape % (6 + count, len(name), name, len(str(count)), count)
+            begins = self._begins[count] = begins + b"$%d\r\n%b\r\n" * (count + 3)
+        if len(keys) == 2:
+            meter, kept = keys
+            return begins % (
+                len(meter), meter, len(kept), kept, len(time), time.encode(), len(charges), charges, len(lease), lease
+            )  # fmt: skip
+        parts = (*keys, time.encode(), charges, lease)
+        return begins % tuple([each for part in parts for each in (len(part), part)])
 
 
 def _held(charge: Charge, prefix: str) -> bytes:
@@ -97,11 +120,15 @@ def outcome(told: bytes, commit: Commit) -> Outcome | None:
     """The outcome; None where nothing was done, and the other script has to be asked."""
     kind = told[:1]
     if kind == b"D":
+        charges = commit.charges
+        if len(charges) == 1:
+            [charge], (now, used, ends) = charges, _ONE.unpack_from(told, 1)
+            use = MeterUse(charge.rule, charge.meter, int(used), charge.ceiling, int(ends))
+            return Done(int(now), (use,), int(now) + commit.lease)
         [now] = _TIME.unpack_from(told, 1)
-        numbers = unpack_from(f">{2 * len(commit.charges)}d", told, 9)
         uses = [
-            MeterUse(charge.rule, charge.meter, int(numbers[i]), charge.ceiling, int(numbers[i + 1]))
-            for i, charge in zip(range(0, len(numbers), 2), commit.charges, strict=True)
+            MeterUse(charge.rule, charge.meter, int(used), charge.ceiling, int(ends))
+            for charge, (used, ends) in zip(charges, _USE.iter_unpack(told[9:]), strict=True)
         ]
         return Done(int(now), tuple(uses), int(now) + commit.lease)
     if kind == b"R":

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop, get_running_loop, to_thread
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from policyengine.state.operations import Commit, Document, Operation, Outcome, lasting, lease_key
+from policyengine.state.operations import Commit, Document, Operation, Outcome, lasting
 from policyengine.state.store import StoreError
 from policyengine.state.stores import compact, wire
 from policyengine.state.stores.compact import Compact
@@ -81,7 +82,7 @@ class Redis:
 
     def _connect(self, library: Any, retry: Any) -> Any:
         """A client; `library` is that of the sync or of the async ones."""
-        return library.Redis.from_url(self._url, **self._settings(retry))
+        return library.Redis.from_url(self._url, **self._settings(retry), protocol=2)
 
     def _policies(self) -> list[str]:
         """What each server does when its memory is full."""
@@ -95,9 +96,8 @@ class Redis:
 
     def _run(self, operation: Operation, prefix: str) -> Outcome:
         try:
-            plain = self._plain(operation, prefix)
-            if plain is not None:
-                done = compact.outcome(self._call(PLAIN_DIGEST, PLAIN, plain), operation)  # type: ignore[arg-type]
+            if type(operation) is Commit and (told := self._charged(operation, prefix)) is not None:
+                done = compact.outcome(told, operation)
                 if done is not None:
                     return done
             arguments = self._asked(operation, prefix)
@@ -110,17 +110,15 @@ class Redis:
             raise StoreError(f"the state store cannot be asked: {error}") from error
 
     async def _run_async(self, operation: Operation, prefix: str) -> Outcome:
-        if lasting(operation) and not self._replicas.none(self._client_of(prefix + operation.keys[0])):
-            # It waits for a replica, or asks whether there is one: on a connection that nobody else uses meanwhile.
-            return await to_thread(self._run, operation, prefix)
         client = self._of_this_loop()
         try:
-            plain = self._plain(operation, prefix)
-            if plain is not None:
-                told = await self._call_async(client, PLAIN_DIGEST, PLAIN, plain)
-                done = compact.outcome(told, operation)  # type: ignore[arg-type]
+            if type(operation) is Commit and (told := await self._charged_async(client, operation, prefix)) is not None:
+                done = compact.outcome(told, operation)
                 if done is not None:
                     return done
+            if lasting(operation) and not self._replicas.none(self._client_of(prefix + operation.keys[0])):
+                # It waits for a replica, or asks whether there is one: on a connection that nobody else uses meanwhile.
+                return await to_thread(self._run, operation, prefix)
             told = await self._call_async(client, DIGEST, SCRIPT, self._asked(operation, prefix))
         except self._failures as error:
             raise StoreError(f"the state store cannot be asked: {error}") from error
@@ -139,6 +137,28 @@ class Redis:
     def _client_of(self, key: str) -> Any:
         """The client of the server that has a key."""
         return self._client
+
+    def _charged(self, commit: Commit, prefix: str) -> bytes | None:
+        """What the script for plain commits answers; None for a commit that is not plain."""
+        connections = self._connections
+        if isinstance(connections, Connections):
+            command = self._compact.sent(commit, prefix, PLAIN_DIGEST, self._time())
+            if command is None:
+                return None
+            with suppress(self._unknown_script):
+                return connections.send(command)  # type: ignore[no-any-return]
+        parts = self._plain(commit, prefix)
+        return None if parts is None else self._call(PLAIN_DIGEST, PLAIN, parts)
+
+    async def _charged_async(self, client: PlainlyAsync, commit: Commit, prefix: str) -> bytes | None:
+        if isinstance(client, ConnectionsAsync):
+            command = self._compact.sent(commit, prefix, PLAIN_DIGEST, self._time())
+            if command is None:
+                return None
+            with suppress(self._unknown_script):
+                return await client.send(command)  # type: ignore[no-any-return]
+        parts = self._plain(commit, prefix)
+        return None if parts is None else await self._call_async(client, PLAIN_DIGEST, PLAIN, parts)
 
     def _call(self, digest: str, script: bytes, arguments: tuple[Any, ...]) -> Any:
         try:
@@ -172,11 +192,11 @@ class Redis:
 
     def _asking(self, client: Any) -> Plainly:
         """How a client is asked."""
-        return Connections(client, (self._library.ResponseError,))
+        return Connections(client) if _is_read_here(client) else Plainly(client)
 
     def _asking_async(self, client: Any) -> PlainlyAsync:
         """How a client of an event loop is asked."""
-        return ConnectionsAsync(client, (self._library.ResponseError,))
+        return ConnectionsAsync(client, self._deadline) if _is_read_here(client) else PlainlyAsync(client)
 
     def _settings(self, retry: Any) -> dict[str, Any]:
         return {
@@ -189,12 +209,18 @@ class Redis:
         keys = [prefix + key for key in operation.keys]
         return len(keys), *keys, wire.asked(operation, prefix), self._time()
 
-    def _plain(self, operation: Operation, prefix: str) -> tuple[Any, ...] | None:
-        """What the script for plain commits is asked; None where it is another operation."""
-        if type(operation) is not Commit or (asked := self._compact.asked(operation, prefix)) is None:
+    def _plain(self, operation: Commit, prefix: str) -> tuple[Any, ...] | None:
+        """What the script for plain commits is asked; None for a commit that is not plain."""
+        if (asked := self._compact.asked(operation, prefix)) is None:
             return None
         keys, charges, lease = asked
-        return len(keys) + 1, *keys, prefix + lease_key(operation.id), self._time(), charges, lease
+        return len(keys), *keys, self._time(), charges, lease
 
     def _time(self) -> str:
         return "" if self._now is None else str(self._now())
+
+
+def _is_read_here(client: Any) -> bool:
+    """Whether what its connections carry is read here. A URL may ask for another protocol, in which a server says more
+    than it was asked."""
+    return client.get_connection_kwargs().get("protocol") in (2, "2")
