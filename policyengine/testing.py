@@ -29,11 +29,11 @@ from policyengine.model.request import Request, request
 from policyengine.model.values import Fault, parse_time
 from policyengine.partial.residual import Partial
 from policyengine.schema.schema import Schema
-from policyengine.state.authorize import LIFE, AuthorizeRequest, authorizing, holder
+from policyengine.state.authorize import AuthorizeRequest, authorizing, holder
 from policyengine.state.drive import run
 from policyengine.state.metering import metering
 from policyengine.state.operations import Label, OpenSession
-from policyengine.state.sessions import session_key
+from policyengine.state.sessions import LIFE, session_key
 from policyengine.state.stores.memory import Memory
 
 # When a test begins that does not say so.

@@ -149,7 +149,7 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
     if held or asked.once is not None or asked.elsewhere:
         writes[lease_key(asked.id)] = lease, now + asked.keep
     if isinstance(session, Mapping) and asked.session is not None:
-        writes[asked.session.key] = session, now + asked.session.life
+        writes[asked.session.key] = session, sessions.kept(now + asked.session.life)
     if isinstance(approval, Mapping) and asked.approval is not None:
         writes[asked.approval.key] = approval, approvals.ends(approval)
     if asked.once is not None:

@@ -63,9 +63,6 @@ PLANS = 4_096
 # For so long a reservation can be settled.
 KEEP = 35 * 86_400 * SECOND
 
-# A session lives so long after its last use.
-LIFE = 86_400 * SECOND
-
 Deciding = Callable[[Any, Any, Any, Any], Decision]
 # The member of a context that presents an approval.
 APPROVAL = "approval"
@@ -91,7 +88,7 @@ class AuthorizeRequest(Struct, frozen=True, gc=False):
     owner: str = ""
     lease: int = 600 * SECOND
     keep: int = KEEP
-    life: int = LIFE
+    life: int = sessions.LIFE
     once: str | None = None
     body: str = ""
     approval: Any = None
@@ -175,7 +172,7 @@ def _authorizing(
         )
     if asked.session is not None and (denial := snapshot.blocks.session(asked.session, snapshot.revision)) is not None:
         return Grant(denial)
-    if asked.session is not None and not metering.opens(asked.session):
+    if asked.session is not None and not metering.opens(asked.session, asked.now):
         asked = struct_replace(asked, opens=False)
     for attempt in range(TRIES):
         version = None

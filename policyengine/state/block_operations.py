@@ -5,12 +5,13 @@ lifted, by the store's clock, and no two have the same: of two entries about one
 read what before. An older list therefore takes back nothing, and a lost one neither.
 
     {"version": number, "entries": {name: {"kind", "type", "id", "blocked", "until", "why", "by", "at"}},
-     "beat": time, "since": time}
+     "beat": time, "since": time, "lost": time}
 
 `beat` is the store's time, written again once a minute: a node that knows a later one than it reads has the proof that
 the store was emptied, or restored. What began before `since` is void then: sessions, which may have seen more than they
 know, and approvals, which may have been used. A list that is written for the first time begins so: a node that knows an
-earlier `since` has the proof, too, where another one has written the time before it could look.
+earlier `since` has the proof, too, where another one has written the time before it could look. `lost` is when there
+last was such a proof, and nothing for a list that is new.
 
 In a store of several shards each has such a time of its own, and no entries: `beat_key`.
 """
@@ -87,9 +88,10 @@ def beaten(asked: Beat, document: Document | None, now: int) -> Document:
     """The list with the time."""
     before: Document = document if document is not None else {"version": 0, "entries": {}}
     beat, since = int(before.get("beat", 0)), int(before.get("since", now))
+    made = {**before, "beat": max(now, beat), "since": since}
     if asked.void or asked.known > beat:
-        since = max(now, since, asked.known)
-    return {**before, "beat": max(now, beat), "since": since}
+        made["since"] = made["lost"] = max(now, since, asked.known)
+    return made
 
 
 def imposed(asked: Impose, document: Document | None, now: int) -> Document | None:

@@ -44,7 +44,8 @@ def behind(snapshot: Snapshot, blocks: Denylist) -> Snapshot:
 
 class Board:
     """`changed` is told of each list that differs from the one before, and of none at first; `lost` of a store that was
-    emptied, or restored. `since` is from when on sessions and approvals are not void, by the store's clock."""
+    emptied, or restored. `since` is from when on sessions and approvals are not void, by the store's clock; `voided` is
+    the same where the store is not new, but has lost what it knew."""
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class Board:
         self._known: dict[str, Block] = {}
         self._version = 0
         self.since = 0
+        self.voided = 0
         self._beat = 0
         self._lost = lost
         self._read_at: float | None = None
@@ -95,8 +97,11 @@ class Board:
         with self._reads:
             began, lost = monotonic(), False
             found = self._asked(ReadBlocks(self._version))
-            beat = _time(found.documents[0], "beat")
-            if self._watched and (beat < self._beat or beat + BEAT <= found.now):
+            beat, since = _time(found.documents[0], "beat"), _time(found.documents[0], "since")
+            if self._watched and self.since and since > max(self.since, _time(found.documents[0], "lost")):
+                # A node that knew of nothing has begun the list anew.
+                found, lost = self._asked(Beat(void=True)), True
+            elif self._watched and (beat < self._beat or beat + BEAT <= found.now):
                 found = self._asked(Beat(self._beat))
                 # Another node may have said so already, and tells of it.
                 lost = beat < self._beat and _time(found.documents[0], "since") >= found.now
@@ -144,8 +149,9 @@ class Board:
             self._ahead = now / SECOND - began
             changed = document is not None and self._merge(document)
             self._beat = max(self._beat, _time(document, "beat"))
-            if (since := _time(document, "since")) > self.since:
-                self.since = since
+            since, voided = _time(document, "since"), _time(document, "lost")
+            if since > self.since or voided > self.voided:
+                self.since, self.voided = max(since, self.since), max(voided, self.voided)
                 self._changed()
             if changed or self.blocks.unknown or any(map(self._is_over, self._known.values())):
                 self._known = {block.name: block for block in self._all() if not self._is_over(block)}

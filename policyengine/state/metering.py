@@ -14,6 +14,7 @@ from policyengine.ir.walk import children
 from policyengine.ir.write import Unwritable, Words, written
 from policyengine.remembered import Remembered
 from policyengine.state.prices import NO_PRICES, Prices
+from policyengine.state.sessions import LIFE
 
 SESSION = "session"
 CALLS = "calls"
@@ -52,10 +53,15 @@ class Metering:
     prices: Prices = field(default=NO_PRICES, compare=False)
     # Sessions and approvals from before are void, in microseconds; and since when a session has been known here.
     since: int = field(default=0, compare=False)
+    # When the store last was known to have lost something.
+    voided: int = field(default=0, compare=False)
     sessions: Remembered[str, int] = field(default_factory=lambda: Remembered(SESSIONS), compare=False)
 
-    def opens(self, session: str) -> bool:
-        """Whether a session that the store does not know may begin: not where the store has forgotten it."""
+    def opens(self, session: str, now: int) -> bool:
+        """Whether a session that the store does not know may begin by being named: not where the store has forgotten
+        it. For as long as a session from before could live, any may be one."""
+        if now < self.voided + LIFE:
+            return False
         known = self.sessions.get(session)
         if known is None:
             self.sessions[session] = known = self.since
@@ -100,12 +106,15 @@ def metering(
     prices: Prices = NO_PRICES,
     since: int = 0,
     sessions: Remembered[str, int] | None = None,
+    voided: int = 0,
 ) -> Metering:
     limits = {rule.name: _limit(rule, rule.limit) for rule in policies.rules if rule.limit is not None}
     readers = tuple(rule for rule in policies.rules if any(map(reads_session, expressions(rule))))
     owing = any(rule.kind == "require" and rule.on_deny for rule in policies.rules)
     known = sessions if sessions is not None else Remembered(SESSIONS)
-    return Metering(limits, readers, owing=owing, events=events, prices=prices, since=since, sessions=known)
+    return Metering(
+        limits, readers, owing=owing, events=events, prices=prices, since=since, sessions=known, voided=voided
+    )
 
 
 def _limit(rule: Rule, spec: LimitSpec) -> LimitRule:

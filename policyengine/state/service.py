@@ -67,8 +67,8 @@ class Authorizes:
     def _concerns(self, snapshot: Snapshot) -> None:
         """From now on this snapshot answers."""
         # A pair, so that a reload in between cannot mix two revisions.
-        since = self._board.since if self._board is not None else 0
-        found = metering(snapshot.policies, self.events, self._prices, since, self._opened)
+        since, voided = (self._board.since, self._board.voided) if self._board is not None else (0, 0)
+        found = metering(snapshot.policies, self.events, self._prices, since, self._opened, voided)
         self._metering = (snapshot, found)
 
     def _voided(self) -> None:

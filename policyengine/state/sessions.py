@@ -6,6 +6,9 @@ from the engine alone and only ever grow; what takes one away is an operator. Do
     {"tenant", "principal", "version", "started", "expires", "labels": [label, ...],
      "calls": {name: [attempted, allowed, completed]}}
 
+A document stays for a week after its session has ended (`kept`): until then its id belongs to that session, which is
+over, and nobody begins another one under it.
+
 `version` rises with whatever a rule can read of it, but for attempts: those are counted when the session is read, and
 every reader would be in every other's way.
 """
@@ -31,6 +34,12 @@ from policyengine.state.operations import (
 MAX_LABELS = 256
 MAX_CALLS = 1_024
 
+# A session lives so long after its last use, in microseconds.
+LIFE = 86_400 * 1_000_000
+
+# For so long after its end it is known that there was a session, in microseconds.
+ENDED = 7 * 86_400 * 1_000_000
+
 Writes = dict[str, tuple[Document | None, int]]
 
 
@@ -38,19 +47,23 @@ def session_key(tenant: str, id_: str) -> str:
     return f"session:{tenant}:{id_}"
 
 
+def kept(expires: int) -> int:
+    """Until when a session that ends then is known."""
+    return expires + ENDED
+
+
 def apply(asked: OpenSession | Label | ReadSession, document: Document | None, now: int) -> tuple[Outcome, Writes]:
     """What becomes of an operation on one session."""
     mine = _mine(asked, document, now) if not isinstance(asked, OpenSession) else None
     match asked:
         case OpenSession():
-            if document is not None and document["expires"] > now:
-                # Whose it is makes no difference: an id that is taken cannot be opened again.
+            if _taken(document, now):
+                # Whose it is, or was, makes no difference: an id that is taken cannot be opened again.
                 return Rejected(operations.UNKNOWN_SESSION), {}
             fresh = _fresh(asked, now)
-            return DocumentsFound(now, (fresh,)), {asked.key: (fresh, fresh["expires"])}
+            return DocumentsFound(now, (fresh,)), {asked.key: (fresh, kept(fresh["expires"]))}
         case ReadSession():
-            taken = document is not None and document["expires"] > now
-            if mine is None and (taken or not asked.opens):
+            if mine is None and (_taken(document, now) or not asked.opens):
                 return Rejected(operations.UNKNOWN_SESSION), {}
             session = mine if mine is not None else _fresh(asked, now)
             if asked.attempted:
@@ -59,7 +72,7 @@ def apply(asked: OpenSession | Label | ReadSession, document: Document | None, n
                     return Rejected(operations.FULL), {}
                 session = counted
             session = {**session, "expires": now + asked.life}
-            return DocumentsFound(now, (session,)), {asked.key: (session, session["expires"])}
+            return DocumentsFound(now, (session,)), {asked.key: (session, kept(session["expires"]))}
         case Label():
             if mine is None:
                 return Rejected(operations.UNKNOWN_SESSION), {}
@@ -68,17 +81,15 @@ def apply(asked: OpenSession | Label | ReadSession, document: Document | None, n
             counted = _counted(changed, asked.completed, 2) if asked.completed else changed
             if counted is None or len(labels) > MAX_LABELS:
                 return Rejected(operations.FULL), {}
-            return Done(now), {asked.key: (counted, counted["expires"])}
+            return Done(now), {asked.key: (counted, kept(counted["expires"]))}
     assert_never(asked)
 
 
 def committed(asked: SessionWrite, document: Document | None, now: int) -> Document | Rejected:
     """The session after an allowed request, or why the request cannot be recorded in it."""
     mine = _mine(asked, document, now)
-    if mine is None and document is not None and document["expires"] > now:
-        return Rejected(operations.UNKNOWN_SESSION)
-    if mine is None and (asked.version is not None or not asked.opens):
-        # It was there when it was read, or has to be.
+    if mine is None and (_taken(document, now) or asked.version is not None or not asked.opens):
+        # It is somebody else's, or over; it was there when it was read; or it has to be there.
         return Rejected(operations.UNKNOWN_SESSION)
     session = mine if mine is not None else _fresh(asked, now)
     if asked.version is not None and session["version"] != asked.version:
@@ -95,6 +106,11 @@ def _mine(asked: Label | ReadSession | SessionWrite, document: Document | None, 
         return None
     same = document["tenant"] == asked.tenant and document["principal"] == asked.principal
     return document if same else None
+
+
+def _taken(document: Document | None, now: int) -> bool:
+    """Whether the id belongs to a session, or to one that is over."""
+    return document is not None and kept(document["expires"]) > now
 
 
 def _fresh(asked: OpenSession | ReadSession | SessionWrite, now: int) -> Document:

@@ -41,9 +41,8 @@ from policyengine.settings.model import Limits, Settings
 from policyengine.settings.texts import Texts
 from policyengine.state import approval_scope, block_operations, tasks
 from policyengine.state.approvals import MAX_MINE, MAX_OPEN
-from policyengine.state.authorize import LIFE
 from policyengine.state.operations import MAX_CHARGES
-from policyengine.state.sessions import MAX_CALLS, MAX_LABELS
+from policyengine.state.sessions import ENDED, LIFE, MAX_CALLS, MAX_LABELS
 from policyengine.state.windows import SECOND
 from policyengine.syntax.parse import MAX_FILE, MAX_TEXT
 from policyengine.workers.words import PATIENCE
@@ -91,6 +90,7 @@ def test_the_page_says_what_the_code_has(said: str) -> None:
         f"labels of a session | {MAX_LABELS} ",
         f"counted in a session | {MAX_CALLS:,} ",
         f"after its last use | {LIFE // SECOND:,} ",
+        f"belongs to it after its end | {ENDED // LIFE} ",
         f"is charged to | {MAX_CHARGES} ",
         f"approval of a tenant | {MAX_OPEN:,} ",
         f"of one requester | {MAX_MINE} ",

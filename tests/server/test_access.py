@@ -397,8 +397,10 @@ def test_an_approval_is_no_denial_and_a_denial_no_approval(client: httpx.Client,
 
 
 def test_numbers_are_compared_as_numbers(client: httpx.Client) -> None:
-    body = submission(client, refund())
-    assert client.post(REQUESTS, json={**body, "resource": refund(400.0)["resource"]}).status_code == 202
+    body, headers = submission(client, refund()), {"Idempotency-Key": "numbers"}
+    other = {**body, "resource": refund(400.0)["resource"]}
+    [one, same] = [client.post(REQUESTS, json=each, headers=headers).json()["task"]["id"] for each in (other, body)]
+    assert one == same
 
 
 def test_a_bundle_and_what_is_no_submission(client: httpx.Client) -> None:

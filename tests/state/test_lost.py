@@ -12,6 +12,7 @@ from policyengine.state.block_operations import KEY
 from policyengine.state.board import Board
 from policyengine.state.operations import Commit, Label, OpenSession, ReadSession, Rejected, SessionWrite
 from policyengine.state.places import place
+from policyengine.state.sessions import ENDED, LIFE
 from policyengine.state.stores.cluster import Cluster
 from policyengine.state.stores.redis import Redis
 from policyengine.state.stores.sqlite import Sqlite
@@ -52,6 +53,29 @@ def test_a_session_from_before_is_void_in_every_store(name: str) -> None:
             assert [isinstance(store.run(one), Rejected) for one in asked] == [void] * 3
 
 
+@pytest.mark.parametrize("name", STORES)
+def test_nobody_goes_on_in_a_session_that_is_over(name: str) -> None:
+    now = [1_000]
+    with STORES[name](lambda: now[0]) as store:
+
+        def asked(principal: str = "ann", opens: bool = True) -> list[bool]:
+            read = ReadSession("session::s", "", principal, LIFE, opens=opens)
+            write = SessionWrite("session::s", "", principal, LIFE, ("l",), opens=opens)
+            opened = OpenSession("session::s", "", principal, LIFE)
+            commit = Commit(place("") + f"{now[0]}{principal}{opens}", "ann", (), 1, 1, write)
+            return [not isinstance(store.run(one), Rejected) for one in (opened, commit, read)]
+
+        # Whoever names it first has it.
+        assert asked(opens=False) == [True, True, True]
+        assert asked("bob") == [False, False, False]
+        now[0] += LIFE - 1
+        assert asked() == [False, True, True]
+        now[0] += LIFE
+        assert asked() == asked("bob") == [False, False, False]
+        now[0] += ENDED
+        assert asked("bob") == [True, True, True]
+
+
 @pytest.mark.parametrize("name", ["redis", "sqlite"])
 def test_what_a_restored_store_knows_is_void_on_every_node(name: str, tmp_path: Path) -> None:
     heard = Heard()
@@ -78,7 +102,10 @@ def test_what_a_restored_store_knows_is_void_on_every_node(name: str, tmp_path: 
         # It would not know what it has seen.
         assert not call(engine, "send", session="s").allowed
         assert not call(other, "send", session="s").allowed
-        assert call(engine, "send", session="new").allowed
+        # A node that did not know it cannot tell it from a new one.
+        assert not call(other, "send", session="new").allowed
+        engine.sessions.open(ANN, id="new")
+        assert call(other, "send", session="new").allowed
         again = call(engine, "pay", approval=asked.approval)
         assert again.approval_denied == ("approval_unverifiable" if name == "redis" else "approval_expired")
         assert [event.kind for event in heard.events if event.kind == "state.voided"] == ["state.voided"]
@@ -101,7 +128,9 @@ def test_a_node_that_begins_in_an_emptied_store_hides_nothing() -> None:
     other._board.close()  # type: ignore[union-attr]
     one._board.read()  # type: ignore[union-attr]
     assert not call(one, "send", session="s").allowed
-    assert call(one, "send", session="t").allowed
+    other._board.read()  # type: ignore[union-attr]
+    assert not call(other, "send", session="s").allowed
+    assert call(other, "send", session=other.sessions.open(ANN)).allowed
 
 
 @pytest.mark.parametrize("begins", [False, True], ids=["", "and another node begins"])
@@ -140,6 +169,7 @@ def test_one_lost_shard_is_noticed(begins: bool) -> None:
     # It would not know what it has seen.
     assert not call(one, "send", session="s", principal=ann).allowed
     assert not call(other, "browse", session="s", principal=ann).allowed
+    other.sessions.open(ann, id="new")
     assert call(other, "send", session="new", principal=ann).allowed
     assert call(other, "pay").decision.reasons == ("the tool is blocked",)
     assert [event.kind for event in heard.events if event.kind == "state.voided"] == ["state.voided"]
@@ -154,5 +184,5 @@ def test_an_operator_voids_what_is_from_before() -> None:
     assert call(engine, "browse", session="s").allowed
     engine.blocks.void(why="restored from a backup", by="ops")
     assert not call(engine, "browse", session="s").allowed
-    assert call(engine, "browse", session="t").allowed
+    assert call(engine, "browse", session=engine.sessions.open(ANN)).allowed
     assert heard.events[-1].fields["why"] == "restored from a backup"

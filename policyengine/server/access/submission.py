@@ -14,6 +14,8 @@ from hashlib import sha256
 from time import time
 from typing import Any
 
+import rfc8785
+
 from policyengine.authzen import read
 from policyengine.authzen.paths import ACCESS_REQUESTS
 from policyengine.authzen.refused import Malformed
@@ -228,4 +230,9 @@ def _instant(text: Any) -> float | None:
 
 
 def _digest(value: Any) -> str:
-    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    """Equal for what is equal as JSON: 400 and 400.0 are one number."""
+    try:
+        text = rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, ValueError, RecursionError):
+        text = json.dumps(value, sort_keys=True).encode()
+    return sha256(text).hexdigest()

@@ -340,6 +340,12 @@ end
 
 -- ---- sessions ----
 
+-- Until when a session that ends then is known.
+local function session_kept(ends) return ends + 7 * 86400 * MILLION end
+
+-- Whether the id belongs to a session, or to one that is over.
+local function taken(document) return document and session_kept(document.expires) > now end
+
 local function mine(document)
   if not document or document.expires <= now then return nil end
   if document.started < op.session.since then return nil end
@@ -383,8 +389,7 @@ end
 -- The session after an allowed request, or nil and why not.
 local function committed(asked, document)
   local session = mine(document)
-  if not session and document and document.expires > now then return nil, 'there is no such session' end
-  if not session and (asked.version or not asked.opens) then return nil, 'there is no such session' end
+  if not session and (taken(document) or asked.version or not asked.opens) then return nil, 'there is no such session' end
   session = session or fresh()
   if asked.version and session.version ~= asked.version then return nil, 'the session has changed' end
   local made = session
@@ -497,7 +502,7 @@ local function commit()
                    memo = op.memo, elsewhere = op.elsewhere, once = op.once and true or nil}
     write(op.lease_key, lease, now + op.keep)
   end
-  if session then write(op.session.key, session, now + op.session.life) end
+  if session then write(op.session.key, session, session_kept(now + op.session.life)) end
   if approval then write(op.approval.key, approval, tickets.ends(approval)) end
   if op.once then write(op.once, {body = op.body, grant = op.id}, now + op.keep) end
   return answer('done', now, uses, ends, '', approval and approval['until'] or 0)
@@ -649,16 +654,16 @@ end
 
 local function open_session()
   local document = documents[op.session.key]
-  if document and document.expires > now then return rejected('there is no such session') end
+  if taken(document) then return rejected('there is no such session') end
   local session = fresh()
-  write(op.session.key, session, session.expires)
+  write(op.session.key, session, session_kept(session.expires))
   return answer('found', now, {session})
 end
 
 local function read_session()
   local document = documents[op.session.key]
   local session = mine(document)
-  if not session and ((document and document.expires > now) or not op.opens) then
+  if not session and (taken(document) or not op.opens) then
     return rejected('there is no such session')
   end
   session = session or fresh()
@@ -666,7 +671,7 @@ local function read_session()
   if not session then return rejected('the session is full') end
   session = copy(session)
   session.expires = now + op.session.life
-  write(op.session.key, session, session.expires)
+  write(op.session.key, session, session_kept(session.expires))
   return answer('found', now, {session})
 end
 
@@ -679,7 +684,7 @@ local function label()
   made.labels, made.version = labels, session.version + 1
   if op.completed ~= '' then made = counted(made, op.completed, 2) end
   if not made then return rejected('the session is full') end
-  write(op.session.key, made, made.expires)
+  write(op.session.key, made, session_kept(made.expires))
   return answer('done', now, {}, 0, '')
 end
 
@@ -766,7 +771,10 @@ end
 local function beat()
   local made = copy(documents[op.key] or {version = 0, entries = {}})
   local before, since = made.beat or 0, made.since or now
-  if op.void or op.known > before then since = math.max(now, since, op.known) end
+  if op.void or op.known > before then
+    since = math.max(now, since, op.known)
+    made.lost = since
+  end
   made.beat, made.since = math.max(now, before), since
   write(op.key, made, now + FOREVER)
   return answer('found', now, {made})
