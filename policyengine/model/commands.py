@@ -8,13 +8,14 @@ and `writes` are absent from a command of which they are not known before it run
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
 from policyengine.model.programs import (
     CODE,
     CODE_OPTIONS,
+    CODE_WORDS,
     GIT,
     GIT_OPTIONS,
     HARMLESS,
@@ -29,7 +30,9 @@ Words = Sequence[str | None]
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=", re.ASCII)
 _FIND_RUNS = ("-exec", "-execdir", "-ok", "-okdir")
 _FIND_WRITES = ("-fprint", "-fprint0", "-fprintf", "-fls")
-_VERSIONED = re.compile(r"([a-z]+)[0-9.]+")
+# A program of one version, and what loads programs: `python3.12-dbg`, `ld-linux-x86-64.so.2`.
+_VERSIONED = re.compile(r"([a-z+]+)-?[0-9][a-z0-9.+_-]*")
+_LOADER = re.compile(r"ld-(linux|musl).*|ld(64)?\.so.*")
 
 
 @lru_cache(512)
@@ -71,25 +74,39 @@ def _record(words: Words, assigned: Sequence[str], within: tuple[str, ...]) -> d
     return made
 
 
-def _runs_code(program: str, args: Words) -> bool:
+def _runs_code(name: str, args: Words) -> bool:
+    # Where file names have no case, this is another spelling of it.
+    program = name if name in CODE else name.lower()
     versioned = _VERSIONED.fullmatch(program)
-    if program in CODE or (versioned is not None and versioned.group(1) in CODE):
+    if program in CODE or (versioned is not None and versioned.group(1) in CODE) or _LOADER.fullmatch(program):
         return True
     if program == "git":
         options = [arg for arg in args if arg is not None and arg.startswith("-")]
         command = next((arg for arg in args if arg is None or not arg.startswith("-")), None)
-        return None in args or command not in GIT or any(one.startswith(GIT_OPTIONS) for one in options)
+        return None in args or command not in GIT or any(_is_one_of(one, GIT_OPTIONS) for one in options)
     if program in CODE_OPTIONS:
-        return any(arg is None or arg.startswith(CODE_OPTIONS[program]) for arg in args) or _clusters(program, args)
+        return any(arg is None or _is_one_of(arg, CODE_OPTIONS[program]) for arg in args) or _clusters(program, args)
+    if program in CODE_WORDS:
+        return any(arg is None or _is_cut_short(arg, CODE_WORDS[program]) for arg in args)
     return program in SHELLS
+
+
+def _is_one_of(arg: str, options: Sequence[str]) -> bool:
+    """Whether an argument is one of these options. Programs take a long one that is cut short for it, too."""
+    name = arg.partition("=")[0]
+    return arg.startswith(tuple(options)) or (len(name) > 2 and any(one.startswith(name) for one in options))
+
+
+def _is_cut_short(arg: str, words: Collection[str]) -> bool:
+    return bool(arg) and any(word.startswith(arg) for word in words)
 
 
 def _clusters(program: str, args: Words) -> bool:
     """Short options that stand together, one of them an option that runs programs: `tar -xIF`."""
-    short = {one[1] for one in CODE_OPTIONS[program] if len(one) == 2}
+    short = [one[1:] for one in CODE_OPTIONS[program] if not one.startswith("--")]
     grouped = [arg for arg in args if arg is not None and re.match(r"-[^-]", arg)]
-    first = [arg for arg in args[:1] if arg is not None and program == "tar"]
-    return any(short & set(arg) for arg in (*grouped, *first))
+    first = [arg for arg in args[:1] if arg is not None and program in ("tar", "gtar", "bsdtar")]
+    return any(one in arg for one in short for arg in (*grouped, *first))
 
 
 def _inner(words: Words, record: dict[str, Any], within: tuple[str, ...], depth: int) -> list[dict[str, Any]]:
@@ -210,7 +227,8 @@ def _shell(args: list[str | None], record: dict[str, Any], within: tuple[str, ..
         return []
     if at >= len(args) or args[at] is None:
         raise refused("the arguments of a shell are only known when it runs")
-    record["runs_code"] = False
+    # What comes first to a shell may be said around it.
+    record["runs_code"] = not all(map(HARMLESS.fullmatch, record["env"]))
     return _of_text(str(args[at]), within, depth + 1)
 
 

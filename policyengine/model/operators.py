@@ -234,10 +234,10 @@ def contains_text(text: str, part: str) -> bool:
 
 def email_domain(text: str) -> str:
     """The domain of an e-mail address, in lower case. Raises Fault unless there is exactly one `@` with a plain local
-    part before it and a host name after it (the common subset of RFC 5321; no quoted parts, comments or addresses, and
-    no final dot, which would make two names of one domain)."""
+    part before it and a host name after it (the common subset of RFC 5321; no quoted parts, comments, addresses, routes
+    (`%`, `!`) or encoded words, and no final dot, which would make two names of one domain)."""
     local, at, domain = text.partition("@")
-    plain = local and not any(c in ' "(),:;<>@[\\]' or not c.isprintable() for c in local)
+    plain = local[:2] not in ("", "=?") and not any(c in ' !"%(),:;<>@[\\]' or not c.isprintable() for c in local)
     if not at or not plain or not _is_host(domain) or domain.endswith("."):
         raise Fault(codes.UNREADABLE_VALUE.id, "not an e-mail address")
     return domain.lower()

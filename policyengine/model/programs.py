@@ -59,42 +59,83 @@ SHELLS, SHELL_FLAGS = _set("sh bash dash ash"), "efuxlh"
 # Programs whose arguments, input or configuration are code, or that act elsewhere or on any program's behalf.
 CODE = _set(
     """
-    zsh ksh mksh fish csh tcsh rbash pwsh powershell cmd cmd.exe python python2 python3 pypy pypy3 ipython perl
-    ruby irb node nodejs deno bun php lua luajit tclsh wish Rscript R julia osascript java jshell scala groovy
-    kotlin ghci runghc erl elixir iex swift go cargo rustc gcc g++ cc clang make gmake cmake ninja just rake
-    gradle mvn ant bazel tox nox awk gawk mawk nawk sed ed ex vi vim nvim view emacs nano less more man npm npx
-    pnpm pnpx yarn corepack pip pip3 pipx uv uvx poetry pdm hatch conda mamba gem bundle bundler composer brew apt
-    apt-get dpkg yum dnf rpm apk pacman zypper snap flatpak nix nix-shell nix-env docker podman nerdctl buildah
-    kubectl helm terraform ansible ansible-playbook vagrant ssh scp sftp rsync mosh telnet nc ncat netcat socat
-    tmux screen script expect at batch crontab systemctl systemd-run launchctl service init su runuser pkexec
-    chroot unshare nsenter firejail setpriv strace ltrace gdb lldb perf watch parallel flock eval source . trap
-    alias unalias enable bind hash set shopt export declare typeset readonly local unset let read mapfile
-    readarray getopts complete compgen sqlite3 psql mysql mariadb mongosh redis-cli jupyter pytest pre-commit
-    openssl taskset chrt numactl xvfb-run dbus-run-session time fc history
+    zsh ksh mksh fish csh tcsh rbash pwsh powershell cmd cmd.exe xonsh nu elvish python pypy ipython ptpython bpython
+    pythonw perl ruby irb pry node nodejs deno bun php php-cgi phpdbg lua luajit tclsh wish expect Rscript R julia
+    octave gnuplot maxima sage osascript java javac jrunscript jshell scala sbt groovy kotlin kotlinc clojure clj lein
+    bb ghci ghc runghc stack cabal erl escript elixir iex mix swift swiftc go cargo rustc rustup gcc g++ c++ cc clang
+    clang++ tcc zig nim crystal dart flutter dotnet msbuild nuget guile racket sbcl clisp ecl emacs emacsclient gforth
+    ocaml opam swipl gprolog ts-node tsx esno m4 dc awk gawk mawk nawk sed gsed ed ex vi vim vimdiff view rvim nvim
+    nano pico joe less more most pg man info vidir vipe fzf sk peco rename prename file-rename make gmake cmake ctest
+    ninja meson just task rake gradle gradlew mvn mvnw ant bazel buck pants scons waf tox nox invoke fab npm npx pnpm
+    pnpx yarn corepack bunx pip pipx uv uvx poetry pdm hatch rye pixi conda mamba micromamba virtualenv pyenv rbenv nvm
+    fnm volta asdf mise direnv gem bundle bundler rails rspec rubocop thor composer artisan phpunit wp drush brew port
+    apt apt-get apt-cache aptitude dpkg dpkg-reconfigure yum dnf rpm rpmbuild apk pacman yay zypper snap flatpak
+    flatpak-spawn nix nix-shell nix-env nix-build guix docker docker-compose podman podman-compose nerdctl buildah
+    skopeo ctr crictl runc lxc lxc-attach incus virsh qemu machinectl systemd-nspawn bwrap firejail proot fakeroot
+    fakechroot kubectl oc helm k9s kubectx minikube kind terraform tofu terragrunt pulumi packer vault consul nomad
+    ansible ansible-playbook puppet chef-client salt salt-call vagrant aws gcloud gsutil bq az doctl heroku flyctl gh
+    glab hub hg svn svnadmin cvs fossil jj bzr git-lfs ssh slogin ssh-agent ssh-add ssh-keygen ssh-copy-id sshpass
+    autossh scp sftp rsync rclone mosh telnet ftp lftp nc ncat netcat socat nmap mail mailx mutt sendmail gpg gpg2 tmux
+    screen dtach abduco script unbuffer rlwrap at batch crontab systemctl systemd-run systemd-inhibit launchctl service
+    start-stop-daemon daemonize init su sg newgrp runuser pkexec run0 sudoedit visudo vipw vigr chroot unshare nsenter
+    setpriv capsh runcon setarch linux32 linux64 i386 x86_64 uname26 prlimit choom taskset chrt uclampset numactl
+    cgexec cpulimit schedtool eatmydata faketime torsocks torify tsocks proxychains proxychains4 valgrind rr strace
+    ltrace catchsegv gdb lldb perf hyperfine watch entr parallel sem flock run-parts run-one run-this-one ifne pee
+    logsave logrotate xdotool xterm gnome-terminal open xdg-open start wine winpty dbus-run-session dbus-launch
+    dbus-send gdbus busctl xvfb-run ldd ld gold lld ld.so patch pcre2grep pcregrep ugrep ug exiftool sox convert magick
+    mogrify identify gs ps2pdf tex latex pdftex pdflatex xelatex lualatex groff troff nroff pandoc asciidoctor
+    sphinx-build mkdocs doxygen jekyll hugo mpv vlc aria2c yt-dlp youtube-dl insmod modprobe sqlite sqlite3 duckdb psql
+    pgcli mysql mycli mariadb mongo mongosh redis-cli clickhouse clickhouse-client cqlsh sqlplus sqlcmd jupyter ipynb
+    pytest coverage mypy pylint flake8 pre-commit uvicorn gunicorn hypercorn celery flask django-admin streamlit eslint
+    prettier jest vitest mocha ava karma playwright cypress webpack rollup vite parcel gulp grunt turbo nx lerna next
+    nuxt astro ng react-scripts openssl time fc history eval source . trap alias unalias enable bind hash set shopt
+    export declare typeset readonly local unset let read mapfile readarray getopts complete compgen xcrun xcodebuild
+    wsl mshta rundll32 regsvr32 cscript wscript wmic forfiles msiexec schtasks certutil ipython3
     """
 )
 
-# Options with which a program runs other programs, by their beginnings.
+# Options with which a program runs other programs, or loads code. Long ones may be cut short, and short ones be joined.
+_TAR = (
+    "--to-command", "--checkpoint-action", "--use-compress-program", "--rsh-command", "--rmt-command", "--info-script",
+    "--new-volume-script", "-I", "-F",
+)  # fmt: skip
 CODE_OPTIONS = MappingProxyType(
     {
-        "tar": ("--to-c", "--checkpoint-a", "--use-c", "--rsh-c", "--info-s", "--new-v", "-I", "-F"),
-        "zip": ("-TT", "--unzip-c"),
-        "sort": ("--compress-p",),
+        "tar": _TAR,
+        "gtar": _TAR,
+        "bsdtar": _TAR,
+        "cpio": ("--rsh-command", "--rmt-command"),
+        "zip": ("-TT", "--unzip-command"),
+        "sort": ("--compress-program",),
+        "split": ("--filter",),
+        "install": ("--strip-program",),
+        "ginstall": ("--strip-program",),
+        "diff3": ("--diff-program",),
+        "sdiff": ("--diff-program",),
         "rg": ("--pre", "--hostname-bin"),
         "ag": ("--pager",),
-        "ack": ("--pager",),
+        "ack": ("--pager", "--ackrc"),
+        "bat": ("--pager",),
+        "batcat": ("--pager",),
         "fd": ("-x", "-X", "--exec"),
-        "curl": ("-K", "--config"),
+        "fdfind": ("-x", "-X", "--exec"),
+        "curl": ("-K", "--config", "--engine"),
         "wget": ("--use-askpass", "-e", "--execute", "--config"),
+        "tcpdump": ("-z",),
+        "nm": ("--plugin",),
+        "ar": ("--plugin",),
+        "ranlib": ("--plugin",),
         # bash runs what stands in the subscript of a variable's name: `[ -v 'a[$(id)]' ]`.
         "test": ("-v", "-R"),
         "[": ("-v", "-R"),
         "printf": ("-v",),
         "wait": ("-p",),
         "jobs": ("-x",),
-        "date": (),
     }
 )
+
+# Programs that run another one if an argument is this word: `ip netns exec NAME COMMAND`.
+CODE_WORDS = MappingProxyType({"ip": frozenset({"exec", "netns", "vrf"})})
 
 # Variables that change no program into another.
 HARMLESS = re.compile(r"LANG|LC_[A-Z]+|TZ|TERM|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|CI|DEBIAN_FRONTEND|NODE_ENV")
@@ -108,5 +149,6 @@ GIT = _set(
 )
 GIT_OPTIONS = (
     "-c", "--c", "--exec", "-O", "--open", "--ext", "--textc", "--upload", "--receive", "--git-d", "--work", "--namesp",
-    "-x", "--super", "--output", "-p", "--pag", "--patch", "-i", "--int", "-e", "--edit", "--show-si", "-C",
+    "-x", "--super", "--output", "--filters", "-p", "--pag", "--patch", "-i", "--int", "-e", "--edit", "--show-si",
+    "-C",
 )  # fmt: skip

@@ -18,6 +18,9 @@ from policyengine.model.values import Fault
 LONGEST, DEEPEST = 16_384, 16
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ASSIGNED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
+_REDIRECTION = re.compile(
+    r"(?:\d+|\{(?P<variable>[A-Za-z_]\w*)\})?(?P<sign><<<|<<-?|<>|<&|>>|>\||>&|<|>)|(?P<both>&>>|&>)", re.ASCII
+)
 _BLANK = " \t"
 _ENDS = " \t\n;|&<>()"
 _SPECIAL = "@*#?-$!0123456789"
@@ -176,12 +179,13 @@ class _Reader:
     # ---- redirections ----
 
     def _redirection(self, command: Simple) -> bool:
-        found = re.compile(r"(?:\d+|\{[A-Za-z_]\w*\})?(<<<|<<-?|<>|<&|>>|>\||>&|<|>)|(&>>|&>)").match(
-            self.text, self.at
-        )
-        if found is None or (found.group(1) in ("<", ">") and self.text.startswith("(", found.end())):
+        found = _REDIRECTION.match(self.text, self.at)
+        if found is None or (found["sign"] in ("<", ">") and self.text.startswith("(", found.end())):
             return False
-        sign = found.group(1) or found.group(2)
+        sign = found["sign"] or found["both"]
+        if found["variable"]:
+            # The number of the file becomes its value, for what comes behind as well.
+            command.assigned.append(found["variable"])
         self.at = found.end()
         self._blanks()
         if sign in ("<<", "<<-"):
@@ -224,6 +228,9 @@ class _Reader:
                 self.at = min(stop + 1, len(self.text))
                 if (line.lstrip("\t") if tabs else line) == end:
                     break
+                if not plain and (len(line) - len(line.rstrip("\\"))) % 2:
+                    # For some shells it goes on with the next line, and may end with both of them together.
+                    raise refused("a line of a here-document ends in a backslash")
                 lines.append(line)
             if not plain:
                 body = _Reader("\n".join(lines), self.depth + 1)

@@ -15,12 +15,13 @@ from importlib import import_module
 from typing import Any
 
 from policyengine.diagnostics import codes
+from policyengine.model.limiting import is_limited
 from policyengine.model.values import Fault
 
 LONGEST = 16_384
 DIALECTS = ("postgres", "mysql", "sqlite")
 _QUOTED = re.compile(r"'[^']*'")
-_UNCLEAR = re.compile(r"--|/\*|\*/|[#\\$`]|[\x00-\x08\x0b-\x1f\x7f]")
+_UNCLEAR = re.compile(r"--|/\*|\*/|[#\\$`]|[\x00-\x08\x0b-\x1f\x7f-\xa0\xad]|[^\S \t\n]|[\u200b-\u200f\u2060\ufeff]")
 # By the class that the library has for them.
 _KINDS = {
     "Select": "select", "Union": "select", "Intersect": "select", "Except": "select", "Subquery": "select",
@@ -28,6 +29,8 @@ _KINDS = {
     "Alter": "alter", "TruncateTable": "truncate", "Transaction": "begin", "Commit": "commit", "Rollback": "rollback",
 }  # fmt: skip
 _BEGINS = frozenset({*_KINDS.values(), "with"})
+# What is made with a text or a body in it runs later, or elsewhere.
+_MADE = frozenset({"TABLE", "VIEW", "INDEX", "SCHEMA", "DATABASE"})
 _CHANGES = ("Insert", "Update", "Delete", "Merge", "Create", "Drop", "Alter", "TruncateTable")
 
 
@@ -69,6 +72,8 @@ def _statement(tree: Any, exp: Any) -> dict[str, Any]:
     inside = [node for node in tree.walk() if type(node).__name__ in _CHANGES and node is not tree]
     if kind is None or inside or tree.find(exp.Command):
         raise _refused("it is a statement of a kind that is not known")
+    if kind == "create" and str(tree.args.get("kind")).upper() not in _MADE:
+        raise _refused("it is a statement of a kind that is not known")
     writes = set(_targets(tree, exp))
     into = tree.find(exp.Into)
     if into is not None:
@@ -85,12 +90,12 @@ def _statement(tree: Any, exp: Any) -> dict[str, Any]:
         reads |= writes
     columns = {column.name.lower() for column in tree.find_all(exp.Column)}
     columns |= {one.name.lower() for schema in tree.find_all(exp.Schema) for one in schema.expressions}
-    if tree.find(exp.Star):
+    if tree.find(exp.Star) or _has_others(tree, kind, columns, exp):
         columns.add("*")
     functions = {_function(node) for node in tree.find_all(exp.Func) if not isinstance(node, exp.Connector)}
     return {
         "kind": kind, "reads": sorted(reads), "writes": sorted(writes), "columns": sorted(columns),
-        "functions": sorted(functions), "limited": _limited(tree, exp),
+        "functions": sorted(functions), "limited": is_limited(tree, exp),
     }  # fmt: skip
 
 
@@ -100,6 +105,9 @@ def _targets(tree: Any, exp: Any) -> Iterator[str]:
     if type(tree).__name__ in _CHANGES:
         nodes.append(tree.args.get("this"))
         nodes += tree.expressions if type(tree).__name__ == "TruncateTable" else []
+    if type(tree).__name__ in ("Drop", "Alter"):
+        yield from (_name(table) for table in tree.find_all(exp.Table))
+        return
     for node in nodes:
         first = node.find(exp.Table) if node is not None else None
         if first is not None:
@@ -140,33 +148,14 @@ def _is_in(node: Any, above: Any) -> bool:
     return node is above
 
 
-def _limited(tree: Any, exp: Any) -> bool:
-    """Whether a condition that all of it hangs on, or a number, keeps it to some rows."""
-    limit = tree.args.get("limit")
-    if limit is not None and isinstance(limit.expression, exp.Literal):
+def _has_others(tree: Any, kind: str, columns: set[str], exp: Any) -> bool:
+    """Whether it touches columns that it does not name: all of a row by the name of its table, columns by names that
+    the statement gives them, or those that a table has."""
+    if kind == "insert" and not isinstance(tree.args.get("this"), exp.Schema):
         return True
-    where = tree.args.get("where")
-    return where is not None and _picks(where.this, exp)
-
-
-def _picks(condition: Any, exp: Any) -> bool:
-    """A column that is one of some constants."""
-    while isinstance(condition, exp.Paren):
-        condition = condition.this
-    if isinstance(condition, exp.And):
-        return _picks(condition.left, exp) or _picks(condition.right, exp)
-    constant = (exp.Literal, exp.Placeholder, exp.Parameter)
-    match type(condition).__name__:
-        case "EQ":
-            sides = {isinstance(condition.left, exp.Column), isinstance(condition.right, exp.Column)}
-            others = [side for side in (condition.left, condition.right) if not isinstance(side, exp.Column)]
-            return sides == {True, False} and isinstance(others[0], constant)
-        case "In":
-            listed = condition.expressions
-            return (
-                isinstance(condition.this, exp.Column) and bool(listed) and all(isinstance(x, constant) for x in listed)
-            )
-        case "Between":
-            ends = (condition.args.get("low"), condition.args.get("high"))
-            return isinstance(condition.this, exp.Column) and all(isinstance(end, constant) for end in ends)
-    return False
+    rows = {one.alias_or_name.lower() for one in tree.find_all(exp.Table, exp.Subquery, exp.CTE)}
+    renamed = any(
+        alias.args.get("columns") and isinstance(alias.parent, exp.Table) for alias in tree.find_all(exp.TableAlias)
+    )
+    shared = any(join.args.get("using") or join.args.get("method") for join in tree.find_all(exp.Join))
+    return renamed or shared or not rows.isdisjoint(columns)

@@ -64,7 +64,7 @@ def test_every_command_that_runs_is_listed(text: str) -> None:
         "ls &&", "&& ls", "ls |", "| ls", "ls ;; rm", "ls & ; rm", "ls || && rm", "(ls", "ls)", "{ ls", "{ ls }",
         "()", "$()",
         "ls 'a", "ls \"a", "ls `a", "ls $(a", "ls \\", "cat <<E\nx", "cat <<\"$E\"\n$E", "cat <<E$X\nE",
-        "$(cat <<E\n)\nE",
+        "$(cat <<E\n)\nE", "cat <<E\nE\\\n\nrm x\nE",
         "ls >", "ls > > a", "ls <>", "ls `rm \\`x\\``", "ls \"`echo \"rm\"`\"", "ls\u00a0rm", "ls\u200brm",
         "ls\rrm", "ls\x00",
         "ls\u2028rm x", "env -S 'rm x'", "env --split-string='rm x'", "env --unknown rm x", "env $X",
@@ -95,6 +95,16 @@ def test_what_is_not_understood_is_an_error(text: str) -> None:
         "export PATH=x",
         "[ -v 'a[$(rm x)]' ]", "test ! -v 'a[$(rm x)]'", "printf -v 'a[$(rm x)]' 1", "wait -n -p 'a[$(rm x)]'",
         "jobs -x rm y", "fc -s", "history -s x",
+        "BASH_ENV=x bash -c ls", "LD_PRELOAD=x sh -c ls", ": {PATH}</dev/null; ls", "ls {PATH}<f",
+        "sort --co=x f", "tar --us=x -xf a", "tar --checkpoint-=exec=x -xf a", "tar --rs=x -xf h:a",
+        "tar --inf x -xf a",
+        "gtar --to-command=x -xf a", "cpio --rsh x -i", "zip -qTT x a b", "wget --exe x u", "curl --conf x",
+        "curl --engine x u", "split --fil='rm x' f", "install --strip-p=x -s a b", "sdiff --diff-program=x a b",
+        "tcpdump -nz x -w f", "batcat --pag x f", "fdfind -Hx rm", "nm --plugin=x f", "ip netns exec n rm x",
+        "git cat-file --filt HEAD:x", "git diff --ex", "dc -e '!rm x'", "m4 f", "ldd ./x", "rename 's/a/b/e' f",
+        "patch",
+        "pcre2grep '(?C\"/bin/rm|x\")' f", "/lib64/ld-linux-x86-64.so.2 ./x", "setarch x86_64 rm x", "torsocks rm x",
+        "python3.11-dbg x", "gcc-12 x", "luajit-2.1 x", "PYTHON3 -c x", "fzf --preview 'rm x'",
     ],
 )  # fmt: skip
 def test_what_runs_code_says_so(text: str) -> None:
@@ -102,7 +112,23 @@ def test_what_runs_code_says_so(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["ls -l", "git status", "git diff a.py", "cat 'a b'", "sh -c 'ls'", "TZ=UTC date", "tar -xzf a.tgz"]
+    "text",
+    [
+        "ls -l",
+        "git status",
+        "git diff a.py",
+        "cat 'a b'",
+        "sh -c 'ls'",
+        "TZ=UTC date",
+        "tar -xzf a.tgz",
+        "sort --check f",
+        "tar --create -f a b",
+        "LANG=C sh -c ls",
+        "base64 f",
+        "ip addr",
+        "zip -qT a b",
+        "cat <<'E'\n\\\nE",
+    ],
 )
 def test_what_runs_no_code_says_so(text: str) -> None:
     assert not any(one["runs_code"] for one in argv(text))

@@ -32,6 +32,8 @@ def test_what_a_statement_is_made_of() -> None:
         ("with r as (select * from s), s as (select 1) select * from s", "select", ["s"], []),
         ("select * from a.s, (with s as (select 1) select * from s) x, s", "select", ["a.s", "s"], []),
         ("select (select max(x) from secret) from t", "select", ["secret", "t"], []),
+        ("drop table a, b", "drop", ["a", "b"], ["a", "b"]),
+        ("with x as (select 1) delete from t", "delete", ["t"], ["t"]),
     ],
 )
 def test_every_table_is_listed(text: str, kind: str, reads: list[str], writes: list[str]) -> None:
@@ -56,11 +58,51 @@ def test_a_condition_that_limits(where: str) -> None:
         "id is not null",
         "id in (select id from t)",
         "'a' = 'a'",
+        "id = 0",
+        "id = 0.0",
+        "id between 0 and 99999999",
+        "id between 'a' and 5",
+        "id = 1 = 1",
+        "id = 'x' is null",
+        "id = 1 || 1",
     ],
 )
 def test_a_condition_that_limits_nothing(where: str) -> None:
     assert not sql(f"delete from t where {where}")[0]["limited"]
     assert not sql("delete from t")[0]["limited"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select s.* from t, secrets s where t.id = 1",
+        "select s.* from t join secrets s on 1 = 1 where t.id = 1",
+        "select s.* from t join secrets s on s.id = s.id where t.id = 1",
+        "select s.* from t natural join secrets s where t.id = 1",
+        "select (select group_concat(x) from secrets) from t where id = 1",
+        "update t set a = 1 from u where u.id = 1",
+        "delete from t using u where u.id = 1",
+        "select * from t limit 999999999",
+        "select a from t where id = 1 union select a from secrets",
+    ],
+)
+def test_a_condition_on_one_table_limits_no_other(text: str) -> None:
+    assert not sql(text)[0]["limited"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select users from users",
+        "select row_to_json(u) from users u",
+        "select (users).password from users",
+        "select c3 from users as u(c1, c2, c3)",
+        "select count(1) from users join guess using (password)",
+        "insert into users values (1, true)",
+    ],
+)
+def test_columns_that_are_touched_without_their_names_are_all(text: str) -> None:
+    assert "*" in sql(text)[0]["columns"]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +122,9 @@ def test_a_condition_that_limits_nothing(where: str) -> None:
         "replace into t values (1)",
         "select 'a' 'b", "select 1 \x00", "x" * 20_000, "select " + "(" * 3_000,
         "prepare p as delete from t", "execute p", "declare @x int", "use other", "lock tables t write",
-        "handler t open",
+        "handler t open", "select 1 union table secrets", "select * from only secrets", "delete\u00a0from t",
+        "select\u3000* from t", "create function f() returns int as 'delete from t' language sql",
+        "create procedure p() begin delete from t; end",
     ],
 )  # fmt: skip
 def test_what_is_not_understood_is_an_error(text: str) -> None:
