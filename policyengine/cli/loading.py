@@ -14,6 +14,7 @@ from policyengine.bundle import InvalidPolicies, Loaded, load_path, load_text
 from policyengine.cli.console import FAILED, fail, report, stderr
 from policyengine.diagnostics.diagnostic import has_errors
 from policyengine.engine import Engine
+from policyengine.events.sink import Sink
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
 from policyengine.release.inspection import Inspection
@@ -55,12 +56,15 @@ def load_engine(
     cache: bool = True,
     inspection: Inspection | None = None,
     state: str | Store = "memory://",
+    events: Sink | None = None,
 ) -> Engine:
     """The policies, ready to decide; with errors, they are reported and the command ends."""
     existing(path)
     existing_file(entities, "--entities")
     try:
-        return Engine.load(path, entities=entities, cache=cache, pause_gc=True, inspection=inspection, state=state)
+        return Engine.load(
+            path, entities=entities, cache=cache, pause_gc=True, inspection=inspection, state=state, events=events
+        )
     except InvalidPolicies as invalid:
         report(invalid.diagnostics, stderr())
         raise typer.Exit(FAILED) from None

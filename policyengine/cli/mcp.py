@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,11 +18,13 @@ from policyengine.cli.loading import EntitiesOption, JsonOption, existing, exist
 from policyengine.cli.request import understood
 from policyengine.diagnostics.safe_text import visible
 from policyengine.engine import Engine
+from policyengine.events.sink import Sink
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
-from policyengine.settings.gateway import load_gateway
+from policyengine.settings.gateway import load_events, load_gateway
 from policyengine.settings.loading import WrongSettings
 from policyengine.settings.model import check_remote
+from policyengine.settings.telling import telling
 from policyengine.state.store import StoreError
 
 
@@ -119,24 +123,36 @@ def gateway(
     state: Annotated[
         str, typer.Option("--state", metavar="URL", help="where limits, sessions and approvals are kept")
     ] = "memory://",
+    with_limits: Annotated[
+        bool, typer.Option("--with-limits", help="list tools with the limits of arguments that hold in any case")
+    ] = False,
+    events: Annotated[
+        Path | None,
+        typer.Option("--events", metavar="FILE", help="who is told of events: `[events]` of a service's settings"),
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option("--trusted-proxy", metavar="CIDR", help="with --http: whose X-Forwarded-For is believed"),
+    ] = None,
 ) -> None:
     """Stand between MCP clients and the servers behind: on standard input and output, or over HTTP.
 
     A client is shown what the policies could allow, and each call is decided on its arguments.
     """
     running = _running()
-    listening = _listening(running, http, token_file, auth)
+    listening = _listening(running, http, token_file, auth, trusted_proxy)
     if principal is None and (listening is None or listening.settings is None):
         fail("nobody uses the tools", "name them: --principal, or with --http the --auth that their tokens are read by")
     if policies is None and pdp is None:
         fail("nothing decides", "name --policies, or a --pdp")
     decisions = running.Decisions(*_point(pdp, pdp_token_file), coaz_strict)
+    told = _told(events)
     try:
         # Without policies all that is decided is decided elsewhere.
         engine = (
-            load_engine(policies, entities, state=state)
+            load_engine(policies, entities, state=state, events=told)
             if policies is not None
-            else Engine.from_text(ANYTHING, state=state)
+            else Engine.from_text(ANYTHING, state=state, events=told)
         )
     except StoreError as error:
         fail(str(error), status=FAILED)
@@ -152,13 +168,16 @@ def gateway(
         who = running.Who(asking, acting, said, listening.settings if listening is not None else None)
         person = _entity(approver, "--approver") if approver is not None else None
         means = running.Means(person, approvals_url, wait)
-        gated = running.Gated(engine, who, _targets(command, upstream, config), pins, decisions, means)
+        gated = running.Gated(engine, who, _targets(command, upstream, config), pins, decisions, means, with_limits)
         if listening is None:
             running.serve(gated)
         else:
             running.serve_http(gated, listening)
     except (OSError, ValueError) as error:
         fail(str(error), status=FAILED)
+    finally:
+        if told is not None:
+            told.close()
 
 
 @app.command()
@@ -199,12 +218,18 @@ def diff(
         raise typer.Exit(FAILED)
 
 
-def _listening(running: Any, http: str | None, token_file: Path | None, auth: Path | None) -> Any:
+def _listening(
+    running: Any, http: str | None, token_file: Path | None, auth: Path | None, trusted: list[str] | None
+) -> Any:
     """Where clients are served, and who may come in; None on standard streams."""
     if http is None:
-        if token_file is not None or auth is not None:
-            fail("--token-file and --auth are about --http")
+        if token_file is not None or auth is not None or trusted:
+            fail("--token-file, --auth and --trusted-proxy are about --http")
         return None
+    try:
+        proxies = tuple(ip_network(each) for each in trusted or ())
+    except ValueError:
+        fail("--trusted-proxy: it names no network", "write an address, or a network such as 10.0.0.0/8")
     host, _, port = http.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
     if not port.isdecimal() or not 0 < int(port) < 65_536:
@@ -212,14 +237,34 @@ def _listening(running: Any, http: str | None, token_file: Path | None, auth: Pa
     if auth is not None:
         if token_file is not None:
             fail("--token-file and --auth exclude each other")
-        return running.Listening(host, int(port), None, _settings(existing(auth, "--auth")))
+        return running.Listening(host, int(port), None, _settings(existing(auth, "--auth")), proxies)
     existing_file(token_file, "--token-file")
     token = token_file.read_text(encoding="utf-8").strip() if token_file is not None else None
     if token is not None and len(token) < SHORTEST_TOKEN:
         fail(f"--token-file: a token has {SHORTEST_TOKEN} characters or more")
     if token is None and not is_loopback(host):
         fail("--http: whoever reaches this address would be the principal", "name a --token-file, or --auth")
-    return running.Listening(host, int(port), token)
+    return running.Listening(host, int(port), token, None, proxies)
+
+
+def _told(path: Path | None) -> Sink | None:
+    """Who is told of events; None for nobody."""
+    if path is None:
+        return None
+    structlog = import_module("structlog")
+    # Standard output belongs to the client.
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        return telling(load_events(existing(path, "--events"))).everybody
+    except WrongSettings as wrong:
+        fail(f"--events: {visible('; '.join(wrong.problems))}")
 
 
 def _settings(path: Path) -> Any:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from policyengine.bundle import Snapshot
+from policyengine.gate.limits import Keywords, argument_limits
 from policyengine.model.request import request
 from policyengine.model.values import Fault, is_text, plain_text
 from policyengine.partial.among import Among
@@ -63,10 +64,36 @@ def listed_tools(
 ) -> list[str]:
     """Those that some session could call: one that has just begun, or one that carries every label there is."""
     wanted = list(names)
-    labels = tuple(rule.name.rpartition(".")[2] for rule in snapshot.policies.rules if rule.kind == "label")
     found: set[str] = set()
-    for carried in ((), labels):
-        session = SessionState("", carried, (), 0.0, 0.0)
+    for session in _extremes(snapshot):
         left = [name for name in wanted if name not in found]
         found.update(callable_tools(snapshot, principal, context, left, session))
     return [name for name in wanted if name in found]
+
+
+def listed_limits(
+    snapshot: Snapshot, principal: Mapping[str, Any], context: Mapping[str, Any], names: Iterable[str]
+) -> dict[str, dict[str, list[Keywords]]]:
+    """The limits of arguments, by tool and argument, that hold in each of those sessions."""
+    wanted = list(names)
+    each = [
+        argument_limits(snapshot, principal, in_session(context, session), wanted) for session in _extremes(snapshot)
+    ]
+    # Where nothing is allowed in one of them, nothing is said of the other.
+    first, second = each
+    found: dict[str, dict[str, list[Keywords]]] = {}
+    for name in first.keys() & second.keys():
+        shared = {
+            argument: both
+            for argument, told in first[name].items()
+            if (both := [one for one in told if one in second[name].get(argument, ())])
+        }
+        if shared:
+            found[name] = shared
+    return found
+
+
+def _extremes(snapshot: Snapshot) -> tuple[SessionState, SessionState]:
+    """A session that has just begun, and one that carries every label there is."""
+    labels = tuple(rule.name.rpartition(".")[2] for rule in snapshot.policies.rules if rule.kind == "label")
+    return SessionState("", (), (), 0.0, 0.0), SessionState("", labels, (), 0.0, 0.0)

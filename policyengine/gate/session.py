@@ -315,6 +315,10 @@ class Session:
         """As `tools`, but for what this session did so far: a list that others may rely on."""
         return listing.listed_tools(self._ways.snapshot(), self._principal, self._context, names_)
 
+    def listed_limits(self, names_: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
+        """As `limits`, but for what this session did so far."""
+        return listing.listed_limits(self._ways.snapshot(), self._principal, self._context, names_)
+
     def release(self, text: Any, **asked: Any) -> Released:
         """What may go to the user: `Engine.release` for the principal of this session."""
         return self._ways.release(text, principal=self._principal, context=self._context, **self._here, **asked)

@@ -7,14 +7,17 @@ tool, a tool that changed, is not there.
 | file | job |
 |---|---|
 | `gateway.py` | an MCP server that asks the gate, with other servers behind it |
-| `running.py` | serving clients, over standard streams or HTTP |
+| `gating.py` | what every method asks of the gate |
+| `tools.py`, `others.py` | tools and calls of them; everything that is no tool |
+| `running.py`, `standard_streams.py` | serving clients, over standard streams or HTTP |
 | `door.py`, `callers.py` | over HTTP: who may come in, and whose session a request belongs to |
 | `attempts.py` | tokens that are not accepted: counted, told, and told to wait |
 | `authorizing.py`, `pdp.py` | what COAZ decides beside the gate, in process or at a decision point |
 | `coaz.py`, `defaults.py`, `expressions.py` | the binding: a message to an AuthZEN request |
 | `sessions.py` | the gate's session of a client |
 | `targets.py` | the servers behind it: commands, URLs, a client's `mcp.json` |
-| `upstream.py` | what they have: tools, resources, prompts |
+| `upstream.py`, `upstream_tasks.py` | what they have: tools, resources, prompts; tools that run as tasks only |
+| `tasks.py` | calls that go on after they were answered |
 | `approving.py` | calls that need a person |
 | `changes.py` | word of lists that changed |
 | `pins.py` | what tools looked like when somebody last looked |

@@ -7,7 +7,7 @@ answer to `server/discover`, with which a client begins, or else the first that 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from secrets import token_urlsafe
@@ -16,6 +16,7 @@ from typing import Any
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 
+from policyengine.callers.hops import origin
 from policyengine.callers.refusal import Refusal
 from policyengine.mcp.attempts import Attempts
 from policyengine.mcp.callers import Arrival, Entrance
@@ -42,10 +43,13 @@ def new_handle() -> str:
 class Door:
     """An ASGI application around another one."""
 
-    def __init__(self, app: Any, entry: Entrance, attempts: Attempts, *, secure: bool = False) -> None:
+    def __init__(
+        self, app: Any, entry: Entrance, attempts: Attempts, proxies: Sequence[Any] = (), *, secure: bool = False
+    ) -> None:
         self._app = app
         self._entry = entry
         self._attempts = attempts
+        self._proxies = proxies
         self._secure = secure
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -66,7 +70,8 @@ class Door:
             # A token that is good, and good for less, is no guess.
             if given and refusal.status != 403:
                 client = scope.get("client")
-                refusal = self._attempts.failed(refusal, client[0] if client else None, given[0])
+                address = origin(client[0] if client else None, _values(scope, b"x-forwarded-for"), self._proxies)
+                refusal = self._attempts.failed(refusal, address, given[0])
             await _answer(send, refusal.status, {"error": refusal.message}, refusal.headers)
             return
         await self._enter(scope, receive, send, arrival)

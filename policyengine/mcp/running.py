@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +13,6 @@ from typing import Any
 import anyio
 import uvicorn
 from mcp.server.lowlevel import Server
-from mcp.server.stdio import stdio_server
 
 from policyengine.engine import Engine
 from policyengine.events.sink import Sink
@@ -25,9 +26,14 @@ from policyengine.mcp.gateway import Gateway
 from policyengine.mcp.pdp import DecisionPoint
 from policyengine.mcp.pins import Difference, differences, pins_of, read_pins, write_pins
 from policyengine.mcp.sessions import ClientSessions, Who, arrival_of
+from policyengine.mcp.standard_streams import standard_streams
 from policyengine.mcp.targets import Target, connected
 from policyengine.mcp.upstream import definitions, tools
 from policyengine.settings.gateway import GatewaySettings
+
+_LOOP = {"use_uvloop": sys.platform != "win32"}
+# Objects that are made until the garbage collector looks through the young ones, and then how often through the older.
+_COLLECTOR = (10_000, 500, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,8 @@ class Decisions:
 
 @dataclass(frozen=True, slots=True)
 class Gated:
-    """Who uses which servers, under which policies. `pins` is where what their tools look like is written down."""
+    """Who uses which servers, under which policies. `pins` is where what their tools look like is written down; with
+    `limits` tools are listed with the limits of their arguments."""
 
     engine: Engine
     who: Who
@@ -50,15 +57,16 @@ class Gated:
     pins: Path | None
     decisions: Decisions = Decisions()
     means: Means = field(default_factory=Means)
+    limits: bool = False
 
 
 def serve(gated: Gated) -> None:
     """Serve one client on standard input and output, until it goes. Raises WrongPins, StoreError and OSError."""
-    anyio.run(_serve, gated, _pinned(gated))
+    anyio.run(_serve, gated, _pinned(gated), backend_options=_LOOP)
 
 
 async def _serve(gated: Gated, pins: Mapping[str, str] | None) -> None:
-    async with _server(gated, pins) as server, stdio_server() as (reading, writing):
+    async with _server(gated, pins) as server, standard_streams() as (reading, writing):
         await server.run(reading, writing, server.create_initialization_options())
 
 
@@ -71,6 +79,7 @@ class Listening:
     port: int
     token: str | None = field(default=None, repr=False)
     settings: GatewaySettings | None = None
+    proxies: tuple[Any, ...] = ()
 
     def entry(self) -> Entrance:
         if self.settings is not None:
@@ -85,15 +94,18 @@ class Listening:
 
 def serve_http(gated: Gated, listening: Listening) -> None:
     """Serve clients over Streamable HTTP at `/mcp`, until the process is told to end. Raises as `serve` does."""
-    anyio.run(_serve_http, gated, _pinned(gated), listening)
+    anyio.run(_serve_http, gated, _pinned(gated), listening, backend_options=_LOOP)
 
 
 async def _serve_http(gated: Gated, pins: Mapping[str, str] | None, listening: Listening) -> None:
     async with _server(gated, pins, shared=True) as server:
         secure = listening.settings is not None and listening.settings.resource.startswith("https:")
         inner = server.streamable_http_app(host=listening.host)
-        app: Any = Door(inner, listening.entry(), listening.attempts(gated.engine.events), secure=secure)
-        config = uvicorn.Config(app, host=listening.host, port=listening.port, log_level="warning")
+        app: Any = Door(
+            inner, listening.entry(), listening.attempts(gated.engine.events), listening.proxies, secure=secure
+        )
+        # Its own idea of proxies believes whoever is on this machine.
+        config = uvicorn.Config(app, host=listening.host, port=listening.port, log_level="warning", proxy_headers=False)
         await uvicorn.Server(config).serve()
 
 
@@ -102,10 +114,14 @@ async def _server(gated: Gated, pins: Mapping[str, str] | None, *, shared: bool 
     """The gateway, while the servers behind it are connected."""
     changes = Changes()
     async with connected(gated.targets, changes) as upstreams, _decider(gated) as decider:
+        # What is there by now stays: the policies, and the libraries.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_COLLECTOR)
         sessions = ClientSessions(gated.engine, gated.who)
         authorizing = Authorizing(decider, gated.who.token, strict=gated.decisions.strict)
         approving = Approving(gated.engine, gated.means)
-        yield Gateway(sessions.of, upstreams, pins, approving, changes, authorizing, shared).server()
+        yield Gateway(sessions.of, upstreams, pins, approving, changes, authorizing, shared, gated.limits).server()
 
 
 @asynccontextmanager

@@ -56,9 +56,9 @@ from policyengine.server.release import admit, detokenize, release
 from policyengine.server.release_events import release_events
 from policyengine.server.reload import reload
 from policyengine.server.search import Searches
-from policyengine.server.telling import telling
 from policyengine.settings.loading import WrongSettings, from_environment
 from policyengine.settings.model import Settings
+from policyengine.settings.telling import telling
 from policyengine.state.reloads import Reload
 from policyengine.state.store import StoreError as UnusableState
 from policyengine.version import VERSION

@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 from policyengine.callers.authenticate import Authenticator, NeedsKeys, Trusted, key_id
 from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.certificate import from_header
+from policyengine.callers.hops import is_proxy, origin
 from policyengine.callers.issuers import Document, read_document
 from policyengine.callers.key_set import KeySet
 from policyengine.callers.keyring import FLUSH, REFRESH, Keyring, Unknowable
-from policyengine.callers.keys import KeyUse, normal_address
+from policyengine.callers.keys import KeyUse
 from policyengine.callers.local import is_loopback
 from policyengine.callers.refusal import Refusal
 from policyengine.callers.stores.store import KeyStoreError
@@ -173,7 +174,7 @@ class Authentication:
         """The certificate of the connection; of a trusted proxy's, the one that it says it has verified."""
         if not self.authenticator.certificates:
             return None
-        if self._is_proxy(_peer(incoming)):
+        if is_proxy(_peer(incoming), self.proxies):
             values = [value for name, value in incoming.scope["headers"] if name == b"client-cert"]
             if values:
                 return from_header(values[0]) or b"" if len(values) == 1 else b""
@@ -195,21 +196,8 @@ class Authentication:
 
     def _address(self, incoming: Incoming) -> str | None:
         """Where a request comes from: the nearest hop that is no trusted proxy."""
-        address = _peer(incoming)
-        if not self._is_proxy(address):
-            return address
-        named = b",".join(value for name, value in incoming.scope["headers"] if name == b"x-forwarded-for")
-        for hop in reversed(named.decode("latin-1").split(",")):
-            if not hop.strip():
-                continue
-            address = hop.strip()
-            if not self._is_proxy(address):
-                break
-        return address
-
-    def _is_proxy(self, address: str | None) -> bool:
-        found = normal_address(address)
-        return found is not None and any(found in network for network in self.proxies)  # type: ignore[operator]
+        named = (value for name, value in incoming.scope["headers"] if name == b"x-forwarded-for")
+        return origin(_peer(incoming), named, self.proxies)
 
     async def _read(self, issuer: str, *, unknown: bool = False) -> None:
         """Reads the keys of an issuer, if it is time to; whoever asks meanwhile waits for the same reading."""

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from policyengine.model.decision import Decision
 from policyengine.server import log
-from policyengine.server.telling import Telling
+from policyengine.settings.telling import Telling
 from policyengine.workers.sibling import Everybody
 from policyengine.workers.totals import Families
 

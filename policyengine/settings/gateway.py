@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from policyengine.settings.loading import WrongSettings, problems, unknown_keys
-from policyengine.settings.model import Issuer, Text, check_remote
+from policyengine.settings.loading import WrongSettings, problems, unknown_keys, with_webhook_secrets
+from policyengine.settings.model import Events, Issuer, Text, check_remote
+
+T = TypeVar("T", bound=BaseModel)
 
 
 class GatewaySettings(BaseModel):
@@ -56,14 +58,23 @@ class GatewaySettings(BaseModel):
 
 def load_gateway(path: Path) -> GatewaySettings:
     """Raises WrongSettings."""
+    return _loaded(path, GatewaySettings)
+
+
+def load_events(path: Path) -> Events:
+    """Who is told of events, as the service's settings have it under `[events]`. Raises WrongSettings."""
+    return with_webhook_secrets(_loaded(path, Events))
+
+
+def _loaded(path: Path, kind: type[T]) -> T:
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
         raise WrongSettings(f"{path}: no TOML can be read from it") from None
-    unknown = unknown_keys(found, GatewaySettings, "")
+    unknown = unknown_keys(found, kind, "")
     if unknown:
         raise WrongSettings(*unknown)
     try:
-        return GatewaySettings(**found)
+        return kind(**found)
     except ValidationError as error:
         raise WrongSettings(*problems(error)) from None

@@ -19,7 +19,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.events.sinks.webhook import secret_key
-from policyengine.settings.model import PREFIX, Callback, KeySettings, Settings, Webhook
+from policyengine.settings.model import PREFIX, Callback, Events, KeySettings, Settings, Webhook
 from policyengine.settings.texts import secret as release_key
 from policyengine.workers.words import SUPERVISOR
 
@@ -219,12 +219,16 @@ def _with_secrets(settings: Settings) -> Settings:
             raise WrongSettings(f"`key_file`: {error}") from None
         changed["texts"] = settings.texts.model_copy(update={"key": text_key})
     if any(each.secret_file is not None for each in settings.events.webhooks):
-        webhooks = [_with_secret(each) for each in settings.events.webhooks]
-        changed["events"] = settings.events.model_copy(update={"webhooks": webhooks})
+        changed["events"] = with_webhook_secrets(settings.events)
     if any(each.secret_file is not None for each in settings.approvals.callbacks):
         callbacks = [_with_secret(each) for each in settings.approvals.callbacks]
         changed["approvals"] = settings.approvals.model_copy(update={"callbacks": callbacks})
     return settings.model_copy(update=changed) if changed else settings
+
+
+def with_webhook_secrets(events: Events) -> Events:
+    """Where events go, with the secrets that stand in files. Raises WrongSettings."""
+    return events.model_copy(update={"webhooks": [_with_secret(each) for each in events.webhooks]})
 
 
 def _with_secret(webhook: T) -> T:

@@ -62,6 +62,32 @@ def test_a_client_is_shown_and_may_run_what_is_allowed(shop: Shop, mode: Any) ->
     assert shop.ran() == ["read_page acme.com", "send_mail bob@acme.com"]
 
 
+LIMITED = """
+module shop
+use ai
+tool read_page(url: String) { sends_outside: false, reads_untrusted: true }
+tool count(to: Int) { sends_outside: false, reads_untrusted: false }
+permit reading: call on Tool::"read_page" for User when tool.args.url like "https://acme.com/*"
+permit count: call on Tool::"count" for User
+  when tool.args.to <= 5 and (tool.args.to > 0 or "saw" in session.labels)
+label saw: receive on Tool::"read_page"
+"""
+
+
+def test_tools_come_with_the_limits_that_hold_in_any_case(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, LIMITED)
+    (tmp_path / "events.toml").write_text("log = true\n")
+
+    async def steps(client: Client) -> Any:
+        return {tool.name: tool.input_schema["properties"] for tool in (await client.list_tools()).tools}
+
+    told = shop.ask(steps, "--with-limits", "--events", str(tmp_path / "events.toml"))
+    assert told["read_page"]["url"]["allOf"][1] == {"pattern": "^https://acme\\.com/[\\s\\S]*$"}
+    # What depends on the session is not told.
+    assert told["count"]["to"]["allOf"][1:] == [{"maximum": 5}]
+    assert "allOf" not in shop.ask(steps)["count"]["to"]
+
+
 def test_what_the_gateway_does_not_know_is_not_there(shop: Shop) -> None:
     async def steps(client: Client) -> Any:
         other = await client.call_tool("Send_Mail", {"to": "b@c.de", "body": "x"})

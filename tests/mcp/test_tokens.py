@@ -7,6 +7,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,22 @@ def test_whoever_tries_tokens_is_told_to_wait_and_nobody_else(caplog: pytest.Log
     ]
     assert bad not in caplog.text + repr([event.fields for event in heard.events])
     assert len(caplog.records) == len(heard.events)
+
+
+def test_what_a_proxy_says_is_believed_of_those_that_are_trusted() -> None:
+    heard = Heard()
+
+    async def asked(*trusted: str) -> str | None:
+        door = Door(None, OneToken("g" * 40), Attempts(heard), [ip_network(each) for each in trusted])
+        transport = httpx.ASGITransport(door, client=("10.0.0.1", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway.example") as http:
+            named = {"X-Forwarded-For": "192.0.2.9, 192.0.2.1, 10.0.0.7", "Authorization": "Bearer x"}
+            await http.post("/mcp", headers=named)
+        return heard.events[-1].fields["address"]
+
+    assert asyncio.run(asked()) == "10.0.0.1"
+    assert asyncio.run(asked("192.0.2.0/24")) == "10.0.0.1"
+    assert asyncio.run(asked("10.0.0.0/8")) == "192.0.2.1"
 
 
 def test_settings_that_let_anybody_in_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,29 @@
+"""Where a request over HTTP comes from, where proxies stand in front that are believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from policyengine.callers.keys import normal_address
+
+
+def is_proxy(address: str | None, proxies: Sequence[Any]) -> bool:
+    """Whether an address is in one of these networks."""
+    found = normal_address(address)
+    return found is not None and any(found in network for network in proxies)
+
+
+def origin(peer: str | None, forwarded: Iterable[bytes], proxies: Sequence[Any]) -> str | None:
+    """The nearest hop that is no trusted proxy. `forwarded` are the values of X-Forwarded-For: only what a trusted
+    proxy has added to them is believed."""
+    if not is_proxy(peer, proxies):
+        return peer
+    address = peer
+    for hop in reversed(b",".join(forwarded).decode("latin-1").split(",")):
+        if not hop.strip():
+            continue
+        address = hop.strip()
+        if not is_proxy(address, proxies):
+            break
+    return address

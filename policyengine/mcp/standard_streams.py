@@ -1,0 +1,198 @@
+"""Standard input and output as the two streams of a server, on the event loop itself.
+
+The library hands each message through threads, three times for a call. Here pipes and sockets, which is what a client
+starts a server with, are read and written where the messages are handled. While they serve, the process's own standard
+input is empty, and what it prints goes to standard error: nothing but messages goes to the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, Self
+
+import anyio
+import mcp_types as types
+from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+
+# So many messages wait to be taken, at most: then nothing more is read.
+MOST_WAITING = 100
+# For so many seconds a client that does not read is waited for in the end.
+LAST_WORDS = 2.0
+
+
+class _Streams:
+    """What both streams are to the library."""
+
+    async def aclose(self) -> None:
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+class MessagesIn(asyncio.Protocol, _Streams):
+    """The messages that come in: one a line. What is no message comes in as the error that it is."""
+
+    def __init__(self) -> None:
+        self._lines: deque[bytes] = deque()
+        self._rest: list[bytes] = []
+        self._came = asyncio.Event()
+        self._ended = False
+        self._transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        first, *lines = data.split(b"\n")
+        self._rest.append(first)
+        if not lines:
+            return
+        self._lines.append(b"".join(self._rest))
+        self._lines.extend(lines[:-1])
+        self._rest = [lines[-1]]
+        self._came.set()
+        if len(self._lines) > MOST_WAITING:
+            self._transport.pause_reading()
+
+    def eof_received(self) -> None:
+        self._end()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._came.set()
+
+    async def receive(self) -> SessionMessage | Exception:
+        while True:
+            while not self._lines:
+                if self._ended:
+                    raise anyio.EndOfStream
+                self._came.clear()
+                if self._transport is not None and not self._transport.is_closing():
+                    self._transport.resume_reading()
+                await self._came.wait()
+            line = self._lines.popleft()
+            if line.strip():
+                return _message(line)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def aclose(self) -> None:
+        self._transport.close()
+        self._end()
+
+
+class MessagesOut(asyncio.BaseProtocol, _Streams):
+    """The messages that go out. Whoever writes waits while the client does not read."""
+
+    def __init__(self) -> None:
+        self._free = asyncio.Event()
+        self._free.set()
+        self._lost = asyncio.Event()
+        self._transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def pause_writing(self) -> None:
+        self._free.clear()
+
+    def resume_writing(self) -> None:
+        self._free.set()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._lost.set()
+        self._free.set()
+
+    async def send(self, item: SessionMessage) -> None:
+        if self._lost.is_set() or self._transport.is_closing():
+            raise anyio.BrokenResourceError
+        self._transport.write(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
+        await self._free.wait()
+
+    async def aclose(self) -> None:
+        self._transport.close()
+
+    async def ended(self) -> None:
+        """What was written has gone out, if there is anybody who takes it."""
+        with anyio.move_on_after(LAST_WORDS, shield=True):
+            await self._lost.wait()
+
+
+def _message(line: bytes) -> SessionMessage | Exception:
+    try:
+        return SessionMessage(types.jsonrpc_message_adapter.validate_json(line.decode(errors="replace"), by_name=False))
+    except ValueError as error:
+        return error
+
+
+@asynccontextmanager
+async def standard_streams() -> AsyncIterator[tuple[Any, Any]]:
+    """The streams of a server for one client. Where they are no pipes or sockets, as the library has them."""
+    if not _are_pipes():
+        async with stdio_server() as streams:
+            yield streams
+        return
+    loop = asyncio.get_running_loop()
+    with _set_aside() as (incoming, outgoing):
+        # A transport closes what it is given.
+        _, reading = await loop.connect_read_pipe(MessagesIn, os.fdopen(os.dup(incoming), "rb", 0))
+        _, writing = await loop.connect_write_pipe(MessagesOut, os.fdopen(os.dup(outgoing), "wb", 0))
+        try:
+            yield reading, writing
+        finally:
+            await reading.aclose()
+            await writing.aclose()
+            await writing.ended()
+
+
+@contextmanager
+def _set_aside() -> Iterator[tuple[int, int]]:
+    """The descriptors of the client, while those of the process lead nowhere it would see."""
+    ours = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    try:
+        os.dup2(nothing, 0)
+        os.dup2(2, 1)
+        yield ours
+    finally:
+        for number, own in enumerate(ours):
+            with suppress(OSError):
+                os.set_blocking(own, True)
+            os.dup2(own, number)
+            os.close(own)
+        os.close(nothing)
+
+
+def _are_pipes() -> bool:
+    """Whether both are pipes or sockets of which one end is here. One socket for both could not be told from a client
+    that is gone."""
+    if sys.platform == "win32":
+        return False
+    try:
+        found = [os.fstat(number) for number in (0, 1, 2)]
+    except OSError:
+        return False
+    incoming, outgoing, _ = found
+    piped = all(stat.S_ISFIFO(one.st_mode) or stat.S_ISSOCK(one.st_mode) for one in (incoming, outgoing))
+    return piped and incoming.st_ino != outgoing.st_ino
