@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any
 
 from policyengine.state.stores.pipe import Pipe
-from policyengine.state.stores.resp import Refusal, answer, packed
+from policyengine.state.stores.resp import ErrorReply, answer, packed
 
 # For so long after its last answer a connection is not looked at, in seconds.
 FRESH = 1.0
@@ -55,7 +55,7 @@ class Connections(Plainly):
             self._pool.release(connection)
             raise
         self._free.append((connection, monotonic()))
-        if type(said) is Refusal:
+        if type(said) is ErrorReply:
             raise _refused(connection, said.message)
         return said
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from policyengine.state.stores.resp import Refusal, answer
+from policyengine.state.stores.resp import ErrorReply, answer
 
 # So many commands are sent at once, where others are on their way already.
 GROUP = 8
@@ -110,7 +110,7 @@ class Pipe(asyncio.Protocol):
                 if future.done():
                     # Who asked has given up.
                     continue
-                if type(said) is Refusal:
+                if type(said) is ErrorReply:
                     future.set_exception(self._refused(said.message))
                 else:
                     future.set_result(said)

@@ -16,7 +16,7 @@ _SHAPES: dict[int, bytes] = {}
 _TEXT, _ERROR, _NUMBER, _STATUS = b"$-:+"
 
 
-class Refusal(Struct, frozen=True, gc=False):
+class ErrorReply(Struct, frozen=True, gc=False):
     """The server cannot do what it was asked, and says why."""
 
     message: str
@@ -48,7 +48,7 @@ def answer(data: bytes, at: int) -> tuple[Any, int] | None:
         end = after + length
         return (data[after:end], end + 2) if end + 2 <= len(data) else None
     if kind == _ERROR:
-        return Refusal(said.decode(errors="replace")), after
+        return ErrorReply(said.decode(errors="replace")), after
     if kind == _NUMBER:
         return _whole(said), after
     if kind == _STATUS:
