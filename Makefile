@@ -58,6 +58,9 @@ test-frameworks: $(FRAMEWORKS:%=$(FRAMEWORK_VENVS)/%/.ready)  ## the adapters wh
 $(FRAMEWORK_VENVS)/litellm/.ready: MORE = apscheduler azure-identity azure-storage-blob backoff backports-zstd expression \
   fastapi-sso gunicorn hiredis inquirerpy mcp orjson polars pyjwt pynacl python-multipart restrictedpython rq semver \
   soundfile tomlkit 'websockets<16'
+# What the tests of its files need.
+$(FRAMEWORK_VENVS)/crewai/.ready: MORE = crewai-files
+$(FRAMEWORK_VENVS)/autogen/.ready: MORE = pillow
 $(FRAMEWORK_VENVS)/%/.ready: pyproject.toml
 	@echo "installing policyengine[$(subst _,-,$*)] into $(FRAMEWORK_VENVS)/$* ..."
 	@$(PYTHON) -m venv $(FRAMEWORK_VENVS)/$*

@@ -129,6 +129,11 @@ def serve(
         return
     # Whatever is wrong is told before anything is changed: the environment is this process's own.
     _check_bind(settings, host, uds)
+    if workers > 1 and settings.guardrail.enabled:
+        fail(
+            "--workers: LiteLLM's guardrail API is answered by one process alone: it remembers what each request said",
+            "leave --workers out, or put `guardrail.enabled = false` and use the callback `PolicyProxy` in the proxy",
+        )
     if uds is not None and not os.path.isdir(uds.absolute().parent):
         fail(f"--uds: no such directory: {uds.absolute().parent}")
     if re.fullmatch("0?[0-7]{3}", uds_mode) is None:

@@ -68,9 +68,7 @@ def run(
     raises to steer itself: they go on as they are. `looks` is what rules read of a result, `back` the result with what
     may be had of it. Raises what the tool raises where that may be told as it is, and ToolFailed where only a part of
     it may."""
-    call = session.call(tool, arguments)
-    if approve is not None and _approvable(call) and (approval := approve(session, call)) is not None:
-        call = session.call(tool, arguments, approval=approval)
+    call = called(session, tool, arguments, approve)
     if not call.allowed:
         return Ran(call, call.reason)
     running = _RUNNING.set(session)
@@ -114,8 +112,7 @@ async def run_async(
         if decided is not None:
             await ended_async(decided)
         call = await session.call_async(tool, arguments)
-    if approve is not None and _approvable(call) and (approval := await approve(session, call)) is not None:
-        call = await session.call_async(tool, arguments, approval=approval)
+    call = await _approved_async(session, call, tool, arguments, approve)
     if not call.allowed:
         return Ran(call, call.reason)
     running = _RUNNING.set(session)
@@ -137,6 +134,29 @@ async def run_async(
     looked = looks(result)
     seen = await session.observe_async(call, looked)
     return Ran(call, back(result, looked, seen), seen)
+
+
+def called(session: Session, tool: str, arguments: Mapping[str, Any], approve: Approve | None = None) -> ToolCall:
+    """A call, decided; `approve` is asked where it lacks nothing but an approval."""
+    call = session.call(tool, arguments)
+    if approve is not None and _approvable(call) and (approval := approve(session, call)) is not None:
+        return session.call(tool, arguments, approval=approval)
+    return call
+
+
+async def called_async(
+    session: Session, tool: str, arguments: Mapping[str, Any], approve: ApproveAsync | None = None
+) -> ToolCall:
+    """As `called`, without blocking the event loop."""
+    return await _approved_async(session, await session.call_async(tool, arguments), tool, arguments, approve)
+
+
+async def _approved_async(
+    session: Session, call: ToolCall, tool: str, arguments: Mapping[str, Any], approve: ApproveAsync | None
+) -> ToolCall:
+    if approve is not None and _approvable(call) and (approval := await approve(session, call)) is not None:
+        return await session.call_async(tool, arguments, approval=approval)
+    return call
 
 
 def _approvable(call: ToolCall) -> bool:

@@ -9,6 +9,7 @@ what a context provider adds, comes behind the hooks: the first is refused, the 
 
 from __future__ import annotations
 
+from inspect import isfunction
 from typing import Any, TypeVar
 from warnings import catch_warnings, simplefilter
 
@@ -17,12 +18,17 @@ from agent_framework import (
     ChatMiddlewareLayer,
     FunctionInvocationLayer,
     FunctionTool,
+    MCPStdioTool,
+    MCPStreamableHTTPTool,
+    MCPWebsocketTool,
     create_agent_hooks_middleware,
 )
 
 from policyengine.integrations.agent_hooks import PolicyInterceptor
 
 A = TypeVar("A", bound=BaseAgent)
+# What runs in this process, through the hooks.
+_HERE = (FunctionTool, MCPStdioTool, MCPStreamableHTTPTool, MCPWebsocketTool)
 
 
 def protect(agent: A, interceptor: PolicyInterceptor, **hooks: Any) -> A:
@@ -39,9 +45,7 @@ def protect(agent: A, interceptor: PolicyInterceptor, **hooks: Any) -> A:
             "without hooks"
         )
     options: Any = getattr(agent, "default_options", None) or {}
-    for tool in options.get("tools") or ():
-        if not isinstance(tool, FunctionTool):
-            raise ValueError("protect: a tool that is no function of this process runs where nobody gates it")
+    _functions_only(options.get("tools"))
     own: list[Any] = list(agent.middleware or ())
     with catch_warnings():
         # It is experimental, as the framework says; whoever calls this has chosen it.
@@ -58,6 +62,14 @@ def _keep_last(agent: Any) -> None:
     def run(*given: Any, **named: Any) -> Any:
         if named.get("middleware"):
             raise ValueError("protect: middleware of a run comes behind the hooks; give it to the agent")
+        for tools in (named.get("tools"), (named.get("options") or {}).get("tools")):
+            _functions_only(tools)
         return behind(*given, **named)
 
     agent.run = run
+
+
+def _functions_only(tools: Any) -> None:
+    for tool in tools if isinstance(tools, list | tuple) else [tools] if tools is not None else []:
+        if not isinstance(tool, _HERE) and not isfunction(tool):
+            raise ValueError("protect: a tool that is no function of this process runs where nobody gates it")

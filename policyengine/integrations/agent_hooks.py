@@ -28,6 +28,7 @@ from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.running import ended
 from policyengine.gate.session import Session
+from policyengine.gate.usage import tokens_of
 from policyengine.integrations.approvals import ask
 from policyengine.state.approval_calls import ApprovalError
 from policyengine.state.store import StoreError
@@ -36,11 +37,6 @@ from policyengine.state.store import StoreError
 SESSIONS, LIFE = 10_000, 86_400.0
 # So many calls of one session are open at a time.
 OPEN = 1_000
-# How usage is said: in the contract, and as frameworks hand it on.
-_USED = (
-    ("prompt_tokens", "completion_tokens"), ("total_tokens",), ("total_token_count",),
-    ("input_tokens", "output_tokens"), ("input_token_count", "output_token_count"),
-)  # fmt: skip
 ALLOW = Verdict(Decision.ALLOW)
 # By engine, and by principal: the calls of tools that are under way.
 _UNDER_WAY: WeakKeyDictionary[Engine, LRUCache[str, TTLCache[tuple[int, str], bool]]] = WeakKeyDictionary()
@@ -180,7 +176,7 @@ class PolicyInterceptor:
     def _after_model(self, run: _Run, context: Known) -> Verdict:
         asked, run.asked = run.asked, None
         if asked is not None:
-            asked.settle(_tokens(context.get("usage")))
+            asked.settle(tokens_of(context.get("usage")))
         return ALLOW
 
     def _before_tool(self, run: _Run, context: Known) -> Verdict:
@@ -269,14 +265,3 @@ def _changed(
         return Verdict(Decision.ALLOW, warnings=warnings, result_labels=labels) if warnings or labels else ALLOW
     transform = Transform(path, after)
     return Verdict(Decision.TRANSFORM, transform=transform, warnings=warnings, result_labels=labels)
-
-
-def _tokens(usage: Any) -> int | None:
-    """What the host says was used, in the contract's words or a framework's; None where it does not say all of it."""
-    if not isinstance(usage, Mapping):
-        return None
-    for names in _USED:
-        counts = [count for name in names if isinstance(count := usage.get(name), int)]
-        if len(counts) == len(names):
-            return sum(counts)
-    return None

@@ -6,6 +6,7 @@ bound to exactly the call for which it was asked.
 
 from __future__ import annotations
 
+from collections import Counter
 from hashlib import sha256
 from typing import Any
 
@@ -26,6 +27,53 @@ async def ask_async(engine: Engine, session: Session, call: ToolCall, id_: str) 
     """As `ask`, without blocking the event loop."""
     wanted = _wanted(call)
     return await engine.approvals.request_async(wanted, asking=_asking(session, wanted.scope.digest, id_))
+
+
+class Repeated:
+    """Approvals for hosts that make a call anew once somebody has decided: their model proposes it again, under another
+    id. The same call finds its request for approval by what it is, as often as the approval may be used; from then on,
+    and with other arguments, it asks anew. What somebody rejected stays rejected."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        # By call: how many requests for approval of it are over.
+        self._over: Counter[str] = Counter()
+
+    def task(self, session: Session, call: ToolCall) -> Task:
+        """Raises ApprovalError and StoreError."""
+        while _is_over(task := ask(self._engine, session, call, self._id(session, call))):
+            self._over[_call(session, call)] += 1
+        return task
+
+    async def task_async(self, session: Session, call: ToolCall) -> Task:
+        """As `task`, without blocking the event loop."""
+        while _is_over(task := await ask_async(self._engine, session, call, self._id(session, call))):
+            self._over[_call(session, call)] += 1
+        return task
+
+    def approval(self, session: Session, call: ToolCall) -> str | None:
+        """The id of an approval of this very call; None while nobody has approved it."""
+        return self.task(session, call).approval
+
+    async def approval_async(self, session: Session, call: ToolCall) -> str | None:
+        """As `approval`, without blocking the event loop."""
+        return (await self.task_async(session, call)).approval
+
+    def _id(self, session: Session, call: ToolCall) -> str:
+        return f"repeated:{self._over[_call(session, call)]}"
+
+
+def _is_over(task: Task) -> bool:
+    """Whether nobody will decide about it any more, or its approval is used up."""
+    return (
+        task.status in ("cancelled", "expired")
+        or task.revoked
+        or (task.approval is not None and task.used >= task.uses)
+    )
+
+
+def _call(session: Session, call: ToolCall) -> str:
+    return f"{session.id}:{_wanted(call).scope.digest}"
 
 
 def shown(task: Task, call: ToolCall) -> dict[str, Any]:

@@ -22,14 +22,18 @@ from autogen_core import Image
 from autogen_core.models import ChatCompletionClient, CreateResult, RequestUsage
 from autogen_core.tools import StaticWorkbench, TextResultContent, ToolResult, Workbench
 
-from policyengine.gate.call import Observed
+from policyengine.engine import Engine
+from policyengine.gate.call import Observed, ToolCall
 from policyengine.gate.models import ModelTerms
 from policyengine.gate.results import given_back, looked_at
 from policyengine.gate.running import run_async
 from policyengine.gate.session import Session
+from policyengine.integrations.approvals import Repeated
 
 A = TypeVar("A")
 FAILED = "this could not be decided"
+# Whom an agent hands over to where a person has to decide.
+USER = "user"
 _ROLES = {
     "SystemMessage": "system", "UserMessage": "user", "AssistantMessage": "assistant",
     "FunctionExecutionResultMessage": "tool",
@@ -43,17 +47,21 @@ def protect(
     model: Mapping[str, Any] | None = None,
     cost: Mapping[str, Any] | None = None,
     output: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
 ) -> A:
     """The agent or team itself, gated from now on; `model`, `cost` and `output` are as in `policyengine.gate.models`.
-    Raises ValueError, with the reason, for one that acts in ways that nothing can stand before."""
-    _Protects(session, ModelTerms(model, cost, output)).protect(agent)
+    With `engine`, an agent one of whose calls needs an approval hands over to the `user`, which a `HandoffTermination`
+    ends a run at; the call runs when the model makes it again after somebody has approved it in the store. Raises
+    ValueError, with the reason, for one that acts in ways that nothing can stand before."""
+    _Protects(session, ModelTerms(model, cost, output), Repeated(engine) if engine is not None else None).protect(agent)
     return agent
 
 
 class _Protects:
-    def __init__(self, session: Session, terms: ModelTerms) -> None:
+    def __init__(self, session: Session, terms: ModelTerms, asks: Repeated | None) -> None:
         self._session = session
         self._terms = terms
+        self._asks = asks
 
     def protect(self, agent: Any) -> None:
         if isinstance(agent, BaseGroupChat):
@@ -76,22 +84,25 @@ class _Protects:
     def _assistant(self, agent: Any) -> None:
         if type(agent)._execute_tool_call is not AssistantAgent._execute_tool_call:
             raise ValueError(f"protect: `{agent.name}` runs its tools itself, and nothing can stand between them")
-        agent._workbench = [self._workbench(one) for one in agent._workbench]
-        if hasattr(agent, "policyengine_refused"):
+        known = hasattr(agent, "policyengine_refused")
+        waiting: dict[str, str] = agent.policyengine_waiting if known else {}
+        agent._workbench = [self._workbench(one, waiting) for one in agent._workbench]
+        if known:
             return
-        agent.policyengine_refused = {}
+        agent.policyengine_refused, agent.policyengine_waiting = {}, waiting
         agent._handoff_tools = [self._handoff(one, agent.policyengine_refused) for one in agent._handoff_tools]
-        _says(agent, self._session, self._terms, agent.policyengine_refused)
+        _says(agent, self._session, self._terms, agent.policyengine_refused, waiting)
 
-    def _workbench(self, workbench: Workbench) -> Workbench:
+    def _workbench(self, workbench: Workbench, waiting: dict[str, str]) -> Workbench:
         if isinstance(workbench, GatedWorkbench):
             return workbench
         if isinstance(workbench, StaticWorkbench):
             for tool in workbench._tools:
                 if isinstance(tool, AgentTool | TeamTool):
                     # What it says is read by an agent, and released where it leaves.
-                    _Protects(self._session, ModelTerms(self._terms.model, self._terms.cost)).protect(tool._task_runner)
-        return GatedWorkbench(workbench, self._session)
+                    terms = ModelTerms(self._terms.model, self._terms.cost)
+                    _Protects(self._session, terms, self._asks).protect(tool._task_runner)
+        return GatedWorkbench(workbench, self._session, self._asks, waiting)
 
     def _handoff(self, tool: Any, refused: dict[str, str]) -> Any:
         if hasattr(tool, "policyengine_gated"):
@@ -126,9 +137,18 @@ class GatedWorkbench(Workbench):
     """A workbench that shows what could be called, and runs what may run. It streams nothing of a tool: what comes in
     between has not been looked at."""
 
-    def __init__(self, workbench: Workbench, session: Session) -> None:
+    def __init__(
+        self,
+        workbench: Workbench,
+        session: Session,
+        asks: Repeated | None = None,
+        waiting: dict[str, str] | None = None,
+    ) -> None:
         self._behind = workbench
         self._session = session
+        self._asks = asks
+        # By request for approval: the reason why its call waits.
+        self._waiting = waiting if waiting is not None else {}
 
     async def list_tools(self) -> list[Any]:
         found = await self._behind.list_tools()
@@ -146,10 +166,20 @@ class GatedWorkbench(Workbench):
             return await self._behind.call_tool(name, final, cancellation_token, call_id)
 
         try:
-            ran = await run_async(self._session, name, arguments or {}, perform, looks=_looked, back=_back)
+            approve = self._approve if self._asks is not None else None
+            ran = await run_async(
+                self._session, name, arguments or {}, perform, looks=_looked, back=_back, approve=approve
+            )
         except Exception:  # noqa: BLE001  an agent would wait forever for what is raised here
             return _error(name, FAILED)
         return ran.value if ran.seen is not None else _error(name, ran.call.reason)
+
+    async def _approve(self, session: Session, call: ToolCall) -> str | None:
+        assert self._asks is not None
+        task = await self._asks.task_async(session, call)
+        if task.status == "pending":
+            self._waiting[task.id] = call.reason
+        return task.approval
 
     async def start(self) -> None:
         await self._behind.start()
@@ -186,13 +216,15 @@ def _back(result: ToolResult, looked: Any, seen: Observed) -> ToolResult:
     return ToolResult(name=result.name, result=[content], is_error=result.is_error or not seen.allowed)
 
 
-def _says(agent: Any, session: Session, terms: ModelTerms, refused: dict[str, str]) -> None:
+def _says(agent: Any, session: Session, terms: ModelTerms, refused: dict[str, str], waiting: dict[str, str]) -> None:
     """What an agent says without its model: a summary of what its tools returned is released. And an agent hands over
-    whatever came of the call that says so: a handoff that was refused is a text that says why."""
+    whatever came of the call that says so: a handoff that was refused is a text that says why. Where a call waits for
+    a person, it is the user who is handed over to."""
     behind = agent.on_messages_stream
 
     async def on_messages_stream(*given: Any, **named: Any) -> AsyncGenerator[Any, None]:
         refused.clear()
+        waiting.clear()
         async for one in behind(*given, **named):
             said = one.chat_message if isinstance(one, Response) else None
             if isinstance(said, ToolCallSummaryMessage):
@@ -200,6 +232,9 @@ def _says(agent: Any, session: Session, terms: ModelTerms, refused: dict[str, st
                 one.chat_message = said.model_copy(update={"content": content})
             elif isinstance(said, HandoffMessage) and refused:
                 one.chat_message = TextMessage(source=said.source, content="\n".join(refused.values()))
+            if said is not None and waiting:
+                told = "\n".join(f"{why} ({id_})" for id_, why in waiting.items())
+                one.chat_message = HandoffMessage(source=said.source, target=USER, content=told)
             yield one
 
     agent.on_messages_stream = on_messages_stream

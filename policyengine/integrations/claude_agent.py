@@ -20,10 +20,12 @@ from typing import Any
 from cachetools import LRUCache
 from claude_agent_sdk import ClaudeAgentOptions, HookMatcher
 
+from policyengine.engine import Engine
 from policyengine.gate.call import Observed, ToolCall
 from policyengine.gate.results import given_back, looked_at
-from policyengine.gate.running import ended_async
+from policyengine.gate.running import ApproveAsync, called_async, ended_async
 from policyengine.gate.session import Session
+from policyengine.integrations.approvals import Repeated
 
 # So many calls may be under way; of one that is forgotten, nothing that it returns reaches the model.
 CALLS = 10_000
@@ -34,9 +36,17 @@ _MCP = "mcp__"
 _SETTINGS = frozenset({"settings", "setting-sources", "plugin-dir"})
 
 
-def protect(options: ClaudeAgentOptions, session: Session, *, named: Callable[[str], str] = str) -> ClaudeAgentOptions:
+def protect(
+    options: ClaudeAgentOptions,
+    session: Session,
+    *,
+    named: Callable[[str], str] = str,
+    engine: Engine | None = None,
+) -> ClaudeAgentOptions:
     """The options, gated. `named` is from the program's name of a tool, such as `mcp__shop__pay` or `Bash`, to that in
-    the policies. Raises ValueError for options with which something else could change what was decided about."""
+    the policies. With `engine`, a call that needs an approval asks for one in the store, and runs when the model makes
+    it again after somebody has approved it there. Raises ValueError for options with which something else could change
+    what was decided about."""
     hooks: dict[Any, Any] = dict(options.hooks or {})
     if any(hooks.get(event) for event in (BEFORE, AFTER, FAILED)) or options.can_use_tool is not None:
         raise ValueError("protect: other hooks around tools, and `can_use_tool`, could change a call that was decided")
@@ -44,16 +54,22 @@ def protect(options: ClaudeAgentOptions, session: Session, *, named: Callable[[s
         raise ValueError("protect: hooks of settings and plugins could change a call that was decided")
     for server in options.mcp_servers.values() if isinstance(options.mcp_servers, dict) else ():
         _says_errors_as_results(server)
-    gate = _Hooks(session, named)
+    gate = _Hooks(session, named, Repeated(engine).approval_async if engine is not None else None)
     for event, hook in ((BEFORE, gate.before), (AFTER, gate.after), (FAILED, gate.failed)):
         hooks[event] = [HookMatcher(hooks=[hook], on_failure="block")]
-    return replace(options, hooks=hooks, setting_sources=[])
+    given = [*(options.tools if isinstance(options.tools, list) else ()), *options.allowed_tools]
+    known = {name.partition("(")[0] for name in given}
+    listed = set(session.listed([named(name) for name in known]))
+    never = sorted(name for name in known if named(name) not in listed)
+    hidden = [*options.disallowed_tools, *never]
+    return replace(options, hooks=hooks, setting_sources=[], disallowed_tools=hidden)
 
 
 class _Hooks:
-    def __init__(self, session: Session, named: Callable[[str], str]) -> None:
+    def __init__(self, session: Session, named: Callable[[str], str], approve: ApproveAsync | None) -> None:
         self._session = session
         self._named = named
+        self._approve = approve
         self._calls: LRUCache[str, ToolCall] = LRUCache(CALLS)
         self._blind = False
 
@@ -61,7 +77,8 @@ class _Hooks:
         if self._blind:
             return _denied("the model was told something that it may not be told")
         try:
-            call = await self._session.call_async(self._named(said["tool_name"]), said["tool_input"])
+            name = self._named(said["tool_name"])
+            call = await called_async(self._session, name, said["tool_input"], self._approve)
         except Exception:  # noqa: BLE001  whatever it is, the tool does not run
             return _denied("the call could not be decided")
         if not call.allowed:

@@ -13,6 +13,8 @@ What a crew does without a hook is not seen: functions that a flow hands to `LLM
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -22,11 +24,13 @@ from typing import Any
 from crewai.hooks import InterceptionPoint, get_hooks, register_hook, unregister_hook
 from crewai.hooks.dispatch import get_scoped_hooks
 
+from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.results import given_back, looked_at
-from policyengine.gate.running import ended
+from policyengine.gate.running import Approve, called, ended
 from policyengine.gate.session import Session
+from policyengine.integrations.approvals import Repeated, shown
 
 OUTSIDE = "no tool runs and no model is asked outside of a session"
 AFTER_US = "another hook comes after the gate"
@@ -43,10 +47,13 @@ def gated(
     model: Mapping[str, Any] | None = None,
     cost: Mapping[str, Any] | None = None,
     output: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
 ) -> Iterator[None]:
     """All that crews do in here goes through the gate of a session; `model`, `cost` and `output` are as in
-    `policyengine.gate.models`. Raises RuntimeError at the end where somebody removed the hooks meanwhile."""
-    gate = _CrewGate(session, ModelTerms(model, cost, output))
+    `policyengine.gate.models`. With `engine`, a call that needs an approval asks for human input; it runs if somebody
+    has approved it in the store by then, whatever was said. Raises RuntimeError at the end where somebody removed the
+    hooks meanwhile."""
+    gate = _CrewGate(session, ModelTerms(model, cost, output), Repeated(engine) if engine is not None else None)
     for point, hook in _HOOKS.items():
         # The last one sees what all others made of it.
         unregister_hook(point, hook)
@@ -67,6 +74,7 @@ class _CrewGate:
 
     session: Session
     terms: ModelTerms
+    asks: Repeated | None = None
     calls: dict[int, tuple[Any, ToolCall]] = field(default_factory=dict)
     refused: dict[int, tuple[Any, str]] = field(default_factory=dict)
     asked: dict[int, tuple[Any, ModelCall, int]] = field(default_factory=dict)
@@ -83,7 +91,8 @@ class _CrewGate:
 
     def before_tool(self, context: Any) -> bool | None:
         given = context.tool_input
-        call = self.session.call(context.tool_name, given)
+        approve = _by_input(self.asks, context) if self.asks is not None else None
+        call = called(self.session, context.tool_name, given, approve)
         if not call.allowed:
             self.refused[id(given)] = given, call.reason
             return False
@@ -116,8 +125,15 @@ class _CrewGate:
         if not asked.allowed:
             return False
         for message, told in zip(context.messages, asked.messages, strict=True):
-            if message.get("content") != told.get("content"):
-                message["content"] = told["content"]
+            content = told["content"]
+            if files := _files(message):
+                # A file that would have to be another one blocks the call.
+                *content, kept = content
+                content = content[0]["text"]
+                if kept["files"] != files:
+                    return False
+            if (message.get("content") or "") != content:
+                message["content"] = content
         if self.terms.model is not None:
             self.asked[key] = context.llm, asked, _used(context.llm)
         return None
@@ -133,6 +149,23 @@ class _CrewGate:
         if (found := self.asked.pop(key, None)) is not None:
             llm, asked, before = found
             asked.settle((_used(llm) - before) or None)
+
+
+def _by_input(asks: Repeated, context: Any) -> Approve:
+    """How a call is approved: whoever sits there is asked to go on once it is decided."""
+
+    def approve(session: Session, call: ToolCall) -> str | None:
+        task = asks.task(session, call)
+        if task.status == "pending":
+            told = json.dumps(shown(task, call)["arguments"], ensure_ascii=False)
+            context.request_human_input(
+                prompt=f"{call.reason}: {call.tool} {told}",
+                default_message=f"Press Enter once {task.id} is decided:",
+            )
+            task = asks.task(session, call)
+        return task.approval
+
+    return approve
 
 
 _GATE: ContextVar[_CrewGate | None] = ContextVar("policyengine_crew", default=None)
@@ -193,7 +226,22 @@ _HOOKS: dict[InterceptionPoint, Callable[[Any], Any]] = {
 
 
 def _told(message: Any) -> dict[str, Any]:
-    return {"role": message.get("role"), "content": message.get("content") or ""}
+    content, files = message.get("content") or "", _files(message)
+    if files:
+        content = [{"type": "text", "text": content}, {"type": "files", "files": files}]
+    return {"role": message.get("role"), "content": content}
+
+
+def _files(message: Any) -> list[dict[str, str]]:
+    """The files that go with a message, as admission opens them; of one that is elsewhere, where that is."""
+    found = []
+    for name, file in (message.get("files") or {}).items():
+        source = getattr(file, "source", file)
+        if (url := getattr(source, "url", None)) is not None:
+            found.append({"filename": str(name), "file_uri": str(url)})
+        else:
+            found.append({"filename": str(name), "data": b64encode(source.read()).decode("ascii")})
+    return found
 
 
 def _used(llm: Any) -> int:

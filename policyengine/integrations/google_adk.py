@@ -4,8 +4,9 @@
 
 A plugin sees sub-agents, which the callbacks of an agent do not. But the callbacks of an agent come after those of a
 plugin and may change what it looked at; so before each call of a model the tools of that call are wrapped themselves,
-and a tool that is not is denied. What the plugin would not see is refused when it begins: live runs, code that a model
-writes, agents and tools that run elsewhere. Put it first in `plugins`.
+and a tool that is not is denied. One that a confirmation resumes is wrapped by then. What the plugin would not see is
+refused when it begins: live runs, code that a model writes, agents and tools that run elsewhere. Put it first in
+`plugins`.
 
 One session of the kit is one session of the gate. An agent within a tool joins the session of that tool: what it is
 told to do is a model's words.
@@ -27,16 +28,19 @@ from google.adk.tools.agent_tool import AgentTool
 from google.genai import types
 
 from policyengine.engine import Engine
+from policyengine.gate.call import ToolCall
 from policyengine.gate.conversation import stated
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.results import given_back, looked_at
-from policyengine.gate.running import run_async, within
+from policyengine.gate.running import ApproveAsync, run_async, within
 from policyengine.gate.session import Session
+from policyengine.integrations.approvals import Repeated, shown
 
 # So many sessions are remembered at a time, each for so many seconds after its begin.
 SESSIONS, LIFE = 10_000, 86_400.0
 _ELSEWHERE = frozenset({"ManagedAgent", "RemoteA2aAgent"})
 _UNGATED = "this tool is not gated, and does not run"
+_REJECTED = "this call was rejected"
 
 Known = Mapping[str, Any]
 
@@ -47,7 +51,9 @@ class PolicyPlugin(BasePlugin):
     model: attributes of the model, beside its `id`; None where models are not decided about.
     cost: what a call of the model is estimated to cost, such as `{"tokens": 4000}`; that is reserved.
     output: the attributes of what the model says; None where it is not released. With it, nothing is streamed.
-    entities: what the host knows at the start."""
+    entities: what the host knows at the start.
+    approvals: whether a call that needs an approval asks for the kit's confirmation, with the request for approval as
+        its payload. It runs when the run goes on, once somebody has approved it in the store."""
 
     def __init__(
         self,
@@ -59,6 +65,7 @@ class PolicyPlugin(BasePlugin):
         cost: Known | None = None,
         output: Known | None = None,
         entities: Iterable[Any] = (),
+        approvals: bool = False,
         name: str = "policyengine",
     ) -> None:
         super().__init__(name)
@@ -68,6 +75,7 @@ class PolicyPlugin(BasePlugin):
         self._model = model
         self._terms = ModelTerms(None, cost, output)
         self._entities = tuple(entities)
+        self._asks = Repeated(engine) if approvals else None
         self._sessions: TTLCache[str, Session] = TTLCache(SESSIONS, LIFE)
         # Calls of models under way: by invocation, then by branch and agent, one after the other.
         self._asked: dict[str, dict[str, ModelCall]] = {}
@@ -135,7 +143,7 @@ class PolicyPlugin(BasePlugin):
     async def before_model_callback(self, *, callback_context: Any, llm_request: Any) -> LlmResponse | None:
         context = callback_context._invocation_context
         session = await self._session(context)
-        await _tools(session, llm_request)
+        await self._tools(session, llm_request)
         if self._model is None:
             return None
         terms = ModelTerms({**self._model, "id": str(llm_request.model)}, self._terms.cost)
@@ -183,8 +191,46 @@ class PolicyPlugin(BasePlugin):
     # ---- tools ----
 
     async def before_tool_callback(self, *, tool: Any, tool_args: Any, tool_context: Any) -> dict[str, Any] | None:
-        """The gate is in the tool, where its arguments are final. One that was not wrapped does not run."""
-        return None if hasattr(tool, "policyengine_gated") else {"error": _UNGATED}
+        """The gate is in the tool, where its arguments are final. One that was not wrapped does not run. A call that a
+        confirmation resumes comes with the tool of the agent itself, which is gated from then on."""
+        if hasattr(tool, "policyengine_gated"):
+            return None
+        if tool_context.tool_confirmation is None or (isinstance(tool, AgentTool) and not tool.include_plugins):
+            return {"error": _UNGATED}
+        _gate(tool, str(tool.name))
+        return None
+
+    async def _tools(self, session: Session, llm_request: Any) -> None:
+        """The tools of a call of a model: those that could be called, each of them gated. Raises ValueError for one
+        that runs elsewhere."""
+        for tool in llm_request.config.tools or ():
+            told = tool.model_dump(exclude_none=True) if isinstance(tool, types.Tool) else {"": tool}
+            if set(told) - {"function_declarations"}:
+                raise ValueError("PolicyPlugin: a tool that is no function runs where nobody gates it")
+        found = llm_request.tools_dict
+        shown_ = set(await session.tools_async(list(found)))
+        for name, tool in list(found.items()):
+            if name not in shown_ or (isinstance(tool, AgentTool) and not tool.include_plugins):
+                del found[name]
+            elif not hasattr(tool, "policyengine_gated"):
+                found[name] = _gate(copy(tool), name)
+        for tool in llm_request.config.tools or ():
+            tool.function_declarations = [one for one in tool.function_declarations or () if one.name in found]
+        llm_request.config.tools = [one for one in llm_request.config.tools or () if one.function_declarations]
+
+    async def run_tool(self, name: str, behind: Callable[..., Any], args: dict[str, Any], tool_context: Any) -> Any:
+        """A call of a tool, on its final arguments."""
+        session = await self._session(tool_context._invocation_context)
+        confirmed = tool_context.tool_confirmation
+        if confirmed is not None and not confirmed.confirmed:
+            return {"error": _REJECTED}
+
+        async def perform(final: dict[str, Any]) -> Any:
+            return await behind(args=final, tool_context=tool_context)
+
+        approve = _by_confirmation(self._asks, tool_context) if self._asks is not None else None
+        ran = await run_async(session, name, args, perform, approve=approve)
+        return ran.value if ran.allowed else {"error": str(ran.value)}
 
 
 async def _came(session: Session, part: types.Part) -> types.Part:
@@ -200,38 +246,34 @@ async def _came(session: Session, part: types.Part) -> types.Part:
     return part.model_copy(update={"function_response": changed})
 
 
-async def _tools(session: Session, llm_request: Any) -> None:
-    """The tools of a call of a model: those that could be called, each of them gated. Raises ValueError for one that
-    runs elsewhere."""
-    for tool in llm_request.config.tools or ():
-        told = tool.model_dump(exclude_none=True) if isinstance(tool, types.Tool) else {"": tool}
-        if set(told) - {"function_declarations"}:
-            raise ValueError("PolicyPlugin: a tool that is no function runs where nobody gates it")
-    found = llm_request.tools_dict
-    shown = set(await session.tools_async(list(found)))
-    for name, tool in list(found.items()):
-        if name not in shown or (isinstance(tool, AgentTool) and not tool.include_plugins):
-            del found[name]
-        elif not hasattr(tool, "policyengine_gated"):
-            found[name] = _gated(name, tool, session)
-    for tool in llm_request.config.tools or ():
-        tool.function_declarations = [one for one in tool.function_declarations or () if one.name in found]
-    llm_request.config.tools = [one for one in llm_request.config.tools or () if one.function_declarations]
-
-
-def _gated(name: str, tool: Any, session: Session) -> Any:
-    made, behind = copy(tool), tool.run_async
+def _gate(tool: Any, name: str) -> Any:
+    """The tool itself, gated by the plugin of whichever runner calls it."""
+    behind = tool.run_async
 
     async def gated_run(*, args: dict[str, Any], tool_context: Any) -> Any:
-        async def perform(final: dict[str, Any]) -> Any:
-            return await behind(args=final, tool_context=tool_context)
+        plugins = tool_context._invocation_context.plugin_manager.plugins
+        plugin = next((one for one in plugins if isinstance(one, PolicyPlugin)), None)
+        if plugin is None:
+            return await behind(args=args, tool_context=tool_context)
+        return await plugin.run_tool(name, behind, args, tool_context)
 
-        ran = await run_async(session, name, args, perform)
-        return ran.value if ran.allowed else {"error": str(ran.value)}
+    tool.run_async = gated_run
+    tool.policyengine_gated = True
+    return tool
 
-    made.run_async = gated_run
-    made.policyengine_gated = True
-    return made
+
+def _by_confirmation(asks: Repeated, tool_context: Any) -> ApproveAsync:
+    """How a call is approved: the kit asks its user to confirm, once, and the store knows what was decided."""
+
+    async def approve(session: Session, call: ToolCall) -> str | None:
+        task = await asks.task_async(session, call)
+        if task.status == "pending" and tool_context.tool_confirmation is None:
+            tool_context.request_confirmation(hint=call.reason, payload=shown(task, call))
+            # The model is not asked to go on before somebody has decided.
+            tool_context.actions.skip_summarization = True
+        return task.approval
+
+    return approve
 
 
 def _key(context: Any) -> str:

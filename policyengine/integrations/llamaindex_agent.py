@@ -3,61 +3,145 @@
     agent = FunctionAgent(tools=protect(tools, session), llm=llm)
 
 LlamaIndex has no place between an agent and its tools, so what runs is wrapped itself: it is then gated whoever calls
-it, every agent of an `AgentWorkflow` among them. What an agent is asked with and says is not seen here; use
-`session.admit` and `session.release` around it.
+it, every agent of an `AgentWorkflow` among them. What a model is asked with and says is seen by `protect_agents`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from llama_index.core.agent.workflow import BaseWorkflowAgent, CodeActAgent
 from llama_index.core.tools import AsyncBaseTool, BaseTool, FunctionTool, ToolOutput, adapt_to_async_tool
+from llama_index.core.workflow import Context, HumanResponseEvent, InputRequiredEvent
 
-from policyengine.gate.running import run, run_async
+from policyengine.engine import Engine
+from policyengine.gate.call import ToolCall
+from policyengine.gate.models import ModelTerms
+from policyengine.gate.running import ApproveAsync, run, run_async
 from policyengine.gate.session import Session
+from policyengine.integrations.added import MARK, GatedTools
+from policyengine.integrations.approvals import Repeated, shown
+from policyengine.integrations.llamaindex_models import gated
 
 
-def protect(tools: Sequence[BaseTool | Callable[..., Any]], session: Session) -> list[BaseTool]:
-    """The tools that the session could call, each of them gated. Raises ValueError for a tool that a workflow gives
-    more arguments than a model does: those come only to the tool itself."""
-    made = [tool if isinstance(tool, BaseTool) else FunctionTool.from_defaults(tool) for tool in tools]
-    shown = set(session.tools([str(tool.metadata.name) for tool in made]))
-    return [_protected(tool, session) for tool in made if tool.metadata.name in shown]
+def protect(
+    tools: Sequence[BaseTool | Callable[..., Any]], session: Session, *, engine: Engine | None = None
+) -> list[BaseTool]:
+    """The tools that the session could call, each of them gated. With `engine`, a call that needs an approval stops the
+    workflow (`InputRequiredEvent`) until a `HumanResponseEvent` with its `task` comes; it runs if somebody has approved
+    it in the store by then, whatever that event says. Raises ValueError for a tool that a workflow gives more arguments
+    than a model does: those come only to the tool itself."""
+    gate = _gate(session, ModelTerms(), engine)
+    return _callable([gate(tool) for tool in tools], session)
+
+
+def _gate(session: Session, terms: ModelTerms, engine: Engine | None) -> Callable[[Any], BaseTool]:
+    asks = Repeated(engine) if engine is not None else None
+    return lambda tool: _protected(_made(tool), session, terms, asks)
+
+
+def _made(tool: Any) -> BaseTool:
+    return tool if isinstance(tool, BaseTool) else FunctionTool.from_defaults(tool)
+
+
+def _callable(tools: Sequence[BaseTool], session: Session) -> list[BaseTool]:
+    names = {str(tool.metadata.name) for tool in tools}
+    kept = set(session.tools(sorted(names)))
+    return [tool for tool in tools if tool.metadata.name in kept]
 
 
 A = TypeVar("A", bound=BaseWorkflowAgent)
 
 
-def protect_agents(agents: Sequence[A], session: Session) -> list[A]:
-    """The same agents, each with gated tools, such as those of an `AgentWorkflow` that hand over to each other.
-    Raises ValueError for an agent that has other ways to act."""
+def protect_agents(
+    agents: Sequence[A],
+    session: Session,
+    *,
+    model: Mapping[str, Any] | None = None,
+    cost: Mapping[str, Any] | None = None,
+    output: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
+) -> list[A]:
+    """The same agents, each with gated tools as `protect` makes them, such as those of an `AgentWorkflow` that hand
+    over to each other; `model`, `cost` and `output` are as in `policyengine.gate.models`. Raises ValueError for an
+    agent that has other ways to act, or to say something."""
+    terms = ModelTerms(model, cost, output)
     for agent in agents:
         if isinstance(agent, CodeActAgent):
             raise ValueError(f"protect: `{agent.name}` runs code that calls tools, and nothing can stand between them")
         if agent.tool_retriever is not None:
             raise ValueError(f"protect: `{agent.name}` finds tools while it runs, which nobody wraps")
-        agent.tools = list(protect(agent.tools or [], session))
+        if output is not None and (agent.output_cls is not None or agent.structured_output_fn is not None):
+            raise ValueError(f"protect: `{agent.name}` says in a form what nobody would release")
+        if getattr(agent.llm, "built_in_tools", None) or getattr(agent.llm, "built_in_tool", None):
+            raise ValueError(f"protect: the model of `{agent.name}` has tools that run where nobody gates them")
+        gate = _gate(session, terms, engine)
+        given = [gate(tool) for tool in agent.tools or []]
+        agent.tools = GatedTools(given, gate, lambda tools: _callable(tools, session))
+        agent.llm = gated(agent.llm, session, terms)
     return list(agents)
 
 
-def _protected(tool: BaseTool, session: Session) -> BaseTool:
+def _protected(tool: BaseTool, session: Session, terms: ModelTerms, asks: Repeated | None) -> BaseTool:
     name = str(tool.metadata.name)
     if isinstance(tool, FunctionTool) and (tool.requires_context or tool.partial_params):
         raise ValueError(f"protect: `{name}` is given arguments that no model gives, and they cannot be decided about")
     behind: AsyncBaseTool = adapt_to_async_tool(tool)
+    approve = asks.approval if asks is not None else None
+    # What it returns is the answer, without a model in between.
+    said = terms if tool.metadata.return_direct else ModelTerms()
 
     def call(**arguments: Any) -> Any:
-        return run(session, name, arguments, lambda final: _said(behind.call(**final))).value
+        ran = run(session, name, arguments, lambda final: _said(behind.call(**final)), approve=approve)
+        return said.release(session, str(ran.value))
+
+    async def perform(final: dict[str, Any]) -> Any:
+        return _said(await behind.acall(**final))
+
+    async def ran_async(arguments: dict[str, Any], approve: ApproveAsync | None) -> Any:
+        ran = await run_async(session, name, arguments, perform, approve=approve)
+        return await said.release_async(session, str(ran.value))
 
     async def call_async(**arguments: Any) -> Any:
-        async def perform(final: dict[str, Any]) -> Any:
-            return _said(await behind.acall(**final))
+        return await ran_async(arguments, None)
 
-        return (await run_async(session, name, arguments, perform)).value
+    if asks is None:
+        return _marked(FunctionTool(call, tool.metadata, async_fn=call_async))
 
-    return FunctionTool(call, tool.metadata, async_fn=call_async)
+    def call_in(*, _workflow: Context, **arguments: Any) -> Any:
+        return call(**arguments)
+
+    async def call_in_async(*, _workflow: Context, **arguments: Any) -> Any:
+        return await ran_async(arguments, _by_event(asks, _workflow))
+
+    for one in (call_in, call_in_async):
+        # By this the framework knows that the function is to be given the workflow.
+        one.__annotations__["_workflow"] = Context
+    return _marked(FunctionTool(call_in, tool.metadata, async_fn=call_in_async))
+
+
+def _marked(tool: BaseTool) -> BaseTool:
+    setattr(tool, MARK, True)
+    return tool
+
+
+def _by_event(asks: Repeated, workflow: Context) -> ApproveAsync:
+    """How a call in a workflow is approved: its step begins anew with the event that is waited for. One event is one
+    look at the store: a step that waited twice would begin twice with the second."""
+
+    async def approve(session: Session, call: ToolCall) -> str | None:
+        task = await asks.task_async(session, call)
+        if task.status == "pending":
+            told = shown(task, call)
+            asked = InputRequiredEvent(prefix=call.reason, **told)
+            which = {"task": task.id}
+            await workflow.wait_for_event(
+                HumanResponseEvent, asked, waiter_id=task.id, requirements=which, timeout=None
+            )
+        return task.approval
+
+    return approve
 
 
 def _said(output: ToolOutput) -> str:

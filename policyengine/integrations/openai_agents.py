@@ -29,7 +29,8 @@ from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.running import run_async
 from policyengine.gate.session import Session
-from policyengine.integrations.approvals import ask_async
+from policyengine.integrations.added import MARK, GatedTools
+from policyengine.integrations.approvals import Repeated, ask_async
 
 # So many calls may be decided and not made yet, for so many seconds: a run that was interrupted may go on much later,
 # when something is blocked, and its calls are decided again.
@@ -48,7 +49,8 @@ def protect(
     """The same agent, and all that it can hand over to, with tools that the session gates. `model`, `cost` and `output`
     are those of `policyengine.gate.models.Asking`; a model of the run's own configuration goes past them, and past no
     gate. With `engine`, a call of a function that needs an approval interrupts the run, and runs once somebody has
-    approved it in the store, whatever is said when the run goes on. Raises ValueError, with the reason, for an agent
+    approved it in the store, whatever is said when the run goes on; one of an MCP server runs when the model makes it
+    again after that. Raises ValueError, with the reason, for an agent
     that has what cannot be gated."""
     return _Protecting(session, ModelTerms(model, cost, output), engine).agent(agent)
 
@@ -71,8 +73,8 @@ class _Protecting:
         if self._asking.output is not None and agent.tool_use_behavior != "run_llm_again":
             raise ValueError(f"protect: `{agent.name}` says what a tool returned, which nobody would release")
         made = agent.clone(
-            tools=[self._tool(tool) for tool in agent.tools],
-            mcp_servers=[_Server(server, self._session) for server in agent.mcp_servers],
+            tools=GatedTools([self._tool(tool) for tool in agent.tools], self._tool),
+            mcp_servers=[_Server(server, self._session, self._engine) for server in agent.mcp_servers],
         )
         cast(Any, made).policyengine_session = self._session
         if self._asking.model is not None or self._asking.output is not None:
@@ -94,6 +96,7 @@ class _Protecting:
         if asks is not None:
             gated.needs_approval = asks.needs_approval
         gated.is_enabled = _enabled(tool, self._session)
+        setattr(gated, MARK, True)
         return gated
 
     def _handoff(self, one: Any) -> Any:
@@ -186,11 +189,13 @@ def _enabled(tool: FunctionTool, session: Session) -> Callable[[Any, Any], Any]:
 class _Server(MCPServer):
     """An MCP server whose tools are gated."""
 
-    def __init__(self, server: MCPServer, session: Session) -> None:
+    def __init__(self, server: MCPServer, session: Session, engine: Engine | None) -> None:
         # The SDK asks a server for how its tools are to be treated in attributes of its own.
         self.__dict__.update(server.__dict__)
         self._server = server
         self._gate = session
+        # A run is not interrupted here: the model makes the call again.
+        self._approve = Repeated(engine).approval_async if engine is not None else None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._server, name)
@@ -218,7 +223,7 @@ class _Server(MCPServer):
         async def perform(final: dict[str, Any]) -> Any:
             return await self._server.call_tool(tool_name, final, *rest, **more)
 
-        ran = await run_async(self._gate, tool_name, arguments or {}, perform)
+        ran = await run_async(self._gate, tool_name, arguments or {}, perform, approve=self._approve)
         if not ran.allowed:
             return CallToolResult(content=[TextContent(type="text", text=ran.value)], isError=True)
         # What was changed of a result is plain data, and has to be a result again.

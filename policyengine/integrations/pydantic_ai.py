@@ -17,7 +17,7 @@ from pydantic_ai import RunContext
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry, SkipToolExecution
 from pydantic_ai.exceptions import ToolFailed as Failed
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.messages import BinaryContent, ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.run import AgentRunResult
@@ -143,6 +143,7 @@ class _Model(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
+        _functions_only(model_request_parameters)
         asked = await self._asking.admit_async(self._session, _told(messages))
         if not asked.allowed:
             return ModelResponse([TextPart(asked.reason)])
@@ -172,6 +173,7 @@ class _Model(WrapperModel):
         """Raises PermissionError where what is said would have to be released, or may not be asked."""
         if self._asking.output is not None:
             raise PermissionError("what is to be released as a whole cannot be streamed")
+        _functions_only(model_request_parameters)
         asked: ModelCall = await self._asking.admit_async(self._session, _told(messages))
         if not asked.allowed:
             raise PermissionError(asked.reason)
@@ -185,14 +187,35 @@ class _Model(WrapperModel):
         await asked.settle_async(stream.usage.total_tokens or None)
 
 
+def _functions_only(parameters: ModelRequestParameters) -> None:
+    """Raises PermissionError where a tool is no function: it runs at the model's provider."""
+    if parameters.native_tools:
+        raise PermissionError("a tool that is no function runs where nobody gates it")
+
+
 def _told(messages: list[ModelMessage]) -> list[dict[str, Any]]:
     """What a model is given, part by part, each with whose words it is."""
     return [
-        {"role": _ROLES.get(part.part_kind, "tool"), "content": plain(part.content)}
+        {"role": _ROLES.get(part.part_kind, "tool"), "content": _content(part.content)}
         for message in messages
         for part in message.parts
         if hasattr(part, "content")
     ]
+
+
+def _content(value: Any) -> Any:
+    """What a part holds, with files as admission opens them."""
+    if isinstance(value, BinaryContent):
+        return {"type": "file", "data": value.base64}
+    if isinstance(value, Mapping):
+        return {str(name): _content(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_content(one) for one in value]
+    return plain(value)
+
+
+def _is_plain(value: Any) -> bool:
+    return bool(_content(value) == plain(value))
 
 
 def _with(messages: list[ModelMessage], admitted: Any) -> list[ModelMessage]:
@@ -203,7 +226,12 @@ def _with(messages: list[ModelMessage], admitted: Any) -> list[ModelMessage]:
         for part in message.parts:
             if hasattr(part, "content"):
                 content = next(coming)["content"]
-                parts.append(part if content == plain(part.content) else replace(part, content=content))
+                if content == _content(part.content):
+                    parts.append(part)
+                elif _is_plain(part.content):
+                    parts.append(replace(part, content=content))
+                else:
+                    raise PermissionError("a message with what is no text would have to be changed")
             else:
                 parts.append(part)
         made.append(replace(cast(Any, message), parts=parts))

@@ -9,7 +9,7 @@ What a call is denied for is raised, as an error that the agent is told. A tool 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from copy import copy, deepcopy
 from typing import Any, TypeVar
 
@@ -17,10 +17,12 @@ from smolagents import CodeAgent, MultiStepAgent, Tool
 from smolagents.models import ChatMessage, Model
 from smolagents.utils import encode_image_base64
 
+from policyengine.engine import Engine
 from policyengine.gate.models import ModelTerms
 from policyengine.gate.results import plain
-from policyengine.gate.running import run
+from policyengine.gate.running import Approve, run
 from policyengine.gate.session import Session
+from policyengine.integrations.approvals import Repeated
 
 FINAL = "final_answer"
 # What a model is told of a tool or a member.
@@ -44,24 +46,27 @@ def protect(
     model: Mapping[str, Any] | None = None,
     cost: Mapping[str, Any] | None = None,
     output: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
 ) -> A:
-    """The agent itself, gated from now on; `model`, `cost` and `output` are as in `policyengine.gate.models`. Tools
-    that the session cannot call are taken from it. Raises ValueError for a `CodeAgent` whose code runs elsewhere: what
-    it would call there is no tool of this process; and for one whose code may import what acts without tools."""
+    """The agent itself, gated from now on; `model`, `cost` and `output` are as in `policyengine.gate.models`. Its
+    model is shown the tools that could be called. With `engine`, a call that needs an approval asks for one in the
+    store, and runs when the model makes it again after somebody has approved it there. Raises ValueError for a
+    `CodeAgent` whose code runs elsewhere: what it would call there is no tool of this process; and for one whose code
+    may import what acts without tools."""
     if isinstance(agent, CodeAgent) and agent.executor_type != "local":
         raise ValueError(f"protect: code that runs in `{agent.executor_type}` calls tools that nobody gates")
     for name in agent.additional_authorized_imports if isinstance(agent, CodeAgent) else ():
         if name.split(".")[0] in _UNGATED:
             raise ValueError(f"protect: code that imports `{name}` acts without any tool, and nobody gates it")
     terms = ModelTerms(model, cost, output)
+    approve = Repeated(engine).approval if engine is not None else None
     for member in agent.managed_agents.values():
         if isinstance(member, _Member):
             continue
         # What a member says is read by an agent, and released where it leaves.
-        protect(member, session, model=model, cost=cost)
-    shown = set(session.tools([name for name in (*agent.tools, *agent.managed_agents) if name != FINAL]))
-    agent.tools = _Gated(session, terms, ((n, t) for n, t in agent.tools.items() if n in shown or n == FINAL))
-    agent.managed_agents = _Gated(session, terms, ((n, t) for n, t in agent.managed_agents.items() if n in shown))
+        protect(member, session, model=model, cost=cost, engine=engine)
+    agent.tools = _Gated(session, terms, approve, agent.tools)
+    agent.managed_agents = _Gated(session, terms, approve, agent.managed_agents)
     agent.model = _model(agent.model, session, terms)
     if output is not None:
         _release(agent, session, terms)
@@ -69,17 +74,22 @@ def protect(
 
 
 class _Gated(dict[str, Any]):
-    """Tools or members, each gated however it comes in."""
+    """Tools or members, each gated however it comes in. What a model is shown of them are those that could be called by
+    then; what it calls all the same is told why not."""
 
-    def __init__(self, session: Session, terms: ModelTerms, given: Iterable[tuple[str, Any]]) -> None:
+    def __init__(self, session: Session, terms: ModelTerms, approve: Approve | None, given: Mapping[str, Any]) -> None:
         super().__init__()
         self._session = session
         self._terms = terms
-        for name, one in given:
-            self[name] = one
+        self._approve = approve
+        self.update(given)
 
     def __setitem__(self, name: str, one: Any) -> None:
         super().__setitem__(name, self._protected(name, one))
+
+    def values(self) -> Any:
+        shown = {FINAL, *self._session.tools([name for name in self if name != FINAL])}
+        return [one for name, one in self.items() if name in shown]
 
     def update(self, *given: Any, **more: Any) -> None:
         for name, one in dict(*given, **more).items():
@@ -96,7 +106,7 @@ class _Gated(dict[str, Any]):
 
     def _protected(self, name: str, one: Any) -> Any:
         if not isinstance(one, Tool):
-            return _member(name, one, self._session)
+            return _member(name, one, self._session, self._approve)
         gated = copy(one)
         vars(gated).clear()
         _tell(gated, one)
@@ -105,7 +115,7 @@ class _Gated(dict[str, Any]):
         if name == FINAL:
             gated.forward = _final(_prepared(one), self._session, self._terms)
         else:
-            gated.forward = _forward(name, one, self._session)
+            gated.forward = _forward(name, one, self._session, self._approve)
         return gated
 
 
@@ -125,14 +135,14 @@ def _prepared(tool: Tool) -> Callable[..., Any]:
     return forward
 
 
-def _forward(name: str, tool: Tool, session: Session) -> Callable[..., Any]:
+def _forward(name: str, tool: Tool, session: Session, approve: Approve | None) -> Callable[..., Any]:
     prepared = _prepared(tool)
 
     def forward(*given: Any, **named: Any) -> Any:
         arguments = dict(zip(tool.inputs, given, strict=False)) | named
         if len(given) > len(tool.inputs):
             raise TypeError(f"`{name}` takes {len(tool.inputs)} arguments")
-        return _ran(session, name, arguments, lambda final: prepared(**final))
+        return _ran(session, name, arguments, lambda final: prepared(**final), approve)
 
     return forward
 
@@ -144,19 +154,25 @@ class _Member:
         raise NotImplementedError
 
 
-def _member(name: str, agent: Any, session: Session) -> _Member:
+def _member(name: str, agent: Any, session: Session, approve: Approve | None) -> _Member:
     class _Asked(_Member):
         def __call__(self, task: str, **named: Any) -> Any:
-            return _ran(session, name, {"task": task, **named}, lambda final: agent(**final))
+            return _ran(session, name, {"task": task, **named}, lambda final: agent(**final), approve)
 
     made = _Asked()
     _tell(made, agent)
     return made
 
 
-def _ran(session: Session, name: str, arguments: dict[str, Any], perform: Callable[[dict[str, Any]], Any]) -> Any:
+def _ran(
+    session: Session,
+    name: str,
+    arguments: dict[str, Any],
+    perform: Callable[[dict[str, Any]], Any],
+    approve: Approve | None,
+) -> Any:
     """Raises PermissionError for a call that is denied, and what the tool raises as far as it may be told."""
-    ran = run(session, name, arguments, perform)
+    ran = run(session, name, arguments, perform, approve=approve)
     if not ran.allowed:
         raise PermissionError(str(ran.value))
     return ran.value

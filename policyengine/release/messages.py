@@ -19,7 +19,7 @@ from policyengine.release.uploads import File, Opened, open_file
 _NAMES = frozenset({"media_type", "mime_type", "role", "type"})
 _LONGEST_NAME = 64
 # Members that hold the bytes of a file in base64.
-_BYTES = frozenset({"data", "file_data", "image_base64"})
+_BYTES = frozenset({"base64", "data", "file_data", "image_base64"})
 _SOURCES = {
     "ai": "assistant", "assistant": "assistant", "developer": "system", "function": "tool", "human": "user",
     "retrieved": "retrieved", "system": "system", "tool": "tool", "user": "user",

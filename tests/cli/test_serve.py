@@ -88,6 +88,16 @@ def test_wrong_usage_is_2(policies: Path, cli: Cli, served: dict[str, Any], word
     assert not served
 
 
+def test_what_one_process_remembers_is_not_served_by_several(
+    policies: Path, cli: Cli, served: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLICYENGINE_GUARDRAIL__ENABLED", "true")
+    assert cli("serve", policies, "--insecure", "--workers", "2") == 2
+    assert "guardrail" in cli.err
+    assert not served
+    assert cli("serve", policies, "--insecure") == 0
+
+
 def test_a_socket_is_as_asked_for_and_gone_at_the_end(
     policies: Path, cli: Cli, served: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from agent_framework import (
     BaseChatClient,
     ChatMiddlewareLayer,
     ChatResponse,
+    ChatResponseUpdate,
     Content,
     FunctionInvocationLayer,
     FunctionMiddleware,
@@ -38,6 +39,12 @@ class Scripted(FunctionInvocationLayer[Any], ChatMiddlewareLayer[Any], BaseChatC
                 Content.from_function_call(f"{self.called}{at}-{n}", name, arguments=args)
                 for n, (name, args) in enumerate(step)
             ]
+        if stream:
+
+            async def updates() -> Any:
+                yield ChatResponseUpdate(role="assistant", contents=contents)
+
+            return self._build_response_stream(updates())
         usage = UsageDetails(input_token_count=TOKENS - 10, output_token_count=10, total_token_count=TOKENS)
         return ChatResponse(messages=[Message("assistant", contents)], usage_details=usage)
 
@@ -66,7 +73,16 @@ def run(asks: Asks) -> Ran:
             within.append(inner.as_tool(name="helper", arg_name="input"))
         before = [] if asks.rewrite is None else [Rewrites(asks.rewrite)]
         agent = Agent(Scripted(asks.script, ran, "o"), name="outer", tools=within, middleware=before)
-        return await gated(agent).run(asks.prompt)
+        given: Any = asks.prompt
+        if asks.image is not None:
+            image = Content.from_data(asks.image, "image/png")
+            given = Message("user", [Content.from_text(asks.prompt), image])
+        if not asks.streamed:
+            return await gated(agent).run(given)
+        streaming = gated(agent).run(given, stream=True)
+        async for _ in streaming:
+            pass
+        return await streaming.get_final_response()
 
     answer = finished(ran, work, asks)
     if answer is not None:

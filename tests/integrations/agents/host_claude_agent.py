@@ -29,17 +29,21 @@ def server(functions: Any) -> Any:
     return create_sdk_mcp_server("t", tools=[made(one) for one in functions])
 
 
-def options(url: str, functions: Any, home: str, **more: Any) -> ClaudeAgentOptions:
-    """Options of a program that knows nothing of this machine but the API."""
+def alone(url: str, home: str) -> dict[str, str]:
+    """The environment of a program that knows nothing of this machine but the API."""
     quiet = dict.fromkeys(("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_TELEMETRY"), "1")
     own = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "none", "HOME": home, "CLAUDE_CONFIG_DIR": home}
+    return {**quiet, **own}
+
+
+def options(url: str, functions: Any, home: str, **more: Any) -> ClaudeAgentOptions:
     given: dict[str, Any] = {
         "tools": [],
         "max_turns": 10,
         "allowed_tools": [PREFIX + one.__name__ for one in functions],
     }
     return ClaudeAgentOptions(
-        mcp_servers={"t": server(functions)}, setting_sources=[], env={**quiet, **own}, cwd=home, **{**given, **more}
+        mcp_servers={"t": server(functions)}, setting_sources=[], env=alone(url, home), cwd=home, **{**given, **more}
     )
 
 
@@ -52,7 +56,9 @@ def run(asks: Asks) -> Ran:
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
             answering(asks.script, ran, PREFIX) as url,
         ):
-            gated = protect(options(url, asks.tools.functions(), home), session, named=named)
+            gated = protect(
+                options(url, asks.tools.functions(), home, include_partial_messages=asks.streamed), session, named=named
+            )
             found = None
             async for message in query(prompt=asks.prompt or "go", options=gated):
                 if isinstance(message, ResultMessage):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.tools import StructuredTool
 
 from policyengine.integrations.langchain_agent import PolicyMiddleware
@@ -22,12 +25,19 @@ class Scripted(GenericFakeChatModel):
     offered: list[str] = []  # noqa: RUF012  a field of pydantic's
 
     def bind_tools(self, tools: Sequence[Any], **_: Any) -> Any:
-        return self.model_copy(update={"offered": [one.name for one in tools]})
+        return self.model_copy(update={"offered": [getattr(one, "name", None) or one.__name__ for one in tools]})
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Any:
         self.ran.shown.append(self.offered)
         self.ran.seen += "".join(f"{one.content}\n" for one in messages)
         return super()._generate(messages, *args, **kwargs)
+
+    def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Any:
+        said: Any = self._generate(messages, *args, **kwargs).generations[0].message
+        chunks: Any = [{**one, "args": json.dumps(one["args"]), "index": n} for n, one in enumerate(said.tool_calls)]
+        for word in said.content.split(" "):
+            yield ChatGenerationChunk(message=AIMessageChunk(f"{word} " if word else ""))
+        yield ChatGenerationChunk(message=AIMessageChunk("", tool_call_chunks=chunks, chunk_position="last"))
 
 
 def says(script: Script, ran: Ran) -> Scripted:
@@ -50,6 +60,20 @@ class Rewrites(AgentMiddleware):
         return await handler(request.override(tool_call={**request.tool_call, "args": self.arguments}))
 
 
+async def answered(agent: Any, asks: Asks) -> Any:
+    """The state at the end of a run."""
+    content: Any = asks.prompt
+    if asks.image is not None:
+        image = {"type": "image", "base64": b64encode(asks.image).decode(), "mime_type": "image/png"}
+        content = [{"type": "text", "text": asks.prompt}, image]
+    given: Any = {"messages": [HumanMessage(content)]}
+    if not asks.streamed:
+        return await agent.ainvoke(given)
+    return [
+        state async for mode, state in agent.astream(given, stream_mode=["messages", "values"]) if mode == "values"
+    ][-1]
+
+
 def run(asks: Asks) -> Ran:
     ran = Ran()
     functions = asks.tools.functions()
@@ -67,10 +91,7 @@ def run(asks: Asks) -> Ran:
         tools.append(StructuredTool.from_function(coroutine=helper))
     agent = create_agent(says(asks.script, ran), tools, middleware=[*before, gate])
 
-    async def work() -> Any:
-        return await agent.ainvoke({"messages": [HumanMessage(asks.prompt)]})
-
-    whole = finished(ran, work, asks)
+    whole = finished(ran, lambda: answered(agent, asks), asks)
     if whole is not None:
-        ran.final = whole["messages"][-1].text
+        ran.final = whole["messages"][-1].text.strip()
     return ran

@@ -10,7 +10,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import tools_condition
 
 from policyengine.integrations.langgraph import tool_node
-from tests.integrations.agents.host_langchain import says
+from tests.integrations.agents.host_langchain import answered, says
 from tests.integrations.agents.world import ANN, Asks, Ran, finished
 
 
@@ -47,9 +47,9 @@ def run(asks: Asks) -> Ran:
 
             within.append(StructuredTool.from_function(coroutine=helper))
         node = tool_node(within, session, awrap_tool_call=rewrite if asks.rewrite is not None else None)
-        return await graph(says(asks.script, ran), node).ainvoke({"messages": [HumanMessage(asks.prompt)]})
+        return await answered(graph(says(asks.script, ran), node), asks)
 
     whole = finished(ran, work, asks)
     if whole is not None:
-        ran.final = whole["messages"][-1].text
+        ran.final = whole["messages"][-1].text.strip()
     return ran

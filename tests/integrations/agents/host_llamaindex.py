@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from llama_index.core.agent.workflow import FunctionAgent
-from llama_index.core.base.llms.types import ChatMessage, TextBlock, ToolCallBlock
+from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock, ToolCallBlock
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.tools import FunctionTool
 
-from policyengine.integrations.llamaindex_agent import protect
-from tests.integrations.agents.world import ANN, Asks, Ran, Script, finished
+from policyengine.integrations.llamaindex_agent import protect, protect_agents
+from tests.integrations.agents.world import ANN, TOKENS, Asks, Ran, Script, finished
 
 
 def says(script: Script, ran: Ran) -> MockFunctionCallingLLM:
@@ -28,7 +28,16 @@ def says(script: Script, ran: Ran) -> MockFunctionCallingLLM:
         ]
         return ChatMessage(role="assistant", blocks=blocks)
 
-    return MockFunctionCallingLLM(response_generator=respond, is_chat_model=True)
+    return Counts(response_generator=respond, is_chat_model=True)
+
+
+class Counts(MockFunctionCallingLLM):
+    """A model that says what it used."""
+
+    async def achat(self, messages: Any, **given: Any) -> Any:
+        answer = await super().achat(messages, **given)
+        answer.additional_kwargs["total_tokens"] = TOKENS
+        return answer
 
 
 def run(asks: Asks) -> Ran:
@@ -46,8 +55,16 @@ def run(asks: Asks) -> Ran:
                 return str(await inner.run(input))
 
             within.append(FunctionTool.from_defaults(async_fn=helper))
-        agent = FunctionAgent(tools=protect(within, session), llm=says(asks.script, ran), streaming=False)
-        return await agent.run(asks.prompt)
+        agent = FunctionAgent(tools=within, llm=says(asks.script, ran), streaming=asks.streamed)
+        terms: Any = {"model": asks.model, "cost": asks.cost, "output": asks.output}
+        (gated,) = protect_agents([agent], session, **terms)
+        blocks: list[Any] = [TextBlock(text=asks.prompt)]
+        if asks.image is not None:
+            blocks.append(ImageBlock(image=asks.image))
+        running = gated.run(ChatMessage(role="user", blocks=blocks))
+        async for _ in running.stream_events():
+            pass
+        return await running
 
     answer = finished(ran, work, asks)
     if answer is not None:

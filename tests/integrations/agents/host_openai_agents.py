@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 from agents import Agent, RunConfig, Runner, function_tool
@@ -42,7 +43,17 @@ def run(asks: Asks) -> Ran:
             within = [*tools, inner.as_tool("helper", "Ask another agent.")]
         agent = Agent("outer", model=says(asks.script, ran, "o"), tools=within)
         gated = protect(agent, session, model=asks.model, cost=asks.cost, output=asks.output)
-        return await Runner.run(gated, asks.prompt, run_config=QUIET)
+        given: Any = asks.prompt
+        if asks.image is not None:
+            image = f"data:image/png;base64,{b64encode(asks.image).decode()}"
+            parts = [{"type": "input_text", "text": asks.prompt}, {"type": "input_image", "image_url": image}]
+            given = [{"role": "user", "content": parts}]
+        if not asks.streamed:
+            return await Runner.run(gated, given, run_config=QUIET)
+        streaming = Runner.run_streamed(gated, given, run_config=QUIET)
+        async for _ in streaming.stream_events():
+            pass
+        return streaming
 
     result = finished(ran, work, asks)
     if result is not None:

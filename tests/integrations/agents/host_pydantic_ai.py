@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic_ai import Agent, RunContext
 from pydantic_ai.capabilities import AbstractCapability
-from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
-from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.messages import BinaryContent, ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.models.function import AgentInfo, DeltaToolCall, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from policyengine.integrations.pydantic_ai import PolicyCapability
@@ -24,7 +24,15 @@ def says(script: Script, ran: Ran) -> FunctionModel:
         parts: list[Any] = [TextPart(step)] if isinstance(step, str) else [ToolCallPart(*call) for call in step]
         return ModelResponse(parts, usage=RequestUsage(input_tokens=TOKENS - 10, output_tokens=10))
 
-    return FunctionModel(respond)
+    async def stream(messages: list[Any], info: AgentInfo) -> Any:
+        said = await respond(messages, info)
+        for at, part in enumerate(said.parts):
+            if isinstance(part, TextPart):
+                yield part.content
+            elif isinstance(part, ToolCallPart):
+                yield {at: DeltaToolCall(part.tool_name, part.args_as_json_str(), tool_call_id=part.tool_call_id)}
+
+    return FunctionModel(respond, stream_function=stream)
 
 
 class Rewrites(AbstractCapability[Any]):
@@ -53,9 +61,15 @@ def run(asks: Asks) -> Ran:
             within = [*tools, helper]
         others = [] if asks.rewrite is None else [Rewrites(asks.rewrite)]
         agent = Agent(says(asks.script, ran), tools=within, capabilities=[gate, *others])
-        return await agent.run(asks.prompt)
+        given: Any = asks.prompt
+        if asks.image is not None:
+            given = [asks.prompt, BinaryContent(asks.image, media_type="image/png")]
+        if not asks.streamed:
+            return (await agent.run(given)).output
+        async with agent.run_stream(given) as streaming:
+            return await streaming.get_output()
 
     result = finished(ran, work, asks)
     if result is not None:
-        ran.final = str(result.output)
+        ran.final = str(result)
     return ran

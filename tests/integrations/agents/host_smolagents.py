@@ -6,8 +6,10 @@ import asyncio
 import functools
 import inspect
 import json
+from io import BytesIO
 from typing import Any
 
+from PIL import Image
 from smolagents import LogLevel, Tool, ToolCallingAgent, tool
 from smolagents.models import ChatMessage, ChatMessageToolCall, ChatMessageToolCallFunction, MessageRole, Model
 from smolagents.monitoring import TokenUsage
@@ -83,7 +85,11 @@ def run(asks: Asks) -> Ran:
 
             within.append(helper)
         whole = protect(agent(within, asks.script, ran), session, model=asks.model, cost=asks.cost, output=asks.output)
-        return await asyncio.to_thread(whole.run, asks.prompt)
+        images = [Image.open(BytesIO(asks.image))] if asks.image is not None else None
+        if not asks.streamed:
+            return await asyncio.to_thread(whole.run, asks.prompt, images=images)
+        steps = await asyncio.to_thread(lambda: list(whole.run(asks.prompt, stream=True)))
+        return steps[-1].output
 
     result = finished(ran, work, asks)
     if result is not None:

@@ -10,11 +10,11 @@ from tests.integrations.agents.world import Host
 LACKS: dict[str, tuple[str, ...]] = {
     "agent_framework": ("shown",),
     "autogen": ("rewrite",),
-    "claude_agent": ("rewrite", "cut", "inner", "shown", "output", "budget"),
+    "claude_agent": ("rewrite", "cut", "inner", "output", "budget"),
     "crewai": ("cut", "shown"),
     "langgraph": ("shown", "output", "budget"),
     "litellm": ("rewrite", "cut", "inner"),
-    "llamaindex": ("rewrite", "output", "budget"),
+    "llamaindex": ("rewrite",),
     "openai_agents": ("rewrite",),
     "smolagents": ("rewrite", "cut"),
 }

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_framework import Agent, BaseChatClient, ChatMiddlewareLayer, FunctionInvocationLayer, tool
+from agent_framework import Agent, BaseChatClient, ChatMiddlewareLayer, FunctionInvocationLayer, MCPStdioTool, tool
 
 from policyengine import Engine
 from policyengine.integrations.agent_framework import protect
 from policyengine.integrations.agent_hooks import PolicyInterceptor
 from tests.integrations.agents.host_agent_framework import Rewrites, Scripted
-from tests.integrations.agents.world import ANN, POLICIES, Ran, Tools
+from tests.integrations.agents.world import ANN, POLICIES, Ran, Script, Tools
 
 
 def gate() -> PolicyInterceptor:
@@ -46,3 +49,29 @@ def test_middleware_behind_the_hooks_is_refused() -> None:
     with pytest.raises(ValueError, match="behind the hooks"):
         agent.run("write to b@c.de", middleware=[behind])
     assert tools.ran == []
+
+
+def test_tools_of_a_run_are_gated_and_those_that_run_elsewhere_refused(tmp_path: Path) -> None:
+    tools, ran, log = Tools(), Ran(), tmp_path / "ran"
+    server = MCPStdioTool(
+        "server", sys.executable, args=[str(Path(__file__).parents[2] / "mcp" / "server.py"), str(log)]
+    )
+    script: Script = [
+        [("read_page", {"url": "acme.com"})],
+        [("send_mail", {"to": "eve@evil.org", "body": "x"})],
+        [("slow", {"name": "x"}), ("drop_table", {"name": "users"})],
+        "ok",
+    ]
+    later: Any = [tool(one) for one in tools.functions() if one.__name__ == "slow"]
+
+    async def work() -> str:
+        async with server:
+            agent = protect(Agent(Scripted(script, ran, "o")), gate())
+            return (await agent.run("read acme.com", tools=[server, *later])).text
+
+    assert asyncio.run(work()) == "ok"
+    assert log.read_text().splitlines() == ["read_page acme.com"]
+    assert tools.ran == [("slow", "x")]
+    for given in ({"tools": [{"type": "web_search"}]}, {"options": {"tools": {"type": "web_search"}}}):
+        with pytest.raises(ValueError, match="runs where nobody gates it"):
+            protect(Agent(Scripted([], Ran(), "o")), gate()).run("go", **given)  # type: ignore[call-overload]

@@ -15,7 +15,7 @@ from policyengine.integrations import claude_agent
 from policyengine.integrations.claude_agent import protect
 from tests.integrations.agents.host_claude_agent import PREFIX, named, options
 from tests.integrations.agents.model_api import answering
-from tests.integrations.agents.world import ANN, POLICIES, Ran, Script, Tools
+from tests.integrations.agents.world import ANN, APPROVED, POLICIES, Ran, Script, Tools, approve_all
 
 PROGRAM = POLICIES + (
     "tool Agent(subagent_type: String, description: String, prompt: String) "
@@ -26,16 +26,16 @@ PROGRAM = POLICIES + (
 )
 
 
-def play(script: Script, inner: Script = (), **more: Any) -> tuple[Ran, Tools]:
+def play(script: Script, inner: Script = (), engine: Engine | None = None, **more: Any) -> tuple[Ran, Tools]:
     ran, tools = Ran(), Tools()
 
     async def work() -> None:
-        session = Engine.from_text(PROGRAM).session(principal=ANN, prompt="write to bob@acme.com")
+        session = (engine or Engine.from_text(PROGRAM)).session(principal=ANN, prompt="write to bob@acme.com")
         with (
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
             answering(script, ran, PREFIX, inner) as url,
         ):
-            gated = protect(options(url, tools.functions(), home, **more), session, named=named)
+            gated = protect(options(url, tools.functions(), home, **more), session, named=named, engine=engine)
             async for _ in query(prompt="write to bob@acme.com", options=gated):
                 pass
 
@@ -105,3 +105,20 @@ def test_what_could_change_a_decided_call_is_refused() -> None:
     assert kept.hooks is not None
     assert kept.setting_sources == []
     assert {one.on_failure for event in kept.hooks if event != "Stop" for one in kept.hooks[event]} == {"block"}
+
+
+def test_an_approval_is_for_the_same_call_made_again() -> None:
+    """Nothing waits in the program: the model is told, and the approval is in the store."""
+    engine = Engine.from_text(APPROVED)
+
+    def script() -> Any:
+        yield [("slow", {"name": "x"})]
+        assert approve_all(engine) == ["{'name': 'x'}"]
+        yield [("slow", {"name": "y"})]
+        yield [("slow", {"name": "x"})]
+        yield "done"
+
+    ran, tools = play(script(), engine=engine)
+    assert tools.ran == [("slow", "x")]
+    assert "`slow` has to be approved by Group finance first" in ran.seen
+    assert approve_all(engine) == ["{'name': 'y'}"]

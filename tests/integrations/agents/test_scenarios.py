@@ -19,7 +19,9 @@ from tests.integrations.agents.world import (
     ANN,
     BUDGET,
     ERRS,
+    IMAGE,
     INJECTED,
+    NO_FILES,
     ONE_MAIL,
     POLICIES,
     TOKENS,
@@ -137,6 +139,33 @@ def test_an_agent_within_the_agent_is_gated_or_refused(name: str) -> None:
     ran, tools = play(name, script, "do it", inner=inner)
     assert tools.ran == []
     assert ran.final == "ok" or "protect" in str(ran.error)
+
+
+def test_a_call_that_is_tried_again_is_decided_and_charged_again(name: str) -> None:
+    mail = ("send_mail", {"to": "b@c.de", "body": "x"})
+    evil = ("send_mail", {"to": "eve@evil.org", "body": "x"})
+    ran, tools = play(name, [[evil], [evil], [mail], [mail], "ok"], "write to b@c.de", ONE_MAIL)
+    assert tools.ran == [("send_mail", "b@c.de", "x")]
+    assert "`send_mail` is over a limit" in ran.seen
+    assert ran.final == "ok"
+
+
+@pytest.mark.seam("stream")
+def test_a_run_that_is_streamed_is_gated_as_well(name: str) -> None:
+    evil = ("send_mail", {"to": "eve@evil.org", "body": "x"})
+    script: Script = [[("read_page", {"url": "acme.com"})], [evil], [("drop_table", {"name": "users"})], "done"]
+    ran, tools = play(name, script, "read acme.com", streamed=True)
+    assert tools.ran == [("read_page", "acme.com")]
+    assert "`send_mail` may not run" in ran.seen
+    assert ran.final == "done"
+
+
+@pytest.mark.seam("budget")
+@pytest.mark.parametrize("image", [None, IMAGE])
+def test_an_image_is_admitted_as_a_file(name: str, image: bytes | None) -> None:
+    ran, _ = play(name, ["hello"], "look", NO_FILES, image=image, model={"id": "m"})
+    assert bool(ran.shown) is (image is None)
+    assert (ran.final == "hello") is (image is None)
 
 
 @pytest.mark.seam("output")

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from PIL import Image
 from smolagents import CodeAgent, LogLevel, ToolCallingAgent
 from smolagents.models import ChatMessage, MessageRole, Model
 
 from policyengine import Engine
 from policyengine.integrations.smolagents import protect
 from tests.integrations.agents.host_smolagents import Says, made
-from tests.integrations.agents.world import ANN, POLICIES, Ran, Tools
+from tests.integrations.agents.world import ANN, APPROVED, POLICIES, Ran, Tools, approve_all
 
 MEMBER = POLICIES + (
     "tool team(task: String) { sends_outside: false, reads_untrusted: false }\n"
@@ -146,21 +145,22 @@ def test_what_is_said_when_the_steps_run_out_is_released() -> None:
         gated.run("read a", stream=True)
 
 
-NO_FILES = """
-use ai
-permit ask: invoke on Model for User
-forbid files: invoke on Model when size(context.input.files) > 0
-"""
+def test_an_approval_is_for_the_same_call_made_again() -> None:
+    """smolagents has no interrupt: the model is told, and the approval is in the store."""
+    tools, ran, engine = Tools(), Ran(), Engine.from_text(APPROVED)
 
+    def script() -> Any:
+        yield [("slow", {"name": "x"})]
+        assert approve_all(engine) == ["{'name': 'x'}"]
+        yield [("slow", {"name": "y"})]
+        yield [("slow", {"name": "x"})]
+        yield [("slow", {"name": "x"})]
+        yield "done"
 
-@pytest.mark.parametrize("images", [None, [Image.new("RGB", (2, 2))]])
-def test_an_image_is_admitted_as_a_file(images: Any) -> None:
-    ran = Ran()
-    agent = ToolCallingAgent([], Says(["done"], ran), verbosity_level=LogLevel.OFF)
-    gated = protect(agent, session(NO_FILES), model={"id": "m"})
-    if images is None:
-        assert gated.run("look") == "done"
-    else:
-        with pytest.raises(Exception, match="denied by"):
-            gated.run("look", images=images)
-    assert bool(ran.seen) is (images is None)
+    gate = engine.session(principal=ANN, prompt="go")
+    agent = ToolCallingAgent(tools=tools_of(tools), model=Says(script(), ran), verbosity_level=LogLevel.OFF)
+    assert protect(agent, gate, engine=engine).run("go") == "done"
+    # Other arguments ask anew, and so does the same call once its approval is used.
+    assert tools.ran == [("slow", "x")]
+    assert approve_all(engine) == ["{'name': 'y'}", "{'name': 'x'}"]
+    assert "`slow` has to be approved by Group finance first" in ran.seen

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 
 from autogen_agentchat.agents import AssistantAgent
-from autogen_agentchat.messages import ModelClientStreamingChunkEvent
+from autogen_agentchat.messages import ModelClientStreamingChunkEvent, MultiModalMessage
 from autogen_agentchat.tools import AgentTool
-from autogen_core import FunctionCall
+from autogen_core import FunctionCall, Image
 from autogen_core.models import ChatCompletionClient, CreateResult, ModelFamily, RequestUsage
 from autogen_core.tools import FunctionTool
+from PIL import Image as Pixels
 
 from policyengine.integrations.autogen import protect
 from tests.integrations.agents.world import ANN, TOKENS, Asks, Ran, Script, finished
 
 ABLE = {
-    "vision": False, "function_calling": True, "json_output": False, "family": ModelFamily.UNKNOWN,
+    "vision": True, "function_calling": True, "json_output": False, "family": ModelFamily.UNKNOWN,
     "structured_output": False, "multiple_system_messages": True,
 }  # fmt: skip
 
@@ -83,8 +85,14 @@ def run(asks: Asks) -> Ran:
         if asks.inner is not None:
             inner = agent(tools_of(asks), asks.inner, Ran(), "helper", description="Ask another agent.")
             within.append(renamed(AgentTool(inner)))
-        whole = protect(agent(within, asks.script, ran), session, model=asks.model, cost=asks.cost, output=asks.output)
-        return await whole.run(task=asks.prompt or "go")
+        outer = agent(within, asks.script, ran, model_client_stream=asks.streamed)
+        whole = protect(outer, session, model=asks.model, cost=asks.cost, output=asks.output)
+        given: Any = asks.prompt or "go"
+        if asks.image is not None:
+            given = MultiModalMessage(content=[given, Image.from_pil(Pixels.open(BytesIO(asks.image)))], source="user")
+        if not asks.streamed:
+            return await whole.run(task=given)
+        return [one async for one in whole.run_stream(task=given)][-1]
 
     result = finished(ran, work, asks)
     if result is not None:

@@ -8,17 +8,15 @@ from typing import Any
 import pytest
 from autogen_agentchat.agents import AssistantAgent, BaseChatAgent, CodeExecutorAgent
 from autogen_agentchat.base import TaskResult
-from autogen_agentchat.conditions import MaxMessageTermination
-from autogen_agentchat.messages import MultiModalMessage
-from autogen_agentchat.teams import Swarm
-from autogen_core import Image
+from autogen_agentchat.conditions import HandoffTermination, MaxMessageTermination
+from autogen_agentchat.messages import HandoffMessage
+from autogen_agentchat.teams import RoundRobinGroupChat, Swarm
 from autogen_core.tools import FunctionTool, StaticWorkbench
-from PIL import Image as Pixels
 
 from policyengine import Engine
 from policyengine.integrations.autogen import protect
-from tests.integrations.agents.world import ANN, POLICIES, Ran, Script, Tools
-from tests.integrations.frameworks.autogen.host import ABLE, Scripted, agent
+from tests.integrations.agents.world import ANN, APPROVED, POLICIES, Ran, Script, Tools, approve_all
+from tests.integrations.frameworks.autogen.host import Scripted, agent
 
 HANDOFFS = POLICIES + (
     "tool transfer_to_mailer() { sends_outside: false, reads_untrusted: false }\n"
@@ -98,26 +96,26 @@ def test_what_acts_in_ways_of_its_own_is_refused() -> None:
             protect(one, session())
 
 
-NO_FILES = """
-use ai
-permit ask: invoke on Model for User
-forbid files: invoke on Model when size(context.input.files) > 0
-"""
+def test_a_call_that_needs_a_person_hands_over_to_the_user_and_runs_once_approved() -> None:
+    tools, seen, engine = Tools(), Ran(), Engine.from_text(APPROVED)
+    waits: Any = [[("slow", {"name": "x"})], "I wait."]
+    script: Script = [*waits, *waits, [("slow", {"name": "x"})], [("slow", {"name": "y"})], "I wait."]
+    whole = agent(functions(tools), script, seen)
+    ends = HandoffTermination(target="user") | MaxMessageTermination(10)
+    gate = engine.session(principal=ANN, prompt="go")
+    team = protect(RoundRobinGroupChat([whole], termination_condition=ends), gate, engine=engine)
 
+    async def work() -> list[Any]:
+        said = [(await team.run(task="go")).messages[-1]]
+        for approved in (False, True):
+            # What only the framework is told is no approval.
+            if approved:
+                approve_all(engine)
+            said.append((await team.run(task=HandoffMessage(source="user", target="outer", content="ok"))).messages[-1])
+        return said
 
-class Sees(Scripted):
-    """A model that takes images; others are never handed one."""
-
-    @property
-    def model_info(self) -> Any:
-        return {**ABLE, "vision": True}
-
-
-@pytest.mark.parametrize("image", [False, True])
-def test_an_image_is_admitted_as_a_file(image: bool) -> None:
-    seen = Ran()
-    whole = protect(AssistantAgent("outer", Sees(["ok"], seen)), session(NO_FILES), model={"id": "m"})
-    content: Any = ["look", Image.from_pil(Pixels.new("RGB", (2, 2)))] if image else ["look"]
-    said = asyncio.run(whole.run(task=MultiModalMessage(content=content, source="user")))
-    assert bool(seen.seen) is not image
-    assert (said.messages[-1].to_text() == "ok") is not image
+    said = asyncio.run(asyncio.wait_for(work(), 30))
+    assert all(isinstance(one, HandoffMessage) and one.target == "user" for one in said)
+    assert "has to be approved by Group finance first (arq_" in said[0].content
+    assert said[0].content == said[1].content != said[2].content
+    assert tools.ran == [("slow", "x")]

@@ -13,6 +13,7 @@ from crewai import Agent, Crew, Task
 from crewai.hooks import clear_all_hooks, register_before_tool_call_hook
 from crewai.llms.base_llm import BaseLLM
 from crewai.tools import tool
+from crewai_files import ImageFile
 
 from policyengine.integrations.crewai import gated
 from tests.integrations.agents.world import ANN, TOKENS, Asks, Ran, Script, finished
@@ -79,7 +80,16 @@ def run(asks: Asks) -> Ran:
 
         def whole() -> Any:
             with gated(session, model=asks.model, cost=asks.cost, output=asks.output):
-                return crew(within, asks.script, ran, asks.prompt).kickoff()
+                whole = crew(within, asks.script, ran, asks.prompt)
+                if asks.image is not None:
+                    whole.tasks[0].input_files = {"image": ImageFile(source=asks.image)}
+                if not asks.streamed:
+                    return whole.kickoff()
+                whole.stream = True
+                streaming = whole.kickoff()
+                for _ in streaming:
+                    pass
+                return streaming.result
 
         return await asyncio.to_thread(whole)
 

@@ -11,7 +11,7 @@ from crewai.tools import tool
 
 from policyengine import Engine
 from policyengine.integrations.crewai import gated
-from tests.integrations.agents.world import ANN, INJECTED, POLICIES, Ran, Tools
+from tests.integrations.agents.world import ANN, APPROVED, INJECTED, POLICIES, Ran, Tools, approve_all
 from tests.integrations.frameworks.crewai.host import crew, tools_of
 
 MAIL: Any = [[("send_mail", {"to": "b@c.de", "body": "x"})], "ok"]
@@ -83,3 +83,22 @@ def test_a_result_that_is_the_answer_is_what_may_be_had_of_it() -> None:
     with gated(session(), output={"tenant": "acme"}):
         result = crew([read_page], [[("read_page", {"url": "a"})]], Ran(), "go").kickoff()
     assert "eve@evil.org" not in f"{result} {result.raw}"
+
+
+def test_a_call_that_needs_a_person_asks_for_input_and_runs_if_it_is_approved_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tools, engine = Tools(), Engine.from_text(APPROVED)
+    asked: list[list[str]] = []
+
+    def typed(*_: Any) -> str:
+        # What is typed is no approval.
+        asked.append(approve_all(engine) if len(asked) == 1 else [])
+        return "yes"
+
+    monkeypatch.setattr("builtins.input", typed)
+    script: Any = [[("slow", {"name": "x"})], [("slow", {"name": "x"})], [("slow", {"name": "y"})], "ok"]
+    with gated(engine.session(principal=ANN, prompt="go"), engine=engine):
+        crew(tools_of(tools), script, Ran(), "go").kickoff()
+    assert asked == [[], ["{'name': 'x'}"], []]
+    assert tools.ran == [("slow", "x")]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from google.adk.agents import LlmAgent
+from google.adk.agents import LlmAgent, RunConfig
+from google.adk.agents.run_config import StreamingMode
 from google.adk.models.base_llm import BaseLlm
 from google.adk.models.llm_response import LlmResponse
 from google.adk.runners import InMemoryRunner
@@ -58,9 +59,12 @@ def tools_of(tools: Any) -> list[Any]:
     return [FunctionTool(one) for one in tools.functions()]
 
 
-async def asked(runner: InMemoryRunner, prompt: str, **more: Any) -> list[Any]:
+async def asked(runner: InMemoryRunner, prompt: str, image: bytes | None = None, **more: Any) -> list[Any]:
     kit = await runner.session_service.create_session(app_name=runner.app_name, user_id="ann")
-    said = types.Content(role="user", parts=[types.Part(text=prompt or "go")])
+    parts = [types.Part(text=prompt or "go")]
+    if image is not None:
+        parts.append(types.Part.from_bytes(data=image, mime_type="image/png"))
+    said = types.Content(role="user", parts=parts)
     return [one async for one in runner.run_async(user_id="ann", session_id=kit.id, new_message=said, **more)]
 
 
@@ -75,10 +79,11 @@ def run(asks: Asks) -> Ran:
         within = tools_of(asks.tools)
         if asks.inner is not None:
             within.append(AgentTool(agent(tools_of(asks.tools), asks.inner, Ran(), "helper", input_schema=Given)))
-        more = {} if asks.rewrite is None else {"before_tool_callback": rewrites}
+        hooks: Any = {} if asks.rewrite is None else {"before_tool_callback": rewrites}
         gate = PolicyPlugin(asks.engine, principal=ANN, model=asks.model, cost=asks.cost, output=asks.output)
-        runner = InMemoryRunner(agent=agent(within, asks.script, ran, **more), app_name="app", plugins=[gate])
-        return await asked(runner, asks.prompt)
+        runner = InMemoryRunner(agent=agent(within, asks.script, ran, **hooks), app_name="app", plugins=[gate])
+        more: Any = {"run_config": RunConfig(streaming_mode=StreamingMode.SSE)} if asks.streamed else {}
+        return await asked(runner, asks.prompt, asks.image, **more)
 
     events = finished(ran, work, asks)
     if events:

@@ -18,7 +18,7 @@ from google.genai import types
 
 from policyengine import Engine
 from policyengine.integrations.google_adk import PolicyPlugin
-from tests.integrations.agents.world import ANN, INJECTED, POLICIES, Ran, Tools
+from tests.integrations.agents.world import ANN, APPROVED, INJECTED, POLICIES, Ran, Tools, approve_all
 from tests.integrations.frameworks.google_adk.host import Given, agent, asked, tools_of
 
 TRANSFERS = POLICIES + (
@@ -57,29 +57,66 @@ def test_an_agent_without_the_plugins_is_not_there() -> None:
     assert (tools.ran, ran.shown[0]) == ([], [])
 
 
-def test_a_call_that_is_confirmed_later_does_not_run_past_the_gate() -> None:
-    tools, ran = Tools(), Ran()
-    mail = FunctionTool(tools.functions()[1], require_confirmation=True)
-    whole = agent([mail], [[("send_mail", {"to": "b@c.de", "body": "x"})], "ok", "ok"], ran)
-    gate = PolicyPlugin(Engine.from_text(POLICIES), principal=ANN)
+def confirmed(whole: LlmAgent, gate: PolicyPlugin, *answers: Any) -> tuple[list[Any], list[Any]]:
+    """What the user was asked to confirm, and the events at last; each answer is given when the one before is through,
+    after what it does."""
     runner = InMemoryRunner(agent=whole, app_name="app", plugins=[gate])
+    asked: list[Any] = []
 
-    async def work() -> None:
+    async def said(kit: Any, part: Any) -> list[Any]:
+        message = types.Content(role="user", parts=[part])
+        events = [one async for one in runner.run_async(user_id="ann", session_id=kit.id, new_message=message)]
+        asked.extend(call for one in events for call in one.get_function_calls() if call.name == CONFIRM)
+        return events
+
+    async def work() -> list[Any]:
         kit = await runner.session_service.create_session(app_name="app", user_id="ann")
-        waiting = ""
-        for said in (types.Part(text="write to b@c.de"), None):
-            if said is None:
-                answer = types.FunctionResponse(
-                    id=waiting, name="adk_request_confirmation", response={"confirmed": True}
-                )
-                said = types.Part(function_response=answer)
-            message = types.Content(role="user", parts=[said])
-            async for one in runner.run_async(user_id="ann", session_id=kit.id, new_message=message):
-                for call in one.get_function_calls():
-                    waiting = str(call.id) if call.name == "adk_request_confirmation" else waiting
+        events = await said(kit, types.Part(text="write to b@c.de"))
+        for answer in answers:
+            response = {"confirmed": answer() is not False}
+            given = types.FunctionResponse(id=asked[-1].id, name=CONFIRM, response=response)
+            events = await said(kit, types.Part(function_response=given))
+        return events
 
-    asyncio.run(work())
+    return asked, asyncio.run(work())
+
+
+CONFIRM = "adk_request_confirmation"
+
+
+@pytest.mark.parametrize("to", ["b@c.de", "eve@evil.org"])
+def test_a_call_that_the_kits_confirmation_resumes_is_gated(to: str) -> None:
+    tools = Tools()
+    mail = FunctionTool(tools.functions()[1], require_confirmation=True)
+    whole = agent([mail], [[("send_mail", {"to": to, "body": "x"})], "ok", "ok"], Ran())
+    confirmed(whole, PolicyPlugin(Engine.from_text(POLICIES), principal=ANN), lambda: None)
+    assert tools.ran == ([("send_mail", "b@c.de", "x")] if to == "b@c.de" else [])
+
+
+def test_a_call_that_needs_a_person_asks_to_be_confirmed_and_runs_once_approved() -> None:
+    tools, engine = Tools(), Engine.from_text(APPROVED)
+    script: Any = [[("slow", {"name": "x"})], [("slow", {"name": "x"})], [("slow", {"name": "y"})], "never"]
+    gate = PolicyPlugin(engine, principal=ANN, approvals=True)
+    # What only the kit is told is no approval: the same call asks again.
+    asked, events = confirmed(agent(tools_of(tools), script, Ran()), gate, lambda: None, lambda: approve_all(engine))
+    payloads = [one.args["toolConfirmation"]["payload"] for one in asked]
+    assert [one["arguments"]["name"] for one in payloads] == ["x", "x", "y"]
+    assert payloads[0]["task"] == payloads[1]["task"] != payloads[2]["task"]
+    assert tools.ran == [("slow", "x")]
+    assert "never" not in str(events)
+
+
+def test_what_its_user_does_not_confirm_does_not_run_whatever_was_approved() -> None:
+    tools, engine = Tools(), Engine.from_text(APPROVED)
+    gate = PolicyPlugin(engine, principal=ANN, approvals=True)
+
+    def answer() -> bool:
+        approve_all(engine)
+        return False
+
+    _, events = confirmed(agent(tools_of(tools), [[("slow", {"name": "x"})], "ok"], Ran()), gate, answer)
     assert tools.ran == []
+    assert events[-1].content.parts[0].text == "ok"
 
 
 class Answers(BasePlugin):
@@ -108,30 +145,3 @@ def test_what_ran_elsewhere_is_observed() -> None:
         )
 
     assert "[email]" in str(asyncio.run(came()))
-
-
-NO_FILES = """
-use ai
-permit ask: invoke on Model for User
-forbid files: invoke on Model when size(context.input.files) > 0
-"""
-
-
-@pytest.mark.parametrize("kind", ["text", "bytes"])
-def test_a_file_is_admitted_as_a_file(kind: str) -> None:
-    ran = Ran()
-    gate = PolicyPlugin(Engine.from_text(NO_FILES), principal=ANN, model={})
-    runner = InMemoryRunner(agent=agent([], ["ok"], ran), app_name="app", plugins=[gate])
-    part = {
-        "text": types.Part(text="look"),
-        "bytes": types.Part.from_bytes(data=b"\x89PNG\r\n", mime_type="image/png"),
-    }[kind]
-
-    async def work() -> Any:
-        kit = await runner.session_service.create_session(app_name="app", user_id="ann")
-        said = types.Content(role="user", parts=[types.Part(text="this:"), part])
-        return [one async for one in runner.run_async(user_id="ann", session_id=kit.id, new_message=said)]
-
-    events = asyncio.run(work())
-    assert bool(ran.seen) is (kind == "text")
-    assert (events[-1].content.parts[0].text == "ok") is (kind == "text")

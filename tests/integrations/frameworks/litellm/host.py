@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from base64 import b64encode
 from typing import Any
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -44,15 +45,19 @@ def run(asks: Asks) -> Ran:
 
     async def work() -> Any:
         gate = PolicyProxy(asks.engine, principal=ANN, model=asks.model, cost=asks.cost, output=asks.output)
-        messages: list[Any] = [{"role": "user", "content": asks.prompt or "go"}]
+        content: Any = asks.prompt or "go"
+        if asks.image is not None:
+            url = f"data:image/png;base64,{b64encode(asks.image).decode()}"
+            content = [{"type": "text", "text": content}, {"type": "image_url", "image_url": {"url": url}}]
+        messages: list[Any] = [{"role": "user", "content": content}]
         with answering(asks.script, ran) as url:
             async with await serving(url, [gate]) as client:
                 while True:
                     body = {"model": "m", "messages": messages, "tools": [declared(one) for one in functions.values()]}
-                    answer = await client.post("/chat/completions", json=body)
+                    answer = await client.post("/chat/completions", json={**body, "stream": asks.streamed})
                     if answer.status_code != 200:
                         raise PermissionError(answer.text)
-                    choice = answer.json()["choices"][0]
+                    choice = whole(answer.text) if asks.streamed else answer.json()["choices"][0]
                     messages.append({name: part for name, part in choice["message"].items() if part is not None})
                     calls = choice["message"].get("tool_calls") or []
                     results = await asyncio.gather(*(called(functions, one) for one in calls))
@@ -62,6 +67,23 @@ def run(asks: Asks) -> Ran:
 
     ran.final = finished(ran, work, asks)
     return ran
+
+
+def whole(stream: str) -> dict[str, Any]:
+    """The choice that comes in the pieces of a stream."""
+    text, calls, finish = "", {}, ""
+    for line in stream.split("\n"):
+        for choice in json.loads(line.removeprefix("data: "))["choices"] if line.startswith("data: {") else ():
+            text += choice["delta"].get("content") or ""
+            finish = choice.get("finish_reason") or finish
+            for one in choice["delta"].get("tool_calls") or ():
+                call = calls.setdefault(one["index"], {"id": one.get("id"), "type": "function", "function": {}})
+                call["function"] = {
+                    "name": one["function"].get("name") or call["function"].get("name"),
+                    "arguments": call["function"].get("arguments", "") + (one["function"].get("arguments") or ""),
+                }
+    message = {"role": "assistant", "content": text.strip() or None, "tool_calls": list(calls.values()) or None}
+    return {"message": message, "finish_reason": finish}
 
 
 async def called(functions: Any, call: Any) -> dict[str, Any]:

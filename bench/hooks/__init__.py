@@ -1,0 +1,1 @@
+"""Two interceptors of AGENT-HOOKS beside each other: `python -m bench.hooks`."""
