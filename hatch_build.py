@@ -1,9 +1,11 @@
-"""Builds the checks in C (policyengine/compile/native), where there is a compiler. Without one the package does the
-same in pure Python, somewhat slower; so it does with POLICYENGINE_PURE=1, which makes a wheel for every machine."""
+"""Builds what the package does without where it is not there, somewhat slower: the checks in C
+(policyengine/compile/native), where there is a compiler, and the table of the parser (policyengine/syntax/table.py).
+With POLICYENGINE_PURE=1 nothing is built in C, which makes a wheel for every machine."""
 
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import sysconfig
 from pathlib import Path
@@ -20,6 +22,8 @@ class Native(BuildHookInterface):
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        table = tabulate(Path(self.root))
+        build_data["force_include"][str(table)] = str(table.relative_to(self.root))
         if os.environ.get("POLICYENGINE_PURE") == "1":
             return
         try:
@@ -30,6 +34,15 @@ class Native(BuildHookInterface):
         build_data["force_include"][str(built)] = f"{PACKAGE.replace('.', '/')}/{built.name}"
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
+
+
+def tabulate(root: Path) -> Path:
+    """The table of the parser, in its place in the source tree."""
+    maker = root / "policyengine" / "syntax" / "table.py"
+    made = runpy.run_path(str(maker))
+    file = maker.with_name(made["FILE"])
+    file.write_bytes(made["made"]((root / "grammar" / "policy.lark").read_text(encoding="utf-8")))
+    return file
 
 
 def build(root: Path) -> Path:

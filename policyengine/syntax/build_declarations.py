@@ -193,8 +193,9 @@ class BuildDeclarations(Transformer[Token, Any]):
 
     def returns(self, parts: list[Any]) -> Part:
         word, type_ = parts
-        if word.text != "returns":
-            self._report(codes.SYNTAX, word.span, f"unexpected `{word.text}`", "write `returns TYPE`, or leave it out")
+        if word != "returns":
+            span = self._span([word])
+            self._report(codes.SYNTAX, span, f"unexpected `{word}`", "write `returns TYPE`, or leave it out")
         return Part(type_, self._span(parts))
 
     def facts_decl(self, parts: list[Any]) -> ast.FactsDecl:

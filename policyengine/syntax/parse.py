@@ -23,6 +23,7 @@ from policyengine.syntax.advice import advice, sign_at
 from policyengine.syntax.build import Build
 from policyengine.syntax.characters import suspicious_characters
 from policyengine.syntax.comments import COMMENT
+from policyengine.syntax.table import parser
 from policyengine.syntax.words import KEYWORDS, expected_words, unexpected_word
 
 MAX_NESTING = 200
@@ -79,8 +80,7 @@ _LOCK = Lock()
 @cache
 def _parser() -> tuple[Lark, Build]:
     build = Build()
-    lark = Lark(grammar(), parser="lalr", lexer="contextual", transformer=build, maybe_placeholders=True)
-    return lark, build
+    return parser(grammar(), build), build
 
 
 def _tree(lark: Lark, text: str) -> ast.Module:
