@@ -10,11 +10,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 # How deep JSON may nest, and how many pieces it may have.
 DEEPEST = 64
 MOST_SEGMENTS = 100_000
+_FRACTION = frozenset(".eE")
+_LONGEST_NUMBER = 40
+"""So many digits a number is looked at with."""
 
 
 class Unscannable(Exception):
@@ -98,11 +102,12 @@ def _collect(value: Any, path: str, name: str, segments: list[Segment], depth: i
             before = (
                 "" if not name else f"{json.dumps(name, ensure_ascii=False)}: " + ("" if _is_number(value) else '"')
             )
-            segments.append(Segment(str(value), path, before))
+            segments.append(Segment(_digits(value) if _is_number(value) else str(value), path, before))
         case bool() | None:
             return
         case int() | float():
-            segments.append(Segment(repr(value), path, f"{json.dumps(name, ensure_ascii=False)}: " if name else ""))
+            before = f"{json.dumps(name, ensure_ascii=False)}: " if name else ""
+            segments.append(Segment(_digits(repr(value)), path, before))
         case Mapping():
             for key, item in value.items():
                 if not isinstance(key, str):
@@ -121,12 +126,9 @@ def _replaced(value: Any, coming: Any) -> Any:
     match value:
         case bool() | None:
             return value
-        case str():
+        case str() | int() | float():
             segment, text = next(coming)
             # A number that was changed is a text from then on.
-            return value if text == segment.text else text
-        case int() | float():
-            segment, text = next(coming)
             return value if text == segment.text else text
         case Mapping():
             made: dict[str, Any] = {}
@@ -142,6 +144,14 @@ def _replaced(value: Any, coming: Any) -> Any:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, _Number)
+
+
+def _digits(number: str) -> str:
+    """A whole number without a point and an exponent: tables write the number of a card as 4111111111111111.0."""
+    if not (_FRACTION & set(number)) or not number[-1].isdigit():
+        return number
+    value = Decimal(number)
+    return f"{value:.0f}" if value.adjusted() < _LONGEST_NUMBER and value == value.to_integral_value() else number
 
 
 def _dumped(value: Any) -> str:

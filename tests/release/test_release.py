@@ -202,6 +202,14 @@ def test_a_number_that_is_redacted_becomes_a_text() -> None:
     assert answer.text == '["[digits]", 5]'
 
 
+def test_a_whole_number_with_a_fraction_is_looked_at_as_its_digits() -> None:
+    rule = 'require scrub: release on Output redact(["credit_card"])'
+    numbers = "[4111111111111111.0, 4.111111111111111E15, 1.50, 1e5, 1e999999999]"
+    left = '["[credit_card]", "[credit_card]", 1.50, 1e5, 1e999999999]'
+    assert released(rule, numbers, {"content_type": "application/json"}).text == left
+    assert released(rule, {"n": [4111111111111111.0, 2.0]}).text == {"n": ["[credit_card]", 2.0]}
+
+
 def test_an_output_has_to_be_valid_once_it_is_redacted() -> None:
     rules = """
     require scrub: release on Output redact(["email"])
