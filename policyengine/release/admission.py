@@ -11,24 +11,26 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from policyengine.diagnostics import codes
-from policyengine.model.decision import RuleError
+from policyengine.model.decision import Decision, RuleError
 from policyengine.release.carrying import carry_out
 from policyengine.release.content import Content, Unscannable, text_content
 from policyengine.release.inspection import Inspection
 from policyengine.release.looking import Found, account
 from policyengine.release.messages import TRUSTED, Input, SourceOf, read_input
-from policyengine.release.needs import TextNeeds
+from policyengine.release.needs import FOUND, KINDS, TextNeeds
 from policyengine.release.outcome import Admitted
 from policyengine.release.releasing import looked_at
+from policyengine.release.treatment import CannotCarryOut, orders
 from policyengine.release.uploads import PLAIN, UNKNOWN
 from policyengine.state.grant import Grant
 
-INPUT = "input"
+INPUT, FILES = "input", "files"
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What is to go into a model, and what is known of it: the request's context, and what stands beside it."""
+    """What is to go into a model, and what is known of it: the request's context, and what stands beside it. `unread`:
+    there is a file that nobody can read, and no rule looks at the files."""
 
     content: Content
     context: Mapping[str, Any]
@@ -36,6 +38,7 @@ class Admission:
     tenant: str
     found: tuple[Found, ...] = ()
     refused: RuleError | None = None
+    unread: bool = False
 
 
 def prepare(
@@ -60,10 +63,12 @@ def prepare(
         message = f"more than {inspection.most} characters are not looked at"
         return replace(empty, refused=RuleError("", codes.NOT_LOOKED_AT.id, message))
     seen, found = looked_at(read.content, needs, inspection, tenant, with_source=True)
-    seen = {name: value for name, value in seen.items() if name not in ("text", "valid")}
-    return Admission(
-        read.content, {**known, INPUT: {**_measured(given, read, inspection), **seen}}, inspection, tenant, found
-    )
+    unread = FILES not in needs.whole.attributes and not all(file.scannable for file in read.files)
+    # What is in such a file is unknown: a rule that reads what was found errs, unless one says what happens to it.
+    hidden = ("text", "valid", KINDS, FOUND, "scores") if unread else ("text", "valid")
+    seen = {name: value for name, value in seen.items() if name not in hidden}
+    context = {**known, INPUT: {**_measured(given, read, inspection), **seen}}
+    return Admission(read.content, context, inspection, tenant, found, unread=unread)
 
 
 def conclude(admission: Admission, grant: Grant, fulfilled: Collection[str]) -> Admitted:
@@ -71,6 +76,10 @@ def conclude(admission: Admission, grant: Grant, fulfilled: Collection[str]) -> 
     decision, told = grant.decision, admission.context.get(INPUT)
     if decision.decision != "allow" or decision.unmetered:
         return Admitted(False, None, decision, admission.found, grant=grant, input=told)
+    if admission.unread and _treated(decision):
+        message = "a file cannot be read, and no rule says what happens then"
+        errors = (RuleError("", codes.NOT_LOOKED_AT.id, message),)
+        return Admitted(False, None, decision, admission.found, errors, grant=grant, input=told)
     known, keys = admission.inspection.registry(admission.tenant), admission.inspection.keys(admission.tenant)
     carried = carry_out(admission.content, decision, known, keys, fulfilled)
     if carried.errors:
@@ -78,6 +87,14 @@ def conclude(admission: Admission, grant: Grant, fulfilled: Collection[str]) -> 
     treated = account(admission.content, [list(those) for those in carried.found]) if carried.found else ()
     seen = tuple(dict.fromkeys((*admission.found, *treated)))
     return Admitted(True, carried.value, decision, seen, (), (), carried.owed, grant, told)
+
+
+def _treated(decision: Decision) -> bool:
+    """Whether something has to be done to the texts."""
+    try:
+        return bool(orders(decision.obligations).treatments)
+    except CannotCarryOut:
+        return True
 
 
 def _encoding(read: Input, texts: Sequence[str]) -> str:

@@ -6,10 +6,12 @@ its score errs, and a rule that asks `has` first has said what is to happen then
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import BoundedSemaphore
+from time import monotonic
 from typing import TypeVar
 
 from policyengine.late import library
@@ -20,6 +22,8 @@ T = TypeVar("T")
 
 # Calls that may run at a time, in one process. One more is not waited for.
 WORKERS = 16
+LARGEST = 65_536
+"""So many bytes an answer may have."""
 
 _pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="classifier")
 _free = BoundedSemaphore(WORKERS)
@@ -35,11 +39,22 @@ class HttpClassifier:
     seconds: float = 2.0
 
     def __call__(self, text: str) -> float:
-        answer = httpx2.post(
-            self.url, json={"text": text}, headers=dict(self.headers), timeout=self.seconds, follow_redirects=False
-        )
-        answer.raise_for_status()
-        return answer.json()["score"]  # type: ignore[no-any-return]
+        until, data = monotonic() + self.seconds, b""
+        with httpx2.stream(
+            "POST",
+            self.url,
+            json={"text": text},
+            headers=dict(self.headers),
+            timeout=self.seconds,
+            follow_redirects=False,
+        ) as answer:
+            answer.raise_for_status()
+            # Neither an answer without an end nor one that comes drop by drop keeps a worker.
+            for part in answer.iter_bytes():
+                data += part
+                if len(data) > LARGEST or monotonic() > until:
+                    raise ValueError("more than a score")
+        return json.loads(data)["score"]  # type: ignore[no-any-return]
 
 
 def scores(text: str, classifiers: Mapping[str, Score], seconds: float) -> dict[str, float]:

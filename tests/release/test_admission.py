@@ -152,6 +152,22 @@ def test_rules_say_what_happens_to_a_file_that_nobody_can_read() -> None:
     assert not admitted(rule, messages).allowed
 
 
+def test_what_needs_a_file_that_nobody_can_read_has_no_answer_without_a_rule() -> None:
+    """A finder that reads nothing of it has found nothing out: no rule may conclude that, and no order is done."""
+    found = 'forbid addresses: invoke on Model when "email" in context.input.findings'
+    scores = (
+        'forbid harmful: invoke on Model when context.input.scores has ["harm"] and context.input.scores["harm"] > 0.5'
+    )
+    for rule in (SCRUB, found, scores):
+        assert not admitted(rule, File("scan.png", PNG)).allowed
+        assert admitted(rule, File("a.txt", b"plain")).allowed
+        treated = (
+            f"{rule} forbid large: invoke on Model when any f in context.input.files: not f.scannable and f.size > 9999"
+        )
+        assert admitted(treated, File("scan.png", PNG)).messages == File("scan.png", PNG)
+    assert admitted(SCRUB, File("scan.png", PNG)).errors[0].code == "POL711"
+
+
 def test_the_texts_of_a_file_are_looked_at() -> None:
     rule = 'forbid addresses: invoke on Model when "email" in context.input.findings'
     assert not admitted(rule, File("a.docx", DOCX)).allowed
