@@ -22,6 +22,15 @@ class DecideArguments(TypedDict):
     context: dict[str, Any]
 
 
+# Principal, action, resource and context: the same without their names.
+Parts = tuple[dict[str, Any], str | dict[str, Any], dict[str, Any], dict[str, Any]]
+
+
+def arguments(parts: Parts) -> DecideArguments:
+    principal, action, resource, context = parts
+    return {"principal": principal, "action": action, "resource": resource, "context": context}
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The items of an evaluations request. `order` has an index into `items` for each of them, as equal ones are read

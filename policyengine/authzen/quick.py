@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from policyengine.authzen.arguments import SEMANTICS, Batch, DecideArguments, Semantic
+from policyengine.authzen.arguments import SEMANTICS, Batch, DecideArguments, Parts, Semantic, arguments
 from policyengine.authzen.entities import members, members_problem
 from policyengine.authzen.refused import Malformed
 
@@ -62,16 +62,22 @@ _decode_texts = msgspec.json.Decoder(_Texts).decode
 _encode = msgspec.json.Encoder().encode
 _UNREADABLE = (ValueError, ArithmeticError, RecursionError, msgspec.MsgspecError)
 # Principal, action, resource and context; None for what is missing.
-_Parts = tuple[dict[str, Any] | None, str | None, dict[str, Any] | None, dict[str, Any] | None]
+_Found = tuple[dict[str, Any] | None, str | None, dict[str, Any] | None, dict[str, Any] | None]
 
 
 def evaluation(body: bytes) -> DecideArguments | None:
     """The arguments of `Engine.decide`; None where `read` has to look."""
+    found = parts(body)
+    return None if found is None else arguments(found)
+
+
+def parts(body: bytes) -> Parts | None:
+    """The parts of an evaluation; None where `read` has to look."""
     if _has_escapes(body):
         return None
     try:
         item = _decode(body)
-        read = _read(body, item, [item])
+        read = _read(body, item, (item,))
     except _UNREADABLE:
         return None
     if read is None:
@@ -79,12 +85,69 @@ def evaluation(body: bytes) -> DecideArguments | None:
     ((principal, action, resource, context),) = read
     if principal is None or action is None or resource is None:
         return None
-    return {
-        "principal": principal,
-        "action": action,
-        "resource": resource,
-        "context": {} if context is None else context,
-    }
+    return principal, action, resource, {} if context is None else context
+
+
+def few(body: bytes, most: int) -> list[Parts] | None:
+    """The parts of each item of a batch of at most so many that are all to be answered; None where `batch` has to
+    look. Equal items are read each for itself."""
+    if _has_escapes(body):
+        return None
+    try:
+        asked = _decode_batch(body)
+        if not 0 < len(asked.evaluations) <= most or asked.options is not UNSET:
+            return None
+        if asked.subject is UNSET and asked.action is UNSET and asked.resource is UNSET and asked.context is UNSET:
+            return _whole(body, asked.evaluations)
+        read = _read(body, asked, [asked, *asked.evaluations])
+    except _UNREADABLE:
+        return None
+    if read is None:
+        return None
+    (who, what_for, what, around), *each = read
+    found: list[Parts] = []
+    for principal, action, resource, context in each:
+        principal, action, resource = principal or who, action or what_for, resource or what
+        if principal is None or action is None or resource is None:
+            return None
+        context = around if context is None else context
+        found.append((principal, action, resource, {} if context is None else context))
+    return found
+
+
+def _whole(text: bytes, items: Sequence[_Item]) -> list[Parts] | None:
+    """As `_read`, of items that leave nothing out and have nothing nested. They are used up."""
+    keys, nested = 1, 0
+    found: list[Parts] = []
+    add = found.append
+    for item in items:
+        subject, action, resource, context = item.subject, item.action, item.resource, item.context
+        if subject is UNSET or action is UNSET or resource is UNSET or context is not UNSET:
+            return None
+        principal, what = subject.properties, resource.properties
+        # A property cannot pass for its identity.
+        if principal is UNSET:
+            keys += 3
+            principal = {"type": subject.type, "id": subject.id}
+        else:
+            if "parents" in principal:
+                return None
+            keys += 4 + len(principal)
+            nested += 1
+            principal["type"] = subject.type
+            principal["id"] = subject.id
+        if what is UNSET:
+            keys += 5
+            what = {"type": resource.type, "id": resource.id}
+        else:
+            if "parents" in what:
+                return None
+            keys += 6 + len(what)
+            nested += 1
+            what["type"] = resource.type
+            what["id"] = resource.id
+        add((principal, action.name, what, {}))
+    return found if text.count(b":") == keys and text.count(_PROPERTIES) == nested else None
 
 
 def batch(body: bytes) -> Batch | None:
@@ -109,10 +172,10 @@ def batch(body: bytes) -> Batch | None:
         return None
     if read is None:
         return None
-    (who, what_for, what, around), *parts = read
+    (who, what_for, what, around), *each = read
     around = {} if around is None else around
     items: list[DecideArguments | Malformed] = []
-    for principal, action, resource, context in parts:
+    for principal, action, resource, context in each:
         principal, action, resource = principal or who, action or what_for, resource or what
         if principal is None or action is None or resource is None:
             return None
@@ -144,44 +207,60 @@ def _without_repeats(body: bytes, asked: _Texts, known: Iterable[bytes]) -> byte
     return _encode(asked)
 
 
-def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Parts] | None:
+def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Found] | None:
     """The parts of items, which are all that there is in the text of `whole`. None if it is not plainly so."""
     keys, nested = 0, text.count(_PROPERTIES)
-    read: list[_Parts] = []
+    who: dict[str, Any] | None
+    what: dict[str, Any] | None
+    read: list[_Found] = []
+    add = read.append
     for item in items:
-        entities: list[dict[str, Any] | None] = []
-        for entity in (item.subject, item.resource):
-            if entity is UNSET:
-                entities.append(None)
-            elif entity.properties is UNSET:
-                keys += 3
-                entities.append({"type": entity.type, "id": entity.id})
-            elif "parents" in entity.properties:
+        # One after the other, as this is most of what reading a batch takes.
+        subject, action, resource, context = item.subject, item.action, item.resource, item.context
+        if subject is UNSET:
+            who = None
+        elif subject.properties is UNSET:
+            keys += 3
+            who = {"type": subject.type, "id": subject.id}
+        else:
+            properties = subject.properties
+            if "parents" in properties:
                 return None
+            keys += 4 + len(properties)
+            nested -= 1
+            # A property cannot pass for its identity.
+            who = {**properties, "type": subject.type, "id": subject.id}
+        if resource is UNSET:
+            what = None
+        elif resource.properties is UNSET:
+            keys += 3
+            what = {"type": resource.type, "id": resource.id}
+        else:
+            properties = resource.properties
+            if "parents" in properties:
+                return None
+            keys += 4 + len(properties)
+            nested -= 1
+            what = {**properties, "type": resource.type, "id": resource.id}
+        if context is UNSET:
+            if action is UNSET:
+                add((who, None, what, None))
             else:
-                keys += 4 + len(entity.properties)
-                nested -= 1
-                # A property cannot pass for its identity.
-                entities.append({**entity.properties, "type": entity.type, "id": entity.id})
-        context, action = item.context, item.action
-        if action is not UNSET:
-            keys += 2
-        if context is not UNSET:
-            keys += 1 + len(context)
-            if "supported_obligations" in context and not _are_texts(context["supported_obligations"]):
+                keys += 2
+                add((who, action.name, what, None))
+            continue
+        keys += 1 + len(context)
+        if "supported_obligations" in context and not _are_texts(context["supported_obligations"]):
+            return None
+        if "metered_limits" in context:
+            said = context["metered_limits"]
+            if said.__class__ is not bool and not _are_texts(said):
                 return None
-            if "metered_limits" in context:
-                said = context["metered_limits"]
-                if said.__class__ is not bool and not _are_texts(said):
-                    return None
-        read.append(
-            (
-                entities[0],
-                None if action is UNSET else action.name,
-                entities[1],
-                None if context is UNSET else context,
-            )
-        )
+        if action is UNSET:
+            add((who, None, what, context))
+        else:
+            keys += 2
+            add((who, action.name, what, context))
     if isinstance(whole, _Batch):
         keys += 1
         if whole.options is not UNSET:
@@ -195,7 +274,7 @@ def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Parts] | N
     if not nested:
         return read
     # Somewhere further down there may be an entity.
-    if any(each is not None and members_problem(each, "") for part in read for each in (part[0], *part[2:])):
+    if any(each is not None and members_problem(each, "") for found in read for each in (found[0], *found[2:])):
         return None
     return [(_members_of(who), action, _members_of(what), _members_of(around)) for who, action, what, around in read]
 

@@ -33,7 +33,7 @@ from policyengine.callers.tenancy import tenants_of
 from policyengine.diagnostics import render
 from policyengine.engine import Engine
 from policyengine.events.sink import Sink
-from policyengine.server import blocks, health, log, metadata, metered_evaluation, metrics, openapi, usage
+from policyengine.server import blocks, direct, health, log, metadata, metered_evaluation, metrics, openapi, usage
 from policyengine.server.access.access import Access
 from policyengine.server.access.desk import Desk
 from policyengine.server.administration import Administration
@@ -218,7 +218,14 @@ def create_app(
     names = {route.path: route.name for route in app.routes if isinstance(route, Route)}
     if step is not None:
         authenticate, limit = step, limit or LimitStep(settings.limits, administration, limits)
-    steps = Steps(authenticate, limit, (decision_log,) if decision_log.enabled else ())
+    steps = Steps(
+        authenticate,
+        limit,
+        (decision_log,) if decision_log.enabled else (),
+        step.known if step is not None else None,
+        # What all processes count together is asked of a store.
+        limit.refuses if isinstance(limit, LimitStep) and limits is None else None,
+    )
 
     def family(path: str) -> Question | None:
         return reservation(path) or access.cancellation(path)
@@ -256,8 +263,13 @@ def _evaluations(settings: Settings, binding: Binding, desk: Desk) -> dict[str, 
     batch = partial(evaluate_batch, **known, max_batch=settings.max_batch, max_work=settings.max_work)
     return {
         # One that presents an approval waits for a store.
-        paths.EVALUATION: Question("evaluation", partial(evaluate, **known), aside=way_of),
-        paths.EVALUATIONS: Question("evaluations", batch, aside=way_of),
+        paths.EVALUATION: Question("evaluation", partial(evaluate, **known), aside=way_of, direct=direct.evaluate),
+        paths.EVALUATIONS: Question(
+            "evaluations",
+            batch,
+            aside=way_of,
+            direct=partial(direct.evaluate_batch, max_batch=settings.max_batch, max_work=settings.max_work),
+        ),
     }
 
 

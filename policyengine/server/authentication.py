@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from policyengine.callers.authenticate import Authenticator, NeedsKeys, Trusted, key_id
@@ -30,7 +31,7 @@ from policyengine.events.sink import Sink
 from policyengine.server.cookie import card
 from policyengine.server.errors import log
 from policyengine.server.metrics import Tally
-from policyengine.server.pipeline import Incoming
+from policyengine.server.pipeline import Headers, Incoming, Peer
 from policyengine.settings.keys import opened
 from policyengine.settings.loading import WrongSettings
 from policyengine.settings.model import Settings
@@ -106,10 +107,16 @@ class Insecure:
         server = incoming.scope.get("server")
         if server is None or server[1] is None:  # a Unix socket
             return ANONYMOUS
-        name = incoming.headers.get(b"host", b"localhost").decode("latin-1")
-        if not is_loopback(server[0]) or not is_loopback(_without_port(name)):
+        if not is_loopback(server[0]) or not _is_here(incoming.headers.get(b"host", b"localhost")):
             return _LOCAL_ONLY
         return ANONYMOUS
+
+    def known(self, peer: Peer, headers: Headers) -> Caller | None:
+        """Whoever is on this machine, if it is plain that they are."""
+        server = peer.server
+        if server is None or server[1] is None:
+            return ANONYMOUS
+        return ANONYMOUS if is_loopback(server[0]) and _is_here(headers.get(b"host", b"localhost")) else None
 
     async def run(self) -> None:
         """There is nothing to keep up to date."""
@@ -130,6 +137,13 @@ class Authentication:
     led: Refusal
     events: Sink
     _reading: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    def known(self, peer: Peer, headers: Headers) -> Caller | None:
+        """Whoever has shown the same credentials a moment ago."""
+        header = headers.get(b"authorization")
+        if header is None or self.proxies:
+            return None
+        return self.authenticator.remembered(header, peer.client[0] if peer.client else None)
 
     async def __call__(self, incoming: Incoming) -> Caller | Refusal:
         if incoming.endpoint in (HEALTH, SIGN_IN):
@@ -252,6 +266,16 @@ class Authentication:
         if ring is not None:
             self._keep(ring.take_uses())
             ring.store.close()
+
+
+@lru_cache(256)
+def _is_here(host: bytes) -> bool:
+    """Whether what a request says of its host is this machine."""
+    return len(host) < _LONG and is_loopback(_without_port(host.decode("latin-1")))
+
+
+# The names of hosts are shorter (RFC 1035), and what is remembered of them is bounded.
+_LONG = 300
 
 
 def _without_port(host: str) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 from policyengine.explain.display import trial_json
 from policyengine.model.decision import Approval, Decision
 from policyengine.model.values import to_json
-from policyengine.remembered import Remembered
 from policyengine.server.errors import error_value
 from policyengine.server.obligations import wire_obligation
 
@@ -49,17 +48,21 @@ def decision_value(decision: Decision) -> dict[str, Any]:
 
 def decision_body(decision: Decision) -> bytes:
     """The bytes of a decision. The engine gives the same decision object for the same outcome; its bytes are kept."""
-    known: tuple[Decision, bytes] | None = _bodies.get(id(decision))
+    known = _kept.get(id(decision))
     if known is not None and known[0] is decision:
         return known[1]
     body = _encode(decision_value(decision))
     if not decision.errors:
-        _bodies[id(decision)] = (decision, body)
+        if len(_kept) >= _MOST:
+            _kept.clear()
+        _kept[id(decision)] = (decision, body)
     return body
 
 
-# By identity, with the decision itself, so that an identity is not used again while its bytes are kept.
-_bodies: Remembered[int, tuple[Decision, bytes]] = Remembered(4096)
+# By identity, with the decision itself, so that an identity is not used again while its bytes are kept. A plain dict:
+# one that forgets one by one takes as long to be asked as a decision.
+_kept: dict[int, tuple[Decision, bytes]] = {}
+_MOST = 4096
 
 
 def value_body(value: dict[str, Any]) -> bytes:

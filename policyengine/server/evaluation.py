@@ -20,8 +20,9 @@ from policyengine.server.aside import Kind
 from policyengine.server.bind import Binding, Forbidden
 from policyengine.server.errors import RequestError
 from policyengine.server.metering import answered
-from policyengine.server.pipeline import Answer, Slices, at_once
+from policyengine.server.pipeline import Answer, Slices
 from policyengine.server.record import Decided
+from policyengine.server.slices import at_once
 from policyengine.server.work import SLICE, Budget
 from policyengine.state.authorize import APPROVAL
 
@@ -37,7 +38,10 @@ def way_of(engine: Engine, body: bytes) -> Kind | None:
 
 def presents(body: bytes) -> bool:
     """Whether a request may present an approval: its name occurs, or a letter is escaped."""
-    return b'"approval"' in body or b"\\u006" in body or b"\\u007" in body
+    if b'"approval"' in body:
+        return True
+    # One byte is found faster than several.
+    return b"\\" in body and (b"\\u006" in body or b"\\u007" in body)
 
 
 def evaluate(engine: Engine, body: bytes, caller: Caller, *, binding: Binding, desk: Desk) -> Answer:

@@ -60,6 +60,13 @@ class LimitStep:
 
     async def __call__(self, caller: Caller, incoming: Incoming) -> Refusal | None:
         name = incoming.endpoint
+        refused = self.refuses(caller, name)
+        if refused is not None or self.rates is None or name in (HEALTH, SIGN_IN):
+            return refused
+        return await self.rates.refusal(caller, principal_of(caller), name)
+
+    def refuses(self, caller: Caller, name: str) -> Refusal | None:
+        """As far as this process knows by itself."""
         if name == HEALTH:
             return None
         if name in SCOPE_OF:
@@ -77,8 +84,6 @@ class LimitStep:
             wait = self.meter.take(f"{caller.kind}:{caller.id}", time.monotonic())
             if wait:
                 return Refusal(429, "too many requests", ((b"retry-after", retry_after(wait)),))
-        if self.rates is not None:
-            return await self.rates.refusal(caller, principal_of(caller), name)
         return None
 
 

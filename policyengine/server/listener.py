@@ -6,15 +6,21 @@ beyond the cap is answered 503 at once, before anything is done for it, and so i
 too long while there is too much to do (`backlog.py`), so that those that were accepted are not late; `/healthz` is
 always answered. Headers are bounded in number, size and time, bodies in time, and so are connections, and
 answers that nobody reads. A request that two servers could understand differently is refused.
+
+A short question that is all there goes through the pipeline at once (`Pipeline.directly`), and its answer is one write.
+Whatever is more than that is a task, as uvicorn has it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 import os
 import resource
+from collections.abc import Mapping
+from enum import Enum
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 import httptools
@@ -23,7 +29,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from policyengine.server.authentication import CERTIFICATE
 from policyengine.server.backlog import Backlog
-from policyengine.server.hygiene import headers
+from policyengine.server.deadline import Deadline
+from policyengine.server.heads import AnswerHeads
+from policyengine.server.pipeline import Peer, Pipeline, Question
+from policyengine.server.turned_away import overloaded, refusal
+from policyengine.server.turns import Turn
 from policyengine.server.unread import UnreadAnswers
 
 
@@ -39,27 +49,19 @@ OWN_FILES = 128
 MOST_CONNECTIONS = 4_096
 _ALWAYS = "/healthz"
 _EVENTS = b"text/event-stream"
+# What a request has that is more than a question.
+_UNUSUAL = frozenset({b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"})
+# Bodies of more digits of bytes are no short ones.
+_DIGITS = 6
 
 
-def _problem(status: int, title: str, detail: str) -> bytes:
-    found = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return json.dumps(found, separators=(",", ":")).encode()
+class _At(Enum):
+    """What a connection is at; the first three have to be over in time."""
 
-
-_BODY = _problem(503, "Service Unavailable", "too many requests at once")
-_TITLES = {
-    400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large", 501: "Not Implemented",
-    503: "Service Unavailable",
-}  # fmt: skip
-
-
-async def overloaded(scope: Scope, _: Receive, send: Send) -> None:
-    """The answer to a request beyond the cap."""
-    found = [
-        (b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(_BODY)), (b"retry-after", b"1")
-    ]  # fmt: skip
-    await send({"type": "http.response.start", "status": 503, "headers": [*found, *headers(scope["scheme"])]})
-    await send({"type": "http.response.body", "body": _BODY})
+    HEADERS = 1
+    BODY = 2
+    IDLE = 3
+    ANSWER = 4
 
 
 def _most_connections() -> int:
@@ -86,16 +88,38 @@ class Listener(HttpToolsProtocol):
     # not read.
     header_seconds, body_seconds = _limit("header_seconds", 15.0), _limit("body_seconds", 60.0)
     read_seconds = _limit("read_seconds", 30.0)
+    # Of all connections of this process.
+    heads, turn = AnswerHeads(), Turn()
     _extensions: dict[str, Any] | None = None
     # What to say to a request that is refused as it is read.
     _refusal: tuple[int, str] | None = None
-    _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     _size = 0
     _is_stream = False
     # A request that waits for its peer to read the answer to the one before: until then it takes nobody's place.
     _held: tuple[Any, Any] | None = None
     _resuming = False
+    # What it is at, and what the deadline is for.
+    _at: _At = _At.HEADERS
+    _timed: _At | None = None
+    # What can be answered directly, by path; what is being read of it; and whether this one may be, as of what is read
+    # at once no second one is.
+    _questions: Mapping[bytes, Question] = MappingProxyType({})
+    _direct: Question | None = None
+    _is_first = True
+    # What answers a request that has had its turn.
+    _settled: Any = None
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._deadline = Deadline(self.loop, self._late)
+        self._found: dict[bytes, bytes] = {}
+        self._parts: list[bytes] = []
+        # Whatever is put around the pipeline has to be gone through.
+        is_logged = self.access_log and self.access_logger.isEnabledFor(logging.INFO)
+        if isinstance(self.app, Pipeline) and not is_logged and not self.root_path:
+            self._pipeline = self.app
+            self._questions = self.app.direct_questions()
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -106,49 +130,53 @@ class Listener(HttpToolsProtocol):
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         if certificate:
             self._extensions = {CERTIFICATE: certificate}
-        self._allow(self.header_seconds)
+        self._peer = Peer(self.server, self.client)
+        self._deadline.move(self.header_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._allow(None)
+        self._deadline.end()
         if self._unread is not None:
             self._unread.cancel()
         self.unread.over(self.transport)
-        self._held = None
+        self._held = self._direct = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+        self._is_first = True
         # It has none any more once it is lost.
         while getattr(self, "parser", None) is not None and not self.transport.is_closing():
             try:
                 self.parser.feed_data(data)
-                return
+                break
             except httptools.HttpParserUpgrade as offer:
                 # An offer to speak something else may be passed over (RFC 9110, 7.8): what follows is HTTP/1.1.
                 data = data[offer.args[0] :]
                 self._pass_over()
             except httptools.HttpParserError:
                 self._refuse(*(self._refusal or (400, "this is not HTTP/1.1")))
+        if self._timed is not self._at and not self.transport.is_closing():
+            self._time()
 
     def on_message_begin(self) -> None:
         if self._resuming:
             return
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
         self._size, self._is_stream = 0, False
-        self._allow(self.header_seconds)
-        if self._extensions is not None:
-            self.scope["extensions"] = self._extensions
+        self._at, self._timed = _At.HEADERS, None
 
     def on_url(self, url: bytes) -> None:
         if self._resuming:
             return
-        super().on_url(url)
+        self.url += url
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._resuming:
             return
-        super().on_header(name, value)
+        self.headers.append((name.lower(), value))
         self._size += len(name) + len(value)
         if self._size > MAX_HEADER_BYTES:
             self._count(0)
@@ -158,7 +186,12 @@ class Listener(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self._resuming:
             return
-        hosts, codings, self._is_stream = 0, [], False
+        self._at = _At.BODY
+        question = self._questions.get(self.url)
+        if question is not None and self._is_plain(question):
+            self._direct, self._parts = question, []
+            return
+        hosts, codings = 0, []
         for name, value in self.headers:
             if name == b"host":
                 hosts += 1
@@ -170,21 +203,91 @@ class Listener(HttpToolsProtocol):
             self._fail(400, "there are two `Host` headers")
         if codings and codings != [b"chunked"]:
             self._fail(501, "a body has no `Transfer-Encoding` but `chunked`")
-        self._allow(self.body_seconds)
-        super().on_headers_complete()
+        self._begin_cycle()
 
     def on_body(self, body: bytes) -> None:
+        if self._direct is not None:
+            self._parts.append(body)
+            return
         if self._is_stream:
             # A stream may go on for as long as something comes.
-            self._allow(self.body_seconds)
+            self._timed = None
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self.parser.should_upgrade() and self._framing():
-            # The parser takes it that there is no body, which is still to come.
+        question = self._direct
+        if question is None:
+            if self.parser.should_upgrade() and self._framing():
+                # The parser takes it that there is no body, which is still to come.
+                return
+            self._at = _At.ANSWER
+            super().on_message_complete()
             return
-        self._allow(None)
+        self._direct = None
+        parts = self._parts
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._at = _At.ANSWER
+        if self._is_first and len(self.tasks) < self.cap and not self.flow.write_paused:
+            self._is_first = False
+            self._settled = self._ask(question, body)
+            if self._settled is None:
+                return
+        self._begin_cycle()
+        super().on_body(body)
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """Called as the service ends. A request that is being read is still answered."""
+        if self._direct is not None:
+            self._direct = None
+            self._begin_cycle()
+            super().on_body(b"".join(self._parts))
+        super().shutdown()
+
+    def _is_plain(self, question: Question) -> bool:
+        """Whether a request is a question with a short body, and the one before it has been answered. A name that
+        comes twice, and all that concerns the connection, is for others to understand."""
+        self._found = found = dict(self.headers)
+        length, parser = found.get(b"content-length", b""), self.parser
+        cycle: Any = self.cycle
+        return (
+            found.get(b"content-type") == b"application/json"
+            and len(found) == len(self.headers)
+            and 0 < len(length) < _DIGITS
+            and 0 < int(length) < question.thread_body
+            and int(length) <= self._pipeline.max_body_bytes
+            and found.keys().isdisjoint(_UNUSUAL)
+            and parser.get_method() == b"POST"
+            and parser.should_keep_alive()
+            and (b"connection" not in found or parser.get_http_version() == "1.1")
+            and (cycle is None or cycle.response_complete)
+        )
+
+    def _ask(self, question: Question, body: bytes) -> Any:
+        """Answers it, or gives the application that does."""
+        began, now = self.turn.began(self.loop), monotonic()
+        if self.backlog.refuses(now - began, now):
+            return overloaded
+        said = self._pipeline.directly(question, self._peer, self._found, body)
+        if type(said) is not tuple:
+            return said
+        answer, identifier = said
+        added = self.server_state.default_headers
+        self.transport.write(self.heads.answer(added, self.scheme or "http", identifier, answer))
+        self.server_state.total_requests += 1
+        self._at = _At.IDLE
+        return None
+
+    def _begin_cycle(self) -> None:
+        """What has been read of a request becomes one of uvicorn's."""
+        url, found = self.url, self.headers
+        super().on_message_begin()
+        self.url = url
+        self.headers.extend(found)
+        self.expect_100_continue = any(name == b"expect" and value.lower() == b"100-continue" for name, value in found)
+        if self._extensions is not None:
+            self.scope["extensions"] = self._extensions
+        super().on_headers_complete()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -203,6 +306,10 @@ class Listener(HttpToolsProtocol):
             self._start_asgi_task(*held)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if self._settled is not None:
+            app, self._settled = self._settled, None
+            super()._start_asgi_task(cycle, app)
+            return
         if self.flow.write_paused:
             self._held = cycle, app
             return
@@ -245,15 +352,23 @@ class Listener(HttpToolsProtocol):
         if self._size > MAX_HEADER_BYTES:
             self._fail(431, f"path and headers have more than {MAX_HEADER_BYTES} bytes")
 
-    def _allow(self, seconds: float | None) -> None:
-        """So long, from now on, for what is being read; None for as long as it takes."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = self.loop.call_later(seconds, self._late) if seconds is not None else None
+    def _time(self) -> None:
+        """So long, from now on, for what it is at; no longer than it takes for an answer."""
+        self._timed = self._at
+        if self._at is _At.HEADERS:
+            self._deadline.move(self.header_seconds)
+        elif self._at is _At.BODY:
+            self._deadline.move(self.body_seconds)
+        elif self._at is _At.IDLE:
+            self._deadline.move(self.timeout_keep_alive)
+        else:
+            self._deadline.lift()
 
     def _late(self) -> None:
         cycle: Any = self.cycle
-        if cycle is not None and cycle.response_started and not cycle.response_complete:
+        if self._at is _At.IDLE:
+            self.transport.close()
+        elif cycle is not None and cycle.response_started and not cycle.response_complete:
             self.transport.abort()
         elif not self.transport.is_closing():
             self._refuse(408, "the request took too long to arrive")
@@ -264,11 +379,6 @@ class Listener(HttpToolsProtocol):
 
     def _refuse(self, status: int, detail: str) -> None:
         """Says why, and reads no further."""
-        body = _problem(status, _TITLES[status], detail)
-        found = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
-        lines = [b"%b: %b\r\n" % header for header in (*found, (b"connection", b"close"), *headers(self.scheme or ""))]
-        self.transport.write(
-            b"".join([b"HTTP/1.1 %d %b\r\n" % (status, _TITLES[status].encode()), *lines, b"\r\n", body])
-        )
-        self._allow(None)
+        self.transport.write(refusal(status, detail, self.scheme or ""))
+        self._deadline.end()
         self.transport.close()

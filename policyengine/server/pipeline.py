@@ -8,6 +8,9 @@ so there is no other way in. A step that is not there costs nothing.
     limit          whether this caller may ask here and now: None, or a Refusal
     handle         the question at this path; anything else goes to `rest`, the application with all other routes
     record         the counts, and a DecisionRecord for each decision to whoever wants one
+
+What waits for nothing need not be a task: `directly` takes the same steps in one go, and leaves to the application what
+it cannot settle so.
 """
 
 from __future__ import annotations
@@ -19,8 +22,9 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from policyengine.authzen.arguments import arguments
 from policyengine.authzen.paths import ACCESS_REQUESTS
 from policyengine.authzen.refused import Malformed
 from policyengine.callers.caller import ANONYMOUS, Caller
@@ -29,12 +33,14 @@ from policyengine.compile.making import ONLY_MADE, Unmade
 from policyengine.engine import Engine
 from policyengine.server.aside import Aside, Kind
 from policyengine.server.body import Disconnected, check_headers, read_body
+from policyengine.server.direct import DirectAnswer
 from policyengine.server.errors import RequestError, error_body, log, send_json
-from policyengine.server.hygiene import added
 from policyengine.server.metrics import Tally
+from policyengine.server.others import hand_over
 from policyengine.server.pdp import Pdp
 from policyengine.server.record import Decided, Record, records
 from policyengine.server.request_id import Identify, first
+from policyengine.server.slices import at_once, sliced
 
 # A body from this size on, in bytes, takes milliseconds.
 THREAD_BODY = 32 * 1024
@@ -85,17 +91,39 @@ class Incoming:
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The ends of a connection, as ASGI has them."""
+
+    server: tuple[str, int | None] | None
+    client: tuple[str, int] | None
+
+
+Headers = Mapping[bytes, bytes]
 Authenticate = Callable[[Incoming], Awaitable[Caller | Refusal]]
 Limit = Callable[[Caller, Incoming], Awaitable[Refusal | None]]
+# As `Authenticate`, of one who is known without waiting; None, and nothing has happened, where that is to be found out.
+Known = Callable[[Peer, Headers], Caller | None]
+# As `Limit`, where it waits for nothing; it is told the name of the endpoint.
+Refuses = Callable[[Caller, str], Refusal | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps of one service; those that are None, and an empty `record`, are not there."""
+    """The steps of one service; those that are None, and an empty `record`, are not there. `known` and `refuses` are
+    the forms of the first two that do not wait; with a step that has none, nothing is answered directly."""
 
     authenticate: Authenticate | None = None
     limit: Limit | None = None
     record: tuple[Record, ...] = ()
+    known: Known | None = None
+    refuses: Refuses | None = None
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether all of them can be taken without waiting."""
+        waits = self.authenticate is not None and self.known is None
+        return not waits and (self.limit is None or self.refuses is not None)
 
 
 def never(_: Engine, __: bytes) -> Kind | None:
@@ -106,8 +134,8 @@ def never(_: Engine, __: bytes) -> Kind | None:
 class Question:
     """What is asked with a JSON body. `name` is its label; a body of `thread_body` bytes or more, or one that `aside`
     tells, is handled in a thread, so that it holds nobody up: in one for what it does, `kind` unless `aside` says
-    otherwise. `stream` answers a body of server-sent events. With `headed` the handler is told the headers; with `bare`
-    there may be no body."""
+    otherwise. `direct` answers what is plain in one go, and says None to anything else. `stream` answers a body of
+    server-sent events. With `headed` the handler is told the headers; with `bare` there may be no body."""
 
     name: str
     handle: Handler
@@ -117,6 +145,25 @@ class Question:
     headed: bool = False
     bare: bool = False
     kind: Kind = "computing"
+    direct: Callable[[Engine, bytes], DirectAnswer | None] | None = None
+
+
+@dataclass(slots=True)
+class _Request:
+    """A request on its way. `caller` is there once it has been admitted, `failed` where that ended in an error."""
+
+    question: Question | None
+    name: str
+    headers: Headers
+    identifier: bytes
+    started: float
+    caller: Caller | None = None
+    failed: Exception | None = None
+    may_be_plain: bool = True
+
+
+# The body of a 200, and the identifier of the request.
+Said = tuple[bytes, bytes]
 
 
 class Pipeline:
@@ -145,7 +192,6 @@ class Pipeline:
         self.family = family
         self.aside = aside or Aside(CONCURRENCY)
         self._identify = Identify()
-        self._admits_all = steps.authenticate is None and steps.limit is None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -153,21 +199,75 @@ class Pipeline:
             return
         started = perf_counter()
         headers = first(scope["headers"])
-        identifier = self._identify(headers)
         path: str = scope["path"]
         if root := scope.get("root_path"):
             path = path.removeprefix(root)
         question = self.questions.get(path) or self.family(path)
         if scope["method"] == "GET" and path in self.names:
-            question = None  # what is asked for at this path, and not said to it
+            question = None  # what is asked for there, and not said to it
         name = question.name if question is not None else self.names.get(path) or _named(path)
+        await self._go_on(_Request(question, name, headers, self._identify(headers), started), scope, receive, send)
+
+    def direct_questions(self) -> Mapping[bytes, Question]:
+        """What `directly` can be asked, by path."""
+        questions = self.questions.items() if self.steps.is_direct else ()
+        return {path.encode("ascii"): each for path, each in questions if each.direct is not None}
+
+    def directly(self, question: Question, peer: Peer, headers: Headers, body: bytes) -> Said | ASGIApp:
+        """All steps in one go, for a POST that is in order: `headers` has all of them, and `body` is JSON by its type
+        and no larger than allowed. What cannot be settled so is for the application that is returned: this one, or what
+        goes on where this has come to."""
+        started = perf_counter()
+        engine, steps, caller = self.pdp.engine, self.steps, ANONYMOUS
+        failed: Exception | None = None
+        try:
+            if engine is None or not steps.is_direct:
+                return self
+            if steps.known is not None:
+                known = steps.known(peer, headers)
+                if known is None:
+                    return self
+                caller = known
+            identifier = self._identify(headers)
+            if steps.refuses is not None and (refused := steps.refuses(caller, question.name)) is not None:
+                failed = _refusal(refused)
+            elif (plain := self._plain(question, engine, body, caller)) is not None:
+                self._told(question.name, caller, identifier, plain, started)
+                self.tally.endpoint(question.name)(200, perf_counter() - started)
+                return plain.body, identifier
+        except Exception as error:  # noqa: BLE001 - it is answered there, as every error is
+            failed, identifier = error, self._identify(headers)
+        request = _Request(question, question.name, headers, identifier, started, caller, failed, may_be_plain=False)
+        return partial(self._go_on, request)
+
+    def _plain(self, question: Question, engine: Engine, body: bytes, caller: Caller) -> DirectAnswer | None:
+        if question.direct is None or len(body) >= question.thread_body or caller.is_bound:
+            return None
+        try:
+            with ONLY_MADE:
+                return question.direct(engine, body)
+        except (Exception, Unmade):  # noqa: BLE001 - whatever it is, the other way knows what to make of it
+            return None
+
+    def _told(self, name: str, caller: Caller, identifier: bytes, plain: DirectAnswer, started: float) -> None:
+        self.tally.plain(plain.allowed, len(plain.decisions))
+        if self.steps.record:
+            decided = list(zip(map(arguments, plain.asked), plain.decisions, strict=True))
+            self._record(name, caller, identifier, decided, started)
+
+    async def _go_on(self, request: _Request, scope: Scope, receive: Receive, send: Send) -> None:
+        """The steps that are still to be taken."""
+        question, name, headers = request.question, request.name, request.headers
+        identifier, started = request.identifier, request.started
         more: Sequence[tuple[bytes, bytes]] = ()
         try:
-            caller = ANONYMOUS
-            if not self._admits_all:
-                caller = await self._admit(Incoming(name, headers, scope, identifier.decode("ascii")))
+            if request.failed is not None:
+                raise request.failed
+            caller = request.caller
+            if caller is None:
+                caller = await self._admit(name, headers, scope, identifier)
             if question is None:
-                status = await self._hand_over(scope, receive, send, identifier, caller)
+                status = await hand_over(self.rest, scope, receive, send, identifier, caller)
                 if status:
                     self.tally.endpoint(name)(status, perf_counter() - started)
                 return
@@ -190,17 +290,22 @@ class Pipeline:
                 if not 0 < len(asked) < self.max_body_bytes or message.get("more_body"):
                     asked = await read_body(message, receive, self.max_body_bytes)
             engine = self.pdp.ready()
-            handle = partial(question.handle, headers=headers) if question.headed else question.handle
-            answer = await self._answer(question, handle, engine, asked, caller)
             status = 200
-            if isinstance(answer, Reply):
-                body, decided, failed, more = answer.body, answer.decided, answer.failed, answer.headers
-                status = answer.status
-                if scope["query_string"] == b"status=%d" % answer.status_if_asked:
-                    status = answer.status_if_asked
+            plain = self._plain(question, engine, asked, caller) if request.may_be_plain else None
+            if plain is not None:
+                body = plain.body
+                self._told(name, caller, identifier, plain, started)
             else:
-                body, decided, failed = answer
-            self._recorded(name, caller, identifier, decided, failed, started)
+                handle = partial(question.handle, headers=headers) if question.headed else question.handle
+                answer = await self._answer(question, handle, engine, asked, caller)
+                if isinstance(answer, Reply):
+                    body, decided, failed, more = answer.body, answer.decided, answer.failed, answer.headers
+                    status = answer.status
+                    if scope["query_string"] == b"status=%d" % answer.status_if_asked:
+                        status = answer.status_if_asked
+                else:
+                    body, decided, failed = answer
+                self._recorded(name, caller, identifier, decided, failed, started)
         except Malformed as error:
             status, body = 400, error_body(400, error.message, identifier.decode("ascii"))
         except RequestError as error:
@@ -234,12 +339,11 @@ class Pipeline:
         return await self.aside.run(question.kind, _whole, handle, engine, asked, caller)
 
     async def _in_turns(self, slices: Slices) -> Answer:
-        answer = _sliced(slices)
-        if answer is None:
+        if (answer := sliced(slices)) is None:
             async with self.aside.slicing:
                 while answer is None:
                     await asyncio.sleep(0)
-                    answer = _sliced(slices)
+                    answer = sliced(slices)
         return answer
 
     def _recorded(
@@ -247,48 +351,31 @@ class Pipeline:
     ) -> None:
         self.tally.decisions(decided, failed)
         if decided and self.steps.record:
-            made = records(identifier.decode("ascii"), name, caller, decided, perf_counter() - started)
-            for record in self.steps.record:
-                record(made)
+            self._record(name, caller, identifier, decided, started)
 
-    async def _admit(self, incoming: Incoming) -> Caller:
+    def _record(
+        self, name: str, caller: Caller, identifier: bytes, decided: Sequence[Decided], started: float
+    ) -> None:  # fmt: skip
+        made = records(identifier.decode("ascii"), name, caller, decided, perf_counter() - started)
+        for record in self.steps.record:
+            record(made)
+
+    async def _admit(self, name: str, headers: Headers, scope: Scope, identifier: bytes) -> Caller:
         """The caller, if it may ask this. Raises RequestError."""
-        caller = ANONYMOUS
-        if self.steps.authenticate is not None:
-            found = await self.steps.authenticate(incoming)
+        caller, steps = ANONYMOUS, self.steps
+        if steps.authenticate is None and steps.limit is None:
+            return caller
+        incoming = Incoming(name, headers, scope, identifier.decode("ascii"))
+        if steps.authenticate is not None:
+            found = await steps.authenticate(incoming)
             if isinstance(found, Refusal):
-                raise RequestError(found.status, found.message, found.headers)
+                raise _refusal(found)
             caller = found
-        if self.steps.limit is not None:
-            refused = await self.steps.limit(caller, incoming)
+        if steps.limit is not None:
+            refused = await steps.limit(caller, incoming)
             if refused is not None:
-                raise RequestError(refused.status, refused.message, refused.headers)
+                raise _refusal(refused)
         return caller
-
-    async def _hand_over(self, scope: Scope, receive: Receive, send: Send, identifier: bytes, caller: Caller) -> int:
-        """The status with which the other routes answer. An error there is a 500, as long as nothing was sent."""
-        status, complete = 0, False
-
-        async def sending(message: Message) -> None:
-            nonlocal status, complete
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = added([*message.get("headers", ()), (b"x-request-id", identifier)], scope["scheme"])
-                message["headers"] = headers
-            complete = message["type"] == "http.response.body" and not message.get("more_body")
-            await send(message)
-
-        try:
-            await self.rest({**scope, "caller": caller, "request_id": identifier.decode("ascii")}, receive, sending)
-        except Exception:
-            log.exception("unexpected error", request_id=identifier.decode("ascii"), path=scope["path"])
-            if status and not complete:
-                raise
-            if not status:
-                status = 500
-                body = error_body(500, "internal error", identifier.decode("ascii"))
-                await send_json(send, 500, body, identifier, scope["scheme"])
-        return status
 
     async def _without_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Starting and stopping go to the other application; nothing is served over a WebSocket."""
@@ -298,30 +385,13 @@ class Pipeline:
             await send({"type": "websocket.close", "code": 1000})
 
 
+def _refusal(refused: Refusal) -> RequestError:
+    return RequestError(refused.status, refused.message, refused.headers)
+
+
 def _named(path: str) -> str:
     """The name of a path with something of its own in it, that is no question."""
     return ACCESS_TASK if path.startswith(f"{ACCESS_REQUESTS}/") else OTHER
-
-
-def _sliced(slices: Slices) -> Answer | None:
-    """The answer, if this slice is the last."""
-    try:
-        with ONLY_MADE:
-            next(slices)
-    except StopIteration as done:
-        answer: Answer = done.value
-        return answer
-    return None
-
-
-def at_once(slices: Slices) -> Answer:
-    """The answer, for where nobody else waits."""
-    while True:
-        try:
-            next(slices)
-        except StopIteration as done:
-            answer: Answer = done.value
-            return answer
 
 
 def _whole(handle: Handler, engine: Engine, asked: bytes, caller: Caller) -> Answer | Reply:

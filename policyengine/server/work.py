@@ -60,6 +60,12 @@ class Budget:
         )
 
 
+def is_little(items: int, size: int, units: int) -> bool:
+    """Whether so many items of one body of this size ask for no more than so many units, whatever is in them but
+    quantifiers."""
+    return items * _weight(size, 0) * (1 + 2 * MAX_CHAIN) <= units
+
+
 def _weight(size: int, looks: int) -> int:
     return 1 + size // KILOBYTE + looks // LOOKS
 

@@ -90,7 +90,7 @@ def test_no_route_goes_past_a_refusal() -> None:
     app = _app(authenticate=refuse)
     asked = list(itertools.product(METHODS, _paths(app)))
     app.rest = _never  # type: ignore[assignment]
-    app.questions = {path: replace(each, handle=_never) for path, each in app.questions.items()}  # type: ignore[arg-type]
+    app.questions = {path: replace(each, handle=_never, direct=_never) for path, each in app.questions.items()}  # type: ignore[arg-type]
     for (method, path), answer in zip(asked, _call(app, *asked), strict=True):
         assert answer.status_code == 401, (method, path)
         assert answer.headers["www-authenticate"] == "Bearer"
@@ -209,7 +209,7 @@ def test_without_steps_everybody_is_anonymous_and_nothing_is_made_for_them(monke
         seen.append(caller)
         return question.handle(engine, body, caller)
 
-    app.questions = {EVALUATION: replace(question, handle=handle)}
+    app.questions = {EVALUATION: replace(question, handle=handle, direct=None)}
     (answer,) = _call(app, ("POST", EVALUATION, {"json": PERMITTED}))
     assert answer.json()["decision"] is True
     # What is asked for the first time is handled again, when its code is there.

@@ -1,0 +1,62 @@
+"""How long a connection may take for what it is at: one timer for all that follow one another.
+
+To make a timer takes longer than to answer a request, so it is not made anew for each: one that comes too early looks
+how long there is still to go.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, TimerHandle
+from collections.abc import Callable
+
+_NEVER = float("inf")
+# What the clock of an event loop may be behind.
+_TICK = 0.001
+
+
+class Deadline:
+    """Calls `late` once, unless it is moved before."""
+
+    __slots__ = ("_at", "_due", "_late", "_loop", "_timer")
+
+    def __init__(self, loop: AbstractEventLoop, late: Callable[[], None]) -> None:
+        self._loop = loop
+        self._late = late
+        self._at = _NEVER
+        # When the timer comes, if there is one.
+        self._due = _NEVER
+        self._timer: TimerHandle | None = None
+
+    def move(self, seconds: float) -> None:
+        """So long, from now on."""
+        self._at = at = self._loop.time() + seconds
+        if at < self._due:
+            self._set(seconds, at)
+
+    def lift(self) -> None:
+        """As long as it takes. The timer may stay: there will be another deadline."""
+        self._at = _NEVER
+
+    def end(self) -> None:
+        """There is none any more."""
+        self._at = self._due = _NEVER
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set(self, seconds: float, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        self._timer = self._loop.call_later(seconds, self._come)
+
+    def _come(self) -> None:
+        self._timer, self._due = None, _NEVER
+        left = self._at - self._loop.time()
+        if left == _NEVER:
+            return
+        if left > _TICK:
+            self._set(left, self._at)
+        else:
+            self._at = _NEVER
+            self._late()

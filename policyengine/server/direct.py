@@ -1,0 +1,110 @@
+"""Evaluations that wait for nothing: read, decided and answered in one go.
+
+In: an engine and the body of an evaluation or of a batch, of a caller that is bound to nothing. Out: what
+`evaluation.py` answers to it, or None for what is not so plain, and then nothing has happened: it presents an approval,
+looks at very many elements, cannot be read the quick way, or has more to it than a turn of the event loop. A law holds
+the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.authzen import quick
+from policyengine.authzen.arguments import Parts
+from policyengine.engine import Engine
+from policyengine.model.decision import Decision
+from policyengine.server import encode
+from policyengine.server.metering import answered
+from policyengine.server.work import SLICE, is_little
+from policyengine.state.authorize import APPROVAL
+
+
+@dataclass(frozen=True, slots=True)
+class DirectAnswer:
+    """The body of a 200, what was asked and decided, and how many of the decisions are allows."""
+
+    body: bytes
+    asked: Sequence[Parts]
+    decisions: Sequence[Decision]
+    allowed: int
+
+
+def evaluate(engine: Engine, body: bytes) -> DirectAnswer | None:
+    """The Access Evaluation API."""
+    few = engine.snapshot.evaluator.dear.few
+    if len(body) > few and body.count(b",") >= few:
+        return None
+    asked = quick.parts(body)
+    if asked is None:
+        return None
+    principal, action, resource, context = asked
+    if APPROVAL in context:
+        return None
+    decision = engine.decide(principal=principal, action=action, resource=resource, context=context)
+    known = _plain.get(id(decision))
+    if known is None or known[0] is not decision:
+        known = _answer(decision, context)
+        if known is None:
+            return None
+    decision, answer, allows = known
+    return DirectAnswer(answer, (asked,), (decision,), allows)
+
+
+def evaluate_batch(engine: Engine, body: bytes, *, max_batch: int, max_work: int) -> DirectAnswer | None:
+    """The Access Evaluations API. Every item is answered by the same snapshot."""
+    evaluator = engine.snapshot.evaluator
+    dear = evaluator.dear
+    if dear.single or dear.nested:
+        # Each item may look at all that the defaults hold.
+        return None
+    asked = quick.few(body, min(max_batch, SLICE))
+    if asked is None or not is_little(len(asked), len(body), max_work):
+        return None
+    entries, plain = evaluator.entries, _plain
+    bodies: list[bytes] = []
+    decisions: list[Decision] = []
+    allowed = 0
+    add, decided = bodies.append, decisions.append
+    for principal, action, resource, context in asked:
+        if context and APPROVAL in context:
+            return None
+        try:
+            # As `Evaluator.decide`, without a call of it for each.
+            decision = entries[action][resource["type"]][principal["type"]](principal, resource, context)  # type: ignore[index]
+        except Exception:  # noqa: BLE001 - whatever it is, the long way decides
+            decision = evaluator.decide(principal, action, resource, context)
+        known = plain.get(id(decision))
+        if known is None or known[0] is not decision:
+            # What errs is work of its own.
+            known = None if decision.errors else _answer(decision, context)
+            if known is None:
+                return None
+            decision = known[0]
+        add(known[1])
+        decided(decision)
+        allowed += known[2]
+    return DirectAnswer(encode.batch_body(bodies), asked, decisions, allowed)
+
+
+# A decision, its bytes, and 1 if it allows.
+_Answer = tuple[Decision, bytes, int]
+# Those that are the same whatever the context says, by identity, each with the decision itself: see `encode.py`.
+_plain: dict[int, _Answer] = {}
+_MOST = 4096
+
+
+def _answer(decision: Decision, context: Mapping[str, Any]) -> _Answer | None:
+    """What a decision is answered with; None where there is more to it: how to ask for an approval, or a rule that is
+    tried, which is counted."""
+    if decision.approvals or decision.tried:
+        return None
+    made = answered(decision, context)
+    found = made, encode.decision_body(made), int(made.decision == "allow")
+    if not decision.obligations and not decision.limits and not decision.errors:
+        if len(_plain) >= _MOST:
+            _plain.clear()
+        _plain[id(decision)] = found
+    return found

@@ -1,0 +1,31 @@
+"""Work in slices: a generator that gives the event loop its turn after each, and returns what comes of all."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TypeVar
+
+from policyengine.compile.making import ONLY_MADE
+
+T = TypeVar("T")
+
+
+def sliced(slices: Generator[None, None, T]) -> T | None:
+    """What comes of it, if this slice is the last. Makes no code that takes long to make."""
+    try:
+        with ONLY_MADE:
+            next(slices)
+    except StopIteration as done:
+        found: T = done.value
+        return found
+    return None
+
+
+def at_once(slices: Generator[None, None, T]) -> T:
+    """What comes of it, for where nobody else waits."""
+    while True:
+        try:
+            next(slices)
+        except StopIteration as done:
+            found: T = done.value
+            return found
