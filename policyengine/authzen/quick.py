@@ -98,14 +98,18 @@ def few(body: bytes, most: int) -> list[Parts] | None:
         if not 0 < len(asked.evaluations) <= most or asked.options is not UNSET:
             return None
         if asked.subject is UNSET and asked.action is UNSET and asked.resource is UNSET and asked.context is UNSET:
-            return _whole(body, asked.evaluations)
+            found = _whole(body, asked.evaluations)
+            if found is not None:
+                return found
+            # It has used them up.
+            asked = _decode_batch(body)
         read = _read(body, asked, [asked, *asked.evaluations])
     except _UNREADABLE:
         return None
     if read is None:
         return None
     (who, what_for, what, around), *each = read
-    found: list[Parts] = []
+    found = []
     for principal, action, resource, context in each:
         principal, action, resource = principal or who, action or what_for, resource or what
         if principal is None or action is None or resource is None:
@@ -117,37 +121,36 @@ def few(body: bytes, most: int) -> list[Parts] | None:
 
 def _whole(text: bytes, items: Sequence[_Item]) -> list[Parts] | None:
     """As `_read`, of items that leave nothing out and have nothing nested. They are used up."""
-    keys, nested = 1, 0
+    keys = 1 + 10 * len(items)
     found: list[Parts] = []
     add = found.append
     for item in items:
-        subject, action, resource, context = item.subject, item.action, item.resource, item.context
-        if subject is UNSET or action is UNSET or resource is UNSET or context is not UNSET:
+        subject, action, resource = item.subject, item.action, item.resource
+        context: Any = item.context
+        if subject is UNSET or action is UNSET or resource is UNSET:
             return None
+        if context is UNSET:
+            context = {}
+        elif "supported_obligations" in context or "metered_limits" in context:
+            return None
+        else:
+            keys += 1 + len(context)
         principal, what = subject.properties, resource.properties
-        # A property cannot pass for its identity.
         if principal is UNSET:
-            keys += 3
-            principal = {"type": subject.type, "id": subject.id}
-        else:
-            if "parents" in principal:
-                return None
-            keys += 4 + len(principal)
-            nested += 1
-            principal["type"] = subject.type
-            principal["id"] = subject.id
+            keys -= 1
+            principal = {}
         if what is UNSET:
-            keys += 5
-            what = {"type": resource.type, "id": resource.id}
-        else:
-            if "parents" in what:
-                return None
-            keys += 6 + len(what)
-            nested += 1
-            what["type"] = resource.type
-            what["id"] = resource.id
-        add((principal, action.name, what, {}))
-    return found if text.count(b":") == keys and text.count(_PROPERTIES) == nested else None
+            keys -= 1
+            what = {}
+        if "parents" in principal or "parents" in what:
+            return None
+        keys += len(principal) + len(what)
+        # A property cannot pass for its identity.
+        principal["type"], principal["id"] = subject.type, subject.id
+        what["type"], what["id"] = resource.type, resource.id
+        add((principal, action.name, what, context))
+    # See `_read`: there are no other keys, so that nothing is nested either.
+    return found if text.count(b":") == keys else None
 
 
 def batch(body: bytes) -> Batch | None:
@@ -209,7 +212,7 @@ def _without_repeats(body: bytes, asked: _Texts, known: Iterable[bytes]) -> byte
 
 def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Found] | None:
     """The parts of items, which are all that there is in the text of `whole`. None if it is not plainly so."""
-    keys, nested = 0, text.count(_PROPERTIES)
+    keys, entities = 0, 0
     who: dict[str, Any] | None
     what: dict[str, Any] | None
     read: list[_Found] = []
@@ -227,7 +230,7 @@ def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Found] | N
             if "parents" in properties:
                 return None
             keys += 4 + len(properties)
-            nested -= 1
+            entities += 1
             # A property cannot pass for its identity.
             who = {**properties, "type": subject.type, "id": subject.id}
         if resource is UNSET:
@@ -240,7 +243,7 @@ def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Found] | N
             if "parents" in properties:
                 return None
             keys += 4 + len(properties)
-            nested -= 1
+            entities += 1
             what = {**properties, "type": resource.type, "id": resource.id}
         if context is UNSET:
             if action is UNSET:
@@ -271,7 +274,7 @@ def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Found] | N
     colons = text.count(b":")
     if colons != keys and colons != _encode(whole).count(b":"):
         return None
-    if not nested:
+    if colons == keys or text.count(_PROPERTIES) == entities:
         return read
     # Somewhere further down there may be an entity.
     if any(each is not None and members_problem(each, "") for found in read for each in (found[0], *found[2:])):

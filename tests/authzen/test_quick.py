@@ -10,7 +10,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from policyengine.authzen import quick, read
-from policyengine.authzen.arguments import Batch
+from policyengine.authzen.arguments import Batch, arguments
 from policyengine.authzen.refused import Malformed
 from tests.server.test_fuzz import batches, requests
 
@@ -30,6 +30,9 @@ MANY: dict[str, Any] = {
         {},
     ],
 }
+
+PLAIN = {**USUAL, "context": {"time": "10:00"}, "subject": {"type": "User", "id": "ann", "properties": {"id": "b"}}}
+EACH: dict[str, Any] = {"evaluations": [PLAIN, {name: PLAIN[name] for name in ("subject", "action", "resource")}]}
 
 
 def _outcome(read_: Any, body: bytes) -> tuple[str, str]:
@@ -64,10 +67,18 @@ def _many(body: bytes) -> Any:
     return read.batch(read.json_object(body))
 
 
+def _few(body: bytes) -> Batch | None:
+    """A batch of what is read for itself."""
+    found = quick.few(body, 100)
+    if found is None:
+        return None
+    return Batch(list(map(arguments, found)), [0], [0], range(len(found)), "execute_all")
+
+
 def _lawful(body: bytes) -> bool:
     """Whether it was read the fast way."""
     quickly = False
-    for fast, slow in ((quick.evaluation, _one), (quick.batch, _many)):
+    for fast, slow in ((quick.evaluation, _one), (quick.batch, _many), (_few, _many)):
         found = _outcome(fast, body)
         if found != ("request", "None"):
             assert found == _outcome(slow, body)
@@ -130,6 +141,16 @@ def test_what_is_not_plainly_a_request_is_left_to_read(body: bytes) -> None:
 def test_a_batch_that_is_not_plainly_one_is_left_to_read(item: bytes, batch: bytes) -> None:
     body = batch % (item if batch.startswith(b"{") else item[:-1])
     assert quick.batch(body) is None
+    assert quick.few(body, 10) is None
+
+
+@pytest.mark.parametrize("item", [USUAL, PLAIN, {**PLAIN, "context": {"supported_obligations": ["x"]}}])
+def test_few_items_are_read_each_for_itself(item: dict[str, Any]) -> None:
+    for whole in ({"evaluations": [item, item]}, {**item, "evaluations": [{}, {"context": {}}, item]}):
+        assert len(quick.few(_text(whole), 3) or ()) == len(whole["evaluations"])
+        assert quick.few(_text(whole), 1) is None
+        assert _lawful(_text(whole))
+    assert quick.few(_text({**MANY, "evaluations": [item]}), 3) is None
 
 
 def test_an_item_may_be_without_what_the_defaults_have() -> None:
@@ -151,7 +172,7 @@ OTHERS = ("type", "id", "tenant", "n", "x", "resource", "parents", "supported_ob
 
 
 @pytest.mark.fuzz
-@given(st.data(), st.sampled_from(NAMES), st.sampled_from(OTHERS), st.sampled_from((USUAL, MANY)))
+@given(st.data(), st.sampled_from(NAMES), st.sampled_from(OTHERS), st.sampled_from((USUAL, MANY, EACH)))
 def test_keys_that_come_twice_or_elsewhere(data: st.DataObject, name: str, other: str, whole: Any) -> None:
     count = data.draw(st.sampled_from((-1, 1)))
     body = _text(whole).replace(f'"{name}":'.encode(), f'"{other}":'.encode(), count)
@@ -159,7 +180,7 @@ def test_keys_that_come_twice_or_elsewhere(data: st.DataObject, name: str, other
 
 
 @pytest.mark.fuzz
-@given(st.data(), st.sampled_from((USUAL, MANY)))
+@given(st.data(), st.sampled_from((USUAL, MANY, EACH)))
 def test_any_damage(data: st.DataObject, whole: Any) -> None:
     body = bytearray(_text(whole))
     at = data.draw(st.integers(0, len(body) - 1))
