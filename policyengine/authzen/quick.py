@@ -8,14 +8,16 @@ together.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from policyengine.authzen.arguments import SEMANTICS, Batch, DecideArguments, Parts, Semantic, arguments
-from policyengine.authzen.entities import members, members_problem
+from policyengine.authzen.entities import looks_like_entity, members, members_problem
 from policyengine.authzen.refused import Malformed
+from policyengine.diagnostics.suggest import slip
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _Members = dict[str, Any] | UnsetType
@@ -29,6 +31,7 @@ class _Entity(msgspec.Struct, gc=False):
 
 class _Action(msgspec.Struct, gc=False):
     name: _Text
+    properties: _Members = UNSET
 
 
 class _Item(msgspec.Struct, gc=False):
@@ -62,7 +65,7 @@ _decode_texts = msgspec.json.Decoder(_Texts).decode
 _encode = msgspec.json.Encoder().encode
 _UNREADABLE = (ValueError, ArithmeticError, RecursionError, msgspec.MsgspecError)
 # Principal, action, resource and context; None for what is missing.
-_Found = tuple[dict[str, Any] | None, str | None, dict[str, Any] | None, dict[str, Any] | None]
+_Found = tuple[dict[str, Any] | None, str | dict[str, Any] | None, dict[str, Any] | None, dict[str, Any] | None]
 
 
 def evaluation(body: bytes) -> DecideArguments | None:
@@ -97,7 +100,7 @@ def few(body: bytes, most: int) -> list[Parts] | None:
         asked = _decode_batch(body)
         if not 0 < len(asked.evaluations) <= most or asked.options is not UNSET:
             return None
-        if asked.subject is UNSET and asked.action is UNSET and asked.resource is UNSET and asked.context is UNSET:
+        if _is_bare(asked) and not _nests(asked.evaluations[0].context):
             found = _whole(body, asked.evaluations)
             if found is not None:
                 return found
@@ -119,6 +122,15 @@ def few(body: bytes, most: int) -> list[Parts] | None:
     return found
 
 
+def _is_bare(asked: _Batch) -> bool:
+    """Whether there is nothing that items could leave out."""
+    return asked.subject is UNSET and asked.action is UNSET and asked.resource is UNSET and asked.context is UNSET
+
+
+def _nests(context: _Members) -> bool:
+    return context is not UNSET and any(value.__class__ is dict for value in context.values())
+
+
 def _whole(text: bytes, items: Sequence[_Item]) -> list[Parts] | None:
     """As `_read`, of items that leave nothing out and have nothing nested. They are used up."""
     keys = 1 + 10 * len(items)
@@ -131,7 +143,7 @@ def _whole(text: bytes, items: Sequence[_Item]) -> list[Parts] | None:
             return None
         if context is UNSET:
             context = {}
-        elif "supported_obligations" in context or "metered_limits" in context:
+        elif "supported_obligations" in context or "metered_limits" in context or any(map(_is_slip, context)):
             return None
         else:
             keys += 1 + len(context)
@@ -148,7 +160,11 @@ def _whole(text: bytes, items: Sequence[_Item]) -> list[Parts] | None:
         # A property cannot pass for its identity.
         principal["type"], principal["id"] = subject.type, subject.id
         what["type"], what["id"] = resource.type, resource.id
-        add((principal, action.name, what, context))
+        if action.properties is UNSET:
+            add((principal, action.name, what, context))
+        else:
+            keys += 1 + len(action.properties)
+            add((principal, {**action.properties, "name": action.name}, what, context))
     # See `_read`: there are no other keys, so that nothing is nested either.
     return found if text.count(b":") == keys else None
 
@@ -245,12 +261,18 @@ def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Found] | N
             keys += 4 + len(properties)
             entities += 1
             what = {**properties, "type": resource.type, "id": resource.id}
+        what_for: str | dict[str, Any] | None
+        if action is UNSET:
+            what_for = None
+        elif action.properties is UNSET:
+            keys += 2
+            what_for = action.name
+        else:
+            keys += 3 + len(action.properties)
+            entities += 1
+            what_for = {**action.properties, "name": action.name}
         if context is UNSET:
-            if action is UNSET:
-                add((who, None, what, None))
-            else:
-                keys += 2
-                add((who, action.name, what, None))
+            add((who, what_for, what, None))
             continue
         keys += 1 + len(context)
         if "supported_obligations" in context and not _are_texts(context["supported_obligations"]):
@@ -259,11 +281,9 @@ def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Found] | N
             said = context["metered_limits"]
             if said.__class__ is not bool and not _are_texts(said):
                 return None
-        if action is UNSET:
-            add((who, None, what, context))
-        else:
-            keys += 2
-            add((who, action.name, what, context))
+        if context and any(map(_is_slip, context)):
+            return None
+        add((who, what_for, what, context))
     if isinstance(whole, _Batch):
         keys += 1
         if whole.options is not UNSET:
@@ -277,13 +297,67 @@ def _read(text: bytes, whole: _Item, items: Sequence[_Item]) -> list[_Found] | N
     if colons == keys or text.count(_PROPERTIES) == entities:
         return read
     # Somewhere further down there may be an entity.
-    if any(each is not None and members_problem(each, "") for found in read for each in (found[0], *found[2:])):
+    return [
+        (_of(who), _of(action) if isinstance(action, dict) else action, _of(what), _of(around))
+        for who, action, what, around in read
+    ]
+
+
+def _of(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    """As `members`. Raises ValueError where there is a problem."""
+    if value is None:
         return None
-    return [(_members_of(who), action, _members_of(what), _members_of(around)) for who, action, what, around in read]
+    try:
+        return _plainly(value, _DEEP)
+    except _Rare:
+        if members_problem(value, ""):
+            raise ValueError from None
+        return members(value)
 
 
-def _members_of(value: dict[str, Any] | None) -> dict[str, Any] | None:
-    return None if value is None else members(value)
+class _Rare(Exception):
+    """Entities in lists, with parents, with attributes beside `id`, or very deep."""
+
+
+_DEEP = 16
+
+
+def _plainly(value: dict[str, Any], deep: int) -> dict[str, Any]:
+    """As `members`, of entities as nearly all are. Raises _Rare."""
+    changed: dict[str, Any] = {}
+    for name, each in value.items():
+        if each.__class__ is list:
+            for one in each:
+                if one.__class__ is dict or one.__class__ is list:
+                    raise _Rare
+        elif each.__class__ is dict:
+            if not deep:
+                raise _Rare
+            if looks_like_entity(each):
+                properties = each["properties"]
+                if len(each) != 3 or not each["type"] or not each["id"] or "parents" in properties:
+                    raise _Rare
+                read = _plainly(properties, deep - 1)
+                changed[name] = {**read, "type": each["type"], "id": each["id"], "properties": properties}
+            else:
+                read = _plainly(each, deep - 1)
+                if read is not each:
+                    changed[name] = read
+    return {**value, **changed} if changed else value
+
+
+def _is_slip(name: str) -> bool:
+    """Whether a member of a context has a name that `read` refuses."""
+    return len(name) <= _LONGEST and _known_slip(name)
+
+
+# Longer names are no slip of any, and what is remembered is bounded.
+_LONGEST = 64
+
+
+@lru_cache(1024)
+def _known_slip(name: str) -> bool:
+    return bool(slip(name, ("supported_obligations",)))
 
 
 def _are_texts(value: Any) -> bool:

@@ -263,12 +263,14 @@ def _evaluations(settings: Settings, binding: Binding, desk: Desk) -> dict[str, 
     batch = partial(evaluate_batch, **known, max_batch=settings.max_batch, max_work=settings.max_work)
     return {
         # One that presents an approval waits for a store.
-        paths.EVALUATION: Question("evaluation", partial(evaluate, **known), aside=way_of, direct=direct.evaluate),
+        paths.EVALUATION: Question(
+            "evaluation", partial(evaluate, **known), aside=way_of, direct=partial(direct.evaluate, desk=desk)
+        ),
         paths.EVALUATIONS: Question(
             "evaluations",
             batch,
             aside=way_of,
-            direct=partial(direct.evaluate_batch, max_batch=settings.max_batch, max_work=settings.max_work),
+            direct=partial(direct.evaluate_batch, desk=desk, max_batch=settings.max_batch, max_work=settings.max_work),
         ),
     }
 

@@ -17,6 +17,7 @@ from policyengine.authzen.arguments import Parts
 from policyengine.engine import Engine
 from policyengine.model.decision import Decision
 from policyengine.server import encode
+from policyengine.server.access.desk import Desk
 from policyengine.server.metering import answered
 from policyengine.server.work import SLICE, is_little
 from policyengine.state.authorize import APPROVAL
@@ -32,7 +33,7 @@ class DirectAnswer:
     allowed: int
 
 
-def evaluate(engine: Engine, body: bytes) -> DirectAnswer | None:
+def evaluate(engine: Engine, body: bytes, *, desk: Desk) -> DirectAnswer | None:
     """The Access Evaluation API."""
     few = engine.snapshot.evaluator.dear.few
     if len(body) > few and body.count(b",") >= few:
@@ -46,14 +47,14 @@ def evaluate(engine: Engine, body: bytes) -> DirectAnswer | None:
     decision = engine.decide(principal=principal, action=action, resource=resource, context=context)
     known = _plain.get(id(decision))
     if known is None or known[0] is not decision:
-        known = _answer(decision, context)
+        known = _answer(decision, context, desk)
         if known is None:
             return None
     decision, answer, allows = known
     return DirectAnswer(answer, (asked,), (decision,), allows)
 
 
-def evaluate_batch(engine: Engine, body: bytes, *, max_batch: int, max_work: int) -> DirectAnswer | None:
+def evaluate_batch(engine: Engine, body: bytes, *, desk: Desk, max_batch: int, max_work: int) -> DirectAnswer | None:
     """The Access Evaluations API. Every item is answered by the same snapshot."""
     evaluator = engine.snapshot.evaluator
     dear = evaluator.dear
@@ -71,15 +72,18 @@ def evaluate_batch(engine: Engine, body: bytes, *, max_batch: int, max_work: int
     for principal, action, resource, context in asked:
         if context and APPROVAL in context:
             return None
-        try:
-            # As `Evaluator.decide`, without a call of it for each.
-            decision = entries[action][resource["type"]][principal["type"]](principal, resource, context)  # type: ignore[index]
-        except Exception:  # noqa: BLE001 - whatever it is, the long way decides
+        if isinstance(action, str):
+            try:
+                # As `Evaluator.decide`, without a call of it for each.
+                decision = entries[action][resource["type"]][principal["type"]](principal, resource, context)
+            except Exception:  # noqa: BLE001 - whatever it is, the long way decides
+                decision = evaluator.decide(principal, action, resource, context)
+        else:
             decision = evaluator.decide(principal, action, resource, context)
         known = plain.get(id(decision))
         if known is None or known[0] is not decision:
             # What errs is work of its own.
-            known = None if decision.errors else _answer(decision, context)
+            known = None if decision.errors else _answer(decision, context, desk)
             if known is None:
                 return None
             decision = known[0]
@@ -96,14 +100,14 @@ _plain: dict[int, _Answer] = {}
 _MOST = 4096
 
 
-def _answer(decision: Decision, context: Mapping[str, Any]) -> _Answer | None:
+def _answer(decision: Decision, context: Mapping[str, Any], desk: Desk) -> _Answer | None:
     """What a decision is answered with; None where there is more to it: how to ask for an approval, or a rule that is
     tried, which is counted."""
-    if decision.approvals or decision.tried:
+    if decision.tried or (decision.approvals and desk.signer is not None):
         return None
     made = answered(decision, context)
     found = made, encode.decision_body(made), int(made.decision == "allow")
-    if not decision.obligations and not decision.limits and not decision.errors:
+    if not (decision.obligations or decision.limits or decision.errors or decision.approvals):
         if len(_plain) >= _MOST:
             _plain.clear()
         _plain[id(decision)] = found

@@ -90,6 +90,15 @@ def _text(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
+@pytest.mark.parametrize("properties", [{}, {"n": 1}, {"name": "x", "by": USUAL["context"]["agent"], "parents": 1}])
+def test_an_action_with_attributes_is_read_the_fast_way(properties: dict[str, Any]) -> None:
+    asked = {**USUAL, "action": {"name": "call", "properties": properties}}
+    assert quick.evaluation(_text(asked)) is not None
+    assert _lawful(_text(asked))
+    assert quick.few(_text({"evaluations": [asked, USUAL]}), 2) is not None
+    assert _lawful(_text({"evaluations": [asked, USUAL]}))
+
+
 @pytest.mark.parametrize("left_out", ["", "context"])
 def test_the_usual_request_is_read_the_fast_way(left_out: str) -> None:
     body = _text({name: each for name, each in USUAL.items() if name != left_out})
@@ -122,9 +131,11 @@ RARE = [
     b'{"subject":{"type":"U","id":""},"action":{"name":"c"},"resource":{"type":"T","id":"t"}}',
     b'{"subject":{"type":"U","id":"a","role":"b"},"action":{"name":"c"},"resource":{"type":"T","id":"t"}}',
     b'{"subject":{"type":"U","id":"a","parents":[]},"action":{"name":"c"},"resource":{"type":"T","id":"t"}}',
-    b'{"subject":{"type":"U","id":"a"},"action":{"name":"c","properties":{}},"resource":{"type":"T","id":"t"}}',
+    b'{"subject":{"type":"U","id":"a"},"action":{"name":"c","x":{}},"resource":{"type":"T","id":"t"}}',
+    b'{"subject":{"type":"U","id":"a"},"action":{"name":"c","properties":[]},"resource":{"type":"T","id":"t"}}',
     b'{"subject":{"type":"U","id":"a"},"action":{"name":"c"},"resource":{"type":"T","id":"t"},"context":null}',
     b'{"subject":{"type":"U","id":"a"},"action":{"name":"c"},"resource":{"type":"T","id":"t"},"approved":[]}',
+    b'{"subject":{"type":"U","id":"a"},"action":{"name":"c"},"resource":{"type":"T","id":"t"},"context":{"suported_obligations":[]}}',
     b'{"subject":{"type":"U","id":"a"},"action":{"name":"c"},"resource":{"type":"T","id":"t"},"contxt":{}}',
     b'{"subject":{"type":"U","id":"a"},"action":{"name":"c"}}',
     b'{"subject":{"type":"U","id":"\xff"},"action":{"name":"c"},"resource":{"type":"T","id":"t"}}',

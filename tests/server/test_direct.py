@@ -23,6 +23,7 @@ from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.refusal import Refusal
 from policyengine.engine import Engine
 from policyengine.server import direct
+from policyengine.server.access.desk import Desk
 from policyengine.server.app import create_app
 from policyengine.server.listener import Listener
 from policyengine.server.pipeline import Incoming, Peer, Pipeline, Steps
@@ -215,13 +216,13 @@ def test_what_is_plain_takes_no_task() -> None:
     engine = Engine.from_text(POLICIES)
     batch = json.dumps(MANY["as many as a slice"]).encode()
     for _ in range(3):
-        one = direct.evaluate(engine, json.dumps(SINGLE["allowed"]).encode())
-        many = direct.evaluate_batch(engine, batch, max_batch=1000, max_work=1_000_000)
+        one = direct.evaluate(engine, json.dumps(SINGLE["allowed"]).encode(), desk=Desk(None))
+        many = direct.evaluate_batch(engine, batch, desk=Desk(None), max_batch=1000, max_work=1_000_000)
     assert one is not None
     assert many is not None
     assert (one.allowed, many.allowed, len(many.decisions)) == (1, SLICE, SLICE)
-    assert direct.evaluate_batch(engine, batch, max_batch=SLICE - 1, max_work=1_000_000) is None
-    assert direct.evaluate_batch(engine, batch, max_batch=1000, max_work=SLICE) is None
+    assert direct.evaluate_batch(engine, batch, desk=Desk(None), max_batch=SLICE - 1, max_work=1_000_000) is None
+    assert direct.evaluate_batch(engine, batch, desk=Desk(None), max_batch=1000, max_work=SLICE) is None
 
 
 def _app(**settings: Any) -> Pipeline:
