@@ -8,29 +8,18 @@ the two together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from policyengine.authzen import quick
-from policyengine.authzen.arguments import Parts
 from policyengine.engine import Engine
 from policyengine.model.decision import Decision
 from policyengine.server import encode
 from policyengine.server.access.desk import Desk
 from policyengine.server.metering import answered
+from policyengine.server.record import DirectAnswer
 from policyengine.server.work import SLICE, is_little
 from policyengine.state.authorize import APPROVAL
-
-
-@dataclass(frozen=True, slots=True)
-class DirectAnswer:
-    """The body of a 200, what was asked and decided, and how many of the decisions are allows."""
-
-    body: bytes
-    asked: Sequence[Parts]
-    decisions: Sequence[Decision]
-    allowed: int
 
 
 def evaluate(engine: Engine, body: bytes, *, desk: Desk) -> DirectAnswer | None:

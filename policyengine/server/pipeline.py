@@ -33,12 +33,11 @@ from policyengine.compile.making import ONLY_MADE, Unmade
 from policyengine.engine import Engine
 from policyengine.server.aside import Aside, Kind
 from policyengine.server.body import Disconnected, check_headers, read_body
-from policyengine.server.direct import DirectAnswer
 from policyengine.server.errors import RequestError, error_body, log, send_json
 from policyengine.server.metrics import Tally
 from policyengine.server.others import hand_over
 from policyengine.server.pdp import Pdp
-from policyengine.server.record import Decided, Record, records
+from policyengine.server.record import Decided, DirectAnswer, Record, records
 from policyengine.server.request_id import Identify, first
 from policyengine.server.slices import at_once, sliced
 

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from policyengine.authzen.arguments import DecideArguments
+from policyengine.authzen.arguments import DecideArguments, Parts
 from policyengine.callers.caller import Caller
 from policyengine.model.decision import Decision
 
 Decided = tuple[DecideArguments, Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectAnswer:
+    """The body of a 200, what was asked and decided, and how many of the decisions are allows."""
+
+    body: bytes
+    asked: Sequence[Parts]
+    decisions: Sequence[Decision]
+    allowed: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
+from policyengine.engine import Engine
+from policyengine.server.app import create_app
+from policyengine.server.deadline import Deadline
 from policyengine.server.listener import MAX_HEADER_BYTES, MAX_HEADERS, Listener
+from policyengine.settings.model import Settings
 from tests.server.serving import serving_at
 
 POLICIES = "module m\nuse ai\npermit p: retrieve on Document\n"
@@ -84,3 +92,100 @@ def test_there_are_so_many_connections(address: tuple[str, int], monkeypatch: py
     assert _status(_say(address, _asking())) == 503
     monkeypatch.undo()
     assert _status(_say(address, _asking())) == 200
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__({"sockname": ("127.0.0.1", 80), "peername": ("127.0.0.1", 5)})
+        self.written = b""
+        self.is_closed = False
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+def test_what_is_being_read_is_answered_when_the_service_ends() -> None:
+    async def ended() -> Wire:
+        app = create_app(Settings(policies=Path("."), log_level="error", insecure=True))
+        app.pdp.engine = engine = Engine.from_text(POLICIES)
+        assert engine.decide(
+            principal={"type": "User", "id": "u"}, action="retrieve", resource={"type": "Document", "id": "d"}
+        )
+        config = uvicorn.Config(app, log_config=None, http=Listener, lifespan="off", proxy_headers=False)
+        config.load()
+        state, wire = ServerState(), Wire()
+        listener = Listener(config, state, {})
+        listener.connection_made(wire)
+        listener.data_received(_asking())
+        assert wire.written.count(b"HTTP/1.1 200") == state.total_requests == 1
+        listener.data_received(_asking()[:-10])
+        listener.shutdown()
+        assert not wire.is_closed
+        listener.data_received(_asking()[-10:])
+        while listener.tasks:
+            await asyncio.sleep(0)
+        listener.connection_lost(None)
+        return wire
+
+    wire = asyncio.run(ended())
+    assert wire.is_closed
+    assert wire.written.count(b"HTTP/1.1 200") == wire.written.count(b'"decision":true') == 2
+    assert wire.written.count(b"connection: close") == 1
+
+
+class Loop:
+    """A clock, and the timers that were made."""
+
+    def __init__(self) -> None:
+        self.now, self.made = 0.0, 0
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, come: Callable[[], None]) -> Any:
+        made = self.now + seconds, come
+        self.timers.append(made)
+        self.made += 1
+        return type("Timer", (), {"cancel": lambda _: self.timers.remove(made)})()
+
+    def until(self, end: float) -> None:
+        while self.timers and min(self.timers)[0] <= end:
+            due = min(self.timers)
+            self.timers.remove(due)
+            self.now = due[0]
+            due[1]()
+        self.now = end
+
+
+def test_a_deadline_that_is_moved_comes_in_time_and_makes_few_timers() -> None:
+    loop, late = Loop(), []  # type: ignore[var-annotated]
+    deadline = Deadline(loop, lambda: late.append(loop.now))  # type: ignore[arg-type]
+    deadline.move(15)
+    for n in range(1000):
+        loop.until(n / 10)
+        deadline.move(5)
+    assert (late, loop.made < 30) == ([], True)
+    deadline.move(60)
+    deadline.move(1)
+    loop.until(200)
+    assert late == [pytest.approx(99.9 + 1)]
+    deadline.move(1)
+    deadline.lift()
+    loop.until(300)
+    deadline.move(1)
+    deadline.end()
+    loop.until(400)
+    assert (len(late), loop.timers) == (1, [])
