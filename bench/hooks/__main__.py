@@ -146,7 +146,7 @@ def main() -> None:
 
 def _text(value: Any) -> Any:
     """An output, in the example's words or the contract's."""
-    return value.get("text", value) if isinstance(value, dict) else value
+    return value.get("text", value.get("content", value)) if isinstance(value, dict) else value
 
 
 if __name__ == "__main__":

@@ -7,19 +7,19 @@ import json
 import sys
 import time
 
-from agent_control_spec import ActivatedPolicy
+from agent_control_spec import AcsInterceptor
 
 
 def main(manifest: str) -> None:
-    policy = ActivatedPolicy.activate(manifest)
-    asked = json.loads(sys.stdin.readline())
-    print(json.dumps([policy.evaluate(point, given).to_wire() for point, given in asked]), flush=True)
+    interceptor = AcsInterceptor(manifest)
+    asked = [{**given, "interception_point": point} for point, given in json.loads(sys.stdin.readline())]
+    print(json.dumps([interceptor.intercept(one).to_wire() for one in asked]), flush=True)
     for line in sys.stdin:
         took: list[list[int]] = [[] for _ in asked]
         for _ in range(json.loads(line)):
-            for at, (point, given) in enumerate(asked):
+            for at, one in enumerate(asked):
                 start = time.perf_counter_ns()
-                policy.evaluate(point, given)
+                interceptor.intercept(one)
                 took[at].append(time.perf_counter_ns() - start)
         print(json.dumps(took), flush=True)
 

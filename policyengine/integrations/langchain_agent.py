@@ -25,7 +25,7 @@ from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.results import plain
 from policyengine.gate.running import run, run_async, within
 from policyengine.gate.session import Session
-from policyengine.integrations.langchain_approvals import by_interrupt, by_interrupt_async
+from policyengine.integrations.langchain_approvals import by_interrupt, by_interrupt_async, needs_checkpointer
 from policyengine.integrations.langchain_calls import Answer, is_users, run_call, run_call_async
 from policyengine.release.outcome import Released
 
@@ -53,7 +53,7 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
     output: the attributes of what the model says; then each text of it is released before anybody has it.
     entities: what the host knows at the start; values from it are trusted.
     interrupt: whether a call that needs an approval interrupts the run until somebody has decided. It takes a
-        checkpointer. Without it, such a call is denied with the reason.
+        checkpointer: a run without one does not begin. Without `interrupt`, such a call is denied with the reason.
 
     A denied call does not run: the model gets the reason in its place. Nothing is swallowed: what the engine raises
     ends the run."""
@@ -85,12 +85,16 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
     # ---- a run begins ----
 
     def before_agent(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any] | None:
+        if self._interrupt:
+            needs_checkpointer()
         session = self._outer(runtime) or self.engine.session(
             id=state.get("policyengine_session"), **self._of_run(runtime)
         )
         return self._begun(session, state, runtime)
 
     async def abefore_agent(self, state: GateState, runtime: Runtime[Any]) -> dict[str, Any] | None:
+        if self._interrupt:
+            needs_checkpointer()
         session = self._outer(runtime) or await self.engine.session_async(
             id=state.get("policyengine_session"), **self._of_run(runtime)
         )

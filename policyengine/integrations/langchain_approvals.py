@@ -7,6 +7,7 @@ with is not believed; the store knows what was decided. Other arguments are anot
 from __future__ import annotations
 
 from langchain.agents.middleware import ToolCallRequest
+from langgraph.config import get_config
 from langgraph.types import interrupt
 
 from policyengine.engine import Engine
@@ -14,6 +15,15 @@ from policyengine.gate.call import ToolCall
 from policyengine.gate.running import Approve, ApproveAsync
 from policyengine.gate.session import Session
 from policyengine.integrations.approvals import ask, ask_async, shown
+
+# Where a graph keeps it while it runs.
+_CHECKPOINTER = "__pregel_checkpointer"
+
+
+def needs_checkpointer() -> None:
+    """Raises ValueError in a graph that has none: what is interrupted there could never go on."""
+    if get_config()["configurable"].get(_CHECKPOINTER) is None:
+        raise ValueError("approvals that interrupt a run take a checkpointer, so that it can go on")
 
 
 def by_interrupt(engine: Engine, request: ToolCallRequest) -> Approve:
@@ -23,6 +33,7 @@ def by_interrupt(engine: Engine, request: ToolCallRequest) -> Approve:
     def approve(session: Session, call: ToolCall) -> str | None:
         task = ask(engine, session, call, id_)
         while task.status == "pending":
+            needs_checkpointer()
             interrupt(shown(task, call))
             task = engine.approvals.show(task.id)
         return task.approval
@@ -37,6 +48,7 @@ def by_interrupt_async(engine: Engine, request: ToolCallRequest) -> ApproveAsync
     async def approve(session: Session, call: ToolCall) -> str | None:
         task = await ask_async(engine, session, call, id_)
         while task.status == "pending":
+            needs_checkpointer()
             interrupt(shown(task, call))
             task = await engine.approvals.show_async(task.id)
         return task.approval

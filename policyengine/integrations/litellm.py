@@ -31,6 +31,8 @@ from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.conversation import Conversation, Unreadable, arguments, beginning
 from policyengine.gate.models import ModelCall, ModelTerms
+from policyengine.gate.running import called_async
+from policyengine.integrations.approvals import Repeated
 from policyengine.release.outcome import NotReleased
 
 # So many conversations are remembered at a time, each for so many seconds; so many answers are waited for.
@@ -68,7 +70,9 @@ class PolicyProxy(CustomLogger):
     cost: what a call of the model is estimated to cost, such as `{"tokens": 4000}`; that is reserved.
     output: the attributes of what the model says; None where it is not released.
     entities: what the host knows at the start, also as a function of the key.
-    parameters: more parameters that requests may have."""
+    parameters: more parameters that requests may have.
+    approvals: whether a call that needs an approval asks for one in the store; it goes on when the model makes it again
+        in the same conversation, after somebody has approved it there."""
 
     enforces_request_content = True
 
@@ -83,6 +87,7 @@ class PolicyProxy(CustomLogger):
         output: Known | None = None,
         entities: Iterable[Any] | Callable[[Any], Iterable[Any]] = (),
         parameters: Collection[str] = (),
+        approvals: bool = False,
     ) -> None:
         super().__init__()
         self._engine = engine
@@ -93,6 +98,7 @@ class PolicyProxy(CustomLogger):
         self._output = output
         self._entities = entities if callable(entities) else tuple(entities)
         self._parameters = _PARAMETERS | frozenset(parameters)
+        self._approve = Repeated(engine).approval_async if approvals else None
         self._conversations: TTLCache[str, Conversation] = TTLCache(CONVERSATIONS, LIFE)
         self._pending: TTLCache[str, _Pending] = TTLCache(ANSWERS, LIFE)
 
@@ -253,7 +259,8 @@ class PolicyProxy(CustomLogger):
                     setattr(message, name, await terms.release_async(conversation.session, str(said)))
         kept, refused = [], []
         for call in message.tool_calls or ():
-            decided = await conversation.session.call_async(str(call.function.name), arguments(call.function.arguments))
+            name, given = str(call.function.name), arguments(call.function.arguments)
+            decided = await called_async(conversation.session, name, given, self._approve)
             if not decided.allowed:
                 refused.append(decided.reason)
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, ToolRetryMiddleware
 from langchain_core.messages import HumanMessage
@@ -56,3 +57,14 @@ def test_a_call_that_other_middleware_tries_again_is_decided_and_charged_each_ti
     assert tools.ran == [("broken", "x")] * 2
     assert "`broken` is over a limit" in ran.seen
     assert INJECTED not in ran.seen
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_run_that_could_never_go_on_does_not_begin(asynchronous: bool) -> None:
+    ran = Ran()
+    gate = PolicyMiddleware(Engine.from_text(POLICIES), principal=ANN, interrupt=True)
+    agent = create_agent(says(["ok"], ran), [], middleware=[gate])
+    given: Any = {"messages": [HumanMessage("go")]}
+    with pytest.raises(ValueError, match="take a checkpointer"):
+        asyncio.run(agent.ainvoke(given)) if asynchronous else agent.invoke(given)
+    assert ran.shown == []

@@ -13,7 +13,7 @@ from litellm.proxy import proxy_server
 
 from policyengine import Engine
 from policyengine.integrations.litellm import PolicyProxy
-from tests.integrations.agents.world import ANN, BUDGET, POLICIES, Ran, Script
+from tests.integrations.agents.world import ANN, APPROVED, BUDGET, POLICIES, Ran, Script, approve_all
 from tests.integrations.frameworks.litellm.host import declared, serving
 from tests.integrations.frameworks.litellm.upstream import answering
 
@@ -139,3 +139,19 @@ def test_conversations_are_told_apart_by_their_id_and_whose_they_are() -> None:
     answers, _ = asked([[MAIL], [MAIL], [MAIL]], *bodies, gate=gate)
     called = [bool(one.json()["choices"][0]["message"].get("tool_calls")) for one in answers]
     assert called == [True, True, False]
+
+
+def test_an_approval_is_for_the_same_call_made_again() -> None:
+    """A proxy has no interrupt: the client is told, and the approval is in the store."""
+    engine = Engine.from_text(APPROVED)
+
+    def script() -> Any:
+        yield [("slow", {"name": "x"})]
+        assert approve_all(engine) == ["{'name': 'x'}"]
+        yield [("slow", {"name": "y"}), ("slow", {"name": "x"})]
+
+    answers, _ = asked(script(), {}, {}, gate=PolicyProxy(engine, principal=ANN, approvals=True))
+    first, second = (one.json()["choices"][0]["message"] for one in answers)
+    assert not first.get("tool_calls")
+    assert "`slow` has to be approved by Group finance first" in first["content"]
+    assert [one["function"]["arguments"] for one in second["tool_calls"]] == ['{"name": "x"}']
