@@ -3,6 +3,7 @@
 A request is that of an evaluation without action and resource. `POST /v1/release` has `text`, or `json` for a value,
 and `output`, `sources`, `expected`; `POST /v1/admit` has `messages` or `text`, and `model`. Both may have `session` and
 `fulfilled`. The answer's `released` is the decision once all that it orders has been done: what may go on is beside it.
+`?status=403` asks for that status where nothing may.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _RELEASE = frozenset({"text", "json", "output", "sources", "expected", "session"
 _ADMIT = frozenset({"text", "messages", "model", "session", "fulfilled"})
 _DETOKENIZE = frozenset({"text", "output", "session", "fulfilled"})
 _LONGEST = 256
+FORBIDDEN = 403
 
 
 def release(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Reply:
@@ -152,7 +154,7 @@ def _reply(released: Released, asked: Any, name: str) -> Reply:
         "context": {},
     }
     decided: Any = ((about, released.decision),)
-    return Reply(body, decided, 0, headers=headers(released))
+    return Reply(body, decided, 0, headers(released), 200 if released.allowed else FORBIDDEN)
 
 
 def headers(released: Released) -> tuple[tuple[bytes, bytes], ...]:
@@ -167,7 +169,8 @@ def headers(released: Released) -> tuple[tuple[bytes, bytes], ...]:
 def _misspelt(engine: Engine, error: Misspelt) -> Reply:
     refused = denied(RuleError("", codes.MISSPELT.id, error.message), engine.revision)
     answer = {**encode.decision_value(refused), "released": False}
-    return Reply(json.dumps(answer, separators=(",", ":"), default=list).encode("ascii"), (), 1)
+    body = json.dumps(answer, separators=(",", ":"), default=list).encode("ascii")
+    return Reply(body, (), 1, status_if_asked=FORBIDDEN)
 
 
 def _evaluation(

@@ -102,6 +102,19 @@ def test_messages_go_in_without_what_is_redacted(client: httpx.Client) -> None:
         assert client.post("/v1/admit", json={"subject": ANN, **body}).status_code == 400
 
 
+def test_a_denial_has_a_status_for_who_asks(client: httpx.Client) -> None:
+    for path, body in (
+        ("/v1/release", {"output": {"tenant": "acme", "findings": []}, "text": "x"}),
+        ("/v1/release", {"output": {"tenant": "globex"}, "text": "x"}),
+        ("/v1/detokenize", {"output": {"tenant": "globex"}, "text": "x"}),
+    ):
+        silent = post(client, path, subject=ANN, **body)
+        asked = post(client, f"{path}?status=403", subject=ANN, **body)
+        assert (silent.status_code, asked.status_code) == (200, 403), (path, silent.text)
+        assert asked.json()["released"] is False
+    assert post(client, "/v1/release?status=403", **ASKED, text="x").status_code == 200
+
+
 # ---- events ----
 
 
