@@ -17,6 +17,7 @@ from policyengine.model.request import request
 from policyengine.model.types import BOOL, INT, NUMBER, STRING
 from policyengine.model.values import Fault
 from policyengine.partial.formula import All, Formula, Matching, OneOf, Relation
+from policyengine.partial.residual import Partial
 from policyengine.schema.schema import CALL, TOOL
 
 Keywords = dict[str, Any]
@@ -26,10 +27,15 @@ _NUMBERS, _PLAIN = (INT, NUMBER), (INT, NUMBER, STRING, BOOL)
 
 
 def argument_limits(
-    snapshot: Snapshot, principal: Mapping[str, Any], context: Mapping[str, Any], names: Iterable[str]
+    snapshot: Snapshot,
+    principal: Mapping[str, Any],
+    context: Mapping[str, Any],
+    names: Iterable[str],
+    partial: Partial | None = None,
 ) -> dict[str, dict[str, list[Keywords]]]:
     """By tool and argument. A tool of which nothing is told is not there, and none is for a request that is malformed.
-    `context` is what every call has in it, `session` included."""
+    `context` is what every call has in it, `session` included. `partial` answers in place of the snapshot's own."""
+    answering = snapshot.partial if partial is None else partial
     evaluator = snapshot.evaluator
     met = evaluator.met(evaluator.approvals, True)
     owed = frozenset(one.type for rule in snapshot.policies.rules for one in rule.obligations)
@@ -40,7 +46,7 @@ def argument_limits(
             asked = request(principal, CALL, tool, dict(context))
         except Fault:
             return {}
-        told = told_by(snapshot.partial.residual(asked, "resource", tool, owed, met))
+        told = told_by(answering.residual(asked, "resource", tool, owed, met))
         if told:
             found[name] = told
     return found

@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from policyengine.bundle import Snapshot
+from policyengine.gate.any_session import in_any_session
 from policyengine.gate.limits import Keywords, argument_limits
 from policyengine.model.request import request
 from policyengine.model.values import Fault, is_text, plain_text
 from policyengine.partial.among import Among
+from policyengine.partial.residual import Partial
 from policyengine.schema.schema import CALL, TOOL
 from policyengine.state.narrowing import as_read
 from policyengine.state.session_calls import SessionState
@@ -26,8 +28,11 @@ def callable_tools(
     context: Mapping[str, Any],
     names: Iterable[str],
     session: SessionState | None = None,
+    partial: Partial | None = None,
 ) -> list[str]:
-    """Those of the names, in their order. None for a request that is malformed."""
+    """Those of the names, in their order. None for a request that is malformed. `partial` answers in place of the
+    snapshot's own."""
+    answering = snapshot.partial if partial is None else partial
     known = in_session(context, session)
     evaluator = snapshot.evaluator
     met = evaluator.met(evaluator.approvals, True)
@@ -37,7 +42,7 @@ def callable_tools(
     for name in names:
         tool = {"type": TOOL, "id": name}
         try:
-            among = among or Among(snapshot.partial, request(principal, CALL, tool, known), owed, met)
+            among = among or Among(answering, request(principal, CALL, tool, known), owed, met)
         except Fault:
             return []
         if not is_text(name):
@@ -62,38 +67,12 @@ def in_session(context: Mapping[str, Any], session: SessionState | None) -> dict
 def listed_tools(
     snapshot: Snapshot, principal: Mapping[str, Any], context: Mapping[str, Any], names: Iterable[str]
 ) -> list[str]:
-    """Those that some session could call: one that has just begun, or one that carries every label there is."""
-    wanted = list(names)
-    found: set[str] = set()
-    for session in _extremes(snapshot):
-        left = [name for name in wanted if name not in found]
-        found.update(callable_tools(snapshot, principal, context, left, session))
-    return [name for name in wanted if name in found]
+    """Those that could be called in a session of whatever kind."""
+    return callable_tools(snapshot, principal, context, names, partial=in_any_session(snapshot))
 
 
 def listed_limits(
     snapshot: Snapshot, principal: Mapping[str, Any], context: Mapping[str, Any], names: Iterable[str]
 ) -> dict[str, dict[str, list[Keywords]]]:
-    """The limits of arguments, by tool and argument, that hold in each of those sessions."""
-    wanted = list(names)
-    each = [
-        argument_limits(snapshot, principal, in_session(context, session), wanted) for session in _extremes(snapshot)
-    ]
-    # Where nothing is allowed in one of them, nothing is said of the other.
-    first, second = each
-    found: dict[str, dict[str, list[Keywords]]] = {}
-    for name in first.keys() & second.keys():
-        shared = {
-            argument: both
-            for argument, told in first[name].items()
-            if (both := [one for one in told if one in second[name].get(argument, ())])
-        }
-        if shared:
-            found[name] = shared
-    return found
-
-
-def _extremes(snapshot: Snapshot) -> tuple[SessionState, SessionState]:
-    """A session that has just begun, and one that carries every label there is."""
-    labels = tuple(rule.name.rpartition(".")[2] for rule in snapshot.policies.rules if rule.kind == "label")
-    return SessionState("", (), (), 0.0, 0.0), SessionState("", labels, (), 0.0, 0.0)
+    """The limits of arguments, by tool and argument, that hold in every session."""
+    return argument_limits(snapshot, principal, context, names, in_any_session(snapshot))

@@ -86,3 +86,25 @@ def test_of_many_rules_those_that_name_the_resource_are_asked() -> None:
     gate = engine.session(principal=ANN)
     assert gate.tools(["t3", "t7", "t40", "t39"]) == ["t3", "t39"]
     assert engine.session(principal={**ANN, "tenant": "globex"}).tools(["t3", "t39"]) == []
+
+
+OF_SESSION = (
+    'any c in session.calls: c.tool == "read" and c.completed > 0',
+    '"x" in session.labels and not ("y" in session.labels)',
+    'session has grants and "pay" in session.grants',
+    'any c in history: c.tool == "read" and c.args.path == tool.args.to',
+    "tool.args.to in request.named",
+    'all r in readers(tool.args.to): r == "bob"',
+    'if "x" in session.labels then false else principal.id == "ann"',
+    'not ("x" in session.labels or tool.args.to == "eve")',
+)
+
+
+@pytest.mark.parametrize("condition", OF_SESSION)
+def test_a_list_for_any_session_hides_what_no_session_could_call(condition: str) -> None:
+    tested = f'permit p: call on Tool::"send" when {condition}\nforbid f: call on Tool::"wipe" when not ({condition})\n'
+    never = 'permit q: call on Tool::"wipe"\npermit r: call on Tool::"read" when principal.id == "bob"\n'
+    marks = "label x: receive on Tool\nlabel y: receive on Tool\n"
+    wipe = "tool wipe(to: String) { sends_outside: true, reads_untrusted: true }\n"
+    session = Engine.from_text(DECLARED + wipe + tested + never + marks).session(principal=ANN)
+    assert session.listed(["read", "send", "wipe"]) == ["send", "wipe"]
