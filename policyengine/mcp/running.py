@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import uvicorn
@@ -27,11 +27,13 @@ from policyengine.mcp.pdp import DecisionPoint
 from policyengine.mcp.pins import Difference, differences, pins_of, read_pins, write_pins
 from policyengine.mcp.sessions import ClientSessions, Who, arrival_of
 from policyengine.mcp.standard_streams import standard_streams
-from policyengine.mcp.targets import Target, connected
+from policyengine.mcp.targets import ServerAway, Target, connected
 from policyengine.mcp.upstream import definitions, tools
 from policyengine.settings.gateway import GatewaySettings
 
-_LOOP = {"use_uvloop": sys.platform != "win32"}
+T = TypeVar("T")
+
+_LOOP: dict[str, Any] = {"use_uvloop": sys.platform != "win32"}
 # Objects that are made until the garbage collector looks through the young ones, and then how often through the older.
 _COLLECTOR = (10_000, 500, 100)
 
@@ -60,9 +62,22 @@ class Gated:
     limits: bool = False
 
 
+def _run(function: Callable[..., Awaitable[T]], *args: Any) -> T:
+    """What it returns. Of a server behind that does not answer that is told, and not where it was found out."""
+    try:
+        return anyio.run(function, *args, backend_options=_LOOP)
+    except ExceptionGroup as group:
+        away: Any = group.subgroup(ServerAway)
+        while isinstance(away, ExceptionGroup):
+            away = away.exceptions[0]
+        if away is not None:
+            raise away from None
+        raise
+
+
 def serve(gated: Gated) -> None:
     """Serve one client on standard input and output, until it goes. Raises WrongPins, StoreError and OSError."""
-    anyio.run(_serve, gated, _pinned(gated), backend_options=_LOOP)
+    _run(_serve, gated, _pinned(gated))
 
 
 async def _serve(gated: Gated, pins: Mapping[str, str] | None) -> None:
@@ -94,7 +109,7 @@ class Listening:
 
 def serve_http(gated: Gated, listening: Listening) -> None:
     """Serve clients over Streamable HTTP at `/mcp`, until the process is told to end. Raises as `serve` does."""
-    anyio.run(_serve_http, gated, _pinned(gated), listening, backend_options=_LOOP)
+    _run(_serve_http, gated, _pinned(gated), listening)
 
 
 async def _serve_http(gated: Gated, pins: Mapping[str, str] | None, listening: Listening) -> None:
@@ -139,7 +154,7 @@ def _pinned(gated: Gated) -> Mapping[str, str] | None:
 
 def definitions_of(targets: Mapping[str, Target]) -> dict[str, dict[str, Any]]:
     """What the servers say of their tools now, by name. Raises OSError."""
-    return anyio.run(_definitions, targets)
+    return _run(_definitions, targets)
 
 
 async def _definitions(targets: Mapping[str, Target]) -> dict[str, dict[str, Any]]:

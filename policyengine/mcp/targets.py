@@ -30,6 +30,10 @@ _STREAMABLE = ("http", "streamable-http", "streamableHttp")
 _VARIABLE = re.compile(r"\$\{(?:(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<otherwise>[^}]*))?|[^}]*)\}")
 
 
+class ServerAway(OSError):
+    """A server behind did not begin to answer. The message names it."""
+
+
 class WrongConfig(ValueError):
     """The file names no servers. The message names it, and no value in it."""
 
@@ -93,9 +97,14 @@ def _expanded(path: Path, name: str, text: str) -> str:
     return _VARIABLE.sub(value, text)
 
 
+def _shown(name: str, target: Target) -> str:
+    """What tells a server from others, and shows nobody its arguments and headers."""
+    return f"`{name or (target.command[0] if target.command else target.url)}`"
+
+
 @asynccontextmanager
 async def connected(targets: Mapping[str, Target], changes: Changes | None = None) -> AsyncIterator[list[Upstream]]:
-    """The servers behind, by name."""
+    """The servers behind, by name. Raises ServerAway, alone or in a group."""
     told = changes if changes is not None else Changes()
     async with AsyncExitStack() as stack:
         upstreams = []
@@ -110,7 +119,10 @@ async def connected(targets: Mapping[str, Target], changes: Changes | None = Non
             else:
                 at = target.url
             made = Client(at, read_timeout_seconds=TIMEOUT, message_handler=told.heard)
-            upstreams.append(Upstream(name, await stack.enter_async_context(made)))
+            try:
+                upstreams.append(Upstream(name, await stack.enter_async_context(made)))
+            except Exception as error:
+                raise ServerAway(f"the server {_shown(name, target)} does not answer as one of MCP") from error
         async with anyio.create_task_group() as listening:
             told.tasks = listening
             if changes is not None:

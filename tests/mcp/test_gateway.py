@@ -132,6 +132,14 @@ def test_without_a_server_behind_nothing_is_served(shop: Shop) -> None:
         assert "Traceback" not in ended.stderr
 
 
+def test_a_server_behind_that_does_not_begin_is_named(shop: Shop) -> None:
+    command = [sys.executable, "-m", "policyengine.cli", "mcp", "--policies", str(shop.policies), "-p", json.dumps(ANN)]
+    ended = subprocess.run(
+        [*command, "--", "false", "secret"], capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    assert (ended.returncode, ended.stderr) == (1, "error: the server `false` does not answer as one of MCP\n")
+
+
 def test_what_an_error_says_has_been_seen(shop: Shop) -> None:
     async def steps(client: Client) -> Any:
         failed = await client.call_tool("broken", {})
