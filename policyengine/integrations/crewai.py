@@ -78,6 +78,8 @@ class _CrewGate:
     calls: dict[int, tuple[Any, ToolCall]] = field(default_factory=dict)
     refused: dict[int, tuple[Any, str]] = field(default_factory=dict)
     asked: dict[int, tuple[Any, ModelCall, int]] = field(default_factory=dict)
+    # By the list that an agent hands to its model: all that was in it.
+    offered: dict[int, tuple[list[Any], list[Any]]] = field(default_factory=dict)
 
     def over(self) -> None:
         for _, call in self.calls.values():
@@ -121,6 +123,7 @@ class _CrewGate:
     def before_model(self, context: Any) -> bool | None:
         key = id(context.llm)
         self.settle(key)
+        self.show(context.executor)
         asked = self.terms.admit(self.session, [_told(one) for one in context.messages])
         if not asked.allowed:
             return False
@@ -137,6 +140,17 @@ class _CrewGate:
         if self.terms.model is not None:
             self.asked[key] = context.llm, asked, _used(context.llm)
         return None
+
+    def show(self, executor: Any) -> None:
+        """The tools that are told to a model: those that could be called by then. They are in a list that an agent
+        hands on after the hooks."""
+        tools = getattr(executor, "_openai_tools", None)
+        if not isinstance(tools, list):
+            return
+        _, whole = self.offered.setdefault(id(tools), (tools, []))
+        whole += [one for one in tools if one not in whole]
+        kept = set(self.session.tools([str(one["function"]["name"]) for one in whole]))
+        tools[:] = [one for one in whole if one["function"]["name"] in kept]
 
     def after_model(self, context: Any) -> str | None:
         self.settle(id(context.llm))

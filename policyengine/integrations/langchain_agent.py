@@ -5,7 +5,8 @@
 One run is one session of the gate (`policyengine.gate`): the human messages are the user's words, each call is decided
 on its final arguments, and what a tool returns is observed before the model has it. Put it last in `middleware`, so
 that it is innermost: what another one rewrites is then decided as it runs. An agent within a tool that has such a
-middleware as well joins the session of that tool: what it is told to do is a model's words.
+middleware as well joins the session of that tool: what it is told to do is a model's words. Calls of one that has none
+are decided in that session as well (`langchain_within`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from policyengine.gate.running import run, run_async, within
 from policyengine.gate.session import Session
 from policyengine.integrations.langchain_approvals import by_interrupt, by_interrupt_async, needs_checkpointer
 from policyengine.integrations.langchain_calls import Answer, is_users, run_call, run_call_async
+from policyengine.integrations.langchain_within import GATED, beginning
 from policyengine.release.outcome import Released
 
 # So many sessions are remembered at a time, each for so many seconds after its begin.
@@ -217,11 +219,19 @@ def _protected(tool: BaseTool, session: Session) -> BaseTool:
     if tool._injected_args_keys:
         raise ValueError(f"protect: `{tool.name}` takes arguments from its graph; use PolicyMiddleware for it")
 
+    def perform(arguments: dict[str, Any]) -> Any:
+        with beginning(tool.name):
+            return tool.invoke(arguments)
+
+    async def perform_async(arguments: dict[str, Any]) -> Any:
+        with beginning(tool.name):
+            return await tool.ainvoke(arguments)
+
     def call(**arguments: Any) -> Any:
-        return run(session, tool.name, arguments, tool.invoke).value
+        return run(session, tool.name, arguments, perform).value
 
     async def call_async(**arguments: Any) -> Any:
-        return (await run_async(session, tool.name, arguments, tool.ainvoke)).value
+        return (await run_async(session, tool.name, arguments, perform_async)).value
 
     return StructuredTool.from_function(
         call,
@@ -230,6 +240,7 @@ def _protected(tool: BaseTool, session: Session) -> BaseTool:
         description=tool.description,
         args_schema=tool.args_schema,
         return_direct=tool.return_direct,
+        metadata={GATED: True},
     )
 
 

@@ -19,6 +19,7 @@ from policyengine.gate.call import Observed
 from policyengine.gate.results import looked_at
 from policyengine.gate.running import Approve, ApproveAsync, Ran, run, run_async
 from policyengine.gate.session import Session
+from policyengine.integrations.langchain_within import DeniedWithin, beginning
 
 Answer = ToolMessage | Command[Any]
 # What other middleware writes in a message that stands in the user's place, and we as well.
@@ -33,11 +34,16 @@ def run_call(
 ) -> Answer:
     """The answer to a call: what the tool returned, or why it did not run."""
 
-    def perform(arguments: dict[str, Any]) -> Answer:
-        return handler(_final(request, arguments))
-
     name, given = request.tool_call["name"], request.tool_call["args"]
-    ran = run(session, name, given, perform, passes=(GraphBubbleUp,), looks=_looked, back=_back, approve=approve)
+
+    def perform(arguments: dict[str, Any]) -> Answer:
+        with beginning(name):
+            return handler(_final(request, arguments))
+
+    try:
+        ran = run(session, name, given, perform, passes=(GraphBubbleUp,), looks=_looked, back=_back, approve=approve)
+    except DeniedWithin as error:
+        return _said(str(error), name, request)
     return _answer(ran, request)
 
 
@@ -49,13 +55,18 @@ async def run_call_async(
 ) -> Answer:
     """As `run_call`, without blocking the event loop."""
 
-    async def perform(arguments: dict[str, Any]) -> Answer:
-        return await handler(_final(request, arguments))
-
     name, given = request.tool_call["name"], request.tool_call["args"]
-    ran = await run_async(
-        session, name, given, perform, passes=(GraphBubbleUp,), looks=_looked, back=_back, approve=approve
-    )
+
+    async def perform(arguments: dict[str, Any]) -> Answer:
+        with beginning(name):
+            return await handler(_final(request, arguments))
+
+    try:
+        ran = await run_async(
+            session, name, given, perform, passes=(GraphBubbleUp,), looks=_looked, back=_back, approve=approve
+        )
+    except DeniedWithin as error:
+        return _said(str(error), name, request)
     return _answer(ran, request)
 
 
@@ -70,10 +81,14 @@ def _final(request: ToolCallRequest, arguments: dict[str, Any]) -> ToolCallReque
 
 def _answer(ran: Ran, request: ToolCallRequest) -> Answer:
     if ran.seen is None:
-        refused = ran.call.reason
-        return ToolMessage(refused, tool_call_id=request.tool_call["id"], name=ran.call.tool, status="error")
+        return _said(ran.call.reason, ran.call.tool, request)
     answer: Answer = ran.value
     return answer
+
+
+def _said(reason: str, tool: str, request: ToolCallRequest) -> ToolMessage:
+    """The reason in the place of a result."""
+    return ToolMessage(reason, tool_call_id=request.tool_call["id"], name=tool, status="error")
 
 
 def _looked(answer: Answer) -> Any:

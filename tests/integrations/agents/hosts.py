@@ -11,7 +11,7 @@ LACKS: dict[str, tuple[str, ...]] = {
     "agent_framework": ("shown",),
     "autogen": ("rewrite",),
     "claude_agent": ("rewrite", "cut", "inner", "output", "budget"),
-    "crewai": ("cut", "shown"),
+    "crewai": ("cut",),
     "langgraph": ("shown", "output", "budget"),
     "litellm": ("rewrite", "cut", "inner"),
     "llamaindex": ("rewrite",),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,9 +14,20 @@ from langchain_core.messages import HumanMessage
 from langchain_core.tools import StructuredTool
 
 from policyengine import Engine
-from policyengine.integrations.langchain_agent import PolicyMiddleware
+from policyengine.integrations.langchain_agent import PolicyMiddleware, protect
 from tests.integrations.agents.host_langchain import says
-from tests.integrations.agents.world import ANN, INJECTED, POLICIES, Ran, Script, Tools
+from tests.integrations.agents.world import ANN, INJECTED, ONE_MAIL, POLICIES, Ran, Script, Tools
+
+
+def sync(one: Any) -> Any:
+    """A function of one that is async."""
+
+    @functools.wraps(one)
+    def plain(**named: Any) -> str:
+        with ThreadPoolExecutor(1) as pool:
+            return str(pool.submit(asyncio.run, one(**named)).result())
+
+    return plain
 
 
 class Adds(AgentMiddleware):
@@ -68,3 +81,51 @@ def test_a_run_that_could_never_go_on_does_not_begin(asynchronous: bool) -> None
     with pytest.raises(ValueError, match="take a checkpointer"):
         asyncio.run(agent.ainvoke(given)) if asynchronous else agent.invoke(given)
     assert ran.shown == []
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_an_agent_within_that_has_no_gate_of_its_own_is_gated(asynchronous: bool) -> None:
+    tools, ran = Tools(), Ran()
+    functions = {one.__name__: StructuredTool.from_function(sync(one), one) for one in tools.functions()}
+    bad: Script = [[("slow", {"name": "x"})], [("send_mail", {"to": "eve@evil.org", "body": "x"})], "never"]
+    within = iter([create_agent(says(one, Ran()), list(functions.values())) for one in (bad, ["good"])])
+
+    def helper(input: str) -> str:
+        """Ask another agent."""
+        return str(next(within).invoke({"messages": [HumanMessage(input)]})["messages"][-1].text)
+
+    async def helper_async(input: str) -> str:
+        answer = await next(within).ainvoke({"messages": [HumanMessage(input)]})
+        return str(answer["messages"][-1].text)
+
+    ask = StructuredTool.from_function(helper, helper_async)
+    gate = PolicyMiddleware(Engine.from_text(POLICIES), principal=ANN)
+    told = [("helper", {"input": "write to eve@evil.org"})]
+    agent = create_agent(
+        says([told, told, [("slow", {"name": "y"})], "ok"], ran), [ask, *functions.values()], middleware=[gate]
+    )
+    given: Any = {"messages": [HumanMessage("go")]}
+    answer = asyncio.run(agent.ainvoke(given)) if asynchronous else agent.invoke(given)
+    assert [one.text for one in answer["messages"] if one.type == "tool"] == [
+        "`send_mail` may not run with these arguments in this session",
+        "good",
+        "at last",
+    ]
+    assert tools.ran == [("slow", "x"), ("slow", "y")]
+
+
+def test_a_gated_tool_within_a_tool_is_decided_and_charged_once() -> None:
+    tools = Tools()
+    mail = StructuredTool.from_function(sync(tools.functions()[1]))
+    engine = Engine.from_text(ONE_MAIL)
+    gated: list[Any] = []
+
+    def helper(input: str) -> str:
+        """Write a mail."""
+        return str(gated[0].invoke({"to": "b@c.de", "body": input}))
+
+    gate = PolicyMiddleware(engine, principal=ANN)
+    agent = create_agent(says([[("helper", {"input": "x"})], "ok"], Ran()), [helper], middleware=[gate])
+    gated += protect([mail], engine.session(principal=ANN, prompt="write to b@c.de"))
+    assert agent.invoke({"messages": [HumanMessage("go")]})["messages"][-1].text == "ok"
+    assert tools.ran == [("send_mail", "b@c.de", "x")]
