@@ -100,7 +100,7 @@ def few(body: bytes, most: int) -> list[Parts] | None:
         asked = _decode_batch(body)
         if not 0 < len(asked.evaluations) <= most or asked.options is not UNSET:
             return None
-        if _is_bare(asked) and not _nests(asked.evaluations[0].context):
+        if _is_bare(asked) and _is_simple(asked.evaluations[0]):
             found = _whole(body, asked.evaluations)
             if found is not None:
                 return found
@@ -127,8 +127,18 @@ def _is_bare(asked: _Batch) -> bool:
     return asked.subject is UNSET and asked.action is UNSET and asked.resource is UNSET and asked.context is UNSET
 
 
-def _nests(context: _Members) -> bool:
-    return context is not UNSET and any(value.__class__ is dict for value in context.values())
+def _is_simple(item: _Item) -> bool:
+    """Whether there are no objects and no colons in the values of an item; the others will be like it."""
+    for entity in (item.subject, item.resource):
+        if entity is UNSET or ":" in entity.id or not _are_simple(entity.properties):
+            return False
+    return _are_simple(item.context)
+
+
+def _are_simple(values: _Members) -> bool:
+    if values is UNSET:
+        return True
+    return not any(":" in each if each.__class__ is str else each.__class__ is dict for each in values.values())
 
 
 def _whole(text: bytes, items: Sequence[_Item]) -> list[Parts] | None:
