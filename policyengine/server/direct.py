@@ -53,32 +53,32 @@ def evaluate_batch(engine: Engine, body: bytes, *, desk: Desk, max_batch: int, m
     asked = quick.few(body, min(max_batch, SLICE))
     if asked is None or not is_little(len(asked), len(body), max_work):
         return None
-    entries, plain = evaluator.entries, _plain
-    bodies: list[bytes] = []
+    entries = evaluator.entries
     decisions: list[Decision] = []
-    allowed = 0
-    add, decided = bodies.append, decisions.append
+    decided = decisions.append
     for principal, action, resource, context in asked:
         if context and APPROVAL in context:
             return None
-        if isinstance(action, str):
-            try:
-                # As `Evaluator.decide`, without a call of it for each.
-                decision = entries[action][resource["type"]][principal["type"]](principal, resource, context)
-            except Exception:  # noqa: BLE001 - whatever it is, the long way decides
-                decision = evaluator.decide(principal, action, resource, context)
-        else:
+        try:
+            # As `Evaluator.decide`, without a call of it for each.
+            decision = entries[action][resource["type"]][principal["type"]](principal, resource, context)  # type: ignore[index]
+        except Exception:  # noqa: BLE001 - whatever it is, the long way decides
             decision = evaluator.decide(principal, action, resource, context)
-        known = plain.get(id(decision))
-        if known is None or known[0] is not decision:
+        if decision.errors:
             # What errs is work of its own.
-            known = None if decision.errors else _answer(decision, context, desk)
-            if known is None:
-                return None
-            decision = known[0]
-        add(known[1])
+            return None
         decided(decision)
-        allowed += known[2]
+    # What is kept under an identity is the decision of this identity.
+    known = list(map(_plain.get, map(id, decisions)))
+    if None in known:
+        for number, (decision, parts) in enumerate(zip(decisions, asked, strict=True)):
+            if known[number] is None:
+                known[number] = found = _answer(decision, parts[3], desk)
+                if found is None:
+                    return None
+                decisions[number] = found[0]
+    bodies = [each[1] for each in known]  # type: ignore[index]
+    allowed = sum(1 for each in decisions if each.decision == "allow")
     return DirectAnswer(encode.batch_body(bodies), asked, decisions, allowed)
 
 
