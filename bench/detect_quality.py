@@ -25,7 +25,7 @@ from policyengine.detect import Vocabulary, find, find_many, registry
 Span = tuple[int, int]
 Finds = Callable[[str], Sequence[Span]]
 
-ROUNDS = 7
+ROUNDS = 15
 
 # The label, our kind, and the recogniser and entity of Presidio.
 TYPES = (

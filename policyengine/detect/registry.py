@@ -210,6 +210,10 @@ def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...
     else:
         for finder in chosen.finders:
             found += _ask(finder, view)
+    return _told(found, text, chosen, known)
+
+
+def _told(found: list[Finding], text: str, chosen: Chosen, known: Registry) -> tuple[Finding, ...]:
     if not found:
         return ()
     if known.allowed or "[" in text:
@@ -225,10 +229,21 @@ def find_many(texts: Sequence[str], kinds: Iterable[str], known: Registry) -> li
     chosen = _chosen(wanted, known)
     if chosen.where is None or len(texts) < 2:
         return [find(text, wanted, known) for text in texts]
-    found: list[tuple[Finding, ...]] = [()] * len(texts)
+    # Finder by finder: each goes over one text after the other faster than they take turns.
+    work: dict[int, tuple[Finder, list[tuple[int, View]]]] = {}
     for index in chosen.where(texts):
-        found[index] = find(texts[index], wanted, known)
-    return found
+        view = View(texts[index])
+        for finder in chosen.worth(view.shadow) if len(view.text) < SHORT else chosen.finders:
+            work.setdefault(id(finder), (finder, []))[1].append((index, view))
+    found: dict[int, list[Finding]] = {}
+    for finder, asked in work.values():
+        for index, view in asked:
+            if some := _ask(finder, view):
+                found.setdefault(index, []).extend(some)
+    told: list[tuple[Finding, ...]] = [()] * len(texts)
+    for index, those in found.items():
+        told[index] = _told(those, texts[index], chosen, known)
+    return told
 
 
 def nothing_begins(text: str, start: int, end: int, kinds: Iterable[str], known: Registry) -> bool:

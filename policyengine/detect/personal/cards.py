@@ -6,7 +6,7 @@ Sources: ISO/IEC 7812-1 (length, check digit); https://en.wikipedia.org/wiki/Pay
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from policyengine.detect.beginnings import ending
 from policyengine.detect.finder import DIGITS, FAR, Finder, viewing
@@ -99,10 +99,15 @@ def finder() -> Finder:
 
 def find(view: View) -> Sequence[Finding]:
     data = view.shadow
-    if len(data) >= SHORT and view.digits < 12:
+    if len(data) < SHORT:
+        # In a short text there are fewer groups of digits than it takes to find out which of them are worth a look.
+        places: Iterable[tuple[int, int]] = ((0, len(data)),)
+    elif view.digits < 12:
         return []
+    else:
+        places = spans(_PLACES, data)
     found = []
-    for start, end in spans(_PLACES, data):
+    for start, end in places:
         for match in _numbers(data, start, end):
             digits = match[0].translate(None, _BETWEEN)
             issued = issuer(digits)

@@ -19,6 +19,8 @@ NAME = "domain"
 WIDTH = 560
 _BACK = 256
 _PLACES = rb"(?i)://|\bwww\.|\.(?:com|org|net|edu|gov|co\.uk|de|nl|eu)\b"
+# A bare name has no `@` before it, as that of a mail address has.
+_SIGNS = rb"(?i)://|\bwww\.|(?:\A|[^A-Za-z0-9_@.%/-])[a-z0-9][a-z0-9.-]*\.(?:com|org|net|edu|gov|co\.uk|de|nl|eu)\b"
 _AFTER_SCHEME = re.compile(
     rb"(?:[^\s/@:\"'<>]{1,64}(?::[^\s/@\"'<>]{0,64})?@)?((?:[A-Za-z0-9?](?:[A-Za-z0-9?_-]{0,61}[A-Za-z0-9?])?\.){1,8}[A-Za-z?][A-Za-z0-9?-]{1,23})"
 )
@@ -30,7 +32,7 @@ _BARE = re.compile(
 
 def finder() -> Finder:
     return viewing(
-        NAME, frozenset({"domain"}), WIDTH, find, last_word, reach=_BACK + 8, holds=r"\.[^ \n.]", signs=(_PLACES,)
+        NAME, frozenset({"domain"}), WIDTH, find, last_word, reach=_BACK + 8, holds=r"\.[^ \n.]", signs=(_SIGNS,)
     )
 
 
