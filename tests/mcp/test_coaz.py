@@ -23,6 +23,7 @@ from policyengine.mcp.gateway import Gateway
 from policyengine.mcp.pdp import DecisionPoint
 from policyengine.mcp.sessions import ClientSessions, Who
 from policyengine.mcp.upstream import Upstream
+from policyengine.settings.model import check_remote
 from tests.mcp.shop import ANN, text
 
 CLAIMS = {"sub": "ann", "client_id": "assistant", "iss": "https://login.example", "aud": "https://mcp.example"}
@@ -354,3 +355,10 @@ def test_a_subject_that_no_claim_says(strict: bool, caplog: pytest.LogCaptureFix
     assert any("states a subject" in line for line in caplog.messages)
     # In process it is the session's principal that is asked about.
     assert asked(steps, strict=strict)[1] == []
+
+
+def test_a_decision_point_elsewhere_is_asked_over_tls() -> None:
+    with pytest.raises(ValueError, match="https"):
+        check_remote("http://pdp.example")
+    check_remote("https://pdp.example")
+    check_remote("http://127.0.0.1:8181")
