@@ -40,6 +40,12 @@ def test_host(url: str, host: str) -> None:
         "http://0x7f000001/",
         "http://0177.0.0.1/",
         "http://127.0.0.1./",
+        "http://①②⑦.0.0.1/",
+        "http://256.1.1.1/",
+        "http:///evil.test/",
+        "https:docs.example.com",
+        "http://docs.example.com;evil.test/",
+        "blob:http://docs.example.com/",
     ],
 )
 def test_no_plain_host(url: str) -> None:
@@ -56,6 +62,9 @@ def test_mail_domain() -> None:
     [
         "example.com",
         "@example.com",
+        "a%evil.test@example.com",
+        "evil.test!a@example.com",
+        "=?utf-8?q?a=40evil.test=2c?=@example.com",
         "a@b@example.com",
         '"a@b"@example.com',
         "a@[10.0.0.1]",
