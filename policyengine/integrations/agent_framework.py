@@ -9,12 +9,15 @@ what a context provider adds, comes behind the hooks: the first is refused, the 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from inspect import isfunction
 from typing import Any, TypeVar
 from warnings import catch_warnings, simplefilter
 
 from agent_framework import (
     BaseAgent,
+    ChatContext,
+    ChatMiddleware,
     ChatMiddlewareLayer,
     FunctionInvocationLayer,
     FunctionTool,
@@ -24,7 +27,7 @@ from agent_framework import (
     create_agent_hooks_middleware,
 )
 
-from policyengine.integrations.agent_hooks import PolicyInterceptor
+from policyengine.integrations.agent_hooks import ASKING, PolicyInterceptor
 
 A = TypeVar("A", bound=BaseAgent)
 # What runs in this process, through the hooks.
@@ -33,6 +36,7 @@ _HERE = (FunctionTool, MCPStdioTool, MCPStreamableHTTPTool, MCPWebsocketTool)
 
 def protect(agent: A, interceptor: PolicyInterceptor, **hooks: Any) -> A:
     """The agent itself, with the hooks as its last middleware: what another one makes of a call is decided as it runs.
+    Its model is shown the tools that could be called.
     `hooks` are options of `create_agent_hooks_middleware`. Raises ValueError, with the reason, for an agent past whose
     hooks tools would run."""
     client = getattr(agent, "client", None)
@@ -50,9 +54,25 @@ def protect(agent: A, interceptor: PolicyInterceptor, **hooks: Any) -> A:
     with catch_warnings():
         # It is experimental, as the framework says; whoever calls this has chosen it.
         simplefilter("ignore")
-        agent.middleware = [*own, create_agent_hooks_middleware([interceptor], **hooks)]
+        agent.middleware = [*own, create_agent_hooks_middleware([interceptor], **hooks), _Shows()]
     _keep_last(agent)
     return agent
+
+
+class _Shows(ChatMiddleware):
+    """Behind the hooks: what a model is shown of the tools. What it calls all the same, the hooks decide."""
+
+    async def process(self, context: ChatContext, call_next: Callable[[], Awaitable[None]]) -> None:
+        options: dict[str, Any] = dict(context.options or {})
+        tools, session = options.get("tools"), ASKING.get()
+        if session is not None and isinstance(tools, list):
+            names = [str(getattr(tool, "name", "")) for tool in tools]
+            kept = set(await session.tools_async(names))
+            options["tools"] = [tool for tool, name in zip(tools, names, strict=True) if name in kept]
+            if not options["tools"]:
+                options = {name: one for name, one in options.items() if name not in ("tools", "tool_choice")}
+            context.options = options
+        await call_next()
 
 
 def _keep_last(agent: Any) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -40,6 +41,9 @@ OPEN = 1_000
 ALLOW = Verdict(Decision.ALLOW)
 # By engine, and by principal: the calls of tools that are under way.
 _UNDER_WAY: WeakKeyDictionary[Engine, LRUCache[str, TTLCache[tuple[int, str], bool]]] = WeakKeyDictionary()
+
+# The session whose model is being asked here: the contract has no way to say which tools a model is shown.
+ASKING: ContextVar[Session | None] = ContextVar("policyengine_asking", default=None)
 
 Known = Mapping[str, Any]
 Of = Known | Callable[[Known], Known]
@@ -160,6 +164,7 @@ class PolicyInterceptor:
         under_way = self._under_way(run.gate.principal)
         for one in [one for one in under_way if one[0] == id(run)]:
             under_way.pop(one, None)
+        ASKING.set(run.gate)
         if self._model is None:
             return ALLOW
         model = {**self._model, "id": context["model"]["id"]}

@@ -8,7 +8,6 @@ from typing import Any
 from tests.integrations.agents.world import Host
 
 LACKS: dict[str, tuple[str, ...]] = {
-    "agent_framework": ("shown",),
     "autogen": ("rewrite",),
     "claude_agent": ("rewrite", "cut", "inner", "output", "budget"),
     "crewai": ("cut",),
