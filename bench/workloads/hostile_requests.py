@@ -11,6 +11,8 @@ EVALUATION, EVALUATIONS = "/access/v1/evaluation", "/access/v1/evaluations"
 # A path, and a body for it.
 Dear = tuple[str, bytes]
 ERRING, KNOWN = 10_000, 200_000
+# What is asked over connections whose clients read nothing.
+UNREAD = "9,000 that nobody reads"
 USER = {"type": "User", "id": "ann", "properties": {"clearance": 3, "tenant": "acme"}}
 ASKED: dict[str, Any] = {
     "subject": USER,
@@ -136,5 +138,13 @@ KINDS: dict[str, Callable[[], Dear]] = {
     "sessions": lambda: ("/v1/sessions", json.dumps({"subject": USER}).encode()),
     "a release of 300 kB with findings": lambda: (
         "/v1/release", json.dumps({"subject": USER, "text": _text(300_000)}).encode()
+    ),
+    "a release of a megabyte with findings": lambda: (
+        "/v1/release", json.dumps({"subject": USER, "text": _text(1_000_000)}).encode()
+    ),
+    "60,000 arguments": lambda: _body(EVALUATION, action={"name": "call"}, resource=_mail(60_000)),
+    "100,000 objects": lambda: _body(EVALUATION, context={"n": [{"a": []} for _ in range(100_000)]}),
+    UNREAD: lambda: _body(
+        EVALUATIONS, action={"name": "weigh"}, evaluations=[{"resource": _document(n)} for n in range(9_000)]
     ),
 }  # fmt: skip

@@ -24,6 +24,7 @@ from policyengine.compile.native import NATIVE
 from policyengine.compile.references import functions
 from policyengine.compile.rule_blocks import BlockTable, Row, RuleBlock, blocks_of, chunks, need_all, prepare_all
 from policyengine.compile.site import Site
+from policyengine.compile.spare import Outcomes, Spare
 from policyengine.diagnostics import codes
 from policyengine.evaluate.arguments import refused_arguments
 from policyengine.evaluate.combine import MOST_LISTED, Verdicts, combine, listed
@@ -93,7 +94,19 @@ class Bucket:
         check = None
         if site.resource == TOOL:
             check = closed(fast_checks(schema, world) if site.action == CALL else {}, world)
-        self.entry: Entry = entry(ways(first, self._tables, site, self._apart), world, self._env, native, actors, check)
+
+        def made(tables: Sequence[BlockTable], more: Mapping[str, Any], spare: Spare | None) -> Entry:
+            way_in = ways(first, tables, site, self._apart)
+            return entry(
+                way_in, world, {**self._env, **more}, native, actors, check, None if spare is None else spare.ask
+            )
+
+        def without(number: int, outcomes: Outcomes, decisions: Outcomes) -> Entry:
+            tables = [table for at, table in enumerate(self._tables) if at != number]
+            return made(tables, {"outcomes": outcomes, "decisions": decisions}, None)
+
+        self._spare = Spare(self._tables, site, without, len(first)) if native is not None and refusal is None else None
+        self.entry: Entry = made(self._tables, {}, self._spare)
 
     def prepare(self) -> None:
         """Makes the functions that are asked of nearly every request: those of rules that no table leaves aside."""
@@ -128,6 +141,7 @@ class Bucket:
         known = self._faulty.get(outcome) if outcome is not None else None
         refused = refused_arguments(self._schema, self._world, asked)
         if known is not None and not refused:
+            self._learn_faulty(asked, held_mask, tuple(sorted(hits)), faulty, known)
             return known
         # Where rules err for what they read first, too.
         erring = (tuple(asked_of), faulty) if errs and not refused and not approved else None
@@ -155,6 +169,14 @@ class Bucket:
         if kept:
             self._derived.remember(decision, given, then)
         return then
+
+    def _learn_faulty(
+        self, asked: Request, mask: int, hits: tuple[tuple[int, int], ...], faulty: tuple[Faulty, ...], known: Decision
+    ) -> None:
+        """Such a request has come for the second time: from now on it is told like one that is in order."""
+        if self._spare is not None and len(faulty) == 1:
+            ((number, code, _),) = faulty
+            self._spare.learn(number, code, asked, mask, hits, known)
 
     def _verdicts(
         self, held: list[Rule], erred: list[Rule], faulty: tuple[Faulty, ...], env: Env

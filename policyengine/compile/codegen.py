@@ -104,7 +104,7 @@ def _by_first_read(rules: Sequence[Rule]) -> list[tuple[ir.Attribute | None, lis
 def reading(rules: Sequence[Rule]) -> list[ast.stmt]:
     """Where any rule asks for the sources of an argument: what a request says of them is read once for all."""
     asked = any(isinstance(node, ir.Sources) for rule in rules for node in walk(rule.condition))
-    return [assign("read", ast.List([], ast.Load()))] if asked else []
+    return [assign("read", ast.Dict([], []))] if asked else []
 
 
 def ask(rules: Sequence[Rule], emitter: Emitter) -> list[ast.stmt]:

@@ -54,9 +54,11 @@ def entry(
     native: ModuleType | None,
     actors: Actors,
     check: Check | None = None,
+    spare: Entry | None = None,
 ) -> Entry:
-    """`env` has the world, what `references.functions` makes of it, `outcomes` (decisions by mask, a list where there
-    are few) and `decisions` (by mask and hits)."""
+    """`spare` is asked about what is not in order, with all that is given, where the checks are in C. `env` has the
+    world, what `references.functions` makes of it, `outcomes` (decisions by mask, a list where there are few) and
+    `decisions` (by mask and hits)."""
     env = {**env, "approve": actors.derived.approve, "known_context": actors.harmless.context}
     env |= {f"members_{root}": actors.harmless.members(ways.site.type_of(root)) for root in ROOTS}
     env |= {"single": actors.look.single}
@@ -64,7 +66,7 @@ def entry(
         env |= {"refers": ways.apart.refers, "roots": ways.apart.roots}
     found = {root: _rows(ways, root, world) for root in ROOTS}
     if native is not None and _size(ways) <= LIMIT:
-        return _native(ways, found, {**env, **ways.constants}, native, actors, check)
+        return _native(ways, found, {**env, **ways.constants}, native, actors, check, spare)
     rows = {f"rows_{root}": rows.made for root, rows in found.items() if rows is not None}
     find = {f"find_{root}": rows.find for root, rows in found.items() if rows is not None}
     made = function(entry_tree(ways), {**env, "together": actors.together, **ways.constants, **rows, **find})
@@ -99,6 +101,7 @@ def _native(
     native: ModuleType,
     actors: Actors,
     check: Check | None,
+    spare: Entry | None,
 ) -> Entry:
     rows = [name for root in ROOTS for name in ways.prepared.items[root].values()]
     site, look, apart = ways.site, actors.look, ways.apart
@@ -122,6 +125,7 @@ def _native(
         (look.single, look.places, look.roots, look.through, look.members, look.acts),
         None if apart is None else (apart.principal, apart.resource, apart.types, apart.alike),
         check,
+        spare,
     )
     return made
 

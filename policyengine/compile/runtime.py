@@ -154,9 +154,12 @@ NOTHING: Mapping[str, Any] = {}
 
 
 def sources(
-    path: tuple[str, ...], resource: Any, context: Mapping[str, Any], world: World, read: list[Any]
+    path: tuple[str, ...], resource: Any, context: Mapping[str, Any], world: World, read: provenance.Read
 ) -> tuple[str, ...]:
     """The sources of an argument. What the request says is read where `read` is still empty, and kept there."""
+    known: tuple[str, ...] | None = read.get(path)
+    if known is not None:
+        return known
     return provenance.sources(path, resource if read else as_entity(resource), context, world, read)
 
 

@@ -2,11 +2,14 @@
 
 It is the residual of the policies over a tool of which only the name is known. An approval, a limit and an obligation
 hide nothing: they are met on the way.
+
+A long list is found in slices of counted work, so that an event loop has its turn after each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Generator, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +24,10 @@ from policyengine.schema.schema import CALL, TOOL
 from policyengine.state.narrowing import as_read
 from policyengine.state.session_calls import SessionState
 
+# The work of one slice. A tool counts one, and one of which something has to be found out so many.
+SLICE, ANEW = 2_048, 32
+Slices = Generator[None, None, list[str]]
+
 
 def callable_tools(
     snapshot: Snapshot,
@@ -28,10 +35,20 @@ def callable_tools(
     context: Mapping[str, Any],
     names: Iterable[str],
     session: SessionState | None = None,
-    partial: Partial | None = None,
 ) -> list[str]:
-    """Those of the names, in their order. None for a request that is malformed. `partial` answers in place of the
-    snapshot's own."""
+    """Those of the names, in their order. None for a request that is malformed."""
+    return at_once(callable_slices(snapshot, principal, context, names, session))
+
+
+def callable_slices(
+    snapshot: Snapshot,
+    principal: Mapping[str, Any],
+    context: Mapping[str, Any],
+    names: Iterable[str],
+    session: SessionState | None = None,
+    partial: Partial | None = None,
+) -> Slices:
+    """As `callable_tools`, slice by slice. `partial` answers in place of the snapshot's own."""
     answering = snapshot.partial if partial is None else partial
     known = in_session(context, session)
     evaluator = snapshot.evaluator
@@ -39,7 +56,11 @@ def callable_tools(
     owed = frozenset(one.type for rule in snapshot.policies.rules for one in rule.obligations)
     among: Among | None = None
     listed = []
+    work = 0
     for name in names:
+        if work >= SLICE:
+            work = 0
+            yield
         tool = {"type": TOOL, "id": name}
         try:
             among = among or Among(answering, request(principal, CALL, tool, known), owed, met)
@@ -47,8 +68,10 @@ def callable_tools(
             return []
         if not is_text(name):
             return []
+        before = among.found
         if snapshot.denial(principal, CALL, tool, known) is None and among.is_possible(plain_text(name)):
             listed.append(name)
+        work += 1 + ANEW * (among.found - before)
     return listed
 
 
@@ -68,7 +91,14 @@ def listed_tools(
     snapshot: Snapshot, principal: Mapping[str, Any], context: Mapping[str, Any], names: Iterable[str]
 ) -> list[str]:
     """Those that could be called in a session of whatever kind."""
-    return callable_tools(snapshot, principal, context, names, partial=in_any_session(snapshot))
+    return at_once(listed_slices(snapshot, principal, context, names))
+
+
+def listed_slices(
+    snapshot: Snapshot, principal: Mapping[str, Any], context: Mapping[str, Any], names: Iterable[str]
+) -> Slices:
+    """As `listed_tools`, slice by slice."""
+    return callable_slices(snapshot, principal, context, names, partial=in_any_session(snapshot))
 
 
 def listed_limits(
@@ -76,3 +106,22 @@ def listed_limits(
 ) -> dict[str, dict[str, list[Keywords]]]:
     """The limits of arguments, by tool and argument, that hold in every session."""
     return argument_limits(snapshot, principal, context, names, in_any_session(snapshot))
+
+
+def at_once(slices: Slices) -> list[str]:
+    """The list, for where nobody else waits."""
+    while True:
+        try:
+            next(slices)
+        except StopIteration as done:
+            return list(done.value)
+
+
+async def in_turns(slices: Slices) -> list[str]:
+    """The list. The event loop has its turn after each slice."""
+    while True:
+        try:
+            next(slices)
+        except StopIteration as done:
+            return list(done.value)
+        await asyncio.sleep(0)

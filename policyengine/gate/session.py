@@ -298,7 +298,9 @@ class Session:
             known = await self._ways.sessions().read_async(self.id, self._principal, self._context)
         except (StoreError, UnknownSession):
             return []
-        return listing.callable_tools(self._ways.snapshot(), self._principal, self._known(), names_, known)
+        return await listing.in_turns(
+            listing.callable_slices(self._ways.snapshot(), self._principal, self._known(), names_, known)
+        )
 
     def limits(self, names_: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """By tool and argument, what every call that is allowed in this session, now, keeps to, as keywords of JSON
@@ -318,6 +320,12 @@ class Session:
     def listed_limits(self, names_: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """As `limits`, but for what this session did so far."""
         return listing.listed_limits(self._ways.snapshot(), self._principal, self._context, names_)
+
+    async def listed_async(self, names_: Iterable[str]) -> list[str]:
+        """As `listed`, without holding up the event loop for long."""
+        return await listing.in_turns(
+            listing.listed_slices(self._ways.snapshot(), self._principal, self._context, names_)
+        )
 
     def release(self, text: Any, **asked: Any) -> Released:
         """What may go to the user: `Engine.release` for the principal of this session."""

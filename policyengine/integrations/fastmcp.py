@@ -49,7 +49,7 @@ class PolicyMiddleware(Middleware):
     ) -> Sequence[Tool]:
         session = await self._session_of(context)
         found = await call_next(context)
-        shown = set(session.listed([tool.name for tool in found]))
+        shown = set(await session.listed_async([tool.name for tool in found]))
         return [tool for tool in found if tool.name in shown]
 
     async def on_call_tool(

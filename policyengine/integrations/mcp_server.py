@@ -47,7 +47,7 @@ class PolicyServerMiddleware:
     async def _listed(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Any:
         session = await self._session_of(ctx)
         found = types.ListToolsResult.model_validate(_plain(await call_next(ctx)))
-        shown = set(session.listed([tool.name for tool in found.tools]))
+        shown = set(await session.listed_async([tool.name for tool in found.tools]))
         kept = [tool for tool in found.tools if tool.name in shown]
         return found.model_copy(update={"tools": kept, "cache_scope": "private"})
 

@@ -14,7 +14,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import anyio
+
+from policyengine.mcp.upstream import KnownTool
+
 VERSION = 1
+# So many tools are compared with their pins until the event loop has its turn.
+SLICE = 100
 
 
 class WrongPins(ValueError):
@@ -41,6 +47,17 @@ def differences(pinned: Mapping[str, str], tools: Mapping[str, Mapping[str, Any]
     found += [Difference(name, "gone") for name in pinned.keys() - now.keys()]
     found += [Difference(name, "changed") for name in now.keys() & pinned.keys() if now[name] != pinned[name]]
     return sorted(found, key=lambda one: one.tool)
+
+
+async def as_pinned(tools: Mapping[str, KnownTool], pinned: Mapping[str, str]) -> dict[str, KnownTool]:
+    """Those that are as they were pinned."""
+    kept = {}
+    for number, (name, known) in enumerate(tools.items(), 1):
+        if name in pinned and pinned[name] == _digest(known.definition):
+            kept[name] = known
+        if not number % SLICE:
+            await anyio.sleep(0)
+    return kept
 
 
 def read_pins(path: Path) -> dict[str, str]:

@@ -23,15 +23,18 @@ from policyengine.mcp.approving import InputWanted
 from policyengine.mcp.authorizing import DENIED
 from policyengine.mcp.changes import Changes
 from policyengine.mcp.gating import LONGEST_ERROR, Context, Gating
-from policyengine.mcp.pins import differences
+from policyengine.mcp.pages import PAGE, after, place
+from policyengine.mcp.pins import as_pinned
 from policyengine.mcp.results import denied
-from policyengine.mcp.upstream import KnownTool, Upstream, definitions, tools
+from policyengine.mcp.upstream import KnownTool, Upstream, tools
 
 log = logging.getLogger(__name__)
 
 CALL = "tools/call"
 # In seconds: for a server behind, where it is waited for.
 LONGEST_CALL = 60.0
+# Of so many tools the limits are found until the event loop has its turn.
+TOLD = 50
 
 
 class KnownTools:
@@ -50,6 +53,10 @@ class KnownTools:
     async def get(self, name: str) -> KnownTool | None:
         return self._known.get(name) or (await self.now()).get(name)
 
+    async def page(self, begin: int) -> dict[str, KnownTool]:
+        """Those of which a page that begins there is: as they were when the first page was asked for."""
+        return dict(self._known) if begin and self._known else await self.now()
+
     async def now(self) -> dict[str, KnownTool]:
         """The tools that there are now, as they were approved. Where they cannot be had, none is known. Those who ask
         while a server is asked wait, and are told together: what the servers have at a moment after they asked."""
@@ -61,8 +68,7 @@ class KnownTools:
             try:
                 found = await tools(self._upstreams)
                 if self._pins is not None:
-                    changed = {one.tool for one in differences(self._pins, definitions(found))}
-                    found = {name: known for name, known in found.items() if name not in changed}
+                    found = await as_pinned(found, self._pins)
             except BaseException as error:
                 self._known.clear()
                 # Who goes away while a server is asked has asked for nobody else.
@@ -93,25 +99,30 @@ class Tools:
         self._changes = changes
         self._limits = limits
 
-    async def listing(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+    async def listing(self, context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         self._changes.heard_by(context.session)
+        begin = place(params)
         try:
             session = await self._gating.sessions(context)
-            known = await self._known.now()
-            shown = await self._gating.shown(context, CALL, session.listed(known), _called, known)
-            found = self._told(session, [known[name].tool.model_copy(update={"name": name}) for name in shown])
+            known = await self._known.page(begin)
+            listed = await session.listed_async(list(known)[begin : begin + PAGE])
+            shown = await self._gating.shown(context, CALL, listed, _called, known)
+            found = await self._told(session, [known[name].tool.model_copy(update={"name": name}) for name in shown])
         except MCPError:
             raise
         except Exception:
             # Could not ask is not "no restrictions".
             log.exception("tools could not be listed")
             return types.ListToolsResult(tools=[])
-        return types.ListToolsResult(tools=found, cache_scope="private")
+        return types.ListToolsResult(tools=found, next_cursor=after(begin, known), cache_scope="private")
 
-    def _told(self, session: Session, found: list[types.Tool]) -> list[types.Tool]:
+    async def _told(self, session: Session, found: list[types.Tool]) -> list[types.Tool]:
         if not self._limits:
             return found
-        limits = session.listed_limits(one.name for one in found)
+        limits: dict[str, Any] = {}
+        for at in range(0, len(found), TOLD):
+            limits |= session.listed_limits(one.name for one in found[at : at + TOLD])
+            await anyio.sleep(0)
         return [
             one.model_copy(update={"input_schema": with_limits(one.input_schema, limits[one.name])})
             if one.name in limits

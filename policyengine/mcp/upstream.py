@@ -59,9 +59,9 @@ async def tools(upstreams: Iterable[Upstream]) -> dict[str, KnownTool]:
     """All tools, by their names here; none whose name is not usable or could be mistaken for another's. Raises what
     the client raises where a server cannot be asked: then nothing is known."""
     found = [known for upstream in upstreams for known in await _of(upstream)]
-    usable = [known for known in found if _NAME.match(known.name)]
-    same = Counter(_sanitised(known.name) for known in usable)
-    return {known.name: known for known in usable if same[_sanitised(known.name)] == 1}
+    usable = [(known, _sanitised(known.name)) for known in found if _NAME.match(known.name)]
+    same = Counter(plain for _, plain in usable)
+    return {known.name: known for known, plain in usable if same[plain] == 1}
 
 
 async def _of(upstream: Upstream) -> list[KnownTool]:

@@ -8,15 +8,16 @@ with `source` and `trusted`. A bare `user` or `system` is trusted, any other bar
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from policyengine.diagnostics import codes
 from policyengine.model.entities import ABSENT
-from policyengine.model.values import Fault, sent
+from policyengine.model.values import MAX_DEPTH, Fault, sent
 
 UNKNOWN, UNTRUSTED = "unknown", "untrusted"
 _TRUSTED_BY_NAME = ("user", "system")
+_ALONE = {name: frozenset({name}) for name in _TRUSTED_BY_NAME}
 Path = tuple[str, ...]
 
 
@@ -28,16 +29,71 @@ def stated(provenance: Any) -> dict[Path, frozenset[str]]:
         raise Fault(codes.MALFORMED.id, "`provenance` is an object from argument paths to lists of sources")
     found: dict[Path, frozenset[str]] = {}
     for name, entries in provenance.items():
+        # As most are written.
+        plain = type(name) is str and name[:1] == "/" and "~" not in name
+        path = tuple(name[1:].split("/")) if plain else _path(name)
+        said = _entries(entries)
         # Two spellings of one path add up: what either says may be true.
-        path = _path(name)
-        found[path] = found.get(path, frozenset()) | _entries(entries)
+        found[path] = found[path] | said if path in found else said
     return found
+
+
+def around(paths: Iterable[Path]) -> set[Path]:
+    """All that has one of the paths inside it."""
+    found: set[Path] = set()
+    for path in paths:
+        while path and (path := path[:-1]) not in found:
+            found.add(path)
+    return found
+
+
+Index = tuple[dict[Path, frozenset[str]], set[Path], Any]
+
+
+def index(provenance: Any, args: Any) -> Index:
+    """What is stated, all that has something stated inside it, and the arguments. Raises Fault as `stated` does."""
+    said = stated(provenance)
+    return said, around(said), args
+
+
+def gathered_sources(path: Path, said: Mapping[Path, frozenset[str]], outer: set[Path], args: Any) -> tuple[str, ...]:
+    """The sources of what is at a path and of everything inside it, sorted. Raises Fault for what is too deep."""
+    value = part(args, path)
+    if path not in outer:
+        # As nearly all are: nobody speaks for parts of it.
+        if len(path) > MAX_DEPTH:
+            raise _too_deep()
+        return tuple(sorted(nearest(path, said)))
+    found: set[str] = set()
+    todo: list[tuple[Path, Any]] = [(path, value)]
+    while todo:
+        here, value = todo.pop()
+        value = sent(value)
+        inner = parts(value)
+        if len(here) + bool(inner) > MAX_DEPTH:
+            raise _too_deep()
+        own = nearest(here, said)
+        if not inner or (here and type(value) is dict):
+            # The names of an object's members came from somewhere too: what is said of the object speaks for them.
+            found |= own
+        for name, item in inner:
+            each = (*here, name if type(name) is str else str(name))
+            if each in outer:
+                todo.append((each, item))
+            else:
+                found |= said.get(each, own)
+    return tuple(sorted(found))
+
+
+def _too_deep() -> Fault:
+    return Fault(codes.NESTED_TOO_DEEP.id, f"a value is nested deeper than {MAX_DEPTH}")
 
 
 def part(value: Any, path: Path) -> Any:
     """What the arguments have at this path, or ABSENT."""
     for name in path:
-        value = sent(value)
+        if type(value) is not dict:
+            value = sent(value)
         if type(value) is dict and name in value:
             value = value[name]
         elif type(value) in (list, tuple) and _POSITION.fullmatch(name) and int(name) < len(value):
@@ -80,13 +136,21 @@ def _path(name: Any) -> Path:
 
 
 def _entries(entries: Any) -> frozenset[str]:
+    if type(entries) is list and len(entries) == 1:
+        entry = entries[0]
+        if type(entry) is str and entry in _ALONE:
+            return _ALONE[entry]
+        return frozenset(_entry(entry))
     if type(entries) is not list or not entries:
         raise Fault(codes.MALFORMED.id, "the sources of an argument are a list that is not empty")
-    found: set[str] = set()
-    for entry in entries:
-        name = entry.get("source") if type(entry) is dict else entry
-        trusted = entry.get("trusted", False) if type(entry) is dict else name in _TRUSTED_BY_NAME
-        if type(name) is not str or type(trusted) is not bool:
-            raise Fault(codes.MALFORMED.id, "a source is a name, or an object with `source` and `trusted`")
-        found |= {name} if trusted else {name, UNTRUSTED}
-    return frozenset(found)
+    return frozenset(name for entry in entries for name in _entry(entry))
+
+
+def _entry(entry: Any) -> tuple[str, ...]:
+    if type(entry) is dict:
+        name, trusted = entry.get("source"), entry.get("trusted", False)
+    else:
+        name, trusted = entry, entry in _TRUSTED_BY_NAME
+    if type(name) is not str or type(trusted) is not bool:
+        raise Fault(codes.MALFORMED.id, "a source is a name, or an object with `source` and `trusted`")
+    return (name,) if trusted else (name, UNTRUSTED)

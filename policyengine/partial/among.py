@@ -29,6 +29,8 @@ class Among:
         self._alike = partial.alike(request.action.name, self._type)
         self._mentioned = partial.mentions(request)
         self._possible: dict[Hashable, bool] = {}
+        # Of how many something had to be found out: the work that there was.
+        self.found = 0
         # Everybody who has to be allowed, by the shape of the resource.
         self._asking: dict[frozenset[str], list[tuple[Gap, GapCaller]] | None] = {}
 
@@ -38,10 +40,12 @@ class Among:
         own = self._mentioned.own
         if uid in own.said or uid in own.named:
             # What the request says of it counts.
+            self.found += 1
             return self._residual(id_)
         key = self._alike.key(id_)
         known = self._possible.get(key)
         if known is None:
+            self.found += 1
             known = self._possible[key] = self._found(uid)
         return known
 

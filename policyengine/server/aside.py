@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from threading import Lock
 from typing import Any, Literal, TypeVar
 
@@ -35,6 +35,8 @@ STREAMS = 1 / 4
 LOOKING = 2
 # So many large batches have a slice in each turn of the event loop; others wait.
 SLICING = 4
+# Their part of all requests: those that wait for a slice, too.
+SLICED = 1 / 8
 _WORDS: dict[Kind, str] = {
     "computing": "that take long to compute", "texts": "about texts", "waiting": "that wait for the state",
 }  # fmt: skip
@@ -48,8 +50,9 @@ class Aside:
     def __init__(self, concurrency: int) -> None:
         self._pools = {kind: _Pool(kind, max(1, int(part * concurrency))) for kind, part in PARTS.items()}
         self._streams, self._most_streams = 0, max(1, int(STREAMS * concurrency))
-        # Those whose answers take more than one slice take turns, as many at a time.
-        self.slicing = asyncio.Semaphore(SLICING)
+        # Those whose answers take more than one slice take turns, as many at a time; and so many may wait.
+        self._turns = asyncio.Semaphore(SLICING)
+        self._sliced, self._most_sliced = 0, max(1, int(SLICED * concurrency))
         self._looking = ThreadPoolExecutor(LOOKING, thread_name_prefix="looking")
         # One thread makes code, each once for all who wait for it.
         self._maker = ThreadPoolExecutor(1, thread_name_prefix="making")
@@ -62,8 +65,7 @@ class Aside:
 
     async def make(self, unmade: Unmade) -> None:
         """Waits until it is made. Raises RequestError (503) where too many wait, or have for too long."""
-        if self._waiting + self._streams + sum(pool.count for pool in self._pools.values()) >= self._most:
-            raise _busy(f"more than {self._most} requests at once that wait")
+        self._check_room()
         made = self._making.get(unmade.key)
         if made is None:
             made = self._making[unmade.key] = self._maker.submit(unmade.make)
@@ -76,6 +78,25 @@ class Aside:
         if not done:
             raise _busy(f"rules that were not asked before were not ready after {MAKING:.0f} seconds")
         made.result()
+
+    @asynccontextmanager
+    async def slicing(self) -> AsyncIterator[None]:
+        """While an answer is made slice by slice. Raises RequestError (503) where too many are."""
+        if self._sliced >= self._most_sliced:
+            raise _busy(f"more than {self._most_sliced} large batches at once")
+        self._check_room()
+        self._sliced += 1
+        try:
+            async with self._turns:
+                yield
+        finally:
+            self._sliced -= 1
+
+    def _check_room(self) -> None:
+        """Whether one more may wait: places are left to those that wait for nothing. Raises RequestError (503)."""
+        pools = sum(pool.count for pool in self._pools.values())
+        if self._waiting + self._sliced + self._streams + pools >= self._most:
+            raise _busy(f"more than {self._most} requests at once that wait")
 
     async def look(self, work: Callable[[], T]) -> T:
         """What it returns, or raises. For streams: each has one look at its text at a time, and waits for its turn."""

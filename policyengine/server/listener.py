@@ -4,8 +4,9 @@ and all of them together, may take.
 `scope["extensions"]` has the certificate that TLS has verified (DER), under `authentication.CERTIFICATE`. A request
 beyond the cap is answered 503 at once, before anything is done for it, and so is one that has waited for its turn for
 too long while there is too much to do (`backlog.py`), so that those that were accepted are not late; `/healthz` is
-always answered. Headers are bounded in number, size and time, bodies in time, and so are connections, and
-answers that nobody reads. A request that two servers could understand differently is refused.
+always answered. One takes a place among those under way once all of it is there (`arriving.py`). Headers are bounded in
+number, size and time, bodies in time, and so are connections, and answers that nobody reads. A request that two servers
+could understand differently is refused.
 
 A short question that is all there goes through the pipeline at once (`Pipeline.directly`), and its answer is one write.
 Whatever is more than that is a task, as uvicorn has it.
@@ -27,6 +28,8 @@ import httptools
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from policyengine.authzen.paths import RELEASE
+from policyengine.server.arriving import MOST_KEPT, Arriving
 from policyengine.server.authentication import CERTIFICATE
 from policyengine.server.backlog import Backlog
 from policyengine.server.deadline import Deadline
@@ -83,6 +86,7 @@ class Listener(HttpToolsProtocol):
     # Of all connections of this process.
     backlog = Backlog(_limit("wait", 0.025))
     unread = UnreadAnswers()
+    arriving = Arriving()
     most_connections = int(_limit("connections", 0)) or _most_connections()
     # How long headers of a request may take, and then its body, and how long an answer may wait for a peer that does
     # not read.
@@ -96,6 +100,8 @@ class Listener(HttpToolsProtocol):
     _unread: asyncio.TimerHandle | None = None
     _size = 0
     _is_stream = False
+    # Of a body that is not kept, and refused before it comes where it is too long.
+    _is_long = False
     # A request that waits for its peer to read the answer to the one before: until then it takes nobody's place.
     _held: tuple[Any, Any] | None = None
     _resuming = False
@@ -164,7 +170,7 @@ class Listener(HttpToolsProtocol):
             return
         self.url = b""
         self.headers = []
-        self._size, self._is_stream = 0, False
+        self._size, self._is_stream, self._is_long = 0, False, False
         self._at, self._timed = _At.HEADERS, None
 
     def on_url(self, url: bytes) -> None:
@@ -198,7 +204,10 @@ class Listener(HttpToolsProtocol):
             elif name == b"transfer-encoding":
                 codings.append(value.strip().lower())
             elif name == b"content-type" and value.startswith(_EVENTS):
-                self._is_stream = True
+                # Elsewhere nobody reads one.
+                self._is_stream = RELEASE.encode() in self.url
+            elif name == b"content-length" and len(value) > _DIGITS:
+                self._is_long = int(value) > MOST_KEPT
         if hosts > 1:
             self._fail(400, "there are two `Host` headers")
         if codings and codings != [b"chunked"]:
@@ -227,7 +236,7 @@ class Listener(HttpToolsProtocol):
         parts = self._parts
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         self._at = _At.ANSWER
-        if self._is_first and len(self.tasks) < self.cap and not self.flow.write_paused:
+        if self._is_first and len(self.tasks) - self.arriving.count < self.cap and not self.flow.write_paused:
             self._is_first = False
             self._settled = self._ask(question, body)
             if self._settled is None:
@@ -314,20 +323,26 @@ class Listener(HttpToolsProtocol):
             self._held = cycle, app
             return
         if cycle.scope["path"] != _ALWAYS:
-            if len(self.tasks) >= self.cap:
-                self.backlog.full(monotonic())
-                app = overloaded
-            else:
-                app = self._in_turn(app)
+            app = overloaded if self._is_full(len(self.tasks)) else self._in_turn(cycle, app)
         super()._start_asgi_task(cycle, app)
 
-    def _in_turn(self, app: Any) -> Any:
+    def _is_full(self, others: int) -> bool:
+        if others - self.arriving.count < self.cap:
+            return False
+        self.backlog.full(monotonic())
+        return True
+
+    def _in_turn(self, cycle: Any, app: Any) -> Any:
         """The application, unless the request has waited for too long once it is its turn."""
-        backlog, arrived = self.backlog, monotonic()
+        backlog, arrived, goes_on = self.backlog, monotonic(), self._is_stream or self._is_long
 
         def turn(scope: Scope, receive: Receive, send: Send) -> Any:
             now = monotonic()
-            return (overloaded if backlog.refuses(now - arrived, now) else app)(scope, receive, send)
+            if backlog.refuses(now - arrived, now):
+                return overloaded(scope, receive, send)
+            if cycle.more_body and not goes_on:
+                return self.arriving.then(app, lambda: self._is_full(len(self.tasks) - 1), scope, receive, send)
+            return app(scope, receive, send)
 
         return turn
 

@@ -339,7 +339,7 @@ class Pipeline:
 
     async def _in_turns(self, slices: Slices) -> Answer:
         if (answer := sliced(slices)) is None:
-            async with self.aside.slicing:
+            async with self.aside.slicing():
                 while answer is None:
                     await asyncio.sleep(0)
                     answer = sliced(slices)

@@ -46,7 +46,18 @@ def intake(
 ) -> Any:
     assert NATIVE is not None
     return NATIVE.Intake(
-        (function, parts, reads), None, (None, None), (None, None), (None, None), {}, others, NAMES, LOOK, None, None
+        (function, parts, reads),
+        None,
+        (None, None),
+        (None, None),
+        (None, None),
+        {},
+        others,
+        NAMES,
+        LOOK,
+        None,
+        None,
+        None,
     )
 
 
@@ -147,21 +158,34 @@ def test_calls_and_makings_that_are_no_good() -> None:
     ]  # fmt: skip
     for way in bad_ways:
         with pytest.raises((TypeError, ValueError)):
-            NATIVE.Intake(way, None, none, none, none, {}, NO_OTHERS, NAMES, LOOK, None, None)
+            NATIVE.Intake(way, None, none, none, none, {}, NO_OTHERS, NAMES, LOOK, None, None, None)
     for arguments in (
-        ((echo, b"", ()), 5, none, none, none, {}, NO_OTHERS, NAMES, LOOK, None, None),
-        ((echo, b"", ()), None, (5, None), none, none, {}, NO_OTHERS, NAMES, LOOK, None, None),
-        ((echo, b"", ()), None, none, ({}, None), none, {}, NO_OTHERS, NAMES, LOOK, None, None),
-        ((echo, b"", ()), None, none, none, none, None, NO_OTHERS, NAMES, LOOK, None, None),
+        ((echo, b"", ()), 5, none, none, none, {}, NO_OTHERS, NAMES, LOOK, None, None, None),
+        ((echo, b"", ()), None, (5, None), none, none, {}, NO_OTHERS, NAMES, LOOK, None, None, None),
+        ((echo, b"", ()), None, none, ({}, None), none, {}, NO_OTHERS, NAMES, LOOK, None, None, None),
+        ((echo, b"", ()), None, none, none, none, None, NO_OTHERS, NAMES, LOOK, None, None, None),
         ((echo, b"", ()), None, none, none, none, {}),
-        ((echo, b"", ()), None, none, none, none, {}, None, NAMES, LOOK, None, None),
+        ((echo, b"", ()), None, none, none, none, {}, None, NAMES, LOOK, None, None, None),
         ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS),
-        ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS, ([], set(), set()), LOOK, None, None),
-        ((echo, b"", ()), None, none, none, none, {}, ({}, ["Agent"], None, {}, {}, {}, echo), NAMES, LOOK, None, None),
-        ((echo, b"", ()), None, none, none, none, {}, ({}, None, 5, {}, {}, {}, echo), NAMES, LOOK, None, None),
+        ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS, ([], set(), set()), LOOK, None, None, None),
+        (
+            (echo, b"", ()),
+            None,
+            none,
+            none,
+            none,
+            {},
+            ({}, ["Agent"], None, {}, {}, {}, echo),
+            NAMES,
+            LOOK,
+            None,
+            None,
+            None,
+        ),
+        ((echo, b"", ()), None, none, none, none, {}, ({}, None, 5, {}, {}, {}, echo), NAMES, LOOK, None, None, None),
         ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS, NAMES),
-        ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS, NAMES, None, None),
-        ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS, NAMES, (echo, {}, (), set(), {}, False), None),
+        ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS, NAMES, None, None, None),
+        ((echo, b"", ()), None, none, none, none, {}, NO_OTHERS, NAMES, (echo, {}, (), set(), {}, False), None, None),
         (),
     ):
         with pytest.raises((TypeError, ValueError)):

@@ -18,9 +18,10 @@ from policyengine.evaluate.delegation import MAX_CHAIN
 from policyengine.events.sinks import webhook
 from policyengine.explain.trace_json import MOST_RULES
 from policyengine.files import MOST_ENTRIES
-from policyengine.gate import results, trail
+from policyengine.gate import listing, results, trail
 from policyengine.integrations import agent_hooks, langchain_agent
 from policyengine.mcp import approving, pdp, sessions, targets
+from policyengine.mcp.pages import PAGE as PAGE_OF_TOOLS
 from policyengine.mcp.upstream import MOST_PAGES
 from policyengine.model.entities import MAX_ANCESTORS
 from policyengine.model.looks import MAX_LOOKS
@@ -31,7 +32,8 @@ from policyengine.release.json_schema import MOST_WORK
 from policyengine.release.stream import MOST_FOUND
 from policyengine.release.validity import MOST_PROBLEMS
 from policyengine.server.access import answers, callback, desk, page, submission
-from policyengine.server.aside import LOOKING, MAKING, PARTS, REST, SLICING, STREAMS, THREADS
+from policyengine.server.arriving import MOST_ARRIVING, MOST_KEPT
+from policyengine.server.aside import LOOKING, MAKING, PARTS, REST, SLICED, SLICING, STREAMS, THREADS
 from policyengine.server.explain import MOST_ASKED
 from policyengine.server.filter import MOST_EXPLAINED
 from policyengine.server.release_events import LONGEST_CHUNK
@@ -64,7 +66,12 @@ LIMITS, SETTINGS, TEXTS = Limits(), Settings(policies=Path("."), insecure=True),
         f"`max_page`, {SETTINGS.max_page:,} ",
         f"to read them, together | {MOST_UNREAD >> 20} MiB",
         f"once the service is to end | {ENDING} ",
-        f"turn of the event loop | {SLICING} ",
+        f"slice of work in one turn of the event loop | {SLICING} ",
+        f"large batches at once | 1/{1 / SLICED:.0f} of ",
+        f"not all there yet, together | {MOST_ARRIVING >> 20} MiB",
+        f"or the first {MOST_KEPT >> 20} MiB of its body",
+        f"page of a gateway's list | {PAGE_OF_TOOLS:,} ",
+        f"looked at in one turn of the event loop | {listing.SLICE:,}, {-(-listing.SLICE // (1 + listing.ANEW))} ",
         f"once for all who wait | {MAKING:.0f} ",
         f"agents behind each other | {MAX_CHAIN} ",
         f"of one entity | {MAX_ANCESTORS:,} ",

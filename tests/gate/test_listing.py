@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from policyengine import Engine
-from policyengine.gate.listing import callable_tools
+from policyengine.gate.listing import ANEW, SLICE, callable_slices, callable_tools
 from policyengine.model.request import request
 from policyengine.partial.formula import FALSE
 
@@ -108,3 +109,26 @@ def test_a_list_for_any_session_hides_what_no_session_could_call(condition: str)
     wipe = "tool wipe(to: String) { sends_outside: true, reads_untrusted: true }\n"
     session = Engine.from_text(DECLARED + wipe + tested + never + marks).session(principal=ANN)
     assert session.listed(["read", "send", "wipe"]) == ["send", "wipe"]
+
+
+def _turns(rules: str, count: int) -> int:
+    """How often the event loop has its turn while a session lists so many tools."""
+    snapshot = Engine.from_text(f"{DECLARED}{rules}\n").snapshot
+    return sum(1 for _ in callable_slices(snapshot, ANN, {}, [f"t{at}" for at in range(count)]))
+
+
+def test_a_long_list_gives_the_loop_its_turn() -> None:
+    alike, apart = "permit p: call on Tool", 'permit p: call on Tool when tool.id like "t*"'
+    assert _turns(alike, SLICE - ANEW) == 0
+    assert _turns(alike, 5 * SLICE) == 5
+    # Of each of these something is found out.
+    assert _turns(apart, 1_000) == 999 // -(-SLICE // (1 + ANEW))
+    assert _turns(apart, 2_000) <= 2.2 * _turns(apart, 1_000)
+
+
+def test_a_list_in_turns_is_the_list() -> None:
+    engine = Engine.from_text(f"{DECLARED}permit p: call on Tool when not tool.sends_outside\n")
+    gate = engine.session(principal=ANN)
+    names = [*NAMES, *(f"t{at}" for at in range(3 * SLICE))]
+    assert asyncio.run(gate.tools_async(names)) == gate.tools(names)
+    assert asyncio.run(gate.listed_async(names)) == gate.listed(names)

@@ -13,8 +13,10 @@ from mcp.shared.exceptions import MCPError
 
 from policyengine import Engine
 from policyengine.mcp.gateway import Gateway
+from policyengine.mcp.pages import PAGE
+from policyengine.mcp.pins import pins_of
 from policyengine.mcp.sessions import ClientSessions, Who
-from policyengine.mcp.upstream import Upstream
+from policyengine.mcp.upstream import Upstream, tools
 from tests.mcp.shop import ANN, text
 
 POLICIES = "use ai\npermit all: call on Tool for User\npermit results: receive on Tool for User\n"
@@ -93,3 +95,42 @@ def test_a_call_does_not_wait_for_a_list() -> None:
         return waits, text(answer)
 
     assert asked(steps) == (2, "add")
+
+
+class Long:
+    """A server with this many tools."""
+
+    def __init__(self, count: int) -> None:
+        self.tools = [types.Tool(name=f"t{at}", input_schema={"type": "object"}) for at in range(count)]
+
+    def server(self) -> Server[Any]:
+        return Server("long", on_list_tools=self._list)
+
+    async def _list(self, _context: Any, _params: Any) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=self.tools)
+
+
+def test_a_long_list_comes_in_pages() -> None:
+    count = 2 * PAGE + 7
+    sessions = ClientSessions(Engine.from_text(POLICIES), Who(ANN, None))
+
+    async def asking() -> list[list[str]]:
+        pages: list[list[str]] = []
+        async with Client(Long(count).server()) as upstream:
+            known = await tools([Upstream("", upstream)])
+            pins = pins_of({name: one.definition for name, one in known.items()})
+            del pins["t3"]
+            server = Gateway(sessions.of, [Upstream("", upstream)], pins).server()
+            async with Client(server) as client:
+                cursor = None
+                while cursor is not None or not pages:
+                    page = await client.list_tools(cursor=cursor)
+                    pages.append([tool.name for tool in page.tools])
+                    cursor = page.next_cursor
+                with pytest.raises(MCPError):
+                    await client.list_tools(cursor="-1")
+        return pages
+
+    pages = anyio.run(asking)
+    assert [len(page) for page in pages] == [PAGE, PAGE, 6]
+    assert [name for page in pages for name in page] == [f"t{at}" for at in range(count) if at != 3]

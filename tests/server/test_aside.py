@@ -128,11 +128,32 @@ def test_few_large_batches_have_a_slice_in_one_turn() -> None:
 
     async def main() -> list[int]:
         pipeline = Pipeline({}, lambda *_: asyncio.sleep(0), {}, Pdp(), Tally(), 1)
-        answers = await asyncio.gather(*(pipeline._in_turns(slices(n)) for n in range(20)))
+        answers = await asyncio.gather(*(pipeline._in_turns(slices(n)) for n in range(16)))
         return [answer[2] for answer in answers]
 
-    assert asyncio.run(main()) == list(range(20))
+    assert asyncio.run(main()) == list(range(16))
     assert most == SLICING
+
+
+def test_large_batches_that_wait_leave_room_for_others() -> None:
+    async def main() -> None:
+        aside, go = Aside(32), asyncio.Event()
+
+        async def batch() -> None:
+            async with aside.slicing():
+                await go.wait()
+
+        waiting = [asyncio.create_task(batch()) for _ in range(4)]
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError) as refused:
+            await batch()
+        assert "more than 4 large batches at once" in refused.value.message
+        go.set()
+        await asyncio.gather(*waiting)
+        await batch()
+        aside.close()
+
+    asyncio.run(main())
 
 
 def test_streams_leave_room_for_others() -> None:

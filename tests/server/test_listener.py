@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -189,3 +190,33 @@ def test_a_deadline_that_is_moved_comes_in_time_and_makes_few_timers() -> None:
     deadline.end()
     loop.until(400)
     assert (len(late), loop.timers) == (1, [])
+
+
+HALF = POST + b"Host: localhost\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(BODY), BODY)
+
+
+def test_who_sends_slowly_takes_no_place(address: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Listener, "cap", 1)
+    slow = [socket.create_connection(address, timeout=20) for _ in range(3)]
+    try:
+        for number, each in enumerate(slow, 1):
+            each.sendall(HALF)
+            while Listener.arriving.total < number * len(BODY):
+                time.sleep(0.01)
+        assert Listener.arriving.count == len(slow)
+        assert _status(_say(address, _asking())) == 200
+        for each in slow:
+            each.sendall(b"0\r\n\r\n")
+            assert _status(each.recv(65_536)) == 200
+    finally:
+        for each in slow:
+            each.close()
+    assert (Listener.arriving.count, Listener.arriving.total) == (0, 0)
+
+
+def test_what_is_not_all_there_has_a_bound_together(address: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Listener.arriving, "most", 10)
+    with socket.create_connection(address, timeout=20) as connection:
+        connection.sendall(HALF)
+        assert _status(connection.recv(65_536)) == 503
+    assert _status(_say(address, _asking())) == 200

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-VERSION = 10
+VERSION = 11
 
 
 def _built() -> ModuleType | None:

@@ -38,9 +38,9 @@ Apart = tuple[tuple[str, ...], tuple[str, ...], frozenset[str], bool]
 class Intake:
     """Takes a principal, a resource, a context or None and perhaps the action's attributes and approvals, checks them,
     and gives what a function says of their parts; where there are agents, of each of them, joined. Raises where any of
-    it is unusual. The function, which parts of the request it takes and what is read for it are a way (`intake.py`);
-    `named` is the one for entities that are no more than type and id, whose rows it takes besides. Raises ValueError
-    for ways that it cannot go."""
+    it is unusual and `spare` does not know either. The function, which parts of the request it takes and what is read
+    for it are a way (`intake.py`); `named` is the one for entities that are no more than type and id, whose rows it
+    takes besides. Raises ValueError for ways that it cannot go."""
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class Intake:
         look: Look,
         apart: Apart | None,
         check: Callable[[Any, Any], bool] | None,
+        spare: Callable[..., Any] | None,
         /,
     ) -> None: ...
     def __call__(

@@ -173,6 +173,8 @@ typedef struct {
     Look look;
     /* Whether the arguments of a tool may be as they are; NULL where nobody asks. */
     PyObject *check;
+    /* Knows what becomes of some requests that are not in order; NULL for nobody. */
+    PyObject *spare;
     PyObject *id, *type, *agent, *delegated_by;
 } Intake;
 
@@ -359,6 +361,11 @@ alone(Intake *self, PyObject *principal, PyObject *const *given)
         }
     }
     decision = decide(self, part);
+    if (decision == NULL && self->spare != NULL && (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_Exception))) {
+        PyErr_Clear();
+        PyObject *asked[] = {NULL, principal, given[RESOURCE], given[CONTEXT], given[ATTRIBUTES], given[APPROVED]};
+        decision = PyObject_Vectorcall(self->spare, asked + 1, 5 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    }
 done:
     for (int i = PRINCIPAL_ID; i <= KNOWN_RESOURCE; i++) {
         Py_XDECREF(part[i]);
@@ -648,12 +655,13 @@ static PyObject *
 intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
     PyObject *any, *named, *records[2], *rows[2], *find[2], *nothing, *entries, *types, *own, *delegators, *world, *joined, *join,
-        *circumstances, *members[2], *look, *apart, *check;
+        *circumstances, *members[2], *look, *apart, *check, *spare;
     if ((keywords != NULL && PyDict_GET_SIZE(keywords) != 0) ||
-        !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!(O!OOO!O!O!O)(O!O!O!)O!OO", &any, &named, &records[0], &records[1], &rows[0],
+        !PyArg_ParseTuple(args, "OO(OO)(OO)(OO)O!(O!OOO!O!O!O)(O!O!O!)O!OOO", &any, &named, &records[0], &records[1], &rows[0],
                           &rows[1], &find[0], &find[1], &PyDict_Type, &nothing, &PyDict_Type, &entries, &types, &own,
                           &PyDict_Type, &delegators, &PyDict_Type, &world, &PyDict_Type, &joined, &join, &PySet_Type,
-                          &circumstances, &PySet_Type, &members[0], &PySet_Type, &members[1], &PyTuple_Type, &look, &apart, &check)) {
+                          &circumstances, &PySet_Type, &members[0], &PySet_Type, &members[1], &PyTuple_Type, &look, &apart, &check,
+                          &spare)) {
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "takes no keywords");
     }
     Intake *self = (Intake *)type->tp_alloc(type, 0);
@@ -685,6 +693,7 @@ intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
                 (self->rows[root] != NULL && (!PyDict_CheckExact(self->rows[root]) || self->find[root] == NULL));
     }
     self->check = or_null(check);
+    self->spare = or_null(spare);
     wrong = wrong || fill_look(&self->look, look, apart) < 0;
     wrong = wrong || fill_way(self, &self->any, any) < 0 || fill_way(self, &self->named, named) < 0;
     if (wrong || self->any.function == NULL) {
@@ -726,6 +735,7 @@ intake_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->join);
     Py_VISIT(self->circumstances);
     Py_VISIT(self->check);
+    Py_VISIT(self->spare);
     return visit_look(&self->look, visit, arg);
 }
 
@@ -765,6 +775,7 @@ intake_dealloc(PyObject *object)
     Py_XDECREF(self->join);
     Py_XDECREF(self->circumstances);
     Py_XDECREF(self->check);
+    Py_XDECREF(self->spare);
     clear_look(&self->look);
     Py_XDECREF(self->id);
     Py_XDECREF(self->type);

@@ -1,0 +1,53 @@
+"""What a request says of where arguments came from is read once, and each argument is asked about once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from policyengine import Engine
+from policyengine.evaluate import provenance
+from tests.support.steps import steps
+
+USER = {"type": "User", "id": "u"}
+
+
+def _asking(mentions: int, entries: int, times: int = 1) -> Callable[[], Any]:
+    """A decision for which so many arguments are asked about, each so many times, with so many entries beside them."""
+    names = [f"k{n}" for n in range(mentions)]
+    asked = " and ".join(f'"user" in sources(tool.args.{name})' for name in names * times)
+    args = ", ".join(f"{name}: String" for name in names)
+    text = f"use ai\ntool t({args}, more: Json)\npermit p: call on Tool when {asked}\n"
+    engine = Engine.from_text(text)
+    more = {f"m{n}": n for n in range(entries)}
+    stated: dict[str, Any] = {name: ["user"] for name in names} | {f"/more/{name}": ["user"] for name in more}
+    tool = {"type": "Tool", "id": "t", "args": {**dict.fromkeys(names, "x"), "more": more}}
+
+    def ask() -> Any:
+        return engine.decide(principal=USER, action="call", resource=tool, context={"provenance": stated})
+
+    for _ in range(3):
+        assert ask().allowed
+    return ask
+
+
+@pytest.mark.parametrize(("more", "less"), [((40, 5), (20, 5)), ((5, 400), (5, 200)), ((40, 400), (20, 200))])
+def test_twice_as_much_is_twice_the_work(more: tuple[int, int], less: tuple[int, int]) -> None:
+    assert steps(_asking(*more)) < 2.2 * steps(_asking(*less))
+
+
+def test_what_was_asked_is_not_found_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Any] = []
+    find = provenance.gathered_sources
+
+    def counted(path: Any, *rest: Any) -> Any:
+        found.append(path)
+        return find(path, *rest)
+
+    monkeypatch.setattr(provenance, "gathered_sources", counted)
+    ask = _asking(20, 20, times=3)
+    found.clear()
+    ask()
+    assert sorted(found) == sorted((f"k{n}",) for n in range(20))
