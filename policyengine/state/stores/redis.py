@@ -82,7 +82,7 @@ class Redis:
 
     def _connect(self, library: Any, retry: Any) -> Any:
         """A client; `library` is that of the sync or of the async ones."""
-        return library.Redis.from_url(self._url, **self._settings(retry), protocol=2)
+        return library.Redis.from_url(_in_resp2(self._url), **self._settings(retry), protocol=2)
 
     def _policies(self) -> list[str]:
         """What each server does when its memory is full."""
@@ -192,11 +192,11 @@ class Redis:
 
     def _asking(self, client: Any) -> Plainly:
         """How a client is asked."""
-        return Connections(client) if _is_read_here(client) else Plainly(client)
+        return Connections(client)
 
     def _asking_async(self, client: Any) -> PlainlyAsync:
         """How a client of an event loop is asked."""
-        return ConnectionsAsync(client, self._deadline) if _is_read_here(client) else PlainlyAsync(client)
+        return ConnectionsAsync(client, self._deadline)
 
     def _settings(self, retry: Any) -> dict[str, Any]:
         return {
@@ -220,7 +220,8 @@ class Redis:
         return "" if self._now is None else str(self._now())
 
 
-def _is_read_here(client: Any) -> bool:
-    """Whether what its connections carry is read here. A URL may ask for another protocol, in which a server says more
-    than it was asked."""
-    return client.get_connection_kwargs().get("protocol") in (2, "2")
+def _in_resp2(url: str) -> str:
+    """The URL without a protocol of its own: in any other a server says more than it was asked."""
+    address, _, query = url.partition("?")
+    kept = [part for part in query.split("&") if part and not part.startswith("protocol=")]
+    return f"{address}?{'&'.join(kept)}" if kept else address
