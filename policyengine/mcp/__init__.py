@@ -15,7 +15,7 @@ tool, a tool that changed, is not there.
 | `authorizing.py`, `pdp.py` | what COAZ decides beside the gate, in process or at a decision point |
 | `coaz.py`, `defaults.py`, `expressions.py` | the binding: a message to an AuthZEN request |
 | `sessions.py` | the gate's session of a client |
-| `targets.py` | the servers behind it: commands, URLs, a client's `mcp.json` |
+| `targets.py`, `child.py` | the servers behind it: commands, URLs, a client's `mcp.json`; those that are started |
 | `upstream.py`, `upstream_tasks.py` | what they have: tools, resources, prompts; tools that run as tasks only |
 | `tasks.py` | calls that go on after they were answered |
 | `approving.py` | calls that need a person |

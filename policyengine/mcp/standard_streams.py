@@ -27,7 +27,7 @@ MOST_WAITING = 100
 LAST_WORDS = 2.0
 
 
-class _Streams:
+class MessageStream:
     """What both streams are to the library."""
 
     async def aclose(self) -> None:
@@ -40,7 +40,7 @@ class _Streams:
         await self.aclose()
 
 
-class MessagesIn(asyncio.Protocol, _Streams):
+class MessagesIn(asyncio.Protocol, MessageStream):
     """The messages that come in: one a line. What is no message comes in as the error that it is."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class MessagesIn(asyncio.Protocol, _Streams):
                 await self._came.wait()
             line = self._lines.popleft()
             if line.strip():
-                return _message(line)
+                return message_of(line)
 
     def __aiter__(self) -> Self:
         return self
@@ -102,7 +102,7 @@ class MessagesIn(asyncio.Protocol, _Streams):
         self._end()
 
 
-class MessagesOut(asyncio.BaseProtocol, _Streams):
+class MessagesOut(asyncio.BaseProtocol, MessageStream):
     """The messages that go out. Whoever writes waits while the client does not read."""
 
     def __init__(self) -> None:
@@ -139,7 +139,7 @@ class MessagesOut(asyncio.BaseProtocol, _Streams):
             await self._lost.wait()
 
 
-def _message(line: bytes) -> SessionMessage | Exception:
+def message_of(line: bytes) -> SessionMessage | Exception:
     try:
         return SessionMessage(types.jsonrpc_message_adapter.validate_json(line.decode(errors="replace"), by_name=False))
     except ValueError as error:

@@ -22,6 +22,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
 from policyengine.mcp.changes import Changes
+from policyengine.mcp.child import child
 from policyengine.mcp.upstream import Upstream
 
 # So many seconds a server behind may take for one answer.
@@ -112,7 +113,8 @@ async def connected(targets: Mapping[str, Target], changes: Changes | None = Non
             at: Any
             if target.command:
                 environment = dict(target.environment) or None
-                at = StdioServerParameters(command=target.command[0], args=list(target.command[1:]), env=environment)
+                command, *given = target.command
+                at = child(StdioServerParameters(command=command, args=given, env=environment))
             elif target.headers:
                 client = await stack.enter_async_context(create_mcp_http_client(dict(target.headers)))
                 at = streamable_http_client(target.url, http_client=client)

@@ -1,0 +1,52 @@
+"""Servers that the gateway starts: they end with it, whether they want to or not."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+from mcp.client.stdio import StdioServerParameters
+
+from policyengine.mcp import child as module
+
+
+def is_there(pid: int) -> bool:
+    try:
+        # Who is dead and not yet buried answers as well.
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("backend", [True, False])
+def test_a_server_that_does_not_end_is_made_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: bool) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    said = tmp_path / "pids"
+    # It reads nothing, does not listen, has a child of its own, and goes on talking.
+    script = f'trap "" TERM; sleep 60 & echo $$ $! > {said}; while :; do echo "{{}}"; done'
+
+    async def steps() -> Exception:
+        async with module.child(StdioServerParameters(command="sh", args=["-c", script])) as (reading, _):
+            return await reading.receive()
+
+    with anyio.from_thread.start_blocking_portal("asyncio", {"use_uvloop": backend}) as portal:
+        heard = portal.call(steps)
+    assert isinstance(heard, ValueError)
+    pids = [int(pid) for pid in said.read_text().split()]
+    # What is killed is gone a moment later.
+    for _ in range(100):
+        if not any(map(is_there, pids)):
+            break
+        time.sleep(0.02)
+    assert [pid for pid in pids if is_there(pid)] == []
+
+
+def test_a_command_that_is_not_there_is_an_error() -> None:
+    async def steps() -> None:
+        async with module.child(StdioServerParameters(command="/nowhere/at/all")):
+            raise AssertionError("it cannot run")
+
+    with pytest.raises(OSError):  # noqa: PT011
+        anyio.run(steps)
