@@ -11,9 +11,11 @@ raise it.
 
 from __future__ import annotations
 
+import gc
 import os
 from functools import cache
 
+import pytest
 import typer.testing
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
@@ -40,3 +42,11 @@ if PROFILE == "default":
 
 # The command line is put together once, and not by each test that runs a command: that took most of its time.
 typer.testing._get_command = cache(typer.testing._get_command)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """All that the tests themselves are made of is nothing for the garbage collector to look through: a service does so
+    whenever one starts, and there are hundreds. One that ends makes it look at everything again."""
+    if not gc.get_freeze_count():
+        gc.freeze()

@@ -147,6 +147,7 @@ def test_policies_that_fail_their_tests_can_be_kept_out_from_the_start(folder: P
 @pytest.mark.parametrize("asked", [False, True])
 def test_the_collector_of_the_host_is_left_alone_unless_asked(folder: Path, asked: bool) -> None:
     seen: list[str] = []
+    gc.unfreeze()
     before = gc.get_threshold()
     gc.callbacks.append(lambda phase, _: seen.append(phase))
     gc.set_threshold(2, 1000)
@@ -160,8 +161,8 @@ def test_the_collector_of_the_host_is_left_alone_unless_asked(folder: Path, aske
         gc.set_threshold(*before)
         gc.callbacks.pop()
     assert ask(engine).allowed
-    # A handful comes from opening files and making paths before.
-    assert during < 200 if asked else during > 500
+    # Some come from opening files before, and the store after; from loading itself come a thousand and more.
+    assert during < 500 if asked else during > 1_000
 
 
 def wait_for(condition: Any) -> None:
