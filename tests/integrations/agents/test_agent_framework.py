@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 from agent_framework import Agent, BaseChatClient, ChatMiddlewareLayer, FunctionInvocationLayer, MCPStdioTool, tool
+from agent_hooks import EnforcementMode
+from agent_hooks.ctk import RunOutcome, Scenario, load_vectors, run_vectors
 
 from policyengine import Engine
 from policyengine.integrations.agent_framework import protect
 from policyengine.integrations.agent_hooks import PolicyInterceptor
+from tests.integrations.agents.framework_kit import FrameworkHarness
 from tests.integrations.agents.host_agent_framework import Rewrites, Scripted
+from tests.integrations.agents.test_agent_hooks import EVERYTHING, Checked
 from tests.integrations.agents.world import ANN, POLICIES, Ran, Script, Tools
 
 
@@ -75,3 +79,24 @@ def test_tools_of_a_run_are_gated_and_those_that_run_elsewhere_refused(tmp_path:
     for given in ({"tools": [{"type": "web_search"}]}, {"options": {"tools": {"type": "web_search"}}}):
         with pytest.raises(ValueError, match="runs where nobody gates it"):
             protect(Agent(Scripted([], Ran(), "o")), gate()).run("go", **given)  # type: ignore[call-overload]
+
+
+def test_the_kit_passes_on_the_framework() -> None:
+    results = run_vectors(FrameworkHarness, load_vectors())
+    # What the framework puts out is all messages of a run, not only what is said at its end.
+    assert [one.id for one in results if one.status == "fail"] == ["AH-CTK-001"]
+    assert sum(one.status == "pass" for one in results) > 40
+
+
+def test_every_context_of_the_framework_has_a_verdict_of_the_contracts_schema() -> None:
+    verdicts: list[Any] = []
+    engine = Engine.from_text(EVERYTHING)
+    for vector in load_vectors():
+        if "scenario" in vector:
+            ours = PolicyInterceptor(engine, principal=ANN, model={}, output={"tenant": "acme"})
+            checked, harness = Checked(ours), FrameworkHarness()
+            harness.setup(Scenario.from_wire(vector["scenario"]), [checked], None, EnforcementMode.ENFORCE)
+            assert asyncio.run(harness.run()).outcome is not RunOutcome.ERROR
+            verdicts += checked.verdicts
+    assert len(verdicts) > 400
+    assert not any(str(one.get("reason")).startswith("runtime_error") for one in verdicts)
