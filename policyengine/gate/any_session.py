@@ -1,7 +1,8 @@
-"""The policies as they are for some session: what rules ask of it may be so, and may not be so.
+"""The policies as they are for some session, or some arguments: what rules ask of them may be so, and may not be so.
 
-In: policies. Out: policies that allow whatever these allow in a session that has done anything whatever. A list that
-others rely on, and that does not depend on what a session did, is made with them; no call is decided with them.
+In: policies. Out: policies that allow whatever these allow in a session that has done anything whatever, or on
+arguments that whoever may see. A list is made with them, where it does not depend on what a session did and as no
+arguments are known; no call is decided with them.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from threading import Lock
 from policyengine.bundle import Snapshot
 from policyengine.check.readers import READERS
 from policyengine.gate.history import HISTORY
-from policyengine.ir.nodes import And, Attribute, Const, Expr, Has, If, Not, Or, PolicySet, Root, Rule
+from policyengine.ir.nodes import And, Attribute, Const, Expr, Has, If, Not, Or, PolicySet, Root
 from policyengine.ir.walk import walk
 from policyengine.model.types import BOOL
 from policyengine.partial.residual import Partial
 
-# What the context says of a session.
+# What the context says of arguments, and of a session besides.
+_OF_ARGUMENTS = frozenset({READERS})
 _OF_SESSION = frozenset({"session", "request", HISTORY, READERS})
 # The policies of so many engines are kept.
 MOST = 8
@@ -27,17 +29,17 @@ class _Known:
     """What was made of policies, the latest last. They are told apart as objects: to compare them takes long."""
 
     def __init__(self) -> None:
-        self._made: list[tuple[PolicySet, Partial]] = []
+        self._made: list[tuple[PolicySet, frozenset[str], Partial]] = []
         self._lock = Lock()
 
-    def of(self, snapshot: Snapshot) -> Partial:
+    def of(self, snapshot: Snapshot, roots: frozenset[str]) -> Partial:
         with self._lock:
-            for policies, partial in self._made:
-                if policies is snapshot.policies:
+            for policies, without, partial in self._made:
+                if policies is snapshot.policies and without is roots:
                     return partial
-        made = Partial(loosened(snapshot.policies), snapshot.schema, snapshot.world)
+        made = Partial(loosened(snapshot.policies, roots), snapshot.schema, snapshot.world)
         with self._lock:
-            self._made = [*self._made[1 - MOST :], (snapshot.policies, made)]
+            self._made = [*self._made[1 - MOST :], (snapshot.policies, roots, made)]
         return made
 
 
@@ -46,37 +48,39 @@ _KNOWN = _Known()
 
 def in_any_session(snapshot: Snapshot) -> Partial:
     """What answers for these policies where nothing is known of the session."""
-    return _KNOWN.of(snapshot)
+    return _KNOWN.of(snapshot, _OF_SESSION)
 
 
-def loosened(policies: PolicySet) -> PolicySet:
-    return replace(policies, rules=tuple(map(_loosened, policies.rules)))
+def for_any_readers(snapshot: Snapshot) -> Partial:
+    """What answers for these policies where nothing is known of who may see the arguments."""
+    return _KNOWN.of(snapshot, _OF_ARGUMENTS)
 
 
-def _loosened(rule: Rule) -> Rule:
-    """A permit may hold, and whatever takes away may not."""
-    return replace(rule, condition=_may(rule.condition, rule.kind == "permit"))
+def loosened(policies: PolicySet, roots: frozenset[str]) -> PolicySet:
+    """A permit may hold, and whatever takes away may not, as far as they ask for these parts of the context."""
+    rules = (replace(rule, condition=_may(rule.condition, rule.kind == "permit", roots)) for rule in policies.rules)
+    return replace(policies, rules=tuple(rules))
 
 
-def _may(expr: Expr, be: bool) -> Expr:
-    """The condition, with what it asks of the session put so that it comes to this as soon as it can."""
-    if not _asks(expr):
+def _may(expr: Expr, be: bool, roots: frozenset[str]) -> Expr:
+    """The condition, with what it asks put so that it comes to this as soon as it can."""
+    if not _asks(expr, roots):
         return expr
     match expr:
         case And(items=items) | Or(items=items):
-            return replace(expr, items=tuple(_may(item, be) for item in items))
+            return replace(expr, items=tuple(_may(item, be, roots) for item in items))
         case Not(operand=operand):
-            return replace(expr, operand=_may(operand, not be))
-        case If(condition=condition, then=then, otherwise=otherwise) if not _asks(condition):
-            return replace(expr, then=_may(then, be), otherwise=_may(otherwise, be))
+            return replace(expr, operand=_may(operand, not be, roots))
+        case If(condition=condition, then=then, otherwise=otherwise) if not _asks(condition, roots):
+            return replace(expr, then=_may(then, be, roots), otherwise=_may(otherwise, be, roots))
     return Const(value=be, type=BOOL, span=expr.span)
 
 
-def _asks(expr: Expr) -> bool:
+def _asks(expr: Expr, roots: frozenset[str]) -> bool:
     return any(
         isinstance(node, Attribute | Has)
         and isinstance(node.base, Root)
         and node.base.name == "context"
-        and node.name in _OF_SESSION
+        and node.name in roots
         for node in walk(expr)
     )

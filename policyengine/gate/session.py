@@ -19,6 +19,7 @@ from policyengine.check.readers import READERS
 from policyengine.diagnostics import codes
 from policyengine.evaluate.combine import denied
 from policyengine.gate import limits, listing, receiving
+from policyengine.gate.any_session import for_any_readers
 from policyengine.gate.call import Observed, ToolCall, reason
 from policyengine.gate.history import HISTORY, History, HistoryNeeds
 from policyengine.gate.normal import form, identifies, names
@@ -31,7 +32,7 @@ from policyengine.release.inspection import Inspection
 from policyengine.release.outcome import Admitted, Released
 from policyengine.release.release_stream import ReleaseStream
 from policyengine.state.grant import Grant, SettleError
-from policyengine.state.session_calls import Sessions, UnknownSession
+from policyengine.state.session_calls import Sessions, SessionState, UnknownSession
 from policyengine.state.store import StoreError
 
 
@@ -290,7 +291,7 @@ class Session:
             known = self._ways.sessions().read(self.id, self._principal, self._context)
         except (StoreError, UnknownSession):
             return []
-        return listing.callable_tools(self._ways.snapshot(), self._principal, self._known(), names_, known)
+        return listing.at_once(self._callable(names_, known))
 
     async def tools_async(self, names_: Iterable[str]) -> list[str]:
         """As `tools`, without blocking the event loop."""
@@ -298,9 +299,12 @@ class Session:
             known = await self._ways.sessions().read_async(self.id, self._principal, self._context)
         except (StoreError, UnknownSession):
             return []
-        return await listing.in_turns(
-            listing.callable_slices(self._ways.snapshot(), self._principal, self._known(), names_, known)
-        )
+        return await listing.in_turns(self._callable(names_, known))
+
+    def _callable(self, names_: Iterable[str], known: SessionState) -> listing.Slices:
+        snapshot = self._ways.snapshot()
+        partial = for_any_readers(snapshot) if self._policies().readers else None
+        return listing.callable_slices(snapshot, self._principal, self._known(), names_, known, partial)
 
     def limits(self, names_: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """By tool and argument, what every call that is allowed in this session, now, keeps to, as keywords of JSON

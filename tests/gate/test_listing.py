@@ -132,3 +132,13 @@ def test_a_list_in_turns_is_the_list() -> None:
     names = [*NAMES, *(f"t{at}" for at in range(3 * SLICE))]
     assert asyncio.run(gate.tools_async(names)) == gate.tools(names)
     assert asyncio.run(gate.listed_async(names)) == gate.listed(names)
+
+
+def test_who_may_see_arguments_that_are_not_known_hides_nothing() -> None:
+    rules = (
+        'permit p: call on Tool::"send" when all r in readers(tool.args.to): r == "bob"\n'
+        'permit q: call on Tool::"look" when "bob" in readers(tool.args.path)\n'
+        'permit s: call on Tool::"read"\nforbid f: call on Tool::"read" when "bob" in readers(tool.args.path)\n'
+    )
+    session = Engine.from_text(DECLARED + rules).session(principal=ANN)
+    assert session.tools(["send", "look", "read", "drop"]) == ["send", "look", "read"]
