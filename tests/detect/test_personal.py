@@ -56,6 +56,8 @@ def found(text: str, kind: str) -> list[str]:
             "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
         ),
         ("crypto_address.ripple", "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh", "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh"),
+        ("national_id.us_ssn", "his SSN 078 05 1121", "078 05 1121"),
+        ("national_id.us_ssn", "social security: 078.05.1121", "078.05.1121"),
         ("date_of_birth", "Date of birth: 14/01/1961", "14/01/1961"),
         ("date_of_birth", "she was born on 3 March 1971 in Ulm", "3 March 1971"),
         ("date_of_birth", "geboren am 03.12.1971", "03.12.1971"),

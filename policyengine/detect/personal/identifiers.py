@@ -31,6 +31,8 @@ _LONGEST = 24
 WIDTH = 2 * (_AFTER + _LONGEST + 8)
 KINDS = frozenset(one.kind for one in IDENTIFIERS)
 
+_PRINTED = frozenset({"078051120", "457555462", "219099999"})
+_BETWEEN = str.maketrans("", "", " .-")
 _DIGITS = rb"[0-9](?:[ .\-/+]?[0-9A-FU-Y]?[0-9]){5,}"
 _LETTERS = (
     rb"[A-Z]{4}(?:[A-Z]{2}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z]|[0-9]{6}[HM][A-Z]{5}[A-Z0-9][0-9]|"
@@ -186,7 +188,7 @@ def _valid(one: Identifier, value: str) -> bool:
 @lru_cache(maxsize=256)
 def _check(module: str) -> Callable[[str], bool]:
     if module.startswith("."):
-        return {".plain": _plain, ".nino": _nino, ".nric": _nric}[module]
+        return {".plain": _plain, ".nino": _nino, ".nric": _nric, ".ssn": _ssn}[module]
     valid: Callable[[str], bool] = importlib.import_module(f"stdnum.{module}").is_valid
     return valid
 
@@ -198,6 +200,19 @@ def _plain(value: str) -> bool:
 def _nino(value: str) -> bool:
     """Prefixes that are never given. Source: https://www.gov.uk/hmrc-internal-manuals/national-insurance-manual/nim39110"""
     return value[:2] not in {"BG", "GB", "NK", "KN", "TN", "NT", "ZZ"} and value[1] != "O"
+
+
+def _ssn(value: str) -> bool:
+    """Areas, groups and serials that are never given, and numbers that were printed on cards and in leaflets. Source:
+    https://www.ssa.gov/employer/randomizationfaqs.html, https://www.ssa.gov/history/ssn/misused.html"""
+    digits = value.translate(_BETWEEN)
+    return (
+        digits[0] != "9"
+        and digits[:3] not in ("000", "666")
+        and digits[3:5] != "00"
+        and digits[5:] != "0000"
+        and digits not in _PRINTED
+    )
 
 
 def _nric(value: str) -> bool:

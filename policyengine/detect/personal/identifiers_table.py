@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ALWAYS, REGION, CONTEXT = "always", "region", "context"
+_SSA = "https://www.ssa.gov/employer/randomizationfaqs.html"
 _STDNUM = "https://arthurdejong.org/python-stdnum/doc/2.2/stdnum."
 
 
@@ -39,8 +40,8 @@ def _i(kind: str, shape: str, module: str, without: str, *words: str, source: st
 
 # fmt: off - one identifier a line
 IDENTIFIERS = (
-    _i("us_ssn", r"\d{3}-\d{2}-\d{4}", "us.ssn", ALWAYS, "ssn", "social security"),
-    _i("us_ssn", r"\d{3}[ .]?\d{2}[ .]?\d{4}", "us.ssn", CONTEXT, "ssn", "social security"),
+    _i("us_ssn", r"\d{3}-\d{2}-\d{4}", ".ssn", ALWAYS, "ssn", "social security", source=_SSA),
+    _i("us_ssn", r"\d{3}[ .]?\d{2}[ .]?\d{4}", ".ssn", CONTEXT, "ssn", "social security", source=_SSA),
     _i("us_itin", r"9\d{2}-\d{2}-\d{4}", "us.itin", ALWAYS, "itin"),
     _i("us_ein", r"\d{2}-?\d{7}", "us.ein", CONTEXT, "ein", "employer identification"),
     _i(
