@@ -22,7 +22,7 @@ Worth = Callable[[bytes], Iterable[Finder]]
 # In which of some texts something may be found.
 Where = Callable[[Sequence[str]], Iterator[int]]
 _MOST_KNOWN = 1_024
-_BETWEEN = "\0"
+_BETWEEN = "\0\n"
 
 
 def _options() -> Any:
@@ -65,21 +65,19 @@ def worth(finders: tuple[Finder, ...]) -> Worth:
 
 
 def where(finders: tuple[Finder, ...]) -> Where:
-    """Of finders that have signs. The texts are looked at as one: what begins in one of them is looked for from its
-    beginning on, and whatever it goes on to, that one is named, and the search begins again with the next."""
-    search = re2.compile(b"|".join(b"(?:" + finder.signs[0] + b")" for finder in finders), _options()).search
+    """Of finders that have signs, the first of which matches nothing that goes over NUL and a line break. The texts are
+    looked at as one, with these between two, and the line break is the next one's: what a sign has before a match is in
+    the text of the match. A match goes on to the next NUL, so that a text has one or, with a NUL in it, few."""
+    signs = b"|".join(b"(?:" + finder.signs[0] + b")" for finder in finders)
+    matches = re2.compile(b"(?:" + signs + rb")[^\x00]*", _options()).finditer
 
     def those(texts: Sequence[str]) -> Iterator[int]:
-        data = shadow(_BETWEEN.join(texts))
-        starts = [0, *accumulate(len(text) + 1 for text in texts)]
-        at = 0
-        while (match := search(data, at)) is not None:
+        starts = [0, *accumulate(len(text) + len(_BETWEEN) for text in texts)]
+        last = -1
+        for match in matches(shadow(_BETWEEN[1:] + _BETWEEN.join(texts))):
             index = bisect_right(starts, match.start()) - 1
-            if index == len(texts):
-                return
-            yield index
-            at = starts[index + 1]
-            if at >= len(data):
-                return
+            if index != last:
+                yield index
+                last = index
 
     return those

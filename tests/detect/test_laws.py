@@ -124,6 +124,21 @@ def test_many_texts_have_what_each_has(many: list[str], kinds: frozenset[str]) -
     assert find_many(many, kinds, KNOWN) == [find(text, kinds, KNOWN) for text in many]
 
 
+WHOLE = [
+    *("acme.com", "www.acme.com", "ann@example.com", "0171 123 4567", "(415) 555-2671", "4111 1111 1111 1111"),
+    *("DE89 3704 0044 0532 0130 00", "81.2.69.142", "::ffff:81.2.69.142", "123-45-6789", "pesel 44051401359"),
+    *("3c:22:fb:9a:01:7e", "BIC: DEUTDEFF500", "call", "4111", "1111 1111 1111", "@", ".com", "\0", ""),
+]
+
+
+@pytest.mark.parametrize("kinds", [SIGNED, ["domain"], ["email"], ["phone", "credit_card"]], ids=len)
+def test_many_texts_are_texts_of_their_own(kinds: list[str]) -> None:
+    """What begins a text, ends one or is all of it, beside what may belong to a neighbour."""
+    for other in WHOLE:
+        many = [text for one in WHOLE for text in (one, other, f"{one}\0{other}\0\n{one}")]
+        assert find_many(many, kinds, KNOWN) == [find(text, kinds, KNOWN) for text in many]
+
+
 def covered(found: list[Finding], low: int, high: int, into: set[tuple[str, int]], shift: int = 0) -> None:
     for one in found:
         into.update((one.kind, at + shift) for at in range(max(one.start, low), min(one.end, high)))
