@@ -7,7 +7,7 @@ extra `detect` installs it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from policyengine.detect.beginnings import ending
 from policyengine.detect.finder import DIGITS, NEAR, DetectorFailed, Finder, viewing
@@ -101,17 +101,15 @@ def find(view: View, regions: tuple[str, ...]) -> Sequence[Finding]:
     return outermost(found)
 
 
-def _starts(data: bytes, start: int, end: int) -> list[int]:
+def _starts(data: bytes, start: int, end: int) -> Iterator[int]:
     """Where a number may begin: at a group of digits that is joined to nothing before it."""
-    found = []
     for group in _GROUP.finditer(data, start, end):
         at = low = group.start()
         while low and data[low - 1] in b"(+" and at - low < 2:
             low -= 1
         before = data[low - 1] if low else 32
         if before not in _GLUED and not (before in _JOINS and low > 1 and data[low - 2] in _DIGITS):
-            found.append(low)
-    return found
+            yield low
 
 
 def _numbers(view: View, begin: int, regions: tuple[str, ...]) -> list[Finding]:
