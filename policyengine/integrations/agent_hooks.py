@@ -30,7 +30,7 @@ from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.running import ended
 from policyengine.gate.session import Session
 from policyengine.gate.usage import tokens_of
-from policyengine.integrations.approvals import ask
+from policyengine.integrations.approvals import Repeated
 from policyengine.state.approval_calls import ApprovalError
 from policyengine.state.store import StoreError
 
@@ -68,7 +68,8 @@ class PolicyInterceptor:
     users: whether the input of a context is from the user. Say no for an agent that another one calls: what it is told
         to do is a model's words. Where nobody says it, input is not the user's while a call of a tool is under way for
         the same principal, with any interceptor of the same engine: it may come from an agent within that tool.
-    approvals: whether a call that needs an approval is put to people, in our store; the denial names the task."""
+    approvals: whether a call that needs an approval is put to people, in our store; the denial names the task, and the
+        same call is allowed when it comes again after somebody has approved it there."""
 
     def __init__(
         self,
@@ -93,7 +94,7 @@ class PolicyInterceptor:
         self._entities = tuple(entities)
         self._fulfilled = tuple(fulfilled)
         self._users = users
-        self._approvals = approvals
+        self._asks = Repeated(engine) if approvals else None
         # By whose it is as well: nobody has another's session by knowing its id.
         self._runs: TTLCache[tuple[str, ...], _Run] = TTLCache(SESSIONS, LIFE)
         self._points: dict[str, Callable[[_Run, Known], Verdict]] = {
@@ -187,11 +188,11 @@ class PolicyInterceptor:
     def _before_tool(self, run: _Run, context: Known) -> Verdict:
         tool = context["tool_call"]
         arguments = context["target"]
-        call = run.gate.call(tool["name"], arguments, fulfilled=self._fulfilled)
+        call = self._called(run, tool["name"], arguments)
         if len(run.calls) >= OPEN:
             raise OverflowError("too many calls at once")
         run.calls[tool["id"]] = call
-        liftable = None if call.allowed else self._liftable(run, call, tool["id"])
+        liftable = None if call.allowed else self._liftable(run, call)
         if call.allowed or liftable is not None:
             self._under_way(run.gate.principal)[id(run), tool["id"]] = True
         if not call.allowed:
@@ -201,14 +202,25 @@ class PolicyInterceptor:
         )
         return _changed("$target", arguments, call.arguments, owed)
 
-    def _liftable(self, run: _Run, call: ToolCall, id_: str) -> dict[str, Any] | None:
+    def _called(self, run: _Run, tool: str, arguments: Known) -> ToolCall:
+        """A call, decided, with an approval of it where somebody has given one in our store."""
+        call = run.gate.call(tool, arguments, fulfilled=self._fulfilled)
+        approval = None
+        if self._asks is not None and call.grant is not None and call.grant.access_request is not None:
+            with suppress(ApprovalError, StoreError):
+                approval = self._asks.approval(run.gate, call)
+        if approval is None:
+            return call
+        return run.gate.call(tool, arguments, fulfilled=self._fulfilled, approval=approval)
+
+    def _liftable(self, run: _Run, call: ToolCall) -> dict[str, Any] | None:
         """What an approver is told, where nothing but an approval is missing."""
         if call.grant is None or call.grant.access_request is None:
             return None
         told: dict[str, Any] = {"by": [str(one.by.get("id")) for one in call.approvals]}
-        if self._approvals:
+        if self._asks is not None:
             with suppress(ApprovalError, StoreError):
-                told["task"] = ask(self._engine, run.gate, call, id_).id
+                told["task"] = self._asks.task(run.gate, call).id
         return told
 
     def _after_tool(self, run: _Run, context: Known) -> Verdict:

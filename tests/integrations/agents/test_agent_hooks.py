@@ -19,7 +19,7 @@ from policyengine import Engine
 from policyengine.gate.trail import Trail
 from policyengine.integrations import agent_hooks
 from policyengine.integrations.agent_hooks import PolicyInterceptor
-from tests.integrations.agents.world import ANN, BUDGET, INJECTED, POLICIES, TOKENS
+from tests.integrations.agents.world import ANN, BUDGET, INJECTED, POLICIES, TOKENS, approve_all
 
 EVERYTHING = """
 module all
@@ -139,6 +139,10 @@ def test_an_approval_is_a_denial_that_can_be_lifted() -> None:
     assert verdict.approval is not None
     assert verdict.approval["by"] == ["finance"]
     assert verdict.approval["task"].startswith("arq_")
+    # Approved in our store, the same call is allowed when it comes again, once.
+    approve_all(gate._engine)
+    again = [gate.intercept(hooks.pre_tool_call(call_id=f"a{n}", name="send_mail", args=arguments)) for n in range(2)]
+    assert [one.decision for one in again] == [Decision.ALLOW, Decision.DENY]
     plain = gate.intercept(hooks.pre_tool_call(call_id="2", name="drop_table", args={"name": "users"}))
     assert (plain.decision, plain.is_liftable) == (Decision.DENY, False)
 
