@@ -27,7 +27,6 @@ from policyengine.model.programs import (
 from policyengine.model.shell import DEEPEST, Simple, commands, refused
 
 Words = Sequence[str | None]
-_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=", re.ASCII)
 _FIND_RUNS = ("-exec", "-execdir", "-ok", "-okdir")
 _FIND_WRITES = ("-fprint", "-fprint0", "-fprintf", "-fls")
 # A program of one version, and what loads programs: `python3.12-dbg`, `ld-linux-x86-64.so.2`.
@@ -135,8 +134,9 @@ def _wrapped(
 ) -> list[dict[str, Any]]:
     at = _behind_options(program, wrapper, args)
     assigned: list[str] = []
-    while wrapper.assigns and at < len(args) and (found := _ASSIGNMENT.match(args[at] or "")):
-        assigned.append(found.group(1))
+    # Whatever has a `=` in it, these take for an assignment.
+    while wrapper.assigns and at < len(args) and "=" in (args[at] or ""):
+        assigned.append((args[at] or "").partition("=")[0])
         at += 1
     record["env"] += assigned
     record["runs_code"] = record["runs_code"] or not all(map(HARMLESS.fullmatch, assigned))

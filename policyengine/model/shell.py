@@ -25,40 +25,24 @@ _BLANK = " \t"
 _ENDS = " \t\n;|&<>()"
 _SPECIAL = "@*#?-$!0123456789"
 # Words that begin something else than a simple command, where a command may begin.
-_RESERVED = frozenset(
-    [
-        "if",
-        "then",
-        "else",
-        "elif",
-        "fi",
-        "for",
-        "while",
-        "until",
-        "do",
-        "done",
-        "case",
-        "esac",
-        "in",
-        "select",
-        "function",
-        "coproc",
-        "[[",
-        "]]",
-        "}",
-        "time",
-    ]
-)
+_RESERVED = frozenset({
+    "if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac", "in", "select",
+    "function", "coproc", "[[", "]]", "}", "time",
+})  # fmt: skip
+# A word that is something else than a word, once the ends of lines in it are gone.
+_READ_OTHERWISE = re.compile(r"[A-Za-z_]\w*\+?=|\d+\Z|[{}\[\]!]", re.ASCII)
 
 
 @dataclass(slots=True)
 class Simple:
-    """A simple command. `words` are its name and arguments; of an assignment the name is kept."""
+    """A simple command. `words` are its name and arguments; of an assignment the name is kept. `both` is whether `&>`
+    stands in it."""
 
     words: list[str | None] = field(default_factory=list)
     assigned: list[str] = field(default_factory=list)
     reads: list[str | None] = field(default_factory=list)
     writes: list[str | None] = field(default_factory=list)
+    both: bool = False
 
 
 def commands(text: str, depth: int = 0) -> list[Simple]:
@@ -159,8 +143,15 @@ class _Reader:
                 self._word(empty=True)
                 command.assigned.append(name.group().rstrip("+="))
                 continue
+            if command.both:
+                # For a shell that does not know `&>`, these are two commands.
+                raise refused("words stand behind `&>`")
             word = self._word()
-            if not command.words and self.text[start : self.at] in _RESERVED:
+            written = self.text[start : self.at]
+            joined = written.replace("\\\n", "")
+            if joined != written and (joined in _RESERVED or _READ_OTHERWISE.match(joined)):
+                raise refused("a line goes on within a word")
+            if not command.words and written in _RESERVED:
                 raise refused("it has a control structure")
             command.words.append(word)
         if not (command.words or command.assigned or command.reads or command.writes):
@@ -183,6 +174,7 @@ class _Reader:
         if found is None or (found["sign"] in ("<", ">") and self.text.startswith("(", found.end())):
             return False
         sign = found["sign"] or found["both"]
+        command.both = command.both or found["both"] is not None
         if found["variable"]:
             # The number of the file becomes its value, for what comes behind as well.
             command.assigned.append(found["variable"])
@@ -328,6 +320,8 @@ class _Reader:
         if not quoted and (self._peek("$'") or self._peek('$"')):
             raise refused("it has a quotation of a kind that is not known")
         self.at += 1
+        if self._peek("\\\n"):
+            raise refused("a line goes on behind a `$`")
         if self._takes("{"):
             name = _NAME.match(self.text, self.at)
             if name is None or not self.text.startswith("}", name.end()):
