@@ -22,13 +22,18 @@ class DecideArguments(TypedDict):
     context: dict[str, Any]
 
 
-# Principal, action, resource and context: the same without their names.
-Parts = tuple[dict[str, Any], str | dict[str, Any], dict[str, Any], dict[str, Any]]
+# Principal, action, resource and context: the same without their names, and None for no context.
+Parts = tuple[dict[str, Any], str | dict[str, Any], dict[str, Any], dict[str, Any] | None]
 
 
 def arguments(parts: Parts) -> DecideArguments:
     principal, action, resource, context = parts
-    return {"principal": principal, "action": action, "resource": resource, "context": context}
+    return {
+        "principal": principal,
+        "action": action,
+        "resource": resource,
+        "context": {} if context is None else context,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def parts(body: bytes) -> Parts | None:
     ((principal, action, resource, context),) = read
     if principal is None or action is None or resource is None:
         return None
-    return principal, action, resource, {} if context is None else context
+    return principal, action, resource, context
 
 
 def few(body: bytes, most: int) -> list[Parts] | None:
@@ -117,8 +117,7 @@ def few(body: bytes, most: int) -> list[Parts] | None:
         principal, action, resource = principal or who, action or what_for, resource or what
         if principal is None or action is None or resource is None:
             return None
-        context = around if context is None else context
-        found.append((principal, action, resource, {} if context is None else context))
+        found.append((principal, action, resource, around if context is None else context))
     return found
 
 
@@ -152,7 +151,7 @@ def _whole(text: bytes, items: Sequence[_Item]) -> list[Parts] | None:
         if subject is UNSET or action is UNSET or resource is UNSET:
             return None
         if context is UNSET:
-            context = {}
+            context = None
         elif "supported_obligations" in context or "metered_limits" in context or any(map(_is_slip, context)):
             return None
         else:

@@ -9,6 +9,7 @@ the two together.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 from policyengine.authzen import quick
@@ -31,7 +32,9 @@ def evaluate(engine: Engine, body: bytes, *, desk: Desk) -> DirectAnswer | None:
     if asked is None:
         return None
     principal, action, resource, context = asked
-    if APPROVAL in context:
+    if context is None:
+        context = {}
+    elif APPROVAL in context:
         return None
     decision = engine.decide(principal=principal, action=action, resource=resource, context=context)
     known = _plain.get(id(decision))
@@ -53,35 +56,39 @@ def evaluate_batch(engine: Engine, body: bytes, *, desk: Desk, max_batch: int, m
     asked = quick.few(body, min(max_batch, SLICE))
     if asked is None or not is_little(len(asked), len(body), max_work):
         return None
+    if any(map(_context_of, asked)) and any(APPROVAL in parts[3] for parts in asked if parts[3]):
+        return None
     entries = evaluator.entries
-    decisions: list[Decision] = []
-    decided = decisions.append
-    for principal, action, resource, context in asked:
-        if context and APPROVAL in context:
-            return None
-        try:
-            # As `Evaluator.decide`, without a call of it for each.
-            decision = entries[action][resource["type"]][principal["type"]](principal, resource, context)  # type: ignore[index]
-        except Exception:  # noqa: BLE001 - whatever it is, the long way decides
-            decision = evaluator.decide(principal, action, resource, context)
-        if decision.errors:
-            # What errs is work of its own.
-            return None
-        decided(decision)
+    try:
+        # As `Evaluator.decide`, without a call of it for each.
+        decisions = [
+            entries[action][resource["type"]][principal["type"]](principal, resource, context)  # type: ignore[index]
+            for principal, action, resource, context in asked
+        ]
+    except Exception:  # noqa: BLE001 - whatever it is, the long way decides
+        decisions = []
+        for parts in asked:
+            decision = evaluator.decide(*parts)
+            if decision.errors:
+                return None
+            decisions.append(decision)
     # What is kept under an identity is the decision of this identity.
     known = list(map(_plain.get, map(id, decisions)))
-    if None in known:
+    if not all(known):
         for number, (decision, parts) in enumerate(zip(decisions, asked, strict=True)):
             if known[number] is None:
-                known[number] = found = _answer(decision, parts[3], desk)
+                # What errs is work of its own.
+                found = None if decision.errors else _answer(decision, parts[3] or {}, desk)
+                known[number] = found
                 if found is None:
                     return None
                 decisions[number] = found[0]
     bodies = [each[1] for each in known]  # type: ignore[index]
-    allowed = sum(1 for each in decisions if each.decision == "allow")
+    allowed = [each.decision for each in decisions].count("allow")
     return DirectAnswer(encode.batch_body(bodies), asked, decisions, allowed)
 
 
+_context_of = itemgetter(3)
 # A decision, its bytes, and 1 if it allows.
 _Answer = tuple[Decision, bytes, int]
 # Those that are the same whatever the context says, by identity, each with the decision itself: see `encode.py`.
