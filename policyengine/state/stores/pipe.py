@@ -76,6 +76,12 @@ class Pipe(asyncio.Protocol):
                 future.set_exception(error)
         self._transport.abort()
 
+    def leave(self) -> None:
+        """Close what the connection goes over, where its event loop is over and closes nothing any more."""
+        self.open = False
+        if (socket := getattr(self._transport.get_extra_info("socket"), "_sock", None)) is not None:
+            socket.close()
+
     def _send(self) -> None:
         if self._unsent:
             text = b"".join(self._unsent)

@@ -186,6 +186,10 @@ class Redis:
         loop = get_running_loop()
         client = self._clients.get(loop)
         if client is None:
+            # A host may begin a new event loop for each request, and closes nothing.
+            for known in self._clients.keyrefs():
+                if (one := known()) is not None and one.is_closed() and (over := self._clients.pop(one, None)):
+                    over.leave()
             library = self._library.asyncio
             client = self._clients[loop] = self._asking_async(self._connect(library, library.retry.Retry))
         return client
