@@ -9,7 +9,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import timedelta
 from hashlib import sha256
 from secrets import token_hex
@@ -140,8 +140,18 @@ def demanding(snapshot: Snapshot, names: Collection[str]) -> list[Rule]:
 
 def written(rule: Rule) -> str:
     """A rule as it is written: another text for one that has changed."""
-    # A typed rule's representation has no places in it.
-    return f"{rule.name}:{sha256(repr(rule).encode()).hexdigest()[:16]}"
+    return f"{rule.name}:{sha256(repr(_structure(rule)).encode()).hexdigest()[:16]}"
+
+
+def _structure(value: Any) -> Any:
+    """What a typed rule says, without places, and the same in every process: sets are in order."""
+    if is_dataclass(value):
+        return (type(value).__name__, *(_structure(getattr(value, one.name)) for one in fields(value) if one.repr))
+    if isinstance(value, Mapping):
+        return sorted((repr(_structure(name)), _structure(item)) for name, item in value.items())
+    if isinstance(value, set | frozenset):
+        return sorted(repr(_structure(item)) for item in value)
+    return tuple(map(_structure, value)) if isinstance(value, tuple | list) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -452,3 +455,22 @@ forbid large: approve on ApprovalTask
     large = engine.approvals.request(refund(engine, 5000).access_request)
     assert engine.approvals.approve(small.id, CLEO).status == "approved"
     assert refused(engine.approvals.approve, large.id, CLEO) == POLICY
+
+
+def test_a_rule_is_the_same_in_every_process() -> None:
+    """Or an approval of one process would be for something else in the next. What it reads are sets of types."""
+    told = """
+from policyengine import Engine
+from policyengine.state.approving import written
+policies = 'module m use ai permit all: call on Tool require a: call on Tool '
+policies += 'when any c in session.calls: c.tool == "x" and resource in [Tool::"x", Tool::"y"] approval(by: Group::"g")'
+print(*map(written, Engine.from_text(policies).snapshot.policies.rules))
+"""
+    said = {
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", told], env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(said) == 1
