@@ -146,7 +146,7 @@ def told(released: Released, name: str) -> dict[str, Any]:
 
 
 def _reply(released: Released, asked: Any, name: str) -> Reply:
-    body = json.dumps(told(released, name), separators=(",", ":"), allow_nan=False, default=list).encode("ascii")
+    body = encode.body_in_parts(told(released, name))
     # The record of a decision names what it is about, and has nothing else of it.
     about = {
         **asked,

@@ -11,7 +11,8 @@ import pytest
 from policyengine.authzen.answers import EvaluationResponse
 from policyengine.model.decision import Approval, Decision, Obligation, RuleError
 from policyengine.model.values import Entity, Uid
-from policyengine.server.encode import decision_body
+from policyengine.server import encode
+from policyengine.server.encode import AT_ONCE, body_in_parts, decision_body
 
 
 def test_a_plain_decision_says_four_things() -> None:
@@ -88,3 +89,28 @@ def test_everything_at_once() -> None:
 def test_durations_are_written_as_policies_write_them(within: timedelta, text: str) -> None:
     decision = Decision("deny", approvals=(Approval("m.p", {"type": "Group", "id": "g"}, within),), revision="r1")
     assert json.loads(decision_body(decision))["context"]["approvals"][0]["within"] == text
+
+
+@pytest.mark.parametrize("count", [0, 1, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE])
+def test_what_is_written_part_by_part_is_what_is_written_at_once(count: int) -> None:
+    value = {
+        "decision": True,
+        "text": "é",
+        "findings": [{"kind": "email", "start": n} for n in range(count)],
+        "none": [],
+    }
+    assert body_in_parts(value) == json.dumps(value, separators=(",", ":")).encode()
+    assert body_in_parts({}) == b"{}"
+
+
+def test_no_part_is_longer_for_a_longer_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    encoded = encode._encode_text
+
+    def counted(value: object) -> str:
+        sizes.append(len(value) if isinstance(value, list) else 1)
+        return encoded(value)
+
+    monkeypatch.setattr(encode, "_encode_text", counted)
+    body_in_parts({"findings": list(range(10 * AT_ONCE))})
+    assert (max(sizes), sum(sizes)) == (AT_ONCE, 10 * AT_ONCE + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ import pytest
 
 from policyengine import Engine
 from policyengine.authzen import read
+from policyengine.callers.caller import ANONYMOUS
+from policyengine.explain import trace
 from policyengine.server import explain
-from policyengine.settings.model import Tenants
+from policyengine.server.bind import Binding
+from policyengine.settings.model import Settings, Tenants
 from tests.server.serving import EVALUATION, serving
 from tests.server.test_authentication import bearer
 from tests.support.key_file import Store
@@ -247,3 +251,22 @@ def test_of_very_many_rules_some_are_shown() -> None:
 def test_what_is_written_in_parts_is_what_is_written_at_once(parted: int) -> None:
     value = {"a": [], "b": {}, "é": [{"c": [1, 2.5, None, True, '\n"é'], "d": {"e": [[], [{}]]}}, "x"]}
     assert explain._text(value, parted) == json.dumps(value, separators=(",", ":"))
+
+
+def test_what_was_explained_is_let_go_of_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 50
+    gone: list[Any] = []
+
+    class Counted(trace.RuleTrace):
+        def __del__(self) -> None:
+            gone.append(sys._getframe(1).f_code)
+
+    monkeypatch.setattr(trace, "RuleTrace", Counted)
+    rules = "".join(f"permit p{n}: retrieve on Document when document.level > {n}\n" for n in range(count))
+    engine = Engine.from_text(f"module m\nuse ai\nextend Document {{ level: Int }}\n{rules}")
+    binding = Binding(Settings(policies=Path("."), insecure=True).tenants.tenancy())
+    document = {"type": "Document", "id": "d", "properties": {"level": 0}}
+    asked = {"subject": {"type": "User", "id": "u"}, "action": {"name": "retrieve"}, "resource": document}
+    explain.answer_explain(engine, json.dumps(asked).encode(), ANONYMOUS, binding=binding, charged=False)
+    # Each in a step of its own.
+    assert gone == [explain.answer_explain.__code__] * count
