@@ -17,6 +17,7 @@ from bench.workloads import (
     authorize,
     callers,
     callers_http,
+    hostile,
     http,
     load,
     oopsla,
@@ -47,6 +48,7 @@ WORKLOADS: dict[str, Callable[[Options], Results]] = {
         callers_http,
         revocation,
         overload,
+        hostile,
         authorize,
     )
 }
