@@ -163,26 +163,26 @@ def _build(sources: list[Source], entities: Known, earlier: Sequence[Diagnostic]
     checked = check(modules, declared.schema, findings, results)
     if checked.policies is not None:
         results.write()
-    found = list(checked.diagnostics)
-    records, digest = _entities(entities, found)
+    problems = list(checked.diagnostics)
+    records, digest = _entities(entities, problems)
     if checked.policies is not None:
-        found += found_again(checked.policies)
-        found += _misfits(records, declared.schema, entities)
-    if checked.policies is None or has_errors(found):
-        return Loaded(None, tuple(found), tuple(sources))
+        problems += found_again(checked.policies)
+        problems += _misfits(records, declared.schema, entities)
+    if checked.policies is None or has_errors(problems):
+        return Loaded(None, tuple(problems), tuple(sources))
     facts = [(uid, dict(items)) for uid, items in checked.policies.facts]
     try:
         known = world(records, facts)
     except Fault as fault:
-        found.append(
+        problems.append(
             _about(entities.path if isinstance(entities, Text) else "entities", codes.BAD_ENTITIES, fault.message)
         )
-        return Loaded(None, tuple(found), tuple(sources))
+        return Loaded(None, tuple(problems), tuple(sources))
     revision = _revision(sources, digest)
     evaluator = Evaluator(checked.policies, declared.schema, known, revision)
     partial = Partial(checked.policies, declared.schema, known)
     snapshot = Snapshot(checked.policies, declared.schema, known, revision, evaluator, partial)
-    return Loaded(snapshot, tuple(found), tuple(sources))
+    return Loaded(snapshot, tuple(problems), tuple(sources))
 
 
 def _modules(parsed: Sequence[Parsed], diagnostics: list[Diagnostic], known_modules: Modules) -> list[ModuleTree]:
@@ -253,14 +253,14 @@ def _entities(entities: Known, diagnostics: list[Diagnostic]) -> tuple[Sequence[
         given = copied(list(entities))
         return given, sha256(repr(given).encode("utf-8", "surrogatepass")).digest()
     try:
-        found = parse_json(entities.data)
+        entity_list = parse_json(entities.data)
     except Fault as fault:
         diagnostics.append(_broken_json(entities, fault))
         return (), b""
-    if not isinstance(found, list):
+    if not isinstance(entity_list, list):
         diagnostics.append(_about(entities.path, codes.BAD_ENTITIES, "expected a list of entities"))
         return (), b""
-    return found, sha256(entities.data).digest()
+    return entity_list, sha256(entities.data).digest()
 
 
 def _broken_json(entities: Text, fault: Fault) -> Diagnostic:
@@ -279,16 +279,16 @@ MOST_MISFITS = 20
 
 def _misfits(records: Sequence[Mapping[str, Any]], schema: Schema, entities: Known) -> list[Diagnostic]:
     """What the schema does not have of the entities, each at its place in the file."""
-    found = list(islice(misfits(records, schema), MOST_MISFITS + 1))
+    misfitting = list(islice(misfits(records, schema), MOST_MISFITS + 1))
     path = entities.path if isinstance(entities, Text) else "entities"
-    text = entities.data.removeprefix(BOM_UTF8).decode() if found and isinstance(entities, Text) else ""
+    text = entities.data.removeprefix(BOM_UTF8).decode() if misfitting and isinstance(entities, Text) else ""
     source = Source(path, text)
     shown = []
-    for one in found[:MOST_MISFITS]:
+    for one in misfitting[:MOST_MISFITS]:
         start, end = place(text, one.path, one.named) if text else (0, 0)
         where = "" if text else f" (entity {one.path[0]})"
         shown.append(Diagnostic(codes.BAD_ENTITIES, source.span(start, end), one.message + where, "", one.help))
-    if len(found) > MOST_MISFITS:
+    if len(misfitting) > MOST_MISFITS:
         message = f"there is more than these {MOST_MISFITS} findings about the entities"
         shown.append(Diagnostic(codes.BAD_ENTITIES, source.span(len(text), len(text)), message))
     return shown

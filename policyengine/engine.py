@@ -260,8 +260,8 @@ class Engine(Reloads):
         holds; nobody is found for a malformed one."""
         sought, snapshot = {**(principal or {}), "type": principal_type}, self._snapshot
         met = snapshot.evaluator.met(approved, metered)
-        found = search.principals(snapshot, sought, action, resource, context, met=met)
-        return [{"type": principal_type, "id": id_} for id_ in found]
+        ids = search.principals(snapshot, sought, action, resource, context, met=met)
+        return [{"type": principal_type, "id": id_} for id_ in ids]
 
     def search_resources(
         self,
@@ -278,8 +278,8 @@ class Engine(Reloads):
         `search_principals`. For documents that no entity source knows there is `filter`."""
         sought, snapshot = {**(resource or {}), "type": resource_type}, self._snapshot
         met = snapshot.evaluator.met(approved, metered)
-        found = search.resources(snapshot, principal, action, sought, context, met=met)
-        return [{"type": resource_type, "id": id_} for id_ in found]
+        ids = search.resources(snapshot, principal, action, sought, context, met=met)
+        return [{"type": resource_type, "id": id_} for id_ in ids]
 
     def search_actions(
         self,

@@ -67,9 +67,9 @@ def read(policies: Path, entities: Path | None = None, settled: bool = False) ->
         sleep(SETTLE if settled else 0)
         if state(paths) != before:
             continue
-        found = _read(policies, entities, before)
+        reading = _read(policies, entities, before)
         if state(paths) == before:
-            return found
+            return reading
     return FilesRead((), None, (Unread(str(policies), "the files keep changing while they are read"),), None)
 
 
@@ -86,10 +86,10 @@ def _state(root: Path) -> object:
 
 def _identity(path: Path) -> tuple[int, ...]:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError as error:
         return (error.errno or 0,)
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_mode
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_mode
 
 
 def _read(policies: Path, entities: Path | None, now: object) -> FilesRead:
@@ -162,11 +162,11 @@ class _Walk:
                 return folders, links
             self.seen.add((status.st_dev, status.st_ino))
             with os.scandir(here) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+                in_order = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             self.unread.append(why_unread(here, error))
             return folders, links
-        for entry in found:
+        for entry in in_order:
             self.entries += 1
             if entry.name.startswith("."):
                 continue

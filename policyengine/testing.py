@@ -138,7 +138,7 @@ def _in_order(policies: PolicySet, schema: Schema, case: TestCase, known: World)
     snapshot = Snapshot(
         policies, schema, known, "", Evaluator(policies, schema, known), Partial(policies, schema, known)
     )
-    found = metering(policies)
+    meters = metering(policies)
     clock = _Clock(_microseconds(_begin(case)))
     store = Memory(lambda: clock.now)
     session = case.session[0] if case.session is not None else None
@@ -162,7 +162,7 @@ def _in_order(policies: PolicySet, schema: Schema, case: TestCase, known: World)
         whole = AuthorizeRequest(
             step.principal, step.action, step.resource, context, f"step-{number}", clock.now, session
         )
-        decision = run(authorizing(whole, snapshot, found, decide_step, store), store).decision
+        decision = run(authorizing(whole, snapshot, meters, decide_step, store), store).decision
         asked = made[-1] if made else None
         if asked is not None:
             reached.note(policies, schema, asked, known)
@@ -233,9 +233,9 @@ class _Reached:
         except Fault:
             requests = (asked,)
         for one in requests:
-            found = verdicts(policies.rules, Env(one, known))
-            self.held |= {rule.name for rule in found.held}
-            self.erred |= {rule.name for rule in found.erred}
+            verdicts_reached = verdicts(policies.rules, Env(one, known))
+            self.held |= {rule.name for rule in verdicts_reached.held}
+            self.erred |= {rule.name for rule in verdicts_reached.erred}
 
     @property
     def rules(self) -> tuple[frozenset[str], frozenset[str]]:
@@ -243,20 +243,20 @@ class _Reached:
 
 
 def _problems(step: Step, decision: Decision) -> list[str]:
-    found = []
+    problems = []
     if decision.decision != step.decision:
-        found.append(f"expected {step.decision}, got {decision.decision} ({decision.summary})")
+        problems.append(f"expected {step.decision}, got {decision.decision} ({decision.summary})")
     elif step.rules is not None and decision.determining != step.rules:
-        found.append(f"expected it to be decided by {_names(step.rules)}, it was by {_names(decision.determining)}")
+        problems.append(f"expected it to be decided by {_names(step.rules)}, it was by {_names(decision.determining)}")
     elif step.reason is not None and step.reason not in decision.reasons:
         given = ", ".join(f'"{reason}"' for reason in decision.reasons) or "none"
-        found.append(f'expected the reason "{step.reason}", it gives {given}')
+        problems.append(f'expected the reason "{step.reason}", it gives {given}')
     elif step.failure is not None and (problem := _not_failed(step.failure, decision)):
-        found.append(problem)
+        problems.append(problem)
     owed = tuple(sorted({o.type for o in decision.obligations}))
     if step.obligations is not None and owed != tuple(sorted(set(step.obligations))):
-        found.append(f"expected it to owe {_names(step.obligations)}, it owes {_names(owed)}")
-    return found
+        problems.append(f"expected it to owe {_names(step.obligations)}, it owes {_names(owed)}")
+    return problems
 
 
 def _not_failed(failure: str, decision: Decision) -> str:

@@ -55,7 +55,7 @@ def _services(home: Path) -> dict[str, tuple[Pipeline, Headers]]:
 
 def _service(**settings: Any) -> Pipeline:
     app = create_app(Settings(policies=_POLICIES, log_level="error", **settings))
-    app.pdp.engine = Engine.load(_POLICIES, entities=_POLICIES / "entities.json")
+    app.slot.engine = Engine.load(_POLICIES, entities=_POLICIES / "entities.json")
     return app
 
 

@@ -74,8 +74,8 @@ def problem(value: Any, place: str, depth: int = 0) -> str:
     """Why a value in properties or the context cannot be read, or an empty text. Every entity in it must be one."""
     if value.__class__ is list:
         for number, each in enumerate(value):
-            if found := problem(each, f"{place}[{number}]", depth):
-                return found
+            if reason := problem(each, f"{place}[{number}]", depth):
+                return reason
     elif value.__class__ is dict:
         if not looks_like_entity(value):
             return members_problem(value, place, depth)
@@ -94,9 +94,9 @@ def members_problem(attributes: Mapping[str, Any], place: str, depth: int = 0) -
     """As `problem`, for the values of attributes; these as such are no entity, whatever their names."""
     for name, value in attributes.items():
         if (value.__class__ is dict or value.__class__ is list) and (
-            found := problem(value, f"{place}.{shown(name)}" if place else shown(name), depth)
+            reason := problem(value, f"{place}.{shown(name)}" if place else shown(name), depth)
         ):
-            return found
+            return reason
     return ""
 
 
@@ -110,8 +110,8 @@ def parents_problem(parents: Any, place: str) -> str:
             return f"`{at}` must be an object"
         if parent.get("properties", _NONE).__class__ is not dict:
             return f"`{at}.properties` must be an object"
-        if found := _entity_problem({"properties": _NONE, **parent}, at):
-            return found
+        if reason := _entity_problem({"properties": _NONE, **parent}, at):
+            return reason
     return ""
 
 
@@ -122,8 +122,8 @@ def _entity_problem(value: Mapping[str, Any], place: str) -> str:
     properties = value["properties"]
     if name := both_places(properties, value):
         return f"`{place}` has `{shown(name)}` both beside and in `properties`"
-    found = value if "parents" in value else properties
-    return parents_problem(found["parents"], f"{place}.parents") if "parents" in found else ""
+    holder = value if "parents" in value else properties
+    return parents_problem(holder["parents"], f"{place}.parents") if "parents" in holder else ""
 
 
 def both_places(properties: Collection[str], beside: Collection[str], identity: Collection[str] = IDENTITY) -> str:

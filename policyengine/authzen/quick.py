@@ -70,8 +70,8 @@ _Found = tuple[dict[str, Any] | None, str | dict[str, Any] | None, dict[str, Any
 
 def evaluation(body: bytes) -> DecideArguments | None:
     """The arguments of `Engine.decide`; None where `read` has to look."""
-    found = parts(body)
-    return None if found is None else arguments(found)
+    asked = parts(body)
+    return None if asked is None else arguments(asked)
 
 
 def parts(body: bytes) -> Parts | None:
@@ -101,9 +101,9 @@ def few(body: bytes, most: int) -> list[Parts] | None:
         if not 0 < len(asked.evaluations) <= most or asked.options is not UNSET:
             return None
         if _is_bare(asked) and _is_simple(asked.evaluations[0]):
-            found = _whole(body, asked.evaluations)
-            if found is not None:
-                return found
+            items = _whole(body, asked.evaluations)
+            if items is not None:
+                return items
             # It has used them up.
             asked = _decode_batch(body)
         read = _read(body, asked, [asked, *asked.evaluations])
@@ -112,13 +112,13 @@ def few(body: bytes, most: int) -> list[Parts] | None:
     if read is None:
         return None
     (who, what_for, what, around), *each = read
-    found = []
+    items = []
     for principal, action, resource, context in each:
         principal, action, resource = principal or who, action or what_for, resource or what
         if principal is None or action is None or resource is None:
             return None
-        found.append((principal, action, resource, around if context is None else context))
-    return found
+        items.append((principal, action, resource, around if context is None else context))
+    return items
 
 
 def _is_bare(asked: _Batch) -> bool:
@@ -143,8 +143,8 @@ def _are_simple(values: _Members) -> bool:
 def _whole(text: bytes, items: Sequence[_Item]) -> list[Parts] | None:
     """As `_read`, of items that leave nothing out and have nothing nested. They are used up."""
     keys = 1 + 10 * len(items)
-    found: list[Parts] = []
-    add = found.append
+    parts_read: list[Parts] = []
+    add = parts_read.append
     for item in items:
         subject, action, resource = item.subject, item.action, item.resource
         context: Any = item.context
@@ -175,7 +175,7 @@ def _whole(text: bytes, items: Sequence[_Item]) -> list[Parts] | None:
             keys += 1 + len(action.properties)
             add((principal, {**action.properties, "name": action.name}, what, context))
     # See `_read`: there are no other keys, so that nothing is nested either.
-    return found if text.count(b":") == keys else None
+    return parts_read if text.count(b":") == keys else None
 
 
 def batch(body: bytes) -> Batch | None:

@@ -215,10 +215,10 @@ def _without_id(value: dict[str, Any], sought: Sought) -> dict[str, Any]:
 
 def _check(model: type[BaseModel], value: dict[str, Any]) -> None:
     try:
-        found = model.model_validate(value)
+        validated = model.model_validate(value)
     except ValidationError as error:
         raise Malformed(_message(error)) from None
-    _check_names(found, "")
+    _check_names(validated, "")
 
 
 def _check_names(found: BaseModel, place: str) -> None:

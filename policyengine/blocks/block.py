@@ -45,13 +45,13 @@ def block_name(kind: Kind, type_: str, id_: str) -> str:
 
 def read_id(text: str) -> tuple[str, str]:
     """The type and the id of whom a block stops: `ann` of any type, or `User::"ann"`. Raises ValueError."""
-    found = _TYPED.fullmatch(text)
-    if found is not None:
+    typed = _TYPED.fullmatch(text)
+    if typed is not None:
         try:
-            id_ = json.loads(found[2])
+            id_ = json.loads(typed[2])
         except ValueError:
             raise ValueError("after `::` comes a text in double quotes") from None
-        type_ = found[1]
+        type_ = typed[1]
     else:
         id_, type_ = text, ""
     if not 0 < len(id_) <= LONGEST or len(type_) > LONGEST:

@@ -122,8 +122,8 @@ def _names(everyone: Sequence[Request], world: World, tenants: Tenants) -> Itera
         yield "principal", who.type, who.id
         if number or who.type == "Agent":
             yield "agent", who.type, who.id
-        for found in tenants(asked, world):
-            yield from _tenant(found)
+        for tenant in tenants(asked, world):
+            yield from _tenant(tenant)
     resource = first.resource.uid
     if (kind := _RESOURCES.get(resource.type)) is not None:
         yield kind, resource.type, resource.id
@@ -153,5 +153,5 @@ def _of(block: Block, revision: str) -> Decision:
 
 
 def _denied(code: str, message: str, revision: str, reason: str = "") -> Decision:
-    found = denied(RuleError("", code, message), revision)
-    return Decision("deny", reasons=(reason or message,), errors=found.errors, revision=revision)
+    denial = denied(RuleError("", code, message), revision)
+    return Decision("deny", reasons=(reason or message,), errors=denial.errors, revision=revision)

@@ -46,10 +46,10 @@ def new(id_: str | None = None) -> ApiKey:
 
 def parse(text: str) -> ApiKey | None:
     """The key that a text is; None for a text that is none, such as one with a letter changed."""
-    found = _SHAPE.fullmatch(text)
-    if found is None or not hmac.compare_digest(found["check"], _check(text[:-_CHECK_LENGTH])):
+    shaped = _SHAPE.fullmatch(text)
+    if shaped is None or not hmac.compare_digest(shaped["check"], _check(text[:-_CHECK_LENGTH])):
         return None
-    return ApiKey(found["id"], text)
+    return ApiKey(shaped["id"], text)
 
 
 def digest(key: ApiKey, hash_key: bytes) -> str:

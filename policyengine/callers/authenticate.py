@@ -115,14 +115,14 @@ class Authenticator:
         """The caller of a verified certificate: one of those that are declared. One with the names of several is
         nobody's."""
         names = identities(certificate, self.clock())
-        found = [caller for identity, caller in self.certificates.items() if identity in names]
-        return found[0] if len(found) == 1 else None
+        callers = [caller for identity, caller in self.certificates.items() if identity in names]
+        return callers[0] if len(callers) == 1 else None
 
     def _named(self, header: bytes) -> bytes:
         """What a header is remembered by: a keyed hash."""
-        found = self._blank.copy()
-        found.update(header)
-        return found.digest()
+        digest = self._blank.copy()
+        digest.update(header)
+        return digest.digest()
 
     def forget(self) -> None:
         """Forgets every credential; each is checked in full when it is presented again."""
@@ -140,23 +140,23 @@ class Authenticator:
         return caller
 
     def _token(self, name: bytes, text: str, now: float) -> Caller | NeedsKeys | None:
-        found = token.read(text)
-        if found is None or not isinstance(found.issuer, str) or found.issuer not in self.issuers:
+        token_read = token.read(text)
+        if token_read is None or not isinstance(token_read.issuer, str) or token_read.issuer not in self.issuers:
             return None
-        trusted = self.issuers[found.issuer]
-        if not token.looks_right(found, trusted.expected, now):
+        trusted = self.issuers[token_read.issuer]
+        if not token.looks_right(token_read, trusted.expected, now):
             return None
         generation = trusted.keys.generation
-        key = trusted.keys.find(found.kid)
+        key = trusted.keys.find(token_read.kid)
         if key is None:
-            return NeedsKeys(found.issuer) if trusted.keys.wants_reading(unknown=True) else None
-        if not token.verified(found, key):
+            return NeedsKeys(token_read.issuer) if trusted.keys.wants_reading(unknown=True) else None
+        if not token.verified(token_read, key):
             return None
-        caller = claims.caller(found.claims, trusted.mapping)
+        caller = claims.caller(token_read.claims, trusted.mapping)
         if caller is None:
             return None
-        until = min(token.good_until(found, trusted.expected), now + min(_MOST_SECONDS, trusted.keys.usable_for))
-        self._remember(name, _Remembered(caller, until, generation, None, found.issuer))
+        until = min(token.good_until(token_read, trusted.expected), now + min(_MOST_SECONDS, trusted.keys.usable_for))
+        self._remember(name, _Remembered(caller, until, generation, None, token_read.issuer))
         return caller
 
     def _remember(self, name: bytes, good: _Remembered) -> None:

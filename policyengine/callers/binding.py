@@ -50,10 +50,10 @@ def bound_context(caller: Caller, context: Entity) -> dict[str, Any]:
 def _chain(agents: tuple[tuple[str, str], ...], said: Any) -> dict[str, Any]:
     """The agents, nearest first, as the engine follows them; with the attributes that a request adds."""
     (type_, id_), *rest = agents
-    found = {name: value for name, value in said.items() if name != _ACTED_FOR} | {"type": type_, "id": id_}
+    attributes = {name: value for name, value in said.items() if name != _ACTED_FOR} | {"type": type_, "id": id_}
     if rest:
-        found[_ACTED_FOR] = _chain(tuple(rest), said.get(_ACTED_FOR, {}))
-    return found
+        attributes[_ACTED_FOR] = _chain(tuple(rest), said.get(_ACTED_FOR, {}))
+    return attributes
 
 
 def _is_chain(said: Any, agents: tuple[tuple[str, str], ...]) -> bool:

@@ -26,11 +26,11 @@ def identities(certificate: bytes, now: float) -> frozenset[str]:
     one with several says nothing (SPIFFE X.509-SVID, section 2).
     """
     try:
-        found = x509.load_der_x509_certificate(certificate)
-        begins, ends = found.not_valid_before_utc.timestamp(), found.not_valid_after_utc.timestamp()
-        if not begins <= now < ends or not _is_for_clients(found):
+        certified = x509.load_der_x509_certificate(certificate)
+        begins, ends = certified.not_valid_before_utc.timestamp(), certified.not_valid_after_utc.timestamp()
+        if not begins <= now < ends or not _is_for_clients(certified):
             return frozenset()
-        names = frozenset(_names(found))
+        names = frozenset(_names(certified))
     except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return frozenset()
     spiffe = {name for name in names if name.startswith("spiffe://")}
@@ -39,11 +39,11 @@ def identities(certificate: bytes, now: float) -> frozenset[str]:
 
 def from_header(value: bytes) -> bytes | None:
     """The certificate in a `Client-Cert` header (RFC 9440), or None."""
-    found = _BYTES.fullmatch(value)
-    if found is None or len(value) > MOST_BYTES:
+    encoded = _BYTES.fullmatch(value)
+    if encoded is None or len(value) > MOST_BYTES:
         return None
     try:
-        return b64decode(found[1], validate=True)
+        return b64decode(encoded[1], validate=True)
     except binascii.Error:
         return None
 

@@ -73,23 +73,23 @@ def _scopes(value: Any, prefix: str) -> frozenset[Scope]:
 def _principal(claims: Mapping[str, Any], mapping: ClaimsMapping) -> Mapping[str, Any] | None:
     if mapping.principal_type is None:
         return None
-    found: dict[str, Any] = {"type": mapping.principal_type, "id": _text(claims.get(mapping.principal))}
-    found |= {name: claims[claim] for name, claim in mapping.attributes.items() if claim in claims}
+    principal: dict[str, Any] = {"type": mapping.principal_type, "id": _text(claims.get(mapping.principal))}
+    principal |= {name: claims[claim] for name, claim in mapping.attributes.items() if claim in claims}
     if mapping.groups is not None and mapping.groups in claims:
-        found["parents"] = [{"type": mapping.group_type, "id": id_} for id_ in _texts(claims[mapping.groups])]
-    return found
+        principal["parents"] = [{"type": mapping.group_type, "id": id_} for id_ in _texts(claims[mapping.groups])]
+    return principal
 
 
 def _agents(claims: Mapping[str, Any], type_: str) -> tuple[tuple[str, str], ...]:
     """The chain of actors: the outermost is the one that acts now (RFC 8693, section 4.1)."""
-    found: list[tuple[str, str]] = []
+    actors: list[tuple[str, str]] = []
     at: Mapping[str, Any] = claims
     while "act" in at:
         at = at["act"]
-        if not isinstance(at, dict) or len(found) == MAX_CHAIN:
+        if not isinstance(at, dict) or len(actors) == MAX_CHAIN:
             raise Unusable
-        found.append((type_, _text(at.get("sub"))))
-    return tuple(found)
+        actors.append((type_, _text(at.get("sub"))))
+    return tuple(actors)
 
 
 def _text(value: Any) -> str:

@@ -10,8 +10,8 @@ from policyengine.callers.keys import normal_address
 
 def is_proxy(address: str | None, proxies: Sequence[Any]) -> bool:
     """Whether an address is in one of these networks."""
-    found = normal_address(address)
-    return found is not None and any(found in network for network in proxies)
+    normal = normal_address(address)
+    return normal is not None and any(normal in network for network in proxies)
 
 
 def origin(peer: str | None, forwarded: Iterable[bytes], proxies: Sequence[Any]) -> str | None:

@@ -51,14 +51,14 @@ async def read_document(document: Document) -> bytes:
 async def _discovered(client: Any, issuer: str) -> str:
     """The URL of the keys, from the issuer's own document (OpenID Connect Discovery 1.0, section 4.3)."""
     try:
-        found = parse_json(await _get(client, issuer.rstrip("/") + _DISCOVERY))
+        metadata = parse_json(await _get(client, issuer.rstrip("/") + _DISCOVERY))
     except Fault as fault:
         raise ValueError(fault.message) from None
-    if not isinstance(found, dict) or found.get("issuer") != issuer:
+    if not isinstance(metadata, dict) or metadata.get("issuer") != issuer:
         raise ValueError("the discovery document is another issuer's")
-    if not isinstance(found.get("jwks_uri"), str):
+    if not isinstance(metadata.get("jwks_uri"), str):
         raise ValueError("the discovery document does not say where the keys are")
-    url: str = found["jwks_uri"]
+    url: str = metadata["jwks_uri"]
     # What an issuer on this machine says may be on this machine, and nobody else's.
     is_local = urlsplit(issuer).hostname in _LOCAL
     if not (url.startswith("https://") or (is_local and urlsplit(url).hostname in _LOCAL)):
@@ -67,12 +67,12 @@ async def _discovered(client: Any, issuer: str) -> str:
 
 
 async def _get(client: Any, url: str) -> bytes:
-    found = bytearray()
+    body = bytearray()
     async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
         if response.status_code != 200:
             raise OSError(f"answered {response.status_code}")
         async for part in response.aiter_bytes():
-            found += part
-            if len(found) > MOST_BYTES:
+            body += part
+            if len(body) > MOST_BYTES:
                 raise ValueError(f"more than {MOST_BYTES} bytes")
-    return bytes(found)
+    return bytes(body)

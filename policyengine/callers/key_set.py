@@ -48,18 +48,18 @@ def read_keys(document: bytes) -> Keys:
     keys = listed.get("keys") if isinstance(listed, dict) else None
     if not isinstance(keys, list) or len(keys) > MOST_KEYS:
         raise ValueError(f"not a set of at most {MOST_KEYS} keys")
-    found: dict[str, PublicKey] = {}
+    by_kid: dict[str, PublicKey] = {}
     for each in keys:
         key = _key(each)
         if key is None:
             continue
         # Which of two is meant could be chosen by whoever presents a token.
-        if each["kid"] in found:
+        if each["kid"] in by_kid:
             raise ValueError("two keys have one kid")
-        found[each["kid"]] = key
-    if not found:
+        by_kid[each["kid"]] = key
+    if not by_kid:
         raise ValueError("no key in it can check a signature")
-    return MappingProxyType(found)
+    return MappingProxyType(by_kid)
 
 
 def _key(value: Any) -> PublicKey | None:

@@ -117,11 +117,11 @@ def revoke(key: Key, now: float) -> Key:
 
 def matching(key: Key, digest: str, now: float) -> bool:
     """Whether a text with this digest is the key's. Compares with every secret, in constant time."""
-    found = False
+    matches = False
     for secret in key.secrets:
         same = hmac.compare_digest(secret.digest, digest)
-        found |= same and (secret.until is None or now < secret.until)
-    return found
+        matches |= same and (secret.until is None or now < secret.until)
+    return matches
 
 
 def good_until(key: Key, digest: str) -> float | None:
@@ -135,18 +135,18 @@ def admits(key: Key, address: str | None) -> bool:
     """Whether the key may be used from an address. A key with addresses may not be used from one that is unknown."""
     if not key.addresses:
         return True
-    found = normal_address(address)
-    return found is not None and any(found in network for network in key.addresses)
+    normal = normal_address(address)
+    return normal is not None and any(normal in network for network in key.addresses)
 
 
 def normal_address(address: str | None) -> Address | None:
     """An address as one value however it is written: an IPv4 address in IPv6's clothes is the IPv4 address."""
     try:
-        found = ip_address(address or "")
+        parsed = ip_address(address or "")
     except ValueError:
         return None
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return mapped or found
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return mapped or parsed
 
 
 # ---- as JSON ----

@@ -32,8 +32,8 @@ def reaches_others(tenant: str, tenancy: Tenancy, world: World, schema: Schema, 
             type_, id_ = value.get("type"), value.get("id")
             if not isinstance(type_, str) or not isinstance(id_, str) or type_ not in schema.entities:
                 continue
-            found = tenant_of(value, tenancy, world)
-            if found not in (tenant, ANYBODY) and not silent(found):
+            named_tenant = tenant_of(value, tenancy, world)
+            if named_tenant not in (tenant, ANYBODY) and not silent(named_tenant):
                 return True
             uid = Uid(type_, id_)
             if uid in seen:

@@ -52,7 +52,7 @@ def judged(text: str, known: Keys, hash_key: bytes, now: float, address: str | N
     key = known.get(shown.id)
     if key is None or not matching(key, api_key.digest(shown, hash_key), now):
         return "unknown", None
-    found = state(key, now)
-    if found == "good" and address is not None and not admits(key, address):
+    verdict = state(key, now)
+    if verdict == "good" and address is not None and not admits(key, address):
         return "not from this address", key
-    return found, key
+    return verdict, key

@@ -58,21 +58,23 @@ class Tenancy:
 
 def problems(tenancy: Tenancy, schema: Schema) -> list[str]:
     """What a schema has against this; empty if it fits. Every entity type has a tenant, is one, or is shared."""
-    found = [f"`{name}` is no entity type" for name in sorted(tenancy.shared - schema.every_type())]
+    misfits = [f"`{name}` is no entity type" for name in sorted(tenancy.shared - schema.every_type())]
     for name, type_ in sorted(schema.entities.items()):
         attribute = tenancy.attribute_of(name)
         if name in tenancy.shared or name == tenancy.type or attribute is None:
             continue
         field = type_.attributes.get(attribute)
         if field is None:
-            found.append(f"entity type `{name}` has no attribute `{attribute}`: declare it, or list the type as shared")
+            misfits.append(
+                f"entity type `{name}` has no attribute `{attribute}`: declare it, or list the type as shared"
+            )
         elif field.type != STRING:
-            found.append(f"attribute `{attribute}` of entity type `{name}` is no text")
+            misfits.append(f"attribute `{attribute}` of entity type `{name}` is no text")
     if tenancy.context is not None and tenancy.context in schema.context:
         names = entity_names(schema.context[tenancy.context].field.type)
         if tenancy.type is None or names != {tenancy.type}:
-            found.append(f"context root `{tenancy.context}` is not of the type that tenants have")
-    return found
+            misfits.append(f"context root `{tenancy.context}` is not of the type that tenants have")
+    return misfits
 
 
 def own_parts(
@@ -123,8 +125,8 @@ def tenant_of(entity: Entity, tenancy: Tenancy, world: World) -> object:
     attribute = tenancy.attribute_of(type_)
     if attribute is None:
         assert tenancy.separator is not None
-        tenant, found, _ = id_.partition(tenancy.separator)
-        return tenant if found else _NOBODY
+        tenant, separator, _ = id_.partition(tenancy.separator)
+        return tenant if separator else _NOBODY
     known = world.record(Uid(type_, id_))
     if known or id_ in world.records.get(type_, {}):
         return known.get(attribute, _NOBODY)
@@ -138,10 +140,10 @@ def tenants_of(tenancy: Tenancy) -> Callable[[Request, World], Iterator[Any]]:
 
     def told(asked: Request, world: World) -> Iterator[Any]:
         who = asked.principal
-        found = tenant_of({**who.attributes, "type": who.uid.type, "id": who.uid.id}, tenancy, world)
+        tenant = tenant_of({**who.attributes, "type": who.uid.type, "id": who.uid.id}, tenancy, world)
         attribute = tenancy.attribute_of(who.uid.type)
         # What it says of itself counts as well: that can stop it, and nothing else.
-        for each in (found, who.attributes.get(attribute) if attribute is not None else None):
+        for each in (tenant, who.attributes.get(attribute) if attribute is not None else None):
             if isinstance(each, str):
                 yield {"type": tenancy.type or "Tenant", "id": each}
         if tenancy.context is not None:
@@ -173,8 +175,8 @@ class _Inside:
             raise NotYours(f"the {place} is nested too deeply to tell whose it is")
         if isinstance(value, Mapping):
             if depth and value.get("type") in self.schema.entities and isinstance(value.get("id"), str):
-                found = tenant_of(value, self.tenancy, self.world)
-                if found not in (self.tenant, ANYBODY, _SILENT):
+                tenant = tenant_of(value, self.tenancy, self.world)
+                if tenant not in (self.tenant, ANYBODY, _SILENT):
                     raise NotYours(_MESSAGE.format(place))
             for each in value.values():
                 self.check(each, place, depth + 1)

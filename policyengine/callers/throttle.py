@@ -65,10 +65,10 @@ class Failures:
 
 def source(address: str | None) -> str:
     """What stands for an address among the failed attempts. Those without one, over a Unix socket, are one source."""
-    found = normal_address(address)
-    if isinstance(found, IPv6Address):
-        return str(ip_network((found, _SITE), strict=False))
-    return str(found)
+    normal = normal_address(address)
+    if isinstance(normal, IPv6Address):
+        return str(ip_network((normal, _SITE), strict=False))
+    return str(normal)
 
 
 def retry_after(wait: float) -> bytes:

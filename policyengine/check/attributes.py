@@ -46,33 +46,33 @@ def read(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
         return unknown(span)
     if isinstance(base.expr, Root) and base.expr.name == "action" and name.text == "name":
         return Typed(Identity(base=base.expr, type=STRING, span=span))
-    found = _find(base, name, env)
-    if found is None:
+    field = _find(base, name, env)
+    if field is None:
         return unknown(span)
     if _is_pair(base.expr, env):
         # What is in a pair has been looked at with its list.
         key = Const(value=name.text, type=STRING, span=name.span)
-        return Typed(Lookup(base=base.expr, key=key, type=found.field.type, span=span))
-    type_ = plain(found.field.type)
-    expr: Expr = Attribute(base=base.expr, name=name.text, owners=found.owners, type=type_, span=span)
-    if type_ != found.field.type:
-        expr = Refine(operand=expr, shape=found.field.type, type=type_, span=span)
+        return Typed(Lookup(base=base.expr, key=key, type=field.field.type, span=span))
+    type_ = plain(field.field.type)
+    expr: Expr = Attribute(base=base.expr, name=name.text, owners=field.owners, type=type_, span=span)
+    if type_ != field.field.type:
+        expr = Refine(operand=expr, shape=field.field.type, type=type_, span=span)
     path = path_of(expr)
     present = path is not None and path in env.facts.present
-    if found.field.optional and not present:
+    if field.field.optional and not present:
         holder = "context" if isinstance(base.expr, Root) and base.expr.name == "context" else base.expr.span.text
         findings.report(
             codes.MAYBE_ABSENT, name.span, f"`{name.text}` may be absent", "optional in the schema",
             f"test it first: `{holder} has {name.text} and ...`",
         )  # fmt: skip
-    elif found.owners is not None and not present and env.place.warn_absent:
-        lacking = base.type.names - found.owners if isinstance(base.type, EntityT) else frozenset()
+    elif field.owners is not None and not present and env.place.warn_absent:
+        lacking = base.type.names - field.owners if isinstance(base.type, EntityT) else frozenset()
         findings.report(
             codes.ABSENT_FOR_SOME,
             name.span,
             f"{one_of(lacking)} {'has' if len(lacking) == 1 else 'have'} no attribute `{name.text}`",
             f"cannot be evaluated for {'it' if len(lacking) == 1 else 'them'}",
-            f"{_head_word(base.expr, found.owners)}test it first with `is` or `has`",
+            f"{_head_word(base.expr, field.owners)}test it first with `is` or `has`",
         )
     return Typed(_narrowed(expr, env))
 
@@ -109,14 +109,14 @@ def has(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
             f"ask by its value: `{asked} has [{name.text}]`; or give the variable another name",
         )  # fmt: skip
         return unknown(span)
-    found = _find(base, name, env)
-    if found is None:
+    field = _find(base, name, env)
+    if field is None:
         return unknown(span)
-    expr = Has(base=base.expr, name=name.text, owners=found.owners, type=BOOL, span=span)
+    expr = Has(base=base.expr, name=name.text, owners=field.owners, type=BOOL, span=span)
     path = path_of(base.expr)
     if path is None:
         return Typed(expr)
-    types = {path: found.owners} if found.owners is not None else {}
+    types = {path: field.owners} if field.owners is not None else {}
     return Typed(expr, when_true=Facts(frozenset({(*path, name.text)}), types))
 
 
@@ -152,8 +152,8 @@ def _possible(expr: Expr, env: TypeEnv) -> frozenset[str]:
             elif isinstance(inner, EntityT):
                 entities = env.place.schema.entities
                 names = env.place.schema.declaring(inner.names, name)
-                found = [plain(entities[n].attributes[name].type) for n in names]
-                return frozenset().union(*(one.names for one in found if isinstance(one, EntityT)))
+                types = [plain(entities[n].attributes[name].type) for n in names]
+                return frozenset().union(*(one.names for one in types if isinstance(one, EntityT)))
     return type_.names if isinstance(type_, EntityT) else frozenset()
 
 
@@ -208,9 +208,9 @@ def _find(base: Typed, name: ast.Name, env: TypeEnv) -> _Found | None:
     if isinstance(base.expr, Root) and base.expr.name == "resource" and name.text == "args" and env.place.tool_args:
         return _Found(RecordField(env.place.tool_args))
     if isinstance(type_, RecordT):
-        found = type_.get(name.text)
-        if found is not None:
-            return _Found(found)
+        field = type_.get(name.text)
+        if field is not None:
+            return _Found(field)
         if type_.open:
             return _Found(RecordField(JSON))
         known: Iterable[str] = [n for n, _ in type_.fields]

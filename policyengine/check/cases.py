@@ -80,11 +80,11 @@ def check_fixture(tree: ast.Fixture, findings: Findings) -> None:
 
 def _spliced(items: Iterable[ast.TestItem], place: Place, known: KnownNames) -> tuple[ast.TestItem, ...] | None:
     """The items, with those of a fixture in its place; None, with a finding, where there is no such fixture."""
-    found: list[ast.TestItem] = []
+    spliced: list[ast.TestItem] = []
     whole = True
     for item in items:
         if not isinstance(item, ast.UseFixture):
-            found.append(item)
+            spliced.append(item)
             continue
         for name in item.fixtures:
             fixture = known.fixtures.get(name.text)
@@ -94,8 +94,8 @@ def _spliced(items: Iterable[ast.TestItem], place: Place, known: KnownNames) -> 
                 whole = False
                 continue
             known.used.add(name.text)
-            found += (stated for stated in fixture.items if isinstance(stated, ast.Given | ast.Approved))
-    return tuple(found) if whole else None
+            spliced += (stated for stated in fixture.items if isinstance(stated, ast.Given | ast.Approved))
+    return tuple(spliced) if whole else None
 
 
 def _columns(line: ast.Case, place: Place) -> tuple[str, ...]:
@@ -157,12 +157,12 @@ def _read(
     asks = [item for item in items if isinstance(item, ast.Ask)]
     expects = [item for item in items if isinstance(item, ast.Expect)]
     principals = [item for item in items if isinstance(item, ast.Given) and item.name.text == "principal"]
-    for what, example, found in (
+    for what, example, statement in (
         ("principal", 'principal User::"ann" { ... }', principals),
         ("request", 'retrieve on Document::"d1" { ... }', asks),
         ("decision", "expect allow by RULE", expects),
     ):
-        if not found:
+        if not statement:
             _bad(place, tree.name.span, f"a test needs a {what}", f"such as `{example}`")
             return None
     several = len(asks) > 1 or len(expects) > 1
@@ -226,10 +226,10 @@ def _given(given: ast.Given, stated: _Stated, begun: bool, place: Place) -> bool
         if not isinstance(value, ast.EntityValue):
             _bad(place, given.span, "the principal is an entity", 'write `principal User::"id" {...}`')
             return False
-        found: dict[str, Any] = {name: entity_of(value, place, stated.names)}
+        entities: dict[str, Any] = {name: entity_of(value, place, stated.names)}
     else:
-        found = root_of(given, place, stated.names)
-    for part in found:
+        entities = root_of(given, place, stated.names)
+    for part in entities:
         if part in stated.since:
             note = Note(stated.since[part], "first stated here")
             what = "a test has only one principal" if part == "principal" else f"`{part}` is stated twice"
@@ -237,9 +237,9 @@ def _given(given: ast.Given, stated: _Stated, begun: bool, place: Place) -> bool
             return False
         stated.since[part] = given.span
     if name == "principal":
-        stated.principal = found[name]
+        stated.principal = entities[name]
     else:
-        stated.context |= found
+        stated.context |= entities
     return True
 
 
@@ -328,7 +328,7 @@ def _owing(names: tuple[ast.Name, ...], place: Place) -> tuple[str, ...]:
 def _rules(names: tuple[ast.Name, ...] | None, place: Place, known: KnownNames) -> tuple[str, ...] | None:
     if names is None:
         return None
-    found = []
+    rule_names = []
     for name in names:
         local = f"{place.module}.{name.text}"
         full = local if local in known.rules else name.text
@@ -336,5 +336,5 @@ def _rules(names: tuple[ast.Name, ...] | None, place: Place, known: KnownNames) 
             mine = [r.removeprefix(f"{place.module}.") for r in known.rules]
             help_ = did_you_mean(name.text, mine) or f"known: {one_of(mine)}" if mine else ""
             place.findings.report(codes.UNKNOWN_RULE, name.span, f"unknown rule `{name.text}`", "", help_)
-        found.append(full)
-    return tuple(sorted(found))
+        rule_names.append(full)
+    return tuple(sorted(rule_names))

@@ -63,7 +63,7 @@ def check(
     findings.lost = _lost(modules, schema)
     defines = {module.name: _defines(module, modules, schema, findings) for module in modules}
     places = {m.name: open_place(m.name, m.visible, schema, defines[m.name], findings) for m in modules}
-    found: list[ModuleRules] = []
+    checked_modules: list[ModuleRules] = []
     for module in modules:
         known = results.recall(module, schema, defines[module.name])
         if known is not None and findings.left(known.written, len(known.rules)) < 0:
@@ -77,33 +77,35 @@ def check(
         # After an error, what was checked may have been judged by less than there is.
         if known is None and not has_errors(findings.diagnostics):
             results.keep(module, schema, defines[module.name], result)
-        found.append(result)
-    if sum(result.patterns for result in found) > MAX_PATTERNS:
-        _too_many_patterns(modules, found, findings)
-    names = {name: span for result in found for name, span in result.names.items()}
+        checked_modules.append(result)
+    if sum(result.patterns for result in checked_modules) > MAX_PATTERNS:
+        _too_many_patterns(modules, checked_modules, findings)
+    names = {name: span for result in checked_modules for name, span in result.names.items()}
     tests, idle = _tests(modules, places, frozenset(names), findings)
     unused = _unused_defines(modules, places, findings)
     diagnostics = [*earlier, *findings.diagnostics]
     if has_errors(diagnostics):
         return Checked(None, _each_use_once(in_order(diagnostics)))
-    rules = [rule for result in found for rule in result.rules]
+    rules = [rule for result in checked_modules for rule in result.rules]
     lint_defines(unused, findings)
     lint_fixtures(idle, findings)
     for module in modules:
         for statement in module.tree.statements:
             if isinstance(statement, ast.Define):
                 lint_parameters(statement, findings)
-    findings.diagnostics += [lint for result in found for lint in result.lints]
+    findings.diagnostics += [lint for result in checked_modules for lint in result.lints]
     in_force = [rule for rule in rules if not rule.tried]
-    lint_rules(in_force, names, {name: asked for result in found for name, asked in result.asks.items()}, findings)
+    lint_rules(
+        in_force, names, {name: asked for result in checked_modules for name, asked in result.asks.items()}, findings
+    )
     lint_granted(rules, names, findings)
     lint_twin_names(modules, findings)
     facts = tuple((Uid("Tool", t.name), tuple(sorted(t.facts.items()))) for _, t in sorted(schema.tools.items()))
-    owed = frozenset().union(*(result.owed for result in found))
+    owed = frozenset().union(*(result.owed for result in checked_modules))
     policies = PolicySet(
         rules=tuple(sorted((rule for rule in rules if not rule.tried), key=lambda r: r.name)),
         facts=tuple((uid, items) for uid, items in facts if items),
-        proofs=tuple(sorted((proof for result in found for proof in result.proofs), key=lambda p: p.name)),
+        proofs=tuple(sorted((proof for result in checked_modules for proof in result.proofs), key=lambda p: p.name)),
         tests=tests,
         obligations=tuple(sorted(owed)),
         tried=tuple(sorted((rule for rule in rules if rule.tried), key=lambda r: r.name)),
@@ -146,14 +148,14 @@ def _check_module(tree: ast.Module, place: Place) -> ModuleRules:
         lint_known_names(rule, labels, tried, sources, lints)
     lint_twin_texts(rules, lints)
     findings.used_defines = used_before | used
-    found = tuple(findings.diagnostics[since:])
+    diagnostics = tuple(findings.diagnostics[since:])
     return ModuleRules(
         rules=tuple(rules),
         names={name: tree.name.span for name, tree in trees.items()},
         asks={rule.name: asks(rule) for rule in rules if rule.kind in ("permit", "forbid")},
         owed=frozenset(o.type for rule in rules if not rule.tried for o in rule.obligations),
         proofs=tuple(proofs),
-        diagnostics=found,
+        diagnostics=diagnostics,
         lints=tuple(lints.diagnostics),
         used_defines=used,
         written=findings.written - written,
@@ -200,7 +202,7 @@ def _fresh(name: ast.Name, names: dict[str, ast.Name], findings: Findings) -> bo
 
 def _defines(module: ModuleTree, modules: Sequence[ModuleTree], schema: Schema, findings: Findings) -> Defines:
     """The definitions a module can use: its own, and those of the modules it uses."""
-    found: dict[str, tuple[str, ast.Define]] = {}
+    defines: dict[str, tuple[str, ast.Define]] = {}
     taken = {"principal", "action", "resource", "context", *schema.context, *FUNCTIONS}
     aliases = {name.lower() for name, entity in schema.entities.items() if entity.module in module.visible}
     visible = (other for other in modules if other.name in module.visible)
@@ -215,13 +217,13 @@ def _defines(module: ModuleTree, modules: Sequence[ModuleTree], schema: Schema, 
                     codes.RESERVED, name.span, f"`{name.text}` already has a meaning", "", "use another name"
                 )
             elif other.name == module.name and not _fresh_params(statement, taken, findings):
-                found.setdefault(name.text, (other.name, statement))
-            elif other.name == module.name and name.text in found:
-                note = Note(found[name.text][1].name.span, "first declared here")
+                defines.setdefault(name.text, (other.name, statement))
+            elif other.name == module.name and name.text in defines:
+                note = Note(defines[name.text][1].name.span, "first declared here")
                 findings.report(codes.DUPLICATE, name.span, f"`{name.text}` is defined twice", "", "", note)
             else:
-                found.setdefault(name.text, (other.name, statement))
-    return found
+                defines.setdefault(name.text, (other.name, statement))
+    return defines
 
 
 def _fresh_params(define: ast.Define, taken: Collection[str], findings: Findings) -> bool:
@@ -316,13 +318,13 @@ def _tests(
 
 
 def _fixtures(module: ModuleTree, findings: Findings) -> dict[str, ast.Fixture]:
-    found: dict[str, ast.Fixture] = {}
+    fixtures: dict[str, ast.Fixture] = {}
     for statement in module.tree.statements:
         if isinstance(statement, ast.Fixture):
             check_fixture(statement, findings)
-            first = found.setdefault(statement.name.text, statement)
+            first = fixtures.setdefault(statement.name.text, statement)
             if first is not statement:
                 note = Note(first.name.span, "first declared here")
                 message = f"fixture `{statement.name.text}` is declared twice"
                 findings.report(codes.DUPLICATE, statement.name.span, message, "", "", note)
-    return found
+    return fixtures

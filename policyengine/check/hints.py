@@ -40,16 +40,16 @@ _READERS: dict[Type, str] = {IP: "ip", TIME: "time", DURATION: "duration"}
 
 
 def instead_of(expr: Expr, wanted: Type) -> str:
-    found, text = expr.type, expr.span.text
-    if isinstance(found, EntityT) and wanted == STRING:
+    type_, text = expr.type, expr.span.text
+    if isinstance(type_, EntityT) and wanted == STRING:
         return f"the identifier of an entity is its `.id`: `{text}.id`"
-    if isinstance(wanted, EntityT) and isinstance(expr, Const) and found == STRING and len(wanted.names) == 1:
+    if isinstance(wanted, EntityT) and isinstance(expr, Const) and type_ == STRING and len(wanted.names) == 1:
         return f"write the entity: `{wanted}::{text}`"
-    if wanted == DURATION and is_numeric(found):
+    if wanted == DURATION and is_numeric(type_):
         return "a length of time has a unit, such as `15m`"
-    if found == STRING and wanted in _READERS:
+    if type_ == STRING and wanted in _READERS:
         return f"write `{_READERS[wanted]}({text})`"
-    if element_of(wanted) == found:
+    if element_of(wanted) == type_:
         return f"write `[{text}]`"
     if wanted == BOOL:
         return "test that it is there with `has`" if is_null(expr) else "compare it with something"

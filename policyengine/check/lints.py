@@ -74,8 +74,8 @@ def _certain(expr: Expr) -> bool | None:
             return None if inner is None else not inner
         case And(items=items) | Or(items=items):
             decides = isinstance(expr, Or)
-            found = {_certain(item) for item in items}
-            return decides if decides in found else None if None in found else not decides
+            worths = {_certain(item) for item in items}
+            return decides if decides in worths else None if None in worths else not decides
     return None
 
 

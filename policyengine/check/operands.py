@@ -81,20 +81,20 @@ def _met(found: Type, wanted: Type) -> Type:
 
 def fits(expr: Expr, type_: Type) -> bool:
     """Whether the expression can stand where a value of the type is needed."""
-    found = expr.type
+    own_type = expr.type
     if is_null(expr) and type_ not in (JSON, UNKNOWN):
         return False
-    if UNKNOWN in (found, type_) or found in (JSON, type_) or type_ == JSON:
+    if UNKNOWN in (own_type, type_) or own_type in (JSON, type_) or type_ == JSON:
         return True
-    if isinstance(found, EntityT) and isinstance(type_, EntityT):
-        return found.names <= type_.names
-    if isinstance(type_, SetT | ListT) and isinstance(found, SetT | ListT):
+    if isinstance(own_type, EntityT) and isinstance(type_, EntityT):
+        return own_type.names <= type_.names
+    if isinstance(type_, SetT | ListT) and isinstance(own_type, SetT | ListT):
         if isinstance(expr, Const) and not expr.value:
             return True
-        literal = isinstance(found, ListT) and isinstance(expr, Const)
-        element = found.element if literal else _met(found.element, type_.element)
-        return (type(found) is type(type_) or literal) and join(element, type_.element) == type_.element
-    return join(found, type_) == type_
+        literal = isinstance(own_type, ListT) and isinstance(expr, Const)
+        element = own_type.element if literal else _met(own_type.element, type_.element)
+        return (type(own_type) is type(type_) or literal) and join(element, type_.element) == type_.element
+    return join(own_type, type_) == type_
 
 
 def need(expr: Expr, type_: Type, what: str, findings: Findings) -> Expr:

@@ -77,5 +77,5 @@ def _either_way(expr: Expr, grants: bool) -> Iterator[tuple[Call, bool]]:
 
 def _has_wide_dot(pattern: str) -> bool:
     """Whether `.` stands in the pattern as a sign, under nothing that takes line breaks out."""
-    signs = [found[0] for found in _PLAIN.finditer(pattern)]
+    signs = [plain_sign[0] for plain_sign in _PLAIN.finditer(pattern)]
     return "." in signs and not any(sign.startswith("(?") for sign in signs)

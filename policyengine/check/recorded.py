@@ -18,14 +18,14 @@ _ARGS = "args"
 
 def from_source(what: str, expr: Expr, otherwise: str, env: TypeEnv) -> Expr:
     """The value as the source has it, or a constant; a finding where it may come from anywhere else."""
-    found = recorded(expr, env.place.findings)
-    if found is None and expr.type != UNKNOWN:
+    value = recorded(expr, env.place.findings)
+    if value is None and expr.type != UNKNOWN:
         env.place.findings.report(
             codes.NOT_FROM_SOURCE, expr.span, f"{what} must not come from the request", "",
             f"{otherwise}, or read an attribute of an entity, such as `tenant.{_example(expr)}`: then only what the "
             "entity source says of it counts",
         )  # fmt: skip
-    return found or expr
+    return value or expr
 
 
 def _example(expr: Expr) -> str:

@@ -44,14 +44,14 @@ class Sizes:
 
     def used(self, roots: Iterable[ast.Expr]) -> set[tuple[str, str]]:
         """The definitions that are used, directly or by others."""
-        found: set[str] = set()
+        used_names: set[str] = set()
         todo = list(self._of(roots).uses)
         while todo:
             name = todo.pop()
-            if name not in found:
-                found.add(name)
+            if name not in used_names:
+                used_names.add(name)
                 todo.extend(self._definition(name).uses)
-        return {(self._defines[name][0], name) for name in found}
+        return {(self._defines[name][0], name) for name in used_names}
 
     def _definition(self, name: str) -> _Own:
         own = self._own.get(name)

@@ -46,7 +46,7 @@ def lint_twin_names(modules: Iterable[ModuleTree], findings: Findings) -> None:
 
 def lint_twin_texts(rules: Iterable[Rule], findings: Findings) -> None:
     """The constants in the conditions of the rules of one module."""
-    _report((found for rule in rules for found in _constants(rule)), findings)
+    _report((constant for rule in rules for constant in _constants(rule)), findings)
 
 
 def _report(found: Iterable[_Found], findings: Findings) -> None:

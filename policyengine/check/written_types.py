@@ -12,8 +12,8 @@ from policyengine.syntax import ast
 
 def visible_type(name: ast.Name, env: TypeEnv) -> bool:
     """Whether the module can see the entity type; a finding where it cannot."""
-    found = env.place.schema.entities.get(name.text)
-    if found is not None and found.module in env.place.visible:
+    declared = env.place.schema.entities.get(name.text)
+    if declared is not None and declared.module in env.place.visible:
         return True
     env.place.findings.diagnostics.append(unknown_type(name, env.place.schema.entities, env.place.visible))
     return False

@@ -77,11 +77,11 @@ def list_(state: StateOption = None, tenant: TenantOption = None, as_json: JsonO
 def show(task: TaskArgument, state: StateOption = None, as_json: JsonOption = False) -> None:
     """Show what exactly would run, for whom, which rule asks, and how long an approval would hold."""
     with _approvals(state) as approvals:
-        found = approvals.show(task)
+        task_shown = approvals.show(task)
     if as_json:
-        say_json(_json(found))
+        say_json(_json(task_shown))
         return
-    for line in _lines(found):
+    for line in _lines(task_shown):
         say(visible(line))
 
 
@@ -130,11 +130,11 @@ def _decide(
         fail("no policies are named", "name them with --policies: their rules say who may approve")
     engine = _engine(policies, entities or _path("POLICYENGINE_ENTITIES"), _url(state))
     with _reported():
-        found = work(engine.approvals, {"type": type_, "id": id_})
+        decided = work(engine.approvals, {"type": type_, "id": id_})
     if as_json:
-        say_json(_json(found))
+        say_json(_json(decided))
         return
-    say(visible(_outcome(found)))
+    say(visible(_outcome(decided)))
 
 
 def _outcome(task: Task) -> str:
@@ -180,17 +180,17 @@ def _reported() -> Iterator[None]:
 
 
 def _url(state: str | None) -> str:
-    found = state or os.environ.get("POLICYENGINE_STATE", "")
-    if not found:
+    url = state or os.environ.get("POLICYENGINE_STATE", "")
+    if not url:
         fail("no state is named", "name it with --state, such as sqlite:///state.db")
-    if found.startswith("memory:"):
+    if url.startswith("memory:"):
         fail("what one process keeps in its memory, no other can see", "name a store with --state")
-    return found
+    return url
 
 
 def _path(name: str) -> Path | None:
-    found = os.environ.get(name)
-    return Path(found) if found else None
+    path = os.environ.get(name)
+    return Path(path) if path else None
 
 
 def _json(task: Task) -> dict[str, Any]:

@@ -164,10 +164,10 @@ def _approval(engine: Engine, id_: str) -> str:
     named = reference(id_)
     if named is None or named.secret:
         return id_
-    found = engine.approvals.show(id_)
-    if found.approval is None:
-        fail(f"the task is {found.status}: there is no approval", status=DENY)
-    return found.approval
+    shown = engine.approvals.show(id_)
+    if shown.approval is None:
+        fail(f"the task is {shown.status}: there is no approval", status=DENY)
+    return shown.approval
 
 
 @contextmanager

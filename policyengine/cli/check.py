@@ -64,34 +64,34 @@ def check(
     results = [load(path, cache, entities) for path in paths]
     sets = [loaded.policies for loaded in results if loaded.policies is not None]
     advice = [warning for policies in sets for warning in misspelt_kinds(policies)]
-    found = list({_key(d): d for d in (*(d for loaded in results for d in loaded.diagnostics), *advice)}.values())
+    findings = list({_key(d): d for d in (*(d for loaded in results for d in loaded.diagnostics), *advice)}.values())
     costs = [found_cost(policies.rules, elements) for policies in sets if policies.rules] if cost else []
     begins = _anew(against, results, cache, entities) if against is not None else None
-    failed = has_errors(found) or bool(strict and found)
+    failed = has_errors(findings) or bool(strict and findings)
     match format_:
         case ReportFormat.JSON:
-            errors = sum(d.is_error for d in found)
+            errors = sum(d.is_error for d in findings)
             told = {"costs": [cost_json(each, elements) for each in costs]} if cost else {}
             say_json(
                 {
                     "ok": not failed,
                     "errors": errors,
-                    "warnings": len(found) - errors,
-                    "diagnostics": [render.as_json(d) for d in found],
+                    "warnings": len(findings) - errors,
+                    "diagnostics": [render.as_json(d) for d in findings],
                     **told,
                     **({"meters_anew": begins} if begins is not None else {}),
                 }
             )
         case ReportFormat.CONCISE:
-            for diagnostic in found:
+            for diagnostic in findings:
                 say(render.concise(diagnostic))
         case ReportFormat.SARIF:
-            say_json(sarif(found, page))
+            say_json(sarif(findings, page))
         case ReportFormat.GITHUB:
-            for diagnostic in found:
+            for diagnostic in findings:
                 say(github(diagnostic))
         case ReportFormat.HUMAN:
-            report(found, stdout())
+            report(findings, stdout())
             if not quiet and not failed:
                 say(_counts(results))
             for each in costs:
@@ -104,7 +104,7 @@ def check(
             note(line)
         for name in begins or ():
             note(f"counts from nothing again: {name}")
-    if failed and strict and not has_errors(found) and not quiet:
+    if failed and strict and not has_errors(findings) and not quiet:
         note("warnings fail because of --strict")
     raise typer.Exit(FAILED if failed else 0)
 

@@ -92,12 +92,12 @@ def fail(message: str, help_: str = "", status: int = USAGE) -> NoReturn:
 
 def report(diagnostics: Iterable[Diagnostic], console: Console) -> None:
     """Diagnostics for people, and how many there are."""
-    found = list(diagnostics)
-    for diagnostic in found:
+    listed = list(diagnostics)
+    for diagnostic in listed:
         console.out(render.human(diagnostic, colored(console)), highlight=False)
         console.out("")
-    if found:
-        console.out(render.summary(found), highlight=False)
+    if listed:
+        console.out(render.summary(listed), highlight=False)
 
 
 def prepare_streams() -> None:

@@ -66,18 +66,18 @@ def _compiled(snapshot: Snapshot, name: str, request: Path | None, json: bool) -
     """Shows the code of a rule."""
     rules = snapshot.policies.rules
     rule = _rule(name, rules)
-    found = shapes(rule, snapshot.schema)
-    if not found:
+    shapes_read = shapes(rule, snapshot.schema)
+    if not shapes_read:
         fail(
             f"no request can concern `{rule.name}`", "there is no code for it; its action applies to none of its types"
         )
-    shape = found[0]
+    shape = shapes_read[0]
     if request is not None:
         shape = _shape(read_request(request))
-        if shape not in found:
+        if shape not in shapes_read:
             fail(f"`{rule.name}` has nothing to do with this request", "explain another request or rule")
     made = list_rule(rule, rules, snapshot.schema, snapshot.world, shape)
-    others = [one for one in found if one != shape]
+    others = [one for one in shapes_read if one != shape]
     if json:
         say_json(listing.as_json(made, others))
         return
@@ -94,13 +94,13 @@ def _shape(request: DecideArguments) -> Shape:
 
 def _rule(name: str, rules: tuple[Rule, ...]) -> Rule:
     """The rule by its full name, or by its own name where only one module has such a rule."""
-    found = [one for one in rules if one.name == name] or [r for r in rules if r.name.partition(".")[2] == name]
-    if len(found) > 1:
-        fail(f"more than one rule is called `{name}`", f"say which: {one_of(one.name for one in found)}")
-    if not found:
+    named = [one for one in rules if one.name == name] or [r for r in rules if r.name.partition(".")[2] == name]
+    if len(named) > 1:
+        fail(f"more than one rule is called `{name}`", f"say which: {one_of(one.name for one in named)}")
+    if not named:
         names = [one.name for one in rules] + [one.name.partition(".")[2] for one in rules]
         fail(f"unknown rule `{name}`", did_you_mean(name, names) or f"known: {one_of(one.name for one in rules)}")
-    return found[0]
+    return named[0]
 
 
 def _only(rule: Rule, explanation: Explanation) -> Explanation:

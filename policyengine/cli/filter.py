@@ -98,18 +98,18 @@ def filter_(
     engine = load_engine(path, entities, cache)
     promised = {name.strip() for one in fulfils or () for name in one.split(",")}
     # Limits are told by `decide`; what they apply to may be seen all the same.
-    found = engine.filter(**asked, fulfilled=promised, approved=read_approved(approved, engine), metered=True)
-    for error in found.errors:
+    filtered = engine.filter(**asked, fulfilled=promised, approved=read_approved(approved, engine), metered=True)
+    for error in filtered.errors:
         note(visible(f"nothing may be seen: {error.message}"))
     if documents is not None:
-        _print_documents(found, documents)
+        _print_documents(filtered, documents)
     elif to is not None:
-        _print_query(found, to, columns, exact, json)
+        _print_query(filtered, to, columns, exact, json)
     elif json:
-        say_json({"kind": found.kind.value, "residual": found.explain(), "revision": found.revision})
+        say_json({"kind": filtered.kind.value, "residual": filtered.explain(), "revision": filtered.revision})
     else:
-        _print_text(found.explain())
-    if found.kind is Kind.NEVER:
+        _print_text(filtered.explain())
+    if filtered.kind is Kind.NEVER:
         raise typer.Exit(DENY)
 
 

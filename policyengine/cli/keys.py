@@ -82,11 +82,11 @@ def list_(store: StoreOption = None, config: ConfigOption = None, json_: JsonOpt
     with _errors():
         opened, _ = settings_keys.opened(_keys(store, config))
         known, uses = opened.keys(), opened.uses()
-    found, now = sorted(known.values(), key=lambda key: (key.created, key.id)), time.time()
+    keys, now = sorted(known.values(), key=lambda key: (key.created, key.id)), time.time()
     if json_:
-        say_json([{**showing.public(key, now), "usage": showing.usage(uses.get(key.id))} for key in found])
+        say_json([{**showing.public(key, now), "usage": showing.usage(uses.get(key.id))} for key in keys])
         return
-    rows = [_row(key, uses.get(key.id), now) for key in found]
+    rows = [_row(key, uses.get(key.id), now) for key in keys]
     say_table(("id", "name", "state", "scopes", "tenant", "addresses", "used", "last", "from"), rows)
 
 
@@ -139,11 +139,11 @@ def check(
     with _errors():
         opened, hash_key = settings_keys.opened(_keys(store, config))
         now = time.time()
-        state, found = showing.judged(text, opened.keys(), hash_key, now, address)
+        state, key = showing.judged(text, opened.keys(), hash_key, now, address)
     if json_:
-        say_json({**(showing.public(found, now) if found is not None else {}), "state": state})
+        say_json({**(showing.public(key, now) if key is not None else {}), "state": state})
     else:
-        say(state if found is None else f"{state}: {found.id} ({found.name})")
+        say(state if key is None else f"{state}: {key.id} ({key.name})")
     if state != "good":
         raise typer.Exit(DENY)
 
@@ -153,12 +153,12 @@ def check(
 
 def _keys(store: str | None, config: Path | None) -> KeySettings:
     try:
-        found = load_keys(store, config=config)
+        settings = load_keys(store, config=config)
     except WrongSettings as error:
         fail(str(error))
-    if found.store is None:
+    if settings.store is None:
         fail("which store?", "give --store, or set POLICYENGINE_KEYS__STORE")
-    return found
+    return settings
 
 
 def _the_key(known: Known, id_: str) -> Key:
@@ -194,10 +194,10 @@ def _network(text: str) -> Network:
 
 
 def _seconds(text: str, option: str) -> float:
-    found = _DURATION.fullmatch(text)
-    if found is None:
+    matched = _DURATION.fullmatch(text)
+    if matched is None:
         fail(f"{option}: not a duration: {text}", "write 30s, 15m, 24h or 90d")
-    return float(int(found[1]) * _UNITS[found[2]])
+    return float(int(matched[1]) * _UNITS[matched[2]])
 
 
 def _row(key: Key, use: KeyUse | None, now: float) -> tuple[str, ...]:

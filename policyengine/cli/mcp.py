@@ -206,15 +206,15 @@ def diff(
     """List the tools that are new, changed or gone. Exit status: 0 none; 1 some."""
     existing_file(pins, "--pins")
     try:
-        found = _running().diff(_targets(command, upstream, config), pins)
+        differences = _running().diff(_targets(command, upstream, config), pins)
     except (OSError, ValueError) as error:
         fail(str(error), status=FAILED)
     if json_:
-        say_json([{"tool": one.tool, "what": one.what} for one in found])
+        say_json([{"tool": one.tool, "what": one.what} for one in differences])
     else:
-        for one in found:
+        for one in differences:
             say(visible(f"{one.what}: {one.tool}"))
-    if found:
+    if differences:
         raise typer.Exit(FAILED)
 
 
@@ -278,23 +278,23 @@ def _targets(command: list[str] | None, upstream: list[str] | None, config: Path
     existing_file(config, "--config")
     target = import_module("policyengine.mcp.targets")
     try:
-        found: dict[str, Any] = target.read_config(config) if config is not None else {}
+        targets: dict[str, Any] = target.read_config(config) if config is not None else {}
     except target.WrongConfig as error:
         fail(f"--config: {error}")
     for given in upstream or ():
         name, separator, url = given.partition("=")
         if not separator or "://" in name:
             name, url = "", given
-        if name in found:
+        if name in targets:
             fail(f"--upstream: two servers are called `{name}`", "write NAME=URL for each")
-        found[name] = target.Target(url=url)
+        targets[name] = target.Target(url=url)
     if command:
-        if found:
+        if targets:
             fail("a command, --upstream and --config exclude each other")
         return {"": target.Target(command=tuple(command))}
-    if not found:
+    if not targets:
         fail("there is no server behind", "name one: --upstream URL, --config FILE, or `-- COMMAND...`")
-    return found
+    return targets
 
 
 def _point(pdp: str | None, token_file: Path | None) -> tuple[str | None, str | None]:

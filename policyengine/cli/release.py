@@ -185,14 +185,14 @@ def _show(released: Released, left: Any, json_: bool) -> None:
                 "allowed": released.allowed,
                 "text": shown if released.allowed else None,
                 "decision": decision_json(released.decision),
-                "findings": [asdict(found) for found in released.findings],
+                "findings": [asdict(finding) for finding in released.findings],
                 "errors": [asdict(error) for error in released.errors],
             }
         )
     else:
-        for found in released.findings:
-            place = f"{found.path}:" if found.path else ""
-            note(visible(f"found {found.kind} at {place}{found.start}-{found.end}"))
+        for finding in released.findings:
+            place = f"{finding.path}:" if finding.path else ""
+            note(visible(f"found {finding.kind} at {place}{finding.start}-{finding.end}"))
         if released.allowed:
             _print(left)
         else:

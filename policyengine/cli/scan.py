@@ -45,12 +45,12 @@ def scan(
         existing_file(file, "FILE")
         text = read_bytes(file, "FILE").decode("utf-8", "replace")
         try:
-            found = find(text, wanted, known)
+            findings = find(text, wanted, known)
         except DetectorFailed as error:
             fail(str(error), "policyengine-ai[detect] installs what the finders need", status=1)
-        some = some or bool(found)
+        some = some or bool(findings)
         name = "standard input" if str(file) == STDIN else str(file)
-        _show(name, text, found, json_)
+        _show(name, text, findings, json_)
     if some:
         raise typer.Exit(DENY)
     if not json_:

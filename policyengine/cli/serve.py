@@ -238,14 +238,14 @@ def _flags(
     path: Path, entities: Path | None, gate: Gate, reload: bool, insecure: bool, keys: str | None
 ) -> dict[str, Any]:
     """What the command line says. Paths are absolute, so that it does not matter where a worker starts."""
-    found: dict[str, Any] = {"policies": str(path.absolute()), "gate": gate.value, "reload": reload}
+    flags: dict[str, Any] = {"policies": str(path.absolute()), "gate": gate.value, "reload": reload}
     if entities is not None:
-        found["entities"] = str(entities.absolute())
+        flags["entities"] = str(entities.absolute())
     if insecure:
-        found["insecure"] = True
+        flags["insecure"] = True
     if keys is not None:
-        found["keys"] = {"store": keys}
-    return found
+        flags["keys"] = {"store": keys}
+    return flags
 
 
 def _settings(flags: dict[str, Any], config: Path | None) -> Settings:
@@ -272,26 +272,26 @@ def _check_bind(settings: Settings, host: str, uds: Path | None) -> None:
 
 def _environment(flags: dict[str, Any], config: Path | None, settings: Settings, log_format: str) -> dict[str, str]:
     """The environment that the service reads."""
-    found = {
+    environment = {
         variable(name): ("true" if value else "false") if isinstance(value, bool) else str(value)
         for name, value in flags.items()
         if name not in ("keys", "texts")
     }
     if "texts" in flags:
-        found[CANARY_VARIABLE] = flags["texts"]["canary_file"]
+        environment[CANARY_VARIABLE] = flags["texts"]["canary_file"]
     if settings.keys.store is not None and "keys" in flags:
-        found[KEYS_VARIABLE] = settings.keys.store
+        environment[KEYS_VARIABLE] = settings.keys.store
     if config is not None:
-        found[CONFIG] = str(config.absolute())
+        environment[CONFIG] = str(config.absolute())
     for name in OF_CONNECTIONS:
         value = getattr(settings.limits, name)
         if value is not None:
-            found[variable("limits", name)] = str(value)
-    found[variable("log_format")] = log_format
+            environment[variable("limits", name)] = str(value)
+    environment[variable("log_format")] = log_format
     if "page_key" not in settings.model_fields_set and settings.page_key_file is None:
         # Any worker may be asked for the next page of a search that another began.
-        found[variable("page_key")] = secrets.token_hex(32)
-    return found
+        environment[variable("page_key")] = secrets.token_hex(32)
+    return environment
 
 
 def _new_key(of: KeySettings) -> str:

@@ -64,9 +64,9 @@ def unlabel(
 
 
 def _held(store: Store, tenant: str, id_: str) -> Document:
-    found = store.run(Read((session_key(tenant, id_),)))
-    held = found.documents[0] if isinstance(found, DocumentsFound) else None
-    if held is None or (isinstance(found, DocumentsFound) and held["expires"] <= found.now):
+    outcome = store.run(Read((session_key(tenant, id_),)))
+    held = outcome.documents[0] if isinstance(outcome, DocumentsFound) else None
+    if held is None or (isinstance(outcome, DocumentsFound) and held["expires"] <= outcome.now):
         fail("there is no such session", status=FAILED)
     return held
 

@@ -90,13 +90,13 @@ def void(
 def list_(state: StateOption = None, config: ConfigOption = None, json_: JsonOption = False) -> None:
     """Who and what is blocked now."""
     with opened(state, config) as store:
-        found = Blocks(store, Nowhere()).list()
+        blocked = Blocks(store, Nowhere()).list()
     if json_:
-        say_json([_value(each) for each in found])
+        say_json([_value(each) for each in blocked])
         return
-    for each in found:
+    for each in blocked:
         say(visible(_line(each)))
-    if not found:
+    if not blocked:
         note("nobody is blocked")
 
 

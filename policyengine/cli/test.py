@@ -119,11 +119,11 @@ def why_failed(result: CaseResult, snapshot: Snapshot) -> str:
         return ""
     case, approved = result.case, result.case.steps[result.step].approved
     known = world(case.entities, [(uid, dict(items)) for uid, items in snapshot.policies.facts])
-    found = explain(snapshot.policies, snapshot.schema, known, result.asked, approved)
-    if result.decision is None or found.decision.decision != result.decision.decision:
+    explanation = explain(snapshot.policies, snapshot.schema, known, result.asked, approved)
+    if result.decision is None or explanation.decision.decision != result.decision.decision:
         return ""  # a limit or the session denied it, which no rule's condition explains
     # The problem that the test reports says already what was decided.
-    return found.why.removeprefix(visible(found.decision.summary)).lstrip(":; ")
+    return explanation.why.removeprefix(visible(explanation.decision.summary)).lstrip(":; ")
 
 
 def _print(results: list[CaseResult], whys: list[str], reached: Coverage | None, console: Console, quiet: bool) -> None:
@@ -165,19 +165,19 @@ def _indented(text: str) -> str:
 
 def _as_json(results: list[CaseResult], whys: list[str], reached: Coverage | None) -> dict[str, Any]:
     failed = sum(not result.passed for result in results)
-    found: dict[str, Any] = {
+    told: dict[str, Any] = {
         "passed": len(results) - failed,
         "failed": failed,
         "tests": [_case_json(result, why) for result, why in zip(results, whys, strict=True)],
     }
     if reached is not None:
-        found["coverage"] = {
+        told["coverage"] = {
             "percent": reached.percent,
             "held": list(reached.held),
             "erred": list(reached.erred),
             "never": list(reached.never),
         }
-    return found
+    return told
 
 
 def _case_json(result: CaseResult, why: str) -> dict[str, Any]:

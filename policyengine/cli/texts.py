@@ -77,10 +77,10 @@ def texts(
         said["canary_file"] = str(canaries)
     if key_file is not None:
         said["key_file"] = str(key_file)
-    found = _loaded(said, config)
-    if found.canary_file is None and os.path.isfile(CANARIES):
+    settings = _loaded(said, config)
+    if settings.canary_file is None and os.path.isfile(CANARIES):
         return _loaded({**said, "canary_file": CANARIES}, config)
-    return found
+    return settings
 
 
 def _loaded(said: Mapping[str, Any], config: Path | None) -> Texts:

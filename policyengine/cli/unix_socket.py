@@ -40,10 +40,10 @@ def unix_socket(path: Path, mode: int) -> Iterator[int]:
 
 def _make_way(path: Path) -> None:
     try:
-        found = os.stat(path).st_mode
+        mode = os.stat(path).st_mode
     except OSError:
         return
-    if not stat.S_ISSOCK(found):
+    if not stat.S_ISSOCK(mode):
         fail(f"--uds: there is a file at {path}")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.settimeout(1)

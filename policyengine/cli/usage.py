@@ -110,13 +110,13 @@ def changes(
 ) -> None:
     """What was done to limits, the latest first: what, by whom, and why."""
     with opened(state, config) as store:
-        found = Meters(store, Nowhere()).changes(tenant=tenant)
+        made = Meters(store, Nowhere()).changes(tenant=tenant)
     if json_:
-        say_json([asdict(each) for each in found])
+        say_json([asdict(each) for each in made])
         return
-    for each in found:
+    for each in made:
         say(visible(_told(each)))
-    if not found:
+    if not made:
         note("nothing was done")
 
 

@@ -144,11 +144,11 @@ class Client(_Settings):
     def _pages(
         self, path: str, parts: Mapping[str, Any], context: Flat | None, read: Read[tuple[list[T], str | None]]
     ) -> list[T]:
-        found, token = self._ask(exchange.search(path, parts, context, None), read)
+        results, token = self._ask(exchange.search(path, parts, context, None), read)
         while token is not None:
             more, token = self._ask(exchange.search(path, parts, context, token), read)
-            found += more
-        return found
+            results += more
+        return results
 
     def _ask(self, question: ClientQuestion, read: Read[T]) -> T:
         deadline = time.monotonic() + self._timeout
@@ -275,11 +275,11 @@ class AsyncClient(_Settings):
     async def _pages(
         self, path: str, parts: Mapping[str, Any], context: Flat | None, read: Read[tuple[list[T], str | None]]
     ) -> list[T]:
-        found, token = await self._ask(exchange.search(path, parts, context, None), read)
+        results, token = await self._ask(exchange.search(path, parts, context, None), read)
         while token is not None:
             more, token = await self._ask(exchange.search(path, parts, context, token), read)
-            found += more
-        return found
+            results += more
+        return results
 
     async def _ask(self, question: ClientQuestion, read: Read[T]) -> T:
         deadline = time.monotonic() + self._timeout

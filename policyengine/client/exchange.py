@@ -133,8 +133,8 @@ def explaining(principal: Flat, action: str | Flat, resource: Flat, context: Fla
 
 def _request(principal: Flat, action: str | Flat, resource: Flat, context: Flat | None) -> dict[str, Any]:
     try:
-        found = {"subject": _entity(principal), "action": _action(action), "resource": _entity(resource)}
-        return found if context is None else {**found, "context": dict(context)}
+        body_sent = {"subject": _entity(principal), "action": _action(action), "resource": _entity(resource)}
+        return body_sent if context is None else {**body_sent, "context": dict(context)}
     except (TypeError, ValueError, AttributeError, KeyError):
         raise Unavailable("the request is none") from None
 
@@ -185,23 +185,23 @@ def decisions(
     requests: Sequence[Mapping[str, Any]], status: int, headers: Mapping[str, str], body: bytes
 ) -> list[Decision]:
     """The decision of each of the requests. Raises Unavailable."""
-    found = answer(EvaluationsResponse, status, headers, body).evaluations
-    if len(found) != len(requests):
-        raise Unavailable(f"there are {len(found)} answers to {len(requests)} requests")
-    return [met(_decision(one), asked.get("metered", ())) for one, asked in zip(found, requests, strict=True)]
+    answers = answer(EvaluationsResponse, status, headers, body).evaluations
+    if len(answers) != len(requests):
+        raise Unavailable(f"there are {len(answers)} answers to {len(requests)} requests")
+    return [met(_decision(one), asked.get("metered", ())) for one, asked in zip(answers, requests, strict=True)]
 
 
 def entities(status: int, headers: Mapping[str, str], body: bytes) -> tuple[list[dict[str, str]], str | None]:
     """References, and the token of the next page if there is one. Raises Unavailable."""
-    found = answer(EntitySearchResponse, status, headers, body)
-    results = [{"type": each.type, "id": each.id} for each in found.results]
-    return results, (found.page.next_token or None) if found.page is not None else None
+    page = answer(EntitySearchResponse, status, headers, body)
+    results = [{"type": each.type, "id": each.id} for each in page.results]
+    return results, (page.page.next_token or None) if page.page is not None else None
 
 
 def names(status: int, headers: Mapping[str, str], body: bytes) -> tuple[list[str], str | None]:
     """Names of actions; else as `entities`."""
-    found = answer(ActionSearchResponse, status, headers, body)
-    return [each.name for each in found.results], (found.page.next_token or None) if found.page is not None else None
+    page = answer(ActionSearchResponse, status, headers, body)
+    return [each.name for each in page.results], (page.page.next_token or None) if page.page is not None else None
 
 
 def filtered(status: int, headers: Mapping[str, str], body: bytes) -> FilterResponse:
@@ -245,10 +245,10 @@ def _detail(headers: Mapping[str, str], body: bytes) -> str:
     if not headers.get("content-type", "").startswith("application/problem+json"):
         return ""
     try:
-        found = parse_json(body)
+        details = parse_json(body)
     except (Fault, RecursionError):
         return ""
-    detail = found.get("detail") if isinstance(found, dict) else None
+    detail = details.get("detail") if isinstance(details, dict) else None
     return visible(detail[:_LONGEST]) if isinstance(detail, str) else ""
 
 

@@ -37,8 +37,8 @@ class Actors:
     @property
     def delegators(self) -> dict[str, frozenset[str]]:
         """For each type that declares `delegated_by`, the types that this may be of."""
-        found = ((type_, delegators(type_, self.schema)) for type_ in self.schema.entities)
-        return {type_: types for type_, types in found if types is not None}
+        pairs = ((type_, delegators(type_, self.schema)) for type_ in self.schema.entities)
+        return {type_: types for type_, types in pairs if types is not None}
 
     def together(
         self, principal: Any, resource: Any, context: Any, attributes: Any, approved: Collection[str] | None

@@ -251,7 +251,7 @@ class Bucket:
     def _concerned(self, env: Env) -> tuple[list[RuleBlock], tuple[Faulty, ...]]:
         """The blocks that the tables give for a request; and the tables whose key is an attribute without a value: all
         of their rules read it first."""
-        found: list[RuleBlock] = []
+        blocks: list[RuleBlock] = []
         faulty: list[Faulty] = []
         for number, table in enumerate(self._tables):
             try:
@@ -265,13 +265,13 @@ class Bucket:
                     self._everything[number] = [
                         RuleBlock(-1, c, self._site, self._env, self._learn) for c in chunks(table.all)
                     ]
-                found += self._everything[number]
+                blocks += self._everything[number]
                 continue
             for key in keys if len(keys) < len(table.rows) else [k for k in table.rows if k in keys]:
                 row = table.rows.get(key)
                 if row is not None:
-                    found += blocks_of(row)
-        return found, tuple(faulty)
+                    blocks += blocks_of(row)
+        return blocks, tuple(faulty)
 
     def _arguments(self, asked: Request) -> tuple[Any, ...]:
         """The request as generated functions take it (`codegen.PARAMETERS`)."""

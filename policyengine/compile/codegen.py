@@ -92,13 +92,13 @@ def _by_first_read(rules: Sequence[Rule]) -> list[tuple[ir.Attribute | None, lis
             others.append(number)
         else:
             groups.setdefault(first[0], (first[1], []))[1].append(number)
-    found: list[tuple[ir.Attribute | None, list[int]]] = []
+    by_read: list[tuple[ir.Attribute | None, list[int]]] = []
     for attribute, numbers in groups.values():
         if len(numbers) >= SEVERAL:
-            found.append((attribute, numbers))
+            by_read.append((attribute, numbers))
         else:
             others += numbers
-    return [*found, (None, sorted(others))]
+    return [*by_read, (None, sorted(others))]
 
 
 def reading(rules: Sequence[Rule]) -> list[ast.stmt]:

@@ -44,14 +44,14 @@ def quantified(
         holds, taken = f"holds_{expr.kind}", parameters(f"q{slot}")
     if quantifies(expr.body):
         every = ast.Lambda(parameters(name), call(holds, load(name), ast.Lambda(taken, test), *more))
-        found: ast.expr = call_object(every, elements)
+        test_all: ast.expr = call_object(every, elements)
     else:
-        found = call(holds, elements, ast.Lambda(taken, test), *more)
+        test_all = call(holds, elements, ast.Lambda(taken, test), *more)
     if not own:
-        return found
+        return test_all
     # One list for each, empty until the set is in it.
     cells: list[ast.expr] = [ast.List([], ast.Load()) for _ in own]
-    return call_object(ast.Lambda(parameters(*(name for _, name in own)), found), *cells)
+    return call_object(ast.Lambda(parameters(*(name for _, name in own)), test_all), *cells)
 
 
 def counting(expr: ir.Expr, emit: Callable[[ir.Expr], ast.expr], around: list[str]) -> Callable[[ir.Expr], ast.expr]:

@@ -161,8 +161,8 @@ class Emitter:
                 body=ir.Equal(left=ir.Local(slot=item), right=ir.Root() as root, negated=False)
                 | ir.Equal(left=ir.Root() as root, right=ir.Local(slot=item), negated=False),
             ) if item == slot and not self.around:  # fmt: skip
-                wanted, found = self._compared(root, among)
-                return ast.Compare(wanted, [ast.In()], [found])
+                wanted, compared = self._compared(root, among)
+                return ast.Compare(wanted, [ast.In()], [compared])
             case ir.Quantifier():
                 return quantified(expr, self.emit, self.constant, self.fresh, self.kept, self.around)
             case ir.Call():
@@ -307,11 +307,11 @@ class Emitter:
         element = collection.type.element if isinstance(collection.type, SetT | ListT) else None
         kept, emit = self.kept.get(id(expr)), counting(expr, self.emit, self.around)
         if item.type in SCALARS and element in SCALARS:
-            found = self.emit(item)
+            emitted_item = self.emit(item)
             if isinstance(collection, ir.Const):
-                return ast.Compare(found, [ast.In()], [self.constant(frozenset(collection.value))])
+                return ast.Compare(emitted_item, [ast.In()], [self.constant(frozenset(collection.value))])
             among = emit(collection)
-            return ast.Compare(found, [ast.In()], [among if kept is None else kept_set(kept, among)])
+            return ast.Compare(emitted_item, [ast.In()], [among if kept is None else kept_set(kept, among)])
         wanted, of = self.fresh(), self.constant(element or JSON)
         asked, among = ast.NamedExpr(ast.Name(wanted, ast.Store()), self.emit(item)), emit(collection)
         # The item is evaluated first, as in the interpreter.
@@ -386,9 +386,9 @@ class Emitter:
 
     def _call(self, expr: ir.Call) -> ast.expr:
         emit = counting(expr, self.emit, self.around)
-        found = string_set_call(expr, emit, self.constant)
-        if found is not None:
-            return found
+        made = string_set_call(expr, emit, self.constant)
+        if made is not None:
+            return made
         args = [emit(arg) for arg in expr.args]
         args += [self.constant(type_) for type_ in type_argument(expr.function, *(a.type for a in expr.args))]
         return call_object(self.constant(FUNCTIONS[expr.function]), *args)

@@ -120,9 +120,9 @@ def _way(rules: Sequence[Rule], tables: Sequence[TableLookup], emitter: Emitter)
 
 def _targets(rules: Sequence[Rule], tables: Sequence[TableLookup], root: str) -> frozenset[Uid] | None:
     """All that the rules and the tables ask of the hierarchy above a root."""
-    found = targets(rules, root)
+    uids = targets(rules, root)
     keys = (key for table in tables if table.dimension == ("above", root) for key in table.rows)
-    return found if found is None else found | {Uid(*key) for key in keys}
+    return uids if uids is None else uids | {Uid(*key) for key in keys}
 
 
 def _if_named(prepared: Prepared, body: list[ast.stmt]) -> list[ast.stmt]:
@@ -131,8 +131,8 @@ def _if_named(prepared: Prepared, body: list[ast.stmt]) -> list[ast.stmt]:
     bare: list[ast.expr] = [ast.Compare(call("len", load(root)), [ast.Eq()], [ast.Constant(2)]) for root in roots]
     ids = {"principal": load("pid"), "resource": load("rid")}
     made = [assign(f"row_{r}", ast.Subscript(load(f"rows_{r}"), ids[r], ast.Load())) for r in roots]
-    found = [assign(f"row_{r}", call(f"find_{r}", ids[r])) for r in roots]
-    rows = ast.Try(list(made), [ast.ExceptHandler(load("KeyError"), None, list(found))], [], [])
+    looked_up = [assign(f"row_{r}", call(f"find_{r}", ids[r])) for r in roots]
+    rows = ast.Try(list(made), [ast.ExceptHandler(load("KeyError"), None, list(looked_up))], [], [])
     there: list[ast.expr] = [ast.Compare(load(f"row_{root}"), [ast.IsNot()], [ast.Constant(None)]) for root in roots]
     unpacked: list[ast.stmt] = []
     for root in roots:
@@ -239,9 +239,9 @@ def _is_not(name: str, kind: str) -> ast.expr:
 
 def _answer() -> list[ast.stmt]:
     """Returns the decision for the mask in `m`."""
-    found = ast.Subscript(load("outcomes"), load("m"), ast.Load())
+    decision = ast.Subscript(load("outcomes"), load("m"), ast.Load())
     unknown = ast.Compare(load("d"), [ast.Is()], [ast.Constant(None)])
-    return [assign("d", found), _refuse(unknown), _approved()]
+    return [assign("d", decision), _refuse(unknown), _approved()]
 
 
 def _approved() -> ast.stmt:
@@ -276,8 +276,8 @@ def _lookups(tables: Sequence[TableLookup], emitter: Emitter) -> list[ast.stmt]:
             case ir.Attribute():
                 body += _get(rows, emitter.emit(table.dimension), emitter)
     none = assign("h", ast.Tuple([], ast.Load()))
-    found = ast.Tuple([load("m"), call("in_order", load("h"))], ast.Load())
-    decision = assign("d", ast.Subscript(load("decisions"), found, ast.Load()))
+    in_order_call = ast.Tuple([load("m"), call("in_order", load("h"))], ast.Load())
+    decision = assign("d", ast.Subscript(load("decisions"), in_order_call, ast.Load()))
     answer = ast.If(load("h"), [decision, _approved()], [])
     match body:
         case [ast.If(test=test, body=asked)]:

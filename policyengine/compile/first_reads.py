@@ -62,7 +62,7 @@ class FirstReads:
     def faults(self, rules: list[Rule], env: Env) -> dict[str, tuple[str, str]]:
         """Why rules err, by their names, where it is what they read first: code and message."""
         tried: dict[Key, tuple[str, str] | None] = {}
-        found: dict[str, tuple[str, str]] = {}
+        faults_by_name: dict[str, tuple[str, str]] = {}
         for rule in rules:
             read = self._first(rule)
             if read is None:
@@ -72,8 +72,8 @@ class FirstReads:
                 tried[key] = _fault(attribute, env)
             fault = tried[key]
             if fault is not None:
-                found[rule.name] = fault
-        return found
+                faults_by_name[rule.name] = fault
+        return faults_by_name
 
 
 def _fault(attribute: ir.Attribute, env: Env) -> tuple[str, str] | None:

@@ -28,15 +28,15 @@ class Harmless:
         self.by_type: dict[str, set[str]] = {}
 
     def members(self, type_: str) -> set[str]:
-        found = self.by_type.get(type_)
-        if found is None and type_ not in self._schema.entities:
+        names_known = self.by_type.get(type_)
+        if names_known is None and type_ not in self._schema.entities:
             # Callers could make up types without end.
             return set(names_of(type_, self._schema).members)
-        if found is None:
+        if names_known is None:
             # What only the source may say is looked at wherever a request says it.
             names = names_of(type_, self._schema)
-            found = self.by_type.setdefault(type_, set(names.members - names.sourced))
-        return found
+            names_known = self.by_type.setdefault(type_, set(names.members - names.sourced))
+        return names_known
 
     def learn(self, request: Request, mentioned: Mentions) -> None:
         """Remembers the names of a request that was checked, and of what it mentions."""

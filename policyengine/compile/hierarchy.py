@@ -39,10 +39,10 @@ def hierarchy(world: World, native: ModuleType | None) -> dict[str, Any]:
 
 def wanted(targets: Collection[Uid]) -> Wanted:
     """Entities as `above` takes them."""
-    found: Wanted = {}
+    pairs: Wanted = {}
     for uid in sorted(targets):
-        found.setdefault(uid.id, {})[uid.type] = frozenset({uid})
-    return found
+        pairs.setdefault(uid.id, {})[uid.type] = frozenset({uid})
+    return pairs
 
 
 def _above(world: World, reach: Reach) -> Above:
@@ -53,8 +53,8 @@ def _above(world: World, reach: Reach) -> Above:
 
     def above(wanted: Wanted | None, entity: dict[str, Any], known: Mapping[str, Any]) -> Collection[Pair]:
         if PARENTS in known:
-            found = climbed.get((entity["type"], entity["id"]))  # type: ignore[call-overload]
-            return world.ancestors(as_entity(entity)) if found is None else found
+            climbed_already = climbed.get((entity["type"], entity["id"]))  # type: ignore[call-overload]
+            return world.ancestors(as_entity(entity)) if climbed_already is None else climbed_already
         if PARENTS not in entity:
             return nothing
         parents = entity[PARENTS]
@@ -83,14 +83,14 @@ def _above(world: World, reach: Reach) -> Above:
 def _reach(world: World) -> Reach:
     """A function from a known entity, one of the `parents` in a request, to everything at or above it, found once. None
     where only a climb from the request's own entity tells exactly what is above that."""
-    found: dict[Pair, frozenset[Uid] | None] = {}
+    reached: dict[Pair, frozenset[Uid] | None] = {}
 
     def reach(type_: str, id_: str, parents: list[Any]) -> frozenset[Uid] | None:
         if len(parents) > FEW_PARENTS:
             return None
-        if (type_, id_) not in found:
-            found[type_, id_] = _reach_of(Uid(type_, id_), world)
-        return found[type_, id_]
+        if (type_, id_) not in reached:
+            reached[type_, id_] = _reach_of(Uid(type_, id_), world)
+        return reached[type_, id_]
 
     return reach
 

@@ -48,16 +48,16 @@ def ancestor_roots(rules: Iterable[Rule]) -> frozenset[str]:
 def targets(rules: Iterable[Rule], root: str) -> frozenset[Uid] | None:
     """The entities of which rules ask whether they are above the principal or the resource. None if these are only
     known with the request."""
-    found: set[Uid] = set()
+    uids: set[Uid] = set()
     for rule in rules:
-        found |= (rule.head.resource if root == "resource" else rule.head.principal).within or frozenset()
+        uids |= (rule.head.resource if root == "resource" else rule.head.principal).within or frozenset()
         for node in walk(rule.condition):
             if isinstance(node, ir.Within) and isinstance(node.entity, ir.Root) and node.entity.name == root:
                 if not isinstance(node.target, ir.Const):
                     return None
                 values = node.target.value if isinstance(node.target.value, tuple) else (node.target.value,)
-                found |= {entity.uid for entity in values}
-    return frozenset(found)
+                uids |= {entity.uid for entity in values}
+    return frozenset(uids)
 
 
 def hoist(rules: Sequence[Rule], emitter: Emitter, more: Iterable[ir.Attribute] = ()) -> tuple[HoistedRead, ...]:

@@ -58,14 +58,14 @@ class Index:
 
     def candidates(self, principal: str, action: str, resource: str) -> tuple[Rule, ...]:
         """The rules whose head admits the action and both types, in name order."""
-        found: dict[str, Rule] = {}
+        rules: dict[str, Rule] = {}
         for by_type in (self._by_action.get(action, {}), self._by_action.get(None, {})):
             for type_ in (resource, None):
                 for rule in by_type.get(type_, ()):
                     types = rule.head.principal.types
                     if types is None or principal in types:
-                        found[rule.name] = rule
-        return tuple(found[name] for name in sorted(found))
+                        rules[rule.name] = rule
+        return tuple(rules[name] for name in sorted(rules))
 
     def about(self, action: str, resource: str) -> tuple[Rule, ...]:
         """The rules whose head admits the action and the type of the resource."""

@@ -64,11 +64,11 @@ def entry(
     env |= {"single": actors.look.single}
     if ways.apart is not None:
         env |= {"refers": ways.apart.refers, "roots": ways.apart.roots}
-    found = {root: _rows(ways, root, world) for root in ROOTS}
+    rows_by_root = {root: _rows(ways, root, world) for root in ROOTS}
     if native is not None and _size(ways) <= LIMIT:
-        return _native(ways, found, {**env, **ways.constants}, native, actors, check, spare)
-    rows = {f"rows_{root}": rows.made for root, rows in found.items() if rows is not None}
-    find = {f"find_{root}": rows.find for root, rows in found.items() if rows is not None}
+        return _native(ways, rows_by_root, {**env, **ways.constants}, native, actors, check, spare)
+    rows = {f"rows_{root}": rows.made for root, rows in rows_by_root.items() if rows is not None}
+    find = {f"find_{root}": rows.find for root, rows in rows_by_root.items() if rows is not None}
     made = function(entry_tree(ways), {**env, "together": actors.together, **ways.constants, **rows, **find})
     made.__defaults__ = (NAMES["nothing"], None, False)
     whole: Entry = made

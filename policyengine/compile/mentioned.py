@@ -31,14 +31,14 @@ Pair = tuple[str, str]
 def read_through(rules: Iterable[Rule]) -> frozenset[str]:
     """The types of entity of which rules read more than who it is, where it is neither the principal nor the
     resource."""
-    found: set[str] = set()
+    types: set[str] = set()
     for rule in rules:
         properties = (expr for spec in rule.obligations for _, expr in spec.properties)
         metered = () if rule.limit is None else (rule.limit.ceiling, rule.limit.of, *rule.limit.by)
         for expr in (rule.condition, *properties, *(expr for expr in metered if expr is not None)):
             for node in walk(expr):
-                found |= _read_through(node)
-    return frozenset(found)
+                types |= _read_through(node)
+    return frozenset(types)
 
 
 def _read_through(node: Expr) -> frozenset[str]:
@@ -123,8 +123,10 @@ def look(schema: Schema, harmless: Harmless, action: str, through: frozenset[str
 
 def _simple(schema: Schema, type_: str) -> tuple[str, ...] | None:
     """The attributes that mention entities, if each is a reference or a plain collection of them."""
-    found = schema.places_of(type_)
-    return tuple(intern(name) for name, _ in found) if all(_is_reference(type_) for _, type_ in found) else None
+    mentioning = schema.places_of(type_)
+    return (
+        tuple(intern(name) for name, _ in mentioning) if all(_is_reference(type_) for _, type_ in mentioning) else None
+    )
 
 
 def _is_reference(type_: Type) -> bool:
@@ -183,10 +185,10 @@ class _Seen:
     def single(self) -> bool:
         while self._todo:
             pair, entity = self._todo.pop()
-            found: Collection[tuple[str, Type]] = self._schema.places_of(pair[0])
+            mentioning: Collection[tuple[str, Type]] = self._schema.places_of(pair[0])
             if self._tools and pair[0] == TOOL:
-                found = places(Uid(*pair), self._schema)
-            for name, type_ in found:
+                mentioning = places(Uid(*pair), self._schema)
+            for name, type_ in mentioning:
                 if name in entity:
                     self.value(entity[name], type_, name in (PARENTS, DELEGATED_BY))
         known = set(self._full)

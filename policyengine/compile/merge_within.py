@@ -16,16 +16,16 @@ from policyengine.model.types import ListT, SetT
 
 def merge_within(items: tuple[ir.Expr, ...], prepared: Prepared) -> tuple[ir.Expr, ...]:
     """The target of what has become one is a collection of collections."""
-    found: list[ir.Expr] = []
+    merged: list[ir.Expr] = []
     for question, group in groupby(items, lambda item: _question(item, prepared)):
         run = tuple(group)
         if question is None or len(run) == 1:
-            found += run
+            merged += run
             continue
         targets = tuple(item.target for item in run if isinstance(item, ir.Within))
         union = ir.Collection(targets, type=SetT(targets[0].type), span=targets[0].span)
-        found.append(ir.Within(question[0], union, type=run[0].type, span=run[0].span))
-    return tuple(found)
+        merged.append(ir.Within(question[0], union, type=run[0].type, span=run[0].span))
+    return tuple(merged)
 
 
 def _question(item: ir.Expr, prepared: Prepared) -> tuple[ir.Root, str] | None:

@@ -62,10 +62,10 @@ def _elements(world: World) -> Callable[[Any, Type], Any]:
     def elements(value: Any, type_: Type) -> Any:
         if held.get(id(value)) is not value:
             return guard(value, type_)
-        found = seen.get((id(value), type_))
-        if found is None:
-            found = seen[id(value), type_] = guard(value, type_)
-        return found
+        guarded = seen.get((id(value), type_))
+        if guarded is None:
+            guarded = seen[id(value), type_] = guard(value, type_)
+        return guarded
 
     return elements
 
@@ -78,16 +78,16 @@ def _identities(world: World, elements: Callable[[Any, Type], Any]) -> Callable[
     def identities(value: Any, type_: Type) -> Collection[Pair]:
         if held.get(id(value)) is not value:
             return _plain_identities(value, type_)
-        found = seen.get((id(value), type_))
-        if found is None:
-            found = seen[id(value), type_] = frozenset(entity.uid for entity in elements(value, type_))
-        return found
+        uids = seen.get((id(value), type_))
+        if uids is None:
+            uids = seen[id(value), type_] = frozenset(entity.uid for entity in elements(value, type_))
+        return uids
 
     return identities
 
 
 def _plain_identities(value: Any, type_: Any) -> Collection[Pair]:
-    found: set[Pair] = set()
+    pairs: set[Pair] = set()
     if type(value) is not list:
         return {entity.uid for entity in guard(value, type_)}
     names = type_.element.names
@@ -95,5 +95,5 @@ def _plain_identities(value: Any, type_: Any) -> Collection[Pair]:
         kind, id_ = each["type"], each["id"]
         if type(each) is not dict or type(kind) is not str or type(id_) is not str or kind not in names:
             return {entity.uid for entity in guard(value, type_)}
-        found.add((kind, id_))
-    return found
+        pairs.add((kind, id_))
+    return pairs

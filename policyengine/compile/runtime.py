@@ -108,8 +108,8 @@ def kept_uids(cell: list[Any], collection: Callable[[], Iterable[Entity]]) -> An
 def kept(cell: list[Any], collection: Callable[[], Iterable[Any]], element: Type | None = None) -> Any:
     """The elements as a set, made once; where they are no scalars, what stands for them."""
     if not cell:
-        found = collection()
-        cell.append(frozenset(found) if element is None else operators.members(found, element))
+        elements = collection()
+        cell.append(frozenset(elements) if element is None else operators.members(elements, element))
     return cell[0]
 
 

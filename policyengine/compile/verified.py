@@ -57,8 +57,8 @@ def _names(given: Any, known: frozenset[str], what: str, of: str, unknown: str) 
     names = list(given) if plain else [None]
     if not all(issubclass(type(name), str) for name in names):
         raise TypeError(f"`{what}` is a collection of names of {of}")
-    found = frozenset(map(str.__str__, names))
-    for name in sorted(found - known):
+    names_given = frozenset(map(str.__str__, names))
+    for name in sorted(names_given - known):
         shown = name if len(name) <= 80 and name.isprintable() else "..."
         raise TypeError(f"`{what}`: {unknown}: `{shown}` {did_you_mean(shown, known)}".rstrip())
-    return found
+    return names_given

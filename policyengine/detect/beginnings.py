@@ -35,8 +35,8 @@ def ending(tail: re.Pattern[bytes], width: int) -> Begins:
 
     def begins(text: str, start: int) -> int:
         low = max(start, len(text) - width)
-        found = tail.search(shadow(text[low:]))
-        return len(text) if found is None else low + found.start()
+        begun = tail.search(shadow(text[low:]))
+        return len(text) if begun is None else low + begun.start()
 
     return begins
 

@@ -43,14 +43,14 @@ def by_hyperscan(literals: Sequence[bytes]) -> Places:
     )
 
     def places(data: bytes) -> Sequence[Place]:
-        found: list[Place] = []
+        places_found: list[Place] = []
 
         def note(index: int, start: int, end: int, flags: int, context: object) -> None:
-            found.append((index, end - sizes[index], end))
+            places_found.append((index, end - sizes[index], end))
 
         # What Hyperscan writes to while it looks: each text has its own, whatever other threads look at.
         database.scan(data, match_event_handler=note, scratch=hyperscan.Scratch(database))
-        found.sort(key=lambda place: (place[2], place[1]))
-        return found
+        places_found.sort(key=lambda place: (place[2], place[1]))
+        return places_found
 
     return places

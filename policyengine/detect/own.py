@@ -46,14 +46,14 @@ def _pattern(one: Pattern) -> Finder:
 
 def _matches(text: str, regex: Any, one: Pattern) -> Sequence[Finding]:
     data = text.encode("utf-8", "replace")
-    found = []
+    findings = []
     at = byte = place = 0
     while (match := regex.search(data, at)) is not None:
         start, end = match.span()
         if end > start:
             place += len(data[byte:start].decode("utf-8", "ignore"))
             byte = start
-            found.append(
+            findings.append(
                 Finding(one.kind, place, place + len(data[start:end].decode("utf-8", "ignore")), one.score, PATTERN)
             )
         at = start + 1
@@ -61,7 +61,7 @@ def _matches(text: str, regex: Any, one: Pattern) -> Sequence[Finding]:
             at += 1
         if at >= len(data):
             break
-    return outermost(found)
+    return outermost(findings)
 
 
 def _words(words: tuple[tuple[str, str], ...]) -> Finder:

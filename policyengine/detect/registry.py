@@ -198,19 +198,19 @@ def begins(kinds: Iterable[str], known: Registry) -> Begins | None:
 def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...]:
     """Every finding of these kinds. Raises DetectorFailed if one of the finders fails, and UnknownKind."""
     chosen = _chosen(kinds, known)
-    found: list[Finding] = []
+    findings: list[Finding] = []
     view = View(text)
     if len(text) < SHORT:
         for finder in chosen.worth(view.shadow):
-            found += _ask(finder, view)
+            findings += _ask(finder, view)
         for holds, finders in chosen.others:
             if holds is None or holds.search(text) is not None:
                 for finder in finders:
-                    found += _ask(finder, view)
+                    findings += _ask(finder, view)
     else:
         for finder in chosen.finders:
-            found += _ask(finder, view)
-    return _told(found, text, chosen, known)
+            findings += _ask(finder, view)
+    return _told(findings, text, chosen, known)
 
 
 def _told(found: list[Finding], text: str, chosen: Chosen, known: Registry) -> tuple[Finding, ...]:
@@ -235,13 +235,13 @@ def find_many(texts: Sequence[str], kinds: Iterable[str], known: Registry) -> li
         view = View(texts[index])
         for finder in chosen.worth(view.shadow) if len(view.text) < SHORT else chosen.finders:
             work.setdefault(id(finder), (finder, []))[1].append((index, view))
-    found: dict[int, list[Finding]] = {}
+    findings: dict[int, list[Finding]] = {}
     for finder, asked in work.values():
         for index, view in asked:
             if some := _ask(finder, view):
-                found.setdefault(index, []).extend(some)
+                findings.setdefault(index, []).extend(some)
     told: list[tuple[Finding, ...]] = [()] * len(texts)
-    for index, those in found.items():
+    for index, those in findings.items():
         told[index] = _told(those, texts[index], chosen, known)
     return told
 
@@ -286,16 +286,16 @@ def _reach(finder: Finder) -> int | None:
 
 def _ask(finder: Finder, view: View) -> Sequence[Finding]:
     try:
-        found = finder.look(view) if finder.look is not None else finder.find(view.text)
+        findings = finder.look(view) if finder.look is not None else finder.find(view.text)
         sound, size = True, len(view.text)
-        for one in found:
+        for one in findings:
             if not (0 <= one.start < one.end <= size and 0.0 <= one.score <= 1.0 and one.kind in finder.kinds):
                 sound = False
     except Exception:  # noqa: BLE001 - whatever a finder raises, its text must not show in what is raised from here
         raise DetectorFailed(finder.name) from None
     if not sound:
         raise DetectorFailed(finder.name, "said something that is no finding in the text")
-    return found
+    return findings
 
 
 def _counts(found: Finding, text: str, meant: frozenset[str], known: Registry) -> bool:

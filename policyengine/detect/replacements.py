@@ -18,30 +18,30 @@ def found_again(policies: PolicySet) -> list[Diagnostic]:
     """An error for each constant `with:` in which a finder that is built in finds something."""
     if REPLACE not in policies.obligations and not policies.tried:
         return []
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     for rule in (*policies.rules, *policies.tried):
         if rule.kind != "require":
             continue
         for obligation in rule.obligations:
             for name, value in obligation.properties:
                 if obligation.type == REPLACE and name == "with" and isinstance(value, Const):
-                    found += (
+                    diagnostics += (
                         Diagnostic(
                             codes.FOUND_AGAIN, value.span, f"a finder finds `{kind}` in what is to stand for a value",
                             "", "a text that is none, such as `n/a`",
                         )
                         for kind in kinds_in(value.value)
                     )  # fmt: skip
-    return found
+    return diagnostics
 
 
 def kinds_in(text: object) -> list[str]:
     """What finders find in a text, as kinds of which most texts have none. One that is not installed finds nothing."""
     known = registry()
-    found: set[str] = set()
+    kinds_found: set[str] = set()
     for finder in known.finders if isinstance(text, str) else ():
         try:
-            found.update(one.kind for one in find(str(text), finder.kinds, known))
+            kinds_found.update(one.kind for one in find(str(text), finder.kinds, known))
         except DetectorFailed:
             continue
-    return sorted(found - ORDINARY)
+    return sorted(kinds_found - ORDINARY)

@@ -48,12 +48,12 @@ def worth(finders: tuple[Finder, ...]) -> Worth:
     known: dict[tuple[int, ...], tuple[Finder, ...]] = {}
 
     def those(data: bytes) -> Iterable[Finder]:
-        found = search(data)
-        if found == none:
+        sign = search(data)
+        if sign == none:
             return ()
-        if found is None or searched not in found:
+        if sign is None or searched not in sign:
             return finders
-        there = tuple(found)
+        there = tuple(sign)
         asked = known.get(there)
         if asked is None:
             asked = tuple(finder for finder, needs in owners if needs.issubset(there))

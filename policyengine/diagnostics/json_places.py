@@ -19,10 +19,10 @@ def place(text: str, path: Sequence[str | int], named: bool = False) -> tuple[in
     at = _after(text, 0)
     start = end = at
     for step in path:
-        found = _member(text, at, step) if isinstance(step, str) else _item(text, at, step)
-        if found is None:
+        place_of_value = _member(text, at, step) if isinstance(step, str) else _item(text, at, step)
+        if place_of_value is None:
             return 0, len(text)
-        start, end, at = found
+        start, end, at = place_of_value
     return (start, end) if named else (at, _skip(text, at)[1])
 
 
@@ -38,22 +38,22 @@ def breaks(text: str) -> int | None:
 
 
 def _after(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return found.end() if found else at
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
 
 
 def _member(text: str, at: int, name: str) -> tuple[int, int, int] | None:
     """Where the name starts and ends, and where its value starts. Of names that stand twice, the last counts."""
-    found = None
+    member = None
     at = _after(text, at + 1) if text[at : at + 1] == "{" else len(text)
     while text[at : at + 1] == '"':
         key, end = _skip(text, at)
         value = _after(text, _after(text, end) + 1)
         if key == name:
-            found = at, end, value
+            member = at, end, value
         at = _after(text, _skip(text, value)[1])
         at = _after(text, at + 1) if text[at : at + 1] == "," else len(text)
-    return found
+    return member
 
 
 def _item(text: str, at: int, number: int) -> tuple[int, int, int] | None:

@@ -56,9 +56,9 @@ def location(span: Span) -> dict[str, Any]:
 
 def summary(diagnostics: Iterable[Diagnostic]) -> str:
     """`2 errors, 1 warning`, or an empty string."""
-    found = list(diagnostics)
-    errors = sum(d.code.severity is Severity.ERROR for d in found)
-    counts = [(errors, "error"), (len(found) - errors, "warning")]
+    listed = list(diagnostics)
+    errors = sum(d.code.severity is Severity.ERROR for d in listed)
+    counts = [(errors, "error"), (len(listed) - errors, "warning")]
     return ", ".join(f"{n} {word}{'s' if n != 1 else ''}" for n, word in counts if n)
 
 

@@ -24,7 +24,7 @@ class Source:
     def _starts(self) -> list[int]:
         """Where each line starts. Found when first asked for: most texts never have to tell."""
         if not self._lines:
-            starts = [0, *(found.end() for found in _NEWLINE.finditer(self.text))]
+            starts = [0, *(newline.end() for newline in _NEWLINE.finditer(self.text))]
             object.__setattr__(self, "_lines", starts)
         return self._lines
 

@@ -40,9 +40,9 @@ def refused_arguments(schema: Schema, world: World, request: Request) -> tuple[R
         return (RuleError("", codes.MALFORMED.id, NOWHERE),)
     if request.action.name != CALL or resource.uid.id not in schema.tools:
         return ()
-    found = list(islice(_problems(resource, schema.tools[resource.uid.id].args, world), MAX_PROBLEMS + 1))
-    more = ["and there are more"] if len(found) > MAX_PROBLEMS else []
-    return tuple(RuleError("", REFUSED, message) for message in [*found[:MAX_PROBLEMS], *more])
+    messages = list(islice(_problems(resource, schema.tools[resource.uid.id].args, world), MAX_PROBLEMS + 1))
+    more = ["and there are more"] if len(messages) > MAX_PROBLEMS else []
+    return tuple(RuleError("", REFUSED, message) for message in [*messages[:MAX_PROBLEMS], *more])
 
 
 def take(tools: tuple[tuple[str, RecordT], ...], resource: Entity, context: Mapping[str, Any], world: World) -> bool:
@@ -51,9 +51,9 @@ def take(tools: tuple[tuple[str, RecordT], ...], resource: Entity, context: Mapp
     if points_to_nothing(context, resource, world):
         raise Fault(codes.MALFORMED.id, NOWHERE)
     declared = dict(tools).get(resource.uid.id) if resource.uid.type == TOOL else None
-    found = next(_problems(resource, declared, world), None) if declared is not None else None
-    if found is not None:
-        raise Fault(REFUSED, found)
+    problem = next(_problems(resource, declared, world), None) if declared is not None else None
+    if problem is not None:
+        raise Fault(REFUSED, problem)
     return True
 
 

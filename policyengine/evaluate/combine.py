@@ -120,8 +120,8 @@ def listed(faults: Sequence[tuple[str, str]], error: Callable[[int], RuleError])
     count, first = Counter(faults), dict[tuple[str, str], int]()
     for number, fault in enumerate(faults):
         first.setdefault(fault, number)
-    found = [(error(number), count[fault]) for fault, number in islice(first.items(), MOST_LISTED)]
-    return [one if n == 1 else replace(one, message=f"{one.message}, in {n:,} rules") for one, n in found]
+    counted = [(error(number), count[fault]) for fault, number in islice(first.items(), MOST_LISTED)]
+    return [one if n == 1 else replace(one, message=f"{one.message}, in {n:,} rules") for one, n in counted]
 
 
 def intersect(decisions: Sequence[Decision]) -> Decision:
@@ -154,7 +154,7 @@ def intersect(decisions: Sequence[Decision]) -> Decision:
 
 def _tried(decisions: Sequence[Decision], decision: str) -> tuple[Trial, ...]:
     """What each rule that is tried would have done to the decision about all of them."""
-    found: list[Trial] = []
+    trials: list[Trial] = []
     for name in sorted({trial.rule for d in decisions for trial in d.tried})[:MOST_LISTED]:
         said = [next((trial for trial in d.tried if trial.rule == name), None) for d in decisions]
         mine = [trial for trial in said if trial is not None]
@@ -164,8 +164,8 @@ def _tried(decisions: Sequence[Decision], decision: str) -> tuple[Trial, ...]:
         changes = would != decision or (would == "allow" and any(trial.changes for trial in mine))
         owed = tuple(dict.fromkeys(type_ for trial in mine for type_ in trial.obligations))
         error = next((trial.error for trial in mine if trial.error is not None), None)
-        found.append(Trial(name, mine[0].kind, would, changes, owed, error))
-    return tuple(found)
+        trials.append(Trial(name, mine[0].kind, would, changes, owed, error))
+    return tuple(trials)
 
 
 def denied(error: RuleError, revision: str) -> Decision:
@@ -203,14 +203,14 @@ def _unique(items: Any) -> tuple[Any, ...]:
 
 
 def _obligations(rule: Rule, properties: Properties, failed: list[RuleError]) -> list[Obligation]:
-    found = []
+    obligations = []
     for number, spec in enumerate(rule.obligations, 1):
         values, errors = properties(rule, spec)
         failed.extend(errors)
-        found.append(
+        obligations.append(
             Obligation(rule.name if len(rule.obligations) == 1 else f"{rule.name}/{number}", spec.type, values)
         )
-    return found
+    return obligations
 
 
 def _approval(rule: Rule, properties: Properties) -> Approval:

@@ -30,9 +30,9 @@ def actors(request: Request, world: World, schema: Schema, mentioned: Mentions |
     request that are most likely misspelt. `mentioned` are the mentions in the request, if they have been collected."""
     mentioned = mentioned or Mentions(request, schema)
     whole = mentioned.united()
-    found = _chain(whole, world, schema)
+    agents = _chain(whole, world, schema)
     check_names(request, mentioned, schema)
-    return (whole, *(replace(whole, principal=actor) for actor in found))
+    return (whole, *(replace(whole, principal=actor) for actor in agents))
 
 
 def chain(request: Request, world: World, schema: Schema) -> tuple[Entity, ...]:

@@ -180,8 +180,10 @@ def _counted(expr: Expr, parts: Sequence[Expr], env: Env) -> list[Any]:
 def _looked_in(expr: Expr, collection: Expr, element: Type | None, env: Env) -> frozenset[Any]:
     kept = {} if env.kept is None or varies(collection) else env.kept
     if id(collection) not in kept:
-        (found,) = _counted(expr, (collection,), env)
-        kept[id(collection)] = operators.uids(found) if element is None else operators.members(found, element)
+        (collection_found,) = _counted(expr, (collection,), env)
+        kept[id(collection)] = (
+            operators.uids(collection_found) if element is None else operators.members(collection_found, element)
+        )
     return kept[id(collection)]
 
 

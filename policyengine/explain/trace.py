@@ -209,13 +209,13 @@ def _only_reads(expr: Expr) -> bool:
 
 def _until(items: tuple[Expr, ...], end: bool | None, env: Env) -> tuple[Trace, ...]:
     """The items in order; those after one that fails, or is worth `end`, are never reached."""
-    found: list[Trace] = []
+    traces: list[Trace] = []
     ended = False
     for item in items:
         one = Trace(item, None) if ended else trace(item, env)
-        found.append(one)
+        traces.append(one)
         ended = ended or isinstance(one.result, Failure) or (end is not None and one.is_worth(end))
-    return tuple(found)
+    return tuple(traces)
 
 
 def _quantifier(expr: Quantifier, result: Value | Failure, env: Env) -> Trace:

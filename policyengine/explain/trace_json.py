@@ -32,7 +32,7 @@ def rules_json(rules: Sequence[RuleTrace], first: Collection[str], room: Room | 
     did something are shown."""
     if room is None:
         return [rule_json(one) for one in rules]
-    found: dict[int, dict[str, Any]] = {}
+    told_rules: dict[int, dict[str, Any]] = {}
     ordered = sorted(rules, key=lambda each: (each.rule.name not in first, each.outcome not in _DID))
     for one in ordered[: room.rules]:
         shown = rule_json(one, with_condition=room.left > 0)
@@ -43,9 +43,9 @@ def rules_json(rules: Sequence[RuleTrace], first: Collection[str], room: Room | 
             shown["shortened"] = True
         # One that did not fit took as long to write down as one that did.
         room.left -= size
-        found[id(one)] = shown
-    room.rules -= len(found)
-    return [found[id(one)] for one in rules if id(one) in found]
+        told_rules[id(one)] = shown
+    room.rules -= len(told_rules)
+    return [told_rules[id(one)] for one in rules if id(one) in told_rules]
 
 
 # What rules say that matter most.
@@ -53,7 +53,7 @@ _DID = frozenset({"held", "error"})
 
 
 def rule_json(one: RuleTrace, with_condition: bool = True) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    told: dict[str, Any] = {
         "name": one.rule.name,
         "kind": one.rule.kind,
         "outcome": one.outcome,
@@ -63,16 +63,16 @@ def rule_json(one: RuleTrace, with_condition: bool = True) -> dict[str, Any]:
         "scope": [{"of": c.subject, "kind": c.kind, "held": c.held, "message": c.message} for c in one.scope],
     }
     if one.rule.tried:
-        found["tried"] = True
+        told["tried"] = True
     if one.error is not None:
-        found["error"] = {"code": one.error.code, "message": one.error.message, "location": one.error.location}
+        told["error"] = {"code": one.error.code, "message": one.error.message, "location": one.error.location}
     if one.condition is not None and with_condition:
-        found["condition"] = trace_json(one.condition, one.rule)
-    return found
+        told["condition"] = trace_json(one.condition, one.rule)
+    return told
 
 
 def trace_json(trace: Trace, rule: Rule) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    told: dict[str, Any] = {
         "kind": type(trace.expr).__name__.lower(),
         "text": name_of(trace.expr, rule, 10_000),
         "location": location(trace.span),
@@ -81,16 +81,16 @@ def trace_json(trace: Trace, rule: Rule) -> dict[str, Any]:
         case Value(value=value):
             # The context is the whole of what the caller sent; its parts that were read are shown where they were.
             if not (isinstance(trace.expr, Root) and trace.expr.name == "context"):
-                found["value"] = json_value(value)
+                told["value"] = json_value(value)
         case Failure(code=id_, message=message, span=span):
-            found["error"] = {"code": id_, "message": message, "location": location(span) if span is not None else None}
+            told["error"] = {"code": id_, "message": message, "location": location(span) if span is not None else None}
         case None:
-            found["skipped"] = True
+            told["skipped"] = True
     if trace.element is not None:
         name, index, value = trace.element.name, trace.element.index, json_value(trace.element.value)
-        found["element"] = {"name": name, "index": index, "value": value}
+        told["element"] = {"name": name, "index": index, "value": value}
     if trace.count is not None:
-        found["count"] = trace.count
+        told["count"] = trace.count
     if trace.parts:
-        found["parts"] = [trace_json(part, rule) for part in trace.parts]
-    return found
+        told["parts"] = [trace_json(part, rule) for part in trace.parts]
+    return told

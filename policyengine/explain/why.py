@@ -72,13 +72,13 @@ def _quantified(trace: Trace, kind: str, true: bool, rule: Rule) -> str:
 
 def reads(trace: Trace, rule: Rule) -> list[Trace]:
     """The innermost parts that were read and are not constants, each text once."""
-    found: dict[str, Trace] = {}
+    traces: dict[str, Trace] = {}
     for part in trace.parts:
         if part.parts and not _is_sum(part):
-            found |= {name_of(inner.expr, rule): inner for inner in reads(part, rule)}
+            traces |= {name_of(inner.expr, rule): inner for inner in reads(part, rule)}
         elif not isinstance(part.expr, Const) and part.result is not None and not _says_nothing(trace, part):
-            found.setdefault(name_of(part.expr, rule), part)
-    return list(found.values())
+            traces.setdefault(name_of(part.expr, rule), part)
+    return list(traces.values())
 
 
 def _is_sum(part: Trace) -> bool:

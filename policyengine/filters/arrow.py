@@ -126,8 +126,8 @@ class _Arrow(Expressions):
         # Written as patterns, in ASCII: an expression with any other byte in it cannot be shown.
         between = _escaped(_BETWEEN)
         if len(values) <= _MOST:
-            found = [between + _escaped(_bytes(value)) + between for value in values]
-            condition = self.either([pc.match_substring_regex(joined, each) for each in found])
+            patterns = [between + _escaped(_bytes(value)) + between for value in values]
+            condition = self.either([pc.match_substring_regex(joined, each) for each in patterns])
         else:
             condition = pc.match_substring_regex(joined, between + _either(values) + between)
         # No elements and one empty text look the same.

@@ -197,8 +197,8 @@ class _Key:
         return wanted
 
     def ids(self, uids: Iterable[Uid]) -> list[str] | None:
-        found = sorted(uid.id for uid in uids if uid.type == self.field.refers_to)
-        return found if self.field.refers_to is not None and all(map(storable, found)) else None
+        named_ids = sorted(uid.id for uid in uids if uid.type == self.field.refers_to)
+        return named_ids if self.field.refers_to is not None and all(map(storable, named_ids)) else None
 
     def among(self, type_: Type, wanted: list[Any] | None, negated: bool) -> Fragment | None:
         """The value is one of these, or none."""

@@ -61,12 +61,12 @@ class Columns(Worded[LibraryColumn]):
         if located is None:
             return None
         place, length = located
-        found = self.library.column(place.name, (*place.path, *path[length:]))
-        if found is None:
+        column = self.library.column(place.name, (*place.path, *path[length:]))
+        if column is None:
             return None
         # Structs that the mapping leads through are no attributes of the document; only those below it are.
-        within = found.within[len(found.within) - len(path) + length :]
-        return replace(found, within=within, whole=length == 1, null=place.null, refers_to=place.refers_to)
+        within = column.within[len(column.within) - len(path) + length :]
+        return replace(column, within=within, whole=length == 1, null=place.null, refers_to=place.refers_to)
 
     def presence(self, atom: Present | Missing, found: LibraryColumn) -> Fragment:
         """Of a null in a column only its Field tells whether it is an attribute."""
@@ -259,18 +259,18 @@ class Columns(Worded[LibraryColumn]):
         )
 
     def inside(self, atom: Inside) -> Fragment | None:
-        found = self.find(PARENTS, JSON)
-        if found is None or found.kind != "texts" or found.refers_to is None:
+        parents = self.find(PARENTS, JSON)
+        if parents is None or parents.kind != "texts" or parents.refers_to is None:
             return None
-        usable = [uid.id for uid in sorted(atom.closed) if uid.type == found.refers_to]
+        usable = [uid.id for uid in sorted(atom.closed) if uid.type == parents.refers_to]
         if not all(map(is_text, usable)):
             return None
-        condition = self.library.any(found, usable) if usable else self.nothing()
-        whole = self.library.whole(found)
+        condition = self.library.any(parents, usable) if usable else self.nothing()
+        whole = self.library.whole(parents)
         if not atom.negated:
             return Fragment(self.library.both([whole, condition]))
         apart = self.library.both([whole, self.library.negation(condition)])
-        if found.null == "null":
+        if parents.null == "null":
             return Fragment(apart)
         # A document without parents is below nothing.
-        return Fragment(self.library.either([apart, self.library.null(found.expr)]), found.null == "absent")
+        return Fragment(self.library.either([apart, self.library.null(parents.expr)]), parents.null == "absent")

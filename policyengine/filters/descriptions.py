@@ -196,8 +196,8 @@ class JsonOnly:
         return self.of.limits
 
     def atom(self, atom: Atom) -> Fragment | None:
-        found = self.of.atom(atom)
-        return found if found is not None and _carried(self.of.finish(found.native)) else None
+        fragment = self.of.atom(atom)
+        return fragment if fragment is not None and _carried(self.of.finish(fragment.native)) else None
 
     def naming(self, path: Path, name: str) -> Fragment | None:
         return self.of.naming(path, name)

@@ -130,8 +130,8 @@ class _Json:
         return sql("coalesce(isfinite(", self._number(), "), FALSE)")
 
     def compared(self, op: Operator, number: int | float) -> Fragment:
-        found = sql(self._number(), f" {_sign(op)} CAST(", Param(float(number)), " AS DOUBLE)")
-        return Fragment(both(found, self.is_number()))
+        comparison = sql(self._number(), f" {_sign(op)} CAST(", Param(float(number)), " AS DOUBLE)")
+        return Fragment(both(comparison, self.is_number()))
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
         return DIALECT.one_of(self.text(), texts)

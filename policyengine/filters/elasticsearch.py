@@ -52,14 +52,14 @@ class _Elasticsearch:
     exact_integers = True
 
     def key(self, field: Field, type_: Type) -> str | None:
-        found: Any = {"properties": self.properties}
+        mapping: Any = {"properties": self.properties}
         names = [*field.name.split("."), *field.path]
         for name in names:
-            found = found.get("properties", {}).get(name) if found.get("type", "object") == "object" else None
-            if found is None:
+            mapping = mapping.get("properties", {}).get(name) if mapping.get("type", "object") == "object" else None
+            if mapping is None:
                 return None
         wanted = _TYPES.get(type_, "keyword")
-        return ".".join(names) if found.get("type") == wanted and found.keys() <= _HARMLESS else None
+        return ".".join(names) if mapping.get("type") == wanted and mapping.keys() <= _HARMLESS else None
 
     def equal(self, key: str, type_: Type, values: Sequence[Any]) -> Any | None:
         if len(values) > _MOST:

@@ -131,10 +131,10 @@ class Filter:
             return test
 
         def matches(document: Document) -> bool:
-            found = whole(document)
-            if found is document:
+            whole_document = whole(document)
+            if whole_document is document:
                 return test(document)
-            return found is not None and satisfies(self.formula, as_entity(found), self.world)
+            return whole_document is not None and satisfies(self.formula, as_entity(whole_document), self.world)
 
         return matches
 

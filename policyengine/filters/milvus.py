@@ -215,10 +215,10 @@ class Milvus(Walk[Field]):
         ids = None if field is None else _ids(atom.closed, field)
         if field is None or field.json or ids is None:
             return None
-        there, found = f"{field.name} is not null", f"array_contains_any({field.name}, [{', '.join(ids)}])"
+        there, shared = f"{field.name} is not null", f"array_contains_any({field.name}, [{', '.join(ids)}])"
         if not atom.negated:
-            return Fragment(f"{there} and {found}" if ids else self.never)
-        outside = f"{there} and not ({found})" if ids else there
+            return Fragment(f"{there} and {shared}" if ids else self.never)
+        outside = f"{there} and not ({shared})" if ids else there
         if field.null == "null":
             return Fragment(outside)
         return Fragment(f"{field.name} is null or ({outside})", field.null == "absent")
@@ -259,8 +259,8 @@ def _ids(uids: Iterable[Uid], field: Field) -> list[str] | None:
     if field.refers_to is None:
         return None
     made = [_text(uid.id) for uid in sorted(uids) if uid.type == field.refers_to]
-    found = [text for text in made if text is not None]
-    return found if len(found) == len(made) else None
+    ids = [text for text in made if text is not None]
+    return ids if len(ids) == len(made) else None
 
 
 def _word(value: bool) -> str:

@@ -156,22 +156,22 @@ class MongoDB(Walk[MongoPlace]):
         return None if typed is None else sized(atom, typed, place.key)
 
     def under(self, place: MongoPlace, type_: EntityT, closed: frozenset[Uid], negated: bool) -> Fragment | None:
-        found = among(place, type_, entities(closed), negated)
-        if found is None or place.refers_to is not None:
-            return found
+        fragment = among(place, type_, entities(closed), negated)
+        if fragment is None or place.refers_to is not None:
+            return fragment
         # A reference may state parents of its own.
         states = {f"{place.key}.parents": {"$exists": True}}
-        return Fragment(found.native if negated else {"$or": [found.native, states]}, exact=False)
+        return Fragment(fragment.native if negated else {"$or": [fragment.native, states]}, exact=False)
 
     def inside(self, atom: Inside) -> Fragment | None:
         place = self.find(PARENTS, JSON)
         if place is None or place.refers_to is None:
             return None
-        found = Elements(PARENTS, SetT(EntityT(frozenset({place.refers_to}))), "any", entities(atom.closed))
-        made = self._alone(found, place)
+        atom_of_parents = Elements(PARENTS, SetT(EntityT(frozenset({place.refers_to}))), "any", entities(atom.closed))
+        made = self._alone(atom_of_parents, place)
         if made is None or not atom.negated:
             return made
-        typed = typed_as(place, found.type)
+        typed = typed_as(place, atom_of_parents.type)
         return Fragment({"$or": [{place.key: {"$exists": False}}, all_of([typed or {}, {"$nor": [made.native]}])]})
 
     def two(self, atom: TwoFields) -> Fragment | None:

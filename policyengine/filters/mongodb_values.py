@@ -198,8 +198,8 @@ def _collected(key: str, element: Type, kind: str, usable: list[Any], every: boo
         case "other":
             return {key: {"$elemMatch": outside}}
     each = [{key: {"$elemMatch": _element(element, [value], refers_to)[0]}} for value in usable]
-    found = all_of(each) if every else NOTHING
-    return found if kind == "all" else {"$nor": [found]}
+    query = all_of(each) if every else NOTHING
+    return query if kind == "all" else {"$nor": [query]}
 
 
 def same_as(place: MongoPlace, type_: Type, typed: Query, values: tuple[Any, ...], negated: bool) -> Fragment | None:
@@ -236,8 +236,8 @@ def sized(atom: Sized, typed: Query, key: str) -> Fragment | None:
         return None
     between = [{f"{key}.{low - 1}": {"$exists": True}}] if low else []
     between += [] if high is None else [{f"{key}.{high}": {"$exists": False}}]
-    found = all_of(between) if between else {}
-    return Fragment(all_of([typed, {"$nor": [found]} if op == "!=" else found]))
+    query = all_of(between) if between else {}
+    return Fragment(all_of([typed, {"$nor": [query]} if op == "!=" else query]))
 
 
 # ---- queries ----
@@ -248,10 +248,10 @@ def objects(keys: Iterable[str]) -> list[Query]:
 
 
 def _by_type(uids: Iterable[Uid]) -> list[tuple[str, list[str]]]:
-    found: dict[str, list[str]] = {}
+    by_type: dict[str, list[str]] = {}
     for uid in uids:
-        found.setdefault(uid.type, []).append(uid.id)
-    return sorted(found.items())
+        by_type.setdefault(uid.type, []).append(uid.id)
+    return sorted(by_type.items())
 
 
 def all_of(conditions: Sequence[Query]) -> Query:

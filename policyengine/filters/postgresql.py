@@ -175,12 +175,12 @@ class _Jsonb:
         }[op]  # fmt: skip
         lowest = high if op == ">" else low
         highest = low if op == "<" else high
-        found = [
+        cases = [
             sql(self._number(), f" {sign} CAST(", Param(bound), " AS numeric)")
             for sign, bound in zip(signs, (lowest, highest), strict=True)
             if sign
         ]
-        return Fragment(both(*found, *_open_end(op, *self._bounds())))
+        return Fragment(both(*cases, *_open_end(op, *self._bounds())))
 
     def is_text_of(self, texts: Sequence[str]) -> Sql:
         exact = self._is_in_root(texts[0]) if len(texts) == 1 else DIALECT.one_of(self.text(), texts)
@@ -195,12 +195,12 @@ class _Jsonb:
 
     def get(self, name: str) -> _Jsonb:
         # With a text on its right, -> is for objects only.
-        found, plain = (sql("(", self.value, f" {arrow} ", DIALECT.constant(name), ")") for arrow in ("->", "->>"))
-        return _Jsonb(found, self.root, (*self.path, name), plain)
+        as_json, plain = (sql("(", self.value, f" {arrow} ", DIALECT.constant(name), ")") for arrow in ("->", "->>"))
+        return _Jsonb(as_json, self.root, (*self.path, name), plain)
 
     def item(self, at: int) -> _Jsonb:
-        found = sql("(", self._array(), f" -> {at})")
-        return _Jsonb(found, found)
+        element = sql("(", self._array(), f" -> {at})")
+        return _Jsonb(element, element)
 
     def length(self) -> Sql:
         return sql("jsonb_array_length(", self._array(), ")")

@@ -82,7 +82,7 @@ def without(native: Condition, excluded: Sequence[Condition]) -> Condition:
 
 def matchable(values: Iterable[Any], type_: Type) -> list[Any] | None:
     """The constants, if `match` can look for all of them: texts, or integers where the values are integers."""
-    found = []
+    kept = []
     for value in values:
         if type_ == INT and value.__class__ is float and value.is_integer():
             value = int(value)
@@ -90,8 +90,8 @@ def matchable(values: Iterable[Any], type_: Type) -> list[Any] | None:
             continue  # no Int is that
         if not ((type_ == STRING and storable(value)) or (type_ == INT and value.__class__ is int)):
             return None
-        found.append(value)
-    return found
+        kept.append(value)
+    return kept
 
 
 # ---- equality and order ----
@@ -127,10 +127,10 @@ def among(place: QdrantPlace, type_: Type, values: tuple[Any, ...]) -> Fragment 
         one = matching(wanted[0]) if len(wanted) == 1 else lambda key: any_of(key, wanted)
         return Fragment(place.scalar(one) if wanted else NOTHING, not (type_ == INT and place.any))
     parts = [equal(place, type_, value) for value in values] if type_ not in (STRING, INT) else [None]
-    found = [part for part in parts if part is not None]
-    if len(found) < len(parts):
+    parts_kept = [part for part in parts if part is not None]
+    if len(parts_kept) < len(parts):
         return None
-    return Fragment({"should": [part.native for part in found]}, all(part.exact for part in found))
+    return Fragment({"should": [part.native for part in parts_kept]}, all(part.exact for part in parts_kept))
 
 
 def ordered(place: QdrantPlace, type_: Type, op: Operator, value: Any) -> Fragment | None:
@@ -177,8 +177,8 @@ def _counted(key: str, op: Operator, count: int | float) -> Condition:
 
 def either_side(place: QdrantPlace, type_: Type, value: Any) -> Fragment | None:
     sides = [ordered(place, type_, op, value) for op in ("<", ">")]
-    found = [side for side in sides if side is not None]
-    return Fragment({"should": [side.native for side in found]}, all(side.exact for side in found))
+    sides_kept = [side for side in sides if side is not None]
+    return Fragment({"should": [side.native for side in sides_kept]}, all(side.exact for side in sides_kept))
 
 
 # ---- entities ----

@@ -46,8 +46,8 @@ def _missing(backend: Backend, atom: Missing, parts: tuple[Path, ...]) -> Fragme
     if path not in siblings:
         # The place of the record may lack what makes it one: another part that is there does.
         others = [each for each in siblings if each[: len(path)] != path]
-        found = _any(backend, (own, *(backend.atom(Present(each)) for each in others)))
-        own = found and Fragment(found.native, found.exact and not others)
+        something = _any(backend, (own, *(backend.atom(Present(each)) for each in others)))
+        own = something and Fragment(something.native, something.exact and not others)
     if not parts:
         return own
     # Of a part alone a store cannot tell whether its record is there; here it does not matter.

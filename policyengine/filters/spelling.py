@@ -32,9 +32,9 @@ def spelling(schema: Schema, type_: str) -> Spelling:
         for path, place in fields.named():
             if _refused(path, type_, schema):
                 return True
-            found = _at(path, type_, schema)
+            type_there = _at(path, type_, schema)
             # An id says nothing but who it is.
-            if found is not None and mentions(found) and place.refers_to is None and place.names is None:
+            if type_there is not None and mentions(type_there) and place.refers_to is None and place.names is None:
                 return True
         return False
 
@@ -55,10 +55,10 @@ def _refused(path: Path, type_: str, schema: Schema) -> bool:
 
 def _at(path: Path, type_: str, schema: Schema) -> Type | None:
     """The type of what is at the path, as far as it can mention entities; None for all else."""
-    found: Type | None = EntityT(frozenset({type_}))
+    type_there: Type | None = EntityT(frozenset({type_}))
     for name in path:
-        found = _inside(found, name, schema)
-    return found
+        type_there = _inside(type_there, name, schema)
+    return type_there
 
 
 def _inside(type_: Type | None, name: str, schema: Schema) -> Type | None:

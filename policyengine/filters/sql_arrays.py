@@ -33,19 +33,19 @@ class JsonArray:
             case OfType():
                 return well
             case Elements(values=values):
-                found = self._held(atom.kind, values)
+                comparison = self._held(atom.kind, values)
             case Sized(op=op, count=count):
                 expr = self._different() if isinstance(atom.type, SetT) else self.value.length()
                 compared = None if expr is None else compared_integers(expr, op, count, self.dialect) or NOTHING
-                found = None if compared is None else Fragment(compared)
+                comparison = None if compared is None else Fragment(compared)
             case Relation(op="==" | "!=", value=constant) if constant.__class__ in (tuple, list):
-                found = self._equal(atom, constant)
+                comparison = self._equal(atom, constant)
             case _:
                 return None
         # What is asked may be told only of what is well formed.
-        if found is None:
+        if comparison is None:
             return Fragment(well.native, False)
-        return Fragment(both(well.native, found.native), well.exact and found.exact)
+        return Fragment(both(well.native, comparison.native), well.exact and comparison.exact)
 
     def _well_formed(self) -> Fragment | None:
         """An array whose elements are all of the type."""

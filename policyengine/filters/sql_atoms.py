@@ -107,10 +107,10 @@ class Atoms(Walk[Field]):
         return self._json(field) if field.json else self._dialect.scalar((SqlColumn(field.name),))
 
     def _json(self, field: Field) -> Json:
-        found = self._dialect.json((SqlColumn(field.name),))
+        json_value = self._dialect.json((SqlColumn(field.name),))
         for name in field.path:
-            found = found.get(name)
-        return found
+            json_value = json_value.get(name)
+        return json_value
 
     def _array(self, field: Field, element: Type) -> Array | JsonArray | None:
         if field.json:
@@ -218,24 +218,24 @@ class Atoms(Walk[Field]):
         column = sql(SqlColumn(field.name))
         match atom:
             case OfType():
-                found = self._dialect.time(column, None, _EPOCH)
+                compared = self._dialect.time(column, None, _EPOCH)
             case Relation(op=op, value=constant) if is_fine(constant):
                 return self._of_fine(column, op, constant)
             case Relation(op=op, value=constant):
-                found = self._dialect.time(column, op, constant)
+                compared = self._dialect.time(column, op, constant)
             case _:
                 return None
-        return None if found is None else Fragment(found)
+        return None if compared is None else Fragment(compared)
 
     def _of_fine(self, column: Sql, op: Operator, constant: datetime) -> Fragment | None:
         """A time with a part of a microsecond, which no parameter can hold: what is up to the next one, or behind the
         one that it is in."""
-        found = self._dialect.time(column, None, _EPOCH)
+        compared = self._dialect.time(column, None, _EPOCH)
         if op in (">", ">="):
-            found = self._dialect.time(column, ">", coarse(constant))
+            compared = self._dialect.time(column, ">", coarse(constant))
         elif op in ("<", "<=") and coarse(constant) < _LAST:
-            found = self._dialect.time(column, "<", coarse(constant) + timedelta(microseconds=1))
-        return None if found is None else Fragment(found, False)
+            compared = self._dialect.time(column, "<", coarse(constant) + timedelta(microseconds=1))
+        return None if compared is None else Fragment(compared, False)
 
     # ---- pairs ----
 
@@ -292,16 +292,18 @@ class Atoms(Walk[Field]):
         """Parents inside JSON may name parents of their own, which only evaluation follows."""
         parents = self._json(field)
         source, parent = parents.each()
-        found = among(
+        fragment = among(
             parent, EntityT(_types(atom.closed)), tuple(map(Entity, sorted(atom.closed))), None, self._dialect
         )
-        if found is None:
+        if fragment is None:
             return None
         if not atom.negated:
             climbs = parent.get("parents").there()
-            return Fragment(sql("EXISTS (SELECT 1 FROM ", source, " WHERE ", either(found.native, climbs), ")"), False)
+            return Fragment(
+                sql("EXISTS (SELECT 1 FROM ", source, " WHERE ", either(fragment.native, climbs), ")"), False
+            )
         outside = both(
-            parents.is_kind("array"), sql_not(sql("EXISTS (SELECT 1 FROM ", source, " WHERE ", found.native, ")"))
+            parents.is_kind("array"), sql_not(sql("EXISTS (SELECT 1 FROM ", source, " WHERE ", fragment.native, ")"))
         )  # fmt: skip
         absent = sql_not(parents.there()) if _below_column(field) else sql(SqlColumn(field.name), " IS NULL")
         return Fragment(either(absent, outside), False)

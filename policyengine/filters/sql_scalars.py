@@ -78,11 +78,11 @@ def without(
     other = _other(value, type_, constants, field, dialect)
     if other is not None:
         return Fragment(other, typed.exact)
-    found = among(value, type_, constants, field, dialect)
-    if found is None or not found.exact:
+    fragment = among(value, type_, constants, field, dialect)
+    if fragment is None or not fragment.exact:
         return Fragment(typed.native, False)
     # Of a value of the type, `found` is never NULL.
-    return typed if found.native == NOTHING else Fragment(both(typed.native, negated(found.native)), typed.exact)
+    return typed if fragment.native == NOTHING else Fragment(both(typed.native, negated(fragment.native)), typed.exact)
 
 
 def _other(value: Any, type_: Type, constants: Sequence[Any], field: Field | None, dialect: Dialect) -> Sql | None:

@@ -149,12 +149,12 @@ def integral(op: Operator, number: int | float) -> tuple[Operator, int] | bool:
 
 def compared_integers(value: Sql, op: Operator, number: int | float, dialect: Dialect) -> Sql | None:
     """A comparison of an integer expression; None if it is never true."""
-    found = integral(op, number)
-    if found is False:
+    compared = integral(op, number)
+    if compared is False:
         return None
-    if found is True:
+    if compared is True:
         return sql(value, " IS NOT NULL")
-    op, whole = found
+    op, whole = compared
     if op == "!=":
         return negated(sql(value, " = ", dialect.constant(whole)))
     return sql(value, f" {'=' if op == '==' else op} ", dialect.constant(whole))

@@ -82,12 +82,12 @@ class SQLite:
         ends = [sql("length(b) >= ", str(len(first) + len(last)))]
         ends += [sql(f"substr(b, 1, {len(first)}) = ", Param(first))] if first else []
         ends += [sql(f"substr(b, {-len(last)}) = ", Param(last))] if last else []
-        found = sql("SELECT ", rest, " FROM (SELECT CAST(", text, " AS BLOB) AS b) AS _b WHERE ", both(*ends))
+        matched = sql("SELECT ", rest, " FROM (SELECT CAST(", text, " AS BLOB) AS b) AS _b WHERE ", both(*ends))
         for piece in middle:
             at = sql("instr(b, ", Param(piece), ")")
             left = sql("substr(b, ", at, f" + {len(piece)}) AS b")
-            found = sql("SELECT ", left, " FROM (", found, ") AS _b WHERE ", at, " > 0") if piece else found
-        return sql("EXISTS (", found, ")")
+            matched = sql("SELECT ", left, " FROM (", matched, ") AS _b WHERE ", at, " > 0") if piece else matched
+        return sql("EXISTS (", matched, ")")
 
     def time(self, column: Sql, op: Operator | None, time: datetime) -> Sql | None:
         return None

@@ -124,10 +124,10 @@ class TypedKeys(Worded[Field]):
         return usable
 
     def typed(self, field: Field, type_: Type) -> Fragment | None:
-        found = self._scalar(field, type_)
-        if found is None:
+        stored_key = self._scalar(field, type_)
+        if stored_key is None:
             return None
-        key, stored = found
+        key, stored = stored_key
         if stored == BOOL:
             native = self.dialect.equal(key, BOOL, [True, False])
         elif stored == STRING:
@@ -141,10 +141,10 @@ class TypedKeys(Worded[Field]):
         return self.dialect.either([self.dialect.order(key, stored, op, zero) for op in ("<=", ">=")])
 
     def among(self, field: Field, type_: Type, values: Sequence[Any], negated: bool) -> Fragment | None:
-        found = self._scalar(field, type_)
-        if found is None:
+        stored_key = self._scalar(field, type_)
+        if stored_key is None:
             return None
-        key, stored = found
+        key, stored = stored_key
         if stored in (INT, NUMBER):
             parts = [self._order(field, type_, "!=" if negated else "==", value) for value in values]
             kept = [part for part in parts if part is not None]
@@ -169,10 +169,10 @@ class TypedKeys(Worded[Field]):
         return Fragment(native, self.dialect.exact_texts or stored == BOOL)
 
     def _order(self, field: Field, type_: Type, op: Operator, value: Any) -> Fragment | None:
-        found = self._scalar(field, type_)
-        if found is None or not is_number(value):
+        stored_key = self._scalar(field, type_)
+        if stored_key is None or not is_number(value):
             return None
-        key, stored = found
+        key, stored = stored_key
         if stored == INT:
             said = of_integer(op, value)
             if isinstance(said, bool):

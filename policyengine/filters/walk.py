@@ -50,11 +50,11 @@ class Walk(Protocol[P]):
             case TwoFields():
                 return self.two(atom)
             case Present(path=path) | Missing(path=path):
-                found = self.find(path, JSON)
-                return None if found is None else self.presence(atom, found)
+                place = self.find(path, JSON)
+                return None if place is None else self.presence(atom, place)
             case OfType() | Relation() | OneOf() | Elements() | Matching() | Sized() | Below():
-                found = self.find(atom.path, atom.type)
-                return None if found is None else self.value(atom, found)
+                place = self.find(atom.path, atom.type)
+                return None if place is None else self.value(atom, place)
         return None
 
     def naming(self, path: Path, name: str) -> Fragment | None:

@@ -112,13 +112,13 @@ def stated(tool: str, args: Any) -> ToolCall:
 def calls_of(message: Message) -> list[tuple[str, str, Any]]:
     """The calls in a message of a model: id, name, arguments. Arguments that are no JSON come as the text that they
     are, which the gate refuses. Raises Unreadable for a call of something that is no function."""
-    found = []
+    calls = []
     for one in message.get("tool_calls") or ():
         function = one.get("function") if isinstance(one, Mapping) else None
         if not isinstance(function, Mapping) or one.get("type") not in (None, "function"):
             raise Unreadable("a call of something that is no function")
-        found.append((str(one.get("id")), str(function.get("name")), arguments(function.get("arguments"))))
-    return found
+        calls.append((str(one.get("id")), str(function.get("name")), arguments(function.get("arguments"))))
+    return calls
 
 
 def arguments(given: Any) -> Any:

@@ -41,7 +41,7 @@ def iso_days(text: str) -> list[str]:
 
 def long_days(text: str) -> list[str]:
     """Every day that a text names in words."""
-    found: list[str] = []
+    days: list[str] = []
     for pattern in _LONG:
         said = list(pattern.finditer(text))
         years = [one["y"] for one in said]
@@ -52,11 +52,11 @@ def long_days(text: str) -> list[str]:
             month = one["m"]
             if (later := _BEHIND.match(text, one.end())) and year is None:
                 year = later["y"]
-                found.append(_day(year, month, later["d"]))
+                days.append(_day(year, month, later["d"]))
             if before := _BEFORE.search(text, max(0, one.start() - 16), one.start()):
-                found.append(_day(year, month, before["d"]))
-            found.append(_day(year, month, one["d"]))
-    return [known for known in found if known]
+                days.append(_day(year, month, before["d"]))
+            days.append(_day(year, month, one["d"]))
+    return [known for known in days if known]
 
 
 def one_day(text: str) -> str:

@@ -32,10 +32,10 @@ def doubted(rules: Sequence[Rule], result: Any, is_set: Callable[[Rule, Any], bo
         if path is None or not isinstance(items, list | tuple):
             yield _EVERYTHING
             continue
-        found = [at for at, item in enumerate(items) if is_set(rule, _alone(result, path, item))]
-        for at in found:
+        doubtful = [at for at, item in enumerate(items) if is_set(rule, _alone(result, path, item))]
+        for at in doubtful:
             yield (*path, at)
-        if not found:
+        if not doubtful:
             yield _EVERYTHING
 
 

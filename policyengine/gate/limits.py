@@ -39,7 +39,7 @@ def argument_limits(
     evaluator = snapshot.evaluator
     met = evaluator.met(evaluator.approvals, True)
     owed = frozenset(one.type for rule in snapshot.policies.rules for one in rule.obligations)
-    found = {}
+    limits = {}
     for name in names:
         tool = {"type": TOOL, "id": name}
         try:
@@ -48,19 +48,19 @@ def argument_limits(
             return {}
         told = told_by(answering.residual(asked, "resource", tool, owed, met))
         if told:
-            found[name] = told
-    return found
+            limits[name] = told
+    return limits
 
 
 def told_by(formula: Formula) -> dict[str, list[Keywords]]:
     """What a formula says of single arguments, by their names."""
-    found: dict[str, list[Keywords]] = {}
+    by_argument: dict[str, list[Keywords]] = {}
     for part in formula.items if isinstance(formula, All) else (formula,):
         path: tuple[str, ...] = getattr(part, "path", ())
         keywords = _keywords(part) if len(path) == 2 and path[0] == ARGS else None
         if keywords is not None:
-            found.setdefault(path[1], []).append(keywords)
-    return found
+            by_argument.setdefault(path[1], []).append(keywords)
+    return by_argument
 
 
 def _keywords(part: Formula) -> Keywords | None:

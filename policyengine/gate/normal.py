@@ -78,9 +78,9 @@ def one_thing(text: str) -> str:
     """The form of a text that is one number, date, account number, URL or path; empty for any other."""
     if not _SPELLED.search(text):
         return ""
-    if found := _MONEY.match(text.replace(" ", "")):
+    if money := _MONEY.match(text.replace(" ", "")):
         # 50 of one thing are not 50 of another.
-        return f"{found.group(1) or ''}{number(found.group(2))}{found.group(3) or ''}"
+        return f"{money.group(1) or ''}{number(money.group(2))}{money.group(3) or ''}"
     if len(text) >= 4 and (known := one_day(text) or one_time(text)):
         return known
     if len(text) >= 6 and _GROUPS.fullmatch(text):
@@ -112,19 +112,19 @@ def names(text: str, words: list[str] | None = None) -> list[str]:
     odd = [*filterfalse(str.isalpha, tokens)]
     if not odd:
         return tokens
-    found: list[str] = []
+    parts: list[str] = []
     for token in odd:
-        found += _short_names(token) if len(token) <= _SHORT else _names_of(token)
-    found += filter(str.isalpha, tokens)
-    telling = not _TELLING.isdisjoint(found)
-    if telling and not MONTHS.isdisjoint(found):
-        found += long_days(text)
-    if _MORE.search(" ".join(odd)) or (telling and not _HALVES.isdisjoint(found)):
-        found += iso_days(text)
-        found += times(text)
+        parts += _short_names(token) if len(token) <= _SHORT else _names_of(token)
+    parts += filter(str.isalpha, tokens)
+    telling = not _TELLING.isdisjoint(parts)
+    if telling and not MONTHS.isdisjoint(parts):
+        parts += long_days(text)
+    if _MORE.search(" ".join(odd)) or (telling and not _HALVES.isdisjoint(parts)):
+        parts += iso_days(text)
+        parts += times(text)
         # What begins as a day is no account number.
-        found += [_ungrouped(group.group()) for group in _GROUPS.finditer(_DAY.sub(_APART, text))]
-    return found
+        parts += [_ungrouped(group.group()) for group in _GROUPS.finditer(_DAY.sub(_APART, text))]
+    return parts
 
 
 def _names_of(token: str) -> tuple[str, ...]:
@@ -132,14 +132,14 @@ def _names_of(token: str) -> tuple[str, ...]:
     core = core if core.startswith("./") else core.lstrip(_EDGES)
     if not core:
         return ()
-    found = [core]
+    parts = [core]
     if _SPELLED.search(core):
         if (known := one_thing(core)) and known != core:
-            found.append(known)
+            parts.append(known)
         if (amount := _MONEY.match(core)) and (amount.group(1) or amount.group(3) not in (None, "%")):
             # The amount is said as well as the currency that it is in.
-            found.append(number(amount.group(2)))
-    return tuple(found)
+            parts.append(number(amount.group(2)))
+    return tuple(parts)
 
 
 _short_names = lru_cache(16_384)(_names_of)

@@ -70,14 +70,14 @@ def receive(
         return (*seen.held, *seen.erred)
 
     try:
-        found = asked(result, labels)
-        doubts = [rule for rule in found if is_about_items(rule)]
+        labels_set = asked(result, labels)
+        doubts = [rule for rule in labels_set if is_about_items(rule)]
         doubted_ways = tuple(doubted(doubts, result, lambda rule, one: bool(asked(one, [rule]))))
     except Fault as fault:
         why = f"what `{tool}` returned cannot be looked at: {fault.message}"
         return Received(_names(labels), trusted, allowed=False, reason=why)
     by_item = any(is_about_items(rule) and _may_be_about(rule, tool) for rule in labels)
-    received = Received(_names(found), trusted, by_item, doubted_ways, returned)
+    received = Received(_names(labels_set), trusted, by_item, doubted_ways, returned)
     if not any(rule.kind != "label" and rule.head.actions is not None for rule in rules):
         return received
     known = {**context, RESULT: result}
@@ -99,13 +99,13 @@ def readers(received: Received, result: Any) -> dict[Way, frozenset[str]]:
     what does not say so itself."""
     if received.returned is None or not received.returned.readers:
         return {}
-    found: dict[Way, frozenset[str]] = {}
+    readers_by_way: dict[Way, frozenset[str]] = {}
     if not fits(result, received.returned.type):
-        found[()] = frozenset()
+        readers_by_way[()] = frozenset()
     for way, texts in read_by(received.returned, result).items():
         named = {name for text in texts for name in names(form(text)) if identifies(name)}
-        found[way] = frozenset({*named, *map(value_form, texts)})
-    return found
+        readers_by_way[way] = frozenset({*named, *map(value_form, texts)})
+    return readers_by_way
 
 
 def read(result: Any, returned: Returned | None) -> Any:

@@ -161,12 +161,12 @@ class Trail:
         if type(value) is not str:
             return self._of_text(value)
         key = (self._changes, value)
-        found = self._found.get(key)
-        if found is None:
-            found = self._of_text(value)
+        origins = self._found.get(key)
+        if origins is None:
+            origins = self._of_text(value)
             if len(self._found) < REMEMBERED:
-                self._found[key] = found
-        return found
+                self._found[key] = origins
+        return origins
 
     def _of_text(self, value: str) -> frozenset[Origin]:
         text = form(value)
@@ -230,19 +230,19 @@ class Trail:
             # As most texts are: nobody said a part of it.
             by_model = self._rest is MADE and self._relied_on.compose(text, words)
             return _PUT_TOGETHER if by_model else self._composed
-        found = {self._rest, *(one for one in said if one is not None and one.rank > SYSTEM.rank)}
-        told_by_model = self._rest is MADE and (len(found) == 1 or all(one.trusted or one is MADE for one in found))
+        origins = {self._rest, *(one for one in said if one is not None and one.rank > SYSTEM.rank)}
+        told_by_model = self._rest is MADE and (len(origins) == 1 or all(one.trusted or one is MADE for one in origins))
         if told_by_model and self._relied_on.compose(text, words):
-            found.add(PUT_TOGETHER)
-        return frozenset(found)
+            origins.add(PUT_TOGETHER)
+        return frozenset(origins)
 
     def provenance(self, args: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
         """Where each argument and each part of one came from, as `context.provenance` has it."""
         stated: dict[str, list[dict[str, Any]]] = {}
         for path, value in _places(args):
             plain = value.__class__ in _PLAIN
-            found = self.of(value) if plain or not isinstance(value, Mapping | list | tuple) else self._composed
-            ordered = found if len(found) == 1 else sorted(found, key=lambda one: (one.rank, one.name))
+            origins = self.of(value) if plain or not isinstance(value, Mapping | list | tuple) else self._composed
+            ordered = origins if len(origins) == 1 else sorted(origins, key=lambda one: (one.rank, one.name))
             stated[path] = [source.entry for source in ordered]
         return stated
 
@@ -261,12 +261,12 @@ class Trail:
 
     def _readers(self, value: Any) -> frozenset[str] | None:
         """Those who may see all that a value is made of."""
-        found: frozenset[str] | None = None
+        readers: frozenset[str] | None = None
         for leaf in leaves(value):
             for source in self.of(leaf):
                 if source.readers is not None:
-                    found = source.readers if found is None else found & source.readers
-        return found
+                    readers = source.readers if readers is None else readers & source.readers
+        return readers
 
     def echoes(self, args: Any) -> dict[str, Origin]:
         """What is sent out with a call, by its form, with where it is from: the least trusted of its sources."""

@@ -31,8 +31,8 @@ class GatedTools(list[Any]):
         yield from self._shown([self._gated(one) for one in super().__iter__()])
 
     def __getitem__(self, at: SupportsIndex | slice) -> Any:
-        found = super().__getitem__(at)
-        return [self._gated(one) for one in found] if isinstance(at, slice) else self._gated(found)
+        tool = super().__getitem__(at)
+        return [self._gated(one) for one in tool] if isinstance(at, slice) else self._gated(tool)
 
     def _gated(self, one: Any) -> Any:
         if hasattr(one, MARK):

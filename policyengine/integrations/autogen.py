@@ -151,9 +151,9 @@ class GatedWorkbench(Workbench):
         self._waiting = waiting if waiting is not None else {}
 
     async def list_tools(self) -> list[Any]:
-        found = await self._behind.list_tools()
-        shown = set(await self._session.tools_async([one["name"] for one in found]))
-        return [one for one in found if one["name"] in shown]
+        tools = await self._behind.list_tools()
+        shown = set(await self._session.tools_async([one["name"] for one in tools]))
+        return [one for one in tools if one["name"] in shown]
 
     async def call_tool(
         self,
@@ -191,8 +191,8 @@ class GatedWorkbench(Workbench):
         await self._behind.reset()
 
     async def save_state(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = await self._behind.save_state()
-        return found
+        state: Mapping[str, Any] = await self._behind.save_state()
+        return state
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
         await self._behind.load_state(state)

@@ -149,8 +149,8 @@ def _text(result: Any) -> str | None:
         and isinstance(result[0], dict)
         and result[0].get("type") == "text"
     ):
-        found = result[0].get("text")
-        return found if isinstance(found, str) else None
+        text = result[0].get("text")
+        return text if isinstance(text, str) else None
     return None
 
 

@@ -160,8 +160,8 @@ class _CrewGate:
         return self.terms.release(self.session, str(context.response)) or _NOTHING
 
     def settle(self, key: int) -> None:
-        if (found := self.asked.pop(key, None)) is not None:
-            llm, asked, before = found
+        if (pending := self.asked.pop(key, None)) is not None:
+            llm, asked, before = pending
             asked.settle((_used(llm) - before) or None)
 
 
@@ -248,14 +248,14 @@ def _told(message: Any) -> dict[str, Any]:
 
 def _files(message: Any) -> list[dict[str, str]]:
     """The files that go with a message, as admission opens them; of one that is elsewhere, where that is."""
-    found = []
+    files = []
     for name, file in (message.get("files") or {}).items():
         source = getattr(file, "source", file)
         if (url := getattr(source, "url", None)) is not None:
-            found.append({"filename": str(name), "file_uri": str(url)})
+            files.append({"filename": str(name), "file_uri": str(url)})
         else:
-            found.append({"filename": str(name), "data": b64encode(source.read()).decode("ascii")})
-    return found
+            files.append({"filename": str(name), "data": b64encode(source.read()).decode("ascii")})
+    return files
 
 
 def _used(llm: Any) -> int:

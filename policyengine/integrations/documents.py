@@ -65,17 +65,17 @@ def attributes(
             raise ValueError("say whether columns of JSON are returned as text or as values: json=...")
 
     def document_of(chunk: Any) -> Mapping[str, Any] | None:
-        found = _below(chunk, under)
-        if not isinstance(found, Mapping):
+        document = _below(chunk, under)
+        if not isinstance(document, Mapping):
             return None
         if places is not None:
             try:
-                return _from_row(found, places, json == "text")
+                return _from_row(document, places, json == "text")
             except _Unreadable:
                 return None
         return {
             name.removeprefix(prefix): value
-            for name, value in found.items()
+            for name, value in document.items()
             if isinstance(name, str) and name.startswith(prefix)
         }
 

@@ -48,9 +48,9 @@ class PolicyMiddleware(Middleware):
         self, context: MiddlewareContext[Any], call_next: CallNext[Any, Sequence[Tool]]
     ) -> Sequence[Tool]:
         session = await self._session_of(context)
-        found = await call_next(context)
-        shown = set(await session.listed_async([tool.name for tool in found]))
-        return [tool for tool in found if tool.name in shown]
+        tools = await call_next(context)
+        shown = set(await session.listed_async([tool.name for tool in tools]))
+        return [tool for tool in tools if tool.name in shown]
 
     async def on_call_tool(
         self, context: MiddlewareContext[types.CallToolRequestParams], call_next: CallNext[Any, ToolResult]

@@ -34,17 +34,17 @@ def detect_secrets(plugins: Sequence[Any], name: str = "detect_secrets") -> Find
     known = [(plugin, _kind(plugin.secret_type)) for plugin in plugins]
 
     def find(text: str) -> Sequence[Finding]:
-        found: dict[Finding, None] = {}
+        findings: dict[Finding, None] = {}
         begin = 0
         for line in text.splitlines(keepends=True):
             for plugin, kind in known:
                 for secret in plugin.analyze_string(line):
                     at = line.find(secret) if secret else -1
                     while at >= 0:
-                        found[Finding(kind, begin + at, begin + at + len(secret), 0.7, name)] = None
+                        findings[Finding(kind, begin + at, begin + at + len(secret), 0.7, name)] = None
                         at = line.find(secret, at + len(secret))
             begin += len(line)
-        return list(found)
+        return list(findings)
 
     return Finder(name, frozenset(kind for _, kind in known), None, find)
 

@@ -135,8 +135,8 @@ class PolicyPlugin(BasePlugin):
                 principal=principal, agent=agent, entities=self._entities, name=f"adk:{name}"
             )
             self._sessions.setdefault(name, session)
-        found: Session = self._sessions[name]
-        return found
+        known_session: Session = self._sessions[name]
+        return known_session
 
     # ---- the model ----
 
@@ -207,15 +207,15 @@ class PolicyPlugin(BasePlugin):
             told = tool.model_dump(exclude_none=True) if isinstance(tool, types.Tool) else {"": tool}
             if set(told) - {"function_declarations"}:
                 raise ValueError("PolicyPlugin: a tool that is no function runs where nobody gates it")
-        found = llm_request.tools_dict
-        shown_ = set(await session.tools_async(list(found)))
-        for name, tool in list(found.items()):
+        tools = llm_request.tools_dict
+        shown_ = set(await session.tools_async(list(tools)))
+        for name, tool in list(tools.items()):
             if name not in shown_ or (isinstance(tool, AgentTool) and not tool.include_plugins):
-                del found[name]
+                del tools[name]
             elif not hasattr(tool, "policyengine_gated"):
-                found[name] = _gate(copy(tool), name)
+                tools[name] = _gate(copy(tool), name)
         for tool in llm_request.config.tools or ():
-            tool.function_declarations = [one for one in tool.function_declarations or () if one.name in found]
+            tool.function_declarations = [one for one in tool.function_declarations or () if one.name in tools]
         llm_request.config.tools = [one for one in llm_request.config.tools or () if one.function_declarations]
 
     async def run_tool(self, name: str, behind: Callable[..., Any], args: dict[str, Any], tool_context: Any) -> Any:
@@ -298,13 +298,13 @@ def _told(llm_request: Any) -> list[dict[str, Any]]:
 
 def _files(part: types.Part) -> list[dict[str, str]]:
     """What a part holds that is no text, and what it refers to, a result of a tool included."""
-    found = []
+    files = []
     for one in (part, *(getattr(part.function_response, "parts", None) or ())):
         if one.inline_data is not None:
-            found.append({"type": "file", "data": b64encode(one.inline_data.data or b"").decode("ascii")})
+            files.append({"type": "file", "data": b64encode(one.inline_data.data or b"").decode("ascii")})
         if one.file_data is not None:
-            found.append({"type": "file", "file_uri": str(one.file_data.file_uri)})
-    return found
+            files.append({"type": "file", "file_uri": str(one.file_data.file_uri)})
+    return files
 
 
 def _put(llm_request: Any, admitted: Any) -> None:

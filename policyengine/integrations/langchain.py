@@ -70,12 +70,12 @@ class PermittedRetriever(BaseRetriever):
     def search(self, query: str, config: RunnableConfig | None = None) -> Retrieved[Document]:
         """As `invoke`, with how complete it is and what each chunk owes."""
         asked = ensure_config(config)
-        found = self._found(asked)
-        given = self._given(found)
+        filtered = self._found(asked)
+        given = self._given(filtered)
         return logged(
             permitted(
                 lambda n: self._search(query, n, given, asked),
-                found,
+                filtered,
                 self.k,
                 document_of=self.document_of,
                 limit=self.limit,
@@ -87,12 +87,12 @@ class PermittedRetriever(BaseRetriever):
     async def asearch(self, query: str, config: RunnableConfig | None = None) -> Retrieved[Document]:
         """As `ainvoke`, with how complete it is and what each chunk owes."""
         asked = ensure_config(config)
-        found = self._found(asked)
-        given = self._given(found)
+        filtered = self._found(asked)
+        given = self._given(filtered)
         return logged(
             await apermitted(
                 lambda n: self._asearch(query, n, given, asked),
-                found,
+                filtered,
                 self.k,
                 document_of=self.document_of,
                 limit=self.limit,
@@ -127,8 +127,8 @@ class PermittedRetriever(BaseRetriever):
     # ---- the source ----
 
     def _found(self, config: RunnableConfig) -> Filter | Query:
-        found = self.filter_for(config)
-        return found if self.backend is None else found.to(self.backend)
+        filtered = self.filter_for(config)
+        return filtered if self.backend is None else filtered.to(self.backend)
 
     def _given(self, found: Filter | Query) -> dict[str, Any]:
         """The arguments that the filter becomes."""

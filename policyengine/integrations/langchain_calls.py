@@ -105,8 +105,8 @@ def _messages(answer: Answer) -> list[BaseMessage]:
 
 def _told(answer: Command[Any]) -> list[Any]:
     """The messages that a command brings."""
-    found = _update(answer).get("messages", ())
-    return list(found) if isinstance(found, list | tuple) else [found]
+    messages = _update(answer).get("messages", ())
+    return list(messages) if isinstance(messages, list | tuple) else [messages]
 
 
 def _update(answer: Command[Any]) -> dict[str, Any]:

@@ -184,8 +184,8 @@ class PolicyProxy(CustomLogger):
                 principal=principal, agent=agent, entities=known, name=f"litellm:{name}"
             )
             self._conversations.setdefault(name, Conversation(session))
-        found: Conversation = self._conversations[name]
-        return found
+        conversation: Conversation = self._conversations[name]
+        return conversation
 
     def _terms(self, data: Known) -> ModelTerms:
         model = None if self._model is None else {**self._model, "id": str(data.get("model"))}
@@ -234,8 +234,8 @@ class PolicyProxy(CustomLogger):
         pending = self._pending.pop(_mark(data), None)
         if pending is None:
             raise _refused("this request was not decided")
-        found: _Pending = pending
-        return found
+        decided: _Pending = pending
+        return decided
 
     async def _released(self, conversation: Conversation, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
         if self._output is None:

@@ -77,15 +77,15 @@ class PermittedRetriever(BaseRetriever):
 
     def search(self, query: str | QueryBundle) -> Retrieved[NodeWithScore]:
         """As `retrieve`, with how complete it is and what each node owes."""
-        found = self._found()
-        filters = found.native if isinstance(found, Query) else None
+        filtered = self._found()
+        filters = filtered.native if isinstance(filtered, Query) else None
 
         def nearest(n: int) -> list[NodeWithScore]:
             return self._retriever_for(n, filters).retrieve(query)
 
         got = permitted(
             nearest,
-            found,
+            filtered,
             self._k,
             document_of=self._document_of,
             limit=self._limit,
@@ -95,15 +95,15 @@ class PermittedRetriever(BaseRetriever):
 
     async def asearch(self, query: str | QueryBundle) -> Retrieved[NodeWithScore]:
         """As `aretrieve`, with how complete it is and what each node owes."""
-        found = self._found()
-        filters = found.native if isinstance(found, Query) else None
+        filtered = self._found()
+        filters = filtered.native if isinstance(filtered, Query) else None
 
         async def nearest(n: int) -> list[NodeWithScore]:
             return await self._retriever_for(n, filters).aretrieve(query)
 
         got = await apermitted(
             nearest,
-            found,
+            filtered,
             self._k,
             document_of=self._document_of,
             limit=self._limit,
@@ -130,8 +130,8 @@ class PermittedRetriever(BaseRetriever):
         return nodes
 
     def _found(self) -> Filter | Query:
-        found = self._filter_for()
-        return found if self._backend is None else found.to(self._backend)
+        filtered = self._filter_for()
+        return filtered if self._backend is None else filtered.to(self._backend)
 
 
 class PermittedNodes(BaseNodePostprocessor):

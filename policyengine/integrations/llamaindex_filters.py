@@ -155,8 +155,8 @@ def _constants(place: Field, type_: Type, values: Iterable[Any]) -> list[Any] | 
     """The values as the metadata have them; None for those that a store may not know or may read in another way."""
     if isinstance(type_, EntityT):
         # References to entities of other types are in no such place.
-        found = [v.uid.id for v in values if isinstance(v, Entity) and v.uid.type == place.refers_to]
-        return found if place.refers_to is not None else None
+        ids = [v.uid.id for v in values if isinstance(v, Entity) and v.uid.type == place.refers_to]
+        return ids if place.refers_to is not None else None
     return list(values) if type_ in (STRING, INT) else None
 
 

@@ -46,10 +46,10 @@ class PolicyServerMiddleware:
 
     async def _listed(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Any:
         session = await self._session_of(ctx)
-        found = types.ListToolsResult.model_validate(_plain(await call_next(ctx)))
-        shown = set(await session.listed_async([tool.name for tool in found.tools]))
-        kept = [tool for tool in found.tools if tool.name in shown]
-        return found.model_copy(update={"tools": kept, "cache_scope": "private"})
+        listed = types.ListToolsResult.model_validate(_plain(await call_next(ctx)))
+        shown = set(await session.listed_async([tool.name for tool in listed.tools]))
+        kept = [tool for tool in listed.tools if tool.name in shown]
+        return listed.model_copy(update={"tools": kept, "cache_scope": "private"})
 
     async def _called(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext, params: dict[str, Any]) -> Any:
         async def perform(arguments: dict[str, Any]) -> types.CallToolResult:

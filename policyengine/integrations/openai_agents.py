@@ -144,8 +144,8 @@ class _Asks:
         return False
 
     def decided(self, call_id: str) -> ToolCall | None:
-        found: ToolCall | None = self._decided.pop(call_id, None)
-        return found
+        call: ToolCall | None = self._decided.pop(call_id, None)
+        return call
 
     async def approval(self, session: Session, call: ToolCall, call_id: str) -> str | None:
         return (await ask_async(self._engine, session, call, call_id)).approval
@@ -215,9 +215,9 @@ class _Server(MCPServer):
         await cast(Any, self._server).cleanup()
 
     async def list_tools(self, run_context: Any = None, agent: Any = None) -> list[Any]:
-        found = await self._server.list_tools(run_context, agent)
-        shown = set(await self._gate.tools_async([tool.name for tool in found]))
-        return [tool for tool in found if tool.name in shown]
+        tools = await self._server.list_tools(run_context, agent)
+        shown = set(await self._gate.tools_async([tool.name for tool in tools]))
+        return [tool for tool in tools if tool.name in shown]
 
     async def call_tool(self, tool_name: str, arguments: dict[str, Any] | None, *rest: Any, **more: Any) -> Any:
         async def perform(final: dict[str, Any]) -> Any:

@@ -54,8 +54,8 @@ class PolicyCapability(AbstractCapability[Any]):
     _of_run: Session | None = field(default=None, repr=False)
 
     async def for_run(self, ctx: RunContext[Any]) -> PolicyCapability:
-        found = self.session if isinstance(self.session, Session) else self.session(ctx)
-        return replace(self, _of_run=found)
+        session = self.session if isinstance(self.session, Session) else self.session(ctx)
+        return replace(self, _of_run=session)
 
     @property
     def _gate(self) -> Session:
@@ -96,9 +96,9 @@ class _Gated(WrapperToolset[Any]):
     engine: Engine | None
 
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
-        found = await super().get_tools(ctx)
-        shown_ = set(await self.session.tools_async(found))
-        return {name: tool for name, tool in found.items() if name in shown_}
+        tools = await super().get_tools(ctx)
+        shown_ = set(await self.session.tools_async(tools))
+        return {name: tool for name, tool in tools.items() if name in shown_}
 
     async def call_tool(
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]

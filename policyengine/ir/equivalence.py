@@ -86,16 +86,16 @@ def _plain(expr: Expr, slots: dict[int, int]) -> Any:
         case Quantifier(kind=kind, slot=slot, collection=collection, body=body):
             over = _plain(collection, slots)
             return kind, over, _plain(body, {**slots, slot: len(slots)})
-    found: list[Any] = [type(expr)]
+    plain_parts: list[Any] = [type(expr)]
     for field in fields(expr):
         value = getattr(expr, field.name)
         if isinstance(value, Node):
-            found.append(_plain(value, slots))  # type: ignore[arg-type]
+            plain_parts.append(_plain(value, slots))  # type: ignore[arg-type]
         elif isinstance(value, tuple) and any(isinstance(item, Node) for item in value):
-            found.append([_plain(item, slots) if isinstance(item, Node) else item for item in value])  # type: ignore[arg-type]
+            plain_parts.append([_plain(item, slots) if isinstance(item, Node) else item for item in value])  # type: ignore[arg-type]
         elif field.name != "span":
-            found.append(value)
-    return tuple(found)
+            plain_parts.append(value)
+    return tuple(plain_parts)
 
 
 def _constant_type(type_: Type) -> Type:

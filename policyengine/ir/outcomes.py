@@ -76,10 +76,10 @@ class Lazily(Outcome[P]):
         self._known: dict[Wanted, P] = {}
 
     def when(self, wanted: Wanted) -> P:
-        found = self._known.get(wanted)
-        if found is None:
-            found = self._known[wanted] = self._of(wanted)
-        return found
+        outcome = self._known.get(wanted)
+        if outcome is None:
+            outcome = self._known[wanted] = self._of(wanted)
+        return outcome
 
     @property
     def true(self) -> P:

@@ -56,31 +56,31 @@ def gone_through(expr: Expr) -> tuple[Expr, ...]:
     """The collections that an operator or a call goes through element by element; none that the policy writes out."""
     match expr:
         case Call(function="contains_any" | "contains_all" | "size", args=args):
-            found = args
+            collections = args
         case Equal(left=left, right=right):
-            found = (left, right)
+            collections = (left, right)
         case Contains(collection=collection):
-            found = (collection,)
+            collections = (collection,)
         case Within(target=target) if not isinstance(target.type, EntityT):
-            found = (target,)
+            collections = (target,)
         case _:
             return ()
-    return tuple(each for each in found if isinstance(each.type, SetT | ListT | RecordT) or each.type == JSON
+    return tuple(each for each in collections if isinstance(each.type, SetT | ListT | RecordT) or each.type == JSON
                  if not isinstance(each, Const | Sources) and not _is_written_out(each))  # fmt: skip
 
 
 def counted(expr: Expr) -> tuple[Expr, ...]:
     """Those of them that count where the expression stands within a quantifier. What something is looked for in is kept
     where it is the same for all elements."""
-    found = gone_through(expr)
-    return tuple(filter(varies, found)) if isinstance(expr, Contains | Within) else found
+    collections = gone_through(expr)
+    return tuple(filter(varies, collections)) if isinstance(expr, Contains | Within) else collections
 
 
 def counted_values(expr: Expr, parts: Sequence[Expr], values: Sequence[Any]) -> Iterator[tuple[Any, bool]]:
     """The values of those among the parts of an expression that count, and whether their elements have none."""
-    found = counted(expr)
+    collections = counted(expr)
     for part, value in zip(parts, values, strict=True):
-        if any(part is each for each in found):
+        if any(part is each for each in collections):
             yield value, is_flat(part)
 
 

@@ -39,10 +39,10 @@ def definitions(rule: Rule) -> dict[str, str]:
 
 def parts(rule: Rule) -> list[Expr]:
     """Every expression of a rule."""
-    found = [rule.condition, *(value for spec in rule.obligations for _, value in spec.properties)]
+    exprs = [rule.condition, *(value for spec in rule.obligations for _, value in spec.properties)]
     if rule.limit is not None:
-        found += [rule.limit.ceiling, *rule.limit.by, *([rule.limit.of] if rule.limit.of is not None else [])]
-    return found
+        exprs += [rule.limit.ceiling, *rule.limit.by, *([rule.limit.of] if rule.limit.of is not None else [])]
+    return exprs
 
 
 def _clauses(rule: Rule, words: Words) -> Iterator[ast.Clause]:

@@ -45,7 +45,7 @@ class InProcess:
         snapshot = self.engine.snapshot
         ours = {name for name, root in snapshot.schema.context.items() if root.module == "ai"}
         shared = {name: value for name, value in request.body.items() if name != "evaluations"}
-        found = []
+        answers = []
         for each in request.body["evaluations"] if request.many else [{}]:
             try:
                 asked = read.evaluation({**shared, **each})
@@ -57,8 +57,8 @@ class InProcess:
             decision = self.engine.decide(
                 principal=principal, action=asked["action"], resource=asked["resource"], context=said
             )
-            found.append(PointAnswer(decision.allowed, next(iter(decision.reasons), "")))
-        return found
+            answers.append(PointAnswer(decision.allowed, next(iter(decision.reasons), "")))
+        return answers
 
 
 @dataclass(frozen=True, slots=True)

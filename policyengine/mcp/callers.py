@@ -97,17 +97,17 @@ class Tokens:
             return Refusal(401, "a token is needed", (self._challenge(),))
         for issuer in self._documents:
             await self._read(issuer)
-        found = self._authenticator.remembered(header, None) or self._authenticator.bearer(header, None)
-        if isinstance(found, NeedsKeys):
-            await self._read(found.issuer, unknown=True)
-            found = self._authenticator.bearer(header, None)
-        if not isinstance(found, Caller):
+        admitted = self._authenticator.remembered(header, None) or self._authenticator.bearer(header, None)
+        if isinstance(admitted, NeedsKeys):
+            await self._read(admitted.issuer, unknown=True)
+            admitted = self._authenticator.bearer(header, None)
+        if not isinstance(admitted, Caller):
             return Refusal(401, "the token is not accepted", (self._challenge("invalid_token"),))
-        if not set(self._settings.scopes) <= set(_words(found.claims.get(self._scopes[found.claims["iss"]]))):
+        if not set(self._settings.scopes) <= set(_words(admitted.claims.get(self._scopes[admitted.claims["iss"]]))):
             return Refusal(403, "the token lacks a scope", (self._challenge("insufficient_scope"),))
         # Another client of the same user is another caller.
-        client = found.claims.get("client_id", found.claims.get("azp", ""))
-        return Arrival(sha256(repr((found.id, client)).encode()).hexdigest(), found)
+        client = admitted.claims.get("client_id", admitted.claims.get("azp", ""))
+        return Arrival(sha256(repr((admitted.id, client)).encode()).hexdigest(), admitted)
 
     def metadata(self, path: str) -> Mapping[str, Any] | None:
         if path not in (METADATA, self._path):

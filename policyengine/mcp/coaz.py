@@ -36,10 +36,10 @@ class Token:
 
     def identity(self) -> str:
         """Raises MappingError."""
-        found = self.claims.get(self.subject)
-        if not isinstance(found, str) or not found:
+        claim = self.claims.get(self.subject)
+        if not isinstance(claim, str) or not claim:
             raise MappingError("the token does not say whom it is for")
-        return found
+        return claim
 
     def audience(self) -> str:
         """What identifies this server, as one text. Raises MappingError."""
@@ -104,7 +104,7 @@ def _envelope(mapping: Any) -> tuple[str, dict[str, Any]]:
 def _parts(template: Mapping[str, Any], params: Mapping[str, Any], token: Token) -> dict[str, Any]:
     if not template.keys() <= _PARTS:
         raise MappingError("a request has a subject, an action, a resource and a context, and nothing else")
-    found: dict[str, Any] = {}
+    parts: dict[str, Any] = {}
     for name, value in template.items():
         said = _value(value, params, token, name == "subject")
         if said is ABSENT and name in ("subject", "context"):
@@ -115,8 +115,8 @@ def _parts(template: Mapping[str, Any], params: Mapping[str, Any], token: Token)
             raise MappingError(f"attributes of `{name}` stand in its `properties`")
         if not isinstance(said.get("properties", {}), dict):
             raise MappingError(f"the `properties` of `{name}` are no object")
-        found[name] = said
-    return found
+        parts[name] = said
+    return parts
 
 
 def _value(template: Any, params: Mapping[str, Any], token: Token, of_subject: bool = False) -> Any:
@@ -141,12 +141,12 @@ def _subject(template: Any, said: Mapping[str, Any], token: Token) -> tuple[dict
     identity = token.identity()
     if isinstance(template, dict) and "id" in template and "id" not in said:
         raise MappingError("`subject.id` is absent")
-    found = {"type": "identity", "id": identity, **said}
-    if found["id"] == identity and isinstance(found["id"], str):
-        return found, False
+    subject = {"type": "identity", "id": identity, **said}
+    if subject["id"] == identity and isinstance(subject["id"], str):
+        return subject, False
     if not isinstance(template, dict) or _names(template.get("id"), token.subject):
         raise MappingError("`subject.id` is not whom the token is for")
-    return found, True
+    return subject, True
 
 
 def _names(template: Any, claim: str) -> bool:

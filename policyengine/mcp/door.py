@@ -110,8 +110,8 @@ def _handle(scope: Any) -> str | None:
             jar.load(value.decode("latin-1"))
         except CookieError:
             return None
-    found = jar[COOKIE].value if COOKIE in jar else ""
-    return found if len(found) == _HANDLE_LENGTH else None
+    handle = jar[COOKIE].value if COOKIE in jar else ""
+    return handle if len(handle) == _HANDLE_LENGTH else None
 
 
 async def _answer(

@@ -52,8 +52,8 @@ def evaluated(text: str, params: Mapping[str, Any], token: Mapping[str, Any]) ->
         if (why := _error(value)) is not None:
             raise ValueError(why)
         # An optional. In a list, one that is none takes no place. The new line ends a comment.
-        found = _compiled(f"[?({text}\n)]").eval(data=given).plain_value()
-        return _json(found[0]) if found else ABSENT
+        result = _compiled(f"[?({text}\n)]").eval(data=given).plain_value()
+        return _json(result[0]) if result else ABSENT
     except Exception as error:  # noqa: BLE001  whatever a library makes of a stranger's text is no request
         raise MappingError(f"expression '${_shown(text)}' failed: {_shown(_reason(error))}") from None
 

@@ -97,10 +97,10 @@ class Gating:
 
         async def run(arguments: dict[str, Any]) -> types.CallToolResult:
             try:
-                found = await ask(arguments)
+                result = await ask(arguments)
             except MCPError as error:
                 return denied(f"{method} failed: {error.error.message[:LONGEST_ERROR]}")
-            answer["structured"] = found.model_dump(mode="json", by_alias=True, exclude_none=True)
+            answer["structured"] = result.model_dump(mode="json", by_alias=True, exclude_none=True)
             return types.CallToolResult(content=[], structured_content=answer["structured"])
 
         try:

@@ -40,10 +40,10 @@ class Others:
             session = await self._gating.sessions(context)
             if not session.listed([method]):
                 return []
-            found = await listed(self._upstreams, kind)
+            listed_here = await listed(self._upstreams, kind)
             if kind == "templates":
-                return found
-            return await self._gating.shown(context, method, found, lambda one: _named(one[1]))
+                return listed_here
+            return await self._gating.shown(context, method, listed_here, lambda one: _named(one[1]))
         except MCPError:
             raise
         except Exception:
@@ -51,18 +51,18 @@ class Others:
             return []
 
     async def resources(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
-        found = [one for _, one in await self._shown(context, READ, "resources")]
-        return types.ListResourcesResult(resources=found, cache_scope="private")
+        listed_resources = [one for _, one in await self._shown(context, READ, "resources")]
+        return types.ListResourcesResult(resources=listed_resources, cache_scope="private")
 
     async def templates(
         self, context: Context, _: types.PaginatedRequestParams | None
     ) -> types.ListResourceTemplatesResult:
-        found = [one for _, one in await self._shown(context, READ, "templates")]
-        return types.ListResourceTemplatesResult(resource_templates=found, cache_scope="private")
+        listed_templates = [one for _, one in await self._shown(context, READ, "templates")]
+        return types.ListResourceTemplatesResult(resource_templates=listed_templates, cache_scope="private")
 
     async def prompts(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
-        found = [one for _, one in await self._shown(context, PROMPT, "prompts")]
-        return types.ListPromptsResult(prompts=found, cache_scope="private")
+        listed_prompts = [one for _, one in await self._shown(context, PROMPT, "prompts")]
+        return types.ListPromptsResult(prompts=listed_prompts, cache_scope="private")
 
     async def read(
         self, context: Context, params: types.ReadResourceRequestParams
@@ -121,15 +121,15 @@ class Others:
     async def listen(
         self, context: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
-        found: list[tuple[Upstream, str]] = []
+        subscriptions: list[tuple[Upstream, str]] = []
         for uri in params.notifications.resource_subscriptions or ():
 
             async def owned(arguments: dict[str, Any]) -> types.EmptyResult:
-                found.append((await self._owner(str(arguments["uri"])), str(arguments["uri"])))
+                subscriptions.append((await self._owner(str(arguments["uri"])), str(arguments["uri"])))
                 return types.EmptyResult()
 
             await self._gating.asked(context, SUBSCRIBE, {"uri": str(uri)}, owned)
-        async with self._subscribing.listening(found):
+        async with self._subscribing.listening(subscriptions):
             return await self._changes.listen(context, params)
 
     async def set_level(self, context: Context, params: types.SetLevelRequestParams) -> types.EmptyResult:

@@ -63,10 +63,10 @@ class DecisionPoint:
         if many is not None:
             status, answer = await self._posted(many, body)
             if status not in _MISSING:
-                found = answer.get("evaluations") if status == 200 else None
-                if not isinstance(found, list) or len(found) != len(body["evaluations"]):
+                answers = answer.get("evaluations") if status == 200 else None
+                if not isinstance(answers, list) or len(answers) != len(body["evaluations"]):
                     raise NoDecision("the decision point did not decide about everything")
-                return [_said(200, each) for each in found]
+                return [_said(200, each) for each in answers]
         shared = {name: value for name, value in body.items() if name != "evaluations"}
         return [_said(*await self._posted(one, {**shared, **each})) for each in body["evaluations"]]
 

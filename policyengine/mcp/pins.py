@@ -43,10 +43,10 @@ def pins_of(tools: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 def differences(pinned: Mapping[str, str], tools: Mapping[str, Mapping[str, Any]]) -> list[Difference]:
     """What is not as it was, sorted by name."""
     now = pins_of(tools)
-    found = [Difference(name, "new") for name in now.keys() - pinned.keys()]
-    found += [Difference(name, "gone") for name in pinned.keys() - now.keys()]
-    found += [Difference(name, "changed") for name in now.keys() & pinned.keys() if now[name] != pinned[name]]
-    return sorted(found, key=lambda one: one.tool)
+    changes = [Difference(name, "new") for name in now.keys() - pinned.keys()]
+    changes += [Difference(name, "gone") for name in pinned.keys() - now.keys()]
+    changes += [Difference(name, "changed") for name in now.keys() & pinned.keys() if now[name] != pinned[name]]
+    return sorted(changes, key=lambda one: one.tool)
 
 
 async def as_pinned(tools: Mapping[str, KnownTool], pinned: Mapping[str, str]) -> dict[str, KnownTool]:

@@ -132,7 +132,7 @@ def arrival_of(context: Any) -> Arrival:
     scope = getattr(context.request, "scope", None)
     if scope is None:
         return Arrival("")
-    found = scope.get(ARRIVAL)
-    if not isinstance(found, Arrival):
+    arrival = scope.get(ARRIVAL)
+    if not isinstance(arrival, Arrival):
         raise Unnamed
-    return found
+    return arrival

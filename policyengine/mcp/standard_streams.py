@@ -190,9 +190,9 @@ def _are_pipes() -> bool:
     if sys.platform == "win32":
         return False
     try:
-        found = [os.fstat(number) for number in (0, 1, 2)]
+        statuses = [os.fstat(number) for number in (0, 1, 2)]
     except OSError:
         return False
-    incoming, outgoing, _ = found
+    incoming, outgoing, _ = statuses
     piped = all(stat.S_ISFIFO(one.st_mode) or stat.S_ISSOCK(one.st_mode) for one in (incoming, outgoing))
     return piped and incoming.st_ino != outgoing.st_ino

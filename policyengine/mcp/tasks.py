@@ -141,10 +141,10 @@ class Tasks:
     async def _of(self, context: Context, id_: str) -> _Kept:
         owner = await self._owner(context)
         self._living()
-        found = self._kept.get(id_)
-        if found is None or found.owner != owner:
+        task = self._kept.get(id_)
+        if task is None or task.owner != owner:
             raise MCPError(UNMAPPED, "there is no such task here")
-        return found
+        return task
 
     # ---- the methods ----
 

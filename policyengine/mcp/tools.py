@@ -66,9 +66,9 @@ class KnownTools:
                 return dict(self._known)
             self._fetches += 1
             try:
-                found = await tools(self._upstreams)
+                tools_known = await tools(self._upstreams)
                 if self._pins is not None:
-                    found = await as_pinned(found, self._pins)
+                    tools_known = await as_pinned(tools_known, self._pins)
             except BaseException as error:
                 self._known.clear()
                 # Who goes away while a server is asked has asked for nobody else.
@@ -76,8 +76,8 @@ class KnownTools:
                 raise
             # Until here calls are made of the tools as they were: a long list holds up none.
             self._known.clear()
-            self._known.update(found)
-            return found
+            self._known.update(tools_known)
+            return tools_known
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +107,16 @@ class Tools:
             known = await self._known.page(begin)
             listed = await session.listed_async(list(known)[begin : begin + PAGE])
             shown = await self._gating.shown(context, CALL, listed, _called, known)
-            found = await self._told(session, [known[name].tool.model_copy(update={"name": name}) for name in shown])
+            tools_told = await self._told(
+                session, [known[name].tool.model_copy(update={"name": name}) for name in shown]
+            )
         except MCPError:
             raise
         except Exception:
             # Could not ask is not "no restrictions".
             log.exception("tools could not be listed")
             return types.ListToolsResult(tools=[])
-        return types.ListToolsResult(tools=found, next_cursor=after(begin, known), cache_scope="private")
+        return types.ListToolsResult(tools=tools_told, next_cursor=after(begin, known), cache_scope="private")
 
     async def _told(self, session: Session, found: list[types.Tool]) -> list[types.Tool]:
         if not self._limits:

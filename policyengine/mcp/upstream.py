@@ -58,55 +58,55 @@ class KnownTool:
 async def tools(upstreams: Iterable[Upstream]) -> dict[str, KnownTool]:
     """All tools, by their names here; none whose name is not usable or could be mistaken for another's. Raises what
     the client raises where a server cannot be asked: then nothing is known."""
-    found = [known for upstream in upstreams for known in await _of(upstream)]
-    usable = [(known, _sanitised(known.name)) for known in found if _NAME.match(known.name)]
+    tools_known = [known for upstream in upstreams for known in await _of(upstream)]
+    usable = [(known, _sanitised(known.name)) for known in tools_known if _NAME.match(known.name)]
     same = Counter(plain for _, plain in usable)
     return {known.name: known for known, plain in usable if same[plain] == 1}
 
 
 async def _of(upstream: Upstream) -> list[KnownTool]:
-    found: list[KnownTool] = []
+    tools_known: list[KnownTool] = []
     cursor: str | None = None
     for _ in range(MOST_PAGES):
         page = await upstream.client.list_tools(cursor=cursor, cache_mode="bypass")
-        found += [KnownTool(f"{_prefix(upstream)}{tool.name}", upstream, tool) for tool in page.tools]
+        tools_known += [KnownTool(f"{_prefix(upstream)}{tool.name}", upstream, tool) for tool in page.tools]
         cursor = page.next_cursor
         if cursor is None:
-            return found
+            return tools_known
     raise ValueError("a server that goes on listing tools")
 
 
 async def listed(upstreams: Iterable[Upstream], kind: str) -> list[tuple[Upstream, Any]]:
     """All resources, templates or prompts. A prompt is called `SERVER__PROMPT`; what two servers say that they have is
     withheld. Raises what the client raises where a server cannot be asked."""
-    found: list[tuple[Upstream, Any]] = []
+    things: list[tuple[Upstream, Any]] = []
     for upstream in upstreams:
-        found += [(upstream, one) for one in await _kind(upstream, kind)]
-    same = Counter(_sanitised(one.name) if kind == "prompts" else _place(one) for _, one in found)
-    return [(up, one) for up, one in found if same[_sanitised(one.name) if kind == "prompts" else _place(one)] == 1]
+        things += [(upstream, one) for one in await _kind(upstream, kind)]
+    same = Counter(_sanitised(one.name) if kind == "prompts" else _place(one) for _, one in things)
+    return [(up, one) for up, one in things if same[_sanitised(one.name) if kind == "prompts" else _place(one)] == 1]
 
 
 async def _kind(upstream: Upstream, kind: str) -> list[Any]:
     offered = upstream.client.server_capabilities
     if (offered.prompts if kind == "prompts" else offered.resources) is None:
         return []
-    found: list[Any] = []
+    things: list[Any] = []
     cursor: str | None = None
     for _ in range(MOST_PAGES):
         page: Any
         match kind:
             case "resources":
                 page = await upstream.client.list_resources(cursor=cursor, cache_mode="bypass")
-                found += page.resources
+                things += page.resources
             case "templates":
                 page = await upstream.client.list_resource_templates(cursor=cursor, cache_mode="bypass")
-                found += page.resource_templates
+                things += page.resource_templates
             case _:
                 page = await upstream.client.list_prompts(cursor=cursor, cache_mode="bypass")
-                found += [one.model_copy(update={"name": f"{_prefix(upstream)}{one.name}"}) for one in page.prompts]
+                things += [one.model_copy(update={"name": f"{_prefix(upstream)}{one.name}"}) for one in page.prompts]
         cursor = page.next_cursor
         if cursor is None:
-            return found
+            return things
     raise ValueError(f"a server that goes on listing {kind}")
 
 
@@ -121,10 +121,10 @@ def _prefix(upstream: Upstream) -> str:
 def behind_prompt(upstreams: Iterable[Upstream], name: str) -> tuple[Upstream, str]:
     """The server whose prompt this is, and its name there. Raises LookupError where there is none, or where it could be
     the prompt of two."""
-    found = [one for one in upstreams if name.startswith(_prefix(one))]
-    if len(found) != 1:
+    upstreams_named = [one for one in upstreams if name.startswith(_prefix(one))]
+    if len(upstreams_named) != 1:
         raise LookupError("there is no such prompt here")
-    return found[0], name.removeprefix(_prefix(found[0]))
+    return upstreams_named[0], name.removeprefix(_prefix(upstreams_named[0]))
 
 
 def _sanitised(name: str) -> str:

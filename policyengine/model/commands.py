@@ -37,10 +37,10 @@ _LOADER = re.compile(r"ld-(linux|musl).*|ld(64)?\.so.*")
 @lru_cache(512)
 def argv(text: str) -> tuple[dict[str, Any], ...]:
     """The commands, in the order in which they are written. Raises Fault for what is not plainly understood."""
-    found = tuple(_of_text(text, (), 0))
-    if not found:
+    parsed_commands = tuple(_of_text(text, (), 0))
+    if not parsed_commands:
         raise refused("it has no command")
-    return found
+    return parsed_commands
 
 
 def _of_text(text: str, within: tuple[str, ...], depth: int) -> list[dict[str, Any]]:
@@ -156,11 +156,11 @@ def _wrapped(
 
 def _replaced(options: list[str | None]) -> str:
     """The text that `xargs -I` puts something else in place of; empty where there is none."""
-    found = ""
+    placeholder = ""
     for at, option in enumerate(options):
         if option is not None and (told := re.fullmatch(r"-[0rtxo]*I(.*)", option)):
-            found = told.group(1) or (options[at + 1] or "" if at + 1 < len(options) else "")
-    return found
+            placeholder = told.group(1) or (options[at + 1] or "" if at + 1 < len(options) else "")
+    return placeholder
 
 
 def _behind_options(program: str, wrapper: Wrapper, args: list[str | None]) -> int:
@@ -233,7 +233,7 @@ def _shell(args: list[str | None], record: dict[str, Any], within: tuple[str, ..
 
 
 def _find(args: list[str | None], record: dict[str, Any], within: tuple[str, ...], depth: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    run_commands: list[dict[str, Any]] = []
     at = 0
     while at < len(args):
         arg = args[at]
@@ -256,6 +256,6 @@ def _find(args: list[str | None], record: dict[str, Any], within: tuple[str, ...
             raise refused("the command that `find` runs has no end")
         # The names of what is found are not known.
         words = [None if word is None or "{}" in word else word for word in args[start:at]]
-        found += _run(words, (), within, depth)
+        run_commands += _run(words, (), within, depth)
         at += 1
-    return found
+    return run_commands

@@ -44,9 +44,9 @@ class World:
 
     def number(self, uid: Uid) -> int:
         """A number for an identity: the same each time, and no other's. Numbers are compared faster."""
-        found = self._numbers.get(uid)
+        known_number = self._numbers.get(uid)
         # Whichever thread comes first, all get its number.
-        return self._numbers.setdefault(uid, next(self._count)) if found is None else found
+        return self._numbers.setdefault(uid, next(self._count)) if known_number is None else known_number
 
     def record(self, uid: Uid) -> Mapping[str, Any]:
         """What is known of an entity; empty if nothing is."""

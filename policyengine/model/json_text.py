@@ -67,10 +67,10 @@ def _parse_strictly(data: bytes | str) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise Fault(codes.MALFORMED.id, "an object has the same key twice")
-    return found
+    return members
 
 
 def _no_constant(name: str) -> Any:

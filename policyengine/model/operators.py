@@ -393,8 +393,8 @@ def _carried(address: IPv6Address) -> list[IPv4Address]:
     # `::` and `::1` are addresses of their own.
     if bits < 2:
         return []
-    found = [bits >> shift for prefix, shift in _CARRIERS if address in prefix]
+    carried = [bits >> shift for prefix, shift in _CARRIERS if address in prefix]
     if address in _LOCAL:
         # RFC 6052 2.2 skips an octet in the middle of an IPv4 address behind 48 bits.
-        found.append(bits >> 48 & 0xFFFF0000 | bits >> 40 & 0xFFFF)
-    return [IPv4Address(each & 0xFFFFFFFF) for each in found]
+        carried.append(bits >> 48 & 0xFFFF0000 | bits >> 40 & 0xFFFF)
+    return [IPv4Address(each & 0xFFFFFFFF) for each in carried]

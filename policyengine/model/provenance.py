@@ -27,24 +27,24 @@ def stated(provenance: Any) -> dict[Path, frozenset[str]]:
         return {}
     if type(provenance) is not dict:
         raise Fault(codes.MALFORMED.id, "`provenance` is an object from argument paths to lists of sources")
-    found: dict[Path, frozenset[str]] = {}
+    sources: dict[Path, frozenset[str]] = {}
     for name, entries in provenance.items():
         # As most are written.
         plain = type(name) is str and name[:1] == "/" and "~" not in name
         path = tuple(name[1:].split("/")) if plain else _path(name)
         said = _entries(entries)
         # Two spellings of one path add up: what either says may be true.
-        found[path] = found[path] | said if path in found else said
-    return found
+        sources[path] = sources[path] | said if path in sources else said
+    return sources
 
 
 def around(paths: Iterable[Path]) -> set[Path]:
     """All that has one of the paths inside it."""
-    found: set[Path] = set()
+    holders: set[Path] = set()
     for path in paths:
-        while path and (path := path[:-1]) not in found:
-            found.add(path)
-    return found
+        while path and (path := path[:-1]) not in holders:
+            holders.add(path)
+    return holders
 
 
 Index = tuple[dict[Path, frozenset[str]], set[Path], Any]
@@ -64,7 +64,7 @@ def gathered_sources(path: Path, said: Mapping[Path, frozenset[str]], outer: set
         if len(path) > MAX_DEPTH:
             raise _too_deep()
         return tuple(sorted(nearest(path, said)))
-    found: set[str] = set()
+    sources: set[str] = set()
     todo: list[tuple[Path, Any]] = [(path, value)]
     while todo:
         here, value = todo.pop()
@@ -75,14 +75,14 @@ def gathered_sources(path: Path, said: Mapping[Path, frozenset[str]], outer: set
         own = nearest(here, said)
         if not inner or (here and type(value) is dict):
             # The names of an object's members came from somewhere too: what is said of the object speaks for them.
-            found |= own
+            sources |= own
         for name, item in inner:
             each = (*here, name if type(name) is str else str(name))
             if each in outer:
                 todo.append((each, item))
             else:
-                found |= said.get(each, own)
-    return tuple(sorted(found))
+                sources |= said.get(each, own)
+    return tuple(sorted(sources))
 
 
 def _too_deep() -> Fault:

@@ -93,9 +93,9 @@ def problems(value: Any, type_: Type, name: str, depth: int = 0) -> Iterator[str
             if not any(next(problems(value, one, name, depth + 1), None) is None for one in type_.members):
                 yield f"{_shown(name)} should be {_type_shown(type_)}"
         case RefinedT(base=base):
-            found = next(problems(value, base, name, depth + 1), None)
-            if found is not None:
-                yield found
+            problem = next(problems(value, base, name, depth + 1), None)
+            if problem is not None:
+                yield problem
             elif not _admits(value, type_):
                 yield f"{_shown(name)} should be {_type_shown(type_)}"
         case EntityT(names):

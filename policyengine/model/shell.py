@@ -170,15 +170,15 @@ class _Reader:
     # ---- redirections ----
 
     def _redirection(self, command: Simple) -> bool:
-        found = _REDIRECTION.match(self.text, self.at)
-        if found is None or (found["sign"] in ("<", ">") and self.text.startswith("(", found.end())):
+        redirection = _REDIRECTION.match(self.text, self.at)
+        if redirection is None or (redirection["sign"] in ("<", ">") and self.text.startswith("(", redirection.end())):
             return False
-        sign = found["sign"] or found["both"]
-        command.both = command.both or found["both"] is not None
-        if found["variable"]:
+        sign = redirection["sign"] or redirection["both"]
+        command.both = command.both or redirection["both"] is not None
+        if redirection["variable"]:
             # The number of the file becomes its value, for what comes behind as well.
-            command.assigned.append(found["variable"])
-        self.at = found.end()
+            command.assigned.append(redirection["variable"])
+        self.at = redirection.end()
         self._blanks()
         if sign in ("<<", "<<-"):
             self._here(sign == "<<-")
@@ -196,16 +196,16 @@ class _Reader:
         return True
 
     def _here(self, tabs: bool) -> None:
-        found = re.compile(r"'([^'\n]*)'|\"([^\"\\$`\n]*)\"|(\\?)([A-Za-z0-9_.-]+)(?=[\s;|&<>)]|$)").match(
+        delimiter = re.compile(r"'([^'\n]*)'|\"([^\"\\$`\n]*)\"|(\\?)([A-Za-z0-9_.-]+)(?=[\s;|&<>)]|$)").match(
             self.text, self.at
         )
-        if found is None:
+        if delimiter is None:
             raise refused("the end of a here-document is written in an unusual way")
-        self.at = found.end()
+        self.at = delimiter.end()
         if self.at < len(self.text) and self.text[self.at] not in _ENDS:
             raise refused("the end of a here-document is written in an unusual way")
-        end = next(part for part in (found.group(1), found.group(2), found.group(4)) if part is not None)
-        self.pending.append((end, found.group(4) is None or bool(found.group(3)), tabs))
+        end = next(part for part in (delimiter.group(1), delimiter.group(2), delimiter.group(4)) if part is not None)
+        self.pending.append((end, delimiter.group(4) is None or bool(delimiter.group(3)), tabs))
 
     def _bodies(self) -> None:
         """The here-documents of the line that has just ended. Commands in them run."""

@@ -45,10 +45,10 @@ def sql(text: str) -> tuple[dict[str, Any], ...]:
     begun = [part.split(None, 1)[0].lower() for part in _QUOTED.sub("''", text).split(";") if part.strip()]
     if not begun or not _BEGINS.issuperset(word.lstrip("(") or "select" for word in begun):
         raise _refused("it is a statement of a kind that is not known")
-    found = [_read(text, dialect) for dialect in DIALECTS]
-    if any(one != found[0] for one in found):
+    readings = [_read(text, dialect) for dialect in DIALECTS]
+    if any(one != readings[0] for one in readings):
         raise _refused("databases read it in different ways")
-    return tuple(found[0])
+    return tuple(readings[0])
 
 
 def _refused(why: str) -> Fault:

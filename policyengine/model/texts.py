@@ -16,9 +16,9 @@ from policyengine.model.values import MAX_DEPTH, Entity, Fault, is_text, plain_t
 def texts(value: Any, type_: Type) -> tuple[str, ...]:
     """The texts of a value of the type, in order; those that are undeclared names of members too. An entity is its id.
     Raises Fault for what is not JSON or is nested too deeply."""
-    found: list[str] = []
-    _collect(value, type_, MAX_DEPTH, found)
-    return tuple(found)
+    texts_read: list[str] = []
+    _collect(value, type_, MAX_DEPTH, texts_read)
+    return tuple(texts_read)
 
 
 def _collect(value: Any, type_: Type, depth: int, found: list[str]) -> None:

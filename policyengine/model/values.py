@@ -234,10 +234,10 @@ DURATION_UNITS = {
 
 def parse_time(text: str) -> datetime:
     """An RFC 3339 time (section 5.6) with an offset, to the nanosecond. Raises Fault for anything else."""
-    found = _TIME.fullmatch(text)
-    if found:
+    matched = _TIME.fullmatch(text)
+    if matched:
         # Python reads six digits, and would cut off the others.
-        fraction = found[1] or ""
+        fraction = matched[1] or ""
         plain, finer = text.replace(fraction, fraction[:7], 1), fraction[7:].ljust(3, "0") if len(fraction) > 7 else "0"
         try:
             return fine_time(datetime.fromisoformat(plain.upper()).astimezone(UTC), int(finer))
@@ -248,10 +248,10 @@ def parse_time(text: str) -> datetime:
 
 def parse_duration(text: str) -> timedelta:
     """A whole number and a unit: ms, s, m, h, d or w. Raises Fault for anything else."""
-    found = _DURATION.fullmatch(text)
-    if found:
+    matched = _DURATION.fullmatch(text)
+    if matched:
         try:
-            return int(found[1]) * DURATION_UNITS[found[2]]
+            return int(matched[1]) * DURATION_UNITS[matched[2]]
         except OverflowError:
             pass
     raise Fault(codes.UNREADABLE_VALUE.id, "a duration is a whole number and one of ms, s, m, h, d, w")

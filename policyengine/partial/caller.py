@@ -119,8 +119,8 @@ def _attribute(name: str, type_: Type) -> Value:
 
 def _compared(op: str, value: Value, constant: Any) -> Value:
     def find(caller: GapCaller) -> Any:
-        found = value(caller)
-        return NO_VALUE if found is NO_VALUE else operators.compare(op, found, constant)
+        asked = value(caller)
+        return NO_VALUE if asked is NO_VALUE else operators.compare(op, asked, constant)
 
     return find
 

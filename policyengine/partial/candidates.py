@@ -58,12 +58,12 @@ class KeyTable:
         if values is NO_VALUE:
             return None
         if len(values) <= len(buckets):
-            found = [buckets[value] for value in values if value in buckets]
+            buckets_found = [buckets[value] for value in values if value in buckets]
         else:
-            found = [bucket for value, bucket in buckets.items() if value in values]
-        if len(found) > 1:
-            found.sort(key=_number)
-        return found
+            buckets_found = [bucket for value, bucket in buckets.items() if value in values]
+        if len(buckets_found) > 1:
+            buckets_found.sort(key=_number)
+        return buckets_found
 
 
 def _number(bucket: KeyBucket) -> int:
@@ -82,9 +82,9 @@ class Candidates:
         """Those that can matter for a caller."""
         yield self.always
         for table in self.tables.values():
-            found = table.of(caller)
-            if found is not None:
-                yield from found
+            buckets = table.of(caller)
+            if buckets is not None:
+                yield from buckets
             elif not self.permits:
                 yield table.every
 
@@ -114,16 +114,16 @@ def candidates(rules: Collection[Rule], permits: bool, gap: Gap, holes: Holes) -
     ways = [(rule, list(_ways(rule, permits, gap))) for rule in rules]
     # By what the fewest rules test for.
     popular = Counter((dimension, value) for _, each in ways for dimension, values in each for value in values)
-    found = Candidates(permits)
+    sorted_rules = Candidates(permits)
     for rule, each in ways:
         if not each:
-            found.always.rules.append(rule)
+            sorted_rules.always.rules.append(rule)
             continue
         dimension, values = min(each, key=lambda way: sum(popular[way[0], value] for value in way[1]))
-        if dimension not in found.tables:
-            found.tables[dimension] = KeyTable(_finding(dimension, permits, gap, holes))
-        found.tables[dimension].add(rule, values)
-    return found
+        if dimension not in sorted_rules.tables:
+            sorted_rules.tables[dimension] = KeyTable(_finding(dimension, permits, gap, holes))
+        sorted_rules.tables[dimension].add(rule, values)
+    return sorted_rules
 
 
 # ---- how a rule can be found ----
@@ -147,9 +147,9 @@ def _ways(rule: Rule, permit: bool, gap: Gap) -> Iterator[Way]:
     elif scope.within is not None:
         yield ("placed", None), frozenset(scope.within)
     for item in items:
-        found = _tested(item, gap)
-        if found is not None:
-            yield found
+        way = _tested(item, gap)
+        if way is not None:
+            yield way
 
 
 def _tested(expr: Expr, gap: Gap) -> Way | None:
@@ -173,10 +173,10 @@ def _tested(expr: Expr, gap: Gap) -> Way | None:
                 if isinstance(other, Const) and _is_texts(side, gap) and element_of(other.type) == STRING:
                     return ("elements", side), frozenset(other.value)
         case Or(items=items):
-            found = [_tested(item, gap) for item in items]
-            dimensions = {each[0] for each in found if each is not None}
-            if None not in found and len(dimensions) == 1:
-                return dimensions.pop(), frozenset[Hashable]().union(*(each[1] for each in found if each is not None))
+            ways = [_tested(item, gap) for item in items]
+            dimensions = {each[0] for each in ways if each is not None}
+            if None not in ways and len(dimensions) == 1:
+                return dimensions.pop(), frozenset[Hashable]().union(*(each[1] for each in ways if each is not None))
     return None
 
 

@@ -57,16 +57,16 @@ def condition(expr: Expr, lowering: Lowering) -> Outcome:
         case Not(operand=inner):
             return negation(condition(inner, lowering))
         case And(items=items):
-            found = both(_until(NEVER, items, lowering))
+            outcome = both(_until(NEVER, items, lowering))
         case Or(items=items):
-            found = either(_until(ALWAYS, items, lowering))
+            outcome = either(_until(ALWAYS, items, lowering))
         case If(condition=test, then=then, otherwise=otherwise):
-            found = _conditional(test, then, otherwise, lowering)
+            outcome = _conditional(test, then, otherwise, lowering)
         case _ if not lowering.gap.depends(expr):
             return settled(expr, lowering)
         case _:
             return _outcome(expr, lowering) or opaque(expr)
-    return bounded(found, opaque(expr)) if lowering.gap.depends(expr) else found
+    return bounded(outcome, opaque(expr)) if lowering.gap.depends(expr) else outcome
 
 
 def _until(end: Outcome, items: Iterable[Expr], lowering: Lowering) -> list[Outcome]:
@@ -117,8 +117,8 @@ def defined(expr: Expr, lowering: Lowering) -> Formula:
 
 def _outcome(expr: Expr, lowering: Lowering) -> Outcome | None:
     """None where only evaluation can tell."""
-    found = _asked(expr, lowering)
-    return found if isinstance(expr, Quantifier) else _counted(found, expr, lowering)
+    outcome = _asked(expr, lowering)
+    return outcome if isinstance(expr, Quantifier) else _counted(outcome, expr, lowering)
 
 
 def _asked(expr: Expr, lowering: Lowering) -> Outcome | None:

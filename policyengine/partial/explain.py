@@ -110,9 +110,9 @@ def _free(name: str, names: set[str]) -> str:
     """A name for the rule that no other has."""
     module, _, local = name.rpartition(".")
     candidates = [local, f"{module}_{local}", *(f"{local}_{n}" for n in range(2, len(names) + 3))]
-    found = next(each for each in candidates if each not in names)
-    names.add(found)
-    return found
+    free_name = next(each for each in candidates if each not in names)
+    names.add(free_name)
+    return free_name
 
 
 def _guarded(rule: Rule, actor: Actor) -> Rule:
@@ -142,7 +142,7 @@ def _text(versions: Sequence[Rule], name: str, schema: Schema, defines: dict[str
 def _means(text: str, needed: dict[str, str], rule: Rule, schema: Schema) -> bool:
     """Whether the checker reads the text as the rule."""
     parsed = parse(Source("residual.pol", "\n".join([*needed.values(), text])))
-    if any(found.is_error for found in parsed.diagnostics):
+    if any(diagnostic.is_error for diagnostic in parsed.diagnostics):
         return False
     checked = check([ModuleTree("residual", _modules(schema), parsed.module)], schema).policies
     return checked is not None and len(checked.rules) == 1 and same_rule(checked.rules[0], rule)

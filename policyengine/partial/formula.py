@@ -205,10 +205,10 @@ class Hole:
     fixed: Found | None = None
 
     def found(self, caller: Any) -> Found:
-        found: Found | None = caller.found.get(self)
-        if found is None:
-            found = caller.found[self] = self.find(caller)
-        return found
+        answer: Found | None = caller.found.get(self)
+        if answer is None:
+            answer = caller.found[self] = self.find(caller)
+        return answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -244,10 +244,10 @@ def _entities(uids: frozenset[Uid]) -> Expr:
 def _once(value: Value) -> Value:
     def find(caller: GapCaller) -> Any:
         known = caller.found
-        found = known.get(find, _UNASKED)
-        if found is _UNASKED:
-            found = known[find] = value(caller)
-        return found
+        value_found = known.get(find, _UNASKED)
+        if value_found is _UNASKED:
+            value_found = known[find] = value(caller)
+        return value_found
 
     return find
 

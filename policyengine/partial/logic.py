@@ -145,12 +145,12 @@ def _intersected(items: list[Formula]) -> list[Formula]:
 
 
 def _by_type(items: list[Formula]) -> Iterable[list[OneOf]]:
-    found: dict[Type, list[OneOf]] = {}
+    by_type: dict[Type, list[OneOf]] = {}
     for item in items:
         choice = _choice(item)
         if choice is not None:
-            found.setdefault(choice.type, []).append(choice)
-    return found.values()
+            by_type.setdefault(choice.type, []).append(choice)
+    return by_type.values()
 
 
 def _unrepeated(items: list[Formula]) -> list[Formula]:

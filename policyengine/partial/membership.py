@@ -104,14 +104,14 @@ def quantified(expr: Quantifier, lowering: Lowering) -> Outcome | None:
     given, any_, body = expr.collection, expr.kind == "any", expr.body
     match body:
         case Contains(item=Local(slot=slot), collection=other) if slot == expr.slot:
-            found = operand(other, lowering.gap)
-            if isinstance(found, Sought) and element is not None and _fits(element_of(found.type), element):
-                return _of_collection(found.path, found.type, "any" if any_ else "all", given, True, lowering)
+            operands = operand(other, lowering.gap)
+            if isinstance(operands, Sought) and element is not None and _fits(element_of(operands.type), element):
+                return _of_collection(operands.path, operands.type, "any" if any_ else "all", given, True, lowering)
         case Equal(left=Local(slot=slot), right=other) | Equal(left=other, right=Local(slot=slot)):
-            found = operand(other, lowering.gap)
+            operands = operand(other, lowering.gap)
             is_asked = slot == expr.slot and any_ is not body.negated
-            if is_asked and isinstance(found, Sought) and element is not None and _fits(found.type, element):
-                among = _among(found.path, found.type, given, lowering)
+            if is_asked and isinstance(operands, Sought) and element is not None and _fits(operands.type, element):
+                among = _among(operands.path, operands.type, given, lowering)
                 return negation(among) if among is not None and not any_ else among
     return None
 
@@ -145,9 +145,9 @@ def every_element(expr: Quantifier, path: Path, type_: Type, lowering: Lowering)
             return None
     if not isinstance(operand(other, lowering.gap), GivenValue):
         return None
-    found = _of_collection(path, type_, kind, other, many, lowering)
+    outcome = _of_collection(path, type_, kind, other, many, lowering)
     # Of an empty collection nothing is asked.
-    return None if found is ERRS else found
+    return None if outcome is ERRS else outcome
 
 
 def _of_collection(
@@ -178,6 +178,6 @@ def _holding(path: Path, type_: Type, kind: Kind, hole: Hole | None) -> Outcome:
 
 def _of_json(path: Path, type_: Type, hole: Hole) -> Outcome:
     """Json elements are looked at from left to right, up to one that cannot be compared."""
-    found: Formula = Elements(path, type_, "any", put_all(hole))
+    formula: Formula = Elements(path, type_, "any", put_all(hole))
     missing: Formula = Elements(path, type_, "none", put_all(hole))
-    return Told(found, missing, disj(found, missing))
+    return Told(formula, missing, disj(formula, missing))

@@ -37,16 +37,16 @@ def widened(formula: Formula, everyone: Iterable[Entity], above: Callable[[Entit
     tells what an entity is below, and is asked only where the formula looks at a hierarchy. It may raise Fault: to
     whoever looks there it is an error, which only evaluation tells."""
 
-    found: list[list[tuple[Uid, frozenset[Uid]]]] = []
+    told_once: list[list[tuple[Uid, frozenset[Uid]]]] = []
 
     def known() -> list[tuple[Uid, frozenset[Uid]]]:
-        if not found:
+        if not told_once:
             told: list[tuple[Uid, frozenset[Uid]]] = []
             for entity in everyone:
                 with suppress(Fault):
                     told.append((entity.uid, above(entity)))
-            found.append(told)
-        return found[0]
+            told_once.append(told)
+        return told_once[0]
 
     return _widened(formula, known)
 
@@ -62,7 +62,7 @@ def _widened(formula: Formula, known: Callable[[], list[tuple[Uid, frozenset[Uid
         case Sourced(ids=ids, formula=of):
             return Sourced(ids, lambda id_: _widened(of(id_), known))
         case Below(targets=targets, closed=closed) | Inside(targets=targets, closed=closed):
-            below = frozenset(uid for uid, found in known() if not targets.isdisjoint(found))
+            below = frozenset(uid for uid, above_it in known() if not targets.isdisjoint(above_it))
             return formula if below <= closed else replace(formula, closed=closed | below)
     return formula
 
@@ -126,10 +126,10 @@ class Wholes:
                 check_other_names(every, schema)
             except Fault:
                 return None
-            found = every.resource()
+            united = every.resource()
             if is_well_named is None:
                 is_well_named = _is_well_named(request, mentioned, schema)
-            return (document if found is thing else found.attributes) if is_well_named else None
+            return (document if united is thing else united.attributes) if is_well_named else None
 
         return whole
 

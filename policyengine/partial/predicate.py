@@ -57,10 +57,10 @@ def settled(
 
     def decide(document: Any) -> bool:
         nonlocal last
-        found = last
-        if found is None or found[0] is not document:
-            found = last = (document, _is_thing(document, type_) and decided(document))
-        return found[1]
+        known = last
+        if known is None or known[0] is not document:
+            known = last = (document, _is_thing(document, type_) and decided(document))
+        return known[1]
 
     made = decide if len(atoms) > MANY_ATOMS else predicate(formula, type_, world, sure, decide=decide)
 
@@ -295,14 +295,14 @@ class _Writer:
         """`d.get("a")`, or `d["a"]` where it is sure; below that, what is no object has no members. `name` is free to
         be used on the way."""
         if path == ID or path[0] in self._sure:
-            found: ast.expr = ast.Subscript(_name("d"), ast.Constant(path[0]), ast.Load())
+            read_expr: ast.expr = ast.Subscript(_name("d"), ast.Constant(path[0]), ast.Load())
         else:
-            found = _get(_name("d"), path[0])
+            read_expr = _get(_name("d"), path[0])
         for inner in path[1:]:
-            value = ast.NamedExpr(ast.Name(name, ast.Store()), found)
+            value = ast.NamedExpr(ast.Name(name, ast.Store()), read_expr)
             is_object = ast.Compare(ast.Call(_name("type"), [value], []), [ast.Is()], [_name("dict")])
-            found = _get(ast.IfExp(is_object, _name(name), _name("EMPTY")), inner)
-        return found
+            read_expr = _get(ast.IfExp(is_object, _name(name), _name("EMPTY")), inner)
+        return read_expr
 
 
 class _Bind(ast.NodeTransformer):

@@ -17,8 +17,8 @@ OPPOSITE: dict[str, Operator] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==
 
 
 def equality(expr: Equal, lowering: Lowering) -> Outcome | None:
-    found = _equal(expr, lowering)
-    return negation(found) if found is not None and expr.negated else found
+    outcome = _equal(expr, lowering)
+    return negation(outcome) if outcome is not None and expr.negated else outcome
 
 
 def _equal(expr: Equal, lowering: Lowering) -> Outcome | None:
@@ -150,12 +150,12 @@ def starting(expr: Call, lowering: Lowering) -> Outcome | None:
 
 def matching(text: Expr, pieces: tuple[str, ...], lowering: Lowering) -> Outcome | None:
     """A text and a glob, in pieces between its `*`."""
-    found = operand(text, lowering.gap)
-    if isinstance(found, Erring):
+    operand_read = operand(text, lowering.gap)
+    if isinstance(operand_read, Erring):
         return ERRS
-    if not isinstance(found, Sought):
+    if not isinstance(operand_read, Sought):
         return None
-    path = found.path
+    path = operand_read.path
     true: Formula = Matching(path, STRING, pieces)
     false: Formula = Matching(path, STRING, pieces, True)
     if len(pieces) == 1:

@@ -173,9 +173,9 @@ class Partial:
         if len(actors) == 1 and declared is TRUE:
             formula, above = self._allowed_for(*actors[0])
         else:
-            found = [self._allowed_for(gap, caller) for gap, caller in actors]
-            formula = conj(*[each for each, _ in found], declared)
-            above = looks_above(declared) or any(looks for _, looks in found)
+            formulas = [self._allowed_for(gap, caller) for gap, caller in actors]
+            formula = conj(*[each for each, _ in formulas], declared)
+            above = looks_above(declared) or any(looks for _, looks in formulas)
         if not above:
             return formula
         asked = actors[0][1].request

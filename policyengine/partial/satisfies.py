@@ -93,20 +93,20 @@ def find(thing: Entity, path: Path) -> Any:
     """The raw value at a path, or ABSENT. Raises Fault if something on the way is no object."""
     if path == ID:
         return thing.uid.id
-    found: Any = thing.attributes
+    raw_value: Any = thing.attributes
     for name in path:
-        if type(found) is not dict:
+        if type(raw_value) is not dict:
             raise Fault(codes.WRONG_VALUE.id, "expected an object")
-        found = found.get(name, ABSENT)
-    return found
+        raw_value = raw_value.get(name, ABSENT)
+    return raw_value
 
 
 def value(thing: Entity, path: Path, type_: Type) -> Any:
     """The value at a path, guarded. Raises Fault if there is none of the type."""
-    found = find(thing, path)
-    if found is ABSENT:
+    raw = find(thing, path)
+    if raw is ABSENT:
         raise Fault(codes.MISSING.id, "an attribute is missing")
-    return guard(found, type_)
+    return guard(raw, type_)
 
 
 def related(op: str, left: Any, right: Any, type_: Type) -> bool:

@@ -81,8 +81,8 @@ def filling(skeleton: Any) -> Filler | None:
 
 
 def _parts(kind: type[All] | type[Some], items: Sequence[Formula]) -> Filler | None:
-    found = [(place, item, filling(item)) for place, item in enumerate(items)]
-    fillers = [(place, filler) for place, _, filler in found if filler is not None]
+    fillings = [(place, item, filling(item)) for place, item in enumerate(items)]
+    fillers = [(place, filler) for place, _, filler in fillings if filler is not None]
     if not fillers:
         return None
     # What is put together for each caller may come to anything, and then has something to say of the other parts.

@@ -99,14 +99,14 @@ def reference(value: dict[str, Any]) -> tuple[str, str]:
 
 def references(values: list[Any], names: frozenset[str]) -> list[tuple[str, str]]:
     """What references to entities of these types refer to. Raises LookupError if one is not plainly that."""
-    found = []
+    referred = []
     for value in values:
         if type(value) is not dict:
             raise LookupError
-        found.append(reference(value))
-        if found[-1][0] not in names:
+        referred.append(reference(value))
+        if referred[-1][0] not in names:
             raise LookupError
-    return found
+    return referred
 
 
 # All that a template can reach, besides its atom's constant and the specification.
@@ -123,8 +123,8 @@ def template(atom: Atom) -> tuple[str, Path, Any]:
         name = _RELATIONS.get((atom.type.name, atom.op))
         if name is not None:
             return name, atom.path, atom.value
-    found = _template(atom)
-    return found if found is not None and found[0] in TEMPLATES else (SLOW, (), None)
+    made = _template(atom)
+    return made if made is not None and made[0] in TEMPLATES else (SLOW, (), None)
 
 
 def _template(atom: Atom) -> tuple[str, Path, Any] | None:

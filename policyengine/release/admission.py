@@ -62,13 +62,13 @@ def prepare(
     if read.content.size > inspection.most:
         message = f"more than {inspection.most} characters are not looked at"
         return replace(empty, refused=RuleError("", codes.NOT_LOOKED_AT.id, message))
-    seen, found = looked_at(read.content, needs, inspection, tenant, with_source=True)
+    seen, findings = looked_at(read.content, needs, inspection, tenant, with_source=True)
     unread = FILES not in needs.whole.attributes and not all(file.scannable for file in read.files)
     # What is in such a file is unknown: a rule that reads what was found errs, unless one says what happens to it.
     hidden = ("text", "valid", KINDS, FOUND, "scores") if unread else ("text", "valid")
     seen = {name: value for name, value in seen.items() if name not in hidden}
     context = {**known, INPUT: {**_measured(given, read, inspection), **seen}}
-    return Admission(read.content, context, inspection, tenant, found, unread=unread)
+    return Admission(read.content, context, inspection, tenant, findings, unread=unread)
 
 
 def conclude(admission: Admission, grant: Grant, fulfilled: Collection[str]) -> Admitted:

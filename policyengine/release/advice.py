@@ -30,15 +30,15 @@ def misspelt_kinds(policies: PolicySet) -> list[Diagnostic]:
     of one's own, of which nothing is known here."""
     known = registry().kinds
     groups = {".".join(kind.split(".")[:many]) for kind in known for many in range(1, len(kind.split(".")) + 1)}
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     for rule in (*policies.rules, *policies.tried):
         for kind, place in _kinds(rule):
             if any(covers(kind, each) for each in known):
                 continue
             if help_ := did_you_mean(kind, groups):
                 message = f"no built-in finder finds `{kind}`"
-                found.append(Diagnostic(codes.UNKNOWN_KIND, place.span, message, "", help_))
-    return found
+                diagnostics.append(Diagnostic(codes.UNKNOWN_KIND, place.span, message, "", help_))
+    return diagnostics
 
 
 def _kinds(rule: Rule) -> Iterator[tuple[str, Expr]]:

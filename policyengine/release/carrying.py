@@ -62,18 +62,18 @@ def carry_out(
         if read.withhold is not None:
             return Carried(_cut(read.withhold, read.truncate), owed=read.others)
         check_replacements(read, registry)
-        found = look_twice(content, read.kinds, registry) if read.kinds else [[] for _ in content.segments]
+        findings = look_twice(content, read.kinds, registry) if read.kinds else [[] for _ in content.segments]
         wide = width(read.kinds, registry) or _WHOLE
         texts = [
             applied(segment.text, edits(segment.text, those, read, keys, wide))
-            for segment, those in zip(content.segments, found, strict=True)
+            for segment, those in zip(content.segments, findings, strict=True)
         ]
         value = content.rebuilt(texts)
         if read.truncate is not None and not content.plain:
             raise CannotCarryOut("only a text can be truncated")
         if read.truncate is not None:
             value = _cut(value, read.truncate)
-        return Carried(value, found=tuple(map(tuple, found)), owed=read.others)
+        return Carried(value, found=tuple(map(tuple, findings)), owed=read.others)
     except (CannotCarryOut, DetectorFailed, NoKey, Unscannable) as error:
         return Carried(errors=(RuleError("", codes.NOT_CARRIED_OUT.id, str(error)),))
 

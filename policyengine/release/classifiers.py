@@ -64,8 +64,8 @@ def scores(text: str, classifiers: Mapping[str, Score], seconds: float) -> dict[
         if _free.acquire(blocking=False):
             running[_pool.submit(_run, classify, text)] = name
     done, _ = wait(running, timeout=seconds)
-    found = {running[each]: each.result() for each in done if each.exception() is None}
-    return {name: float(score) for name, score in found.items() if _is_score(score)}
+    arrived = {running[each]: each.result() for each in done if each.exception() is None}
+    return {name: float(score) for name, score in arrived.items() if _is_score(score)}
 
 
 def in_time(call: Callable[[str], T], text: str, seconds: float) -> T:

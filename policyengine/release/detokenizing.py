@@ -50,7 +50,7 @@ def prepare(text: Any, output: Mapping[str, Any] | None, inspection: Inspection)
     if said := sorted(OURS & described.keys()):
         message = f"`{said[0]}` of an output is found by looking at it"
         return Giving("", {}, Keys(), RuleError("", codes.MALFORMED.id, message))
-    kinds = as_kinds(found[1] for found in _TOKEN.finditer(text))
+    kinds = as_kinds(token[1] for token in _TOKEN.finditer(text))
     known = {"type": OUTPUT, "id": str(described.get("id", "output")), "findings": kinds, "size": len(text)}
     return Giving(text, {**described, **known}, inspection.keys(tenant))
 

@@ -142,12 +142,12 @@ def _matches(findings: Sequence[Finding], orders: Orders) -> list[_Match]:
     """What is to be treated, by place; of what is found at one place, the strongest."""
     known: dict[str, Treatment | None] = {}
     strongest: dict[tuple[int, int], _Match] = {}
-    for found in findings:
-        if found.kind not in known:
-            known[found.kind] = orders.of(found.kind)
-        if (treatment := known[found.kind]) is None:
+    for finding in findings:
+        if finding.kind not in known:
+            known[finding.kind] = orders.of(finding.kind)
+        if (treatment := known[finding.kind]) is None:
             continue
-        match, place = _Match(found.start, found.end, found.kind, treatment), (found.start, found.end)
+        match, place = _Match(finding.start, finding.end, finding.kind, treatment), (finding.start, finding.end)
         if place not in strongest or match.rank > strongest[place].rank:
             strongest[place] = match
     return [strongest[place] for place in sorted(strongest)]

@@ -30,8 +30,8 @@ def look(content: Content, kinds: Iterable[str], registry: Registry) -> list[lis
     """What is found in each segment. Raises DetectorFailed, and UnknownKind for a kind that nothing finds."""
     wanted = frozenset(kinds)
     texts = [segment.before + segment.text for segment in content.segments]
-    found = find_many(texts, wanted, registry)
-    return [_within(segment, those) for segment, those in zip(content.segments, found, strict=True)]
+    findings = find_many(texts, wanted, registry)
+    return [_within(segment, those) for segment, those in zip(content.segments, findings, strict=True)]
 
 
 def look_twice(content: Content, kinds: Iterable[str], registry: Registry) -> list[list[Finding]]:

@@ -208,10 +208,10 @@ class ReleaseStream:
 
     def _end(self, steps: Chunks) -> list[Any]:
         rest: list[Any] = self._guarded(steps.finish)
-        found = tuple(Found(one.kind, one.start, one.end, one.score, one.detector) for one in steps.found)
+        findings = tuple(Found(one.kind, one.start, one.end, one.score, one.detector) for one in steps.found)
         before = self.released
         if before is not None:
-            self.released = self._ways.told(Released(True, None, before.decision, found, grant=before.grant))
+            self.released = self._ways.told(Released(True, None, before.decision, findings, grant=before.grant))
         return rest
 
     def _wholly(self, whole: Whole, released: Released) -> list[Any]:

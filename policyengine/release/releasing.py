@@ -73,12 +73,12 @@ def prepare(
         return replace(empty, refused=_malformed(sources.problem))
     if sources is not None:
         resource["sources"] = [{"type": "Document", **document} for document in sources]
-    seen, found = looked_at(content, needs, inspection, tenant)
+    seen, findings = looked_at(content, needs, inspection, tenant)
     resource.update(seen)
     if "valid" in needs.tried.attributes and expected is not None:
         # As it is, until something has been carried out; `conclude` asks again about what is left.
         resource["valid"] = True
-    return Check(content, resource, inspection, tenant, expected, found)
+    return Check(content, resource, inspection, tenant, expected, findings)
 
 
 def looked_at(
@@ -86,20 +86,20 @@ def looked_at(
 ) -> tuple[dict[str, Any], tuple[Found, ...]]:
     """The attributes that these rules read and that looking tells, and what was found for it."""
     seen = measured(content, needs.tried, content.size, inspection)
-    found: tuple[Found, ...] = ()
+    findings: tuple[Found, ...] = ()
     known = inspection.registry(tenant)
     # What only a rule that is tried looks for hides nothing from the others where it cannot be found.
     for those in dict.fromkeys((needs.tried, needs.whole)):
         if not those.attributes & {KINDS, FOUND}:
             continue
         try:
-            found = account(content, look(content, kinds_of(those, known), known))
-            seen.update(as_attributes(found, with_source=with_source))
+            findings = account(content, look(content, kinds_of(those, known), known))
+            seen.update(as_attributes(findings, with_source=with_source))
             break
         except DetectorFailed:
             # Absent: a rule that reads what was found errs.
-            found = ()
-    return seen, found
+            findings = ()
+    return seen, findings
 
 
 def measured(content: Content, needs: Needs, size: int, inspection: Inspection) -> dict[str, Any]:

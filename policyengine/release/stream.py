@@ -135,8 +135,8 @@ class Treating:
             until = max(until, self._settled(first, self._begins))
         if until == self._done and not last:
             return []
-        found = found_again(self._seen, first, self._find)
-        changes = edits(self._seen, found, self._orders, self._keys, self._width)
+        findings_there = found_again(self._seen, first, self._find)
+        changes = edits(self._seen, findings_there, self._orders, self._keys, self._width)
         pieces: list[Piece] = []
         at = self._done
         for edit in changes:
@@ -152,10 +152,10 @@ class Treating:
         if at < until:
             self._literal(at, until, pieces)
         until = max(at, until)
-        self._note(found, until)
-        self._matters = max((one.end + 2 * self._width for one in found), default=self._matters)
+        self._note(findings_there, until)
+        self._matters = max((one.end + 2 * self._width for one in findings_there), default=self._matters)
         self._done = until
-        self._forget(found)
+        self._forget(findings_there)
         return pieces
 
     def _settled(self, first: Sequence[Finding], begins: Begins) -> int:

@@ -64,12 +64,12 @@ def problems(text: str, expected: Expected) -> tuple[Violation, ...]:
     except Unscannable:
         return (Violation("", "application/json"),)
     try:
-        found = [Violation(path, demand) for path, demand in islice(errors(expected.schema, text), MOST_PROBLEMS)]
+        violations = [Violation(path, demand) for path, demand in islice(errors(expected.schema, text), MOST_PROBLEMS)]
     except TooMuchWork:
         return (Violation("", "schema: more work than is done"),)
     except ValueError:
         return (Violation("", "schema"),)
-    return tuple(found)
+    return tuple(violations)
 
 
 def _json(text: str) -> bool:

@@ -69,15 +69,15 @@ class Looked:
         return self._pass(len(self._seen)) if self._width else ""
 
     def _pass(self, until: int) -> str:
-        found: Sequence[Finding] = self._find(self._seen)
+        findings: Sequence[Finding] = self._find(self._seen)
         self.found += (
             replace(one, start=one.start + self._start, end=one.end + self._start)
-            for one in found
+            for one in findings
             if self._done <= one.start < until and len(self.found) < MOST_FOUND
         )
         text = self._seen[self._done : until]
         self._done = until
-        parts = forgettable(found, until, self._width)
+        parts = forgettable(findings, until, self._width)
         gone = sum(end - start for start, end in parts)
         self._seen = without(self._seen, parts)
         self._done -= gone
@@ -116,11 +116,11 @@ class Watch:
 
     def _passed(self, name: str, text: str) -> str:
         self._add(name, text)
-        found = sum(len(looked.found) for looked in self._looked.values())
+        count = sum(len(looked.found) for looked in self._looked.values())
         before, size = self._asked
-        grown = found - before > (0 if found <= OFTEN else before // SHARE)
+        grown = count - before > (0 if count <= OFTEN else before // SHARE)
         if grown or self._size - size > (size // SHARE if self._keeps else 0):
-            self._asked = (found, self._size)
+            self._asked = (count, self._size)
             self._judge(self._come())
         return text
 
@@ -133,7 +133,7 @@ class Watch:
 
     def _come(self) -> Come:
         several = len(self._looked) > 1
-        found = tuple(
+        findings = tuple(
             Found(one.kind, one.start, one.end, one.score, one.detector, f"/{name}" if several else "")
             for name, looked in self._looked.items()
             for one in looked.found
@@ -144,4 +144,4 @@ class Watch:
         else:
             segments = tuple(Segment(text, path=f"/{name}") for name, text in texts.items())
             content = Content(segments, list)
-        return Come(found, self._size, content)
+        return Come(findings, self._size, content)

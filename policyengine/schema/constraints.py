@@ -31,22 +31,22 @@ WORDS = frozenset({*_SIZES, *_NUMBERS, "pattern"})
 
 def bounds(schema: dict[str, Any]) -> tuple[tuple[Bound, ...], list[str]]:
     """The bounds, and the words that cannot be carried over."""
-    found: list[Bound] = []
+    read_bounds: list[Bound] = []
     lost: list[str] = []
     for word in (word for word in _IN_ORDER if word in schema):
         value = schema[word]
         if word in _SIZES and (size := _size(value)) is not None:
-            found.append((*_SIZES[word], size))
+            read_bounds.append((*_SIZES[word], size))
         elif word in _NUMBERS and _is_number(value):
-            found.append(("number", _NUMBERS[word], value))
+            read_bounds.append(("number", _NUMBERS[word], value))
         elif word == "pattern" and isinstance(value, str) and _is_pattern(value):
-            found.append(("string", "search", f"(?-s){value}" if "." in value else value))
+            read_bounds.append(("string", "search", f"(?-s){value}" if "." in value else value))
         else:
             lost.append(word)
     form = schema.get("format")
     if isinstance(form, str) and form in FORMATS:
-        found.append(("string", "format", form))
-    return tuple(found), lost
+        read_bounds.append(("string", "format", form))
+    return tuple(read_bounds), lost
 
 
 def _size(value: object) -> int | None:
@@ -72,13 +72,13 @@ def _is_pattern(text: str) -> bool:
 
 def values(schema: dict[str, Any]) -> tuple[Any, ...] | None:
     """The values that `enum` and `const` leave; None where they leave any, or one that is no constant here."""
-    found: tuple[Any, ...] | None = None
+    listed_values: tuple[Any, ...] | None = None
     listed = schema.get("enum")
     if isinstance(listed, list) and 0 < len(listed) <= MAX_VALUES and all(map(_is_constant, listed)):
-        found = tuple(listed)
+        listed_values = tuple(listed)
     if "const" in schema and _is_constant(schema["const"]):
-        found = (schema["const"],)
-    return found
+        listed_values = (schema["const"],)
+    return listed_values
 
 
 def _is_constant(value: object) -> bool:

@@ -145,14 +145,14 @@ class _Declaring:
             self.report(codes.RECURSIVE, decl.name, f"`{name}` is made of itself", "", "a type has an end")
             return JSON
         self.reading.add(name)
-        found: Type = JSON
+        type_: Type = JSON
         if nesting(decl.type) > MAX_TYPE_DEPTH or len(self.reading) > MAX_TYPE_DEPTH:
             self.report(codes.TOO_DEEP, decl.name, f"its type is nested deeper than {MAX_TYPE_DEPTH}")
         else:
-            found = self.type(module, decl.type)
+            type_ = self.type(module, decl.type)
         self.reading.discard(name)
-        self.named[name] = NamedType(name, module.name, decl.name.span, found)
-        return found
+        self.named[name] = NamedType(name, module.name, decl.name.span, type_)
+        return type_
 
     def entity_body(self, module: ModuleTree, decl: ast.EntityDecl | ast.ExtendDecl) -> None:
         if isinstance(decl, ast.EntityDecl):
@@ -258,9 +258,9 @@ class _Declaring:
         if expr is None:
             return None
         whole, parts = self.type(module, unmarked(expr, MAX_TYPE_DEPTH)), len(self.diagnostics)
-        found = [(words, steps, self.type(module, one)) for words, steps, one in marks(expr, MAX_TYPE_DEPTH)]
+        marked = [(words, steps, self.type(module, one)) for words, steps, one in marks(expr, MAX_TYPE_DEPTH)]
         del self.diagnostics[parts:]  # what is wrong with a part was found with the whole
-        return Returned(whole, *(tuple((at, one) for words, at, one in found if mark in words) for mark in MARKS))
+        return Returned(whole, *(tuple((at, one) for words, at, one in marked if mark in words) for mark in MARKS))
 
     def facts(self, module: ModuleTree, decl: ast.FactsDecl) -> None:
         """Facts in a statement of their own: each is stated once, wherever that is."""
@@ -370,8 +370,8 @@ class _Declaring:
         return frozenset(n.text for n in names if self._visible_type(module, n))
 
     def _visible_type(self, module: ModuleTree, name: ast.Name) -> bool:
-        found = self.entities.get(name.text)
-        if found is not None and found.module in module.visible:
+        declared = self.entities.get(name.text)
+        if declared is not None and declared.module in module.visible:
             return True
         self.diagnostics.append(unknown_type(name, self.entities, module.visible))
         return False

@@ -72,11 +72,11 @@ def parameters(reading: Reading, span: Span) -> tuple[ast.FieldDecl, ...]:
 def result(reading: Reading, span: Span) -> ast.TypeExpr | None:
     """What a tool returns by the schema; None, with a note, where that says no more than `Json` does."""
     shape = _read(reading.root, _Place(reading.path), reading)
-    found = type_of(shape, reading, span)
-    if isinstance(found, ast.NamedType) and found.name == JSON.name:
+    type_ = type_of(shape, reading, span)
+    if isinstance(type_, ast.NamedType) and type_.name == JSON.name:
         reading.note(reading.path, "says nothing of what the tool returns that a rule can read")
         return None
-    return found
+    return type_
 
 
 # ---- schema to shape ----
@@ -224,12 +224,12 @@ def _follow(reference: object, at: _Place, reading: Reading) -> Shape:
     if steps in at.inside:
         reading.note(at.path, "refers to itself, so its type is `Json`")
         return Shape(path=at.path)
-    found = _find(reading.root, steps)
-    if found is None:
+    shape = _find(reading.root, steps)
+    if shape is None:
         reading.note(at.path, "refers to nothing, so its type is `Json`")
         return Shape(path=at.path)
     place = _Place(reading.path + pointer(steps), at.depth + 1, at.inside | {steps})
-    return _read(found, place, reading)
+    return _read(shape, place, reading)
 
 
 def _steps(reference: object) -> tuple[str, ...] | None:
@@ -242,15 +242,15 @@ def _steps(reference: object) -> tuple[str, ...] | None:
 
 
 def _find(root: object, steps: tuple[str, ...]) -> object:
-    found = root
+    value = root
     for step in steps:
-        if isinstance(found, dict):
-            found = found.get(step)
-        elif isinstance(found, list) and step.isascii() and step.isdigit() and len(step) < 7:
-            found = found[int(step)] if int(step) < len(found) else None
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and step.isascii() and step.isdigit() and len(step) < 7:
+            value = value[int(step)] if int(step) < len(value) else None
         else:
             return None
-    return found
+    return value
 
 
 def _ref_stands_alone(root: object) -> bool:

@@ -54,23 +54,23 @@ class Mentions:
 
     @property
     def own(self) -> Mentioned:
-        found = self._found
-        if found is None:
-            found = self._found = _Collecting(self._schema).all(self._own())
-        return found
+        mentioned = self._found
+        if mentioned is None:
+            mentioned = self._found = _Collecting(self._schema).all(self._own())
+        return mentioned
 
     @property
     def others(self) -> Mentioned:
-        found = self._found_others
-        if found is None:
+        mentioned = self._found_others
+        if mentioned is None:
             resource = self._request.resource
             if resource.attributes.keys() <= _IDENTITY and not self._request.action.attributes:
                 # As where a resource is sought.
-                found = Mentioned({}, {resource.uid})
+                mentioned = Mentioned({}, {resource.uid})
             else:
-                found = _Collecting(self._schema).all(self._others())
-            self._found_others = found
-        return found
+                mentioned = _Collecting(self._schema).all(self._others())
+            self._found_others = mentioned
+        return mentioned
 
     def of(self, request: Request) -> Mentions:
         """Those of a request about another resource, with the same principal and context."""
@@ -122,11 +122,11 @@ class Mentions:
 
     def _roots(self) -> list[tuple[str, Type]]:
         context, declared = self._request.context, self._schema.context
-        found = [(name, declared[name].field.type) for name in context if type(name) is str and name in declared]
+        roots = [(name, declared[name].field.type) for name in context if type(name) is str and name in declared]
         if AGENT in context and AGENT not in declared:
             # It acts for the principal, whoever declares it.
-            found.append((AGENT, EntityT(self._schema.every_type())))
-        return [(name, type_) for name, type_ in found if mentions(type_)]
+            roots.append((AGENT, EntityT(self._schema.every_type())))
+        return [(name, type_) for name, type_ in roots if mentions(type_)]
 
     def _action_places(self) -> list[tuple[str, Type]]:
         action = self._request.action
@@ -144,10 +144,10 @@ def united(request: Request, schema: Schema) -> Request:
 
 def places(uid: Uid, schema: Schema) -> Sequence[tuple[str, Type]]:
     """Where an entity can mention others. The arguments of a declared tool are of types of their own."""
-    found = schema.places_of(uid.type)
+    where = schema.places_of(uid.type)
     if uid.type == TOOL and uid.id in schema.tools and mentions(schema.tools[uid.id].args):
-        return (*(place for place in found if place[0] != "args"), ("args", schema.tools[uid.id].args))
-    return found
+        return (*(place for place in where if place[0] != "args"), ("args", schema.tools[uid.id].args))
+    return where
 
 
 # ---- collecting ----
@@ -192,9 +192,9 @@ class _Collecting:
         """Notes the entities that a value of the type mentions itself."""
         match type_:
             case EntityT(names):
-                found = entity_of(value, names)
-                if found is not None:
-                    self._mention(found)
+                entity = entity_of(value, names)
+                if entity is not None:
+                    self._mention(entity)
             case SetT(EntityT(names)) | ListT(EntityT(names)):
                 self._look_at_each(value if type(value) in (list, tuple) else (), names)
             case SetT(element) | ListT(element):
@@ -217,18 +217,18 @@ class _Collecting:
                     if of_type in names:
                         named.add((of_type, id_))
                     continue
-            found = entity_of(value, names)
-            if found is not None:
-                self._mention(found)
+            entity = entity_of(value, names)
+            if entity is not None:
+                self._mention(entity)
 
 
 def entity_of(value: Any, names: frozenset[str]) -> Entity | None:
     """The entity that a value is, if it is one of these types."""
     try:
-        found = as_entity(value)
+        entity = as_entity(value)
     except Fault:
         return None
-    return found if found.uid.type in names else None
+    return entity if entity.uid.type in names else None
 
 
 _NONE = Mentioned({}, frozenset())
@@ -302,8 +302,8 @@ class _Together:
         """A value, with all that is said of the entities that it mentions."""
         match type_:
             case EntityT(names):
-                found = entity_of(value, names)
-                return value if found is None else self._mention(found, own)
+                entity = entity_of(value, names)
+                return value if entity is None else self._mention(entity, own)
             case SetT(element) | ListT(element) if type(value) in (list, tuple) and mentions(element):
                 return [self.value(item, element, own) for item in value]
             case RecordT(fields) if type(value) is dict:
@@ -333,11 +333,11 @@ class _Together:
                 return value
             for each in value:
                 try:
-                    found = as_entity(each)
+                    parent = as_entity(each)
                 except Fault:
                     # Whoever looks there finds it malformed.
                     return [each]
-                parents[found.uid] = found
+                parents[parent.uid] = parent
         return [self._mention(parents[uid], own) for uid in sorted(parents)]
 
 
@@ -380,8 +380,8 @@ class _Written:
         kind = type(value)
         match type_:
             case EntityT(names):
-                found = entity_of(value, names)
-                return None if found is None else f"e{self.of(found.uid.type)}{self.of(found.uid.id)}"
+                entity = entity_of(value, names)
+                return None if entity is None else f"e{self.of(entity.uid.type)}{self.of(entity.uid.id)}"
             case SetT(element) if kind in (list, tuple, set, frozenset):
                 return f"{{{','.join(sorted({self.of(item, element, depth - 1) for item in value}))}}}"
             case ListT(element) if kind in (list, tuple):

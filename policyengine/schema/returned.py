@@ -74,12 +74,12 @@ def trusted_places(returned: Returned, result: Any) -> Iterator[tuple[Way, Any]]
 def read_by(returned: Returned, result: Any) -> dict[Way, tuple[str, ...]]:
     """Who may see the records of a result of which something says so, by the way to them. Whoever is named anywhere in
     the record may see all of it; where what names them is not of its declared type, nobody may."""
-    found: dict[Way, set[str]] = {}
+    readers: dict[Way, set[str]] = {}
     broken: set[Way] = set()
     for steps, type_ in returned.readers:
         name = max((at for at, step in enumerate(steps) if step is not None), default=0)
         for around, holder in _places(result, steps[:name]):
-            named = found.setdefault(around, set())
+            named = readers.setdefault(around, set())
             if type(holder) not in (dict, list, tuple) and name:
                 broken.add(around)
             for _, value in _places(holder, steps[name:]):
@@ -87,14 +87,14 @@ def read_by(returned: Returned, result: Any) -> dict[Way, tuple[str, ...]]:
                     named.update(_texts(value))
                 else:
                     broken.add(around)
-    return {way: () if way in broken else tuple(sorted(named)) for way, named in found.items()}
+    return {way: () if way in broken else tuple(sorted(named)) for way, named in readers.items()}
 
 
 def _places(result: Any, steps: Steps) -> list[tuple[Way, Any]]:
-    found: list[tuple[Way, Any]] = [((), result)]
+    values: list[tuple[Way, Any]] = [((), result)]
     for step in steps:
-        found = [((*way, at), item) for way, value in found for at, item in _below(value, step)]
-    return found
+        values = [((*way, at), item) for way, value in values for at, item in _below(value, step)]
+    return values
 
 
 def _texts(value: Any) -> Iterator[str]:

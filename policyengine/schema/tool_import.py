@@ -88,25 +88,25 @@ def import_tools(
     tools: dict[str, ImportedTool] = {}
     notes: list[ImportNote] = []
     spent = 0
-    for found in definitions(document, name):
-        if isinstance(found, Skipped):
-            notes.append(_note("", found.path, found.message))
+    for definition in definitions(document, name):
+        if isinstance(definition, Skipped):
+            notes.append(_note("", definition.path, definition.message))
             continue
-        tool, complaint = _name(found, prefix)
+        tool, complaint = _name(definition, prefix)
         shown = escaped(tool)
         if complaint or tool in tools:
-            notes.append(_note(shown, found.path, complaint or SECOND))
+            notes.append(_note(shown, definition.path, complaint or SECOND))
             continue
-        reading = Reading(found.schema, found.schema_path, spent)
-        declaration, facts = _declare(tool, found, reading, span, trust_annotations)
-        returned = Reading(found.result, found.result_path, spent + reading.spent)
-        if found.result is not None:
+        reading = Reading(definition.schema, definition.schema_path, spent)
+        declaration, facts = _declare(tool, definition, reading, span, trust_annotations)
+        returned = Reading(definition.result, definition.result_path, spent + reading.spent)
+        if definition.result is not None:
             declaration = replace(declaration, returns=result(returned, span))
         spent += reading.spent + returned.spent
-        description = found.description if isinstance(found.description, str) else ""
-        tools[tool] = ImportedTool(declaration, facts, description, found.path)
-        notes += (_note(shown, path, message) for path, message in found.notes)
-        notes += (_note(shown, found.place(path), message) for path, message in reading.notes)
+        description = definition.description if isinstance(definition.description, str) else ""
+        tools[tool] = ImportedTool(declaration, facts, description, definition.path)
+        notes += (_note(shown, path, message) for path, message in definition.notes)
+        notes += (_note(shown, definition.place(path), message) for path, message in reading.notes)
         notes += (_note(shown, path, message) for path, message in returned.notes)
     return Imported(tuple(tools.values()), tuple(notes))
 

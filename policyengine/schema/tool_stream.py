@@ -27,8 +27,8 @@ def read_documents(data: bytes) -> Any:
     lines = _END_OF_LINE.split(data.removeprefix(_BYTE_ORDER_MARK))
     first = next((line for line in lines if line.strip()), b"")
     if _field(first) is not None:
-        found = [_parsed(text, number, "event") for number, text in _events(lines)]
-        return found[0] if len(found) == 1 else found
+        events = [_parsed(text, number, "event") for number, text in _events(lines)]
+        return events[0] if len(events) == 1 else events
     try:
         return parse_json(data)
     except Fault:

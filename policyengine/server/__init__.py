@@ -26,7 +26,7 @@ What can be configured is in the room `settings/`.
 | `hygiene.py`, `heads.py` | the headers of every answer, and those of a 200 as bytes |
 | `deadline.py`, `turns.py` | how long a connection may take; when a turn of the event loop began |
 | `turned_away.py` | what the listener answers by itself |
-| `pdp.py` | the engine, from its first load on |
+| `engine_slot.py` | the engine, from its first load on |
 | `body.py` | content type and size: a request's bytes, or the error that refuses them |
 | `evaluation.py` | the two evaluation endpoints |
 | `direct.py` | evaluations that wait for nothing, and need no task |

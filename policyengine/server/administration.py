@@ -44,7 +44,7 @@ class Administration:
 
 def principal_of(caller: Caller) -> dict[str, Any]:
     """The caller as policies see it."""
-    found: dict[str, Any] = {
+    principal: dict[str, Any] = {
         "type": "Caller", "id": caller.id, "kind": caller.kind, "scopes": sorted(caller.scopes)
     }  # fmt: skip
-    return found if caller.tenant is None else {**found, "tenant": caller.tenant}
+    return principal if caller.tenant is None else {**principal, "tenant": caller.tenant}

@@ -41,6 +41,7 @@ from policyengine.server.aside import Aside, giving_way
 from policyengine.server.authentication import Authentication, Insecure, authentication
 from policyengine.server.authorize import authorize, authorize_many, open_session, record_result, reservation
 from policyengine.server.bind import Binding
+from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.errors import RequestError, http_error, request_error, unexpected
 from policyengine.server.evaluation import evaluate, evaluate_batch, way_of
 from policyengine.server.explain import answer_explain
@@ -49,7 +50,6 @@ from policyengine.server.guardrail import Guardrail
 from policyengine.server.keys import KeyDesk
 from policyengine.server.limit import LimitStep
 from policyengine.server.page import PageTokens
-from policyengine.server.pdp import Pdp
 from policyengine.server.pipeline import Authenticate, Limit, Pipeline, Question, Steps
 from policyengine.server.rates import Rates, rates
 from policyengine.server.release import admit, detokenize, release
@@ -77,13 +77,13 @@ def create_app(
     """
     settings = settings or from_environment()
     log.configure(settings.log_format, settings.log_level)
-    pdp = Pdp()
+    slot = EngineSlot()
     tally = metrics.Tally()
     told = telling(settings.events)
     step, administration, limits = _admission(settings, tally, authenticate is None, told.everybody)
     binding = Binding(settings.tenants.tenancy())
     aside = Aside(settings.limits.concurrency)
-    access = Access(settings, pdp, binding, aside)
+    access = Access(settings, slot, binding, aside)
     ring = step.authenticator.keyring if isinstance(step, Authentication) else None
     keys = KeyDesk(ring, administration, told.everybody)
     decision_log = log.DecisionLog(settings.decision_log, settings.log_level)
@@ -93,10 +93,10 @@ def create_app(
         with ExitStack() as stack:
             stack.callback(told.everybody.close)
             stack.enter_context(giving_way())
-            pdp.sibling = ours = joined()
+            slot.sibling = ours = joined()
             if ours is not None:
                 stack.callback(ours.close)
-            pdp.engine = engine = await asyncio.to_thread(_load, settings, told.everybody, ours)
+            slot.engine = engine = await asyncio.to_thread(_load, settings, told.everybody, ours)
             stack.callback(engine.close)
             # What was loaded stays while this runs: the garbage collector need not look through it in the middle of a
             # request. What a stopped application leaves behind must not stay frozen: each load would count it.
@@ -197,19 +197,19 @@ def create_app(
         **keys.questions(),
         **_guardrail(settings, binding),
     }
-    metadata.add_routes(app, pdp, settings.public_url, access.desk)
+    metadata.add_routes(app, slot, settings.public_url, access.desk)
     access.add_routes(app)
-    health.add_routes(app, pdp)
-    blocks.add_routes(app, pdp)
-    usage.add_routes(app, pdp)
+    health.add_routes(app, slot)
+    blocks.add_routes(app, slot)
+    usage.add_routes(app, slot)
     keys.add_routes(app)
-    registry = metrics.registry(tally, told, lambda: pdp.is_told_of_changes)
+    registry = metrics.registry(tally, told, lambda: slot.is_told_of_changes)
 
     @app.get("/metrics", tags=["operation"], summary="Counts for Prometheus", response_class=Response)
     async def prometheus() -> Response:
-        everybody = await asyncio.to_thread(pdp.sibling.everybody) if pdp.sibling is not None else None
-        found = metrics.exposition(registry) if everybody is None else metrics.exposition_of_all(everybody)
-        return Response(found, media_type="text/plain; version=0.0.4; charset=utf-8")
+        everybody = await asyncio.to_thread(slot.sibling.everybody) if slot.sibling is not None else None
+        body = metrics.exposition(registry) if everybody is None else metrics.exposition_of_all(everybody)
+        return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     app.openapi = openapi.document(app)  # type: ignore[method-assign]
     # A decision does not depend on where a request came from, so only the others look at what a proxy says of that.
@@ -230,7 +230,7 @@ def create_app(
     def family(path: str) -> Question | None:
         return reservation(path) or access.cancellation(path)
 
-    return Pipeline(questions, rest, names, pdp, tally, settings.max_body_bytes, steps, family, aside)  # type: ignore[arg-type]
+    return Pipeline(questions, rest, names, slot, tally, settings.max_body_bytes, steps, family, aside)  # type: ignore[arg-type]
 
 
 def application() -> ASGIApp:

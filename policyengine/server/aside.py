@@ -138,10 +138,10 @@ class _Pool:
             if self.count >= self._most:
                 raise _busy(f"more than {self._most} requests at once {_WORDS[self._kind]}")
             self.count += 1
-        found = self.threads.submit(work, *args)
+        future = self.threads.submit(work, *args)
         # Whoever no longer waits for an answer does not end the work for it.
-        found.add_done_callback(self._done)
-        return found
+        future.add_done_callback(self._done)
+        return future
 
     def _done(self, _: Future[Any]) -> None:
         with self._lock:

@@ -165,14 +165,14 @@ class Authentication:
         if known is not None:
             return known
         try:
-            found = self.authenticator.bearer(header, address)
-            if isinstance(found, NeedsKeys):
-                await self._read(found.issuer, unknown=True)
-                found = self.authenticator.bearer(header, address)
+            caller = self.authenticator.bearer(header, address)
+            if isinstance(caller, NeedsKeys):
+                await self._read(caller.issuer, unknown=True)
+                caller = self.authenticator.bearer(header, address)
         except Unknowable:
             return _UNAVAILABLE
-        if isinstance(found, Caller):
-            return found
+        if isinstance(caller, Caller):
+            return caller
         refusal = self._failed(incoming, address, header)
         # A browser with credentials that are not good is led to where it can give others.
         return self.led if incoming.endpoint in PAGES and refusal.status == 401 else refusal
@@ -181,8 +181,8 @@ class Authentication:
         certificate = self._certificate(incoming)
         if certificate is None:
             return self._failed(incoming, address, None)
-        found = self.authenticator.certificate(certificate)
-        return found if found is not None else self._failed(incoming, address, b"")
+        caller = self.authenticator.certificate(certificate)
+        return caller if caller is not None else self._failed(incoming, address, b"")
 
     def _certificate(self, incoming: Incoming) -> bytes | None:
         """The certificate of the connection; of a trusted proxy's, the one that it says it has verified."""
@@ -192,8 +192,8 @@ class Authentication:
             values = [value for name, value in incoming.scope["headers"] if name == b"client-cert"]
             if values:
                 return from_header(values[0]) or b"" if len(values) == 1 else b""
-        found: bytes | None = (incoming.scope.get("extensions") or {}).get(CERTIFICATE)
-        return found
+        certificate: bytes | None = (incoming.scope.get("extensions") or {}).get(CERTIFICATE)
+        return certificate
 
     def _failed(self, incoming: Incoming, address: str | None, header: bytes | None) -> Refusal:
         """Counts what failed. `header` is None for a request without credentials."""
@@ -279,8 +279,8 @@ _LONG = 300
 
 
 def _without_port(host: str) -> str:
-    name, found, port = host.rpartition(":")
-    return name if found and port.isdigit() and not host.endswith("]") else host
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() and not host.endswith("]") else host
 
 
 def _count(incoming: Incoming, header: bytes) -> int:

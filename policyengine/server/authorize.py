@@ -210,17 +210,17 @@ def _holder(engine: Engine, value: dict[str, Any], caller: Caller, binding: Bind
 
 
 def _text(value: Mapping[str, Any], name: str) -> str | None:
-    found = value.get(name)
-    if found is not None and (type(found) is not str or not 0 < len(found) <= 256):
+    text = value.get(name)
+    if text is not None and (type(text) is not str or not 0 < len(text) <= 256):
         raise Malformed(f"`{name}` must be a text of at most 256 characters")
-    return found
+    return text
 
 
 def _lease(value: Mapping[str, Any]) -> float:
-    found = value.get("lease", 600)
-    if type(found) not in (int, float) or not 0 < found <= LONGEST_LEASE:
+    lease = value.get("lease", 600)
+    if type(lease) not in (int, float) or not 0 < lease <= LONGEST_LEASE:
         raise Malformed(f"`lease` must be a number of seconds, at most {LONGEST_LEASE:.0f}")
-    return float(found)
+    return float(lease)
 
 
 def _bytes(value: Mapping[str, Any]) -> bytes:

@@ -109,14 +109,14 @@ class Binding:
         `type_` is None for actions."""
         if caller.tenant is None or type_ is None:
             return find(after, limit)
-        found: list[str] = []
-        while len(found) < limit:
+        results: list[str] = []
+        while len(results) < limit:
             more = find(after, limit)
-            found += self._mine(caller, snapshot, type_, more)
+            results += self._mine(caller, snapshot, type_, more)
             if len(more) < limit:
                 break
             after = more[-1]
-        return found[:limit]
+        return results[:limit]
 
     def _mine(self, caller: Caller, snapshot: Snapshot, type_: str, ids: list[str]) -> Iterator[str]:
         for id_ in ids:
@@ -147,9 +147,9 @@ class Binding:
     def _check_fits(self, snapshot: Snapshot) -> None:
         """Raises RequestError (503) if a tenant cannot be told with these policies."""
         if self._fits is None or self._fits[0] is not snapshot:
-            found = problems(self.tenancy, snapshot.schema)
-            if found:
-                log.error("the tenant of an entity cannot be told", problems=found, revision=snapshot.revision)
-            self._fits = (snapshot, not found)
+            misfits = problems(self.tenancy, snapshot.schema)
+            if misfits:
+                log.error("the tenant of an entity cannot be told", problems=misfits, revision=snapshot.revision)
+            self._fits = (snapshot, not misfits)
         if not self._fits[1]:
             raise RequestError(503, "the policies do not say how a tenant is told")

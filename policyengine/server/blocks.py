@@ -14,8 +14,8 @@ from policyengine.authzen.refused import Malformed
 from policyengine.blocks.block import LONGEST, Block
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
+from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.errors import RequestError
-from policyengine.server.pdp import Pdp
 from policyengine.server.pipeline import Reply
 from policyengine.state.store import StoreError
 from policyengine.state.windows import SECOND
@@ -67,15 +67,15 @@ def void(engine: Engine, body: bytes, caller: Caller) -> Reply:
     return _reply({"before": before})
 
 
-def add_routes(app: FastAPI, pdp: Pdp) -> None:
+def add_routes(app: FastAPI, slot: EngineSlot) -> None:
     # In a thread of its own: it waits for the store.
     @app.get("/v1/blocks", tags=["operation"], summary="Who and what is blocked")
     def blocks() -> Response:
         try:
-            found = pdp.ready().blocks.list()
+            blocked = slot.ready().blocks.list()
         except StoreError as error:
             raise RequestError(503, "the state store cannot be asked") from error
-        return Response(_bytes({"blocks": [shown(each) for each in found]}), media_type="application/json")
+        return Response(_bytes({"blocks": [shown(each) for each in blocked]}), media_type="application/json")
 
 
 def shown(found: Block) -> dict[str, Any]:
@@ -95,10 +95,10 @@ def _by(caller: Caller) -> str:
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:
-    found = value.get(name, "")
-    if type(found) is not str or len(found) > 2 * LONGEST:
+    text = value.get(name, "")
+    if type(text) is not str or len(text) > 2 * LONGEST:
         raise Malformed(f"`{name}` must be a text")
-    return found
+    return text
 
 
 def _reply(value: Mapping[str, Any]) -> Reply:

@@ -43,9 +43,9 @@ def card(headers: Sequence[tuple[bytes, bytes]]) -> Card | None:
 
 def _read(text: bytes) -> Card | None:
     try:
-        found = json.loads(urlsafe_b64decode(text))
+        card_fields = json.loads(urlsafe_b64decode(text))
     except (ValueError, RecursionError):
         return None
-    if isinstance(found, list) and len(found) == 2 and all(isinstance(each, str) for each in found):
-        return Card(*found)
+    if isinstance(card_fields, list) and len(card_fields) == 2 and all(isinstance(each, str) for each in card_fields):
+        return Card(*card_fields)
     return None

@@ -78,11 +78,11 @@ def evaluate_batch(engine: Engine, body: bytes, *, desk: Desk, max_batch: int, m
         for number, (decision, parts) in enumerate(zip(decisions, asked, strict=True)):
             if known[number] is None:
                 # What errs is work of its own.
-                found = None if decision.errors else _answer(decision, parts[3] or {}, desk)
-                known[number] = found
-                if found is None:
+                answer = None if decision.errors else _answer(decision, parts[3] or {}, desk)
+                known[number] = answer
+                if answer is None:
                     return None
-                decisions[number] = found[0]
+                decisions[number] = answer[0]
     bodies = [each[1] for each in known]  # type: ignore[index]
     allowed = [each.decision for each in decisions].count("allow")
     return DirectAnswer(encode.batch_body(bodies), asked, decisions, allowed)
@@ -102,9 +102,9 @@ def _answer(decision: Decision, context: Mapping[str, Any], desk: Desk) -> _Answ
     if decision.tried or (decision.approvals and desk.signer is not None):
         return None
     made = answered(decision, context)
-    found = made, encode.decision_body(made), int(made.decision == "allow")
+    made_answer = made, encode.decision_body(made), int(made.decision == "allow")
     if not (decision.obligations or decision.limits or decision.errors or decision.approvals):
         if len(_plain) >= _MOST:
             _plain.clear()
-        _plain[id(decision)] = found
-    return found
+        _plain[id(decision)] = made_answer
+    return made_answer

@@ -71,12 +71,12 @@ def _explained(
     while True:
         snapshot = engine.snapshot
         own = binding.arguments(caller, snapshot, asked)
-        found = engine.explain(
+        explanation = engine.explain(
             principal=own["principal"], action=own["action"], resource=own["resource"], context=own["context"]
         )
         # Policies that were loaded meanwhile have another world, which the request was not looked at against.
-        if found.decision.revision == snapshot.revision:
-            return found, own, snapshot
+        if explanation.decision.revision == snapshot.revision:
+            return explanation, own, snapshot
 
 
 def _bytes(value: dict[str, Any]) -> bytes:

@@ -25,17 +25,17 @@ from policyengine.server.pipeline import Answer
 def answer_filter(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> Answer:
     """Raises Malformed, RequestError, and Forbidden."""
     asked = read.filter_request(binding.silent(caller, read.json_object(body)))
-    found = _found(engine, asked, caller, binding)
-    answer: dict[str, Any] = {"kind": found.kind.value, "exact": None, "query": None, "rechecked": []}
+    filtered = _found(engine, asked, caller, binding)
+    answer: dict[str, Any] = {"kind": filtered.kind.value, "exact": None, "query": None, "rechecked": []}
     if asked.backend is not None:
-        answer |= _query(asked, found, caller, binding)
+        answer |= _query(asked, filtered, caller, binding)
     if asked.explain:
         if len(body) > MOST_EXPLAINED:
             raise RequestError(413, f"a filter is explained for requests of at most {MOST_EXPLAINED} bytes")
-        answer["residual"] = found.explain() + (_OWN if caller.tenant is not None else "")
-    answer["revision"] = found.revision
-    if found.errors:
-        answer["errors"] = [{"rule": each.rule, "code": each.code, "message": each.message} for each in found.errors]
+        answer["residual"] = filtered.explain() + (_OWN if caller.tenant is not None else "")
+    answer["revision"] = filtered.revision
+    if filtered.errors:
+        answer["errors"] = [{"rule": each.rule, "code": each.code, "message": each.message} for each in filtered.errors]
     return json.dumps(answer, separators=(",", ":"), allow_nan=False).encode("ascii"), (), 0
 
 
@@ -50,7 +50,7 @@ def _found(engine: Engine, asked: FilterRequest, caller: Caller, binding: Bindin
         own = binding.asked(caller, snapshot, asked, "resource")
         metered = declared(own.context, snapshot.evaluator.limits)
         try:
-            found = engine.filter(
+            filtered = engine.filter(
                 principal=own.principal,
                 action=own.action,
                 resource_type=own.resource["type"],
@@ -65,8 +65,8 @@ def _found(engine: Engine, asked: FilterRequest, caller: Caller, binding: Bindin
                 raise
             continue
         # Policies that were loaded meanwhile have another world, which the request was not looked at against.
-        if found.revision == snapshot.revision:
-            return binding.filter(caller, found)
+        if filtered.revision == snapshot.revision:
+            return binding.filter(caller, filtered)
 
 
 def _query(asked: FilterRequest, found: Filter, caller: Caller, binding: Binding) -> dict[str, Any]:

@@ -140,9 +140,9 @@ class Guardrail:
     def _talk(self, engine: Engine, principal: Asked, context: Asked, whose: str, rows: list[Any]) -> _Talk:
         name = sha256(f"{whose}:{beginning(rows)}".encode()).hexdigest()
         with self._lock:
-            found: _Talk | None = self._talks.get(name)
-        if found is not None:
-            return found
+            talk: _Talk | None = self._talks.get(name)
+        if talk is not None:
+            return talk
         session = engine.session(principal=principal, context=context, name=f"litellm:{name}")
         with self._lock:
             made: _Talk = self._talks.setdefault(name, _Talk(Conversation(session)))
@@ -166,16 +166,16 @@ class Guardrail:
 
     def _after(self, asked: Asked, principal: Asked, key: tuple[str, str], decided: list[Any]) -> dict[str, Any]:
         with self._lock:
-            found: _Open | None = self._open.get(key)
-        if found is None:
+            opened: _Open | None = self._open.get(key)
+        if opened is None:
             # What its session has seen is not known, and a new one would have seen nothing.
             raise Blocked("the request that this answers was not decided in this process")
-        with found.talk.lock:
+        with opened.talk.lock:
             if "call" in self._settings.decides:
                 for id_, name, args in calls_of({"tool_calls": asked.get("tool_calls")}):
-                    self._called(found, id_, name, args, principal, decided)
+                    self._called(opened, id_, name, args, principal, decided)
             if "release" in self._settings.decides:
-                return self._said(found.talk, asked, principal, decided)
+                return self._said(opened.talk, asked, principal, decided)
         return {"action": "NONE"}
 
     def _called(self, found: _Open, id_: str, name: str, args: Any, principal: Asked, decided: list[Any]) -> None:

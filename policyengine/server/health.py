@@ -16,11 +16,11 @@ from fastapi import FastAPI, Request, Response, status
 from policyengine.authzen.answers import Health, NotWatched, Readiness, WorkerState
 from policyengine.diagnostics import render
 from policyengine.engine import Engine
-from policyengine.server.pdp import Pdp
+from policyengine.server.engine_slot import EngineSlot
 from policyengine.workers.sibling import Everybody
 
 
-def add_routes(app: FastAPI, pdp: Pdp) -> None:
+def add_routes(app: FastAPI, slot: EngineSlot) -> None:
     @app.get("/healthz", tags=["operation"], summary="Is the process alive")
     async def healthz() -> Health:
         return Health(status="ok")
@@ -33,14 +33,14 @@ def add_routes(app: FastAPI, pdp: Pdp) -> None:
         responses={503: {"model": Readiness, "description": "No policies are loaded yet"}},
     )
     async def readyz(request: Request, response: Response) -> Readiness:
-        if pdp.engine is None:
+        if slot.engine is None:
             response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
             return Readiness(status="loading")
-        everybody = await asyncio.to_thread(pdp.sibling.everybody) if pdp.sibling is not None else None
-        own = own_state(pdp.engine)
-        found = own if everybody is None else of_all(own, everybody)
+        everybody = await asyncio.to_thread(slot.sibling.everybody) if slot.sibling is not None else None
+        own = own_state(slot.engine)
+        readiness = own if everybody is None else of_all(own, everybody)
         # Paths and names are for those who may know them.
-        return found if "admin" in request.scope["caller"].scopes else _public(found)
+        return readiness if "admin" in request.scope["caller"].scopes else _public(readiness)
 
 
 def own_state(engine: Engine) -> Readiness:

@@ -33,8 +33,8 @@ def headers(scheme: str) -> Headers:
 
 def added(present: Headers, scheme: str) -> list[tuple[bytes, bytes]]:
     """The headers of an answer that has some already, which stay as they are."""
-    found = dict(present)
-    more = [each for each in headers(scheme) if each[0] not in found]
-    if found.get(b"content-type", b"").startswith(b"text/html"):
+    headers_by_name = dict(present)
+    more = [each for each in headers(scheme) if each[0] not in headers_by_name]
+    if headers_by_name.get(b"content-type", b"").startswith(b"text/html"):
         more = [each if each[0] != _PAGE[0] else _PAGE for each in more]
     return [*present, *more]

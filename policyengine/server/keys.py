@@ -72,8 +72,8 @@ class KeyDesk:
     def add_routes(self, app: FastAPI) -> None:
         @app.get(paths.KEYS, tags=["operation"], summary="The keys, and how they were used", name="keys")
         def keys(request: Request) -> Response:
-            found = self.listed(request.scope["caller"])
-            return Response(_bytes(found), media_type="application/json")
+            listed = self.listed(request.scope["caller"])
+            return Response(_bytes(listed), media_type="application/json")
 
     def listed(self, caller: Caller) -> KeyList:
         """Raises RequestError, as the others do."""

@@ -256,19 +256,19 @@ class Listener(HttpToolsProtocol):
     def _is_plain(self, question: Question) -> bool:
         """Whether a request is a question with a short body, and the one before it has been answered. A name that
         comes twice, and all that concerns the connection, is for others to understand."""
-        self._found = found = dict(self.headers)
-        length, parser = found.get(b"content-length", b""), self.parser
+        self._found = headers = dict(self.headers)
+        length, parser = headers.get(b"content-length", b""), self.parser
         cycle: Any = self.cycle
         return (
-            found.get(b"content-type") == b"application/json"
-            and len(found) == len(self.headers)
+            headers.get(b"content-type") == b"application/json"
+            and len(headers) == len(self.headers)
             and 0 < len(length) < _DIGITS
             and 0 < int(length) < question.thread_body
             and int(length) <= self._pipeline.max_body_bytes
-            and found.keys().isdisjoint(_UNUSUAL)
+            and headers.keys().isdisjoint(_UNUSUAL)
             and parser.get_method() == b"POST"
             and parser.should_keep_alive()
-            and (b"connection" not in found or parser.get_http_version() == "1.1")
+            and (b"connection" not in headers or parser.get_http_version() == "1.1")
             and (cycle is None or cycle.response_complete)
         )
 
@@ -289,11 +289,11 @@ class Listener(HttpToolsProtocol):
 
     def _begin_cycle(self) -> None:
         """What has been read of a request becomes one of uvicorn's."""
-        url, found = self.url, self.headers
+        url, read = self.url, self.headers
         super().on_message_begin()
         self.url = url
-        self.headers.extend(found)
-        self.expect_100_continue = any(name == b"expect" and value.lower() == b"100-continue" for name, value in found)
+        self.headers.extend(read)
+        self.expect_100_continue = any(name == b"expect" and value.lower() == b"100-continue" for name, value in read)
         if self._extensions is not None:
             self.scope["extensions"] = self._extensions
         super().on_headers_complete()

@@ -13,14 +13,14 @@ from fastapi import FastAPI, Request, Response
 from policyengine.authzen.answers import Metadata
 from policyengine.authzen.paths import EVALUATION, EVALUATIONS, SEARCH_ACTION, SEARCH_RESOURCE, SEARCH_SUBJECT
 from policyengine.server.access.desk import Desk
+from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.obligations import wire_types
-from policyengine.server.pdp import Pdp
 
 ACCESS_REQUEST = "urn:openid:authzen:capability:access-request"
 WELL_KNOWN = "/.well-known/authzen-configuration"
 
 
-def add_routes(app: FastAPI, pdp: Pdp, public_url: str | None, desk: Desk) -> None:
+def add_routes(app: FastAPI, slot: EngineSlot, public_url: str | None, desk: Desk) -> None:
     # The well-known text goes between the host and the path of the base URL (RFC 8615).
     suffix = urlsplit(public_url).path if public_url else ""
 
@@ -32,7 +32,7 @@ def add_routes(app: FastAPI, pdp: Pdp, public_url: str | None, desk: Desk) -> No
     )
     async def metadata(request: Request, response: Response) -> Metadata:
         base = public_url or f"{request.url.scheme}://{request.url.netloc}"
-        engine = pdp.ready()
+        engine = slot.ready()
         # A reload may change the obligations, so that nobody should keep this for long.
         response.headers["Cache-Control"] = "max-age=60"
         return Metadata(

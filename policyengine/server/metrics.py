@@ -61,10 +61,10 @@ class Tally:
 
     def endpoint(self, name: str) -> Requests:
         """The counts of one endpoint."""
-        found = self.endpoints.get(name)
-        if found is None:
-            found = self.endpoints[name] = Requests()
-        return found
+        counts = self.endpoints.get(name)
+        if counts is None:
+            counts = self.endpoints[name] = Requests()
+        return counts
 
     def decisions(self, decided: Sequence[tuple[Any, Decision]], failed: int) -> None:
         for _, decision in decided:

@@ -33,10 +33,10 @@ from policyengine.compile.making import ONLY_MADE, Unmade
 from policyengine.engine import Engine
 from policyengine.server.aside import Aside, Kind
 from policyengine.server.body import Disconnected, check_headers, read_body
+from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.errors import RequestError, error_body, log, send_json
 from policyengine.server.metrics import Tally
 from policyengine.server.others import hand_over
-from policyengine.server.pdp import Pdp
 from policyengine.server.record import Decided, DirectAnswer, Record, records
 from policyengine.server.request_id import Identify, first
 from policyengine.server.slices import at_once, sliced
@@ -174,7 +174,7 @@ class Pipeline:
         questions: Mapping[str, Question],
         rest: ASGIApp,
         names: Mapping[str, str],
-        pdp: Pdp,
+        slot: EngineSlot,
         tally: Tally,
         max_body_bytes: int,
         steps: Steps = Steps(),
@@ -184,7 +184,7 @@ class Pipeline:
         self.questions = questions
         self.rest = rest
         self.names = names
-        self.pdp = pdp
+        self.slot = slot
         self.tally = tally
         self.max_body_bytes = max_body_bytes
         self.steps = steps
@@ -217,7 +217,7 @@ class Pipeline:
         and no larger than allowed. What cannot be settled so is for the application that is returned: this one, or what
         goes on where this has come to."""
         started = perf_counter()
-        engine, steps, caller = self.pdp.engine, self.steps, ANONYMOUS
+        engine, steps, caller = self.slot.engine, self.steps, ANONYMOUS
         failed: Exception | None = None
         try:
             if engine is None or not steps.is_direct:
@@ -273,7 +273,7 @@ class Pipeline:
             if scope["method"] != "POST":
                 raise RequestError(405, "method not allowed", ((b"allow", b"POST"),))
             if question.stream is not None and headers.get(b"content-type", b"").startswith(EVENTS):
-                ready = self.pdp.ready()
+                ready = self.slot.ready()
                 with self.aside.streaming():
                     decided = await question.stream(
                         ready, caller, receive, send, identifier, scope["scheme"], self.aside.look
@@ -288,7 +288,7 @@ class Pipeline:
                 asked = message.get("body", b"")
                 if not 0 < len(asked) < self.max_body_bytes or message.get("more_body"):
                     asked = await read_body(message, receive, self.max_body_bytes)
-            engine = self.pdp.ready()
+            engine = self.slot.ready()
             status = 200
             plain = self._plain(question, engine, asked, caller) if request.may_be_plain else None
             if plain is not None:
@@ -366,10 +366,10 @@ class Pipeline:
             return caller
         incoming = Incoming(name, headers, scope, identifier.decode("ascii"))
         if steps.authenticate is not None:
-            found = await steps.authenticate(incoming)
-            if isinstance(found, Refusal):
-                raise _refusal(found)
-            caller = found
+            admitted = await steps.authenticate(incoming)
+            if isinstance(admitted, Refusal):
+                raise _refusal(admitted)
+            caller = admitted
         if steps.limit is not None:
             refused = await steps.limit(caller, incoming)
             if refused is not None:

@@ -160,9 +160,9 @@ def _reply(released: Released, asked: Any, name: str) -> Reply:
 def headers(released: Released) -> tuple[tuple[bytes, bytes], ...]:
     """What became of a text, for a gateway that does not read the body: whether it may go on, and how many findings of
     which kinds there are."""
-    found = kinds_and_counts(released.findings)
+    kinds = kinds_and_counts(released.findings)
     went = b"true" if released.allowed else b"false"
-    told = ((b"x-policyengine-findings", found.encode("ascii", "replace")),) if found else ()
+    told = ((b"x-policyengine-findings", kinds.encode("ascii", "replace")),) if kinds else ()
     return ((b"x-policyengine-released", went), *told)
 
 
@@ -200,28 +200,28 @@ def _expected(value: Mapping[str, Any]) -> Expected | None:
 
 
 def _object(value: Mapping[str, Any], name: str) -> dict[str, Any]:
-    found = value.get(name, {})
-    if type(found) is not dict:
+    member = value.get(name, {})
+    if type(member) is not dict:
         raise Malformed(f"`{name}` must be an object")
-    return dict(found)
+    return dict(member)
 
 
 def _objects(value: Mapping[str, Any], name: str) -> list[dict[str, Any]] | None:
-    found = value.get(name)
-    if found is not None and (type(found) is not list or not all(type(one) is dict for one in found)):
+    members = value.get(name)
+    if members is not None and (type(members) is not list or not all(type(one) is dict for one in members)):
         raise Malformed(f"`{name}` must be a list of objects")
-    return found
+    return members
 
 
 def _names(value: Mapping[str, Any], name: str) -> list[str]:
-    found = value.get(name, [])
-    if type(found) is not list or not all(type(one) is str for one in found):
+    names = value.get(name, [])
+    if type(names) is not list or not all(type(one) is str for one in names):
         raise Malformed(f"`{name}` must be a list of names")
-    return found
+    return names
 
 
 def _text(value: Mapping[str, Any], name: str) -> str | None:
-    found = value.get(name)
-    if found is not None and (type(found) is not str or not 0 < len(found) <= _LONGEST):
+    text = value.get(name)
+    if text is not None and (type(text) is not str or not 0 < len(text) <= _LONGEST):
         raise Malformed(f"`{name}` must be a text of at most {_LONGEST} characters")
-    return found
+    return text

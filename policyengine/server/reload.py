@@ -25,11 +25,11 @@ def reload(
     """As `/readyz` has it. `on_reload` hears of the attempt. Raises Malformed."""
     if body.strip() and read.json_object(body):
         raise Malformed("there is nothing to say of a reload")
-    found = engine.reload(gate_tests=gate_tests)
-    on_reload(found)
+    reloaded = engine.reload(gate_tests=gate_tests)
+    on_reload(reloaded)
     answer = Readiness(
-        status="ready" if found.ok else "degraded",
-        revision=found.revision,
-        diagnostics=None if found.ok else [render.as_json(each) for each in found.diagnostics],
+        status="ready" if reloaded.ok else "degraded",
+        revision=reloaded.revision,
+        diagnostics=None if reloaded.ok else [render.as_json(each) for each in reloaded.diagnostics],
     )
     return json.dumps(answer.model_dump(exclude_none=True), separators=(",", ":")).encode("ascii"), (), 0

@@ -16,8 +16,8 @@ _USABLE = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 def first(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """The headers by name, of several with one name the first."""
-    found = dict(headers)
-    return found if len(found) == len(headers) else dict(reversed(headers))
+    by_name = dict(headers)
+    return by_name if len(by_name) == len(headers) else dict(reversed(headers))
 
 
 class Identify:

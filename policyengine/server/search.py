@@ -45,13 +45,13 @@ class Searches:
         start = self._start(asked, question, snapshot.revision)
         size = self.max_page if start.limit is None else min(start.limit, self.max_page)
         type_ = {"subject": asked.principal["type"], "resource": asked.resource["type"], "action": None}[self.sought]
-        found = self.binding.own(
+        results = self.binding.own(
             caller, snapshot, type_, partial(_found, snapshot, asked, self.authorizes), start.after, size + 1
         )
-        more = len(found) > size
-        answer: dict[str, Any] = {"results": [_result(asked, name) for name in found[:size]]}
+        more = len(results) > size
+        answer: dict[str, Any] = {"results": [_result(asked, name) for name in results[:size]]}
         if more or asked.paged:
-            token = self._next(question, snapshot.revision, start, found[:size]) if more else ""
+            token = self._next(question, snapshot.revision, start, results[:size]) if more else ""
             answer = {"page": {"next_token": token, "count": len(answer["results"])}, **answer}
         return json.dumps(answer, separators=(",", ":")).encode(), (), 0
 

@@ -16,8 +16,8 @@ def sliced(slices: Generator[None, None, T]) -> T | None:
         with ONLY_MADE:
             next(slices)
     except StopIteration as done:
-        found: T = done.value
-        return found
+        result: T = done.value
+        return result
     return None
 
 
@@ -27,5 +27,5 @@ def at_once(slices: Generator[None, None, T]) -> T:
         try:
             next(slices)
         except StopIteration as done:
-            found: T = done.value
-            return found
+            result: T = done.value
+            return result

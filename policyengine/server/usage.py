@@ -15,8 +15,8 @@ from policyengine.authzen import paths, read
 from policyengine.authzen.refused import Malformed
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
+from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.errors import RequestError
-from policyengine.server.pdp import Pdp
 from policyengine.server.pipeline import Question, Reply
 from policyengine.state.store import StoreError
 from policyengine.state.usage import BY
@@ -61,7 +61,7 @@ def change(what: str, engine: Engine, body: bytes, caller: Caller) -> Reply:
     return Reply(_bytes({"change": asdict(made)}), (), 0)
 
 
-def add_routes(app: FastAPI, pdp: Pdp) -> None:
+def add_routes(app: FastAPI, slot: EngineSlot) -> None:
     # In threads of their own: they wait for the store.
     @app.get(paths.USAGE, tags=["operation"], summary="What limits have counted", name="usage")
     def usage(request: Request) -> Response:
@@ -76,7 +76,7 @@ def add_routes(app: FastAPI, pdp: Pdp) -> None:
             if wanted.get("tenant", bound) != bound:
                 raise RequestError(403, "the caller is bound to another tenant")
             wanted["tenant"] = bound
-        meters, by = pdp.ready().meters, [each for each in asked.get("by", "").split(",") if each]
+        meters, by = slot.ready().meters, [each for each in asked.get("by", "").split(",") if each]
         try:
             rows: Any = meters.sums(*by, **wanted) if by else meters.usage(**wanted)
         except ValueError as error:
@@ -88,10 +88,10 @@ def add_routes(app: FastAPI, pdp: Pdp) -> None:
     @app.get(f"{paths.USAGE}/changes", tags=["operation"], summary="What was done to limits", name="usage_changes")
     def changes(request: Request) -> Response:
         try:
-            found = pdp.ready().meters.changes(tenant=request.scope["caller"].tenant)
+            changes_made = slot.ready().meters.changes(tenant=request.scope["caller"].tenant)
         except StoreError as error:
             raise RequestError(503, "the state store cannot be asked") from error
-        return _answer({"changes": [asdict(each) for each in found]})
+        return _answer({"changes": [asdict(each) for each in changes_made]})
 
 
 def shown(row: Any, by: list[str]) -> dict[str, Any]:
@@ -103,10 +103,10 @@ def shown(row: Any, by: list[str]) -> dict[str, Any]:
 
 
 def _number(value: Mapping[str, Any], name: str) -> float:
-    found = value.get(name)
-    if isinstance(found, bool) or not isinstance(found, int | float):
+    number = value.get(name)
+    if isinstance(number, bool) or not isinstance(number, int | float):
         raise Malformed(f"`{name}` must be a number")
-    return found
+    return number
 
 
 def _answer(value: Mapping[str, Any]) -> Response:

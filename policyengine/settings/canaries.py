@@ -39,14 +39,14 @@ def read(path: Path) -> tuple[Planted, ...]:
     """Those that the file remembers, in the order in which they were made. Raises ValueError."""
     try:
         listed = json.loads(read_private(path))["canaries"]
-        found = tuple(Planted(**one) for one in listed)
-        if not all(type(one.token) is str and canary.is_token(one.token) for one in found):
+        planted = tuple(Planted(**one) for one in listed)
+        if not all(type(one.token) is str and canary.is_token(one.token) for one in planted):
             raise ValueError(path)
     except KeyStoreError as error:
         raise ValueError(str(error)) from None
     except (ValueError, TypeError, KeyError, RecursionError):
         raise ValueError(f"{path}: not a file of canaries") from None
-    return found
+    return planted
 
 
 def add(path: Path, one: Planted) -> None:

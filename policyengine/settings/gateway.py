@@ -68,13 +68,13 @@ def load_events(path: Path) -> Events:
 
 def _loaded(path: Path, kind: type[T]) -> T:
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
         raise WrongSettings(f"{path}: no TOML can be read from it") from None
-    unknown = unknown_keys(found, kind, "")
+    unknown = unknown_keys(document, kind, "")
     if unknown:
         raise WrongSettings(*unknown)
     try:
-        return kind(**found)
+        return kind(**document)
     except ValidationError as error:
         raise WrongSettings(*problems(error)) from None

@@ -19,10 +19,10 @@ def hash_key(keys: KeySettings) -> bytes:
     path = beside(keys.store or "")
     if path is None:
         raise KeyStoreError("a store that is a server needs `keys.hash_key`, or `keys.hash_key_file`")
-    found = read_private(path).strip()
-    if len(found) < _LEAST:
+    key = read_private(path).strip()
+    if len(key) < _LEAST:
         raise KeyStoreError(f"{path}: fewer than {_LEAST} characters")
-    return found
+    return key
 
 
 def create(keys: KeySettings) -> tuple[KeyStore, bytes]:

@@ -46,14 +46,14 @@ def load(
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
     """The settings. `flags` are what the command line says, `config` the file. Raises WrongSettings."""
-    found = os.environ if environment is None else environment
-    unknown = [_unknown_variable(name) for name in sorted(found) if name.startswith(PREFIX) and not _is_known(name)]
-    path = config or (Path(found[CONFIG]) if found.get(CONFIG) else None)
+    variables = os.environ if environment is None else environment
+    unknown = [_unknown_variable(name) for name in sorted(variables) if name.startswith(PREFIX) and not _is_known(name)]
+    path = config or (Path(variables[CONFIG]) if variables.get(CONFIG) else None)
     from_file = _read(path) if path is not None else {}
     unknown += unknown_keys(from_file, Settings, "")
     if unknown:
         raise WrongSettings(*unknown)
-    given = _merged(from_file, _merged(_from_environment(found), dict(flags or {})))
+    given = _merged(from_file, _merged(_from_environment(variables), dict(flags or {})))
     try:
         settings = Settings(**given)
     except ValidationError as error:
@@ -115,17 +115,17 @@ def _unknown_variable(name: str) -> str:
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """What variables say. Lists and tables are JSON."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     # Those of a part come after the part itself, and win over it.
     for name in sorted(_KNOWN):
         if name not in environment:
             continue
         *above, last = _KNOWN[name]
-        at = found
+        at = values
         for each in above:
             at = at.setdefault(each, {})
         at[last] = environment[name]
-    return _decoded(found, Settings)
+    return _decoded(values, Settings)
 
 
 def _decoded(found: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
@@ -191,12 +191,12 @@ def unknown_keys(found: Mapping[str, Any], model: type[BaseModel], place: str) -
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(under)
+    merged = dict(under)
     for name, value in over.items():
-        before = found.get(name)
+        before = merged.get(name)
         both = isinstance(before, Mapping) and isinstance(value, Mapping)
-        found[name] = _merged(before, value) if both else value  # type: ignore[arg-type]
-    return found
+        merged[name] = _merged(before, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 # ---- secrets and problems ----

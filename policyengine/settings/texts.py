@@ -132,9 +132,9 @@ def _marks(path: Path) -> frozenset[int]:
 def secret(key: SecretStr) -> bytes:
     """The bytes of a key. Raises ValueError."""
     try:
-        found = base64.b64decode(key.get_secret_value(), validate=True)
+        key_bytes = base64.b64decode(key.get_secret_value(), validate=True)
     except (binascii.Error, ValueError):
-        found = b""
-    if len(found) not in KEY_BYTES:
+        key_bytes = b""
+    if len(key_bytes) not in KEY_BYTES:
         raise ValueError("a key is 32, 48 or 64 bytes in base64")
-    return found
+    return key_bytes

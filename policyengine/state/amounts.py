@@ -37,17 +37,17 @@ def number(millionths: int) -> float:
 
 def _millionths(value: Any, rounding: str, what: str, cap: int | None = None) -> int:
     if value.__class__ is int:
-        found = value * MICRO
+        millionths = value * MICRO
     elif value.__class__ is float and isfinite(value):
         # A sixth place and no more, as nearly all amounts have: then this is exact.
         if 0.0 <= value < EXACT and (near := round(value * MICRO)) / MICRO == value:
             return near
         # As it is written, not as it is stored: 0.1 is a tenth.
-        found = int((Decimal(repr(value)) * MICRO).to_integral_value(rounding))
+        millionths = int((Decimal(repr(value)) * MICRO).to_integral_value(rounding))
     else:
         raise Fault(codes.WRONG_VALUE.id, f"{what} is a number")
-    if found < 0:
+    if millionths < 0:
         raise Fault(codes.WRONG_VALUE.id, f"{what} is not negative")
-    if found > LARGEST and cap is None:
+    if millionths > LARGEST and cap is None:
         raise Fault(codes.OVERFLOW.id, f"{what} is too large to be metered")
-    return found
+    return millionths

@@ -171,8 +171,8 @@ def _again(asked: Commit, earlier: Document, documents: Documents, now: int) -> 
 
 def _uses(charges: tuple[Charge, ...], documents: Documents, now: int) -> tuple[MeterUse, ...]:
     """What the meters say, as they are."""
-    found = [(charge, past.shared(documents[charge.meter], charge.share)) for charge in charges]
-    return tuple(_use(charge, document, meters.time_of(document, now)) for charge, document in found)
+    uses = [(charge, past.shared(documents[charge.meter], charge.share)) for charge in charges]
+    return tuple(_use(charge, document, meters.time_of(document, now)) for charge, document in uses)
 
 
 def _hold(asked: Hold, documents: Documents, now: int) -> Applied:

@@ -81,11 +81,11 @@ class Approvals:
             named.key, index_key(wanted.tenant), made, round(pending * SECOND),
             asking.once, asking.body, asking.token, asking.token_life,
         )  # fmt: skip
-        found, now = _document(outcome)
-        if "ticket" in found:
-            return (yield from self._repeated(wanted.tenant, found, asking.body))
-        self._tell("requested", found)
-        return task(found, now)
+        document, now = _document(outcome)
+        if "ticket" in document:
+            return (yield from self._repeated(wanted.tenant, document, asking.body))
+        self._tell("requested", document)
+        return task(document, now)
 
     def _repeated(self, tenant: str, earlier: Mapping[str, Any], body: str) -> Steps:
         if earlier["body"] != body:
@@ -165,17 +165,17 @@ class Approvals:
         named = _named(id_)
         who, rules = yield from self._eligible(named, approver, context)
         asked = DecideTicket(named.key, index_key(named.tenant), verdict, who, rules, why[:LONGEST], caller)
-        found, now = _document((yield asked))
-        if found["state"] != "pending":
-            self._tell(found["state"], found)
-        return task(found, now)
+        document, now = _document((yield asked))
+        if document["state"] != "pending":
+            self._tell(document["state"], document)
+        return task(document, now)
 
     def _eligible(
         self, named: ApprovalRef, approver: Mapping[str, Any], context: Any
     ) -> Generator[Operation, Outcome, tuple[str, tuple[str, ...]]]:
-        found, _ = yield from _ticket(named)
+        document, _ = yield from _ticket(named)
         try:
-            return eligible(found, approver, context, self._current())
+            return eligible(document, approver, context, self._current())
         except Ineligible as error:
             raise ApprovalError(str(error)) from None
         except Fault as fault:
@@ -199,18 +199,18 @@ class Approvals:
 
     def _close(self, id_: str, owner: str | None, who: str, why: str, revoke: bool) -> Steps:
         named = _named(id_)
-        found, now = _document(
+        document, now = _document(
             (yield CloseTicket(named.key, index_key(named.tenant), owner, who, why[:LONGEST], revoke))
         )
-        self._tell("revoked" if revoke else "cancelled", found)
-        return task(found, now)
+        self._tell("revoked" if revoke else "cancelled", document)
+        return task(document, now)
 
     # ---- telling ----
 
     def untold(self) -> Sequence[Task]:
         """The finished requests of whose end somebody is to be told."""
-        found = run(_unfinished(None), self._store)
-        return [each for _, each in found if each.status != "pending" and each.callback]
+        unfinished = run(_unfinished(None), self._store)
+        return [each for _, each in unfinished if each.status != "pending" and each.callback]
 
     def claim(self, id: str, seconds: float) -> Task | None:
         """A finished request of whose end somebody is to be told, for this caller alone and so many seconds; None where
@@ -238,10 +238,10 @@ class Approvals:
 
 
 def _named(id_: Any) -> ApprovalRef:
-    found = reference(id_)
-    if found is None or found.secret:
+    named = reference(id_)
+    if named is None or named.secret:
         raise ApprovalError(said.UNKNOWN_TICKET)
-    return found
+    return named
 
 
 def _ticket(named: ApprovalRef) -> Generator[Operation, Outcome, tuple[Mapping[str, Any], int]]:
@@ -267,15 +267,15 @@ def _unfinished(tenant: str | None) -> Generator[Operation, Outcome, Sequence[tu
         numbers = sorted((yield from _open(index_key(each))))
         for start in range(0, len(numbers), AT_ONCE):
             keys = tuple(ApprovalRef(each, number).key for number in numbers[start : start + AT_ONCE])
-            found = yield Read(keys)
-            if isinstance(found, DocumentsFound):
-                tasks += [(each, task(each, found.now)) for each in found.documents if each is not None]
+            outcome = yield Read(keys)
+            if isinstance(outcome, DocumentsFound):
+                tasks += [(each, task(each, outcome.now)) for each in outcome.documents if each is not None]
     return sorted(tasks, key=lambda pair: (pair[1].created, pair[1].id))
 
 
 def _open(index: str) -> Generator[Operation, Outcome, list[str]]:
-    found = yield Read((index,))
-    document = found.documents[0] if isinstance(found, DocumentsFound) else None
+    outcome = yield Read((index,))
+    document = outcome.documents[0] if isinstance(outcome, DocumentsFound) else None
     return list(document["open"]) if document is not None else []
 
 

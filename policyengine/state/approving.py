@@ -103,9 +103,9 @@ def reference(id_: Any) -> ApprovalRef | None:
         tenant = urlsafe_b64decode(suffix + "=" * (-len(suffix) % 4)).decode("utf-8", "surrogatepass")
     except (Error, UnicodeDecodeError):
         return None
-    found = ApprovalRef(tenant, numbers[:32], numbers[32:])
+    approval = ApprovalRef(tenant, numbers[:32], numbers[32:])
     # There is one text for it.
-    return found if id_ in (task_id(found), approval_id(found)) else None
+    return approval if id_ in (task_id(approval), approval_id(approval)) else None
 
 
 def _suffix(tenant: str) -> str:
@@ -120,8 +120,8 @@ def access_request(
     asked: Request, approvals: tuple[Approval, ...], snapshot: Snapshot, tenant: str, session: str | None
 ) -> AccessRequest:
     """Raises Fault for a request that cannot be put to anybody."""
-    found = scope(asked, snapshot.world, snapshot.schema, tenant, session)
-    return AccessRequest(approvals, found, tenant, session, snapshot.revision)
+    scoped = scope(asked, snapshot.world, snapshot.schema, tenant, session)
+    return AccessRequest(approvals, scoped, tenant, session, snapshot.revision)
 
 
 def consume(id_: Any, wanted: AccessRequest, snapshot: Snapshot, since: int = 0) -> Consume | None:

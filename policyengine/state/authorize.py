@@ -177,10 +177,10 @@ def _authorizing(
     for attempt in range(TRIES):
         version = None
         if asked.session is not None and _reads(metering, asked):
-            found = yield _read(asked, metering.since, first=not attempt)
-            if not isinstance(found, DocumentsFound) or found.documents[0] is None:
+            reply = yield _read(asked, metering.since, first=not attempt)
+            if not isinstance(reply, DocumentsFound) or reply.documents[0] is None:
                 return denied_by_store(codes.UNKNOWN_SESSION.id, operations.UNKNOWN_SESSION, snapshot)
-            held = found.documents[0]
+            held = reply.documents[0]
             version = held["version"]
             context = {**(asked.context or {}), SESSION: _session(asked.session, held)}
         decision = decide(asked.principal, asked.action, asked.resource, context)
@@ -243,10 +243,10 @@ def _why(
         use = None
     if use is None:
         return WHY[UNVERIFIABLE]
-    found = yield Read((use.key,))
-    if not isinstance(found, DocumentsFound):
+    outcome = yield Read((use.key,))
+    if not isinstance(outcome, DocumentsFound):
         return WHY[UNVERIFIABLE]
-    covered = approvals.consumed(use, found.documents[0], found.now)
+    covered = approvals.consumed(use, outcome.documents[0], outcome.now)
     return WHY[covered] if isinstance(covered, str) else "policy_denied"
 
 
@@ -329,10 +329,10 @@ def _commit(
     metered: tuple[Metered, ...] = ()
     kept = ""
     if asked.meters and decision.limits:
-        found = _charges(asked, context, snapshot, metering, decision.limits)
-        if found.errors:
-            return None, (), found.errors
-        metered = found.metered
+        charging = _charges(asked, context, snapshot, metering, decision.limits)
+        if charging.errors:
+            return None, (), charging.errors
+        metered = charging.metered
         kept = memo(metered, context, holder(asked.principal, asked.context)[0] if metering.alerting else "")
     charged = tuple([one.charge for one in metered])
     commit = Commit(
@@ -353,9 +353,9 @@ def _charges(
         if len(metering.plans) >= PLANS:
             metering.plans.clear()
         known = metering.plans[names] = plan(metering, snapshot, names)
-    found = known.quick(asked.principal, asked.action, asked.resource, context, asked.now)
-    if found is not None:
-        return found
+    quick_charges = known.quick(asked.principal, asked.action, asked.resource, context, asked.now)
+    if quick_charges is not None:
+        return quick_charges
     whole = request(asked.principal, asked.action, asked.resource, context)
     return charges([metering.limits[name] for name in names], _envs(whole, snapshot), asked.now)
 

@@ -115,8 +115,8 @@ def _listed(outcome: Outcome) -> tuple[Block, ...]:
         return ()
     document = _document(outcome)
     now = outcome.now  # type: ignore[union-attr]
-    found = [block_of(entry) for entry in document["entries"].values() if entry["blocked"]]
-    return tuple(sorted((b for b in found if not b.until or b.until > now), key=lambda b: (b.kind, b.type, b.id)))
+    blocks = [block_of(entry) for entry in document["entries"].values() if entry["blocked"]]
+    return tuple(sorted((b for b in blocks if not b.until or b.until > now), key=lambda b: (b.kind, b.type, b.id)))
 
 
 def _document(outcome: Outcome) -> Mapping[str, Any]:

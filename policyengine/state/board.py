@@ -96,16 +96,16 @@ class Board:
         """Read the list now. Raises StoreError."""
         with self._reads:
             began, lost = monotonic(), False
-            found = self._asked(ReadBlocks(self._version))
-            beat, since = _time(found.documents[0], "beat"), _time(found.documents[0], "since")
-            if self._watched and self.since and since > max(self.since, _time(found.documents[0], "lost")):
+            outcome = self._asked(ReadBlocks(self._version))
+            beat, since = _time(outcome.documents[0], "beat"), _time(outcome.documents[0], "since")
+            if self._watched and self.since and since > max(self.since, _time(outcome.documents[0], "lost")):
                 # A node that knew of nothing has begun the list anew.
-                found, lost = self._asked(Beat(void=True)), True
-            elif self._watched and (beat < self._beat or beat + BEAT <= found.now):
-                found = self._asked(Beat(self._beat))
+                outcome, lost = self._asked(Beat(void=True)), True
+            elif self._watched and (beat < self._beat or beat + BEAT <= outcome.now):
+                outcome = self._asked(Beat(self._beat))
                 # Another node may have said so already, and tells of it.
-                lost = beat < self._beat and _time(found.documents[0], "since") >= found.now
-            self.take(found.documents[0], found.now, began)
+                lost = beat < self._beat and _time(outcome.documents[0], "since") >= outcome.now
+            self.take(outcome.documents[0], outcome.now, began)
         if lost:
             self._tell()
 
@@ -117,8 +117,8 @@ class Board:
                 self._look_at(place)
 
     def _look_at(self, place: str) -> None:
-        found = self._asked(Read((beat_key(place),)))
-        beat, since = _time(found.documents[0], "beat"), _time(found.documents[0], "since")
+        outcome = self._asked(Read((beat_key(place),)))
+        beat, since = _time(outcome.documents[0], "beat"), _time(outcome.documents[0], "since")
         known = self._shards.get(place)
         if known is not None and (beat < known[0] or since > known[1]):
             # Another node may have said so already.
@@ -127,9 +127,9 @@ class Board:
                 began, made = monotonic(), self._asked(Beat(void=True))
                 self.take(made.documents[0], made.now, began)
                 self._tell()
-        if beat + BEAT <= found.now:
-            found = self._asked(Beat(place=place))
-            beat, since = _time(found.documents[0], "beat"), _time(found.documents[0], "since")
+        if beat + BEAT <= outcome.now:
+            outcome = self._asked(Beat(place=place))
+            beat, since = _time(outcome.documents[0], "beat"), _time(outcome.documents[0], "since")
         self._shards[place] = beat, since, self.since
 
     def _tell(self) -> None:
@@ -137,10 +137,10 @@ class Board:
         self._lost()
 
     def _asked(self, operation: Beat | Read | ReadBlocks) -> DocumentsFound:
-        found = self._store.run(operation)
-        if not isinstance(found, DocumentsFound):
+        outcome = self._store.run(operation)
+        if not isinstance(outcome, DocumentsFound):
             raise StoreError("the store gave another answer than was asked for")
-        return found
+        return outcome
 
     def take(self, document: Mapping[str, Any] | None, now: int, began: float) -> None:
         """What the list was at a time of the store, and of this machine."""

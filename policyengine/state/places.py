@@ -25,9 +25,9 @@ def place_of(key: str) -> str:
     kind, _, rest = key.partition(":")
     match kind:
         case "lease" | "once" | "change" | "beat":
-            found = rest[:4]
+            place_digits = rest[:4]
         case "meter":
-            found = rest.rpartition(":")[2][:4]
+            place_digits = rest.rpartition(":")[2][:4]
         case "approvals":
             return place(rest)
         case "approval":
@@ -36,4 +36,4 @@ def place_of(key: str) -> str:
             return place(rest.rpartition(":")[0])
         case _:
             return place(key)
-    return found if _PLACE.fullmatch(found) else place(key)
+    return place_digits if _PLACE.fullmatch(place_digits) else place(key)

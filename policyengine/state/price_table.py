@@ -31,10 +31,10 @@ def price_table() -> Table:
     def price(model: str, provider: str, told: TokenCounts) -> Decimal:
         try:
             known = data_snapshot.get_snapshot()
-            seller, found = known.find_provider_model(model, None, provider or None, None)
+            seller, model_found = known.find_provider_model(model, None, provider or None, None)
         except LookupError:
             raise NoPrice(f"no price is known of the model `{model}`") from None
-        if found.id.lower() != model.lower() and not names(found.match, model.lower()):
+        if model_found.id.lower() != model.lower() and not names(model_found.match, model.lower()):
             raise NoPrice(f"no price is known of the model `{model}`, only of one whose name begins so")
         usage = genai_prices.Usage(
             input_tokens=told.input,

@@ -66,11 +66,11 @@ class Prices:
     def cost(self, cost: Mapping[str, Any], resource: Any) -> dict[str, Any]:
         """The cost with what follows from its tokens. Raises NoPrice."""
         told = _tokens(cost)
-        found = {**cost}
-        found.setdefault("tokens", told.input + told.output)
+        full_cost = {**cost}
+        full_cost.setdefault("tokens", told.input + told.output)
         if "usd" not in cost:
-            found["usd"] = float(self.usd(told, resource))
-        return found
+            full_cost["usd"] = float(self.usd(told, resource))
+        return full_cost
 
     def usd(self, told: TokenCounts, resource: Any) -> Decimal:
         """The price of the tokens. `resource` is a model. Raises NoPrice."""

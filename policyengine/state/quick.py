@@ -189,10 +189,10 @@ def _number(expr: Expr, records: Records, exact: Callable[[Any], int]) -> Get:
         return lambda p, r, c: constant
     if not isinstance(expr, Attribute) or expr.type not in (INT, NUMBER):
         raise _Unusual
-    found = _attribute(expr, records)
+    getter = _attribute(expr, records)
 
     def number(p: Any, r: Any, c: Any) -> int:
-        value = found(p, r, c)
+        value = getter(p, r, c)
         if not 0 <= value <= LARGEST:
             raise _Unusual
         return exact(value)
@@ -209,14 +209,14 @@ def _attribute(expr: Attribute, records: Records) -> Get:
         entity = _entity(base)
 
         def of_entity(p: Any, r: Any, c: Any) -> Any:
-            found = entity(p, r, c)
-            type_ = found["type"]
+            record = entity(p, r, c)
+            type_ = record["type"]
             if owners is not None and type_ not in owners:
                 raise _Unusual
-            if type_ in records and found["id"] in records[type_]:
+            if type_ in records and record["id"] in records[type_]:
                 # A source knows it, and may know better.
                 raise _Unusual
-            value = found[name]
+            value = record[name]
             if type(value) not in plain:
                 raise _Unusual
             return value

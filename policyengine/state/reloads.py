@@ -22,5 +22,5 @@ class Reload:
 def event_of(reload: Reload) -> Event:
     if reload.ok:
         return Event("policies.loaded", {"revision": reload.revision, "meters_anew": reload.meters_anew})
-    errors = tuple(sorted({found.code.id for found in reload.diagnostics if found.is_error}))
+    errors = tuple(sorted({diagnostic.code.id for diagnostic in reload.diagnostics if diagnostic.is_error}))
     return Event("policies.refused", {"revision": reload.revision, "errors": errors})

@@ -68,8 +68,8 @@ class Authorizes:
         """From now on this snapshot answers."""
         # A pair, so that a reload in between cannot mix two revisions.
         since, voided = (self._board.since, self._board.voided) if self._board is not None else (0, 0)
-        found = metering(snapshot.policies, self.events, self._prices, since, self._opened, voided)
-        self._metering = (snapshot, found)
+        metering_found = metering(snapshot.policies, self.events, self._prices, since, self._opened, voided)
+        self._metering = (snapshot, metering_found)
 
     def _voided(self) -> None:
         since = self._board.since if self._board is not None else 0
@@ -173,8 +173,8 @@ class Authorizes:
         return run(self._authorizing(asked), self._store)
 
     def _authorizing(self, asked: AuthorizeRequest) -> Authorizing:
-        snapshot, found = self._metering
-        return authorizing(asked, snapshot, found, snapshot.evaluator.decide_metered, self._store)
+        snapshot, known = self._metering
+        return authorizing(asked, snapshot, known, snapshot.evaluator.decide_metered, self._store)
 
     def authorize_many(self, requests: Iterable[Mapping[str, Any]]) -> list[Grant]:
         """The grants of many requests (mappings with the keywords of `authorize`), one after the other and from one
@@ -209,12 +209,12 @@ class Authorizes:
         tenant: str | None = None,
         accepts: Accepts | None = None,
     ) -> Authorizing:
-        snapshot, found = known
+        snapshot, metering_known = known
         asked = new_request(
             principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
             tenant=tenant, accepts=accepts, placed=self._placed,
         )  # fmt: skip
-        return authorizing(asked, snapshot, found, snapshot.evaluator.decide_metered, self._store)
+        return authorizing(asked, snapshot, metering_known, snapshot.evaluator.decide_metered, self._store)
 
     @property
     def approvals(self) -> Approvals:
@@ -224,19 +224,23 @@ class Authorizes:
     def keep(self, name: str, text: str) -> str:
         """A text that all who share the store find under this name: this one, unless there is one already. Raises
         StoreError."""
-        found = self._store.run(Keep(f"kept:{name}", text, FOREVER))
-        document = found.documents[0] if isinstance(found, DocumentsFound) else None
+        outcome = self._store.run(Keep(f"kept:{name}", text, FOREVER))
+        document = outcome.documents[0] if isinstance(outcome, DocumentsFound) else None
         return str(document["text"]) if document is not None else text
 
     def reservation(self, id: str, *, caller: str = "") -> Grant | None:
         """The reservation that `authorize` granted to this caller, in whatever process, for it to be settled, renewed
         or cancelled; None where there is none. Raises StoreError."""
         key = lease_key(id)
-        found = self._store.run(Read((key,)))
-        if not isinstance(found, DocumentsFound) or (lease := found.documents[0]) is None or lease["owner"] != caller:
+        outcome = self._store.run(Read((key,)))
+        if (
+            not isinstance(outcome, DocumentsFound)
+            or (lease := outcome.documents[0]) is None
+            or lease["owner"] != caller
+        ):
             return None
         snapshot, known = self._metering
-        return reopened(id, lease, snapshot, known, self._store, found.now)
+        return reopened(id, lease, snapshot, known, self._store, outcome.now)
 
     @property
     def prices(self) -> Prices:

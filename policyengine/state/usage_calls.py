@@ -53,8 +53,8 @@ class Meters:
         wanted = Wanted(rule, key, tenant, model, day)
         now = self._now()
         # Once each, whatever a store says twice.
-        found = {name: usage_of(name, document, now) for name, document in self._store.survey("meter")}
-        rows = [one for one in found.values() if one is not None and wanted.has(one)]
+        usages = {name: usage_of(name, document, now) for name, document in self._store.survey("meter")}
+        rows = [one for one in usages.values() if one is not None and wanted.has(one)]
         return sorted(rows, key=lambda one: (one.rule, one.key, one.meter))
 
     def sums(self, *by: str, **wanted: Any) -> list[Sum]:
@@ -107,8 +107,8 @@ class Meters:
 
     def changes(self, *, tenant: str | None = None) -> list[Change]:
         """What was done to meters in the last 400 days, the latest first. Raises StoreError."""
-        found = dict(self._store.survey(CHANGE)).values()
-        mine = [each for each in found if tenant is None or change_tenant(each) == tenant]
+        kept_changes = dict(self._store.survey(CHANGE)).values()
+        mine = [each for each in kept_changes if tenant is None or change_tenant(each) == tenant]
         return [change_of(each) for each in sorted(mine, key=lambda each: (-each["at"], each["rule"]))]
 
     async def changes_async(self, *, tenant: str | None = None) -> list[Change]:
@@ -159,9 +159,9 @@ class Meters:
         return Adjust("", "", meter, rule, by, window(limit.spec, self._now()), ceiling)
 
     def _by_usage(self, rule: str, key: Sequence[Any], tenant: str | None) -> Adjust:
-        found = self.usage(rule=rule, key=[str(each) for each in key], tenant=tenant)
+        usages = self.usage(rule=rule, key=[str(each) for each in key], tenant=tenant)
         # Of several that a limit had before and after a change, the one that it counts in now.
-        latest = max(found, key=lambda one: one.resets_at, default=None)
+        latest = max(usages, key=lambda one: one.resets_at, default=None)
         document = self._document(latest.meter) if latest is not None else None
         lies = window_of(document) if document is not None else None
         if latest is None or document is None or lies is None:
@@ -170,12 +170,12 @@ class Meters:
         return Adjust("", "", latest.meter, rule, by, lies, ceiling)
 
     def _document(self, meter: str) -> Mapping[str, Any] | None:
-        found = self._store.run(Read((meter,)))
-        return found.documents[0] if isinstance(found, DocumentsFound) else None
+        outcome = self._store.run(Read((meter,)))
+        return outcome.documents[0] if isinstance(outcome, DocumentsFound) else None
 
     def _now(self) -> int:
-        found = self._store.run(Read(()))
-        return found.now if isinstance(found, DocumentsFound) else 0
+        outcome = self._store.run(Read(()))
+        return outcome.now if isinstance(outcome, DocumentsFound) else 0
 
     def _changed(self, asked: Adjust) -> Change:
         change = change_of(_document(self._store.run(asked)))

@@ -86,8 +86,8 @@ def calendar(period: str, zone: str, around: int) -> Calendar:
     last = _LAST.get((period, zone))
     if last is not None and last.periods[1][0] <= around < last.periods[1][1]:
         return last
-    found = _LAST[period, zone] = _calendar(period, zone, around)
-    return found
+    computed = _LAST[period, zone] = _calendar(period, zone, around)
+    return computed
 
 
 # By period and zone, which policies name: what was found last holds for as long as the period does.

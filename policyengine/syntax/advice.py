@@ -143,5 +143,5 @@ _SIGNS = re.compile(r"&+|\|+|[=!]==|=[=>]?|\?[?.]|//|/\*|.", re.DOTALL)
 
 def sign_at(text: str, at: int) -> str:
     """The whole sign of which a character that cannot be read is the first."""
-    found = _SIGNS.match(text, at)
-    return found[0] if found else ""
+    sign = _SIGNS.match(text, at)
+    return sign[0] if sign else ""

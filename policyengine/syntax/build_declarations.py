@@ -136,11 +136,11 @@ class BuildDeclarations(Transformer[Token, Any]):
         return ast.FieldDecl(name=parts[0], optional=parts[1] is not None, type=parts[3], span=self._span(parts))
 
     def fields(self, parts: list[Any]) -> Part:
-        found = tuple(nodes(parts))
-        for field in found[:-1]:
+        listed_fields = tuple(nodes(parts))
+        for field in listed_fields[:-1]:
             if isinstance(field, ast.Rest):
                 self._report(codes.SYNTAX, field.span, "`...` stands behind everything else", "move it to the end")
-        return Part(found, self._span(parts))
+        return Part(listed_fields, self._span(parts))
 
     params = type_names = bounds = fields
 

@@ -27,10 +27,10 @@ _LOOKALIKE = {"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "FU
 
 def suspicious_characters(source: Source) -> list[Diagnostic]:
     """Warnings about invisible characters, and words that mix look-alike alphabets, anywhere in the text."""
-    found = []
+    diagnostics = []
     for match in _INVISIBLE.finditer(source.text):
         code, name = ord(match[0]), unicodedata.name(match[0], "control character").lower()
-        found.append(
+        diagnostics.append(
             Diagnostic(
                 codes.INVISIBLE_CHARACTER,
                 source.span(match.start(), match.end()),
@@ -40,7 +40,7 @@ def suspicious_characters(source: Source) -> list[Diagnostic]:
             )
         )
     if source.text.isascii():
-        return found
+        return diagnostics
     for match in _WORD.finditer(source.text):
         if match[0].isascii():
             continue
@@ -48,7 +48,7 @@ def suspicious_characters(source: Source) -> list[Diagnostic]:
         alone = len(scripts) == 1 and scripts & _LOOKALIKE and _looks_latin(match[0])
         if (len(scripts) > 1 and scripts & _LOOKALIKE) or alone:
             letters = ", ".join(sorted(s.capitalize() for s in scripts))
-            found.append(
+            diagnostics.append(
                 Diagnostic(
                     codes.CONFUSABLE_CHARACTER,
                     source.span(match.start(), match.end()),
@@ -57,7 +57,7 @@ def suspicious_characters(source: Source) -> list[Diagnostic]:
                     "write it in one alphabet, or as escapes such as \\u0430",
                 )
             )
-    return found
+    return diagnostics
 
 
 # Cyrillic and Greek letters with a Latin double (from the confusables table of Unicode TR 39).

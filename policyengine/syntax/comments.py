@@ -255,14 +255,14 @@ class _Brackets:
         self._closes: list[int] = []
         self._outer: list[int] = []
         current: list[int] = []
-        for found in self._TOKEN.finditer(text):
-            if found[0] in "([{":
+        for token in self._TOKEN.finditer(text):
+            if token[0] in "([{":
                 self._outer.append(current[-1] if current else -1)
                 current.append(len(self._opens))
-                self._opens.append(found.start())
+                self._opens.append(token.start())
                 self._closes.append(len(text))
-            elif found[0] in ")]}" and current:
-                self._closes[current.pop()] = found.end()
+            elif token[0] in ")]}" and current:
+                self._closes[current.pop()] = token.end()
 
     def around(self, offset: int) -> tuple[int, int]:
         """Start and end of the innermost pair that opens before an offset and closes after it."""

@@ -48,8 +48,8 @@ def format_source(source: Source) -> Formatted:
     too_deep = [d for d in written.diagnostics if d.code is codes.TOO_DEEP]
     if too_deep:
         # One more pair of parentheses, put in for clarity, was one too many.
-        found = Diagnostic(codes.TOO_DEEP, source.span(0, 0), too_deep[0].message, "", too_deep[0].help)
-        return Formatted(None, False, (*parsed.diagnostics, found))
+        diagnostic = Diagnostic(codes.TOO_DEEP, source.span(0, 0), too_deep[0].message, "", too_deep[0].help)
+        return Formatted(None, False, (*parsed.diagnostics, diagnostic))
     _verify(source.path, parsed.module, written.module, written.diagnostics)
     return Formatted(text, text != source.text, parsed.diagnostics)
 
@@ -88,7 +88,7 @@ _NUMBERED = re.compile(r'"(?:[^"\\\n]|\\.)*"|#([0-9]+)')
 
 def _order(text: str) -> list[int]:
     """The numbers of the comments, as they came out."""
-    return [int(found[1]) for found in _NUMBERED.finditer(text) if found[1] is not None]
+    return [int(number[1]) for number in _NUMBERED.finditer(text) if number[1] is not None]
 
 
 def _verify(path: str, before: ast.Module, after: ast.Module, found: tuple[Diagnostic, ...]) -> None:

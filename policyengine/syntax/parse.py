@@ -53,8 +53,8 @@ def parse(source: Source) -> Parsed:
     for _ in range(MAX_SYNTAX_ERRORS):
         if begin is None:
             break
-        module, found, begin = _parse_from(source, begin)
-        diagnostics += found
+        module, diagnostics_here, begin = _parse_from(source, begin)
+        diagnostics += diagnostics_here
         if module is not None:
             name = name or module.name
             uses += module.uses
@@ -116,7 +116,7 @@ _STATEMENT = re.compile(rf"^(?:{'|'.join(KEYWORDS['statement'])})\b", re.MULTILI
 
 def _around(text: str, begin: int, at: int) -> tuple[int, int | None]:
     """Where the statement that holds an error starts, and where the next one does. Statements start a line."""
-    starts = [found.start() for found in _STATEMENT.finditer(text)]
+    starts = [statement.start() for statement in _STATEMENT.finditer(text)]
     before = max((s for s in starts if begin <= s <= at), default=begin)
     after = min((s for s in starts if s > max(at, before)), default=None)
     return before, after
@@ -165,8 +165,8 @@ def _in_condition(text: str, at: int) -> bool:
 
 
 def _unreadable(text: str, at: int) -> int:
-    found = re.compile(r'"[^"\n]*"?|\w+|.', re.DOTALL).match(text, at)
-    return found.end() if found else at
+    word = re.compile(r'"[^"\n]*"?|\w+|.', re.DOTALL).match(text, at)
+    return word.end() if word else at
 
 
 _TOKENS = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|#[^\n]*|[(\[{]|[)\]}]|\b(?:not|if|any|all)\b|-(?=\s*-)', re.DOTALL)
@@ -179,10 +179,10 @@ def _beyond(source: Source) -> Diagnostic | None:
         message = f"the file has more than {MAX_FILE:,} characters"
         return Diagnostic(codes.TOO_LONG, source.span(0, 0), message, "", "split it into several files")
     depth = run = last = 0
-    for found in _TOKENS.finditer(source.text):
-        token = found[0]
+    for sign in _TOKENS.finditer(source.text):
+        token = sign[0]
         if len(token) > MAX_TEXT:
-            span = source.span(found.start(), found.start() + 1)
+            span = source.span(sign.start(), sign.start() + 1)
             message = f"a text of more than {MAX_TEXT:,} characters"
             return Diagnostic(codes.TOO_LONG, span, message, "begins here", "keep long texts with the entities")
         if token[0] in "([{":
@@ -190,14 +190,14 @@ def _beyond(source: Source) -> Diagnostic | None:
         elif token[0] in ")]}":
             depth = max(0, depth - 1)
         elif token[0] not in '"#':
-            run = run + 1 if not source.text[last : found.start()].strip() else 1
-            last = found.end()
+            run = run + 1 if not source.text[last : sign.start()].strip() else 1
+            last = sign.end()
         if max(depth, run) > MAX_NESTING:
-            span = source.span(found.start(), found.end())
+            span = source.span(sign.start(), sign.end())
             return Diagnostic(codes.TOO_DEEP, span, f"nested deeper than {MAX_NESTING}", "", "split it with `define`")
     return None
 
 
 def _comments(source: Source) -> tuple[ast.Comment, ...]:
-    found = (m for m in COMMENT.finditer(source.text) if m[1])
-    return tuple(ast.Comment(text=m[1].rstrip(), span=source.span(m.start(), m.end())) for m in found)
+    comments = (m for m in COMMENT.finditer(source.text) if m[1])
+    return tuple(ast.Comment(text=m[1].rstrip(), span=source.span(m.start(), m.end())) for m in comments)

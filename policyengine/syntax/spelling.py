@@ -91,7 +91,7 @@ def _hidden(char: str) -> bool:
 
 def _escaped_by_author(written: str) -> frozenset[str]:
     """Characters beyond ASCII that the text wrote as escapes: an author does so to tell look-alikes apart."""
-    codes = (int(found[1] or found[2], 16) for found in _ESCAPE.finditer(written) if found[1] or found[2])
+    codes = (int(escape[1] or escape[2], 16) for escape in _ESCAPE.finditer(written) if escape[1] or escape[2])
     return frozenset(chr(code) for code in codes if 0x7F < code <= 0x10FFFF)
 
 

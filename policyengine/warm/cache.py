@@ -52,11 +52,11 @@ class Cache:
             data = _read(_name(key), opened) if opened is not None else None
         if data is None:
             return None
-        digest, found = data[:_DIGEST], data[_DIGEST:]
-        if digest != _digest(key, found):
+        digest, body = data[:_DIGEST], data[_DIGEST:]
+        if digest != _digest(key, body):
             log.debug("not what was kept: %s", self._directory / _name(key))
             return None
-        return found
+        return body
 
     def put(self, key: bytes, data: bytes) -> None:
         """Keeps the bytes. Never raises; whoever reads meanwhile gets all of the old or all of the new."""
@@ -71,14 +71,14 @@ class Cache:
         with self._opened() as opened:
             if opened is None:
                 return
-            found = []
+            files = []
             for entry in os.scandir(opened):
                 if entry.name.endswith(_SUFFIX):
                     with suppress(OSError):
                         status = os.stat(entry.name, dir_fd=opened, follow_symlinks=False)
-                        found.append((status.st_mtime_ns, status.st_size, entry.name))
-            left = sum(size for _, size, _ in found)
-            for _, size, name in sorted(found):
+                        files.append((status.st_mtime_ns, status.st_size, entry.name))
+            left = sum(size for _, size, _ in files)
+            for _, size, name in sorted(files):
                 if left <= most:
                     return
                 with suppress(OSError):
@@ -132,15 +132,15 @@ def engine_digest() -> bytes | None:
     here = Path(__file__).parents[1]
     files = [path for room in _ROOMS for path in sorted((here / room).rglob("*")) if path.suffix in (".py", ".pol")]
     grammar = [here / "syntax" / "policy.lark", here.parent / "grammar" / "policy.lark"]
-    found = sha256(sys.version.encode())
+    digest = sha256(sys.version.encode())
     try:
         for library in _LIBRARIES:
-            found.update(f"{library} {version(library)}\n".encode())
+            digest.update(f"{library} {version(library)}\n".encode())
         for path in (*files, next(path for path in grammar if path.exists())):
-            found.update(sha256(path.read_bytes()).digest())
+            digest.update(sha256(path.read_bytes()).digest())
     except (OSError, PackageNotFoundError, StopIteration):
         return None
-    return found.digest() if files else None
+    return digest.digest() if files else None
 
 
 def _is_ours(status: os.stat_result) -> bool:

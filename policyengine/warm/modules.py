@@ -216,7 +216,7 @@ def _bytes(source: Source) -> bytes:
 
 def _digest(*parts: bytes) -> bytes:
     """A digest of the parts and of where each ends."""
-    found = sha256()
+    digest = sha256()
     for part in parts:
-        found.update(len(part).to_bytes(8, "big") + part)
-    return found.digest()
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.digest()

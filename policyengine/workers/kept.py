@@ -30,11 +30,11 @@ def keep(directory: Path, revision: str, read: FilesRead) -> None:
 
 def kept(directory: Path, revision: str) -> FilesRead:
     """What was kept. Raises OSError where nothing was."""
-    found = json.loads((directory / f"{revision}{_ENDING}").read_text(encoding="ascii"))
-    entities = found["entities"]
+    texts = json.loads((directory / f"{revision}{_ENDING}").read_text(encoding="ascii"))
+    entities = texts["entities"]
     # Of no state that files can be in: what is there now is looked at soon.
     return FilesRead(
-        tuple(_text(each) for each in found["texts"]), None if entities is None else _text(entities), (), None
+        tuple(_text(each) for each in texts["texts"]), None if entities is None else _text(entities), (), None
     )
 
 

@@ -216,8 +216,8 @@ class Sibling:
                 self._wanted = (said["revision"], said["word"] == "behind")
                 self._look_now.set()
             case "report":
-                found = self._report()
-                self._say("report", number=said["number"], status=found.status, counts=found.counts)
+                report = self._report()
+                self._say("report", number=said["number"], status=report.status, counts=report.counts)
             case "everybody":
                 with self._changed:
                     self._answers[said["number"]] = Everybody(said["workers"], said["wanted"], said["counts"])

@@ -20,8 +20,8 @@ def summed(processes: Iterable[Families]) -> Families:
     """One family for each name, in the order in which they first come."""
     families: dict[str, list[Any]] = {}
     values: dict[str, dict[tuple[Any, ...], float]] = {}
-    for found in processes:
-        for name, kind, text, samples in found:
+    for process in processes:
+        for name, kind, text, samples in process:
             families.setdefault(name, [name, kind, text])
             of = values.setdefault(name, {})
             for sample, labels, value in samples:

@@ -23,10 +23,10 @@ from policyengine.server.access.desk import Desk
 from policyengine.server.app import COLLECTOR
 from policyengine.server.aside import SLICING, Aside
 from policyengine.server.bind import Binding
+from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.errors import RequestError
 from policyengine.server.evaluation import evaluate_batch, way_of
 from policyengine.server.metrics import Tally
-from policyengine.server.pdp import Pdp
 from policyengine.server.pipeline import Pipeline, Slices
 from policyengine.server.slices import at_once
 from policyengine.settings.model import Settings
@@ -127,7 +127,7 @@ def test_few_large_batches_have_a_slice_in_one_turn() -> None:
         return b"", (), number
 
     async def main() -> list[int]:
-        pipeline = Pipeline({}, lambda *_: asyncio.sleep(0), {}, Pdp(), Tally(), 1)
+        pipeline = Pipeline({}, lambda *_: asyncio.sleep(0), {}, EngineSlot(), Tally(), 1)
         answers = await asyncio.gather(*(pipeline._in_turns(slices(n)) for n in range(16)))
         return [answer[2] for answer in answers]
 

@@ -227,9 +227,9 @@ def test_what_is_plain_takes_no_task() -> None:
 
 def _app(**settings: Any) -> Pipeline:
     made = create_app(Settings(policies=Path("."), log_level="error", insecure=True, **settings))
-    made.pdp.engine = Engine.from_text(POLICIES)
+    made.slot.engine = Engine.from_text(POLICIES)
     # The code for it is made by whoever asks first.
-    assert made.pdp.engine.decide(principal=ANN, action="retrieve", resource={"type": "Document", "id": "d"})
+    assert made.slot.engine.decide(principal=ANN, action="retrieve", resource={"type": "Document", "id": "d"})
     return made
 
 

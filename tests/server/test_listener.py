@@ -120,7 +120,7 @@ class Wire(asyncio.Transport):
 def test_what_is_being_read_is_answered_when_the_service_ends() -> None:
     async def ended() -> Wire:
         app = create_app(Settings(policies=Path("."), log_level="error", insecure=True))
-        app.pdp.engine = engine = Engine.from_text(POLICIES)
+        app.slot.engine = engine = Engine.from_text(POLICIES)
         assert engine.decide(
             principal={"type": "User", "id": "u"}, action="retrieve", resource={"type": "Document", "id": "d"}
         )

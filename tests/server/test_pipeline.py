@@ -36,7 +36,7 @@ def _app(**steps: Any) -> Pipeline:
     app = create_app(
         Settings(policies=FIXTURE, entities=FIXTURE / "entities.json", log_level="error", insecure=True), **steps
     )
-    app.pdp.engine = Engine.load(FIXTURE, entities=FIXTURE / "entities.json")
+    app.slot.engine = Engine.load(FIXTURE, entities=FIXTURE / "entities.json")
     return app
 
 
@@ -201,7 +201,7 @@ def test_without_steps_everybody_is_anonymous_and_nothing_is_made_for_them(monke
     monkeypatch.setattr("policyengine.server.pipeline.Incoming", _never)
     monkeypatch.setattr("policyengine.server.pipeline.records", _never)
     made = _app()
-    app = Pipeline(made.questions, made.rest, made.names, made.pdp, made.tally, made.max_body_bytes)
+    app = Pipeline(made.questions, made.rest, made.names, made.slot, made.tally, made.max_body_bytes)
     seen: list[Caller] = []
     question = app.questions[EVALUATION]
 

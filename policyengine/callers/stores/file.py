@@ -34,20 +34,20 @@ class FileStore:
 
     def mark(self) -> str:
         with _errors(self._path):
-            found = os.stat(self._path)
-        return f"{found.st_ino}-{found.st_mtime_ns}-{found.st_size}"
+            status = os.stat(self._path)
+        return f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}"
 
     def keys(self) -> Keys:
         listed = _read(self._path).get("keys")
         if not isinstance(listed, list):
             raise KeyStoreError(f"{self._path}: not a file of keys")
         try:
-            found = {key.id: key for key in map(from_json, listed)}
+            by_id = {key.id: key for key in map(from_json, listed)}
         except (ValueError, TypeError) as error:
             raise KeyStoreError(f"{self._path}: a key in it cannot be read: {error}") from None
-        if len(found) != len(listed):
+        if len(by_id) != len(listed):
             raise KeyStoreError(f"{self._path}: two keys have one id")
-        return found
+        return by_id
 
     def change(self, change: Callable[[Keys], Key]) -> Key:
         with self._locked():
@@ -97,14 +97,14 @@ def read_private(path: Path) -> bytes:
     """The bytes of a regular file that nobody but its owner, this user or root, can have written. Raises StoreError."""
     with _errors(path):
         opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        found = os.fstat(opened)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(opened)
+        if not stat.S_ISREG(status.st_mode):
             os.close(opened)
             raise KeyStoreError(f"{path}: not a file")
         with open(opened, "rb") as file:
-            if found.st_uid not in (0, os.geteuid()) or found.st_mode & _OTHERS_CAN_WRITE:
+            if status.st_uid not in (0, os.geteuid()) or status.st_mode & _OTHERS_CAN_WRITE:
                 raise KeyStoreError(f"{path}: others may write to it, so it is not used")
-            if found.st_size > MOST_BYTES:
+            if status.st_size > MOST_BYTES:
                 raise KeyStoreError(f"{path}: larger than {MOST_BYTES} bytes")
             return file.read()
 
@@ -127,12 +127,12 @@ def write_private(path: Path, data: bytes) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(read_private(path))
+        document = json.loads(read_private(path))
     except (ValueError, RecursionError):
         raise KeyStoreError(f"{path}: not JSON") from None
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise KeyStoreError(f"{path}: not a JSON object")
-    return found
+    return document
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:

@@ -119,12 +119,12 @@ def _connect(address: str) -> psycopg.Connection[Any]:
 
 
 def _keys(db: psycopg.Connection[Any]) -> Keys:
-    found = {}
+    keys = {}
     for id_, body in db.execute("select id, body from policyengine_keys"):
         try:
-            found[id_] = from_json(json.loads(body))
+            keys[id_] = from_json(json.loads(body))
         except (ValueError, TypeError, RecursionError) as error:
             raise KeyStoreError(f"PostgreSQL: a key cannot be read: {error}") from None
-        if found[id_].id != id_:
+        if keys[id_].id != id_:
             raise KeyStoreError("PostgreSQL: a key has another's id")
-    return found
+    return keys

@@ -28,8 +28,8 @@ class RedisStore:
 
     def mark(self) -> str:
         with self._errors():
-            found = self._client.get(_MARK)
-        return _marked(found)
+            kept_mark = self._client.get(_MARK)
+        return _marked(kept_mark)
 
     def keys(self) -> Keys:
         with self._errors():
@@ -71,8 +71,8 @@ class RedisStore:
 
     def uses(self) -> Mapping[str, KeyUse]:
         with self._errors():
-            found = self._client.hgetall(_USES)
-        return _uses(found)
+            kept_uses = self._client.hgetall(_USES)
+        return _uses(kept_uses)
 
     def close(self) -> None:
         self._client.close()
@@ -115,16 +115,16 @@ def _marked(found: bytes | None) -> str:
 
 
 def _keys(bodies: Mapping[bytes, bytes]) -> Keys:
-    found = {}
+    keys = {}
     for name, body in bodies.items():
         try:
             id_ = name.decode()
-            found[id_] = from_json(json.loads(body))
+            keys[id_] = from_json(json.loads(body))
         except (ValueError, TypeError, RecursionError) as error:
             raise KeyStoreError(f"Redis: a key cannot be read: {error}") from None
-        if found[id_].id != id_:
+        if keys[id_].id != id_:
             raise KeyStoreError("Redis: a key has another's id")
-    return found
+    return keys
 
 
 def _uses(bodies: Mapping[bytes, bytes]) -> Mapping[str, KeyUse]:

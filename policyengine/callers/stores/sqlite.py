@@ -65,15 +65,15 @@ class SqliteStore:
         pass
 
     def _keys(self, db: sqlite3.Connection) -> Keys:
-        found = {}
+        keys = {}
         for id_, body in db.execute("select id, body from keys"):
             try:
-                found[id_] = from_json(json.loads(body))
+                keys[id_] = from_json(json.loads(body))
             except (ValueError, TypeError, RecursionError) as error:
                 raise KeyStoreError(f"{self._path}: a key in it cannot be read: {error}") from None
-            if found[id_].id != id_:
+            if keys[id_].id != id_:
                 raise KeyStoreError(f"{self._path}: a key in it has another's id")
-        return found
+        return keys
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:

@@ -105,16 +105,16 @@ _Places = Iterator[tuple[Skeleton, int, int, str]]
 
 
 def _find(view: View, automaton: BytesAhoCorasick, needles: _Needles) -> Sequence[Finding]:
-    found: dict[tuple[int, int], Finding] = {}
+    findings: dict[tuple[int, int], Finding] = {}
     for skeleton, start, end, name in _written(view, automaton, needles):
         begin, stop = skeleton.span(start, end)
         if stop - begin <= _LONGEST:
-            found[begin, stop] = Finding("canary", begin, stop, 1.0, name)
+            findings[begin, stop] = Finding("canary", begin, stop, 1.0, name)
     for begin, stop, held in blobs(view):
         for _, _, _, name in _written(View(held), automaton, needles):
-            found[begin, stop] = Finding("canary", begin, stop, 1.0, name)
+            findings[begin, stop] = Finding("canary", begin, stop, 1.0, name)
             break
-    return outermost(found.values())
+    return outermost(findings.values())
 
 
 def _written(view: View, automaton: BytesAhoCorasick, needles: _Needles) -> _Places:

@@ -106,11 +106,11 @@ def _in_base85(plain: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:
 
 
 def _in_base(number: int, digits: str) -> str:
-    found = ""
+    digits_made = ""
     while number:
         number, digit = divmod(number, len(digits))
-        found = digits[digit] + found
-    return found
+        digits_made = digits[digit] + digits_made
+    return digits_made
 
 
 def _kept(text: str) -> str:

@@ -52,8 +52,8 @@ def open_blob(text: str, start: int) -> int:
     """Where what goes on at the end of a text begins, if it may be one."""
     if text[-1:] not in _FIRST and _MAGIC.search(text, start) is None:
         return len(text)
-    found = _OPEN.search(text, start)
-    return len(text) if found is None else found.start()
+    opened = _OPEN.search(text, start)
+    return len(text) if opened is None else opened.start()
 
 
 def _unpacked(run: bytes) -> str:

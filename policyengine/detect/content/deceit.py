@@ -53,11 +53,11 @@ def finder() -> Finder:
 
 def find(view: View) -> Sequence[Finding]:
     text, data = view.text, view.shadow
-    found = [Finding("deceit.encoding", start, end, 0.7, NAME) for start, end in spans(_ENCODED, data)]
+    findings = [Finding("deceit.encoding", start, end, 0.7, NAME) for start, end in spans(_ENCODED, data)]
     if not text.isascii() and next(iter(spans(_ANYTHING, text.encode("utf-8", "replace"))), None) is not None:
-        found += _characters(text)
-        found += _mixed(text)
-    return found
+        findings += _characters(text)
+        findings += _mixed(text)
+    return findings
 
 
 def _characters(text: str) -> Iterator[Finding]:

@@ -75,13 +75,13 @@ def begins(text: str, start: int) -> int:
 
 def find(view: View, hosts: frozenset[str] | None) -> Sequence[Finding]:
     text, data = view.text, view.shadow
-    found: dict[tuple[str, int, int], Finding] = {}
+    findings: dict[tuple[str, int, int], Finding] = {}
     runs = Runs(data, _END)
     for index, start, end in _words.find_matches_as_indexes(view.lower, overlapping=True):
         one = _at(text, data, runs, _LITERALS[index], start, end, hosts)
         if one is not None:
-            found[one.kind, one.start, one.end] = one
-    return list(found.values())
+            findings[one.kind, one.start, one.end] = one
+    return list(findings.values())
 
 
 def _at(

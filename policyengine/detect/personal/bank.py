@@ -80,14 +80,14 @@ def find_iban(view: View) -> Sequence[Finding]:
     data = view.shadow
     if len(data) >= SHORT and view.digits < 2:
         return []
-    found = []
+    findings = []
     for start in _heads(data):
         length = _LENGTHS.get(data[start : start + 2].upper().decode())
         if length is not None:
             end = _end(data, start, length)
             if end and _mod97(data[start:end]):
-                found.append(Finding("iban", start, end, 0.98, IBAN))
-    return found
+                findings.append(Finding("iban", start, end, 0.98, IBAN))
+    return findings
 
 
 def _heads(data: bytes) -> Iterator[int]:
@@ -123,9 +123,9 @@ def find_bic(view: View) -> Sequence[Finding]:
     data = view.shadow
     if b"bic" not in view.lower and b"swift" not in view.lower:
         return []
-    found = []
+    findings = []
     for start, _ in spans(_BIC_WORDS, data):
         match = _SAID.match(data, start, start + WIDTH - 2)
         if match is not None and match[2].upper().decode() in _COUNTRIES and match[1].isupper():
-            found.append(Finding("bic", *match.span(1), 0.85, BIC))
-    return found
+            findings.append(Finding("bic", *match.span(1), 0.85, BIC))
+    return findings

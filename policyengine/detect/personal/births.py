@@ -87,11 +87,11 @@ def begins(text: str, start: int, words: BytesAhoCorasick) -> int:
 
 def find(view: View, words: BytesAhoCorasick) -> Sequence[Finding]:
     data = view.shadow
-    found: dict[tuple[int, int], Finding] = {}
+    findings: dict[tuple[int, int], Finding] = {}
     for _, start, end in words.find_matches_as_indexes(view.lower, overlapping=True):
         if (start and data[start - 1] in WORD) or (end < len(data) and data[end] in WORD):
             continue
         match = _DATE.search(data, end, end + _REACH)
         if match is not None and match.start() - end <= _GAP and data.find(b". ", end, match.start()) < 0:
-            found[match.span()] = Finding("date_of_birth", match.start(), match.end(), 0.85, NAME)
-    return list(found.values())
+            findings[match.span()] = Finding("date_of_birth", match.start(), match.end(), 0.85, NAME)
+    return list(findings.values())

@@ -71,13 +71,13 @@ _RANGES: tuple[tuple[int, int, tuple[int, ...], bool], ...] = (
 
 def _issued() -> dict[tuple[int, int], tuple[tuple[int, int, int, bool], ...]]:
     """The ranges of the numbers that begin with this digit and have this length, and how many digits tell."""
-    found: dict[tuple[int, int], tuple[tuple[int, int, int, bool], ...]] = {}
+    ranges: dict[tuple[int, int], tuple[tuple[int, int, int, bool], ...]] = {}
     for low, high, lengths, broad in _RANGES:
         for length in lengths:
             for first in range(int(str(low)[0]), int(str(high)[0]) + 1):
                 key = 48 + first, length
-                found[key] = (*found.get(key, ()), (low, high, len(str(low)), broad))
-    return found
+                ranges[key] = (*ranges.get(key, ()), (low, high, len(str(low)), broad))
+    return ranges
 
 
 _ISSUED = _issued()
@@ -106,7 +106,7 @@ def find(view: View) -> Sequence[Finding]:
         return []
     else:
         places = spans(_PLACES, data)
-    found = []
+    findings = []
     for start, end in places:
         for match in _numbers(data, start, end):
             digits = match[0].translate(None, _BETWEEN)
@@ -115,14 +115,14 @@ def find(view: View) -> Sequence[Finding]:
                 continue
             spoken = _WORDS.search(view.lower, max(0, match.start() - _CONTEXT), match.start()) is not None
             if spoken or not issued:
-                found.append(Finding("credit_card", match.start(), match.end(), 0.98 if spoken else 0.85, NAME))
-    return found
+                findings.append(Finding("credit_card", match.start(), match.end(), 0.98 if spoken else 0.85, NAME))
+    return findings
 
 
 def _numbers(data: bytes, start: int, end: int) -> list[re.Match[bytes]]:
     """What is written like a card's number, from each group of digits on."""
-    found = (_NUMBER.match(data, group.start()) for group in _GROUP.finditer(data, start, end))
-    return [match for match in found if match is not None]
+    matches = (_NUMBER.match(data, group.start()) for group in _GROUP.finditer(data, start, end))
+    return [match for match in matches if match is not None]
 
 
 def luhn(digits: bytes) -> bool:

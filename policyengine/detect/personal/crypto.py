@@ -54,15 +54,15 @@ def finder() -> Finder:
 
 def find(view: View) -> Sequence[Finding]:
     data = view.shadow
-    found = []
+    findings = []
     for start, end in spans(_PLACES, data):
         if data[start] not in _FIRST:
             continue
         if end - start <= _LONGEST and not (data[start - 1 : start] == b"_" or data[end : end + 1] == b"_"):
             coin, score = _coin(data[start:end])
             if coin:
-                found.append(Finding(f"crypto_address.{coin}", start, end, score, NAME))
-    return found
+                findings.append(Finding(f"crypto_address.{coin}", start, end, score, NAME))
+    return findings
 
 
 def _coin(value: bytes) -> tuple[str, float]:

@@ -38,12 +38,12 @@ def finder() -> Finder:
 
 def find(view: View) -> Sequence[Finding]:
     data = view.shadow
-    found: dict[tuple[int, int], Finding] = {}
+    findings: dict[tuple[int, int], Finding] = {}
     for start, end in spans(_PLACES, data):
         place = _host(data, start, end)
         if place is not None:
-            found[place] = Finding("domain", *place, 0.9 if data[start : start + 3] == b"://" else 0.7, NAME)
-    return list(found.values())
+            findings[place] = Finding("domain", *place, 0.9 if data[start : start + 3] == b"://" else 0.7, NAME)
+    return list(findings.values())
 
 
 def _host(data: bytes, start: int, end: int) -> tuple[int, int] | None:

@@ -35,15 +35,15 @@ def finder() -> Finder:
 
 def find(view: View) -> Sequence[Finding]:
     text = view.text
-    found: list[Finding] = []
+    findings: list[Finding] = []
     at = text.find("@")
     while at >= 0:
         before = _BEFORE.search(text, max(0, at - _LOCAL), at)
         after = _AFTER.match(text, at + 1, at + 1 + _DOMAIN) if before else None
         if before and after:
-            found += _address(text, before.start(), at, after.end())
+            findings += _address(text, before.start(), at, after.end())
         at = text.find("@", at + 1)
-    return found
+    return findings
 
 
 def _address(text: str, start: int, at: int, end: int) -> list[Finding]:

@@ -116,25 +116,25 @@ def find(view: View, rows: _Rows) -> Sequence[Finding]:
     data = view.shadow
     if len(data) >= SHORT and view.digits < 4:
         return []
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for start, end in spans(_DIGITS, data):
         if data[start - 1 : start].islower() and data[start:end].isdigit():
             continue  # a part of something else, such as hexadecimal
-        found += _written(data, start, end, rows.bare)
+        findings += _written(data, start, end, rows.bare)
     for start, _ in spans(_LETTERS, data):
         if start and (data[start - 1] in WORD or data[start - 1] == 95):
             continue
-        found += _at(data, start, rows.bare, 0.9)
+        findings += _at(data, start, rows.bare, 0.9)
     for index, start, end in _places_of(rows.words)(view.lower, overlapping=True):
         if (start and data[start - 1] in WORD) or (end < len(data) and data[end] in WORD):
             continue
-        found += _spoken(data, end, rows.after[index])
-    return outermost(found)
+        findings += _spoken(data, end, rows.after[index])
+    return outermost(findings)
 
 
 def _written(data: bytes, start: int, end: int, bare: tuple[int, ...]) -> list[Finding]:
     """What begins at a group of digits of this run, or at the letters before one."""
-    found, at = [], start
+    findings, at = [], start
     while at < end:
         low = at
         head = _HEAD.search(data, max(0, at - 4), at)
@@ -144,36 +144,36 @@ def _written(data: bytes, start: int, end: int, bare: tuple[int, ...]) -> list[F
             if not begin or not (
                 data[begin - 1] in WORD or (data[begin - 1] in b".-/+_$#@" and begin > 1 and data[begin - 2] in WORD)
             ):
-                found += _at(data, begin, bare, 0.85)
+                findings += _at(data, begin, bare, 0.85)
         while at < end and data[at] in WORD:
             at += 1
         while at < end and data[at] not in WORD:
             at += 1
-    return found
+    return findings
 
 
 def _at(data: bytes, begin: int, rows: tuple[int, ...], score: float) -> list[Finding]:
     if _one_of(rows).match(data, begin) is None:
         return []
-    found, shapes = [], _shapes()
+    findings, shapes = [], _shapes()
     for index in rows:
         match = shapes[index].match(data, begin)
         if match is not None and _valid(IDENTIFIERS[index], match[0].decode()):
-            found.append(Finding(IDENTIFIERS[index].kind, begin, match.end(), score, NAME))
-    return found
+            findings.append(Finding(IDENTIFIERS[index].kind, begin, match.end(), score, NAME))
+    return findings
 
 
 def _spoken(data: bytes, after: int, rows: tuple[int, ...]) -> list[Finding]:
     """What stands first after a word and has the shape that goes with it."""
-    found, shapes = [], _shapes()
+    findings, shapes = [], _shapes()
     for index in rows:
         for match in shapes[index].finditer(data, after, after + _AFTER):
             begin = match.start()
             if data[begin - 1] in WORD or not _valid(IDENTIFIERS[index], match[0].decode()):
                 continue
-            found.append(Finding(IDENTIFIERS[index].kind, begin, match.end(), 0.95, NAME))
+            findings.append(Finding(IDENTIFIERS[index].kind, begin, match.end(), 0.95, NAME))
             break
-    return found
+    return findings
 
 
 def _valid(one: Identifier, value: str) -> bool:

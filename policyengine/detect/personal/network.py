@@ -61,14 +61,14 @@ def mac_finder() -> Finder:
 
 def find_ip(view: View) -> Sequence[Finding]:
     data = view.shadow
-    found = []
+    findings = []
     if data.count(b".") > 2:
         for start, end in spans(_V4, data):
             stop = end - (data[end - 1 : end] == b".")
             if not _apart(data, start, stop) or data.count(b".", start, stop) != 3:
                 continue
             if not _VERSION.search(data, max(0, start - 12), start) and not _like_a_version(data, start, stop):
-                found += _address(data, start, stop)
+                findings += _address(data, start, stop)
     if data.count(b":") > 1:
         for start, end in spans(_V6, data):
             low = start
@@ -78,8 +78,8 @@ def find_ip(view: View) -> Sequence[Finding]:
                 end -= 1
             value = data[start:end]
             if end - start <= _LONGEST_V6 and _apart(data, start, end) and _serious(value):
-                found += _address(data, start, end)
-    return found
+                findings += _address(data, start, end)
+    return findings
 
 
 def _apart(data: bytes, start: int, end: int) -> bool:

@@ -89,16 +89,16 @@ def find(view: View, regions: tuple[str, ...]) -> Sequence[Finding]:
     data = view.shadow
     if len(data) >= SHORT and view.digits < 7:
         return []
-    found = []
+    findings = []
     for start, end in spans(_PLACES, data):
         if start and data[start - 1] in WORD and data[start:end].isdigit():
             continue  # a part of something else, such as hexadecimal
         for begin in _starts(data, start, end):
             if some := _numbers(view, begin, regions):
-                found += some
+                findings += some
                 if some[0].end == end and _GOES_ON.match(data, end) is None:
                     break  # what begins later ends here as well
-    return outermost(found)
+    return outermost(findings)
 
 
 def _starts(data: bytes, start: int, end: int) -> Iterator[int]:

@@ -137,7 +137,7 @@ def begins(text: str, start: int, tables: _Tables) -> int:
 
 def find(view: View, tables: _Tables) -> Sequence[Finding]:
     data = view.shadow
-    found = []
+    findings = []
     for index, start, end in tables.words.find_matches_as_indexes(data, overlapping=True):
         before, after = tables.around[index]
         tail = after.match(data, end, end + _AFTER)
@@ -150,5 +150,5 @@ def find(view: View, tables: _Tables) -> Sequence[Finding]:
             if head is None:
                 continue
             begin = low + head.start()
-        found.append(Finding("street_address", begin, tail.end(), 0.7, NAME))
-    return outermost(found)
+        findings.append(Finding("street_address", begin, tail.end(), 0.7, NAME))
+    return outermost(findings)

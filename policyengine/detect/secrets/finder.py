@@ -132,13 +132,13 @@ def tables(places: Callable[[Sequence[bytes]], Places] = places_of) -> _Tables:
 
 def find(view: View, known: _Tables | None = None) -> Sequence[Finding]:
     data = view.shadow
-    found: dict[tuple[int, int], Finding] = {}
+    findings: dict[tuple[int, int], Finding] = {}
     runs, there_are = Runs(data, TOKEN), known if known is not None else tables()
     for index, start, _ in there_are.formats_in(data):
         for match, token in there_are.tokens[index]:
             there = match(data, start)
             if there is not None:
-                _add(found, _tokens(data, there, token, runs))
+                _add(findings, _tokens(data, there, token, runs))
     hits = there_are.names_in(view.lower)
     if hits:
         scene = Scene(data)
@@ -146,10 +146,10 @@ def find(view: View, known: _Tables | None = None) -> Sequence[Finding]:
             shapes, word, structure = there_are.names[index]
             if structure is not None:
                 for one in structure.find(scene, start, end):
-                    _add(found, one)
+                    _add(findings, one)
             if (shapes or word) and may_assign(data, end):
-                _add(found, _assignments(data, start, end, shapes, word, runs))
-    return list(found.values())
+                _add(findings, _assignments(data, start, end, shapes, word, runs))
+    return list(findings.values())
 
 
 def _add(found: dict[tuple[int, int], Finding], one: Finding | None) -> None:

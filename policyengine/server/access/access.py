@@ -20,8 +20,8 @@ from policyengine.server.access.submission import Submissions
 from policyengine.server.access.tasks import TaskCalls
 from policyengine.server.aside import Aside
 from policyengine.server.bind import Binding
+from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.errors import RequestError
-from policyengine.server.pdp import Pdp
 from policyengine.server.pipeline import Question
 from policyengine.settings.loading import WrongSettings
 from policyengine.settings.model import Settings
@@ -35,15 +35,15 @@ KEY = "signing-key"
 class Access:
     """One service's. Raises WrongSettings for a key file that cannot be used."""
 
-    def __init__(self, settings: Settings, pdp: Pdp, binding: Binding, aside: Aside) -> None:
+    def __init__(self, settings: Settings, slot: EngineSlot, binding: Binding, aside: Aside) -> None:
         self.desk = Desk(settings.public_url)
-        self._pdp = pdp
+        self._slot = slot
         self._aside = aside
         self._callbacks = Callbacks(settings.approvals.callbacks, self.desk)
         self._submissions = Submissions(self.desk, binding, self._callbacks)
         self._tasks = TaskCalls(self.desk)
         base = urlsplit(settings.public_url or "").path
-        self._page = ApprovalPage(pdp, settings.page_key.get_secret_value().encode(), base, aside)
+        self._page = ApprovalPage(slot, settings.page_key.get_secret_value().encode(), base, aside)
         path = settings.approvals.signing_key_file
         try:
             self._keys = key_file(path) if path is not None else None
@@ -60,7 +60,7 @@ class Access:
         """Tells whoever wants to hear of it what has become of their requests, until it is cancelled."""
         while self._callbacks.known:
             await asyncio.sleep(LOOK)
-            await asyncio.to_thread(self._callbacks.look, self._pdp.ready())
+            await asyncio.to_thread(self._callbacks.look, self._slot.ready())
 
     def close(self) -> None:
         self._callbacks.stopping.set()
@@ -73,8 +73,8 @@ class Access:
 
     def cancellation(self, path: str) -> Question | None:
         """The question at the path at which a task is cancelled."""
-        id_, found, rest = path.removeprefix(f"{ACCESS_REQUESTS}/").partition("/")
-        if not path.startswith(f"{ACCESS_REQUESTS}/") or not found or rest != "cancel" or not id_:
+        id_, slash, rest = path.removeprefix(f"{ACCESS_REQUESTS}/").partition("/")
+        if not path.startswith(f"{ACCESS_REQUESTS}/") or not slash or rest != "cancel" or not id_:
             return None
         cancel = self._tasks.cancel
         return Question(
@@ -91,7 +91,7 @@ class Access:
         self._page.add_routes(app)
 
     async def _status(self, request: Request) -> JSONResponse:
-        show = partial(self._tasks.show, self._pdp.ready(), request.path_params["id"], request.scope["caller"])
+        show = partial(self._tasks.show, self._slot.ready(), request.path_params["id"], request.scope["caller"])
         told = await self._aside.run("waiting", show)
         wait = {"retry-after": str(PAUSE)} if told["task"]["status"] == "pending" else {}
         return JSONResponse(told, headers=wait)

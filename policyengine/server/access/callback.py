@@ -161,7 +161,7 @@ def _is_internal(url: str) -> bool:
     """Whether an address leads anywhere but into the internet; one that leads nowhere does."""
     parts = urlsplit(url)
     try:
-        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
     except OSError:
         return True
-    return not found or not all(ip_address(str(each[4][0]).partition("%")[0]).is_global for each in found)
+    return not addresses or not all(ip_address(str(each[4][0]).partition("%")[0]).is_global for each in addresses)

@@ -25,8 +25,8 @@ from policyengine.server import grants
 from policyengine.server.access import html
 from policyengine.server.aside import Aside
 from policyengine.server.cookie import COOKIE, Card, card
+from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.errors import RequestError
-from policyengine.server.pdp import Pdp
 from policyengine.state.approval_calls import ApprovalError
 from policyengine.state.store import StoreError
 from policyengine.state.tasks import Task
@@ -51,7 +51,7 @@ class Approver:
 class ApprovalPage:
     """`key` seals the forms of this service; `base` is the path of its public URL."""
 
-    pdp: Pdp
+    slot: EngineSlot
     key: bytes
     base: str
     aside: Aside
@@ -69,7 +69,7 @@ class ApprovalPage:
                 return RedirectResponse(self.base + html.SIGN_IN, 303)
             form = await _form(request) if request.method == "POST" else {}
             try:
-                return await self.aside.run("waiting", work, self.pdp.ready(), request, caller, approver, form)
+                return await self.aside.run("waiting", work, self.slot.ready(), request, caller, approver, form)
             except ApprovalError as error:
                 return _html(html.refused(error.reason, self.base), 409)
             except StoreError:
@@ -115,11 +115,11 @@ class ApprovalPage:
         form = await _form(request)
         if _from_elsewhere(request):
             return _html(html.sign_in(self.base, "The form is not one of this page."), 403)
-        found = Card(form.get("credential", "").strip(), form.get("who", "").strip())
+        signed_in = Card(form.get("credential", "").strip(), form.get("who", "").strip())
         answer = RedirectResponse(self.base + html.PATH, 303)
         answer.set_cookie(
             COOKIE,
-            found.text(),
+            signed_in.text(),
             path=self.base + html.PATH,
             httponly=True,
             samesite="strict",
@@ -167,10 +167,10 @@ async def _form(request: Request) -> dict[str, str]:
         if len(body) > LARGEST:
             raise RequestError(413, f"the form is larger than {LARGEST} bytes")
     try:
-        found = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=8, encoding="utf-8")
+        fields = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=8, encoding="utf-8")
     except (UnicodeDecodeError, ValueError):
         raise RequestError(400, "the form cannot be read") from None
-    return {name: values[-1] for name, values in found.items()}
+    return {name: values[-1] for name, values in fields.items()}
 
 
 def _html(content: bytes, status: int = 200) -> Response:

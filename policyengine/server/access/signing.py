@@ -81,16 +81,16 @@ def keys_of(text: str) -> tuple[ECKey, ...]:
     """The private keys in a text: PEM, a JWK, or a JWK Set whose first key signs. Raises UnusableKey."""
     try:
         if not text.lstrip().startswith("{"):
-            found = [ECKey.import_key(text)]
+            keys = [ECKey.import_key(text)]
         else:
             value = json.loads(text)
-            found = [ECKey.import_key(each) for each in value["keys"]] if "keys" in value else [ECKey.import_key(value)]
-        good = found and all(key.is_private and key.curve_name == "P-256" for key in found)
+            keys = [ECKey.import_key(each) for each in value["keys"]] if "keys" in value else [ECKey.import_key(value)]
+        good = keys and all(key.is_private and key.curve_name == "P-256" for key in keys)
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise UnusableKey("it holds no private key for ES256") from error
     if not good:
         raise UnusableKey("it holds no private key for ES256")
-    return tuple(found)
+    return tuple(keys)
 
 
 def key_file(path: Path) -> tuple[ECKey, ...]:

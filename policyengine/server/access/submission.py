@@ -205,17 +205,17 @@ def _kept(client: Any) -> str:
 
 def _why(value: Mapping[str, Any]) -> str:
     context = value.get("context")
-    found = (context.get(name) for name in _WHY) if isinstance(context, Mapping) else ()
-    return next((text for text in found if isinstance(text, str)), "")
+    reasons = (context.get(name) for name in _WHY) if isinstance(context, Mapping) else ()
+    return next((text for text in reasons if isinstance(text, str)), "")
 
 
 def _key(headers: Mapping[bytes, bytes]) -> str | None:
-    found = headers.get(KEY)
-    if found is None:
+    key = headers.get(KEY)
+    if key is None:
         return None
-    if not 0 < len(found) <= LONGEST_KEY:
+    if not 0 < len(key) <= LONGEST_KEY:
         raise Malformed(f"`Idempotency-Key` must have 1 to {LONGEST_KEY} characters")
-    return found.decode("latin-1")
+    return key.decode("latin-1")
 
 
 def _instant(text: Any) -> float | None:
@@ -223,10 +223,10 @@ def _instant(text: Any) -> float | None:
     if not isinstance(text, str) or len(text) > 64:
         return None
     try:
-        found = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found.astimezone(UTC).timestamp() if found.tzinfo is not None else None
+    return instant.astimezone(UTC).timestamp() if instant.tzinfo is not None else None
 
 
 def _digest(value: Any) -> str:

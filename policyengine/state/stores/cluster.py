@@ -54,16 +54,16 @@ class Cluster(Redis):
 
     def places(self) -> tuple[str, ...]:
         left = {node.name for node in self._client.get_primaries()}
-        slots, found = self._client.nodes_manager.slots_cache, []
+        slots, shard_places = self._client.nodes_manager.slots_cache, []
         for number in range(MOST_PLACES):
             where = f"{number:04x}"
             [owner, *_] = slots.get(self._client.keyslot(self._prefix_at(where)), (None,))
             if owner is not None and owner.name in left:
                 left.remove(owner.name)
-                found.append(where)
+                shard_places.append(where)
             if not left:
                 break
-        return tuple(found)
+        return tuple(shard_places)
 
     def survey(self, kind: str) -> Iterator[tuple[str, Document]]:
         # What stands in braces is the place, of four digits.

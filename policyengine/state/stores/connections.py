@@ -79,8 +79,8 @@ def _asked(socket: Any, command: bytes) -> Any:
     socket.sendall(command)
     came = socket.recv(READ)
     while came:
-        if (found := answer(came, 0)) is not None:
-            return found[0]
+        if (reply := answer(came, 0)) is not None:
+            return reply[0]
         more = socket.recv(READ)
         if not more:
             break

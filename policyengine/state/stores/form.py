@@ -36,8 +36,8 @@ def opened(text: bytes) -> Document:
             start = 1 + 5 * 8 + 2
             said = _said(text[start : start + length], blocked)
             return {"now": int(now), "start": int(begins), "end": int(ends), "used": int(used), **said}
-    found: Document = _DECODER.decode(text)
-    return {name: {} if name == "leases" and value == [] else value for name, value in found.items()}
+    document: Document = _DECODER.decode(text)
+    return {name: {} if name == "leases" and value == [] else value for name, value in document.items()}
 
 
 def _said(text: bytes, blocked: float) -> dict[str, Any]:

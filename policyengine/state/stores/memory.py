@@ -16,7 +16,7 @@ from weakref import WeakSet
 from policyengine.state.apply import apply
 from policyengine.state.block_operations import KEY, Beat, Impose
 from policyengine.state.operations import Commit, Document, DocumentsFound, Operation, Outcome, Read
-from policyengine.state.stores.plain import OpenLease, Plain, Ring
+from policyengine.state.stores.in_place import InPlace, OpenLease, Ring
 
 # So many due keys are looked at with each operation: more than one operation can write, so that they never pile up.
 SWEEP = 64
@@ -45,7 +45,7 @@ class Memory:
         self._due: list[tuple[int, str]] = []
         # Those who are told of each change of the list of blocks, as it happens.
         self.boards: WeakSet[Takes] = WeakSet()
-        self._plain = Plain(self._documents, self._expires, self._due)
+        self._in_place = InPlace(self._documents, self._expires, self._due)
 
     def run(self, operation: Operation) -> Outcome:
         with self._lock:
@@ -54,7 +54,7 @@ class Memory:
             due = self._due
             if due and due[0][0] <= now:
                 self._sweep(now)
-            if type(operation) is Commit and (done := self._plain.commit(operation, now)) is not None:
+            if type(operation) is Commit and (done := self._in_place.commit(operation, now)) is not None:
                 return done
             documents = self._documents
             applied = apply(operation, {key: self._found(key) for key in operation.keys}, now)
@@ -88,9 +88,9 @@ class Memory:
         for key in keys:
             with self._lock:
                 document = self._found(key) if (self._ends(key) or 0) > self._now() else None
-                found = deepcopy(document)
-            if found is not None:
-                yield key, found
+                held = deepcopy(document)
+            if held is not None:
+                yield key, held
 
     def close(self) -> None:
         """Nothing to close."""

@@ -107,11 +107,11 @@ class Pipe(asyncio.Protocol):
         at = 0
         try:
             while at < len(data):
-                found = answer(data, at)
-                if found is None:
+                reply = answer(data, at)
+                if reply is None:
                     self._unread = data[at:]
                     break
-                said, at = found
+                said, at = reply
                 future, _ = self._asked.popleft()
                 if future.done():
                     # Who asked has given up.

@@ -84,8 +84,8 @@ class Postgresql:
         with self._connection() as connection:
             connection.execute(_LOCK, (keys,))
             now = self._now() if self._now is not None else connection.execute(_NOW).fetchone()[0]
-            found = dict(connection.execute(_READ, (keys, now)).fetchall())
-            applied = apply(operation, {key: found.get(key) for key in keys}, now)
+            documents = dict(connection.execute(_READ, (keys, now)).fetchall())
+            applied = apply(operation, {key: documents.get(key) for key in keys}, now)
             writes = [(key, document, end) for key, (document, end) in applied.writes.items()]
             for key, document, expires in writes:
                 if document is None:

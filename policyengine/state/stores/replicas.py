@@ -28,16 +28,16 @@ class Replicas:
 
     def none(self, client: Any) -> bool:
         """Whether it is known, without asking, that this server has none."""
-        found = self._found.get(id(client))
-        return found is not None and found[0] is client and not found[2] and monotonic() - found[1] < KNOWN
+        known = self._found.get(id(client))
+        return known is not None and known[0] is client and not known[2] and monotonic() - known[1] < KNOWN
 
     def any(self, client: Any) -> bool:
         """Whether this server has a replica."""
-        found = self._found.get(id(client))
-        if found is None or found[0] is not client or monotonic() - found[1] >= KNOWN:
+        known = self._found.get(id(client))
+        if known is None or known[0] is not client or monotonic() - known[1] >= KNOWN:
             some = int(client.info("replication").get("connected_slaves", 0)) > 0
-            found = self._found[id(client)] = (client, monotonic(), some)
-        return found[2]
+            known = self._found[id(client)] = (client, monotonic(), some)
+        return known[2]
 
     def confirmed(self, client: Any, unknown: type[Exception], digest: str, script: bytes, asked: Sequence[Any]) -> Any:
         """What the script answers, once a replica has what it wrote. Raises StoreError where none says so in time."""
@@ -55,5 +55,5 @@ class Replicas:
         with client.pipeline(transaction=False) as pipeline:
             pipeline.execute_command(*command)
             pipeline.execute_command("WAIT", 1, self._patience)
-            found: list[Any] = pipeline.execute(raise_on_error=False)
-            return found
+            replies: list[Any] = pipeline.execute(raise_on_error=False)
+            return replies

@@ -208,8 +208,8 @@ def _cancel(asked: Cancel, groups: dict[str, tuple[str, ...]]) -> Steps:
 
 def _read(asked: Read) -> Steps:
     answers = _sure((yield [Read((key,)) for key in asked.named]))
-    found = [answer for answer in answers if isinstance(answer, DocumentsFound)]
-    return DocumentsFound(max(one.now for one in found), tuple(one.documents[0] for one in found))
+    documents = [answer for answer in answers if isinstance(answer, DocumentsFound)]
+    return DocumentsFound(max(one.now for one in documents), tuple(one.documents[0] for one in documents))
 
 
 def _sure(answers: Sequence[Answer]) -> list[Outcome]:

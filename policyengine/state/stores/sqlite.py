@@ -90,8 +90,8 @@ class Sqlite:
             rows = connection.execute(
                 f"SELECT key, document FROM state WHERE key IN ({marks}) AND expires > ?", (*keys, now)
             )
-            found: dict[str, Document] = {key: json.loads(document) for key, document in rows}
-            applied = apply(operation, {key: found.get(key) for key in keys}, now)
+            documents: dict[str, Document] = {key: json.loads(document) for key, document in rows}
+            applied = apply(operation, {key: documents.get(key) for key in keys}, now)
             for key, (document, expires) in applied.writes.items():
                 if document is None:
                     connection.execute("DELETE FROM state WHERE key = ?", (key,))

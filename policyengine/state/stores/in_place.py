@@ -60,7 +60,7 @@ class Ring(Struct, gc=False):
 _SAID = {"now", "buckets", "rule", "by", "ceiling", "width", "blocked"}
 
 
-class Plain:
+class InPlace:
     """Works on the documents of a store, on when they may be forgotten, and on the heap of what is due."""
 
     def __init__(self, documents: dict[str, Any], expires: dict[str, int], due: list[tuple[int, str]]) -> None:
@@ -94,7 +94,7 @@ class Plain:
 
     def _all(self, asked: Commit, now: int) -> Done | None:
         documents = self._documents
-        found: list[tuple[Charge, Any, int, int, int, int]] = []
+        charges: list[tuple[Charge, Any, int, int, int, int]] = []
         # Nothing is charged until all of them have room.
         for charge in asked.charges:
             window = charge.window
@@ -130,10 +130,10 @@ class Plain:
             used += charge.amount
             if used > charge.ceiling:
                 return None
-            found.append((charge, document, at, place, used, end))
+            charges.append((charge, document, at, place, used, end))
         until, kept = now + asked.lease, now + asked.keep
         uses, places = [], []
-        for charge, document, at, place, used, end in found:
+        for charge, document, at, place, used, end in charges:
             meter, ceiling = charge.meter, charge.ceiling
             if type(document) is Ring:
                 document.charge, document.now, document.used = charge, at, used

@@ -7,7 +7,7 @@ from policyengine.server.errors import RequestError
 from policyengine.workers.sibling import Sibling
 
 
-class Pdp:
+class EngineSlot:
     """`engine` is None until the first load has succeeded; from then on it always answers."""
 
     def __init__(self) -> None:
