@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import stat
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,14 +30,38 @@ def unix_socket(path: Path, mode: int) -> Iterator[int]:
     made = os.stat(path).st_ino
     # Workers inherit it.
     os.set_inheritable(listening.fileno(), True)
+    with _ending(lambda: _remove(path, made)):
+        try:
+            yield listening.fileno()
+        finally:
+            listening.close()
+            _remove(path, made)
+
+
+def _remove(path: Path, made: int) -> None:
+    with suppress(OSError):
+        # Somebody else's by now is left alone.
+        if os.stat(path).st_ino == made:
+            os.unlink(path)
+
+
+@contextmanager
+def _ending(last: Callable[[], None]) -> Iterator[None]:
+    """Does this, too, where SIGTERM ends the process: one that has served raises it again."""
+
+    def ended(number: int, _: object) -> None:
+        last()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, ended)
     try:
-        yield listening.fileno()
+        yield
     finally:
-        listening.close()
-        with suppress(OSError):
-            # Somebody else's by now is left alone.
-            if os.stat(path).st_ino == made:
-                os.unlink(path)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _make_way(path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 import uvicorn
 
 from tests.cli.conftest import POLICIES, Cli
+from tests.support.paths import ROOT
 
 
 @pytest.fixture
@@ -117,3 +121,13 @@ def test_a_socket_is_as_asked_for_and_gone_at_the_end(
     # What nobody listens at any more makes way.
     assert cli("serve", policies, "--insecure", "--uds", path) == 0
     assert cli("serve", policies, "--insecure", "--uds", path, "--uds-mode", "9") == 2
+
+
+def test_a_socket_is_gone_where_a_signal_ends_its_process(tmp_path: Path) -> None:
+    script = (
+        "import pathlib, signal, sys; from policyengine.cli.unix_socket import unix_socket\n"
+        "with unix_socket(pathlib.Path(sys.argv[1]), 0o600): signal.raise_signal(signal.SIGTERM)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "s.sock")], cwd=ROOT, timeout=60, check=False)
+    assert done.returncode == -signal.SIGTERM
+    assert not (tmp_path / "s.sock").exists()
