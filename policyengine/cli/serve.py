@@ -147,7 +147,7 @@ def serve(
     engine = load_engine(path, entities, cache)
     if gate is Gate.TESTS:
         _gate(engine)
-    console = log_format is LogFormat.CONSOLE or (log_format is None and sys.stderr.isatty())
+    console = log_format is LogFormat.CONSOLE or (log_format is None and sys.stderr is not None and sys.stderr.isatty())
     os.environ |= _environment(flags, config, settings, "console" if console else "json")
     if not cache:
         os.environ[CACHE_SETTING] = ""

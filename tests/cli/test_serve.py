@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -131,3 +132,12 @@ def test_a_socket_is_gone_where_a_signal_ends_its_process(tmp_path: Path) -> Non
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "s.sock")], cwd=ROOT, timeout=60, check=False)
     assert done.returncode == -signal.SIGTERM
     assert not (tmp_path / "s.sock").exists()
+
+
+def test_a_closed_standard_error_is_no_reason_not_to_serve(
+    policies: Path, cli: Cli, served: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # `2>&-`, as Python has it.
+    monkeypatch.setattr("policyengine.cli.serve.sys", SimpleNamespace(stderr=None))
+    assert cli("serve", policies, "--insecure") == 0
+    assert served
