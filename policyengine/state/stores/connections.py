@@ -80,6 +80,9 @@ def _asked(socket: Any, command: bytes) -> Any:
     came = socket.recv(READ)
     while came:
         if (reply := answer(came, 0)) is not None:
+            if reply[1] != len(came):
+                # Nobody asked for the rest, which would be taken for the next answer.
+                raise ConnectionError("the server said more than it was asked")
             return reply[0]
         more = socket.recv(READ)
         if not more:
