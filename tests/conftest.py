@@ -44,9 +44,28 @@ if PROFILE == "default":
 typer.testing._get_command = cache(typer.testing._get_command)
 
 
+class _Frozen:
+    """Whether what the tests themselves are made of is nothing for the garbage collector to look through: a service
+    does so whenever one starts, and there are hundreds. One that ends makes it look at everything again. Asking how
+    much is frozen would count it."""
+
+    def __init__(self) -> None:
+        self._is_so, self._unfreeze = False, gc.unfreeze
+        gc.unfreeze = self.end
+
+    def begin(self) -> None:
+        if not self._is_so:
+            gc.freeze()
+            self._is_so = True
+
+    def end(self) -> None:
+        self._unfreeze()
+        self._is_so = False
+
+
+_frozen = _Frozen()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """All that the tests themselves are made of is nothing for the garbage collector to look through: a service does so
-    whenever one starts, and there are hundreds. One that ends makes it look at everything again."""
-    if not gc.get_freeze_count():
-        gc.freeze()
+    _frozen.begin()
