@@ -7,7 +7,8 @@ ENTITIES ?= $(wildcard $(POLICIES)/entities.json)
 PORT     ?= 8080
 # Who may ask: a new key for a day; or --insecure, anybody on this machine; or --keys STORE.
 ACCESS   ?= --new-key
-JOBS     ?= auto
+# One more than there are cores: tests also wait, for servers that start.
+JOBS     ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 ARGS     ?=
 
 BIN := $(VENV)/bin

@@ -45,3 +45,8 @@ def test_neither_more_nor_less_than_an_answer_is_taken_for_one(said: bytes) -> N
         theirs.close()
         with pytest.raises(ConnectionError):
             _asked(ours, b"")
+
+
+def test_a_client_that_was_closed_answers_nothing() -> None:
+    with pytest.raises(ConnectionError):
+        _asked(None, b"")

@@ -68,14 +68,16 @@ class Connections(Plainly):
                 connection, used = self._free.pop()
             except IndexError:
                 break
-            if monotonic() - used < FRESH:
+            if monotonic() - used < FRESH and connection._sock is not None:
                 return connection
             self._pool.release(connection)
         return self._pool.get_connection()
 
 
 def _asked(socket: Any, command: bytes) -> Any:
-    """What a command is answered; the socket has its own deadline."""
+    """What a command is answered; the socket has its own deadline, and is None where the client has been closed."""
+    if socket is None:
+        raise ConnectionError("the connection was closed")
     socket.sendall(command)
     came = socket.recv(READ)
     while came:
