@@ -79,7 +79,11 @@ class Authenticator:
 
     def remembered(self, header: bytes, address: str | None) -> Caller | None:
         """The caller of a header that was good a moment ago and still is. The way of nearly every request."""
-        known = self._good.get(self._named(header))
+        return self.remembered_as(self.named(header), address)
+
+    def remembered_as(self, name: bytes, address: str | None) -> Caller | None:
+        """The same, by what the header is remembered by."""
+        known = self._good.get(name)
         if known is None:
             return None
         now = self.clock()
@@ -99,7 +103,7 @@ class Authenticator:
     def bearer(self, header: bytes, address: str | None) -> Caller | NeedsKeys | None:
         """The caller of an `Authorization` header. Raises keyring.Unknowable."""
         now = self.clock()
-        name = self._named(header)
+        name = self.named(header)
         self._good.pop(name, None)
         if header[: len(_SCHEME)].lower() != _SCHEME:
             return None
@@ -118,7 +122,7 @@ class Authenticator:
         callers = [caller for identity, caller in self.certificates.items() if identity in names]
         return callers[0] if len(callers) == 1 else None
 
-    def _named(self, header: bytes) -> bytes:
+    def named(self, header: bytes) -> bytes:
         """What a header is remembered by: a keyed hash."""
         digest = self._blank.copy()
         digest.update(header)

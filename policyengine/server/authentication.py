@@ -143,7 +143,11 @@ class Authentication:
         header = headers.get(b"authorization")
         if header is None or self.proxies:
             return None
-        return self.authenticator.remembered(header, peer.client[0] if peer.client else None)
+        shown = peer.shown
+        if shown is None or shown[0] != header:
+            # Most connections show the same time after time.
+            shown = peer.shown = header, self.authenticator.named(header)
+        return self.authenticator.remembered_as(shown[1], peer.client[0] if peer.client else None)
 
     async def __call__(self, incoming: Incoming) -> Caller | Refusal:
         if incoming.endpoint in (HEALTH, SIGN_IN):

@@ -90,12 +90,13 @@ class Incoming:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Peer:
-    """The ends of a connection, as ASGI has them."""
+    """The ends of a connection, as ASGI has them. `shown` is what it showed last, with the name of that."""
 
     server: tuple[str, int | None] | None
     client: tuple[str, int] | None
+    shown: tuple[bytes, bytes] | None = None
 
 
 Headers = Mapping[bytes, bytes]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-VERSION = 12
+VERSION = 13
 
 
 def _built() -> ModuleType | None:

@@ -6,6 +6,8 @@
 #define LIMIT 64
 /* So many agents can act for one another: `evaluate/delegation.py` says so. */
 #define MAX_CHAIN 16
+/* So many joined decisions are at hand. */
+#define LATEST 16
 
 enum {
     PRINCIPAL, RESOURCE, CONTEXT, PRINCIPAL_ID, RESOURCE_ID, KNOWN_PRINCIPAL, KNOWN_RESOURCE, ATTRIBUTES, APPROVED, PARTS
@@ -167,6 +169,8 @@ typedef struct {
        principal may have got its task from, or None; the same by type; what the world knows; and decisions for several
        with the function that makes them. */
     PyObject *entries, *types, *own, *delegators, *world, *joined, *join;
+    /* Of `joined`, what was asked for last: comparing pointers is faster than looking them up. */
+    PyObject *latest[LATEST];
     PyObject *circumstances; /* The names that need no look, in a context and in the entities. */
     PyObject *members[2];
     Form seen[CONTEXT + 1][FORMS];
@@ -459,10 +463,41 @@ everyone(Intake *self, PyObject *const *given, Chain *chain)
     return follow(self, get(given[CONTEXT], self->agent), self->types, first, first + MAX_CHAIN, chain);
 }
 
+/* Where a joined decision is kept that was asked for last. */
+static size_t
+place_of(const Chain *chain)
+{
+    size_t sum = 0;
+    for (int i = 0; i < chain->count; i++) {
+        sum = sum * 31 + ((size_t)chain->decision[i] >> 4);
+    }
+    return sum % LATEST;
+}
+
+/* Whether what is kept was joined of these very decisions. */
+static int
+is_of(PyObject *known, const Chain *chain)
+{
+    PyObject *all = known == NULL ? NULL : PyTuple_GET_ITEM(known, 0);
+    if (all == NULL || !PyTuple_CheckExact(all) || PyTuple_GET_SIZE(all) != chain->count) {
+        return 0;
+    }
+    for (int i = 0; i < chain->count; i++) {
+        if (PyTuple_GET_ITEM(all, i) != chain->decision[i]) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 /* One decision for all of them. */
 static PyObject *
 join(Intake *self, Chain *chain)
 {
+    size_t place = place_of(chain);
+    if (is_of(self->latest[place], chain)) {
+        return Py_NewRef(PyTuple_GET_ITEM(self->latest[place], 1));
+    }
     PyObject *key = PyTuple_New(chain->count), *all, *result = NULL;
     for (int i = 0; key != NULL && i < chain->count; i++) {
         PyObject *identity = PyLong_FromVoidPtr(chain->decision[i]);
@@ -479,6 +514,8 @@ join(Intake *self, Chain *chain)
     Py_DECREF(key);
     if (known != NULL && PyTuple_CheckExact(known) && PyTuple_GET_SIZE(known) == 2) {
         result = Py_NewRef(PyTuple_GET_ITEM(known, 1));
+        /* It holds the decisions, so that nothing else can be where they are. */
+        Py_XSETREF(self->latest[place], Py_NewRef(known));
     }
     Py_XDECREF(known);
     if (result == NULL && !PyErr_Occurred() && (all = PyTuple_New(chain->count)) != NULL) {

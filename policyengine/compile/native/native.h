@@ -16,7 +16,7 @@
 #include <structmember.h>
 
 /* Of what the types take; `__init__.py` uses no other than the one it knows. */
-#define VERSION 12
+#define VERSION 13
 
 extern PyType_Spec intake_spec;
 extern PyType_Spec above_spec;
