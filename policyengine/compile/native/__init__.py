@@ -1,7 +1,7 @@
 """The hot path's checks in C, where they have been built: `NATIVE`, or None.
 
-Three of its types are used: `Intake` for the statements of `entry.py` and the loop of `actors.py`, `Above` for the
-function of `hierarchy.py`, and `Shortcut` for the method of `deciding.py`. They give what those give, or raise.
+Two of its types are used: `Intake` for the statements of `entry.py` and the loop of `actors.py`, and `Above` for the
+function of `hierarchy.py`. Both give what those give, or raise.
 """
 
 from __future__ import annotations
