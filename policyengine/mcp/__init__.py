@@ -10,6 +10,7 @@ tool, a tool that changed, is not there.
 | `gating.py` | what every method asks of the gate |
 | `tools.py`, `others.py` | tools and calls of them; everything that is no tool |
 | `running.py`, `standard_streams.py` | serving clients, over standard streams or HTTP |
+| `messages.py` | messages over pipes, one a line |
 | `door.py`, `callers.py` | over HTTP: who may come in, and whose session a request belongs to |
 | `attempts.py` | tokens that are not accepted: counted, told, and told to wait |
 | `authorizing.py`, `pdp.py` | what COAZ decides beside the gate, in process or at a decision point |

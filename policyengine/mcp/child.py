@@ -6,58 +6,45 @@ the end of its input, then told to, and then made to, with all that it has start
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Self
+from typing import Any
 
 import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 from mcp.client.stdio import StdioServerParameters, get_default_environment, stdio_client
 from mcp.shared.message import SessionMessage
 
-from policyengine.mcp.standard_streams import MessageStream, message_of
+from policyengine.mcp.messages import LONGEST_MESSAGE, IncomingMessages, MessageStream, MessageTooLong, written
+
+log = logging.getLogger(__name__)
 
 # For so many seconds it is waited, for each of the ways to end a server.
 PATIENCE, LOOKS = 2.0, 0.02
 _GONE = (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError)
 
 
-class FromChild(MessageStream):
-    """What a server says, one message a line."""
+class FromChild(IncomingMessages):
+    """What a server says."""
 
     def __init__(self, stream: ByteReceiveStream) -> None:
+        super().__init__()
         self._stream = stream
-        self._lines: deque[bytes] = deque()
-        self._rest: list[bytes] = []
 
-    async def receive(self) -> SessionMessage | Exception:
-        while True:
-            while not self._lines:
-                try:
-                    first, *lines = (await self._stream.receive()).split(b"\n")
-                except _GONE:
-                    raise anyio.EndOfStream from None
-                self._rest.append(first)
-                if lines:
-                    self._lines.append(b"".join(self._rest))
-                    self._lines.extend(lines[:-1])
-                    self._rest = [lines[-1]]
-            line = self._lines.popleft()
-            if line.strip():
-                return message_of(line)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
+    async def more(self) -> None:
         try:
-            return await self.receive()
-        except anyio.EndOfStream:
-            raise StopAsyncIteration from None
+            self.lines.add(await self._stream.receive())
+        except MessageTooLong:
+            log.warning(
+                "a server sent more than %d bytes as one message, and is listened to no longer", LONGEST_MESSAGE
+            )
+            raise anyio.EndOfStream from None
+        except _GONE:
+            raise anyio.EndOfStream from None
 
     async def aclose(self) -> None:
         """The process is ended by whoever started it."""
@@ -71,7 +58,7 @@ class ToChild(MessageStream):
 
     async def send(self, item: SessionMessage) -> None:
         try:
-            await self._stream.send(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
+            await self._stream.send(written(item))
         except OSError:
             raise anyio.BrokenResourceError from None
 

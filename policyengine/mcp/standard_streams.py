@@ -8,18 +8,21 @@ input is empty, and what it prints goes to standard error: nothing but messages 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import stat
 import sys
-from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any, Self
+from typing import Any
 
 import anyio
-import mcp_types as types
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
+
+from policyengine.mcp.messages import LONGEST_MESSAGE, IncomingMessages, MessageStream, MessageTooLong, written
+
+log = logging.getLogger(__name__)
 
 # So many messages wait to be taken, at most: then nothing more is read.
 MOST_WAITING = 100
@@ -27,25 +30,11 @@ MOST_WAITING = 100
 LAST_WORDS = 2.0
 
 
-class MessageStream:
-    """What both streams are to the library."""
-
-    async def aclose(self) -> None:
-        raise NotImplementedError
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-
-class MessagesIn(asyncio.Protocol, MessageStream):
-    """The messages that come in: one a line. What is no message comes in as the error that it is."""
+class MessagesIn(asyncio.Protocol, IncomingMessages):
+    """The messages of a client."""
 
     def __init__(self) -> None:
-        self._lines: deque[bytes] = deque()
-        self._rest: list[bytes] = []
+        IncomingMessages.__init__(self)
         self._came = asyncio.Event()
         self._ended = False
         self._transport: Any = None
@@ -54,15 +43,19 @@ class MessagesIn(asyncio.Protocol, MessageStream):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        first, *lines = data.split(b"\n")
-        self._rest.append(first)
-        if not lines:
+        try:
+            self.lines.add(data)
+        except MessageTooLong:
+            log.warning(
+                "a client sent more than %d bytes as one message, and is listened to no longer", LONGEST_MESSAGE
+            )
+            self._transport.close()
+            self._end()
             return
-        self._lines.append(b"".join(self._rest))
-        self._lines.extend(lines[:-1])
-        self._rest = [lines[-1]]
+        if not self.lines:
+            return
         self._came.set()
-        if len(self._lines) > MOST_WAITING:
+        if len(self.lines) > MOST_WAITING:
             self._transport.pause_reading()
 
     def eof_received(self) -> None:
@@ -75,27 +68,13 @@ class MessagesIn(asyncio.Protocol, MessageStream):
         self._ended = True
         self._came.set()
 
-    async def receive(self) -> SessionMessage | Exception:
-        while True:
-            while not self._lines:
-                if self._ended:
-                    raise anyio.EndOfStream
-                self._came.clear()
-                if self._transport is not None and not self._transport.is_closing():
-                    self._transport.resume_reading()
-                await self._came.wait()
-            line = self._lines.popleft()
-            if line.strip():
-                return message_of(line)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            return await self.receive()
-        except anyio.EndOfStream:
-            raise StopAsyncIteration from None
+    async def more(self) -> None:
+        if self._ended:
+            raise anyio.EndOfStream
+        self._came.clear()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        await self._came.wait()
 
     async def aclose(self) -> None:
         self._transport.close()
@@ -127,7 +106,7 @@ class MessagesOut(asyncio.BaseProtocol, MessageStream):
     async def send(self, item: SessionMessage) -> None:
         if self._lost.is_set() or self._transport.is_closing():
             raise anyio.BrokenResourceError
-        self._transport.write(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
+        self._transport.write(written(item))
         await self._free.wait()
 
     async def aclose(self) -> None:
@@ -137,13 +116,6 @@ class MessagesOut(asyncio.BaseProtocol, MessageStream):
         """What was written has gone out, if there is anybody who takes it."""
         with anyio.move_on_after(LAST_WORDS, shield=True):
             await self._lost.wait()
-
-
-def message_of(line: bytes) -> SessionMessage | Exception:
-    try:
-        return SessionMessage(types.jsonrpc_message_adapter.validate_json(line.decode(errors="replace"), by_name=False))
-    except ValueError as error:
-        return error
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from policyengine.files import MOST_ENTRIES
 from policyengine.gate import listing, results, trail
 from policyengine.integrations import agent_hooks, langchain_agent
 from policyengine.mcp import approving, pdp, sessions, targets
+from policyengine.mcp.messages import LONGEST_MESSAGE
 from policyengine.mcp.pages import PAGE as PAGE_OF_TOOLS
 from policyengine.mcp.upstream import MOST_PAGES
 from policyengine.model.entities import MAX_ANCESTORS
@@ -71,6 +72,7 @@ LIMITS, SETTINGS, TEXTS = Limits(), Settings(policies=Path("."), insecure=True),
         f"not all there yet, together | {MOST_ARRIVING >> 20} MiB",
         f"or the first {MOST_KEPT >> 20} MiB of its body",
         f"page of a gateway's list | {PAGE_OF_TOOLS:,} ",
+        f"a server over a pipe | {LONGEST_MESSAGE >> 20} MiB ",
         f"looked at in one turn of the event loop | {listing.SLICE:,}, {-(-listing.SLICE // (1 + listing.ANEW))} ",
         f"once for all who wait | {MAKING:.0f} ",
         f"agents behind each other | {MAX_CHAIN} ",

@@ -10,6 +10,7 @@ import pytest
 from mcp.client.stdio import StdioServerParameters
 
 from policyengine.mcp import child as module
+from policyengine.mcp import messages
 
 
 def is_there(pid: int) -> bool:
@@ -41,6 +42,31 @@ def test_a_server_that_does_not_end_is_made_to(tmp_path: Path, monkeypatch: pyte
             break
         time.sleep(0.02)
     assert [pid for pid in pids if is_there(pid)] == []
+
+
+def test_a_line_that_does_not_end_is_the_end_of_what_a_server_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "LONGEST_MESSAGE", 1 << 20)
+    script = "echo '{}'; tr '\\0' x < /dev/zero"
+
+    async def steps() -> tuple[object, object]:
+        async with module.child(StdioServerParameters(command="sh", args=["-c", script])) as (reading, _):
+            first = await reading.receive()
+            with anyio.fail_after(10), pytest.raises(anyio.EndOfStream):
+                await reading.receive()
+            return first, reading.lines._rest
+
+    first, rest = anyio.run(steps)
+    assert isinstance(first, ValueError)
+    assert rest == []
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+def test_lines_are_the_same_however_they_come(size: int) -> None:
+    text = b"one\n\ntwo and more\nthr\xc3\xa9e\nrest"
+    lines = messages.MessageLines()
+    for at in range(0, len(text), size):
+        lines.add(text[at : at + size])
+    assert [lines.take() for _ in range(len(lines))] == text.split(b"\n")[:-1]
 
 
 def test_a_command_that_is_not_there_is_an_error() -> None:
