@@ -14,12 +14,12 @@ import argparse
 import gzip
 import importlib
 import json
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.detect_speed import best
 from policyengine.detect import Vocabulary, find, find_many, registry
 
 Span = tuple[int, int]
@@ -105,8 +105,8 @@ def personal(path: Path) -> None:
         print(f"{shown}   {theirs.recall:16.3f} {theirs.precision:9.3f} {theirs.f2:6.3f}")
     kinds = frozenset(kind for _, kind, _, _ in TYPES)
     texts = [row["text"] for row in rows]
-    one_by_one = _best(lambda: [find(text, kinds, known) for text in texts])
-    together = _best(lambda: find_many(texts, kinds, known))
+    one_by_one = best(lambda: [find(text, kinds, known) for text in texts], ROUNDS)
+    together = best(lambda: find_many(texts, kinds, known), ROUNDS)
     assert find_many(texts, kinds, known) == [find(text, kinds, known) for text in texts]
     print(f"ours: F2 {ours_all.f2:.3f}, all types at once, {size / len(texts):.0f} characters a text")
     for how, seconds in (("text by text", one_by_one), ("a list of texts", together)):
@@ -121,20 +121,10 @@ def personal(path: Path) -> None:
 def _asked(finds: Finds, rows: list[dict[str, Any]], labels: list[list[Span]]) -> tuple[Score, float]:
     total = Score(0, 0, 0)
     found = [finds(row["text"]) for row in rows]
-    seconds = _best(lambda: [finds(row["text"]) for row in rows])
+    seconds = best(lambda: [finds(row["text"]) for row in rows], ROUNDS)
     for spans, labelled in zip(found, labels, strict=True):
         total += score(spans, labelled)
     return total, seconds
-
-
-def _best(call: Callable[[], object]) -> float:
-    """Seconds of one core, the best of some rounds: whatever else the machine does takes none of them."""
-    times = []
-    for _ in range(ROUNDS):
-        start = time.process_time()
-        call()
-        times.append(time.process_time() - start)
-    return min(times)
 
 
 def _presidio(recogniser: str, entity: str) -> Finds | None:

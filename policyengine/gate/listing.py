@@ -8,7 +8,6 @@ A long list is found in slices of counted work, so that an event loop has its tu
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Generator, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +20,7 @@ from policyengine.model.values import Fault, is_text, plain_text
 from policyengine.partial.among import Among
 from policyengine.partial.residual import Partial
 from policyengine.schema.schema import CALL, TOOL
+from policyengine.slices import at_once
 from policyengine.state.narrowing import as_read
 from policyengine.state.session_calls import SessionState
 
@@ -106,22 +106,3 @@ def listed_limits(
 ) -> dict[str, dict[str, list[Keywords]]]:
     """The limits of arguments, by tool and argument, that hold in every session."""
     return argument_limits(snapshot, principal, context, names, in_any_session(snapshot))
-
-
-def at_once(slices: Slices) -> list[str]:
-    """The list, for where nobody else waits."""
-    while True:
-        try:
-            next(slices)
-        except StopIteration as done:
-            return list(done.value)
-
-
-async def in_turns(slices: Slices) -> list[str]:
-    """The list. The event loop has its turn after each slice."""
-    while True:
-        try:
-            next(slices)
-        except StopIteration as done:
-            return list(done.value)
-        await asyncio.sleep(0)

@@ -31,6 +31,7 @@ from policyengine.release.content import Unscannable, json_content
 from policyengine.release.inspection import Inspection
 from policyengine.release.outcome import Admitted, Released
 from policyengine.release.release_stream import ReleaseStream
+from policyengine.slices import at_once, in_turns
 from policyengine.state.grant import Grant, SettleError
 from policyengine.state.session_calls import Sessions, SessionState, UnknownSession
 from policyengine.state.store import StoreError
@@ -291,7 +292,7 @@ class Session:
             known = self._ways.sessions().read(self.id, self._principal, self._context)
         except (StoreError, UnknownSession):
             return []
-        return listing.at_once(self._callable(names_, known))
+        return at_once(self._callable(names_, known))
 
     async def tools_async(self, names_: Iterable[str]) -> list[str]:
         """As `tools`, without blocking the event loop."""
@@ -299,7 +300,7 @@ class Session:
             known = await self._ways.sessions().read_async(self.id, self._principal, self._context)
         except (StoreError, UnknownSession):
             return []
-        return await listing.in_turns(self._callable(names_, known))
+        return await in_turns(self._callable(names_, known))
 
     def _callable(self, names_: Iterable[str], known: SessionState) -> listing.Slices:
         snapshot = self._ways.snapshot()
@@ -327,9 +328,7 @@ class Session:
 
     async def listed_async(self, names_: Iterable[str]) -> list[str]:
         """As `listed`, without holding up the event loop for long."""
-        return await listing.in_turns(
-            listing.listed_slices(self._ways.snapshot(), self._principal, self._context, names_)
-        )
+        return await in_turns(listing.listed_slices(self._ways.snapshot(), self._principal, self._context, names_))
 
     def release(self, text: Any, **asked: Any) -> Released:
         """What may go to the user: `Engine.release` for the principal of this session."""

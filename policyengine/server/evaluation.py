@@ -22,8 +22,8 @@ from policyengine.server.errors import RequestError
 from policyengine.server.metering import answered
 from policyengine.server.pipeline import Answer, Slices
 from policyengine.server.record import Decided
-from policyengine.server.slices import at_once
 from policyengine.server.work import SLICE, Budget
+from policyengine.slices import at_once
 from policyengine.state.authorize import APPROVAL
 
 

@@ -39,7 +39,8 @@ from policyengine.server.metrics import Tally
 from policyengine.server.others import hand_over
 from policyengine.server.record import Decided, DirectAnswer, Record, records
 from policyengine.server.request_id import Identify, first
-from policyengine.server.slices import at_once, sliced
+from policyengine.server.slices import sliced
+from policyengine.slices import at_once
 
 # A body from this size on, in bytes, takes milliseconds.
 THREAD_BODY = 32 * 1024

@@ -1,4 +1,4 @@
-"""Work in slices: a generator that gives the event loop its turn after each, and returns what comes of all."""
+"""A slice of work (`policyengine/slices.py`) that holds up nobody."""
 
 from __future__ import annotations
 
@@ -19,13 +19,3 @@ def sliced(slices: Generator[None, None, T]) -> T | None:
         result: T = done.value
         return result
     return None
-
-
-def at_once(slices: Generator[None, None, T]) -> T:
-    """What comes of it, for where nobody else waits."""
-    while True:
-        try:
-            next(slices)
-        except StopIteration as done:
-            result: T = done.value
-            return result

@@ -28,8 +28,8 @@ from policyengine.server.errors import RequestError
 from policyengine.server.evaluation import evaluate_batch, way_of
 from policyengine.server.metrics import Tally
 from policyengine.server.pipeline import Pipeline, Slices
-from policyengine.server.slices import at_once
 from policyengine.settings.model import Settings
+from policyengine.slices import at_once
 from policyengine.state.stores.memory import Memory
 from tests.server.serving import EVALUATION, SEARCH_RESOURCE, serving
 
