@@ -1,6 +1,6 @@
 """Settings that every test shares: the hypothesis profiles, chosen with HYPOTHESIS_PROFILE.
 
-default   sixty examples, the same ones in every run, so that a change and not luck turns it red: hypothesis
+default   eighty examples, the same ones in every run, so that a change and not luck turns it red: hypothesis
           would else take constants from whatever modules are loaded by then
 nightly   10,000 fresh examples, for `make test-nightly`
 fuzz      100,000 examples, for `make fuzz`
@@ -27,7 +27,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile(
     "default",
-    max_examples=60,
+    max_examples=80,
     deadline=None,
     derandomize=True,
     print_blob=True,

@@ -143,7 +143,8 @@ KINDS: dict[str, Callable[[], Dear]] = {
         "/v1/release", json.dumps({"subject": USER, "text": _text(1_000_000)}).encode()
     ),
     "60,000 arguments": lambda: _body(EVALUATION, action={"name": "call"}, resource=_mail(60_000)),
-    "90,000 objects": lambda: _body(EVALUATION, context={"n": [{"a": []} for _ in range(90_000)]}),
+    "50,000 objects and arrays": lambda: _body(EVALUATION, context={"n": [{"a": []} for _ in range(24_900)]}),
+    "90,000 objects, which are too many": lambda: _body(EVALUATION, context={"n": [{"a": []} for _ in range(90_000)]}),
     UNREAD: lambda: _body(
         EVALUATIONS, action={"name": "weigh"}, evaluations=[{"resource": _document(n)} for n in range(9_000)]
     ),

@@ -16,6 +16,10 @@ _JSON = re.compile(rb'application/json[ \t]*(?:;[ \t]*charset[ \t]*=[ \t]*"?utf-
 
 # Lengths of so many digits may be beyond a limit.
 _SHORT = 4
+# Objects and arrays of one request. To make them is one stretch of work that nothing comes in between of.
+MOST_VALUES = 50_000
+# A string, or what there is of one: it matches wherever one begins, so that no text is looked through twice.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 class Disconnected(Exception):
@@ -37,6 +41,19 @@ async def read_body(message: Message, receive: Receive, limit: int) -> bytes:
     if not chunks:
         raise Malformed("the request body is empty")
     return bytes(chunks)
+
+
+def check_values(body: bytes) -> None:
+    """Raises RequestError for JSON of more objects and arrays than MOST_VALUES, before any is made."""
+    # Most have too few bytes for so many, and of the rest most have too few of the signs that begin one.
+    if len(body) <= 2 * MOST_VALUES or _begun(body) <= MOST_VALUES:
+        return
+    if _begun(_STRING.sub(b"", body)) > MOST_VALUES:
+        raise RequestError(413, f"the request has more than {MOST_VALUES} objects and arrays")
+
+
+def _begun(text: bytes) -> int:
+    return text.count(b"{") + text.count(b"[")
 
 
 def too_large(limit: int) -> RequestError:

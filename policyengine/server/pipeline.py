@@ -32,7 +32,7 @@ from policyengine.callers.refusal import Refusal
 from policyengine.compile.making import ONLY_MADE, Unmade
 from policyengine.engine import Engine
 from policyengine.server.aside import Aside, Kind
-from policyengine.server.body import Disconnected, check_headers, read_body
+from policyengine.server.body import Disconnected, check_headers, check_values, read_body
 from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.errors import RequestError, error_body, log, send_json
 from policyengine.server.metrics import Tally
@@ -225,8 +225,7 @@ class Pipeline:
             if engine is None or not steps.is_direct:
                 return self
             if steps.known is not None:
-                known = steps.known(peer, headers)
-                if known is None:
+                if (known := steps.known(peer, headers)) is None:
                     return self
                 caller = known
             identifier = self._identify(headers)
@@ -290,6 +289,7 @@ class Pipeline:
                 asked = message.get("body", b"")
                 if not 0 < len(asked) < self.max_body_bytes or message.get("more_body"):
                     asked = await read_body(message, receive, self.max_body_bytes)
+                check_values(asked)
             engine = self.slot.ready()
             status = 200
             plain = self._plain(question, engine, asked, caller) if request.may_be_plain else None

@@ -35,6 +35,7 @@ from policyengine.release.validity import MOST_PROBLEMS
 from policyengine.server.access import answers, callback, desk, page, submission
 from policyengine.server.arriving import MOST_ARRIVING, MOST_KEPT
 from policyengine.server.aside import LOOKING, MAKING, PARTS, REST, SLICED, SLICING, STREAMS, THREADS
+from policyengine.server.body import MOST_VALUES
 from policyengine.server.explain import MOST_ASKED
 from policyengine.server.filter import MOST_EXPLAINED
 from policyengine.server.release_events import LONGEST_CHUNK
@@ -62,6 +63,7 @@ LIMITS, SETTINGS, TEXTS = Limits(), Settings(policies=Path("."), insecure=True),
         f"`limits.headers`, {LIMITS.headers}, of `limits.header_bytes`, {LIMITS.header_bytes // 1024} KiB",
         f"`limits.header_seconds`, {LIMITS.header_seconds:.0f}, `limits.body_seconds`, {LIMITS.body_seconds:.0f} ",
         f"`limits.read_seconds`, {LIMITS.read_seconds:.0f} ",
+        f"objects and arrays in a body | {MOST_VALUES:,} ",
         f"`max_batch`, {SETTINGS.max_batch:,}; `max_metered_batch`, {SETTINGS.max_metered_batch:,}",
         f"`max_work`, {SETTINGS.max_work:,} units",
         f"`max_page`, {SETTINGS.max_page:,} ",
