@@ -25,7 +25,7 @@ from policyengine.engine import Engine
 from policyengine.release.outcome import NotReleased, Released
 from policyengine.server import hygiene
 from policyengine.server.bind import Binding
-from policyengine.server.body import Disconnected, too_large
+from policyengine.server.body import Disconnected, check_values, too_large
 from policyengine.server.errors import RequestError, log
 from policyengine.server.record import Decided
 from policyengine.server.release import asked_to_release, told
@@ -125,7 +125,9 @@ async def release_events(
         raise RequestError(408, why) from None
     if first is None:
         raise Malformed("the first event is the request")
-    asked = asked_to_release(engine, read.json_object(first.data.encode()), caller, binding)
+    body = first.data.encode()
+    check_values(body)
+    asked = asked_to_release(engine, read.json_object(body), caller, binding)
     named: dict[str, str] = {}
     done = False
     size = 0

@@ -57,3 +57,8 @@ def test_over_http(tmp_path: Path) -> None:
         assert client.post(EVALUATION, json=asked(context={"n": [{}] * (MOST_VALUES - 10)})).json()["decision"]
         many = {**asked(), "evaluations": [{"resource": {"type": "Document", "id": str(n)}} for n in range(10_000)]}
         assert all(each["decision"] for each in client.post(EVALUATIONS, json=many).json()["evaluations"])
+        stream = {
+            "content": f"data: {json.dumps({'n': [{}] * MOST_VALUES})}\n\n",
+            "headers": {"content-type": "text/event-stream"},
+        }
+        assert client.post("/v1/release", **stream).status_code == 413
