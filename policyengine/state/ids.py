@@ -16,9 +16,10 @@ def new_id() -> str:
     try:
         return _pool.pop()
     except IndexError:
-        drawn = urandom(16 * DRAWN).hex()
-        _pool.extend(drawn[at : at + 32] for at in range(32, len(drawn), 32))
-        return drawn[:32]
+        drawn = urandom(16 * DRAWN).hex(" ", 16).split()
+        id_ = drawn.pop()
+        _pool.extend(drawn)
+        return id_
 
 
 if hasattr(os, "register_at_fork"):
