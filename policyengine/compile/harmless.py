@@ -49,7 +49,9 @@ class Harmless:
 
 def _add(to: set[str], names: Iterable[Any]) -> None:
     if len(to) < MEMORY:
-        to.update(name for name in names if type(name) is str and len(name) <= 100 and not _delegates(name))
+        # Most are there already, and to look at one again costs more than the rest of deciding.
+        fresh = (name for name in names if type(name) is str and name not in to and len(name) <= 100)
+        to.update([name for name in fresh if not _delegates(name)])
 
 
 def _delegates(name: str) -> bool:
