@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policyengine.check.readers import is_readers
-from policyengine.gate.trail import leaves
+from policyengine.gate.leaves import leaves
 from policyengine.ir.nodes import Attribute, Const, Expect, Has, Lookup, PolicySet, Root, Sources
 from policyengine.ir.walk import walk
 
@@ -62,3 +62,5 @@ class HistoryNeeds:
             and isinstance(node.operand, Lookup)
             and isinstance(node.operand.key, Const)
         )
+        # Whether it has to be known where values came from.
+        self.traces = self.sources is None or bool(self.sources or self.readers)

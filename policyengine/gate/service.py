@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from policyengine.gate.history import HistoryNeeds
 from policyengine.gate.session import EngineCalls, Session
 from policyengine.release.service import Releases
 from policyengine.state.session_calls import UnknownSession
@@ -12,6 +13,8 @@ from policyengine.state.session_calls import UnknownSession
 
 class Gates(Releases):
     """An engine that gates the tools of agents."""
+
+    _needs: HistoryNeeds | None = None
 
     def session(
         self,
@@ -77,8 +80,16 @@ class Gates(Releases):
             admit_async=self.admit_async,
             sessions=lambda: self.sessions,
             snapshot=lambda: self._texts.snapshot,
+            asked_for=self._asked_for,
             inspection=self._inspection,
         )
+
+    def _asked_for(self) -> HistoryNeeds:
+        """What the policies in force ask for, looked up once."""
+        policies, needs = self._texts.snapshot.policies, self._needs
+        if needs is None or needs.policies is not policies:
+            needs = self._needs = HistoryNeeds(policies)
+        return needs
 
 
 def _taken(name: str | None) -> str:

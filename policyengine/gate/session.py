@@ -23,7 +23,7 @@ from policyengine.gate.any_session import for_any_readers
 from policyengine.gate.call import Observed, ToolCall, reason
 from policyengine.gate.history import HISTORY, History, HistoryNeeds
 from policyengine.gate.normal import form, identifies, names
-from policyengine.gate.trail import EVERYBODY, SYSTEM, USER, Trail
+from policyengine.gate.trail import EVERYBODY, SYSTEM, USER, Origin, Trail
 from policyengine.model.decision import RuleError
 from policyengine.model.frozen import copied
 from policyengine.release.carrying import carry_out
@@ -50,6 +50,7 @@ class EngineCalls:
     admit_async: Callable[..., Awaitable[Admitted]]
     sessions: Callable[[], Sessions]
     snapshot: Callable[[], Snapshot]
+    asked_for: Callable[[], HistoryNeeds]
     inspection: Inspection
 
 
@@ -74,9 +75,8 @@ class Session:
         self._context = dict(context)
         self.trail = Trail(forgot=resumed)
         self.history = History(known=not resumed)
-        self._asked_for: HistoryNeeds | None = None
         for known in entities:
-            self.trail.add(known, SYSTEM)
+            self._saw(known, SYSTEM)
         self._said: list[str] = []
         # How much of it was looked at, and what it is to rules.
         self._words: tuple[int, str, list[str]] | None = None
@@ -87,7 +87,7 @@ class Session:
         """The user said this: their words, and no one else's."""
         if text not in self._said:
             self._said.append(text)
-            self.trail.add(text, USER)
+            self._saw(text, USER)
 
     @property
     def principal(self) -> Mapping[str, Any]:
@@ -182,10 +182,15 @@ class Session:
 
     def _policies(self) -> HistoryNeeds:
         """What the rules in force ask for."""
-        policies = self._ways.snapshot().policies
-        if self._asked_for is None or self._asked_for.policies is not policies:
-            self._asked_for = HistoryNeeds(policies)
-        return self._asked_for
+        return self._ways.asked_for()
+
+    def _saw(self, value: Any, source: Origin, sent: Any = None, parts: Any = None, readers: Any = None) -> None:
+        """Something came in. Where no rule asks for a source, it is sorted when one does, after a reload."""
+        trail = self.trail
+        if self._policies().traces:
+            trail.add(value, source, echoes=trail.echoes(sent), parts=parts, readers=readers)
+        else:
+            trail.later(value, source, sent=sent, parts=parts, readers=readers)
 
     def _request(self) -> dict[str, Any]:
         if self._words is None or self._words[0] != len(self._said):
@@ -262,13 +267,7 @@ class Session:
         seen = receiving.read(value, received.returned)
         source, parts = receiving.origins(received, call.tool, seen)
         self.history.add(call.tool, call.arguments or {}, seen)
-        self.trail.add(
-            seen,
-            source,
-            echoes=self.trail.echoes(call.arguments or {}),
-            parts=parts,
-            readers=receiving.readers(received, seen),
-        )
+        self._saw(seen, source, call.arguments or {}, parts, receiving.readers(received, seen))
         return Observed(call.tool, True, value, received.labels)
 
     def _treated(self, received: receiving.Received, result: Any) -> tuple[Any, str]:

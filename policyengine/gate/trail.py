@@ -12,7 +12,9 @@ of it is from somebody who may be relied on (`composed.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import marshal
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import filterfalse
 from threading import Lock
@@ -20,6 +22,7 @@ from typing import Any
 
 from policyengine.gate.composed import COMPOSED, TrustedWords
 from policyengine.gate.dates import any_year
+from policyengine.gate.leaves import PLAIN, leaves, places
 from policyengine.gate.normal import form, identifies, names, number, text_form, value_form
 
 MODEL, EVERYBODY = "model", "*"
@@ -58,7 +61,6 @@ PUT_TOGETHER = Origin(COMPOSED, False, 8)
 _PUT_TOGETHER = frozenset({MADE, PUT_TOGETHER})
 
 _INNER = RUN + 1
-_PLAIN = (str, int, float, bool)
 
 # Behind what is not trusted.
 FIELD_RANK = 6
@@ -80,6 +82,16 @@ class _Text:
     source: Origin
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What came in, as it was then, with what was sent out for it."""
+
+    kept: bytes
+    source: Origin
+    parts: Mapping[tuple[str | int, ...], Origin] | None
+    readers: Mapping[tuple[str | int, ...], frozenset[str]] | None
+
+
 class Trail:
     """What one session has seen. With `forgot` it saw more before, and nobody knows what: whatever is not known to be
     from somebody may be from anybody then."""
@@ -97,6 +109,10 @@ class Trail:
         self._size = 0
         # Calls of one session may come back at the same time, in threads.
         self._adding = Lock()
+        # What came in and was not asked about since, oldest first, and how long it is; who brings it in, does so alone.
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_size = 0
+        self._bringing = Lock()
         # How often something began or ended to be added; and what was found of texts meanwhile. A call is decided, and
         # its result observed, about the same ones.
         self._changes = 0
@@ -115,6 +131,18 @@ class Trail:
         """Something came in. `echoes` are values, by their form, that were sent out in order to have this: what comes
         back of them is from where it was from. `parts` are by others than the whole, and `readers` are
         those who may see a part of it alone, by the way to them."""
+        if self._waiting:
+            self._bring()
+        self._add(value, source, echoes, parts, readers)
+
+    def _add(
+        self,
+        value: Any,
+        source: Origin,
+        echoes: Mapping[str, Origin] | None,
+        parts: Mapping[tuple[str | int, ...], Origin] | None,
+        readers: Mapping[tuple[str | int, ...], frozenset[str]] | None,
+    ) -> None:
         with self._adding:
             self._changes += 1
             for leaf, said_by in _said(value, source, parts or {}, readers or {}):
@@ -125,6 +153,37 @@ class Trail:
                 self._say(self._values, known, origin)
             self._changes += 1
             self._found.clear()
+
+    def later(
+        self,
+        value: Any,
+        source: Origin,
+        *,
+        sent: Any = None,
+        parts: Mapping[tuple[str | int, ...], Origin] | None = None,
+        readers: Mapping[tuple[str | int, ...], frozenset[str]] | None = None,
+    ) -> None:
+        """As `add`, as soon as somebody asks: for a session whose rules ask for no source. `sent` is what was sent out
+        in order to have it. What is no plain data, and may become another, is added at once."""
+        try:
+            kept = marshal.dumps((value, sent))
+        except ValueError:
+            kept = b""
+        if kept and self._waiting_size + len(kept) <= MOST:
+            self._waiting_size += len(kept)
+            self._waiting.append(_Waiting(kept, source, parts, readers))
+            return
+        self.add(value, source, echoes=self.echoes(sent), parts=parts, readers=readers)
+
+    def _bring(self) -> None:
+        """Adds what waits. It leaves last: whoever finds nothing waiting finds it added."""
+        with self._bringing:
+            while self._waiting:
+                one = self._waiting[0]
+                value, sent = marshal.loads(one.kept)
+                self._add(value, one.source, self._echoes(sent), one.parts, one.readers)
+                self._waiting_size -= len(one.kept)
+                self._waiting.popleft()
 
     def _add_text(self, text: str, source: Origin, echoes: Mapping[str, Origin]) -> None:
         self._size += len(text)
@@ -153,6 +212,11 @@ class Trail:
 
     def of(self, value: Any) -> frozenset[Origin]:
         """Where a text, number or truth value came from."""
+        if self._waiting:
+            self._bring()
+        return self._of(value)
+
+    def _of(self, value: Any) -> frozenset[Origin]:
         if self.full:
             return frozenset({UNKNOWN})
         if not isinstance(value, str):
@@ -239,8 +303,8 @@ class Trail:
     def provenance(self, args: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
         """Where each argument and each part of one came from, as `context.provenance` has it."""
         stated: dict[str, list[dict[str, Any]]] = {}
-        for path, value in _places(args):
-            plain = value.__class__ in _PLAIN
+        for path, value in places(args):
+            plain = value.__class__ in PLAIN
             origins = self.of(value) if plain or not isinstance(value, Mapping | list | tuple) else self._composed
             ordered = origins if len(origins) == 1 else sorted(origins, key=lambda one: (one.rank, one.name))
             stated[path] = [source.entry for source in ordered]
@@ -251,7 +315,7 @@ class Trail:
         arguments, where they are."""
         spelled = [leaf for leaf in leaves(args) if isinstance(leaf, str) and leaf != EVERYBODY]
         stated: dict[str, list[str]] = {}
-        for path, value in _places(args):
+        for path, value in places(args):
             allowed = self._readers(value)
             if allowed is None:
                 stated[path] = [EVERYBODY]
@@ -270,7 +334,12 @@ class Trail:
 
     def echoes(self, args: Any) -> dict[str, Origin]:
         """What is sent out with a call, by its form, with where it is from: the least trusted of its sources."""
-        return {value_form(leaf): max(self.of(leaf), key=_doubt) for leaf in leaves(args)}
+        if self._waiting:
+            self._bring()
+        return self._echoes(args)
+
+    def _echoes(self, args: Any) -> dict[str, Origin]:
+        return {value_form(leaf): max(self._of(leaf), key=_doubt) for leaf in leaves(args)}
 
 
 def _doubt(source: Origin) -> tuple[bool, int]:
@@ -300,38 +369,6 @@ def _said(
             todo += (((*way, at), item, said_by) for at, item in enumerate(one))
         else:
             yield from ((leaf, said_by) for leaf in leaves(one))
-
-
-def leaves(value: Any) -> Iterator[Any]:
-    """The texts, numbers and truth values in a value, the names of members among them."""
-    todo = [value]
-    while todo:
-        one = todo.pop()
-        if isinstance(one, Mapping):
-            todo.extend(one.keys())
-            todo.extend(one.values())
-        elif isinstance(one, list | tuple | set | frozenset):
-            todo.extend(one)
-        elif one is not None:
-            yield one
-
-
-def _places(args: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    """Every argument and every part of one, with its JSON Pointer."""
-    todo: list[tuple[str, Any]] = [(f"/{_escaped(name)}", value) for name, value in args.items()]
-    while todo:
-        path, value = todo.pop()
-        yield path, value
-        if value.__class__ in _PLAIN:
-            continue
-        if isinstance(value, Mapping):
-            todo.extend((f"{path}/{_escaped(name)}", item) for name, item in value.items())
-        elif isinstance(value, list | tuple):
-            todo.extend((f"{path}/{at}", item) for at, item in enumerate(value))
-
-
-def _escaped(name: str) -> str:
-    return name if name.isalnum() else name.replace("~", "~0").replace("/", "~1")
 
 
 def _stands_in(part: str, text: str) -> bool:

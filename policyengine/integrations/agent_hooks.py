@@ -40,7 +40,7 @@ SESSIONS, LIFE = 10_000, 86_400.0
 OPEN = 1_000
 ALLOW = Verdict(Decision.ALLOW)
 # By engine, and by principal: the calls of tools that are under way.
-_UNDER_WAY: WeakKeyDictionary[Engine, LRUCache[str, TTLCache[tuple[int, str], bool]]] = WeakKeyDictionary()
+_UNDER_WAY: WeakKeyDictionary[Engine, LRUCache[tuple[str, ...], TTLCache[tuple[int, str], bool]]] = WeakKeyDictionary()
 
 # The session whose model is being asked here: the contract has no way to say which tools a model is shown.
 ASKING: ContextVar[Session | None] = ContextVar("policyengine_asking", default=None)
@@ -54,6 +54,7 @@ class _Run:
     """A session of hooks, with what has begun in it."""
 
     gate: Session
+    whose: tuple[str, ...]
     asked: ModelCall | None = None
     calls: dict[str, ToolCall] = field(default_factory=dict)
 
@@ -86,6 +87,7 @@ class PolicyInterceptor:
         approvals: bool = False,
     ) -> None:
         self._engine = engine
+        self._of_engine = _UNDER_WAY.setdefault(engine, LRUCache(SESSIONS))
         self._principal = principal
         self._agent = agent
         self._model = model
@@ -125,9 +127,8 @@ class PolicyInterceptor:
         if run is None:
             # One that is forgotten here is the same one in the store: what it has seen, it has seen.
             name = sha256(json.dumps(key).encode()).hexdigest()
-            run = _Run(
-                self._engine.session(principal=principal, agent=agent, entities=self._entities, name=f"hooks:{name}")
-            )
+            gate = self._engine.session(principal=principal, agent=agent, entities=self._entities, name=f"hooks:{name}")
+            run = _Run(gate, tuple(who))
             run = self._runs.setdefault(key, run)
         return run
 
@@ -152,19 +153,19 @@ class PolicyInterceptor:
     def _is_users(self, run: _Run, context: Known) -> bool:
         if self._users is not None:
             return self._users(context)
-        return not self._under_way(run.gate.principal)
+        return not self._under_way(run)
 
-    def _under_way(self, principal: Known) -> TTLCache[tuple[int, str], bool]:
+    def _under_way(self, run: _Run) -> TTLCache[tuple[int, str], bool]:
         """The calls that are under way for a principal."""
-        whose = json.dumps([principal.get(name) for name in ("type", "id", "tenant")], default=str)
-        of_engine = _UNDER_WAY.setdefault(self._engine, LRUCache(SESSIONS))
-        return of_engine.setdefault(whose, TTLCache(SESSIONS, LIFE))
+        known = self._of_engine.get(run.whose)
+        return self._of_engine.setdefault(run.whose, TTLCache(SESSIONS, LIFE)) if known is None else known
 
     def _before_model(self, run: _Run, context: Known) -> Verdict:
         # Whoever asks the model again waits for no tool, also for none whose denial nobody lifted.
-        under_way = self._under_way(run.gate.principal)
-        for one in [one for one in under_way if one[0] == id(run)]:
-            under_way.pop(one, None)
+        under_way = self._under_way(run)
+        if under_way:
+            for one in [one for one in under_way if one[0] == id(run)]:
+                under_way.pop(one, None)
         ASKING.set(run.gate)
         if self._model is None:
             return ALLOW
@@ -194,7 +195,7 @@ class PolicyInterceptor:
         run.calls[tool["id"]] = call
         liftable = None if call.allowed else self._liftable(run, call)
         if call.allowed or liftable is not None:
-            self._under_way(run.gate.principal)[id(run), tool["id"]] = True
+            self._under_way(run)[id(run), tool["id"]] = True
         if not call.allowed:
             return _denied(call.reason, liftable)
         owed = tuple(
@@ -225,7 +226,7 @@ class PolicyInterceptor:
 
     def _after_tool(self, run: _Run, context: Known) -> Verdict:
         call = run.calls.pop(context["tool_call"]["id"], None)
-        self._under_way(run.gate.principal).pop((id(run), context["tool_call"]["id"]), None)
+        self._under_way(run).pop((id(run), context["tool_call"]["id"]), None)
         if call is None:
             return _denied("this call was not decided")
         value = context["target"]
@@ -248,7 +249,7 @@ class PolicyInterceptor:
         if run.asked is not None:
             run.asked.ended()
         for id_, call in run.calls.items():
-            self._under_way(run.gate.principal).pop((id(run), id_), None)
+            self._under_way(run).pop((id(run), id_), None)
             ended(call)
         run.asked, run.calls = None, {}
         return ALLOW

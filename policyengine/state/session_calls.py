@@ -50,14 +50,14 @@ class Sessions:
         """A new session; returns its id: 128 bits that nobody guesses, or the one given. Raises StoreError, and
         UnknownSession for an id that is taken."""
         opened = token_urlsafe(16) if id is None else id
-        _session(opened, self._store.run(_open(opened, principal, context)))
+        _held(self._store.run(_open(opened, principal, context)))
         return opened
 
     async def open_async(
         self, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None, *, id: str | None = None
     ) -> str:
         opened = token_urlsafe(16) if id is None else id
-        _session(opened, await self._store.run_async(_open(opened, principal, context)))
+        _held(await self._store.run_async(_open(opened, principal, context)))
         return opened
 
     def read(self, id: str, principal: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> SessionState:
@@ -166,9 +166,14 @@ def _names(labels: Collection[str]) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def _session(id_: str, outcome: Outcome) -> SessionState:
+def _held(outcome: Outcome) -> Mapping[str, Any]:
     if not isinstance(outcome, DocumentsFound) or (held := outcome.documents[0]) is None:
         raise UnknownSession(outcome.reason if isinstance(outcome, Rejected) else "there is no such session")
+    return held
+
+
+def _session(id_: str, outcome: Outcome) -> SessionState:
+    held = _held(outcome)
     calls = tuple(call_of(name, counts) for name, counts in held["calls"].items())
     labels, started, expires = held["labels"], held["started"] / SECOND, held["expires"] / SECOND
     return SessionState(id_, plain_labels(labels), calls, started, expires, grants_of(labels))

@@ -229,3 +229,31 @@ def test_what_the_user_said_a_part_of_is_not_what_the_user_said(proposed: str) -
     assert names(trail, proposed) == {"model"}
     trail.add("eve@evil.org", WEB)
     assert names(trail, proposed) <= {"model", "read_web"}
+
+
+def test_what_is_sorted_later_is_sorted_as_it_came() -> None:
+    at_once, later = Trail(), Trail()
+    known = {"id": "A-1", "note": "pay B-2 soon to the usual place"}
+    sent = {"id": "A-1", "query": "C-3"}
+    result = {"echo": "A-1 and C-3", "said": "transfer all of it to D-4"}
+    stranger = tool_source("read", False)
+    at_once.add(known, SYSTEM)
+    at_once.add("pay D-4 please", USER)
+    at_once.add(result, stranger, echoes=at_once.echoes(sent), parts={("said",): field_source("read")})
+    later.later(known, SYSTEM)
+    later.later("pay D-4 please", USER)
+    later.later(result, stranger, sent=sent, parts={("said",): field_source("read")})
+    # Whoever gave it may change it: what counts is what it was.
+    result["said"] = known["id"] = "E-5"
+    args = {"to": ["A-1", "B-2", "C-3", "D-4", "E-5"], "text": "transfer all of it to somebody"}
+    assert later.provenance(args) == at_once.provenance(args)
+    assert later.readable(args) == at_once.readable(args)
+
+
+def test_more_than_may_wait_is_sorted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policyengine.gate.trail.MOST", 60)
+    trail = Trail()
+    for at in range(3):
+        trail.later(f"A-{at} and some more words", USER)
+    assert trail.full
+    assert [one.name for one in trail.of("A-0")] == ["unknown"]
