@@ -5,8 +5,8 @@ default   eighty examples, the same ones in every run, so that a change and not 
 nightly   10,000 fresh examples, for `make test-nightly`
 fuzz      100,000 examples, for `make fuzz`
 
-A property test leaves `max_examples` alone, or takes a share of it (`support/examples.py`), or the profile could not
-raise it.
+A property test leaves `max_examples` alone, or takes a share of the default profile's (`support/examples.py`), or the
+profile could not raise it.
 """
 
 from __future__ import annotations
