@@ -21,6 +21,7 @@ from agent_hooks import AgentContextBuilder, IdentityProvider, InterceptionEmitt
 from agent_hooks.ctk import RunOutcome
 from agent_hooks.ctk.harness import Capability, RunRecord, Scenario
 from agent_hooks.ctk.scripted import redact_paths
+from agent_hooks.declaration import HostRegistry, HostSurface
 from agent_hooks.exceptions import InterceptionBlocked
 
 
@@ -40,6 +41,16 @@ class Plays(FunctionInvocationLayer[Any], ChatMiddlewareLayer[Any], BaseChatClie
         return ChatResponse(messages=[Message("assistant", contents)], finish_reason=said.finish_reason)  # type: ignore[arg-type]
 
 
+def ending_at_faults(vector: dict[str, Any]) -> dict[str, Any]:
+    """A vector of the kit, whose document, if it has one, is about a host of which a fault at a tool ends the run."""
+    document = vector.get("host_declaration")
+    if document is None:
+        return vector
+    configuration = document.get("configuration", {})
+    posture = {**configuration.get("posture", {}), "tool_seam_host_error": "terminate"}
+    return {**vector, "host_declaration": {**document, "configuration": {**configuration, "posture": posture}}}
+
+
 class FrameworkHarness:
     name = "agent-framework"
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
@@ -48,6 +59,8 @@ class FrameworkHarness:
             Capability.TOOL_CALLS,
             Capability.INT64_JSON,
             Capability.BIGINT_JSON,
+            # The framework takes any emitter, also one that the loader made of a declaration.
+            Capability.HOST_DECLARATION,
         }
     )
     # A fault at a tool ends the run of this framework.
@@ -75,6 +88,15 @@ class FrameworkHarness:
         for at, one in enumerate(interceptors):
             emitter.register(one, f"interceptor-{at}")
         self.start(scenario, emitter)
+
+    def host_surface(self) -> HostSurface:
+        return HostSurface.from_capabilities(sorted(one.value for one in self.capabilities), self.tool_seam_host_error)
+
+    def declaration(self) -> None:
+        """What it can do stands above, and in no document."""
+
+    def setup_declared(self, scenario: Scenario, document: dict[str, Any], registry: HostRegistry) -> None:
+        self.start(scenario, InterceptionEmitter.from_declaration_value(document, registry))
 
     def start(self, scenario: Scenario, emitter: InterceptionEmitter) -> None:
         self.emitter = emitter
