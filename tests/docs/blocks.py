@@ -21,6 +21,7 @@ DOCUMENTS = (
     "grammar/*.md",
     "policies/**/README.md",
     "policyengine/README.md",
+    "policyengine/compile/README.md",
     "policyengine/partial/README.md",
     "policyengine/diagnostics/pages/*.md",
 )
