@@ -23,11 +23,12 @@ _SIGNS = rb"[0-9](?:[ \-.]?[0-9]){11}"
 # Looked for from each group of digits on, of which the match takes no more: another number may begin at the next one.
 _NUMBER = re.compile(
     rb"(?<![\w])(?<![\d][.,\-])(?=("
-    rb"\d{12,19}"
+    rb"\d{12,19}(?=\.0(?!\w|[.,\-]\d))"  # as spreadsheets and data frames print a whole number
+    rb"|(?:\d{12,19}"
     rb"|\d{4}([ \-.])\d{4}\2\d{4}\2\d{4}(?:\2\d{1,3})?"  # 16 to 19
     rb"|3\d{3}([ \-.])\d{6}\3\d{4,5}"  # American Express, Diners
     rb"|\d{4}([ \-])\d{4}\4\d{4}\4\d{1,3}(?![ \-]?\d)"  # 13 to 15
-    rb")(?![\w])(?![.,\-]\d))[0-9]+"
+    rb")(?![\w])(?![.,\-]\d)))[0-9]+"
 )
 # So much of what follows a number tells whether it is one.
 _FOLLOWS = 2
