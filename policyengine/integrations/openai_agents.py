@@ -80,7 +80,7 @@ class _Protecting:
         if self._asking.model is not None or self._asking.output is not None:
             made.model = _Model(_model(agent.model), self._session, self._asking)
         self._made[id(agent)] = (agent, made)
-        made.handoffs = [self._handoff(one) for one in agent.handoffs]
+        made.handoffs = GatedTools([self._handoff(one) for one in agent.handoffs], self._handoff)
         return made
 
     def _tool(self, tool: Any) -> FunctionTool:
@@ -111,6 +111,7 @@ class _Protecting:
             return self.agent(cast(Agent[Any], await hand_over(context, given)))
 
         made.on_invoke_handoff = invoked
+        setattr(made, MARK, True)
         return made
 
 

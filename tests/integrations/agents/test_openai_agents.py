@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agents import Agent, Runner, WebSearchTool, function_tool
+from agents import Agent, Runner, WebSearchTool, function_tool, handoff
 from agents.mcp import MCPServerStdio
 
 from policyengine import Engine
@@ -33,6 +33,27 @@ def test_an_agent_that_takes_over_is_gated_too() -> None:
     result = asyncio.run(Runner.run(protect(first, session()), "do it", run_config=QUIET))
     assert (result.final_output, result.last_agent.name) == ("ok", "second")
     assert tools.ran == []
+
+
+@pytest.mark.parametrize("as_handoff", [False, True])
+def test_an_agent_that_may_take_over_from_now_on_is_gated_too(as_handoff: bool) -> None:
+    tools = Tools()
+    functions: list[Any] = [function_tool(one) for one in tools.functions()]
+    second = Agent[Any]("second", model=says(BAD, Ran(), "s"), tools=functions)
+
+    @function_tool
+    def slow(name: str) -> str:
+        first.handoffs.append(handoff(second) if as_handoff else second)
+        return name
+
+    script: Script = [[("slow", {"name": "x"})], [("transfer_to_second", {})]]
+    first = protect(Agent[Any]("first", model=says(script, Ran(), "f"), tools=[slow]), session())
+    result = asyncio.run(Runner.run(first, "do it", run_config=QUIET))
+    assert (result.final_output, result.last_agent.name) == ("ok", "second")
+    assert tools.ran == []
+    first.handoffs.append(Agent("third", tools=[WebSearchTool()]))
+    with pytest.raises(ValueError, match="no function of this process"):
+        asyncio.run(Runner.run(first, "do it", run_config=QUIET))
 
 
 def test_what_cannot_be_gated_is_refused_with_the_reason() -> None:
