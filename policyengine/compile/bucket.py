@@ -17,7 +17,7 @@ from policyengine.compile.codegen import fast_tree
 from policyengine.compile.dear import Dear, quantifiers
 from policyengine.compile.derived import MEMORY, effective
 from policyengine.compile.entry import LISTED, entry_tree, ways
-from policyengine.compile.first_reads import FirstReads
+from policyengine.compile.first_reads import FirstReads, Key, fault, key_of
 from policyengine.compile.index import Dimension, RulePlan, Table
 from policyengine.compile.intake import Entry, entry
 from policyengine.compile.native import NATIVE
@@ -95,18 +95,20 @@ class Bucket:
         if site.resource == TOOL:
             check = closed(fast_checks(schema, world) if site.action == CALL else {}, world)
 
-        def made(tables: Sequence[BlockTable], more: Mapping[str, Any], spare: Spare | None) -> Entry:
-            way_in = ways(first, tables, site, self._apart)
+        def made(
+            rules: Sequence[Rule], tables: Sequence[BlockTable], more: Mapping[str, Any], spare: Spare | None
+        ) -> Entry:
+            way_in = ways(rules, tables, site, self._apart)
             return entry(
                 way_in, world, {**self._env, **more}, native, actors, check, None if spare is None else spare.ask
             )
 
-        def without(number: int, outcomes: Outcomes, decisions: Outcomes) -> Entry:
-            tables = [table for at, table in enumerate(self._tables) if at != number]
-            return made(tables, {"outcomes": outcomes, "decisions": decisions}, None)
+        def without(lacking: frozenset[Key], outcomes: Outcomes, decisions: Outcomes) -> Entry:
+            rules, tables = self._without(lacking)
+            return made(rules, tables, {"outcomes": outcomes, "decisions": decisions}, None)
 
-        self._spare = Spare(self._tables, site, without, len(first)) if native is not None and refusal is None else None
-        self.entry: Entry = made(self._tables, {}, self._spare)
+        self._spare = Spare(without, len(first), site) if native is not None and refusal is None else None
+        self.entry: Entry = made(first, self._tables, {}, self._spare)
 
     def prepare(self) -> None:
         """Makes the functions that are asked of nearly every request: those of rules that no table leaves aside."""
@@ -141,11 +143,13 @@ class Bucket:
         known = self._faulty.get(outcome) if outcome is not None else None
         refused = refused_arguments(self._schema, self._world, asked)
         if known is not None and not refused:
-            self._learn_faulty(asked, held_mask, tuple(sorted(hits)), faulty, known)
+            self._learn_faulty(env, held_mask, hits, (), faulty, known)
             return known
         # Where rules err for what they read first, too.
         erring = (tuple(asked_of), faulty) if errs and not refused and not approved else None
-        if erring is not None and (known := self._reads.decided(erring, env)) is not None:
+        if erring is not None and (before := self._reads.decided(erring, env)) is not None:
+            known, reads = before
+            self._learn_faulty(env, held_mask, hits, reads, faulty, known)
             return known
         held = [rule for block, mask, _ in asked_of for rule in _chosen(block.rules, mask)]
         erred = [rule for block, _, mask in asked_of for rule in _chosen(block.rules, mask)]
@@ -171,12 +175,49 @@ class Bucket:
         return then
 
     def _learn_faulty(
-        self, asked: Request, mask: int, hits: tuple[tuple[int, int], ...], faulty: tuple[Faulty, ...], known: Decision
-    ) -> None:
+        self, env: Env, mask: int, hits: Sequence[tuple[int, int]], reads: Sequence[ir.Attribute],
+        faulty: tuple[Faulty, ...], known: Decision,
+    ) -> None:  # fmt: skip
         """Such a request has come for the second time: from now on it is told like one that is in order."""
-        if self._spare is not None and len(faulty) == 1:
-            ((number, code, _),) = faulty
-            self._spare.learn(number, code, asked, mask, hits, known)
+        if self._spare is None:
+            return
+        keys = [
+            dimension for number, *_ in faulty if isinstance(dimension := self._tables[number].dimension, ir.Attribute)
+        ]
+        lacking = {key_of(each): each for each in (*reads, *keys) if isinstance(each.base, ir.Root)}
+        if len(keys) != len(faulty) or not lacking:
+            return
+        told = [found[0] for each in lacking.values() if (found := fault(each, env)) is not None]
+        if len(told) != len(lacking):
+            return
+        unindexed = {block.number: block for block in self._unindexed}
+        others = [(n, self._others(unindexed[n], m, lacking) if n in unindexed else m) for n, m in hits]
+        mask = self._others(self._first, mask, lacking)
+        self._spare.learn(tuple(lacking.values()), told, env.request, mask, tuple(sorted(others)), known)
+
+    def _others(self, block: RuleBlock, mask: int, lacking: Collection[Key]) -> int:
+        """A mask of rules of a block, as one of those that read none of these attributes first."""
+        kept = [at for at, rule in enumerate(block.rules) if not self._reads_first(rule, lacking)] if mask else []
+        return sum((mask >> at & 1) << now for now, at in enumerate(kept))
+
+    def _reads_first(self, rule: Rule, lacking: Collection[Key]) -> bool:
+        first = self._reads.first(rule)
+        return first is not None and first[0] in lacking
+
+    def _without(self, lacking: frozenset[Key]) -> tuple[Sequence[Rule], list[BlockTable]]:
+        """The rules that are asked first, and the tables, without all rules that read one of these attributes first."""
+        first, *rest = [[r for r in block.rules if not self._reads_first(r, lacking)] for block in self._unindexed]
+        tables = [
+            table for table in self._tables
+            if table.dimension != _EVERY
+            and not (isinstance(table.dimension, ir.Attribute) and key_of(table.dimension) in lacking)
+        ]  # fmt: skip
+        blocks = [
+            RuleBlock(block.number, rules, self._site, self._env, lambda _: None)
+            for block, rules in zip(self._unindexed[1:], rest, strict=True)
+            if rules
+        ]
+        return first, [*tables, BlockTable(_EVERY, {self._site.action: Row(tuple(blocks))}, ())] if blocks else tables
 
     def _verdicts(
         self, held: list[Rule], erred: list[Rule], faulty: tuple[Faulty, ...], env: Env

@@ -32,12 +32,13 @@ class FirstReads:
         self._reads: dict[Hashable, tuple[ir.Attribute, ...]] = {}
         self._decisions: dict[tuple[Hashable, Faults], Decision] = {}
 
-    def decided(self, outcome: Hashable, env: Env) -> Decision | None:
-        """The decision about a request of this outcome, if the same was wrong with one before."""
+    def decided(self, outcome: Hashable, env: Env) -> tuple[Decision, tuple[ir.Attribute, ...]] | None:
+        """The decision about a request of this outcome, if the same was wrong with one before, and what was."""
         reads = self._reads.get(outcome)
         if reads is None:
             return None
-        return self._decisions.get((outcome, tuple(_fault(each, env) for each in reads)))
+        decision = self._decisions.get((outcome, tuple(fault(each, env) for each in reads)))
+        return None if decision is None else (decision, reads)
 
     def remember(self, outcome: Hashable, erred: Iterable[Rule], env: Env, decision: Decision) -> None:
         """Where all of these rules err for what they read first, the next such request need not be looked at."""
@@ -45,16 +46,17 @@ class FirstReads:
             return
         reads: dict[Key, ir.Attribute] = {}
         for rule in erred:
-            first = self._first(rule)
+            first = self.first(rule)
             if first is None:
                 return
             reads.setdefault(*first)
-        faults = tuple(_fault(each, env) for each in reads.values())
+        faults = tuple(fault(each, env) for each in reads.values())
         if None not in faults:
             self._reads[outcome] = tuple(reads.values())
             self._decisions[outcome, faults] = decision
 
-    def _first(self, rule: Rule) -> tuple[Key, ir.Attribute] | None:
+    def first(self, rule: Rule) -> tuple[Key, ir.Attribute] | None:
+        """What `first_read` says, found out once."""
         if rule.name not in self._known:
             self._known[rule.name] = first_read(rule)
         return self._known[rule.name]
@@ -64,19 +66,26 @@ class FirstReads:
         tried: dict[Key, tuple[str, str] | None] = {}
         faults_by_name: dict[str, tuple[str, str]] = {}
         for rule in rules:
-            read = self._first(rule)
+            read = self.first(rule)
             if read is None:
                 continue
             key, attribute = read
             if key not in tried:
-                tried[key] = _fault(attribute, env)
-            fault = tried[key]
-            if fault is not None:
-                faults_by_name[rule.name] = fault
+                tried[key] = fault(attribute, env)
+            found = tried[key]
+            if found is not None:
+                faults_by_name[rule.name] = found
         return faults_by_name
 
 
-def _fault(attribute: ir.Attribute, env: Env) -> tuple[str, str] | None:
+def key_of(attribute: ir.Attribute) -> Key:
+    """What tells an attribute of a root from all others."""
+    assert isinstance(attribute.base, ir.Root)
+    return attribute.base.name, attribute.name, str(attribute.type), attribute.owners
+
+
+def fault(attribute: ir.Attribute, env: Env) -> tuple[str, str] | None:
+    """Why an attribute has no value, if it has none: code and message."""
     try:
         evaluate(attribute, env)
     except EvaluationError as error:
@@ -92,7 +101,7 @@ def first_read(rule: Rule) -> tuple[Key, ir.Attribute] | None:
     first = _first(rule.condition)
     if first is None or not isinstance(first.base, ir.Root):
         return None
-    return (first.base.name, first.name, str(first.type), first.owners), first
+    return key_of(first), first
 
 
 def _first(expr: ir.Expr) -> ir.Attribute | None:
