@@ -300,7 +300,7 @@ def _test_item(item: ast.TestItem, notes: Notes) -> Doc:
         case ast.Expect():
             return _expect(item)
         case ast.UseFixture(fixtures=fixtures):
-            return concat("use ", _names(fixtures))
+            return concat("use ", _in_a_row([fixture.text for fixture in fixtures]))
         case ast.Case(values=values, expect=expect):
             return concat("case ", attributes(values, notes, "{}"), " ", _expect(expect))
         case ast.After(duration=duration):
@@ -318,7 +318,7 @@ def _expect(item: ast.Expect) -> Doc:
     rules = concat(" by ", _in_a_row([rule.text for rule in item.rules])) if item.rules is not None else ""
     owing: Doc = ""
     if item.obligations is not None:
-        owing = concat(" owing ", _names(item.obligations) if item.obligations else "nothing")
+        owing = concat(" owing ", _in_a_row([o.text for o in item.obligations]) if item.obligations else "nothing")
     because: Doc = ""
     if item.because is not None:
         why = item.because

@@ -50,6 +50,12 @@ def comments(text: str) -> list[str]:
     return [comment.text for comment in read(text).comments]
 
 
+@pytest.mark.parametrize("text", ["use any", "use any, x", "expect allow owing any", "expect allow owing x, any"])
+def test_names_that_take_no_quotes_get_none(text: str) -> None:
+    whole = f'test "t" {{\n  {text}\n}}\n'
+    assert formatted(whole) == whole
+
+
 # ---- laws ----
 
 
