@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from functools import cache
 
 import pytest
@@ -72,3 +73,9 @@ _frozen = _Frozen()
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     _frozen.begin()
+
+
+def pytest_unconfigure() -> None:
+    """Ends the servers of this process, if it has started any: they do not end with it."""
+    if (servers := sys.modules.get("tests.state.servers")) is not None:
+        servers.stop()

