@@ -24,13 +24,13 @@ from weakref import WeakKeyDictionary
 from agent_hooks import Decision, Transform, Verdict, Warning
 from cachetools import LRUCache, TTLCache
 
+from policyengine.call_approvals import Repeated
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.running import ended
 from policyengine.gate.session import Session
 from policyengine.gate.usage import tokens_of
-from policyengine.integrations.approvals import Repeated
 from policyengine.state.approval_calls import ApprovalError
 from policyengine.state.store import StoreError
 

@@ -22,13 +22,13 @@ from autogen_core import Image
 from autogen_core.models import ChatCompletionClient, CreateResult, RequestUsage
 from autogen_core.tools import StaticWorkbench, TextResultContent, ToolResult, Workbench
 
+from policyengine.call_approvals import Repeated
 from policyengine.engine import Engine
 from policyengine.gate.call import Observed, ToolCall
 from policyengine.gate.models import ModelTerms
 from policyengine.gate.results import given_back, looked_at
 from policyengine.gate.running import run_async
 from policyengine.gate.session import Session
-from policyengine.integrations.approvals import Repeated
 
 A = TypeVar("A")
 FAILED = "this could not be decided"

@@ -20,12 +20,12 @@ from typing import Any
 from cachetools import LRUCache
 from claude_agent_sdk import ClaudeAgentOptions, HookMatcher
 
+from policyengine.call_approvals import Repeated
 from policyengine.engine import Engine
 from policyengine.gate.call import Observed, ToolCall
 from policyengine.gate.results import given_back, looked_at
 from policyengine.gate.running import ApproveAsync, called_async, ended_async
 from policyengine.gate.session import Session
-from policyengine.integrations.approvals import Repeated
 
 # So many calls may be under way; of one that is forgotten, nothing that it returns reaches the model.
 CALLS = 10_000

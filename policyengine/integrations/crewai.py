@@ -24,13 +24,13 @@ from typing import Any
 from crewai.hooks import InterceptionPoint, get_hooks, register_hook, unregister_hook
 from crewai.hooks.dispatch import get_scoped_hooks
 
+from policyengine.call_approvals import Repeated, shown
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.results import given_back, looked_at
 from policyengine.gate.running import Approve, called, ended
 from policyengine.gate.session import Session
-from policyengine.integrations.approvals import Repeated, shown
 
 OUTSIDE = "no tool runs and no model is asked outside of a session"
 AFTER_US = "another hook comes after the gate"

@@ -27,6 +27,7 @@ from google.adk.plugins.base_plugin import BasePlugin
 from google.adk.tools.agent_tool import AgentTool
 from google.genai import types
 
+from policyengine.call_approvals import Repeated, shown
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.conversation import stated
@@ -34,7 +35,6 @@ from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.results import given_back, looked_at
 from policyengine.gate.running import ApproveAsync, run_async, within
 from policyengine.gate.session import Session
-from policyengine.integrations.approvals import Repeated, shown
 
 # So many sessions are remembered at a time, each for so many seconds after its begin.
 SESSIONS, LIFE = 10_000, 86_400.0

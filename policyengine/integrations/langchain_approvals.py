@@ -10,11 +10,11 @@ from langchain.agents.middleware import ToolCallRequest
 from langgraph.config import get_config
 from langgraph.types import interrupt
 
+from policyengine.call_approvals import ask, ask_async, shown
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.running import Approve, ApproveAsync
 from policyengine.gate.session import Session
-from policyengine.integrations.approvals import ask, ask_async, shown
 
 # Where a graph keeps it while it runs.
 _CHECKPOINTER = "__pregel_checkpointer"

@@ -27,12 +27,12 @@ from cachetools import TTLCache
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import ProxyException
 
+from policyengine.call_approvals import Repeated
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.conversation import Conversation, Unreadable, arguments, beginning
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.running import called_async
-from policyengine.integrations.approvals import Repeated
 from policyengine.release.outcome import NotReleased
 
 # So many conversations are remembered at a time, each for so many seconds; so many answers are waited for.

@@ -15,13 +15,13 @@ from llama_index.core.agent.workflow import BaseWorkflowAgent, CodeActAgent
 from llama_index.core.tools import AsyncBaseTool, BaseTool, FunctionTool, ToolOutput, adapt_to_async_tool
 from llama_index.core.workflow import Context, HumanResponseEvent, InputRequiredEvent
 
+from policyengine.call_approvals import Repeated, shown
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelTerms
 from policyengine.gate.running import ApproveAsync, run, run_async
 from policyengine.gate.session import Session
 from policyengine.integrations.added import MARK, GatedTools
-from policyengine.integrations.approvals import Repeated, shown
 from policyengine.integrations.llamaindex_models import gated
 
 

@@ -24,13 +24,13 @@ from cachetools import TTLCache
 from mcp_types import CallToolResult, TextContent
 from openai.types.responses import Response, ResponseCompletedEvent, ResponseOutputMessage, ResponseOutputText
 
+from policyengine.call_approvals import Repeated, ask_async
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.running import run_async
 from policyengine.gate.session import Session
 from policyengine.integrations.added import MARK, GatedTools
-from policyengine.integrations.approvals import Repeated, ask_async
 
 # So many calls may be decided and not made yet, for so many seconds: a run that was interrupted may go on much later,
 # when something is blocked, and its calls are decided again.

@@ -24,13 +24,13 @@ from pydantic_ai.run import AgentRunResult
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool, WrapperToolset
 
+from policyengine.call_approvals import ask_async, shown
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.results import plain
 from policyengine.gate.running import ToolFailed, run_async
 from policyengine.gate.session import Session
-from policyengine.integrations.approvals import ask_async, shown
 
 # What a framework raises to steer itself; nothing of it reaches a model.
 STEERING = (ApprovalRequired, CallDeferred, SkipToolExecution)

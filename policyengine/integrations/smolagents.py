@@ -17,12 +17,12 @@ from smolagents import CodeAgent, MultiStepAgent, Tool
 from smolagents.models import ChatMessage, Model
 from smolagents.utils import encode_image_base64
 
+from policyengine.call_approvals import Repeated
 from policyengine.engine import Engine
 from policyengine.gate.models import ModelTerms
 from policyengine.gate.results import plain
 from policyengine.gate.running import Approve, run
 from policyengine.gate.session import Session
-from policyengine.integrations.approvals import Repeated
 
 FINAL = "final_answer"
 # What a model is told of a tool or a member.

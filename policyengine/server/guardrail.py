@@ -22,6 +22,7 @@ from cachetools import LRUCache, TTLCache
 
 from policyengine.authzen import read
 from policyengine.authzen.refused import Malformed
+from policyengine.call_approvals import Repeated
 from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
@@ -31,6 +32,8 @@ from policyengine.release.outcome import NotReleased, Released
 from policyengine.server.bind import Binding
 from policyengine.server.pipeline import Reply
 from policyengine.settings.guardrail import GuardrailSettings
+from policyengine.state.approval_calls import ApprovalError
+from policyengine.state.store import StoreError
 
 # So many conversations, and requests whose answer is on its way, are remembered; each for so many seconds.
 CONVERSATIONS, ANSWERS, LIFE, SOON = 10_000, 100_000, 86_400.0, 3_600.0
@@ -50,6 +53,7 @@ class _Talk:
     """A conversation, in which one request at a time is looked at."""
 
     conversation: Conversation
+    asks: Repeated
     lock: Lock = field(default_factory=Lock)
 
 
@@ -145,7 +149,7 @@ class Guardrail:
             return talk
         session = engine.session(principal=principal, context=context, name=f"litellm:{name}")
         with self._lock:
-            made: _Talk = self._talks.setdefault(name, _Talk(Conversation(session)))
+            made: _Talk = self._talks.setdefault(name, _Talk(Conversation(session), Repeated(engine)))
         return made
 
     def _tools(self, talk: _Talk, asked: Asked) -> dict[str, Any]:
@@ -183,13 +187,28 @@ class Guardrail:
         told = f"{id_}:{name}:{json.dumps(args, sort_keys=True)}"
         call: ToolCall | None = found.calls.get(told)
         if call is None:
-            call = found.calls[told] = conversation.session.call(name, args)
+            call = found.calls[told] = self._decided(found.talk, name, args)
             decided.append((_about(principal, "call", "Tool", name), call.decision))
         if not call.allowed:
             raise Blocked(call.reason)
         if call.changed:
             raise Blocked(f"`{name}` may run with other arguments only, which this proxy cannot be told")
         conversation.decided(id_, call)
+
+    def _decided(self, talk: _Talk, name: str, args: Any) -> ToolCall:
+        """The call; where nothing but an approval is missing, with the one that somebody gave for this very call.
+        Raises Blocked, with the request for approval, where nobody has given one."""
+        session = talk.conversation.session
+        call = session.call(name, args)
+        if call.allowed or not call.approvals or not self._settings.approvals:
+            return call
+        try:
+            task = talk.asks.task(session, call)
+        except (ApprovalError, StoreError) as error:
+            raise Blocked(f"{call.reason}. Nobody could be asked: {error}") from None
+        if task.approval is None:
+            raise Blocked(f"{call.reason}. The request for approval is `{task.id}`, and is {task.status}")
+        return session.call(name, args, approval=task.approval)
 
     def _said(self, talk: _Talk, asked: Asked, principal: Asked, decided: list[Any]) -> dict[str, Any]:
         if asked.get("images"):

@@ -29,3 +29,8 @@ class GuardrailSettings(BaseModel):
         description="whether the proxy carries out what is changed of a text, also in a stream; where it does not, "
         "what would have to be changed is blocked",
     )
+    approvals: bool = Field(
+        False,
+        description="whether a call that wants nothing but an approval asks for one; it runs when the model makes it "
+        "again in the same conversation, after somebody has approved it",
+    )

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from policyengine import Engine
 from policyengine.authzen.paths import GUARDRAIL
-from tests.integrations.agents.world import INJECTED, POLICIES
+from tests.integrations.agents.world import APPROVED, CLEO, INJECTED, POLICIES
 from tests.server.serving import serving
 
 LIMITED = POLICIES + "limit budget: invoke on Model at most 100 of cost.tokens per day by principal\n"
@@ -111,3 +112,41 @@ def test_it_is_not_there_unless_it_is_wanted(tmp_path: Path) -> None:
     (tmp_path / "policy.pol").write_text(POLICIES, encoding="utf-8")
     with serving(tmp_path) as client:
         assert client.post(GUARDRAIL, json={}).status_code == 404
+
+
+@pytest.mark.parametrize("approvals", [True, False])
+def test_a_call_runs_once_somebody_has_approved_it(tmp_path: Path, approvals: bool) -> None:
+    (tmp_path / "policy.pol").write_text(APPROVED, encoding="utf-8")
+    state = f"sqlite:///{tmp_path / 'state.db'}"
+    with serving(tmp_path, guardrail={**SETTINGS, "approvals": approvals}, state=state) as client:
+        people = Engine.load(tmp_path, state=state)
+
+        def called(round_: str, name: str = "a") -> Any:
+            assert ask(client, "request", round_, structured_messages=said("run slow"), texts=[])["action"] == "NONE"
+            return ask(
+                client,
+                "response",
+                round_,
+                tool_calls=[
+                    {
+                        "id": f"c{round_}",
+                        "type": "function",
+                        "function": {"name": "slow", "arguments": json.dumps({"name": name})},
+                    }
+                ],
+            )
+
+        first = called("1")
+        assert (first["action"], called("2")["action"]) == ("BLOCKED", "BLOCKED")
+        waiting = people.approvals.list()
+        if not approvals:
+            assert not waiting
+            return
+        [task] = waiting
+        assert f"`{task.id}`" in first["blocked_reason"]
+        people.approvals.approve(task.id, CLEO)
+        assert called("3", "b")["action"] == "BLOCKED"
+        assert called("4") == {"action": "NONE"}
+        # It is used up: the next one asks anew.
+        assert called("5")["action"] == "BLOCKED"
+        assert len(people.approvals.list()) == 2, "the other name, and this one anew"
