@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from threading import Lock
 from typing import Any
@@ -28,6 +28,8 @@ from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.conversation import Conversation, Unreadable, beginning, calls_of
 from policyengine.gate.models import ModelTerms
+from policyengine.gate.running import called
+from policyengine.gate.session import Session
 from policyengine.release.outcome import NotReleased, Released
 from policyengine.server.bind import Binding
 from policyengine.server.pipeline import Reply
@@ -196,19 +198,22 @@ class Guardrail:
         conversation.decided(id_, call)
 
     def _decided(self, talk: _Talk, name: str, args: Any) -> ToolCall:
-        """The call; where nothing but an approval is missing, with the one that somebody gave for this very call.
-        Raises Blocked, with the request for approval, where nobody has given one."""
-        session = talk.conversation.session
-        call = session.call(name, args)
-        if call.allowed or not call.approvals or not self._settings.approvals:
-            return call
-        try:
-            task = talk.asks.task(session, call)
-        except (ApprovalError, StoreError) as error:
-            raise Blocked(f"{call.reason}. Nobody could be asked: {error}") from None
-        if task.approval is None:
-            raise Blocked(f"{call.reason}. The request for approval is `{task.id}`, and is {task.status}")
-        return session.call(name, args, approval=task.approval)
+        """The call; where nothing but an approval is missing, with the one that somebody gave for this very call, or
+        with the request for one in its reason."""
+        told = ""
+
+        def approval(session: Session, asked: ToolCall) -> str | None:
+            nonlocal told
+            try:
+                task = talk.asks.task(session, asked)
+            except (ApprovalError, StoreError) as error:
+                told = f". Nobody could be asked: {error}"
+                return None
+            told = f". The request for approval is `{task.id}`, and is {task.status}"
+            return task.approval
+
+        call = called(talk.conversation.session, name, args, approval if self._settings.approvals else None)
+        return call if call.allowed or not told else replace(call, reason=call.reason + told)
 
     def _said(self, talk: _Talk, asked: Asked, principal: Asked, decided: list[Any]) -> dict[str, Any]:
         if asked.get("images"):

@@ -80,9 +80,8 @@ def test_what_is_known_without_tables_is_what_the_interpreter_says(keys: tuple[s
             assert fast.decide(**one) == reference(loaded.snapshot, one), one
 
 
-@needs_native
-@pytest.mark.parametrize("count", [5, 110])
-def test_nothing_is_found_out_again_without_tables(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def _settled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows with each decision that is made from the beginning, from now on."""
     settled: list[int] = []
     settle = Bucket.settle
 
@@ -91,6 +90,13 @@ def test_nothing_is_found_out_again_without_tables(count: int, monkeypatch: pyte
         return settle(self, *given)
 
     monkeypatch.setattr(Bucket, "settle", counted)
+    return settled
+
+
+@needs_native
+@pytest.mark.parametrize("count", [5, 110])
+def test_nothing_is_found_out_again_without_tables(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled = _settled(monkeypatch)
     engine = Engine.from_text(_text("forbid ", ("owner", "level"), UNINDEXED, count))
     for gone in ({"owner"}, {"level"}, {"owner", "level"}):
         lacking = {name: value for name, value in DOCUMENT.items() if name not in gone}
@@ -106,14 +112,7 @@ def test_nothing_is_found_out_again_without_tables(count: int, monkeypatch: pyte
 @needs_native
 @pytest.mark.parametrize("odd", [{}, {"owner": 5}, {"owner": None}])
 def test_what_is_known_is_not_found_out_again(odd: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    settled: list[int] = []
-    settle = Bucket.settle
-
-    def counted(self: Bucket, *given: Any) -> Any:
-        settled.append(1)
-        return settle(self, *given)
-
-    monkeypatch.setattr(Bucket, "settle", counted)
+    settled = _settled(monkeypatch)
     engine = Engine.from_text(_text("forbid ", ("owner", "level")))
     lacking = {name: value for name, value in DOCUMENT.items() if name != "owner"} | odd
     asked: Any = {"principal": USER, "action": "retrieve", "resource": lacking}

@@ -150,3 +150,21 @@ def test_a_call_runs_once_somebody_has_approved_it(tmp_path: Path, approvals: bo
         # It is used up: the next one asks anew.
         assert called("5")["action"] == "BLOCKED"
         assert len(people.approvals.list()) == 2, "the other name, and this one anew"
+
+
+PAID = """
+tool pay(amount: Int) { sends_outside: false, reads_untrusted: false }
+permit pay: call on Tool::"pay" for User
+require payer: call on Tool::"pay" approval(by: Group::"finance", within: 15m)
+"""
+
+
+def test_a_call_that_cannot_be_approved_is_blocked_and_asks_nobody(tmp_path: Path) -> None:
+    """An approval is bound to a canonical form, which such a number has not."""
+    (tmp_path / "policy.pol").write_text(POLICIES + PAID, encoding="utf-8")
+    state = f"sqlite:///{tmp_path / 'state.db'}"
+    with serving(tmp_path, guardrail={**SETTINGS, "approvals": True}, state=state) as client:
+        assert ask(client, "request", "1", structured_messages=said("pay"), texts=[])["action"] == "NONE"
+        paid = {"id": "c", "type": "function", "function": {"name": "pay", "arguments": '{"amount": 9007199254740993}'}}
+        assert ask(client, "response", "1", tool_calls=[paid])["action"] == "BLOCKED"
+        assert not Engine.load(tmp_path, state=state).approvals.list()
