@@ -17,8 +17,8 @@ tool, a tool that changed, is not there.
 | `coaz.py`, `defaults.py`, `expressions.py` | the binding: a message to an AuthZEN request |
 | `sessions.py` | the gate's session of a client |
 | `targets.py`, `child.py` | the servers behind it: commands, URLs, a client's `mcp.json`; those that are started |
-| `upstream.py`, `upstream_tasks.py` | what they have: tools, resources, prompts; tools that run as tasks only |
-| `tasks.py` | calls that go on after they were answered |
+| `upstream.py`, `upstream_tasks.py` | what they have: tools, resources, prompts; calls that go on there |
+| `tasks.py`, `task_extension.py`, `kept_tasks.py` | calls that go on after they were answered, in either revision |
 | `approving.py` | calls that need a person |
 | `changes.py` | word of lists that changed |
 | `pins.py` | what tools looked like when somebody last looked |

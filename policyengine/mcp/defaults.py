@@ -1,6 +1,6 @@
 """The default mapping of each method of MCP (COAZ-MCP, section "Default Mappings").
 
-A method that has none, and is not passed through, is denied. Three that the binding's table lacks are decided like
+A method that has none, and is not passed through, is denied. Those that the binding's table lacks are decided like
 others, unless the gateway is strict about it.
 """
 
@@ -14,7 +14,7 @@ from policyengine.mcp.expressions import MappingError
 
 CALL = "tools/call"
 # They are not in the table of the binding.
-BEYOND = frozenset({"server/discover", "subscriptions/listen", "resources/templates/list"})
+BEYOND = frozenset({"server/discover", "subscriptions/listen", "resources/templates/list", "tasks/update"})
 _OF_SERVER: Mapping[str, Mapping[str, Any]] = {
     "initialize": {"protocol_version": "$params.protocolVersion"},
     "server/discover": {"protocol_version": "$params.?_meta[?'io.modelcontextprotocol/protocolVersion']"},
@@ -38,6 +38,7 @@ _OF_ITEM: Mapping[str, tuple[str, str]] = {
     "tasks/get": ("task", "$params.taskId"),
     "tasks/result": ("task", "$params.taskId"),
     "tasks/cancel": ("task", "$params.taskId"),
+    "tasks/update": ("task", "$params.taskId"),
 }
 
 

@@ -23,7 +23,9 @@ from policyengine.mcp.approving import Approving
 from policyengine.mcp.authorizing import Authorizing
 from policyengine.mcp.changes import Changes
 from policyengine.mcp.gating import Gating, Sessions
+from policyengine.mcp.kept_tasks import KeptTasks
 from policyengine.mcp.others import SET_LEVEL, Others
+from policyengine.mcp.task_extension import TaskExtension
 from policyengine.mcp.tasks import CAPABILITY, Tasks
 from policyengine.mcp.tools import KnownTools, Tools
 from policyengine.mcp.upstream import Upstream
@@ -63,7 +65,9 @@ class Gateway:
         heard.forget = known.forget
         self._authorizing = authorizing
         self._tools = Tools(gating, known, heard, limits)
-        self._tasks = Tasks(gating, self._tools, heard)
+        kept = KeptTasks(gating, self._tools)
+        self._extension = TaskExtension(kept, self._tools, heard)
+        self._tasks = Tasks(kept, self._tools, heard, self._extension)
         self._others = Others(gating, upstreams, heard, shared)
 
     def server(self) -> Server[Any]:
@@ -72,7 +76,7 @@ class Gateway:
             "policyengine",
             version=VERSION,
             on_list_tools=tools.listing,
-            on_call_tool=tools.call,
+            on_call_tool=self._extension.call,
             on_list_resources=others.resources,
             on_list_resource_templates=others.templates,
             on_read_resource=others.read,

@@ -16,6 +16,7 @@ from policyengine.mcp.authorizing import DENIED, UNMAPPED
 from policyengine.mcp.changes import Changes
 from policyengine.mcp.gating import PROMPT, READ, Context, Gating
 from policyengine.mcp.subscribing import Subscribing
+from policyengine.mcp.task_extension import require_tasks
 from policyengine.mcp.upstream import Upstream, behind_prompt, listed
 
 log = logging.getLogger(__name__)
@@ -121,6 +122,9 @@ class Others:
     async def listen(
         self, context: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
+        if (params.notifications.model_extra or {}).get("taskIds"):
+            # It is told of none: it asks after them.
+            require_tasks(context)
         subscriptions: list[tuple[Upstream, str]] = []
         for uri in params.notifications.resource_subscriptions or ():
 

@@ -24,6 +24,7 @@ from mcp.shared._httpx_utils import create_mcp_http_client
 from policyengine.mcp.changes import Changes
 from policyengine.mcp.child import child
 from policyengine.mcp.upstream import Upstream
+from policyengine.mcp.upstream_tasks import UpstreamTasks
 
 # So many seconds a server behind may take for one answer.
 TIMEOUT = 60.0
@@ -120,7 +121,7 @@ async def connected(targets: Mapping[str, Target], changes: Changes | None = Non
                 at = streamable_http_client(target.url, http_client=client)
             else:
                 at = target.url
-            made = Client(at, read_timeout_seconds=TIMEOUT, message_handler=told.heard)
+            made = Client(at, read_timeout_seconds=TIMEOUT, message_handler=told.heard, extensions=[UpstreamTasks()])
             try:
                 upstreams.append(Upstream(name, await stack.enter_async_context(made)))
             except Exception as error:

@@ -27,6 +27,7 @@ from policyengine.mcp.pages import PAGE, after, place
 from policyengine.mcp.pins import as_pinned
 from policyengine.mcp.results import denied
 from policyengine.mcp.upstream import KnownTool, Upstream, tools
+from policyengine.mcp.upstream_tasks import GoesOn
 
 log = logging.getLogger(__name__)
 
@@ -168,11 +169,18 @@ class Tools:
             log.exception("a call could not be decided")
             return denied(f"`{name[:64]}` could not be run")
 
-    async def run(self, ready: Ready, progress: Any = None, seconds: float = LONGEST_CALL) -> types.CallToolResult:
-        """The result of a call, observed. The server behind has so many seconds."""
+    async def run(
+        self,
+        ready: Ready,
+        progress: Any = None,
+        seconds: float = LONGEST_CALL,
+        goes_on: GoesOn | None = None,
+    ) -> types.CallToolResult:
+        """The result of a call, observed. The server behind has so many seconds; `goes_on` hears if it makes a task of
+        the call, and says how many it has then."""
 
         async def run(arguments: dict[str, Any]) -> types.CallToolResult:
-            return await _result(ready.known, arguments, progress, seconds)
+            return await _result(ready.known, arguments, progress, seconds, goes_on)
 
         try:
             return await self._gating.ran(ready.session, ready.call, run)
@@ -183,13 +191,15 @@ class Tools:
             return denied(f"`{ready.known.name[:64]}` could not be run")
 
 
-async def _result(known: KnownTool, arguments: dict[str, Any], progress: Any, seconds: float) -> types.CallToolResult:
+async def _result(
+    known: KnownTool, arguments: dict[str, Any], progress: Any, seconds: float, goes_on: GoesOn | None
+) -> types.CallToolResult:
     """What the server behind answers. What an error says is read like any result: it is as much a stranger's."""
     client, name = known.upstream.client, known.tool.name
     try:
         if upstream_tasks.is_needed(known.tool):
-            return await upstream_tasks.awaited(client, name, arguments, seconds)
-        return await client.call_tool(name, arguments, seconds, progress_callback=progress)
+            return await upstream_tasks.awaited(client, name, arguments, seconds, goes_on)
+        return await upstream_tasks.called(client, name, arguments, seconds, progress, goes_on)
     except MCPError as error:
         return denied(f"`{known.name}` failed: {error.error.message[:LONGEST_ERROR]}")
 

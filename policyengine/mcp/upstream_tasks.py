@@ -1,28 +1,43 @@
-"""A tool that its server runs as a task only (revision 2025-11-25): begun, asked after, and its result fetched.
+"""Calls that a server behind goes on with after it has answered: asked after, and their results fetched.
 
-To whoever calls the tool it is one call: it is decided before, and its result observed after.
+In the revision 2025-11-25 a tool says that it runs as a task only; in that of 2026-07-28 a server makes a task of a
+call when it likes (the extension `io.modelcontextprotocol/tasks`). To whoever calls the tool it is one call: it is
+decided before, and its result observed after.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, ClassVar, Literal
 
 import anyio
 import mcp_types as types
 from mcp import Client
+from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
+from mcp.client.session import ClientSession
 from mcp.shared.exceptions import MCPError
 
 # A server says how often it wants to be asked: so many seconds, at least and at most.
 LEAST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 # In which a server may take back a task that nobody waits for any more.
 LAST_WORDS = 2.0
+TASKS = "io.modelcontextprotocol/tasks"
+_WANTS_TO_ASK = "it wants to ask somebody, and nobody can be asked here"
+
+# Told that a server has made a task of a call, and for how many milliseconds it keeps what comes of it; None where it
+# says nothing. Returns for how many seconds the task is waited for.
+GoesOn = Callable[[int | None], float]
+_GOES_ON: ContextVar[GoesOn | None] = ContextVar("policyengine_goes_on", default=None)
 
 
 def is_needed(tool: types.Tool) -> bool:
     return tool.execution is not None and tool.execution.task_support == "required"
 
 
-async def awaited(client: Client, name: str, arguments: dict[str, Any], seconds: float) -> types.CallToolResult:
+async def awaited(
+    client: Client, name: str, arguments: dict[str, Any], seconds: float, goes_on: GoesOn | None
+) -> types.CallToolResult:
     """Raises MCPError where the server does, where the task wants to ask somebody, and after so many seconds."""
     session = client.session
     data: dict[str, Any] = {"method": "tools/call", "params": {"name": name, "arguments": arguments, "task": {}}}
@@ -33,14 +48,13 @@ async def awaited(client: Client, name: str, arguments: dict[str, Any], seconds:
     begun = await session._dispatcher.send_raw_request(data["method"], data["params"], options)
     task: types.Task = types.CreateTaskResult.model_validate(begun).task
     try:
-        with anyio.fail_after(seconds):
+        with anyio.fail_after(seconds if goes_on is None else goes_on(task.ttl)):
             while task.status == "working":
-                pause = (task.poll_interval or 0) / 1000
-                await anyio.sleep(min(max(pause, LEAST_PAUSE), LONGEST_PAUSE))
+                await anyio.sleep(_pause(task.poll_interval))
                 params = types.GetTaskRequestParams(task_id=task.task_id)
                 task = await session.send_request(types.GetTaskRequest(params=params), types.GetTaskResult)
             if task.status == "input_required":
-                raise MCPError(types.INTERNAL_ERROR, "it wants to ask somebody, and nobody can be asked here")
+                raise MCPError(types.INTERNAL_ERROR, _WANTS_TO_ASK)
             payload = types.GetTaskPayloadRequestParams(task_id=task.task_id)
             return await session.send_request(types.GetTaskPayloadRequest(params=payload), types.CallToolResult)
     except TimeoutError:
@@ -49,6 +63,93 @@ async def awaited(client: Client, name: str, arguments: dict[str, Any], seconds:
     except BaseException:
         await _taken_back(client, task.task_id)
         raise
+
+
+class TaskBegun(types.Result):
+    """A server's answer to a call that goes on."""
+
+    result_type: Literal["task"]
+    task_id: str
+    ttl_ms: int | None = None
+    poll_interval_ms: int | None = None
+
+
+class _Status(types.Result):
+    status: types.TaskStatus
+    poll_interval_ms: int | None = None
+    result: dict[str, Any] | None = None
+    error: types.ErrorData | None = None
+
+
+class _AskAfter(types.GetTaskRequest):
+    name_param: ClassVar[str | None] = "taskId"
+
+
+class _TakeBack(types.CancelTaskRequest):
+    name_param: ClassVar[str | None] = "taskId"
+
+
+class UpstreamTasks(ClientExtension):
+    """Says to servers behind that they may make tasks of calls, and waits for those that they make."""
+
+    identifier = TASKS
+
+    def claims(self) -> list[ResultClaim[Any]]:
+        return [ResultClaim(result_type="task", model=TaskBegun, resolve=_ended)]
+
+
+async def called(
+    client: Client, name: str, arguments: dict[str, Any], seconds: float, progress: Any, goes_on: GoesOn | None
+) -> types.CallToolResult:
+    """Raises MCPError as `awaited` does. `goes_on` hears if it becomes a task."""
+    listening = _GOES_ON.set(goes_on)
+    try:
+        return await client.call_tool(name, arguments, seconds, progress_callback=progress)
+    finally:
+        _GOES_ON.reset(listening)
+
+
+async def _ended(begun: TaskBegun, context: ClaimContext) -> types.CallToolResult:
+    goes_on = _GOES_ON.get()
+    given = context.read_timeout_seconds or 0.0
+    seconds = goes_on(begun.ttl_ms) if goes_on is not None else given
+    pause, id_ = begun.poll_interval_ms, begun.task_id
+    try:
+        with anyio.fail_after(seconds):
+            while True:
+                await anyio.sleep(_pause(pause))
+                params = types.GetTaskRequestParams(task_id=id_)
+                task = await context.session.send_request(_AskAfter(params=params), _Status)
+                pause = task.poll_interval_ms
+                match task.status:
+                    case "working":
+                        continue
+                    case "completed" if task.result is not None:
+                        return types.CallToolResult.model_validate(task.result, by_name=False)
+                    case "failed" if task.error is not None:
+                        raise MCPError(task.error.code, task.error.message)
+                    case "input_required":
+                        raise MCPError(types.INTERNAL_ERROR, _WANTS_TO_ASK)
+                raise MCPError(types.INTERNAL_ERROR, f"the task was {task.status}")
+    except TimeoutError:
+        await _dropped(context.session, id_)
+        raise MCPError(types.REQUEST_TIMEOUT, "it took too long") from None
+    except BaseException:
+        await _dropped(context.session, id_)
+        raise
+
+
+def _pause(milliseconds: int | None) -> float:
+    return min(max((milliseconds or 0) / 1000, LEAST_PAUSE), LONGEST_PAUSE)
+
+
+async def _dropped(session: ClientSession, id_: str) -> None:
+    """As `_taken_back`, in the revision 2026-07-28."""
+    with anyio.move_on_after(LAST_WORDS, shield=True):
+        try:
+            await session.send_request(_TakeBack(params=types.CancelTaskRequestParams(task_id=id_)), types.EmptyResult)
+        except (MCPError, ValueError):
+            return
 
 
 async def _taken_back(client: Client, id_: str) -> None:

@@ -72,6 +72,7 @@ COPY = {
         ("tasks/get", {"taskId": "t"}, ("task", "t"), {}),
         ("tasks/result", {"taskId": "t"}, ("task", "t"), {}),
         ("tasks/cancel", {"taskId": "t"}, ("task", "t"), {}),
+        ("tasks/update", {"taskId": "t", "inputResponses": {}}, ("task", "t"), {}),
         ("tasks/list", {}, ("mcp_server", "https://mcp.example"), {}),
     ],
 )  # fmt: skip
