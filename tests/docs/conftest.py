@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
 
 import pytest
 
+from tests.docs import shell
 from tests.docs.workspace import Workspace
 from tests.support.paths import ROOT
 from tests.support.server import running
+from tests.support.warm import warm_commands
 
 
 @pytest.fixture(scope="session")
-def workspace_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Workspace]:
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where a shell finds a `policyengine` that starts at once."""
+    with warm_commands(tmp_path_factory.mktemp("warm"), shell.environment()) as commands:
+        yield commands
+
+
+@pytest.fixture(scope="session")
+def workspace_of(tmp_path_factory: pytest.TempPathFactory, warm: Path) -> Callable[[str], Workspace]:
     """The workspace of a document, made on first use."""
 
     @cache
     def workspace(document: str) -> Workspace:
-        return Workspace(document, tmp_path_factory.mktemp("document"))
+        return Workspace(document, tmp_path_factory.mktemp("document"), warm)
 
     return workspace
 

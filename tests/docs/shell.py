@@ -79,7 +79,7 @@ def run_one(command: str, workspace: Workspace, address: str | None) -> str:
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=workspace.cwd,
-        env=_environment(),
+        env=environment(workspace.commands),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -105,6 +105,7 @@ def check_names(block: Block) -> None:
             assert unknown_words(words[1:]) == [], f"no such command or option: {line}"
 
 
-def _environment() -> dict[str, str]:
-    path = f"{SCRIPTS}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+def environment(commands: Path = SCRIPTS) -> dict[str, str]:
+    """What commands of the documents see; `commands` is where they find `policyengine`."""
+    path = os.pathsep.join([str(commands), str(SCRIPTS), os.environ.get("PATH", os.defpath)])
     return {**os.environ, "PATH": path, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "110", "PYTHONUTF8": "1"}

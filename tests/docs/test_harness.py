@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.docs import http, shell
 from tests.docs.blocks import Block, complaint, parse
 from tests.docs.matching import differences, output_matches
 from tests.docs.workspace import Workspace
+from tests.support.paths import SCRIPTS
 
 
 def block(text: str, **options: str) -> Block:
@@ -96,3 +99,29 @@ def test_a_request_is_read() -> None:
     assert request == http.Request(
         "POST", "/access/v1/evaluation", {"Content-Type": "application/json"}, b'{"a":\n\n1}'
     )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "policyengine --version",
+        "policyengine",
+        "policyengine decide --no-such-option",
+        "policyengine check policies/support && policyengine test policies/support",
+        "policyengine schema show policies/support | head -3",
+        "policyengine check nowhere; echo $?",
+        "printf 'permit  a: b on any' | policyengine fmt -; echo $?",
+        "cd policies && policyengine check support 2>&1 >/dev/full; echo $?",
+        "echo '{' | policyengine decide policies/support -r -; echo $? >&2",
+        "COLUMNS=40 policyengine decide --help",
+        "POLICYENGINE_STATE=nowhere policyengine state show",
+    ],
+)
+def test_a_warm_command_is_the_installed_one(
+    command: str, tmp_path_factory: pytest.TempPathFactory, warm: Path
+) -> None:
+    installed, started = (
+        Workspace("harness", tmp_path_factory.mktemp("harness"), commands) for commands in (SCRIPTS, warm)
+    )
+    assert shell.run_one(command, started, None) == shell.run_one(command, installed, None)
+    assert started.last_status == installed.last_status

@@ -17,14 +17,16 @@ from types import ModuleType
 import pytest
 
 from tests.docs.blocks import Block
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, SCRIPTS
 
 
 class Workspace:
-    """`root` is the directory, `cwd` where its shell stands, `module` the Python namespace."""
+    """`root` is the directory, `cwd` where its shell stands, `module` the Python namespace, and `commands` where its
+    shell finds `policyengine`."""
 
-    def __init__(self, document: str, root: Path) -> None:
+    def __init__(self, document: str, root: Path, commands: Path = SCRIPTS) -> None:
         self.root = root
+        self.commands = commands
         self.cwd = root
         self.last_status = 0
         self.module = ModuleType("documented_" + re.sub(r"\W", "_", document))
