@@ -29,6 +29,10 @@ Approve = Callable[[Session, ToolCall], str | None]
 ApproveAsync = Callable[[Session, ToolCall], Awaitable[str | None]]
 
 
+def _never(_: Any) -> bool:
+    return False
+
+
 def within() -> Session | None:
     """The session of the tool in which this runs; None outside of one."""
     return _RUNNING.get()
@@ -41,7 +45,7 @@ class ToolFailed(Exception):
 @dataclass(frozen=True, slots=True)
 class Ran:
     """What became of a call. `value` is what the model may have: of the result, or the reason why there is none.
-    `seen` is None where the tool did not run."""
+    `seen` is None where the tool did not run, or goes on."""
 
     call: ToolCall
     value: Any = field(repr=False)
@@ -103,9 +107,11 @@ async def run_async(
     back: Callable[[Any, Any, Observed], Any] = given_back,
     approve: ApproveAsync | None = None,
     decided: ToolCall | None = None,
+    goes_on: Callable[[Any], bool] = _never,
 ) -> Ran:
     """As `run`, without blocking the event loop. `decided` is this very call, where the framework asked before about
-    it: it is not decided, and charged, twice."""
+    it: it is not decided, and charged, twice. Of what `goes_on` is true is no result: the host observes the one that
+    comes later, and has `seen` None of a call that is allowed."""
     if decided is not None and (decided.tool, dict(decided.proposed)) == (tool, dict(arguments)):
         call = decided
     else:
@@ -131,6 +137,8 @@ async def run_async(
         raise
     finally:
         _RUNNING.reset(running)
+    if goes_on(result):
+        return Ran(call, result)
     looked = looks(result)
     seen = await session.observe_async(call, looked)
     return Ran(call, back(result, looked, seen), seen)

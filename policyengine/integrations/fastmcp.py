@@ -18,9 +18,11 @@ from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools.base import Tool, ToolResult
 from mcp.shared.exceptions import MCPError
 
+from policyengine.gate.call import ToolCall
 from policyengine.gate.running import run_async
 from policyengine.gate.session import Session
 from policyengine.mcp.methods import CALL, DENIED, IN_A_TASK, LIST, METHODS, NOT_GATED, NOT_THERE, is_harmless
+from policyengine.mcp.own_tasks import METHODS_OF_TASKS, OwnTasks, is_task, plain
 from policyengine.mcp.results import answered, denied, seen
 
 _HOOKED = frozenset({CALL, LIST, "resources/read", "prompts/get"})
@@ -30,17 +32,19 @@ SessionOf = Callable[[MiddlewareContext[Any]], Awaitable[Session]]
 class PolicyMiddleware(Middleware):
     def __init__(self, session_of: SessionOf) -> None:
         self._session_of = session_of
+        self._tasks = OwnTasks()
 
     async def on_request(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
         """What has no hook of its own is decided, passed on, or not there."""
         method = str(context.method)
         if method in _HOOKED or is_harmless(method):
             return await call_next(context)
+        said = plain(context.message)
+        if method in METHODS_OF_TASKS:
+            session = await self._session_of(context)
+            return await self._tasks.asked(session, method, said, lambda: call_next(context))
         if method not in METHODS:
             raise MCPError(NOT_THERE, NOT_GATED)
-        said = context.message
-        if not isinstance(said, Mapping):
-            said = said.model_dump(mode="json", by_alias=True, exclude_none=True)
         given = {name: said[name] for name in METHODS[method] if name in said}
         return await self._asked(context, call_next, method, given, partial(MCPError, DENIED))
 
@@ -53,24 +57,34 @@ class PolicyMiddleware(Middleware):
         return [tool for tool in tools if tool.name in shown]
 
     async def on_call_tool(
-        self, context: MiddlewareContext[types.CallToolRequestParams], call_next: CallNext[Any, ToolResult]
-    ) -> ToolResult:
+        self, context: MiddlewareContext[types.CallToolRequestParams], call_next: CallNext[Any, Any]
+    ) -> Any:
         asked = context.message
         if getattr(asked, "task", None) is not None:
             given = denied(IN_A_TASK)
             return ToolResult(given.content, given.structured_content, is_error=True)
 
-        async def perform(arguments: dict[str, Any]) -> types.CallToolResult:
+        async def perform(arguments: dict[str, Any]) -> Any:
             final = asked.model_copy(update={"arguments": arguments})
             said = await call_next(context.copy(message=final))
+            if is_task(said):
+                return said
             return types.CallToolResult(
                 content=said.content, structured_content=said.structured_content, is_error=said.is_error
             )
 
         session = await self._session_of(context)
-        ran = await run_async(session, asked.name, asked.arguments or {}, perform, looks=seen, back=answered)
+        given_arguments = asked.arguments or {}
+        ran = await run_async(session, asked.name, given_arguments, perform, looks=seen, back=answered, goes_on=is_task)
+        if ran.call.allowed and ran.seen is None:
+            return await self._begun(session, ran.call, ran.value)
         given = denied(ran.call.reason) if ran.seen is None else ran.value
         return ToolResult(given.content, given.structured_content, is_error=bool(given.is_error))
+
+    async def _begun(self, session: Session, call: ToolCall, answer: Any) -> Any:
+        """A task, in the form that the server gives it."""
+        told = await self._tasks.begun(session, call, plain(answer))
+        return told if isinstance(answer, Mapping) else type(answer).model_validate(told, by_name=False)
 
     async def on_read_resource(
         self, context: MiddlewareContext[types.ReadResourceRequestParams], call_next: CallNext[Any, Any]

@@ -4,13 +4,13 @@
 
 `session_of` is a function from the context of a request to the session of the gate, which is opened for whoever is
 authenticated there. What is no tool is decided under the name of its method, as the gateway does. What is denied is a
-result with `isError` for a tool, and an error for anything else. A method that is not known here, such as those of
-tasks, which hand out results that nobody has looked at, is not there.
+result with `isError` for a tool, and an error for anything else. A call of which the server makes a task (the extension
+of the revision 2026-07-28) is observed when its result is asked for. A method that is not known here is not there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from mcp.shared.exceptions import MCPError
 from policyengine.gate.running import run_async
 from policyengine.gate.session import Session
 from policyengine.mcp.methods import CALL, DENIED, IN_A_TASK, LIST, METHODS, NOT_GATED, NOT_THERE, is_harmless
+from policyengine.mcp.own_tasks import METHODS_OF_TASKS, OwnTasks, is_task, plain
 from policyengine.mcp.results import answered, denied, seen
 
 SessionOf = Callable[[Any], Awaitable[Session]]
@@ -31,6 +32,7 @@ class PolicyServerMiddleware:
 
     def __init__(self, session_of: SessionOf) -> None:
         self._session_of = session_of
+        self._tasks = OwnTasks()
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Any:
         params = dict(ctx.params or {})
@@ -40,42 +42,38 @@ class PolicyServerMiddleware:
             return await self._called(ctx, call_next, params)
         if ctx.method in METHODS:
             return await self._asked(ctx, call_next, params)
+        if ctx.method in METHODS_OF_TASKS:
+            return await self._tasks.asked(await self._session_of(ctx), ctx.method, params, lambda: call_next(ctx))
         if is_harmless(ctx.method):
             return await call_next(ctx)
         raise MCPError(NOT_THERE, NOT_GATED)
 
     async def _listed(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Any:
         session = await self._session_of(ctx)
-        listed = types.ListToolsResult.model_validate(_plain(await call_next(ctx)))
+        listed = types.ListToolsResult.model_validate(plain(await call_next(ctx)))
         shown = set(await session.listed_async([tool.name for tool in listed.tools]))
         kept = [tool for tool in listed.tools if tool.name in shown]
         return listed.model_copy(update={"tools": kept, "cache_scope": "private"})
 
     async def _called(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext, params: dict[str, Any]) -> Any:
-        async def perform(arguments: dict[str, Any]) -> types.CallToolResult:
-            answer = await call_next(replace(ctx, params={**params, "arguments": arguments}))
-            return types.CallToolResult.model_validate(_plain(answer))
+        async def perform(arguments: dict[str, Any]) -> Any:
+            answer = plain(await call_next(replace(ctx, params={**params, "arguments": arguments})))
+            return answer if is_task(answer) else types.CallToolResult.model_validate(answer)
 
         if params.get("task") is not None:
             return denied(IN_A_TASK)
-        name, given = str(params.get("name")), params.get("arguments") or {}
-        ran = await run_async(await self._session_of(ctx), name, given, perform, looks=seen, back=answered)
-        return denied(ran.call.reason) if ran.seen is None else ran.value
+        name, given, session = str(params.get("name")), params.get("arguments") or {}, await self._session_of(ctx)
+        ran = await run_async(session, name, given, perform, looks=seen, back=answered, goes_on=is_task)
+        if ran.seen is not None:
+            return ran.value
+        return await self._tasks.begun(session, ran.call, ran.value) if ran.call.allowed else denied(ran.call.reason)
 
     async def _asked(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext, params: dict[str, Any]) -> Any:
         async def perform(arguments: dict[str, Any]) -> Any:
-            return _plain(await call_next(replace(ctx, params={**params, **arguments})))
+            return plain(await call_next(replace(ctx, params={**params, **arguments})))
 
         given = {name: params[name] for name in METHODS[ctx.method] if name in params}
         ran = await run_async(await self._session_of(ctx), ctx.method, given, perform)
         if not ran.allowed:
             raise MCPError(DENIED, str(ran.value))
         return ran.value
-
-
-def _plain(answer: Any) -> dict[str, Any]:
-    if answer is None:
-        return {}
-    if isinstance(answer, Mapping):
-        return dict(answer)
-    return dict(answer.model_dump(mode="json", by_alias=True, exclude_none=True))

@@ -19,6 +19,7 @@ tool, a tool that changed, is not there.
 | `targets.py`, `child.py` | the servers behind it: commands, URLs, a client's `mcp.json`; those that are started |
 | `upstream.py`, `upstream_tasks.py` | what they have: tools, resources, prompts; calls that go on there |
 | `tasks.py`, `task_extension.py`, `kept_tasks.py` | calls that go on after they were answered, in either revision |
+| `own_tasks.py`, `methods.py` | for servers of one's own: their tasks, and what becomes of each method |
 | `approving.py` | calls that need a person |
 | `changes.py` | word of lists that changed |
 | `pins.py` | what tools looked like when somebody last looked |

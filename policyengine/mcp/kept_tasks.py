@@ -18,6 +18,7 @@ from mcp.shared.exceptions import MCPError
 
 from policyengine.mcp.authorizing import UNAVAILABLE, UNMAPPED
 from policyengine.mcp.gating import Context, Gating
+from policyengine.mcp.methods import MOST_TASKS, MOST_TASKS_OF_ONE
 from policyengine.mcp.sessions import Unnamed
 from policyengine.mcp.tools import LONGEST_CALL, Ready, Tools
 from policyengine.mcp.upstream_tasks import GoesOn
@@ -25,10 +26,8 @@ from policyengine.state.store import StoreError
 
 log = logging.getLogger(__name__)
 
-# For so many milliseconds a task is kept, if a client says nothing else, and at most.
-LIFE, LONGEST_LIFE = 3_600_000, 86_400_000
-# So many tasks of one session, and of all of them, are kept at a time.
-MOST_OF_ONE, MOST = 100, 10_000
+# For so many milliseconds a task is kept, if a client says nothing else.
+LIFE = 3_600_000
 # How often, in milliseconds, a client may ask after one.
 PAUSE = 500
 
@@ -77,7 +76,7 @@ class KeptTasks:
         return list(self._kept.values())
 
     def has_room(self, owner: str) -> bool:
-        return sum(one.owner == owner for one in self.living()) < MOST_OF_ONE and len(self._kept) < MOST
+        return sum(one.owner == owner for one in self.living()) < MOST_TASKS_OF_ONE and len(self._kept) < MOST_TASKS
 
     def keep(self, task: KeptTask) -> None:
         self._kept[task.id] = task

@@ -18,7 +18,8 @@ from mcp.shared.exceptions import MCPError
 from policyengine.mcp.authorizing import UNAVAILABLE
 from policyengine.mcp.changes import Changes
 from policyengine.mcp.gating import Context
-from policyengine.mcp.kept_tasks import LIFE, LONGEST_LIFE, PAUSE, KeptTask, KeptTasks
+from policyengine.mcp.kept_tasks import LIFE, PAUSE, KeptTask, KeptTasks
+from policyengine.mcp.methods import LONGEST_LIFE
 from policyengine.mcp.tools import LONGEST_CALL, Ready, Tools
 from policyengine.mcp.upstream_tasks import TASKS
 

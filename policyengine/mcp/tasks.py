@@ -19,7 +19,8 @@ from mcp_types.version import LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
 from policyengine.mcp.authorizing import UNAVAILABLE, UNMAPPED
 from policyengine.mcp.changes import Changes
 from policyengine.mcp.gating import Context
-from policyengine.mcp.kept_tasks import LIFE, LONGEST_LIFE, PAUSE, KeptTask, KeptTasks
+from policyengine.mcp.kept_tasks import LIFE, PAUSE, KeptTask, KeptTasks
+from policyengine.mcp.methods import LONGEST_LIFE
 from policyengine.mcp.results import denied
 from policyengine.mcp.task_extension import TaskExtension
 from policyengine.mcp.tools import CALL, Ready, Tools

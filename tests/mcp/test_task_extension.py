@@ -17,7 +17,8 @@ from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
-from policyengine.mcp import kept_tasks
+from policyengine.mcp.kept_tasks import LIFE
+from policyengine.mcp.methods import MOST_TASKS_OF_ONE
 from tests.mcp.shop import ANN, GATEWAY, Shop, free_port, listening, text
 
 SERVER = str(Path(__file__).with_name("going_on.py"))
@@ -155,7 +156,7 @@ def test_a_task_is_decided_at_once_and_observed_when_it_ends(way: Any, shop: Sho
     offered, before, begun, status, again, after, secret, more = ask(way, steps, Waits())
     assert TASKS in offered
     assert (begun.status, status.status, status.result_type) == ("working", "completed", "complete")
-    assert begun.ttl_ms == kept_tasks.LIFE
+    assert begun.ttl_ms == LIFE
     assert status.result["content"] == [{"type": "text", "text": CLEAN}]
     assert again.result == status.result
     assert (before.is_error, after.is_error, secret.is_error) == (False, True, True)
@@ -255,7 +256,7 @@ def test_a_task_is_nobody_elses(way: Any, shop: Shop) -> None:
 
 def test_a_client_with_too_many_tasks_waits(shop: Shop) -> None:
     async def steps(client: Client) -> Any:
-        begun = [await called(client, "report", "hang") for _ in range(kept_tasks.MOST_OF_ONE)]
+        begun = [await called(client, "report", "hang") for _ in range(MOST_TASKS_OF_ONE)]
         return {type(one) for one in begun}, await called(client, "report", "x")
 
     async def asking() -> Any:
