@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
+from errno import EBADF
 from io import TextIOWrapper
 from typing import Any, NoReturn
 
@@ -80,6 +81,16 @@ def json_text(value: Any) -> str:
     return "\n".join(visible(line) for line in text.split("\n"))
 
 
+def unusable(error: OSError) -> str:
+    """What cannot be read or written, and why."""
+    if error.errno is None:
+        return str(error)
+    if error.errno == EBADF and error.filename is None:
+        return "standard output is closed"
+    where = f" {error.filename}" if error.filename else ""
+    return f"cannot read or write{where}: {(error.strerror or str(error)).lower()}"
+
+
 def fail(message: str, help_: str = "", status: int = USAGE) -> NoReturn:
     """End with a message that says what is wrong and, in `help_`, what to do."""
     console = stderr()
@@ -98,6 +109,23 @@ def report(diagnostics: Iterable[Diagnostic], console: Console) -> None:
         console.out("")
     if listed:
         console.out(render.summary(listed), highlight=False)
+
+
+def stand_in_for_closed_streams() -> None:
+    """Give the standard streams that are closed a descriptor, or a file that is opened later would take its number: an
+    event loop ends the process over one, and children have it as a stream of theirs. To write a result fails, as it
+    does where there is no space; what standard error would say goes nowhere; standard input stays None."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free. What could be asked of the stream fails: reading the first, writing the
+            # second.
+            os.set_inheritable(os.open(os.devnull, os.O_RDONLY if number == 1 else os.O_WRONLY), True)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def prepare_streams() -> None:

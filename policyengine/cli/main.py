@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from errno import EPIPE
+from functools import cached_property
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -12,7 +14,7 @@ from policyengine.cli.approvals import app as approvals
 from policyengine.cli.authorize import authorize
 from policyengine.cli.canary import app as canary
 from policyengine.cli.check import check
-from policyengine.cli.console import FAILED, note, prepare_streams, say
+from policyengine.cli.console import FAILED, note, prepare_streams, say, stand_in_for_closed_streams, unusable
 from policyengine.cli.decide import decide
 from policyengine.cli.explain import explain
 from policyengine.cli.filter import filter_
@@ -36,17 +38,21 @@ class _App(typer.Typer):
     """The command as a process. It ends with a status and, where something went wrong, a line that says what: also
     where nothing can be written."""
 
+    @cached_property
+    def commands(self) -> Any:
+        return typer.main.get_command(self)
+
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         status: object = 0
+        stand_in_for_closed_streams()
         try:
-            super().__call__(*args, **{"prog_name": "policyengine", **kwargs})
+            self.commands(*args, **{"prog_name": "policyengine", **kwargs})
         except SystemExit as ended:
             status = ended.code
         except OSError as error:
             status = _cannot(error)
         try:
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
         except OSError as error:
             status = status or _cannot(error)
             # Or Python would try to write it again as it ends.
@@ -55,8 +61,9 @@ class _App(typer.Typer):
 
 
 def _cannot(error: OSError) -> int:
-    where = f" {error.filename}" if error.filename else ""
-    note(visible(f"error: cannot read or write{where}: {(error.strerror or str(error)).lower()}"))
+    # Who reads no more has what it wanted.
+    if error.errno != EPIPE:
+        note(visible(f"error: {unusable(error)}"))
     return FAILED
 
 

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from policyengine.authzen import read
 from policyengine.callers.local import is_loopback
-from policyengine.cli.console import FAILED, fail, note, say, say_json
+from policyengine.cli.console import FAILED, fail, note, say, say_json, unusable
 from policyengine.cli.loading import EntitiesOption, JsonOption, existing, existing_file, load_engine, read_json
 from policyengine.cli.request import understood
 from policyengine.diagnostics.safe_text import visible
@@ -139,6 +139,8 @@ def gateway(
 
     A client is shown what the policies could allow, and each call is decided on its arguments.
     """
+    if http is None and sys.stdin is None:
+        fail("standard input is closed", "a client speaks there, or with --http over HTTP")
     running = _running()
     listening = _listening(running, http, token_file, auth, trusted_proxy)
     if principal is None and (listening is None or listening.settings is None):
@@ -173,7 +175,9 @@ def gateway(
             running.serve(gated)
         else:
             running.serve_http(gated, listening)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        fail(unusable(error), status=FAILED)
+    except ValueError as error:
         fail(str(error), status=FAILED)
     finally:
         if told is not None:
@@ -190,7 +194,9 @@ def pin(
     """Write down what the tools of the servers look like now, after somebody has looked at them."""
     try:
         count = _running().pin(_targets(command, upstream, config), pins)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        fail(unusable(error), status=FAILED)
+    except ValueError as error:
         fail(str(error), status=FAILED)
     note(f"{count} tools pinned")
 
@@ -207,7 +213,9 @@ def diff(
     existing_file(pins, "--pins")
     try:
         differences = _running().diff(_targets(command, upstream, config), pins)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        fail(unusable(error), status=FAILED)
+    except ValueError as error:
         fail(str(error), status=FAILED)
     if json_:
         say_json([{"tool": one.tool, "what": one.what} for one in differences])

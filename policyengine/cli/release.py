@@ -208,8 +208,6 @@ def _print(left: Any) -> None:
     if not isinstance(left, str):
         say_json(left)
         return
-    if sys.stdout is None:
-        return
     if not colored(stdout()):
         # To a file or a pipe, it is the text and nothing else.
         sys.stdout.write(left)

@@ -63,15 +63,16 @@ class Gated:
 
 
 def _run(function: Callable[..., Awaitable[T]], *args: Any) -> T:
-    """What it returns. Of a server behind that does not answer that is told, and not where it was found out."""
+    """What it returns. Of a server behind that does not answer, and of a stream that cannot be written, that is told,
+    and not where it was found out."""
     try:
         return anyio.run(function, *args, backend_options=_LOOP)
     except ExceptionGroup as group:
-        away: Any = group.subgroup(ServerAway)
-        while isinstance(away, ExceptionGroup):
-            away = away.exceptions[0]
-        if away is not None:
-            raise away from None
+        told: Any = group.subgroup(ServerAway) or group.subgroup(OSError)
+        while isinstance(told, ExceptionGroup):
+            told = told.exceptions[0]
+        if told is not None:
+            raise told from None
         raise
 
 

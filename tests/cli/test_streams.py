@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.cli.every_command import SERVER
 from tests.files.unreachable import permissions_count
 from tests.support.paths import POLICYENGINE, ROOT
 
@@ -44,10 +45,27 @@ def test_standard_input_that_is_closed_is_told(words: str) -> None:
     assert done.stderr.startswith("error: standard input is closed\n")
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "2>/dev/full", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "2>/dev/full", "<&- 2>&-"])
 def test_the_status_stays_whatever_is_closed(policies: Path, closed: str) -> None:
     assert shell(f"{POLICYENGINE} check {policies} {closed}").returncode == 0
     assert shell(f"{POLICYENGINE} check {policies}/nothing {closed}").returncode == 2
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-"])
+def test_standard_output_that_is_closed_is_told_where_there_is_something_to_say(policies: Path, closed: str) -> None:
+    done = shell(f"{POLICYENGINE} check {policies} {closed}")
+    assert (done.returncode, done.stderr) == (1, "error: standard output is closed\n")
+    assert shell(f"{POLICYENGINE} check {policies} {closed} 2>&-").returncode == 1
+    assert shell(f"{POLICYENGINE} check -q {policies} {closed}").returncode == 0
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_an_event_loop_runs_whatever_is_closed(tmp_path: Path, closed: str) -> None:
+    (tmp_path / "s.py").write_text(SERVER)
+    assert (
+        shell(f"{POLICYENGINE} mcp pin --pins {tmp_path}/p.json -- python3 -S {tmp_path}/s.py {closed}").returncode == 0
+    )
+    assert '"t": "sha256:' in (tmp_path / "p.json").read_text()
 
 
 def test_a_text_that_nobody_reads_is_written_nowhere(tmp_path: Path) -> None:
@@ -58,7 +76,7 @@ def test_a_text_that_nobody_reads_is_written_nowhere(tmp_path: Path) -> None:
         '{"principal": {"type": "User", "id": "a"}, "action": "release", "resource": {"type": "Output", "id": "o"}}'
     )
     done = shell(f"{POLICYENGINE} release {tmp_path}/a.pol -r {request} {tmp_path}/t.txt >&-")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (1, "error: standard output is closed\n")
 
 
 @pytest.mark.parametrize(
