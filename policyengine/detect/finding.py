@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+# Made in a tenth of the time of a dataclass, and there are many.
+class Finding(msgspec.Struct, frozen=True, gc=False):
     """`start` and `end` are code points of the text, half open. `score` is between 0 and 1."""
 
     kind: str
@@ -19,6 +19,11 @@ class Finding:
 def place(found: Finding) -> tuple[int, int, str, float, str]:
     """The order of findings: by place, then kind, the surest first."""
     return found.start, found.end, found.kind, -found.score, found.detector
+
+
+def moved(found: Finding, start: int, end: int) -> Finding:
+    """The same finding in another place."""
+    return Finding(found.kind, start, end, found.score, found.detector)
 
 
 def covers(group: str, kind: str) -> bool:

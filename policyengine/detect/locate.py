@@ -21,8 +21,11 @@ linear whatever the text; these expressions mean the same to both."""
 def spans(places: bytes, data: bytes) -> Iterable[tuple[int, int]]:
     """Where an expression over bytes matches, one byte a character."""
     if len(data) < SHORT:
-        return [match.span() for match in _short(places).finditer(data)]
+        return map(_span, _short(places).finditer(data))
     return (match.span() for match in _long(places).finditer(data))
+
+
+_span = re.Match.span
 
 
 @lru_cache(maxsize=64)

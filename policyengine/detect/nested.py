@@ -10,7 +10,12 @@ from policyengine.detect.finding import Finding
 def outermost(found: Iterable[Finding]) -> list[Finding]:
     """Sorted; of two in the same place, the surer. What lies within another finding says nothing that it does not."""
     those = list(found)
-    if len(those) < 2:
+    last: Finding | None = None
+    for one in those:
+        if last is not None and (one.kind != last.kind or one.start < last.end):
+            break
+        last = one
+    else:
         return those
     kept: list[Finding] = []
     for one in sorted(those, key=lambda f: (f.kind, f.start, -f.end, -f.score)):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from policyengine.detect import own
 from policyengine.detect.beginnings import last_word
 from policyengine.detect.content import canary, deceit, injection, leakage, links
 from policyengine.detect.finder import Begins, DetectorFailed, Finder, UnknownKind
-from policyengine.detect.finding import Finding, covers, place
+from policyengine.detect.finding import Finding, covers, moved, place
 from policyengine.detect.personal import (
     bank,
     births,
@@ -30,6 +30,7 @@ from policyengine.detect.personal import (
 from policyengine.detect.reserved import WIDTH as RESERVED_WIDTH
 from policyengine.detect.reserved import opened, reserved
 from policyengine.detect.secrets import finder as secrets
+from policyengine.detect.shadow import shadow
 from policyengine.detect.signs import Where, Worth, where, worth
 from policyengine.detect.view import View
 from policyengine.detect.vocabulary import Vocabulary
@@ -198,24 +199,22 @@ def begins(kinds: Iterable[str], known: Registry) -> Begins | None:
 def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...]:
     """Every finding of these kinds. Raises DetectorFailed if one of the finders fails, and UnknownKind."""
     chosen = _chosen(kinds, known)
-    findings: list[Finding] = []
-    view = View(text)
+    asked = chosen.finders
     if len(text) < SHORT:
-        for finder in chosen.worth(view.shadow):
-            findings += _ask(finder, view)
+        asked = chosen.worth(shadow(text))
         for holds, finders in chosen.others:
             if holds is None or holds.search(text) is not None:
-                for finder in finders:
-                    findings += _ask(finder, view)
-    else:
-        for finder in chosen.finders:
-            findings += _ask(finder, view)
-    return _told(findings, text, chosen, known)
+                asked = (*asked, *finders)
+    if not asked:
+        return ()
+    findings: list[Finding] = []
+    view = View(text)
+    for finder in asked:
+        findings += _ask(finder, view)
+    return _told(findings, text, chosen, known) if findings else ()
 
 
 def _told(found: list[Finding], text: str, chosen: Chosen, known: Registry) -> tuple[Finding, ...]:
-    if not found:
-        return ()
     if known.allowed or "[" in text:
         counted = [one for one in found if _counts(one, text, chosen.kinds, known)]
     else:
@@ -263,7 +262,7 @@ def nothing_begins(text: str, start: int, end: int, kinds: Iterable[str], known:
         low, view = from_near(_reach(finder))
         for one in _ask(finder, view):
             if start <= one.start + low < end:
-                there = replace(one, start=one.start + low, end=one.end + low)
+                there = moved(one, one.start + low, one.end + low)
                 if _counts(there, text, chosen.kinds, known):
                     return False
         return True

@@ -8,7 +8,7 @@ RE2 looks for all of them at once. Should it lack the memory for that, every fin
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -18,7 +18,7 @@ from policyengine.detect.finder import Finder
 from policyengine.detect.shadow import shadow
 
 # Which of some finders may find something, by the shadow of a text.
-Worth = Callable[[bytes], Iterable[Finder]]
+Worth = Callable[[bytes], tuple[Finder, ...]]
 # In which of some texts something may be found.
 Where = Callable[[Sequence[str]], Iterator[int]]
 _MOST_KNOWN = 1_024
@@ -47,7 +47,7 @@ def worth(finders: tuple[Finder, ...]) -> Worth:
     # By what was found: few combinations are, as most of them say nothing.
     known: dict[tuple[int, ...], tuple[Finder, ...]] = {}
 
-    def those(data: bytes) -> Iterable[Finder]:
+    def those(data: bytes) -> tuple[Finder, ...]:
         sign = search(data)
         if sign == none:
             return ()

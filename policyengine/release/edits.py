@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from policyengine.detect.finder import Begins
-from policyengine.detect.finding import Finding
+from policyengine.detect.finding import Finding, moved
 from policyengine.detect.reserved import replacement
 from policyengine.release.keys import Keys
 from policyengine.release.treatment import REDACT, Orders, Treatment
@@ -135,7 +135,7 @@ def _placed(found: Finding, places: list[_Place]) -> Finding:
     start = was + found.start - at if own else was
     at, was, own = places[last]
     end = was + found.end - at if own else places[last + 1][1]
-    return replace(found, start=start, end=end)
+    return moved(found, start, end)
 
 
 def _matches(findings: Sequence[Finding], orders: Orders) -> list[_Match]:

@@ -11,12 +11,12 @@ for the match, one for what overlaps it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from policyengine.detect.apart import forgettable, without
 from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import Begins
-from policyengine.detect.finding import Finding
+from policyengine.detect.finding import Finding, moved
 from policyengine.release.edits import Edit, Find, edits, found_again, settled
 from policyengine.release.keys import Keys
 from policyengine.release.treatment import Orders
@@ -188,7 +188,7 @@ class Treating:
     def _note(self, found: Sequence[Finding], until: int) -> None:
         """Keep what begins in what goes now."""
         self.found += (
-            replace(one, start=one.start + self._start, end=one.end + self._start)
+            moved(one, one.start + self._start, one.end + self._start)
             for one in found
             if self._done <= one.start < until and len(self.found) < MOST_FOUND
         )

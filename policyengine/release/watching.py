@@ -6,11 +6,11 @@ A text passes on once all that begins in it has been found: so what is asked abo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from policyengine.detect.apart import forgettable, without
 from policyengine.detect.finder import Begins
-from policyengine.detect.finding import Finding
+from policyengine.detect.finding import Finding, moved
 from policyengine.model.decision import Decision
 from policyengine.release.content import Content, Segment, Unscannable, text_content
 from policyengine.release.edits import Find
@@ -71,7 +71,7 @@ class Looked:
     def _pass(self, until: int) -> str:
         findings: Sequence[Finding] = self._find(self._seen)
         self.found += (
-            replace(one, start=one.start + self._start, end=one.end + self._start)
+            moved(one, one.start + self._start, one.end + self._start)
             for one in findings
             if self._done <= one.start < until and len(self.found) < MOST_FOUND
         )

@@ -136,6 +136,18 @@ _RUNS = [
     ("eyJ", 150),
 ]
 
+# What numbers, addresses and hosts are made of, and what says that something is one.
+_WRITTEN = [
+    *("0", "1", "5", "7", "19", "212", "345", "1111", "2018", "4111", "378282", "246310005", "4222222222222"),
+    *(" ", " ", " ", "-", ".", "/", "(", ")", "+", ":", ",", "=", "#", "\n", "  ", ") ", " (0)", "ext. ", "x", "00"),
+    *("call ", "Tel", "tell ", "phone: ", "phone:\r\n  ", ",fax", " office", " -Home", "card ", "cc ", "pan "),
+    *("0171 123 4567", "+49 30 901820", "4111 1111 1111 1111", "378282246310005", "DE89370400440532013000"),
+    *("81.2.69.142", "12:34:56", "::", "::ffff:", "2001:db8:", "1:2:3:4:5:6:7:8", "dead:beef:", "ip ", "a", "F"),
+    *("123-45-6789", "SSN ", "dl number ", "12345678Z", "131052-308T", "AB123456C", "S1234567D", "GB82WEST"),
+    *("www.", "://", ".com", ".co.uk", "acme", "ann@", "@b.org", "%40", "'", "é", "?", "\0", "[", "]"),
+]
+written = st.lists(st.sampled_from(_WRITTEN), max_size=16).map("".join)
+
 texts = st.lists(
     st.one_of(
         st.sampled_from(PIECES),

@@ -6,6 +6,7 @@
 | findings are local | what is found in text[a:b], W away from where it was cut, is what is found there in text |
 | findings are near | what begins at a or later is found in text[a - reach:], and has a character of `holds` in it |
 | findings have signs | where one of `signs` matches nothing in shadow(text), find(text) is empty |
+| short texts have what long ones have | find(text) = find(text + what says nothing) |
 | many texts have what each has | find_many(texts, kinds) = [find(text, kinds) for text in texts] |
 | fewer kinds find the same | find(text, kinds) = what find(text, all) has of these kinds |
 | a stream is the whole | what is covered, read piece by piece with `forgettable`, is what is covered in the whole |
@@ -34,7 +35,7 @@ from policyengine.detect.secrets.finder import FORMATS
 from policyengine.detect.shadow import shadow
 from policyengine.detect.signs import worth
 from policyengine.detect.view import View
-from tests.detect.planted import KNOWN, PIECES, TOKEN, texts
+from tests.detect.planted import KNOWN, PIECES, TOKEN, texts, written
 from tests.support.examples import few, half
 
 EVERY = sorted(KNOWN.kinds)
@@ -106,6 +107,15 @@ def test_findings_are_near(finder: Finder, text: str, data: st.DataObject) -> No
     if finder.holds is not None:
         held = re.compile(finder.holds)
         assert all(held.search(text, f.start, f.end) for f in found)
+    if found and finder.signs:
+        assert finder in WORTH[finder.name](shadow(text))
+
+
+@by_name
+@given(text=written)
+def test_written_numbers_have_signs_and_are_the_same_in_a_long_text(finder: Finder, text: str) -> None:
+    found = finder.find(text)
+    assert list(found) == list(finder.find(text + "\n" * SHORT))
     if found and finder.signs:
         assert finder in WORTH[finder.name](shadow(text))
 

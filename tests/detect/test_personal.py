@@ -90,6 +90,7 @@ def test_found_whole(kind: str, text: str, value: str) -> None:
         ("phone", "on 2024-01-31 12:30:45"),
         ("phone", "version 2024.10.31.1200"),
         ("phone", "Decimal('+35236450.6')"),
+        ("credit_card", "x4111111111111111"),
         ("credit_card", "4111 1111 1111 1112"),
         ("credit_card", "order 501864667909 shipped"),
         ("credit_card", "1.4111111111111111"),

@@ -19,16 +19,17 @@ _CONTEXT = 60
 WIDTH = _CONTEXT + 40
 
 _PLACES = rb"[0-9](?:[ \-.]?[0-9]){11,}"
-_SIGNS = rb"[0-9](?:[ \-.]?[0-9]){11}"
+_SIGNS = rb"(?:\A|[^A-Za-z0-9_])[0-9](?:[ \-.]?[0-9]){11}"
 # Looked for from each group of digits on, of which the match takes no more: another number may begin at the next one.
+# It begins with a digit, so that Python's expressions look at nothing else, and the group has what follows that one.
 _NUMBER = re.compile(
-    rb"(?<![\w])(?<![\d][.,\-])(?=("
-    rb"\d{12,19}(?=\.0(?!\w|[.,\-]\d))"  # as spreadsheets and data frames print a whole number
-    rb"|(?:\d{12,19}"
-    rb"|\d{4}([ \-.])\d{4}\2\d{4}\2\d{4}(?:\2\d{1,3})?"  # 16 to 19
-    rb"|3\d{3}([ \-.])\d{6}\3\d{4,5}"  # American Express, Diners
-    rb"|\d{4}([ \-])\d{4}\4\d{4}\4\d{1,3}(?![ \-]?\d)"  # 13 to 15
-    rb")(?![\w])(?![.,\-]\d)))[0-9]+"
+    rb"[0-9](?<!\w[0-9])(?<![0-9][.,\-][0-9])(?=("
+    rb"\d{11,18}(?=\.0(?!\w|[.,\-]\d))"  # as spreadsheets and data frames print a whole number
+    rb"|(?:\d{11,18}"
+    rb"|\d{3}([ \-.])\d{4}\2\d{4}\2\d{4}(?:\2\d{1,3})?"  # 16 to 19
+    rb"|(?<=3)\d{3}([ \-.])\d{6}\3\d{4,5}"  # American Express, Diners
+    rb"|\d{3}([ \-])\d{4}\4\d{4}\4\d{1,3}(?![ \-]?\d)"  # 13 to 15
+    rb")(?![\w])(?![.,\-]\d)))[0-9]*"
 )
 # So much of what follows a number tells whether it is one.
 _FOLLOWS = 2
@@ -73,14 +74,17 @@ _RANGES: tuple[tuple[int, int, tuple[int, ...], bool], ...] = (
 )
 
 
-def _issued() -> dict[tuple[int, int], tuple[tuple[int, int, int, bool], ...]]:
+_Range = tuple[bytes, bytes, int, bool]
+
+
+def _issued() -> dict[tuple[int, int], tuple[_Range, ...]]:
     """The ranges of the numbers that begin with this digit and have this length, and how many digits tell."""
-    ranges: dict[tuple[int, int], tuple[tuple[int, int, int, bool], ...]] = {}
+    ranges: dict[tuple[int, int], tuple[_Range, ...]] = {}
     for low, high, lengths, broad in _RANGES:
         for length in lengths:
             for first in range(int(str(low)[0]), int(str(high)[0]) + 1):
                 key = 48 + first, length
-                ranges[key] = (*ranges.get(key, ()), (low, high, len(str(low)), broad))
+                ranges[key] = (*ranges.get(key, ()), (b"%d" % low, b"%d" % high, len(str(low)), broad))
     return ranges
 
 
@@ -106,15 +110,16 @@ def find(view: View) -> Sequence[Finding]:
     if len(data) >= SHORT and view.digits < 12:
         return []
     findings = []
-    for start, end in spans(_PLACES, data):
+    for start, end in spans(_PLACES, data) if len(data) >= SHORT else ((0, len(data)),):
         for match in _NUMBER.finditer(data, start, end + _FOLLOWS):
-            digits = match[1].translate(None, _BETWEEN)
+            begin, until = match.start(), match.end(1)
+            digits = data[begin:until].translate(None, _BETWEEN)
             issued = issuer(digits)
-            if issued is None or not luhn(digits) or len(set(digits)) < 2:
+            if issued is None or not luhn(digits) or not digits.strip(digits[:1]):
                 continue
-            spoken = _WORDS.search(view.lower, max(0, match.start() - _CONTEXT), match.start()) is not None
+            spoken = _WORDS.search(view.lower, max(0, begin - _CONTEXT), begin) is not None
             if spoken or not issued:
-                findings.append(Finding("credit_card", match.start(), match.end(1), 0.98 if spoken else 0.85, NAME))
+                findings.append(Finding("credit_card", begin, until, 0.98 if spoken else 0.85, NAME))
     return findings
 
 
@@ -127,7 +132,7 @@ def issuer(digits: bytes) -> bool | None:
     """None: nobody issues it. True: somebody does, in a range so wide that many other numbers are in it."""
     wide = None
     for low, high, many, broad in _ISSUED.get((digits[0], len(digits)), ()):
-        if low <= int(digits[:many]) <= high:
+        if low <= digits[:many] <= high:
             if not broad:
                 return False
             wide = True

@@ -28,6 +28,7 @@ _WWW = re.compile(rb"(?i)www\.(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,7}[a-
 _BARE = re.compile(
     rb"(?i)(?<![\w@.%/-])(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){0,6}[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
 )
+_CHARACTERS = bytes(WORD) + b".-"
 
 
 def finder() -> Finder:
@@ -56,7 +57,8 @@ def _host(data: bytes, start: int, end: int) -> tuple[int, int] | None:
     if data[end : end + 2][:1] in (b".", b"-", b"(", b"_", b"@", b"=") and data[end + 1 : end + 2].isalnum():
         return None
     low = max(0, start - _BACK)
-    match = _BARE.search(data, low, start)
+    # Looked for where such characters begin: it is made of nothing else.
+    match = _BARE.search(data, low + len(data[low:start].rstrip(_CHARACTERS)), start)
     if match is None or (match.start() == low and low and data[low - 1] in WORD):
         return None
     return match.start(), end

@@ -38,7 +38,9 @@ def find(view: View) -> Sequence[Finding]:
     findings: list[Finding] = []
     at = text.find("@")
     while at >= 0:
-        before = _BEFORE.search(text, max(0, at - _LOCAL), at)
+        low = max(0, at - _LOCAL)
+        # There is no blank in it: most of what it would be looked for in stands before one.
+        before = _BEFORE.search(text, max(low, text.rfind(" ", low, at) + 1, text.rfind("\n", low, at) + 1), at)
         after = _AFTER.match(text, at + 1, at + 1 + _DOMAIN) if before else None
         if before and after:
             findings += _address(text, before.start(), at, after.end())

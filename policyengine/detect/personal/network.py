@@ -22,7 +22,11 @@ WIDTH = 96
 
 _V4 = rb"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9.]*)?"
 _V6 = rb":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*"
-_SIGNS = rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|:[0-9A-Fa-f]{0,4}:"
+# An IPv6 address has three groups at least, and eight digits in them: three in one of them, or a fourth group.
+_SIGNS = (
+    rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|[0-9A-Fa-f]{3}:[0-9A-Fa-f]{0,4}:|:[0-9A-Fa-f]{3,4}:|"
+    rb":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f][:.]+[0-9A-Fa-f])"
+)
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _MAC = (
     rb"\b[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5,}\b|\b[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5,}\b|"

@@ -46,21 +46,22 @@ _SAID_AFTER = re.compile(_WORDS_AFTER + rb"\b")
 # What a number goes on with behind its run of digits.
 _GOES_ON = re.compile(rb"[ .\-/]*[(xe]")
 _SHORTEST_WORD = 3
-_TO_LAST_DIGIT = re.compile(rb".*[0-9]", re.DOTALL)
 _NANP = re.compile(
     rb"(?:\+?1[-. ]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[-. ])[2-9]\d{2}[-. ]\d{4}(?:(?: ?(?:x|ext\.?) ?)\d{1,5})?\Z"
 )
 # A number has seven digits, and is said to be one, or written with its prefix or as in North America.
+_SIX = rb"(?:[ .()/\-ext]*[0-9]){6}"
 _SIGNS = (
-    rb"[0-9](?:[ .()/\-]{0,2}[0-9]){6}",
-    rb"(?i:" + _WORDS + rb")[^0-9]*[0-9]|(?i:" + _WORDS_AFTER + rb")|\+\(?[0-9]|(?:\A|[^A-Za-z0-9])[0(][0-9 ().\-/ex]|"
-    rb"[2-9][0-9]{2}[-. )]{1,2}[2-9][0-9]{2}[-. ][0-9]{4}",
+    rb"(?i:\b" + _WORDS + rb"\b)(?:[^0-9\n]*|[ \t]*:[ \t]*\r?\n[ \t(+]*)[0-9]" + _SIX + rb"|"
+    rb"[0-9]" + _SIX + rb"[()]*(?i:" + _WORDS_AFTER + rb")|\+\(?[0-9]" + _SIX + rb"|"
+    rb"(?:\A|(?:\A|[^0-9])[.\-/]|[^A-Za-z0-9_@#$=%.\-/])(?:\([0-9]|0)" + _SIX + rb"|"
+    rb"[2-9][0-9]{2}[-. )]{1,2}[2-9][0-9]{2}[-. ][0-9]{4}"
 )
 _DATE = re.compile(rb"(?:19|20)\d{2}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:19|20)\d{2}")
-_GROUPED = re.compile(rb"\d[ ()\-]\(?\d")
 _DECIMAL = re.compile(rb"[+(]?(?:\d+\.\d+|0\d*)\Z|\+\(?0")
+_GROUPED = re.compile(rb"\d[ ()\-]\(?\d")
 _BETWEEN = b"+() .-/ext"
-_GROUP = re.compile(rb"[0-9]+")
+_APART = re.compile(rb"[0-9](?<![A-Za-z0-9_@#$=%][0-9])(?<![0-9][.\-/][0-9])[0-9]*")
 _DIGITS = frozenset(b"0123456789")
 _GLUED = WORD | frozenset(b"_@#$=%")
 _RUNS_ON = WORD | frozenset(b"_@%")
@@ -79,7 +80,7 @@ def finder(regions: frozenset[str]) -> Finder:
         reach=NEAR,
         holds=DIGITS,
         opens="[0-9(+]",
-        signs=_SIGNS,
+        signs=(_SIGNS,),
     )
 
 
@@ -94,51 +95,54 @@ def find(view: View, regions: tuple[str, ...]) -> Sequence[Finding]:
         if start and data[start - 1] in WORD and data[start:end].isdigit():
             continue  # a part of something else, such as hexadecimal
         for begin in _starts(data, start, end):
-            if some := _numbers(view, begin, regions):
-                findings += some
-                if some[0].end == end and _GOES_ON.match(data, end) is None:
+            one = _number(view, begin, regions)
+            if one is not None:
+                findings.append(one)
+                if one.end == end and _GOES_ON.match(data, end) is None:
                     break  # what begins later ends here as well
     return outermost(findings)
 
 
 def _starts(data: bytes, start: int, end: int) -> Iterator[int]:
     """Where a number may begin: at a group of digits that is joined to nothing before it."""
-    for group in _GROUP.finditer(data, start, end):
+    for group in _APART.finditer(data, start, end):
         at = low = group.start()
-        while low and data[low - 1] in b"(+" and at - low < 2:
+        before = data[low - 1] if low else 32
+        if before not in b"(+":
+            yield low
+            continue
+        while low and at - low < 2 and data[low - 1] in b"(+":
             low -= 1
         before = data[low - 1] if low else 32
         if before not in _GLUED and not (before in _JOINS and low > 1 and data[low - 2] in _DIGITS):
             yield low
 
 
-def _numbers(view: View, begin: int, regions: tuple[str, ...]) -> list[Finding]:
+def _number(view: View, begin: int, regions: tuple[str, ...]) -> Finding | None:
     data = view.shadow
     match = _NUMBER.match(data, begin, begin + _LONGEST)
     if match is None:
-        return []
+        return None
+    written = match[0]
+    digits = written.translate(None, _BETWEEN)
+    if not 7 <= len(digits) <= 20:
+        return None
     end = match.end()
     if end < len(data):
         after = data[end]
         if after in _RUNS_ON and data[end - 1] in _DIGITS:
-            return []
+            return None
         if after in b".,/-" and data[end + 1 : end + 2].isdigit():
-            return []
-    written = match[0]
-    digits = written.translate(None, _BETWEEN)
-    if not 7 <= len(digits) <= 20 or len(set(digits)) < 3 or _DATE.match(written) or _DECIMAL.match(written):
-        return []
+            return None
+    if len(set(digits)) < 3 or _DATE.match(written) or _DECIMAL.match(written):
+        return None
     score = _score(view, begin, end, written, digits, regions)
-    return [Finding("phone", begin, end, score, NAME)] if score else []
+    return Finding("phone", begin, end, score, NAME) if score else None
 
 
 def _said(lower: bytes, begin: int, end: int) -> bool:
     """Whether a word says that a number is one to call. There is no digit between the two."""
-    low = max(0, begin - _BEFORE)
-    digit = _TO_LAST_DIGIT.match(lower, low, begin)
-    if digit is not None:
-        low = digit.end()
-    if begin - low >= _SHORTEST_WORD and _SAID_BEFORE.search(lower, low, begin) is not None:
+    if begin >= _SHORTEST_WORD and _SAID_BEFORE.search(lower, max(0, begin - _BEFORE), begin) is not None:
         return True
     return _SAID_AFTER.match(lower, end, end + _AFTER) is not None
 
