@@ -15,9 +15,8 @@ from typing import Any
 
 from policyengine import search
 from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, load_path, load_read, load_text
-from policyengine.compile.evaluator import named, with_meters
-from policyengine.compile.runtime import NOTHING
-from policyengine.compile.verified import approvals, meters
+from policyengine.compile.deciding import Deciding
+from policyengine.compile.verified import approvals
 from policyengine.diagnostics import codes
 from policyengine.evaluate.decide import not_applicable
 from policyengine.events.sink import Sink
@@ -37,17 +36,14 @@ from policyengine.testing import gated
 from policyengine.warm.cache import open_cache
 from policyengine.warm.collector import paused
 
-# What a caller that says nothing has verified.
-_NOTHING: tuple[()] = ()
 
-
-class Engine(Reloads):
+class Engine(Reloads, Deciding):
     """Policies, ready to decide. Make one with `load` or `from_text`."""
 
     def _concerns(self, snapshot: Snapshot) -> None:
         super()._concerns(snapshot)
         self._snapshot = snapshot
-        self._entries = snapshot.evaluator.entries
+        self._decides_by(snapshot.evaluator)
 
     @classmethod
     def load(
@@ -123,48 +119,6 @@ class Engine(Reloads):
         return made
 
     # ---- asking ----
-
-    def decide(
-        self,
-        *,
-        principal: Mapping[str, Any],
-        action: str | Mapping[str, Any],
-        resource: Mapping[str, Any],
-        context: Mapping[str, Any] | None = None,
-        approved: Collection[str] | None = (),
-        metered: Collection[str] | bool | None = (),
-    ) -> Decision:
-        """The decision about one request.
-
-        Entities are flat: `{"type": ..., "id": ..., ...attributes}`, with `parents` for what they are in. An action is
-        a name, or `{"name": ..., ...attributes}`. `approved` names `require` rules whose approval the caller has
-        verified for exactly this request, `metered` the limits that the caller meters (True for all of them): an allow
-        that names others is not `allowed`. A malformed request is denied; this never raises for what a request holds.
-        Raises TypeError for an `approved` or `metered` that is no collection of names of such rules.
-        """
-        if approved is not _NOTHING or metered is not _NOTHING:
-            # Names and entries of one snapshot.
-            evaluator = self._snapshot.evaluator
-            given = evaluator.approved(approved)
-            if metered is not _NOTHING:
-                limits = meters(metered, evaluator.limits)
-                return with_meters(evaluator.decide(principal, action, resource, context, given), limits)
-            try:
-                name = action if type(action) is str else named(action)
-                entry = evaluator.entries[name][resource["type"]][principal["type"]]
-                attributes = NOTHING if name is action else action
-                return entry(principal, resource, context, attributes, given or None)
-            except Exception:  # noqa: BLE001 - whatever it is, the long way decides
-                return evaluator.decide_slowly(principal, action, resource, context, given)
-        try:
-            # As `Evaluator.decide`, without a call of it. What was not asked before, or is not as it should be, raises.
-            name = action if type(action) is str else named(action)
-            entry = self._entries[name][resource["type"]][principal["type"]]
-            if name is action:
-                return entry(principal, resource, context)
-            return entry(principal, resource, context, action)
-        except Exception:  # noqa: BLE001 - whatever it is, the long way decides
-            return self._snapshot.evaluator.decide_slowly(principal, action, resource, context)
 
     def decide_many(self, requests: Iterable[Mapping[str, Any]]) -> list[Decision]:
         """The decisions about many requests (mappings with the keywords of `decide`), all from one snapshot. Raises

@@ -1,6 +1,7 @@
 """An evaluator behind a list of blocks: what is stopped is denied, and everything else is as it was.
 
-It takes no shortcut: its `entries` stay empty, so that whoever looks there first comes here.
+It takes no shortcut: its `entries` stay empty, so that whoever looks there first comes here, and its `decide` is the
+method below.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ class Blocking(Evaluator):
 
     def __init__(self, inner: Evaluator, blocks: Denylist) -> None:
         self.__dict__.update(inner.__dict__)
+        # The call that stands in the place of its method knows nothing of the list.
+        self.__dict__.pop("decide", None)
         self.entries = {}
         self._inner = inner
         self._blocks = blocks

@@ -38,11 +38,13 @@ _LEASE = 600 * SECOND
 
 
 class MeteredWay(Struct, frozen=True, gc=False):
-    """What a decision means for whoever meters: the decision for them, and what its limits read."""
+    """What a decision means for whoever meters: the decision for them, and what its limits read. `alerts` is whether
+    any limit tells people of anything."""
 
     decided: Decision
     metered: Decision
     plan: Plan
+    alerts: bool
 
 
 class Straight(Struct, frozen=True, gc=False):
@@ -85,8 +87,6 @@ def straight(
 ) -> Straight | None:
     """Never raises for what a request holds."""
     snapshot, metering = known
-    if metering.owing:
-        return None
     if context is not None:
         if type(context) is not dict or SESSION in context or APPROVAL in context:
             return None
@@ -106,14 +106,14 @@ def straight(
     charges = plan.charged(principal, action, resource, context, time_ns() // 1_000 if plan.dated else 0)
     if charges is None:
         return None
-    tenant = holder(principal, context)[0] if placed or metering.alerting else ""
+    tenant = holder(principal, context)[0] if placed or way.alerts else ""
     id_ = place(tenant) + new_id()[4:] if placed else new_id()
     memo = ""
     if plan.counted:
         # What it has really cost is reckoned from the request as it was, whatever its host makes of it meanwhile.
         principal, action, resource, context = map(copied, (principal, action, resource, context))
         seen = Seen(principal, action, resource, context, snapshot.world)
-        memo = kept(plan.counted, seen, context, tenant if metering.alerting else "")
+        memo = kept(plan.counted, seen, context, tenant if way.alerts else "")
     lasting = _LEASE if lease == 600.0 else round(lease * SECOND)
     commit = Commit(id_, owner, charges, lasting, KEEP, None, None, "", memo)
     return Straight(commit, way, known, store, principal, action, resource, context)
@@ -123,11 +123,20 @@ def _learned(decided: Decision, snapshot: Snapshot, metering: Metering) -> Meter
     """The way of a decision that allows and names limits; None for any other, and as long as nobody has found out what
     those limits read."""
     plan = metering.plans.get(decided.limits)
-    if plan is None or plan.compiled is None or decided.decision != "allow" or not decided.limits or decided.tried:
+    if (
+        metering.owing
+        or plan is None
+        or plan.compiled is None
+        or decided.decision != "allow"
+        or not decided.limits
+        or decided.tried
+    ):
         return None
     if len(metering.ways) >= PLANS:
         metering.ways.clear()
-    way = metering.ways[id(decided)] = MeteredWay(decided, with_meters(decided, snapshot.evaluator.limits), plan)
+    way = metering.ways[id(decided)] = MeteredWay(
+        decided, with_meters(decided, snapshot.evaluator.limits), plan, metering.alerting
+    )
     return way
 
 
@@ -142,7 +151,7 @@ def answered(asked: Straight, outcome: Outcome) -> Grant:
         decision, snapshot = asked.way.metered, asked.known[0]
         grant = granted(decision, asked.metered, outcome, snapshot, asked.store, commit.id, commit.owner, commit.lease)
         grant.prices = metering.prices
-    if metering.alerting:
+    if asked.way.alerts:
         return told(grant, outcome, asked.metered, metering, lambda: holder(asked.principal, asked.context)[0])
     return grant
 

@@ -67,7 +67,7 @@ class KnownTerms(Struct, frozen=True, gc=False):
     lease: int
 
 
-class Grant(Struct, eq=False):
+class Grant(Struct, eq=False, gc=False):
     """A decision that has been recorded. `allowed` is as strict as the decision's: nothing may be owed.
 
     decision: the decision, in which a limit without room denies.

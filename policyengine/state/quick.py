@@ -37,7 +37,7 @@ class _Unusual(Exception):
 
 
 class Compiled(Struct, gc=False):
-    """One limit. `known` are the last charges, by what its keys read."""
+    """One limit. `known` are the last charges, by what its keys read: each as all that a request charges."""
 
     limit: LimitRule
     name: str
@@ -49,7 +49,7 @@ class Compiled(Struct, gc=False):
     block_for: int
     advisory: bool
     share: tuple[int, int, int] | None
-    known: dict[Any, Charge]
+    known: dict[Any, tuple[Charge]]
     # Whether the charge follows from what its keys read.
     fixed: bool
 
@@ -66,6 +66,8 @@ class Plan(Struct, gc=False):
     # Those that count an amount; and whether any of them has windows that lie somewhere in the calendar.
     counted: tuple[LimitRule, ...] = ()
     dated: bool = True
+    # The only one, if its charge follows from what its keys read.
+    alone: Compiled | None = None
 
     def charged(self, principal: Any, action: Any, resource: Any, context: Any, now: int) -> tuple[Charge, ...] | None:
         """The charges alone."""
@@ -77,9 +79,15 @@ class Plan(Struct, gc=False):
         try:
             if self.reads_entities and not self.snapshot.evaluator.is_single(principal, action, resource, context):
                 return None
+            alone = self.alone
+            if alone is not None:
+                # Nearly all charge what they charged before.
+                known = alone.known.get(alone.key(principal, resource, context))
+                if known is not None:
+                    return known
             if len(compiled) == 1:
-                return (_charge(compiled[0], principal, resource, context, now),)
-            return tuple([_charge(one, principal, resource, context, now) for one in compiled])
+                return _charge(compiled[0], principal, resource, context, now)
+            return tuple([_charge(one, principal, resource, context, now)[0] for one in compiled])
         except Exception:  # noqa: BLE001 - whatever it is, the specification says it
             return None
 
@@ -107,7 +115,8 @@ def plan(metering: Metering, snapshot: Snapshot, names: tuple[str, ...]) -> Plan
         return Plan(snapshot, None)
     reads = any(_reads_entities(limit.spec) for limit in limits)
     counted = tuple(limit for limit in limits if limit.spec.of is not None)
-    return Plan(snapshot, compiled, delegates, reads, counted, any(one.window is None for one in compiled))
+    alone = compiled[0] if len(compiled) == 1 and compiled[0].fixed else None
+    return Plan(snapshot, compiled, delegates, reads, counted, any(one.window is None for one in compiled), alone)
 
 
 def _reads_entities(spec: LimitSpec) -> bool:
@@ -116,24 +125,26 @@ def _reads_entities(spec: LimitSpec) -> bool:
     return any(isinstance(e, Attribute) and isinstance(e.base.type, EntityT) for expr in read for e in walk(expr))
 
 
-def _charge(one: Compiled, principal: Any, resource: Any, context: Any, now: int) -> Charge:
+def _charge(one: Compiled, principal: Any, resource: Any, context: Any, now: int) -> tuple[Charge]:
     read = one.key(principal, resource, context)
-    charge = one.known.get(read)
-    if charge is not None and one.fixed:
-        return charge
+    known = one.known.get(read)
+    if known is not None and one.fixed:
+        return known
     ceiling = one.ceiling(principal, resource, context)
     amount = MICRO if one.amount is None else one.amount(principal, resource, context)
     lies = one.window if one.window is not None else window(one.limit.spec, now)
-    if charge is None or charge.amount != amount or charge.ceiling != ceiling or charge.window is not lies:
-        if charge is not None:
-            meter, by = charge.meter, charge.by
-        else:
-            meter, by = key_of(one.limit, [_told(part) for part in (read if one.several else (read,))])
-            if len(one.known) >= REMEMBERED:
-                one.known.clear()
-        charge = Charge(meter, one.name, by, lies, ceiling, amount, one.block_for, one.advisory, one.share)
-        one.known[read] = charge
-    return charge
+    if known is not None:
+        [charge] = known
+        if charge.amount == amount and charge.ceiling == ceiling and charge.window is lies:
+            return known
+        meter, by = charge.meter, charge.by
+    else:
+        meter, by = key_of(one.limit, [_told(part) for part in (read if one.several else (read,))])
+        if len(one.known) >= REMEMBERED:
+            one.known.clear()
+    known = (Charge(meter, one.name, by, lies, ceiling, amount, one.block_for, one.advisory, one.share),)
+    one.known[read] = known
+    return known
 
 
 def _told(read: Any) -> Any:
@@ -242,7 +253,7 @@ _PLAIN = {str(STRING): (str,), str(INT): (int,), str(NUMBER): (int, float)}
 def _identity(expr: Expr) -> Get:
     names = _names(expr)
 
-    def told(value: Any) -> tuple[str, str]:
+    def told(value: Any, _r: Any = None, _c: Any = None) -> tuple[str, str]:
         type_, id_ = value["type"], value["id"]
         if type_ not in names or type(type_) is not str or type(id_) is not str or type(value) is not dict:
             raise _Unusual
@@ -255,7 +266,7 @@ def _entity(expr: Expr) -> Get:
     """An entity as it came, which is one indeed."""
     names = _names(expr)
 
-    def checked(value: Any) -> Any:
+    def checked(value: Any, _r: Any = None, _c: Any = None) -> Any:
         type_ = value["type"]
         if type_ not in names or type(type_) is not str or type(value["id"]) is not str or type(value) is not dict:
             raise _Unusual
@@ -271,11 +282,11 @@ def _names(expr: Expr) -> frozenset[str]:
     return expr.type.names
 
 
-def _from(expr: Expr, told: Callable[[Any], Any]) -> Get:
-    """What is told of the part of a request that this is."""
+def _from(expr: Expr, told: Callable[..., Any]) -> Get:
+    """What is told of the part of a request that this is; of the principal, which comes first, without another call."""
     match expr:
         case Root(name="principal"):
-            return lambda p, r, c: told(p)
+            return told
         case Root(name="resource"):
             return lambda p, r, c: told(r)
         case Attribute(name=name, base=base) if _is_context(base):

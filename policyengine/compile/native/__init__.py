@@ -1,7 +1,8 @@
 """The hot path's checks in C, where they have been built: `NATIVE`, or None.
 
-Two of its types are used: `Intake` for the statements of `entry.py` and the loop of `actors.py`, and `Above` for the
-function of `hierarchy.py`. Both give what those give, or raise.
+Three of its types are used: `Intake` for the statements of `entry.py` and the loop of `actors.py`, `Above` for the
+function of `hierarchy.py`, and `Shortcut` for the methods of `deciding.py` and `evaluator.py`. They give what
+those give, or raise.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-VERSION = 13
+VERSION = 14
 
 
 def _built() -> ModuleType | None:

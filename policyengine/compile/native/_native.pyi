@@ -81,3 +81,20 @@ class Above:
         /,
     ) -> None: ...
     def __call__(self, wanted: Mapping[str, Any], entity: dict[str, Any], known: Mapping[str, Any], /) -> Any: ...
+
+class Shortcut:
+    """`Deciding.decide` and `Evaluator.decide` for the calls that nearly all are: the principal, action, resource and
+    context by position or as keywords, and perhaps one approval. `entries` are ways in by action, resource type and
+    principal type, `each` the sets of one approval by its name, `nothing` the attributes of an action that is only
+    named; `slowly` decides where there is no way in or it raises, and `otherwise` takes any other call."""
+
+    def __init__(
+        self,
+        entries: dict[str, dict[str, dict[str, Callable[..., Any]]]],
+        each: dict[str, frozenset[str]],
+        nothing: dict[str, Any],
+        slowly: Callable[..., Any],
+        otherwise: Callable[..., Any],
+        /,
+    ) -> None: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...

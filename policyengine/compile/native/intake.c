@@ -346,23 +346,31 @@ decide(Intake *self, PyObject **part)
     return decision;
 }
 
-/* The decision about one who must be allowed. Of the given parts all are there but those that are found out here. */
+/* Whether the principal or the resource of a request is plain, with no name in it that needs a look. Its id is taken as a
+   new reference. */
+static int
+is_plain(Intake *self, int root, PyObject *entity, PyObject **id)
+{
+    PyObject *kind;
+    get_identity(entity, self->type, self->id, &kind, id);
+    int plain = *id != NULL && PyUnicode_CheckExact(kind) && PyUnicode_CheckExact(*id);
+    Py_XDECREF(kind);
+    return plain && (PyDict_GET_SIZE(entity) <= 2 || all_in(entity, self->members[root], self->seen[root]) == 1);
+}
+
+/* The decision about one who must be allowed. Of the given parts all are there but those that are found out here. With
+   `checked` the resource was asked about already, beside another one of whom as much is known of it. */
 static PyObject *
-alone(Intake *self, PyObject *principal, PyObject *const *given)
+alone(Intake *self, PyObject *principal, PyObject *const *given, PyObject *checked)
 {
     PyObject *part[PARTS] = {principal, given[RESOURCE], given[CONTEXT]}, *decision = NULL;
     part[ATTRIBUTES] = given[ATTRIBUTES];
     part[APPROVED] = given[APPROVED];
-    for (int root = PRINCIPAL; root <= RESOURCE; root++) {
-        PyObject *kind, *id;
-        get_identity(part[root], self->type, self->id, &kind, &id);
-        part[PRINCIPAL_ID + root] = id;
-        int plain = id != NULL && PyUnicode_CheckExact(kind) && PyUnicode_CheckExact(id);
-        Py_XDECREF(kind);
-        if (!plain || (PyDict_GET_SIZE(part[root]) > 2 && all_in(part[root], self->members[root], self->seen[root]) != 1)) {
-            unusual();
-            goto done;
-        }
+    part[RESOURCE_ID] = Py_XNewRef(checked);
+    if (!is_plain(self, PRINCIPAL, principal, &part[PRINCIPAL_ID]) ||
+        (checked == NULL && !is_plain(self, RESOURCE, given[RESOURCE], &part[RESOURCE_ID]))) {
+        unusual();
+        goto done;
     }
     decision = decide(self, part);
     if (decision == NULL && self->spare != NULL && (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_Exception))) {
@@ -533,16 +541,20 @@ static PyObject *
 together(Intake *self, PyObject *const *given)
 {
     Chain chain = {0};
-    int wrong = everyone(self, given, &chain) < 0;
+    PyObject *resource_id = NULL;
+    int wrong = everyone(self, given, &chain) < 0 || !is_plain(self, RESOURCE, given[RESOURCE], &resource_id);
     for (int i = 0; !wrong && i < chain.count; i++) {
         PyObject *entry = i == 0 ? Py_NewRef((PyObject *)self) : get(self->entries, chain.type[i]);
         if (entry != NULL && Py_IS_TYPE(entry, Py_TYPE(self))) {
-            chain.decision[i] = alone((Intake *)entry, chain.actor[i], given);
+            Intake *one = (Intake *)entry;
+            int same = one->members[RESOURCE] == self->members[RESOURCE];
+            chain.decision[i] = alone(one, chain.actor[i], given, same ? resource_id : NULL);
         }
         Py_XDECREF(entry);
         wrong = chain.decision[i] == NULL;
     }
     PyObject *result = wrong ? unusual() : join(self, &chain);
+    Py_XDECREF(resource_id);
     for (int i = 0; i < chain.count; i++) {
         Py_XDECREF(chain.actor[i]);
         Py_XDECREF(chain.type[i]);
@@ -609,14 +621,14 @@ intake_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *n
         return unusual();
     }
     if (count > 5 && args[5] == Py_True) {
-        return is_refused(self, given) ? unusual() : alone(self, given[PRINCIPAL], given);
+        return is_refused(self, given) ? unusual() : alone(self, given[PRINCIPAL], given, NULL);
     }
     int single = is_single(&self->look, given, given[ATTRIBUTES]);
     if (single != 1 || is_refused(self, given)) {
         return unusual();
     }
     int others = has_others(self, given);
-    return others < 0 ? NULL : others ? together(self, given) : alone(self, given[PRINCIPAL], given);
+    return others < 0 ? NULL : others ? together(self, given) : alone(self, given[PRINCIPAL], given, NULL);
 }
 
 static int

@@ -1,6 +1,6 @@
 /* What a decision in Python spends most of its time on, in C: asking of every value whether it is what it should be.
 
-   Neither of the two types here decides anything. Where a request is not as nearly all are, they raise, or hand over to
+   None of the types here decides anything. Where a request is not as nearly all are, they raise, or hand over to
    the Python function that was given to them for that. The Python that does the same where this has not been built is
    named in `__init__.py`.
 
@@ -16,10 +16,11 @@
 #include <structmember.h>
 
 /* Of what the types take; `__init__.py` uses no other than the one it knows. */
-#define VERSION 13
+#define VERSION 14
 
 extern PyType_Spec intake_spec;
 extern PyType_Spec above_spec;
+extern PyType_Spec shortcut_spec;
 
 /* `mentioned.Look` and `mentioned.Apart`, with names that are looked up. Without the latter `apart` is NULL. `last` is
    the type of a reference that was found in it last: comparing pointers is faster than looking it up. */

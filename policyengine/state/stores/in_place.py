@@ -7,6 +7,7 @@ with nothing charged, for anything else: `apply` is the specification and then d
 
 from __future__ import annotations
 
+from collections import deque
 from heapq import heappush
 from typing import Any
 
@@ -14,37 +15,47 @@ from msgspec import Struct
 
 from policyengine.state.held import held_charge
 from policyengine.state.meters import GRACE
-from policyengine.state.operations import Charge, Commit, Done, MeterUse, plain
+from policyengine.state.operations import Charge, Commit, Done, MeterUse, lease_key
 from policyengine.state.windows import BUCKETS, Calendar, Sliding
+
+# What the keys of leases begin with (`operations.lease_key`).
+LEASE = lease_key("")
 
 
 class OpenLease(Struct, frozen=True, gc=False):
     """A lease that nothing has become of yet, of which most say nothing more: its document is made when it is read.
-    `places` are where its charges were counted."""
+    `opened` is when, and `places` are where its charges were counted."""
 
     asked: Commit
-    until: int
-    kept: int
+    opened: int
     places: tuple[int, ...]
+
+    @property
+    def kept(self) -> int:
+        """From when on it may be forgotten."""
+        return self.opened + self.asked.keep
 
     def document(self) -> dict[str, Any]:
         asked = self.asked
         held = [held_charge(charge, place) for charge, place in zip(asked.charges, self.places, strict=True)]
         return {
-            "owner": asked.owner, "state": "open", "expires": self.until, "kept": self.kept, "charges": held,
-            "memo": asked.memo,
+            "owner": asked.owner, "state": "open", "expires": self.opened + asked.lease, "kept": self.kept,
+            "charges": held, "memo": asked.memo,
         }  # fmt: skip
 
 
 class Ring(Struct, gc=False):
     """A sliding meter of which nothing is known but what was charged. `charge` was the last one, `place` is the bucket
-    that it was counted in, and `used` what counts as long as time lies there."""
+    that it was counted in, `end` when that leaves the window, and `used` what counts as long as time lies there.
+    `places` is the place of a request that charges nothing else."""
 
     charge: Charge
     now: int
     buckets: list[list[int]]
     place: int
     used: int
+    end: int
+    places: tuple[int, ...]
     blocked: int = 0
 
     def document(self) -> dict[str, Any]:
@@ -56,6 +67,38 @@ class Ring(Struct, gc=False):
         return {**told, "blocked": self.blocked} if self.blocked else told
 
 
+class OpenLeases:
+    """The open leases of a store, by the ids of their reservations, and in the order in which they may be forgotten.
+    They stand apart from all other documents, since most requests leave one and nobody ever asks for most: each takes
+    an entry here, and none of a heap."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, OpenLease] = {}
+        self.ending: deque[OpenLease] = deque()
+        # The end of the last one: nobody is added who would be forgotten earlier.
+        self.last = 0
+
+    def named(self, key: str) -> OpenLease | None:
+        """The lease of a document's key."""
+        return self.known.get(key[len(LEASE) :]) if key.startswith(LEASE) else None
+
+    def end(self, key: str) -> None:
+        """From now on the document of this key is another one, or none."""
+        if key.startswith(LEASE):
+            self.known.pop(key[len(LEASE) :], None)
+
+    def forget(self, now: int, most: int) -> int | None:
+        """Forget those whose time has come, but not more than `most`. When the next one's comes; None without one."""
+        ending, known = self.ending, self.known
+        for _ in range(most):
+            if not ending or ending[0].kept > now:
+                break
+            lease = ending.popleft()
+            if known.get(lease.asked.id) is lease:
+                del known[lease.asked.id]
+        return ending[0].kept if ending else None
+
+
 # What a document of a sliding meter says that a ring can say.
 _SAID = {"now", "buckets", "rule", "by", "ceiling", "width", "blocked"}
 
@@ -63,36 +106,57 @@ _SAID = {"now", "buckets", "rule", "by", "ceiling", "width", "blocked"}
 class InPlace:
     """Works on the documents of a store, on when they may be forgotten, and on the heap of what is due."""
 
-    def __init__(self, documents: dict[str, Any], expires: dict[str, int], due: list[tuple[int, str]]) -> None:
+    def __init__(
+        self, documents: dict[str, Any], expires: dict[str, int], due: list[tuple[int, str]], leases: OpenLeases
+    ) -> None:
         self._documents = documents
         self._expires = expires
         self._due = due
+        self._leases = leases
 
     def commit(self, asked: Commit, now: int) -> Done | None:
-        if not plain(asked):
+        kept = now + asked.keep
+        if (
+            asked.session is not None
+            or asked.once is not None
+            or asked.approval is not None
+            or asked.held
+            or asked.elsewhere
+            # A clock that was set back, or another time to be kept.
+            or kept < self._leases.last
+        ):
             return None
         charges = asked.charges
-        return (self._same(asked, charges[0], now) if len(charges) == 1 else None) or self._all(asked, now)
+        if len(charges) == 1:
+            # The only charge of a request, which is the last one of its ring again and lies in the same bucket, as
+            # nearly all do.
+            charge = charges[0]
+            ring = self._documents.get(charge.meter)
+            if type(ring) is Ring and ring.charge is charge and ring.now <= now and ring.blocked <= now:
+                used, ceiling = ring.used + charge.amount, charge.ceiling
+                if now // charge.window.width == ring.place and used <= ceiling:  # type: ignore[union-attr]
+                    ring.now, ring.used = now, used
+                    ring.buckets[-1][1] += charge.amount
+                    # As `_open`, without a call of it.
+                    leases = self._leases
+                    leases.known[asked.id] = lease = OpenLease(asked, now, ring.places)
+                    leases.last = kept
+                    if not (ending := leases.ending):
+                        heappush(self._due, (kept, LEASE))
+                    ending.append(lease)
+                    use = MeterUse(charge.rule, charge.meter, used, ceiling, ring.end)
+                    return Done(now, (use,), now + asked.lease)
+        return self._all(asked, now, kept)
 
-    def _same(self, asked: Commit, charge: Charge, now: int) -> Done | None:
-        """The only charge of a request, which is the last one of its ring again and lies in the same bucket, as nearly
-        all do. None for any other."""
-        ring = self._documents.get(charge.meter)
-        if type(ring) is not Ring or ring.charge is not charge or now < ring.now or now < ring.blocked:
-            return None
-        width: int = charge.window.width  # type: ignore[union-attr]
-        place, used = ring.place, ring.used + charge.amount
-        if now // width != place or used > charge.ceiling:
-            return None
-        ring.now, ring.used = now, used
-        ring.buckets[-1][1] += charge.amount
-        key, until, kept = "lease:" + asked.id, now + asked.lease, now + asked.keep
-        self._documents[key] = OpenLease(asked, until, kept, (place,))
-        heappush(self._due, (kept, key))
-        use = MeterUse(charge.rule, charge.meter, used, charge.ceiling, (place + BUCKETS + 1) * width)
-        return Done(now, (use,), until)
+    def _open(self, lease: OpenLease, kept: int) -> None:
+        leases = self._leases
+        leases.known[lease.asked.id] = lease
+        leases.last = kept
+        if not leases.ending:
+            heappush(self._due, (kept, LEASE))
+        leases.ending.append(lease)
 
-    def _all(self, asked: Commit, now: int) -> Done | None:
+    def _all(self, asked: Commit, now: int, kept: int) -> Done | None:
         documents = self._documents
         charges: list[tuple[Charge, Any, int, int, int, int]] = []
         # Nothing is charged until all of them have room.
@@ -131,7 +195,6 @@ class InPlace:
             if used > charge.ceiling:
                 return None
             charges.append((charge, document, at, place, used, end))
-        until, kept = now + asked.lease, now + asked.keep
         uses, places = [], []
         for charge, document, at, place, used, end in charges:
             meter, ceiling = charge.meter, charge.ceiling
@@ -142,7 +205,7 @@ class InPlace:
                 else:
                     self._turned(document, place, end)
             elif document is None:
-                documents[meter] = Ring(charge, at, [[place, charge.amount]], place, used)
+                documents[meter] = Ring(charge, at, [[place, charge.amount]], place, used, end, (place,))
                 self._keep(meter, end + GRACE)
             else:
                 document["used"], document["now"], document["ceiling"] = used, at, ceiling
@@ -150,10 +213,8 @@ class InPlace:
             uses.append(MeterUse(charge.rule, meter, used, ceiling, end))
             places.append(place)
         if places:
-            key = "lease:" + asked.id
-            documents[key] = OpenLease(asked, until, kept, tuple(places))
-            heappush(self._due, (kept, key))
-        return Done(now, tuple(uses), until)
+            self._open(OpenLease(asked, now, tuple(places)), kept)
+        return Done(now, tuple(uses), now + asked.lease)
 
     def _turned(self, ring: Ring, place: int, end: int) -> None:
         """The charge is the first of its bucket, or of the ring's new form."""
@@ -164,7 +225,7 @@ class InPlace:
             buckets[-1][1] += charge.amount
         else:
             buckets.append([place, charge.amount])
-        ring.place = place
+        ring.place, ring.end, ring.places = place, end, (place,)
         self._documents[charge.meter] = ring
         self._keep(charge.meter, max(end, ring.blocked) + GRACE)
 
@@ -182,7 +243,7 @@ def _ring(document: Any, charge: Charge) -> Ring | None:
     if document.get("width") != charge.window.width:  # type: ignore[union-attr]
         return None
     buckets = [[index, amount] for index, amount in document["buckets"]]
-    return Ring(charge, document["now"], buckets, -1, 0, document.get("blocked", 0))
+    return Ring(charge, document["now"], buckets, -1, 0, 0, (), document.get("blocked", 0))
 
 
 def _only_charged(document: dict[str, Any], at: int) -> bool:

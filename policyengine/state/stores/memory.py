@@ -15,8 +15,8 @@ from weakref import WeakSet
 
 from policyengine.state.apply import apply
 from policyengine.state.block_operations import KEY, Beat, Impose
-from policyengine.state.operations import Commit, Document, DocumentsFound, Operation, Outcome, Read
-from policyengine.state.stores.in_place import InPlace, OpenLease, Ring
+from policyengine.state.operations import Commit, Document, DocumentsFound, Operation, Outcome, Read, lease_key
+from policyengine.state.stores.in_place import LEASE, InPlace, OpenLeases, Ring
 
 # So many due keys are looked at with each operation: more than one operation can write, so that they never pile up.
 SWEEP = 64
@@ -40,12 +40,13 @@ class Memory:
     def __init__(self, now: Callable[[], int] = clock) -> None:
         self._now = now
         self._lock = Lock()
-        self._documents: dict[str, Document | OpenLease | Ring] = {}
+        self._documents: dict[str, Document | Ring] = {}
+        self._leases = OpenLeases()
         self._expires: dict[str, int] = {}
         self._due: list[tuple[int, str]] = []
         # Those who are told of each change of the list of blocks, as it happens.
         self.boards: WeakSet[Takes] = WeakSet()
-        self._in_place = InPlace(self._documents, self._expires, self._due)
+        self._in_place = InPlace(self._documents, self._expires, self._due, self._leases)
 
     def run(self, operation: Operation) -> Outcome:
         with self._lock:
@@ -59,6 +60,7 @@ class Memory:
             documents = self._documents
             applied = apply(operation, {key: self._found(key) for key in operation.keys}, now)
             for key, (document, expires) in applied.writes.items():
+                self._leases.end(key)
                 if document is None:
                     documents.pop(key, None)
                     self._expires.pop(key, None)
@@ -85,6 +87,8 @@ class Memory:
         start = f"{kind}:"
         with self._lock:
             keys = [key for key in self._documents if key.startswith(start)]
+            if start == LEASE:
+                keys = list(dict.fromkeys([*keys, *map(lease_key, self._leases.known)]))
         for key in keys:
             with self._lock:
                 document = self._found(key) if (self._ends(key) or 0) > self._now() else None
@@ -96,23 +100,30 @@ class Memory:
         """Nothing to close."""
 
     def _found(self, key: str) -> Document | None:
+        if (lease := self._leases.named(key)) is not None:
+            return lease.document()
         document = self._documents.get(key)
-        return document.document() if isinstance(document, OpenLease | Ring) else document
+        return document.document() if isinstance(document, Ring) else document
 
     def _ends(self, key: str) -> int | None:
         """From when on a document may be forgotten; None where there is none."""
-        document = self._documents.get(key)
-        return document.kept if isinstance(document, OpenLease) else self._expires.get(key)
+        lease = self._leases.named(key)
+        return lease.kept if lease is not None else self._expires.get(key)
 
     def __len__(self) -> int:
-        return len(self._documents)
+        return len(self._documents) + len(self._leases.known)
 
     def _sweep(self, now: int) -> None:
         for _ in range(SWEEP):
             if not self._due or self._due[0][0] > now:
                 return
             _, key = heappop(self._due)
-            expires = self._ends(key)
+            if key == LEASE:
+                # All of them, whose turn comes one after the other.
+                if (following := self._leases.forget(now, SWEEP)) is not None:
+                    heappush(self._due, (following, LEASE))
+                continue
+            expires = self._expires.get(key)
             if expires is None:
                 continue
             if expires > now:
