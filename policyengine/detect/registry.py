@@ -198,7 +198,9 @@ def begins(kinds: Iterable[str], known: Registry) -> Begins | None:
 
 def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...]:
     """Every finding of these kinds. Raises DetectorFailed if one of the finders fails, and UnknownKind."""
-    chosen = _chosen(kinds, known)
+    chosen = known._plans.get(kinds) if type(kinds) is frozenset else None
+    if chosen is None:
+        chosen = _chosen(kinds, known)
     asked = chosen.finders
     if len(text) < SHORT:
         asked = chosen.worth(shadow(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import random
 
 import phonenumbers
@@ -11,6 +12,7 @@ from policyengine.detect import Vocabulary, find, registry
 from policyengine.detect.personal import phone_plans
 from policyengine.detect.personal.identifiers import _valid
 from policyengine.detect.personal.identifiers_table import ALWAYS, CONTEXT, IDENTIFIERS, Identifier
+from policyengine.detect.personal.network import plainly_global
 from tests.detect.sampling import sample
 
 KNOWN = registry(Vocabulary(regions=frozenset({"US", "GB", "DE", "FR", *(one.region for one in IDENTIFIERS)})))
@@ -195,3 +197,22 @@ def test_a_number_that_is_not_parsed_is_valid_nowhere() -> None:
                 assert phone_plans.valid(number, where) == phone_plans._is(number, where)
                 parsed += phone_plans._may_be(number, where)
     assert parsed < 0.9 * 25 * len(phonenumbers.SUPPORTED_REGIONS)
+
+
+def test_an_address_that_is_plainly_global_is_so_for_the_library() -> None:
+    rng = random.Random(7)
+    for first in range(256):
+        for _ in range(40):
+            rest = (rng.choice((0, 1, 2, 88, 168, 255, rng.randrange(256))) for _ in range(3))
+            address = ipaddress.IPv4Address(".".join(map(str, (first, *rest))))
+            if plainly_global(str(address).encode()):
+                assert address.is_global
+                assert not any((address.is_multicast, address.is_reserved, address.is_private))
+    assert plainly_global(b"8.8.8.8")
+
+
+@pytest.mark.parametrize("value", ["8.8.8.256", "8.8.08.8", "8.8.8", "8.8.8.8.8", "08.8.8.8", "8.8..8", "8.8.8.0008"])
+def test_what_is_no_address_is_not_plainly_global(value: str) -> None:
+    with pytest.raises(ValueError, match="address"):
+        ipaddress.ip_address(value)
+    assert not plainly_global(value.encode())

@@ -32,13 +32,14 @@ WIDTH = 2 * (_AFTER + _LONGEST + 8)
 KINDS = frozenset(one.kind for one in IDENTIFIERS)
 
 _PRINTED = frozenset({"078051120", "457555462", "219099999"})
-_BETWEEN = str.maketrans("", "", " .-")
 _DIGITS = rb"[0-9](?:[ .\-/+]?[0-9A-FU-Y]?[0-9]){5,}"
 _LETTERS = (
     rb"[A-Z]{4}(?:[A-Z]{2}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z]|[0-9]{6}[HM][A-Z]{5}[A-Z0-9][0-9]|"
     rb"[A-Z][0-9]{4}[A-Z])\b"
 )
 _BARE = list(enumerate(IDENTIFIERS))
+_GROUP = re.compile(rb"[A-Za-z0-9]+")
+_CAPITALS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _HEAD = re.compile(rb"(?<![A-Za-z0-9])[A-Z]{1,2}[- ]?\Z")
 
 # What shapes are made of, at the end of a text.
@@ -47,10 +48,11 @@ _OPEN = re.compile(rb"(?<![A-Za-z0-9])[0-9A-Zk][0-9A-Zk &+\-./]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Identifiers that are looked for: `bare`, those that count without a word, and each word with those that are
-    written after it."""
+    """Identifiers that are looked for: `bare`, those that count without a word, whether one of them is `spelled` with
+    letters first, and each word with those that are written after it."""
 
     bare: tuple[int, ...]
+    spelled: bool
     words: tuple[bytes, ...]
     after: tuple[tuple[int, ...], ...]
 
@@ -65,7 +67,8 @@ def _rows(kinds: frozenset[str], regions: frozenset[str]) -> _Rows:
             for word in one.words:
                 after.setdefault(word.encode("ascii"), []).append(index)
     words = tuple(sorted(after))
-    return _Rows(tuple(bare), words, tuple(tuple(after[word]) for word in words))
+    spelled = any(IDENTIFIERS[index].shape.startswith("[A-Z]") for index in bare)
+    return _Rows(tuple(bare), spelled, words, tuple(tuple(after[word]) for word in words))
 
 
 @lru_cache(maxsize=64)
@@ -121,7 +124,7 @@ def find(view: View, rows: _Rows) -> Sequence[Finding]:
         if data[start - 1 : start].islower() and data[start:end].isdigit():
             continue  # a part of something else, such as hexadecimal
         findings += _written(data, start, end, rows.bare)
-    for start, _ in spans(_LETTERS, data):
+    for start, _ in spans(_LETTERS, data) if rows.spelled else ():
         if start and (data[start - 1] in WORD or data[start - 1] == 95):
             continue
         findings += _at(data, start, rows.bare, 0.9)
@@ -134,22 +137,24 @@ def find(view: View, rows: _Rows) -> Sequence[Finding]:
 
 def _written(data: bytes, start: int, end: int, bare: tuple[int, ...]) -> list[Finding]:
     """What begins at a group of digits of this run, or at the letters before one."""
-    findings, at = [], start
-    while at < end:
-        low = at
-        head = _HEAD.search(data, max(0, at - 4), at)
-        if head:
-            low = head.start()
-        for begin in {low, at}:
-            if not begin or not (
-                data[begin - 1] in WORD or (data[begin - 1] in b".-/+_$#@" and begin > 1 and data[begin - 2] in WORD)
-            ):
-                findings += _at(data, begin, bare, 0.85)
-        while at < end and data[at] in WORD:
-            at += 1
-        while at < end and data[at] not in WORD:
-            at += 1
+    findings: list[Finding] = []
+    for group in _GROUP.finditer(data, start, end):
+        at = group.start()
+        if _apart(data, at):
+            findings += _at(data, at, bare, 0.85)
+        if at and (data[at - 1] in _CAPITALS or (at > 1 and data[at - 2] in _CAPITALS)):
+            head = _HEAD.search(data, max(0, at - 4), at)
+            if head is not None and _apart(data, head.start()):
+                findings += _at(data, head.start(), bare, 0.85)
     return findings
+
+
+def _apart(data: bytes, begin: int) -> bool:
+    """Whether what begins here is joined to nothing before it."""
+    if not begin:
+        return True
+    before = data[begin - 1]
+    return not (before in WORD or (before in b".-/+_$#@" and begin > 1 and data[begin - 2] in WORD))
 
 
 def _at(data: bytes, begin: int, rows: tuple[int, ...], score: float) -> list[Finding]:
@@ -205,7 +210,7 @@ def _nino(value: str) -> bool:
 def _ssn(value: str) -> bool:
     """Areas, groups and serials that are never given, and numbers that were printed on cards and in leaflets. Source:
     https://www.ssa.gov/employer/randomizationfaqs.html, https://www.ssa.gov/history/ssn/misused.html"""
-    digits = value.translate(_BETWEEN)
+    digits = value.replace("-", "").replace(" ", "").replace(".", "")
     return (
         digits[0] != "9"
         and digits[:3] not in ("000", "666")
