@@ -14,12 +14,16 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 import typer.testing
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
+
+from tests.support.warm import warm_commands
 
 # Tests start from nothing and leave nothing behind, but for those about the cache, which name a directory.
 os.environ["POLICYENGINE_CACHE_DIR"] = ""
@@ -43,6 +47,13 @@ if PROFILE == "default":
 
 # The command line is put together once, and not by each test that runs a command: that took most of its time.
 typer.testing._get_command = cache(typer.testing._get_command)
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The directory of a `policyengine` that starts at once, for a PATH."""
+    with warm_commands(tmp_path_factory.mktemp("warm"), {**os.environ, "PYTHONUTF8": "1"}) as commands:
+        yield commands
 
 
 class _Frozen:

@@ -7,17 +7,22 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.paths import POLICYENGINE
+from tests.support.paths import SCRIPTS
 
 TIMEOUT = 60
 
 
 def run(
-    *words: str | Path, stdin: str | bytes = b"", cwd: Path | None = None, env: Mapping[str, str] | None = None
+    *words: str | Path,
+    stdin: str | bytes = b"",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    warm: Path = SCRIPTS,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `policyengine` and wait; whatever it prints is text, and no part of it may be a traceback."""
+    """Run `policyengine` and wait; whatever it prints is text, and no part of it may be a traceback. `warm` is where a
+    command is that starts at once, for what is not about the start of a process."""
     done = subprocess.run(
-        [str(POLICYENGINE), *map(str, words)],
+        [str(warm / "policyengine"), *map(str, words)],
         input=stdin if isinstance(stdin, bytes) else stdin.encode(),
         capture_output=True,
         cwd=cwd,

@@ -97,9 +97,9 @@ def test_a_directory_without_policies_and_text_that_is_none_are_1(cli: Cli, tmp_
     assert "UTF-8" in cli.out
 
 
-def test_hostile_text_cannot_draw_on_a_terminal(tmp_path: Path) -> None:
+def test_hostile_text_cannot_draw_on_a_terminal(tmp_path: Path, warm: Path) -> None:
     text = 'module h\nuse ai\npermit x: retrieve on Document when document.\x1b[31m == "\u202e"\n'
-    done = run("check", "-", stdin=text)
+    done = run("check", "-", warm=warm, stdin=text)
     assert done.returncode == 1
     assert "\x1b" not in done.stdout
     assert "\u202e" not in done.stdout
@@ -139,13 +139,13 @@ def test_what_nothing_stands_behind_is_said_and_changes_no_status(tmp_path: Path
     assert cli.err == ""
 
 
-def test_check_says_which_limits_would_count_from_nothing(tmp_path: Path) -> None:
+def test_check_says_which_limits_would_count_from_nothing(tmp_path: Path, warm: Path) -> None:
     head = "module m\nuse ai\npermit models: invoke on Model\nlimit rate: invoke on Model\n"
     for name, told in (("old", "5 requests per 1h"), ("same", "9 requests per 1h"), ("new", "5 requests per 2h")):
         (tmp_path / f"{name}.pol").write_text(f"{head}  at most {told} by principal\n")
 
     def said(name: str) -> str:
-        result = run("check", tmp_path / f"{name}.pol", "--against", tmp_path / "old.pol")
+        result = run("check", tmp_path / f"{name}.pol", "--against", tmp_path / "old.pol", warm=warm)
         return result.stdout + result.stderr
 
     assert "counts from nothing again" not in said("same")

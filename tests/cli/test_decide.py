@@ -67,9 +67,9 @@ def test_what_is_owed_must_be_promised(policies: Path, cli: Cli, promised: tuple
     assert ("redact" in cli.err) is (status == 4)
 
 
-def test_shell_and_never_lets_an_unmet_obligation_through(policies: Path) -> None:
-    assert run("decide", policies, "-r", "-", "--quiet", stdin=json.dumps(RELEASE)).returncode != 0
-    done = run("decide", policies, "-r", "-", "--quiet", "--fulfils", "redact", stdin=json.dumps(RELEASE))
+def test_shell_and_never_lets_an_unmet_obligation_through(policies: Path, warm: Path) -> None:
+    assert run("decide", policies, "-r", "-", "--quiet", warm=warm, stdin=json.dumps(RELEASE)).returncode != 0
+    done = run("decide", policies, "-r", "-", "--quiet", "--fulfils", "redact", warm=warm, stdin=json.dumps(RELEASE))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

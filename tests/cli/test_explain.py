@@ -65,12 +65,12 @@ def test_json(policies: Path, cli: Cli) -> None:
 HOSTILE = "\u001b[2J\u202e\u0007\u200b\n\r" + "x" * 10_000
 
 
-def test_hostile_values_cannot_draw(policies: Path) -> None:
+def test_hostile_values_cannot_draw(policies: Path, warm: Path) -> None:
     request = retrieve(tenant=HOSTILE, labels=[HOSTILE], readers=[{"type": "User", "id": HOSTILE}])
     request["principal"] = {**ANN, "id": HOSTILE, "tenant": HOSTILE}
     request["context"] = {"agent": {"type": "Agent", "id": HOSTILE}}
     for more in ((), ("--json",)):
-        done = run("explain", policies, "-r", "-", *more, stdin=json.dumps(request))
+        done = run("explain", policies, "-r", "-", *more, warm=warm, stdin=json.dumps(request))
         assert done.returncode == 0
         assert not re.search("[^\\x20-\\x7e\\n✓✗·…│├└─←]", done.stdout)
         if not more:

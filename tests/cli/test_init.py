@@ -22,12 +22,12 @@ def test_the_project_works(tmp_path: Path, cli: Cli) -> None:
         assert cli("explain", *words) == 0
 
 
-def test_the_steps_it_prints_run(tmp_path: Path) -> None:
-    steps = [line.split("#")[0].split() for line in run("init", cwd=tmp_path).stdout.splitlines()]
+def test_the_steps_it_prints_run(tmp_path: Path, warm: Path) -> None:
+    steps = [line.split("#")[0].split() for line in run("init", cwd=tmp_path, warm=warm).stdout.splitlines()]
     commands = [words[1:] for words in steps if words[:1] == ["policyengine"] and words[1] != "serve"]
     assert len(commands) == 4
     for words in commands:
-        assert run(*words, cwd=tmp_path).returncode == 0
+        assert run(*words, cwd=tmp_path, warm=warm).returncode == 0
 
 
 def test_nothing_is_overwritten(tmp_path: Path, cli: Cli) -> None:

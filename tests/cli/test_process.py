@@ -44,8 +44,8 @@ def test_help_names_every_command() -> None:
 
 
 @pytest.mark.parametrize("words", [(), ("nonsense",), ("check", "--nonsense"), ("schema",)])
-def test_wrong_usage_is_2(words: tuple[str, ...]) -> None:
-    assert run(*words).returncode == 2
+def test_wrong_usage_is_2(words: tuple[str, ...], warm: Path) -> None:
+    assert run(*words, warm=warm).returncode == 2
 
 
 def test_as_a_module() -> None:
@@ -74,9 +74,9 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
         assert b"Exception" not in done.stderr
 
 
-def test_no_colour_in_a_pipe(policies: Path) -> None:
-    assert "\x1b" not in run("test", policies).stdout
-    assert "\x1b" not in run("check", "-", stdin="permit").stdout
+def test_no_colour_in_a_pipe(policies: Path, warm: Path) -> None:
+    assert "\x1b" not in run("test", policies, warm=warm).stdout
+    assert "\x1b" not in run("check", "-", warm=warm, stdin="permit").stdout
 
 
 @pytest.mark.parametrize(("environment", "colour"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])

@@ -28,12 +28,12 @@ def shell(script: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("words", PRINTING)
-def test_output_that_cannot_be_written_is_told(words: str, policies: Path, tmp_path: Path) -> None:
+def test_output_that_cannot_be_written_is_told(words: str, policies: Path, tmp_path: Path, warm: Path) -> None:
     request = tmp_path / "requests" / "refund.json"
     request.parent.mkdir()
     user, tool = '{"type": "User", "id": "a"}', '{"type": "Tool", "id": "t"}'
     request.write_text(f'{{"principal": {user}, "action": "call", "resource": {tool}}}')
-    done = shell(f"echo 'permit  a: b on any' | {POLICYENGINE} {words.format(tmp_path)} >/dev/full")
+    done = shell(f"echo 'permit  a: b on any' | {warm}/policyengine {words.format(tmp_path)} >/dev/full")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "error: cannot read or write: no space left on device"
 

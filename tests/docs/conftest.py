@@ -9,18 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs import shell
 from tests.docs.workspace import Workspace
 from tests.support.paths import ROOT
 from tests.support.server import running
-from tests.support.warm import warm_commands
-
-
-@pytest.fixture(scope="session")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where a shell finds a `policyengine` that starts at once."""
-    with warm_commands(tmp_path_factory.mktemp("warm"), shell.environment()) as commands:
-        yield commands
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +100,9 @@ def test_what_the_gateway_does_not_know_is_not_there(shop: Shop) -> None:
     assert shop.ran() == []
 
 
-def test_a_tool_that_changed_is_withheld_until_somebody_looks(shop: Shop) -> None:
+def test_a_tool_that_changed_is_withheld_until_somebody_looks(shop: Shop, warm: Path) -> None:
     pins = str(shop.path / "pins.json")
-    command = [sys.executable, "-m", "policyengine.cli", "mcp"]
+    command = [str(warm / "policyengine"), "mcp"]
     subprocess.run([*command, "pin", "--pins", pins, "--", *shop.behind()], check=True, capture_output=True)
     same = subprocess.run([*command, "diff", "--pins", pins, "--", *shop.behind()], capture_output=True, text=True)
     assert (same.returncode, same.stdout) == (0, "")
@@ -120,8 +119,8 @@ def test_a_tool_that_changed_is_withheld_until_somebody_looks(shop: Shop) -> Non
     assert shop.ran() == []
 
 
-def test_without_a_server_behind_nothing_is_served(shop: Shop) -> None:
-    command = [sys.executable, "-m", "policyengine.cli", "mcp", "--policies", str(shop.policies), "-p", json.dumps(ANN)]
+def test_without_a_server_behind_nothing_is_served(shop: Shop, warm: Path) -> None:
+    command = [str(warm / "policyengine"), "mcp", "--policies", str(shop.policies), "-p", json.dumps(ANN)]
     for more in (
         [],
         ["--upstream", "http://127.0.0.1:9/mcp", "--", "x"],
@@ -132,8 +131,8 @@ def test_without_a_server_behind_nothing_is_served(shop: Shop) -> None:
         assert "Traceback" not in ended.stderr
 
 
-def test_a_server_behind_that_does_not_begin_is_named(shop: Shop) -> None:
-    command = [sys.executable, "-m", "policyengine.cli", "mcp", "--policies", str(shop.policies), "-p", json.dumps(ANN)]
+def test_a_server_behind_that_does_not_begin_is_named(shop: Shop, warm: Path) -> None:
+    command = [str(warm / "policyengine"), "mcp", "--policies", str(shop.policies), "-p", json.dumps(ANN)]
     ended = subprocess.run(
         [*command, "--", "false", "secret"], capture_output=True, text=True, stdin=subprocess.DEVNULL
     )

@@ -251,8 +251,8 @@ def test_over_http_nobody_is_served_without_the_token(served: tuple[str, Path]) 
         reached(served[0], steps, {"Authorization": "Bearer another-token-of-a-length"})
 
 
-def test_a_server_that_runs_is_asked_for_its_tools(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "policyengine.cli", "schema", "import", "mcp", "--module", "shop", "--"]
+def test_a_server_that_runs_is_asked_for_its_tools(tmp_path: Path, warm: Path) -> None:
+    command = [str(warm / "policyengine"), "schema", "import", "mcp", "--module", "shop", "--"]
     told = subprocess.run(
         [*command, sys.executable, SERVER, str(tmp_path / "ran")], capture_output=True, text=True, check=True
     )
@@ -265,12 +265,12 @@ def test_a_server_that_runs_is_asked_for_its_tools(tmp_path: Path) -> None:
     "options",
     [["--http", "0.0.0.0:8090"], ["--http", "nowhere"], ["--token-file", "x"], ["--config", "x.json"]],
 )
-def test_what_would_let_anybody_in_is_not_served(shop: Shop, options: list[str]) -> None:
+def test_what_would_let_anybody_in_is_not_served(shop: Shop, options: list[str], warm: Path) -> None:
     (shop.path / "x.json").write_text('{"mcpServers": {"a": {"token": "hidden"}}}')
     options = [str(shop.path / one) if one == "x.json" else one for one in options]
     behind = [] if "--config" in options else ["--upstream", "http://127.0.0.1:9/mcp"]
     ended = subprocess.run(
-        [*GATEWAY, "--policies", str(shop.policies), "-p", json.dumps(ANN), *options, *behind],
+        [str(warm / "policyengine"), "mcp", "--policies", str(shop.policies), "-p", json.dumps(ANN), *options, *behind],
         capture_output=True, text=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert ended.returncode == 2

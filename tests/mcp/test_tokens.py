@@ -176,7 +176,7 @@ def test_what_a_proxy_says_is_believed_of_those_that_are_trusted() -> None:
     assert asyncio.run(asked("10.0.0.0/8")) == "192.0.2.1"
 
 
-def test_settings_that_let_anybody_in_are_refused(tmp_path: Path) -> None:
+def test_settings_that_let_anybody_in_are_refused(tmp_path: Path, warm: Path) -> None:
     shop = Shop(tmp_path, POLICIES)
     auth = tmp_path / "auth.toml"
     good = AUTH.format(resource=RESOURCE, issuer=ISSUER, keys=tmp_path / "keys.json")
@@ -187,6 +187,17 @@ def test_settings_that_let_anybody_in_are_refused(tmp_path: Path) -> None:
         (good.partition("[[")[0], "issuers"),
     ):
         auth.write_text(wrong)
-        command = [*GATEWAY, "--policies", str(shop.policies), "--http", ":8090", "--auth", str(auth), "--", "x"]
+        command = [
+            str(warm / "policyengine"),
+            "mcp",
+            "--policies",
+            str(shop.policies),
+            "--http",
+            ":8090",
+            "--auth",
+            str(auth),
+            "--",
+            "x",
+        ]
         ended = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         assert (ended.returncode, "Traceback" in ended.stderr, said in ended.stderr) == (2, False, True), ended.stderr

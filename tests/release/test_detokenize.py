@@ -83,7 +83,7 @@ def test_over_http(tmp_path: Path) -> None:
         assert answer["released"] is False
 
 
-def test_on_the_command_line(tmp_path: Path) -> None:
+def test_on_the_command_line(tmp_path: Path, warm: Path) -> None:
     (tmp_path / "tokens.pol").write_text(RULES)
     (tmp_path / "key").write_text(base64.b64encode(KEY).decode())
     (tmp_path / "text").write_text(sealed())
@@ -91,5 +91,5 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     asked = {"principal": SUE, "action": "detokenize", "resource": output}
     (tmp_path / "request.json").write_text(json.dumps(asked))
     parts = ["tokens.pol", "-r", "request.json", "text", "--key-file", "key"]
-    done = run("detokenize", *parts, cwd=tmp_path)
+    done = run("detokenize", *parts, warm=warm, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, TEXT)

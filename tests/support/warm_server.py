@@ -12,6 +12,7 @@ from typing import TextIO
 
 import typer.main
 
+import policyengine.mcp.running  # noqa: F401 - commands import it when they need it, which some of them do
 from policyengine.cli import app
 
 
