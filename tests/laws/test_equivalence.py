@@ -22,29 +22,29 @@ from tests.support.statistics import measure
 @given(scenarios())
 def test_generated_code_is_the_interpreter(scenario: Scenario) -> None:
     snapshot = scenario.snapshot()
+    expected = [reference(snapshot, asked) for asked in scenario.requests]
+    for decision in expected:
+        event(f"{decision.decision}, {'with' if decision.errors else 'without'} errors")
     # One evaluator for all: what it learns from a request must not change its answer to the next.
     for fast in [evaluator(snapshot, kind) for kind in FAST] * 3:
-        for asked in scenario.requests:
-            expected = reference(snapshot, asked)
-            assert fast.decide(**asked) == expected
-            event(f"{expected.decision}, {'with' if expected.errors else 'without'} errors")
+        assert [fast.decide(**asked) for asked in scenario.requests] == expected
 
 
 @given(scenarios(("named",) * 4, min_rules=3))
 def test_generated_code_is_the_interpreter_for_entities_that_are_only_named(scenario: Scenario) -> None:
     """What is known of them comes from the entity source, and is looked up once."""
     snapshot = scenario.snapshot()
+    expected = [reference(snapshot, asked) for asked in scenario.requests]
     for fast in [evaluator(snapshot, kind) for kind in FAST] * 3:
-        for asked in scenario.requests:
-            assert fast.decide(**asked) == reference(snapshot, asked)
+        assert [fast.decide(**asked) for asked in scenario.requests] == expected
 
 
 @given(scenarios(("hostile",) * 6, min_rules=3))
 def test_generated_code_is_the_interpreter_for_any_values(scenario: Scenario) -> None:
     snapshot = scenario.snapshot()
+    expected = [reference(snapshot, asked) for asked in scenario.requests]
     for fast in [evaluator(snapshot, kind) for kind in FAST] * 2:
-        for asked in scenario.requests:
-            assert fast.decide(**asked) == reference(snapshot, asked)
+        assert [fast.decide(**asked) for asked in scenario.requests] == expected
 
 
 APPROVALS = """
@@ -66,12 +66,12 @@ def test_with_approvals(scenario: Scenario, data: st.DataObject) -> None:
     demanding = sorted(rule.name for rule in snapshot.policies.rules if rule.demands_approval)
     others = [rule.name for rule in snapshot.policies.rules if not rule.demands_approval]
     some = data.draw(st.lists(st.sampled_from([*demanding, *others[:2], "nothing"]), max_size=3))
+    questions = [(asked, approved) for asked in scenario.requests for approved in (some, set(demanding), ())]
+    expected = [reference(snapshot, asked, approved) for asked, approved in questions]
+    for decision in expected:
+        event(f"{decision.decision}, {len(decision.approvals)} awaited")
     for fast in [evaluator(snapshot, kind) for kind in FAST] * 3:
-        for asked in scenario.requests:
-            for approved in (some, set(demanding), ()):
-                expected = reference(snapshot, asked, approved)
-                assert fast.decide(**asked, approved=approved) == expected
-                event(f"{expected.decision}, {len(expected.approvals)} awaited")
+        assert [fast.decide(**asked, approved=approved) for asked, approved in questions] == expected
 
 
 @given(scenarios(("well-typed",) * 3), st.data())
@@ -85,10 +85,10 @@ def test_with_agents_and_actions_with_attributes(scenario: Scenario, data: st.Da
         context = {**one["context"], "agent": data.draw(chains(schema))}
         name = one["action"] if isinstance(one["action"], str) else one["action"]["name"]
         asked += [one, {**one, "context": context}, {**one, "action": {"name": name}, "context": context}]
+    questions = [(one, approved) for one in asked for approved in ((), demanding)]
+    expected = [reference(snapshot, one, approved) for one, approved in questions]
     for fast in [evaluator(snapshot, kind) for kind in FAST] * 3:
-        for one in asked:
-            for approved in ((), demanding):
-                assert fast.decide(**one, approved=approved) == reference(snapshot, one, approved)
+        assert [fast.decide(**one, approved=approved) for one, approved in questions] == expected
 
 
 PYTHON = """

@@ -49,6 +49,8 @@ def test_the_kit_passes_on_its_reference_host() -> None:
 
 
 SCHEMA = json.loads((files("agent_hooks") / "schema" / "verdict.schema.json").read_text())
+VERDICT = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
+VERDICT.check_schema(SCHEMA)
 
 
 class Checked:
@@ -60,7 +62,7 @@ class Checked:
 
     def intercept(self, context: Any) -> Any:
         verdict: Any = self.inner.intercept(context)
-        jsonschema.validate(verdict.to_wire(), SCHEMA)
+        VERDICT.validate(verdict.to_wire())
         self.verdicts.append(verdict.to_wire())
         return verdict
 
