@@ -95,6 +95,10 @@ class DetectorFailed(Exception):
         self.detector = detector
 
 
+class Unanswered(Exception):
+    """A finder of somebody else's was not asked, or did not answer in time. The message says which, and no value."""
+
+
 class UnknownKind(DetectorFailed):
     """A kind that no finder of this registry finds."""
 

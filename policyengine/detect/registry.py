@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from policyengine.detect import own
 from policyengine.detect.beginnings import last_word
 from policyengine.detect.content import canary, deceit, injection, leakage, links
-from policyengine.detect.finder import Begins, DetectorFailed, Finder, UnknownKind
+from policyengine.detect.finder import Begins, DetectorFailed, Finder, Unanswered, UnknownKind
 from policyengine.detect.finding import Finding, covers, moved, place
 from policyengine.detect.personal import (
     bank,
@@ -292,8 +292,10 @@ def _ask(finder: Finder, view: View) -> Sequence[Finding]:
         for one in findings:
             if not (0 <= one.start < one.end <= size and 0.0 <= one.score <= 1.0 and one.kind in finder.kinds):
                 sound = False
-    except Exception:  # noqa: BLE001 - whatever a finder raises, its text must not show in what is raised from here
-        raise DetectorFailed(finder.name) from None
+    except Unanswered as error:
+        raise DetectorFailed(finder.name, str(error)) from None
+    except Exception as error:  # noqa: BLE001 - whatever a finder raises, its text must not show in what is raised here
+        raise DetectorFailed(finder.name, f"failed: it raised {type(error).__name__}") from None
     if not sound:
         raise DetectorFailed(finder.name, "said something that is no finding in the text")
     return findings

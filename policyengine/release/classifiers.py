@@ -1,19 +1,21 @@
 """Classifiers that somebody plugs in: a text to a score, which rules read and which decides nothing by itself.
 
-One that fails, takes too long, answers no number from 0 to 1, or finds every worker busy is *absent*: a rule that reads
-its score errs, and a rule that asks `has` first has said what is to happen then.
+One that fails, takes too long, answers no number from 0 to 1, or is one more than may be asked at once is *absent*: a
+rule that reads its score errs, and a rule that asks `has` first has said what is to happen then.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
+from contextvars import Context, copy_context
 from dataclasses import dataclass
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Thread
 from time import monotonic
 from typing import TypeVar
 
+from policyengine.detect.finder import Unanswered
 from policyengine.late import library
 
 httpx2 = library("httpx2")
@@ -25,7 +27,6 @@ WORKERS = 16
 LARGEST = 65_536
 """So many bytes an answer may have."""
 
-_pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="classifier")
 _free = BoundedSemaphore(WORKERS)
 
 
@@ -49,7 +50,7 @@ class HttpClassifier:
             follow_redirects=False,
         ) as answer:
             answer.raise_for_status()
-            # Neither an answer without an end nor one that comes drop by drop keeps a worker.
+            # Neither an answer without an end nor one that comes drop by drop keeps a thread.
             for part in answer.iter_bytes():
                 data += part
                 if len(data) > LARGEST or monotonic() > until:
@@ -61,26 +62,49 @@ def scores(text: str, classifiers: Mapping[str, Score], seconds: float) -> dict[
     """The scores that came within so many seconds, by name. Never raises."""
     running: dict[Future[float], str] = {}
     for name, classify in classifiers.items():
-        if _free.acquire(blocking=False):
-            running[_pool.submit(_run, classify, text)] = name
+        if (future := _begun(classify, text)) is not None:
+            running[future] = name
     done, _ = wait(running, timeout=seconds)
     arrived = {running[each]: each.result() for each in done if each.exception() is None}
     return {name: float(score) for name, score in arrived.items() if _is_score(score)}
 
 
 def in_time(call: Callable[[str], T], text: str, seconds: float) -> T:
-    """What a call answers within so many seconds. Raises TimeoutError if it does not, or finds every worker busy, and
-    what the call raises."""
+    """What a call answers within so many seconds. Raises Unanswered if it does not, or if as many are under way as may
+    be, and what the call raises."""
+    future = _begun(call, text)
+    if future is None:
+        raise Unanswered(f"was not asked: {WORKERS} calls at once are under way")
+    done, _ = wait((future,), timeout=seconds)
+    if not done:
+        raise Unanswered(f"did not answer within {seconds:g} seconds")
+    return future.result()
+
+
+def _begun(call: Callable[[str], T], text: str) -> Future[T] | None:
+    """Under way in a thread of its own, which a process that ends does not wait for; None where as many are as may
+    be."""
     if not _free.acquire(blocking=False):
-        raise TimeoutError
-    return _pool.submit(_run, call, text).result(seconds)
-
-
-def _run(call: Callable[[str], T], text: str) -> T:
+        return None
+    future: Future[T] = Future()
+    thread = Thread(target=_run, args=(future, copy_context(), call, text), name="classifier", daemon=True)
     try:
-        return call(text)
-    finally:
+        thread.start()
+    except RuntimeError:
         _free.release()
+        return None
+    return future
+
+
+def _run(future: Future[T], context: Context, call: Callable[[str], T], text: str) -> None:
+    try:
+        answer = context.run(call, text)
+    except BaseException as error:  # noqa: BLE001 - whoever waits is told of it
+        _free.release()
+        future.set_exception(error)
+    else:
+        _free.release()
+        future.set_result(answer)
 
 
 def _is_score(score: object) -> bool:

@@ -6,7 +6,6 @@ before the first chunk, and each chunk goes once nothing in it can be part of a 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +15,7 @@ from policyengine.detect.finder import DetectorFailed
 from policyengine.detect.registry import Registry, begins, find, needed, nothing_begins, width
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision, RuleError, Trial
+from policyengine.release.aside import aside
 from policyengine.release.carrying import check_replacements, ordered
 from policyengine.release.content import Unscannable
 from policyengine.release.inspection import Inspection
@@ -223,7 +223,7 @@ class ReleaseStream:
 
 async def _aside(waits: bool, work: Callable[[], Any]) -> Any:
     """In a thread where somebody may have to be waited for."""
-    return await asyncio.to_thread(work) if waits else work()
+    return await aside(work) if waits else work()
 
 
 def _keep(kept: Whole | None, chunk: Any) -> Whole | None:

@@ -5,7 +5,6 @@ It goes through `authorize`, so that limits and labels apply; where none does, n
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +16,7 @@ from policyengine.model.decision import Decision, Trial
 from policyengine.release import admission as admitting
 from policyengine.release import detokenizing, releasing
 from policyengine.release.admission import Admission
+from policyengine.release.aside import aside
 from policyengine.release.detokenizing import Giving
 from policyengine.release.inspection import Inspection
 from policyengine.release.messages import SourceOf
@@ -35,7 +35,7 @@ from policyengine.state.service import Accepts, Authorizes
 from policyengine.state.store import Store
 
 RELEASE, INVOKE, DETOKENIZE = "release", "invoke", "detokenize"
-# A longer text is looked at in a thread, so that an event loop goes on.
+# A longer text is looked at beside an event loop, so that it goes on.
 SHORT = 20_000
 
 
@@ -297,7 +297,7 @@ class Releases(Authorizes):
     async def _aside(self, text: Any, work: Any, *args: Any) -> Any:
         if isinstance(text, str) and len(text) <= SHORT and not self._inspection.waits:
             return work(*args)
-        return await asyncio.to_thread(work, *args)
+        return await aside(partial(work, *args))
 
 
 def _decided(snapshot: Snapshot, principal: Any, context: Any, resource: Mapping[str, Any]) -> Decision:

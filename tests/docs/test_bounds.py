@@ -28,6 +28,7 @@ from policyengine.model.entities import MAX_ANCESTORS
 from policyengine.model.looks import MAX_LOOKS
 from policyengine.model.operators import MAX_PATTERNS
 from policyengine.release import content, uploads
+from policyengine.release.aside import COMPUTING
 from policyengine.release.classifiers import WORKERS
 from policyengine.release.json_schema import MOST_WORK
 from policyengine.release.stream import MOST_FOUND
@@ -123,7 +124,8 @@ def test_the_page_says_what_the_code_has(said: str) -> None:
         f"to count their failures | {throttle.MOST:,} ",
         f"`texts.most`, {TEXTS.most:,} characters",
         f"`texts.seconds`, {TEXTS.seconds:.0f} ",
-        f"classifiers at once in a process | {WORKERS} ",
+        f"classifiers at once in a process | {WORKERS}, ",
+        f"look at texts | {WORKERS + COMPUTING}, ",
         f"of messages | {content.DEEPEST}, {content.MOST_SEGMENTS:,} ",
         f"findings of a stream that are told | {MOST_FOUND:,} ",
         f"but for the first | {LONGEST_CHUNK // 1024} KiB",
