@@ -364,4 +364,5 @@ def _refused(tool: str, arguments: Any, message: str, revision: str) -> ToolCall
 
 
 def _not_recorded(error: Exception) -> str:
-    return f"what came back could not be recorded: {error}"
+    why = error.told if isinstance(error, StoreError) else error
+    return f"what came back could not be recorded: {why}"

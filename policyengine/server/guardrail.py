@@ -207,7 +207,8 @@ class Guardrail:
             try:
                 task = talk.asks.task(session, asked)
             except (ApprovalError, StoreError) as error:
-                told = f". Nobody could be asked: {error}"
+                why = error.told if isinstance(error, StoreError) else error
+                told = f". Nobody could be asked: {why}"
                 return None
             told = f". The request for approval is `{task.id}`, and is {task.status}"
             return task.approval

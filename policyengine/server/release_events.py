@@ -61,10 +61,14 @@ async def events(receive: Receive, limit: int) -> AsyncIterator[ServerSentEvent]
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
-        held += message.get("body", b"")
+        body = message.get("body", b"")
         more = message.get("more_body", False)
-        if not more:
-            held += b"\n\n"
+        held += body if more else body + b"\n\n"
+        if more and b"\n" not in body:
+            # A line that comes byte by byte is gone through once.
+            if len(held) + size > limit:
+                raise too_large(limit)
+            continue
         *lines, rest = held.replace(b"\r\n", b"\n").split(b"\n")
         held = bytearray(rest)
         if len(held) + size > limit:

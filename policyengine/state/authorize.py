@@ -159,7 +159,7 @@ def authorizing(
             told(grant, metering.events, holder(asked.principal, asked.context)[0]) if grant.decision.tried else grant
         )
     except StoreError as error:
-        return denied_by_store(codes.STORE_AWAY.id, str(error), snapshot)
+        return denied_by_store(codes.STORE_AWAY.id, error.told, snapshot)
 
 
 def _authorizing(
@@ -211,7 +211,7 @@ def _authorizing(
         except StoreError as error:
             alone = commit.session is None and commit.approval is None
             if alone and all(one.limit.spec.fails_open for one in metered):
-                return unmetered(decision, str(error))
+                return unmetered(decision, error.told)
             raise
         if outcome == Rejected(operations.CHANGED):
             continue

@@ -71,6 +71,8 @@ class Board:
         self.voided = 0
         self._beat = 0
         self._lost = lost
+        # Whether it could not be asked when it was last.
+        self._is_away = False
         self._read_at: float | None = None
         # The store's time less that of this machine, which only goes forward.
         self._ahead = 0.0
@@ -192,8 +194,12 @@ class Board:
     def _reading(self) -> None:
         try:
             self.read()
-        except StoreError:
-            return
+            self._is_away = False
+        except StoreError as error:
+            # Whoever is denied for it is not told where the store is.
+            if not self._is_away and not self._stop.is_set():
+                log.warning("the state store cannot be asked", problem=str(error))
+            self._is_away = True
         except Exception:
             # A store that was closed under it, for one. Whoever cannot read the list denies before long.
             if not self._stop.is_set():

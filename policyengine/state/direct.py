@@ -159,5 +159,5 @@ def answered(asked: Straight, outcome: Outcome) -> Grant:
 def away(asked: Straight, error: StoreError) -> Grant:
     """The answer where the store cannot be asked."""
     if all(one.limit.spec.fails_open for one in asked.metered):
-        return unmetered(asked.way.metered, str(error))
-    return denied_by_store(codes.STORE_AWAY.id, str(error), asked.known[0])
+        return unmetered(asked.way.metered, error.told)
+    return denied_by_store(codes.STORE_AWAY.id, error.told, asked.known[0])

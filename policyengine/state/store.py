@@ -9,7 +9,14 @@ from policyengine.state.operations import Document, Operation, Outcome
 
 
 class StoreError(Exception):
-    """The store could not be asked, or did not answer in time. Nothing is known of whether the operation was done."""
+    """The store could not be asked, or did not answer in time. Nothing is known of whether the operation was done.
+
+    The text is for operators: it may say where the store is, and for whom it was opened."""
+
+    @property
+    def told(self) -> str:
+        """What whoever is denied for it may know."""
+        return str(self).partition(":")[0]
 
 
 class Store(Protocol):

@@ -203,7 +203,7 @@ class Away:
         if isinstance(operation, ReadBlocks):
             return DocumentsFound(0, (None,))
         self.asked += 1
-        raise StoreError("nobody answers")
+        raise StoreError("nobody answers: 10.0.0.7:6379, as `admin`")
 
     async def run_async(self, operation: Operation) -> Outcome:
         return self.run(operation)
@@ -223,7 +223,10 @@ def test_a_store_that_is_away_denies_and_is_asked_for_nothing_else() -> None:
         asyncio.run(engine.authorize_async(principal=ANN, action="invoke", resource=MODEL)),
     ]
     assert not any(grant.allowed for grant in grants)
-    assert {error.code for grant in grants for error in grant.decision.errors} == {"POL540"}
+    errors = [error for grant in grants for error in grant.decision.errors]
+    assert {error.code for error in errors} == {"POL540"}
+    # Where the store is, and who it was opened for, is nothing that who is denied may know.
+    assert {error.message for error in errors} == {"nobody answers"}
     assert engine.decide(principal=ANN, action="invoke", resource=MODEL).decision == "allow"
 
 
