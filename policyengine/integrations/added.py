@@ -1,14 +1,15 @@
-"""A list of tools, each of them gated however it came in: those that are added while an agent runs among them.
+"""What is gated however it came in: added to a list of tools while an agent runs, or assigned to an agent anew.
 
-Whoever goes through it is shown those that could be called by then.
+Whoever goes through a list of tools is shown those that could be called by then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, SupportsIndex
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, SupportsIndex, TypeVar
 
 MARK = "policyengine_gated"
+T = TypeVar("T")
 
 
 class GatedTools(list[Any]):
@@ -27,6 +28,34 @@ class GatedTools(list[Any]):
         # By identity of the tool that came in, which is kept so that no other has it.
         self._made: dict[int, tuple[Any, Any]] = {}
 
+    @classmethod
+    def assigned(
+        cls,
+        tools: Iterable[Any] | None,
+        gate: Callable[[Any], Any],
+        shown: Callable[[list[Any]], list[Any]] = lambda tools: tools,
+    ) -> GatedTools:
+        """Those of an agent from now on; the same list where `gate` has made it. Raises what `gate` raises."""
+        if isinstance(tools, cls) and tools._gate == gate:
+            return tools
+        return cls([one if hasattr(one, MARK) else gate(one) for one in tools or ()], gate, shown)
+
+    def append(self, tool: Any) -> None:
+        super().append(self._gated(tool))
+
+    def extend(self, tools: Iterable[Any]) -> None:
+        super().extend([self._gated(one) for one in tools])
+
+    def insert(self, at: SupportsIndex, tool: Any) -> None:
+        super().insert(at, self._gated(tool))
+
+    def __iadd__(self, tools: Iterable[Any]) -> GatedTools:  # type: ignore[misc]
+        self.extend(tools)
+        return self
+
+    def __setitem__(self, at: Any, tool: Any) -> None:
+        super().__setitem__(at, [self._gated(one) for one in tool] if isinstance(at, slice) else self._gated(tool))
+
     def __iter__(self) -> Iterator[Any]:
         yield from self._shown([self._gated(one) for one in super().__iter__()])
 
@@ -40,3 +69,21 @@ class GatedTools(list[Any]):
         if id(one) not in self._made:
             self._made[id(one)] = one, self._gate(one)
         return self._made[id(one)][1]
+
+
+def held(agent: T, rules: Mapping[str, Callable[[Any], Any]], **more: Any) -> T:
+    """The agent itself, of a class of its own by which these attributes are what `rules` make of what they are, now and
+    whenever one is assigned, in copies that the class makes of it too. `more` are attributes of that class. Raises what
+    a rule raises, and then nothing is assigned."""
+    kind: Any = type(agent)
+
+    def assign(self: Any, name: str, value: Any) -> None:
+        kind.__setattr__(self, name, rules[name](value) if name in rules else value)
+
+    known = {"__setattr__": assign, "__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    # They are no fields where a class makes fields of its attributes.
+    annotations = dict.fromkeys(more, ClassVar[Any])
+    agent.__class__ = type(kind)(kind.__name__, (kind,), {**known, **more, "__annotations__": annotations})
+    for name in rules:
+        setattr(agent, name, getattr(agent, name))
+    return agent

@@ -4,32 +4,46 @@
 
 The framework has the hooks built in, but whether it calls them depends on the layers of the chat client: where they are
 in the wrong order it warns, and runs the tools. Such an agent is refused before it starts. Middleware of one run, and
-what a context provider adds, comes behind the hooks: the first is refused, the second is not seen.
+what a context provider adds, comes behind the hooks: the first is refused, the second is not seen. An agent that a tool
+runs and nobody protected has the hooks of the agent whose tool it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from copy import copy
+from functools import wraps
 from inspect import isfunction
 from typing import Any, TypeVar
 from warnings import catch_warnings, simplefilter
 
 from agent_framework import (
+    Agent,
+    AgentMiddlewareLayer,
     BaseAgent,
     ChatContext,
     ChatMiddleware,
     ChatMiddlewareLayer,
+    FunctionInvocationContext,
     FunctionInvocationLayer,
+    FunctionMiddleware,
     FunctionTool,
     MCPStdioTool,
     MCPStreamableHTTPTool,
     MCPWebsocketTool,
+    RawAgent,
     create_agent_hooks_middleware,
 )
 
 from policyengine.integrations.agent_hooks import ASKING, PolicyInterceptor
 
 A = TypeVar("A", bound=BaseAgent)
+_MARK = "policyengine_hooks"
+# The hooks of the agent whose tool runs here.
+_RUNNING: ContextVar[tuple[PolicyInterceptor, Mapping[str, Any]] | None] = ContextVar(
+    "policyengine_hooks", default=None
+)
 # What runs in this process, through the hooks.
 _HERE = (FunctionTool, MCPStdioTool, MCPStreamableHTTPTool, MCPWebsocketTool)
 
@@ -39,6 +53,22 @@ def protect(agent: A, interceptor: PolicyInterceptor, **hooks: Any) -> A:
     Its model is shown the tools that could be called.
     `hooks` are options of `create_agent_hooks_middleware`. Raises ValueError, with the reason, for an agent past whose
     hooks tools would run."""
+    _check(agent)
+    own: list[Any] = list(agent.middleware or ())
+    with catch_warnings():
+        # It is experimental, as the framework says; whoever calls this has chosen it.
+        simplefilter("ignore")
+        ours: list[Any] = [create_agent_hooks_middleware([interceptor], **hooks), _Shows(), _Runs(interceptor, hooks)]
+    agent.middleware = [*own, *ours]
+    setattr(agent, _MARK, True)
+    _keep_last(agent, ours)
+    return agent
+
+
+def _check(agent: Any) -> None:
+    """Raises ValueError for an agent past whose hooks tools would run."""
+    if not isinstance(agent, AgentMiddlewareLayer):
+        raise ValueError("protect: the agent has no layer that calls middleware")
     client = getattr(agent, "client", None)
     order = type(client).__mro__
     if FunctionInvocationLayer not in order or ChatMiddlewareLayer not in order:
@@ -50,13 +80,38 @@ def protect(agent: A, interceptor: PolicyInterceptor, **hooks: Any) -> A:
         )
     options: Any = getattr(agent, "default_options", None) or {}
     _functions_only(options.get("tools"))
-    own: list[Any] = list(agent.middleware or ())
-    with catch_warnings():
-        # It is experimental, as the framework says; whoever calls this has chosen it.
-        simplefilter("ignore")
-        agent.middleware = [*own, create_agent_hooks_middleware([interceptor], **hooks), _Shows()]
-    _keep_last(agent)
-    return agent
+
+
+class _Runs(FunctionMiddleware):
+    """Behind the hooks: whose tool runs here."""
+
+    def __init__(self, interceptor: PolicyInterceptor, hooks: Mapping[str, Any]) -> None:
+        self._hooks = interceptor, hooks
+
+    async def process(self, context: FunctionInvocationContext, call_next: Callable[[], Awaitable[None]]) -> None:
+        running = _RUNNING.set(self._hooks)
+        try:
+            await call_next()
+        finally:
+            _RUNNING.reset(running)
+
+
+def _watched(kind: Any) -> None:
+    """From now on an agent of this class that a tool runs has hooks."""
+    runs = kind.run
+
+    @wraps(runs)
+    def run(agent: Any, *given: Any, **named: Any) -> Any:
+        hooks = _RUNNING.get()
+        if hooks is None or hasattr(agent, _MARK):
+            return runs(agent, *given, **named)
+        return protect(copy(agent), hooks[0], **hooks[1]).run(*given, **named)
+
+    kind.run = run
+
+
+for _kind in (RawAgent, Agent):
+    _watched(_kind)
 
 
 class _Shows(ChatMiddleware):
@@ -75,11 +130,15 @@ class _Shows(ChatMiddleware):
         await call_next()
 
 
-def _keep_last(agent: Any) -> None:
-    """Middleware of a run comes behind the hooks, and would change what they decided about."""
+def _keep_last(agent: Any, ours: list[Any]) -> None:
+    """Middleware of a run comes behind the hooks, and would change what they decided about. What the agent was given
+    since it was protected is looked at as it begins to run."""
     behind = agent.run
 
     def run(*given: Any, **named: Any) -> Any:
+        if list(agent.middleware or ())[-len(ours) :] != ours:
+            raise ValueError("protect: the hooks are not the last middleware of the agent any more; protect it again")
+        _check(agent)
         if named.get("middleware"):
             raise ValueError("protect: middleware of a run comes behind the hooks; give it to the agent")
         for tools in (named.get("tools"), (named.get("options") or {}).get("tools")):

@@ -3,15 +3,17 @@
     agent = FunctionAgent(tools=protect(tools, session), llm=llm)
 
 LlamaIndex has no place between an agent and its tools, so what runs is wrapped itself: it is then gated whoever calls
-it, every agent of an `AgentWorkflow` among them. What a model is asked with and says is seen by `protect_agents`.
+it, every agent of an `AgentWorkflow` among them. What a model is asked with and says is seen by `protect_agents`. An
+agent or a workflow that a tool runs and nobody protected is gated by the session of that tool, or refused there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any, TypeVar
 
-from llama_index.core.agent.workflow import BaseWorkflowAgent, CodeActAgent
+from llama_index.core.agent.workflow import AgentWorkflow, BaseWorkflowAgent, CodeActAgent
 from llama_index.core.tools import AsyncBaseTool, BaseTool, FunctionTool, ToolOutput, adapt_to_async_tool
 from llama_index.core.workflow import Context, HumanResponseEvent, InputRequiredEvent
 
@@ -21,7 +23,8 @@ from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelTerms
 from policyengine.gate.running import ApproveAsync, run, run_async
 from policyengine.gate.session import Session
-from policyengine.integrations.added import MARK, GatedTools
+from policyengine.integrations.added import MARK, GatedTools, held
+from policyengine.integrations.inner import GATE, watched
 from policyengine.integrations.llamaindex_models import gated
 
 
@@ -67,20 +70,61 @@ def protect_agents(
     over to each other; `model`, `cost` and `output` are as in `policyengine.gate.models`. Raises ValueError for an
     agent that has other ways to act, or to say something."""
     terms = ModelTerms(model, cost, output)
-    for agent in agents:
-        if isinstance(agent, CodeActAgent):
-            raise ValueError(f"protect: `{agent.name}` runs code that calls tools, and nothing can stand between them")
-        if agent.tool_retriever is not None:
-            raise ValueError(f"protect: `{agent.name}` finds tools while it runs, which nobody wraps")
-        if output is not None and (agent.output_cls is not None or agent.structured_output_fn is not None):
-            raise ValueError(f"protect: `{agent.name}` says in a form what nobody would release")
-        if getattr(agent.llm, "built_in_tools", None) or getattr(agent.llm, "built_in_tool", None):
+    return [held(agent, _rules(agent, session, terms, engine), **{GATE: session}) for agent in agents]
+
+
+def _gated_agent(agent: BaseWorkflowAgent, session: Session) -> BaseWorkflowAgent:
+    return protect_agents([copy(agent)], session)[0]
+
+
+def _gated_workflow(workflow: AgentWorkflow, session: Session) -> AgentWorkflow:
+    made = copy(workflow)
+    made.agents = {
+        name: agent if getattr(agent, GATE, None) is not None else _gated_agent(agent, session)
+        for name, agent in workflow.agents.items()
+    }
+    setattr(made, GATE, session)
+    return made
+
+
+watched(BaseWorkflowAgent, "run", _gated_agent)
+watched(AgentWorkflow, "run", _gated_workflow)
+
+
+def _rules(
+    agent: BaseWorkflowAgent, session: Session, terms: ModelTerms, engine: Engine | None
+) -> dict[str, Callable[[Any], Any]]:
+    """What becomes of what an agent has, and is given later. Raises ValueError."""
+    if isinstance(agent, CodeActAgent):
+        raise ValueError(f"protect: `{agent.name}` runs code that calls tools, and nothing can stand between them")
+
+    def without(why: str) -> Callable[[Any], Any]:
+        def check(value: Any) -> Any:
+            if value is not None:
+                raise ValueError(f"protect: `{agent.name}` {why}")
+            return value
+
+        return check
+
+    def llm(given: Any) -> Any:
+        if getattr(given, "built_in_tools", None) or getattr(given, "built_in_tool", None):
             raise ValueError(f"protect: the model of `{agent.name}` has tools that run where nobody gates them")
-        gate = _gate(session, terms, engine)
-        given = [gate(tool) for tool in agent.tools or []]
-        agent.tools = GatedTools(given, gate, lambda tools: _callable(tools, session))
-        agent.llm = gated(agent.llm, session, terms)
-    return list(agents)
+        return gated(given, session, terms)
+
+    gate = _gate(session, terms, engine)
+
+    def shown(tools: list[Any]) -> list[Any]:
+        return list(_callable(tools, session))
+
+    rules: dict[str, Callable[[Any], Any]] = {
+        "tool_retriever": without("finds tools while it runs, which nobody wraps"),
+        "tools": lambda tools: GatedTools.assigned(tools, gate, shown),
+        "llm": llm,
+    }
+    if terms.output is not None:
+        for name in ("output_cls", "structured_output_fn"):
+            rules[name] = without("says in a form what nobody would release")
+    return rules
 
 
 def _protected(tool: BaseTool, session: Session, terms: ModelTerms, asks: Repeated | None) -> BaseTool:

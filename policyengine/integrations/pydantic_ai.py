@@ -3,7 +3,7 @@
     agent = Agent(model, tools=tools, capabilities=[PolicyCapability(lambda context: context.deps.session)])
 
 It stands around the tools themselves, inside every hook: what other capabilities make of a call is decided as it
-would run. An agent within a tool needs the capability as well; give it the same session.
+would run. An agent that a tool runs, and that has no such capability, is given one with the session of that tool.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from typing import Any, cast
 
-from pydantic_ai import RunContext
+from pydantic_ai import Agent, RunContext
 from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.capabilities.abstract import leaf_capabilities as _leaves
 from pydantic_ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry, SkipToolExecution
 from pydantic_ai.exceptions import ToolFailed as Failed
 from pydantic_ai.messages import BinaryContent, ModelMessage, ModelResponse, TextPart
@@ -29,7 +31,7 @@ from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.results import plain
-from policyengine.gate.running import ToolFailed, run_async
+from policyengine.gate.running import ToolFailed, run_async, within
 from policyengine.gate.session import Session
 
 # What a framework raises to steer itself; nothing of it reaches a model.
@@ -80,6 +82,24 @@ class PolicyCapability(AbstractCapability[Any]):
         if not released.allowed or released.text != said:
             raise PermissionError(released.reason or "parts of the output may not leave")
         return result
+
+
+def _watched() -> None:
+    """From now on every agent that runs within a tool is gated."""
+    begins = Agent.iter
+
+    @wraps(begins)
+    def begin(agent: Agent[Any, Any], *given: Any, capabilities: Any = None, **named: Any) -> Any:
+        session = within()
+        has = [agent._effective_root_capability(), *(one for one in capabilities or () if not callable(one))]
+        if session is not None and not any(isinstance(one, PolicyCapability) for each in has for one in _leaves(each)):
+            capabilities = [*(capabilities or ()), PolicyCapability(session)]
+        return begins(agent, *given, capabilities=capabilities, **named)
+
+    cast(Any, Agent).iter = begin
+
+
+_watched()
 
 
 def _texts_of(result: AgentRunResult[Any]) -> list[Any]:

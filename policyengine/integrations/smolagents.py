@@ -4,18 +4,20 @@
 
 What runs is wrapped itself, so a `CodeAgent` is gated whatever code it writes, and so are all agents that it manages.
 Code reads the attributes of what it is handed: those are what a model is told, and neither a session nor a client.
-What a call is denied for is raised, as an error that the agent is told. A tool that is added later is gated as well.
+What a call is denied for is raised, as an error that the agent is told. A tool that is added later is gated as well. An
+agent that a tool runs and nobody protected is gated by the session of that tool, or refused there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy, deepcopy
 from typing import Any, TypeVar
 
 from smolagents import CodeAgent, MultiStepAgent, Tool
+from smolagents.local_python_executor import LocalPythonExecutor
 from smolagents.models import ChatMessage, Model
-from smolagents.utils import encode_image_base64
+from smolagents.utils import BASE_BUILTIN_MODULES, encode_image_base64
 
 from policyengine.call_approvals import Repeated
 from policyengine.engine import Engine
@@ -23,6 +25,8 @@ from policyengine.gate.models import ModelTerms
 from policyengine.gate.results import plain
 from policyengine.gate.running import Approve, run
 from policyengine.gate.session import Session
+from policyengine.integrations.added import MARK, held
+from policyengine.integrations.inner import GATE, watched
 
 FINAL = "final_answer"
 # What a model is told of a tool or a member.
@@ -55,30 +59,76 @@ def protect(
     may import what acts without tools."""
     if isinstance(agent, CodeAgent) and agent.executor_type != "local":
         raise ValueError(f"protect: code that runs in `{agent.executor_type}` calls tools that nobody gates")
-    for name in agent.additional_authorized_imports if isinstance(agent, CodeAgent) else ():
-        if name.split(".")[0] in _UNGATED:
-            raise ValueError(f"protect: code that imports `{name}` acts without any tool, and nobody gates it")
+    _check_imports(agent.additional_authorized_imports if isinstance(agent, CodeAgent) else ())
     terms = ModelTerms(model, cost, output)
     approve = Repeated(engine).approval if engine is not None else None
-    for member in agent.managed_agents.values():
-        if isinstance(member, _Member):
-            continue
+
+    def member(name: str, one: Any) -> Any:
         # What a member says is read by an agent, and released where it leaves.
-        protect(member, session, model=model, cost=cost, engine=engine)
-    agent.tools = _Gated(session, terms, approve, agent.tools)
-    agent.managed_agents = _Gated(session, terms, approve, agent.managed_agents)
-    agent.model = _model(agent.model, session, terms)
+        if getattr(one, GATE, None) is not session:
+            protect(one, session, model=model, cost=cost, engine=engine)
+        return _member(name, one, session, approve)
+
+    def gated(given: Mapping[str, Any]) -> _Gated:
+        return _Gated(session, terms, approve, member, given)
+
+    # What is assigned later is gated as well.
+    held(
+        agent,
+        {
+            "managed_agents": gated,
+            "tools": gated,
+            "model": lambda behind: _model(behind, session, terms),
+            **({"python_executor": _executor} if isinstance(agent, CodeAgent) else {}),
+        },
+        **{GATE: session},
+    )
     if output is not None:
         _release(agent, session, terms)
     return agent
+
+
+def _gated_within(agent: MultiStepAgent, session: Session) -> MultiStepAgent:
+    return protect(_apart(agent), session)
+
+
+def _apart(agent: MultiStepAgent) -> MultiStepAgent:
+    """The same agent, of which what is protected of it is not the other's."""
+    made = copy(agent)
+    made.managed_agents = {name: _apart(one) for name, one in agent.managed_agents.items()}
+    return made
+
+
+watched(MultiStepAgent, "run", _gated_within)
+
+
+def _check_imports(names: Iterable[str]) -> None:
+    for name in names:
+        if name.split(".")[0] in _UNGATED:
+            raise ValueError(f"protect: code that imports `{name}` acts without any tool, and nobody gates it")
+
+
+def _executor(executor: Any) -> Any:
+    if not isinstance(executor, LocalPythonExecutor):
+        raise ValueError("protect: code that runs elsewhere calls tools that nobody gates")
+    _check_imports(set(executor.authorized_imports) - set(BASE_BUILTIN_MODULES))
+    return executor
 
 
 class _Gated(dict[str, Any]):
     """Tools or members, each gated however it comes in. What a model is shown of them are those that could be called by
     then; what it calls all the same is told why not."""
 
-    def __init__(self, session: Session, terms: ModelTerms, approve: Approve | None, given: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        terms: ModelTerms,
+        approve: Approve | None,
+        member: Callable[[str, Any], Any],
+        given: Mapping[str, Any],
+    ) -> None:
         super().__init__()
+        self._member = member
         self._session = session
         self._terms = terms
         self._approve = approve
@@ -105,11 +155,14 @@ class _Gated(dict[str, Any]):
         return self
 
     def _protected(self, name: str, one: Any) -> Any:
+        if isinstance(one, _Member) or hasattr(one, MARK):
+            return one
         if not isinstance(one, Tool):
-            return _member(name, one, self._session, self._approve)
+            return self._member(name, one)
         gated = copy(one)
         vars(gated).clear()
         _tell(gated, one)
+        setattr(gated, MARK, True)
         # What prepares the tool prepares the one that runs.
         gated.is_initialized = True
         if name == FINAL:
@@ -213,7 +266,7 @@ def _release(agent: MultiStepAgent, session: Session, terms: ModelTerms) -> None
 def _model(behind: Model, session: Session, terms: ModelTerms) -> Model:
     """The model, with calls that are admitted and settled. Raises PermissionError for one that is not: it ends the
     run, since a model that is not asked says nothing that an agent could read."""
-    if terms.model is None:
+    if terms.model is None or hasattr(behind, MARK):
         return behind
 
     def generate(messages: list[Any], *given: Any, **named: Any) -> ChatMessage:
@@ -244,6 +297,7 @@ def _model(behind: Model, session: Session, terms: ModelTerms) -> Model:
         asked.settle(tokens or None)
 
     gated = copy(behind)
+    setattr(gated, MARK, True)
     gated.generate = generate
     if hasattr(behind, "generate_stream"):
         gated.generate_stream = generate_stream

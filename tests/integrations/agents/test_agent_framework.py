@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_framework import Agent, BaseChatClient, ChatMiddlewareLayer, FunctionInvocationLayer, MCPStdioTool, tool
+from agent_framework import (
+    Agent,
+    BaseChatClient,
+    ChatMiddlewareLayer,
+    FunctionInvocationLayer,
+    MCPStdioTool,
+    RawAgent,
+    tool,
+)
 from agent_hooks import EnforcementMode
 from agent_hooks.ctk import RunOutcome, Scenario, load_vectors, run_vectors
 
@@ -107,3 +115,70 @@ def test_every_context_of_the_framework_has_a_verdict_of_the_contracts_schema() 
             verdicts += checked.verdicts
     assert len(verdicts) > 400
     assert not any(str(one.get("reason")).startswith("runtime_error") for one in verdicts)
+
+
+@pytest.mark.parametrize("change", ["assigned", "cleared", "behind"])
+def test_an_agent_that_has_lost_its_hooks_does_not_run(change: str) -> None:
+    tools = Tools()
+    script: Any = [[("drop_table", {"name": "u"})], "ok"]
+    agent = protect(Agent(Scripted(script, Ran(), "o"), tools=[tool(one) for one in tools.functions()]), gate())
+    kept: Any = agent.middleware
+    if change == "assigned":
+        agent.middleware = []
+    elif change == "cleared":
+        kept.clear()
+    else:
+        kept.append(Rewrites({"name": "y"}))
+    with pytest.raises(ValueError, match="protect it again"):
+        agent.run("go")
+    assert tools.ran == []
+
+
+def test_what_an_agent_is_given_anew_is_gated_or_refused() -> None:
+    tools = Tools()
+    script: Any = [[("drop_table", {"name": "u"})], "ok"]
+    agent = protect(Agent(Scripted(script, Ran(), "o")), gate())
+    agent.default_options["tools"] = [tool(one) for one in tools.functions()]
+    assert asyncio.run(_ran(agent)) == "ok"
+    assert tools.ran == []
+    agent.default_options["tools"] = [{"type": "web_search"}]
+    with pytest.raises(ValueError, match="runs where nobody gates it"):
+        agent.run("go")
+    del agent.default_options["tools"]
+    agent.client = WrongOrder()
+    with pytest.raises(ValueError, match="has to come before"):
+        agent.run("go")
+
+
+async def _ran(agent: Any) -> str:
+    return str((await agent.run("go")).text)
+
+
+@pytest.mark.parametrize("as_tool", [False, True])
+def test_an_agent_within_a_tool_is_gated_or_refused_there(as_tool: bool) -> None:
+    tools = Tools()
+
+    def outer(inner: Agent) -> tuple[Agent, Ran]:
+        @tool
+        async def helper(input: str) -> str:
+            return await _ran(inner)
+
+        ran = Ran()
+        script: Any = [[("helper", {"input": "x"})], "ok"]
+        within: Any = inner.as_tool(name="helper", arg_name="input") if as_tool else helper
+        return protect(Agent(Scripted(script, ran, "o"), tools=[within]), gate()), ran
+
+    script: Any = [[("drop_table", {"name": "u"}), ("slow", {"name": "x"})], "inner"]
+    inner = Agent(Scripted(script, Ran(), "i"), name="inner", tools=[tool(one) for one in tools.functions()])
+    agent, _ = outer(inner)
+    assert asyncio.run(_ran(agent)) == "ok"
+    assert tools.ran == [("slow", "x")]
+    assert not inner.middleware
+    agent, ran = outer(Agent(WrongOrder(), name="inner"))
+    assert asyncio.run(_ran(agent)) == "ok"
+    assert "Error" in ran.seen
+
+
+def test_an_agent_without_a_layer_for_middleware_is_refused() -> None:
+    with pytest.raises(ValueError, match="no layer that calls middleware"):
+        protect(RawAgent(Scripted([], Ran(), "o")), gate())

@@ -110,3 +110,57 @@ def test_a_form_that_nobody_would_release_is_refused() -> None:
     assert protect_agents([agent], session())
     with pytest.raises(ValueError, match="nobody would release"):
         protect_agents([agent], session(), output={"tenant": "acme"})
+
+
+def test_what_an_agent_is_given_anew_is_gated_or_refused() -> None:
+    tools = Tools()
+    functions: list[Any] = [FunctionTool.from_defaults(async_fn=one) for one in tools.functions()]
+
+    async def work(joined: bool) -> str:
+        script: Script = [[("drop_table", {"name": "u"})], "I wrote to eve@evil.org."]
+        made = FunctionAgent(tools=[], llm=MockFunctionCallingLLM(), streaming=False)
+        (agent,) = protect_agents([made], session(), output={"tenant": "acme"})
+        agent.tools = agent.tools + functions if joined else functions
+        agent.llm = says(script, Ran())
+        for name in ("tool_retriever", "structured_output_fn"):
+            with pytest.raises(ValueError, match="protect: "):
+                setattr(agent, name, object())
+        return str(await agent.run("go"))
+
+    for joined in (False, True):
+        assert asyncio.run(work(joined)) == "I wrote to [email]."
+    assert tools.ran == []
+
+
+def _helped(inner: Any) -> Ran:
+    """What an agent has seen whose tool runs another one, which nobody protected."""
+
+    async def helper(input: str) -> str:
+        """Ask another agent."""
+        return str(await inner.run(input))
+
+    ran = Ran()
+    outer = FunctionAgent(tools=[helper], llm=says([[("helper", {"input": "x"})], "ok"], ran), streaming=False)
+
+    async def work() -> str:
+        return str(await protect_agents([outer], session())[0].run("go"))
+
+    assert asyncio.run(work()) == "ok"
+    return ran
+
+
+def test_an_agent_or_a_workflow_within_a_tool_is_gated_there() -> None:
+    script: Script = [[("drop_table", {"name": "u"}), ("slow", {"name": "x"})], "inner"]
+    for made in (lambda agent: agent, lambda agent: AgentWorkflow(agents=[agent])):
+        tools = Tools()
+        functions: list[Any] = [FunctionTool.from_defaults(async_fn=one) for one in tools.functions()]
+        inner = FunctionAgent(tools=functions, llm=says(script, Ran()), streaming=False)
+        assert "inner" in _helped(made(inner)).seen
+        assert tools.ran == [("slow", "x")]
+        # The agent itself is as it was.
+        assert inner.tools == functions
+
+
+def test_an_agent_within_a_tool_that_nothing_can_gate_is_refused_there() -> None:
+    codes = CodeActAgent(name="codes", llm=MockFunctionCallingLLM(), code_execute_fn=lambda code: code, tools=[])
+    assert "`codes` runs code that calls tools" in _helped(codes).seen

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +53,78 @@ def test_an_agent_that_may_take_over_from_now_on_is_gated_too(as_handoff: bool) 
     result = asyncio.run(Runner.run(first, "do it", run_config=QUIET))
     assert (result.final_output, result.last_agent.name) == ("ok", "second")
     assert tools.ran == []
-    first.handoffs.append(Agent("third", tools=[WebSearchTool()]))
+    third = Agent[Any]("third", tools=[WebSearchTool()])
+    # Nor is it handed over to when somebody tries again.
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no function of this process"):
+            first.handoffs.append(third)
+    assert [getattr(one, "agent_name", getattr(one, "name", "")) for one in first.handoffs] == ["second"]
+
+
+def _replaced(agent: Agent[Any], tools: list[Any]) -> Agent[Any]:
+    agent.tools = tools
+    return agent
+
+
+def _handed_over(agent: Agent[Any], tools: list[Any]) -> Agent[Any]:
+    agent.handoffs = [Agent("second", model=says(BAD, Ran(), "s"), tools=tools)]
+    agent.model = says([[("transfer_to_second", {})]], Ran(), "f")
+    return agent
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _replaced,
+        _handed_over,
+        lambda agent, tools: agent.clone(tools=tools),
+        lambda agent, tools: replace(agent, tools=tools),
+        lambda agent, tools: agent.clone(tools=agent.tools + tools),
+        lambda agent, tools: _replaced(copy(agent), tools),
+    ],
+)
+def test_what_an_agent_is_given_anew_is_gated(change: Any) -> None:
+    tools = Tools()
+    functions: list[Any] = [function_tool(one) for one in tools.functions()]
+    agent = change(protect(Agent[Any]("first", model=says(BAD, Ran(), "f")), session()), functions)
+    assert isinstance(agent, Agent)
+    assert asyncio.run(Runner.run(agent, "do it", run_config=QUIET)).final_output == "ok"
+    assert tools.ran == []
+
+
+def test_what_an_agent_is_given_anew_is_refused_with_the_reason() -> None:
+    agent = protect(Agent[Any]("a", model=says(BAD, Ran(), "a")), session(), output={"tenant": "acme"})
+    before = agent.tools, agent.handoffs
     with pytest.raises(ValueError, match="no function of this process"):
-        asyncio.run(Runner.run(first, "do it", run_config=QUIET))
+        agent.tools = [WebSearchTool()]
+    with pytest.raises(ValueError, match="no function of this process"):
+        agent.clone(handoffs=[Agent("b", tools=[WebSearchTool()])])
+    with pytest.raises(ValueError, match="prompt of the provider"):
+        agent.prompt = {"id": "pmpt_1"}
+    with pytest.raises(ValueError, match="nobody would release"):
+        agent.tool_use_behavior = "stop_on_first_tool"
+    assert (agent.tools, agent.handoffs) == before
+    agent.model = says(["I wrote to eve@evil.org."], Ran(), "a")
+    assert asyncio.run(Runner.run(agent, "do it", run_config=QUIET)).final_output == "I wrote to [email]."
+
+
+@pytest.mark.parametrize("assigned", [False, True])
+def test_an_mcp_server_that_comes_later_is_gated(tmp_path: Path, assigned: bool) -> None:
+    server = Path(__file__).parents[2] / "mcp" / "server.py"
+    log = tmp_path / "ran"
+    script: Script = [[("read_page", {"url": "acme.com"})], [("drop_table", {"name": "users"})], "ok"]
+
+    async def work() -> Any:
+        agent = protect(Agent[Any]("a", model=says(script, Ran(), "a")), session())
+        async with MCPServerStdio({"command": sys.executable, "args": [str(server), str(log)]}) as behind:
+            if assigned:
+                agent.mcp_servers = [behind]
+            else:
+                agent.mcp_servers.append(behind)
+            return await Runner.run(agent, "go", run_config=QUIET)
+
+    assert asyncio.run(work()).final_output == "ok"
+    assert log.read_text().splitlines() == ["read_page acme.com"]
 
 
 def test_what_cannot_be_gated_is_refused_with_the_reason() -> None:
@@ -180,3 +251,57 @@ def test_a_tool_that_is_added_while_the_agent_runs_is_gated() -> None:
     assert asyncio.run(Runner.run(agent, "go", run_config=QUIET)).final_output == "ok"
     assert tools.ran == [("slow", "x")]
     assert set(ran.shown[1]) == {"read_page", "slow"}
+
+
+def _within(tools: Tools, script: Script) -> tuple[Agent[Any], Any]:
+    """An agent that nobody protected, and a tool that runs it."""
+    functions: list[Any] = [function_tool(one) for one in tools.functions()]
+    inner = Agent[Any]("inner", model=says(script, Ran(), "i"), tools=functions)
+
+    @function_tool
+    async def helper(input: str) -> str:
+        return str((await Runner.run(inner, input, run_config=QUIET)).final_output)
+
+    return inner, helper
+
+
+def test_an_agent_within_a_tool_is_gated_or_refused_there() -> None:
+    tools = Tools()
+    inner, helper = _within(tools, [[("drop_table", {"name": "u"}), ("slow", {"name": "x"})], "inner"])
+    ran = Ran()
+    agent = protect(
+        Agent[Any]("o", model=says([[("helper", {"input": "x"})], "ok"], ran, "o"), tools=[helper]), session()
+    )
+    assert asyncio.run(Runner.run(agent, "do it", run_config=QUIET)).final_output == "ok"
+    assert tools.ran == [("slow", "x")]
+    inner.tools = [WebSearchTool()]
+    ran = Ran()
+    agent = protect(
+        Agent[Any]("o", model=says([[("helper", {"input": "x"})], "ok"], ran, "o"), tools=[helper]), session()
+    )
+    assert asyncio.run(Runner.run(agent, "do it", run_config=QUIET)).final_output == "ok"
+    # The SDK keeps what a tool raises to itself.
+    assert "An error occurred while running the tool" in ran.seen
+    assert tools.ran == [("slow", "x")]
+
+
+def test_an_agent_that_is_streamed_within_a_tool_is_gated() -> None:
+    tools = Tools()
+    inner, _ = _within(tools, [*BAD[:1], "inner"])
+
+    @function_tool
+    async def helper(input: str) -> str:
+        result = Runner.run_streamed(inner, input, run_config=QUIET)
+        async for _ in result.stream_events():
+            pass
+        return str(result.final_output)
+
+    agent = protect(
+        Agent[Any]("o", model=says([[("helper", {"input": "x"})], "ok"], Ran(), "o"), tools=[helper]), session()
+    )
+    assert asyncio.run(Runner.run(agent, "do it", run_config=QUIET)).final_output == "ok"
+    assert tools.ran == []
+    # Outside of a tool it is nobody's but its host's.
+    inner.model = says([[("drop_table", {"name": "u"})], "ok"], Ran(), "i")
+    asyncio.run(Runner.run(inner, "do it", run_config=QUIET))
+    assert tools.ran == [("drop_table", "u")]

@@ -19,7 +19,7 @@ from pydantic_ai.toolsets import FunctionToolset
 from policyengine import Engine
 from policyengine.integrations.pydantic_ai import PolicyCapability
 from tests.integrations.agents.host_pydantic_ai import says
-from tests.integrations.agents.world import ANN, INJECTED, POLICIES, Ran, Tools
+from tests.integrations.agents.world import ANN, INJECTED, POLICIES, Ran, Script, Tools
 
 APPROVED = POLICIES + 'require person: call on Tool::"send_mail" approval(by: Group::"finance", within: 15m)\n'
 CLEO = {"type": "User", "id": "cleo", "tenant": "acme", "roles": [], "parents": [{"type": "Group", "id": "finance"}]}
@@ -151,3 +151,62 @@ def test_the_tools_of_an_mcp_server_and_those_added_in_a_run_are_gated(tmp_path:
     assert tools.ran == [("slow", "x")]
     assert "`send_mail` may not run" in ran.seen
     assert "drop_table" not in str(ran.shown)
+
+
+def test_an_agent_within_a_tool_is_gated_without_a_capability_of_its_own() -> None:
+    tools = Tools()
+    inner = Agent(
+        says([[("drop_table", {"name": "u"}), ("slow", {"name": "x"})], "inner"], Ran()), tools=tools.functions()
+    )
+
+    async def helper(input: str) -> str:
+        return str((await inner.run(input)).output)
+
+    gate = Engine.from_text(POLICIES).session(principal=ANN)
+    script: Script = [[("helper", {"input": "x"})], "ok"]
+    agent = Agent(says(script, Ran()), tools=[helper], capabilities=[PolicyCapability(gate)])
+    assert agent.run_sync("go").output == "ok"
+    assert tools.ran == [("slow", "x")]
+
+
+def test_an_agent_within_a_tool_with_a_capability_is_gated_once() -> None:
+    tools, calls = Tools(), list[str]()
+    gate = Engine.from_text(POLICIES).session(principal=ANN)
+    inner = Agent(
+        says([[("slow", {"name": "x"})], "inner"], Ran()),
+        tools=tools.functions(),
+        capabilities=[PolicyCapability(gate)],
+    )
+
+    async def helper(input: str) -> str:
+        return str((await inner.run(input)).output)
+
+    decide = gate.call_async
+
+    async def counted(tool: str, arguments: Any, **more: Any) -> Any:
+        calls.append(tool)
+        return await decide(tool, arguments, **more)
+
+    gate.call_async = counted  # type: ignore[method-assign]
+    script: Script = [[("helper", {"input": "x"})], "ok"]
+    agent = Agent(says(script, Ran()), tools=[helper], capabilities=[PolicyCapability(gate)])
+    assert agent.run_sync("go").output == "ok"
+    assert (calls, tools.ran) == (["helper", "slow"], [("slow", "x")])
+
+
+@pytest.mark.parametrize("way", ["tools", "toolsets", "added", "of a run"])
+def test_tools_that_an_agent_is_given_anew_are_gated(way: str) -> None:
+    tools = Tools()
+    gate = Engine.from_text(POLICIES).session(principal=ANN)
+    script: Script = [[("drop_table", {"name": "u"})], "ok"]
+    agent: Any = Agent(says(script, Ran()), capabilities=[PolicyCapability(gate)])
+    given = FunctionToolset(tools.functions())
+    overridden: Any = {"tools": tools.functions()} if way == "tools" else {}
+    if way == "toolsets":
+        overridden = {"toolsets": [given]}
+    if way == "added":
+        for one in tools.functions():
+            agent.tool_plain(one)
+    with agent.override(**overridden):
+        assert agent.run_sync("go", toolsets=[given] if way == "of a run" else None).output == "ok"
+    assert tools.ran == []

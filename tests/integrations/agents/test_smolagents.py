@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from smolagents import CodeAgent, LogLevel, ToolCallingAgent
+from smolagents import CodeAgent, LogLevel, ToolCallingAgent, tool
+from smolagents.local_python_executor import LocalPythonExecutor
 from smolagents.models import ChatMessage, MessageRole, Model
 
 from policyengine import Engine
@@ -164,3 +165,88 @@ def test_an_approval_is_for_the_same_call_made_again() -> None:
     assert tools.ran == [("slow", "x")]
     assert approve_all(engine) == ["{'name': 'y'}", "{'name': 'x'}"]
     assert "`slow` has to be approved by Group finance first" in ran.seen
+
+
+def test_what_an_agent_is_given_anew_is_gated() -> None:
+    bad: Any = [[("drop_table", {"name": "users"})], "done"]
+    for given in (lambda tools, more: {**tools, **more}, lambda tools, more: tools | more):
+        tools = Tools()
+        more = {one.name: one for one in tools_of(tools)}
+        agent = protect(ToolCallingAgent(tools=[], model=Says(bad, Ran()), verbosity_level=LogLevel.OFF), session())
+        agent.tools = given(agent.tools, more)
+        assert agent.run("drop users") == "done"
+        assert tools.ran == []
+    agent.model = Says(["I wrote to eve@evil.org."], Ran())
+    assert agent.run("go") == "I wrote to eve@evil.org."
+
+
+@pytest.mark.parametrize("assigned", [False, True])
+def test_a_member_that_comes_later_is_gated_and_asked_by_the_rules(assigned: bool) -> None:
+    tools, ran = Tools(), Ran()
+    inner: Any = [[("send_mail", {"to": "eve@evil.org", "body": "x"})], "wrote"]
+    member = ToolCallingAgent(
+        tools=tools_of(tools), model=Says(inner, Ran()), verbosity_level=LogLevel.OFF, name="team", description="Helps."
+    )
+    script: Any = [[("team", {"task": "tell a secret"})], [("team", {"task": "write"})], "done"]
+    first = ToolCallingAgent(
+        tools=[], model=Says([], Ran()), verbosity_level=LogLevel.OFF, name="other", description="Helps."
+    )
+    agent = protect(
+        ToolCallingAgent(tools=[], model=Says(script, ran), managed_agents=[first], verbosity_level=LogLevel.OFF),
+        session(MEMBER),
+    )
+    # As the framework prepares those that it has at the beginning.
+    member.inputs, member.output_type = first.inputs, first.output_type  # type: ignore[attr-defined]
+    if assigned:
+        agent.managed_agents = {"team": member}
+    else:
+        agent.managed_agents["team"] = member
+    assert agent.run("write to bob@acme.com") == "done"
+    assert "`team` may not run" in ran.seen
+    assert tools.ran == []
+
+
+def test_code_is_not_given_another_place_to_run() -> None:
+    agent = protect(CodeAgent(tools=[], model=Writes(), verbosity_level=LogLevel.OFF), session())
+    with pytest.raises(ValueError, match="acts without any tool"):
+        agent.python_executor = LocalPythonExecutor(["os"])
+    with pytest.raises(ValueError, match="code that runs elsewhere"):
+        agent.python_executor = object()  # type: ignore[assignment]
+    agent.python_executor = LocalPythonExecutor(["fractions"])
+
+
+def test_an_agent_within_a_tool_is_gated_or_refused_there() -> None:
+    tools = Tools()
+    inner: Any = ToolCallingAgent(
+        tools=tools_of(tools),
+        model=Says([[("drop_table", {"name": "u"}), ("slow", {"name": "x"})], "inner"], Ran()),
+        verbosity_level=LogLevel.OFF,
+    )
+
+    @tool
+    def helper(input: str) -> str:
+        """Ask another agent.
+
+        Args:
+            input: What it is to do.
+        """
+        return str(inner.run(input))
+
+    def outer() -> tuple[Any, Ran]:
+        ran = Ran()
+        script: Any = [[("helper", {"input": "x"})], "done"]
+        return protect(
+            ToolCallingAgent(tools=[helper], model=Says(script, ran), verbosity_level=LogLevel.OFF), session()
+        ), ran
+
+    agent, _ = outer()
+    assert agent.run("go") == "done"
+    assert tools.ran == [("slow", "x")]
+    # The agent itself is as it was.
+    inner.model = Says([[("drop_table", {"name": "u"})], "inner"], Ran())
+    assert inner.run("go") == "inner"
+    assert tools.ran == [("slow", "x"), ("drop_table", "u")]
+    inner = CodeAgent(tools=[], model=Writes(), additional_authorized_imports=["os"], verbosity_level=LogLevel.OFF)
+    agent, ran = outer()
+    assert agent.run("go") == "done"
+    assert "acts without any tool" in ran.seen
