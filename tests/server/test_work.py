@@ -58,7 +58,7 @@ class Counted:
         for action in ("retrieve", "call"):
             self.engine.decide(principal=ASKED["subject"], action=action, resource=document(0)["resource"])
         self.slices = self.decisions = 0
-        evaluator = type(self.engine.snapshot.evaluator)
+        evaluator = self.engine.snapshot.evaluator
         decide = evaluator.decide
 
         def counted(*args: Any) -> Any:
