@@ -6,7 +6,18 @@ before the first chunk, and each chunk goes once nothing in it can be part of a 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from asyncio import CancelledError
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -68,73 +79,135 @@ class ReleaseStream:
     def __init__(self, chunks: Iterable[Any] | AsyncIterable[Any], ways: StreamCalls) -> None:
         self._chunks = chunks
         self._ways = ways
+        self._going: Generator[Any] | AsyncGenerator[Any] | None = None
+        self._looking: Chunks | None = None
+        self._over = self._closed = False
         self.buffered = ways.buffered
         self.released: Released | None = None
 
     def __iter__(self) -> Iterator[Any]:
-        if not isinstance(self._chunks, Iterable):
-            raise TypeError("an async stream is iterated over with `async for`")
-        grant = None if self.buffered else self._ways.grant()
-        steps = self._begin(grant) if grant is not None else None
-        if steps is None:
-            if grant is not None:
-                # The whole is decided about at the end, and charged then.
-                grant.withdraw()
-            whole = Whole(self._ways.inspection.most)
-            for chunk in self._chunks:
-                self._guarded(partial(whole.feed, chunk))
-            yield from self._wholly(whole, self._ways.release(whole.content()))
-            return
-        kept = self._kept()
-        for chunk in self._chunks:
-            kept = _keep(kept, chunk)
-            yield from _said(self._guarded(partial(steps.feed, chunk)))
-        rest = _said(self._end(steps))
-        self._try(kept)
-        yield from rest
+        self._going = going = self._one_by_one()
+        return going
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self.looked_at(_aside)
 
-    async def looked_at(self, elsewhere: Elsewhere) -> AsyncIterator[Any]:
+    def looked_at(self, elsewhere: Elsewhere) -> AsyncIterator[Any]:
         """The same as `async for`, with a say in where texts are looked at."""
-        waits = self._ways.inspection.waits
-        grant = None if self.buffered else await self._ways.grant_async()
-        steps = self._begin(grant) if grant is not None else None
-        if steps is None:
-            if grant is not None:
-                # The whole is decided about at the end, and charged then.
-                await grant.withdraw_async()
-            whole = Whole(self._ways.inspection.most)
-            async for chunk in _each(self._chunks):
-                self._guarded(partial(whole.feed, chunk))
-            release = partial(self._ways.release, whole.content())
-            released = await (
-                self._ways.release_async(whole.content()) if elsewhere is _aside else elsewhere(True, release)
-            )
-            for chunk in self._wholly(whole, released):
-                yield chunk
+        self._going = going = self._as_they_come(elsewhere)
+        return going
+
+    def close(self) -> None:
+        """Ends a stream that is iterated over with `for`: nothing more is released, what is held back never is, and a
+        generator that the chunks come from is closed. `released` says what was found before, and is not `allowed`,
+        unless all had been looked at. A second time it does nothing."""
+        if isinstance(self._going, AsyncGenerator) or isinstance(self._chunks, AsyncGenerator):
+            raise TypeError("an async stream is ended with `aclose`")
+        self._closed = True
+        for one in (self._going, self._chunks):
+            if isinstance(one, Generator):
+                one.close()
+        self._left()
+
+    async def aclose(self) -> None:
+        """As `close`, of a stream that is iterated over with `async for`."""
+        self._closed = True
+        for one in (self._going, self._chunks):
+            if isinstance(one, AsyncGenerator):
+                await one.aclose()
+            elif isinstance(one, Generator):
+                one.close()
+        self._left()
+
+    def _one_by_one(self) -> Generator[Any]:
+        if not isinstance(self._chunks, Iterable):
+            raise TypeError("an async stream is iterated over with `async for`")
+        if self._closed:
             return
-        kept = self._kept()
-        async for chunk in _each(self._chunks):
-            kept = _keep(kept, chunk)
-            for piece in _said(await elsewhere(waits, partial(self._guarded, partial(steps.feed, chunk)))):
+        try:
+            grant = None if self.buffered else self._ways.grant()
+            steps = self._begin(grant) if grant is not None else None
+            if steps is None:
+                if grant is not None:
+                    # The whole is decided about at the end, and charged then.
+                    grant.withdraw()
+                whole = Whole(self._ways.inspection.most)
+                for chunk in self._chunks:
+                    self._guarded(partial(whole.feed, chunk))
+                yield from self._wholly(whole, self._ways.release(whole.content()))
+                return
+            kept = self._kept()
+            for chunk in self._chunks:
+                kept = _keep(kept, chunk)
+                yield from _said(self._guarded(partial(steps.feed, chunk)))
+            rest = _said(self._end(steps))
+            self._try(kept)
+            yield from rest
+        except GeneratorExit:
+            self._left()
+            raise
+
+    async def _as_they_come(self, elsewhere: Elsewhere) -> AsyncGenerator[Any]:
+        if self._closed:
+            return
+        waits = self._ways.inspection.waits
+        try:
+            grant = None if self.buffered else await self._ways.grant_async()
+            steps = self._begin(grant) if grant is not None else None
+            if steps is None:
+                if grant is not None:
+                    # The whole is decided about at the end, and charged then.
+                    await grant.withdraw_async()
+                whole = Whole(self._ways.inspection.most)
+                async for chunk in _each(self._chunks):
+                    self._guarded(partial(whole.feed, chunk))
+                release = partial(self._ways.release, whole.content())
+                released = await (
+                    self._ways.release_async(whole.content()) if elsewhere is _aside else elsewhere(True, release)
+                )
+                for chunk in self._wholly(whole, released):
+                    yield chunk
+                return
+            kept = self._kept()
+            async for chunk in _each(self._chunks):
+                kept = _keep(kept, chunk)
+                for piece in _said(await elsewhere(waits, partial(self._guarded, partial(steps.feed, chunk)))):
+                    yield piece
+            rest = _said(await elsewhere(waits, partial(self._end, steps)))
+            if kept is not None:
+                await elsewhere(True, partial(self._try, kept))
+            for piece in rest:
                 yield piece
-        rest = _said(await elsewhere(waits, partial(self._end, steps)))
-        if kept is not None:
-            await elsewhere(True, partial(self._try, kept))
-        for piece in rest:
-            yield piece
+        except (GeneratorExit, CancelledError):
+            self._left()
+            raise
 
     def _begin(self, grant: Grant) -> Chunks | None:
         """How to go on after the decision; None: with the whole. Raises NotReleased."""
+        self._over, self._looking = False, None
         decision = grant.decision
         self.released = Released(False, None, decision, grant=grant)
         if decision.decision != "allow" or decision.unmetered:
-            raise NotReleased(self._ways.told(self.released))
+            raise NotReleased(self._tell(self.released))
         read = self._guarded(partial(ordered, decision, self._ways.fulfilled))
         steps: Chunks | None = self._guarded(partial(self._steps, read))
+        self._looking = steps
         return steps
+
+    def _tell(self, released: Released) -> Released:
+        """What it ends with: said once."""
+        self._over = True
+        self.released = told = self._ways.told(released)
+        return told
+
+    def _left(self) -> None:
+        """Whoever reads it has gone before the end: what was found is told all the same."""
+        if not self._over and self._looking is not None and self.released is not None:
+            self._tell(replace(self.released, findings=self._found()))
+
+    def _found(self) -> tuple[Found, ...]:
+        found = self._looking.found if self._looking is not None else ()
+        return tuple(Found(one.kind, one.start, one.end, one.score, one.detector) for one in found)
 
     def _steps(self, read: Orders) -> Chunks | None:
         known, keys = self._ways.inspection.registry(self._ways.tenant), self._ways.inspection.keys(self._ways.tenant)
@@ -197,25 +270,25 @@ class ReleaseStream:
         except CutOff as cut:
             before = self.released
             grant = before.grant if before is not None else None
-            self.released = Released(False, None, cut.decision, cut.found, grant=grant)
-            raise NotReleased(self._ways.told(self.released), cut=True) from None
+            raise NotReleased(
+                self._tell(Released(False, None, cut.decision, cut.found, grant=grant)), cut=True
+            ) from None
         except FAILURES as error:
             code = codes.NOT_LOOKED_AT if isinstance(error, Unscannable) else codes.NOT_CARRIED_OUT
             before = self.released
             decision, grant = (before.decision, before.grant) if before is not None else (Decision("deny"), None)
-            self.released = Released(False, None, decision, errors=(RuleError("", code.id, str(error)),), grant=grant)
-            raise NotReleased(self._ways.told(self.released)) from None
+            why = (RuleError("", code.id, str(error)),)
+            raise NotReleased(self._tell(Released(False, None, decision, self._found(), why, grant=grant))) from None
 
     def _end(self, steps: Chunks) -> list[Any]:
         rest: list[Any] = self._guarded(steps.finish)
-        findings = tuple(Found(one.kind, one.start, one.end, one.score, one.detector) for one in steps.found)
         before = self.released
         if before is not None:
-            self.released = self._ways.told(Released(True, None, before.decision, findings, grant=before.grant))
+            self._tell(Released(True, None, before.decision, self._found(), grant=before.grant))
         return rest
 
     def _wholly(self, whole: Whole, released: Released) -> list[Any]:
-        self.released = released
+        self.released, self._over = released, True
         if not released.allowed:
             raise NotReleased(released)
         return _said(whole.rebuilt(released.text))
@@ -250,10 +323,10 @@ def _said(chunks: Iterable[Any]) -> list[Any]:
     return [chunk for chunk in chunks if chunk != ""]
 
 
-async def _each(chunks: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
-    if isinstance(chunks, AsyncIterable):
-        async for chunk in chunks:
-            yield chunk
-    else:
-        for chunk in chunks:
-            yield chunk
+def _each(chunks: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterable[Any]:
+    return chunks if isinstance(chunks, AsyncIterable) else _in_turn(chunks)
+
+
+async def _in_turn(chunks: Iterable[Any]) -> AsyncIterator[Any]:
+    for chunk in chunks:
+        yield chunk

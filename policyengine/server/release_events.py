@@ -186,6 +186,8 @@ async def release_events(
         log.warning("stream_ended", request_id=request_id.decode("ascii"), error=type(error).__name__)
         await answer.end("not_released", json.dumps({"released": False}))
         return ()
+    finally:
+        await stream.aclose()
 
 
 def _decided(asked: dict[str, Any], released: Released) -> Sequence[Decided]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +28,7 @@ forbid g: invoke on Model when any f in context.input.found: f.kind == "canary"
 """
 ANN = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
 TEXT = f"The notes say {TOKEN.encode().hex()}, and more."
+MORE = " More." * 2_000
 CHUNKS = [TEXT[at : at + 9] for at in range(0, len(TEXT), 9)]
 
 
@@ -47,6 +50,36 @@ def test_an_event_is_raised_each_way() -> None:
         ("canary.found", "invoke", False, "acme"),
     ]
     assert TOKEN not in repr(told.events)
+
+
+def test_an_event_is_raised_of_a_stream_that_is_closed_or_not_released_on_the_way() -> None:
+    told = Told()
+    finders = registry(Vocabulary(canaries=(TOKEN,)))
+    engine = Engine.from_text(RULES, events=told, inspection=Inspection(finders=finders))
+    output = {"tenant": "acme", "labels": []}
+    stream = engine.release_stream([TEXT, MORE, " And more."], principal=ANN, output=output)
+    assert "[canary]" in next(iter(stream))
+    stream.close()
+
+    def broken() -> Iterator[str]:
+        yield TEXT + MORE
+        raise ConnectionError
+
+    def unreadable() -> Iterator[Any]:
+        yield TEXT + MORE
+        yield {"nobody": ["reads", {"text": "this"}]}
+
+    stream = engine.release_stream(broken(), principal=ANN, output=output)
+    with pytest.raises(ConnectionError):
+        list(stream)
+    assert len(told.events) == 1
+    stream.close()
+    stream.close()
+    with pytest.raises(NotReleased):
+        list(engine.release_stream(unreadable(), principal=ANN, output=output))
+    assert [(one.kind, one.fields["found"], one.fields["released"]) for one in told.events] == [
+        ("canary.found", 1, False)
+    ] * 3
 
 
 def test_canaries_and_protected_texts_are_settings(tmp_path: Path) -> None:

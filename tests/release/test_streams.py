@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -202,3 +203,107 @@ def test_a_stream_is_charged_once(order: str) -> None:
         assert list(asked.release_stream(["bob@acme.com"], principal=ANN, output=OUTPUT))
     with pytest.raises(NotReleased):
         list(asked.release_stream(["bob@acme.com"], principal=ANN, output=OUTPUT))
+
+
+class Source:
+    """Chunks, and how many of them were asked for before it was closed."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.closed = False
+
+    def chunks(self) -> Iterator[str]:
+        try:
+            for piece in ("to bob@acme.com and ", "to ann@ac", "me.com."):
+                self.asked += 1
+                yield piece
+        finally:
+            self.closed = True
+
+    async def coming(self) -> AsyncIterator[str]:
+        for piece in self.chunks():
+            yield piece
+
+
+def test_a_stream_that_is_closed_gives_nothing_more() -> None:
+    source = Source()
+    stream = engine(SCRUB).release_stream(source.chunks(), principal=ANN, output=OUTPUT)
+    assert next(iter(stream)) == "to [email] and "
+    stream.close()
+    stream.close()
+    assert (source.asked, source.closed) == (1, True)
+    assert list(stream) == []
+    released = stream.released
+    assert released is not None
+    assert (released.allowed, released.decision.decision) == (False, "allow")
+    assert [one.kind for one in released.findings] == ["email"]
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_an_async_stream_that_is_closed_gives_nothing_more(is_async: bool) -> None:
+    source = Source()
+
+    async def read() -> list[str]:
+        chunks = source.coming() if is_async else source.chunks()
+        stream = engine(SCRUB).release_stream(chunks, principal=ANN, output=OUTPUT)
+        async with aclosing(stream):
+            first = await anext(aiter(stream))
+        assert stream.released is not None
+        assert not stream.released.allowed
+        assert [one.kind for one in stream.released.findings] == ["email"]
+        return [first, *[piece async for piece in stream]]
+
+    assert asyncio.run(read()) == ["to [email] and "]
+    assert source.asked == 1
+
+
+def test_a_stream_that_is_closed_before_it_begins_decides_nothing() -> None:
+    source = Source()
+    stream = engine(SCRUB).release_stream(source.chunks(), principal=ANN, output=OUTPUT)
+    stream.close()
+    assert list(stream) == []
+    assert (stream.released, source.asked) == (None, 0)
+
+
+def test_a_stream_that_is_closed_at_its_end_stays_released() -> None:
+    stream = engine(SCRUB).release_stream(Source().chunks(), principal=ANN, output=OUTPUT)
+    assert "".join(stream) == "to [email] and to [email]."
+    stream.close()
+    assert stream.released is not None
+    assert stream.released.allowed
+
+
+def test_an_async_stream_is_not_closed_without_waiting() -> None:
+    stream = engine(SCRUB).release_stream(Source().coming(), principal=ANN, output=OUTPUT)
+    with pytest.raises(TypeError, match="aclose"):
+        stream.close()
+
+
+def test_a_stream_that_waits_for_its_end_gives_nothing_once_it_is_closed() -> None:
+    rules = 'forbid f: release on Output when "iban" in output.findings'
+    source = Source()
+
+    async def read() -> list[str]:
+        started, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> AsyncIterator[str]:
+            for piece in source.chunks():
+                started.set()
+                yield piece
+                await go_on.wait()
+
+        stream = engine(rules).release_stream(slow(), principal=ANN, output=OUTPUT)
+        task = asyncio.create_task(_all(stream))
+        await started.wait()
+        task.cancel()
+        given = await asyncio.gather(task, return_exceptions=True)
+        await stream.aclose()
+        assert stream.released is None
+        return [str(type(each).__name__) for each in given]
+
+    assert asyncio.run(read()) == ["CancelledError"]
+    assert source.asked == 1
+
+
+async def _all(stream: AsyncIterable[Any]) -> list[Any]:
+    return [piece async for piece in stream]

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from policyengine import Engine
+from policyengine.callers.caller import Caller
+from policyengine.detect import Vocabulary, registry
+from policyengine.detect.content import canary
+from policyengine.release.inspection import Inspection
+from policyengine.server.bind import Binding
+from policyengine.server.body import Disconnected
+from policyengine.server.release_events import release_events
+from policyengine.settings.model import Settings
 from tests.server.serving import serving
+from tests.support.told import Told
 
 POLICIES = """
 module chat
@@ -194,6 +206,37 @@ forbid tells: invoke on Model when "seen" in session.labels
 forbid gives: detokenize on Output when "seen" in session.labels
 label seen: receive on Tool
 """
+
+
+@pytest.mark.parametrize("leaves", ["reading", "writing"])
+def test_a_canary_is_told_of_although_the_client_goes_away(leaves: str) -> None:
+    told, token = Told(), canary.mint(bytes(range(32)))
+    rules = POLICIES + '\nrequire hide: release on Output redact(["canary"])'
+    inspection = Inspection(finders=registry(Vocabulary(canaries=(token,))))
+    engine = Engine.from_text(rules, events=told, inspection=inspection)
+    binding = Binding(Settings(policies=Path("."), insecure=True).tenants.tenancy())
+    chunks = [f"The notes: {token}.", " More." * 2_000, " More." * 2_000]
+    body = "".join(f"data: {json.dumps(one)}\n\n" for one in (ASKED, *chunks)).encode()
+    come: list[Any] = [{"type": "http.request", "body": body, "more_body": True}, {"type": "http.disconnect"}]
+    sent: list[bytes] = []
+
+    async def receive() -> Any:
+        return come.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message.get("body", b""))
+        if leaves == "writing" and b"[canary]" in sent[-1]:
+            raise ConnectionResetError
+
+    async def look(work: Any) -> Any:
+        return work()
+
+    caller = Caller("key-1", "key", frozenset({"decide"}))
+    answering = release_events(engine, caller, receive, send, b"1", "http", look, binding=binding, limit=100_000)
+    with suppress(Disconnected):
+        asyncio.run(answering)  # type: ignore[arg-type]
+    assert b"[canary]" in b"".join(sent)
+    assert [(one.kind, one.fields["released"]) for one in told.events] == [("canary.found", False)]
 
 
 def test_a_session_that_nobody_opened_allows_nothing(tmp_path: Path) -> None:
