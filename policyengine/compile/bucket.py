@@ -12,22 +12,23 @@ from types import ModuleType
 from typing import Any
 
 from policyengine.compile.actors import Actors
+from policyengine.compile.careful import Told
 from policyengine.compile.closed_tools import closed, fast_checks
 from policyengine.compile.codegen import fast_tree
 from policyengine.compile.dear import Dear, quantifiers
 from policyengine.compile.derived import MEMORY, effective
 from policyengine.compile.entry import LISTED, entry_tree, ways
-from policyengine.compile.first_reads import FirstReads, Key, fault, key_of
 from policyengine.compile.index import Dimension, RulePlan, Table
 from policyengine.compile.intake import Entry, entry
 from policyengine.compile.native import NATIVE
+from policyengine.compile.reads import first_read
 from policyengine.compile.references import functions
 from policyengine.compile.rule_blocks import BlockTable, Row, RuleBlock, blocks_of, chunks, need_all, prepare_all
 from policyengine.compile.site import Site
-from policyengine.compile.spare import Outcomes, Spare
+from policyengine.compile.spare import FaultyTable, Outcome, Spare
 from policyengine.diagnostics import codes
 from policyengine.evaluate.arguments import refused_arguments
-from policyengine.evaluate.combine import MOST_LISTED, Verdicts, combine, listed
+from policyengine.evaluate.combine import Verdicts, combine, listed
 from policyengine.evaluate.decide import holds, properties_in, rule_error
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
 from policyengine.ir import nodes as ir
@@ -36,9 +37,6 @@ from policyengine.model.decision import Decision, RuleError
 from policyengine.model.request import Request
 from policyengine.model.values import Entity, Fault
 from policyengine.schema.schema import CALL, TOOL
-
-# The number of a table whose key has no value, with the code and the message that say why.
-Faulty = tuple[int, str, str]
 
 
 class Bucket:
@@ -70,9 +68,7 @@ class Bucket:
             # No rule can speak about these requests, so this is what becomes of all of them.
             self._outcomes[0] = refusal
         self._decisions: dict[tuple[int, tuple[tuple[int, int], ...]], Decision] = {}
-        # The same for outcomes in which tables have keys without a value; and all rules of a table, in blocks.
-        self._faulty: dict[tuple[int, tuple[tuple[int, int], ...], tuple[Faulty, ...]], Decision] = {}
-        self._reads = FirstReads()
+        # All rules of a table, in blocks.
         self._everything: dict[int, list[RuleBlock]] = {}
         self._blocks: list[RuleBlock] = []
         self._env = {
@@ -95,20 +91,17 @@ class Bucket:
         if site.resource == TOOL:
             check = closed(fast_checks(schema, world) if site.action == CALL else {}, world)
 
-        def made(
-            rules: Sequence[Rule], tables: Sequence[BlockTable], more: Mapping[str, Any], spare: Spare | None
-        ) -> Entry:
-            way_in = ways(rules, tables, site, self._apart)
-            return entry(
-                way_in, world, {**self._env, **more}, native, actors, check, None if spare is None else spare.ask
-            )
-
-        def without(lacking: frozenset[Key], outcomes: Outcomes, decisions: Outcomes) -> Entry:
-            rules, tables = self._without(lacking)
-            return made(rules, tables, {"outcomes": outcomes, "decisions": decisions}, None)
-
-        self._spare = Spare(without, len(first), site) if native is not None and refusal is None else None
-        self.entry: Entry = made(first, self._tables, {}, self._spare)
+        # The same for outcomes in which attributes have no value.
+        self._spare = Spare(self._first, self._tables, site, world, self._derived, self._env)
+        self.entry: Entry = entry(
+            ways(first, self._tables, site, self._apart),
+            world,
+            self._env,
+            native,
+            actors,
+            check,
+            self._spare.ask if refusal is None else None,
+        )
 
     def prepare(self) -> None:
         """Makes the functions that are asked of nearly every request: those of rules that no table leaves aside."""
@@ -131,41 +124,31 @@ class Bucket:
         """The decision about any request of this shape, delegation apart."""
         env = Env(asked, self._world)
         request = self._arguments(asked)
-        held_mask, erred_mask = self._first.ask_carefully(*request)
+        first = self._first.ask_carefully(*request)
         blocks, faulty = self._concerned(env)
         need_all(blocks)
-        asked_of = [(self._first, held_mask, erred_mask)]
-        asked_of += [(block, *block.ask_carefully(*request)) for block in blocks]
-        hits = [(block.number, block_held) for block, block_held, _ in asked_of[1:] if block_held]
-        errs = any(block_erred for _, _, block_erred in asked_of)
-        # Where keys of tables have no value, and nothing else is amiss, this is known from the time before.
-        outcome = (held_mask, tuple(sorted(hits)), faulty) if faulty and not errs and not approved else None
-        known = self._faulty.get(outcome) if outcome is not None else None
+        asked_of = [(self._first, *first), *((block, *block.ask_carefully(*request)) for block in blocks)]
+        others = [(block.number, held, told) for block, held, _, told in asked_of[1:] if held or told]
+        outcome: Outcome = (first[0], first[2], tuple(sorted(others)), faulty)
         refused = refused_arguments(self._schema, self._world, asked)
-        if known is not None and not refused:
-            self._learn_faulty(env, held_mask, hits, (), faulty, known)
+        failed = [rule for block, _, mask, _ in asked_of for rule in _chosen(block.rules, mask)]
+        # Where nothing is amiss but that attributes have no value, this is known from the time before.
+        is_told = (bool(faulty) or any(told for *_, told in asked_of)) and not (failed or refused or approved)
+        known = self._spare.known(outcome) if is_told else None
+        if known is not None:
             return known
-        # Where rules err for what they read first, too.
-        erring = (tuple(asked_of), faulty) if errs and not refused and not approved else None
-        if erring is not None and (before := self._reads.decided(erring, env)) is not None:
-            known, reads = before
-            self._learn_faulty(env, held_mask, hits, reads, faulty, known)
-            return known
-        held = [rule for block, mask, _ in asked_of for rule in _chosen(block.rules, mask)]
-        erred = [rule for block, _, mask in asked_of for rule in _chosen(block.rules, mask)]
-        alone = list(erred)
-        verdicts, tried = self._verdicts(held, erred, faulty, env)
+        held = [rule for block, mask, _, _ in asked_of for rule in _chosen(block.rules, mask)]
+        verdicts, tried = self._verdicts(held, failed, self._errors(asked_of, faulty), env)
         erred = [*verdicts.erred, *tried.erred]
         if refused:
             return combine(verdicts, approved, properties_in(env), self._revision, refused, tried)
         decision = combine(verdicts, (), properties_in(env), self._revision, (), tried)
-        if outcome is not None and all(map(_is_constant, (*held, *erred))) and len(self._faulty) < MEMORY:
-            self._faulty[outcome] = decision
-        if erring is not None and all(map(_is_constant, (*held, *erred))):
-            self._reads.remember(erring, alone, env, decision)
-        kept = not erred and all(_is_constant(rule) for rule in held)
+        is_constant = all(map(_is_constant, (*held, *erred)))
+        if is_told and is_constant:
+            self._spare.remember(outcome, decision)
+        kept = not erred and is_constant
         if kept:
-            decision = self._remember(held_mask, tuple(sorted(hits)), decision)
+            decision = self._remember(first[0], tuple((number, mask) for number, mask, _ in outcome[2]), decision)
         given = effective(decision, approved)
         if not given:
             return decision
@@ -174,76 +157,30 @@ class Bucket:
             self._derived.remember(decision, given, then)
         return then
 
-    def _learn_faulty(
-        self, env: Env, mask: int, hits: Sequence[tuple[int, int]], reads: Sequence[ir.Attribute],
-        faulty: tuple[Faulty, ...], known: Decision,
-    ) -> None:  # fmt: skip
-        """Such a request has come for the second time: from now on it is told like one that is in order."""
-        if self._spare is None:
-            return
-        keys = [
-            dimension for number, *_ in faulty if isinstance(dimension := self._tables[number].dimension, ir.Attribute)
-        ]
-        lacking = {key_of(each): each for each in (*reads, *keys) if isinstance(each.base, ir.Root)}
-        if len(keys) != len(faulty) or not lacking:
-            return
-        told = [found[0] for each in lacking.values() if (found := fault(each, env)) is not None]
-        if len(told) != len(lacking):
-            return
-        unindexed = {block.number: block for block in self._unindexed}
-        others = [(n, self._others(unindexed[n], m, lacking) if n in unindexed else m) for n, m in hits]
-        mask = self._others(self._first, mask, lacking)
-        self._spare.learn(tuple(lacking.values()), told, env.request, mask, tuple(sorted(others)), known)
-
-    def _others(self, block: RuleBlock, mask: int, lacking: Collection[Key]) -> int:
-        """A mask of rules of a block, as one of those that read none of these attributes first."""
-        kept = [at for at, rule in enumerate(block.rules) if not self._reads_first(rule, lacking)] if mask else []
-        return sum((mask >> at & 1) << now for now, at in enumerate(kept))
-
-    def _reads_first(self, rule: Rule, lacking: Collection[Key]) -> bool:
-        first = self._reads.first(rule)
-        return first is not None and first[0] in lacking
-
-    def _without(self, lacking: frozenset[Key]) -> tuple[Sequence[Rule], list[BlockTable]]:
-        """The rules that are asked first, and the tables, without all rules that read one of these attributes first."""
-        first, *rest = [[r for r in block.rules if not self._reads_first(r, lacking)] for block in self._unindexed]
-        tables = [
-            table for table in self._tables
-            if table.dimension != _EVERY
-            and not (isinstance(table.dimension, ir.Attribute) and key_of(table.dimension) in lacking)
-        ]  # fmt: skip
-        blocks = [
-            RuleBlock(block.number, rules, self._site, self._env, lambda _: None)
-            for block, rules in zip(self._unindexed[1:], rest, strict=True)
-            if rules
-        ]
-        return first, [*tables, BlockTable(_EVERY, {self._site.action: Row(tuple(blocks))}, ())] if blocks else tables
+    def _errors(
+        self, asked_of: Sequence[tuple[RuleBlock, int, int, Told]], faulty: Sequence[FaultyTable]
+    ) -> list[tuple[Rule, RuleError]]:
+        """The rules that came upon an attribute without a value, and what is wrong with them."""
+        errors = [error for block, *_, told in asked_of for error in block.errors(told)]
+        for number, (code, message) in faulty:
+            for rule in self._tables[number].all:
+                key = first_read(rule)
+                errors.append((rule, RuleError(rule.name, code, message, str(rule.span if key is None else key.span))))
+        return errors
 
     def _verdicts(
-        self, held: list[Rule], erred: list[Rule], faulty: tuple[Faulty, ...], env: Env
+        self, held: Sequence[Rule], failed: Sequence[Rule], known: Sequence[tuple[Rule, RuleError]], env: Env
     ) -> tuple[Verdicts, Verdicts]:
-        """What the rules in force said, and those that are tried. Why a rule erred is asked of the interpreter, where
-        it is not known of its table."""
-        why: dict[str, tuple[str, str]] = {}
-        for number, code, message in faulty:
-            rules = self._tables[number].all
-            erred = [*erred, *rules]
-            why.update(dict.fromkeys((rule.name for rule in rules), (code, message)))
-        erred.sort(key=_name)
-        if len(erred) > MOST_LISTED:
-            why |= self._reads.faults([rule for rule in erred if rule.name not in why], env)
-        errors: dict[str, RuleError] = {}
-
-        def error(rule: Rule) -> RuleError:
-            if rule.name not in errors:
-                errors[rule.name] = _error(rule, env)
-            return errors[rule.name]
+        """What the rules in force said, and those that are tried. Why a rule failed of which nothing is known is asked
+        of the interpreter."""
+        errors = {rule.name: error for rule, error in known} | {rule.name: _error(rule, env) for rule in failed}
+        erred = sorted([*(rule for rule, _ in known), *failed], key=_name)
 
         def said(tried: bool) -> Verdicts:
             those = [rule for rule in erred if rule.tried is tried]
-            faults = [why.get(rule.name) or (error(rule).code, error(rule).message) for rule in those]
+            found = [errors[rule.name] for rule in those]
             spoke = sorted((rule for rule in held if rule.tried is tried), key=_name)
-            return Verdicts(spoke, those, listed(faults, lambda number: error(those[number])))
+            return Verdicts(spoke, those, listed([(each.code, each.message) for each in found], found.__getitem__))
 
         return said(False), said(True)
 
@@ -289,17 +226,17 @@ class Bucket:
             rows[value] = blocks[0] if len(blocks) == 1 else Row(blocks)
         return BlockTable(table.dimension, rows, table.all)
 
-    def _concerned(self, env: Env) -> tuple[list[RuleBlock], tuple[Faulty, ...]]:
+    def _concerned(self, env: Env) -> tuple[list[RuleBlock], tuple[FaultyTable, ...]]:
         """The blocks that the tables give for a request; and the tables whose key is an attribute without a value: all
         of their rules read it first."""
         blocks: list[RuleBlock] = []
-        faulty: list[Faulty] = []
+        faulty: list[FaultyTable] = []
         for number, table in enumerate(self._tables):
             try:
                 keys = _keys(table.dimension, self._site, env)
             except (EvaluationError, Fault) as error:
                 if isinstance(table.dimension, ir.Attribute):
-                    faulty.append((number, error.code, error.message))
+                    faulty.append((number, (error.code, error.message)))
                     continue
                 # Whoever is named itself needs no hierarchy.
                 if number not in self._everything:

@@ -1,9 +1,7 @@
 """Rules to Python functions.
 
-Two functions are made of the same rules. `fast` reads shared attributes once, at the top, and answers with a bit mask
-of the rules that held; it raises as soon as anything is not as a well-formed request has it. `careful` asks each rule
-by itself, once it has looked at what many of them read first, and answers with two masks, of the rules that held and of
-those that erred. What `careful` says of a rule, the interpreter says too.
+The function reads shared attributes once, at the top, and answers with a bit mask of the rules that held; it raises as
+soon as anything is not as a well-formed request has it. `careful.py` makes another of the same rules, for others.
 """
 
 from __future__ import annotations
@@ -15,7 +13,6 @@ from typing import Any
 
 from policyengine.compile.ancestors import look_up, lookups_of
 from policyengine.compile.emit import Emitter
-from policyengine.compile.first_reads import Key, first_read
 from policyengine.compile.hoist import ancestor_roots, hoist, read, targets
 from policyengine.compile.pyfunction import function, module
 from policyengine.compile.pytree import all_of, assign, load, place
@@ -27,12 +24,9 @@ from policyengine.model.types import STRING
 
 PARAMETERS = ("principal", "resource", "context", "attributes", "pid", "rid", "known_principal", "known_resource")
 ROOTS = ("principal", "resource")
-# So many rules that read the same first are told apart from others.
-SEVERAL = 4
 
-# Takes PARAMETERS; `fast` gives the mask of rules that held, `careful` that and the mask of rules that erred.
+# Takes PARAMETERS, gives the mask of rules that held.
 Fast = Callable[..., int]
-Careful = Callable[..., tuple[int, int]]
 
 
 def fast_function(rules: Sequence[Rule], site: Site, env: Mapping[str, Any]) -> Fast:
@@ -42,63 +36,12 @@ def fast_function(rules: Sequence[Rule], site: Site, env: Mapping[str, Any]) -> 
     return made
 
 
-def careful_function(rules: Sequence[Rule], site: Site, env: Mapping[str, Any]) -> Careful:
-    """The masks of the rules that held and that erred."""
-    tree, constants = careful_tree(rules, site)
-    made: Careful = function(tree, {**env, **constants})
-    return made
-
-
 def fast_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[str, Any]]:
     """The function as a tree, and the constants it names."""
     emitter = Emitter(site, looked_up=ancestor_roots(rules), targets={root: targets(rules, root) for root in ROOTS})
     first = [*look_up(lookups_of(emitter.looked_up, emitter), emitter), *read(hoist(rules, emitter), emitter)]
     body = [*first, *ask(rules, emitter), ast.Return(load("m"))]
     return module("fast", PARAMETERS, body), emitter.constants
-
-
-def careful_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[str, Any]]:
-    """The function as a tree, and the constants it names."""
-    emitter = Emitter(site)
-    body: list[ast.stmt] = [*reading(rules), assign("m", ast.Constant(0)), assign("e", ast.Constant(0))]
-    for attribute, numbers in _by_first_read(rules):
-        each = [_asked_alone(number, rules[number], emitter) for number in numbers]
-        if attribute is None:
-            body += each
-        else:
-            # Where it has no value, all of them err, and that is found out once.
-            erred = ast.AugAssign(
-                ast.Name("e", ast.Store()), ast.Add(), ast.Constant(sum(1 << number for number in numbers))
-            )
-            failed = ast.ExceptHandler(load("Exception"), None, [erred])
-            body.append(ast.Try([ast.Expr(emitter.emit(attribute))], [failed], each, []))
-    body.append(ast.Return(ast.Tuple([load("m"), load("e")], ast.Load())))
-    return module("careful", PARAMETERS, body), emitter.constants
-
-
-def _asked_alone(number: int, rule: Rule, emitter: Emitter) -> ast.stmt:
-    failed = ast.ExceptHandler(load("Exception"), None, [_set_bit("e", number)])
-    return ast.Try([_if_holds(number, rule, emitter)], [failed], [], [])
-
-
-def _by_first_read(rules: Sequence[Rule]) -> list[tuple[ir.Attribute | None, list[int]]]:
-    """The numbers of rules that read the same attribute before anything else, where there are several; and of all
-    others."""
-    groups: dict[Key, tuple[ir.Attribute, list[int]]] = {}
-    others: list[int] = []
-    for number, rule in enumerate(rules):
-        first = first_read(rule)
-        if first is None:
-            others.append(number)
-        else:
-            groups.setdefault(first[0], (first[1], []))[1].append(number)
-    by_read: list[tuple[ir.Attribute | None, list[int]]] = []
-    for attribute, numbers in groups.values():
-        if len(numbers) >= SEVERAL:
-            by_read.append((attribute, numbers))
-        else:
-            others += numbers
-    return [*by_read, (None, sorted(others))]
 
 
 def reading(rules: Sequence[Rule]) -> list[ast.stmt]:
@@ -135,7 +78,7 @@ def first_test(rule: Rule) -> tuple[ir.Expr, bool]:
     scopes = (rule.head.resource, rule.head.principal)
     if any(scope.entities is not None or scope.within is not None for scope in scopes):
         return ir.Const(rule.name, type=STRING, span=rule.span), True
-    first = _items(rule)[0]
+    first = items_of(rule)[0]
     match first:
         case ir.Equal(negated=True):
             return replace(first, negated=False), False
@@ -144,24 +87,33 @@ def first_test(rule: Rule) -> tuple[ir.Expr, bool]:
     return first, True
 
 
-def _items(rule: Rule) -> tuple[ir.Expr, ...]:
+def items_of(rule: Rule) -> tuple[ir.Expr, ...]:
     return rule.condition.items if isinstance(rule.condition, ir.And) else (rule.condition,)
 
 
 def _if_rest_holds(number: int, rule: Rule, emitter: Emitter) -> ast.stmt:
     """For where the rule's first test has been made."""
-    tests = [emitter.emit(item) for item in _items(rule)[1:]]
+    tests = [emitter.emit(item) for item in items_of(rule)[1:]]
     if not tests:
-        return place(_set_bit("m", number), rule.span)
-    return place(ast.If(all_of(tests), [_set_bit("m", number)], []), rule.span)
+        return place(set_bit("m", number), rule.span)
+    return place(ast.If(all_of(tests), [set_bit("m", number)], []), rule.span)
 
 
 def _if_holds(number: int, rule: Rule, emitter: Emitter) -> ast.stmt:
-    return place(ast.If(_test(rule, emitter), [_set_bit("m", number)], []), rule.span)
+    return place(ast.If(_test(rule, emitter), [set_bit("m", number)], []), rule.span)
 
 
 def _test(rule: Rule, emitter: Emitter) -> ast.expr:
-    """Scope, then condition, in the interpreter's order. Actions and types were settled when the function was made."""
+    tests = scope_tests(rule, emitter)
+    condition = rule.condition
+    if not (isinstance(condition, ir.Const) and condition.value is True and tests):
+        tests.append(emitter.emit(condition))
+    return all_of(tests)
+
+
+def scope_tests(rule: Rule, emitter: Emitter) -> list[ast.expr]:
+    """What comes before the condition, in the interpreter's order. Actions and types were settled when the function was
+    made."""
     tests: list[ast.expr] = []
     for root, scope in (("resource", rule.head.resource), ("principal", rule.head.principal)):
         if scope.entities is not None:
@@ -174,12 +126,9 @@ def _test(rule: Rule, emitter: Emitter) -> ast.expr:
         if scope.within is not None:
             below, own = emitter.below(root, scope.within)
             tests.append(below if own is None else ast.BoolOp(ast.Or(), [own, below]))
-    condition = rule.condition
-    if not (isinstance(condition, ir.Const) and condition.value is True and tests):
-        tests.append(emitter.emit(condition))
-    return all_of(tests)
+    return tests
 
 
-def _set_bit(name: str, number: int) -> ast.stmt:
+def set_bit(name: str, number: int) -> ast.stmt:
     # No bit is set twice, and CPython adds small numbers faster than it joins their bits.
     return ast.AugAssign(ast.Name(name, ast.Store()), ast.Add(), ast.Constant(1 << number))

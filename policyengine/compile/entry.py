@@ -92,11 +92,15 @@ def ways(rules: Sequence[Rule], tables: Sequence[TableLookup], site: Site, apart
     return EntryWays(site, apart, way, short if some else None, prepared, emitter.constants)
 
 
-def entry_tree(ways: EntryWays) -> ast.Module:
-    """Both ways as one function: it checks the request by statements of its own."""
+def entry_tree(ways: EntryWays, asks_spare: bool = False) -> ast.Module:
+    """Both ways as one function: it checks the request by statements of its own. Where the rest is not in order `spare`
+    is asked, or it raises."""
     rest = _statements(ways.any)
     if ways.named is not None:
         rest = [*_if_named(ways.prepared, _statements(ways.named)), *rest]
+    if asks_spare:
+        spare = ast.Return(call("spare", *map(load, WAY_IN[:-1])))
+        rest = [ast.Try(rest, [ast.ExceptHandler(load("Exception"), None, [spare])], [], [])]
     return module("decide", WAY_IN, [*_outline(names(rest), ways), *rest])
 
 
@@ -253,28 +257,7 @@ def _approved() -> ast.stmt:
 def _lookups(tables: Sequence[TableLookup], emitter: Emitter) -> list[ast.stmt]:
     """Asks the rules that the tables give for this request. If any of them hold, returns the decision for the mask and
     these hits."""
-    body: list[ast.stmt] = []
-    for table in tables:
-        rows = emitter.constant(table.rows)
-        match table.dimension:
-            case ("above", root):
-                above: ast.expr = load("above_" + root)
-                keys = emitter.constant(frozenset(table.rows))
-                apart = ast.Call(ast.Attribute(keys, "isdisjoint", ast.Load()), [above], [])
-                ask = _ask(ast.Subscript(rows, load("k"), ast.Load()), emitter)
-                each = ast.For(ast.Name("k", ast.Store()), ast.BinOp(keys, ast.BitAnd(), above), ask, [])
-                # Most often there is nothing, and that is told fastest.
-                body.append(ast.If(all_of([above, ast.UnaryOp(ast.Not(), apart)]), [each], []))
-                type_ = emitter.site.type_of(root)
-                if any(key[0] == type_ for key in table.rows):
-                    own = ast.Tuple([ast.Constant(type_), load("pid" if root == "principal" else "rid")], ast.Load())
-                    body += _get(rows, own, emitter)
-            case ("id", "action"):
-                body += _get(rows, ast.Constant(emitter.site.action), emitter)
-            case ("id", root):
-                body += _get(rows, load("pid" if root == "principal" else "rid"), emitter)
-            case ir.Attribute():
-                body += _get(rows, emitter.emit(table.dimension), emitter)
+    body = ask_tables(tables, emitter, "ask")
     none = assign("h", ast.Tuple([], ast.Load()))
     in_order_call = ast.Tuple([load("m"), call("in_order", load("h"))], ast.Load())
     decision = assign("d", ast.Subscript(load("decisions"), in_order_call, ast.Load()))
@@ -285,13 +268,40 @@ def _lookups(tables: Sequence[TableLookup], emitter: Emitter) -> list[ast.stmt]:
     return [none, *body, answer]
 
 
-def _get(rows: ast.expr, key: ast.expr, emitter: Emitter) -> list[ast.stmt]:
+def ask_tables(tables: Sequence[TableLookup], emitter: Emitter, question: str) -> list[ast.stmt]:
+    """Adds to `h` what the blocks answer that the tables give for this request."""
+    body: list[ast.stmt] = []
+    for table in tables:
+        rows = emitter.constant(table.rows)
+        match table.dimension:
+            case ("above", root):
+                above: ast.expr = load("above_" + root)
+                keys = emitter.constant(frozenset(table.rows))
+                apart = ast.Call(ast.Attribute(keys, "isdisjoint", ast.Load()), [above], [])
+                ask = _ask(ast.Subscript(rows, load("k"), ast.Load()), emitter, question)
+                each = ast.For(ast.Name("k", ast.Store()), ast.BinOp(keys, ast.BitAnd(), above), ask, [])
+                # Most often there is nothing, and that is told fastest.
+                body.append(ast.If(all_of([above, ast.UnaryOp(ast.Not(), apart)]), [each], []))
+                type_ = emitter.site.type_of(root)
+                if any(key[0] == type_ for key in table.rows):
+                    own = ast.Tuple([ast.Constant(type_), load("pid" if root == "principal" else "rid")], ast.Load())
+                    body += _get(rows, own, emitter, question)
+            case ("id", "action"):
+                body += _get(rows, ast.Constant(emitter.site.action), emitter, question)
+            case ("id", root):
+                body += _get(rows, load("pid" if root == "principal" else "rid"), emitter, question)
+            case ir.Attribute():
+                body += _get(rows, emitter.emit(table.dimension), emitter, question)
+    return body
+
+
+def _get(rows: ast.expr, key: ast.expr, emitter: Emitter, question: str) -> list[ast.stmt]:
     there = ast.Compare(key, [ast.In()], [rows])
-    return [ast.If(there, _ask(ast.Subscript(rows, key, ast.Load()), emitter), [])]
+    return [ast.If(there, _ask(ast.Subscript(rows, key, ast.Load()), emitter, question), [])]
 
 
-def _ask(block: ast.expr, emitter: Emitter) -> list[ast.stmt]:
+def _ask(block: ast.expr, emitter: Emitter, question: str) -> list[ast.stmt]:
     """`h += block.ask(...)`: the block's number and mask, if any of its rules held."""
     request = [*map(load, PARAMETERS[:-2]), *map(emitter.known, ROOTS)]
-    asked = ast.Call(ast.Attribute(block, "ask", ast.Load()), request, [])
+    asked = ast.Call(ast.Attribute(block, question, ast.Load()), request, [])
     return [ast.AugAssign(ast.Name("h", ast.Store()), ast.Add(), asked)]

@@ -56,7 +56,7 @@ def entry(
     check: Check | None = None,
     spare: Entry | None = None,
 ) -> Entry:
-    """`spare` is asked about what is not in order, with all that is given, where the checks are in C. `env` has the
+    """`spare` is asked about requests of which only the outline is in order, with all that is given. `env` has the
     world, what `references.functions` makes of it, `outcomes` (decisions by mask, a list where there are few) and
     `decisions` (by mask and hits)."""
     env = {**env, "approve": actors.derived.approve, "known_context": actors.harmless.context}
@@ -69,7 +69,8 @@ def entry(
         return _native(ways, rows_by_root, {**env, **ways.constants}, native, actors, check, spare)
     rows = {f"rows_{root}": rows.made for root, rows in rows_by_root.items() if rows is not None}
     find = {f"find_{root}": rows.find for root, rows in rows_by_root.items() if rows is not None}
-    made = function(entry_tree(ways), {**env, "together": actors.together, **ways.constants, **rows, **find})
+    tree = entry_tree(ways, spare is not None)
+    made = function(tree, {**env, "together": actors.together, "spare": spare, **ways.constants, **rows, **find})
     made.__defaults__ = (NAMES["nothing"], None, False)
     whole: Entry = made
     return whole if check is None else _checked(whole, check)

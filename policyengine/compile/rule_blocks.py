@@ -6,20 +6,25 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.compile.codegen import Careful, Fast, careful_function, fast_function
+from policyengine.compile.careful import Careful, ReadPlace, Told, careful_function
+from policyengine.compile.codegen import Fast, fast_function
 from policyengine.compile.index import Dimension
 from policyengine.compile.making import FEW, need
+from policyengine.compile.runtime import Unusual
 from policyengine.compile.site import Site
 from policyengine.ir.nodes import Rule
+from policyengine.model.decision import RuleError
 
 # Rules in one generated function; more are spread over several.
 BLOCK = 200
+# The number of a block, the mask of the rules that held, and what it told of others.
+Hit = tuple[int, int, Told]
 
 
 class RuleBlock:
     """Some rules, and the functions made of them when they are first needed."""
 
-    __slots__ = ("_careful", "_env", "_fast", "_learn", "_site", "number", "rules")
+    __slots__ = ("_careful", "_env", "_fast", "_learn", "_places", "_site", "number", "rules")
 
     def __init__(
         self, number: int, rules: Sequence[Rule], site: Site, env: Mapping[str, Any], learn: Callable[[RuleBlock], None]
@@ -32,6 +37,7 @@ class RuleBlock:
         self._env = env
         self._fast: Fast | None = None
         self._careful: Careful | None = None
+        self._places: Sequence[ReadPlace] = ()
 
     def ask(self, *request: Any) -> tuple[tuple[int, int], ...]:
         """The block's number and the mask of the rules that held, if any did. Raises when a rule may have erred."""
@@ -58,15 +64,42 @@ class RuleBlock:
         self._fast = self._fast or fast_function(self.rules, self._site, self._env)
         self.prepare_carefully()
 
-    def prepare_carefully(self) -> None:
-        self._careful = self._careful or careful_function(self.rules, self._site, self._env)
+    def prepare_carefully(self) -> Careful:
+        if self._careful is None:
+            # Whoever has been told of places looks for them after this.
+            made, self._places = careful_function(self.rules, self._site, self._env["world"], self._env)
+            self._careful = made
+        return self._careful
 
-    def ask_carefully(self, *request: Any) -> tuple[int, int]:
-        """The masks of the rules that held and that erred."""
+    def ask_carefully(self, *request: Any) -> tuple[int, int, Told]:
+        """The masks of the rules that held and of those that failed, and what is told of others."""
+        return self.prepare_asked()(*request) if self._careful is None else self._careful(*request)
+
+    def prepare_asked(self) -> Careful:
+        """The careful function, made now if it may be."""
         if self._careful is None:
             self._need()
-            self._careful = careful_function(self.rules, self._site, self._env)
-        return self._careful(*request)
+        return self.prepare_carefully()
+
+    def ask_told(self, *request: Any) -> tuple[Hit, ...]:
+        """The block's number, the mask of the rules that held, and what is told of others, if anything is. Raises where
+        a rule failed of which nothing is told."""
+        held, failed, told = self.ask_carefully(*request)
+        if failed:
+            raise Unusual
+        return ((self.number, held, told),) if held or told else ()
+
+    def errors(self, told: Told) -> list[tuple[Rule, RuleError]]:
+        """The rules of which something is told, and what is wrong with them."""
+        if not told:
+            return []
+        places, faults = told
+        why = dict(faults)
+        return [
+            (self.rules[number], RuleError(self.rules[number].name, *why[place.read], str(span)))
+            for place in map(self._places.__getitem__, places)
+            for number, span in place.rules
+        ]
 
     def _need(self) -> None:
         if len(self.rules) > FEW:
@@ -84,6 +117,10 @@ class Row:
         if not self.blocks[-1].is_wanted:
             need_all(self.blocks)
         return tuple(hit for block in self.blocks for hit in block.ask(*request))
+
+    def ask_told(self, *request: Any) -> tuple[Hit, ...]:
+        need_all(self.blocks)
+        return tuple(hit for block in self.blocks for hit in block.ask_told(*request))
 
 
 @dataclass(frozen=True, slots=True)

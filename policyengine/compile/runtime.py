@@ -29,6 +29,26 @@ def bad(*_: Any) -> NoReturn:
     raise Unusual
 
 
+class Lacking(Exception):
+    """A rule came upon an attribute that has no value."""
+
+
+def lack(places: list[int], place: int) -> NoReturn:
+    """Notes where that was."""
+    places.append(place)
+    raise Lacking
+
+
+def fail(places: list[int], place: int) -> object:
+    """Notes it where evaluation goes on until something is true."""
+    places.append(place)
+    return ERRED
+
+
+# Is true, and no other value is it.
+ERRED = object()
+
+
 def plain_texts(value: Any) -> bool:
     """Whether a value is a plain list of plain texts."""
     return type(value) is list and {*map(type, value)} <= _TEXT
@@ -166,6 +186,13 @@ def sources(
 # The names that generated code knows.
 NAMES: Mapping[str, Any] = {
     "bad": bad,
+    "absent": ABSENT,
+    "Lacking": Lacking,
+    "lack": lack,
+    "fail": fail,
+    "erred": ERRED,
+    # Whoever asks whether anything is in it fails.
+    "unknown_hierarchy": object(),
     "in_order": in_order,
     "plain_texts": plain_texts if NATIVE is None else NATIVE.plain_texts,
     "nothing": NOTHING,

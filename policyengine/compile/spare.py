@@ -1,129 +1,168 @@
-"""The way in for requests in which attributes that rules read first have no value: those rules err, as before.
+"""The way in for requests that are not in order: where attributes have no value, the decision made before is found.
 
-In: an outcome for which a decision has been made, and what was amiss. Out: an entry of its own for requests in which
-the same is amiss, of the same blocks but without the rules that err for it, in tables and apart from tables. It gives
-the decisions that were made of such requests, and raises for any other, as where another rule reads such an attribute.
-`native/intake.c` asks here when a request is not in order. Only what a value's class tells is known here: that an
-attribute is missing, or is of another type than it should be.
+In: what a request brought about, found out by careful functions: which rules held, which of them came upon what has no
+value, and why that has none. The decision follows from that alone, so it is remembered by that. `native/intake.c` asks
+here when a request is not in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import ast
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from policyengine.compile.first_reads import Key, key_of
+from policyengine.compile.ancestors import look_up, lookups_of
+from policyengine.compile.careful import Told, absent, read_all, takes_of
+from policyengine.compile.codegen import PARAMETERS, ROOTS
+from policyengine.compile.derived import Derived
+from policyengine.compile.emit import Emitter
+from policyengine.compile.entry import WAY_IN, ask_tables
 from policyengine.compile.intake import Entry
-from policyengine.compile.making import FEW, need
+from policyengine.compile.pyfunction import function, module
+from policyengine.compile.pytree import assign, call, call_object, load, subscript
+from policyengine.compile.reads import NumberedRead, Reason
+from policyengine.compile.rule_blocks import BlockTable, Hit, RuleBlock
 from policyengine.compile.runtime import Unusual
 from policyengine.compile.site import Site
-from policyengine.diagnostics import codes
 from policyengine.ir import nodes as ir
 from policyengine.model.decision import Decision
-from policyengine.model.request import Request
-from policyengine.model.types import BOOL, INT, NUMBER, STRING, Type
+from policyengine.model.entities import World
+from policyengine.model.values import Uid
 
-
-class _Gone:
-    """The class of what is not there: no value of a request has it."""
-
-
-_GONE = _Gone()
-# Whose values are told from others by their classes, and the classes of those that fit.
-_FIT: Mapping[Type, frozenset[type]] = {
-    STRING: frozenset({str}),
-    INT: frozenset({int}),
-    BOOL: frozenset({bool}),
-    NUMBER: frozenset({int, float}),
-}
-_CLASSES = frozenset({_Gone, type(None), bool, int, float, str, list, dict})
-_CODES = frozenset({codes.MISSING.id, codes.WRONG_VALUE.id})
-_ROOTS = ("principal", "resource", "context")
-# So many outcomes are remembered of each, and so many ways in are made: each asks all other rules.
+# So many decisions are remembered of each shape of request: each names up to a hundred errors.
 MOST_KNOWN = 256
-MOST_WAYS = 64
-
-Hits = tuple[tuple[int, int], ...]
-Outcomes = dict[Any, Decision]
-# Which attributes have no value, and what the entry looks decisions up in: by mask, and by mask and hits.
-Make = Callable[[frozenset[Key], Outcomes, Outcomes], Entry]
-Place = tuple[int, str]
-Classes = tuple[type, ...]
+# The number of a table whose key has no value, and why.
+FaultyTable = tuple[int, Reason]
+# Of the rules that are asked first the mask of those that held and what is told of others; the same of further blocks;
+# and the tables whose key has no value, all of whose rules come upon that first.
+Outcome = tuple[int, Told, tuple[Hit, ...], tuple[FaultyTable, ...]]
 
 
 class Spare:
-    """Of one bucket. `make` makes an entry without the rules that read some attributes first; otherwise it asks as many
-    rules itself as are `asked`."""
+    """Of one bucket: the rules that are asked first, and the tables of all others."""
 
-    def __init__(self, make: Make, asked: int, site: Site) -> None:
-        self._make, self._asked, self._site = make, asked, site
-        self._known: dict[tuple[frozenset[Key], Classes], tuple[Entry, Outcomes, Outcomes]] = {}
-        # Where most is amiss, first.
-        self._looks: tuple[tuple[tuple[Place, ...], dict[Classes, Entry]], ...] = ()
+    __slots__ = ("_derived", "_env", "_first", "_known", "_made", "_site", "_tables", "_world")
 
-    def learn(
-        self, lacking: Sequence[ir.Attribute], told: Sequence[str], asked: Request, mask: int, hits: Hits,
-        decision: Decision,
-    ) -> None:  # fmt: skip
-        """The decision about a request that is in order but for these attributes; `told` are the codes that say why.
-        `mask` and `hits` are those of the other rules. May raise Unmade."""
-        if not _CODES.issuperset(told) or not all(map(self._is_told, lacking)):
-            return
-        parts = (asked.principal.attributes, asked.resource.attributes, asked.context)
-        places = tuple(sorted({_place(each) for each in lacking}))
-        classes = tuple(type(parts[root].get(name, _GONE)) for root, name in places)
-        fits = [_FIT[each.type] for each in lacking]
-        of = dict(zip(places, classes, strict=True))
-        if not _CLASSES.issuperset(classes) or any(
-            of[_place(each)] in fit for each, fit in zip(lacking, fits, strict=True)
-        ):
-            return
-        known = (frozenset(map(key_of, lacking)), classes)
-        if known not in self._known:
-            if len(self._known) >= MOST_WAYS:
-                return
-            if self._asked > FEW:
-                need((self, known), lambda: self._prepare(known, places))
-            self._prepare(known, places)
-        _, outcomes, decisions = self._known[known]
-        if len(outcomes) + len(decisions) < MOST_KNOWN:
-            if hits:
-                decisions.setdefault((mask, hits), decision)
-            else:
-                outcomes.setdefault(mask, decision)
+    def __init__(
+        self,
+        first: RuleBlock,
+        tables: Sequence[BlockTable],
+        site: Site,
+        world: World,
+        derived: Derived,
+        env: Mapping[str, Any],
+    ) -> None:
+        self._first, self._tables, self._site, self._env = first, tables, site, env
+        self._world, self._derived = world, derived
+        self._made: Entry = self._make
+        self._known: dict[Outcome, Decision] = {}
 
-    def _is_told(self, attribute: ir.Attribute) -> bool:
-        """Whether the class of what the request says tells that the attribute has no value."""
-        base = attribute.base
-        if not isinstance(base, ir.Root) or base.name not in _ROOTS or attribute.type not in _FIT:
-            return False
-        return base.name == "context" or self._site.type_of(base.name) not in self._site.recorded
+    def known(self, outcome: Outcome) -> Decision | None:
+        return self._known.get(outcome)
 
-    def _prepare(self, known: tuple[frozenset[Key], Classes], places: tuple[Place, ...]) -> None:
-        if known in self._known:
-            return
-        outcomes, decisions = Outcomes(), Outcomes()
-        lacking, classes = known
-        entry = self._make(lacking, outcomes, decisions)
-        self._known[known] = entry, outcomes, decisions
-        # Whoever looks meanwhile has the ones before.
-        looks = {where: dict(entries) for where, entries in self._looks}
-        looks.setdefault(places, {})[classes] = entry
-        self._looks = tuple(sorted(looks.items(), key=lambda look: -len(look[0])))
+    def remember(self, outcome: Outcome, decision: Decision) -> None:
+        if len(self._known) >= MOST_KNOWN:
+            # Past so many, all are forgotten: whoever makes up outcomes keeps nobody from being remembered.
+            self._known.clear()
+        self._known[outcome] = decision
 
-    def ask(self, *given: Any) -> Decision:
-        """The decision about a request that is not in order, as an entry takes it. Raises where it is not known."""
-        for places, entries in self._looks:
-            if len(places) == 1:
-                ((root, name),) = places
-                entry = entries.get((type(given[root].get(name, _GONE)),))
-            else:
-                entry = entries.get(tuple([type(given[root].get(name, _GONE)) for root, name in places]))
-            if entry is not None:
-                return entry(*given, True)
-        raise Unusual
+    def ask(self, principal: Any, resource: Any, context: Any, attributes: Any, approved: Any) -> Decision:
+        """The decision about a request whose outline is in order, as an entry takes it. Raises where it is not
+        known."""
+        return self._made(principal, resource, context, attributes, approved)
+
+    def _make(self, *request: Any) -> Decision:
+        first = self._first.prepare_asked()
+        names = {"first": first, "known": self._known, "other": self._other, "approve": self._derived.approve}
+        self._made = _function(bool(self._first.rules), self._tables, self._site, self._world, {**self._env, **names})
+        return self._made(*request)
+
+    def _other(self, held: int, told: Told, hits: tuple[Hit, ...], faulty: tuple[FaultyTable, ...]) -> Decision:
+        """What is remembered of requests that lack nothing which a rule came upon. Raises for all others."""
+        if told or faulty or any(of_block for *_, of_block in hits):
+            raise Unusual
+        decision: Decision | None
+        if hits:
+            decision = self._env["decisions"][held, tuple([(number, mask) for number, mask, _ in hits])]
+        else:
+            decision = self._env["outcomes"][held]
+        if decision is None:
+            raise Unusual
+        return decision
 
 
-def _place(attribute: ir.Attribute) -> Place:
-    assert isinstance(attribute.base, ir.Root)
-    return _ROOTS.index(attribute.base.name), attribute.name
+def _function(
+    asks_first: bool, tables: Sequence[BlockTable], site: Site, world: World, env: Mapping[str, Any]
+) -> Entry:
+    """Finds out what a request brings about, and looks the decision up. Raises where it is not known, where the
+    hierarchy cannot be told, or where a rule failed of which nothing is told."""
+    keys = {table.dimension: n for n, table in enumerate(tables) if isinstance(table.dimension, ir.Attribute)}
+    reads = {key: NumberedRead(number, key, True) for key, number in keys.items()}
+    above: dict[str, Iterable[Any]] = {
+        table.dimension[1]: table.rows
+        for table in tables
+        if not isinstance(table.dimension, ir.Attribute) and table.dimension[0] == "above"
+    }
+    emitter = Emitter(
+        site,
+        loads={key: read.name for key, read in reads.items()},
+        looked_up=frozenset(above),
+        targets={root: frozenset(Uid(*key) for key in rows) for root, rows in above.items()},
+    )
+    body = [
+        assign("pid", subscript(load("principal"), "id")),
+        assign("rid", subscript(load("resource"), "id")),
+        *(_known(root, site) for root in ROOTS),
+        *_ask_first(asks_first),
+        _assigned(("h", "t"), ast.Tuple([_none(), _none()], ast.Load())),
+        *([assign("faults", ast.Dict([], []))] if reads else []),
+        *look_up(lookups_of(emitter.looked_up, emitter), emitter),
+        *read_all(reads, site),
+        *(ast.If(absent(read.name), [_faulty(read)], []) for read in reads.values()),
+        *ask_tables(tables, emitter, "ask_told"),
+        *([ast.If(load("h"), [assign("h", call("in_order", load("h")))], [])] if tables else []),
+        *_answer(),
+    ]
+    names = {**env, **emitter.constants, **takes_of(reads, world)}
+    made: Entry = function(module("spare", WAY_IN[:-1], body), names)
+    return made
+
+
+def _known(root: str, site: Site) -> ast.stmt:
+    if site.type_of(root) not in site.recorded:
+        return assign(f"known_{root}", load("nothing"))
+    find = ast.Attribute(load(f"records_{root}"), "get", ast.Load())
+    return assign(f"known_{root}", call_object(find, load("pid" if root == "principal" else "rid"), load("nothing")))
+
+
+def _ask_first(any_rules: bool) -> list[ast.stmt]:
+    if not any_rules:
+        return [_assigned(("m", "told"), ast.Tuple([ast.Constant(0), _none()], ast.Load()))]
+    asked = _assigned(("m", "o", "told"), call("first", *map(load, PARAMETERS)))
+    return [asked, ast.If(load("o"), [ast.Expr(call("bad"))], [])]
+
+
+def _faulty(read: NumberedRead) -> ast.stmt:
+    why = ast.Subscript(load("faults"), ast.Constant(read.number), ast.Load())
+    one = ast.Tuple([ast.Tuple([ast.Constant(read.number), why], ast.Load())], ast.Load())
+    return ast.AugAssign(ast.Name("t", ast.Store()), ast.Add(), one)
+
+
+def _answer() -> list[ast.stmt]:
+    outcome = [load(name) for name in ("m", "told", "h", "t")]
+    find = call_object(ast.Attribute(load("known"), "get", ast.Load()), ast.Tuple(list(outcome), ast.Load()))
+    unknown = ast.Compare(load("d"), [ast.Is()], [ast.Constant(None)])
+    plain = ast.Compare(load("approved"), [ast.Is()], [ast.Constant(None)])
+    return [
+        assign("d", find),
+        ast.If(unknown, [assign("d", call("other", *outcome))], []),
+        ast.Return(ast.IfExp(plain, load("d"), call("approve", load("d"), load("approved")))),
+    ]
+
+
+def _assigned(names: Sequence[str], value: ast.expr) -> ast.stmt:
+    return ast.Assign([ast.Tuple([ast.Name(name, ast.Store()) for name in names], ast.Store())], value)
+
+
+def _none() -> ast.expr:
+    return ast.Tuple([], ast.Load())

@@ -111,7 +111,7 @@ def _evaluate(expr: Expr, env: Env) -> Any:
         case ir.EntityOf(name=name, id=id_):
             return env.world.known(name, evaluate(id_, env))
         case ir.Has(base=base, name=name, owners=owners):
-            return _find(evaluate(base, env), name, owners, env) is not ABSENT
+            return found(evaluate(base, env), name, owners, env.world) is not ABSENT
         case ir.Refine(operand=operand, shape=shape):
             return refined(evaluate(operand, env), shape)
         case ir.Arguments(tools=tools):
@@ -188,7 +188,11 @@ def _looked_in(expr: Expr, collection: Expr, element: Type | None, env: Env) -> 
 
 
 def _attribute(expr: ir.Attribute, env: Env) -> Any:
-    value = _find(evaluate(expr.base, env), expr.name, expr.owners, env)
+    return as_read(found(evaluate(expr.base, env), expr.name, expr.owners, env.world), expr)
+
+
+def as_read(value: Any, expr: ir.Attribute) -> Any:
+    """The raw value of an attribute, or ABSENT, as the engine uses it. Raises Fault where it has none."""
     if value is ABSENT:
         raise Fault(codes.MISSING.id, f"attribute `{expr.name}` is missing")
     if value is DIFFERING:
@@ -196,10 +200,10 @@ def _attribute(expr: ir.Attribute, env: Env) -> Any:
     return guard(value, expr.type)
 
 
-def _find(base: Any, name: str, owners: frozenset[str] | None, env: Env) -> Any:
+def found(base: Any, name: str, owners: frozenset[str] | None, world: World) -> Any:
     """The raw value of an attribute, or ABSENT. What a type does not declare, its entities do not have."""
     if type(base) is Entity:
-        return ABSENT if owners is not None and base.uid.type not in owners else env.world.find(base, name)
+        return ABSENT if owners is not None and base.uid.type not in owners else world.find(base, name)
     if type(base) is Action:
         return base.attributes.get(name, ABSENT)
     if type(base) is not dict:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from policyengine.bundle import Snapshot, load_text
-from policyengine.compile.first_reads import FirstReads
+from policyengine.compile import bucket
 from policyengine.evaluate.combine import MOST_LISTED
 from policyengine.evaluate.interpret import Env
-from policyengine.model.request import request
+from policyengine.ir.nodes import Rule
 from tests.support.evaluators import FAST, evaluator, reference
 
 COUNT = 3 * MOST_LISTED
@@ -60,9 +60,20 @@ def test_of_many_some_are_listed() -> None:
     assert f"and {COUNT - MOST_LISTED} more" in found.summary
 
 
-def test_each_attribute_is_looked_at_once() -> None:
-    snapshot = _snapshot("forbid", CONDITIONS["without a key"])
-    asked = request({"type": "User", "id": "u"}, "retrieve", {"type": "Document", "id": "d"})
-    rules = [rule for rule in snapshot.policies.rules if rule.kind == "forbid"]
-    found = FirstReads().faults(rules, Env(asked, snapshot.world))
-    assert found == {rule.name: ("POL501", "attribute `classification` is missing") for rule in rules}
+@pytest.mark.parametrize("condition", ["without a key", "behind another", "in turns", "of the principal"])
+def test_the_interpreter_is_not_asked_of_each(condition: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = _snapshot("forbid", CONDITIONS[condition])
+    asked: list[str] = []
+    holds = bucket.holds
+
+    def counted(rule: Rule, env: Env) -> bool:
+        asked.append(rule.name)
+        return holds(rule, env)
+
+    monkeypatch.setattr(bucket, "holds", counted)
+    lacking = {name: value for name, value in DOCUMENT.items() if name not in ("classification", "owner")}
+    found = snapshot.evaluator.decide(USER, "retrieve", lacking)
+    if condition == "of the principal":
+        found = snapshot.evaluator.decide({"type": "User", "id": "bob"}, "retrieve", DOCUMENT)
+    assert found.errors_total == COUNT
+    assert not asked

@@ -1,7 +1,9 @@
-"""A request in which what rules are looked up by has no value is decided like one in order, once it is known."""
+"""A request in which an attribute has no value is decided like one in order, once it is known: wherever rules come upon
+that attribute, and whatever else they ask before."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -140,3 +142,139 @@ def test_the_entry_is_made_where_code_is_made() -> None:
             unmade.make()
     with ONLY_MADE:
         assert engine.decide(**asked) == first
+
+
+OVERFLOWS = 'document.level * {n} * 9223372036854775807 > 5 and document.owner == "u1"'
+# Where rules come upon an attribute after something else, or within something.
+WITHIN = {
+    "after another": 'document.tenant == principal.tenant and document.owner like "u{n}*"',
+    "after two": "document.level >= {n} - 3 and document.open and document.owner == principal.email",
+    "unless": 'document.level < {n} + 4 unless document.owner == "u{n}"',
+    "or": 'document.level == {n} or document.owner like "u{n}*"',
+    "or first": 'document.owner == "u{n}" or document.level == {n}',
+    "and in or": '(document.open and document.owner == "u{n}") or document.level == {n} or principal.email == "u3"',
+    "or in and": '(document.level > {n} or document.owner == "u{n}") and (document.open or principal.email == "u1")',
+    "not": 'not (document.open and not (document.owner == "u{n}" or document.level == {n}))',
+    "twice": '(document.open and document.owner == "u{n}") or (not document.open and document.owner == "u1")',
+    "both sides": "document.level > {n} - 9 and document.owner == principal.email",
+    "has": 'document has note and document.note == "n{n}" and document.owner == "u1"',
+    "any": 'any r in principal.roles: r == "r{n}" or document.owner == r',
+    "all": 'all r in principal.roles: r != "r{n}" and document.owner != r',
+    "any of it": 'document.open and any l in document.labels: l == "l{n}"',
+    "any of records": 'document.open and any p in document.parts: p.a == "a{n}" and document.owner == p.a',
+    "sum": "document.open and sum(p.n for p in document.parts) > document.level + {n}",
+    "a call": 'document.open and lower(document.owner) == "u{n}"',
+    "a set's": 'document.level > {n} - 9 and contains_any(document.labels, ["l{n}", "l"])',
+    "sizes": "document.open and size(document.labels) > {n} - 2 and size(document.list) > 0",
+    "if": 'if document.open then document.owner == "u{n}" else document.level == {n}',
+    "if not": 'not (if document.level > {n} then document.owner == "u1" else principal.email == "u{n}")',
+    "a value by if": '(if document.open then document.owner else "z") == "u{n}"',
+    "contains": 'document.open and "l{n}" in document.labels',
+    "contained": 'document.open and document.owner in principal.roles and "l{n}" in document.list',
+    "an entity": "document.level > {n} - 9 and document.by == principal",
+    "within": "document.level > {n} - 9 and principal in document.readers",
+    "an entity's": 'document.open and document.by.email == "u{n}"',
+    "an entity's first": 'document.by.boss.email == "u{n}" or document.level == {n}',
+    "an entity's in any": 'any r in principal.roles: document.by.boss.email == r or document.level == {n}',
+    "an entity's roles": 'document.open and any r in document.by.roles: r == "r{n}"',
+    "above": 'principal in Group::"g{n}" and document.owner == "u1"',
+    "a record's": 'document.open and document.meta.kind == "k{n}"',
+    "data": 'document.open and document.data.k.l == "x{n}"',
+    "a number in data": "document.open and document.data.n > {n}",
+    "a time": "document.open and document.at > context.time.now and document.level != {n}",
+    "arithmetic": OVERFLOWS,
+    "of the context": 'document.open and context.place == "p{n}" and document.owner == "u1"',
+    "is": 'document.by is User and document.by.email == "u{n}" and document.owner == "u1"',
+}  # fmt: skip
+MORE = (
+    HEAD
+    + """extend Document {
+  note?: String, parts: List<{ a: String, n: Int }>, list: List<String>, by: User, readers: Set<User>,
+  meta: { kind: String }, data: Json, at: Time,
+}
+extend User { boss: User }
+extend Agent { email: String }
+permit group: retrieve on Document when principal in Group::"g"
+"""
+)
+EVE: dict[str, Any] = {"type": "User", "id": "eve", "email": "u1"}
+BOB: dict[str, Any] = {"type": "User", "id": "bob", "email": "u2", "roles": ["r1"], "boss": EVE}
+CAROL: dict[str, Any] = {**USER, "roles": ["r2", "u1"], "parents": [{"type": "Group", "id": "g2"}]}
+WHOLE: dict[str, Any] = {
+    **DOCUMENT, "labels": ["l", "l2"], "list": ["l1"], "by": BOB, "readers": [{"type": "User", "id": "zoe"}],
+    "parts": [{"a": "a2", "n": 2}, {"a": "u1", "n": 3}], "meta": {"kind": "k2"}, "data": {"k": {"l": "x2"}, "n": 3},
+    "at": "2026-01-01T00:00:00Z",
+}  # fmt: skip
+NOW: dict[str, Any] = {"place": "p2", "time": {"now": "2025-01-01T00:00:00Z"}}
+MISFITS: tuple[Any, ...] = (5, "x", None, ["l", 5], {"kind": 5}, 2**70)
+KNOWN: list[dict[str, Any]] = [
+    {"type": "Document", "id": "known", "owner": "u2", "tenant": "acme"}, {"type": "User", "id": "ann", "email": "u1"},
+]  # fmt: skip
+
+
+def _without(part: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in part.items() if name not in names}
+
+
+def _faulty() -> list[dict[str, Any]]:
+    whole: dict[str, Any] = {"principal": CAROL, "action": "retrieve", "resource": WHOLE, "context": NOW}
+    found: list[dict[str, Any]] = [whole]
+    for name in sorted(WHOLE.keys() - {"type", "id"}):
+        found.append({**whole, "resource": _without(WHOLE, name)})
+        found += [{**whole, "resource": {**WHOLE, name: odd}} for odd in MISFITS]
+        found.append({**whole, "resource": _without(WHOLE, name, "owner", "open")})
+        found.append({**whole, "resource": {**_without(WHOLE, name), "id": "known", "open": False}})
+    for name in ("email", "roles", "tenant", "parents"):
+        found.append({**whole, "principal": _without(CAROL, name)})
+        found += [{**whole, "principal": {**CAROL, name: odd}} for odd in MISFITS]
+        found.append({**whole, "context": {**NOW, "agent": AGENT}, "principal": _without(CAROL, name)})
+        found.append({**whole, "resource": {**WHOLE, "by": _without(BOB, name)}})
+    found.append({**whole, "context": {"place": "p2"}})
+    found.append({**whole, "context": {"time": {}}})
+    found.append({**whole, "context": {"time": {"now": 5}, "place": 5}, "resource": _without(WHOLE, "owner")})
+    found.append({**whole, "resource": _without(WHOLE, "owner"), "context": {**NOW, "agent": AGENT}})
+    ann = {"type": "User", "id": "ann"}
+    found.append({**whole, "resource": {**_without(WHOLE, "owner"), "by": ann, "readers": [ann, BOB]}})
+    return found
+
+
+@pytest.mark.parametrize("entities", [[], KNOWN], ids=["no world", "a world"])
+@pytest.mark.parametrize("condition", WITHIN.values(), ids=WITHIN)
+def test_wherever_it_is_come_upon_the_interpreter_says_the_same(condition: str, entities: list[dict[str, Any]]) -> None:
+    kinds = ("forbid", "permit", "require", "forbid", "permit", "forbid", "label")
+    ends = ("", "", " watermark()", "", "", " on match log", "")
+    rules = [
+        f"{kind} r{n}: retrieve on Document when {condition.format(n=n)}{end}"
+        for n, (kind, end) in enumerate(zip(kinds, ends, strict=True))
+    ]
+    loaded = load_text(MORE + "\n".join(rules), entities=entities)
+    assert loaded.snapshot is not None, [each.message for each in loaded.diagnostics]
+    asked = _faulty()
+    expected = [reference(loaded.snapshot, one) for one in asked]
+    assert any(decision.errors for decision in expected)
+    for fast in [evaluator(loaded.snapshot, each) for each in FAST]:
+        for _ in range(3):
+            for one, decision in zip(asked, expected, strict=True):
+                assert fast.decide(**one) == decision, one
+
+
+@pytest.mark.parametrize("kind", FAST)
+@pytest.mark.parametrize("entities", [[], KNOWN], ids=["no world", "a world"])
+@pytest.mark.parametrize("condition", [each for each in WITHIN.values() if each != OVERFLOWS])
+def test_wherever_it_is_come_upon_nothing_is_found_out_again(
+    condition: str, entities: list[dict[str, Any]], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = [f"forbid r{n}: retrieve on Document when {condition.format(n=n)}" for n in range(1, 12)]
+    loaded = load_text(MORE + "\n".join(rules), entities=entities)
+    assert loaded.snapshot is not None, [each.message for each in loaded.diagnostics]
+    fast = evaluator(loaded.snapshot, kind)
+    settled = _settled(monkeypatch)
+    found = 0
+    for name in ("owner", "level", "labels", "by", "meta", "data", "at", "open", "list", "parts"):
+        asked: Any = {"principal": CAROL, "action": "retrieve", "resource": _without(WHOLE, name), "context": NOW}
+        first = fast.decide(**asked)
+        found += bool(first.errors)
+        settled.clear()
+        assert fast.decide_many([asked] * 3) == [first] * 3
+        assert not settled, name
+    assert found

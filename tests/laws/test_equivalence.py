@@ -47,6 +47,40 @@ def test_generated_code_is_the_interpreter_for_any_values(scenario: Scenario) ->
         assert [fast.decide(**asked) for asked in scenario.requests] == expected
 
 
+ODD: tuple[Any, ...] = (None, True, 5, 2**70, 1.5, "x", [], ["x", 5], {}, {"type": "User", "id": "e0"})
+
+
+def _faulty(asked: dict[str, Any], data: st.DataObject) -> dict[str, Any]:
+    """The request with some attributes left out or of another type, and those of what these refer to."""
+    parts = {part: dict(asked[part]) for part in ("principal", "resource", "context")}
+    for part in parts.values():
+        names = sorted(part.keys() - {"type", "id"})
+        for name in data.draw(st.lists(st.sampled_from(names), max_size=3, unique=True)) if names else ():
+            inner = part[name]
+            if isinstance(inner, dict) and inner.keys() - {"type", "id"} and data.draw(st.booleans()):
+                gone = data.draw(st.sampled_from(sorted(inner.keys() - {"type", "id"})))
+                part[name] = {key: value for key, value in inner.items() if key != gone}
+            elif data.draw(st.booleans()):
+                del part[name]
+            else:
+                part[name] = data.draw(st.sampled_from(ODD))
+    return {**asked, **parts}
+
+
+@given(scenarios(("well-typed",) * 3, min_rules=4), st.data())
+def test_generated_code_is_the_interpreter_where_attributes_have_no_value(
+    scenario: Scenario, data: st.DataObject
+) -> None:
+    """Of such requests the decision is remembered by what rules came upon, and the interpreter is not asked why."""
+    snapshot = scenario.snapshot()
+    asked = [_faulty(one, data) for one in scenario.requests for _ in range(2)]
+    expected = [reference(snapshot, one) for one in asked]
+    for fast in [evaluator(snapshot, kind) for kind in FAST] * 3:
+        for one, decision in zip(asked, expected, strict=True):
+            assert fast.decide(**one) == decision
+    event("with errors" if any(decision.errors for decision in expected) else "without")
+
+
 APPROVALS = """
 require always_asked: any on any approval(by: Group::"e0")
 require asked: any on any when principal in Team::"e0" approval(by: Group::"e1", within: 15m)

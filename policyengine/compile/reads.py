@@ -1,0 +1,187 @@
+"""What rules read of a request by its name alone: `document.owner`, `principal.manager.email`, `context.place`.
+
+In: expressions. Out: these attributes, each with a number; those that an evaluation comes to in any case, in its order,
+before anything else could fail; and functions that take a raw value in, or say why there is none. What a value is, and
+what is wrong with one, `evaluate/interpret.py` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policyengine.evaluate.interpret import as_read, found
+from policyengine.ir import nodes as ir
+from policyengine.ir.nodes import Rule
+from policyengine.ir.walk import walk
+from policyengine.model.entities import ABSENT, World
+from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, RecordT, RefinedT, SetT, Type
+from policyengine.model.values import Fault
+
+# Why an attribute has no value: code and message. And of some, by their numbers.
+Reason = tuple[str, str]
+Faults = dict[int, Reason]
+# Takes a raw value, or ABSENT, or the value of what the attribute is of. Gives the value, or ABSENT and the reason.
+Take = Callable[[Any, Faults], Any]
+_SCALARS = (STRING, BOOL, INT, NUMBER)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedRead:
+    """An attribute, and the name that it is read to. Without `is_value` what is read is only that it is there and
+    outwardly what it should be: what is in it is for whoever looks there."""
+
+    number: int
+    attribute: ir.Attribute
+    is_value: bool
+
+    @property
+    def name(self) -> str:
+        return f"v{self.number}"
+
+
+def is_readable(expr: ir.Expr) -> bool:
+    """Whether an expression is such an attribute."""
+    while isinstance(expr, ir.Attribute):
+        expr = expr.base
+        if isinstance(expr, ir.Root):
+            return True
+        if not (isinstance(expr, ir.Attribute) and _is_value(expr.type)):
+            return False
+    return False
+
+
+def _is_value(type_: Type) -> bool:
+    """Whether looking at a value in whole takes no longer than looking at what it is."""
+    if isinstance(type_, RefinedT):
+        return _is_value(type_.base) and type_.base != JSON
+    return not isinstance(type_, SetT | ListT) or type_.element == STRING
+
+
+def reads_of(rules: Iterable[Rule]) -> dict[ir.Attribute, NumberedRead]:
+    """All that the conditions of the rules read, an attribute behind what it is an attribute of."""
+    reads: dict[ir.Attribute, NumberedRead] = {}
+
+    def add(attribute: ir.Attribute) -> None:
+        if attribute not in reads:
+            if isinstance(attribute.base, ir.Attribute):
+                add(attribute.base)
+            reads[attribute] = NumberedRead(len(reads), attribute, _is_value(attribute.type))
+
+    for rule in rules:
+        for node in walk(rule.condition):
+            if isinstance(node, ir.Attribute) and is_readable(node):
+                add(node)
+    return reads
+
+
+def first_read(rule: Rule) -> ir.Attribute | None:
+    """What a rule reads before anything that could fail or decide, its scope included."""
+    scopes = (rule.head.resource, rule.head.principal)
+    if any(scope.entities is not None or scope.within is not None for scope in scopes):
+        return None
+    return next(iter(certain(rule.condition)), None)
+
+
+def certain(expr: ir.Expr) -> list[ir.Attribute]:
+    """The attributes that an evaluation reads in any case, in its order, up to where anything else could fail."""
+    return _certain(expr)[0]
+
+
+def _certain(expr: ir.Expr) -> tuple[list[ir.Attribute], bool]:
+    """The same, and whether nothing else can fail or decide in the whole expression."""
+    match expr:
+        case ir.Const() | ir.Root() | ir.Local():
+            return [], True
+        case ir.Attribute(base=base):
+            before, plain = _certain(base)
+            return ([*before, expr], _is_value(expr.type)) if plain and is_readable(expr) else (before, False)
+        case ir.Identity(base=one) | ir.Not(operand=one) | ir.Like(operand=one) | ir.Is(entity=one):
+            return _certain(one)
+        case ir.Has(base=base):
+            return _certain(base)[0], isinstance(base, ir.Root)
+        case ir.Equal(left=left, right=right) | ir.Compare(left=left, right=right):
+            reads, plain = _all_of((left, right))
+            return reads, plain and left.type in _SCALARS and right.type in _SCALARS
+        case ir.Arithmetic(left=left, right=right) | ir.Lookup(base=left, key=right) | ir.HasKey(base=left, key=right):
+            return _all_of((left, right))[0], False
+        case ir.Contains(item=item, collection=among) | ir.Within(entity=item, target=among):
+            return _all_of((item, among))[0], False
+        case ir.Call(args=parts) | ir.Collection(items=parts):
+            return _all_of(parts)[0], False
+        case ir.Negate(operand=one) | ir.Expect(operand=one) | ir.Refine(operand=one) | ir.EntityOf(id=one):
+            return _certain(one)[0], False
+        case ir.Recorded(base=one) | ir.If(condition=one) | ir.Quantifier(collection=one):
+            return _certain(one)[0], False
+        case ir.And(items=items) | ir.Or(items=items):
+            return _certain(items[0])[0], False
+    return [], False
+
+
+def _all_of(parts: Sequence[ir.Expr]) -> tuple[list[ir.Attribute], bool]:
+    reads: list[ir.Attribute] = []
+    for part in parts:
+        more, plain = _certain(part)
+        reads += more
+        if not plain:
+            return reads, False
+    return reads, True
+
+
+def taking(read: NumberedRead, world: World) -> Take:
+    """Of an attribute of the principal, the resource, the action or the context: takes what is there under its name.
+    Of another: takes what it is an attribute of."""
+    number, attribute = read.number, read.attribute
+    collections = (list, tuple, set, frozenset) if isinstance(attribute.type, SetT) else (list, tuple)
+    missing, told = _reason(ABSENT, attribute), _told_by_class(attribute)
+
+    def take(value: Any, faults: Faults) -> Any:
+        why = missing if value is ABSENT else told.get(type(value))
+        if why is not None:
+            faults[number] = why
+            return ABSENT
+        if not read.is_value and type(value) in collections:
+            return value
+        try:
+            return as_read(value, attribute)
+        except Fault as fault:
+            faults[number] = fault.code, fault.message
+            return ABSENT
+
+    def take_of(base: Any, faults: Faults) -> Any:
+        # Where that has no value itself, nobody comes to ask for this.
+        if base is ABSENT:
+            return ABSENT
+        try:
+            value = found(base, attribute.name, attribute.owners, world)
+        except Fault as fault:
+            faults[number] = fault.code, fault.message
+            return ABSENT
+        return take(value, faults)
+
+    return take if isinstance(attribute.base, ir.Root) else take_of
+
+
+def _told_by_class(attribute: ir.Attribute) -> dict[type, Reason]:
+    """Why values of some classes are none of the type, for classes of which no value is."""
+    scalar = _FIT.get(attribute.type)
+    if scalar is None and not isinstance(attribute.type, EntityT | RecordT | SetT | ListT):
+        return {}
+    examples = [*_SCALAR_EXAMPLES, *([] if scalar is None else ([], {}))]
+    misfits = [one for one in examples if type(one) not in (scalar or ())]
+    return {type(one): _reason(one, attribute) for one in misfits}
+
+
+def _reason(value: Any, attribute: ir.Attribute) -> Reason:
+    try:
+        as_read(value, attribute)
+    except Fault as fault:
+        return fault.code, fault.message
+    raise AssertionError
+
+
+_FIT: Mapping[Type, frozenset[type]] = {
+    STRING: frozenset({str}), BOOL: frozenset({bool}), INT: frozenset({int}), NUMBER: frozenset({int, float})
+}  # fmt: skip
+_SCALAR_EXAMPLES: tuple[Any, ...] = (None, True, 1, 1.0, "")
