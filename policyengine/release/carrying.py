@@ -12,9 +12,9 @@ from policyengine.detect.registry import Registry, find, needed, width
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision, Obligation, RuleError
 from policyengine.release.content import Content, Unscannable
-from policyengine.release.edits import applied, edits
+from policyengine.release.edits import applied, applied_apart, edits
 from policyengine.release.keys import Keys, NoKey
-from policyengine.release.looking import look_twice
+from policyengine.release.looking import joined, look_twice
 from policyengine.release.treatment import CannotCarryOut, Orders, orders
 
 # Wider than any text: a finder that reads the whole has no other width.
@@ -62,13 +62,8 @@ def carry_out(
         if read.withhold is not None:
             return Carried(_cut(read.withhold, read.truncate), owed=read.others)
         check_replacements(read, registry)
-        findings = look_twice(content, read.kinds, registry) if read.kinds else [[] for _ in content.segments]
-        wide = width(read.kinds, registry) or _WHOLE
-        texts = [
-            applied(segment.text, edits(segment.text, those, read, keys, wide))
-            for segment, those in zip(content.segments, findings, strict=True)
-        ]
-        value = content.rebuilt(texts)
+        findings = look_twice(content, read.kinds, registry) if read.kinds else []
+        value = content.rebuilt(_treated(content, findings, read, keys, width(read.kinds, registry) or _WHOLE))
         if read.truncate is not None and not content.plain:
             raise CannotCarryOut("only a text can be truncated")
         if read.truncate is not None:
@@ -76,6 +71,21 @@ def carry_out(
         return Carried(value, found=tuple(map(tuple, findings)), owed=read.others)
     except (CannotCarryOut, DetectorFailed, NoKey, Unscannable) as error:
         return Carried(errors=(RuleError("", codes.NOT_CARRIED_OUT.id, str(error)),))
+
+
+def _treated(content: Content, findings: list[list[Finding]], ordered: Orders, keys: Keys, wide: int) -> list[str]:
+    """The text of each segment, with what is ordered done to it."""
+    texts = [segment.text for segment in content.segments]
+    for reading, those in zip(content.readings(), findings, strict=False):
+        if len(reading) == 1:
+            text = texts[reading[0]]
+            texts[reading[0]] = applied(text, edits(text, those, ordered, keys, wide))
+        elif those:
+            text, borders = joined(content, reading)
+            made = applied_apart(text, borders, edits(text, those, ordered, keys, wide))
+            for number, left in zip(reading, made, strict=True):
+                texts[number] = left
+    return texts
 
 
 def _cut(text: str, to: int | None) -> str:

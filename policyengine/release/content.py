@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from policyengine.release.blocks import APART, TEXT, channel, runs
+
 # How deep JSON may nest, and how many pieces it may have.
 DEEPEST = 64
 MOST_SEGMENTS = 100_000
@@ -38,12 +40,21 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """`rebuilt` makes the whole from as many texts as there are segments."""
+    """`rebuilt` makes the whole from as many texts as there are segments. `runs` are the segments, by number, that are
+    one text, such as the blocks of a message: a value may go on from one to the next. None of them is empty."""
 
     segments: tuple[Segment, ...]
     rebuilt: Callable[[Sequence[str]], Any] = field(repr=False)
     # Whether it is one text, which may be cut anywhere.
     plain: bool = False
+    runs: tuple[tuple[int, ...], ...] = ()
+
+    def readings(self) -> list[tuple[int, ...]]:
+        """The segments, by number, as they are read: each by itself, or the several that are one text. In the order in
+        which they begin."""
+        follow = {number for run in self.runs for number in run[1:]}
+        first = {run[0]: run for run in self.runs}
+        return [first.get(number, (number,)) for number in range(len(self.segments)) if number not in follow]
 
     @property
     def size(self) -> int:
@@ -73,19 +84,20 @@ def json_text_content(text: str) -> Content:
     def rebuilt(texts: Sequence[str]) -> str:
         return text if list(texts) == before else _dumped(inner.rebuilt(texts))
 
-    return Content(inner.segments, rebuilt)
+    return Content(inner.segments, rebuilt, runs=inner.runs)
 
 
 def json_content(value: Any) -> Content:
     """A value as JSON has them. Raises Unscannable for anything else."""
     segments: list[Segment] = []
-    _collect(value, "", "", segments, 0)
+    said: list[tuple[int, str, str]] = []
+    _collect(value, "", "", segments, 0, said, TEXT if isinstance(value, list | tuple) else APART)
 
     def rebuilt(texts: Sequence[str]) -> Any:
         coming = iter(zip(segments, texts, strict=True))
         return _replaced(value, coming)
 
-    return Content(tuple(segments), rebuilt)
+    return Content(tuple(segments), rebuilt, runs=runs(said))
 
 
 class _Number(str):
@@ -94,10 +106,22 @@ class _Number(str):
     __slots__ = ()
 
 
-def _collect(value: Any, path: str, name: str, segments: list[Segment], depth: int) -> None:
+def _collect(
+    value: Any,
+    path: str,
+    name: str,
+    segments: list[Segment],
+    depth: int,
+    said: list[tuple[int, str, str]],
+    around: str,
+) -> None:
     if depth > DEEPEST or len(segments) > MOST_SEGMENTS:
         raise Unscannable("deeper or larger than what is looked at")
     match value:
+        case str() if around and not _is_number(value):
+            if value:
+                said.append((len(segments), path, around))
+            segments.append(Segment(str(value), path))
         case str():
             before = (
                 "" if not name else f"{json.dumps(name, ensure_ascii=False)}: " + ("" if _is_number(value) else '"')
@@ -114,10 +138,11 @@ def _collect(value: Any, path: str, name: str, segments: list[Segment], depth: i
                     raise Unscannable("a key that is not a text")
                 place = f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
                 segments.append(Segment(key, place))
-                _collect(item, place, key, segments, depth + 1)
+                _collect(item, place, key, segments, depth + 1, said, channel(value, key, around))
         case list() | tuple():
             for at, item in enumerate(value):
-                _collect(item, f"{path}/{at}", name, segments, depth + 1)
+                within = APART if isinstance(item, list | tuple) else around
+                _collect(item, f"{path}/{at}", name, segments, depth + 1, said, within)
         case _:
             raise Unscannable("a value that JSON does not have")
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from policyengine.detect.finder import Begins
-from policyengine.detect.finding import Finding, moved
+from policyengine.detect.finding import Finding, moved, place
 from policyengine.detect.reserved import replacement
 from policyengine.release.keys import Keys
 from policyengine.release.treatment import REDACT, Orders, Treatment
@@ -65,10 +65,24 @@ def edits(text: str, findings: Sequence[Finding], orders: Orders, keys: Keys, wi
     return sorted([*written, *_runs(gone, kept)], key=lambda edit: edit.start)
 
 
-def found_in(text: str, find: Find) -> Sequence[Finding]:
+def found_in(text: str, find: Find, borders: Sequence[int] = ()) -> Sequence[Finding]:
     """What is found in a text, and what is found once that is gone: a value that stands beside another, so that neither
-    seemed to end, is a value once the other has been cut out."""
-    return found_again(text, find(text), find)
+    seemed to end, is a value once the other has been cut out. Of a text in parts, `borders` are where they part."""
+    return found_again(text, found_beside(text, borders, find), find, borders)
+
+
+def found_beside(text: str, borders: Sequence[int], find: Find) -> Sequence[Finding]:
+    """What is found in a text that has come in parts, which part at `borders`: a value may go on over a border, and it
+    may end there."""
+    found = find(text)
+    if not borders:
+        return found
+    parts = (
+        moved(one, one.start + start, one.end + start)
+        for start, end in pairwise((0, *borders, len(text)))
+        for one in find(text[start:end])
+    )
+    return sorted({*found, *parts}, key=place)
 
 
 def settled(text: str, first: Sequence[Finding], until: int, begins: Begins) -> int:
@@ -82,13 +96,26 @@ def settled(text: str, first: Sequence[Finding], until: int, begins: Begins) -> 
     return min(until, was + begin - start if own else was)
 
 
-def found_again(text: str, first: Sequence[Finding], find: Find) -> Sequence[Finding]:
+def found_again(text: str, first: Sequence[Finding], find: Find, borders: Sequence[int] = ()) -> Sequence[Finding]:
     """What was found, and what is found once that is gone."""
     if not first:
         return first
     masked, places = _masked(text, first)
-    second = [_placed(one, places) for one in find(masked)]
+    second = [_placed(one, places) for one in found_beside(masked, _still(borders, places), find)]
     return [*first, *second] if second else first
+
+
+def _still(borders: Sequence[int], places: list[_Place]) -> list[int]:
+    """Where the parts of a masked text part: what a mark stands at or for is no border, as the mark is one."""
+    still: list[int] = []
+    at = 0
+    for border in borders:
+        while at + 1 < len(places) and places[at + 1][1] < border:
+            at += 1
+        start, was, own = places[at]
+        if own and was < border and places[at + 1][1] > border:
+            still.append(start + border - was)
+    return still
 
 
 # A stretch of a masked text: where it begins there and in the text itself, and whether it is the text's own.
@@ -203,6 +230,23 @@ def _written(match: _Match, text: str, keys: Keys) -> str:
         case _:
             shown = min(match.treatment.keep, len(value) // 2)
             return MASKED + (value[-shown:] if shown else "")
+
+
+def applied_apart(text: str, borders: Sequence[int], changes: Sequence[Edit]) -> list[str]:
+    """The parts of a text with the edits carried out. What stands for a match is in the part where the match begins."""
+    made: list[str] = []
+    coming = at = 0
+    for end in (*borders, len(text)):
+        parts: list[str] = []
+        while coming < len(changes) and changes[coming].start < end:
+            edit = changes[coming]
+            parts += text[at : edit.start], edit.text
+            at = edit.end
+            coming += 1
+        parts.append(text[at:end])
+        at = max(at, end)
+        made.append("".join(parts))
+    return made
 
 
 def applied(text: str, changes: Sequence[Edit]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
-from policyengine.detect.finding import Finding
+from policyengine.detect.finding import Finding, moved, place
 from policyengine.detect.registry import Registry, find, find_many
 from policyengine.release.content import Content, Segment
 from policyengine.release.edits import found_in
@@ -15,7 +17,8 @@ from policyengine.release.edits import found_in
 @dataclass(frozen=True, slots=True)
 class Found:
     """One finding. `start` and `end` are characters of the text at `path`, a JSON pointer that is empty for a text;
-    `source` is whose words it is in, where that is known."""
+    `end` is beyond that text where the value goes on in the next block. `source` is whose words it is in, where that is
+    known."""
 
     kind: str
     start: int
@@ -27,11 +30,22 @@ class Found:
 
 
 def look(content: Content, kinds: Iterable[str], registry: Registry) -> list[list[Finding]]:
-    """What is found in each segment. Raises DetectorFailed, and UnknownKind for a kind that nothing finds."""
+    """What is found in each reading. Raises DetectorFailed, and UnknownKind for a kind that nothing finds."""
     wanted = frozenset(kinds)
     texts = [segment.before + segment.text for segment in content.segments]
     findings = find_many(texts, wanted, registry)
-    return [_within(segment, those) for segment, those in zip(content.segments, findings, strict=True)]
+    single = [_within(segment, those) for segment, those in zip(content.segments, findings, strict=True)]
+    if not content.runs:
+        return single
+    whole = [joined(content, run) for run in content.runs]
+    over = dict(zip(content.runs, find_many([text for text, _ in whole], wanted, registry), strict=True))
+    borders = {run: starts for run, (_, starts) in zip(content.runs, whole, strict=True)}
+    return [
+        single[reading[0]]
+        if len(reading) == 1
+        else sorted({*over[reading], *_shifted(reading, borders[reading], single)}, key=place)
+        for reading in content.readings()
+    ]
 
 
 def look_twice(content: Content, kinds: Iterable[str], registry: Registry) -> list[list[Finding]]:
@@ -41,7 +55,27 @@ def look_twice(content: Content, kinds: Iterable[str], registry: Registry) -> li
     def look_at(text: str) -> Sequence[Finding]:
         return find(text, wanted, registry)
 
-    return [_within(segment, found_in(segment.before + segment.text, look_at)) for segment in content.segments]
+    looked: list[list[Finding]] = []
+    for reading in content.readings():
+        if len(reading) == 1:
+            segment = content.segments[reading[0]]
+            looked.append(_within(segment, found_in(segment.before + segment.text, look_at)))
+        else:
+            text, borders = joined(content, reading)
+            looked.append(list(found_in(text, look_at, borders)))
+    return looked
+
+
+def joined(content: Content, reading: Sequence[int]) -> tuple[str, list[int]]:
+    """The text of a reading, and where its segments part."""
+    texts = [content.segments[number].text for number in reading]
+    return "".join(texts), list(accumulate(map(len, texts[:-1])))
+
+
+def _shifted(reading: Sequence[int], borders: Sequence[int], single: list[list[Finding]]) -> Iterator[Finding]:
+    for number, shift in zip(reading, (0, *borders), strict=True):
+        for one in single[number]:
+            yield moved(one, one.start + shift, one.end + shift)
 
 
 def _within(segment: Segment, found: Iterable[Finding]) -> list[Finding]:
@@ -58,11 +92,20 @@ def _within(segment: Segment, found: Iterable[Finding]) -> list[Finding]:
 
 def account(content: Content, found: list[list[Finding]]) -> tuple[Found, ...]:
     """All findings, for people and for the answer."""
-    return tuple(
-        Found(one.kind, one.start, one.end, one.score, one.detector, segment.path, segment.source)
-        for segment, those in zip(content.segments, found, strict=True)
-        for one in those
-    )
+    told: list[Found] = []
+    for reading, those in zip(content.readings(), found, strict=True):
+        borders = joined(content, reading)[1] if len(reading) > 1 and those else []
+        for one in those:
+            # Once, where it begins: of one that goes on in the next segment, the end is counted on.
+            at = bisect_right(borders, one.start)
+            shift = borders[at - 1] if at else 0
+            segment = content.segments[reading[at]]
+            told.append(
+                Found(
+                    one.kind, one.start - shift, one.end - shift, one.score, one.detector, segment.path, segment.source
+                )
+            )
+    return tuple(told)
 
 
 def as_attributes(found: Iterable[Found], *, with_source: bool = False) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from policyengine.release.blocks import APART, channel, several
 from policyengine.release.content import DEEPEST, MOST_SEGMENTS, Content, Segment, Unscannable
 from policyengine.release.uploads import File, Opened, open_file
 
@@ -27,6 +28,7 @@ _SOURCES = {
 # Whose words are trusted: those of whoever runs the system, and of the user.
 TRUSTED = frozenset({"system", "user"})
 UNKNOWN = "unknown"
+_BY_THEMSELVES = frozenset({"retrieved", "tool"})
 
 SourceOf = Callable[[Mapping[str, Any]], str | None]
 Path = tuple[str | int, ...]
@@ -39,6 +41,24 @@ class Input:
 
     content: Content
     files: tuple[Opened, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Whose words a text is, what it is part of, and where the result of a tool begins that it is in."""
+
+    source: str
+    channel: str = APART
+    result: Path = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A text that may go on in another: its number, and that of its message."""
+
+    number: int
+    message: int
+    words: _Words
 
 
 def read_input(given: Any, source_of: SourceOf | None = None) -> Input:
@@ -75,12 +95,14 @@ def _file_segments(opened: Opened) -> tuple[Segment, ...]:
 
 def _messages(given: Sequence[Any], source_of: SourceOf | None) -> Input:
     places: list[tuple[Path, Segment]] = []
+    said: list[_Said] = []
     files: list[tuple[Path, Opened]] = []
     for at, message in enumerate(given):
         plain = _plain(message)
         source = (source_of(plain) if source_of is not None else None) or _SOURCES.get(_role(plain), UNKNOWN)
-        for path, text in _texts(plain, (), source):
-            _place(plain, (at, *path), text, places, files)
+        for path, text, words in _texts(plain, (), _Words(source)):
+            if _place(plain, (at, *path), text, words.source, places, files) and text and words.channel:
+                said.append(_Said(len(places) - 1, at, words))
     inner = [segment for _, segment in places]
     opened = [segment for _, file in files for segment in _file_segments(file)]
     if len(inner) + len(opened) > MOST_SEGMENTS:
@@ -94,24 +116,38 @@ def _messages(given: Sequence[Any], source_of: SourceOf | None) -> Input:
         touched = frozenset(path[:many] for path in changed for many in range(1, len(path) + 1))
         return [_with(message, (at,), changed, touched) for at, message in enumerate(given)]
 
-    return Input(Content((*inner, *opened), rebuilt), tuple(file for _, file in files))
+    return Input(Content((*inner, *opened), rebuilt, runs=_runs(said)), tuple(file for _, file in files))
+
+
+def _runs(said: Sequence[_Said]) -> tuple[tuple[int, ...], ...]:
+    """The texts that are one: those of a message, and of messages in a row that are of one source. What a tool returned
+    is by itself, and so is what a search found."""
+    groups: dict[tuple[int, str], list[int]] = {}
+    turn, before = 0, None
+    for one in said:
+        whose = one.words.source, one.words.result, one.message if one.words.source in _BY_THEMSELVES else -1
+        turn, before = turn + (whose != before), whose
+        groups.setdefault((turn, one.words.channel), []).append(one.number)
+    return several(groups.values())
 
 
 def _place(
     message: Mapping[str, Any],
     path: Path,
-    found: tuple[str, str],
+    text: str,
+    source: str,
     places: list[tuple[Path, Segment]],
     files: list[tuple[Path, Opened]],
-) -> None:
-    text, source = found
+) -> bool:
+    """Whether it is a text, and has a place now."""
     if path[-1] in _NAMES and len(text) <= _LONGEST_NAME:
-        return
+        return False
     if (data := _bytes(path, text)) is not None:
         name = next((str(part["filename"]) for part in _above(message, path[1:]) if "filename" in part), "")
         files.append((path, open_file(File(name, data))))
-    else:
-        places.append((path, Segment(text, path="".join(f"/{part}" for part in path), source=source)))
+        return False
+    places.append((path, Segment(text, path="".join(f"/{part}" for part in path), source=source)))
+    return True
 
 
 def _bytes(path: Path, text: str) -> bytes | None:
@@ -155,22 +191,22 @@ def _role(message: Mapping[str, Any]) -> str:
     return str(message.get("role") or message.get("type") or "")
 
 
-def _texts(value: Any, path: Path, source: str) -> Iterator[tuple[Path, tuple[str, str]]]:
+def _texts(value: Any, path: Path, words: _Words) -> Iterator[tuple[Path, str, _Words]]:
     if len(path) > DEEPEST:
         raise Unscannable("deeper than what is looked at")
     match value:
         case str():
-            yield path, (value, source)
+            yield path, value, words
         case Mapping():
             if value.get("type") in ("tool_result", "function_call_output", "mcp_tool_result"):
-                source = "tool"
+                words = _Words("tool", words.channel, path)
             for key, item in value.items():
                 if not isinstance(key, str):
                     raise Unscannable("a key that is not a text")
-                yield from _texts(item, (*path, key), source)
+                yield from _texts(item, (*path, key), replace(words, channel=channel(value, key, words.channel)))
         case list() | tuple():
             for at, item in enumerate(value):
-                yield from _texts(item, (*path, at), source)
+                yield from _texts(item, (*path, at), words)
         case None | bool() | int() | float():
             return
         case _:

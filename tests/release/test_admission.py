@@ -38,7 +38,7 @@ def test_every_text_of_a_message_is_looked_at() -> None:
     messages = [
         {"role": "system", "content": "you are bob@acme.com's helper"},
         {"role": "user", "name": "bob@acme.com", "content": [
-            {"type": "text", "text": "hi bob@acme.com"}, {"type": "text", "text": "x"}]},
+            {"type": "text", "text": "hi bob@acme.com"}, {"type": "text", "text": ", x"}]},
         {"role": "assistant", "content": None, "tool_calls": [
             {"id": "c", "type": "function", "function": {"name": "send", "arguments": '{"to": "bob@acme.com"}'}}]},
         {"role": "tool", "tool_call_id": "c", "content": "sent to bob@acme.com"},
@@ -47,7 +47,7 @@ def test_every_text_of_a_message_is_looked_at() -> None:
     answer = admitted(SCRUB, messages)
     assert "bob" not in repr(answer.messages)
     assert [message["role"] for message in answer.messages] == ["system", "user", "assistant", "tool", "user"]
-    assert answer.messages[1]["content"][1] == {"type": "text", "text": "x"}
+    assert answer.messages[1]["content"][1] == {"type": "text", "text": ", x"}
     sources = {found.path: found.source for found in answer.findings}
     assert sources["/0/content"] == "system"
     assert sources["/3/content"] == sources["/4/content/0/content"] == "tool"

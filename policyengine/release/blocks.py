@@ -1,0 +1,51 @@
+"""Which texts of a value go on in one another: those of the blocks of a message, and of messages in a row.
+
+Only the shape is looked at, as the model interfaces have it. All other texts of a value are texts of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+TEXT, REASONING, APART = "text", "reasoning", ""
+
+# Members of messages and blocks that are what is said.
+_SAID = {
+    "content": TEXT, "output": TEXT, "parts": TEXT, "refusal": TEXT, "text": TEXT,
+    "reasoning": REASONING, "reasoning_content": REASONING, "summary": REASONING, "thinking": REASONING,
+}  # fmt: skip
+# Answers beside each other, of which one is had.
+_CHOICE = re.compile(r"\A(?:/[^/]*)?/(?:choices|candidates)/\d+")
+
+
+def channel(value: Mapping[str, Any], name: str, around: str) -> str:
+    """What a text in this member is part of: TEXT and REASONING are read one text after the other, APART is by itself.
+    `around` is what the object itself is part of."""
+    kind = value.get("type")
+    if (
+        not isinstance(kind, str)
+        and not isinstance(value.get("role"), str)
+        and not (around and value.keys() <= _SAID.keys())
+    ):
+        return APART
+    said = _SAID.get(name, APART)
+    if said and (around == REASONING or str(kind).startswith(("reasoning", "thinking"))):
+        return REASONING
+    return said
+
+
+def runs(texts: Iterable[tuple[int, str, str]]) -> tuple[tuple[int, ...], ...]:
+    """The texts that are one, by their numbers, of texts with a number, a place and a channel each. An empty text
+    parts nothing."""
+    those: dict[tuple[str, str], list[int]] = {}
+    for number, path, one in texts:
+        choice = _CHOICE.match(path)
+        those.setdefault((one, choice.group() if choice is not None else ""), []).append(number)
+    return several(those.values())
+
+
+def several(groups: Iterable[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    """Those of more than one text, in order."""
+    return tuple(sorted(tuple(group) for group in groups if len(group) > 1))
