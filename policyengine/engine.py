@@ -18,7 +18,6 @@ from policyengine.bundle import Entities, InvalidPolicies, Loaded, Snapshot, loa
 from policyengine.compile.deciding import Deciding
 from policyengine.compile.verified import approvals
 from policyengine.diagnostics import codes
-from policyengine.evaluate.decide import not_applicable
 from policyengine.events.sink import Sink
 from policyengine.explain.explanation import Explanation, explain, unexplained
 from policyengine.files import FilesRead
@@ -30,6 +29,7 @@ from policyengine.model.values import Fault
 from policyengine.partial.formula import FALSE, TRUE
 from policyengine.release.inspection import Inspection
 from policyengine.reloading import Reader, Reloads
+from policyengine.schema.applicability import not_applicable
 from policyengine.state.store import Store
 from policyengine.state.stores.opening import open_store
 from policyengine.testing import gated

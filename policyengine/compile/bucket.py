@@ -28,12 +28,12 @@ from policyengine.compile.site import Site
 from policyengine.compile.spare import FaultyTable, Outcome, Spare
 from policyengine.diagnostics import codes
 from policyengine.evaluate.arguments import refused_arguments
-from policyengine.evaluate.combine import Verdicts, combine, listed
+from policyengine.evaluate.combine import Verdicts, combine
 from policyengine.evaluate.decide import holds, properties_in, rule_error
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
-from policyengine.model.decision import Decision, RuleError
+from policyengine.model.decision import Decision, RuleError, listed_errors
 from policyengine.model.request import Request
 from policyengine.model.values import Entity, Fault
 from policyengine.schema.schema import CALL, TOOL
@@ -180,7 +180,9 @@ class Bucket:
             those = [rule for rule in erred if rule.tried is tried]
             found = [errors[rule.name] for rule in those]
             spoke = sorted((rule for rule in held if rule.tried is tried), key=_name)
-            return Verdicts(spoke, those, listed([(each.code, each.message) for each in found], found.__getitem__))
+            return Verdicts(
+                spoke, those, listed_errors([(each.code, each.message) for each in found], found.__getitem__)
+            )
 
         return said(False), said(True)
 

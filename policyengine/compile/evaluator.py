@@ -26,7 +26,7 @@ from policyengine.compile.runtime import NOTHING, Unusual
 from policyengine.compile.site import Site
 from policyengine.compile.verified import approvals, approvals_of, limits_of, meters
 from policyengine.evaluate.combine import denied, intersect
-from policyengine.evaluate.decide import decide_alone, not_applicable, shape
+from policyengine.evaluate.decide import decide_alone
 from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env
 from policyengine.ir.nodes import PolicySet
@@ -34,6 +34,7 @@ from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
+from policyengine.schema.applicability import not_applicable
 from policyengine.schema.members import delegators
 from policyengine.schema.mentions import Mentions
 from policyengine.schema.names import REQUEST, check_keys
@@ -220,7 +221,7 @@ class Evaluator:
             # Only the interpreter knows what contradicts itself from what is said.
             env = Env(asked, self._world)
             return decide_alone(self._policies, self._schema, env, approved, self._revision)
-        key = shape(asked)
+        key = asked.shape
         bucket = self._buckets.get(key)
         if bucket is None:
             problem = not_applicable(self._schema, *key)

@@ -10,12 +10,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
 from policyengine.compile.native import NATIVE
-from policyengine.evaluate import provenance
 from policyengine.evaluate.arguments import take
+from policyengine.evaluate.provenance import ARGS
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.gathering import summed
 from policyengine.model.looks import look_through, looks
+from policyengine.model.provenance import Path, gathered_sources, index
 from policyengine.model.refined import refined
 from policyengine.model.types import Type
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, as_entity, guard, is_text, plain_text
@@ -174,13 +175,19 @@ NOTHING: Mapping[str, Any] = {}
 
 
 def sources(
-    path: tuple[str, ...], resource: Any, context: Mapping[str, Any], world: World, read: provenance.Read
+    path: Path, resource: Any, context: Mapping[str, Any], world: World, read: dict[Path | None, Any]
 ) -> tuple[str, ...]:
-    """The sources of an argument. What the request says is read where `read` is still empty, and kept there."""
+    """The sources of an argument. `read` is of one request: below None what the request says, which is read when the
+    first rule asks, and below each path what was found there."""
     known: tuple[str, ...] | None = read.get(path)
     if known is not None:
         return known
-    return provenance.sources(path, resource if read else as_entity(resource), context, world, read)
+    if None not in read:
+        args = world.find(as_entity(resource), ARGS)
+        read[None] = index(context.get("provenance", ABSENT), args)
+    found: tuple[str, ...] = gathered_sources(path, *read[None])
+    read[path] = found
+    return found
 
 
 # The names that generated code knows.

@@ -6,12 +6,12 @@ beside whatever they say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from policyengine.diagnostics import codes
-from policyengine.evaluate.provenance import points_to_nothing
+from policyengine.evaluate.provenance import ARGS, points_to_nothing
 from policyengine.model.decision import RuleError
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.refined import MAX_PROBLEMS, problems
@@ -20,43 +20,34 @@ from policyengine.model.types import RecordT
 from policyengine.model.values import Entity, Fault
 from policyengine.schema.schema import CALL, TOOL, Schema
 
-ARGS = "args"
 REFUSED = codes.ARGUMENTS.id
 NOWHERE = "the provenance speaks of an argument that is not there"
-
-
-def declared_tools(schema: Schema) -> tuple[tuple[str, RecordT], ...]:
-    """The types of the arguments of each declared tool."""
-    return tuple((name, tool.args) for name, tool in sorted(schema.tools.items()))
 
 
 def refused_arguments(schema: Schema, world: World, request: Request) -> tuple[RuleError, ...]:
     """What is wrong with the arguments of a call of a declared tool, and with what is said of where any tool's came
     from."""
-    resource = request.resource
-    if resource.uid.type != TOOL:
+    if request.resource.uid.type != TOOL:
         return ()
-    if points_to_nothing(request.context, resource, world):
-        return (RuleError("", codes.MALFORMED.id, NOWHERE),)
-    if request.action.name != CALL or resource.uid.id not in schema.tools:
-        return ()
-    messages = list(islice(_problems(resource, schema.tools[resource.uid.id].args, world), MAX_PROBLEMS + 1))
-    more = ["and there are more"] if len(messages) > MAX_PROBLEMS else []
-    return tuple(RuleError("", REFUSED, message) for message in [*messages[:MAX_PROBLEMS], *more])
+    tool = schema.tools.get(request.resource.uid.id) if request.action.name == CALL else None
+    args = None if tool is None else tool.args
+    faults = list(islice(_faults(args, request.resource, request.context, world), MAX_PROBLEMS + 1))
+    told = [RuleError("", fault.code, fault.message) for fault in faults[:MAX_PROBLEMS]]
+    more = [RuleError("", REFUSED, "and there are more")] if len(faults) > MAX_PROBLEMS else []
+    return (*told, *more)
 
 
 def take(tools: tuple[tuple[str, RecordT], ...], resource: Entity, context: Mapping[str, Any], world: World) -> bool:
-    """Whether the arguments are those that the tool declares, if it is declared, and the provenance is about them.
+    """Whether the arguments are those that the tool declares, if it is one of these, and the provenance is about them.
     Raises Fault where not."""
-    if points_to_nothing(context, resource, world):
-        raise Fault(codes.MALFORMED.id, NOWHERE)
-    declared = dict(tools).get(resource.uid.id) if resource.uid.type == TOOL else None
-    problem = next(_problems(resource, declared, world), None) if declared is not None else None
-    if problem is not None:
-        raise Fault(REFUSED, problem)
+    for fault in _faults(dict(tools).get(resource.uid.id), resource, context, world):
+        raise fault
     return True
 
 
-def _problems(resource: Entity, declared: RecordT, world: World) -> Any:
-    args = world.find(resource, ARGS)
-    return problems({} if args is ABSENT else args, declared, "")
+def _faults(args: RecordT | None, tool: Entity, context: Mapping[str, Any], world: World) -> Iterator[Fault]:
+    if points_to_nothing(context, tool, world):
+        yield Fault(codes.MALFORMED.id, NOWHERE)
+    elif args is not None:
+        given = world.find(tool, ARGS)
+        yield from (Fault(REFUSED, problem) for problem in problems({} if given is ABSENT else given, args, ""))

@@ -5,17 +5,13 @@ allow exactly if a permit holds, no forbid holds or errs, no approval is missing
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, Literal
 
 from policyengine.ir.nodes import APPROVAL, ObligationSpec, Rule
-from policyengine.model.decision import Approval, Decision, Obligation, RuleError, Trial
+from policyengine.model.decision import MOST_LISTED, Approval, Decision, Obligation, RuleError, Trial
 
-# As many determining rules and errors are listed; of more, how many there are is said beside.
-MOST_LISTED = 100
 # The properties of an obligation that could be computed, and the errors of those that could not.
 Properties = Callable[[Rule, ObligationSpec], tuple[Mapping[str, Any], Sequence[RuleError]]]
 
@@ -23,7 +19,7 @@ Properties = Callable[[Rule, ObligationSpec], tuple[Mapping[str, Any], Sequence[
 @dataclass(frozen=True, slots=True)
 class Verdicts:
     """What the rules said about one request, each list in name order: those whose condition held, those that erred, and
-    why (`listed`)."""
+    why (`listed_errors`)."""
 
     held: Sequence[Rule]
     erred: Sequence[Rule] = ()
@@ -52,9 +48,8 @@ def combine(
     trials = []
     for rule in _sorted([*tried.held, *tried.erred])[:MOST_LISTED]:
         failed = rule.name in unsure
-        one = Verdicts(
-            verdicts.held if failed else [*verdicts.held, rule], [*verdicts.erred, rule] if failed else verdicts.erred
-        )
+        held, erred = ([], [rule]) if failed else ([rule], [])
+        one = Verdicts([*verdicts.held, *held], [*verdicts.erred, *erred])
         would = _combined(one, approved, properties, revision, refused)
         error = errors.get(rule.name) or RuleError(rule.name, "", "it could not be evaluated")
         trials.append(_trial(rule, decision, would, error if failed else None))
@@ -110,18 +105,6 @@ def _combined(
         determining_total=len(decided) if len(decided) > MOST_LISTED else 0,
         errors_total=len(verdicts.erred) if len(verdicts.erred) > MOST_LISTED else 0,
     )
-
-
-def listed(faults: Sequence[tuple[str, str]], error: Callable[[int], RuleError]) -> list[RuleError]:
-    """The errors of rules, whose codes and messages are known. Of more than MOST_LISTED, one for each code and message,
-    and at most MOST_LISTED of these: what a request lacks is most often read by many rules, and is missing once."""
-    if len(faults) <= MOST_LISTED:
-        return list(map(error, range(len(faults))))
-    count, first = Counter(faults), dict[tuple[str, str], int]()
-    for number, fault in enumerate(faults):
-        first.setdefault(fault, number)
-    counted = [(error(number), count[fault]) for fault, number in islice(first.items(), MOST_LISTED)]
-    return [one if n == 1 else replace(one, message=f"{one.message}, in {n:,} rules") for one, n in counted]
 
 
 def intersect(decisions: Sequence[Decision]) -> Decision:

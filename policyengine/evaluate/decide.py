@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from policyengine.diagnostics import codes
 from policyengine.evaluate.arguments import refused_arguments
-from policyengine.evaluate.combine import Properties, Verdicts, combine, denied, intersect, listed
+from policyengine.evaluate.combine import Properties, Verdicts, combine, denied, intersect
 from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate, in_scope
 from policyengine.ir.nodes import ObligationSpec, PolicySet, Rule
-from policyengine.model.decision import Decision, RuleError
+from policyengine.model.decision import Decision, RuleError, listed_errors
 from policyengine.model.entities import World
 from policyengine.model.frozen import FrozenDict, frozen
 from policyengine.model.request import Request
 from policyengine.model.values import Fault, to_json
+from policyengine.schema.applicability import not_applicable
 from policyengine.schema.schema import Schema
 
 
@@ -40,7 +40,7 @@ def decide(
 
 def decide_alone(policies: PolicySet, schema: Schema, env: Env, approved: Collection[str], revision: str) -> Decision:
     """The decision about the principal by itself, whatever agents there are."""
-    problem = not_applicable(schema, *shape(env.request))
+    problem = not_applicable(schema, *env.request.shape)
     if problem is not None:
         return denied(problem, revision)
     refused = refused_arguments(schema, env.world, env.request)
@@ -58,7 +58,7 @@ def verdicts(rules: Collection[Rule], env: Env) -> Verdicts:
         except EvaluationError as error:
             erred.append(rule)
             errors.append(rule_error(rule, error))
-    return Verdicts(held, erred, listed([(error.code, error.message) for error in errors], errors.__getitem__))
+    return Verdicts(held, erred, listed_errors([(error.code, error.message) for error in errors], errors.__getitem__))
 
 
 def holds(rule: Rule, env: Env) -> bool:
@@ -68,22 +68,6 @@ def holds(rule: Rule, env: Env) -> bool:
 
 def rule_error(rule: Rule, error: EvaluationError) -> RuleError:
     return RuleError(rule.name, error.code, error.message, str(error.span or rule.span))
-
-
-def shape(request: Request) -> tuple[str, str, str]:
-    """The type of the principal, the action and the type of the resource."""
-    return request.principal.uid.type, request.action.name, request.resource.uid.type
-
-
-def not_applicable(schema: Schema, principal: str, action: str, resource: str) -> RuleError | None:
-    """Why no rule can speak about a request of this shape; None if the schema knows it."""
-    if action not in schema.actions:
-        return RuleError("", codes.UNKNOWN_ACTION.id, "the action is not declared")
-    if resource not in schema.resources_of(action):
-        return RuleError("", codes.WRONG_SCOPE.id, "the action does not apply to a resource of this type")
-    if principal not in schema.principals_of(action):
-        return RuleError("", codes.WRONG_SCOPE.id, "the action cannot be asked for by a principal of this type")
-    return None
 
 
 def properties_in(env: Env) -> Properties:

@@ -30,23 +30,13 @@ def actors(request: Request, world: World, schema: Schema, mentioned: Mentions |
     request that are most likely misspelt. `mentioned` are the mentions in the request, if they have been collected."""
     mentioned = mentioned or Mentions(request, schema)
     whole = mentioned.united()
-    agents = _chain(whole, world, schema)
+    principal = whole.principal
+    types = delegators(principal.uid.type, schema)
+    agents = _followed(world.find(principal, DELEGATED_BY), types, (principal,), world, schema)
+    if "agent" in whole.context:
+        agents += _followed(whole.context["agent"], agent_types(schema), (), world, schema)
     check_names(request, mentioned, schema)
     return (whole, *(replace(whole, principal=actor) for actor in agents))
-
-
-def chain(request: Request, world: World, schema: Schema) -> tuple[Entity, ...]:
-    """Who else has to be allowed, as `actors` has them; raises as it does."""
-    return tuple(one.principal for one in actors(request, world, schema)[1:])
-
-
-def _chain(request: Request, world: World, schema: Schema) -> tuple[Entity, ...]:
-    principal = request.principal
-    types = delegators(principal.uid.type, schema)
-    before = _followed(world.find(principal, DELEGATED_BY), types, (principal,), world, schema)
-    if "agent" not in request.context:
-        return before
-    return (*before, *_followed(request.context["agent"], agent_types(schema), (), world, schema))
 
 
 def _followed(

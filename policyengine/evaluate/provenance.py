@@ -1,7 +1,5 @@
-"""Where a tool argument came from.
-
-`model/provenance.py` reads what the context states. What nothing speaks for is from "unknown".
-"""
+"""Where a tool argument came from. `model/provenance.py` reads what the context states; what nothing speaks for is from
+"unknown"."""
 
 from __future__ import annotations
 
@@ -12,23 +10,13 @@ from policyengine.model.entities import ABSENT, World
 from policyengine.model.provenance import Path, gathered_sources, index, part, stated
 from policyengine.model.values import Entity, Fault
 
-# What was found out of one request: the sources of each argument that was asked about, and below None what is stated.
-Read = dict[Path | None, Any]
+ARGS = "args"
 
 
-def sources(
-    path: Path, resource: Entity, context: Mapping[str, Any], world: World, read: Read | None = None
-) -> tuple[str, ...]:
+def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: World) -> tuple[str, ...]:
     """The sources of an argument and of everything inside it, sorted; "untrusted" is among them if any is not trusted.
-    A part of the value that no entry speaks for adds "unknown". Raises Fault for malformed provenance. `read` keeps
-    what is found out of a request, for whoever asks more than once."""
-    read = {} if read is None else read
-    if None not in read:
-        read[None] = index(context.get("provenance", ABSENT), world.find(resource, "args"))
-    known: tuple[str, ...] | None = read.get(path)
-    if known is None:
-        known = read[path] = gathered_sources(path, *read[None])
-    return known
+    A part of the value that no entry speaks for adds "unknown". Raises Fault for malformed provenance."""
+    return gathered_sources(path, *index(context.get("provenance", ABSENT), world.find(resource, ARGS)))
 
 
 def points_to_nothing(context: Mapping[str, Any], resource: Entity, world: World) -> bool:
@@ -36,7 +24,7 @@ def points_to_nothing(context: Mapping[str, Any], resource: Entity, world: World
     rules that read it."""
     if "provenance" not in context:
         return False
-    args = world.find(resource, "args")
+    args = world.find(resource, ARGS)
     try:
         return any(part(args, path) is ABSENT for path in stated(context["provenance"]))
     except Fault:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from policyengine.diagnostics.safe_text import visible
 from policyengine.evaluate.arguments import refused_arguments
 from policyengine.evaluate.combine import denied, intersect
-from policyengine.evaluate.decide import decide_alone, not_applicable, shape
+from policyengine.evaluate.decide import decide_alone
 from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env
 from policyengine.explain.display import decision_json
@@ -25,6 +25,7 @@ from policyengine.model.decision import Decision, RuleError
 from policyengine.model.entities import World
 from policyengine.model.request import Request
 from policyengine.model.values import Fault, Uid
+from policyengine.schema.applicability import not_applicable
 from policyengine.schema.schema import Schema
 
 Role = Literal["principal", "agent"]
@@ -170,7 +171,7 @@ def _actor(
 ) -> ActorTrace:
     actor, action = env.request.principal.uid, env.request.action.name
     decision = decide_alone(policies, schema, env, approved, revision)
-    problem = not_applicable(schema, *shape(env.request))
+    problem = not_applicable(schema, *env.request.shape)
     if problem is not None:
         return ActorTrace(role, actor, decision, (), (), problem)
     refused = refused_arguments(schema, env.world, env.request)

@@ -6,9 +6,14 @@ A decision is `allow` or `deny`, never anything else. `allowed` is stricter than
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Literal
+
+# As many determining rules and errors are listed; of more, how many there are is said beside.
+MOST_LISTED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +141,15 @@ class Decision:
         if self.errors and not self.errors[0].rule:
             return f"denied: {self.errors[0].message}"
         return "denied: no permit applies" + (", and some rules could not be evaluated" if self.errors else "")
+
+
+def listed_errors(faults: Sequence[tuple[str, str]], error: Callable[[int], RuleError]) -> list[RuleError]:
+    """The errors of rules, whose codes and messages are known. Of more than MOST_LISTED, one for each code and message,
+    and at most MOST_LISTED of these: what a request lacks is most often read by many rules, and is missing once."""
+    if len(faults) <= MOST_LISTED:
+        return list(map(error, range(len(faults))))
+    count, first = Counter(faults), dict[tuple[str, str], int]()
+    for number, fault in enumerate(faults):
+        first.setdefault(fault, number)
+    counted = [(error(number), count[fault]) for fault, number in islice(first.items(), MOST_LISTED)]
+    return [one if n == 1 else replace(one, message=f"{one.message}, in {n:,} rules") for one, n in counted]

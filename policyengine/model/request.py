@@ -31,6 +31,11 @@ class Request:
     context: Mapping[str, Any]
     contradicts: bool = False
 
+    @property
+    def shape(self) -> tuple[str, str, str]:
+        """The type of the principal, the action and the type of the resource."""
+        return self.principal.uid.type, self.action.name, self.resource.uid.type
+
 
 def request(principal: Any, action: Any, resource: Any, context: Any = None) -> Request:
     """A request from plain values. `action` is a name, or a dict with a `name` and attributes; `context` may be left

@@ -11,8 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from policyengine.diagnostics.source import Source
-from policyengine.evaluate.arguments import declared_tools
-from policyengine.evaluate.decide import not_applicable
 from policyengine.evaluate.delegation import actors
 from policyengine.ir.nodes import Arguments, PolicySet
 from policyengine.model.entities import PARENTS, World
@@ -33,6 +31,7 @@ from policyengine.partial.mentioned import looks_above, may_be, widened
 from policyengine.partial.skeleton import fill, lowering_for
 from policyengine.partial.specialise import Actor
 from policyengine.remembered import Remembered
+from policyengine.schema.applicability import not_applicable
 from policyengine.schema.mentions import Mentions
 from policyengine.schema.schema import CALL, TOOL, Schema
 
@@ -52,7 +51,7 @@ class Partial:
         self._world = world
         self._hierarchy = Hierarchy(world)
         self._reads = Reads()
-        self._tools = declared_tools(schema)
+        self._tools = tuple((name, tool.args) for name, tool in sorted(schema.tools.items()))
         self._alike: dict[tuple[str, str], Alike] = {}
         # What two threads find for one key is the same.
         self._gaps: Remembered[Any, Gap] = Remembered(MAX_GAPS)

@@ -19,7 +19,7 @@ from typing import Any
 import rfc8785
 
 from policyengine.diagnostics import codes
-from policyengine.evaluate.delegation import chain
+from policyengine.evaluate.delegation import actors
 from policyengine.model.entities import World
 from policyengine.model.request import Request
 from policyengine.model.values import Entity, Fault, to_json
@@ -48,7 +48,7 @@ class ApprovalScope:
 
 def scope(asked: Request, world: World, schema: Schema, tenant: str, session: str | None) -> ApprovalScope:
     """Raises Fault for what has no such form: an integer beyond 2^53, a value that is no JSON, and too much of it."""
-    agents = tuple(identity(*agent.uid) for agent in chain(asked, world, schema))
+    agents = tuple(identity(*actor.principal.uid) for actor in actors(asked, world, schema)[1:])
     members = {name: asked.context[name] for name in bound_members(schema) if name in asked.context}
     attributes = asked.resource.attributes
     told: dict[str, Any] = {

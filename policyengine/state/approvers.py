@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policyengine.bundle import Snapshot
-from policyengine.evaluate.delegation import chain
+from policyengine.evaluate.delegation import actors
 from policyengine.ir.nodes import Rule
 from policyengine.model.entities import ABSENT
 from policyengine.model.request import request
@@ -41,7 +41,7 @@ def eligible(
     if who == ticket["requester"] or who in ticket["agents"]:
         raise Ineligible(said.SELF)
     agents = agent_types(snapshot.schema)
-    if (agents is not None and uid.type in agents) or chain(asked, snapshot.world, snapshot.schema):
+    if (agents is not None and uid.type in agents) or actors(asked, snapshot.world, snapshot.schema)[1:]:
         raise Ineligible(AGENT)
     if ticket["tenant"] and snapshot.world.find(asked.principal, "tenant") not in (ABSENT, ticket["tenant"]):
         raise Ineligible(said.NOT_ELIGIBLE)

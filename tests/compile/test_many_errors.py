@@ -9,9 +9,9 @@ import pytest
 
 from policyengine.bundle import Snapshot, load_text
 from policyengine.compile import bucket
-from policyengine.evaluate.combine import MOST_LISTED
 from policyengine.evaluate.interpret import Env
 from policyengine.ir.nodes import Rule
+from policyengine.model.decision import MOST_LISTED
 from tests.support.evaluators import FAST, evaluator, reference
 
 COUNT = 3 * MOST_LISTED

@@ -13,7 +13,6 @@ from policyengine.check.environment import MAX_WRITTEN
 from policyengine.cli.serve import ENDING
 from policyengine.client import Client
 from policyengine.client.client import MOST_BYTES
-from policyengine.evaluate.combine import MOST_LISTED
 from policyengine.evaluate.delegation import MAX_CHAIN
 from policyengine.events.sinks import webhook
 from policyengine.explain.trace_json import MOST_RULES
@@ -24,6 +23,7 @@ from policyengine.mcp import approving, pdp, sessions, targets
 from policyengine.mcp.messages import LONGEST_MESSAGE
 from policyengine.mcp.pages import PAGE as PAGE_OF_TOOLS
 from policyengine.mcp.upstream import MOST_PAGES
+from policyengine.model.decision import MOST_LISTED
 from policyengine.model.entities import MAX_ANCESTORS
 from policyengine.model.looks import MAX_LOOKS
 from policyengine.model.operators import MAX_PATTERNS

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine import Engine
-from policyengine.evaluate.delegation import chain
+from policyengine.evaluate.delegation import actors
 from policyengine.evaluate.interpret import Env
 from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
@@ -90,11 +90,11 @@ def test_quick_charges_are_the_charges(principal: Any, model: Any, context: Any,
     names = tuple(sorted(named))
     try:
         whole = request(principal, "invoke", model, context)
-        actors = (whole.principal, *chain(whole, SNAPSHOT.world, SNAPSHOT.schema))
+        everyone = [actor.principal for actor in actors(whole, SNAPSHOT.world, SNAPSHOT.schema)]
     except Fault:
         # No decision names a limit for it.
         return
-    envs = [Env(Request(actor, whole.action, whole.resource, whole.context), SNAPSHOT.world) for actor in actors]
+    envs = [Env(Request(actor, whole.action, whole.resource, whole.context), SNAPSHOT.world) for actor in everyone]
     expected = charges([METERING.limits[name] for name in names], envs, NOW)
     for _ in range(2):
         found = plan(METERING, SNAPSHOT, names).quick(principal, "invoke", model, context, NOW)
