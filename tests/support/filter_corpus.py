@@ -6,6 +6,7 @@ language, a quoting rule, a collation or a float would change.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from policyengine import Engine
@@ -225,6 +226,7 @@ def documents(*groups: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
     return [{"id": f"d{i}", **each} for i, each in enumerate(each for group in groups for each in group)]
 
 
+@lru_cache(maxsize=8)
 def engine(condition: str, kind: str = "permit") -> Engine:
     """An engine with one rule for the condition. A `forbid` stands beside a permit for everything."""
     rule = f"{kind} rule: read on Doc\n  when {condition}\n"
