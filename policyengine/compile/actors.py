@@ -48,6 +48,7 @@ class Actors:
         decisions = []
         for one in actors(asked, self.world, self.schema):
             entry = self.entries[one.principal.uid.type]
+            # With `alone`: the chain has been followed here, and the mentions have been put together.
             parts = one.principal.attributes, one.resource.attributes, one.context
             decisions.append(entry(*parts, attributes, approved, True))
         return self.derived.join(tuple(decisions))

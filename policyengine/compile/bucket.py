@@ -124,6 +124,7 @@ class Bucket:
         """The decision about any request of this shape, delegation apart."""
         env = Env(asked, self._world)
         request = self._arguments(asked)
+        # Errors are counted here and do not raise: a forbid that errs must deny, whatever the other rules say.
         first = self._first.ask_carefully(*request)
         blocks, faulty = self._concerned(env)
         need_all(blocks)
@@ -143,6 +144,7 @@ class Bucket:
         if refused:
             return combine(verdicts, approved, properties_in(env), self._revision, refused, tried)
         decision = combine(verdicts, (), properties_in(env), self._revision, (), tried)
+        # What is remembered is given to whoever has the same outcome, so nothing in it may come from this request.
         is_constant = all(map(_is_constant, (*held, *erred)))
         if is_told and is_constant:
             self._spare.remember(outcome, decision)
@@ -178,11 +180,10 @@ class Bucket:
 
         def said(tried: bool) -> Verdicts:
             those = [rule for rule in erred if rule.tried is tried]
-            found = [errors[rule.name] for rule in those]
+            why = [errors[rule.name] for rule in those]
             spoke = sorted((rule for rule in held if rule.tried is tried), key=_name)
-            return Verdicts(
-                spoke, those, listed_errors([(each.code, each.message) for each in found], found.__getitem__)
-            )
+            faults = [(each.code, each.message) for each in why]
+            return Verdicts(spoke, those, listed_errors(faults, why.__getitem__))
 
         return said(False), said(True)
 

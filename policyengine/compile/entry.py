@@ -130,7 +130,8 @@ def _targets(rules: Sequence[Rule], tables: Sequence[TableLookup], root: str) ->
 
 
 def _if_named(prepared: Prepared, body: list[ast.stmt]) -> list[ast.stmt]:
-    """The short way, for when the entities have no more than type and id, and have a row."""
+    """The short way, for when the entities have no more than type and id, and have a row. What else an entity said of
+    itself would have to be put together with what is known of it."""
     roots = [root for root in sorted(prepared.roots) if prepared.items[root]]
     bare: list[ast.expr] = [ast.Compare(call("len", load(root)), [ast.Eq()], [ast.Constant(2)]) for root in roots]
     ids = {"principal": load("pid"), "resource": load("rid")}
@@ -175,7 +176,7 @@ def _outline(used: frozenset[str], ways: EntryWays) -> list[ast.stmt]:
 
 
 def _mentions_twice(apart: Apart | None) -> ast.expr:
-    """Whether entities may be mentioned more than once."""
+    """Whether entities may be mentioned more than once. With `alone` the mentions have been put together before."""
     single = call("single", load("principal"), load("resource"), load("context"), load("attributes"))
     quick = [] if apart is None else [_negated(all_of(_only_refers(apart)))]
     return all_of([_negated(load("alone")), *quick, _negated(single)])
@@ -242,7 +243,8 @@ def _is_not(name: str, kind: str) -> ast.expr:
 
 
 def _answer() -> list[ast.stmt]:
-    """Returns the decision for the mask in `m`."""
+    """Returns the decision for the mask in `m`. An outcome that comes up for the first time has none: it is combined in
+    `bucket.py`, the long way, and remembered."""
     decision = ast.Subscript(load("outcomes"), load("m"), ast.Load())
     unknown = ast.Compare(load("d"), [ast.Is()], [ast.Constant(None)])
     return [assign("d", decision), _refuse(unknown), _approved()]
@@ -263,6 +265,7 @@ def _lookups(tables: Sequence[TableLookup], emitter: Emitter) -> list[ast.stmt]:
     decision = assign("d", ast.Subscript(load("decisions"), in_order_call, ast.Load()))
     answer = ast.If(load("h"), [decision, _approved()], [])
     match body:
+        # With one table, there are no hits to begin with unless its test is true.
         case [ast.If(test=test, body=asked)]:
             return [ast.If(test, [none, *asked, answer], [])]
     return [none, *body, answer]

@@ -41,6 +41,7 @@ def ancestor_roots(rules: Iterable[Rule]) -> frozenset[str]:
                 looks[root] += 2
         for node, always in _visits(rule.condition, _is_open(rule)):
             if isinstance(node, ir.Within) and isinstance(node.entity, ir.Root):
+                # Two is "in any case": a single look that may not happen is left where it is.
                 looks[node.entity.name] += 2 if always else 1
     return frozenset(root for root, count in looks.items() if count > 1)
 
@@ -78,7 +79,8 @@ def hoist(rules: Sequence[Rule], emitter: Emitter, more: Iterable[ir.Attribute] 
         if _hoistable(node, emitter):
             uses[node] += 1
             certain.add(node)
-    # What some rule tests with `has` may well be absent.
+    # A read costs every request, and where the attribute is absent the request takes the slow way: so not for one rule
+    # that may not come to it, nor where some rule tests with `has` whether it is there.
     wanted = [n for n, count in uses.items() if (n in certain or count > 1) and (n.base, n.name) not in tested]
     reads = tuple(HoistedRead(f"v{number}", node) for number, node in enumerate(wanted))
     emitter.loads = {read.attribute: read.name for read in reads}
@@ -91,7 +93,7 @@ def read(reads: Iterable[HoistedRead], emitter: Emitter) -> list[ast.stmt]:
 
 
 def _is_open(rule: Rule) -> bool:
-    """Whether the condition is what is evaluated first."""
+    """Whether the condition is what is evaluated first: a scope that names entities may end a rule before it."""
     scopes = (rule.head.resource, rule.head.principal)
     return all(scope.entities is None and scope.within is None for scope in scopes)
 

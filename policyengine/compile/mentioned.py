@@ -191,5 +191,6 @@ class _Seen:
             for name, type_ in mentioning:
                 if name in entity:
                     self.value(entity[name], type_, name in (PARENTS, DELEGATED_BY))
+        # Said of twice, or said of here and only named there: to put that together is for `schema/mentions.py`.
         known = set(self._full)
         return len(known) == len(self._full) and known.isdisjoint(self._named)

@@ -73,6 +73,7 @@ def filling(skeleton: Any) -> Filler | None:
             return lambda caller: Below(path, type_, *_targets(hole, caller), negated)
         case Inside(negated=negated) if (hole := _hole(skeleton.targets)) is not None:
             return lambda caller: Inside(*_targets(hole, caller), negated)
+        # What no store can be asked for is evaluated for each entity, with what this caller has.
         case Opaque(expr=expr, wanted=wanted, env=None):
             return lambda caller: Opaque(expr, wanted, caller.env)
         case Deferred(fill=of):
@@ -157,6 +158,7 @@ class Lowered(Generic[T]):
         node, known = self._root, caller.found
         while node.__class__ is _Fork:
             hole = node.hole
+            # An answer chooses the way, and never what is put in: callers with the same answers share what comes of it.
             node = node.ways.get((known.get(hole) or hole.found(caller))[0])
         return self._new(caller) if node is None else node
 
@@ -170,6 +172,7 @@ class Lowered(Generic[T]):
 
         made = self._lower(ask)
         self._ways += 1
+        # Callers with ever new answers must not fill the memory. To begin anew costs those who come again one lowering.
         if self._root is None or self._ways > MAX_WAYS:
             self._root, self._ways = None, 1
         self._root = _with(self._root, list(asked.items()), made)
@@ -184,11 +187,13 @@ def _with(node: Any, asked: list[tuple[Hole, Answer]], made: Any) -> Any:
         return made
     at, new = node, made
     while new.__class__ is _Fork:
+        # Both ask of the same hole here: up to here they got the same answers, and lowering knows nothing else.
         (answer,) = new.ways
         if answer not in at.ways:
             at.ways[answer] = new.ways[answer]
             return node
         at, new = at.ways[answer], new.ways[answer]
+    # Another thread has found the same way meanwhile.
     return node
 
 
@@ -232,6 +237,7 @@ def deferred(
     def part(wanted: Wanted) -> Any:
         def filled(caller: GapCaller) -> Formula:
             values = elements.found(caller)[1]
+            # Quantifiers in each other multiply what comes out; what would be too large is evaluated for each entity.
             if caller.spread * len(values) > MAX_ATOMS:
                 return Opaque(expr, wanted, caller.env)
             callers = [caller.binding(slot, element, len(values)) for element in values]

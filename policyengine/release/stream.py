@@ -87,6 +87,8 @@ class Treating:
         if not self._orders.treatments:
             return self._plain()
         self._came += len(text)
+        # Enough characters decide about those before them, whatever the finders are. Finders that know where a match
+        # may begin decide sooner, and are asked once a chunk, or less often (`wait`).
         by_width = self.held >= self._holds + self._step
         if not by_width and (self._begins is None or not text or self._came <= self._wait):
             return []
@@ -140,6 +142,7 @@ class Treating:
         pieces: list[Piece] = []
         at = self._done
         for edit in changes:
+            # What has gone is in sight for its context only.
             if edit.end <= at:
                 continue
             if edit.start >= until:
@@ -153,6 +156,7 @@ class Treating:
             self._literal(at, until, pieces)
         until = max(at, until)
         self._note(findings_there, until)
+        # One W for a match that overlaps it, and one for what is found once both are gone.
         self._matters = max((one.end + 2 * self._width for one in findings_there), default=self._matters)
         self._done = until
         self._forget(findings_there)
@@ -176,6 +180,7 @@ class Treating:
         if edit.start > at:
             self._literal(at, edit.start, pieces)
             at = edit.start
+        # One text stands for a run, in however many pieces its characters go.
         goes_on = edit.run is not None and edit.run == self._run
         pieces.append(Piece(self._start + at, self._start + until, "" if goes_on else edit.text, literal=False))
         self._run = edit.run

@@ -103,6 +103,7 @@ def _listed(key: str, made: Document, now: int) -> Applied:
 
 
 def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
+    # A retry comes before all that could refuse it now: what it asks for was granted by what was true then.
     if asked.once is not None and (earlier := documents[asked.once]) is not None:
         return Applied(_again(asked, earlier, documents, now))
     session: Document | Rejected | None = None
@@ -117,7 +118,9 @@ def _commit(asked: Commit, documents: Documents, now: int) -> Applied:
             return Applied(Rejected(approval))
     if asked.held:
         if documents[lease_key(asked.id)] is not None:
+            # It has been carried out already, and the answer was lost: nothing is charged twice.
             return Applied(Done(now, _uses(asked.charges, documents, now), now + asked.lease))
+        # The charge takes the place of the hold in one step, so that nobody else gets its room in between.
         documents = {**documents, **{c.meter: meters.unheld(documents[c.meter], asked.id) for c in asked.charges}}
     elif (refused := _refusals(asked.charges, documents, now))[0]:
         refusals, blocked = refused
@@ -190,6 +193,7 @@ def _hold(asked: Hold, documents: Documents, now: int) -> Applied:
 
 
 def _release(asked: Release, documents: Documents, now: int) -> Applied:
+    # The commit of the hold went through, and whoever releases it has not heard of that.
     if documents[lease_key(asked.id)] is not None:
         return _cancel(Cancel(asked.id, asked.owner, tuple(c.meter for c in asked.charges)), documents, now)
     writes: dict[str, tuple[Document | None, int]] = {}
@@ -278,6 +282,7 @@ def _settle(asked: Settle, documents: Documents, now: int) -> Applied:
             document = _corrected(document, window, at, one, counted, asked.id)
             one = {**one, "counted": counted, "spent": spent}
         if asked.final:
+            # By this a retry, which is answered again, is told from another settlement, which is refused.
             one = {**one, "said": actual.get(meter, -1)}
         if document is not None:
             writes[meter] = document, meters.expires(document, window, at)
@@ -297,6 +302,7 @@ def _settled_before(
     now: int,
 ) -> Outcome:
     """Whoever did not hear the answer says the same again, and is told what it would have been."""
+    # -1 is a meter that nothing was said of, -2 one that was never settled for good.
     same = all(one.get("said", -2) == actual.get(one["meter"], -1) for one in lease["charges"])
     if lease["state"] != "settled" or not asked.final or not same:
         return Rejected(operations.ENDED)
@@ -331,6 +337,7 @@ def _renew(asked: Renew, documents: Documents, now: int) -> Applied:
     writes: dict[str, tuple[Document | None, int]] = {lease_key(asked.id): ({**lease, "expires": until}, kept)}
     for one in lease["charges"]:
         document = documents[one["meter"]]
+        # What runs at the same time is counted by its lease, and would be free again at the old end.
         if one["kind"] == "concurrent" and document is not None:
             document = {**document, "leases": {**document["leases"], asked.id: until}}
             writes[one["meter"]] = document, meters.expires(document, Concurrent(), now)
