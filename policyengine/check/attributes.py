@@ -23,7 +23,7 @@ from policyengine.model.types import (
     element_of,
     entity,
     join,
-    plain,
+    unrefined,
 )
 from policyengine.syntax import ast
 
@@ -53,7 +53,7 @@ def read(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
         # What is in a pair has been looked at with its list.
         key = Const(value=name.text, type=STRING, span=name.span)
         return Typed(Lookup(base=base.expr, key=key, type=field.field.type, span=span))
-    type_ = plain(field.field.type)
+    type_ = unrefined(field.field.type)
     expr: Expr = Attribute(base=base.expr, name=name.text, owners=field.owners, type=type_, span=span)
     if type_ != field.field.type:
         expr = Refine(operand=expr, shape=field.field.type, type=type_, span=span)
@@ -148,11 +148,11 @@ def _possible(expr: Expr, env: TypeEnv) -> frozenset[str]:
             inner = base.type
             if isinstance(inner, RecordT):
                 field = inner.get(name)
-                type_ = plain(field.type) if field is not None else type_
+                type_ = unrefined(field.type) if field is not None else type_
             elif isinstance(inner, EntityT):
                 entities = env.place.schema.entities
                 names = env.place.schema.declaring(inner.names, name)
-                types = [plain(entities[n].attributes[name].type) for n in names]
+                types = [unrefined(entities[n].attributes[name].type) for n in names]
                 return frozenset().union(*(one.names for one in types if isinstance(one, EntityT)))
     return type_.names if isinstance(type_, EntityT) else frozenset()
 

@@ -9,7 +9,7 @@ from policyengine.check.written_types import visible_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.ir.nodes import Head, Scope
-from policyengine.model.types import JSON, EntityT, RecordField, RecordT, Type, join, plain, record
+from policyengine.model.types import JSON, EntityT, RecordField, RecordT, Type, join, unrefined, record
 from policyengine.model.values import Uid
 from policyengine.schema.schema import Schema
 from policyengine.syntax import ast
@@ -204,7 +204,7 @@ def _context(context: RecordT, actions: frozenset[str], resource: Scope, schema:
     type_: Type | None = None
     for one in returned:
         if one is not None:
-            type_ = plain(one.type) if type_ is None else join(type_, plain(one.type)) or JSON
+            type_ = unrefined(one.type) if type_ is None else join(type_, unrefined(one.type)) or JSON
     return record({**dict(context.fields), RESULT: RecordField(type_ or JSON)}, context.open)
 
 

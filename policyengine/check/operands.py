@@ -58,7 +58,7 @@ from policyengine.model.types import (
     element_of,
     is_numeric,
     join,
-    plain,
+    unrefined,
 )
 from policyengine.schema.schema import Schema
 
@@ -99,7 +99,7 @@ def fits(expr: Expr, type_: Type) -> bool:
 
 def need(expr: Expr, type_: Type, what: str, findings: Findings) -> Expr:
     """The expression as a value of the type; a finding where it cannot be one."""
-    read = plain(type_)
+    read = unrefined(type_)
     if isinstance(expr, Const) and type_ != read and fits(expr, read) and not is_refined(expr.value, type_):
         findings.report(codes.WRONG_TYPE, expr.span, f"{what} should be {type_}", "", _nearest(expr, type_))
     type_ = read

@@ -16,7 +16,7 @@ from policyengine.diagnostics import codes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.ir.fold import fold
 from policyengine.ir.nodes import APPROVAL, And, Const, Expr, Not, ObligationSpec, Proof, Rule
-from policyengine.model.types import BOOL, ListT, RecordField, RecordT, SetT, plain
+from policyengine.model.types import BOOL, ListT, RecordField, RecordT, SetT, unrefined
 from policyengine.syntax import ast
 
 
@@ -140,7 +140,7 @@ def _obligation(call: ast.ObligationCall, env: TypeEnv) -> ObligationSpec | None
 
 def _property(tree: ast.Expr, field: RecordField, what: str, env: TypeEnv) -> Expr:
     expr = fold(operands.need(check_expression(tree, env).expr, field.type, what, env.place.findings))
-    if isinstance(plain(field.type), SetT | ListT | RecordT) and not isinstance(expr, Const) and expr.type != UNKNOWN:
+    if isinstance(unrefined(field.type), SetT | ListT | RecordT) and not isinstance(expr, Const) and expr.type != UNKNOWN:
         env.place.findings.report(codes.NOT_CONSTANT, tree.span, f"{what} must be a constant")
     return expr
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from policyengine.check.environment import UNKNOWN, TypeEnv
 from policyengine.diagnostics import codes
-from policyengine.model.types import PRIMITIVES, ListT, SetT, Type, entity, plain
+from policyengine.model.types import PRIMITIVES, ListT, SetT, Type, entity, unrefined
 from policyengine.schema.declare import MAX_TYPE_DEPTH, nesting, unknown_type
 from policyengine.schema.refinements import constant_type, union
 from policyengine.syntax import ast
@@ -26,7 +26,7 @@ def param_type(tree: ast.TypeExpr, env: TypeEnv) -> Type:
                 return PRIMITIVES[name]
             named = env.place.schema.types.get(name)
             if named is not None and named.module in env.place.visible:
-                return plain(named.type)
+                return unrefined(named.type)
             return entity(name) if visible_type(ast.Name(text=name, span=tree.span), env) else UNKNOWN
         case ast.GenericType(name=name, argument=argument) if (
             name.text in ("Set", "List") and nesting(tree) <= MAX_TYPE_DEPTH
@@ -38,7 +38,7 @@ def param_type(tree: ast.TypeExpr, env: TypeEnv) -> Type:
         case ast.LiteralType() | ast.UnionType():
             members = tree.members if isinstance(tree, ast.UnionType) else (tree,)
             types = [constant_type(m.value) if isinstance(m, ast.LiteralType) else param_type(m, env) for m in members]
-            return UNKNOWN if UNKNOWN in types else plain(union(types))
+            return UNKNOWN if UNKNOWN in types else unrefined(union(types))
     env.place.findings.report(
         codes.WRONG_TYPE, tree.span, "a parameter has a named type", "", "pass the fields instead"
     )

@@ -23,7 +23,7 @@ from policyengine.model.decision import Decision
 from policyengine.model.json_text import parse_json
 from policyengine.model.refined import fits
 from policyengine.model.request import request
-from policyengine.model.types import STRING, plain
+from policyengine.model.types import STRING, unrefined
 from policyengine.model.values import Fault, Uid
 from policyengine.schema.returned import Returned, read_by, trusted_places
 
@@ -110,7 +110,7 @@ def readers(received: Received, result: Any) -> dict[Way, frozenset[str]]:
 
 def read(result: Any, returned: Returned | None) -> Any:
     """The result as the declaration means it: JSON that a tool returned as text is read, where it declares no text."""
-    if type(result) is not str or returned is None or plain(returned.type) == STRING:
+    if type(result) is not str or returned is None or unrefined(returned.type) == STRING:
         return result
     try:
         return parse_json(result)

@@ -102,15 +102,15 @@ def record(fields: dict[str, RecordField], open: bool = False) -> RecordT:
     return RecordT(tuple(sorted(fields.items())), open)
 
 
-def plain(type_: Type) -> Type:
+def unrefined(type_: Type) -> Type:
     """The type as rules read it: without refinements, but for those of a record's fields, which are read one by one."""
     match type_:
         case RefinedT(base=base):
-            return plain(base)
+            return unrefined(base)
         case SetT(element):
-            return SetT(plain(element))
+            return SetT(unrefined(element))
         case ListT(element):
-            return ListT(plain(element))
+            return ListT(unrefined(element))
     return type_
 
 
@@ -132,7 +132,7 @@ def join(left: Type, right: Type) -> Type | None:
     if left == right:
         return left
     if isinstance(left, RefinedT) or isinstance(right, RefinedT):
-        return join(plain(left), plain(right))
+        return join(unrefined(left), unrefined(right))
     if is_numeric(left) and is_numeric(right):
         return NUMBER
     match left, right:
@@ -162,7 +162,7 @@ def _join_records(left: RecordT, right: RecordT) -> RecordT:
 
 def comparable(left: Type, right: Type) -> bool:
     """Whether a value of one type can ever equal a value of the other."""
-    left, right = plain(left), plain(right)
+    left, right = unrefined(left), unrefined(right)
     if left == JSON or right == JSON:
         return True
     match left, right:

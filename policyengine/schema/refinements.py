@@ -22,7 +22,7 @@ from policyengine.model.types import (
     Type,
     element_of,
     is_numeric,
-    plain,
+    unrefined,
 )
 from policyengine.model.values import Fault
 from policyengine.syntax import ast
@@ -80,7 +80,7 @@ _Try = Callable[[ast.Literal], str]
 
 
 def _bounds_of(base: Type) -> Mapping[str, _Try]:
-    read = plain(base)
+    read = unrefined(base)
     if is_numeric(read):
         return {"min": _number, "max": _number, "above": _number, "below": _number}
     if read == STRING:

@@ -17,7 +17,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from policyengine.model.refined import fits
-from policyengine.model.types import EntityT, ListT, Prim, RecordT, RefinedT, SetT, Type, plain
+from policyengine.model.types import EntityT, ListT, Prim, RecordT, RefinedT, SetT, Type, unrefined
 from policyengine.model.values import Entity, Uid
 from policyengine.schema.schema import Schema
 from tests.support.expressions import Draw
@@ -84,7 +84,7 @@ def value(choose: Choices, type_: Type) -> Any:
             return None
         case RefinedT(base=base):
             made = value(choose, base)
-            return made if fits(made, type_) else _SIMPLE[plain(base).__class__]
+            return made if fits(made, type_) else _SIMPLE[unrefined(base).__class__]
         case Prim(name="Json"):
             return _json(choose, 2)
         case Prim(name=name):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from policyengine.model.types import JSON, STRING, EntityT, RecordField, RecordT, Type, join, plain, record
+from policyengine.model.types import JSON, STRING, EntityT, RecordField, RecordT, Type, join, unrefined, record
 from policyengine.schema.schema import Schema
 
 Facts = frozenset[str]
@@ -51,7 +51,7 @@ class Place:
         return self._seen[key]
 
     def _below(self, text: str, type_: Type, missing: tuple[str, ...], facts: Facts, depth: int) -> Iterator[Path]:
-        type_ = plain(type_)
+        type_ = unrefined(type_)
         if isinstance(type_, EntityT):
             type_ = EntityT(self.possible(text, type_.names, facts))
         if text != "context":
