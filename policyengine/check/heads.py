@@ -9,7 +9,7 @@ from policyengine.check.written_types import visible_type
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.ir.nodes import Head, Scope
-from policyengine.model.types import JSON, EntityT, RecordField, RecordT, Type, join, unrefined, record
+from policyengine.model.types import JSON, EntityT, RecordField, RecordT, Type, join, record, unrefined
 from policyengine.model.values import Uid
 from policyengine.schema.schema import Schema
 from policyengine.syntax import ast

@@ -140,7 +140,11 @@ def _obligation(call: ast.ObligationCall, env: TypeEnv) -> ObligationSpec | None
 
 def _property(tree: ast.Expr, field: RecordField, what: str, env: TypeEnv) -> Expr:
     expr = fold(operands.need(check_expression(tree, env).expr, field.type, what, env.place.findings))
-    if isinstance(unrefined(field.type), SetT | ListT | RecordT) and not isinstance(expr, Const) and expr.type != UNKNOWN:
+    if (
+        isinstance(unrefined(field.type), SetT | ListT | RecordT)
+        and not isinstance(expr, Const)
+        and expr.type != UNKNOWN
+    ):
         env.place.findings.report(codes.NOT_CONSTANT, tree.span, f"{what} must be a constant")
     return expr
 

@@ -16,7 +16,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from policyengine.compile.ancestors import look_up, lookups_of
-from policyengine.compile.codegen import PARAMETERS, ROOTS, first_test, items_of, reading, scope_tests, set_bit
+from policyengine.compile.codegen import (
+    PARAMETERS,
+    ROOTS,
+    first_test,
+    items_of,
+    read_sources_once,
+    scope_tests,
+    set_bit,
+)
 from policyengine.compile.emit import Emitter
 from policyengine.compile.hoist import ancestor_roots, targets
 from policyengine.compile.pyfunction import function, module
@@ -136,7 +144,7 @@ class _Careful:
             assign("note", ast.Attribute(load("places"), "append", ast.Load())),
             *reads,
             *self._look_up(),
-            *reading(self._rules),
+            *read_sources_once(self._rules),
             assign("m", ast.Constant(0)),
             assign("o", ast.Constant(0)),
             *self._ask(),

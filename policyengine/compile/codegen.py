@@ -44,7 +44,7 @@ def fast_tree(rules: Sequence[Rule], site: Site) -> tuple[ast.Module, dict[str, 
     return module("fast", PARAMETERS, body), emitter.constants
 
 
-def reading(rules: Sequence[Rule]) -> list[ast.stmt]:
+def read_sources_once(rules: Sequence[Rule]) -> list[ast.stmt]:
     """Where any rule asks for the sources of an argument: what a request says of them is read once for all."""
     asked = any(isinstance(node, ir.Sources) for rule in rules for node in walk(rule.condition))
     return [assign("read", ast.Dict([], []))] if asked else []
@@ -54,7 +54,7 @@ def ask(rules: Sequence[Rule], emitter: Emitter) -> list[ast.stmt]:
     """Statements that leave in `m` the mask of the rules that hold. A test that several rules begin with is made once
     for all of them, whether they want it to hold or not: where nothing may err, the order of rules does not matter."""
     together: dict[ir.Expr, list[tuple[int, Rule]]] = {}
-    body: list[ast.stmt] = [*reading(rules), assign("m", ast.Constant(0))]
+    body: list[ast.stmt] = [*read_sources_once(rules), assign("m", ast.Constant(0))]
     for number, rule in enumerate(rules):
         together.setdefault(first_test(rule)[0], []).append((number, rule))
     for test, group in together.items():

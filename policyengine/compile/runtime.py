@@ -185,9 +185,9 @@ def sources(
     if None not in read:
         args = world.find(as_entity(resource), ARGS)
         read[None] = index(context.get("provenance", ABSENT), args)
-    found: tuple[str, ...] = gathered_sources(path, *read[None])
-    read[path] = found
-    return found
+    gathered: tuple[str, ...] = gathered_sources(path, *read[None])
+    read[path] = gathered
+    return gathered
 
 
 # The names that generated code knows.

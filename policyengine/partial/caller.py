@@ -50,10 +50,10 @@ class GapCaller:
     def ancestors(self) -> Any:
         """Everything above the principal; NO_VALUE if that cannot be told."""
         if self._ancestors is _UNASKED:
-            self._ancestors = self.above(self.request.principal)
+            self._ancestors = self.ancestors_of(self.request.principal)
         return self._ancestors
 
-    def above(self, entity: Entity) -> Any:
+    def ancestors_of(self, entity: Entity) -> Any:
         try:
             return self.world.ancestors(entity)
         except Fault:

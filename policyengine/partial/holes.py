@@ -121,7 +121,7 @@ class Holes:
             entity = value(caller)
             if entity is NO_VALUE:
                 return ERRS
-            above = caller.ancestors if is_principal else caller.above(entity)
+            above = caller.ancestors if is_principal else caller.ancestors_of(entity)
             if above is NO_VALUE:
                 return ERRS
             uids = sorted({entity.uid, *above})
@@ -135,7 +135,7 @@ class Holes:
 
         def find(caller: GapCaller) -> Found:
             uids = (targets.fixed or targets.found(caller))[1][0]
-            above = caller.above(caller.request.resource if is_resource else caller.request.principal)
+            above = caller.ancestors_of(caller.request.resource if is_resource else caller.request.principal)
             return ERRS if above is NO_VALUE else _FALSE if uids.isdisjoint(above) else _TRUE
 
         return self._made(("is below", targets), expr, None, find)

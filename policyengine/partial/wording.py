@@ -73,7 +73,7 @@ def _tree(
         case OneOf(path=path, values=values, negated=negated):
             return _not(made.binary("in", _place(root, path), _list(values)), negated)
         case Elements(path=path, kind=kind, values=values):
-            return _holds(kind, _place(root, path), values)
+            return _contains(kind, _place(root, path), values)
         case Matching(path=path, pieces=pieces, negated=negated):
             return _not(made.like(_place(root, path), pieces), negated)
         case Sized(path=path, op=op, count=count):
@@ -86,7 +86,7 @@ def _tree(
             assert_never(atom)
 
 
-def _holds(kind: str, place: ast.Expr, values: tuple[Any, ...]) -> ast.Expr:
+def _contains(kind: str, place: ast.Expr, values: tuple[Any, ...]) -> ast.Expr:
     match kind, len(values):
         case (("any" | "none"), 1):
             return _not(made.binary("in", _constant(values[0]), place), kind == "none")

@@ -167,7 +167,7 @@ class Board:
 
     def begin(self) -> None:
         """Begin the threads."""
-        me, steps = ref(self), [Board._reading, Board.judge]
+        me, steps = ref(self), [Board._read_or_tell, Board.judge]
         if isinstance(self._store, Sharded):
             steps.append(Board._looking)
         self._threads = [
@@ -191,7 +191,7 @@ class Board:
             if thread is not current_thread():
                 thread.join(timeout=self._bound)
 
-    def _reading(self) -> None:
+    def _read_or_tell(self) -> None:
         try:
             self.read()
             self._is_away = False

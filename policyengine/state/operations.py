@@ -260,7 +260,7 @@ Operation = (
 )
 
 
-def plain(commit: Commit) -> bool:
+def only_charges(commit: Commit) -> bool:
     """Whether it charges meters and does nothing else."""
     return (
         commit.session is None

@@ -19,7 +19,7 @@ from policyengine.syntax.layout import render
 from policyengine.syntax.layout_expressions import expression, type_
 from policyengine.syntax.layout_statements import module, statement
 from policyengine.syntax.parse import parse
-from policyengine.syntax.walk import same
+from policyengine.syntax.walk import same_tree
 
 # The width of a page on which no line is too long.
 _ENDLESS = 2**31
@@ -95,7 +95,7 @@ def _verify(path: str, before: ast.Module, after: ast.Module, found: tuple[Diagn
     errors = [d.message for d in found if d.is_error]
     if errors:
         raise FormatFault(f"formatting {path} gave text with errors: {errors[0]}")
-    if not same(before, after):
+    if not same_tree(before, after):
         raise FormatFault(f"formatting {path} changed its meaning")
     if [c.text for c in before.comments] != [c.text for c in after.comments]:
         raise FormatFault(f"formatting {path} lost a comment, or moved it past another one")

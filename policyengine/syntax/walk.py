@@ -122,7 +122,7 @@ def mentions(root: ast.Expr, name: str) -> bool:
     return False
 
 
-def same(left: ast.Node, right: ast.Node) -> bool:
+def same_tree(left: ast.Node, right: ast.Node) -> bool:
     """Whether two trees say the same: `==`, for trees of any depth."""
     todo: list[tuple[object, object]] = [(left, right)]
     while todo:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from policyengine.model.types import JSON, STRING, EntityT, RecordField, RecordT, Type, join, unrefined, record
+from policyengine.model.types import JSON, STRING, EntityT, RecordField, RecordT, Type, join, record, unrefined
 from policyengine.schema.schema import Schema
 
 Facts = frozenset[str]

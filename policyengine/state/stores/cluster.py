@@ -116,10 +116,10 @@ class Cluster(Redis):
         url = self._url.replace("+cluster", "", 1)
         return library.RedisCluster.from_url(url, **self._settings(retry))
 
-    def _asking(self, client: Any) -> Plainly:
+    def _connections_of(self, client: Any) -> Plainly:
         return Plainly(client)
 
-    def _asking_async(self, client: Any) -> PlainlyAsync:
+    def _connections_of_async(self, client: Any) -> PlainlyAsync:
         return PlainlyAsync(client)
 
     def _policies(self) -> list[str]:

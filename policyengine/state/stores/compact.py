@@ -21,7 +21,7 @@ from policyengine.state.operations import (
     Refused,
     Rejected,
     lease_key,
-    plain,
+    only_charges,
 )
 from policyengine.state.windows import Calendar, Sliding
 
@@ -45,7 +45,7 @@ class Compact:
 
     def asked(self, commit: Commit, prefix: str) -> tuple[list[bytes], bytes, bytes] | None:
         """The keys of the meters and of the lease, the charges, and what the lease keeps."""
-        if not plain(commit):
+        if not only_charges(commit):
             return None
         keys, parts, held = [], [_HEAD.pack(commit.lease, commit.keep)], []
         for charge in commit.charges:

@@ -69,7 +69,7 @@ class Redis:
         self._clients: WeakKeyDictionary[AbstractEventLoop, Any] = WeakKeyDictionary()
         try:
             self._client: Any = self._connect(redis, redis.retry.Retry)
-            self._connections = self._asking(self._client)
+            self._connections = self._connections_of(self._client)
             policies = self._policies()
         except self._failures as error:
             raise StoreError(f"the state store cannot be asked: {error}") from error
@@ -191,14 +191,14 @@ class Redis:
                 if (one := known()) is not None and one.is_closed() and (over := self._clients.pop(one, None)):
                     over.leave()
             library = self._library.asyncio
-            client = self._clients[loop] = self._asking_async(self._connect(library, library.retry.Retry))
+            client = self._clients[loop] = self._connections_of_async(self._connect(library, library.retry.Retry))
         return client
 
-    def _asking(self, client: Any) -> Plainly:
+    def _connections_of(self, client: Any) -> Plainly:
         """How a client is asked."""
         return Connections(client)
 
-    def _asking_async(self, client: Any) -> PlainlyAsync:
+    def _connections_of_async(self, client: Any) -> PlainlyAsync:
         """How a client of an event loop is asked."""
         return ConnectionsAsync(client, self._deadline)
 
