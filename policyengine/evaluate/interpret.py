@@ -45,14 +45,16 @@ class Env:
     request: Request
     world: World
     locals: Mapping[int, Any] = field(default_factory=dict)
-    # Where among the elements each of these stands; the members of collections that are the same for all elements.
+    # Where among the elements each of these stands; the members of collections that are the same for all elements of
+    # the quantifiers around, gone through once for all of them.
     positions: Mapping[int, int] = field(default_factory=dict)
     kept: dict[int, frozenset[Any]] | None = None
     looks: int = 1
 
     def over(self, elements: Sequence[Any]) -> Env:
         """The same, within a quantifier over these elements. Raises Fault where there are too many."""
-        return replace(self, kept={}, looks=looks(self.looks, elements, bool(self.locals)))
+        kept = {} if self.kept is None else self.kept
+        return replace(self, kept=kept, looks=looks(self.looks, elements, bool(self.locals)))
 
     def binding(self, slot: int, position: int, value: Any) -> Env:
         """The same, within a quantifier for one of the elements."""

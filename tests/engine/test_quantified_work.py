@@ -1,0 +1,52 @@
+"""What a quantifier asks of a collection that is the same for all its elements: it is gone through once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from policyengine import Engine
+from tests.support.evaluators import reference
+from tests.support.steps import steps
+
+POLICIES = """module m
+use ai
+entity Folder in Group
+extend Document { some: List<String>, few: List<String>, many: List<String>, groups: List<Group>, owner: String }
+extend Document { folders: List<Folder> }
+action weigh on Document
+permit among: weigh on Document when CONDITION or document.owner == "nobody"
+"""
+CONDITIONS = {
+    "a list": "(any x in document.some: any y in document.few: x == y or y in document.many)",
+    "groups": "(any x in document.some: any f in document.folders: x == f.id or f in document.groups)",
+    "in three": "(any x in document.some: all y in document.few: any z in document.few: x == z or y in document.many)",
+}
+FEW, MANY = 100, 200
+
+
+def asked(count: int) -> dict[str, Any]:
+    """A document of which `owner` is missing: the rule has no value, and the specification says where."""
+    numbers = [str(n) for n in range(count)]
+    groups = [{"type": "Group", "id": n} for n in numbers]
+    lists = {"some": numbers, "few": ["x"], "many": [f"m{n}" for n in numbers], "groups": groups}
+    document = {"type": "Document", "id": "d", "folders": [{"type": "Folder", "id": "f"}], **lists}
+    return {"principal": {"type": "User", "id": "u"}, "action": "weigh", "resource": document}
+
+
+ASK: dict[str, Callable[[Engine, dict[str, Any]], Any]] = {
+    "decide": lambda engine, request: engine.decide(**request),
+    "explain": lambda engine, request: engine.explain(**request),
+    "specification": lambda engine, request: reference(engine.snapshot, request),
+}
+
+
+@pytest.mark.parametrize("how", ASK)
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_twice_as_many_elements_are_twice_the_work(condition: str, how: str) -> None:
+    engine = Engine.from_text(POLICIES.replace("CONDITION", CONDITIONS[condition]))
+    assert engine.decide(**asked(FEW)).errors[0].code == "POL501"
+    work = {count: steps(lambda count=count: ASK[how](engine, asked(count))) for count in (FEW, MANY)}
+    assert work[MANY] < 2.2 * work[FEW]
