@@ -11,11 +11,10 @@ from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.ir.nodes import Attribute, Const, Contains, Expr, PolicySet, Rule
 from policyengine.ir.walk import walk
-from policyengine.release.needs import KINDS, applying, needs, output
+from policyengine.release.needs import KINDS, ORDERS, applying, needs, output
 from policyengine.release.releasing import OUTPUT
 
 RELEASE = "release"
-_ORDERS = frozenset({"redact", "mask", "hash", "replace", "tokenize"})
 
 
 def buffered_by(policies: PolicySet) -> tuple[str, ...] | None:
@@ -45,7 +44,7 @@ def _kinds(rule: Rule) -> Iterator[tuple[str, Expr]]:
     """The kinds that a rule names, each with where it does."""
     for obligation in rule.obligations:
         for name, value in obligation.properties:
-            if obligation.type in _ORDERS and name == "kinds" and isinstance(value, Const):
+            if obligation.type in ORDERS and name == "kinds" and isinstance(value, Const):
                 yield from ((kind, value) for kind in sorted(value.value))
     for expr in walk(rule.condition):
         match expr:

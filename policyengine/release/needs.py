@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from policyengine.detect.finding import covers
+from policyengine.detect.registry import Registry
 from policyengine.ir.nodes import (
     And,
     Attribute,
@@ -36,6 +38,9 @@ KINDS, FOUND = "findings", "found"
 KIND, TYPE = "kind", "type"
 # A member of a finding, and the word that it is compared with.
 Compared = tuple[str, str]
+
+# Orders about what was found.
+ORDERS = frozenset({"redact", "mask", "hash", "replace", "tokenize"})
 
 Subject = Callable[[Expr], bool]
 
@@ -136,6 +141,37 @@ def text_needs(policies: PolicySet, action: str, resource_type: str, subject: Su
         needs([rule for rule in rules if rule.cuts], subject),
         needs([*rules, *tried], subject) if tried else whole,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersGiven:
+    """What rules may order: something about these kinds, or to `withhold` a text; and the kinds that rules which cut a
+    stream read."""
+
+    kinds: frozenset[str]
+    withhold: bool
+
+    def hold(self, known: Registry) -> bool:
+        """Whether a stream may have to wait for its end, to carry it out."""
+        whole = [finder for finder in known.finders if finder.width is None]
+        return self.withhold or any(
+            covers(group, kind) for finder in whole for kind in finder.kinds for group in self.kinds
+        )
+
+
+def orders_given(policies: PolicySet, action: str, resource_type: str) -> OrdersGiven:
+    """What the rules about a text may order."""
+    rules = applying(policies.rules, action, resource_type)
+    given = [obligation for rule in rules for obligation in rule.obligations]
+    named = {
+        kind
+        for obligation in given
+        for name, value in obligation.properties
+        if obligation.type in ORDERS and name == "kinds" and isinstance(value, Const)
+        for kind in value.value
+    }
+    cutting = needs([rule for rule in rules if rule.cuts], output)
+    return OrdersGiven(frozenset(named) | cutting.kinds, any(one.type == "withhold" for one in given))
 
 
 def applying(rules: Sequence[Rule], action: str, resource_type: str) -> list[Rule]:

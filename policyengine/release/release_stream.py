@@ -18,6 +18,7 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -38,7 +39,7 @@ from policyengine.release.releasing import kinds_of, measured
 from policyengine.release.stream import Treating
 from policyengine.release.streaming import Chunks, Whole
 from policyengine.release.treatment import CannotCarryOut, Orders
-from policyengine.release.watching import Come, CutOff, Looked, Watch
+from policyengine.release.watching import LEAST, Come, CutOff, Looked, Watch
 from policyengine.state.grant import Grant
 
 # Few finders look at a text each time that some of it comes. Of more, each lets it wait for so many characters, so that
@@ -51,10 +52,13 @@ FAILURES = (CannotCarryOut, DetectorFailed, NoKey, Unscannable)
 
 @dataclass(frozen=True, slots=True)
 class StreamCalls:
-    """How the engine decides about a stream: before it (`grant`) or about all of it (`release`), each in two forms; and
-    where a rule cuts it, about what has come (`decide`, of `resource` and what is known of the text). `told` tells
-    people; `tried` is what rules that are tried make of the whole."""
+    """How the engine decides about a stream: before it (`grant`, for which `first` asks what is known of a text of
+    which nothing has come) or about all of it (`release`), each in two forms; and where a rule cuts it, about what has
+    come (`decide`, of `resource` and what is known of the text). `told` tells people; `tried` is what rules that are
+    tried make of the whole, with what is found for them; `looked` is what `release` would say of a text that did not
+    come to its end, and charges nothing. `holds`: an order that these rules may give needs the whole."""
 
+    first: Callable[[], object]
     grant: Callable[[], Grant]
     grant_async: Callable[[], Awaitable[Grant]]
     release: Callable[[Any], Released]
@@ -67,14 +71,17 @@ class StreamCalls:
     decide: Callable[[Mapping[str, Any]], Decision]
     resource: Callable[[], Mapping[str, Any]]
     tries: bool
-    told: Callable[[Released], Released]
-    tried: Callable[[Any], tuple[Trial, ...]]
+    told: Callable[..., Released]
+    tried: Callable[[Any], tuple[tuple[Trial, ...], tuple[Found, ...]]]
+    looked: Callable[[Any], Released]
+    holds: bool
 
 
 class ReleaseStream:
     """Iterate over it, with `for` or `async for`, to have the chunks that may go. NotReleased ends a stream of which
     nothing more may. `released` says, once it has ended, what was decided; its `text` is None, as the text has gone.
-    `buffered` is whether nothing goes before the end, since a rule looks at the whole."""
+    `buffered` is whether nothing goes before the end, since a rule looks at the whole, or a finder that an order needs:
+    before the first chunk, whether that may be so, as not every order is given to everybody."""
 
     def __init__(self, chunks: Iterable[Any] | AsyncIterable[Any], ways: StreamCalls) -> None:
         self._chunks = chunks
@@ -82,7 +89,8 @@ class ReleaseStream:
         self._going: Generator[Any] | AsyncGenerator[Any] | None = None
         self._looking: Chunks | None = None
         self._over = self._closed = False
-        self.buffered = ways.buffered
+        self._orders: Orders | None = None
+        self.buffered = ways.buffered or ways.holds
         self.released: Released | None = None
 
     def __iter__(self) -> Iterator[Any]:
@@ -124,43 +132,52 @@ class ReleaseStream:
             raise TypeError("an async stream is iterated over with `async for`")
         if self._closed:
             return
+        grant = None if self._ways.buffered else self._ways.grant()
+        steps = self._begin(grant) if grant is not None else None
+        whole, kept = Whole(self._ways.inspection.most), self._kept()
+        if steps is None and grant is not None:
+            # The whole is decided about at the end, and charged then.
+            grant.withdraw()
         try:
-            grant = None if self.buffered else self._ways.grant()
-            steps = self._begin(grant) if grant is not None else None
-            if steps is None:
-                if grant is not None:
-                    # The whole is decided about at the end, and charged then.
-                    grant.withdraw()
-                whole = Whole(self._ways.inspection.most)
-                for chunk in self._chunks:
+            for chunk in self._chunks:
+                if steps is None:
                     self._guarded(partial(whole.feed, chunk))
+                else:
+                    kept = _keep(kept, chunk)
+                    yield from _said(self._guarded(partial(steps.feed, chunk)))
+            if steps is None:
                 yield from self._wholly(whole, self._ways.release(whole.content()))
                 return
-            kept = self._kept()
-            for chunk in self._chunks:
-                kept = _keep(kept, chunk)
-                yield from _said(self._guarded(partial(steps.feed, chunk)))
-            rest = _said(self._end(steps))
-            self._try(kept)
-            yield from rest
+            rest = _said(self._end(steps, kept))
+        except Exception:
+            self._broken_off(whole, kept)
+            raise
         except GeneratorExit:
             self._left()
             raise
+        yield from rest
 
     async def _as_they_come(self, elsewhere: Elsewhere) -> AsyncGenerator[Any]:
         if self._closed:
             return
         waits = self._ways.inspection.waits
+        if waits and not self._ways.buffered:
+            await elsewhere(True, self._ways.first)
+        grant = None if self._ways.buffered else await self._ways.grant_async()
+        steps = self._begin(grant) if grant is not None else None
+        whole, kept = Whole(self._ways.inspection.most), self._kept()
+        if steps is None and grant is not None:
+            # The whole is decided about at the end, and charged then.
+            await grant.withdraw_async()
         try:
-            grant = None if self.buffered else await self._ways.grant_async()
-            steps = self._begin(grant) if grant is not None else None
-            if steps is None:
-                if grant is not None:
-                    # The whole is decided about at the end, and charged then.
-                    await grant.withdraw_async()
-                whole = Whole(self._ways.inspection.most)
-                async for chunk in _each(self._chunks):
+            async for chunk in _each(self._chunks):
+                if steps is None:
                     self._guarded(partial(whole.feed, chunk))
+                    continue
+                kept = _keep(kept, chunk)
+                for piece in _said(await elsewhere(waits, partial(self._guarded, partial(steps.feed, chunk)))):
+                    yield piece
+            if steps is None:
                 release = partial(self._ways.release, whole.content())
                 released = await (
                     self._ways.release_async(whole.content()) if elsewhere is _aside else elsewhere(True, release)
@@ -168,19 +185,16 @@ class ReleaseStream:
                 for chunk in self._wholly(whole, released):
                     yield chunk
                 return
-            kept = self._kept()
-            async for chunk in _each(self._chunks):
-                kept = _keep(kept, chunk)
-                for piece in _said(await elsewhere(waits, partial(self._guarded, partial(steps.feed, chunk)))):
-                    yield piece
-            rest = _said(await elsewhere(waits, partial(self._end, steps)))
-            if kept is not None:
-                await elsewhere(True, partial(self._try, kept))
-            for piece in rest:
-                yield piece
+            rest = _said(await elsewhere(waits or kept is not None, partial(self._end, steps, kept)))
+        except Exception:
+            if not self._over:
+                await elsewhere(True, partial(self._broken_off, whole, kept))
+            raise
         except (GeneratorExit, CancelledError):
             self._left()
             raise
+        for piece in rest:
+            yield piece
 
     def _begin(self, grant: Grant) -> Chunks | None:
         """How to go on after the decision; None: with the whole. Raises NotReleased."""
@@ -189,38 +203,53 @@ class ReleaseStream:
         self.released = Released(False, None, decision, grant=grant)
         if decision.decision != "allow" or decision.unmetered:
             raise NotReleased(self._tell(self.released))
-        read = self._guarded(partial(ordered, decision, self._ways.fulfilled))
+        self._orders = read = self._guarded(partial(ordered, decision, self._ways.fulfilled))
         steps: Chunks | None = self._guarded(partial(self._steps, read))
-        self._looking = steps
+        self._looking, self.buffered = steps, steps is None
         return steps
 
-    def _tell(self, released: Released) -> Released:
-        """What it ends with: said once."""
+    def _tell(self, released: Released, gone: Mapping[str, int] | None = None) -> Released:
+        """What it ends with: said once. `gone` is up to where its texts have gone, where it ends early."""
         self._over = True
-        self.released = told = self._ways.told(released)
+        self.released = told = self._ways.told(released, read=self._orders, gone=gone)
         return told
+
+    def _gone(self) -> Mapping[str, int]:
+        return self._looking.gone() if self._looking is not None else {}
 
     def _left(self) -> None:
         """Whoever reads it has gone before the end: what was found is told all the same."""
         if not self._over and self._looking is not None and self.released is not None:
-            self._tell(replace(self.released, findings=self._found()))
+            self._tell(replace(self.released, findings=self._found()), self._gone())
+
+    def _broken_off(self, whole: Whole, kept: Whole | None) -> None:
+        """The chunks have ended in an error: what has come and was not looked at yet is looked at, and what is found in
+        it is told."""
+        if self._over:
+            return
+        if self._looking is None:
+            if whole.names:
+                self._tell(replace(self._ways.looked(whole.content()), allowed=False, text=None))
+            return
+        gone = self._gone()
+        with suppress(*FAILURES):
+            self._looking.look()
+        if self.released is not None:
+            self._tell(self._tried(replace(self.released, findings=self._found()), kept), gone)
 
     def _found(self) -> tuple[Found, ...]:
-        found = self._looking.found if self._looking is not None else ()
-        return tuple(Found(one.kind, one.start, one.end, one.score, one.detector) for one in found)
+        return self._looking.found if self._looking is not None else ()
 
     def _steps(self, read: Orders) -> Chunks | None:
         known, keys = self._ways.inspection.registry(self._ways.tenant), self._ways.inspection.keys(self._ways.tenant)
         check_replacements(read, known)
         wide = width(read.kinds, known)
         if wide is None or read.withhold is not None:
-            self.buffered = True
             return None
         look, watch = partial(_look, kinds=read.kinds, known=known), None
         if self._ways.needs.cutting.looks:
             watch = self._watch(known)
             if watch is None:
-                self.buffered = True
                 return None
         starts, quiet = begins(read.kinds, known), partial(_quiet, kinds=read.kinds, known=known)
         wait = WAIT * max(0, len(needed(read.kinds, known)) - FEW)
@@ -251,18 +280,20 @@ class ReleaseStream:
                 raise CutOff(decision, come.found)
 
         look, keeps = partial(_look, kinds=kinds, known=known), bool(needs.attributes & {"text", "scores"})
-        starts = begins(kinds, known)
-        return Watch(lambda: Looked(look, wide, starts), judge, keeps, ways.inspection.most)
+        starts, least = begins(kinds, known), LEAST if "scores" in needs.attributes else 0
+        return Watch(lambda: Looked(look, wide, starts), judge, keeps, ways.inspection.most, least)
 
-    def _try(self, whole: Whole | None) -> None:
-        """What rules that are tried would have made of the whole. Nothing depends on it."""
-        if whole is None or self.released is None:
-            return
+    def _tried(self, released: Released, whole: Whole | None) -> Released:
+        """With what rules that are tried would have made of the whole, and what was found for them. Nothing depends on
+        it."""
+        if whole is None:
+            return released
         try:
-            tried = self._ways.tried(whole.content())
+            tried, found = self._ways.tried(whole.content())
         except FAILURES:
-            return
-        self.released = replace(self.released, decision=replace(self.released.decision, tried=tried))
+            return released
+        seen = tuple(dict.fromkeys((*released.findings, *found)))
+        return replace(released, decision=replace(released.decision, tried=tried), findings=seen)
 
     def _guarded(self, step: Callable[[], Any]) -> Any:
         try:
@@ -270,21 +301,23 @@ class ReleaseStream:
         except CutOff as cut:
             before = self.released
             grant = before.grant if before is not None else None
-            raise NotReleased(
-                self._tell(Released(False, None, cut.decision, cut.found, grant=grant)), cut=True
-            ) from None
+            found = self._found() or cut.found
+            told = self._tell(Released(False, None, cut.decision, found, grant=grant), self._gone())
+            raise NotReleased(told, cut=True) from None
         except FAILURES as error:
             code = codes.NOT_LOOKED_AT if isinstance(error, Unscannable) else codes.NOT_CARRIED_OUT
             before = self.released
             decision, grant = (before.decision, before.grant) if before is not None else (Decision("deny"), None)
             why = (RuleError("", code.id, str(error)),)
-            raise NotReleased(self._tell(Released(False, None, decision, self._found(), why, grant=grant))) from None
+            told = self._tell(Released(False, None, decision, self._found(), why, grant=grant), self._gone())
+            raise NotReleased(told) from None
 
-    def _end(self, steps: Chunks) -> list[Any]:
+    def _end(self, steps: Chunks, kept: Whole | None) -> list[Any]:
         rest: list[Any] = self._guarded(steps.finish)
         before = self.released
         if before is not None:
-            self._tell(Released(True, None, before.decision, self._found(), grant=before.grant))
+            released = Released(True, None, before.decision, self._found(), grant=before.grant)
+            self._tell(self._tried(released, kept))
         return rest
 
     def _wholly(self, whole: Whole, released: Released) -> list[Any]:

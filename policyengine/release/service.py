@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from policyengine.bundle import Snapshot
@@ -19,8 +19,9 @@ from policyengine.release.admission import Admission
 from policyengine.release.aside import aside
 from policyengine.release.detokenizing import Giving
 from policyengine.release.inspection import Inspection
+from policyengine.release.looking import Found
 from policyengine.release.messages import SourceOf
-from policyengine.release.needs import TextNeeds, model_input, output, text_needs
+from policyengine.release.needs import OrdersGiven, TextNeeds, model_input, orders_given, output, text_needs
 from policyengine.release.outcome import Admitted, Released
 from policyengine.release.release_stream import ReleaseStream, StreamCalls
 from policyengine.release.releasing import OUTPUT, Check
@@ -46,6 +47,7 @@ class Concerns:
     snapshot: Snapshot
     output: TextNeeds
     input: TextNeeds
+    orders: OrdersGiven
 
 
 class Releases(Authorizes):
@@ -63,6 +65,7 @@ class Releases(Authorizes):
             snapshot,
             text_needs(snapshot.policies, RELEASE, OUTPUT, output),
             text_needs(snapshot.policies, INVOKE, "Model", model_input),
+            orders_given(snapshot.policies, RELEASE, OUTPUT),
         )
 
     def release(
@@ -135,9 +138,10 @@ class Releases(Authorizes):
         asked = {"principal": principal, "output": output, "sources": known, "context": context}
         more = {"expected": expected, "fulfilled": fulfilled, "session": session, "opens": opens}
         texts = self._texts
-        check = partial(self._check, "", output, known, None, texts.output.before_any)
+        check = cache(partial(self._check, "", output, known, None, texts.output.before_any))
         accepts = _onto(known, _untried if texts.output.tried is not texts.output.whole else None)
         ways = StreamCalls(
+            first=check,
             grant=lambda: run(self._deciding(check(), principal, context, session, opens, accepts), self._store),
             grant_async=lambda: run_async(
                 self._deciding(check(), principal, context, session, opens, accepts), self._store
@@ -154,6 +158,8 @@ class Releases(Authorizes):
             tries=texts.output.tried is not texts.output.whole,
             told=partial(told, RELEASE, events=self.events, tenant=str((output or {}).get("tenant", ""))),
             tried=lambda text: self._trials(texts, text, principal, output, known, context),
+            looked=lambda text: self._looked(text, principal, output, known, context, fulfilled),
+            holds=texts.orders.hold(self._inspection.registry(str((output or {}).get("tenant", "")))),
         )
         return ReleaseStream(chunks, ways)
 
@@ -266,14 +272,25 @@ class Releases(Authorizes):
 
     def _trials(
         self, texts: Concerns, text: Any, principal: Any, output: Any, sources: Any, context: Any
-    ) -> tuple[Trial, ...]:
-        """What rules that are tried would have made of a text that has gone. Whoever is told of it, is told here."""
+    ) -> tuple[tuple[Trial, ...], tuple[Found, ...]]:
+        """What rules that are tried would have made of a text that has gone, and what was found for them. Whoever is
+        told of it, is told here."""
         check = self._check(text, output, sources, None, texts.output)
         if check.refused is not None:
-            return ()
+            return (), ()
         decision = _decided(texts.snapshot, principal, context, check.resource)
         trials.told(Grant(decision), self.events, holder(principal, context)[0])
-        return decision.tried
+        return decision.tried, check.found
+
+    def _looked(
+        self, text: Any, principal: Any, output: Any, sources: Any, context: Any, fulfilled: Collection[str]
+    ) -> Released:
+        """What a release would say. Nothing is charged for it, and nothing leaves."""
+        check, accepts = self._check(text, output, sources, None), _onto(sources)
+        if check.refused is not None:
+            return Released(False, None, releasing.refused(check.refused, self._texts.snapshot.revision).decision)
+        decide = partial(self._decide, principal, context, accepts)
+        return releasing.conclude(check, Grant(decide(check.resource)), decide, fulfilled)
 
     def _deciding(
         self,

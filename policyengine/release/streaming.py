@@ -15,6 +15,7 @@ from typing import Any
 from policyengine.detect.finding import Finding
 from policyengine.release.content import Content, Segment, Unscannable
 from policyengine.release.deltas import Delta, read
+from policyengine.release.looking import Found
 from policyengine.release.stream import Piece, Treating
 from policyengine.release.watching import Watch
 
@@ -54,8 +55,30 @@ class Chunks:
         self._held = 0
 
     @property
-    def found(self) -> list[Finding]:
-        return [one for channel in self._channels.values() for one in channel.treating.found]
+    def found(self) -> tuple[Found, ...]:
+        """What was found in what has gone, and in what those who watch it have looked at."""
+        every: dict[str, list[Finding]] = {name: [*one.treating.found] for name, one in self._channels.items()}
+        for name, those in (self._watch.found if self._watch is not None else {}).items():
+            every.setdefault(name, []).extend(those)
+        return tuple(dict.fromkeys(
+            Found(one.kind, one.start, one.end, one.score, one.detector, self._path(name))
+            for name, those in every.items()
+            for one in those
+        ))  # fmt: skip
+
+    def gone(self) -> dict[str, int]:
+        """By path, up to where each text may have gone."""
+        return {self._path(name): channel.gone for name, channel in self._channels.items()}
+
+    def look(self) -> None:
+        """Look at the rest, which goes nowhere."""
+        rest = {} if self._watch is None else self._watch.look()
+        for name, channel in self._channels.items():
+            channel.treating.feed(rest.get(name, ""))
+            channel.treating.finish()
+
+    def _path(self, name: str) -> str:
+        return f"/{name}" if len(self._channels) > 1 else ""
 
     def feed(self, chunk: Any) -> list[Any]:
         """What may go now. Raises Unscannable, and what finders and keys raise."""

@@ -7,7 +7,7 @@ Where `opentelemetry-api` (extra `tracing`) is not installed, or nobody records 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from policyengine.detect.content.canary import NAME as CANARY
@@ -16,12 +16,15 @@ from policyengine.events.sink import Sink
 from policyengine.late import is_installed, library
 from policyengine.release.looking import Found
 from policyengine.release.outcome import Released
+from policyengine.release.treatment import Orders, orders
 
 trace = library("opentelemetry.trace")
 
 R = TypeVar("R", bound=Released)
 # So many kinds are named.
 MOST_KINDS = 32
+# What becomes of a canary that was found.
+LEFT, REMOVED, HELD = "left", "removed", "held"
 
 
 def kinds_and_counts(findings: Iterable[Found]) -> str:
@@ -30,16 +33,41 @@ def kinds_and_counts(findings: Iterable[Found]) -> str:
     return ", ".join(f"{kind}={count}" for kind, count in sorted(counted.items())[:MOST_KINDS])
 
 
-def told(step: str, released: R, events: Sink, tenant: str) -> R:
-    """`step` is the action. Gives back what it is given."""
-    canaries = [one.detector.partition(":")[2] for one in released.findings if one.kind == CANARY]
+def told(
+    step: str, released: R, events: Sink, tenant: str, read: Orders | None = None, gone: Mapping[str, int] | None = None
+) -> R:
+    """`step` is the action. Of a stream that has ended early, `read` are the orders that were carried out until then,
+    and `gone` is up to where each of its texts may have gone, by path. Gives back what it is given."""
+    canaries = [one for one in released.findings if one.kind == CANARY]
     if canaries:
+        names = {one.detector.partition(":")[2] for one in canaries}
         fields: dict[str, Field] = {
-            "action": step, "found": len(canaries), "canaries": tuple(sorted({*canaries} - {""})),
-            "released": released.allowed, "decision": released.decision.decision,
+            "action": step, "found": len(canaries), "canaries": tuple(sorted(names - {""})),
+            "became": _became(canaries, released, read, gone), "decision": released.decision.decision,
         }  # fmt: skip
         events.send(Event("canary.found", fields, tenant))
     return traced(step, released)
+
+
+def _became(canaries: list[Found], released: Released, read: Orders | None, gone: Mapping[str, int] | None) -> str:
+    """`left` if one of them, or a part of it, may have gone on as it was; `removed` if what has gone on is without
+    them; `held` if nothing of them, and of what stands for them, has gone."""
+    if gone is not None:
+        canaries = [one for one in canaries if gone.get(one.path, 0) > one.start]
+    elif not released.allowed:
+        canaries = []
+    if not canaries:
+        return HELD
+    read = read if read is not None else orders(released.decision.obligations)
+    if read.withhold is not None:
+        return REMOVED
+    covering = [one for one in released.findings if read.of(one.kind) is not None]
+    end = read.truncate if read.truncate is not None and not read.treatments else None
+    for one in canaries:
+        covered = any(each.path == one.path and each.start <= one.start and one.end <= each.end for each in covering)
+        if not covered and (end is None or one.start < end or one.path):
+            return LEFT
+    return REMOVED
 
 
 def traced(step: str, released: R) -> R:

@@ -20,6 +20,8 @@ from policyengine.release.stream import MOST_FOUND, SHORTEST_STEP, STEP
 # Of more findings, and where the text itself is asked about, a rule is asked again once an eighth more has come.
 OFTEN = 1_000
 SHARE = 8
+# Where classifiers are asked, so many characters more have come as well: each time takes as long as they do.
+LEAST = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +89,16 @@ class Looked:
 
 class Watch:
     """All texts of a stream. `judge` is asked about what has come, and raises CutOff. With `keeps` the texts are kept,
-    `most` characters of them."""
+    `most` characters of them, and it is asked again once `least` more have come."""
 
-    def __init__(self, looked: Callable[[], Looked], judge: Callable[[Come], None], keeps: bool, most: int) -> None:
+    def __init__(
+        self, looked: Callable[[], Looked], judge: Callable[[Come], None], keeps: bool, most: int, least: int = 0
+    ) -> None:
         self._make = looked
         self._judge = judge
         self._keeps = keeps
         self._most = most
+        self._least = least
         self._looked: dict[str, Looked] = {}
         self._kept: dict[str, list[str]] = {}
         self._size = 0
@@ -108,17 +113,29 @@ class Watch:
 
     def finish(self) -> dict[str, str]:
         """The rest of each. What is decided of the whole, is decided before any of it goes."""
+        rest = self.look()
+        self._judge(self._come())
+        return rest
+
+    def look(self) -> dict[str, str]:
+        """The rest of each, once it has been looked at. Nobody is asked about it."""
         rest = {name: looked.finish() for name, looked in self._looked.items()}
         for name, text in rest.items():
             self._add(name, text)
-        self._judge(self._come())
         return rest
+
+    @property
+    def found(self) -> dict[str, list[Finding]]:
+        """What was found in each of the texts."""
+        return {name: looked.found for name, looked in self._looked.items()}
 
     def _passed(self, name: str, text: str) -> str:
         self._add(name, text)
         count = sum(len(looked.found) for looked in self._looked.values())
         before, size = self._asked
         grown = count - before > (0 if count <= OFTEN else before // SHARE)
+        if self._size - size < self._least:
+            return text
         if grown or self._size - size > (size // SHARE if self._keeps else 0):
             self._asked = (count, self._size)
             self._judge(self._come())

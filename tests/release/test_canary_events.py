@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +45,11 @@ def test_an_event_is_raised_each_way() -> None:
         list(engine.release_stream(CHUNKS, principal=ANN, output={"tenant": "acme", "labels": ["strict"]}))
     assert not engine.admit(TEXT, principal=ANN, model={"id": "m", "provider": "p", "tier": "t"}).allowed
     assert engine.release("Nothing here.", principal=ANN, output=output).allowed
-    assert [(one.kind, one.fields["action"], one.fields["released"], one.tenant) for one in told.events] == [
-        ("canary.found", "release", True, "acme"),
-        ("canary.found", "release", True, "acme"),
-        ("canary.found", "release", False, "acme"),
-        ("canary.found", "invoke", False, "acme"),
+    assert [(one.kind, one.fields["action"], one.fields["became"], one.tenant) for one in told.events] == [
+        ("canary.found", "release", "removed", "acme"),
+        ("canary.found", "release", "removed", "acme"),
+        ("canary.found", "release", "held", "acme"),
+        ("canary.found", "invoke", "held", "acme"),
     ]
     assert TOKEN not in repr(told.events)
 
@@ -72,14 +74,90 @@ def test_an_event_is_raised_of_a_stream_that_is_closed_or_not_released_on_the_wa
     stream = engine.release_stream(broken(), principal=ANN, output=output)
     with pytest.raises(ConnectionError):
         list(stream)
-    assert len(told.events) == 1
+    assert len(told.events) == 2
     stream.close()
     stream.close()
     with pytest.raises(NotReleased):
         list(engine.release_stream(unreadable(), principal=ANN, output=output))
-    assert [(one.kind, one.fields["found"], one.fields["released"]) for one in told.events] == [
-        ("canary.found", 1, False)
+    assert [(one.kind, one.fields["found"], one.fields["became"]) for one in told.events] == [
+        ("canary.found", 1, "removed")
     ] * 3
+
+
+FOUND = '"canary" in output.findings'
+# What is ordered about a canary, and what becomes of it: whole, and as it comes.
+BECAME = {
+    'require r: release on Output redact(["canary"])': ("removed", "removed"),
+    'require r: release on Output mask(["canary"], keep: 4)': ("removed", "removed"),
+    f'require r: release on Output when {FOUND} withhold(message: "no")': ("removed", "removed"),
+    f"forbid r: release on Output when {FOUND}": ("held", "held"),
+    f"forbid r: release on Output when {FOUND} on stream cut": ("held", "held"),
+    f"forbid r: release on Output when {FOUND} on match log": ("left", "left"),
+    f'forbid r: release on Output when {FOUND} and "x" in output.labels on stream cut': ("left", "left"),
+    f'require o: release on Output truncate(to: 20)\nforbid r: release on Output when {FOUND} on match log': (
+        "left", "left",
+    ),
+    f'require o: release on Output truncate(to: 10)\nforbid r: release on Output when {FOUND} on match log': (
+        "removed", "removed",
+    ),
+}  # fmt: skip
+BASE = "module m\nuse ai\npermit p: release on Output for User\n"
+OUTPUT = {"tenant": "acme", "labels": []}
+
+
+def _engine(rules: str, told: Told) -> Engine:
+    return Engine.from_text(
+        BASE + rules, events=told, inspection=Inspection(finders=registry(Vocabulary(canaries=(TOKEN,))))
+    )
+
+
+def _became(told: Told) -> list[object]:
+    return [one.fields["became"] for one in told.events if one.kind == "canary.found"]
+
+
+@pytest.mark.parametrize("rules", BECAME)
+def test_what_became_of_a_canary_is_told_once(rules: str) -> None:
+    whole, stream = Told(), Told()
+    _engine(rules, whole).release(TEXT, principal=ANN, output=OUTPUT)
+    with suppress(NotReleased):
+        list(_engine(rules, stream).release_stream(CHUNKS, principal=ANN, output=OUTPUT))
+    assert (_became(whole), _became(stream)) == tuple([one] for one in BECAME[rules])
+    assert TOKEN not in repr((whole.events, stream.events))
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("rules", BECAME)
+def test_a_model_that_fails_hides_no_canary(rules: str, asynchronous: bool) -> None:
+    """Once all of it has come it is heard of, whatever comes then. What is still held has not left."""
+    told = Told()
+    engine = _engine(rules, told)
+
+    def dies() -> Iterator[str]:
+        yield from CHUNKS
+        raise RuntimeError("the model is away")
+
+    async def dies_later() -> AsyncIterator[str]:
+        for chunk in dies():
+            yield chunk
+
+    async def consumed() -> list[str]:
+        return [piece async for piece in engine.release_stream(dies_later(), principal=ANN, output=OUTPUT)]
+
+    with pytest.raises((RuntimeError, NotReleased)):
+        asyncio.run(consumed()) if asynchronous else list(engine.release_stream(dies(), principal=ANN, output=OUTPUT))
+    became = _became(told)
+    assert len(became) == 1
+    assert became == ["held"] or became == [BECAME[rules][1]]
+
+
+def test_whoever_leaves_a_stream_hides_no_canary_that_was_found() -> None:
+    told = Told()
+    engine = _engine('require r: release on Output redact(["canary"])', told)
+    stream = iter(engine.release_stream([*CHUNKS, *["and on it goes.\n"] * 99], principal=ANN, output=OUTPUT))
+    assert any("[canary]" in piece for piece in stream)
+    assert _became(told) == []
+    stream.close()  # type: ignore[attr-defined]
+    assert _became(told) == ["removed"]
 
 
 def test_canaries_and_protected_texts_are_settings(tmp_path: Path) -> None:

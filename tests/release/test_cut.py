@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
+from threading import Event
 from typing import Any
 
 import pytest
@@ -117,6 +119,52 @@ def test_a_classifier_that_fails_cuts() -> None:
     with pytest.raises(NotReleased):
         gone.extend(engine.release_stream(["hello ", "there"], principal=ANN, output={}))
     assert gone == []
+
+
+def test_a_classifier_is_asked_a_few_times_whatever_the_chunks() -> None:
+    asked: list[int] = []
+
+    def counts(text: str) -> float:
+        asked.append(len(text))
+        return 0.1
+
+    engine = Engine.from_text(BASE + HARM, inspection=Inspection(classifiers={"harm": counts}))
+    list(engine.release_stream(["abc"] * 50, principal=ANN, output={}))
+    # Of nothing, before it begins: one that is away lets nothing go.
+    assert asked == [0, 150]
+    asked.clear()
+    list(engine.release_stream(["abc"] * 4_000, principal=ANN, output={}))
+    assert asked[:2] == [0, 258]
+    assert len(asked) < 40
+    assert all(later - earlier >= 256 for earlier, later in pairwise(asked[:-1]))
+
+
+def test_the_event_loop_goes_on_while_a_classifier_is_asked() -> None:
+    """Each time it is asked, from the first on, it answers once the event loop has had a turn."""
+    turn, answered = Event(), []
+
+    def answers_then(text: str) -> float:
+        turn.clear()
+        answered.append(turn.wait(30))
+        return 0.1
+
+    engine = Engine.from_text(BASE + HARM, inspection=Inspection(classifiers={"harm": answers_then}, seconds=60))
+
+    async def turning() -> None:
+        while True:
+            turn.set()
+            await asyncio.sleep(0.001)
+
+    async def consumed() -> str:
+        beside = asyncio.create_task(turning())
+        stream = engine.release_stream(["a few words of prose "] * 60, principal=ANN, output={})
+        text = "".join([piece async for piece in stream])
+        beside.cancel()
+        return text
+
+    assert asyncio.run(consumed()) == "a few words of prose " * 60
+    assert answered == [True] * len(answered)
+    assert len(answered) > 3
 
 
 @pytest.mark.parametrize(

@@ -87,3 +87,24 @@ def test_a_sound_one_is_asked() -> None:
         return "".join([piece async for piece in engine.release_stream([*TEXT], principal=ANN, output={})])
 
     assert asyncio.run(come()) == "Planted [name] wrote to [email]."
+
+
+@pytest.mark.parametrize(
+    ("rules", "before", "after"),
+    [
+        ('require r: release on Output redact(["name"])', True, True),
+        ('require r: release on Output unless "admin" in principal.roles redact(["name"])', True, True),
+        ('require r: release on Output when "admin" in principal.roles redact(["name"])', True, False),
+        ('forbid r: release on Output when "name" in output.findings on stream cut', True, True),
+        ('require r: release on Output withhold(message: "no")', True, True),
+        ('require r: release on Output redact(["email"])', False, False),
+    ],
+)
+def test_a_stream_that_waits_for_its_end_says_so_before(rules: str, before: bool, after: bool) -> None:
+    names = Finder("names", frozenset({"name"}), None, lambda text: [])
+    base = "module m\nuse ai\npermit p: release on Output for User\n"
+    engine = Engine.from_text(base + rules, inspection=Inspection(registry(plugged=[names])))
+    stream = engine.release_stream(["a few ", "words"], principal=ANN, output={})
+    assert stream.buffered is before
+    assert len([*stream]) == (1 if after else 2)
+    assert stream.buffered is after

@@ -236,7 +236,7 @@ def test_a_canary_is_told_of_although_the_client_goes_away(leaves: str) -> None:
     with suppress(Disconnected):
         asyncio.run(answering)  # type: ignore[arg-type]
     assert b"[canary]" in b"".join(sent)
-    assert [(one.kind, one.fields["released"]) for one in told.events] == [("canary.found", False)]
+    assert [(one.kind, one.fields["became"]) for one in told.events] == [("canary.found", "removed")]
 
 
 def test_a_session_that_nobody_opened_allows_nothing(tmp_path: Path) -> None:
