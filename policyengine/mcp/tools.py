@@ -108,9 +108,7 @@ class Tools:
             known = await self._known.page(begin)
             listed = await session.listed_async(list(known)[begin : begin + PAGE])
             shown = await self._gating.shown(context, CALL, listed, _called, known)
-            tools_told = await self._told(
-                session, [known[name].tool.model_copy(update={"name": name}) for name in shown]
-            )
+            tools_told = await self._told(session, [_named(known[name]) for name in shown])
         except MCPError:
             raise
         except Exception:
@@ -202,6 +200,11 @@ async def _result(
         return await upstream_tasks.called(client, name, arguments, seconds, progress, goes_on)
     except MCPError as error:
         return denied(f"`{known.name}` failed: {error.error.message[:LONGEST_ERROR]}")
+
+
+def _named(known: KnownTool) -> types.Tool:
+    """A tool as clients call it."""
+    return known.tool if known.tool.name == known.name else known.tool.model_copy(update={"name": known.name})
 
 
 def _has_tasks(tool: types.Tool) -> bool:

@@ -24,9 +24,12 @@ from policyengine.model.entities import World
 from policyengine.model.request import Request
 from policyengine.model.values import Entity, Fault, to_json
 from policyengine.schema.schema import Schema
+from policyengine.state.canonical import canonical
 
 # Said in other words (who acts, in which session), or another at each attempt.
 _APART = frozenset({"agent", "session", "time"})
+# What is JSON as it is, and has no parts.
+_LEAVES = frozenset({str, bool, int, type(None)})
 # What a request is shown as has no more characters than this.
 LARGEST = 64 * 1024
 
@@ -71,7 +74,7 @@ def scope(asked: Request, world: World, schema: Schema, tenant: str, session: st
         "context": {name: value for name, value in asked.context.items() if name != "session"},
     }
     try:
-        digest = sha256(rfc8785.dumps(plain)).hexdigest()
+        digest = sha256(canonical(plain)).hexdigest()
         text = json.dumps(_plain(shown), ensure_ascii=False, allow_nan=False)
     except (rfc8785.CanonicalizationError, ValueError, RecursionError) as error:
         raise Fault(codes.NO_APPROVAL.id, "it has a value without a canonical form") from error
@@ -112,6 +115,8 @@ def _flat(entity: Entity) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """The JSON of what a Python caller may give as well: sets in order, tuples as arrays."""
+    if type(value) in _LEAVES:
+        return value
     if isinstance(value, Mapping):
         return {_name(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
