@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from llama_index.core.agent.workflow import AgentWorkflow, BaseWorkflowAgent, CodeActAgent
 from llama_index.core.tools import AsyncBaseTool, BaseTool, FunctionTool, ToolOutput, adapt_to_async_tool
@@ -87,6 +88,34 @@ def _gated_workflow(workflow: AgentWorkflow, session: Session) -> AgentWorkflow:
     return made
 
 
+def _whole(workflow: AgentWorkflow) -> None:
+    """Raises ValueError where some agents of a workflow are protected and others are not."""
+    agents = workflow.agents.values()
+    left = [one.name for one in agents if getattr(one, GATE, None) is None and not _has_gated_tools(one)]
+    if left and len(left) < len(agents):
+        raise ValueError(f"protect: `{left[0]}` is handed over to by agents that are protected, and is not itself")
+
+
+def _has_gated_tools(agent: BaseWorkflowAgent) -> bool:
+    """Whether all that an agent can do goes through tools that `protect` made."""
+    if isinstance(agent, CodeActAgent) or agent.tool_retriever is not None or not agent.tools:
+        return False
+    return all(hasattr(one, MARK) for one in agent.tools)
+
+
+def _watch_workflows() -> None:
+    """From now on an agent that comes into a workflow of protected ones is protected, or the workflow does not run."""
+    runs = AgentWorkflow.run
+
+    @wraps(runs)
+    def run(workflow: AgentWorkflow, *given: Any, **named: Any) -> Any:
+        _whole(workflow)
+        return runs(workflow, *given, **named)
+
+    cast(Any, AgentWorkflow).run = run
+
+
+_watch_workflows()
 watched(BaseWorkflowAgent, "run", _gated_agent)
 watched(AgentWorkflow, "run", _gated_workflow)
 

@@ -164,3 +164,32 @@ def test_an_agent_or_a_workflow_within_a_tool_is_gated_there() -> None:
 def test_an_agent_within_a_tool_that_nothing_can_gate_is_refused_there() -> None:
     codes = CodeActAgent(name="codes", llm=MockFunctionCallingLLM(), code_execute_fn=lambda code: code, tools=[])
     assert "`codes` runs code that calls tools" in _helped(codes).seen
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_workflow_of_which_not_all_are_protected_does_not_run(later: bool) -> None:
+    tools = Tools()
+    functions: list[Any] = [FunctionTool.from_defaults(async_fn=one) for one in tools.functions()]
+    handed: Script = [[("handoff", {"to_agent": "second", "reason": "it can"})], "never"]
+    first = FunctionAgent(
+        name="first", description="a", llm=says(handed, Ran()), can_handoff_to=["second"], streaming=False
+    )
+
+    def second(tools: list[Any]) -> FunctionAgent:
+        script: Script = [[("drop_table", {"name": "u"})], "ok"]
+        return FunctionAgent(name="second", description="b", llm=says(script, Ran()), tools=tools, streaming=False)
+
+    (gated,) = protect_agents([first], session())
+
+    async def work(other: FunctionAgent) -> str:
+        before = protect_agents([second(functions)], session()) if later else [other]
+        workflow = AgentWorkflow(agents=[gated, *before], root_agent="first")
+        workflow.agents["second"] = other
+        return str(await workflow.run("go"))
+
+    with pytest.raises(ValueError, match="`second` is handed over to by agents that are protected"):
+        asyncio.run(work(second(functions)))
+    assert tools.ran == []
+    # One whose tools are gated by themselves may be there.
+    assert asyncio.run(work(second(protect(functions, session())))) == "ok"
+    assert tools.ran == []
