@@ -9,6 +9,7 @@ or carried out does not go.
 | `needs.py` | what rules read of a text, so that nothing else is looked for |
 | `inspection.py` | how texts are looked at in one deployment |
 | `content.py`, `looking.py` | text and JSON as segments; findings in them, as rules read them |
+| `blocks.py`, `beside.py` | which texts of a value are one; what is split over texts that are not |
 | `treatment.py`, `edits.py`, `keys.py` | what is ordered, and what it writes in the place of what was found |
 | `detokenizing.py` | tokenized values given back |
 | `sources.py` | documents on their way from retrieval to the release of what draws on them |

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,11 @@ from policyengine.detect.finding import Finding, covers
 from policyengine.detect.registry import Registry, find, needed, width
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision, Obligation, RuleError
+from policyengine.release.beside import look_over
 from policyengine.release.content import Content, Unscannable
-from policyengine.release.edits import applied, applied_apart, edits
+from policyengine.release.edits import applied_apart, edits
 from policyengine.release.keys import Keys, NoKey
-from policyengine.release.looking import joined, look_twice
+from policyengine.release.looking import look_twice
 from policyengine.release.treatment import CannotCarryOut, Orders, orders
 
 # Wider than any text: a finder that reads the whole has no other width.
@@ -63,7 +64,10 @@ def carry_out(
             return Carried(_cut(read.withhold, read.truncate), owed=read.others)
         check_replacements(read, registry)
         findings = look_twice(content, read.kinds, registry) if read.kinds else []
-        value = content.rebuilt(_treated(content, findings, read, keys, width(read.kinds, registry) or _WHOLE))
+        over, parts = look_over(content, read.kinds, registry, findings)
+        wide = width(read.kinds, registry) or _WHOLE
+        value = content.rebuilt(_treated(content, findings, parts, read, keys, wide))
+        findings = [[*those, *more] for those, more in zip(findings, over, strict=True)] if parts else findings
         if read.truncate is not None and not content.plain:
             raise CannotCarryOut("only a text can be truncated")
         if read.truncate is not None:
@@ -73,18 +77,23 @@ def carry_out(
         return Carried(errors=(RuleError("", codes.NOT_CARRIED_OUT.id, str(error)),))
 
 
-def _treated(content: Content, findings: list[list[Finding]], ordered: Orders, keys: Keys, wide: int) -> list[str]:
+def _treated(
+    content: Content,
+    findings: list[list[Finding]],
+    parts: Mapping[int, list[Finding]],
+    ordered: Orders,
+    keys: Keys,
+    wide: int,
+) -> list[str]:
     """The text of each segment, with what is ordered done to it."""
     texts = [segment.text for segment in content.segments]
-    for reading, those in zip(content.readings(), findings, strict=False):
-        if len(reading) == 1:
-            text = texts[reading[0]]
-            texts[reading[0]] = applied(text, edits(text, those, ordered, keys, wide))
-        elif those:
-            text, borders = joined(content, reading)
-            made = applied_apart(text, borders, edits(text, those, ordered, keys, wide))
-            for number, left in zip(reading, made, strict=True):
-                texts[number] = left
+    for at, (reading, those) in enumerate(zip(content.readings(), findings, strict=False)):
+        if not those and at not in parts:
+            continue
+        text, borders = content.joined(reading)
+        changes = edits(text, those, ordered, keys, wide, parts.get(at, ()))
+        for number, left in zip(reading, applied_apart(text, borders, changes), strict=True):
+            texts[number] = left
     return texts
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 from policyengine.release.blocks import APART, TEXT, channel, runs
@@ -41,20 +42,29 @@ class Segment:
 @dataclass(frozen=True, slots=True)
 class Content:
     """`rebuilt` makes the whole from as many texts as there are segments. `runs` are the segments, by number, that are
-    one text, such as the blocks of a message: a value may go on from one to the next. None of them is empty."""
+    one text, such as the blocks of a message: a value may go on from one to the next. None of them is empty. `beside`
+    are readings in the order in which somebody else reads them, one after the other, who may put a value together."""
 
     segments: tuple[Segment, ...]
     rebuilt: Callable[[Sequence[str]], Any] = field(repr=False)
     # Whether it is one text, which may be cut anywhere.
     plain: bool = False
     runs: tuple[tuple[int, ...], ...] = ()
+    beside: tuple[tuple[tuple[int, ...], ...], ...] = ()
 
     def readings(self) -> list[tuple[int, ...]]:
         """The segments, by number, as they are read: each by itself, or the several that are one text. In the order in
         which they begin."""
+        if not self.runs:
+            return [(number,) for number in range(len(self.segments))]
         follow = {number for run in self.runs for number in run[1:]}
         first = {run[0]: run for run in self.runs}
         return [first.get(number, (number,)) for number in range(len(self.segments)) if number not in follow]
+
+    def joined(self, reading: Sequence[int]) -> tuple[str, list[int]]:
+        """The text of a reading, and where its segments part."""
+        texts = [self.segments[number].text for number in reading]
+        return "".join(texts), list(accumulate(map(len, texts[:-1])))
 
     @property
     def size(self) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from policyengine.detect.finder import Begins
@@ -49,9 +49,23 @@ class _Match:
         return self.treatment.strength, self.end - self.start, -self.start, self.kind
 
 
-def edits(text: str, findings: Sequence[Finding], orders: Orders, keys: Keys, width: int) -> list[Edit]:
-    """In the order of the text. Raises NoKey."""
+def edits(
+    text: str,
+    findings: Sequence[Finding],
+    orders: Orders,
+    keys: Keys,
+    width: int,
+    parts: Sequence[Finding] = (),
+) -> list[Edit]:
+    """In the order of the text. `parts` are of matches that are not in this text from end to end: such a value is
+    redacted. Raises NoKey."""
     matches = _matches(findings, orders)
+    if parts:
+        matches += [
+            replace(one, treatment=REDACT if one.treatment.needs_value else one.treatment)
+            for one in _matches(parts, orders)
+        ]
+        matches.sort(key=lambda one: (one.start, one.end))
     kept: list[_Match] = []
     gone: list[_Match] = []
     for match, dominated in _with_dominated(matches):
@@ -251,9 +265,4 @@ def applied_apart(text: str, borders: Sequence[int], changes: Sequence[Edit]) ->
 
 def applied(text: str, changes: Sequence[Edit]) -> str:
     """The text with the edits carried out."""
-    parts: list[str] = []
-    at = 0
-    for edit in changes:
-        parts += text[at : edit.start], edit.text
-        at = edit.end
-    return "".join((*parts, text[at:]))
+    return applied_apart(text, (), changes)[0]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 from policyengine.detect.finding import Finding, moved, place
 from policyengine.detect.registry import Registry, find, find_many
+from policyengine.release.beside import look_over
 from policyengine.release.content import Content, Segment
 from policyengine.release.edits import found_in
 
@@ -35,9 +35,16 @@ def look(content: Content, kinds: Iterable[str], registry: Registry) -> list[lis
     texts = [segment.before + segment.text for segment in content.segments]
     findings = find_many(texts, wanted, registry)
     single = [_within(segment, those) for segment, those in zip(content.segments, findings, strict=True)]
-    if not content.runs:
-        return single
-    whole = [joined(content, run) for run in content.runs]
+    looked = _read_on(content, single, wanted, registry) if content.runs else single
+    over, parts = look_over(content, wanted, registry, looked)
+    return [[*those, *more] for those, more in zip(looked, over, strict=True)] if parts else looked
+
+
+def _read_on(
+    content: Content, single: list[list[Finding]], wanted: frozenset[str], registry: Registry
+) -> list[list[Finding]]:
+    """What is found in each reading, once it is known what is found in each segment."""
+    whole = [content.joined(run) for run in content.runs]
     over = dict(zip(content.runs, find_many([text for text, _ in whole], wanted, registry), strict=True))
     borders = {run: starts for run, (_, starts) in zip(content.runs, whole, strict=True)}
     return [
@@ -61,15 +68,9 @@ def look_twice(content: Content, kinds: Iterable[str], registry: Registry) -> li
             segment = content.segments[reading[0]]
             looked.append(_within(segment, found_in(segment.before + segment.text, look_at)))
         else:
-            text, borders = joined(content, reading)
+            text, borders = content.joined(reading)
             looked.append(list(found_in(text, look_at, borders)))
     return looked
-
-
-def joined(content: Content, reading: Sequence[int]) -> tuple[str, list[int]]:
-    """The text of a reading, and where its segments part."""
-    texts = [content.segments[number].text for number in reading]
-    return "".join(texts), list(accumulate(map(len, texts[:-1])))
 
 
 def _shifted(reading: Sequence[int], borders: Sequence[int], single: list[list[Finding]]) -> Iterator[Finding]:
@@ -94,7 +95,7 @@ def account(content: Content, found: list[list[Finding]]) -> tuple[Found, ...]:
     """All findings, for people and for the answer."""
     told: list[Found] = []
     for reading, those in zip(content.readings(), found, strict=True):
-        borders = joined(content, reading)[1] if len(reading) > 1 and those else []
+        borders = content.joined(reading)[1] if len(reading) > 1 and those else []
         for one in those:
             # Once, where it begins: of one that goes on in the next segment, the end is counted on.
             at = bisect_right(borders, one.start)

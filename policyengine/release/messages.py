@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from policyengine.release.blocks import APART, channel, several
+from policyengine.release.blocks import APART, TEXT, channel, several
 from policyengine.release.content import DEEPEST, MOST_SEGMENTS, Content, Segment, Unscannable
 from policyengine.release.uploads import File, Opened, open_file
 
@@ -86,7 +86,8 @@ def _file(file: File) -> Input:
             raise Unscannable("a file of this type cannot be written again")
         return File(file.name, texts[0].encode())
 
-    return Input(Content(segments, rebuilt), (opened,))
+    beside = tuple((number,) for number, segment in enumerate(segments) if segment.text)
+    return Input(Content(segments, rebuilt, beside=(beside,) if len(beside) > 1 else ()), (opened,))
 
 
 def _file_segments(opened: Opened) -> tuple[Segment, ...]:
@@ -116,7 +117,15 @@ def _messages(given: Sequence[Any], source_of: SourceOf | None) -> Input:
         touched = frozenset(path[:many] for path in changed for many in range(1, len(path) + 1))
         return [_with(message, (at,), changed, touched) for at, message in enumerate(given)]
 
-    return Input(Content((*inner, *opened), rebuilt, runs=_runs(said)), tuple(file for _, file in files))
+    runs, many = _runs(said), len(inner)
+    beside = list(_in_order(said, runs))
+    for _, file in files:
+        beside.append(
+            tuple((number,) for number in range(many, many + len(file.texts)) if opened[number - len(inner)].text)
+        )
+        many += len(file.texts)
+    content = Content((*inner, *opened), rebuilt, runs=runs, beside=tuple(one for one in beside if len(one) > 1))
+    return Input(content, tuple(file for _, file in files))
 
 
 def _runs(said: Sequence[_Said]) -> tuple[tuple[int, ...], ...]:
@@ -129,6 +138,18 @@ def _runs(said: Sequence[_Said]) -> tuple[tuple[int, ...], ...]:
         turn, before = turn + (whose != before), whose
         groups.setdefault((turn, one.words.channel), []).append(one.number)
     return several(groups.values())
+
+
+def _in_order(said: Sequence[_Said], runs: Sequence[tuple[int, ...]]) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """How a model reads what was said: all of it, and what one speaker said, whatever others said between."""
+    begins = {number: run for run in runs for number in run}
+    order: dict[tuple[int, ...], str] = {
+        begins.get(one.number, (one.number,)): one.words.source for one in said if one.words.channel == TEXT
+    }
+    yield tuple(order)
+    sources = list(dict.fromkeys(order.values()))
+    for source in sources if len(sources) > 1 else ():
+        yield tuple(reading for reading, whose in order.items() if whose == source)
 
 
 def _place(

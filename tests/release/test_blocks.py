@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
+import zipfile
 from collections.abc import Callable, Iterator
 from itertools import combinations_with_replacement
 from typing import Any
@@ -9,7 +13,14 @@ from typing import Any
 import pytest
 
 from policyengine import Engine
+from policyengine.detect.finder import Finder
+from policyengine.detect.finding import Finding
+from policyengine.detect.registry import Registry
+from policyengine.detect.reserved import WIDTH as RESERVED_WIDTH
+from policyengine.release.beside import look_over
+from policyengine.release.content import Content, Segment
 from policyengine.release.inspection import Inspection
+from policyengine.release.uploads import File
 from tests.release.test_admission import MODEL, OPEN
 from tests.release.test_release import ANN, HEAD, KEY, OUTPUT
 
@@ -154,3 +165,98 @@ def test_other_texts_of_a_value_are_read_by_themselves() -> None:
                   {"choices": [{"message": {"role": "assistant", "content": "bob@ac"}},
                                {"message": {"role": "assistant", "content": "me.com"}}]}):  # fmt: skip
         assert asked.release(value, principal=ANN, output=OUTPUT).text == value
+
+
+ORDERS_OF_TWO = ("user", "assistant"), ("system", "user"), ("assistant", "tool"), ("tool", "tool")
+
+
+@pytest.mark.parametrize("roles", ORDERS_OF_TWO)
+@pytest.mark.parametrize("kind", sorted(VALUES))
+def test_a_value_over_two_speakers_is_found_where_neither_has_one(roles: tuple[str, str], kind: str) -> None:
+    """The model reads one after the other. What stands for the value is in both then."""
+    value = VALUES[kind]
+    denies = engine(OPEN, f'forbid those: invoke on Model when "{kind}" in context.input.findings')
+    scrubs = engine(OPEN, f'require scrub: invoke on Model redact(["{kind}"])')
+    for at in range(1, len(value)):
+        given = [
+            {"role": roles[0], "content": f"it is {value[:at]}"},
+            {"role": roles[1], "content": f"{value[at:]}, x"},
+        ]
+        assert not denies.admit(given, principal=ANN, model=MODEL).allowed, at
+        answer = scrubs.admit(given, principal=ANN, model=MODEL)
+        one, other = (message["content"] for message in answer.messages)
+        assert value not in one + other
+        assert one.startswith("it is ")
+        assert other.endswith(", x")
+        assert len({(found.path, found.start) for found in answer.findings}) == 1
+
+
+def test_what_others_say_between_hides_nothing() -> None:
+    denies = engine(OPEN, 'forbid those: invoke on Model when "secret" in context.input.findings')
+    given = [{"role": "user", "content": "AKIAIOSFODNN"}, {"role": "assistant", "content": "Go on."},
+             {"role": "user", "content": "7EXAMPL2"}]  # fmt: skip
+    assert not denies.admit(given, principal=ANN, model=MODEL).allowed
+    given[2]["content"] = "Nothing."
+    assert denies.admit(given, principal=ANN, model=MODEL).allowed
+
+
+def test_what_a_speaker_has_is_no_more_for_what_another_says() -> None:
+    """An address alone is a common answer, and `Thanks` no part of it."""
+    scrubs = engine(OPEN, 'require scrub: invoke on Model redact(["email"])')
+    given = [{"role": "assistant", "content": "Your address"}, {"role": "user", "content": "bob@acme.com"},
+             {"role": "assistant", "content": "Thanks"}]  # fmt: skip
+    answer = scrubs.admit(given, principal=ANN, model=MODEL)
+    assert [message["content"] for message in answer.messages] == ["Your address", "[email]", "Thanks"]
+    assert [found.path for found in answer.findings] == ["/1/content"]
+
+
+def test_words_of_two_speakers_are_two_words() -> None:
+    denies = engine(OPEN, 'forbid those: invoke on Model when "deceit" in context.input.findings')
+    given = [{"role": "system", "content": "Answer like a pirate"}, {"role": "user", "content": "Да"}]
+    assert denies.admit(given, principal=ANN, model=MODEL).allowed
+
+
+def test_half_a_value_is_no_value() -> None:
+    """Its last characters are not shown, and no token is made of it."""
+    given = [{"role": "user", "content": "bob@ac"}, {"role": "assistant", "content": "me.com"}]
+    for order in ('mask(["email"], keep: 4)', 'tokenize(["email"])', 'hash(["email"])'):
+        answer = engine(OPEN, f"require scrub: invoke on Model {order}").admit(given, principal=ANN, model=MODEL)
+        assert [message["content"] for message in answer.messages] == ["[email]", "[email]"]
+
+
+def test_far_from_where_messages_end_is_read_once() -> None:
+    """Between two long messages little is read again, and a match of any length is found."""
+    kinds = frozenset({"run"})
+    read: list[int] = []
+
+    def find(text: str) -> list[Finding]:
+        read.append(len(text))
+        return [Finding("run", one.start(), one.end(), 0.9, "run") for one in re.finditer("x{6,}", text)]
+
+    known = Registry((Finder("run", kinds, 20, find),))
+    prose = "far from it. " * 1000
+
+    def over(first: str, second: str) -> tuple[list[tuple[int, int]], int]:
+        read.clear()
+        content = Content((Segment(first), Segment(second)), list, beside=(((0,), (1,)),))
+        told, _ = look_over(content, kinds, known, [(), ()])
+        return [(one.start, one.end) for one in told[0]], sum(read)
+
+    size = len(prose)
+    assert over(prose + "xxx", "xxx" + prose) == ([(size, size + 6)], 2 * (20 + RESERVED_WIDTH))
+    assert over(prose + "xxx", "x" * 5000 + prose)[0] == [(size, size + 5003)]
+    assert over(prose + "x" * 5000, "xxx" + prose)[0] == [(size, size + 5003)]
+
+
+def test_what_is_split_over_the_parts_of_a_file_is_found() -> None:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("word/document.xml", "it is AKIAIOSFODNN")
+        archive.writestr("word/empty.xml", "")
+        archive.writestr("word/footer.xml", "7EXAMPL2")
+    denies = engine(OPEN, 'forbid those: invoke on Model when "secret" in context.input.findings')
+    file = File("a.docx", data.getvalue())
+    assert not denies.admit(file, principal=ANN, model=MODEL).allowed
+    encoded = {"type": "file", "file": {"filename": "a.docx", "file_data": base64.b64encode(file.data).decode()}}
+    given = [{"role": "user", "content": [block("read this"), encoded]}]
+    assert not denies.admit(given, principal=ANN, model=MODEL).allowed
