@@ -16,7 +16,7 @@ from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.gathering import summed
 from policyengine.model.looks import look_through, looks
-from policyengine.model.provenance import Path, gathered_sources, index
+from policyengine.model.provenance import Path, SourceIndex
 from policyengine.model.refined import refined
 from policyengine.model.types import Type
 from policyengine.model.values import INT_MAX, INT_MIN, Entity, as_entity, guard, is_text, plain_text
@@ -184,8 +184,8 @@ def sources(
         return known
     if None not in read:
         args = world.find(as_entity(resource), ARGS)
-        read[None] = index(context.get("provenance", ABSENT), args)
-    gathered: tuple[str, ...] = gathered_sources(path, *read[None])
+        read[None] = SourceIndex(context.get("provenance", ABSENT), args)
+    gathered: tuple[str, ...] = read[None].sources(path)
     read[path] = gathered
     return gathered
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policyengine.model.entities import ABSENT, World
-from policyengine.model.provenance import Path, gathered_sources, index, part, stated
+from policyengine.model.provenance import Path, SourceIndex, part, stated
 from policyengine.model.values import Entity, Fault
 
 ARGS = "args"
@@ -16,7 +16,7 @@ ARGS = "args"
 def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: World) -> tuple[str, ...]:
     """The sources of an argument and of everything inside it, sorted; "untrusted" is among them if any is not trusted.
     A part of the value that no entry speaks for adds "unknown". Raises Fault for malformed provenance."""
-    return gathered_sources(path, *index(context.get("provenance", ABSENT), world.find(resource, ARGS)))
+    return SourceIndex(context.get("provenance", ABSENT), world.find(resource, ARGS)).sources(path)
 
 
 def points_to_nothing(context: Mapping[str, Any], resource: Entity, world: World) -> bool:

@@ -8,7 +8,7 @@ with `source` and `trusted`. A bare `user` or `system` is trusted, any other bar
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from policyengine.diagnostics import codes
@@ -47,42 +47,68 @@ def around(paths: Iterable[Path]) -> set[Path]:
     return holders
 
 
-Index = tuple[dict[Path, frozenset[str]], set[Path], Any]
+class SourceIndex:
+    """What is stated of where arguments came from, read once for all questions about them."""
 
+    __slots__ = ("_args", "_lengths", "_names", "_outer", "_said")
 
-def index(provenance: Any, args: Any) -> Index:
-    """What is stated, all that has something stated inside it, and the arguments. Raises Fault as `stated` does."""
-    said = stated(provenance)
-    return said, around(said), args
+    def __init__(self, provenance: Any, args: Any) -> None:
+        """Raises Fault as `stated` does."""
+        self._said = said = stated(provenance)
+        self._outer = around(said)
+        self._args = args
+        self._names: dict[Path, tuple[str, ...]] = {}
+        # How long the paths are of which something is stated, the longest first.
+        self._lengths = sorted({len(path) for path in said}, reverse=True)
 
-
-def gathered_sources(path: Path, said: Mapping[Path, frozenset[str]], outer: set[Path], args: Any) -> tuple[str, ...]:
-    """The sources of what is at a path and of everything inside it, sorted. Raises Fault for what is too deep."""
-    value = part(args, path)
-    if path not in outer:
+    def sources(self, path: Path) -> tuple[str, ...]:
+        """The sources of what is at a path and of everything inside it, sorted. Raises Fault for what is too deep."""
+        if path in self._outer:
+            return self._gathered(path)
         # As nearly all are: nobody speaks for parts of it.
         if len(path) > MAX_DEPTH:
             raise _too_deep()
-        return tuple(sorted(nearest(path, said)))
-    sources: set[str] = set()
-    todo: list[tuple[Path, Any]] = [(path, value)]
-    while todo:
-        here, value = todo.pop()
-        value = sent(value)
-        inner = parts(value)
-        if len(here) + bool(inner) > MAX_DEPTH:
-            raise _too_deep()
-        own = nearest(here, said)
-        if not inner or (here and type(value) is dict):
-            # The names of an object's members came from somewhere too: what is said of the object speaks for them.
-            sources |= own
-        for name, item in inner:
-            each = (*here, name if type(name) is str else str(name))
-            if each in outer:
-                todo.append((each, item))
-            else:
-                sources |= said.get(each, own)
-    return tuple(sorted(sources))
+        for length in self._lengths:
+            if length <= len(path):
+                near = path[:length]
+                if near in self._said:
+                    names = self._names.get(near)
+                    if names is None:
+                        names = self._names[near] = tuple(sorted(self._said[near]))
+                    return names
+        return _UNKNOWN
+
+    def _nearest(self, path: Path) -> frozenset[str]:
+        """What is stated of the path, or else of the closest thing around it."""
+        for length in self._lengths:
+            if length <= len(path) and path[:length] in self._said:
+                return self._said[path[:length]]
+        return _NOT_SAID
+
+    def _gathered(self, path: Path) -> tuple[str, ...]:
+        said, outer = self._said, self._outer
+        sources: set[str] = set()
+        todo: list[tuple[Path, Any]] = [(path, part(self._args, path))]
+        while todo:
+            here, value = todo.pop()
+            value = sent(value)
+            inner = parts(value)
+            if len(here) + bool(inner) > MAX_DEPTH:
+                raise _too_deep()
+            own = self._nearest(here)
+            if not inner or (here and type(value) is dict):
+                # The names of an object's members came from somewhere too: what is said of the object speaks for them.
+                sources |= own
+            for name, item in inner:
+                each = (*here, name if type(name) is str else str(name))
+                if each in outer:
+                    todo.append((each, item))
+                else:
+                    sources |= said.get(each, own)
+        return tuple(sorted(sources))
+
+
+_NOT_SAID, _UNKNOWN = frozenset({UNKNOWN}), (UNKNOWN,)
 
 
 def _too_deep() -> Fault:
@@ -92,14 +118,26 @@ def _too_deep() -> Fault:
 def part(value: Any, path: Path) -> Any:
     """What the arguments have at this path, or ABSENT."""
     for name in path:
-        if type(value) is not dict:
+        kind = type(value)
+        if kind is not dict and kind is not list:
             value = sent(value)
-        if type(value) is dict and name in value:
+            kind = type(value)
+        if kind is dict:
+            if name not in value:
+                return ABSENT
             value = value[name]
-        elif type(value) in (list, tuple) and _POSITION.fullmatch(name) and int(name) < len(value):
-            value = value[int(name)]
-        else:
+            continue
+        if kind is not list and kind is not tuple:
             return ABSENT
+        # Most positions are small, and looked up faster than read.
+        at = _SMALL.get(name)
+        if at is None:
+            if not _POSITION.fullmatch(name):
+                return ABSENT
+            at = int(name)
+        if at >= len(value):
+            return ABSENT
+        value = value[at]
     return value
 
 
@@ -110,14 +148,7 @@ def parts(value: Any) -> list[tuple[Any, Any]]:
     return list(enumerate(value)) if type(value) in (list, tuple) else []
 
 
-def nearest(path: Path, said: Mapping[Path, frozenset[str]]) -> frozenset[str]:
-    """What is stated of the path, or else of the closest thing around it."""
-    for length in range(len(path), -1, -1):
-        if path[:length] in said:
-            return said[path[:length]]
-    return frozenset({UNKNOWN})
-
-
+_SMALL = {str(number): number for number in range(1_000)}
 _POSITION = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 
 

@@ -38,15 +38,41 @@ def test_twice_as_much_is_twice_the_work(more: tuple[int, int], less: tuple[int,
     assert steps(_asking(*more)) < 2.2 * steps(_asking(*less))
 
 
+def _listed(items: int, entries: int) -> Callable[[], Any]:
+    """A decision for which the sources of so many elements are asked about, with so many entries that are about others."""
+    text = """use ai
+tool t(items: List<{ to: String }>, more: Json)
+permit p: call on Tool when all x in tool.args.items: "user" in sources(x.to)
+"""
+    engine = Engine.from_text(text)
+    more = {f"m{n}": n for n in range(entries)}
+    stated: dict[str, Any] = {"": ["user"]} | {f"/more/{name}": ["web"] for name in more}
+    tool = {"type": "Tool", "id": "t", "args": {"items": [{"to": "x"}] * items, "more": more}}
+
+    def ask() -> Any:
+        return engine.decide(principal=USER, action="call", resource=tool, context={"provenance": stated})
+
+    for _ in range(3):
+        assert ask().allowed
+    return ask
+
+
+def test_a_mention_is_as_much_work_whatever_is_stated_of_others() -> None:
+    def of_each(entries: int) -> float:
+        return (steps(_listed(90, entries)) - steps(_listed(30, entries))) / 60
+
+    assert of_each(5) == of_each(400) <= 16
+
+
 def test_what_was_asked_is_not_found_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[Any] = []
-    find = provenance.gathered_sources
+    find = provenance.SourceIndex.sources
 
-    def counted(path: Any, *rest: Any) -> Any:
+    def counted(self: Any, path: Any) -> Any:
         found.append(path)
-        return find(path, *rest)
+        return find(self, path)
 
-    monkeypatch.setattr(provenance, "gathered_sources", counted)
+    monkeypatch.setattr(provenance.SourceIndex, "sources", counted)
     ask = _asking(20, 20, times=3)
     found.clear()
     ask()
