@@ -11,6 +11,7 @@ from bench.workloads import (
     actors,
     callers_http,
     documents,
+    faults,
     hostile,
     load,
     loops,
@@ -106,6 +107,17 @@ def goals(results: Results) -> list[Goal]:
             )
             for subject, bound in actors.GOALS.items()
             for case in (actors.case(count, many) for count in actors.COUNTS for many in (False, True))
+        ],
+        *[
+            Goal(
+                f"{subject}, {faults.case(shape, count, many)} / good",
+                faults.BOUND,
+                True,
+                over(faults.NAME, faults.case(shape, count, many), subject, faults.GOOD),
+            )
+            for subject in (faults.MISSING, faults.MISTYPED)
+            for shape, count in faults.CASES
+            for many in (False, True)
         ],
         Goal(
             "W3, specialised predicate / comprehension",

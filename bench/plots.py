@@ -52,6 +52,7 @@ def draw(results: Results, folder: Path) -> list[Path]:
         "w2": _growth,
         "w3": _bars,
         "actors": _bars,
+        "faults": _bars,
         "residual": _bars,
         "postgresql": _bars,
         "oopsla": _growth,

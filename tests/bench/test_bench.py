@@ -16,7 +16,7 @@ import pytest
 from bench import compare, results
 from bench.oopsla.graph import Application
 from bench.options import Options
-from bench.workloads import bundle, callers, documents, hostile_requests, loops, oopsla, vectors, w3
+from bench.workloads import bundle, callers, documents, faults, hostile_requests, loops, oopsla, vectors, w3
 from policyengine import Engine
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +44,14 @@ def test_many_documents_agree() -> None:
 def test_every_credential_is_accepted() -> None:
     found = callers.run(Options(quick=True))
     assert {row.subject for row in found.rows} == {callers.FLOOR, callers.KEY, callers.TOKEN}
+
+
+def test_every_rule_errs_for_what_is_amiss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "CASES", [(shape, 100) for shape in faults.CONDITIONS])
+    monkeypatch.setattr(Options, "rounds", 2)
+    found = faults.run(Options(quick=True))
+    assert {row.subject for row in found.rows} == set(faults.RESOURCES)
+    assert len(found.rows) == 2 * len(faults.CONDITIONS) * len(faults.RESOURCES)
 
 
 def test_a_filtered_search_fetches_little() -> None:

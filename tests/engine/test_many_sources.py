@@ -39,7 +39,7 @@ def test_twice_as_much_is_twice_the_work(more: tuple[int, int], less: tuple[int,
 
 
 def _listed(items: int, entries: int) -> Callable[[], Any]:
-    """A decision for which the sources of so many elements are asked about, with so many entries that are about others."""
+    """A decision for which the sources of so many elements are asked about, beside so many entries about others."""
     text = """use ai
 tool t(items: List<{ to: String }>, more: Json)
 permit p: call on Tool when all x in tool.args.items: "user" in sources(x.to)
