@@ -48,14 +48,14 @@ def decision_value(decision: Decision) -> dict[str, Any]:
 
 def decision_body(decision: Decision) -> bytes:
     """The bytes of a decision. The engine gives the same decision object for the same outcome; its bytes are kept."""
-    known = _kept.get(id(decision))
+    kept, most = (_erring, _MOST_ERRING) if decision.errors else (_kept, _MOST)
+    known = kept.get(id(decision))
     if known is not None and known[0] is decision:
         return known[1]
     body = _encode(decision_value(decision))
-    if not decision.errors:
-        if len(_kept) >= _MOST:
-            _kept.clear()
-        _kept[id(decision)] = (decision, body)
+    if len(kept) >= most:
+        kept.clear()
+    kept[id(decision)] = (decision, body)
     return body
 
 
@@ -63,6 +63,9 @@ def decision_body(decision: Decision) -> bytes:
 # one that forgets one by one takes as long to be asked as a decision.
 _kept: dict[int, tuple[Decision, bytes]] = {}
 _MOST = 4096
+# Those with errors are long, and many of them come only once.
+_erring: dict[int, tuple[Decision, bytes]] = {}
+_MOST_ERRING = 256
 
 
 def value_body(value: dict[str, Any]) -> bytes:

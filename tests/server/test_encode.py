@@ -34,6 +34,21 @@ def test_a_revision_is_never_taken_from_an_equal_decision() -> None:
     assert len(bodies) == 2
 
 
+@pytest.mark.parametrize("errors", [(), (RuleError("m.a", "POL501", "attribute `owner` is missing"),)])
+def test_one_decision_is_written_once(errors: tuple[RuleError, ...]) -> None:
+    decision = Decision("deny", ("m.a",), errors=errors, revision="r")
+    assert decision_body(decision) is decision_body(decision)
+    other = Decision("deny", ("m.b",), errors=errors, revision="r")
+    assert json.loads(decision_body(other))["context"]["determining"] == ["m.b"]
+
+
+def test_of_many_with_errors_few_are_kept() -> None:
+    errors = (RuleError("m.a", "POL501", "attribute `owner` is missing"),)
+    for number in range(3 * encode._MOST_ERRING):
+        decision_body(Decision("deny", (f"m.r{number}",), errors=errors, revision="r"))
+    assert len(encode._erring) <= encode._MOST_ERRING
+
+
 def test_everything_at_once() -> None:
     properties = {
         "time": datetime(2026, 1, 31, 12, tzinfo=UTC),
