@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from ahocorasick_rs import AhoCorasick, BytesAhoCorasick
@@ -27,6 +28,17 @@ def last_word(text: str, start: int) -> int:
 def nowhere(text: str, start: int) -> int:
     """Of finders that find nothing."""
     return len(text)
+
+
+@lru_cache(maxsize=256)
+def by_width(width: int) -> Begins:
+    """Of finders of which no more is known than their width: all that a match has within that of its beginning is
+    there, and as much behind it."""
+
+    def begins(text: str, start: int) -> int:
+        return max(start, len(text) - 2 * width)
+
+    return begins
 
 
 def ending(tail: re.Pattern[bytes], width: int) -> Begins:

@@ -50,7 +50,8 @@ NEAR, FAR = 32, 128
 @dataclass(frozen=True, slots=True)
 class Finder:
     """`width` None: the finder reads the whole text, and can be given nothing less. `name` is the `detector` of its
-    findings. `find` may raise: that is an error of whatever needed the finder. `begins` None: anywhere. `look` is
+    findings. `find` may raise: that is an error of whatever needed the finder. `begins` None: no more is known than
+    `width` says. `look` is
     `find` for a text of which others have read something already; the finders that are built in have it. `reach` None:
     as far as `width`. `holds` and `opens` None, and no `signs`: whatever there is. `only` None: it is asked as a
     whole."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from policyengine.detect import own
-from policyengine.detect.beginnings import last_word
+from policyengine.detect.beginnings import by_width, last_word
 from policyengine.detect.content import canary, deceit, injection, leakage, links
 from policyengine.detect.finder import Begins, DetectorFailed, Finder, Unanswered, UnknownKind
 from policyengine.detect.finding import Finding, covers, moved, place
@@ -165,14 +165,16 @@ def width(kinds: Iterable[str], known: Registry) -> int | None:
 
 
 def begins(kinds: Iterable[str], known: Registry) -> Begins | None:
-    """From where on a match of these kinds may still begin; None where one may anywhere. Raises UnknownKind."""
+    """From where on a match of these kinds may still begin; None where one may anywhere. Of a finder that does not say
+    it, its width does; a match that reaches it may go on then, and is one run all the same. Raises UnknownKind."""
     finders = needed(kinds, known)
     those: dict[str | None, list[Begins]] = {}
     for finder in finders:
-        if finder.begins is None:
+        if finder.begins is None and finder.width is None:
             return None
-        if finder.begins not in those.setdefault(finder.opens, []):
-            those[finder.opens].append(finder.begins)
+        one = finder.begins if finder.begins is not None else by_width(finder.width or 0)
+        if one not in those.setdefault(finder.opens, []):
+            those[finder.opens].append(one)
     if not those:
         return None
     always = tuple(those.get(None, ()))

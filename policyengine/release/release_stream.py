@@ -36,7 +36,7 @@ from policyengine.release.looking import Found, as_attributes
 from policyengine.release.needs import FOUND, KINDS, TextNeeds
 from policyengine.release.outcome import NotReleased, Released
 from policyengine.release.releasing import kinds_of, measured
-from policyengine.release.stream import Treating
+from policyengine.release.stream import SHORTEST_STEP, Treating
 from policyengine.release.streaming import Chunks, Whole
 from policyengine.release.treatment import CannotCarryOut, Orders
 from policyengine.release.watching import LEAST, Come, CutOff, Looked, Watch
@@ -252,7 +252,7 @@ class ReleaseStream:
             if watch is None:
                 return None
         starts, quiet = begins(read.kinds, known), partial(_quiet, kinds=read.kinds, known=known)
-        wait = WAIT * max(0, len(needed(read.kinds, known)) - FEW)
+        wait = _wait(read.kinds, known)
         return Chunks(
             lambda: Treating(look, read, keys, wide, starts, quiet, wait),
             self._ways.inspection.most,
@@ -281,7 +281,8 @@ class ReleaseStream:
 
         look, keeps = partial(_look, kinds=kinds, known=known), bool(needs.attributes & {"text", "scores"})
         starts, least = begins(kinds, known), LEAST if "scores" in needs.attributes else 0
-        return Watch(lambda: Looked(look, wide, starts), judge, keeps, ways.inspection.most, least)
+        wait = SHORTEST_STEP if _asks_others(kinds, known) else 0
+        return Watch(lambda: Looked(look, wide, starts, wait), judge, keeps, ways.inspection.most, least)
 
     def _tried(self, released: Released, whole: Whole | None) -> Released:
         """With what rules that are tried would have made of the whole, and what was found for them. Nothing depends on
@@ -341,6 +342,16 @@ def _keep(kept: Whole | None, chunk: Any) -> Whole | None:
     except Unscannable:
         return None
     return kept
+
+
+def _asks_others(kinds: Iterable[str], known: Registry) -> bool:
+    return any(one.look is None for one in needed(kinds, known))
+
+
+def _wait(kinds: Iterable[str], known: Registry) -> int:
+    """How many characters a text waits for to be looked at."""
+    wait = WAIT * max(0, len(needed(kinds, known)) - FEW)
+    return max(wait, SHORTEST_STEP) if _asks_others(kinds, known) else wait
 
 
 def _look(text: str, kinds: Any, known: Any) -> Any:

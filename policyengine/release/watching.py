@@ -43,13 +43,16 @@ class CutOff(Exception):
 
 
 class Looked:
-    """One text, as it comes. `width` is that of the finders behind `find`; `begins` is theirs, where they have one."""
+    """One text, as it comes. `width` is that of the finders behind `find`; `begins` is theirs, where they have one. It
+    is looked at once more than `wait` characters have come."""
 
-    def __init__(self, find: Find, width: int, begins: Begins | None = None) -> None:
+    def __init__(self, find: Find, width: int, begins: Begins | None = None, wait: int = 0) -> None:
         self._find = find
         self._begins = begins
         self._width = width
         self._step = max(SHORTEST_STEP, width // STEP) if width else 1
+        self._wait = wait
+        self._came = 0
         self._seen = ""
         self._done = 0
         self._start = 0
@@ -63,7 +66,10 @@ class Looked:
         held = len(self._seen) - self._done
         if held >= 2 * self._width + self._step:
             return self._pass(len(self._seen) - 2 * self._width)
-        until = self._begins(self._seen, self._done) if self._begins is not None and text else self._done
+        self._came += len(text)
+        if self._begins is None or self._came <= self._wait or not text:
+            return ""
+        until = self._begins(self._seen, self._done)
         return self._pass(until) if until > self._done else ""
 
     def finish(self) -> str:
@@ -71,6 +77,7 @@ class Looked:
         return self._pass(len(self._seen)) if self._width else ""
 
     def _pass(self, until: int) -> str:
+        self._came = 0
         findings: Sequence[Finding] = self._find(self._seen)
         self.found += (
             moved(one, one.start + self._start, one.end + self._start)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from policyengine.detect.finder import Finder
 from policyengine.detect.finding import Finding
-from policyengine.detect.registry import Registry, find, registry, width
+from policyengine.detect.registry import Registry, begins, find, nothing_begins, registry, width
 from policyengine.release.edits import applied, edits, found_in
 from policyengine.release.keys import Keys
 from policyengine.release.stream import Treating
@@ -88,6 +88,10 @@ def finding(ordered: Orders):  # type: ignore[no-untyped-def]
 @given(texts, orders, st.integers(0, 1 << 32))
 def test_a_stream_releases_what_the_whole_would(text: str, ordered: Orders, seed: int) -> None:
     look = finding(ordered)
+
+    def quiet(of: str, start: int, end: int) -> bool:
+        return nothing_begins(of, start, end, ordered.kinds, FINDERS)
+
     whole = applied(text, edits(text, found_in(text, look), ordered, KEYS, WIDTH))
     for chunks in ways_to_cut(text, seed):
         stream = Treating(look, ordered, KEYS, WIDTH)
@@ -96,6 +100,10 @@ def test_a_stream_releases_what_the_whole_would(text: str, ordered: Orders, seed
         assert "".join(piece.text for piece in pieces) == whole
         assert [piece.start for piece in pieces] == sorted(piece.start for piece in pieces)
         assert sum(piece.end - piece.start for piece in pieces) == len(text)
+        # Where no more is known of the finders than how wide they are, it goes earlier.
+        early = Treating(look, ordered, KEYS, WIDTH, begins(ordered.kinds, FINDERS), quiet, seed % 3)
+        parts = [piece.text for chunk in chunks for piece in early.feed(chunk)]
+        assert "".join([*parts, *(piece.text for piece in early.finish())]) == whole
         passed = Chunks(lambda: Treating(look, ordered, KEYS, WIDTH), most=1_000)
         assert "".join([*(out for chunk in chunks for out in passed.feed(chunk)), *passed.finish()]) == whole
 

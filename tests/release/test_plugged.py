@@ -108,3 +108,61 @@ def test_a_stream_that_waits_for_its_end_says_so_before(rules: str, before: bool
     assert stream.buffered is before
     assert len([*stream]) == (1 if after else 2)
     assert stream.buffered is after
+
+
+NAMED = 'require r: release on Output redact(["name"{}])'
+
+
+@pytest.mark.parametrize("others", ["", ', "email"', ', "secret", "iban"'])
+def test_a_finder_that_is_not_wide_holds_little_back(others: str) -> None:
+    """Whatever finders are beside it, and it is not asked for each chunk."""
+    asked: list[int] = []
+
+    def names(text: str) -> list[Finding]:
+        asked.append(len(text))
+        at = text.find("Bob")
+        return [Finding("name", at, at + 3, 0.9, "names")] if at >= 0 else []
+
+    finders = registry(plugged=[Finder("names", frozenset({"name"}), 16, names)])
+    base = "module m\nuse ai\npermit p: release on Output for User\n"
+    engine = Engine.from_text(base + NAMED.format(others), inspection=Inspection(finders))
+    came = 0
+
+    def coming() -> Any:
+        nonlocal came
+        for word in ("a few words and then some " * 40 + "for Bob only").split(" "):
+            came += len(word) + 1
+            yield word + " "
+
+    went, farthest = "", 0
+    for piece in engine.release_stream(coming(), principal=ANN, output={}):
+        went += piece
+        farthest = max(farthest, came - len(went))
+    assert went == "a few words and then some " * 40 + "for [name] only "
+    assert farthest < 128
+    assert len(asked) < 3 * came / 32
+
+
+def test_what_is_no_way_to_look_at_texts_is_refused_at_once() -> None:
+    async def later(text: str) -> list[Finding]:
+        return []
+
+    async def score(text: str) -> float:
+        return 0.1
+
+    wrong: list[Callable[[], object]] = [
+        lambda: Engine.from_text(RULES, inspection=registry()),  # type: ignore[arg-type]
+        lambda: Inspection(finders=[]),  # type: ignore[arg-type]
+        lambda: Inspection(Vocabulary()),  # type: ignore[arg-type]
+        lambda: Inspection(tenants={"acme": Vocabulary()}),  # type: ignore[dict-item]
+        lambda: Inspection(registry(plugged=[Finder("later", frozenset({"x"}), None, later)])),  # type: ignore[arg-type]
+        lambda: Inspection(classifiers={"later": score}),  # type: ignore[dict-item]
+    ]
+    said = []
+    for make in wrong:
+        with pytest.raises(TypeError) as caught:
+            make()
+        said.append(str(caught.value))
+    assert "Inspection(finders=registry(...)), not Registry" in said[0]
+    assert [line.rpartition(" ")[2] for line in said[1:4]] == ["list", "Vocabulary", "Vocabulary"]
+    assert all("`later`" in line and "no async one" in line for line in said[4:])
