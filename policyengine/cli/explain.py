@@ -17,6 +17,7 @@ from policyengine.cli.loading import CacheOption, EntitiesOption, JsonOption, Po
 from policyengine.cli.request import read_request
 from policyengine.cli.verified import ApprovedOption, read_approved
 from policyengine.compile.listing import Shape, list_rule, shapes
+from policyengine.diagnostics.codes import CODES
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.explain.explanation import Explanation
 from policyengine.ir.nodes import Rule
@@ -48,6 +49,10 @@ def explain(
         _compiled(load_engine(path, entities, cache).snapshot, compiled, request, json)
         return
     if request is None:
+        if (code := path.name.upper()) in CODES and not path.exists():
+            fail(
+                f"`{code}` is a code, and no policies", f"its page is printed by `policyengine check --explain {code}`"
+            )
         fail("no request to explain", "name a file with --request, or a rule with --compiled")
     engine = load_engine(path, entities, cache)
     wanted = _rule(rule, engine.snapshot.policies.rules) if rule is not None else None

@@ -22,7 +22,7 @@ CANARY_VARIABLE = variable("texts", "canary_file")
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="a TOML file of settings, for [texts]", show_default=False),
+    typer.Option("--config", metavar="FILE", help="a TOML file of settings, for its section texts", show_default=False),
 ]
 RegionsOption = Annotated[
     str | None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from inspect import iscoroutinefunction
 
 from policyengine.detect.finder import Finder
 from policyengine.detect.registry import Registry, registry
@@ -38,6 +39,17 @@ class Inspection:
     _bounded: dict[str | None, Registry] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        registries: tuple[object, ...] = (self.finders, *self.tenants.values())
+        for given in registries:
+            if not isinstance(given, Registry):
+                kind = type(given).__name__
+                raise TypeError(
+                    f"the finders are a Registry, as `policyengine.detect.registry(...)` makes one, not {kind}"
+                )
+        asked: list[tuple[str, object]] = [*self.classifiers.items(), *((one.name, one.find) for one in _others(self))]
+        for name, call in asked:
+            if not callable(call) or iscoroutinefunction(call):
+                raise TypeError(f"`{name}` is asked in a thread of its own: a function, and no async one")
         self._bounded[None] = _bounded(self.finders, self.seconds)
         for tenant, known in self.tenants.items():
             self._bounded[tenant] = _bounded(known, self.seconds)
@@ -52,6 +64,12 @@ class Inspection:
 
     def keys(self, tenant: str) -> Keys:
         return Keys(self.key(tenant) if callable(self.key) else self.key, tenant)
+
+
+def _others(inspection: Inspection) -> list[Finder]:
+    """The finders that are plugged in."""
+    every = (inspection.finders, *inspection.tenants.values())
+    return [one for known in every for one in known.finders if one.look is None]
 
 
 def _plugged(known: Registry) -> bool:

@@ -11,6 +11,8 @@ from policyengine.release.looking import Found
 from policyengine.release.validity import Violation
 from policyengine.state.grant import Grant
 
+_NO_SOURCES = "attribute `sources` is missing"
+
 
 @dataclass(frozen=True, slots=True)
 class Released:
@@ -45,7 +47,7 @@ class Released:
             return ""
         if self.errors:
             return "; ".join(dict.fromkeys(error.message for error in self.errors))
-        return "; ".join(self.decision.reasons) or self.decision.summary
+        return "; ".join(self.decision.reasons) or self.decision.summary + _forgotten(self.decision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,12 @@ class Admitted(Released):
     def messages(self) -> Any:
         """What may go on, in the form in which it came."""
         return self.text
+
+
+def _forgotten(decision: Decision) -> str:
+    """What a rule that decided reads and nobody gave: the documents that an output draws on."""
+    missing = any(one.message == _NO_SOURCES and one.rule in decision.determining for one in decision.errors)
+    return f": {_NO_SOURCES}; name them with `sources`, none with an empty list" if missing else ""
 
 
 class NotReleased(PermissionError):

@@ -56,6 +56,10 @@ class Releases(Authorizes):
     def __init__(
         self, snapshot: Snapshot, store: Store, events: Everywhere, inspection: Inspection | None = None
     ) -> None:
+        given: object = inspection
+        if given is not None and not isinstance(given, Inspection):
+            kind = type(given).__name__
+            raise TypeError(f"`inspection` is an Inspection, such as Inspection(finders=registry(...)), not {kind}")
         self._inspection = inspection if inspection is not None else Inspection()
         super().__init__(snapshot, store, events)
 

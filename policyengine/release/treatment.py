@@ -83,7 +83,7 @@ def orders(obligations: Sequence[Obligation]) -> Orders:
                 treatment = _treatment(obligation.type, said)
                 treatments.update((kind, treatment) for kind in _kinds(said))
             case "truncate":
-                cuts.append(_count(said, "to", None))
+                cuts.append(_count(said, "to"))
             case "withhold":
                 withheld.append(_text(said, "message"))
             case _:
@@ -98,7 +98,7 @@ def orders(obligations: Sequence[Obligation]) -> Orders:
 
 def _treatment(how: How, said: Mapping[str, Any]) -> Treatment:
     if how == "mask":
-        return Treatment(how, keep=_count(said, "keep", LONGEST_KEEP))
+        return Treatment(how, keep=min(_count(said, "keep"), LONGEST_KEEP))
     return Treatment(how, text=_text(said, "with")) if how == "replace" else Treatment(how)
 
 
@@ -109,10 +109,10 @@ def _kinds(said: Mapping[str, Any]) -> Sequence[str]:
     return sorted(kinds)
 
 
-def _count(said: Mapping[str, Any], name: str, most: int | None) -> int:
+def _count(said: Mapping[str, Any], name: str) -> int:
     number = said.get(name)
-    if type(number) is not int or number < 0 or (most is not None and number > most):
-        raise CannotCarryOut(f"`{name}` is not a whole number from 0" + ("" if most is None else f" to {most}"))
+    if type(number) is not int or number < 0:
+        raise CannotCarryOut(f"`{name}` is not a whole number from 0 on")
     return number
 
 

@@ -47,6 +47,11 @@ _SLIPS = (
     _Slip(r"/", 'quote a name with other characters: `"tools/call"`', _RULE + r"\s+\w+:\s*\w+"),
     _Slip(r"(if|where|provided|given)\b", _CONDITION, allowed="WHEN"),
     _Slip(r"\{", f"{_CONDITION} and has no braces", allowed="WHEN"),
+    _Slip(
+        r"\{",
+        'a value names an entity; in a test a line of its own states it: `entity {0} {{ ... }}`',
+        r"([A-Z]\w*::\"[^\"\n]*\")\s*",
+    ),
     _Slip(r"", "name the action first: `ACTION on TYPE`", r":\s*on\s+", "ON"),
     _Slip(r"\w", "write `on` before what the rule is about: `{0} on TYPE`", r":\s*(\w+)\s+", "ON"),
     _Slip(r"=(?!=)", _DEFINITION, r"\bdefine\s+\w+\s*(?:\([^()\n]*\)\s*)?"),

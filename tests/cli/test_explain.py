@@ -127,3 +127,9 @@ def test_compiled_of_an_unknown_rule(policies: Path, cli: Cli) -> None:
     assert "did you mean `legal_hold`?" in cli.err
     assert cli("explain", policies) == 2
     assert "--compiled" in cli.err
+
+
+def test_a_code_is_told_from_policies(cli: Cli) -> None:
+    assert cli("explain", "POL204") == 2
+    assert "policyengine check --explain POL204" in cli.err
+    assert cli("check", "--explain", "POL204") == 0

@@ -298,3 +298,18 @@ def test_the_async_form_says_the_same() -> None:
 )
 def test_a_rule_that_compares_with_what_no_finding_is_releases_nothing(rule: str) -> None:
     assert not released(f"forbid keys: release on Output when {rule}", "AKIAIOSFODNN7EXAMPL2")
+
+
+def test_a_mask_shows_no_more_than_eight_characters_whatever_it_keeps() -> None:
+    text = "bob.the.builder@acme-corporation.example"
+    shown = {keep: engine(f'require m: release on Output mask(["email"], keep: {keep})').release(
+        text, principal=ANN, output=OUTPUT).text for keep in (4, 8, 9, 20)}  # fmt: skip
+    assert shown == {4: "****mple", 8: "****.example", 9: "****.example", 20: "****.example"}
+
+
+def test_who_forgets_the_sources_is_told() -> None:
+    check = engine("forbid above: release on Output when any s in output.sources: s.classification > 2")
+    forgot = check.release("hello", principal=ANN, output=OUTPUT)
+    assert not forgot.allowed
+    assert "`sources`" in forgot.reason
+    assert check.release("hello", principal=ANN, output=OUTPUT, sources=[]).allowed

@@ -52,7 +52,7 @@ def finder(canaries: Sequence[str]) -> Finder:
     """The `detector` of a finding is `canary:` and the id of the token. Raises ValueError for what `mint` did not make:
     a word that texts have would be found everywhere."""
     if not all(map(is_token, canaries)):
-        raise ValueError("not a canary")
+        raise ValueError("not a canary: one is 52 letters and digits, as `policyengine canary mint` prints it")
     return _finder(tuple(sorted(set(canaries))))
 
 
