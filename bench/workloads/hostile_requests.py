@@ -13,6 +13,8 @@ Dear = tuple[str, bytes]
 ERRING, KNOWN = 10_000, 200_000
 # What is asked over connections whose clients read nothing.
 UNREAD = "9,000 that nobody reads"
+# Streams of texts that go on for as long as they may.
+ENDLESS = "40 streams that do not end"
 USER = {"type": "User", "id": "ann", "properties": {"clearance": 3, "tenant": "acme"}}
 ASKED: dict[str, Any] = {
     "subject": USER,
@@ -22,18 +24,24 @@ ASKED: dict[str, Any] = {
 
 _POLICY = """module hostile
 use ai
-extend User { clearance: Int }
-extend Document { level: Int, marks: List<Int>, others: List<Int> }
+extend User { clearance: Int, badge: Int }
+extend Document { level: Int, marks: List<Int>, others: List<Int>, owner: String }
 action audit on Document
 action weigh on Document
+action find on Document
 entity Ledger { tenant: String }
 action open on Ledger
 tool mail(to: String, body: Json)
+tool mail_all(to: List<String>)
 
 permit own: retrieve on Document when document.tenant == principal.tenant
 permit weigh: weigh on Document when any x in document.marks: any y in document.others: x == y + 1000000
+permit find: find on Document
+  when (any x in document.marks: any y in document.others: x == y or y in document.marks) or document.owner == "x"
 permit open: open on Ledger when ledger.tenant == principal.tenant
 permit mail: call on Tool::"mail" when "user" in sources(tool.args.to) and "user" in sources(tool.args.body)
+permit mail_all: call on Tool::"mail_all"
+  when (any x in tool.args.to: "web" in sources(x)) or principal.badge == 1
 permit answer: release on Output
 require scrub: release on Output redact(["email", "credit_card"])
 """
@@ -68,6 +76,10 @@ def _provenance(count: int) -> dict[str, Any]:
 def _mail(size: int) -> dict[str, Any]:
     args = {"to": "a@b.example", "body": {f"k{n}": n for n in range(size)}}
     return {"type": "Tool", "id": "mail", "properties": {"args": args}}
+
+
+def _mail_all(size: int) -> dict[str, Any]:
+    return {"type": "Tool", "id": "mail_all", "properties": {"args": {"to": [f"a{n}" for n in range(size)]}}}
 
 
 def _deep(depth: int) -> dict[str, Any]:
@@ -123,6 +135,18 @@ KINDS: dict[str, Callable[[], Dear]] = {
             {"resource": _document(n, marks=list(range(256)), others=list(range(256)))} for n in range(100)
         ],
     ),
+    "3,000 elements that a rule errs on": lambda: _body(
+        EVALUATION, action={"name": "find"}, resource=_document(1, marks=list(range(3_000)), others=[-1])
+    ),
+    "100,000 elements that a rule errs on": lambda: _body(
+        EVALUATION, action={"name": "find"}, resource=_document(1, marks=list(range(100_000)), others=[-1])
+    ),
+    "3,000 sources that a rule errs on": lambda: _body(
+        EVALUATION,
+        action={"name": "call"},
+        resource=_mail_all(3_000),
+        context={"provenance": {f"/to/{n}": [{"source": "user", "trusted": True}] for n in range(3_000)}},
+    ),
     "deep arguments": lambda: _body(EVALUATION, action={"name": "call"}, resource=_deep(200)),
     "an id of a megabyte": lambda: _body(EVALUATION, resource={"type": "Document", "id": "x" * 1_000_000}),
     "a megabyte of numbers": lambda: _body(EVALUATION, context={"n": list(range(140_000))}),
@@ -145,6 +169,7 @@ KINDS: dict[str, Callable[[], Dear]] = {
     "60,000 arguments": lambda: _body(EVALUATION, action={"name": "call"}, resource=_mail(60_000)),
     "50,000 objects and arrays": lambda: _body(EVALUATION, context={"n": [{"a": []} for _ in range(24_900)]}),
     "90,000 objects, which are too many": lambda: _body(EVALUATION, context={"n": [{"a": []} for _ in range(90_000)]}),
+    ENDLESS: lambda: ("/v1/release", json.dumps({"subject": USER}).encode()),
     UNREAD: lambda: _body(
         EVALUATIONS, action={"name": "weigh"}, evaluations=[{"resource": _document(n)} for n in range(9_000)]
     ),
