@@ -15,6 +15,7 @@ from bench.workloads import (
     hostile,
     load,
     loops,
+    mentions,
     overload,
     postgresql,
     residual,
@@ -68,6 +69,10 @@ def goals(results: Results) -> list[Goal]:
         row = results.find(callers_http.NAME, callers_http.CASE, f"{subject} / {other}")
         return row.value if row else None
 
+    def mentioned(case: str) -> float | None:
+        found = value(mentions.NAME, case, mentions.WITH), value(mentions.NAME, case, mentions.WITHOUT)
+        return None if None in found else (found[0] - found[1]) / mentions.COUNT  # type: ignore[operator]
+
     oopsla = [row.ratio for row in results.of("oopsla") if row.subject in NAMES]
     w3_cases = sorted({row.case for row in results.of("w3")})
     single, batch = "single, 16 connections", "batch of 50, 16 connections"
@@ -118,6 +123,10 @@ def goals(results: Results) -> list[Goal]:
             for subject in (faults.MISSING, faults.MISTYPED)
             for shape, count in faults.CASES
             for many in (False, True)
+        ],
+        *[
+            Goal(f"sources of an element, {case}", mentions.BOUND_NS, True, mentioned(case), "ns")
+            for case in mentions.STATED
         ],
         Goal(
             "W3, specialised predicate / comprehension",

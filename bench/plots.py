@@ -53,6 +53,7 @@ def draw(results: Results, folder: Path) -> list[Path]:
         "w3": _bars,
         "actors": _bars,
         "faults": _bars,
+        "mentions": _bars,
         "residual": _bars,
         "postgresql": _bars,
         "oopsla": _growth,

@@ -17,6 +17,7 @@ TITLES = {
     "w3": "W3: one principal, many documents",
     "actors": "Actors: agents, actions with attributes, approvals",
     "faults": "Faults: requests that lack an attribute, beside the same in order",
+    "mentions": "Mentions: the sources of each of 1,000 elements",
     "residual": "Residuals: the policies specialised to one principal",
     "postgresql": "PostgreSQL: a filter beside a condition by hand",
     "vectors": "Vector search: the 10 nearest that one principal may see",

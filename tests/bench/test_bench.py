@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from bench import compare, results
+from bench.goals import goals
 from bench.oopsla.graph import Application
 from bench.options import Options
-from bench.workloads import bundle, callers, documents, faults, hostile_requests, loops, oopsla, vectors, w3
+from bench.workloads import bundle, callers, documents, faults, hostile_requests, loops, mentions, oopsla, vectors, w3
 from policyengine import Engine
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +53,17 @@ def test_every_rule_errs_for_what_is_amiss(monkeypatch: pytest.MonkeyPatch) -> N
     found = faults.run(Options(quick=True))
     assert {row.subject for row in found.rows} == set(faults.RESOURCES)
     assert len(found.rows) == 2 * len(faults.CONDITIONS) * len(faults.RESOURCES)
+
+
+def test_the_sources_of_elements_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Options, "rounds", 2)
+    found = mentions.run(Options(quick=True))
+    assert {(row.case, row.subject) for row in found.rows} == {
+        (case, name) for case in mentions.STATED for name in mentions.CONDITIONS
+    }
+    measured = [goal for goal in goals(found) if goal.text.startswith("sources of an element")]
+    assert len(measured) == 2
+    assert all(goal.measured for goal in measured)
 
 
 def test_a_filtered_search_fetches_little() -> None:
