@@ -31,12 +31,13 @@ class Unscannable(Exception):
 @dataclass(frozen=True, slots=True)
 class Segment:
     """`path` is a JSON pointer, empty for a text; `before` is what a finder sees before the text, and no finding can
-    lie in it; `source` is whose words it is."""
+    lie in it; `source` is whose words it is. `borders` are where its parts end and others begin."""
 
     text: str
     path: str = ""
     before: str = ""
     source: str = ""
+    borders: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,22 +33,27 @@ _CALLS = frozenset({"tool_calls", "function_call", "tool_call_chunks", "partial_
 # Events that say once more what has been streamed: they go without it.
 _REPEATS = (".done", ".completed", ".added", ".created", ".in_progress", ".incomplete", "_stop", "_start")
 
+# What tells the blocks of a stream of events.
+_NUMBERS = ("output_index", "content_index", "summary_index", "index")
+
 Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A chunk as its texts: (channel, text). `rebuilt` makes it again with as many texts."""
+    """A chunk as its texts: (channel, text). `rebuilt` makes it again with as many texts. `blocks` tells of each which
+    block it is in, as far as chunks say."""
 
     texts: tuple[tuple[str, str], ...]
     rebuilt: Callable[[Sequence[str]], Any] = field(repr=False)
     calls_tool: bool = False
+    blocks: tuple[str, ...] = ()
 
 
 def read(chunk: Any) -> Delta:
     """Raises Unscannable for a chunk with a text that nobody reads."""
     if isinstance(chunk, str):
-        return Delta((("text", chunk),), lambda texts: texts[0])
+        return Delta((("text", chunk),), lambda texts: texts[0], blocks=("",))
     data = _plain(chunk)
     places: list[tuple[Path, str]] = []
     emptied: list[Path] = []
@@ -75,7 +80,7 @@ def read(chunk: Any) -> Delta:
             _put(made, path, "")
         return made if isinstance(chunk, Mapping) else type(chunk).model_validate(made)
 
-    return Delta(texts, rebuilt, calls)
+    return Delta(texts, rebuilt, calls, tuple(_block(path, data) for path, _ in places))
 
 
 def _plain(chunk: Any) -> dict[str, Any]:
@@ -119,6 +124,16 @@ def _channel(path: Path, data: Mapping[str, Any]) -> str | None:
         case ("content", int(_), "thinking" | "reasoning"):
             return "reasoning"
     return None
+
+
+def _block(path: Path, data: Mapping[str, Any]) -> str:
+    """Which block of a message a text is in."""
+    match path:
+        case ("content", int(number), _):
+            return str(_at(data, path[:2]).get("index", number))
+        case ("delta", *_):
+            return ".".join(str(data.get(name, "")) for name in _NUMBERS)
+    return ""
 
 
 def _calls_tool(data: Mapping[str, Any]) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from policyengine.detect.finding import Finding, moved, place
 from policyengine.detect.registry import Registry, find, find_many
 from policyengine.release.beside import look_over
 from policyengine.release.content import Content, Segment
-from policyengine.release.edits import found_in
+from policyengine.release.edits import found_beside, found_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,9 @@ def look(content: Content, kinds: Iterable[str], registry: Registry) -> list[lis
     texts = [segment.before + segment.text for segment in content.segments]
     findings = find_many(texts, wanted, registry)
     single = [_within(segment, those) for segment, those in zip(content.segments, findings, strict=True)]
+    for number, segment in enumerate(content.segments):
+        if segment.borders:
+            single[number] = list(found_beside(segment.text, segment.borders, partial(_found, wanted, registry)))
     looked = _read_on(content, single, wanted, registry) if content.runs else single
     over, parts = look_over(content, wanted, registry, looked)
     return [[*those, *more] for those, more in zip(looked, over, strict=True)] if parts else looked
@@ -58,19 +62,20 @@ def _read_on(
 def look_twice(content: Content, kinds: Iterable[str], registry: Registry) -> list[list[Finding]]:
     """As `look`, with what is found once that is gone: all that has to be treated."""
     wanted = frozenset(kinds)
-
-    def look_at(text: str) -> Sequence[Finding]:
-        return find(text, wanted, registry)
-
+    look_at = partial(_found, wanted, registry)
     looked: list[list[Finding]] = []
     for reading in content.readings():
         if len(reading) == 1:
             segment = content.segments[reading[0]]
-            looked.append(_within(segment, found_in(segment.before + segment.text, look_at)))
+            looked.append(_within(segment, found_in(segment.before + segment.text, look_at, segment.borders)))
         else:
             text, borders = content.joined(reading)
             looked.append(list(found_in(text, look_at, borders)))
     return looked
+
+
+def _found(kinds: frozenset[str], registry: Registry, text: str) -> Sequence[Finding]:
+    return find(text, kinds, registry)
 
 
 def _shifted(reading: Sequence[int], borders: Sequence[int], single: list[list[Finding]]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ for the match, one for what overlaps it.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from policyengine.detect.apart import forgettable, without
 from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import Begins
 from policyengine.detect.finding import Finding, moved
-from policyengine.release.edits import Edit, Find, edits, found_again, settled
+from policyengine.release.edits import Edit, Find, edits, found_again, found_beside, settled
 from policyengine.release.keys import Keys
 from policyengine.release.treatment import Orders
 
@@ -70,6 +71,8 @@ class Treating:
         self._seen = ""
         self._done = 0
         self._start = 0
+        # Where one part of the text in sight ends and the next begins.
+        self._borders: list[int] = []
         self.found: list[Finding] = []
         # Up to where in the text in sight something that was found may matter to what comes.
         self._matters = 0
@@ -97,6 +100,11 @@ class Treating:
             return passed
         return self._commit(len(self._seen) - self._holds if by_width else self._done)
 
+    def part(self) -> None:
+        """A part of the text ends here: a value may end with it, or go on in the next."""
+        if self._holds and self._seen and len(self._seen) not in self._borders[-1:]:
+            self._borders.append(len(self._seen))
+
     def finish(self) -> list[Piece]:
         """The rest, as nothing more comes."""
         return self._commit(len(self._seen)) if self._orders.treatments else self._plain()
@@ -109,7 +117,7 @@ class Treating:
     def _in_passing(self) -> list[Piece] | None:
         """What may go, if that and all before it is text in which nothing is found; None if more has to be looked
         at."""
-        if self._begins is None or self._quiet is None or self._done < self._matters:
+        if self._begins is None or self._quiet is None or self._done < self._matters or self._borders:
             return None
         # Most finders wait for the end of a word in any case, so that the whole words are asked about first.
         words = self._seen[: last_word(self._seen, self._done)]
@@ -132,12 +140,13 @@ class Treating:
     def _commit(self, until: int) -> list[Piece]:
         """Let go of what is in sight up to `until`, or farther where that is decided."""
         last = until == len(self._seen)
-        first = self._find(self._seen)
+        borders = self._borders[: bisect_left(self._borders, len(self._seen))]
+        first = found_beside(self._seen, borders, self._find)
         if self._begins is not None and not last:
             until = max(until, self._settled(first, self._begins))
         if until == self._done and not last:
             return []
-        findings_there = found_again(self._seen, first, self._find)
+        findings_there = found_again(self._seen, first, self._find, borders)
         changes = edits(self._seen, findings_there, self._orders, self._keys, self._width)
         pieces: list[Piece] = []
         at = self._done
@@ -164,17 +173,28 @@ class Treating:
 
     def _settled(self, first: Sequence[Finding], begins: Begins) -> int:
         """Up to where everything is decided, whatever follows: what is found, and what is found once that is gone."""
-        until = begins(self._seen, self._done)
+        until = self._begun(self._seen, begins)
+        if self._borders and any(one.start < until for one in first):
+            # Once that is gone, the parts may be others: so it waits for the width.
+            return self._done
         if any(one.start < until for one in first):
             until = settled(self._seen, [one for one in first if one.start < until], until, begins)
         else:
-            until = begins(self._seen[:until], self._done)
+            until = self._begun(self._seen[:until], begins)
         if self._orders.needs_value:
             # A value is written once it is known what overlaps it.
             for one in sorted(first, key=lambda each: each.start, reverse=True):
                 if one.start < until < one.end:
                     until = one.start
         return max(until, self._done)
+
+    def _begun(self, text: str, begins: Begins) -> int:
+        """From where on in this beginning of the text a match may still begin, read on or in its last part alone."""
+        until = begins(text, self._done)
+        if number := bisect_left(self._borders, len(text)):
+            border = self._borders[number - 1]
+            until = min(until, border + begins(text[border:], max(self._done - border, 0)))
+        return until
 
     def _edit(self, edit: Edit, at: int, until: int, pieces: list[Piece]) -> int:
         if edit.start > at:
@@ -203,6 +223,13 @@ class Treating:
         parts = forgettable(found, self._done, self._width)
         gone = sum(end - start for start, end in parts)
         self._seen = without(self._seen, parts)
+        if self._borders and parts:
+            self._borders = [
+                border - sum(min(end, border) - start for start, end in parts if start < border)
+                for border in self._borders
+                if not any(start < border < end for start, end in parts)
+            ]
+            self._borders = [border for border in self._borders if border]
         self._done -= gone
         self._matters -= gone
         self._start += gone

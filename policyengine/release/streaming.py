@@ -36,6 +36,7 @@ class _Channel:
     open: deque[tuple[int, int, list[str]]] = field(default_factory=deque)
     size: int = 0
     gone: int = 0
+    block: str = ""
 
 
 class Chunks:
@@ -88,8 +89,12 @@ class Chunks:
             return []
         waiting = _Waiting(delta, [])
         self._waiting.append(waiting)
-        for name, text in delta.texts:
+        for (name, text), block in zip(delta.texts, delta.blocks, strict=True):
             channel = self._channel(name)
+            if text and block != channel.block:
+                if self._watch is None:
+                    channel.treating.part()
+                channel.block = block
             parts: list[str] = []
             waiting.parts.append(parts)
             if text:
@@ -178,14 +183,23 @@ class Whole:
     def content(self) -> Content | str:
         """What there is to release: a text, or one segment for each channel where there are several."""
         texts: dict[str, list[str]] = {name: [] for name in self.names}
+        sizes, borders = dict.fromkeys(texts, 0), {name: list[int]() for name in texts}
+        block: dict[str, str] = {}
         for delta in self._deltas:
-            for name, text in delta.texts:
+            for (name, text), of in zip(delta.texts, delta.blocks, strict=True):
+                if text and of != block.setdefault(name, of):
+                    borders[name].append(sizes[name])
+                    block[name] = of
                 texts[name].append(text)
+                sizes[name] += len(text)
         joined = {name: "".join(parts) for name, parts in texts.items()}
-        if len(joined) < 2:
+        if len(joined) < 2 and not any(borders.values()):
             return next(iter(joined.values()), "")
-        segments = tuple(Segment(text, path=f"/{name}") for name, text in joined.items())
-        return Content(segments, lambda others: list(others))
+        one = len(joined) < 2
+        segments = tuple(
+            Segment(text, path="" if one else f"/{name}", borders=tuple(borders[name])) for name, text in joined.items()
+        )
+        return Content(segments, lambda others: others[0] if one else list(others), plain=one)
 
     def rebuilt(self, released: Any) -> list[Any]:
         """The chunks, with what was released of their texts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -108,6 +108,25 @@ def test_a_stream_releases_what_the_whole_would(text: str, ordered: Orders, seed
         assert "".join([*(out for chunk in chunks for out in passed.feed(chunk)), *passed.finish()]) == whole
 
 
+@given(texts, orders, st.integers(0, 1 << 32))
+def test_a_stream_of_blocks_releases_what_the_whole_would(text: str, ordered: Orders, seed: int) -> None:
+    """Parts of a text are read on from one to the next, and each by itself, whether they come as chunks or at once."""
+    look = finding(ordered)
+    for parts in ways_to_cut(text, seed):
+        borders = sorted(set(accumulate(map(len, parts[:-1]))) - {0, len(text)})
+        whole = applied(text, edits(text, found_in(text, look, borders), ordered, KEYS, WIDTH))
+        stream = Treating(look, ordered, KEYS, WIDTH)
+        stream._step = 1  # as early as it ever may
+        pieces = []
+        for part in parts:
+            if part:
+                stream.part()
+            pieces += stream.feed(part)
+        pieces += stream.finish()
+        assert "".join(piece.text for piece in pieces) == whole
+        assert sum(piece.end - piece.start for piece in pieces) == len(text)
+
+
 def test_the_nightly_profile_cuts_a_hundred_thousand_times() -> None:
     assert settings.get_profile("nightly").max_examples * WAYS >= 100_000
     assert len(list(ways_to_cut("a text that is cut", 1))) == WAYS
@@ -164,6 +183,23 @@ def test_the_built_in_finders_stream_as_they_find(text: str, sizes: list[int]) -
     stream = Treating(built_in, REDACTED, KEYS, wide)
     pieces = [piece for chunk in cuts(padded, sizes) for piece in stream.feed(chunk)] + stream.finish()
     assert "".join(piece.text for piece in pieces) == whole
+
+
+@given(joined, st.lists(st.integers(0, 40), max_size=20))
+def test_blocks_stream_as_the_built_in_finders_find(text: str, sizes: list[int]) -> None:
+    wide = width(BUILT_IN.kinds, BUILT_IN)
+    assert wide is not None
+    parts = cuts(text, sizes)
+    borders = sorted(set(accumulate(map(len, parts[:-1]))) - {0, len(text)})
+    whole = applied(text, edits(text, found_in(text, built_in, borders), REDACTED, KEYS, wide))
+    stream = Treating(built_in, REDACTED, KEYS, wide, begins(BUILT_IN.kinds, BUILT_IN))
+    pieces = []
+    for part in parts:
+        if part:
+            stream.part()
+        for character in part:
+            pieces += stream.feed(character)
+    assert "".join(piece.text for piece in [*pieces, *stream.finish()]) == whole
 
 
 @pytest.mark.parametrize("value", ["sk_live_4eC39HqLyjWDarjtT1zdp7dc", "4111111111111111", "bob@acme.com"])

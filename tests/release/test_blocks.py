@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from policyengine import Engine
+from policyengine import Engine, NotReleased
 from policyengine.detect.finder import Finder
 from policyengine.detect.finding import Finding
 from policyengine.detect.registry import Registry
@@ -87,7 +87,7 @@ def deltas(parts: Parts) -> list[Any]:
 def test_blocks_leave_as_their_stream_does(kind: str, order: str) -> None:
     """release([b1, b2, b3]) = stream(b1, b2, b3), block by block, for every cut of a value over three blocks."""
     asked = engine(HEAD, f"require scrub: release on Output {order}")
-    for parts in cuts(f"it is {VALUES[kind]}, no more"):
+    for parts in [*cuts(f"it is {VALUES[kind]}, no more"), ["it is ", VALUES[kind], "Hello"]]:
         streamed = [
             chunk["delta"]["text"] for chunk in asked.release_stream(deltas(parts), principal=ANN, output=OUTPUT)
         ]
@@ -156,6 +156,13 @@ def test_a_value_that_ends_with_its_block_is_found_too() -> None:
     asked = engine(HEAD, 'require scrub: release on Output redact(["secret"])')
     answer = asked.release([block("AKIAIOSFODNN7EXAMPL2"), block("Hello")], principal=ANN, output=OUTPUT)
     assert [part["text"] for part in answer.text] == ["[secret.aws_access_key]", "Hello"]
+    chunks = deltas(["AKIAIOSFODNN7EXAMPL2", "Hello"])
+    left = [chunk["delta"]["text"] for chunk in asked.release_stream(chunks, principal=ANN, output=OUTPUT)]
+    assert left == ["[secret.aws_access_key]", "Hello"]
+    reads = engine(HEAD, 'forbid those: release on Output when "secret" in output.findings')
+    with pytest.raises(NotReleased) as refused:
+        list(reads.release_stream(chunks, principal=ANN, output=OUTPUT))
+    assert [found.end for found in refused.value.released.findings] == [20]
 
 
 def test_other_texts_of_a_value_are_read_by_themselves() -> None:
