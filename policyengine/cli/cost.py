@@ -15,7 +15,10 @@ SHOWN = 5
 def cost_lines(cost: Cost, elements: int) -> Iterator[str]:
     what = f"`{cost.action or 'any other action'}` on `{cost.resource or 'any other type'}`"
     rules = f"{len(cost.rules):,} rule{'s' * (len(cost.rules) != 1)}"
-    yield f"a request costs at most {cost.steps:,} steps: {what}, {rules}, {elements:,} elements in each collection"
+    # Who acts for another is asked about as well.
+    each = "and as many for each agent behind it"
+    sizes = f"{elements:,} elements in each collection"
+    yield f"a request costs at most {cost.steps:,} steps, {each}: {what}, {rules}, {sizes}"
     width = max((len(f"{one.steps:,}") for one in cost.rules[:SHOWN]), default=0)
     for one in cost.rules[:SHOWN]:
         yield f"  {one.steps:>{width},}  {one.rule.name}  {one.rule.span}"

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
 from policyengine.compile.native import NATIVE
+from policyengine.evaluate import provenance
 from policyengine.evaluate.arguments import take
-from policyengine.evaluate.provenance import ARGS
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.gathering import summed
@@ -175,16 +175,17 @@ NOTHING: Mapping[str, Any] = {}
 
 
 def sources(
-    path: Path, resource: Any, context: Mapping[str, Any], world: World, read: dict[Path | None, Any]
+    path: Path, resource: Any, context: Mapping[str, Any], world: World, read: provenance.Read
 ) -> tuple[str, ...]:
-    """The sources of an argument. `read` is of one request: below None what the request says, which is read when the
-    first rule asks, and below each path what was found there."""
+    """The sources of an argument. `read` is of one request, and what the request says is read when the first rule
+    asks."""
     known: tuple[str, ...] | None = read.get(path)
     if known is not None:
         return known
     if None not in read:
-        args = world.find(as_entity(resource), ARGS)
-        read[None] = SourceIndex(context.get("provenance", ABSENT), args)
+        return provenance.sources(path, as_entity(resource), context, world, read)
+    if type(read[None]) is not SourceIndex:
+        return provenance.sources(path, resource, context, world, read)
     gathered: tuple[str, ...] = read[None].sources(path)
     read[path] = gathered
     return gathered

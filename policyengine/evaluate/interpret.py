@@ -13,7 +13,7 @@ from typing import Any, assert_never
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
 from policyengine.evaluate.arguments import take
-from policyengine.evaluate.provenance import sources
+from policyengine.evaluate.provenance import Read, sources
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Expr, Head, Scope
 from policyengine.ir.walk import counted_values, varies
@@ -50,6 +50,8 @@ class Env:
     positions: Mapping[int, int] = field(default_factory=dict)
     kept: dict[int, frozenset[Any]] | None = None
     looks: int = 1
+    # What was found out about the provenance of this request.
+    read: Read = field(default_factory=dict, repr=False)
 
     def over(self, elements: Sequence[Any]) -> Env:
         """The same, within a quantifier over these elements. Raises Fault where there are too many."""
@@ -164,7 +166,7 @@ def _evaluate(expr: Expr, env: Env) -> Any:
             return FUNCTIONS[function](*_counted(expr, args, env), *extra)
         case ir.Sources(path=path):
             steps = tuple(step if isinstance(step, str) else str(env.positions[step.slot]) for step in path)
-            return sources(steps, env.request.resource, env.request.context, env.world)
+            return sources(steps, env.request.resource, env.request.context, env.world, env.read)
         case ir.Collection(items=items):
             return tuple(evaluate(item, env) for item in items)
         case _:

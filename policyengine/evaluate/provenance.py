@@ -11,12 +11,25 @@ from policyengine.model.provenance import Path, SourceIndex, part, stated
 from policyengine.model.values import Entity, Fault
 
 ARGS = "args"
+# What is found out of one request: the sources of each argument that was asked about, and below None what is stated.
+Read = dict[Path | None, Any]
 
 
-def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: World) -> tuple[str, ...]:
+def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: World, read: Read) -> tuple[str, ...]:
     """The sources of an argument and of everything inside it, sorted; "untrusted" is among them if any is not trusted.
-    A part of the value that no entry speaks for adds "unknown". Raises Fault for malformed provenance."""
-    return SourceIndex(context.get("provenance", ABSENT), world.find(resource, ARGS)).sources(path)
+    A part of the value that no entry speaks for adds "unknown". Raises Fault for malformed provenance. `read` is of one
+    request: what it says is read once, however many rules that cannot be evaluated ask."""
+    if None not in read:
+        try:
+            read[None] = SourceIndex(context.get("provenance", ABSENT), world.find(resource, ARGS))
+        except Fault as fault:
+            read[None] = fault
+    if isinstance(read[None], Fault):
+        raise Fault(read[None].code, read[None].message)
+    if path not in read:
+        read[path] = read[None].sources(path)
+    found: tuple[str, ...] = read[path]
+    return found
 
 
 def points_to_nothing(context: Mapping[str, Any], resource: Entity, world: World) -> bool:

@@ -1,8 +1,9 @@
 """What rules cost at most, counted and never measured: how many parts of conditions one request can have evaluated.
 
-In: typed rules, and how many elements a collection of a request is taken to have. Out: steps. A step is one part of a
-condition, evaluated once, or one element that an operator goes through; what stands within a quantifier counts for each
-element, in quantifiers in each other up to their bound. An index most often leaves most rules aside, which is not
+In: typed rules, and how many elements a collection of a request is taken to have, and how many entities there are above
+one. Out: steps. A step is one part of a condition, evaluated once, one element that an operator goes through, one
+entity above another, or one source of an argument; what stands within a quantifier counts for each element, in
+quantifiers in each other up to their bound. An index most often leaves most rules aside, which is not
 counted on.
 """
 
@@ -12,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from policyengine.ir.nodes import Collection, Const, Expr, Quantifier, Rule
+from policyengine.ir.nodes import Collection, Const, Expr, Quantifier, Rule, Sources, Within
 from policyengine.ir.walk import children, counted, gone_through
 from policyengine.model.looks import MAX_LOOKS
 
@@ -46,6 +47,8 @@ def steps(expr: Expr, elements: int) -> int:
             todo.append((node.body, min(count, MAX_LOOKS) if nested else count, True))
         else:
             todo.extend((child, looks, nested) for child in children(node))
+            # What is above an entity, and what is said of the parts of an argument.
+            total += looks * elements if isinstance(node, Within | Sources) else 0
             # What is the same for all elements of a quantifier is gone through once.
             often = counted(node) if nested else ()
             total += sum(_size(part, elements) for part in gone_through(node)) if not often else 0
@@ -76,8 +79,10 @@ def cost(rules: Sequence[Rule], elements: int) -> Cost:
 
 def _of(rule: Rule, elements: int) -> int:
     """The condition, and what it takes to see whether the head fits."""
+    scopes = (rule.head.principal, rule.head.resource)
+    head = 1 + elements * sum(scope.within is not None for scope in scopes)
     owed = [expr for spec in rule.obligations for _, expr in spec.properties]
-    return 1 + sum(steps(expr, elements) for expr in (rule.condition, *owed))
+    return head + sum(steps(expr, elements) for expr in (rule.condition, *owed))
 
 
 def _size(collection: Expr, elements: int) -> int:

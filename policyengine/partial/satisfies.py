@@ -135,7 +135,7 @@ def _evaluated(atom: Opaque, thing: Entity, unknown: Unknown) -> bool:
     env = atom.env
     assert env is not None, "a formula with holes is true of nothing"
     try:
-        result = evaluate(atom.expr, replace(env, request=_about(thing, env.request, unknown)))
+        result = evaluate(atom.expr, replace(env, request=_about(thing, env.request, unknown), read={}))
     except EvaluationError:
         return False
     return atom.wanted is None or bool(result) is atom.wanted

@@ -52,7 +52,9 @@ def test_the_costliest_rules_are_named(cli: Cli) -> None:
     first, second, third, *_ = cli.out.splitlines()
     assert first == "ok: 5 rules, 0 tests in 1 file"
     assert second.startswith("a request costs at most ")
-    assert second.endswith(" steps: `read` on `Doc`, 4 rules, 100 elements in each collection")
+    assert second.endswith(
+        " steps, and as many for each agent behind it: `read` on `Doc`, 4 rules, 100 elements in each collection"
+    )
     assert third.split()[1:] == ["m.two", "stdin:10:1"]
 
 
