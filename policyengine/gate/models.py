@@ -12,13 +12,13 @@ A host that names no model has nothing admitted, and one that names no output ha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from policyengine.gate.session import Session
-from policyengine.release.outcome import Admitted
+from policyengine.release.outcome import Admitted, Released
 from policyengine.state.grant import Grant, SettleError
 from policyengine.state.store import StoreError
 
@@ -57,7 +57,7 @@ class ModelCall:
 class ModelTerms:
     """model: the attributes of the model, with its `id`; then each call of it is decided (`invoke`).
     cost: what a call is estimated to cost, in the words of `context.cost`; that is reserved.
-    output: the attributes of what the model says; then each text is decided (`release`)."""
+    output: the attributes of what the model says; then its texts are decided (`release`)."""
 
     model: Mapping[str, Any] | None = None
     cost: Mapping[str, Any] | None = None
@@ -85,6 +85,25 @@ class ModelTerms:
             return text
         one = await session.release_async(text, output=self.output)
         return one.text if one.allowed else one.reason
+
+    def release_all(self, session: Session, texts: Sequence[str]) -> list[str]:
+        """What may leave of the texts of one answer, text by text. They are read as one: a value may go on from one to
+        the next."""
+        if self.output is None or len([text for text in texts if text]) < 2:
+            return [self.release(session, text) for text in texts]
+        return _each(session.release(list(texts), output=self.output), len(texts))
+
+    async def release_all_async(self, session: Session, texts: Sequence[str]) -> list[str]:
+        if self.output is None or len([text for text in texts if text]) < 2:
+            return [await self.release_async(session, text) for text in texts]
+        return _each(await session.release_async(list(texts), output=self.output), len(texts))
+
+
+def _each(one: Released, count: int) -> list[str]:
+    """A text for each that was looked at; what is said in the place of all of them is the first."""
+    if one.allowed and isinstance(one.text, list):
+        return one.text
+    return [one.text if one.allowed else one.reason, *[""] * (count - 1)]
 
 
 def _asked(admitted: Admitted) -> ModelCall:

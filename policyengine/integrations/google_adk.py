@@ -168,14 +168,16 @@ class PolicyPlugin(BasePlugin):
                 await asked.settle_async((usage.total_token_count or None) if usage is not None else None)
         if self._terms.output is None or llm_response.content is None:
             return None
-        parts = []
-        for part in llm_response.content.parts or ():
-            if part.text:
-                # A part of a text cannot be released: the whole comes.
-                text = await self._released(context, part.text) if not llm_response.partial else ""
-                parts.append(part.model_copy(update={"text": text}))
-            else:
-                parts.append(part)
+        parts = list(llm_response.content.parts or ())
+        for thinks in (True, False):
+            those = [at for at, part in enumerate(parts) if part.text and bool(part.thought) is thinks]
+            # A part of a text cannot be released: the whole comes.
+            texts = [""] * len(those)
+            if not llm_response.partial:
+                session = await self._session(context)
+                texts = await self._terms.release_all_async(session, [parts[at].text for at in those])
+            for at, text in zip(those, texts, strict=True):
+                parts[at] = parts[at].model_copy(update={"text": text})
         content = llm_response.content.model_copy(update={"parts": parts})
         return llm_response.model_copy(update={"content": content})
 
@@ -184,9 +186,6 @@ class PolicyPlugin(BasePlugin):
         asked = self._asked.get(context.invocation_id, {}).pop(_key(context), None)
         if asked is not None:
             await asked.ended_async()
-
-    async def _released(self, context: Any, text: str) -> str:
-        return await self._terms.release_async(await self._session(context), text)
 
     # ---- tools ----
 

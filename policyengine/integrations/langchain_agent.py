@@ -166,7 +166,7 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
         structured = _structured(answer, self._asking)
         if structured is not None:
             _unchanged(session.release(structured, output=self._asking.output), structured)
-        return _released(answer, [self._asking.release(session, text) for text in _texts(answer)])
+        return _released(answer, self._asking.release_all(session, _texts(answer)))
 
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
@@ -186,7 +186,7 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
         structured = _structured(answer, self._asking)
         if structured is not None:
             _unchanged(await session.release_async(structured, output=self._asking.output), structured)
-        return _released(answer, [await self._asking.release_async(session, text) for text in _texts(answer)])
+        return _released(answer, await self._asking.release_all_async(session, _texts(answer)))
 
     # ---- tools ----
 

@@ -97,8 +97,7 @@ def _asked(
         asked.ended()
         raise
     asked.settle(_tokens(answer))
-    texts = {text: terms.release(session, text) for text in _texts(answer)}
-    return _released(answer, texts)
+    return _released(answer, terms.release_all(session, _texts(answer)))
 
 
 async def _asked_async(
@@ -115,8 +114,7 @@ async def _asked_async(
         await asked.ended_async()
         raise
     await asked.settle_async(_tokens(answer))
-    texts = {text: await terms.release_async(session, text) for text in _texts(answer)}
-    return _released(answer, texts)
+    return _released(answer, await terms.release_all_async(session, _texts(answer)))
 
 
 def _messages(given: Any, named: Any) -> tuple[list[ChatMessage], Callable[[list[ChatMessage]], tuple[Any, Any]]]:
@@ -167,11 +165,12 @@ def _texts(answer: ChatResponse) -> list[str]:
     return [block.text for block in answer.message.blocks if isinstance(block, TextBlock)]
 
 
-def _released(answer: ChatResponse, texts: Mapping[str, str]) -> ChatResponse:
-    if all(text == told for text, told in texts.items()):
+def _released(answer: ChatResponse, released: Sequence[str]) -> ChatResponse:
+    if list(released) == _texts(answer):
         return answer
+    coming = iter(released)
     blocks = [
-        block.model_copy(update={"text": texts[block.text]}) if isinstance(block, TextBlock) else block
+        block.model_copy(update={"text": next(coming)}) if isinstance(block, TextBlock) else block
         for block in answer.message.blocks
     ]
     # What the provider sent has the text as it was.

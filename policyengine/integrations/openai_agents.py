@@ -315,11 +315,16 @@ class _Model(Model):
             await asked.ended_async()
             raise
         await asked.settle_async(answer.usage.total_tokens or None)
-        for item in answer.output:
-            if isinstance(item, ResponseOutputMessage):
-                for part in item.content:
-                    if isinstance(part, ResponseOutputText):
-                        part.text = await self._asking.release_async(self._session, part.text)
+        said = [
+            part
+            for item in answer.output
+            if isinstance(item, ResponseOutputMessage)
+            for part in item.content
+            if isinstance(part, ResponseOutputText)
+        ]
+        released = await self._asking.release_all_async(self._session, [part.text for part in said])
+        for part, text in zip(said, released, strict=True):
+            part.text = text
         return answer
 
     async def stream_response(

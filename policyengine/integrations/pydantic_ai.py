@@ -174,12 +174,9 @@ class _Model(WrapperModel):
             await asked.ended_async()
             raise
         await asked.settle_async(answer.usage.total_tokens or None)
-        parts = [
-            replace(part, content=await self._asking.release_async(self._session, part.content))
-            if isinstance(part, TextPart)
-            else part
-            for part in answer.parts
-        ]
+        said = [part.content for part in answer.parts if isinstance(part, TextPart)]
+        released = iter(await self._asking.release_all_async(self._session, said))
+        parts = [replace(part, content=next(released)) if isinstance(part, TextPart) else part for part in answer.parts]
         return replace(answer, parts=parts)
 
     @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from policyengine.detect.finder import DetectorFailed
@@ -68,10 +69,8 @@ def carry_out(
         wide = width(read.kinds, registry) or _WHOLE
         value = content.rebuilt(_treated(content, findings, parts, read, keys, wide))
         findings = [[*those, *more] for those, more in zip(findings, over, strict=True)] if parts else findings
-        if read.truncate is not None and not content.plain:
-            raise CannotCarryOut("only a text can be truncated")
         if read.truncate is not None:
-            value = _cut(value, read.truncate)
+            value = _truncated(value, content, read.truncate)
         return Carried(value, found=tuple(map(tuple, findings)), owed=read.others)
     except (CannotCarryOut, DetectorFailed, NoKey, Unscannable) as error:
         return Carried(errors=(RuleError("", codes.NOT_CARRIED_OUT.id, str(error)),))
@@ -95,6 +94,16 @@ def _treated(
         for number, left in zip(reading, applied_apart(text, borders, changes), strict=True):
             texts[number] = left
     return texts
+
+
+def _truncated(value: Any, content: Content, to: int) -> Any:
+    """The first characters of a text, or of the texts of a list, which are one."""
+    if content.plain:
+        return _cut(value, to)
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise CannotCarryOut("only a text, or a list of texts, can be truncated")
+    starts = accumulate(map(len, value), initial=0)
+    return [_cut(text, max(to - start, 0)) for text, start in zip(value, starts, strict=False)]
 
 
 def _cut(text: str, to: int | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from llama_index.core.agent.workflow import AgentWorkflow, CodeActAgent, FunctionAgent
+from llama_index.core.base.llms.types import ChatMessage, TextBlock
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.tools import FunctionTool
 from llama_index.core.workflow import HumanResponseEvent, InputRequiredEvent
@@ -193,3 +194,15 @@ def test_a_workflow_of_which_not_all_are_protected_does_not_run(later: bool) -> 
     # One whose tools are gated by themselves may be there.
     assert asyncio.run(work(second(protect(functions, session())))) == "ok"
     assert tools.ran == []
+
+
+def test_a_value_that_is_split_over_blocks_of_an_answer_is_released_as_one() -> None:
+    halves = ChatMessage(role="assistant", blocks=[TextBlock(text="I wrote to bob@ac"), TextBlock(text="me.com.")])
+    model = MockFunctionCallingLLM(response_generator=lambda *_, **__: halves, is_chat_model=True)
+    agent = FunctionAgent(llm=model, tools=[], streaming=False)
+    (gated,) = protect_agents([agent], session(), output={"tenant": "acme"})
+
+    async def work() -> str:
+        return str(await gated.run("go"))
+
+    assert "".join(asyncio.run(work()).split()) == "Iwroteto[email]."

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from agents import Agent, Runner, WebSearchTool, function_tool, handoff
 from agents.mcp import MCPServerStdio
+from agents.testing import ModelStep, ScriptedModel, assistant_message
+from agents.usage import Usage
 
 from policyengine import Engine
 from policyengine.gate.session import Session
@@ -305,3 +307,13 @@ def test_an_agent_that_is_streamed_within_a_tool_is_gated() -> None:
     inner.model = says([[("drop_table", {"name": "u"})], "ok"], Ran(), "i")
     asyncio.run(Runner.run(inner, "do it", run_config=QUIET))
     assert tools.ran == [("drop_table", "u")]
+
+
+def test_a_value_that_is_split_over_parts_of_an_answer_is_released_as_one() -> None:
+    answer = assistant_message("I wrote to bob@ac")
+    answer.content.append(answer.content[0].model_copy(update={"text": "me.com."}))
+    step = ModelStep(output=[answer, assistant_message(" Bye.")], usage=Usage(requests=1, total_tokens=1))
+    agent = protect(Agent[Any]("a", model=ScriptedModel([step])), session(), output={"tenant": "acme"})
+    result = asyncio.run(Runner.run(agent, "do it", run_config=QUIET))
+    said = [part.text for item in result.raw_responses[0].output for part in item.content]  # type: ignore[union-attr]
+    assert said == ["I wrote to [email]", ".", " Bye."]

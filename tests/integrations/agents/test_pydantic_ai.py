@@ -13,6 +13,8 @@ from pydantic import BaseModel
 from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults, ModelRetry, RunContext
 from pydantic_ai.capabilities import NativeTool
 from pydantic_ai.mcp import MCPToolset
+from pydantic_ai.messages import ModelResponse, TextPart
+from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.toolsets import FunctionToolset
 
@@ -91,6 +93,13 @@ def test_what_is_said_through_an_output_tool_is_released_or_ends_the_run() -> No
     agent = Agent(says(script, Ran()), output_type=Letter, capabilities=[gate])  # type: ignore[arg-type]
     with pytest.raises(PermissionError):
         agent.run_sync("go")
+
+
+def test_a_value_that_is_split_over_parts_of_an_answer_is_released_as_one() -> None:
+    gate = PolicyCapability(Engine.from_text(POLICIES).session(principal=ANN), output={"tenant": "acme"})
+    said = ModelResponse([TextPart("I wrote to bob@ac"), TextPart("me.com.")])
+    agent = Agent(FunctionModel(lambda *_: said), capabilities=[gate])  # type: ignore[arg-type]
+    assert agent.run_sync("go").output == "I wrote to [email]."
 
 
 def test_what_an_output_function_says_is_released_or_ends_the_run() -> None:
