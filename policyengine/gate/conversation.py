@@ -28,13 +28,13 @@ from policyengine.model.decision import RuleError
 
 # So many calls and results of one conversation are remembered. What is forgotten is observed again.
 MOST = 10_000
-_STATED = denied(RuleError("", codes.MALFORMED.id, "this call was not decided here"), "")
+_STATED = denied(RuleError("", codes.MALFORMED.id, "this call was not decided in this conversation"), "")
 
 Message = Mapping[str, Any]
 
 
 class Unreadable(ValueError):
-    """Messages that nobody reads; the text may be told."""
+    """The messages have a form that is not known; the text may be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +94,13 @@ class Conversation:
             elif message.get("role") == "tool":
                 id_ = str(message.get("tool_call_id"))
                 if id_ not in said:
-                    raise Unreadable("a result of a tool answers no call")
+                    raise Unreadable("a tool result answers no call: send the message with the call as well")
                 decided = self._calls.get(id_)
                 call = decided if decided is not None and decided.tool == said[id_].tool else said[id_]
                 text = "".join(_texts(message))
                 yield ToolResult(_key(id_, text), call, text, looked_at(text))
             elif message.get("role") == "function":
-                raise Unreadable("`function` messages are not read; use `tool`")
+                raise Unreadable("`function` messages are not read: use `tool`")
 
 
 def stated(tool: str, args: Any) -> ToolCall:
@@ -110,13 +110,13 @@ def stated(tool: str, args: Any) -> ToolCall:
 
 
 def calls_of(message: Message) -> list[tuple[str, str, Any]]:
-    """The calls in a message of a model: id, name, arguments. Arguments that are no JSON come as the text that they
-    are, which the gate refuses. Raises Unreadable for a call of something that is no function."""
+    """The calls in a message of a model: id, name, arguments. Arguments that are not JSON stay text, and the
+    gate refuses them. Raises Unreadable for a call that is not of a function."""
     calls = []
     for one in message.get("tool_calls") or ():
         function = one.get("function") if isinstance(one, Mapping) else None
         if not isinstance(function, Mapping) or one.get("type") not in (None, "function"):
-            raise Unreadable("a call of something that is no function")
+            raise Unreadable("a tool call must be of type `function` and have a `function`")
         calls.append((str(one.get("id")), str(function.get("name")), arguments(function.get("arguments"))))
     return calls
 
@@ -141,21 +141,21 @@ def beginning(messages: Sequence[Any]) -> str:
 def _each(messages: Sequence[Any]) -> Iterator[Message]:
     for message in messages:
         if not isinstance(message, Mapping):
-            raise Unreadable("a message is an object")
+            raise Unreadable("a message must be an object")
         yield message
 
 
 def _texts(message: Message) -> list[str]:
-    """The texts of a message; what is no text says nothing here."""
+    """The texts of a message; other parts are ignored."""
     content = message.get("content")
     if isinstance(content, str):
         return [content]
     if content is None:
         return []
     if not isinstance(content, Sequence):
-        raise Unreadable("the content of a message is a text or a list of parts")
+        raise Unreadable("the content of a message must be a text or a list of parts")
     if message.get("role") == "tool" and not all(_is_text(part) for part in content):
-        raise Unreadable("a result of a tool has something that is no text")
+        raise Unreadable("a tool result may only have parts of type `text`")
     return [part["text"] for part in content if _is_text(part)]
 
 

@@ -153,7 +153,7 @@ class Session:
     def _asked(self, tool: str, arguments: Any) -> dict[str, Any] | ToolCall:
         try:
             if not isinstance(arguments, Mapping) or not all(isinstance(name, str) for name in arguments):
-                raise Unscannable("the arguments of a call are an object")
+                raise Unscannable("the arguments of a call must be an object whose keys are texts")
             of = self._policies().sources
             asked = arguments if of is None else {name: value for name, value in arguments.items() if name in of}
             provenance = self.trail.provenance(asked)

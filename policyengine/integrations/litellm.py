@@ -301,7 +301,7 @@ async def _with_tools(conversation: Conversation, data: Mapping[str, Any]) -> di
 def _function(tool: Any) -> str:
     function = tool.get("function") if isinstance(tool, Mapping) and tool.get("type") == "function" else None
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-        raise Unreadable("a tool that is no function runs where nobody gates it")
+        raise Unreadable("only tools of type `function` are gated: a tool that the provider runs is not allowed")
     return str(function["name"])
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from policyengine.diagnostics import codes
 from policyengine.model.decision import Decision, RuleError
 from policyengine.release.carrying import carry_out
-from policyengine.release.content import Content, Unscannable, text_content
+from policyengine.release.content import Content, Unscannable, text_content, too_long
 from policyengine.release.inspection import Inspection
 from policyengine.release.looking import Found, account
 from policyengine.release.messages import TRUSTED, Input, SourceOf, read_input
@@ -60,8 +60,7 @@ def prepare(
     except Unscannable as error:
         return replace(empty, refused=RuleError("", codes.NOT_LOOKED_AT.id, str(error)))
     if read.content.size > inspection.most:
-        message = f"more than {inspection.most} characters are not looked at"
-        return replace(empty, refused=RuleError("", codes.NOT_LOOKED_AT.id, message))
+        return replace(empty, refused=RuleError("", codes.NOT_LOOKED_AT.id, too_long(inspection.most)))
     seen, findings = looked_at(read.content, needs, inspection, tenant, with_source=True)
     unread = FILES not in needs.whole.attributes and not all(file.scannable for file in read.files)
     # What is in such a file is unknown: a rule that reads what was found errs, unless one says what happens to it.
@@ -77,7 +76,9 @@ def conclude(admission: Admission, grant: Grant, fulfilled: Collection[str]) -> 
     if decision.decision != "allow" or decision.unmetered:
         return Admitted(False, None, decision, admission.found, grant=grant, input=told)
     if admission.unread and _treated(decision):
-        message = "a file cannot be read, and no rule says what happens then"
+        message = (
+            "a file cannot be read: write a rule on `scannable` of `context.input.files` that says what happens then"
+        )
         errors = (RuleError("", codes.NOT_LOOKED_AT.id, message),)
         return Admitted(False, None, decision, admission.found, errors, grant=grant, input=told)
     known, keys = admission.inspection.registry(admission.tenant), admission.inspection.keys(admission.tenant)

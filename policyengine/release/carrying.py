@@ -39,7 +39,9 @@ def ordered(decision: Decision, fulfilled: Collection[str]) -> Orders:
     read = orders(decision.obligations)
     unknown = sorted({one.type for one in read.others if one.type not in fulfilled})
     if unknown:
-        raise CannotCarryOut(f"allowed only with an obligation that is not carried out here: {', '.join(unknown)}")
+        raise CannotCarryOut(
+            f"obligations that the caller must carry out and name in `fulfilled`: {', '.join(unknown)}"
+        )
     return read
 
 
@@ -52,7 +54,9 @@ def check_replacements(read: Orders, registry: Registry) -> None:
     each = {kind for finder in needed(read.kinds, registry) if finder.look is not None for kind in finder.kinds}
     kinds = frozenset(kind for kind in each if any(covers(group, kind) for group in read.kinds))
     if any(find(text, kinds, registry) for text in texts):
-        raise CannotCarryOut("a replacement holds what a finder finds")
+        raise CannotCarryOut(
+            "the text of a `replace` obligation is itself something that a finder finds: choose another"
+        )
 
 
 def carry_out(

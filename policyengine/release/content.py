@@ -28,6 +28,10 @@ class Unscannable(Exception):
     """What was given cannot be looked at. The message shows no value."""
 
 
+def too_long(most: int) -> str:
+    return f"the text is longer than {most} characters: send less at a time, or raise `most`"
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """`path` is a JSON pointer, empty for a text; `before` is what a finder sees before the text, and no finding can
@@ -84,7 +88,9 @@ def parsed(text: str) -> Any:
             text, object_pairs_hook=_object, parse_float=_Number, parse_int=_Number, parse_constant=_no_constant
         )
     except (ValueError, RecursionError):
-        raise Unscannable("not JSON, or with one key twice") from None
+        raise Unscannable(
+            "the text is not JSON, or has a key twice: send valid JSON, or send it as plain text"
+        ) from None
 
 
 def json_text_content(text: str) -> Content:
@@ -127,7 +133,9 @@ def _collect(
     around: str,
 ) -> None:
     if depth > DEEPEST or len(segments) > MOST_SEGMENTS:
-        raise Unscannable("deeper or larger than what is looked at")
+        raise Unscannable(
+            f"the value nests deeper than {DEEPEST} levels or has more than {MOST_SEGMENTS} parts: send less at a time"
+        )
     match value:
         case str() if around and not _is_number(value):
             if value:
@@ -146,7 +154,7 @@ def _collect(
         case Mapping():
             for key, item in value.items():
                 if not isinstance(key, str):
-                    raise Unscannable("a key that is not a text")
+                    raise Unscannable("the value has a key that is not a text: send JSON")
                 place = f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
                 segments.append(Segment(key, place))
                 _collect(item, place, key, segments, depth + 1, said, channel(value, key, around))
@@ -155,7 +163,7 @@ def _collect(
                 within = APART if isinstance(item, list | tuple) else around
                 _collect(item, f"{path}/{at}", name, segments, depth + 1, said, within)
         case _:
-            raise Unscannable("a value that JSON does not have")
+            raise Unscannable("the value holds something that is not JSON: convert it to text first")
 
 
 def _replaced(value: Any, coming: Any) -> Any:
@@ -171,7 +179,9 @@ def _replaced(value: Any, coming: Any) -> Any:
             for item in value.values():
                 _, key = next(coming)
                 if key in made:
-                    raise Unscannable("two keys that are one once they are redacted")
+                    raise Unscannable(
+                        "redaction makes two keys of an object equal: keep personal data and secrets out of keys"
+                    )
                 made[key] = _replaced(item, coming)
             return made
         case _:

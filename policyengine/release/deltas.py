@@ -51,7 +51,7 @@ class Delta:
 
 
 def read(chunk: Any) -> Delta:
-    """Raises Unscannable for a chunk with a text that nobody reads."""
+    """Raises Unscannable for a chunk that is in no known format, or has text in an unknown field."""
     if isinstance(chunk, str):
         return Delta((("text", chunk),), lambda texts: texts[0], blocks=("",))
     data = _plain(chunk)
@@ -69,7 +69,9 @@ def read(chunk: Any) -> Delta:
         elif repeats or not text:
             emptied.append(path)
         else:
-            raise Unscannable("a chunk of a stream has a text at a place that nobody reads")
+            raise Unscannable(
+                "a chunk of the stream has text in an unknown field: send only its text, or leave the field out"
+            )
     texts = tuple((channel, str(_at(data, path))) for path, channel in places)
 
     def rebuilt(others: Sequence[str]) -> Any:
@@ -89,7 +91,7 @@ def _plain(chunk: Any) -> dict[str, Any]:
     dump = getattr(chunk, "model_dump", None)
     data = dump() if callable(dump) else None
     if not isinstance(data, dict):
-        raise Unscannable("a chunk of a stream that nobody reads")
+        raise Unscannable("a chunk of the stream must be a text, or a chunk of OpenAI, Anthropic or LangChain")
     return data
 
 
@@ -106,7 +108,7 @@ def _texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
         case None | bool() | int() | float():
             return
         case _:
-            raise Unscannable("a chunk of a stream that nobody reads")
+            raise Unscannable("a chunk of the stream holds a value that is not JSON: convert it to text first")
 
 
 def _channel(path: Path, data: Mapping[str, Any]) -> str | None:

@@ -71,5 +71,5 @@ class Keys:
 
     def _key(self) -> bytes:
         if self.secret is None:
-            raise NoKey("hash and tokenize need a key: `release_key=`")
+            raise NoKey("hash and tokenize need a key: set `key` of the `Inspection`, or `texts.key` of the service")
         return self.secret

@@ -72,7 +72,7 @@ def read_input(given: Any, source_of: SourceOf | None = None) -> Input:
             return _messages(given, source_of)
         case Mapping():
             return _messages([given], source_of)
-    raise Unscannable("neither a text nor a file nor messages")
+    raise Unscannable("the input must be a text, a file, a message or a list of messages")
 
 
 def _file(file: File) -> Input:
@@ -83,7 +83,9 @@ def _file(file: File) -> Input:
         if list(texts) == [segment.text for segment in segments]:
             return file
         if not opened.plain:
-            raise Unscannable("a file of this type cannot be written again")
+            raise Unscannable(
+                "a rule redacts a file, and only UTF-8 text can be rewritten: deny the file, or send its text"
+            )
         return File(file.name, texts[0].encode())
 
     beside = tuple((number,) for number, segment in enumerate(segments) if segment.text)
@@ -107,12 +109,14 @@ def _messages(given: Sequence[Any], source_of: SourceOf | None) -> Input:
     inner = [segment for _, segment in places]
     opened = [segment for _, file in files for segment in _file_segments(file)]
     if len(inner) + len(opened) > MOST_SEGMENTS:
-        raise Unscannable("more texts than are looked at")
+        raise Unscannable(f"the messages have more than {MOST_SEGMENTS} texts: send fewer at a time")
 
     def rebuilt(texts: Sequence[str]) -> list[Any]:
         own, rest = texts[: len(inner)], texts[len(inner) :]
         if any(text != segment.text for segment, text in zip(opened, rest, strict=True)):
-            raise Unscannable("a file within a message cannot be written again")
+            raise Unscannable(
+                "a rule redacts a file inside a message, which cannot be rewritten: deny it, or send its text"
+            )
         changed = {path: text for (path, segment), text in zip(places, own, strict=True) if text != segment.text}
         touched = frozenset(path[:many] for path in changed for many in range(1, len(path) + 1))
         return [_with(message, (at,), changed, touched) for at, message in enumerate(given)]
@@ -184,7 +188,7 @@ def _bytes(path: Path, text: str) -> bytes | None:
     try:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError):
-        raise Unscannable("a file that is not base64") from None
+        raise Unscannable("a file inside a message is not valid base64: encode it again") from None
 
 
 def _above(message: Any, path: Path) -> Iterator[Mapping[str, Any]]:
@@ -204,7 +208,7 @@ def _plain(message: Any) -> Mapping[str, Any]:
     dump = getattr(message, "model_dump", None)
     data = dump() if callable(dump) else None
     if not isinstance(data, Mapping):
-        raise Unscannable("a message that nobody reads")
+        raise Unscannable("a message must be a text, an object of JSON, or have a `model_dump` that returns one")
     return data
 
 
@@ -214,7 +218,7 @@ def _role(message: Mapping[str, Any]) -> str:
 
 def _texts(value: Any, path: Path, words: _Words) -> Iterator[tuple[Path, str, _Words]]:
     if len(path) > DEEPEST:
-        raise Unscannable("deeper than what is looked at")
+        raise Unscannable(f"a message nests deeper than {DEEPEST} levels: send it flatter, or as one text")
     match value:
         case str():
             yield path, value, words
@@ -223,7 +227,7 @@ def _texts(value: Any, path: Path, words: _Words) -> Iterator[tuple[Path, str, _
                 words = _Words("tool", words.channel, path)
             for key, item in value.items():
                 if not isinstance(key, str):
-                    raise Unscannable("a key that is not a text")
+                    raise Unscannable("a message has a key that is not a text: send JSON")
                 yield from _texts(item, (*path, key), replace(words, channel=channel(value, key, words.channel)))
         case list() | tuple():
             for at, item in enumerate(value):
@@ -231,7 +235,7 @@ def _texts(value: Any, path: Path, words: _Words) -> Iterator[tuple[Path, str, _
         case None | bool() | int() | float():
             return
         case _:
-            raise Unscannable("a message that nobody reads")
+            raise Unscannable("a message holds a value that is not JSON: convert it to text first")
 
 
 def _with(value: Any, path: Path, changed: Mapping[Path, str], touched: frozenset[Path]) -> Any:

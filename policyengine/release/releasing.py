@@ -19,7 +19,14 @@ from policyengine.evaluate.combine import denied
 from policyengine.model.decision import Decision, RuleError
 from policyengine.release import classifiers
 from policyengine.release.carrying import Carried, carry_out
-from policyengine.release.content import Content, Unscannable, json_content, json_text_content, text_content
+from policyengine.release.content import (
+    Content,
+    Unscannable,
+    json_content,
+    json_text_content,
+    text_content,
+    too_long,
+)
 from policyengine.release.inspection import Inspection
 from policyengine.release.looking import Found, account, as_attributes, look
 from policyengine.release.needs import FOUND, KINDS, Needs, TextNeeds
@@ -66,8 +73,7 @@ def prepare(
     except Unscannable as error:
         return replace(empty, refused=RuleError("", codes.NOT_LOOKED_AT.id, str(error)))
     if content.size > inspection.most:
-        message = f"more than {inspection.most} characters are not looked at"
-        return replace(empty, refused=RuleError("", codes.NOT_LOOKED_AT.id, message))
+        return replace(empty, refused=RuleError("", codes.NOT_LOOKED_AT.id, too_long(inspection.most)))
     resource = {**described, "type": OUTPUT, "id": str(described.get("id", "output"))}
     if sources is not None and sources.problem:
         return replace(empty, refused=_malformed(sources.problem))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from policyengine.detect.finding import Finding
-from policyengine.release.content import Content, Segment, Unscannable
+from policyengine.release.content import Content, Segment, Unscannable, too_long
 from policyengine.release.deltas import Delta, read
 from policyengine.release.looking import Found
 from policyengine.release.stream import Piece, Treating
@@ -106,7 +106,7 @@ class Chunks:
             passed = text if self._watch is None else self._watch.feed(name, text)
             self._place(channel, channel.treating.feed(passed))
         if self._held > self._most:
-            raise Unscannable(f"more than {self._most} characters are not held")
+            raise Unscannable(too_long(self._most))
         return self._ready()
 
     def finish(self) -> list[Any]:
@@ -165,11 +165,11 @@ class Whole:
         self._size = 0
 
     def feed(self, chunk: Any) -> None:
-        """Raises Unscannable for a chunk that nobody reads, and for more than is held."""
+        """Raises Unscannable for a chunk that cannot be read, and for more than may be held."""
         delta = read(chunk)
         self._size += sum(len(text) for _, text in delta.texts)
         if self._size > self._most:
-            raise Unscannable(f"more than {self._most} characters are not held")
+            raise Unscannable(too_long(self._most))
         if delta.calls_tool:
             self._calls.append(chunk)
         else:

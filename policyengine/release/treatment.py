@@ -105,19 +105,19 @@ def _treatment(how: How, said: Mapping[str, Any]) -> Treatment:
 def _kinds(said: Mapping[str, Any]) -> Sequence[str]:
     kinds = said.get("kinds")
     if not isinstance(kinds, list | tuple | set | frozenset) or not all(isinstance(kind, str) for kind in kinds):
-        raise CannotCarryOut("`kinds` is not a set of texts")
+        raise CannotCarryOut("`kinds` must be a set of texts")
     return sorted(kinds)
 
 
 def _count(said: Mapping[str, Any], name: str) -> int:
     number = said.get(name)
     if type(number) is not int or number < 0:
-        raise CannotCarryOut(f"`{name}` is not a whole number from 0 on")
+        raise CannotCarryOut(f"`{name}` must be a whole number, 0 or more")
     return number
 
 
 def _text(said: Mapping[str, Any], name: str) -> str:
     text = said.get(name)
     if not isinstance(text, str):
-        raise CannotCarryOut(f"`{name}` is not a text")
+        raise CannotCarryOut(f"`{name}` must be a text")
     return text

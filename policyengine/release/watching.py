@@ -12,7 +12,7 @@ from policyengine.detect.apart import forgettable, without
 from policyengine.detect.finder import Begins
 from policyengine.detect.finding import Finding, moved
 from policyengine.model.decision import Decision
-from policyengine.release.content import Content, Segment, Unscannable, text_content
+from policyengine.release.content import Content, Segment, Unscannable, text_content, too_long
 from policyengine.release.edits import Find
 from policyengine.release.looking import Found
 from policyengine.release.stream import MOST_FOUND, SHORTEST_STEP, STEP
@@ -152,7 +152,7 @@ class Watch:
         self._size += len(text)
         if self._keeps:
             if self._size > self._most:
-                raise Unscannable(f"more than {self._most} characters are not looked at")
+                raise Unscannable(too_long(self._most))
             self._kept[name].append(text)
 
     def _come(self) -> Come:

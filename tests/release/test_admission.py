@@ -168,6 +168,25 @@ def test_what_needs_a_file_that_nobody_can_read_has_no_answer_without_a_rule() -
     assert admitted(SCRUB, File("scan.png", PNG)).errors[0].code == "POL711"
 
 
+@pytest.mark.parametrize(
+    ("given", "wrong", "help_"),
+    [
+        (7, "must be a text, a file", "a list of messages"),
+        ([7], "must be a text, an object of JSON", "`model_dump`"),
+        ([{"role": "user", "content": {1, 2}}], "holds a value that is not JSON", "convert it to text"),
+        ([{"role": "user", 7: "x"}], "has a key that is not a text", "send JSON"),
+        ([{"role": "user", "content": [{"data": "not base64!"}]}], "is not valid base64", "encode it again"),
+        ("x" * 101, "longer than 100 characters", "raise `most`"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_and_what_to_do(given: Any, wrong: str, help_: str) -> None:
+    engine = Engine.from_text(OPEN + SCRUB, inspection=Inspection(key=KEY, most=100))
+    (error,) = engine.admit(given, principal=ANN, model=MODEL).decision.errors
+    assert error.code == "POL711"
+    assert wrong in error.message
+    assert help_ in error.message
+
+
 def test_the_texts_of_a_file_are_looked_at() -> None:
     rule = 'forbid addresses: invoke on Model when "email" in context.input.findings'
     assert not admitted(rule, File("a.docx", DOCX)).allowed

@@ -94,7 +94,7 @@ def test_truncation_counts_what_is_released() -> None:
 def test_more_than_may_be_held_ends_the_stream() -> None:
     rule = "forbid long: release on Output when output.size > 1000"
     asked = Engine.from_text(HEAD + rule, inspection=Inspection(most=100))
-    with pytest.raises(NotReleased, match="not held"):
+    with pytest.raises(NotReleased, match="longer than 100 characters"):
         list(asked.release_stream(["x" * 60, "x" * 60], principal=ANN, output=OUTPUT))
 
 
