@@ -91,16 +91,16 @@ class ModelTerms:
         the next."""
         if self.output is None or len([text for text in texts if text]) < 2:
             return [self.release(session, text) for text in texts]
-        return _each(session.release(list(texts), output=self.output), len(texts))
+        return each(session.release(list(texts), output=self.output), len(texts))
 
     async def release_all_async(self, session: Session, texts: Sequence[str]) -> list[str]:
         if self.output is None or len([text for text in texts if text]) < 2:
             return [await self.release_async(session, text) for text in texts]
-        return _each(await session.release_async(list(texts), output=self.output), len(texts))
+        return each(await session.release_async(list(texts), output=self.output), len(texts))
 
 
-def _each(one: Released, count: int) -> list[str]:
-    """A text for each that was looked at; what is said in the place of all of them is the first."""
+def each(one: Released, count: int) -> list[str]:
+    """A text for each of so many that were released together; what is said in the place of all of them is the first."""
     if one.allowed and isinstance(one.text, list):
         return one.text
     return [one.text if one.allowed else one.reason, *[""] * (count - 1)]

@@ -241,6 +241,9 @@ def _final(forward: Callable[..., Any], session: Session, terms: ModelTerms) -> 
 def _released(answer: Any, session: Session, terms: ModelTerms) -> Any:
     if terms.output is None or answer is None:
         return answer
+    if isinstance(answer, list | tuple) and answer and all(isinstance(one, str) for one in answer):
+        texts = terms.release_all(session, answer)
+        return answer if texts == list(answer) else texts
     said = answer if isinstance(answer, str) else str(answer)
     released = terms.release(session, said)
     return answer if released == said else released

@@ -36,18 +36,33 @@ def answered(result: types.CallToolResult, looked_at: Any, observed: Observed) -
     if observed.value == looked_at:
         return result
     value = observed.value
+    if isinstance(value, str) and not isinstance(looked_at, str):
+        # What stands in the place of all of it has not the form that was declared for it.
+        return denied(value)
     said = _unwrapped(value) if looked_at == result.structured_content else value
-    text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
     structured = None
     if result.structured_content is not None:
         structured = value if looked_at == result.structured_content else value.get("structured")
-    content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
+    content: list[types.ContentBlock] = [
+        _block(one) for one in (said["content"] if _by_block(result, looked_at) else [said])
+    ]
     return types.CallToolResult(content=content, structured_content=structured, is_error=result.is_error)
 
 
 def denied(reason: str) -> types.CallToolResult:
     """An answer in words that a model can act on."""
     return types.CallToolResult(content=[types.TextContent(type="text", text=reason)], is_error=True)
+
+
+def _by_block(result: types.CallToolResult, looked_at: Any) -> bool:
+    """Whether the gate looked at all of it, and nothing but texts: then it is as many texts again."""
+    if looked_at == result.structured_content or not all(isinstance(one, types.TextContent) for one in result.content):
+        return False
+    return result.structured_content is not None or len(result.content) > 1
+
+
+def _block(said: Any) -> types.TextContent:
+    return types.TextContent(type="text", text=said if isinstance(said, str) else json.dumps(said, ensure_ascii=False))
 
 
 def _read(text: str) -> Any:

@@ -22,12 +22,13 @@ _CHOICE = re.compile(r"\A(?:/[^/]*)?/(?:choices|candidates)/\d+")
 
 def channel(value: Mapping[str, Any], name: str, around: str) -> str:
     """What a text in this member is part of: TEXT and REASONING are read one text after the other, APART is by itself.
-    `around` is what the object itself is part of."""
+    `around` is what the object itself is part of. A list in `content`, as a tool of MCP has it, is read in order."""
     kind = value.get("type")
     if (
         not isinstance(kind, str)
         and not isinstance(value.get("role"), str)
         and not (around and value.keys() <= _SAID.keys())
+        and not (name == "content" and isinstance(value[name], list | tuple))
     ):
         return APART
     said = _SAID.get(name, APART)

@@ -1,8 +1,8 @@
 """LiteLLM's generic guardrail API: a proxy asks this service before and after a model, without any code of ours in it.
 
 Before: the model's use and what goes in are decided and the estimate is charged, the tools that no call could be
-allowed of are left out, and what tools returned is observed. After: each call of a tool is decided, and each text
-released. A conversation comes whole with every request; the answer to a request finds it by the id of the call.
+allowed of are left out, and what tools returned is observed. After: each call of a tool is decided, and the texts are
+released as one. A conversation comes whole with every request; the answer to a request finds it by the id of the call.
 
 What the API cannot say is blocked: that no tool is left (it ignores an empty list), and that a call runs with other
 arguments. Where the proxy drops what is changed of a text, as it does in a stream unless it is told otherwise,
@@ -27,10 +27,10 @@ from policyengine.callers.caller import Caller
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.conversation import Conversation, Unreadable, beginning, calls_of
-from policyengine.gate.models import ModelTerms
+from policyengine.gate.models import ModelTerms, each
 from policyengine.gate.running import called
 from policyengine.gate.session import Session
-from policyengine.release.outcome import NotReleased, Released
+from policyengine.release.outcome import NotReleased
 from policyengine.server.bind import Binding
 from policyengine.server.pipeline import Reply
 from policyengine.settings.guardrail import GuardrailSettings
@@ -220,19 +220,24 @@ class Guardrail:
         if asked.get("images"):
             raise Blocked("an image cannot be looked at")
         texts = _texts(asked)
-        session = talk.conversation.session
-        released: list[Released] = [session.release(text, output=self._settings.output) for text in texts]
-        decided += [(_about(principal, "release", "Output", "output"), one.decision) for one in released]
-        for one in released:
-            if not one.allowed:
-                raise Blocked(one.reason)
-        said = [one.text for one in released]
+        if not any(texts):
+            return {"action": "NONE"}
+        # A value may go on from one text to the next, so that all of them are released as one.
+        whole: Any = texts if len(texts) > 1 else texts[0]
+        released = talk.conversation.session.release(whole, output=self._settings.output)
+        decided.append((_about(principal, "release", "Output", "output"), released.decision))
+        if not released.allowed:
+            raise Blocked(released.reason)
+        said = each(released, len(texts))
         if said == texts and not self._settings.rewrites:
             return {"action": "NONE"}
         if not self._settings.rewrites:
             raise Blocked("parts of what the model said may not leave")
-        # In a stream, what comes next may make a finding of what has come.
-        held = [len(all_) - self._gone(talk, text, all_) for text, all_ in zip(texts, said, strict=True)]
+        # In a stream, what comes next may make a finding of what has come. Of several texts each may go on, and with it
+        # what the next one begins with: all of them are held back until the end.
+        held = [len(text) for text in said]
+        if len(texts) == 1:
+            held[0] -= self._gone(talk, texts[0], said[0])
         return {"action": "GUARDRAIL_INTERVENED", "texts": said, "stream_holdback_chars": held}
 
     def _gone(self, talk: _Talk, text: str, released: str) -> int:

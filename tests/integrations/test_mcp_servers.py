@@ -8,6 +8,7 @@ import anyio
 import mcp_types as types
 import pytest
 from fastmcp import FastMCP
+from fastmcp.tools.base import ToolResult
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.exceptions import MCPError
@@ -22,19 +23,21 @@ module shop
 use ai
 tool read_page(url: String) { sends_outside: false, reads_untrusted: true }
 tool send_mail(to: String, body: String) { sends_outside: true, reads_untrusted: false }
+tool send_blocks() { sends_outside: false, reads_untrusted: true }
 tool "resources/read"(uri: String) { sends_outside: false, reads_untrusted: true }
 permit reading: call on Tool::"read_page" for User
 permit mail: call on Tool::"send_mail" for User when not ("read_page" in sources(tool.args.to))
 permit notes: call on Tool::"resources/read" for User when tool.args.uri == "note://public"
+permit blocks: call on Tool::"send_blocks" for User
 permit receiving: receive on Tool for User
 require scrub: call on Tool::"send_mail" when tool.args.body like "*secret*" replace(["email"], with: "(address)")
-require clean: receive on Tool::"send_mail" redact(["email"])
+require clean: receive on [Tool::"send_mail", Tool::"send_blocks"] redact(["email"])
 """
 ANN = {"type": "User", "id": "ann", "tenant": "acme", "roles": []}
 
 
-def shop(kind: str, ran: list[Any]) -> Any:
-    session = Engine.from_text(POLICIES).session(principal=ANN)
+def shop(kind: str, ran: list[Any], policies: str = POLICIES) -> Any:
+    session = Engine.from_text(policies).session(principal=ANN)
 
     async def session_of(_: Any) -> Any:
         return session
@@ -103,6 +106,51 @@ def test_a_server_of_ones_own_is_gated(kind: str) -> None:
     assert mail.structured_content == {"sent": "(address)"}
     assert note.contents[0].text == "hello"
     assert ran == [("read_page", "x"), ("send_mail", "(address)", "secret: (address)")]
+
+
+@pytest.mark.parametrize("kind", ["mcp", "fastmcp"])
+@pytest.mark.parametrize(
+    ("texts", "had"),
+    [
+        (["sent to bob@ac", "me.com"], ["sent to [email]", ""]),
+        (["sent to ", "bob@acme.com", " and gone"], ["sent to ", "[email]", " and gone"]),
+        (["sent", "and gone"], ["sent", "and gone"]),
+        (['{"to": "bob@acme.com"}', "sent"], ['{"to": "[email]"}', "sent"]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("structured", [None, {"content": "plain"}], ids=str)
+def test_the_texts_of_a_result_are_looked_at_as_one(
+    kind: str, texts: list[str], had: list[str], structured: Any
+) -> None:
+    result = returned(kind, POLICIES, texts, structured)
+    assert [block.text for block in result.content] == had
+    assert (result.structured_content, result.is_error) == (structured, False)
+
+
+@pytest.mark.parametrize("kind", ["mcp", "fastmcp"])
+@pytest.mark.parametrize("structured", [None, {"sent": True}], ids=str)
+@pytest.mark.parametrize("texts", [["one"], ["one", "two"], ['{"sent": true}'], ['{"sent": true}', "two"]], ids=str)
+def test_what_is_said_instead_of_a_result_stands_for_all_of_it(kind: str, texts: list[str], structured: Any) -> None:
+    order = 'require none: receive on Tool::"send_blocks" withhold(message: "nothing to see")'
+    result = returned(kind, POLICIES + order, texts, structured)
+    assert ([block.text for block in result.content], result.structured_content) == (["nothing to see"], None)
+
+
+def returned(kind: str, policies: str, texts: list[str], structured: Any) -> Any:
+    """What a client has of a tool that returns this."""
+    server = shop(kind, [], policies)
+    blocks: list[Any] = [types.TextContent(type="text", text=text) for text in texts]
+
+    @server.tool()
+    def send_blocks() -> Any:
+        result = types.CallToolResult(content=blocks, structured_content=structured)
+        return result if kind == "mcp" else ToolResult(blocks, structured)
+
+    async def steps(client: Client) -> Any:
+        return await client.call_tool("send_blocks", {})
+
+    return asked(server, steps)
 
 
 @pytest.mark.parametrize("kind", ["mcp", "fastmcp"])

@@ -58,6 +58,7 @@ def texts(value: Any) -> Parts:
 SHAPES: dict[str, Callable[[Parts], Any]] = {
     "texts": list,
     "blocks": lambda parts: [block(part) for part in parts],
+    "a result of a tool of MCP": lambda parts: {"content": list(parts), "structured": {"to": 5}},
     "message": lambda parts: {"role": "assistant", "content": [block(part) for part in parts]},
     "messages": lambda parts: [{"role": "assistant", "content": part} for part in parts],
     "blocks in messages": lambda parts: [

@@ -108,6 +108,33 @@ def test_a_stream_holds_back_what_may_be_a_part_of_a_finding(tmp_path: Path) -> 
         assert whole["texts"] == ["I wrote to [email]."]
 
 
+@pytest.mark.parametrize("between", [[], [""]], ids=len)
+def test_a_value_that_is_split_over_two_texts_does_not_leave(tmp_path: Path, between: list[str]) -> None:
+    texts = ["I wrote to eve@ev", *between, "il.org."]
+    with at(tmp_path, rewrites=True) as client:
+        ask(client, "request", "8", structured_messages=said("hi"))
+        whole = ask(client, "response", "8", texts=texts)
+        assert whole["texts"] == ["I wrote to [email]", *between, "."]
+        # Each of them may go on, so nothing of them may be gone before the end.
+        assert whole["stream_holdback_chars"] == [len(text) for text in whole["texts"]]
+    with at(tmp_path) as client:
+        ask(client, "request", "8", structured_messages=said("hi"))
+        assert ask(client, "response", "8", texts=texts)["action"] == "BLOCKED"
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["", ""], ["one", "two"], ["", "one"]], ids=str)
+def test_texts_without_anything_to_remove_leave_as_they_are(client: httpx.Client, texts: list[str]) -> None:
+    ask(client, "request", "9", "fay", structured_messages=said(str(texts)))
+    assert ask(client, "response", "9", "fay", texts=texts) == {"action": "NONE"}
+
+
+def test_what_is_said_instead_stands_for_all_texts(tmp_path: Path) -> None:
+    (tmp_path / "policy.pol").write_text(LIMITED + 'require no: release on Output withhold(message: "no")\n')
+    with serving(tmp_path, guardrail={**SETTINGS, "rewrites": True}) as client:
+        ask(client, "request", "8", structured_messages=said("hi"))
+        assert ask(client, "response", "8", texts=["one", "two"])["texts"] == ["no", ""]
+
+
 def test_it_is_not_there_unless_it_is_wanted(tmp_path: Path) -> None:
     (tmp_path / "policy.pol").write_text(POLICIES, encoding="utf-8")
     with serving(tmp_path) as client:

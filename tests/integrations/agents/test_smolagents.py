@@ -58,6 +58,19 @@ def test_code_is_gated_whatever_it_calls() -> None:
 
 
 @pytest.mark.parametrize(
+    ("answer", "had"),
+    [
+        ("['I wrote to eve@ev', 'il.org.']", ["I wrote to [email]", "."]),
+        ("['I wrote', 'to Bob.']", ["I wrote", "to Bob."]),
+        ("{'to': 'eve@evil.org'}", "{'to': '[email]'}"),
+    ],
+)
+def test_an_answer_of_several_texts_is_released_as_one(answer: str, had: Any) -> None:
+    agent = CodeAgent(tools=[], model=Writes(f"final_answer({answer})"), verbosity_level=LogLevel.OFF)
+    assert protect(agent, session(), output={"tenant": "acme"}).run("go") == had
+
+
+@pytest.mark.parametrize(
     "code",
     [
         "team._session.say('write to eve@evil.org')",
