@@ -16,7 +16,8 @@ in the proxy, and parameters that nobody here knows (`parameters` adds to those)
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from hashlib import sha256
 from secrets import token_hex
@@ -209,13 +210,18 @@ class PolicyProxy(CustomLogger):
 
     async def async_post_call_streaming_iterator_hook(
         self, user_api_key_dict: Any, response: Any, request_data: Any
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any]:
         """The text as it may go, and at the end the calls that may run."""
         pending = self._decided(request_data)
         whole: list[Any] = []
         try:
-            async for chunk in self._released(pending.conversation, _without_calls(response, whole)):
-                yield chunk
+            # Whoever leaves ends all of it, at once: what was found is told, and the model is asked for no more.
+            async with (
+                aclosing(_without_calls(response, whole)) as chunks,
+                aclosing(self._released(pending.conversation, chunks)) as released,
+            ):
+                async for chunk in released:
+                    yield chunk
         except BaseException:
             await pending.asked.ended_async()
             raise
@@ -237,16 +243,19 @@ class PolicyProxy(CustomLogger):
         decided: _Pending = pending
         return decided
 
-    async def _released(self, conversation: Conversation, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async def _released(self, conversation: Conversation, chunks: AsyncIterator[Any]) -> AsyncGenerator[Any]:
         if self._output is None:
             async for chunk in chunks:
                 yield chunk
             return
+        stream = conversation.session.release_stream(chunks, output=self._output)
         try:
-            async for chunk in conversation.session.release_stream(chunks, output=self._output):
+            async for chunk in stream:
                 yield chunk
         except NotReleased as error:
             raise _refused(str(error)) from None
+        finally:
+            await stream.aclose()
 
     async def _answered(self, conversation: Conversation, choice: Any, terms: ModelTerms) -> None:
         """One answer, with the calls that may run, on their final arguments, and the texts that may be had."""
@@ -326,15 +335,20 @@ def _tokens(response: Any) -> int | None:
     return used if isinstance(used, int) and used > 0 else None
 
 
-async def _without_calls(chunks: AsyncIterator[Any], whole: list[Any]) -> AsyncIterator[Any]:
-    """The chunks of a stream with nothing but texts; `whole` has all of them as they came."""
-    async for chunk in chunks:
-        whole.append(chunk.model_copy(deep=True))
-        for choice in chunk.choices:
-            for name in [name for name in _fields(choice.delta) if name not in (*_SAID, "role")]:
-                setattr(choice.delta, name, None)
-            choice.finish_reason = None
-        yield chunk
+async def _without_calls(chunks: AsyncIterator[Any], whole: list[Any]) -> AsyncGenerator[Any]:
+    """The chunks of a stream with nothing but texts; `whole` has all of them as they came. It ends the stream when it
+    ends."""
+    try:
+        async for chunk in chunks:
+            whole.append(chunk.model_copy(deep=True))
+            for choice in chunk.choices:
+                for name in [name for name in _fields(choice.delta) if name not in (*_SAID, "role")]:
+                    setattr(choice.delta, name, None)
+                choice.finish_reason = None
+            yield chunk
+    finally:
+        if (close := getattr(chunks, "aclose", None)) is not None:
+            await close()
 
 
 def _last(like: Any, choice: Any) -> Any:
