@@ -79,13 +79,13 @@ class Snapshot:
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What became of some texts. `sources` are all that were read, `state` is that of the files they were in,
-    `reading` those files as they were."""
+    `files_read` those files as they were."""
 
     snapshot: Snapshot | None
     diagnostics: tuple[Diagnostic, ...]
     sources: tuple[Source, ...] = ()
     state: object = None
-    reading: FilesRead | None = None
+    files_read: FilesRead | None = None
 
     @property
     def policies(self) -> PolicySet | None:
@@ -124,14 +124,14 @@ def load_path(path: str | Path, entities: Entities = None, settled: bool = False
     return load_read(read(Path(path), named, settled), path, entities, cache)
 
 
-def load_read(reading: FilesRead, path: str | Path, entities: Entities, cache: Cache | None = None) -> Loaded:
+def load_read(files_read: FilesRead, path: str | Path, entities: Entities, cache: Cache | None = None) -> Loaded:
     """What was read below a path before."""
-    diagnostics = [_unreadable(one) for one in reading.unread]
-    sources = _decoded(reading.texts, diagnostics)
+    diagnostics = [_unreadable(one) for one in files_read.unread]
+    sources = _decoded(files_read.texts, diagnostics)
     if not sources and not diagnostics:
         diagnostics.append(_about(str(path), codes.NO_POLICIES, "no `.pol` file found"))
-    known: Known = reading.entities if isinstance(entities, str | Path) else entities
-    return replace(_load(sources, known, diagnostics, cache), state=reading.state, reading=reading)
+    known: Known = files_read.entities if isinstance(entities, str | Path) else entities
+    return replace(_load(sources, known, diagnostics, cache), state=files_read.state, files_read=files_read)
 
 
 def _decoded(texts: Sequence[Text], diagnostics: list[Diagnostic]) -> list[Source]:

@@ -20,13 +20,13 @@ def ask(engine: Engine, session: Session, call: ToolCall, id_: str) -> Task:
     """The request for approval of a call; the same one where the same call of this id comes again, as it does in a run
     that is resumed. Raises ApprovalError and StoreError."""
     wanted = _wanted(call)
-    return engine.approvals.request(wanted, asking=_asking(session, wanted.scope.digest, id_))
+    return engine.approvals.request(wanted, submission=_submission(session, wanted.scope.digest, id_))
 
 
 async def ask_async(engine: Engine, session: Session, call: ToolCall, id_: str) -> Task:
     """As `ask`, without blocking the event loop."""
     wanted = _wanted(call)
-    return await engine.approvals.request_async(wanted, asking=_asking(session, wanted.scope.digest, id_))
+    return await engine.approvals.request_async(wanted, submission=_submission(session, wanted.scope.digest, id_))
 
 
 class Repeated:
@@ -94,6 +94,6 @@ def _wanted(call: ToolCall) -> Any:
     return call.grant.access_request
 
 
-def _asking(session: Session, digest: str, id_: str) -> Submission:
+def _submission(session: Session, digest: str, id_: str) -> Submission:
     once = sha256(f"{len(session.id)}:{session.id}{len(id_)}:{id_}{digest}".encode()).hexdigest()
     return Submission(once=f"agent:{once}", body=digest)

@@ -115,7 +115,7 @@ class Engine(Reloads, Deciding):
             raise InvalidPolicies(loaded.diagnostics)
         store = open_store(state) if isinstance(state, str) else state
         made = cls(loaded.snapshot, reader, paths, loaded.state, store, events, inspection)
-        made.began = loaded.reading
+        made.began = loaded.files_read
         return made
 
     # ---- asking ----

@@ -158,7 +158,7 @@ def _in_order(policies: PolicySet, schema: Schema, case: TestCase, known: World)
                 return denied(RuleError("", fault.code, fault.message), "")
             return decide(policies, schema, known, made[-1], step.approved)
 
-        context = _later(step.context, clock.passed)
+        context = _at_step(step.context, clock.passed)
         whole = AuthorizeRequest(
             step.principal, step.action, step.resource, context, f"step-{number}", clock.now, session
         )
@@ -193,7 +193,7 @@ def _stated_time(context: Mapping[str, Any]) -> datetime | None:
         return None
 
 
-def _later(context: Mapping[str, Any], passed: int) -> dict[str, Any]:
+def _at_step(context: Mapping[str, Any], passed: int) -> dict[str, Any]:
     """The context of a step, in which the time that the test states has gone on."""
     begun = _stated_time(context)
     if begun is None or not passed:

@@ -72,11 +72,11 @@ def paths() -> dict[str, Any]:
     posts = {EVALUATION: evaluation, EVALUATIONS: evaluations, **_searches()}
     made: dict[str, dict[str, Any]] = {path: {"post": post} for path, post in posts.items()}
     for one in OPERATIONS:
-        made.setdefault(one.path, {})[one.method] = _described(one)
+        made.setdefault(one.path, {})[one.method] = _endpoint(one)
     return made
 
 
-def _described(one: Operation) -> dict[str, Any]:
+def _endpoint(one: Operation) -> dict[str, Any]:
     made = _operation(one.summary, None, one.examples or {}, one.response, one.example, one.about, one.answer)
     made["responses"] = {one.status if code == "200" else code: each for code, each in made["responses"].items()}
     if one.request is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from policyengine.check.environment import UNKNOWN, Typed, TypeEnv
-from policyengine.check.narrowing import Facts, path_of
+from policyengine.check.narrowing import Narrowing, path_of
 from policyengine.check.operands import need
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.source import Span
@@ -58,7 +58,7 @@ def read(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
     if type_ != field.field.type:
         expr = Refine(operand=expr, shape=field.field.type, type=type_, span=span)
     path = path_of(expr)
-    present = path is not None and path in env.facts.present
+    present = path is not None and path in env.narrowing.present
     if field.field.optional and not present:
         holder = "context" if isinstance(base.expr, Root) and base.expr.name == "context" else base.expr.span.text
         findings.report(
@@ -117,7 +117,7 @@ def has(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed:
     if path is None:
         return Typed(expr)
     types = {path: field.owners} if field.owners is not None else {}
-    return Typed(expr, when_true=Facts(frozenset({(*path, name.text)}), types))
+    return Typed(expr, when_true=Narrowing(frozenset({(*path, name.text)}), types))
 
 
 def _has_never(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed | None:
@@ -125,13 +125,13 @@ def _has_never(base: Typed, name: ast.Name, span: Span, env: TypeEnv) -> Typed |
     have it: certainly false, and nothing wrong. None anywhere else."""
     schema, path = env.place.schema, path_of(base.expr)
     assert isinstance(base.type, EntityT)
-    if path is None or path not in env.facts.types or schema.declaring(base.type.names, name.text):
+    if path is None or path not in env.narrowing.types or schema.declaring(base.type.names, name.text):
         return None
     owners = schema.declaring(_possible(base.expr, env), name.text)
     if not owners:
         return None
-    facts = Facts(frozenset({(*path, name.text)}), {path: owners}, impossible=True)
-    return Typed(Const(value=False, type=BOOL, span=span), when_true=facts)
+    narrowing = Narrowing(frozenset({(*path, name.text)}), {path: owners}, impossible=True)
+    return Typed(Const(value=False, type=BOOL, span=span), when_true=narrowing)
 
 
 def _possible(expr: Expr, env: TypeEnv) -> frozenset[str]:
@@ -274,9 +274,9 @@ def _unknown_attribute(base: Typed, name: ast.Name, known: Iterable[str], env: T
 
 def _narrowed(expr: Expr, env: TypeEnv) -> Expr:
     path = path_of(expr)
-    if path is None or path not in env.facts.types or not isinstance(expr.type, EntityT):
+    if path is None or path not in env.narrowing.types or not isinstance(expr.type, EntityT):
         return expr
-    names = expr.type.names & env.facts.types[path]
+    names = expr.type.names & env.narrowing.types[path]
     return _retyped(expr, EntityT(names))
 
 

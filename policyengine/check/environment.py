@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from policyengine.check.narrowing import NOTHING, Facts, both
+from policyengine.check.narrowing import NOTHING, Narrowing, both
 from policyengine.diagnostics.diagnostic import Code, Diagnostic, Note
 from policyengine.diagnostics.source import Span
 from policyengine.ir.nodes import Expr
@@ -26,8 +26,8 @@ class Typed:
     """A checked expression, and what is certain once it turned out true or false."""
 
     expr: Expr
-    when_true: Facts = NOTHING
-    when_false: Facts = NOTHING
+    when_true: Narrowing = NOTHING
+    when_false: Narrowing = NOTHING
 
     @property
     def type(self) -> Type:
@@ -105,13 +105,13 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class TypeEnv:
     place: Place
-    facts: Facts = NOTHING
+    narrowing: Narrowing = NOTHING
     locals: Mapping[str, Expr] = field(default_factory=dict)
     expanding: tuple[str, ...] = ()
     depth: int = 0
 
-    def knowing(self, facts: Facts) -> TypeEnv:
-        return self if facts is NOTHING else replace(self, facts=both(self.facts, facts))
+    def knowing(self, narrowing: Narrowing) -> TypeEnv:
+        return self if narrowing is NOTHING else replace(self, narrowing=both(self.narrowing, narrowing))
 
     def deeper(self) -> TypeEnv:
         return replace(self, depth=self.depth + 1)

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from policyengine.check import attributes, functions, hints, names, operands
 from policyengine.check.environment import MAX_DEPTH, UNKNOWN, Typed, TypeEnv
-from policyengine.check.narrowing import IMPOSSIBLE, NOTHING, Facts, both, either, path_of
+from policyengine.check.narrowing import IMPOSSIBLE, NOTHING, Narrowing, both, either, path_of
 from policyengine.check.quantifiers import quantifier
 from policyengine.check.written_types import param_type, visible_type
 from policyengine.diagnostics import codes
@@ -236,7 +236,7 @@ def _call(tree: ast.Call, env: TypeEnv) -> Typed:
 
 
 def _expand(name: str, args: tuple[ast.Expr, ...], tree: ast.Ref | ast.Call, env: TypeEnv) -> Typed:
-    """A definition, written out where it is used. Its body sees the facts and roots of that place."""
+    """A definition, written out where it is used. Its body sees the narrowing and roots of that place."""
     module, define = env.place.defines[name]
     findings = env.place.findings
     findings.used_defines.add((module, name))
@@ -270,7 +270,7 @@ def _has(tree: ast.HasOp, env: TypeEnv) -> Typed:
     base = check_expression(tree.base, env)
     if names.too_deep(tree, env):
         return attributes.unknown(tree.span)
-    learned: Facts = NOTHING
+    learned: Narrowing = NOTHING
     items: list[Expr] = []
     for name in tree.path:
         span = tree.span.source.span(tree.span.start, name.span.end)
@@ -296,8 +296,8 @@ def _logical(tree: ast.Binary, env: TypeEnv) -> Typed:
         node = node.left
     parts.append(node)
     items: list[Expr] = []
-    gathered: Facts = NOTHING
-    others: list[Facts] = []
+    gathered: Narrowing = NOTHING
+    others: list[Narrowing] = []
     for part in reversed(parts):
         typed = check_condition(part, env.knowing(gathered))
         items.append(typed.expr)
@@ -305,8 +305,8 @@ def _logical(tree: ast.Binary, env: TypeEnv) -> Typed:
         others.append(both(gathered, off))
         gathered = both(gathered, on)
     other = others[0]
-    for facts in others[1:]:
-        other = either(other, facts)
+    for narrowing in others[1:]:
+        other = either(other, narrowing)
     make = And if op == "and" else Or
     expr = make(items=tuple(items), type=BOOL, span=tree.span)
     return Typed(expr, gathered, other) if op == "and" else Typed(expr, other, gathered)
@@ -340,12 +340,12 @@ def _is(tree: ast.IsOp, env: TypeEnv) -> Typed:
         constant = Const(value=not others, type=BOOL, span=tree.span)
         if not others and name in base.type.names:
             return Typed(constant, NOTHING, IMPOSSIBLE)
-        known = {path: frozenset({name})} if path is not None and path in env.facts.types else {}
-        return Typed(replace(constant, value=False), Facts(types=known, impossible=True))
+        known = {path: frozenset({name})} if path is not None and path in env.narrowing.types else {}
+        return Typed(replace(constant, value=False), Narrowing(types=known, impossible=True))
     expr = Is(entity=base.expr, names=frozenset({name}), type=BOOL, span=tree.span)
     if path is None:
         return Typed(expr)
-    return Typed(expr, Facts(types={path: frozenset({name})}), Facts(types={path: others}))
+    return Typed(expr, Narrowing(types={path: frozenset({name})}), Narrowing(types={path: others}))
 
 
 def _conditional(tree: ast.Conditional, env: TypeEnv) -> Typed:

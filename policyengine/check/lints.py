@@ -134,19 +134,19 @@ def lint_rules(
     """All rules together: a permit is unreachable if some forbid covers its head and asks for no more than it does.
     `names` says where a rule's name is written, `asked_by` what it `asks`."""
     permits = [rule for rule in rules if rule.kind == "permit"]
-    asking: dict[bytes, list[Rule]] = {}
+    permits_asking: dict[bytes, list[Rule]] = {}
     if not any(rule.kind == "forbid" for rule in rules):
         return
     for rule in permits:
         for part in asked_by[rule.name]:
-            asking.setdefault(part, []).append(rule)
+            permits_asking.setdefault(part, []).append(rule)
     covered: dict[str, Rule] = {}
     for forbid in rules:
         if forbid.kind != "forbid":
             continue
         asked = asked_by[forbid.name]
         # Only permits that ask for all of it can be covered: those that ask for its rarest part, to begin with.
-        near = min((asking.get(part, []) for part in asked), key=len) if asked else permits
+        near = min((permits_asking.get(part, []) for part in asked), key=len) if asked else permits
         for permit in near:
             if permit.name not in covered and asked <= asked_by[permit.name] and _covers(forbid, permit):
                 covered[permit.name] = forbid

@@ -1,6 +1,6 @@
 """What is known at a point of an expression: which attributes are there, and which types an entity can have.
 
-A path names a place in the request: `("principal", "manager")`. Facts only ever say what is certain.
+A path names a place in the request: `("principal", "manager")`. It only ever says what is certain.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ Path = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """`impossible` facts are known where evaluation never comes, as when `false` is true: they hold there, so that what
-    stands there can be checked, and take no part in what is certain elsewhere."""
+class Narrowing:
+    """`impossible` is what is known where evaluation never comes, as when `false` is true: it holds there, so that what
+    stands there can be checked, and takes no part in what is certain elsewhere."""
 
     present: frozenset[Path] = frozenset()
     types: Mapping[Path, frozenset[str]] = field(default_factory=dict)
     impossible: bool = False
 
 
-NOTHING = Facts()
-IMPOSSIBLE = Facts(impossible=True)
+NOTHING = Narrowing()
+IMPOSSIBLE = Narrowing(impossible=True)
 
 
-def both(left: Facts, right: Facts) -> Facts:
+def both(left: Narrowing, right: Narrowing) -> Narrowing:
     """What is known when both hold."""
     if right is NOTHING:
         return left
@@ -41,17 +41,17 @@ def both(left: Facts, right: Facts) -> Facts:
         # Of types that exclude each other, what was learned last is what is read next.
         types[path] = left_over or names
         impossible = impossible or not left_over
-    return Facts(left.present | right.present, types, impossible)
+    return Narrowing(left.present | right.present, types, impossible)
 
 
-def either(left: Facts, right: Facts) -> Facts:
+def either(left: Narrowing, right: Narrowing) -> Narrowing:
     """What is known when at least one holds."""
     if left.impossible or right.impossible:
         return right if left.impossible else left
     if left is NOTHING or right is NOTHING:
         return NOTHING
     shared = left.types.keys() & right.types.keys()
-    return Facts(left.present & right.present, {path: left.types[path] | right.types[path] for path in shared})
+    return Narrowing(left.present & right.present, {path: left.types[path] | right.types[path] for path in shared})
 
 
 def path_of(expr: Expr) -> Path | None:

@@ -27,7 +27,7 @@ def lint_paths(rule: Rule, findings: Findings) -> None:
             case _:
                 continue
         if _is_path(text, folder):
-            text = _plain(text)
+            text = _unwrapped(text)
             more = more or ", with a folder that is constant or from the entity source" * (where == "FOLDER")
             findings.report(
                 codes.PATH_AS_TEXT, node.span, "a path is tested as plain text", "`..` in it leads out of the folder",
@@ -37,11 +37,11 @@ def lint_paths(rule: Rule, findings: Findings) -> None:
 
 def _of_entity(expr: Expr) -> bool:
     """Whether it is an attribute of an entity, which the source may know."""
-    expr = _plain(expr)
+    expr = _unwrapped(expr)
     return isinstance(expr, Attribute) and isinstance(expr.base.type, EntityT) and expr.base.type != entity("Tool")
 
 
-def _plain(expr: Expr) -> Expr:
+def _unwrapped(expr: Expr) -> Expr:
     while True:
         match expr:
             case Expect(operand=inner) | Refine(operand=inner) | Call(function="lower", args=(inner,)):
@@ -51,7 +51,7 @@ def _plain(expr: Expr) -> Expr:
 
 
 def _is_path(text: Expr, folder: object) -> bool:
-    text = _plain(text)
+    text = _unwrapped(text)
     if isinstance(folder, str) and folder.startswith("/"):
         return True
     named = isinstance(text, Attribute | Local) and _NAMED.fullmatch(text.name) is not None

@@ -11,7 +11,7 @@ from policyengine.check.expressions import check_condition, check_expression
 from policyengine.check.heads import check_head
 from policyengine.check.limits import check_limit
 from policyengine.check.modes import refuse_modes, with_modes
-from policyengine.check.narrowing import NOTHING, Facts, both
+from policyengine.check.narrowing import NOTHING, Narrowing, both
 from policyengine.diagnostics import codes
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.ir.fold import fold
@@ -81,22 +81,22 @@ def report_too_much(name: ast.Name, place: Place) -> None:
 def _condition(clauses: tuple[ast.Clause, ...], env: TypeEnv, tree: ast.Rule | ast.Prove) -> Typed:
     """`when A unless B` is `A and not B`, evaluated in that order."""
     items: list[Expr] = []
-    facts: Facts = NOTHING
+    narrowing: Narrowing = NOTHING
     for clause in clauses:
         if not isinstance(clause, ast.When):
             continue
-        typed = check_condition(clause.condition, env.knowing(facts))
+        typed = check_condition(clause.condition, env.knowing(narrowing))
         if clause.negated:
             items.append(Not(operand=typed.expr, type=BOOL, span=clause.span))
-            facts = both(facts, typed.when_false)
+            narrowing = both(narrowing, typed.when_false)
         else:
             items.append(typed.expr)
-            facts = both(facts, typed.when_true)
+            narrowing = both(narrowing, typed.when_true)
     if not items:
         return Typed(Const(value=True, type=BOOL, span=tree.name.span))
     span = items[0].span.to(items[-1].span)
     expr = items[0] if len(items) == 1 else And(items=tuple(items), type=BOOL, span=span)
-    return Typed(fold(expr), facts)
+    return Typed(fold(expr), narrowing)
 
 
 # ---- obligations ----

@@ -1,4 +1,4 @@
-"""What a test states of entities and the context, as plain values that a caller would send."""
+"""What a test states of entities and the context, as entity values that a caller would send."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from policyengine.syntax import ast
 def root_of(given: ast.Given, place: Place, names: Mapping[str, Any]) -> dict[str, Any]:
     """The context roots that are stated: one under its name, or those of `context { ... }`."""
     name, value = given.name.text, given.value
-    plain = (
+    entity = (
         entity_of(value, place, names)
         if isinstance(value, ast.EntityValue)
         else constant_record(value, place.findings.diagnostics, names)
     )
     if name == "context":
-        return plain
+        return entity
     if place.context.get(name) is None:
         known = [n for n, _ in place.context.fields]
         help_ = did_you_mean(name, [*known, "principal", "context", "entity"]) or f"known: {one_of(known)}"
         place.findings.report(codes.UNKNOWN_NAME, given.name.span, f"unknown context root `{name}`", "", help_)
-    return {name: plain}
+    return {name: entity}
 
 
 def entity_of(value: ast.EntityValue, place: Place, names: Mapping[str, Any]) -> dict[str, Any]:
     env = TypeEnv(place)
     visible_type(value.entity.type, env)
-    plain: dict[str, Any] = {"type": value.entity.type.text, "id": value.entity.id.text}
+    entity: dict[str, Any] = {"type": value.entity.type.text, "id": value.entity.id.text}
     attributes = constant_record(value.attributes, place.findings.diagnostics, names)
     for entry in value.attributes.entries if value.attributes is not None else ():
-        if entry.key.text in plain:
+        if entry.key.text in entity:
             place.findings.report(codes.RESERVED, entry.key.span, f"`{entry.key.text}` is part of the entity's name")
     if value.parents:
         for parent in value.parents:
             visible_type(parent.type, env)
-        plain["parents"] = [{"type": p.type.text, "id": p.id.text} for p in value.parents]
-    return {**attributes, **plain}
+        entity["parents"] = [{"type": p.type.text, "id": p.id.text} for p in value.parents]
+    return {**attributes, **entity}
 
 
 def check_arguments(ask: ast.Ask, place: Place, names: Mapping[str, Any]) -> None:

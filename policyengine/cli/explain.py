@@ -16,7 +16,7 @@ from policyengine.cli.explanation import draw
 from policyengine.cli.loading import CacheOption, EntitiesOption, JsonOption, PolicyPath, load_engine
 from policyengine.cli.request import read_request
 from policyengine.cli.verified import ApprovedOption, read_approved
-from policyengine.compile.listing import Shape, list_rule, shapes
+from policyengine.compile.listing import RequestTypes, list_rule, request_types_of
 from policyengine.diagnostics.codes import CODES
 from policyengine.diagnostics.suggest import did_you_mean, one_of
 from policyengine.explain.explanation import Explanation
@@ -71,18 +71,18 @@ def _compiled(snapshot: Snapshot, name: str, request: Path | None, json: bool) -
     """Shows the code of a rule."""
     rules = snapshot.policies.rules
     rule = _rule(name, rules)
-    shapes_read = shapes(rule, snapshot.schema)
-    if not shapes_read:
+    types_read = request_types_of(rule, snapshot.schema)
+    if not types_read:
         fail(
             f"no request can concern `{rule.name}`", "there is no code for it; its action applies to none of its types"
         )
-    shape = shapes_read[0]
+    request_types = types_read[0]
     if request is not None:
-        shape = _shape(read_request(request))
-        if shape not in shapes_read:
+        request_types = _request_types(read_request(request))
+        if request_types not in types_read:
             fail(f"`{rule.name}` has nothing to do with this request", "explain another request or rule")
-    made = list_rule(rule, rules, snapshot.schema, snapshot.world, shape)
-    others = [one for one in shapes_read if one != shape]
+    made = list_rule(rule, rules, snapshot.schema, snapshot.world, request_types)
+    others = [one for one in types_read if one != request_types]
     if json:
         say_json(listing.as_json(made, others))
         return
@@ -91,7 +91,7 @@ def _compiled(snapshot: Snapshot, name: str, request: Path | None, json: bool) -
         console.print(line, soft_wrap=True)
 
 
-def _shape(request: DecideArguments) -> Shape:
+def _request_types(request: DecideArguments) -> RequestTypes:
     action = request["action"]
     name = action if isinstance(action, str) else action["name"]
     return request["principal"]["type"], name, request["resource"]["type"]

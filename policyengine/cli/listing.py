@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.text import Text
 
-from policyengine.compile.listing import CodeListing, ListedFunction, ListedLine, Shape
+from policyengine.compile.listing import CodeListing, ListedFunction, ListedLine, RequestTypes
 from policyengine.diagnostics.render import location
 from policyengine.diagnostics.safe_text import visible
 from policyengine.explain.display import brief
@@ -23,8 +23,8 @@ _MARKS = {"rule": (">", "bold green"), "shared": ("·", "cyan"), "": (" ", "dim"
 _EDGE = 8
 
 
-def draw(listing: CodeListing, others: Sequence[Shape]) -> Iterator[Text]:
-    """`others` are the further shapes of requests that the rule can concern."""
+def draw(listing: CodeListing, others: Sequence[RequestTypes]) -> Iterator[Text]:
+    """`others` are the further types of requests that the rule can concern."""
     rule = listing.rule
     yield Text.assemble((f"{rule.kind} {rule.name}", "bold"), (f"  {visible(str(rule.span))}", "dim"))
     first, last = rule.span.line_col[0], rule.span.end_line_col[0]
@@ -33,9 +33,9 @@ def draw(listing: CodeListing, others: Sequence[Shape]) -> Iterator[Text]:
         text = visible(rule.span.source.line(number).replace("\t", "    "))
         yield Text.assemble((f"  {number:>{gutter}} │ ", "blue"), text)
     yield Text()
-    yield Text(f"{_shown(listing.shape)}", "bold")
+    yield Text(f"{_shown(listing.request_types)}", "bold")
     if others:
-        yield Text(f"  as well as {'; '.join(_shown(shape) for shape in others)}", "dim")
+        yield Text(f"  as well as {'; '.join(_shown(request_types) for request_types in others)}", "dim")
     for function in listing.functions:
         yield Text()
         rules = f"{function.rules:,} rule{'s' * (function.rules != 1)}"
@@ -45,8 +45,8 @@ def draw(listing: CodeListing, others: Sequence[Shape]) -> Iterator[Text]:
     yield Text("> made for this rule   · reads what it needs", "dim")
 
 
-def _shown(shape: Shape) -> str:
-    return visible("  ".join(shape))
+def _shown(request_types: RequestTypes) -> str:
+    return visible("  ".join(request_types))
 
 
 def _lines(function: ListedFunction) -> Iterator[Text]:
@@ -85,7 +85,7 @@ def _constant(value: Any) -> str:
     return f"the function {value.__name__}" if callable(value) else brief(value)
 
 
-def as_json(listing: CodeListing, others: Sequence[Shape]) -> dict[str, Any]:
+def as_json(listing: CodeListing, others: Sequence[RequestTypes]) -> dict[str, Any]:
     """The same for tools, with every line."""
     rule = listing.rule
     return {
@@ -93,8 +93,8 @@ def as_json(listing: CodeListing, others: Sequence[Shape]) -> dict[str, Any]:
         "kind": rule.kind,
         "location": location(rule.span),
         "text": rule.span.text,
-        "for": _shape_json(listing.shape),
-        "others": [_shape_json(shape) for shape in others],
+        "for": _request_types_json(listing.request_types),
+        "others": [_request_types_json(request_types) for request_types in others],
         "functions": [
             {
                 "name": function.name,
@@ -107,5 +107,5 @@ def as_json(listing: CodeListing, others: Sequence[Shape]) -> dict[str, Any]:
     }
 
 
-def _shape_json(shape: Shape) -> dict[str, str]:
-    return dict(zip(("principal", "action", "resource"), shape, strict=True))
+def _request_types_json(request_types: RequestTypes) -> dict[str, str]:
+    return dict(zip(("principal", "action", "resource"), request_types, strict=True))

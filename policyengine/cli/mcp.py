@@ -163,11 +163,11 @@ def gateway(
     acting = _entity(agent, "--agent") if agent is not None else None
     existing_file(pins, "--pins")
     try:
-        asking = _entity(principal, "--principal") if principal is not None else None
+        identity = _entity(principal, "--principal") if principal is not None else None
         said = _json(claims, "--claims") if claims is not None else None
         if said is not None and not isinstance(said, dict):
             fail("--claims: the claims of a token are an object")
-        who = running.Who(asking, acting, said, listening.settings if listening is not None else None)
+        who = running.Who(identity, acting, said, listening.settings if listening is not None else None)
         person = _entity(approver, "--approver") if approver is not None else None
         means = running.Means(person, approvals_url, wait)
         gated = running.Gated(engine, who, _targets(command, upstream, config), pins, decisions, means, with_limits)

@@ -71,10 +71,10 @@ def _make_way(path: Path) -> None:
         return
     if not stat.S_ISSOCK(mode):
         fail(f"--uds: there is a file at {path}")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
-        asking.settimeout(1)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
         try:
-            asking.connect(str(path))
+            probe.connect(str(path))
         except OSError:
             os.unlink(path)
             return

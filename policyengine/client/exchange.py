@@ -27,7 +27,7 @@ from policyengine.authzen.answers import Trial as WireTrial
 from policyengine.diagnostics.safe_text import visible
 from policyengine.model.decision import Approval, Decision, Obligation, RuleError, Trial
 from policyengine.model.json_text import parse_json
-from policyengine.model.values import Fault, to_json
+from policyengine.model.values import Fault, json_default
 
 Flat = Mapping[str, Any]
 CODE = "unavailable"
@@ -156,21 +156,10 @@ def question(path: str, body: Mapping[str, Any], **more: Any) -> ClientQuestion:
     """Raises Unavailable for what cannot be written."""
     try:
         return ClientQuestion(
-            path, json.dumps(body, separators=(",", ":"), allow_nan=False, default=_plain).encode("utf-8"), **more
+            path, json.dumps(body, separators=(",", ":"), allow_nan=False, default=json_default).encode("utf-8"), **more
         )
     except (TypeError, ValueError, RecursionError, UnicodeEncodeError):
         raise Unavailable("the request cannot be written as JSON") from None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, set | frozenset):
-        return sorted(value, key=repr)
-    if isinstance(value, Mapping):
-        return dict(value)
-    plain = to_json(value)
-    if plain is value:
-        raise TypeError
-    return plain
 
 
 # ---- answers ----

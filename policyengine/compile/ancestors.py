@@ -38,6 +38,6 @@ def look_up(lookups: Iterable[AncestorLookup], emitter: Emitter) -> list[ast.stm
         if lookup.targets is None:
             above: ast.expr = call("ancestors", load(lookup.root), emitter.known(lookup.root))
         else:
-            above = emitter.above_of(lookup.root, lookup.targets)
+            above = emitter.ancestors_among(lookup.root, lookup.targets)
         body.append(assign(lookup.name, above))
     return body

@@ -346,20 +346,20 @@ class Emitter:
         reach = self.prepared.name(entity, "reach")
         if reach is not None:
             return meets(self._uid(target) if single else self._uids(target), load(reach), single)
-        above = self.above(entity.name)
+        above = self.ancestors(entity.name)
         own, named = self._uid(entity), self.fresh()
         again, at_hand = load(named), ast.Name(named, ast.Store())
         below = meets(ast.NamedExpr(at_hand, self._uid(target) if single else self._uids(target)), above, single)
         itself = ast.Compare(again, [ast.Eq()], [own]) if single else ast.Compare(own, [ast.In()], [again])
         return ast.BoolOp(ast.Or(), [below, itself])
 
-    def above(self, root: str) -> ast.expr:
+    def ancestors(self, root: str) -> ast.expr:
         """What is above the principal or resource, as far as it is asked for."""
         return load("above_" + root) if root in self.looked_up else call("ancestors", load(root), self.known(root))
 
-    def above_of(self, root: str, targets: frozenset[Uid]) -> ast.expr:
+    def ancestors_among(self, root: str, targets: frozenset[Uid]) -> ast.expr:
         """Which of the targets are above the principal or resource, and perhaps others that are."""
-        return call("above", self.constant(wanted(targets)), load(root), self.known(root))
+        return call("ancestors_among", self.constant(wanted(targets)), load(root), self.known(root))
 
     def known(self, root: str) -> ast.expr:
         """What the world knows of the principal or resource."""
@@ -370,14 +370,16 @@ class Emitter:
         malformed; and whether it is one of them, or None if its type says that it is not."""
         if root not in self.looked_up:
             disjoint = ast.Attribute(self.constant(targets), "isdisjoint", ast.Load())
-            below: ast.expr = ast.UnaryOp(ast.Not(), call_object(disjoint, self.above_of(root, targets)))
+            below: ast.expr = ast.UnaryOp(ast.Not(), call_object(disjoint, self.ancestors_among(root, targets)))
         elif len(targets) == 1:
             # Most often there is nothing above, and that is told fastest.
             [target] = targets
-            below = all_of([self.above(root), ast.Compare(self.constant(target), [ast.In()], [self.above(root)])])
+            below = all_of(
+                [self.ancestors(root), ast.Compare(self.constant(target), [ast.In()], [self.ancestors(root)])]
+            )
         else:
             disjoint = ast.Attribute(self.constant(targets), "isdisjoint", ast.Load())
-            below = ast.UnaryOp(ast.Not(), ast.Call(disjoint, [self.above(root)], []))
+            below = ast.UnaryOp(ast.Not(), ast.Call(disjoint, [self.ancestors(root)], []))
         own = frozenset(uid.id for uid in targets if uid.type == self.site.type_of(root))
         if not own:
             return below, None

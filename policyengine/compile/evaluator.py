@@ -221,7 +221,7 @@ class Evaluator:
             # Only the interpreter knows what contradicts itself from what is said.
             env = Env(asked, self._world)
             return decide_alone(self._policies, self._schema, env, approved, self._revision)
-        key = asked.shape
+        key = asked.types
         bucket = self._buckets.get(key)
         if bucket is None:
             problem = not_applicable(self._schema, *key)

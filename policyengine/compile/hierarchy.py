@@ -21,40 +21,40 @@ Pair = tuple[str, str]
 # By id and type, each in a set of its own, which is what is found most often. Most ids are of nothing that is wanted.
 Wanted = dict[str, dict[str, frozenset[Uid]]]
 Reach = Callable[[str, str, list[Any]], frozenset[Uid] | None]
-Above = Callable[[Wanted | None, dict[str, Any], Mapping[str, Any]], Collection[Pair]]
+AncestorsAmong = Callable[[Wanted | None, dict[str, Any], Mapping[str, Any]], Collection[Pair]]
 
 
 def hierarchy(world: World, native: ModuleType | None) -> dict[str, Any]:
     """The functions by the names that generated code uses: `ancestors` takes a principal or resource and what is known
-    of it, `above` takes what is wanted before these, and may leave out whatever is not."""
+    of it, `ancestors_among` takes what is wanted before these, and may leave out whatever is not."""
     reach = _reach(world)
-    climb = _above(world, reach)
+    in_python = _ancestors_among(world, reach)
 
     def ancestors(entity: dict[str, Any], known: Mapping[str, Any]) -> Collection[Pair]:
-        return climb(None, entity, known)
+        return in_python(None, entity, known)
 
-    above = climb if native is None else native.Above(world.records, reach, ancestors, MAX_ANCESTORS)
-    return {"ancestors": ancestors, "above": above}
+    among = in_python if native is None else native.AncestorsAmong(world.records, reach, ancestors, MAX_ANCESTORS)
+    return {"ancestors": ancestors, "ancestors_among": among}
 
 
 def wanted(targets: Collection[Uid]) -> Wanted:
-    """Entities as `above` takes them."""
+    """Entities as `ancestors_among` takes them."""
     pairs: Wanted = {}
     for uid in sorted(targets):
         pairs.setdefault(uid.id, {})[uid.type] = frozenset({uid})
     return pairs
 
 
-def _above(world: World, reach: Reach) -> Above:
+def _ancestors_among(world: World, reach: Reach) -> AncestorsAmong:
     """Which of the wanted entities are above a principal or resource, and perhaps others that are; everything that is,
-    if it is not said what is wanted. `native/above.c` does the same for what is wanted."""
-    records, climbed = world.records, world.climbed
+    if it is not said what is wanted. `native/ancestors.c` does the same for what is wanted."""
+    records, known_ancestors = world.records, world.known_ancestors
     nothing: frozenset[Uid] = frozenset()
 
-    def above(wanted: Wanted | None, entity: dict[str, Any], known: Mapping[str, Any]) -> Collection[Pair]:
+    def among(wanted: Wanted | None, entity: dict[str, Any], known: Mapping[str, Any]) -> Collection[Pair]:
         if PARENTS in known:
-            climbed_already = climbed.get((entity["type"], entity["id"]))  # type: ignore[call-overload]
-            return world.ancestors(as_entity(entity)) if climbed_already is None else climbed_already
+            found_before = known_ancestors.get((entity["type"], entity["id"]))  # type: ignore[call-overload]
+            return world.ancestors(as_entity(entity)) if found_before is None else found_before
         if PARENTS not in entity:
             return nothing
         parents = entity[PARENTS]
@@ -77,7 +77,7 @@ def _above(world: World, reach: Reach) -> Above:
                 every.add((type_, id_))
         return every
 
-    return above
+    return among
 
 
 def _reach(world: World) -> Reach:

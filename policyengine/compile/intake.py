@@ -144,7 +144,7 @@ def _ancestors(lookup: AncestorLookup, env: Mapping[str, Any]) -> tuple[int, Any
     root = ROOTS.index(lookup.root)
     if lookup.targets is None:
         return root, None, "a", lambda _, entity, known: env["ancestors"](entity, known)
-    return root, wanted(lookup.targets), "a", env["above"]
+    return root, wanted(lookup.targets), "a", env["ancestors_among"]
 
 
 def _read(read: HoistedRead) -> tuple[int, Any, str, Callable[..., Any] | None]:

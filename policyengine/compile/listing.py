@@ -26,7 +26,7 @@ from policyengine.model.entities import World
 from policyengine.schema.schema import Schema
 
 # A principal type, an action and a resource type.
-Shape = tuple[str, str, str]
+RequestTypes = tuple[str, str, str]
 # `rule` lines were made for the rule alone; `shared` ones read what it and perhaps other rules need.
 Mark = Literal["rule", "shared", ""]
 
@@ -52,15 +52,15 @@ class ListedFunction:
 
 @dataclass(frozen=True, slots=True)
 class CodeListing:
-    """The functions that a request of one shape goes through to ask a rule, the way in first."""
+    """The functions that a request of these types goes through to ask a rule, the way in first."""
 
     rule: Rule
-    shape: Shape
+    request_types: RequestTypes
     functions: tuple[ListedFunction, ...]
 
 
-def shapes(rule: Rule, schema: Schema) -> tuple[Shape, ...]:
-    """The shapes of the requests that can concern a rule, in order."""
+def request_types_of(rule: Rule, schema: Schema) -> tuple[RequestTypes, ...]:
+    """The request_types_of of the requests that can concern a rule, in order."""
     actions = schema.actions if rule.head.actions is None else rule.head.actions
     return tuple(
         (principal, action, resource)
@@ -74,14 +74,16 @@ def _admitted(wanted: frozenset[str] | None, known: frozenset[str]) -> frozenset
     return known if wanted is None else known & wanted
 
 
-def list_rule(rule: Rule, rules: Collection[Rule], schema: Schema, world: World, shape: Shape) -> CodeListing:
-    """The functions that ask a rule of `rules` about requests of a shape, which is one of `shapes`."""
+def list_rule(
+    rule: Rule, rules: Collection[Rule], schema: Schema, world: World, request_types: RequestTypes
+) -> CodeListing:
+    """The functions that ask a rule of `rules` about requests of these types, which are one of `request_types_of`."""
     index, harmless = Index(rules, schema), Harmless(schema)
-    looks = look(schema, harmless, shape[1], read_through(index.about(shape[1], shape[2])))
-    actors = Actors(shape[1], {}, schema, world, Derived(), harmless, looks)
-    bucket = Bucket(index.plan(*shape), Site(*shape, frozenset(world.records)), actors, "")
+    looks = look(schema, harmless, request_types[1], read_through(index.about(request_types[1], request_types[2])))
+    actors = Actors(request_types[1], {}, schema, world, Derived(), harmless, looks)
+    bucket = Bucket(index.plan(*request_types), Site(*request_types, frozenset(world.records)), actors, "")
     made = bucket.trees(rule)
-    return CodeListing(rule, shape, tuple(_function(rule, count, tree, names) for count, tree, names in made))
+    return CodeListing(rule, request_types, tuple(_function(rule, count, tree, names) for count, tree, names in made))
 
 
 def _function(rule: Rule, rules: int, tree: ast.Module, constants: Mapping[str, Any]) -> ListedFunction:

@@ -69,12 +69,12 @@ def _words(words: tuple[tuple[str, str], ...]) -> Finder:
         replacement(kind)
         if not word.strip():
             raise ValueError(f"a word of `{kind}` is empty")
-    written = [_plain(word) for _, word in words]
+    written = [_lowered(word) for _, word in words]
     automaton = AhoCorasick(written, implementation=Implementation.ContiguousNFA)
     longest = max(map(len, written))
 
     def find(view: View) -> Sequence[Finding]:
-        plain = _plain(view.text)
+        plain = _lowered(view.text)
         return [
             Finding(words[index][0], start, end, 1.0, WORD)
             for index, start, end in automaton.find_matches_as_indexes(plain, overlapping=True)
@@ -84,12 +84,12 @@ def _words(words: tuple[tuple[str, str], ...]) -> Finder:
     heads = Heads(written)
 
     def begins(text: str, start: int) -> int:
-        return max(start, len(text) - heads.at_the_end(_plain(text[max(start, len(text) - longest) :])))
+        return max(start, len(text) - heads.at_the_end(_lowered(text[max(start, len(text) - longest) :])))
 
     return viewing(WORD, frozenset(kind for kind, _ in words), longest + 2, find, begins, reach=2)
 
 
-def _plain(text: str) -> str:
+def _lowered(text: str) -> str:
     """In lower case, a character for a character."""
     if text.isascii():
         return text.lower()

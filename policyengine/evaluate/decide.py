@@ -40,7 +40,7 @@ def decide(
 
 def decide_alone(policies: PolicySet, schema: Schema, env: Env, approved: Collection[str], revision: str) -> Decision:
     """The decision about the principal by itself, whatever agents there are."""
-    problem = not_applicable(schema, *env.request.shape)
+    problem = not_applicable(schema, *env.request.types)
     if problem is not None:
         return denied(problem, revision)
     refused = refused_arguments(schema, env.world, env.request)

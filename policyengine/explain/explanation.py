@@ -171,7 +171,7 @@ def _actor(
 ) -> ActorTrace:
     actor, action = env.request.principal.uid, env.request.action.name
     decision = decide_alone(policies, schema, env, approved, revision)
-    problem = not_applicable(schema, *env.request.shape)
+    problem = not_applicable(schema, *env.request.types)
     if problem is not None:
         return ActorTrace(role, actor, decision, (), (), problem)
     refused = refused_arguments(schema, env.world, env.request)

@@ -117,14 +117,14 @@ class _Json:
     value: Sql
 
     def text(self) -> Sql:
-        return sql("(CASE WHEN ", self._is("VARCHAR"), " THEN ", self._plain(), ' END COLLATE "binary")')
+        return sql("(CASE WHEN ", self._is("VARCHAR"), " THEN ", self._as_text(), ' END COLLATE "binary")')
 
     def integer(self) -> Sql:
-        number = sql("TRY_CAST(", self._plain(), " AS BIGINT)")
+        number = sql("TRY_CAST(", self._as_text(), " AS BIGINT)")
         return sql("(CASE WHEN ", self._is("UBIGINT", "BIGINT"), " THEN ", number, " END)")
 
     def truth(self) -> Sql:
-        return sql("(CASE WHEN ", self._is("BOOLEAN"), " THEN TRY_CAST(", self._plain(), " AS BOOLEAN) END)")
+        return sql("(CASE WHEN ", self._is("BOOLEAN"), " THEN TRY_CAST(", self._as_text(), " AS BOOLEAN) END)")
 
     def is_number(self) -> Sql:
         return sql("coalesce(isfinite(", self._number(), "), FALSE)")
@@ -168,11 +168,11 @@ class _Json:
     def _is(self, *kinds: str) -> Sql:
         return sql("json_type(", self.value, f") IN ({', '.join(repr(kind) for kind in kinds)})")
 
-    def _plain(self) -> Sql:
+    def _as_text(self) -> Sql:
         return sql("(", self.value, " ->> '$')")
 
     def _number(self) -> Sql:
-        number = sql("TRY_CAST(", self._plain(), " AS DOUBLE)")
+        number = sql("TRY_CAST(", self._as_text(), " AS DOUBLE)")
         return sql("(CASE WHEN ", self._is("UBIGINT", "BIGINT", "HUGEINT", "DOUBLE"), " THEN ", number, " END)")
 
 

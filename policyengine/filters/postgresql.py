@@ -146,7 +146,7 @@ class _Jsonb:
     plain: Sql | None = None
 
     def text(self) -> Sql:
-        return sql("(CASE WHEN ", self._is("string"), " THEN ", self._plain(), ' END COLLATE "C")')
+        return sql("(CASE WHEN ", self._is("string"), " THEN ", self._as_text(), ' END COLLATE "C")')
 
     def integer(self) -> Sql:
         fits = self._matches(f"$ >= {INT_MIN} && $ <= {INT_MAX}")
@@ -233,7 +233,7 @@ class _Jsonb:
     def _is(self, kind: str) -> Sql:
         return sql("jsonb_typeof(", self.value, f") = '{kind}'")
 
-    def _plain(self) -> Sql:
+    def _as_text(self) -> Sql:
         return self.plain if self.plain is not None else sql("(", self.value, " #>> '{}')")
 
     def _number(self) -> Sql:
@@ -254,7 +254,7 @@ class _Array:
         return sql("CASE array_ndims(", self.column, ") WHEN 1 THEN ", full, " ELSE ", empty, " END")
 
     def elements(self, how: How, values: Sequence[str | int]) -> Sql:
-        exact = self._stands(how, self._plain(), values)
+        exact = self._stands(how, self._as_text(), values)
         if self.integers or how == "same_list":
             return both(exact, _expected(self.well_formed()))
         # By the column's collation, which an index has, and by code points.
@@ -262,14 +262,14 @@ class _Array:
 
     def lacks(self, how: How, values: Sequence[str | int]) -> Sql:
         # As one condition, which no index is for, it costs the planner more than others and is evaluated after them.
-        exact = self._stands(how, self._plain(), values)
+        exact = self._stands(how, self._as_text(), values)
         return sql("CASE WHEN ", exact, " THEN FALSE ELSE ", self.well_formed(), " END")
 
     def length(self) -> Sql:
         return sql("cardinality(", self.column, ")")
 
     def different(self) -> Sql:
-        return sql("(SELECT count(DISTINCT _e.v) FROM unnest(", self._plain(), ") AS _e(v))")
+        return sql("(SELECT count(DISTINCT _e.v) FROM unnest(", self._as_text(), ") AS _e(v))")
 
     def _stands(self, how: How, array: Sql, values: Sequence[str | int]) -> Sql:
         given = _list(values, self.integers)
@@ -286,7 +286,7 @@ class _Array:
                 # Arrays also differ in where they start counting; a new one starts at 1.
                 return sql("ARRAY(SELECT unnest(", array, ")) = ", given)
 
-    def _plain(self) -> Sql:
+    def _as_text(self) -> Sql:
         return self._cast() if self.integers else sql("(", self._cast(), ' COLLATE "C")')
 
     def _cast(self) -> Sql:

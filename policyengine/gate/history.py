@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policyengine.check.readers import is_readers
-from policyengine.gate.leaves import leaves
+from policyengine.gate.scalars import scalars
 from policyengine.ir.nodes import Attribute, Const, Expect, Has, Lookup, PolicySet, Root, Sources
 from policyengine.ir.walk import walk
 
@@ -26,7 +26,7 @@ class History:
         self.full = not known
 
     def add(self, tool: str, arguments: Mapping[str, Any], result: Any) -> None:
-        parts = [leaf for part in (arguments, result) for leaf in leaves(part)]
+        parts = [leaf for part in (arguments, result) for leaf in scalars(part)]
         self._size += sum(len(leaf) if isinstance(leaf, str) else 1 for leaf in parts)
         if self.full or len(self._done) >= MOST or self._size > LONGEST:
             self.full = True

@@ -190,7 +190,7 @@ class Session:
         if self._policies().traces:
             trail.add(value, source, echoes=trail.echoes(sent), parts=parts, readers=readers)
         else:
-            trail.later(value, source, sent=sent, parts=parts, readers=readers)
+            trail.add_lazily(value, source, sent=sent, parts=parts, readers=readers)
 
     def _request(self) -> dict[str, Any]:
         if self._words is None or self._words[0] != len(self._said):

@@ -22,8 +22,8 @@ from typing import Any
 
 from policyengine.gate.composed import COMPOSED, TrustedWords
 from policyengine.gate.dates import any_year
-from policyengine.gate.leaves import PLAIN, leaves, places
 from policyengine.gate.normal import form, identifies, names, number, text_form, value_form
+from policyengine.gate.scalars import PLAIN, pointers, scalars
 
 MODEL, EVERYBODY = "model", "*"
 # So many words in a row, and no fewer, tell where a piece of prose came from.
@@ -154,7 +154,7 @@ class Trail:
             self._changes += 1
             self._found.clear()
 
-    def later(
+    def add_lazily(
         self,
         value: Any,
         source: Origin,
@@ -303,7 +303,7 @@ class Trail:
     def provenance(self, args: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
         """Where each argument and each part of one came from, as `context.provenance` has it."""
         stated: dict[str, list[dict[str, Any]]] = {}
-        for path, value in places(args):
+        for path, value in pointers(args):
             plain = value.__class__ in PLAIN
             origins = self.of(value) if plain or not isinstance(value, Mapping | list | tuple) else self._composed
             ordered = origins if len(origins) == 1 else sorted(origins, key=lambda one: (one.rank, one.name))
@@ -313,9 +313,9 @@ class Trail:
     def readable(self, args: Mapping[str, Any]) -> dict[str, list[str]]:
         """Who may see each argument and each part of one, as `context.readers` has it: as they are spelled in the
         arguments, where they are."""
-        spelled = [leaf for leaf in leaves(args) if isinstance(leaf, str) and leaf != EVERYBODY]
+        spelled = [leaf for leaf in scalars(args) if isinstance(leaf, str) and leaf != EVERYBODY]
         stated: dict[str, list[str]] = {}
-        for path, value in places(args):
+        for path, value in pointers(args):
             allowed = self._readers(value)
             if allowed is None:
                 stated[path] = [EVERYBODY]
@@ -326,7 +326,7 @@ class Trail:
     def _readers(self, value: Any) -> frozenset[str] | None:
         """Those who may see all that a value is made of."""
         readers: frozenset[str] | None = None
-        for leaf in leaves(value):
+        for leaf in scalars(value):
             for source in self.of(leaf):
                 if source.readers is not None:
                     readers = source.readers if readers is None else readers & source.readers
@@ -339,7 +339,7 @@ class Trail:
         return self._echoes(args)
 
     def _echoes(self, args: Any) -> dict[str, Origin]:
-        return {value_form(leaf): max(self._of(leaf), key=_doubt) for leaf in leaves(args)}
+        return {value_form(leaf): max(self._of(leaf), key=_doubt) for leaf in scalars(args)}
 
 
 def _doubt(source: Origin) -> tuple[bool, int]:
@@ -354,7 +354,7 @@ def _said(
 ) -> Iterator[tuple[Any, Origin]]:
     """Each leaf of a value with who said it: of the parts that it is in, the innermost counts."""
     if not parts and not readers:
-        yield from ((leaf, source) for leaf in leaves(value))
+        yield from ((leaf, source) for leaf in scalars(value))
         return
     todo: list[tuple[tuple[str | int, ...], Any, Origin]] = [((), value, source)]
     while todo:
@@ -368,7 +368,7 @@ def _said(
         elif isinstance(one, list | tuple):
             todo += (((*way, at), item, said_by) for at, item in enumerate(one))
         else:
-            yield from ((leaf, said_by) for leaf in leaves(one))
+            yield from ((leaf, said_by) for leaf in scalars(one))
 
 
 def _stands_in(part: str, text: str) -> bool:

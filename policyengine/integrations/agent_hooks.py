@@ -142,7 +142,9 @@ class PolicyInterceptor:
                 run.gate.say(text)
         if self._model is None or self._model.get("id") is None:
             return ALLOW
-        asked = self._asking(self._model).admit(run.gate, [{"role": given.get("role", "user"), "content": content}])
+        asked = self._model_terms(self._model).admit(
+            run.gate, [{"role": given.get("role", "user"), "content": content}]
+        )
         # The call of the model is charged when it is made.
         if asked.grant is not None:
             asked.grant.withdraw()
@@ -174,7 +176,7 @@ class PolicyInterceptor:
             # The one before never came back.
             run.asked.ended()
             run.asked = None
-        asked = self._asking(model).admit(run.gate, context["target"])
+        asked = self._model_terms(model).admit(run.gate, context["target"])
         if not asked.allowed:
             return _denied(asked.reason)
         run.asked = asked
@@ -254,7 +256,7 @@ class PolicyInterceptor:
         run.asked, run.calls = None, {}
         return ALLOW
 
-    def _asking(self, model: Known) -> ModelTerms:
+    def _model_terms(self, model: Known) -> ModelTerms:
         return ModelTerms(model, self._cost)
 
 

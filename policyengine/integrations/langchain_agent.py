@@ -244,9 +244,9 @@ def _protected(tool: BaseTool, session: Session) -> BaseTool:
     )
 
 
-def _structured(answer: ModelResponse[Any], asking: ModelTerms) -> Any:
+def _structured(answer: ModelResponse[Any], terms: ModelTerms) -> Any:
     """What a model says in the form that it was asked for, where it is to be released."""
-    return None if asking.output is None else plain(answer.structured_response)
+    return None if terms.output is None else plain(answer.structured_response)
 
 
 def _unchanged(released: Released, said: Any) -> None:

@@ -39,14 +39,14 @@ def gated(model: Any, session: Session, terms: ModelTerms) -> Any:
 def _class(of: type[LLM]) -> type[LLM]:
     """The class of a gated model. What it is asked goes to the model behind it, and never to its own methods."""
 
-    def asking(name: str) -> Callable[..., Any]:
+    def gated(name: str) -> Callable[..., Any]:
         def ask(self: Any, *given: Any, **named: Any) -> ChatResponse:
             behind, session, terms = self.policyengine_gate
             return _asked(getattr(behind, name), session, terms, given, named)
 
         return ask
 
-    def asking_async(name: str) -> Callable[..., Any]:
+    def gated_async(name: str) -> Callable[..., Any]:
         async def ask(self: Any, *given: Any, **named: Any) -> ChatResponse:
             behind, session, terms = self.policyengine_gate
             return await _asked_async(getattr(behind, name), session, terms, given, named)
@@ -77,7 +77,7 @@ def _class(of: type[LLM]) -> type[LLM]:
     members: dict[str, Any] = dict.fromkeys(("complete", "acomplete", "stream_complete", "astream_complete"), refused)
     for ways in ("chat", "chat_with_tools"):
         if hasattr(of, ways):
-            members[ways], members[f"a{ways}"] = asking(ways), asking_async(f"a{ways}")
+            members[ways], members[f"a{ways}"] = gated(ways), gated_async(f"a{ways}")
             members[f"stream_{ways}"] = streaming(ways)
             members[f"astream_{ways}"] = streaming_async(f"a{ways}")
     return cast(type[LLM], type(f"Gated{of.__name__}", (of,), {"__module__": __name__, **members}))

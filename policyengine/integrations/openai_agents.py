@@ -60,9 +60,9 @@ def protect(
 
 
 class _Protecting:
-    def __init__(self, session: Session, asking: ModelTerms, engine: Engine | None) -> None:
+    def __init__(self, session: Session, terms: ModelTerms, engine: Engine | None) -> None:
         self._session = session
-        self._asking = asking
+        self._terms = terms
         self._engine = engine
         # Agents hand over to each other in circles.
         self._made: dict[int, tuple[Agent[Any], Agent[Any]]] = {}
@@ -98,14 +98,14 @@ class _Protecting:
         return prompt
 
     def _behavior(self, name: str, behavior: Any) -> Any:
-        if self._asking.output is not None and behavior != "run_llm_again":
+        if self._terms.output is not None and behavior != "run_llm_again":
             raise ValueError(f"protect: `{name}` says what a tool returned, which nobody would release")
         return behavior
 
     def _model(self, model: Any) -> Any:
-        if isinstance(model, _Model) or (self._asking.model is None and self._asking.output is None):
+        if isinstance(model, _Model) or (self._terms.model is None and self._terms.output is None):
             return model
-        return _Model(_model(model), self._session, self._asking)
+        return _Model(_model(model), self._session, self._terms)
 
     def _server(self, server: MCPServer) -> MCPServer:
         return _Server(server, self._session, self._engine)
@@ -293,10 +293,10 @@ def _model(model: Any) -> Model:
 class _Model(Model):
     """A model whose calls are admitted, settled and released."""
 
-    def __init__(self, model: Model, session: Session, asking: ModelTerms) -> None:
+    def __init__(self, model: Model, session: Session, terms: ModelTerms) -> None:
         self._model = model
         self._session = session
-        self._asking = asking
+        self._terms = terms
 
     async def close(self) -> None:
         await self._model.close()
@@ -322,7 +322,7 @@ class _Model(Model):
             for part in item.content
             if isinstance(part, ResponseOutputText)
         ]
-        released = await self._asking.release_all_async(self._session, [part.text for part in said])
+        released = await self._terms.release_all_async(self._session, [part.text for part in said])
         for part, text in zip(said, released, strict=True):
             part.text = text
         return answer
@@ -348,7 +348,7 @@ class _Model(Model):
         given: list[Any] = list(ItemHelpers.input_to_new_input_list(input))
         if system_instructions is not None:
             given.insert(0, {"role": "system", "content": system_instructions})
-        return await self._asking.admit_async(self._session, given)
+        return await self._terms.admit_async(self._session, given)
 
 
 def _apart(messages: Any, system_instructions: str | None) -> tuple[str | None, Any]:

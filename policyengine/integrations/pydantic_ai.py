@@ -152,10 +152,10 @@ class _Gated(WrapperToolset[Any]):
 class _Model(WrapperModel):
     """A model whose calls are admitted, settled and released."""
 
-    def __init__(self, model: Model, session: Session, asking: ModelTerms) -> None:
+    def __init__(self, model: Model, session: Session, terms: ModelTerms) -> None:
         super().__init__(model)
         self._session = session
-        self._asking = asking
+        self._terms = terms
 
     async def request(
         self,
@@ -164,7 +164,7 @@ class _Model(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         _functions_only(model_request_parameters)
-        asked = await self._asking.admit_async(self._session, _told(messages))
+        asked = await self._terms.admit_async(self._session, _told(messages))
         if not asked.allowed:
             return ModelResponse([TextPart(asked.reason)])
         given = _with(messages, asked.messages)
@@ -175,7 +175,7 @@ class _Model(WrapperModel):
             raise
         await asked.settle_async(answer.usage.total_tokens or None)
         said = [part.content for part in answer.parts if isinstance(part, TextPart)]
-        released = iter(await self._asking.release_all_async(self._session, said))
+        released = iter(await self._terms.release_all_async(self._session, said))
         parts = [replace(part, content=next(released)) if isinstance(part, TextPart) else part for part in answer.parts]
         return replace(answer, parts=parts)
 
@@ -188,10 +188,10 @@ class _Model(WrapperModel):
         run_context: RunContext[Any] | None = None,
     ) -> AsyncIterator[StreamedResponse]:
         """Raises PermissionError where what is said would have to be released, or may not be asked."""
-        if self._asking.output is not None:
+        if self._terms.output is not None:
             raise PermissionError("what is to be released as a whole cannot be streamed")
         _functions_only(model_request_parameters)
-        asked: ModelCall = await self._asking.admit_async(self._session, _told(messages))
+        asked: ModelCall = await self._terms.admit_async(self._session, _told(messages))
         if not asked.allowed:
             raise PermissionError(asked.reason)
         given = _with(messages, asked.messages)

@@ -312,10 +312,10 @@ def _told(message: Any) -> dict[str, Any]:
         (message["role"], message["content"]) if isinstance(message, dict) else (message.role, message.content)
     )
     named = str(getattr(role, "value", role))
-    return {"role": named if named in ("system", "user", "assistant") else "tool", "content": _plain(content)}
+    return {"role": named if named in ("system", "user", "assistant") else "tool", "content": _joined(content)}
 
 
-def _plain(content: Any) -> Any:
+def _joined(content: Any) -> Any:
     """The texts of a message, in one, with what else is in it."""
     if not isinstance(content, list):
         return content
@@ -340,7 +340,7 @@ def _pairs(messages: list[Any], admitted: Any) -> list[tuple[Any, Any]]:
 def _with(message: Any, content: Any) -> Any:
     """The message, with another content where it is another."""
     before = message["content"] if isinstance(message, dict) else message.content
-    if content == _plain(before):
+    if content == _joined(before):
         return message
     if isinstance(content, list):
         raise PermissionError("a message with what is no text would have to be changed")

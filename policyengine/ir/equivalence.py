@@ -57,10 +57,10 @@ def _names(cls: type[Node]) -> tuple[str, ...]:
 
 def same_rule(a: Rule, b: Rule) -> bool:
     """Whether the rules are of one kind and impose the same under the same head and condition."""
-    return _shape(a) == _shape(b) and [_plain(p, {}) for p in parts(a)] == [_plain(p, {}) for p in parts(b)]
+    return _outline(a) == _outline(b) and [_canonical(p, {}) for p in parts(a)] == [_canonical(p, {}) for p in parts(b)]
 
 
-def _shape(rule: Rule) -> object:
+def _outline(rule: Rule) -> object:
     """The rule without its name and its expressions."""
     nothing = Const(value=True, type=BOOL, span=rule.span)
     owed = [(spec.type, [name for name, _ in spec.properties]) for spec in rule.obligations]
@@ -73,7 +73,7 @@ def _limit_shape(limit: LimitSpec) -> object:
     return limit.per, limit.of is None, len(limit.by), limit.zone, ends
 
 
-def _plain(expr: Expr, slots: dict[int, int]) -> Any:
+def _canonical(expr: Expr, slots: dict[int, int]) -> Any:
     """The expression as nested tuples. Variables are numbered in order; a constant list is as good as a set, as what
     stands around it says which is meant; and what the context holds besides is left open."""
     match expr:
@@ -84,15 +84,15 @@ def _plain(expr: Expr, slots: dict[int, int]) -> Any:
         case Const(value=value, type=type_):
             return "const", repr(value), _constant_type(type_)
         case Quantifier(kind=kind, slot=slot, collection=collection, body=body):
-            over = _plain(collection, slots)
-            return kind, over, _plain(body, {**slots, slot: len(slots)})
+            over = _canonical(collection, slots)
+            return kind, over, _canonical(body, {**slots, slot: len(slots)})
     plain_parts: list[Any] = [type(expr)]
     for field in fields(expr):
         value = getattr(expr, field.name)
         if isinstance(value, Node):
-            plain_parts.append(_plain(value, slots))  # type: ignore[arg-type]
+            plain_parts.append(_canonical(value, slots))  # type: ignore[arg-type]
         elif isinstance(value, tuple) and any(isinstance(item, Node) for item in value):
-            plain_parts.append([_plain(item, slots) if isinstance(item, Node) else item for item in value])  # type: ignore[arg-type]
+            plain_parts.append([_canonical(item, slots) if isinstance(item, Node) else item for item in value])  # type: ignore[arg-type]
         elif field.name != "span":
             plain_parts.append(value)
     return tuple(plain_parts)

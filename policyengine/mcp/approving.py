@@ -76,9 +76,9 @@ class Approving:
         if wanted is None:
             return call, call.reason
         digest = wanted.scope.digest
-        asking = Submission(once=f"mcp:{session.id}:{digest}:{self._used.get(digest, 0)}", body=digest)
+        submission = Submission(once=f"mcp:{session.id}:{digest}:{self._used.get(digest, 0)}", body=digest)
         try:
-            task = await self._engine.approvals.request_async(wanted, asking=asking)
+            task = await self._engine.approvals.request_async(wanted, submission=submission)
         except ApprovalError as error:
             return call, f"{call.reason}; it cannot be asked for: {error.reason}"
         if task.status == "pending":

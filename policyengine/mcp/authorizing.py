@@ -21,9 +21,9 @@ from policyengine.authzen import read
 from policyengine.authzen.refused import Malformed
 from policyengine.engine import Engine
 from policyengine.mcp.coaz import Built, Token, built
+from policyengine.mcp.decision_point import DecisionPoint, NoDecision, PointAnswer
 from policyengine.mcp.defaults import CALL, is_known, mapping_of, passes
 from policyengine.mcp.expressions import MappingError
-from policyengine.mcp.pdp import DecisionPoint, NoDecision, PointAnswer
 
 log = logging.getLogger(__name__)
 

@@ -38,7 +38,7 @@ class _OwnTask:
     ends: float
     # What there is to say of it, once it has ended.
     outcome: dict[str, Any] | None = None
-    asking: anyio.Lock = field(default_factory=anyio.Lock)
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
 
 
 class OwnTasks:
@@ -70,7 +70,7 @@ class OwnTasks:
         if method == "tasks/cancel":
             await ask()
             return {"resultType": "complete"}
-        async with task.asking:
+        async with task.lock:
             if task.outcome is not None:
                 return task.outcome
             answer = plain(await ask())

@@ -18,7 +18,7 @@ from policyengine.gate.call import Observed
 def seen(result: types.CallToolResult) -> Any:
     """What of a result the gate looks at."""
     texts = [block.text for block in result.content if isinstance(block, types.TextContent)]
-    others = [_plain(block) for block in result.content if not isinstance(block, types.TextContent)]
+    others = [_block_json(block) for block in result.content if not isinstance(block, types.TextContent)]
     structured = result.structured_content
     read = [_read(text) for text in texts]
     if structured is not None and not others and all(one in (structured, _unwrapped(structured)) for one in read):
@@ -78,5 +78,5 @@ def _unwrapped(structured: Any) -> Any:
     return structured["result"] if isinstance(structured, dict) and structured.keys() == {"result"} else structured
 
 
-def _plain(block: Any) -> Any:
+def _block_json(block: Any) -> Any:
     return block.model_dump(mode="json", by_alias=True, exclude_none=True)

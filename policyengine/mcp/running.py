@@ -21,9 +21,9 @@ from policyengine.mcp.attempts import Attempts
 from policyengine.mcp.authorizing import Authorizing, Elsewhere, InProcess
 from policyengine.mcp.callers import Anybody, Entrance, OneToken, Tokens
 from policyengine.mcp.changes import Changes
+from policyengine.mcp.decision_point import DecisionPoint
 from policyengine.mcp.door import Door
 from policyengine.mcp.gateway import Gateway
-from policyengine.mcp.pdp import DecisionPoint
 from policyengine.mcp.pins import Difference, differences, pins_of, read_pins, write_pins
 from policyengine.mcp.sessions import ClientSessions, Who, arrival_of
 from policyengine.mcp.standard_streams import standard_streams

@@ -21,12 +21,12 @@ _ABSENT: Any = object()
 class World:
     """Records by type and id. A record is a mapping of attributes; `parents` is a list of references."""
 
-    __slots__ = ("_count", "_numbers", "climbed", "faults", "held", "ordered", "records")
+    __slots__ = ("_count", "_numbers", "faults", "held", "known_ancestors", "ordered", "records")
 
     def __init__(self, records: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None) -> None:
         self.records: Mapping[str, Mapping[str, Mapping[str, Any]]] = records or {}
         # What is above known entities, each found once. Filling it in is idempotent, so threads need no lock.
-        self.climbed: dict[Uid, frozenset[Uid]] = {}
+        self.known_ancestors: dict[Uid, frozenset[Uid]] = {}
         # And of those that have no such thing, why.
         self.faults: dict[Uid, Fault] = {}
         # The ids of a type in order, for those who look through all of them.
@@ -74,24 +74,24 @@ class World:
     def ancestors(self, entity: Entity) -> frozenset[Uid]:
         """Everything above the entity, at any distance. Raises Fault if a `parents` on the way is malformed."""
         if PARENTS in self.record(entity.uid):
-            above = self.climbed.get(entity.uid)
+            above = self.known_ancestors.get(entity.uid)
             if above is None:
-                above = self.climbed[entity.uid] = self._climb_once(entity)
+                above = self.known_ancestors[entity.uid] = self._ancestors_once(entity)
             return above
-        return self._climb(entity)
+        return self._find_ancestors(entity)
 
-    def _climb_once(self, entity: Entity) -> frozenset[Uid]:
+    def _ancestors_once(self, entity: Entity) -> frozenset[Uid]:
         """What is above a known entity, which is always the same, also where it cannot be told."""
         known = self.faults.get(entity.uid)
         if known is not None:
             raise Fault(known.code, known.message)
         try:
-            return self._climb(entity)
+            return self._find_ancestors(entity)
         except Fault as fault:
             self.faults[entity.uid] = fault
             raise
 
-    def _climb(self, entity: Entity) -> frozenset[Uid]:
+    def _find_ancestors(self, entity: Entity) -> frozenset[Uid]:
         seen: set[Uid] = set()
         todo, records, new = [entity], self.records, tuple.__new__
         while todo:

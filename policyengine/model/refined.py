@@ -205,7 +205,7 @@ LIMITS: dict[str, Limit] = {
 def test(type_: Type) -> Callable[[Any], bool]:
     """`fits` as a function for one type, made once."""
     if isinstance(type_, RecordT):
-        declared = {name: (_plain(field.type), test(field.type)) for name, field in type_.fields}
+        declared = {name: (_classes_of(field.type), test(field.type)) for name, field in type_.fields}
         required = frozenset(name for name, field in type_.fields if not field.optional)
         return _record_test(declared, required, type_.open)
     if isinstance(type_, ListT | SetT):
@@ -217,7 +217,7 @@ def test(type_: Type) -> Callable[[Any], bool]:
         return lambda value: base(value) and _admits(value, type_)
     if type_ == JSON:
         return lambda value: True
-    classes = _plain(type_)
+    classes = _classes_of(type_)
     return lambda value: _is_plainly(value, classes) or fits(value, type_)
 
 
@@ -226,7 +226,7 @@ Classes = tuple[type, ...]
 _PLAIN: dict[Type, Classes] = {STRING: (str,), BOOL: (bool,), INT: (int,), NUMBER: (int, float)}
 
 
-def _plain(type_: Type) -> Classes:
+def _classes_of(type_: Type) -> Classes:
     return _PLAIN.get(type_, ())
 
 

@@ -32,7 +32,7 @@ class Request:
     contradicts: bool = False
 
     @property
-    def shape(self) -> tuple[str, str, str]:
+    def types(self) -> tuple[str, str, str]:
         """The type of the principal, the action and the type of the resource."""
         return self.principal.uid.type, self.action.name, self.resource.uid.type
 

@@ -287,6 +287,19 @@ def to_json(value: Any) -> Any:
     return value
 
 
+def json_default(value: Any) -> Any:
+    """For `default` of `json`: what `to_json` says of it, and collections that JSON does not know. Raises TypeError for
+    anything that is not a value of the engine."""
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=repr)
+    if isinstance(value, Mapping):
+        return dict(value)
+    made = to_json(value)
+    if made is value:
+        raise TypeError(f"not a value of the engine: {type(value).__name__}")
+    return made
+
+
 def duration_text(value: timedelta) -> str:
     """The shortest text of a duration: `15m`, not `900s`."""
     for unit in ("w", "d", "h", "m", "s"):

@@ -55,7 +55,7 @@ class Alike:
         # Written out, since what a source says may be a list.
         return naming, frozenset(record), repr([record.get(name, ABSENT) for name in self._looked_at])
 
-    def shape(self, id_: str) -> frozenset[str] | None:
+    def known_names(self, id_: str) -> frozenset[str] | None:
         """The same for resources of which things of the same names are known, and which mention nothing; None for one
         that may mention something."""
         record = self._records.get(id_, {})

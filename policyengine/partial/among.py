@@ -1,7 +1,7 @@
 """Which of many resources somebody could be allowed something of, where no more is known of them than their names.
 
 It says of each what its residual says: whether anything is left. What rules do not tell apart is found out once; of
-the rest, what is asked is put together once for all that are of one shape, and only the rules are asked of each.
+the rest, what is asked is put together once for all that are of one names, and only the rules are asked of each.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Among:
         self._possible: dict[Hashable, bool] = {}
         # Of how many something had to be found out: the work that there was.
         self.found = 0
-        # Everybody who has to be allowed, by the shape of the resource.
-        self._asking: dict[frozenset[str], list[tuple[Gap, GapCaller]] | None] = {}
+        # Everybody who has to be allowed, by what is known of the resource.
+        self._questions: dict[frozenset[str], list[tuple[Gap, GapCaller]] | None] = {}
 
     def is_possible(self, id_: str) -> bool:
         """Whether the one with this id could be allowed."""
@@ -50,19 +50,19 @@ class Among:
         return known
 
     def _found(self, uid: Uid) -> bool:
-        shape = self._alike.shape(uid.id)
-        if shape is None:
+        names = self._alike.known_names(uid.id)
+        if names is None:
             return self._residual(uid.id)
         known = {**self._named(uid.id), **(self._partial.record(self._type, uid.id) or {}), "id": uid.id}
-        if shape not in self._asking:
-            self._asking[shape] = self._partial.named(
+        if names not in self._questions:
+            self._questions[names] = self._partial.named(
                 self._request, known, self._fulfilled, self._approved, self._mentioned
             )
-        asking = self._asking[shape]
-        if asking is None:
+        questions = self._questions[names]
+        if questions is None:
             return False
         resource = Entity(uid, known)
-        return self._partial.allowed([(gap, _about(caller, resource)) for gap, caller in asking]) != FALSE
+        return self._partial.allowed([(gap, _about(caller, resource)) for gap, caller in questions]) != FALSE
 
     def _residual(self, id_: str) -> bool:
         named = self._named(id_)

@@ -32,10 +32,10 @@ Document = dict[str, Any]
 _CLIMBED = (PARENTS, DELEGATED_BY)
 
 
-def widened(formula: Formula, everyone: Iterable[Entity], above: Callable[[Entity], frozenset[Uid]]) -> Formula:
-    """The formula, where hierarchies are those of the source and of what the caller says of these entities. `above`
-    tells what an entity is below, and is asked only where the formula looks at a hierarchy. It may raise Fault: to
-    whoever looks there it is an error, which only evaluation tells."""
+def widened(formula: Formula, everyone: Iterable[Entity], ancestors_of: Callable[[Entity], frozenset[Uid]]) -> Formula:
+    """The formula, where hierarchies are those of the source and of what the caller says of these entities.
+    `ancestors_of` is asked only where the formula looks at a hierarchy. It may raise Fault: to whoever looks there it
+    is an error, which only evaluation tells."""
 
     told_once: list[list[tuple[Uid, frozenset[Uid]]]] = []
 
@@ -44,7 +44,7 @@ def widened(formula: Formula, everyone: Iterable[Entity], above: Callable[[Entit
             told: list[tuple[Uid, frozenset[Uid]]] = []
             for entity in everyone:
                 with suppress(Fault):
-                    told.append((entity.uid, above(entity)))
+                    told.append((entity.uid, ancestors_of(entity)))
             told_once.append(told)
         return told_once[0]
 
@@ -62,7 +62,7 @@ def _widened(formula: Formula, known: Callable[[], list[tuple[Uid, frozenset[Uid
         case Sourced(ids=ids, formula=of):
             return Sourced(ids, lambda id_: _widened(of(id_), known))
         case Below(targets=targets, closed=closed) | Inside(targets=targets, closed=closed):
-            below = frozenset(uid for uid, above_it in known() if not targets.isdisjoint(above_it))
+            below = frozenset(uid for uid, its_ancestors in known() if not targets.isdisjoint(its_ancestors))
             return formula if below <= closed else replace(formula, closed=closed | below)
     return formula
 

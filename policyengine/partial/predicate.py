@@ -27,7 +27,7 @@ from policyengine.partial.templates import NAMES, SLOW, TEMPLATES, template, tre
 from policyengine.remembered import Remembered
 
 # ("all" or "some", parts), or (template, path) for an atom; atoms are numbered in the order in which they come.
-Shape = tuple[Any, ...]
+FormulaShape = tuple[Any, ...]
 Predicate = Callable[[Any], bool]
 
 # What has no more atoms than this always gets a function of its own, and what has more than that never does.
@@ -36,7 +36,7 @@ SMALL, LARGE = 3, 200
 FEW, MANY = 32, 1_000
 # So many shapes are remembered that have come up.
 MAX_SEEN = 2_000
-_seen: Remembered[tuple[Shape, frozenset[str]], None] = Remembered(MAX_SEEN)
+_seen: Remembered[tuple[FormulaShape, frozenset[str]], None] = Remembered(MAX_SEEN)
 
 
 # A formula of more atoms than this is answered by the decision about the document, where there is one.
@@ -188,7 +188,7 @@ class _Outline(NamedTuple):
     first: no formula errs, so their order changes nothing."""
 
     cost: int
-    shape: Shape
+    shape: FormulaShape
     atoms: list[tuple[Any, Formula]]
 
 
@@ -216,7 +216,7 @@ _COSTS = {
 
 
 @lru_cache(maxsize=512)
-def _code(shape: Shape, sure: frozenset[str]) -> CodeType:
+def _code(shape: FormulaShape, sure: frozenset[str]) -> CodeType:
     """The code for a shape:
 
     try:
@@ -260,7 +260,7 @@ def _statement(source: str) -> ast.stmt:
     return tree.body[0]
 
 
-def _paths(shape: Shape) -> list[Path]:
+def _paths(shape: FormulaShape) -> list[Path]:
     if shape[0] == "truth":
         return []
     if shape[0] in ("all", "some"):
@@ -276,7 +276,7 @@ class _Writer:
         self._sure = sure
         self._number = 0
 
-    def test(self, shape: Shape) -> ast.expr:
+    def test(self, shape: FormulaShape) -> ast.expr:
         kind, rest = shape
         if kind == "truth":
             return ast.Constant(rest)

@@ -124,9 +124,9 @@ class Partial:
         except Fault:
             return None
 
-    def allowed(self, asking: Iterable[tuple[Gap, GapCaller]]) -> Formula:
+    def allowed(self, questions: Iterable[tuple[Gap, GapCaller]]) -> Formula:
         """What must be true of the resource for each of them to be allowed, whatever a tool declares."""
-        return conj(*[self._allowed_for(gap, caller)[0] for gap, caller in asking])
+        return conj(*[self._allowed_for(gap, caller)[0] for gap, caller in questions])
 
     def record(self, type_: str, id_: str) -> Mapping[str, Any] | None:
         """What the entity source says of a resource."""

@@ -127,10 +127,10 @@ def _measured(given: Any, read: Input, inspection: Inspection) -> dict[str, Any]
             for file in read.files
         ],
     }  # fmt: skip
-    return {**measured, **_shape(given)}
+    return {**measured, **_nesting(given)}
 
 
-def _shape(given: Any) -> dict[str, Any]:
+def _nesting(given: Any) -> dict[str, Any]:
     """How deep what comes in nests, and whether JSON in it says one thing twice."""
     if not isinstance(given, str):
         return {"nesting": _depth(given), "duplicate_keys": False}

@@ -54,7 +54,7 @@ def read(chunk: Any) -> Delta:
     """Raises Unscannable for a chunk that is in no known format, or has text in an unknown field."""
     if isinstance(chunk, str):
         return Delta((("text", chunk),), lambda texts: texts[0], blocks=("",))
-    data = _plain(chunk)
+    data = _as_object(chunk)
     places: list[tuple[Path, str]] = []
     emptied: list[Path] = []
     repeats = str(data.get("type", "")).endswith(_REPEATS)
@@ -85,7 +85,7 @@ def read(chunk: Any) -> Delta:
     return Delta(texts, rebuilt, calls, tuple(_block(path, data) for path, _ in places))
 
 
-def _plain(chunk: Any) -> dict[str, Any]:
+def _as_object(chunk: Any) -> dict[str, Any]:
     if isinstance(chunk, Mapping):
         return dict(chunk)
     dump = getattr(chunk, "model_dump", None)

@@ -101,7 +101,7 @@ def _messages(given: Sequence[Any], source_of: SourceOf | None) -> Input:
     said: list[_Said] = []
     files: list[tuple[Path, Opened]] = []
     for at, message in enumerate(given):
-        plain = _plain(message)
+        plain = _as_object(message)
         source = (source_of(plain) if source_of is not None else None) or _SOURCES.get(_role(plain), UNKNOWN)
         for path, text, words in _texts(plain, (), _Words(source)):
             if _place(plain, (at, *path), text, words.source, places, files) and text and words.channel:
@@ -168,7 +168,7 @@ def _place(
     if path[-1] in _NAMES and len(text) <= _LONGEST_NAME:
         return False
     if (data := _bytes(path, text)) is not None:
-        name = next((str(part["filename"]) for part in _above(message, path[1:]) if "filename" in part), "")
+        name = next((str(part["filename"]) for part in _enclosing(message, path[1:]) if "filename" in part), "")
         files.append((path, open_file(File(name, data))))
         return False
     places.append((path, Segment(text, path="".join(f"/{part}" for part in path), source=source)))
@@ -191,7 +191,7 @@ def _bytes(path: Path, text: str) -> bytes | None:
         raise Unscannable("a file inside a message is not valid base64: encode it again") from None
 
 
-def _above(message: Any, path: Path) -> Iterator[Mapping[str, Any]]:
+def _enclosing(message: Any, path: Path) -> Iterator[Mapping[str, Any]]:
     """The objects that the place is in, the nearest first."""
     levels = [message]
     for part in path[:-1]:
@@ -200,7 +200,7 @@ def _above(message: Any, path: Path) -> Iterator[Mapping[str, Any]]:
     yield from (level for level in reversed(levels) if isinstance(level, Mapping))
 
 
-def _plain(message: Any) -> Mapping[str, Any]:
+def _as_object(message: Any) -> Mapping[str, Any]:
     if isinstance(message, str):
         return {"role": "user", "content": message}
     if isinstance(message, Mapping):

@@ -69,7 +69,7 @@ class Needs:
 
 
 @dataclass
-class _Reading:
+class _Reads:
     attributes: set[str] = field(default_factory=set)
     kinds: set[str] = field(default_factory=set)
     all_kinds: bool = False
@@ -93,18 +93,18 @@ def model_input(expr: Expr) -> bool:
 
 def needs(rules: Iterable[Rule], subject: Subject) -> Needs:
     """What these rules, which may apply to one request, need to know of the text."""
-    whole = _Reading()
+    whole = _Reads()
     looking: list[str] = []
     for rule in rules:
-        reading = _Reading()
+        reads = _Reads()
         for expr in _expressions(rule):
-            _read(expr, subject, reading)
-        if reading.attributes & LOOKED_AT:
+            _read(expr, subject, reads)
+        if reads.attributes & LOOKED_AT:
             looking.append(rule.name)
-        whole.attributes |= reading.attributes
-        whole.kinds |= reading.kinds
-        whole.all_kinds |= reading.all_kinds
-        whole.compared |= reading.compared
+        whole.attributes |= reads.attributes
+        whole.kinds |= reads.kinds
+        whole.all_kinds |= reads.all_kinds
+        whole.compared |= reads.compared
     return Needs(
         frozenset(whole.attributes),
         frozenset(whole.kinds),
@@ -194,48 +194,48 @@ def _expressions(rule: Rule) -> Iterator[Expr]:
             yield rule.limit.of
 
 
-def _read(expr: Expr, subject: Subject, reading: _Reading) -> None:
+def _read(expr: Expr, subject: Subject, reads: _Reads) -> None:
     match expr:
         case Contains(item=Const(value=str(kind)), collection=Attribute(base=base, name=name)) if (
             name == KINDS and subject(base)
         ):
-            reading.attributes.add(KINDS)
-            reading.kinds.add(kind)
+            reads.attributes.add(KINDS)
+            reads.kinds.add(kind)
         case Call(
             function="contains_any" | "contains_all", args=(Attribute(base=base, name=name), Const(value=those))
         ) if name == KINDS and subject(base):
-            reading.attributes.add(KINDS)
-            reading.kinds.update(those)
+            reads.attributes.add(KINDS)
+            reads.kinds.update(those)
         case Quantifier(kind="any", slot=slot, collection=Attribute(base=base, name=name), body=body) if (
             name == FOUND and subject(base) and (kinds := _kinds(body, slot)) is not None
         ):
-            reading.attributes.add(FOUND)
-            reading.kinds |= kinds
-            _read(body, subject, reading)
+            reads.attributes.add(FOUND)
+            reads.kinds |= kinds
+            _read(body, subject, reads)
         case Attribute(base=base, name=name) | Has(base=base, name=name) if subject(base):
-            reading.attributes.add(name)
+            reads.attributes.add(name)
             if name in (KINDS, FOUND) and isinstance(expr, Attribute):
-                reading.all_kinds = True
+                reads.all_kinds = True
         case Identity(base=base) | Is(entity=base) if subject(base):
             return
         case Within(entity=entity, target=target) if subject(entity):
-            _read(target, subject, reading)
+            _read(target, subject, reads)
         case _ if subject(expr) or (isinstance(expr, Root) and expr.name == "context" and subject is model_input):
             # As a whole: whatever it has may be read.
-            reading.attributes |= LOOKED_AT
-            reading.all_kinds = True
+            reads.attributes |= LOOKED_AT
+            reads.all_kinds = True
         case _:
-            reading.compared |= _compared(expr)
+            reads.compared |= _compared(expr)
             for part in children(expr):
-                _read_part(expr, part, subject, reading)
+                _read_part(expr, part, subject, reads)
 
 
-def _read_part(parent: Expr, part: Expr, subject: Subject, reading: _Reading) -> None:
+def _read_part(parent: Expr, part: Expr, subject: Subject, reads: _Reads) -> None:
     """A part of something that is not about the text itself. The context of other members is not the context as a
     whole."""
     if isinstance(parent, Attribute | Has) and isinstance(part, Root):
         return
-    _read(part, subject, reading)
+    _read(part, subject, reads)
 
 
 def _kinds(body: Expr, slot: int) -> frozenset[str] | None:

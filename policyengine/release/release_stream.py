@@ -56,7 +56,7 @@ class StreamCalls:
     which nothing has come) or about all of it (`release`), each in two forms; and where a rule cuts it, about what has
     come (`decide`, of `resource` and what is known of the text). `told` tells people; `tried` is what rules that are
     tried make of the whole, with what is found for them; `looked` is what `release` would say of a text that did not
-    come to its end, and charges nothing. `holds`: an order that these rules may give needs the whole."""
+    come to its end, and charges nothing. `needs_whole`: an order that these rules may give needs the whole."""
 
     first: Callable[[], object]
     grant: Callable[[], Grant]
@@ -74,7 +74,7 @@ class StreamCalls:
     told: Callable[..., Released]
     tried: Callable[[Any], tuple[tuple[Trial, ...], tuple[Found, ...]]]
     looked: Callable[[Any], Released]
-    holds: bool
+    needs_whole: bool
 
 
 class ReleaseStream:
@@ -90,7 +90,7 @@ class ReleaseStream:
         self._looking: Chunks | None = None
         self._over = self._closed = False
         self._orders: Orders | None = None
-        self.buffered = ways.buffered or ways.holds
+        self.buffered = ways.buffered or ways.needs_whole
         self.released: Released | None = None
 
     def __iter__(self) -> Iterator[Any]:

@@ -163,7 +163,7 @@ class Releases(Authorizes):
             told=partial(told, RELEASE, events=self.events, tenant=str((output or {}).get("tenant", ""))),
             tried=lambda text: self._trials(texts, text, principal, output, known, context),
             looked=lambda text: self._looked(text, principal, output, known, context, fulfilled),
-            holds=texts.orders.hold(self._inspection.registry(str((output or {}).get("tenant", "")))),
+            needs_whole=texts.orders.hold(self._inspection.registry(str((output or {}).get("tenant", "")))),
         )
         return ReleaseStream(chunks, ways)
 

@@ -88,7 +88,7 @@ class Treating:
         """What may go now. Raises what the finders and keys raise; nothing more may go then."""
         self._seen += text
         if not self._orders.treatments:
-            return self._plain()
+            return self._rest()
         self._came += len(text)
         # Enough characters decide about those before them, whatever the finders are. Finders that know where a match
         # may begin decide sooner, and are asked once a chunk, or less often (`wait`).
@@ -107,9 +107,9 @@ class Treating:
 
     def finish(self) -> list[Piece]:
         """The rest, as nothing more comes."""
-        return self._commit(len(self._seen)) if self._orders.treatments else self._plain()
+        return self._commit(len(self._seen)) if self._orders.treatments else self._rest()
 
-    def _plain(self) -> list[Piece]:
+    def _rest(self) -> list[Piece]:
         text, self._seen = self._seen, ""
         self._start += len(text)
         return [Piece(self._start - len(text), self._start, text)] if text else []

@@ -80,7 +80,7 @@ def _json(text: str) -> bool:
     return True
 
 
-def _plain(text: str) -> bool:
+def _is_printable(text: str) -> bool:
     return not any(ord(c) < 32 and c not in "\t\n\r\f" for c in text)
 
 
@@ -93,4 +93,4 @@ def _csv(text: str) -> bool:
     return bool(rows) and len({len(row) for row in rows}) == 1
 
 
-_MEDIA = {"application/json": _json, "text/plain": _plain, "text/csv": _csv}
+_MEDIA = {"application/json": _json, "text/plain": _is_printable, "text/csv": _csv}

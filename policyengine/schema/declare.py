@@ -95,7 +95,7 @@ class _Declaring:
         self.named: dict[str, NamedType] = {}
         # Declarations of types that have not been read yet, and those that are being read.
         self.unread: dict[str, tuple[ModuleTree, ast.TypeDecl]] = {}
-        self.reading: set[str] = set()
+        self.in_progress: set[str] = set()
         self.restated: set[tuple[str, str]] = set()
         self.closed_context = False
         self.diagnostics: list[Diagnostic] = []
@@ -141,16 +141,16 @@ class _Declaring:
         if name in self.named:
             return self.named[name].type
         module, decl = self.unread[name]
-        if name in self.reading:
+        if name in self.in_progress:
             self.report(codes.RECURSIVE, decl.name, f"`{name}` is made of itself", "", "a type has an end")
             return JSON
-        self.reading.add(name)
+        self.in_progress.add(name)
         type_: Type = JSON
-        if nesting(decl.type) > MAX_TYPE_DEPTH or len(self.reading) > MAX_TYPE_DEPTH:
+        if nesting(decl.type) > MAX_TYPE_DEPTH or len(self.in_progress) > MAX_TYPE_DEPTH:
             self.report(codes.TOO_DEEP, decl.name, f"its type is nested deeper than {MAX_TYPE_DEPTH}")
         else:
             type_ = self.type(module, decl.type)
-        self.reading.discard(name)
+        self.in_progress.discard(name)
         self.named[name] = NamedType(name, module.name, decl.name.span, type_)
         return type_
 

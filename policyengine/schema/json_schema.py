@@ -1,6 +1,6 @@
 """JSON Schema to a tool's parameters: what it takes, as far as the language's types can say it.
 
-In: a Reading of a schema as parsed JSON. Out: typed parameters, and notes in the Reading. A type admits every value
+In: an ImportedSchema, its schema as parsed JSON. Out: typed parameters, and notes in it. A type admits every value
 that the schema admits, except that `Int` refuses a whole number written as `1.0` or beyond 64 bits, and that `Time` and
 `Ip` refuse text of another form (noted). Where no type says it exactly the type is `Json`. Each constraint that is left
 out is noted, and leaving one out only widens. Never raises, never follows a reference out of the schema, and its work
@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from policyengine.diagnostics.source import Span
 from policyengine.model.types import IP, JSON, STRING, TIME, Prim
 from policyengine.schema import constraints
-from policyengine.schema.reading import Reading, clipped, pointer
+from policyengine.schema.imported_schema import ImportedSchema, clipped, pointer
 from policyengine.schema.shape_types import fields_of, type_of
 from policyengine.schema.shapes import EVERY_KIND, KINDS, Shape, ShapeField, join, kind_of, meet, type_word
 from policyengine.syntax import ast
@@ -54,27 +54,27 @@ class _Place:
         return replace(self, path=self.path + pointer(steps), depth=self.depth + 1)
 
 
-def parameters(reading: Reading, span: Span) -> tuple[ast.FieldDecl, ...]:
+def parameters(imported: ImportedSchema, span: Span) -> tuple[ast.FieldDecl, ...]:
     """The parameters of a tool whose arguments the schema describes. Arguments are always an object."""
-    if not isinstance(reading.root, dict):
-        reading.note(reading.path, "not a schema, so no argument is described and no rule can read one")
+    if not isinstance(imported.root, dict):
+        imported.note(imported.path, "not a schema, so no argument is described and no rule can read one")
         return ()
-    read = _read(reading.root, _Place(reading.path), reading)
-    shape = meet(Shape(kinds=KINDS["object"], path=reading.path), read)
+    read = _read(imported.root, _Place(imported.path), imported)
+    shape = meet(Shape(kinds=KINDS["object"], path=imported.path), read)
     if not shape.kinds:
-        reading.note(reading.path, "the arguments are not an object, so no rule can read them")
+        imported.note(imported.path, "the arguments are not an object, so no rule can read them")
         return ()
     if not shape.fields and not shape.closed and not shape.open:
-        reading.note(reading.path, "describes no arguments, so a call that has any is denied")
-    return fields_of(shape, reading, span)
+        imported.note(imported.path, "describes no arguments, so a call that has any is denied")
+    return fields_of(shape, imported, span)
 
 
-def result(reading: Reading, span: Span) -> ast.TypeExpr | None:
+def result(imported: ImportedSchema, span: Span) -> ast.TypeExpr | None:
     """What a tool returns by the schema; None, with a note, where that says no more than `Json` does."""
-    shape = _read(reading.root, _Place(reading.path), reading)
-    type_ = type_of(shape, reading, span)
+    shape = _read(imported.root, _Place(imported.path), imported)
+    type_ = type_of(shape, imported, span)
     if isinstance(type_, ast.NamedType) and type_.name == JSON.name:
-        reading.note(reading.path, "says nothing of what the tool returns that a rule can read")
+        imported.note(imported.path, "says nothing of what the tool returns that a rule can read")
         return None
     return type_
 
@@ -82,56 +82,56 @@ def result(reading: Reading, span: Span) -> ast.TypeExpr | None:
 # ---- schema to shape ----
 
 
-def _read(schema: object, at: _Place, reading: Reading) -> Shape:
+def _read(schema: object, at: _Place, imported: ImportedSchema) -> Shape:
     if at.depth > MAX_DEPTH:
-        reading.note(at.path, f"nested deeper than {MAX_DEPTH}, so its type is `Json`")
+        imported.note(at.path, f"nested deeper than {MAX_DEPTH}, so its type is `Json`")
         return Shape(path=at.path)
-    if len(at.inside) > 1 and not reading.afford():
-        reading.note(reading.path, "references expand to too much, so what is left of them is `Json`")
+    if len(at.inside) > 1 and not imported.afford():
+        imported.note(imported.path, "references expand to too much, so what is left of them is `Json`")
         return Shape(path=at.path)
     if schema is False:
         return Shape(kinds=frozenset(), path=at.path)
     if not isinstance(schema, dict):
         if schema is not True:
-            reading.note(at.path, "not a schema, so its type is `Json`")
+            imported.note(at.path, "not a schema, so its type is `Json`")
         return Shape(path=at.path)
     if at.depth and isinstance(schema.get("$id"), str):
         at = replace(at, foreign=True)
-    shape = reduce(meet, _parts(schema, at, reading))
+    shape = reduce(meet, _parts(schema, at, imported))
     kinds = shape.kinds | KINDS["null"] if schema.get("nullable") is True else shape.kinds
     return replace(shape, kinds=kinds, path=at.path)
 
 
-def _parts(schema: dict[str, object], at: _Place, reading: Reading) -> Iterator[Shape]:
+def _parts(schema: dict[str, object], at: _Place, imported: ImportedSchema) -> Iterator[Shape]:
     """Shapes that hold all at once."""
     if "$ref" in schema:
-        yield _follow(schema["$ref"], at, reading)
-        if _ref_stands_alone(reading.root):
+        yield _follow(schema["$ref"], at, imported)
+        if _ref_stands_alone(imported.root):
             return
-    yield _own(schema, at, reading)
-    yield from _combined("allOf", schema, at, reading)
+    yield _own(schema, at, imported)
+    yield from _combined("allOf", schema, at, imported)
     for word in ("anyOf", "oneOf"):
-        alternatives = list(_combined(word, schema, at, reading))
+        alternatives = list(_combined(word, schema, at, imported))
         others = [shape for shape in alternatives if shape.kinds != KINDS["null"]]
         if any(shape != others[0] for shape in others):
-            reading.note(at.path, "has alternatives; which of them holds is not carried over")
+            imported.note(at.path, "has alternatives; which of them holds is not carried over")
         if alternatives:
             yield reduce(join, alternatives)
 
 
-def _combined(word: str, schema: dict[str, object], at: _Place, reading: Reading) -> Iterator[Shape]:
+def _combined(word: str, schema: dict[str, object], at: _Place, imported: ImportedSchema) -> Iterator[Shape]:
     """The shapes in the list under `allOf`, `anyOf` or `oneOf`."""
     parts = schema.get(word)
     if not isinstance(parts, list):
         return
     if len(parts) > MAX_PARTS:
-        reading.note(at.path, f"`{word}` has more than {MAX_PARTS} parts, and is not carried over")
+        imported.note(at.path, f"`{word}` has more than {MAX_PARTS} parts, and is not carried over")
         return
     for i, part in enumerate(parts):
-        yield _read(part, at.down(word, i), reading)
+        yield _read(part, at.down(word, i), imported)
 
 
-def _own(schema: dict[str, object], at: _Place, reading: Reading) -> Shape:
+def _own(schema: dict[str, object], at: _Place, imported: ImportedSchema) -> Shape:
     """What the schema says itself, outside references and combinations."""
     text = _text(schema)
     bounds, lost = constraints.bounds(schema)
@@ -141,13 +141,13 @@ def _own(schema: dict[str, object], at: _Place, reading: Reading) -> Shape:
     left_out = sorted([*unknown, *lost])
     if left_out:
         words = ", ".join(f"`{clipped(word)}`" for word in left_out[:MAX_SHOWN])
-        reading.note(at.path, f"not carried over: {words}{', ...' if len(left_out) > MAX_SHOWN else ''}")
+        imported.note(at.path, f"not carried over: {words}{', ...' if len(left_out) > MAX_SHOWN else ''}")
     return Shape(
-        kinds=_kinds(schema, at, reading) & _kinds_of_values(schema, at, reading),
+        kinds=_kinds(schema, at, imported) & _kinds_of_values(schema, at, imported),
         text=text,
-        element=_element(schema, at, reading),
+        element=_element(schema, at, imported),
         unique=schema.get("uniqueItems") is True,
-        fields=_properties(schema, at, reading),
+        fields=_properties(schema, at, imported),
         closed=schema.get("additionalProperties") is False and "patternProperties" not in schema,
         open=schema.get("additionalProperties", False) is not False or "patternProperties" in schema,
         values=constraints.values(schema),
@@ -156,29 +156,29 @@ def _own(schema: dict[str, object], at: _Place, reading: Reading) -> Shape:
     )
 
 
-def _kinds(schema: dict[str, object], at: _Place, reading: Reading) -> frozenset[str]:
+def _kinds(schema: dict[str, object], at: _Place, imported: ImportedSchema) -> frozenset[str]:
     if "type" not in schema:
         return EVERY_KIND
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     known = [KINDS[word] for word in map(type_word, types) if word in KINDS]
     if known and len(known) == len(types):
         return frozenset().union(*known)
-    reading.note(at.path, "`type` is none of the types of JSON Schema, so its type is `Json`")
+    imported.note(at.path, "`type` is none of the types of JSON Schema, so its type is `Json`")
     return EVERY_KIND
 
 
-def _kinds_of_values(schema: dict[str, object], at: _Place, reading: Reading) -> frozenset[str]:
+def _kinds_of_values(schema: dict[str, object], at: _Place, imported: ImportedSchema) -> frozenset[str]:
     kinds = EVERY_KIND
     values = schema.get("enum")
     carried = constraints.values(schema) is not None
     if isinstance(values, list) and values:
         kinds = frozenset().union(*map(kind_of, values))
         if not carried:
-            reading.note(at.path, f"one of {_shown(values)}; the values are not carried over")
+            imported.note(at.path, f"one of {_shown(values)}; the values are not carried over")
     if "const" in schema:
         kinds &= kind_of(schema["const"])
         if not carried:
-            reading.note(at.path, f"always {_shown([schema['const']])}; the value is not carried over")
+            imported.note(at.path, f"always {_shown([schema['const']])}; the value is not carried over")
     return kinds
 
 
@@ -187,16 +187,16 @@ def _text(schema: dict[str, object]) -> Prim:
     return _FORMATS.get(word, STRING) if isinstance(word, str) else STRING
 
 
-def _element(schema: dict[str, object], at: _Place, reading: Reading) -> Shape | None:
+def _element(schema: dict[str, object], at: _Place, imported: ImportedSchema) -> Shape | None:
     if "items" not in schema or "prefixItems" in schema:
         return None
     if isinstance(schema["items"], list):
-        reading.note(at.path, "each item has a schema of its own, so its items are `Json`")
+        imported.note(at.path, "each item has a schema of its own, so its items are `Json`")
         return None
-    return _read(schema["items"], at.down("items"), reading)
+    return _read(schema["items"], at.down("items"), imported)
 
 
-def _properties(schema: dict[str, object], at: _Place, reading: Reading) -> dict[str, ShapeField]:
+def _properties(schema: dict[str, object], at: _Place, imported: ImportedSchema) -> dict[str, ShapeField]:
     properties, listed = schema.get("properties"), schema.get("required")
     if not isinstance(properties, dict):
         properties = {}
@@ -204,9 +204,9 @@ def _properties(schema: dict[str, object], at: _Place, reading: Reading) -> dict
     fields = {}
     for name, inner in properties.items():
         place = at.down("properties", name)
-        fields[name] = ShapeField(_read(inner, place, reading), name in required)
+        fields[name] = ShapeField(_read(inner, place, imported), name in required)
         if name not in required and isinstance(inner, dict) and inner.get("default") is not None:
-            reading.note(place.path, "has a default that the tool uses when it is absent; a rule sees it as absent")
+            imported.note(place.path, "has a default that the tool uses when it is absent; a rule sees it as absent")
     for name in required:
         fields.setdefault(name, ShapeField(Shape(path=at.path), True))
     return fields
@@ -215,21 +215,21 @@ def _properties(schema: dict[str, object], at: _Place, reading: Reading) -> dict
 # ---- references ----
 
 
-def _follow(reference: object, at: _Place, reading: Reading) -> Shape:
+def _follow(reference: object, at: _Place, imported: ImportedSchema) -> Shape:
     """The shape that a reference leads to; any value where it leads out, nowhere, or back to itself."""
     steps = _steps(reference)
     if steps is None or at.foreign:
-        reading.note(at.path, "refers to something outside its schema, so its type is `Json`")
+        imported.note(at.path, "refers to something outside its schema, so its type is `Json`")
         return Shape(path=at.path)
     if steps in at.inside:
-        reading.note(at.path, "refers to itself, so its type is `Json`")
+        imported.note(at.path, "refers to itself, so its type is `Json`")
         return Shape(path=at.path)
-    shape = _find(reading.root, steps)
+    shape = _find(imported.root, steps)
     if shape is None:
-        reading.note(at.path, "refers to nothing, so its type is `Json`")
+        imported.note(at.path, "refers to nothing, so its type is `Json`")
         return Shape(path=at.path)
-    place = _Place(reading.path + pointer(steps), at.depth + 1, at.inside | {steps})
-    return _read(shape, place, reading)
+    place = _Place(imported.path + pointer(steps), at.depth + 1, at.inside | {steps})
+    return _read(shape, place, imported)
 
 
 def _steps(reference: object) -> tuple[str, ...] | None:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from policyengine.diagnostics.safe_text import hidden
-from policyengine.schema.reading import pointer
+from policyengine.schema.imported_schema import pointer
 
 MAX_NESTED = 8
 _GEMINI_LISTS = ("functionDeclarations", "function_declarations")
@@ -128,19 +128,19 @@ def _definition(item: dict[str, object], path: str, name: str | None) -> Definit
     for key in _INNER:
         inner = item.get(key)
         if isinstance(inner, dict):
-            return _described(inner, f"{path}/{key}", name)
+            return _one_definition(inner, f"{path}/{key}", name)
     if any(key in item for key in _SCHEMA_KEYS):
-        return _described(item, path, name)
+        return _one_definition(item, path, name)
     if kind == "object" or _SCHEMA_WORDS & item.keys():
         return Definition(name or _schema_name(item), item.get("description"), item, path, None, path)
     if kind in (None, "function") and ("name" in item or name):
-        return _described(item, path, name)
+        return _one_definition(item, path, name)
     if isinstance(kind, str):
         return Skipped(path, f"a tool of type `{one_line(kind, 40)}`, whose arguments are not described here")
     return Skipped(path, "not a tool")
 
 
-def _described(item: dict[str, object], path: str, name: str | None) -> Definition:
+def _one_definition(item: dict[str, object], path: str, name: str | None) -> Definition:
     own, description, annotations = item.get("name", name), item.get("description"), item.get("annotations")
     keys = [key for key in _SCHEMA_KEYS if item.get(key) is not None]
     arguments = item.get("arguments")

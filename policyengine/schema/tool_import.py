@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 
 from policyengine.diagnostics.safe_text import escaped
 from policyengine.diagnostics.source import Source, Span
+from policyengine.schema.imported_schema import ImportedSchema, writable
 from policyengine.schema.json_schema import parameters, result
-from policyengine.schema.reading import Reading, writable
 from policyengine.schema.tool_definitions import Definition, Skipped, definitions, one_line
 from policyengine.syntax import ast
 from policyengine.syntax.format import format_declaration
@@ -97,16 +97,16 @@ def import_tools(
         if complaint or tool in tools:
             notes.append(_note(shown, definition.path, complaint or SECOND))
             continue
-        reading = Reading(definition.schema, definition.schema_path, spent)
-        declaration, facts = _declare(tool, definition, reading, span, trust_annotations)
-        returned = Reading(definition.result, definition.result_path, spent + reading.spent)
+        imported = ImportedSchema(definition.schema, definition.schema_path, spent)
+        declaration, facts = _declare(tool, definition, imported, span, trust_annotations)
+        returned = ImportedSchema(definition.result, definition.result_path, spent + imported.spent)
         if definition.result is not None:
             declaration = replace(declaration, returns=result(returned, span))
-        spent += reading.spent + returned.spent
+        spent += imported.spent + returned.spent
         description = definition.description if isinstance(definition.description, str) else ""
         tools[tool] = ImportedTool(declaration, facts, description, definition.path)
         notes += (_note(shown, path, message) for path, message in definition.notes)
-        notes += (_note(shown, definition.place(path), message) for path, message in reading.notes)
+        notes += (_note(shown, definition.place(path), message) for path, message in imported.notes)
         notes += (_note(shown, path, message) for path, message in returned.notes)
     return Imported(tuple(tools.values()), tuple(notes))
 
@@ -130,17 +130,17 @@ def _name(found: Definition, prefix: str) -> tuple[str, str]:
 
 
 def _declare(
-    name: str, found: Definition, reading: Reading, span: Span, trust: bool
+    name: str, found: Definition, imported: ImportedSchema, span: Span, trust: bool
 ) -> tuple[ast.ToolDecl, ast.FactsDecl]:
     named = ast.Name(text=name, span=span)
-    outside = _reaches_outside(found, reading, trust)
+    outside = _reaches_outside(found, imported, trust)
     assumed = _record([(word, outside) for word in FACTS], span)
-    claimed = _claimed(found, reading)
+    claimed = _claimed(found, imported)
     params: tuple[ast.FieldDecl, ...] = ()
     if found.schema is None:
-        reading.note(found.path, "describes no arguments, and no rule can read one")
+        imported.note(found.path, "describes no arguments, and no rule can read one")
     else:
-        params = parameters(reading, span)
+        params = parameters(imported, span)
     claims = _record(claimed, span) if claimed else None
     return (
         ast.ToolDecl(name=named, params=params, facts=claims, span=span),
@@ -160,7 +160,7 @@ def _record(facts: list[tuple[str, bool]], span: Span) -> ast.RecordLit:
     return ast.RecordLit(entries=entries, span=span)
 
 
-def _claimed(found: Definition, reading: Reading) -> list[tuple[str, bool]]:
+def _claimed(found: Definition, imported: ImportedSchema) -> list[tuple[str, bool]]:
     """What a server claims, under names that say so."""
     claims: list[tuple[str, bool]] = []
     if isinstance(found.annotations, dict):
@@ -170,23 +170,23 @@ def _claimed(found: Definition, reading: Reading) -> list[tuple[str, bool]]:
             claim = found.annotations[hint]
             if not isinstance(claim, bool):
                 path = f"{found.path}/annotations/{hint}"
-                reading.note(path, f"not a boolean, so taken as {'true' if worst else 'false'}")
+                imported.note(path, f"not a boolean, so taken as {'true' if worst else 'false'}")
             claims.append((word, claim if isinstance(claim, bool) else worst))
     return claims
 
 
-def _reaches_outside(found: Definition, reading: Reading, trust: bool) -> bool:
+def _reaches_outside(found: Definition, imported: ImportedSchema, trust: bool) -> bool:
     """Whether to assume that the tool sends data out and brings untrusted data in."""
     if not isinstance(found.annotations, dict):
         return True
     path, hint = f"{found.path}/annotations", found.annotations.get("openWorldHint", True)
     if "idempotentHint" in found.annotations:
-        reading.note(path, "a hint that no rule can read: `idempotentHint`")
+        imported.note(path, "a hint that no rule can read: `idempotentHint`")
     if not isinstance(hint, bool):
-        reading.note(f"{path}/openWorldHint", "not a boolean, so taken as true")
+        imported.note(f"{path}/openWorldHint", "not a boolean, so taken as true")
         return True
     if not hint and not trust:
-        reading.note(f"{path}/openWorldHint", "false is only the server's word, so the facts stay true")
+        imported.note(f"{path}/openWorldHint", "false is only the server's word, so the facts stay true")
     return hint or not trust
 
 

@@ -136,7 +136,7 @@ class Authentication:
     tally: Tally
     led: Refusal
     events: Sink
-    _reading: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _key_locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     def known(self, peer: Peer, headers: Headers) -> Caller | None:
         """Whoever has shown the same credentials a moment ago."""
@@ -220,7 +220,7 @@ class Authentication:
     async def _read(self, issuer: str, *, unknown: bool = False) -> None:
         """Reads the keys of an issuer, if it is time to; whoever asks meanwhile waits for the same reading."""
         keys = self.authenticator.issuers[issuer].keys
-        async with self._reading.setdefault(issuer, asyncio.Lock()):
+        async with self._key_locks.setdefault(issuer, asyncio.Lock()):
             if not keys.wants_reading(unknown=unknown):
                 return
             keys.trying()

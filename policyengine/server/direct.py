@@ -37,7 +37,7 @@ def evaluate(engine: Engine, body: bytes, *, desk: Desk) -> DirectAnswer | None:
     elif APPROVAL in context:
         return None
     decision = engine.decide(principal=principal, action=action, resource=resource, context=context)
-    known = _plain.get(id(decision))
+    known = _answers.get(id(decision))
     if known is None or known[0] is not decision:
         known = _answer(decision, context, desk)
         if known is None:
@@ -73,7 +73,7 @@ def evaluate_batch(engine: Engine, body: bytes, *, desk: Desk, max_batch: int, m
                 return None
             decisions.append(decision)
     # What is kept under an identity is the decision of this identity.
-    known = list(map(_plain.get, map(id, decisions)))
+    known = list(map(_answers.get, map(id, decisions)))
     if not all(known):
         for number, (decision, parts) in enumerate(zip(decisions, asked, strict=True)):
             if known[number] is None:
@@ -92,7 +92,7 @@ _context_of = itemgetter(3)
 # A decision, its bytes, and 1 if it allows.
 _Answer = tuple[Decision, bytes, int]
 # Those that are the same whatever the context says, by identity, each with the decision itself: see `encode.py`.
-_plain: dict[int, _Answer] = {}
+_answers: dict[int, _Answer] = {}
 _MOST = 4096
 
 
@@ -104,7 +104,7 @@ def _answer(decision: Decision, context: Mapping[str, Any], desk: Desk) -> _Answ
     made = answered(decision, context)
     made_answer = made, encode.decision_body(made), int(made.decision == "allow")
     if not (decision.obligations or decision.limits or decision.errors or decision.approvals):
-        if len(_plain) >= _MOST:
-            _plain.clear()
-        _plain[id(decision)] = made_answer
+        if len(_answers) >= _MOST:
+            _answers.clear()
+        _answers[id(decision)] = made_answer
     return made_answer

@@ -8,12 +8,12 @@ have something to say.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from policyengine.explain.display import trial_json
 from policyengine.model.decision import Approval, Decision
-from policyengine.model.values import to_json
+from policyengine.model.values import json_default
 from policyengine.server.errors import error_value
 from policyengine.server.obligations import wire_obligation
 
@@ -99,18 +99,6 @@ def _approval(approval: Approval) -> dict[str, Any]:
     return value
 
 
-def _plain(value: Any) -> Any:
-    """The JSON of the engine's values, written as a request would write them."""
-    if isinstance(value, set | frozenset):
-        return sorted(value, key=repr)
-    if isinstance(value, Mapping):
-        return dict(value)
-    plain = to_json(value)
-    if plain is value:
-        raise TypeError(f"not a value of the engine: {type(value).__name__}")
-    return plain
-
-
 # So many items of a list are written at once: nobody else in the process has a turn meanwhile.
 AT_ONCE = 200
 
@@ -134,7 +122,7 @@ def _parts(value: dict[str, Any]) -> Iterable[str]:
     yield "}" if value else "{}"
 
 
-_encode_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_plain).encode
+_encode_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=json_default).encode
 
 
 def _encode(value: dict[str, Any]) -> bytes:

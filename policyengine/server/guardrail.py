@@ -127,12 +127,12 @@ class Guardrail:
             if "call" in self._settings.decides:
                 changes = self._tools(talk, asked)
             if "invoke" in self._settings.decides:
-                asking = self._terms(asked).admit(session, told)
-                if not asking.allowed:
-                    raise Blocked(asking.reason)
+                model_call = self._terms(asked).admit(session, told)
+                if not model_call.allowed:
+                    raise Blocked(model_call.reason)
                 # Nobody will say what it used: the estimate stays charged.
-                asking.settle(None)
-                told = list(asking.messages)
+                model_call.settle(None)
+                told = list(model_call.messages)
         if told != rows:
             if not self._settings.rewrites:
                 raise Blocked("parts of what goes to the model would have to be changed")

@@ -75,7 +75,7 @@ class Tally:
         if failed:
             self.answers["error"] += failed
 
-    def plain(self, allowed: int, count: int) -> None:
+    def decided_plainly(self, allowed: int, count: int) -> None:
         """So many decisions of which nothing else is counted, and how many of them are allows."""
         self.answers["allow"] += allowed
         self.answers["deny"] += count - allowed

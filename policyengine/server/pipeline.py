@@ -231,7 +231,7 @@ class Pipeline:
             identifier = self._identify(headers)
             if steps.refuses is not None and (refused := steps.refuses(caller, question.name)) is not None:
                 failed = _refusal(refused)
-            elif (plain := self._plain(question, engine, body, caller)) is not None:
+            elif (plain := self._direct_answer(question, engine, body, caller)) is not None:
                 self._told(question.name, caller, identifier, plain, started)
                 self.tally.endpoint(question.name)(200, perf_counter() - started)
                 return plain.body, identifier
@@ -240,7 +240,7 @@ class Pipeline:
         request = _Request(question, question.name, headers, identifier, started, caller, failed, may_be_plain=False)
         return partial(self._go_on, request)
 
-    def _plain(self, question: Question, engine: Engine, body: bytes, caller: Caller) -> DirectAnswer | None:
+    def _direct_answer(self, question: Question, engine: Engine, body: bytes, caller: Caller) -> DirectAnswer | None:
         if question.direct is None or len(body) >= question.thread_body or caller.is_bound:
             return None
         try:
@@ -250,7 +250,7 @@ class Pipeline:
             return None
 
     def _told(self, name: str, caller: Caller, identifier: bytes, plain: DirectAnswer, started: float) -> None:
-        self.tally.plain(plain.allowed, len(plain.decisions))
+        self.tally.decided_plainly(plain.allowed, len(plain.decisions))
         if self.steps.record:
             decided = list(zip(map(arguments, plain.asked), plain.decisions, strict=True))
             self._record(name, caller, identifier, decided, started)
@@ -292,7 +292,7 @@ class Pipeline:
                 check_values(asked)
             engine = self.slot.ready()
             status = 200
-            plain = self._plain(question, engine, asked, caller) if request.may_be_plain else None
+            plain = self._direct_answer(question, engine, asked, caller) if request.may_be_plain else None
             if plain is not None:
                 body = plain.body
                 self._told(name, caller, identifier, plain, started)

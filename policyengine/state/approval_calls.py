@@ -56,34 +56,34 @@ class Approvals:
     # ---- asking ----
 
     def request(
-        self, wanted: AccessRequest, *, why: str = "", caller: str = "", asking: Submission | None = None,
+        self, wanted: AccessRequest, *, why: str = "", caller: str = "", submission: Submission | None = None,
         pending: float = PENDING,
     ) -> Task:  # fmt: skip
         """Ask for what a grant lacks: its `access_request`. `why` is for those who approve; `caller` is who may cancel
         it. It can be approved for `pending` seconds."""
-        return run(self._request(wanted, asking or Submission(why, caller), pending), self._store)
+        return run(self._request(wanted, submission or Submission(why, caller), pending), self._store)
 
     async def request_async(
-        self, wanted: AccessRequest, *, why: str = "", caller: str = "", asking: Submission | None = None,
+        self, wanted: AccessRequest, *, why: str = "", caller: str = "", submission: Submission | None = None,
         pending: float = PENDING,
     ) -> Task:  # fmt: skip
-        return await run_async(self._request(wanted, asking or Submission(why, caller), pending), self._store)
+        return await run_async(self._request(wanted, submission or Submission(why, caller), pending), self._store)
 
-    def _request(self, wanted: AccessRequest, asking: Submission, pending: float) -> Steps:
+    def _request(self, wanted: AccessRequest, submission: Submission, pending: float) -> Steps:
         snapshot = self._current()
         named = new_reference(wanted.tenant)
-        made = ticket(wanted, asking, named, snapshot) if snapshot.revision == wanted.revision else None
+        made = ticket(wanted, submission, named, snapshot) if snapshot.revision == wanted.revision else None
         if made is None:
             raise ApprovalError(GONE)
         # First, so that what waits is found: a line too many says nothing.
         yield Enter(TENANTS, wanted.tenant, KEPT)
         outcome = yield OpenTicket(
             named.key, index_key(wanted.tenant), made, round(pending * SECOND),
-            asking.once, asking.body, asking.token, asking.token_life,
+            submission.once, submission.body, submission.token, submission.token_life,
         )  # fmt: skip
         document, now = _document(outcome)
         if "ticket" in document:
-            return (yield from self._repeated(wanted.tenant, document, asking.body))
+            return (yield from self._repeated(wanted.tenant, document, submission.body))
         self._tell("requested", document)
         return task(document, now)
 

@@ -66,7 +66,7 @@ def scope(asked: Request, world: World, schema: Schema, tenant: str, session: st
         told["args"] = attributes["args"]
     if session is not None:
         told["session"] = session
-    plain = _plain(told)
+    plain = _as_json(told)
     shown = {
         "principal": _flat(asked.principal),
         "action": told["action"] if asked.action.attributes else asked.action.name,
@@ -75,7 +75,7 @@ def scope(asked: Request, world: World, schema: Schema, tenant: str, session: st
     }
     try:
         digest = sha256(canonical(plain)).hexdigest()
-        text = json.dumps(_plain(shown), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(_as_json(shown), ensure_ascii=False, allow_nan=False)
     except (rfc8785.CanonicalizationError, ValueError, RecursionError) as error:
         raise Fault(codes.NO_APPROVAL.id, "it has a value without a canonical form") from error
     if len(text) > LARGEST:
@@ -113,16 +113,16 @@ def _flat(entity: Entity) -> dict[str, Any]:
     return {**entity.attributes, "type": entity.uid.type, "id": entity.uid.id}
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """The JSON of what a Python caller may give as well: sets in order, tuples as arrays."""
     if type(value) in _LEAVES:
         return value
     if isinstance(value, Mapping):
-        return {_name(name): _plain(item) for name, item in value.items()}
+        return {_name(name): _as_json(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_as_json(item) for item in value]
     if isinstance(value, set | frozenset):
-        return _in_order(map(_plain, value))
+        return _in_order(map(_as_json, value))
     return to_json(value)
 
 

@@ -133,7 +133,9 @@ class Submission:
     token_life: int = 0
 
 
-def ticket(wanted: AccessRequest, asking: Submission, named: ApprovalRef, snapshot: Snapshot) -> dict[str, Any] | None:
+def ticket(
+    wanted: AccessRequest, submission: Submission, named: ApprovalRef, snapshot: Snapshot
+) -> dict[str, Any] | None:
     """The document of a new request; None where a rule that demanded it is gone."""
     rules = demanding(snapshot, {each.rule for each in wanted.approvals})
     if len(rules) != len(wanted.approvals) or not all(rule.demands_approval for rule in rules):
@@ -144,7 +146,7 @@ def ticket(wanted: AccessRequest, asking: Submission, named: ApprovalRef, snapsh
         "id": named.number,
         "tenant": named.tenant,
         "secret": named.secret,
-        "owner": asking.caller,
+        "owner": submission.caller,
         "requester": scope.requester,
         "agents": list(scope.agents),
         "scope": scope.digest,
@@ -163,16 +165,16 @@ def ticket(wanted: AccessRequest, asking: Submission, named: ApprovalRef, snapsh
             for rule, each in zip(rules, demands, strict=True)
         ],
         "log": [],
-        "callback": asking.callback,
+        "callback": submission.callback,
         "action": scope.action,
         "resource": json.dumps(scope.resource),
         "args": json.dumps(scope.args),
         "context": json.dumps(scope.context),
         "shown": scope.shown,
         "session": wanted.session or "",
-        "why": asking.why[:LONGEST],
-        "evaluation": asking.evaluation,
-        "client": asking.client,
+        "why": submission.why[:LONGEST],
+        "evaluation": submission.evaluation,
+        "client": submission.client,
     }
 
 

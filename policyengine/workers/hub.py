@@ -198,7 +198,7 @@ class Hub:
             each.say("report", number=self._asked)
         return self._asked
 
-    async def _everybody(self, asking: _Worker, number: int) -> None:
+    async def _everybody(self, asker: _Worker, number: int) -> None:
         asked = self._ask()
         deadline = asyncio.get_running_loop().time() + ANSWER
         while any(each.answered < asked for each in self._started()):
@@ -213,4 +213,4 @@ class Hub:
             {"pid": each.pid, "answers": each.answered >= now, **each.status} for each in self._started() if each.status
         ]
         counts = summed([self._gone, *(each.counts for each in self._workers)])
-        asking.say("everybody", number=number, workers=workers, wanted=self.wanted(), counts=counts)
+        asker.say("everybody", number=number, workers=workers, wanted=self.wanted(), counts=counts)

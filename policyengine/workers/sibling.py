@@ -120,8 +120,8 @@ class Sibling:
         if revision == self._answering or self._closed:
             prepared.adopt()
             return True
-        if prepared.loaded.reading is not None:
-            kept.keep(self._directory, revision, prepared.loaded.reading)
+        if prepared.loaded.files_read is not None:
+            kept.keep(self._directory, revision, prepared.loaded.files_read)
         with self._changed:
             # Those before may still be told to answer, while this one waits.
             self._ready = {**dict(list(self._ready.items())[-1:]), revision: prepared}

@@ -192,11 +192,11 @@ def test_calls_and_makings_that_are_no_good() -> None:
             NATIVE.Intake(*arguments)
     for arguments in ((), (5, echo, echo, 1), ({}, echo, echo, "1")):
         with pytest.raises(TypeError):
-            NATIVE.Above(*arguments)
+            NATIVE.AncestorsAmong(*arguments)
     with pytest.raises(TypeError):
-        NATIVE.Above({}, echo, echo, 1)({}, {})
+        NATIVE.AncestorsAmong({}, echo, echo, 1)({}, {})
     with pytest.raises(TypeError):
-        NATIVE.Above({}, echo, echo, 1)({}, 5, {})
+        NATIVE.AncestorsAmong({}, echo, echo, 1)({}, 5, {})
 
 
 @needs_native
@@ -260,7 +260,7 @@ def test_a_dict_that_changes_while_it_is_read(name: str) -> None:
         both = []
         for native in (NATIVE, None):
             parent = meddled(name, {"type": "G", "id": "a" * 9, "name": "n"})
-            both.append(outcome(functions(World(), native)["above"], wanted, {"parents": [parent]}, {}))
+            both.append(outcome(functions(World(), native)["ancestors_among"], wanted, {"parents": [parent]}, {}))
             assert (parent == {}) is (name in ("type", "id", "parents"))
         assert both[0] == both[1]
 
@@ -273,7 +273,7 @@ def test_every_reference_is_given_back() -> None:
     values = [object(), "some text " * 2, ["a text", "b text"], {"type": "G", "id": "g" * 9}]
     _, text, texts, parent = values
     user = {"type": "U", "id": "u" * 20, "t": text, "l": texts, "parents": [parent], "bad": values[0]}
-    above = functions(World(), NATIVE)["above"]
+    above = functions(World(), NATIVE)["ancestors_among"]
     wanted = {"g" * 9: {"G": frozenset({Uid("G", "g" * 9)})}}
     calls: list[Callable[[], Any]] = [
         lambda: intake((0, "t", "s", None), (0, "l", "l", None))(user, DOCUMENT, None),
@@ -325,7 +325,7 @@ def test_every_reference_is_given_back() -> None:
     assert all(abs(one - other) < 50 for one, other in zip(before, after, strict=True))
 
 
-# ---- the law of `Above` ----
+# ---- the law of `AncestorsAmong` ----
 
 IDS = st.sampled_from(["a", "b", "c", "known"])
 ENTITIES = st.fixed_dictionaries(
@@ -338,7 +338,7 @@ PARENTS = st.lists(
 
 @needs_native
 @given(PARENTS | st.sampled_from([*HOSTILE, ()]), st.booleans())
-def test_above_is_above_in_python(parents: Any, stated: bool) -> None:
+def test_ancestors_among_is_that_in_python(parents: Any, stated: bool) -> None:
     world = World({"K": {"known": {"parents": [{"type": "G", "id": "a"}]}, "a": {"parents": 5}}})
     entity = {"type": "U", "id": "u", "parents": parents}
     wanted = {i: {kind: frozenset({Uid(kind, i)}) for kind in ("G", "K")} for i in "abc"}
@@ -346,7 +346,7 @@ def test_above_is_above_in_python(parents: Any, stated: bool) -> None:
     answers = []
     for native in (NATIVE, None):
         try:
-            answers.append(functions(world, native)["above"](wanted, entity, known))
+            answers.append(functions(world, native)["ancestors_among"](wanted, entity, known))
         except RAISED:
             answers.append("raises")
     assert answers[0] == answers[1]

@@ -31,7 +31,7 @@ _TOKENS = [
     sample(written(one.before).decode(), _rng) + one.literal + sample(written(one.after).decode(), _rng)
     for one in FORMATS[::5]
 ]
-_ASSIGNED = [f'{one.words[0]}_key = "{sample(written(one.shape).decode(), _rng)}"' for one in NAMED[::8]]
+_ASSIGNED = [f'{one.words[0]}_key = "{sample(written(one.pattern).decode(), _rng)}"' for one in NAMED[::8]]
 _LITERALS = [one.literal for one in FORMATS[::3]]
 PIECES = [
     *_TOKENS,

@@ -119,7 +119,7 @@ def test_not_found(kind: str, text: str) -> None:
     assert not found(text, kind)
 
 
-@pytest.mark.parametrize("one", IDENTIFIERS, ids=lambda one: f"{one.kind}:{one.shape[:20]}")
+@pytest.mark.parametrize("one", IDENTIFIERS, ids=lambda one: f"{one.kind}:{one.pattern[:20]}")
 def test_identifiers_are_found_by_their_word_and_where_they_count_without(one: Identifier) -> None:
     value = valid(one)
     if one.words:
@@ -144,9 +144,9 @@ EXAMPLES = {
 def valid(one: Identifier) -> str:
     if one.kind in EXAMPLES:
         return EXAMPLES[one.kind]
-    rng = random.Random(one.kind + one.shape)
+    rng = random.Random(one.kind + one.pattern)
     for _ in range(5_000):
-        value = sample(one.shape, rng)
+        value = sample(one.pattern, rng)
         if _valid(one, value):
             return value
     raise AssertionError(one)

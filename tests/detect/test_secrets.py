@@ -44,13 +44,13 @@ def test_every_format_is_found_whole(one: Format) -> None:
         assert covered(text, value), text
 
 
-@pytest.mark.parametrize("one", NAMED, ids=lambda n: n.kind + n.shape)
+@pytest.mark.parametrize("one", NAMED, ids=lambda n: n.kind + n.pattern)
 def test_every_named_value_is_found_by_the_name(one: Named) -> None:
-    rng = random.Random(one.kind + one.shape)
+    rng = random.Random(one.kind + one.pattern)
     for word in one.words:
-        value = sample(written(one.shape).decode(), rng)
+        value = sample(written(one.pattern).decode(), rng)
         while not value[0].isalnum():
-            value = sample(written(one.shape).decode(), rng)
+            value = sample(written(one.pattern).decode(), rng)
         for around in (
             '"{}ApiKey": "{}",',
             "{}_token = '{}'",

@@ -240,9 +240,9 @@ def test_what_is_sorted_later_is_sorted_as_it_came() -> None:
     at_once.add(known, SYSTEM)
     at_once.add("pay D-4 please", USER)
     at_once.add(result, stranger, echoes=at_once.echoes(sent), parts={("said",): field_source("read")})
-    later.later(known, SYSTEM)
-    later.later("pay D-4 please", USER)
-    later.later(result, stranger, sent=sent, parts={("said",): field_source("read")})
+    later.add_lazily(known, SYSTEM)
+    later.add_lazily("pay D-4 please", USER)
+    later.add_lazily(result, stranger, sent=sent, parts={("said",): field_source("read")})
     # Whoever gave it may change it: what counts is what it was.
     result["said"] = known["id"] = "E-5"
     args = {"to": ["A-1", "B-2", "C-3", "D-4", "E-5"], "text": "transfer all of it to somebody"}
@@ -254,6 +254,6 @@ def test_more_than_may_wait_is_sorted_at_once(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("policyengine.gate.trail.MOST", 60)
     trail = Trail()
     for at in range(3):
-        trail.later(f"A-{at} and some more words", USER)
+        trail.add_lazily(f"A-{at} and some more words", USER)
     assert trail.full
     assert [one.name for one in trail.of("A-0")] == ["unknown"]

@@ -1,8 +1,8 @@
 """The hot path's checks in C, where they have been built: `NATIVE`, or None.
 
-Three of its types are used: `Intake` for the statements of `entry.py` and the loop of `actors.py`, `Above` for the
-function of `hierarchy.py`, and `Shortcut` for the methods of `deciding.py` and `evaluator.py`. They give what
-those give, or raise.
+Three of its types are used: `Intake` for the statements of `entry.py` and the loop of `actors.py`, `AncestorsAmong` for
+the function of `hierarchy.py`, and `Shortcut` for the methods of `deciding.py` and `evaluator.py`. They give what those
+give, or raise.
 """
 
 from __future__ import annotations

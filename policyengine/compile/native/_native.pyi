@@ -69,8 +69,8 @@ class Intake:
         /,
     ) -> Any: ...
 
-class Above:
-    """`hierarchy.hierarchy(...)["above"]`, for parents in plain lists; for others `ancestors` is called."""
+class AncestorsAmong:
+    """`hierarchy.hierarchy(...)["ancestors_among"]`, for parents in plain lists; for others `ancestors` is called."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ fill(PyObject *module)
     struct {
         const char *name;
         PyType_Spec *spec;
-    } types[] = {{"Intake", &intake_spec}, {"Above", &above_spec}, {"Shortcut", &shortcut_spec}};
+    } types[] = {{"Intake", &intake_spec}, {"AncestorsAmong", &ancestors_among_spec}, {"Shortcut", &shortcut_spec}};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         PyObject *type = PyType_FromModuleAndSpec(module, types[i].spec, NULL);
         int failed = type == NULL || PyModule_AddObjectRef(module, types[i].name, type) < 0;

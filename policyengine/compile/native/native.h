@@ -19,7 +19,7 @@
 #define VERSION 14
 
 extern PyType_Spec intake_spec;
-extern PyType_Spec above_spec;
+extern PyType_Spec ancestors_among_spec;
 extern PyType_Spec shortcut_spec;
 
 /* `mentioned.Look` and `mentioned.Apart`, with names that are looked up. Without the latter `apart` is NULL. `last` is

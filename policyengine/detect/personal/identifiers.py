@@ -1,6 +1,6 @@
 """National identifiers of some fifty countries: by the way they are written, by check digits, and by the words beside.
 
-Two ways lead to one: digits in groups, of which the shapes that count without a word are tried; and a word such as
+Two ways lead to one: digits in groups, of which the patterns that count without a word are tried; and a word such as
 `pesel`, after which its shape is looked for. Check digits are those of python-stdnum, which the extra `detect`
 installs.
 """
@@ -42,7 +42,7 @@ _GROUP = re.compile(rb"[A-Za-z0-9]+")
 _CAPITALS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _HEAD = re.compile(rb"(?<![A-Za-z0-9])[A-Z]{1,2}[- ]?\Z")
 
-# What shapes are made of, at the end of a text.
+# What patterns are made of, at the end of a text.
 _OPEN = re.compile(rb"(?<![A-Za-z0-9])[0-9A-Zk][0-9A-Zk &+\-./]*\Z")
 
 
@@ -67,7 +67,7 @@ def _rows(kinds: frozenset[str], regions: frozenset[str]) -> _Rows:
             for word in one.words:
                 after.setdefault(word.encode("ascii"), []).append(index)
     words = tuple(sorted(after))
-    spelled = any(IDENTIFIERS[index].shape.startswith("[A-Z]") for index in bare)
+    spelled = any(IDENTIFIERS[index].pattern.startswith("[A-Z]") for index in bare)
     return _Rows(tuple(bare), spelled, words, tuple(tuple(after[word]) for word in words))
 
 
@@ -77,14 +77,14 @@ def _places_of(words: tuple[bytes, ...]) -> Callable[..., list[tuple[int, int, i
 
 
 @cache
-def _shapes() -> list[re.Pattern[bytes]]:
-    return [re.compile(rb"(?:" + one.shape.encode() + rb")(?![A-Za-z0-9])(?![.\-/]\d)") for one in IDENTIFIERS]
+def _patterns() -> list[re.Pattern[bytes]]:
+    return [re.compile(rb"(?:" + one.pattern.encode() + rb")(?![A-Za-z0-9])(?![.\-/]\d)") for one in IDENTIFIERS]
 
 
 @lru_cache(maxsize=64)
 def _one_of(rows: tuple[int, ...]) -> re.Pattern[bytes]:
-    """What has one of these shapes: most numbers have none."""
-    return re.compile(b"|".join(_shapes()[index].pattern for index in rows) or b"(?!)")
+    """What has one of these patterns: most numbers have none."""
+    return re.compile(b"|".join(_patterns()[index].pattern for index in rows) or b"(?!)")
 
 
 def finder(regions: frozenset[str]) -> Finder:
@@ -108,9 +108,9 @@ def _finder(kinds: frozenset[str], regions: frozenset[str]) -> Finder:
 
 
 def _signs(rows: _Rows) -> bytes:
-    """The shapes that count by themselves, and the words: each finding has one or the other."""
-    shapes = [IDENTIFIERS[index].shape.encode() for index in rows.bare]
-    return b"|".join((*shapes, *(b"(?i:" + re.escape(word) + b")" for word in rows.words))) or b"[^\\x00-\\xff]"
+    """The patterns that count by themselves, and the words: each finding has one or the other."""
+    patterns = [IDENTIFIERS[index].pattern.encode() for index in rows.bare]
+    return b"|".join((*patterns, *(b"(?i:" + re.escape(word) + b")" for word in rows.words))) or b"[^\\x00-\\xff]"
 
 
 def find(view: View, rows: _Rows) -> Sequence[Finding]:
@@ -160,9 +160,9 @@ def _apart(data: bytes, begin: int) -> bool:
 def _at(data: bytes, begin: int, rows: tuple[int, ...], score: float) -> list[Finding]:
     if _one_of(rows).match(data, begin) is None:
         return []
-    findings, shapes = [], _shapes()
+    findings, patterns = [], _patterns()
     for index in rows:
-        match = shapes[index].match(data, begin)
+        match = patterns[index].match(data, begin)
         if match is not None and _valid(IDENTIFIERS[index], match[0].decode()):
             findings.append(Finding(IDENTIFIERS[index].kind, begin, match.end(), score, NAME))
     return findings
@@ -170,9 +170,9 @@ def _at(data: bytes, begin: int, rows: tuple[int, ...], score: float) -> list[Fi
 
 def _spoken(data: bytes, after: int, rows: tuple[int, ...]) -> list[Finding]:
     """What stands first after a word and has the shape that goes with it."""
-    findings, shapes = [], _shapes()
+    findings, patterns = [], _patterns()
     for index in rows:
-        for match in shapes[index].finditer(data, after, after + _AFTER):
+        for match in patterns[index].finditer(data, after, after + _AFTER):
             begin = match.start()
             if data[begin - 1] in WORD or not _valid(IDENTIFIERS[index], match[0].decode()):
                 continue
@@ -193,12 +193,12 @@ def _valid(one: Identifier, value: str) -> bool:
 @lru_cache(maxsize=256)
 def _check(module: str) -> Callable[[str], bool]:
     if module.startswith("."):
-        return {".plain": _plain, ".nino": _nino, ".nric": _nric, ".ssn": _ssn}[module]
+        return {".plain": _has_digit, ".nino": _nino, ".nric": _nric, ".ssn": _ssn}[module]
     valid: Callable[[str], bool] = importlib.import_module(f"stdnum.{module}").is_valid
     return valid
 
 
-def _plain(value: str) -> bool:
+def _has_digit(value: str) -> bool:
     return any(c.isdigit() for c in value)
 
 

@@ -19,7 +19,7 @@ class Identifier:
     stdnum; a name with a dot in front is a function of `identifiers.py`."""
 
     kind: str
-    shape: str
+    pattern: str
     module: str
     without: str
     words: tuple[str, ...] = ()
@@ -34,8 +34,8 @@ class Identifier:
         return self.source or _STDNUM + self.module
 
 
-def _i(kind: str, shape: str, module: str, without: str, *words: str, source: str = "") -> Identifier:
-    return Identifier(f"national_id.{kind}", shape, module, without, words, source)
+def _i(kind: str, pattern: str, module: str, without: str, *words: str, source: str = "") -> Identifier:
+    return Identifier(f"national_id.{kind}", pattern, module, without, words, source)
 
 
 # fmt: off - one identifier a line

@@ -71,8 +71,8 @@ def finder() -> Finder:
 
 
 def begins(text: str, start: int) -> int:
-    """No shape has a blank in it, and what decides about a value stands before it or directly behind: all but the last
-    word is decided, unless a private key goes on."""
+    """No pattern has a blank in it, and what decides about a value stands before it or directly behind: all words but
+    the last are decided, unless a private key goes on."""
     return min(last_word(text, start), open_key(text, start))
 
 
@@ -95,7 +95,7 @@ def _grouped() -> dict[bytes, list[tuple[_Match, _Token]]]:
     return groups
 
 
-_Shape = tuple[str, "re.Pattern[bytes]", float]
+_Pattern = tuple[str, "re.Pattern[bytes]", float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class _Tables:
     """What stands for each literal, in the order of the automaton."""
 
     tokens: list[list[tuple[_Match, _Token]]]
-    names: list[tuple[Sequence[_Shape], str, Structure | None]]
+    names: list[tuple[Sequence[_Pattern], str, Structure | None]]
     formats_in: Places
     names_in: Places
 
@@ -113,18 +113,18 @@ def tables(places: Callable[[Sequence[bytes]], Places] = places_of) -> _Tables:
     """Made when the first text is looked at: a process that looks at none is not slower to start. `places` is what
     tells where literals stand."""
     tokens = _grouped()
-    shapes: dict[bytes, list[_Shape]] = {}
+    patterns: dict[bytes, list[_Pattern]] = {}
     for one in NAMED:
-        shape = re.compile(rb"(?i:" + written(one.shape) + rb")")
+        pattern = re.compile(rb"(?i:" + written(one.pattern) + rb")")
         for word in one.words:
-            shapes.setdefault(word.encode(), []).append((one.kind, shape, one.entropy))
+            patterns.setdefault(word.encode(), []).append((one.kind, pattern, one.entropy))
     words = {word.encode(): GENERIC for word in _SECRET_WORDS}
     words |= {word.encode("ascii", "replace"): PASSWORD for word in _PASSWORD_WORDS}
     structured = {literal: one for one in STRUCTURES for literal in one.literals}
-    names = sorted({*shapes, *words, *structured})
+    names = sorted({*patterns, *words, *structured})
     return _Tables(
         list(tokens.values()),
-        [(shapes.get(name, ()), words.get(name, ""), structured.get(name)) for name in names],
+        [(patterns.get(name, ()), words.get(name, ""), structured.get(name)) for name in names],
         places(list(tokens)),
         places(names),
     )
@@ -143,12 +143,12 @@ def find(view: View, known: _Tables | None = None) -> Sequence[Finding]:
     if hits:
         scene = Scene(data)
         for index, start, end in hits:
-            shapes, word, structure = there_are.names[index]
+            patterns, word, structure = there_are.names[index]
             if structure is not None:
                 for one in structure.find(scene, start, end):
                     _add(findings, one)
-            if (shapes or word) and may_assign(data, end):
-                _add(findings, _assignments(data, start, end, shapes, word, runs))
+            if (patterns or word) and may_assign(data, end):
+                _add(findings, _assignments(data, start, end, patterns, word, runs))
     return list(findings.values())
 
 
@@ -188,16 +188,18 @@ def _one_word(name: bytes) -> bool:
     return name.islower() or name.isupper() or name.istitle()
 
 
-def _assignments(data: bytes, start: int, end: int, shapes: Sequence[_Shape], word: str, runs: Runs) -> Finding | None:
+def _assignments(
+    data: bytes, start: int, end: int, patterns: Sequence[_Pattern], word: str, runs: Runs
+) -> Finding | None:
     place = assigned(data, end)
     if place is None:
         return None
     begin, stop, quoted = place
     value = data[begin:stop]
-    if shapes and end - start <= 6 and not _one_word(data[start:end]):
-        shapes = ()
-    for kind, shape, least in shapes:
-        if shape.fullmatch(value) and entropy(value) >= least and not placeholder(value):
+    if patterns and end - start <= 6 and not _one_word(data[start:end]):
+        patterns = ()
+    for kind, pattern, least in patterns:
+        if pattern.fullmatch(value) and entropy(value) >= least and not placeholder(value):
             return Finding(kind, begin, stop, LIKELY, NAME)
     if not word or stop - begin < 8 or not names_a_secret(data, start, end):
         return None

@@ -1,7 +1,7 @@
 """What the format of a token is: a literal that every such token has, and what stands around it.
 
-A shape is a regular expression over bytes, in which `%` and a letter stand for a class (`CLASSES`). Every repetition is
-bounded, so a match is read in a constant number of steps.
+A pattern is a regular expression over bytes, in which `%` and a letter stand for a class (`CLASSES`). Every repetition
+is bounded, so a match is read in a constant number of steps.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LONGEST = 384
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`before` and `after` are shapes around the literal. A weak literal, which is nothing but letters and digits,
+    """`before` and `after` are patterns around the literal. A weak literal, which is nothing but letters and digits,
     counts only at the edge of a word. `check` names a function of `checks.py`."""
 
     kind: str
@@ -44,6 +44,6 @@ class Format:
         return self.exact or self.literal.isalnum()
 
 
-def written(shape: str) -> bytes:
-    """The regular expression of a shape."""
-    return re.sub(r"%([A-Za-z])", lambda m: CLASSES[m[1]], shape).encode("ascii")
+def written(pattern: str) -> bytes:
+    """The regular expression of a pattern."""
+    return re.sub(r"%([A-Za-z])", lambda m: CLASSES[m[1]], pattern).encode("ascii")

@@ -16,13 +16,13 @@ SOURCE = "https://github.com/gitleaks/gitleaks/blob/master/config/gitleaks.toml"
 class Named:
     kind: str
     words: tuple[str, ...]
-    shape: str
+    pattern: str
     entropy: float = 2.0
     source: str = SOURCE
 
 
-def _n(kind: str, shape: str, *words: str, entropy: float = 2.0) -> Named:
-    return Named(f"secret.{kind}", words or (kind.split("_")[0],), shape, entropy)
+def _n(kind: str, pattern: str, *words: str, entropy: float = 2.0) -> Named:
+    return Named(f"secret.{kind}", words or (kind.split("_")[0],), pattern, entropy)
 
 
 NAMED = (

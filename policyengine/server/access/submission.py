@@ -87,7 +87,7 @@ class Submissions:
             wanted = access_request(whole, approvals, snapshot, tenant, session)
         except Fault as fault:
             raise ProfileError(400, "not_requestable", fault.message) from None
-        asking = Submission(
+        submission = Submission(
             why=_why(value),
             caller=grants.owner(caller),
             evaluation=claims["evaluation_id"],
@@ -98,11 +98,11 @@ class Submissions:
             token=f"denial:{claims['jti']}",
             token_life=(SKEW + max(0, int(claims["exp"]) - int(time())) + 1) * SECOND,
         )
-        return self._asked(engine, wanted, asking)
+        return self._asked(engine, wanted, submission)
 
-    def _asked(self, engine: Engine, wanted: AccessRequest, asking: Submission) -> Reply:
+    def _asked(self, engine: Engine, wanted: AccessRequest, submission: Submission) -> Reply:
         try:
-            task = engine.approvals.request(wanted, asking=asking)
+            task = engine.approvals.request(wanted, submission=submission)
         except ApprovalError as error:
             match error.reason:
                 case said.REPLAYED:

@@ -147,7 +147,7 @@ class Redis:
                 return None
             with suppress(self._unknown_script):
                 return connections.send(command)  # type: ignore[no-any-return]
-        parts = self._plain(commit, prefix)
+        parts = self._compact_call(commit, prefix)
         return None if parts is None else self._call(PLAIN_DIGEST, PLAIN, parts)
 
     async def _charged_async(self, client: PlainlyAsync, commit: Commit, prefix: str) -> bytes | None:
@@ -157,7 +157,7 @@ class Redis:
                 return None
             with suppress(self._unknown_script):
                 return await client.send(command)  # type: ignore[no-any-return]
-        parts = self._plain(commit, prefix)
+        parts = self._compact_call(commit, prefix)
         return None if parts is None else await self._call_async(client, PLAIN_DIGEST, PLAIN, parts)
 
     def _call(self, digest: str, script: bytes, arguments: tuple[Any, ...]) -> Any:
@@ -213,7 +213,7 @@ class Redis:
         keys = [prefix + key for key in operation.keys]
         return len(keys), *keys, wire.asked(operation, prefix), self._time()
 
-    def _plain(self, operation: Commit, prefix: str) -> tuple[Any, ...] | None:
+    def _compact_call(self, operation: Commit, prefix: str) -> tuple[Any, ...] | None:
         """What the script for plain commits is asked; None for a commit that is not plain."""
         if (asked := self._compact.asked(operation, prefix)) is None:
             return None

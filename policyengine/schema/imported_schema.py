@@ -11,7 +11,7 @@ MAX_NAME = 200
 
 
 @dataclass(slots=True)
-class Reading:
+class ImportedSchema:
     """One tool's schema being read: where references lead, what they have cost, the notes so far as (path, message)."""
 
     root: object

@@ -1,4 +1,4 @@
-/* Which of some entities are above the principal or the resource: `above` of `hierarchy.py` in C. Parents that say
+/* Which of some entities are above the principal or the resource: `ancestors_among` of `hierarchy.py` in C. Parents that say
    nothing of theirs, which is what requests hold, are looked at in place. */
 
 #include "native.h"
@@ -12,7 +12,7 @@ typedef struct {
     PyObject *none;
     PyObject *parents, *type, *id;
     Py_ssize_t most;
-} Above;
+} AncestorsAmong;
 
 /* What two dicts, one in the other, have under two keys: 1, 0 if nothing, or -1 with an exception. */
 static int
@@ -30,7 +30,7 @@ get_both(PyObject *outer, PyObject *first, PyObject *second, PyObject **value)
 /* Which of what is wanted is at or above a parent: 1, 0 if nothing is or if that has to be found out from below, for
    which `found` is None, or -1 with an exception. */
 static int
-of_parent(Above *self, PyObject *wanted, PyObject *parent, PyObject *parents, PyObject **found)
+of_parent(AncestorsAmong *self, PyObject *wanted, PyObject *parent, PyObject *parents, PyObject **found)
 {
     if (!PyDict_CheckExact(parent)) {
         *found = Py_None;
@@ -67,7 +67,7 @@ of_parent(Above *self, PyObject *wanted, PyObject *parent, PyObject *parents, Py
 /* All that is above through one list of parents: a new reference, None if that has to be found out from below, NULL
    with an exception. */
 static PyObject *
-of_parents(Above *self, PyObject *wanted, PyObject *parents)
+of_parents(AncestorsAmong *self, PyObject *wanted, PyObject *parents)
 {
     PyObject *all = Py_NewRef(self->none);
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(parents); i++) {
@@ -93,9 +93,9 @@ of_parents(Above *self, PyObject *wanted, PyObject *parents)
 
 /* Takes what is wanted, as frozen sets of one identity each by id and type; the raw entity; what is known of it. */
 static PyObject *
-above_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *names)
+ancestors_among_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *names)
 {
-    Above *self = (Above *)callable;
+    AncestorsAmong *self = (AncestorsAmong *)callable;
     if (PyVectorcall_NARGS(flags) != 3 || (names != NULL && PyTuple_GET_SIZE(names) != 0) ||
         !PyDict_CheckExact(args[0]) || !PyDict_CheckExact(args[1]) || !PyDict_CheckExact(args[2])) {
         PyErr_SetString(PyExc_TypeError, "takes what is wanted, an entity and what is known of it, all dicts");
@@ -125,7 +125,7 @@ above_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *na
 }
 
 static PyObject *
-above_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+ancestors_among_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
     PyObject *records, *reach, *ancestors;
     Py_ssize_t most;
@@ -136,11 +136,11 @@ above_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     if (!PyArg_ParseTuple(args, "O!OOn", &PyDict_Type, &records, &reach, &ancestors, &most)) {
         return NULL;
     }
-    Above *self = (Above *)type->tp_alloc(type, 0);
+    AncestorsAmong *self = (AncestorsAmong *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
-    self->vectorcall = above_call;
+    self->vectorcall = ancestors_among_call;
     self->records = Py_NewRef(records);
     self->reach = Py_NewRef(reach);
     self->ancestors = Py_NewRef(ancestors);
@@ -157,9 +157,9 @@ above_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 }
 
 static int
-above_traverse(PyObject *object, visitproc visit, void *arg)
+ancestors_among_traverse(PyObject *object, visitproc visit, void *arg)
 {
-    Above *self = (Above *)object;
+    AncestorsAmong *self = (AncestorsAmong *)object;
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->records);
     Py_VISIT(self->reach);
@@ -168,9 +168,9 @@ above_traverse(PyObject *object, visitproc visit, void *arg)
 }
 
 static void
-above_dealloc(PyObject *object)
+ancestors_among_dealloc(PyObject *object)
 {
-    Above *self = (Above *)object;
+    AncestorsAmong *self = (AncestorsAmong *)object;
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     Py_XDECREF(self->records);
@@ -184,24 +184,24 @@ above_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-static PyMemberDef above_members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Above, vectorcall), READONLY, NULL},
+static PyMemberDef ancestors_among_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(AncestorsAmong, vectorcall), READONLY, NULL},
     {NULL},
 };
 
-static PyType_Slot above_slots[] = {
+static PyType_Slot ancestors_among_slots[] = {
     {Py_tp_doc, "Finds which of some entities are above the principal or the resource."},
-    {Py_tp_new, above_new},
+    {Py_tp_new, ancestors_among_new},
     {Py_tp_call, PyVectorcall_Call},
-    {Py_tp_traverse, above_traverse},
-    {Py_tp_dealloc, above_dealloc},
-    {Py_tp_members, above_members},
+    {Py_tp_traverse, ancestors_among_traverse},
+    {Py_tp_dealloc, ancestors_among_dealloc},
+    {Py_tp_members, ancestors_among_members},
     {0, NULL},
 };
 
-PyType_Spec above_spec = {
-    .name = "policyengine.compile.native.Above",
-    .basicsize = sizeof(Above),
+PyType_Spec ancestors_among_spec = {
+    .name = "policyengine.compile.native.AncestorsAmong",
+    .basicsize = sizeof(AncestorsAmong),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
-    .slots = above_slots,
+    .slots = ancestors_among_slots,
 };

@@ -8,7 +8,7 @@ from typing import Any
 PLAIN = (str, int, float, bool)
 
 
-def leaves(value: Any) -> Iterator[Any]:
+def scalars(value: Any) -> Iterator[Any]:
     """The texts, numbers and truth values in a value, the names of members among them."""
     todo = [value]
     while todo:
@@ -22,7 +22,7 @@ def leaves(value: Any) -> Iterator[Any]:
             yield one
 
 
-def places(args: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+def pointers(args: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     """Every argument and every part of one, with its JSON Pointer."""
     todo: list[tuple[str, Any]] = [(f"/{_escaped(name)}", value) for name, value in args.items()]
     while todo:
