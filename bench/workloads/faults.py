@@ -1,5 +1,5 @@
 """Requests that lack an attribute, or have one of another type, beside the same requests in order: by rules that no
-index leaves aside, and that come upon the attribute first, after another, in an `or` or in a quantifier.
+index leaves aside, and that come upon the attribute first, after another, in an `or`, in a value or in a quantifier.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ CONDITIONS = {
     "first": 'document.owner like "x{n}*"',
     "after another": 'document.tenant == principal.tenant and document.owner like "x{n}*"',
     "in or": 'document.classification == -{n} or document.owner like "x{n}*"',
+    "in a value": '(if document.tenant == principal.tenant then document.owner else "y") like "x{n}*"',
     "in a quantifier": 'any r in principal.roles: r == "reader" and document.owner like "x{n}*"',
 }
 # The costliest are measured with the fewest rules.

@@ -2,20 +2,18 @@
 
 It asks every rule, and gives the mask of those that held, the mask of those that failed, and what is told
 of others: where they came upon an attribute that has no value, and why that has none. The interpreter says the same of
-them, word for word, so nobody has to ask it. Each attribute is read once, at the top.
-
-A rule that comes upon such an attribute goes no further. In a chain of `and` a test stands before the attribute's first
-use, which notes the place and is false; in a chain of `or` it is true. Elsewhere the place is noted and Lacking raised.
+them, word for word, so nobody has to ask it. Each attribute is read once, at the top;
+what becomes of a rule that comes upon one without a value is in `checking.py`.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from policyengine.compile.ancestors import look_up, lookups_of
+from policyengine.compile.checking import CheckingEmitter, ReadPlace, absent, negation
 from policyengine.compile.codegen import (
     PARAMETERS,
     ROOTS,
@@ -25,10 +23,9 @@ from policyengine.compile.codegen import (
     scope_tests,
     set_bit,
 )
-from policyengine.compile.emit import Emitter
 from policyengine.compile.hoist import ancestor_roots, targets
 from policyengine.compile.pyfunction import function, module
-from policyengine.compile.pytree import all_of, any_of, assign, call, call_object, class_of, load
+from policyengine.compile.pytree import all_of, assign, call, call_object, class_of, load
 from policyengine.compile.reads import (
     Faults,
     NumberedRead,
@@ -41,7 +38,6 @@ from policyengine.compile.reads import (
 )
 from policyengine.compile.site import Site
 from policyengine.compile.type_tests import scalar_test
-from policyengine.diagnostics.source import Span
 from policyengine.ir import nodes as ir
 from policyengine.ir.nodes import Rule
 from policyengine.ir.walk import walk
@@ -52,14 +48,6 @@ from policyengine.model.types import STRING, ListT, SetT
 Told = tuple[()] | tuple[tuple[int, ...], tuple[tuple[int, Reason], ...]]
 # Takes PARAMETERS; gives the masks of the rules that held and of those that failed, and what it told of others.
 Careful = Callable[..., tuple[int, int, Told]]
-
-
-@dataclass(frozen=True, slots=True)
-class ReadPlace:
-    """Where rules come upon an attribute: by its number, and of each rule its number and where in its text."""
-
-    read: int
-    rules: tuple[tuple[int, Span], ...]
 
 
 def careful_function(
@@ -90,34 +78,6 @@ def _telling(places: Sequence[ReadPlace]) -> Callable[[list[int], Faults], Told]
 
 
 _NONE: frozenset[int] = frozenset()
-
-
-@dataclass(slots=True)
-class CheckingEmitter(Emitter):
-    """An Emitter of expressions in which attributes may have no value. `sure` are the names of those that have one
-    where the expression stands; for others it notes the place, of the rule `asked`, and raises."""
-
-    reads: Mapping[ir.Attribute, NumberedRead] = field(default_factory=dict)
-    sure: frozenset[str] = frozenset()
-    asked: int = 0
-    raises: bool = False
-    places: list[ReadPlace] = field(default_factory=list)
-
-    def _emit(self, expr: ir.Expr) -> ast.expr:
-        value = Emitter._emit(self, expr)
-        # What an attribute is of comes before it.
-        while isinstance(expr, ir.Attribute) and expr in self.reads:
-            read = self.reads[expr]
-            if read.name not in self.sure:
-                self.raises = True
-                lacks = call("lack", load("places"), self.place(read, [(self.asked, expr.span)]))
-                value = ast.IfExp(absent(read.name), lacks, value)
-            expr = expr.base
-        return value
-
-    def place(self, read: NumberedRead, rules: Sequence[tuple[int, Span]]) -> ast.expr:
-        self.places.append(ReadPlace(read.number, tuple(rules)))
-        return ast.Constant(len(self.places) - 1)
 
 
 class _Careful:
@@ -204,7 +164,7 @@ class _Careful:
         held = self.emitter.emit(test)
         asked: ast.stmt = ast.If(held, branches[True], branches[False])
         if not branches[True]:
-            asked = ast.If(_not(held), branches[False], [])
+            asked = ast.If(negation(held), branches[False], [])
         own = [certain(items_of(self._rules[number])[0]) for number in group]
         for at, read in reversed(list(enumerate(reads))):
             if read.name not in sure:
@@ -227,68 +187,11 @@ class _Careful:
     def _asked(self, number: int, tests: list[ast.expr], condition: ir.Expr, sure: frozenset[str]) -> ast.stmt:
         self.emitter.asked, self.emitter.raises = number, False
         if not (isinstance(condition, ir.Const) and condition.value is True and tests):
-            tests.append(self._chained(condition, False, True, set(sure)))
+            tests.append(self.emitter.chained(condition, False, True, set(sure)))
         return _tried(ast.If(all_of(tests), [set_bit("m", number)], []), 1 << number, self.emitter.raises)
 
     def _place(self, read: NumberedRead, rules: Sequence[tuple[int, ir.Attribute | None]]) -> ast.expr:
         return self.emitter.place(read, [(number, node.span) for number, node in rules if node is not None])
-
-    # ---- conditions ----
-
-    def _chained(self, expr: ir.Expr, negated: bool, is_and: bool, sure: set[str]) -> ast.expr:
-        """A condition, or its opposite, as a link of a chain of `and` or of `or`. Where it comes upon an attribute
-        without a value it is None in the one, and `erred`, which is true, in the other. Adds to `sure` what has a
-        value wherever evaluation goes on."""
-        match expr:
-            case ir.Not(operand=operand):
-                return self._chained(operand, not negated, is_and, sure)
-            case ir.And(items=items) | ir.Or(items=items) if self._is_unsure(expr, sure):
-                own = isinstance(expr, ir.And) is not negated
-                links = [self._chained(items[0], negated, own, sure)]
-                inner = set(sure)
-                links += [self._chained(item, negated, own, inner) for item in items[1:]]
-                return self._as_link(all_of(links) if own else any_of(links), own, is_and)
-            case ir.If(condition=condition, then=then, otherwise=otherwise) if self._is_unsure(expr, sure):
-                before = self._before(condition, is_and, sure)
-                self.emitter.sure = frozenset(sure)
-                test = self.emitter.emit(condition)
-                branches = [self._chained(one, negated, is_and, set(sure)) for one in (then, otherwise)]
-                return _linked(before, ast.IfExp(test, *branches), is_and)
-        before = self._before(expr, is_and, sure)
-        self.emitter.sure = frozenset(sure)
-        test = self.emitter.emit(expr)
-        return _linked(before, _not(test) if negated else test, is_and)
-
-    def _before(self, expr: ir.Expr, is_and: bool, sure: set[str]) -> list[ast.expr]:
-        """The links before an expression: that what it reads in any case has a value."""
-        links: list[ast.expr] = []
-        for node in certain(expr):
-            read = self.emitter.reads[node]
-            if read.name in sure:
-                continue
-            sure.add(read.name)
-            place = self.emitter.place(read, [(self.emitter.asked, node.span)])
-            if is_and:
-                links.append(any_of([_not(absent(read.name)), call("note", place)]))
-            else:
-                links.append(all_of([absent(read.name), call("fail", load("places"), place)]))
-        return links
-
-    def _is_unsure(self, expr: ir.Expr, sure: set[str]) -> bool:
-        reads = self.emitter.reads
-        return any(
-            isinstance(node, ir.Attribute) and node in reads and reads[node].name not in sure for node in walk(expr)
-        )
-
-    def _as_link(self, chain: ast.expr, own: bool, is_and: bool) -> ast.expr:
-        """A chain as a link of one of the other kind."""
-        if own is is_and:
-            return chain
-        name = self.emitter.fresh()
-        kept = ast.NamedExpr(ast.Name(name, ast.Store()), chain)
-        erred: tuple[ast.expr, ast.expr] = (ast.Constant(None), load("erred"))
-        came_upon, then = erred if own else (erred[1], erred[0])
-        return ast.IfExp(ast.Compare(kept, [ast.Is()], [came_upon]), then, load(name))
 
 
 def read_all(reads: Mapping[ir.Attribute, NumberedRead], site: Site) -> list[ast.stmt]:
@@ -313,7 +216,7 @@ def _read(read: NumberedRead, reads: Mapping[ir.Attribute, NumberedRead], site: 
     if test is None and isinstance(type_, SetT | ListT):
         is_list = ast.Compare(class_of(load(name)), [ast.Is()], [load("list")])
         test = call("plain_texts", load(name)) if type_.element == STRING else is_list
-    return [raw, taken] if test is None else [raw, ast.If(_not(test), [taken], [])]
+    return [raw, taken] if test is None else [raw, ast.If(negation(test), [taken], [])]
 
 
 def _raw_or_absent(attribute: ir.Attribute, base: ir.Root, site: Site) -> ast.expr:
@@ -330,24 +233,12 @@ def _raw_or_absent(attribute: ir.Attribute, base: ir.Root, site: Site) -> ast.ex
     return ast.IfExp(there, ast.Subscript(known, ast.Constant(attribute.name), ast.Load()), own)
 
 
-def absent(name: str) -> ast.expr:
-    return ast.Compare(load(name), [ast.Is()], [load("absent")])
-
-
 def _get(of: str, name: str) -> ast.expr:
     return call_object(ast.Attribute(load(of), "get", ast.Load()), ast.Constant(name), load("absent"))
 
 
-def _not(test: ast.expr) -> ast.expr:
-    return ast.UnaryOp(ast.Not(), test)
-
-
 def _note(place: ast.expr) -> ast.stmt:
     return ast.Expr(call("note", place))
-
-
-def _linked(before: list[ast.expr], test: ast.expr, is_and: bool) -> ast.expr:
-    return all_of([*before, test]) if is_and else any_of([*before, test])
 
 
 def _and(items: tuple[ir.Expr, ...]) -> ir.Expr:

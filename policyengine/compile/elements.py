@@ -92,3 +92,12 @@ def _is_same_for_all(node: ir.Expr, around: ir.Quantifier) -> bool:
             written = isinstance(found, ir.Const | ir.Collection)
             return isinstance(found.type, SetT | ListT) and not written and not depends(found) & inside
     return False
+
+
+def sources_of(expr: ir.Sources) -> ast.expr:
+    """The sources of an argument, or of the element that each quantifier around is at."""
+    steps: list[ast.expr] = [
+        ast.Constant(step) if isinstance(step, str) else call("str", load(f"i{step.slot}")) for step in expr.path
+    ]
+    names = ("resource", "context", "world", "read")
+    return call("sources", ast.Tuple(steps, ast.Load()), *map(load, names))

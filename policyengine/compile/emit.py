@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from policyengine.compile.elements import counting, is_within, kept_set, quantified, within_many
+from policyengine.compile.elements import counting, is_within, kept_set, quantified, sources_of, within_many
 from policyengine.compile.hierarchy import wanted
 from policyengine.compile.merge_within import is_union, merge_within
 from policyengine.compile.prepare import Prepared
@@ -167,14 +167,10 @@ class Emitter:
                 return quantified(expr, self.emit, self.constant, self.fresh, self.kept, self.around)
             case ir.Call():
                 return self._call(expr)
-            case ir.Sources(path=path):
-                parts = [
-                    ast.Constant(part) if isinstance(part, str) else call("str", load(f"i{part.slot}")) for part in path
-                ]  # fmt: skip
-                where = ast.Tuple(parts, ast.Load())  # type: ignore[arg-type]
-                return call("sources", where, load("resource"), load("context"), load("world"), load("read"))
+            case ir.Sources():
+                return sources_of(expr)
             case ir.Collection(items=items):
-                return ast.Tuple([self.emit(item) for item in items], ast.Load())
+                return ast.Tuple([self._scalar(item) for item in items], ast.Load())
             case _:
                 assert_never(expr)
 
@@ -243,7 +239,7 @@ class Emitter:
         left, right = expr.left, expr.right
         sign = ast.NotEq() if expr.negated else ast.Eq()
         if left.type in SCALARS and right.type in SCALARS:
-            return ast.Compare(self.emit(left), [sign], [self.emit(right)])
+            return ast.Compare(self._scalar(left), [sign], [self._scalar(right)])
         if isinstance(left.type, EntityT):
             one, other = self._compared(left, right)
             return ast.Compare(one, [sign], [other])
@@ -302,16 +298,21 @@ class Emitter:
             return call("guard", self.emit(expr.operand), self.constant(expr.type))
         return self.emit(expr)
 
+    def _scalar(self, expr: ir.Expr) -> ast.expr:
+        """A value that is compared. A condition holds wherever its test is true, and only here has to be a Bool."""
+        value, is_bool = self.emit(expr), isinstance(expr, ir.Attribute | ir.Const | ir.Local)
+        return value if is_bool or expr.type != BOOL else ast.UnaryOp(ast.Not(), ast.UnaryOp(ast.Not(), value))
+
     def _contains(self, expr: ir.Contains) -> ast.expr:
         item, collection = expr.item, expr.collection
         element = collection.type.element if isinstance(collection.type, SetT | ListT) else None
         kept, emit = self.kept.get(id(expr)), counting(expr, self.emit, self.around)
         if item.type in SCALARS and element in SCALARS:
-            emitted_item = self.emit(item)
+            scalar = self._scalar(item)
             if isinstance(collection, ir.Const):
-                return ast.Compare(emitted_item, [ast.In()], [self.constant(frozenset(collection.value))])
+                return ast.Compare(scalar, [ast.In()], [self.constant(frozenset(collection.value))])
             among = emit(collection)
-            return ast.Compare(emitted_item, [ast.In()], [among if kept is None else kept_set(kept, among)])
+            return ast.Compare(scalar, [ast.In()], [among if kept is None else kept_set(kept, among)])
         wanted, of = self.fresh(), self.constant(element or JSON)
         asked, among = ast.NamedExpr(ast.Name(wanted, ast.Store()), self.emit(item)), emit(collection)
         # The item is evaluated first, as in the interpreter.

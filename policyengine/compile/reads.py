@@ -24,6 +24,7 @@ Reason = tuple[str, str]
 Faults = dict[int, Reason]
 # Takes a raw value, or ABSENT, or the value of what the attribute is of. Gives the value, or ABSENT and the reason.
 Take = Callable[[Any, Faults], Any]
+Choice = ir.If | ir.And | ir.Or
 _SCALARS = (STRING, BOOL, INT, NUMBER)
 
 
@@ -86,21 +87,32 @@ def first_read(rule: Rule) -> ir.Attribute | None:
 
 def certain(expr: ir.Expr) -> list[ir.Attribute]:
     """The attributes that an evaluation reads in any case, in its order, up to where anything else could fail."""
-    return _certain(expr)[0]
+    reads: list[ir.Attribute] = []
+    for step in steps(expr):
+        if not isinstance(step, ir.Attribute):
+            # What is decided first is certain of a choice, and nothing is behind it.
+            return [*reads, *certain(step.condition if isinstance(step, ir.If) else step.items[0])]
+        reads.append(step)
+    return reads
 
 
-def _certain(expr: ir.Expr) -> tuple[list[ir.Attribute], bool]:
-    """The same, and whether nothing else can fail or decide in the whole expression."""
+def steps(expr: ir.Expr) -> list[ir.Attribute | Choice]:
+    """The same, and the choices between them: where an evaluation decides what else it reads."""
+    return _steps(expr)[0]
+
+
+def _steps(expr: ir.Expr) -> tuple[list[ir.Attribute | Choice], bool]:
+    """The same, and whether nothing else can fail in the whole expression."""
     match expr:
         case ir.Const() | ir.Root() | ir.Local():
             return [], True
         case ir.Attribute(base=base):
-            before, plain = _certain(base)
+            before, plain = _steps(base)
             return ([*before, expr], _is_value(expr.type)) if plain and is_readable(expr) else (before, False)
         case ir.Identity(base=one) | ir.Not(operand=one) | ir.Like(operand=one) | ir.Is(entity=one):
-            return _certain(one)
+            return _steps(one)
         case ir.Has(base=base):
-            return _certain(base)[0], isinstance(base, ir.Root)
+            return _steps(base)[0], isinstance(base, ir.Root)
         case ir.Equal(left=left, right=right) | ir.Compare(left=left, right=right):
             reads, plain = _all_of((left, right))
             return reads, plain and left.type in _SCALARS and right.type in _SCALARS
@@ -111,18 +123,18 @@ def _certain(expr: ir.Expr) -> tuple[list[ir.Attribute], bool]:
         case ir.Call(args=parts) | ir.Collection(items=parts):
             return _all_of(parts)[0], False
         case ir.Negate(operand=one) | ir.Expect(operand=one) | ir.Refine(operand=one) | ir.EntityOf(id=one):
-            return _certain(one)[0], False
-        case ir.Recorded(base=one) | ir.If(condition=one) | ir.Quantifier(collection=one):
-            return _certain(one)[0], False
-        case ir.And(items=items) | ir.Or(items=items):
-            return _certain(items[0])[0], False
+            return _steps(one)[0], False
+        case ir.Recorded(base=one) | ir.Quantifier(collection=one):
+            return _steps(one)[0], False
+        case ir.If() | ir.And() | ir.Or():
+            return [expr], True
     return [], False
 
 
-def _all_of(parts: Sequence[ir.Expr]) -> tuple[list[ir.Attribute], bool]:
-    reads: list[ir.Attribute] = []
+def _all_of(parts: Sequence[ir.Expr]) -> tuple[list[ir.Attribute | Choice], bool]:
+    reads: list[ir.Attribute | Choice] = []
     for part in parts:
-        more, plain = _certain(part)
+        more, plain = _steps(part)
         reads += more
         if not plain:
             return reads, False

@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.compile.careful import Careful, ReadPlace, Told, careful_function
+from policyengine.compile.careful import Careful, Told, careful_function
+from policyengine.compile.checking import ReadPlace
 from policyengine.compile.codegen import Fast, fast_function
 from policyengine.compile.index import Dimension
 from policyengine.compile.making import FEW, need

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from policyengine.compile.ancestors import look_up, lookups_of
-from policyengine.compile.careful import Told, absent, read_all, takes_of
+from policyengine.compile.careful import Told, read_all, takes_of
+from policyengine.compile.checking import absent
 from policyengine.compile.codegen import PARAMETERS, ROOTS
 from policyengine.compile.derived import Derived
 from policyengine.compile.emit import Emitter

@@ -405,6 +405,8 @@ class Writer:
         if is_numeric(type_):
             return self._number(type_, depth)
         match type_:
+            case Prim(name="Bool"):
+                return Text(f"({self.condition(depth - 1).text})")
             case Prim(name="String"):
                 return self._string(depth)
             case Prim(name="Time"):

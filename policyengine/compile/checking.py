@@ -1,0 +1,162 @@
+"""Expressions in which attributes may have no value, as Python expressions.
+
+Each attribute has been read to a name, which is `absent` where it has none. A rule that comes upon one notes the place
+and goes no further: in a chain of `and` a test stands before the attribute's first use, which notes the place and is
+false; in a chain of `or` it is true; a choice within another expression is made before it, and is `absent` then.
+Elsewhere the place is noted and Lacking raised, which takes longer.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from policyengine.compile.emit import Emitter
+from policyengine.compile.pytree import all_of, any_of, call, load
+from policyengine.compile.reads import Choice, NumberedRead, steps
+from policyengine.diagnostics.source import Span
+from policyengine.ir import nodes as ir
+from policyengine.ir.walk import walk
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPlace:
+    """Where rules come upon an attribute: by its number, and of each rule its number and where in its text."""
+
+    read: int
+    rules: tuple[tuple[int, Span], ...]
+
+
+@dataclass(slots=True)
+class CheckingEmitter(Emitter):
+    """An Emitter of expressions in which attributes may have no value. `sure` are the names of those that have one
+    where the expression stands; for others it notes the place, of the rule `asked`, and raises."""
+
+    reads: Mapping[ir.Attribute, NumberedRead] = field(default_factory=dict)
+    sure: frozenset[str] = frozenset()
+    asked: int = 0
+    raises: bool = False
+    places: list[ReadPlace] = field(default_factory=list)
+
+    def _emit(self, expr: ir.Expr) -> ast.expr:
+        value = Emitter._emit(self, expr)
+        # What an attribute is of comes before it.
+        while isinstance(expr, ir.Attribute) and expr in self.reads:
+            read = self.reads[expr]
+            if read.name not in self.sure:
+                self.raises = True
+                lacks = call("lack", load("places"), self.place(read, [(self.asked, expr.span)]))
+                value = ast.IfExp(absent(read.name), lacks, value)
+            expr = expr.base
+        return value
+
+    def place(self, read: NumberedRead, rules: Sequence[tuple[int, Span]]) -> ast.expr:
+        self.places.append(ReadPlace(read.number, tuple(rules)))
+        return ast.Constant(len(self.places) - 1)
+
+    # ---- conditions ----
+
+    def chained(self, expr: ir.Expr, negated: bool, is_and: bool, sure: set[str]) -> ast.expr:
+        """A condition, or its opposite, as a link of a chain of `and` or of `or`. Where it comes upon an attribute
+        without a value it is None in the one, and `erred`, which is true, in the other. Adds to `sure` what has a
+        value wherever evaluation goes on."""
+        match expr:
+            case ir.Not(operand=operand):
+                return self.chained(operand, not negated, is_and, sure)
+            case ir.And(items=items) | ir.Or(items=items) if self._is_unsure(expr, sure):
+                own = isinstance(expr, ir.And) is not negated
+                links = [self.chained(items[0], negated, own, sure)]
+                inner = set(sure)
+                links += [self.chained(item, negated, own, inner) for item in items[1:]]
+                return self._as_link(all_of(links) if own else any_of(links), own, is_and)
+            case ir.If(condition=condition, then=then, otherwise=otherwise) if self._is_unsure(expr, sure):
+                lacks = ast.Constant(None) if is_and else load("erred")
+                chain = self.chained(condition, False, True, sure)
+                branches = [self.chained(one, negated, is_and, set(sure)) for one in (then, otherwise)]
+                return self._unless_lacking(chain, lacks, lambda holds: ast.IfExp(holds, *branches))
+        before, test = self._after_reads(expr, is_and, sure)
+        return _linked(before, negation(test) if negated else test, is_and)
+
+    def _valued(self, expr: ir.Expr, sure: set[str]) -> ast.expr:
+        """The value of an expression, or `absent` where it comes upon an attribute without one."""
+        match expr:
+            case ir.If(condition=condition, then=then, otherwise=otherwise) if self._is_unsure(expr, sure):
+                chain = self.chained(condition, False, True, sure)
+                branches = [self._valued(one, set(sure)) for one in (then, otherwise)]
+                return self._unless_lacking(chain, load("absent"), lambda holds: ast.IfExp(holds, *branches))
+            case ir.And() | ir.Or() if self._is_unsure(expr, sure):
+                chain = self.chained(expr, False, True, sure)
+                return self._unless_lacking(chain, load("absent"), lambda holds: holds)
+        before, value = self._after_reads(expr, True, sure)
+        return ast.IfExp(all_of(before), value, load("absent")) if before else value
+
+    def _unless_lacking(self, chain: ast.expr, lacks: ast.expr, then: Callable[[ast.expr], ast.expr]) -> ast.expr:
+        """What follows from a chain of `and`, or what stands for an attribute without a value in it."""
+        name = self.fresh()
+        is_lacking = ast.Compare(ast.NamedExpr(ast.Name(name, ast.Store()), chain), [ast.Is()], [ast.Constant(None)])
+        return ast.IfExp(is_lacking, lacks, then(load(name)))
+
+    def _after_reads(self, expr: ir.Expr, is_and: bool, sure: set[str]) -> tuple[list[ast.expr], ast.expr]:
+        """The links before an expression, and its value once they hold."""
+        around = self.loads
+        before = self._before(expr, is_and, sure)
+        self.sure = frozenset(sure)
+        value = self.emit(expr)
+        # The choices that were made for it are nobody else's.
+        self.loads = around
+        return before, value
+
+    def _before(self, expr: ir.Expr, is_and: bool, sure: set[str]) -> list[ast.expr]:
+        """The links before an expression: that what it reads in any case has a value, and what it chooses."""
+        links: list[ast.expr] = []
+        for node in steps(expr):
+            if not isinstance(node, ir.Attribute):
+                if node is not expr and self._is_unsure(node, sure):
+                    links.append(self._choose(node, is_and, sure))
+                continue
+            read = self.reads[node]
+            if read.name in sure:
+                continue
+            sure.add(read.name)
+            place = self.place(read, [(self.asked, node.span)])
+            if is_and:
+                links.append(any_of([negation(absent(read.name)), call("note", place)]))
+            else:
+                links.append(all_of([absent(read.name), call("fail", load("places"), place)]))
+        return links
+
+    def _choose(self, choice: Choice, is_and: bool, sure: set[str]) -> ast.expr:
+        """The link in which a choice is made, whose value is at hand from then on."""
+        value, name = self._valued(choice, sure), self.fresh()
+        self.loads = {**self.loads, choice: name}
+        lacks = ast.Compare(ast.NamedExpr(ast.Name(name, ast.Store()), value), [ast.Is()], [load("absent")])
+        return any_of([negation(lacks), ast.Constant(None)]) if is_and else all_of([lacks, load("erred")])
+
+    def _is_unsure(self, expr: ir.Expr, sure: set[str]) -> bool:
+        reads = self.reads
+        return any(
+            isinstance(node, ir.Attribute) and node in reads and reads[node].name not in sure for node in walk(expr)
+        )
+
+    def _as_link(self, chain: ast.expr, own: bool, is_and: bool) -> ast.expr:
+        """A chain as a link of one of the other kind."""
+        if own is is_and:
+            return chain
+        name = self.fresh()
+        kept = ast.NamedExpr(ast.Name(name, ast.Store()), chain)
+        erred: tuple[ast.expr, ast.expr] = (ast.Constant(None), load("erred"))
+        came_upon, then = erred if own else (erred[1], erred[0])
+        return ast.IfExp(ast.Compare(kept, [ast.Is()], [came_upon]), then, load(name))
+
+
+def negation(test: ast.expr) -> ast.expr:
+    return ast.UnaryOp(ast.Not(), test)
+
+
+def _linked(before: list[ast.expr], test: ast.expr, is_and: bool) -> ast.expr:
+    return all_of([*before, test]) if is_and else any_of([*before, test])
+
+
+def absent(name: str) -> ast.expr:
+    return ast.Compare(load(name), [ast.Is()], [load("absent")])
