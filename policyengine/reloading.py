@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
@@ -121,7 +122,8 @@ class Reloads(Gates):
             loaded = gated(loaded)
         snapshot = loaded.snapshot
         if snapshot is None:
-            self._last_reload = Reload(False, self._loaded.revision, loaded.diagnostics)
+            since = self._last_reload.since or datetime.now(UTC)
+            self._last_reload = Reload(False, self._loaded.revision, loaded.diagnostics, since=since)
             self.turns.refuse()
             return True
         with paused() if self._pause_gc else nullcontext():

@@ -31,7 +31,8 @@ _watchfiles = library("watchfiles")
 
 @dataclass(frozen=True, slots=True)
 class Unwatched:
-    """Why nobody says when these files change, and since when. They are looked at all the same, twice a second."""
+    """Why nobody says when files change, since when, and which of the paths cannot be watched. All are looked at then,
+    twice a second."""
 
     sources: tuple[str, ...]
     since: datetime
@@ -103,23 +104,38 @@ class Watcher:
     def _say(self, why: str | None) -> None:
         if (why is None) is (self.unwatched is None):
             return
-        sources = tuple(map(str, self._paths))
-        self.unwatched = None if why is None else Unwatched(sources, datetime.now(UTC), visible(why)[:500])
+        before = self.unwatched
+        self.unwatched = None if why is None else Unwatched(self._unwatchable(), datetime.now(UTC), visible(why)[:500])
         try:
-            if self.unwatched is None:
-                _log.info("watching_again", sources=sources)
-            else:
-                _log.warning("not_watched", sources=sources, why=self.unwatched.why)
+            if self.unwatched is not None:
+                _log.warning("not_watched", **_said(self.unwatched))
+            elif before is not None:
+                _log.info("watching_again", **_said(before))
             self._told(self.unwatched)
         except Exception:  # noqa: BLE001 - nobody can be told, and looking goes on
             pass
 
-    def _wakes(self) -> Iterator[object]:
-        """Comes back when something has changed, and now and then."""
+    def _unwatchable(self) -> tuple[str, ...]:
+        """The paths that cannot be watched, each alone; all, if it takes all of them."""
+        failing: list[str] = []
+        for path in self._paths:
+            try:
+                next(iter(self._wakes([path], 1)), None)
+            except Exception:  # noqa: BLE001 - whatever it is
+                failing.append(str(path))
+        return tuple(failing or map(str, self._paths))
+
+    def _wakes(self, paths: Iterable[Path] = (), timeout: int = LOOK_MS) -> Iterator[object]:
+        """Comes back when something has changed at all paths, or at some, and now and then."""
         # A file is watched through its directory: editors and deployments replace files instead of writing into them.
-        roots = {path if path.is_dir() else path.parent for path in self._paths}
+        roots = {path if path.is_dir() else path.parent for path in paths or self._paths}
         woken: Iterator[object] = _watchfiles.watch(
             *roots, watch_filter=None, debounce=PATIENCE_MS, step=REST_MS, stop_event=self._stop,
-            rust_timeout=LOOK_MS, yield_on_timeout=True, raise_interrupt=False,
+            rust_timeout=timeout, yield_on_timeout=True, raise_interrupt=False,
         )  # fmt: skip
         return woken
+
+
+def _said(unwatched: Unwatched) -> dict[str, object]:
+    since = unwatched.since.isoformat(timespec="seconds")
+    return {"sources": unwatched.sources, "since": since, "why": unwatched.why}

@@ -209,7 +209,7 @@ class Health(_Out):
 
 
 class NotWatched(_Out):
-    """Files of which nobody says when they change: they are looked at twice a second."""
+    """Nobody says when files change, as `sources` cannot be watched: they are looked at twice a second."""
 
     since: str
     why: str | None = Field(None, description="for administrators only")
@@ -221,6 +221,7 @@ class WorkerState(_Out):
 
     status: Literal["ready", "degraded", "unknown"]
     revision: str
+    since: str | None = Field(None, description="since when it is `degraded`")
     pid: int | None = Field(None, description="for administrators only")
 
 
@@ -236,6 +237,7 @@ class Readiness(_Out):
 
     status: Literal["loading", "ready", "degraded"]
     revision: str | None = None
+    since: str | None = Field(None, description="since when it is `degraded`")
     diagnostics: list[dict[str, Any]] | None = None
     not_watched: NotWatched | None = None
     workers: list[WorkerState] | None = Field(None, description="each of several worker processes")

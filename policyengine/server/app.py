@@ -203,7 +203,7 @@ def create_app(
     blocks.add_routes(app, slot)
     usage.add_routes(app, slot)
     keys.add_routes(app)
-    registry = metrics.registry(tally, told, lambda: slot.is_told_of_changes)
+    registry = metrics.registry(tally, told, lambda: slot.degraded)
 
     @app.get("/metrics", tags=["operation"], summary="Counts for Prometheus", response_class=Response)
     async def prometheus() -> Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from policyengine.engine import Engine
 from policyengine.server.errors import RequestError
 from policyengine.workers.sibling import Sibling
@@ -16,10 +18,16 @@ class EngineSlot:
         self.sibling: Sibling | None = None
 
     @property
-    def is_told_of_changes(self) -> bool:
-        """Whether changes of the policies are heard of, or are not asked for; else they are looked for."""
-        watcher = self.engine.watcher if self.engine is not None else None
-        return watcher is None or watcher.unwatched is None
+    def degraded(self) -> dict[str, datetime]:
+        """What is not as it should be, since when: `refused`, newer policies are broken; `not_watched`, changes are not
+        heard of and are looked for."""
+        if self.engine is None:
+            return {}
+        watcher, refused = self.engine.watcher, self.engine.last_reload.since
+        found = {} if refused is None else {"refused": refused}
+        if watcher is not None and (lost := watcher.unwatched) is not None:
+            found["not_watched"] = lost.since
+        return found
 
     def ready(self) -> Engine:
         """The engine. Raises RequestError (503) before the first load."""

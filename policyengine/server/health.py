@@ -2,8 +2,9 @@
 
 `/healthz`  200 while the process serves at all.
 `/readyz`   503 before the first load; then 200, always, as a broken change never stops the last good policies. After
-            one `status` is `degraded`, and `diagnostics` says what is wrong with the files that are there now. Where
-            nobody says when they change, `not_watched` says since when and why. Of several workers it speaks for all.
+            one `status` is `degraded` since `since`, and `diagnostics` says what is wrong with the files that are
+            there now. Where nobody says when they change, `not_watched` says since when, why, and which cannot be
+            watched. Of several workers it speaks for all.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from policyengine.diagnostics import render
 from policyengine.engine import Engine
 from policyengine.server.engine_slot import EngineSlot
 from policyengine.workers.sibling import Everybody
+from policyengine.workers.words import time_of
 
 
 def add_routes(app: FastAPI, slot: EngineSlot) -> None:
@@ -49,6 +51,7 @@ def own_state(engine: Engine) -> Readiness:
     return Readiness(
         status="ready" if last.ok else "degraded",
         revision=engine.revision,
+        since=time_of(last.since) if last.since is not None else None,
         diagnostics=None if last.ok else [render.as_json(each) for each in last.diagnostics[:MOST_DIAGNOSTICS]],
         not_watched=_not_watched(engine),
     )
@@ -67,11 +70,17 @@ def of_all(own: Readiness, everybody: Everybody) -> Readiness:
     return Readiness(
         status="ready" if well else "degraded",
         revision=own.revision,
+        since=None
+        if well
+        else min(filter(None, [everybody.since, *(each.get("since") for each in said)]), default=None),
         diagnostics=_first(said, "diagnostics"),
         not_watched=_first(said, "not_watched"),
         workers=[
             WorkerState(
-                status=each["status"] if each["answers"] else "unknown", revision=each["revision"], pid=each["pid"]
+                status=each["status"] if each["answers"] else "unknown",
+                revision=each["revision"],
+                since=each.get("since"),
+                pid=each["pid"],
             )
             for each in said
         ],
@@ -93,5 +102,4 @@ def _not_watched(engine: Engine) -> NotWatched | None:
     lost = engine.watcher.unwatched if engine.watcher is not None else None
     if lost is None:
         return None
-    since = lost.since.isoformat(timespec="seconds")
-    return NotWatched(since=since, why=lost.why, sources=list(lost.sources))
+    return NotWatched(since=time_of(lost.since), why=lost.why, sources=list(lost.sources))

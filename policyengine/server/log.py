@@ -102,7 +102,10 @@ def reloaded(reload: Reload) -> None:
         log.info("policies loaded", revision=reload.revision, **anew)
     else:
         diagnostics = [render.as_json(each) for each in reload.diagnostics]
-        log.error("policies not loaded, the last good ones stay", revision=reload.revision, diagnostics=diagnostics)
+        since = {"since": reload.since.isoformat(timespec="seconds")} if reload.since is not None else {}
+        log.error(
+            "policies not loaded, the last good ones stay", revision=reload.revision, diagnostics=diagnostics, **since
+        )
 
 
 def _trial(one: Trial) -> str:

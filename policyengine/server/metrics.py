@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
@@ -25,6 +26,10 @@ from policyengine.workers.totals import Families
 
 _BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5)
 _BUCKETS = (*map(str, _BOUNDS), "+Inf")
+
+
+# What is not as it should be, and since when.
+Degraded = Callable[[], Mapping[str, datetime]]
 
 
 class Requests:
@@ -88,9 +93,9 @@ class Tally:
 
 
 class _Collected(Collector):
-    def __init__(self, tally: Tally, told: Telling, watched: Callable[[], bool]) -> None:
+    def __init__(self, tally: Tally, told: Telling, degraded: Degraded) -> None:
         self.tally = tally
-        self.watched = watched
+        self.degraded = degraded
         self.told = told
 
     def collect(self) -> Iterable[Metric]:
@@ -124,11 +129,25 @@ class _Collected(Collector):
             ("outcome",),
             {(name,): count for name, count in tally.reloads.items()},
         )
+        degraded = self.degraded()
+        yield GaugeMetricFamily(
+            "policyengine_policies_current",
+            "1 where the policies that are there now answer; 0 where they were refused, and earlier ones answer.",
+            value=float("refused" not in degraded),
+        )
         yield GaugeMetricFamily(
             "policyengine_sources_watched",
             "1 where changes of files are heard of; 0 where they are only looked for now and then.",
-            value=float(self.watched()),
+            value=float("not_watched" not in degraded),
         )
+        since = GaugeMetricFamily(
+            "policyengine_degraded_since_seconds",
+            "Since when, in seconds since 1970, policies were refused or changes are not heard of.",
+            labels=("what",),
+        )
+        for what, moment in degraded.items():
+            since.add_metric((what,), moment.timestamp())
+        yield since
         yield _counter(
             "policyengine_log_lines_dropped", "Log lines that could not be written.", (), {(): log.output.dropped}
         )
@@ -179,10 +198,10 @@ def _counter(name: str, text: str, labels: Sequence[str], counts: dict[tuple[str
     return family
 
 
-def registry(tally: Tally, told: Telling, watched: Callable[[], bool] = lambda: True) -> CollectorRegistry:
+def registry(tally: Tally, told: Telling, degraded: Degraded = dict) -> CollectorRegistry:
     """The metrics of one app, with those of its process."""
     made = CollectorRegistry()
-    made.register(_Collected(tally, told, watched))
+    made.register(_Collected(tally, told, degraded))
     ProcessCollector(registry=made)
     PlatformCollector(registry=made)
     return made

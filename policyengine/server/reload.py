@@ -17,6 +17,7 @@ from policyengine.diagnostics import render
 from policyengine.engine import Engine
 from policyengine.server.pipeline import Answer
 from policyengine.state.reloads import Reload
+from policyengine.workers.words import time_of
 
 
 def reload(
@@ -30,6 +31,7 @@ def reload(
     answer = Readiness(
         status="ready" if reloaded.ok else "degraded",
         revision=reloaded.revision,
+        since=time_of(reloaded.since) if reloaded.since is not None else None,
         diagnostics=None if reloaded.ok else [render.as_json(each) for each in reloaded.diagnostics],
     )
     return json.dumps(answer.model_dump(exclude_none=True), separators=(",", ":")).encode("ascii"), (), 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from policyengine.diagnostics.diagnostic import Diagnostic
 from policyengine.events.event import Event
@@ -11,12 +12,14 @@ from policyengine.events.event import Event
 @dataclass(frozen=True, slots=True)
 class Reload:
     """What became of a reload. When it is not ok, the last good snapshot goes on answering. `meters_anew` are the
-    limits that count from nothing again: what they counted before was something else."""
+    limits that count from nothing again: what they counted before was something else. `since` is when the files were
+    first found to be broken that still are."""
 
     ok: bool
     revision: str
     diagnostics: tuple[Diagnostic, ...]
     meters_anew: tuple[str, ...] = ()
+    since: datetime | None = None
 
 
 def event_of(reload: Reload) -> Event:

@@ -12,13 +12,14 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 from policyengine.workers import kept
 from policyengine.workers.totals import Families, lasting, summed
-from policyengine.workers.words import ANSWER, MOST_BYTES, PATIENCE, line
+from policyengine.workers.words import ANSWER, MOST_BYTES, PATIENCE, line, time_of
 
 # How often everybody is asked for a report, in seconds: that much of what one counted is lost if it is killed.
 EVERY = 1.0
@@ -57,6 +58,8 @@ class Hub:
         # The revision that answers, and is kept.
         self.current: str | None = None
         self._asked = 0
+        # Since when not all answer, or not all from one revision.
+        self._apart: datetime | None = None
         self._reported = asyncio.Event()
         self._waiting: asyncio.TimerHandle | None = None
         self._begun = Event()
@@ -190,6 +193,7 @@ class Hub:
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(EVERY)
+            self._judge()
             self._ask()
 
     def _ask(self) -> int:
@@ -212,5 +216,14 @@ class Hub:
         workers = [
             {"pid": each.pid, "answers": each.answered >= now, **each.status} for each in self._started() if each.status
         ]
+        since = self._judge(now)
         counts = summed([self._gone, *(each.counts for each in self._workers)])
-        asker.say("everybody", number=number, workers=workers, wanted=self.wanted(), counts=counts)
+        asker.say("everybody", number=number, workers=workers, wanted=self.wanted(), counts=counts, since=since)
+
+    def _judge(self, asked: int | None = None) -> str | None:
+        """Since when not all answer what was asked, or not all from one revision; None if all is well."""
+        started, last = self._started(), self._asked if asked is None else asked
+        together = len({each.revision for each in started}) <= 1
+        well = together and len(started) >= self.wanted() and all(each.answered >= last for each in started)
+        self._apart = None if well else self._apart or datetime.now(UTC)
+        return None if self._apart is None else time_of(self._apart)

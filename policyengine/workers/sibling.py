@@ -37,11 +37,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Everybody:
-    """What all workers say: `workers` the status of each, with its `pid` and whether it `answers`."""
+    """What all workers say: `workers` the status of each, with its `pid` and whether it `answers`; and since when some
+    are missing, do not answer, or answer from another revision."""
 
     workers: list[dict[str, Any]]
     wanted: int
     counts: Families
+    since: str | None = None
 
 
 def _end() -> None:
@@ -220,7 +222,9 @@ class Sibling:
                 self._say("report", number=said["number"], status=report.status, counts=report.counts)
             case "everybody":
                 with self._changed:
-                    self._answers[said["number"]] = Everybody(said["workers"], said["wanted"], said["counts"])
+                    self._answers[said["number"]] = Everybody(
+                        said["workers"], said["wanted"], said["counts"], said["since"]
+                    )
                     self._changed.notify_all()
 
     def _look_again(self) -> None:

@@ -12,7 +12,10 @@ from typing import Any
 Families = list[list[Any]]
 
 # The least of all, as one that is not well is what matters; of versions and limits, any.
-_LEAST = frozenset({"policyengine_sources_watched", "process_start_time_seconds", "process_max_fds", "python_info"})
+_LEAST = frozenset({
+    "policyengine_policies_current", "policyengine_sources_watched", "policyengine_degraded_since_seconds",
+    "process_start_time_seconds", "process_max_fds", "python_info",
+})  # fmt: skip
 _LASTING = frozenset({"counter", "histogram"})
 
 

@@ -13,6 +13,7 @@ The hub says also   `look`     a revision that others have prepared; `behind`, o
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 # The environment variable with the path of the hub's socket.
@@ -23,6 +24,11 @@ MOST_BYTES = 1 << 26
 PATIENCE = 30.0
 # So long, in seconds, a report is waited for; of whoever does not answer, the last one counts.
 ANSWER = 1.0
+
+
+def time_of(moment: datetime) -> str:
+    """A time, as people are told it."""
+    return moment.isoformat(timespec="seconds")
 
 
 def line(word: str, **what: Any) -> bytes:

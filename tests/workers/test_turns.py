@@ -116,6 +116,7 @@ def test_the_dead_hold_nobody_up_and_what_they_counted_stays(hub: Hub, file: Pat
     assert everybody is not None
     assert [each["status"] for each in everybody.workers] == ["ready", "ready"]
     assert everybody.counts == [["n", "counter", "", [["n_total", {}, 2.0]]]]
+    assert everybody.since is None
     second.member.close()
     file.write_text(GOOD.format(4))
     first.reload()
@@ -123,6 +124,10 @@ def test_the_dead_hold_nobody_up_and_what_they_counted_stays(hub: Hub, file: Pat
     everybody = first.member.everybody()
     assert everybody is not None
     assert (len(everybody.workers), everybody.wanted) == (1, 2)
+    assert everybody.since is not None
+    again = first.member.everybody()
+    assert again is not None
+    assert again.since == everybody.since
     assert everybody.counts == [["n", "counter", "", [["n_total", {}, 2.0]]]]
 
 
