@@ -7,9 +7,10 @@ rule that reads its score errs, and a rule that asks `has` first has said what i
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
-from contextvars import Context, copy_context
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from threading import BoundedSemaphore, Thread
 from time import monotonic
@@ -28,6 +29,19 @@ LARGEST = 65_536
 """So many bytes an answer may have."""
 
 _free = BoundedSemaphore(WORKERS)
+# What a thread is in while it waits for calls: others can have its place meanwhile.
+Away = Callable[[], AbstractContextManager[None]]
+_away: ContextVar[Away] = ContextVar("away", default=nullcontext)
+
+
+@contextmanager
+def going_away(away: Away) -> Iterator[None]:
+    """Whoever waits for calls in here is `away` while it waits."""
+    token = _away.set(away)
+    try:
+        yield
+    finally:
+        _away.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +78,7 @@ def scores(text: str, classifiers: Mapping[str, Score], seconds: float) -> dict[
     for name, classify in classifiers.items():
         if (future := _begun(classify, text)) is not None:
             running[future] = name
-    done, _ = wait(running, timeout=seconds)
+    done = _done(running, seconds)
     arrived = {running[each]: each.result() for each in done if each.exception() is None}
     return {name: float(score) for name, score in arrived.items() if _is_score(score)}
 
@@ -75,10 +89,18 @@ def in_time(call: Callable[[str], T], text: str, seconds: float) -> T:
     future = _begun(call, text)
     if future is None:
         raise Unanswered(f"was not asked: {WORKERS} calls at once are under way")
-    done, _ = wait((future,), timeout=seconds)
-    if not done:
+    if not _done((future,), seconds):
         raise Unanswered(f"did not answer within {seconds:g} seconds")
     return future.result()
+
+
+def _done(running: Iterable[Future[T]], seconds: float) -> set[Future[T]]:
+    """Those that are done within so many seconds."""
+    running = set(running)
+    if all(each.done() for each in running):
+        return running
+    with _away.get()():
+        return wait(running, timeout=seconds).done
 
 
 def _begun(call: Callable[[str], T], text: str) -> Future[T] | None:

@@ -2,7 +2,8 @@
 
 Each kind has threads of its own, and only so many requests of it are taken at once: a store that hangs holds up those
 who need it, and neither a search nor a decision. What computes shares the interpreter with the event loop, so few do.
-Code for rules that were not asked before is made once, whoever waits for it.
+Whoever looks at texts and waits for a classifier gives way to others meanwhile. Code for rules that were not asked
+before is made once, whoever waits for it.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ import sys
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from threading import Lock
+from threading import Lock, Semaphore
 from typing import Any, Literal, TypeVar
 
 from policyengine.compile.making import Unmade
+from policyengine.release.classifiers import WORKERS, going_away
 from policyengine.server.errors import RequestError
 
 T = TypeVar("T")
 
 
 Kind = Literal["computing", "texts", "waiting"]
-# Threads of each kind, and its part of all requests that may be under way at once.
+# So many of each kind work at once; and its part of all requests that may be under way.
 THREADS: dict[Kind, int] = {"computing": 2, "texts": 2, "waiting": 32}
 PARTS: dict[Kind, float] = {"computing": 1 / 8, "texts": 1 / 8, "waiting": 3 / 8}
 # So many of all are left to those that wait for nothing.
@@ -31,7 +33,7 @@ REST = 1 / 8
 MAKING = 30.0
 # Streams go on for as long as their callers like.
 STREAMS = 1 / 4
-# Threads for all of them together.
+# So many of all of them look at once.
 LOOKING = 2
 # So many large batches have a slice in each turn of the event loop; others wait.
 SLICING = 4
@@ -53,7 +55,7 @@ class Aside:
         # Those whose answers take more than one slice take turns, as many at a time; and so many may wait.
         self._turns = asyncio.Semaphore(SLICING)
         self._sliced, self._most_sliced = 0, max(1, int(SLICED * concurrency))
-        self._looking = ThreadPoolExecutor(LOOKING, thread_name_prefix="looking")
+        self._looking = _Places("looking", LOOKING)
         # One thread makes code, each once for all who wait for it.
         self._maker = ThreadPoolExecutor(1, thread_name_prefix="making")
         self._making: dict[Hashable, Future[object]] = {}
@@ -115,9 +117,7 @@ class Aside:
 
     def close(self) -> None:
         """Nothing that waits is begun any more."""
-        for pool in self._pools.values():
-            pool.threads.shutdown(wait=False, cancel_futures=True)
-        for threads in (self._looking, self._maker):
+        for threads in (*(pool.threads for pool in self._pools.values()), self._looking.threads, self._maker):
             threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -125,23 +125,63 @@ def _busy(why: str) -> RequestError:
     return RequestError(503, why, ((b"retry-after", b"1"),))
 
 
-class _Pool:
+class _Places:
+    """Threads of which so many work at once. No more wait for classifiers at a time than run, so some are always
+    free."""
+
+    def __init__(self, name: str, places: int) -> None:
+        self.threads = ThreadPoolExecutor(places + WORKERS, thread_name_prefix=name)
+        self._free = Semaphore(places)
+
+    def submit(self, work: Callable[..., T], *args: Any) -> Future[T]:
+        return self.threads.submit(self._work, work, *args)
+
+    def _work(self, work: Callable[..., T], *args: Any) -> T:
+        with self._free, going_away(self.away):
+            return work(*args)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """While one waits, another has its place."""
+        self._free.release()
+        try:
+            yield
+        finally:
+            self._free.acquire()
+
+
+class _Pool(_Places):
+    """The same, and so many requests under way at once: those that wait for classifiers keep nobody out."""
+
     def __init__(self, kind: Kind, most: int) -> None:
-        self.threads = ThreadPoolExecutor(THREADS[kind], thread_name_prefix=kind)
+        super().__init__(kind, THREADS[kind])
         self._kind = kind
         self._most = most
         self._lock = Lock()
-        self.count = 0
+        self.count = self._gone = 0
 
     def submit(self, work: Callable[..., T], *args: Any) -> Future[T]:
         with self._lock:
-            if self.count >= self._most:
+            if self.count - self._gone >= self._most:
                 raise _busy(f"more than {self._most} requests at once {_WORDS[self._kind]}")
             self.count += 1
-        future = self.threads.submit(work, *args)
+        future = super().submit(work, *args)
         # Whoever no longer waits for an answer does not end the work for it.
         future.add_done_callback(self._done)
         return future
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        with super().away():
+            self._move(1)
+            try:
+                yield
+            finally:
+                self._move(-1)
+
+    def _move(self, by: int) -> None:
+        with self._lock:
+            self._gone += by
 
     def _done(self, _: Future[Any]) -> None:
         with self._lock:

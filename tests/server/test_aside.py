@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from policyengine.compile.evaluator import Evaluator
 from policyengine.compile.making import ONLY_MADE, Unmade
 from policyengine.engine import Engine
 from policyengine.release import release_stream
+from policyengine.release.classifiers import WORKERS, in_time
 from policyengine.server.access.desk import Desk
 from policyengine.server.app import COLLECTOR
-from policyengine.server.aside import SLICING, Aside
+from policyengine.server.aside import LOOKING, SLICING, Aside
 from policyengine.server.bind import Binding
 from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.errors import RequestError
@@ -311,6 +313,103 @@ def test_a_look_at_what_is_streamed_holds_up_nobody(monkeypatch: pytest.MonkeyPa
         assert client.post(EVALUATION, json=ASKED).json()["decision"] is True
         go.set()
         assert "event: released" in streaming.result().text
+
+
+class _Slow(BaseHTTPRequestHandler):
+    """A classifier that answers once it may."""
+
+    asked, go = threading.Semaphore(0), threading.Event()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.asked.release()
+        self.go.wait()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"score": 0.1}')
+
+    def log_message(self, *args: object) -> None:
+        return
+
+
+@pytest.fixture
+def slow() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Slow)
+    server.daemon_threads = True
+    _Slow.go.clear()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    _Slow.go.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_those_who_wait_for_classifiers_hold_up_nobody_else(slow: str, tmp_path: Path) -> None:
+    scored = "permit o: release on Output when output.scores.harm < 0.5\n"
+    (tmp_path / "m.pol").write_text(POLICY + scored + 'require r: invoke on Model redact(["email"])\n')
+    texts = {"classifiers": {"harm": slow}, "seconds": 60}
+    events = [json.dumps({"subject": USER}), json.dumps("a text"), "[DONE]"]
+    stream = "".join(f"data: {each}\n\n" for each in events)
+    with serving(tmp_path, texts=texts) as client, ThreadPoolExecutor(WORKERS) as pool:
+        url = str(client.base_url.join("/v1/release"))
+
+        def release() -> httpx.Response:
+            return httpx.post(url, json={"subject": USER, "text": "a text"}, trust_env=False, timeout=60)
+
+        def release_stream() -> httpx.Response:
+            headers = {"Content-Type": "text/event-stream"}
+            return httpx.post(url, content=stream, headers=headers, trust_env=False, timeout=60)
+
+        waiting = [pool.submit(each) for each in (*[release] * (WORKERS - 4), *[release_stream] * 4)]
+        for _ in range(WORKERS):
+            assert _Slow.asked.acquire(timeout=20)
+        for _ in range(3):
+            admitted = client.post(
+                "/v1/admit", json={"subject": USER, "model": {"id": "gpt"}, "text": "to a@b.example"}
+            )
+            assert admitted.json()["text"] == "to [email]"
+            # As many are under way as may be: its score is absent, and what reads it errs.
+            assert release().json()["released"] is False
+        _Slow.go.set()
+        whole = [each.result() for each in waiting[:-4]]
+        assert [each.json()["released"] for each in whole] == [True] * (WORKERS - 4)
+        assert all("event: released" in each.result().text for each in waiting[-4:])
+
+
+def test_whoever_comes_back_from_a_classifier_waits_for_a_place() -> None:
+    """Of those that do not wait, no more are at it at once than there are places."""
+    at_work, most, lock = 0, 0, threading.Lock()
+
+    def count(by: int) -> None:
+        nonlocal at_work, most
+        with lock:
+            at_work += by
+            most = max(most, at_work)
+
+    def work() -> None:
+        count(1)
+        sum(range(1_000))
+        count(-1)
+        in_time(lambda _: go.wait(), "", 60)
+        count(1)
+        sum(range(1_000))
+        count(-1)
+
+    async def main() -> None:
+        aside = Aside(128)
+        looks = [asyncio.create_task(aside.look(work)) for _ in range(WORKERS)]
+        while len(waiting := [each for each in threading.enumerate() if each.name == "classifier"]) < WORKERS:
+            await asyncio.sleep(0.001)
+        assert waiting
+        go.set()
+        await asyncio.gather(*looks)
+        aside.close()
+
+    go = threading.Event()
+    asyncio.run(main())
+    assert 0 < most <= LOOKING
 
 
 def test_what_a_long_answer_is_made_of_is_not_looked_through_while_it_is_made(tmp_path: Path) -> None:
