@@ -9,7 +9,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, SupportsIndex, TypeVar
 
 MARK = "policyengine_gated"
+# What an agent was protected with.
+BY = "policyengine_by"
+_OTHERWISE = "protect: this is protected already, with another session or other terms; make a new one for these"
 T = TypeVar("T")
+
+
+def check_session(agent: Any, session: Any) -> None:
+    """Raises ValueError where another session gates it already."""
+    if (known := getattr(agent, BY, None)) is not None and known[0] is not session:
+        raise ValueError(_OTHERWISE)
+
+
+def is_protected(agent: Any, *by: Any) -> bool:
+    """Whether it is protected with this already: a second gate would decide, and charge, each call again. Raises
+    ValueError where it is protected with something else, such as the session of somebody else."""
+    known = getattr(agent, BY, None)
+    if known is None or known == by:
+        return known is not None
+    raise ValueError(_OTHERWISE)
 
 
 class GatedTools(list[Any]):

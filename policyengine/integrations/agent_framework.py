@@ -52,16 +52,21 @@ def protect(agent: A, interceptor: PolicyInterceptor, **hooks: Any) -> A:
     """The agent itself, with the hooks as its last middleware: what another one makes of a call is decided as it runs.
     Its model is shown the tools that could be called.
     `hooks` are options of `create_agent_hooks_middleware`. Raises ValueError, with the reason, for an agent past whose
-    hooks tools would run."""
+    hooks tools would run, and for one that has those of another interceptor; one that has those of this one has them
+    once."""
     _check(agent)
-    own: list[Any] = list(agent.middleware or ())
+    before: list[Any] = getattr(agent, _MARK, [])
+    if before and before[-1].hooks != (interceptor, hooks):
+        raise ValueError("protect: the agent has the hooks of another interceptor already; make a new one for these")
+    own: list[Any] = [one for one in agent.middleware or () if one not in before]
     with catch_warnings():
         # It is experimental, as the framework says; whoever calls this has chosen it.
         simplefilter("ignore")
         ours: list[Any] = [create_agent_hooks_middleware([interceptor], **hooks), _Shows(), _Runs(interceptor, hooks)]
     agent.middleware = [*own, *ours]
-    setattr(agent, _MARK, True)
-    _keep_last(agent, ours)
+    setattr(agent, _MARK, ours)
+    if not before:
+        _keep_last(agent)
     return agent
 
 
@@ -86,10 +91,10 @@ class _Runs(FunctionMiddleware):
     """Behind the hooks: whose tool runs here."""
 
     def __init__(self, interceptor: PolicyInterceptor, hooks: Mapping[str, Any]) -> None:
-        self._hooks = interceptor, hooks
+        self.hooks = interceptor, hooks
 
     async def process(self, context: FunctionInvocationContext, call_next: Callable[[], Awaitable[None]]) -> None:
-        running = _RUNNING.set(self._hooks)
+        running = _RUNNING.set(self.hooks)
         try:
             await call_next()
         finally:
@@ -130,12 +135,13 @@ class _Shows(ChatMiddleware):
         await call_next()
 
 
-def _keep_last(agent: Any, ours: list[Any]) -> None:
+def _keep_last(agent: Any) -> None:
     """Middleware of a run comes behind the hooks, and would change what they decided about. What the agent was given
     since it was protected is looked at as it begins to run."""
     behind = agent.run
 
     def run(*given: Any, **named: Any) -> Any:
+        ours = getattr(agent, _MARK)
         if list(agent.middleware or ())[-len(ours) :] != ours:
             raise ValueError("protect: the hooks are not the last middleware of the agent any more; protect it again")
         _check(agent)

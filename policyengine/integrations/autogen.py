@@ -29,6 +29,7 @@ from policyengine.gate.models import ModelTerms
 from policyengine.gate.results import given_back, looked_at
 from policyengine.gate.running import run_async
 from policyengine.gate.session import Session
+from policyengine.integrations.added import BY, check_session, is_protected
 
 A = TypeVar("A")
 FAILED = "this could not be decided"
@@ -52,18 +53,23 @@ def protect(
     """The agent or team itself, gated from now on; `model`, `cost` and `output` are as in `policyengine.gate.models`.
     With `engine`, an agent one of whose calls needs an approval hands over to the `user`, which a `HandoffTermination`
     ends a run at; the call runs when the model makes it again after somebody has approved it in the store. Raises
-    ValueError, with the reason, for one that acts in ways that nothing can stand before."""
-    _Protects(session, ModelTerms(model, cost, output), Repeated(engine) if engine is not None else None).protect(agent)
+    ValueError, with the reason, for one that acts in ways that nothing can stand before, and for one that is protected
+    with something else already; one that is protected with the same is left as it is."""
+    by = session, ModelTerms(model, cost, output), engine
+    is_protected(agent, *by)
+    _Protects(*by, Repeated(engine) if engine is not None else None).protect(agent)
     return agent
 
 
 class _Protects:
-    def __init__(self, session: Session, terms: ModelTerms, asks: Repeated | None) -> None:
+    def __init__(self, session: Session, terms: ModelTerms, engine: Engine | None, asks: Repeated | None) -> None:
         self._session = session
         self._terms = terms
+        self._engine = engine
         self._asks = asks
 
     def protect(self, agent: Any) -> None:
+        check_session(agent, self._session)
         if isinstance(agent, BaseGroupChat):
             for one in agent._participants:
                 self.protect(one)
@@ -80,6 +86,8 @@ class _Protects:
         client = getattr(agent, "_model_client", None)
         if isinstance(client, ChatCompletionClient):
             agent._model_client = self._model(client)
+        if not hasattr(agent, BY):
+            setattr(agent, BY, (self._session, self._terms, self._engine))
 
     def _assistant(self, agent: Any) -> None:
         if type(agent)._execute_tool_call is not AssistantAgent._execute_tool_call:
@@ -101,7 +109,7 @@ class _Protects:
                 if isinstance(tool, AgentTool | TeamTool):
                     # What it says is read by an agent, and released where it leaves.
                     terms = ModelTerms(self._terms.model, self._terms.cost)
-                    _Protects(self._session, terms, self._asks).protect(tool._task_runner)
+                    _Protects(self._session, terms, self._engine, self._asks).protect(tool._task_runner)
         return GatedWorkbench(workbench, self._session, self._asks, waiting)
 
     def _handoff(self, tool: Any, refused: dict[str, str]) -> Any:

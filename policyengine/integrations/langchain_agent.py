@@ -12,13 +12,13 @@ are decided in that session as well (`langchain_within`).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, NotRequired, TypeGuard
+from typing import Annotated, Any, NotRequired, TypeGuard, cast
 
 from cachetools import TTLCache
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse, ToolCallRequest
 from langchain.agents.middleware.types import PrivateStateAttr
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
-from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.tools import BaseTool
 from langgraph.runtime import Runtime
 
 from policyengine.engine import Engine
@@ -27,7 +27,7 @@ from policyengine.gate.results import plain
 from policyengine.gate.running import run, run_async, within
 from policyengine.gate.session import Session
 from policyengine.integrations.langchain_approvals import by_interrupt, by_interrupt_async, needs_checkpointer
-from policyengine.integrations.langchain_calls import Answer, is_users, run_call, run_call_async
+from policyengine.integrations.langchain_calls import Answer, GatedTool, is_users, run_call, run_call_async
 from policyengine.integrations.langchain_within import GATED, beginning
 from policyengine.release.outcome import Released
 
@@ -211,11 +211,14 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
 
 def protect(tools: Sequence[BaseTool], session: Session) -> list[BaseTool]:
     """The same tools, each gated by the session whoever calls it: another agent, a graph, your own code. Raises
-    ValueError for a tool that a graph gives more arguments than a model does: those come only to the tool itself."""
+    ValueError for a tool that a graph gives more arguments than a model does: those come only to the tool itself; and
+    for one that another session gates already."""
     return [_protected(tool, session) for tool in tools]
 
 
 def _protected(tool: BaseTool, session: Session) -> BaseTool:
+    if isinstance(tool, GatedTool):
+        tool = tool.behind(session)
     if tool._injected_args_keys:
         raise ValueError(f"protect: `{tool.name}` takes arguments from its graph; use PolicyMiddleware for it")
 
@@ -233,7 +236,7 @@ def _protected(tool: BaseTool, session: Session) -> BaseTool:
     async def call_async(**arguments: Any) -> Any:
         return (await run_async(session, tool.name, arguments, perform_async)).value
 
-    return StructuredTool.from_function(
+    made = GatedTool.from_function(
         call,
         call_async,
         name=tool.name,
@@ -242,6 +245,8 @@ def _protected(tool: BaseTool, session: Session) -> BaseTool:
         return_direct=tool.return_direct,
         metadata={GATED: True},
     )
+    cast(Any, made)._session, cast(Any, made)._behind = session, tool
+    return made
 
 
 def _structured(answer: ModelResponse[Any], terms: ModelTerms) -> Any:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from langchain.agents.middleware import ToolCallRequest
 from langchain_core.messages import BaseMessage, HumanMessage, RemoveMessage, ToolMessage
+from langchain_core.tools import BaseTool, StructuredTool
 from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command
 
@@ -26,6 +27,20 @@ Answer = ToolMessage | Command[Any]
 SOURCE = "lc_source"
 
 
+class GatedTool(StructuredTool):
+    """A tool that a session gates, whoever calls it."""
+
+    _session: Session
+    _behind: BaseTool
+
+    def behind(self, session: Session) -> BaseTool:
+        """What it gates, for one who gates it with the same session. Raises ValueError for another session: each would
+        decide, and charge, every call."""
+        if self._session is not session:
+            raise ValueError(f"`{self.name}` is gated by another session already; use the tool that it was made of")
+        return self._behind
+
+
 def run_call(
     session: Session,
     request: ToolCallRequest,
@@ -34,7 +49,7 @@ def run_call(
 ) -> Answer:
     """The answer to a call: what the tool returned, or why it did not run."""
 
-    name, given = request.tool_call["name"], request.tool_call["args"]
+    request, name, given = _ungated(request, session), request.tool_call["name"], request.tool_call["args"]
 
     def perform(arguments: dict[str, Any]) -> Answer:
         with beginning(name):
@@ -55,7 +70,7 @@ async def run_call_async(
 ) -> Answer:
     """As `run_call`, without blocking the event loop."""
 
-    name, given = request.tool_call["name"], request.tool_call["args"]
+    request, name, given = _ungated(request, session), request.tool_call["name"], request.tool_call["args"]
 
     async def perform(arguments: dict[str, Any]) -> Answer:
         with beginning(name):
@@ -73,6 +88,12 @@ async def run_call_async(
 def is_users(message: BaseMessage) -> bool:
     """Whether the user wrote it, as far as the message tells."""
     return isinstance(message, HumanMessage) and SOURCE not in message.additional_kwargs
+
+
+def _ungated(request: ToolCallRequest, session: Session) -> ToolCallRequest:
+    """A call is decided once."""
+    tool = request.tool
+    return request.override(tool=tool.behind(session)) if isinstance(tool, GatedTool) else request
 
 
 def _final(request: ToolCallRequest, arguments: dict[str, Any]) -> ToolCallRequest:

@@ -24,7 +24,7 @@ from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelTerms
 from policyengine.gate.running import ApproveAsync, run, run_async
 from policyengine.gate.session import Session
-from policyengine.integrations.added import MARK, GatedTools, held
+from policyengine.integrations.added import BY, MARK, GatedTools, held, is_protected
 from policyengine.integrations.inner import GATE, watched
 from policyengine.integrations.llamaindex_models import gated
 
@@ -35,14 +35,18 @@ def protect(
     """The tools that the session could call, each of them gated. With `engine`, a call that needs an approval stops the
     workflow (`InputRequiredEvent`) until a `HumanResponseEvent` with its `task` comes; it runs if somebody has approved
     it in the store by then, whatever that event says. Raises ValueError for a tool that a workflow gives more arguments
-    than a model does: those come only to the tool itself."""
+    than a model does: those come only to the tool itself; and for one that another session gates already."""
     gate = _gate(session, ModelTerms(), engine)
     return _callable([gate(tool) for tool in tools], session)
 
 
 def _gate(session: Session, terms: ModelTerms, engine: Engine | None) -> Callable[[Any], BaseTool]:
     asks = Repeated(engine) if engine is not None else None
-    return lambda tool: _protected(_made(tool), session, terms, asks)
+
+    def gate(tool: Any) -> BaseTool:
+        return tool if is_protected(tool, session) else _protected(_made(tool), session, terms, asks)
+
+    return gate
 
 
 def _made(tool: Any) -> BaseTool:
@@ -69,9 +73,16 @@ def protect_agents(
 ) -> list[A]:
     """The same agents, each with gated tools as `protect` makes them, such as those of an `AgentWorkflow` that hand
     over to each other; `model`, `cost` and `output` are as in `policyengine.gate.models`. Raises ValueError for an
-    agent that has other ways to act, or to say something."""
+    agent that has other ways to act, or to say something, and for one that is protected with something else already;
+    one that is protected with the same is left as it is."""
     terms = ModelTerms(model, cost, output)
-    return [held(agent, _rules(agent, session, terms, engine), **{GATE: session}) for agent in agents]
+    by = (session, terms, engine)
+    return [
+        agent
+        if is_protected(agent, *by)
+        else held(agent, _rules(agent, session, terms, engine), **{GATE: session, BY: by})
+        for agent in agents
+    ]
 
 
 def _gated_agent(agent: BaseWorkflowAgent, session: Session) -> BaseWorkflowAgent:
@@ -180,7 +191,7 @@ def _protected(tool: BaseTool, session: Session, terms: ModelTerms, asks: Repeat
         return await ran_async(arguments, None)
 
     if asks is None:
-        return _marked(FunctionTool(call, tool.metadata, async_fn=call_async))
+        return _marked(FunctionTool(call, tool.metadata, async_fn=call_async), session)
 
     def call_in(*, _workflow: Context, **arguments: Any) -> Any:
         return call(**arguments)
@@ -191,11 +202,12 @@ def _protected(tool: BaseTool, session: Session, terms: ModelTerms, asks: Repeat
     for one in (call_in, call_in_async):
         # By this the framework knows that the function is to be given the workflow.
         one.__annotations__["_workflow"] = Context
-    return _marked(FunctionTool(call_in, tool.metadata, async_fn=call_in_async))
+    return _marked(FunctionTool(call_in, tool.metadata, async_fn=call_in_async), session)
 
 
-def _marked(tool: BaseTool) -> BaseTool:
+def _marked(tool: BaseTool, session: Session) -> BaseTool:
     setattr(tool, MARK, True)
+    setattr(tool, BY, (session,))
     return tool
 
 

@@ -33,7 +33,7 @@ from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.running import run_async, within
 from policyengine.gate.session import Session
-from policyengine.integrations.added import MARK, GatedTools, held
+from policyengine.integrations.added import BY, MARK, GatedTools, held, is_protected
 from policyengine.integrations.inner import GATE
 
 # So many calls may be decided and not made yet, for so many seconds: a run that was interrupted may go on much later,
@@ -55,8 +55,10 @@ def protect(
     gate. With `engine`, a call of a function that needs an approval interrupts the run, and runs once somebody has
     approved it in the store, whatever is said when the run goes on; one of an MCP server runs when the model makes it
     again after that. Raises ValueError, with the reason, for an agent
-    that has what cannot be gated."""
-    return _Protecting(session, ModelTerms(model, cost, output), engine).agent(agent)
+    that has what cannot be gated, and for one that is protected with something else already; one that is protected with
+    the same is returned as it is."""
+    protecting = _Protecting(session, ModelTerms(model, cost, output), engine)
+    return agent if is_protected(agent, *protecting.by) else protecting.agent(agent)
 
 
 class _Protecting:
@@ -64,6 +66,7 @@ class _Protecting:
         self._session = session
         self._terms = terms
         self._engine = engine
+        self.by = (session, terms, engine)
         # Agents hand over to each other in circles.
         self._made: dict[int, tuple[Agent[Any], Agent[Any]]] = {}
 
@@ -76,7 +79,7 @@ class _Protecting:
         self._made[id(agent)] = (agent, made)
         try:
             # What is assigned later is gated too, and so is what a clone is made with.
-            return held(made, self._rules(agent.name), **{GATE: self._session})
+            return held(made, self._rules(agent.name), **{GATE: self._session, BY: self.by})
         except BaseException:
             # Nobody is handed over to one of which only a part is gated.
             del self._made[id(agent)]

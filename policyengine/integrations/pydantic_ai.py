@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from pydantic_ai import Agent, RunContext
 from pydantic_ai.capabilities import AbstractCapability
@@ -34,6 +34,7 @@ from policyengine.gate.results import plain
 from policyengine.gate.running import ToolFailed, run_async, within
 from policyengine.gate.session import Session
 
+T = TypeVar("T")
 # What a framework raises to steer itself; nothing of it reaches a model.
 STEERING = (ApprovalRequired, CallDeferred, SkipToolExecution)
 _ROLES = {
@@ -67,10 +68,23 @@ class PolicyCapability(AbstractCapability[Any]):
         return self._of_run
 
     def get_wrapper_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
-        return _Gated(toolset, self._gate, self.engine)
+        """Raises ValueError where another session gates them already."""
+        gate, inner = self._gate, toolset
+        # The toolsets of other capabilities may stand between.
+        while isinstance(inner, WrapperToolset):
+            if isinstance(inner, _Gated):
+                return _once(toolset, (inner.session, inner.engine) == (gate, self.engine))
+            inner = inner.wrapped
+        return _Gated(toolset, gate, self.engine)
 
     def get_wrapper_model(self, model: Model) -> Model:
-        return _Model(model, self._gate, ModelTerms(self.model, self.cost, self.output))
+        """As `get_wrapper_toolset`."""
+        by, inner = (self._gate, ModelTerms(self.model, self.cost, self.output)), model
+        while isinstance(inner, WrapperModel):
+            if isinstance(inner, _Model):
+                return _once(model, inner.by == by)
+            inner = inner.wrapped
+        return _Model(model, *by)
 
     async def after_run(self, ctx: RunContext[Any], *, result: AgentRunResult[Any]) -> AgentRunResult[Any]:
         """What a model says through an output tool or function is no text of it, and is released here. Raises
@@ -82,6 +96,13 @@ class PolicyCapability(AbstractCapability[Any]):
         if not released.allowed or released.text != said:
             raise PermissionError(released.reason or "parts of the output may not leave")
         return result
+
+
+def _once(gated: T, is_same: bool) -> T:
+    """What is gated already: a second gate would decide, and charge, each call again."""
+    if not is_same:
+        raise ValueError("PolicyCapability: another one, with another session or other terms, gates this agent already")
+    return gated
 
 
 def _watched() -> None:
@@ -154,6 +175,7 @@ class _Model(WrapperModel):
 
     def __init__(self, model: Model, session: Session, terms: ModelTerms) -> None:
         super().__init__(model)
+        self.by = (session, terms)
         self._session = session
         self._terms = terms
 

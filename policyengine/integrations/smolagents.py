@@ -25,7 +25,7 @@ from policyengine.gate.models import ModelTerms
 from policyengine.gate.results import plain
 from policyengine.gate.running import Approve, run
 from policyengine.gate.session import Session
-from policyengine.integrations.added import MARK, held
+from policyengine.integrations.added import BY, MARK, held, is_protected
 from policyengine.integrations.inner import GATE, watched
 
 FINAL = "final_answer"
@@ -56,11 +56,14 @@ def protect(
     model is shown the tools that could be called. With `engine`, a call that needs an approval asks for one in the
     store, and runs when the model makes it again after somebody has approved it there. Raises ValueError for a
     `CodeAgent` whose code runs elsewhere: what it would call there is no tool of this process; and for one whose code
-    may import what acts without tools."""
+    may import what acts without tools, and for one that is protected with something else already; one that is
+    protected with the same is left as it is."""
+    terms = ModelTerms(model, cost, output)
+    if is_protected(agent, session, terms, engine):
+        return agent
     if isinstance(agent, CodeAgent) and agent.executor_type != "local":
         raise ValueError(f"protect: code that runs in `{agent.executor_type}` calls tools that nobody gates")
     _check_imports(agent.additional_authorized_imports if isinstance(agent, CodeAgent) else ())
-    terms = ModelTerms(model, cost, output)
     approve = Repeated(engine).approval if engine is not None else None
 
     def member(name: str, one: Any) -> Any:
@@ -81,7 +84,7 @@ def protect(
             "model": lambda behind: _model(behind, session, terms),
             **({"python_executor": _executor} if isinstance(agent, CodeAgent) else {}),
         },
-        **{GATE: session},
+        **{GATE: session, BY: (session, terms, engine)},
     )
     if output is not None:
         _release(agent, session, terms)

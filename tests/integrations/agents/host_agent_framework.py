@@ -64,7 +64,8 @@ def run(asks: Asks) -> Ran:
 
     def gated(agent: Agent) -> Agent:
         terms = {"model": asks.model, "cost": asks.cost, "output": asks.output}
-        return protect(agent, PolicyInterceptor(asks.engine, principal=ANN, **terms))  # type: ignore[arg-type]
+        gate = PolicyInterceptor(asks.engine, principal=ANN, **terms)  # type: ignore[arg-type]
+        return protect(protect(agent, gate), gate) if asks.twice else protect(agent, gate)
 
     async def work() -> Any:
         within = list(tools)

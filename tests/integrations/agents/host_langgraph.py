@@ -9,6 +9,7 @@ from langchain_core.tools import StructuredTool
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import tools_condition
 
+from policyengine.integrations.langchain_agent import protect
 from policyengine.integrations.langgraph import tool_node
 from tests.integrations.agents.host_langchain import answered, says
 from tests.integrations.agents.world import ANN, Asks, Ran, finished
@@ -46,6 +47,8 @@ def run(asks: Asks) -> Ran:
                 return str(answer["messages"][-1].text)
 
             within.append(StructuredTool.from_function(coroutine=helper))
+        if asks.twice:
+            within = list(protect(protect(within, session), session))
         node = tool_node(within, session, awrap_tool_call=rewrite if asks.rewrite is not None else None)
         return await answered(graph(says(asks.script, ran), node), asks)
 

@@ -55,9 +55,13 @@ def run(asks: Asks) -> Ran:
                 return str(await inner.run(input))
 
             within.append(FunctionTool.from_defaults(async_fn=helper))
+        if asks.twice:
+            within = list(protect(protect(within, session), session))
         agent = FunctionAgent(tools=within, llm=says(asks.script, ran), streaming=asks.streamed)
         terms: Any = {"model": asks.model, "cost": asks.cost, "output": asks.output}
         (gated,) = protect_agents([agent], session, **terms)
+        if asks.twice:
+            assert protect_agents([gated], session, **terms)[0] is gated
         blocks: list[Any] = [TextBlock(text=asks.prompt)]
         if asks.image is not None:
             blocks.append(ImageBlock(image=asks.image))

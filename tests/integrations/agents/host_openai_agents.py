@@ -43,6 +43,8 @@ def run(asks: Asks) -> Ran:
             within = [*tools, inner.as_tool("helper", "Ask another agent.")]
         agent = Agent("outer", model=says(asks.script, ran, "o"), tools=within)
         gated = protect(agent, session, model=asks.model, cost=asks.cost, output=asks.output)
+        if asks.twice:
+            assert protect(gated, session, model=asks.model, cost=asks.cost, output=asks.output) is gated
         given: Any = asks.prompt
         if asks.image is not None:
             image = f"data:image/png;base64,{b64encode(asks.image).decode()}"

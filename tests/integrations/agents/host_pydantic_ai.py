@@ -60,7 +60,8 @@ def run(asks: Asks) -> Ran:
 
             within = [*tools, helper]
         others = [] if asks.rewrite is None else [Rewrites(asks.rewrite)]
-        agent = Agent(says(asks.script, ran), tools=within, capabilities=[gate, *others])
+        again = [PolicyCapability(session, model=asks.model, cost=asks.cost, output=asks.output)] if asks.twice else []
+        agent = Agent(says(asks.script, ran), tools=within, capabilities=[gate, *again, *others])
         given: Any = asks.prompt
         if asks.image is not None:
             given = [asks.prompt, BinaryContent(asks.image, media_type="image/png")]

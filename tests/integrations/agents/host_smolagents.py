@@ -85,6 +85,8 @@ def run(asks: Asks) -> Ran:
 
             within.append(helper)
         whole = protect(agent(within, asks.script, ran), session, model=asks.model, cost=asks.cost, output=asks.output)
+        if asks.twice:
+            assert protect(whole, session, model=asks.model, cost=asks.cost, output=asks.output) is whole
         images = [Image.open(BytesIO(asks.image))] if asks.image is not None else None
         if not asks.streamed:
             return await asyncio.to_thread(whole.run, asks.prompt, images=images)

@@ -9,10 +9,12 @@ from tests.integrations.agents.world import Host
 
 LACKS: dict[str, tuple[str, ...]] = {
     "autogen": ("rewrite",),
-    "claude_agent": ("rewrite", "cut", "inner", "output", "budget"),
+    "claude_agent": ("rewrite", "cut", "inner", "output", "budget", "twice"),
     "crewai": ("cut",),
+    "google_adk": ("twice",),
+    "langchain": ("twice",),
     "langgraph": ("shown", "output", "budget"),
-    "litellm": ("rewrite", "cut", "inner"),
+    "litellm": ("rewrite", "cut", "inner", "twice"),
     "llamaindex": ("rewrite",),
     "openai_agents": ("rewrite",),
     "smolagents": ("rewrite", "cut"),

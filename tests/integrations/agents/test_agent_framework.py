@@ -182,3 +182,20 @@ def test_an_agent_within_a_tool_is_gated_or_refused_there(as_tool: bool) -> None
 def test_an_agent_without_a_layer_for_middleware_is_refused() -> None:
     with pytest.raises(ValueError, match="no layer that calls middleware"):
         protect(RawAgent(Scripted([], Ran(), "o")), gate())
+
+
+def test_an_agent_with_the_hooks_of_another_interceptor_is_refused() -> None:
+    engine = Engine.from_text(POLICIES)
+    gate = PolicyInterceptor(engine, principal=ANN)
+    agent = protect(Agent(Scripted([], Ran(), "a"), name="a"), gate)
+    with pytest.raises(ValueError, match="another interceptor"):
+        protect(agent, PolicyInterceptor(engine, principal=ANN))
+    before = list(agent.middleware or ())
+    assert len(protect(agent, gate).middleware or ()) == len(before)
+
+
+def test_an_agent_that_has_lost_its_hooks_runs_once_it_is_protected_again() -> None:
+    gate = PolicyInterceptor(Engine.from_text(POLICIES), principal=ANN)
+    agent = protect(Agent(Scripted(["ok"], Ran(), "a"), name="a"), gate)
+    agent.middleware = []
+    assert asyncio.run(protect(agent, gate).run("hi")).text == "ok"

@@ -129,3 +129,18 @@ def test_a_gated_tool_within_a_tool_is_decided_and_charged_once() -> None:
     gated += protect([mail], engine.session(principal=ANN, prompt="write to b@c.de"))
     assert agent.invoke({"messages": [HumanMessage("go")]})["messages"][-1].text == "ok"
     assert tools.ran == [("send_mail", "b@c.de", "x")]
+
+
+def test_a_tool_that_another_session_gates_is_refused() -> None:
+    """Each would decide, and charge, every call; and the other session may be somebody else's."""
+    engine = Engine.from_text(POLICIES)
+    given = [StructuredTool.from_function(coroutine=one) for one in Tools().functions()]
+    tools = protect(given, engine.session(principal=ANN))
+    with pytest.raises(ValueError, match="another session"):
+        protect(tools, engine.session(principal=ANN))
+    gate = PolicyMiddleware(engine, principal=ANN)
+    agent = create_agent(says([[("read_page", {"url": "x"})], "ok"], Ran()), tools, middleware=[gate])
+    with pytest.raises(ValueError, match="another session"):
+        asyncio.run(agent.ainvoke({"messages": [HumanMessage("read x")]}))
+    with pytest.raises(AssertionError, match="duplicate"):
+        create_agent(says([], Ran()), [], middleware=[gate, gate])

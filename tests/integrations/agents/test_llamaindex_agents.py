@@ -107,10 +107,12 @@ def test_a_tool_that_is_added_while_the_agent_runs_is_gated() -> None:
 
 
 def test_a_form_that_nobody_would_release_is_refused() -> None:
-    agent = FunctionAgent(llm=MockFunctionCallingLLM(), tools=[], structured_output_fn=lambda _: {})
-    assert protect_agents([agent], session())
+    first, second = (
+        FunctionAgent(llm=MockFunctionCallingLLM(), tools=[], structured_output_fn=lambda _: {}) for _ in range(2)
+    )
+    assert protect_agents([first], session())
     with pytest.raises(ValueError, match="nobody would release"):
-        protect_agents([agent], session(), output={"tenant": "acme"})
+        protect_agents([second], session(), output={"tenant": "acme"})
 
 
 def test_what_an_agent_is_given_anew_is_gated_or_refused() -> None:
@@ -206,3 +208,16 @@ def test_a_value_that_is_split_over_blocks_of_an_answer_is_released_as_one() -> 
         return str(await gated.run("go"))
 
     assert "".join(asyncio.run(work()).split()) == "Iwroteto[email]."
+
+
+def test_what_is_protected_already_is_not_protected_with_something_else() -> None:
+    """Its calls would still be decided in the session of the other one, who may be somebody else."""
+    engine = Engine.from_text(POLICIES)
+    first, second = engine.session(principal=ANN), engine.session(principal=ANN)
+    tools = protect([FunctionTool.from_defaults(async_fn=one) for one in Tools().functions()], first)
+    (agent,) = protect_agents([FunctionAgent(tools=tools, llm=says([], Ran()))], first)
+    for other, terms in ((second, {}), (first, {"output": {"tenant": "acme"}})):
+        with pytest.raises(ValueError, match="protected already"):
+            protect_agents([agent], other, **terms)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="protected already"):
+        protect(tools, second)

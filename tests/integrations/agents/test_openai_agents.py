@@ -317,3 +317,13 @@ def test_a_value_that_is_split_over_parts_of_an_answer_is_released_as_one() -> N
     result = asyncio.run(Runner.run(agent, "do it", run_config=QUIET))
     said = [part.text for item in result.raw_responses[0].output for part in item.content]  # type: ignore[union-attr]
     assert said == ["I wrote to [email]", ".", " Bye."]
+
+
+def test_what_is_protected_already_is_not_protected_with_something_else() -> None:
+    """Its calls would still be decided in the session of the other one, who may be somebody else."""
+    engine = Engine.from_text(POLICIES)
+    first = engine.session(principal=ANN)
+    agent = protect(Agent("a", tools=[]), first)
+    for other, terms in ((engine.session(principal=ANN), {}), (first, {"output": {"tenant": "acme"}})):
+        with pytest.raises(ValueError, match="protected already"):
+            protect(agent, other, **terms)  # type: ignore[arg-type]

@@ -219,3 +219,13 @@ def test_tools_that_an_agent_is_given_anew_are_gated(way: str) -> None:
     with agent.override(**overridden):
         assert agent.run_sync("go", toolsets=[given] if way == "of a run" else None).output == "ok"
     assert tools.ran == []
+
+
+def test_two_capabilities_with_something_else_each_are_refused() -> None:
+    engine = Engine.from_text(POLICIES)
+    first, second = engine.session(principal=ANN), engine.session(principal=ANN)
+    gates = [PolicyCapability(first)]
+    for other in (PolicyCapability(second), PolicyCapability(first, output={"tenant": "acme"})):
+        agent = Agent(says(["ok"], Ran()), tools=Tools().functions(), capabilities=[*gates, other])
+        with pytest.raises(ValueError, match="gates this agent already"):
+            asyncio.run(agent.run("hi"))

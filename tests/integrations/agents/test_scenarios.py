@@ -64,6 +64,17 @@ def test_what_is_denied_never_runs_and_the_model_is_told_why(name: str) -> None:
     assert ran.final == "done"
 
 
+@pytest.mark.seam("twice")
+def test_what_is_protected_twice_is_gated_once(name: str) -> None:
+    mail = ("send_mail", {"to": "b@c.de", "body": "x"})
+    policies = ONE_MAIL + "limit budget: invoke on Model at most 100 of cost.tokens per day by principal\n"
+    budget: Any = (
+        {} if name == "langgraph" else {"model": {"id": "m"}, "cost": {"tokens": 40}, "output": {"tenant": "acme"}}
+    )
+    ran, tools = play(name, [[mail], "ok"], "write to b@c.de", policies, twice=True, **budget)
+    assert (tools.ran, ran.final) == ([("send_mail", "b@c.de", "x")], "ok")
+
+
 @pytest.mark.seam("shown")
 def test_the_model_is_shown_what_could_be_allowed(name: str) -> None:
     ran, _ = play(name, ["hello"], "hi")

@@ -263,3 +263,12 @@ def test_an_agent_within_a_tool_is_gated_or_refused_there() -> None:
     agent, ran = outer()
     assert agent.run("go") == "done"
     assert "acts without any tool" in ran.seen
+
+
+def test_what_is_protected_already_is_not_protected_with_something_else() -> None:
+    """Its calls would still be decided in the session of the other one, who may be somebody else."""
+    first = session()
+    agent = protect(ToolCallingAgent(tools=[], model=Says([], Ran()), verbosity_level=LogLevel.OFF), first)
+    for other, terms in ((session(), {}), (first, {"output": {"tenant": "acme"}})):
+        with pytest.raises(ValueError, match="protected already"):
+            protect(agent, other, **terms)

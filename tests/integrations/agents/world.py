@@ -143,7 +143,8 @@ class Ran:
 class Asks:
     """How a run is to be made. `rewrite` are arguments that another hook of the framework puts in the place of those of
     each call; `inner` the script of an agent within the agent, which has all the tools; `cut` says that the run is
-    cancelled once `slow` is running; `image` goes with the prompt; `streamed` that the framework streams."""
+    cancelled once `slow` is running; `image` goes with the prompt; `streamed` that the framework streams; `twice` that
+    the agent is protected a second time."""
 
     engine: Engine
     script: Script
@@ -157,6 +158,7 @@ class Asks:
     cut: bool = False
     image: bytes | None = None
     streamed: bool = False
+    twice: bool = False
 
 
 class Host(Protocol):

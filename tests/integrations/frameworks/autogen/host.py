@@ -87,6 +87,8 @@ def run(asks: Asks) -> Ran:
             within.append(renamed(AgentTool(inner)))
         outer = agent(within, asks.script, ran, model_client_stream=asks.streamed)
         whole = protect(outer, session, model=asks.model, cost=asks.cost, output=asks.output)
+        if asks.twice:
+            assert protect(whole, session, model=asks.model, cost=asks.cost, output=asks.output) is whole
         given: Any = asks.prompt or "go"
         if asks.image is not None:
             given = MultiModalMessage(content=[given, Image.from_pil(Pixels.open(BytesIO(asks.image)))], source="user")

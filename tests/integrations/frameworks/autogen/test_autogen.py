@@ -119,3 +119,16 @@ def test_a_call_that_needs_a_person_hands_over_to_the_user_and_runs_once_approve
     assert "has to be approved by Group finance first (arq_" in said[0].content
     assert said[0].content == said[1].content != said[2].content
     assert tools.ran == [("slow", "x")]
+
+
+def test_what_is_protected_already_is_not_protected_with_something_else() -> None:
+    """Its calls would still be decided in the session of the other one, who may be somebody else."""
+    first = session()
+    member = protect(agent(functions(Tools()), [], Ran()), first)
+    for other, terms in ((session(), {}), (first, {"output": {"tenant": "acme"}})):
+        with pytest.raises(ValueError, match="protected already"):
+            protect(member, other, **terms)
+    team = RoundRobinGroupChat([member], termination_condition=MaxMessageTermination(2))
+    with pytest.raises(ValueError, match="protected already"):
+        protect(team, session())
+    assert protect(team, first) is team

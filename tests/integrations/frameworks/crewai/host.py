@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from contextlib import nullcontext
 from typing import Any
 
 os.environ.update(CREWAI_DISABLE_TELEMETRY="true", OTEL_SDK_DISABLED="true", CREWAI_TRACING_ENABLED="false")
@@ -79,7 +80,8 @@ def run(asks: Asks) -> Ran:
             within.append(helper)
 
         def whole() -> Any:
-            with gated(session, model=asks.model, cost=asks.cost, output=asks.output):
+            terms: Any = {"model": asks.model, "cost": asks.cost, "output": asks.output}
+            with gated(session, **terms), gated(session, **terms) if asks.twice else nullcontext():
                 whole = crew(within, asks.script, ran, asks.prompt)
                 if asks.image is not None:
                     whole.tasks[0].input_files = {"image": ImageFile(source=asks.image)}
