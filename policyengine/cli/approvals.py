@@ -14,13 +14,13 @@ from typing import Annotated, Any
 import typer
 
 from policyengine.bundle import InvalidPolicies, Snapshot
-from policyengine.cli.console import DENY, FAILED, fail, note, report, say, say_json, say_table, stderr
+from policyengine.cli.console import FAILED, fail, note, report, say, say_json, say_table, stderr
 from policyengine.cli.loading import JsonOption, existing, existing_file
+from policyengine.cli.state_store import reported
 from policyengine.diagnostics.safe_text import visible
 from policyengine.engine import Engine
 from policyengine.events.sink import Nowhere
-from policyengine.state.approval_calls import ApprovalError, Approvals
-from policyengine.state.store import StoreError
+from policyengine.state.approval_calls import Approvals
 from policyengine.state.stores.opening import open_store
 from policyengine.state.tasks import Task
 
@@ -168,11 +168,8 @@ def _engine(policies: Path, entities: Path | None, state: str) -> Engine:
 @contextmanager
 def _reported() -> Iterator[None]:
     try:
-        yield
-    except ApprovalError as error:
-        fail(error.reason, status=DENY)
-    except StoreError as error:
-        fail(str(error), status=FAILED)
+        with reported():
+            yield
     except ValueError as error:
         if isinstance(error, InvalidPolicies):
             raise

@@ -15,13 +15,12 @@ from policyengine.cli.durations import duration
 from policyengine.cli.keys import ConfigOption
 from policyengine.cli.loading import EntitiesOption, PolicyPath, existing, existing_file
 from policyengine.cli.request import RequestOption, read_request
-from policyengine.cli.state_store import StateOption, opened, prices
+from policyengine.cli.state_store import StateOption, opened, prices, reported
 from policyengine.diagnostics.safe_text import visible
 from policyengine.engine import Engine
 from policyengine.explain.display import decision_json
 from policyengine.model.json_text import parse_json
 from policyengine.model.values import Fault
-from policyengine.state.approval_calls import ApprovalError
 from policyengine.state.approving import reference
 from policyengine.state.grant import Grant, Limit, SettleError
 from policyengine.state.store import StoreError
@@ -61,7 +60,7 @@ def authorize(
     """
     asked = read_request(request)
     seconds = duration(lease, "--lease")
-    with _engine(path, entities, state, config) as engine, _reported():
+    with _engine(path, entities, state, config) as engine, reported():
         given = _approval(engine, approval) if approval is not None else None
         grant = engine.authorize(
             **asked, session=session, idempotency_key=key, lease=seconds, caller=caller, approval=given
@@ -170,22 +169,10 @@ def _approval(engine: Engine, id_: str) -> str:
     return shown.approval
 
 
-@contextmanager
-def _reported() -> Iterator[None]:
-    try:
-        yield
-    except ApprovalError as error:
-        fail(error.reason, status=DENY)
-    except StoreError as error:
-        fail(str(error), status=FAILED)
-
-
 def _done(change: Callable[[], object]) -> None:
     try:
         change()
-    except SettleError as error:
-        fail(str(error), status=FAILED)
-    except StoreError as error:
+    except (SettleError, StoreError) as error:
         fail(str(error), status=FAILED)
 
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from policyengine.cli.console import FAILED, fail
+from policyengine.cli.console import DENY, FAILED, fail
 from policyengine.settings.loading import WrongSettings, load
+from policyengine.state.approval_calls import ApprovalError
 from policyengine.state.prices import Prices
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.opening import open_store
@@ -51,5 +52,16 @@ def opened(state: str | None, config: Path | None) -> Iterator[Store]:
         fail(error.problems[0])
     except ValueError as error:
         fail(str(error))
+    except StoreError as error:
+        fail(str(error), status=FAILED)
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """What goes wrong with an approval or the store ends the command, and says why."""
+    try:
+        yield
+    except ApprovalError as error:
+        fail(error.reason, status=DENY)
     except StoreError as error:
         fail(str(error), status=FAILED)

@@ -21,17 +21,17 @@ def is_number(value: Any) -> bool:
     return value.__class__ is int or (value.__class__ is float and isfinite(value))
 
 
-def of_integer(op: Operator, value: Number, low: int = INT_MIN, high: int = INT_MAX) -> tuple[Operator, int] | bool:
-    """How an integer between `low` and `high` stands to a number, said with an integer between the two; or whether
-    every such integer does (True) or none (False)."""
+def of_integer(op: Operator, value: Number) -> tuple[Operator, int] | bool:
+    """How a 64-bit integer stands to a number, said with a 64-bit integer; or whether every such integer does (True)
+    or none (False)."""
     exact = Fraction(value)
     if op in ("==", "!="):
-        if exact.denominator != 1 or not low <= exact <= high:
+        if exact.denominator != 1 or not INT_MIN <= exact <= INT_MAX:
             return op == "!="
         return op, int(exact)
     bound = ceil(exact) if op in ("<", ">=") else floor(exact)
-    if not low <= bound <= high:
-        return (op in ("<", "<=")) is (bound > high)
+    if not INT_MIN <= bound <= INT_MAX:
+        return (op in ("<", "<=")) is (bound > INT_MAX)
     return op, bound
 
 

@@ -29,17 +29,6 @@ SLICE, ANEW = 2_048, 32
 Slices = Generator[None, None, list[str]]
 
 
-def callable_tools(
-    snapshot: Snapshot,
-    principal: Mapping[str, Any],
-    context: Mapping[str, Any],
-    names: Iterable[str],
-    session: SessionState | None = None,
-) -> list[str]:
-    """Those of the names, in their order. None for a request that is malformed."""
-    return at_once(callable_slices(snapshot, principal, context, names, session))
-
-
 def callable_slices(
     snapshot: Snapshot,
     principal: Mapping[str, Any],
@@ -48,7 +37,8 @@ def callable_slices(
     session: SessionState | None = None,
     partial: Partial | None = None,
 ) -> Slices:
-    """As `callable_tools`, slice by slice. `partial` answers in place of the snapshot's own."""
+    """Those of the names, in their order, slice by slice. None for a request that is malformed. `partial` answers in
+    place of the snapshot's own."""
     answering = snapshot.partial if partial is None else partial
     known = in_session(context, session)
     evaluator = snapshot.evaluator

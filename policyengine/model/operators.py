@@ -34,8 +34,6 @@ from policyengine.model.values import (
     wrong_type,
 )
 
-Ordered = int | float | datetime | timedelta
-
 
 def key(value: Any, depth: int = MAX_DEPTH) -> Any:
     """A hashable stand-in: two values are equal exactly when their keys are. `1` is `1.0`; `true` is not `1`; nothing

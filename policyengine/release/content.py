@@ -77,8 +77,8 @@ class Content:
         return sum(len(segment.text) for segment in self.segments)
 
 
-def text_content(text: str, source: str = "") -> Content:
-    return Content((Segment(text, source=source),), lambda texts: texts[0], plain=True)
+def text_content(text: str) -> Content:
+    return Content((Segment(text),), lambda texts: texts[0], plain=True)
 
 
 def parsed(text: str) -> Any:

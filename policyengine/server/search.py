@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, assert_never
+from typing import Any
 
 from policyengine import search
 from policyengine.authzen import read
@@ -74,35 +74,14 @@ def _found(snapshot: Snapshot, asked: Search, authorizes: bool, after: str | Non
     # As an evaluation has it: what a limit applies to is not allowed, unless it is metered.
     limits = snapshot.evaluator.limits
     met = limits if authorizes else declared(asked.context, limits)
-    match asked.sought:
-        case "subject":
-            return search.principals(
-                snapshot,
-                asked.principal,
-                asked.action,
-                asked.resource,
-                asked.context,
-                after=after,
-                limit=limit,
-                met=met,
-            )
-        case "resource":
-            return search.resources(
-                snapshot,
-                asked.principal,
-                asked.action,
-                asked.resource,
-                asked.context,
-                after=after,
-                limit=limit,
-                met=met,
-            )
-        case "action":
-            return search.actions(
-                snapshot, asked.principal, asked.resource, asked.context, after=after, limit=limit, met=met
-            )
-        case _:
-            assert_never(asked.sought)
+    if asked.sought == "action":
+        return search.actions(
+            snapshot, asked.principal, asked.resource, asked.context, after=after, limit=limit, met=met
+        )
+    entities = search.principals if asked.sought == "subject" else search.resources
+    return entities(
+        snapshot, asked.principal, asked.action, asked.resource, asked.context, after=after, limit=limit, met=met
+    )
 
 
 def _result(asked: Search, name: str) -> dict[str, str]:

@@ -5,8 +5,7 @@ Each method has an async form around the same operation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from policyengine.blocks.block import KINDS, LONGEST, Block, Kind, block_name, read_id
 from policyengine.diagnostics.suggest import one_of
@@ -14,8 +13,8 @@ from policyengine.events.event import Event, Field
 from policyengine.events.sink import Sink
 from policyengine.state.block_operations import Beat, Impose, ReadBlocks
 from policyengine.state.board import block_of
-from policyengine.state.operations import DocumentsFound, Outcome, Rejected
-from policyengine.state.store import Store, StoreError
+from policyengine.state.operations import DocumentsFound, Outcome
+from policyengine.state.store import Store, document_in
 from policyengine.state.windows import SECOND
 
 
@@ -58,7 +57,7 @@ class Blocks:
         return self._voided(await self._store.run_async(Beat(void=True)), why, by)
 
     def _voided(self, outcome: Outcome, why: str, by: str) -> float:
-        since = int(_document(outcome)["since"])
+        since = int(document_in(outcome)["since"])
         self._after()
         told: dict[str, Field] = {"before": since // SECOND, "why": why[:LONGEST], "by": by[:LONGEST]}
         self._events.send(Event("state.voided", told))
@@ -72,7 +71,7 @@ class Blocks:
         return _listed(await self._store.run_async(ReadBlocks()))
 
     def _done(self, asked: Impose, outcome: Outcome) -> Block:
-        document = _document(outcome)
+        document = document_in(outcome)
         self._after()
         block = block_of(document["entries"][asked.name])
         kind = "state.blocked" if asked.blocked else "state.unblocked"
@@ -113,15 +112,7 @@ def _asked(kind: str, id_: str, why: str, by: str, blocked: bool, length: int) -
 def _listed(outcome: Outcome) -> tuple[Block, ...]:
     if isinstance(outcome, DocumentsFound) and outcome.documents[0] is None:
         return ()
-    document = _document(outcome)
+    document = document_in(outcome)
     now = outcome.now  # type: ignore[union-attr]
     blocks = [block_of(entry) for entry in document["entries"].values() if entry["blocked"]]
     return tuple(sorted((b for b in blocks if not b.until or b.until > now), key=lambda b: (b.kind, b.type, b.id)))
-
-
-def _document(outcome: Outcome) -> Mapping[str, Any]:
-    if isinstance(outcome, Rejected):
-        raise StoreError(outcome.reason)
-    if not isinstance(outcome, DocumentsFound) or outcome.documents[0] is None:
-        raise StoreError("the store gave another answer than was asked for")
-    return outcome.documents[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
-from policyengine.state.operations import Document, Operation, Outcome
+from policyengine.state.operations import Document, DocumentsFound, Operation, Outcome, Rejected
 
 
 class StoreError(Exception):
@@ -41,3 +41,12 @@ class Sharded(Protocol):
     def places(self) -> tuple[str, ...]:
         """A place on each shard, the same for whoever asks."""
         ...
+
+
+def document_in(outcome: Outcome) -> Document:
+    """The first document of an answer. Raises StoreError for an answer without one."""
+    if isinstance(outcome, Rejected):
+        raise StoreError(outcome.reason)
+    if not isinstance(outcome, DocumentsFound) or outcome.documents[0] is None:
+        raise StoreError("the store gave another answer than was asked for")
+    return outcome.documents[0]

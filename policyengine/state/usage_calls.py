@@ -17,8 +17,8 @@ from policyengine.state import amounts
 from policyengine.state.charges import key_of, window
 from policyengine.state.ids import new_id
 from policyengine.state.metering import LimitRule
-from policyengine.state.operations import CHANGE, Adjust, DocumentsFound, Outcome, Read, Rejected
-from policyengine.state.store import Store, StoreError
+from policyengine.state.operations import CHANGE, Adjust, DocumentsFound, Read
+from policyengine.state.store import Store, document_in
 from policyengine.state.usage import Change, Sum, Usage, Wanted, added_up, change_of, change_tenant, usage_of, window_of
 from policyengine.state.windows import SECOND, Concurrent
 
@@ -178,7 +178,7 @@ class Meters:
         return outcome.now if isinstance(outcome, DocumentsFound) else 0
 
     def _changed(self, asked: Adjust) -> Change:
-        change = change_of(_document(self._store.run(asked)))
+        change = change_of(document_in(self._store.run(asked)))
         fields: dict[str, Field] = {
             "what": change.what, "rule": change.rule, "key": change.key, "amount": change.amount,
             "until": int(change.until), "why": change.why, "by": change.by,
@@ -199,11 +199,3 @@ def _value(label: str, key: Any) -> Any:
         return {"type": type_, "id": json.loads(f'"{id_}')} if separator and '"' not in type_ else json.loads(shown)
     except ValueError:
         raise ValueError(f"this is no key: `{key}`") from None
-
-
-def _document(outcome: Outcome) -> Mapping[str, Any]:
-    if isinstance(outcome, Rejected):
-        raise StoreError(outcome.reason)
-    if not isinstance(outcome, DocumentsFound) or outcome.documents[0] is None:
-        raise StoreError("the store gave another answer than was asked for")
-    return outcome.documents[0]

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from policyengine import Engine
-from policyengine.gate.listing import ANEW, SLICE, callable_slices, callable_tools
+from policyengine.gate.listing import ANEW, SLICE, callable_slices
 from policyengine.model.request import request
 from policyengine.partial.formula import FALSE
+from policyengine.slices import at_once
 
 DECLARED = """
 module lists
@@ -68,7 +69,7 @@ def test_many_are_each(rules: str) -> None:
             asked = request(ANN, "call", tool, dict(context))
             return snapshot.partial.residual(asked, "resource", tool, (), met) != FALSE
 
-        shown = callable_tools(snapshot, ANN, context, NAMES)
+        shown = at_once(callable_slices(snapshot, ANN, context, NAMES))
         assert shown == [name for name in NAMES if alone(name)], context
         # What is decided about a call without arguments agrees with the list.
         for name in {*NAMES} - {*shown}:
@@ -77,8 +78,8 @@ def test_many_are_each(rules: str) -> None:
 
 def test_no_name_lists_nothing() -> None:
     snapshot = Engine.from_text(f"{DECLARED}permit p: call on Tool\n").snapshot
-    assert callable_tools(snapshot, ANN, {}, ["read", 1]) == []  # type: ignore[list-item]
-    assert callable_tools(snapshot, {"type": "User"}, {}, ["read"]) == []
+    assert at_once(callable_slices(snapshot, ANN, {}, ["read", 1])) == []  # type: ignore[list-item]
+    assert at_once(callable_slices(snapshot, {"type": "User"}, {}, ["read"])) == []
 
 
 def test_of_many_rules_those_that_name_the_resource_are_asked() -> None:

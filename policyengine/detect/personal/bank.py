@@ -50,7 +50,6 @@ _NUMERALS = [b"%d" % int(chr(c), 36) if c in WORD else b"" for c in range(256)]
 _JOINED = WORD | frozenset(b"_")
 # An IBAN's beginning, of any length, at the end of a text.
 _OPEN = re.compile(rb"(?<![A-Za-z0-9_])[A-Za-z](?:[A-Za-z](?:[0-9](?:[0-9](?:[ \-]?[A-Za-z0-9]){0,30}[ \-]?)?)?)?\Z")
-_REST = re.compile(rb"[A-Za-z]{2}\d{2}(?:[ \-]?[A-Za-z0-9]){11,30}")
 _SAID = re.compile(
     rb"(?i)\b(?:bic|swift)(?:[ /-]?(?:code|bic|swift))?\b[^\n]{0,12}?"
     rb"\b([A-Z]{4}([A-Z]{2})[A-Z0-9]{2}(?:[A-Z0-9]{3})?)\b"
