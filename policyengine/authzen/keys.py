@@ -9,10 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from policyengine.diagnostics.safe_text import is_safe
+
 
 def _seen(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("a character cannot be seen")
+    if not is_safe(text):
+        raise ValueError("a character cannot be seen: leave it out")
     return text
 
 

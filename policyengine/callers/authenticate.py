@@ -23,6 +23,7 @@ from policyengine.callers.key_set import KeySet
 from policyengine.callers.keyring import Keyring
 from policyengine.callers.keys import Key, admits
 from policyengine.callers.token import ExpectedToken
+from policyengine.remembered import Remembered
 
 # Good credentials that are remembered, and for how many seconds at most.
 _REMEMBERED = 10_000
@@ -48,7 +49,7 @@ class NeedsKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembered:
+class _GoodCredential:
     """A credential that was good: until when, as long as `basis` is what it was. `key` is that of an API key."""
 
     caller: Caller
@@ -73,7 +74,7 @@ class Authenticator:
         self.issuers = dict(issuers or {})
         self.certificates = dict(certificates or {})
         self._expected = {name: each.expected for name, each in self.issuers.items()}
-        self._good: dict[bytes, _Remembered] = {}
+        self._good: Remembered[bytes, _GoodCredential] = Remembered(_REMEMBERED)
         # With the key put in: a copy of it is had faster than another.
         self._blank = blake2b(digest_size=16, key=secrets.token_bytes(32))
 
@@ -83,7 +84,7 @@ class Authenticator:
 
     def remembered_as(self, name: bytes, address: str | None) -> Caller | None:
         """The same, by what the header is remembered by."""
-        known = self._good.get(name)
+        known: _GoodCredential | None = self._good.get(name)
         if known is None:
             return None
         now = self.clock()
@@ -139,7 +140,7 @@ class Authenticator:
         if good is None:
             return None
         caller = good.key.caller
-        self._remember(name, _Remembered(caller, good.until or _FOREVER, good.known, good.key, ""))
+        self._good[name] = _GoodCredential(caller, good.until or _FOREVER, good.known, good.key, "")
         self.keyring.used(good.key.id, address, now)
         return caller
 
@@ -160,14 +161,8 @@ class Authenticator:
         if caller is None:
             return None
         until = min(token.good_until(token_read, trusted.expected), now + min(_MOST_SECONDS, trusted.keys.usable_for))
-        self._remember(name, _Remembered(caller, until, generation, None, token_read.issuer))
+        self._good[name] = _GoodCredential(caller, until, generation, None, token_read.issuer)
         return caller
-
-    def _remember(self, name: bytes, good: _Remembered) -> None:
-        if len(self._good) >= _REMEMBERED:
-            # The one that has been there for longest; if it is in use, it is back with its next request.
-            del self._good[next(iter(self._good))]
-        self._good[name] = good
 
 
 def key_id(header: bytes | None) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from policyengine.diagnostics.safe_text import is_safe
 from policyengine.diagnostics.suggest import did_you_mean
 from policyengine.ir.nodes import Rule
 
@@ -59,6 +60,6 @@ def _names(given: Any, known: frozenset[str], what: str, of: str, unknown: str) 
         raise TypeError(f"`{what}` is a collection of names of {of}")
     names_given = frozenset(map(str.__str__, names))
     for name in sorted(names_given - known):
-        shown = name if len(name) <= 80 and name.isprintable() else "..."
+        shown = name if len(name) <= 80 and is_safe(name) else "..."
         raise TypeError(f"`{what}`: {unknown}: `{shown}` {did_you_mean(shown, known)}".rstrip())
     return names_given

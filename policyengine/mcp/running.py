@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -30,12 +29,11 @@ from policyengine.mcp.standard_streams import standard_streams
 from policyengine.mcp.targets import ServerAway, Target, connected
 from policyengine.mcp.upstream import definitions, tools
 from policyengine.settings.gateway import GatewaySettings
+from policyengine.warm.collector import settled
 
 T = TypeVar("T")
 
 _LOOP: dict[str, Any] = {"use_uvloop": sys.platform != "win32"}
-# Objects that are made until the garbage collector looks through the young ones, and then how often through the older.
-_COLLECTOR = (10_000, 500, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +128,12 @@ async def _server(gated: Gated, pins: Mapping[str, str] | None, *, shared: bool 
     """The gateway, while the servers behind it are connected."""
     changes = Changes()
     async with connected(gated.targets, changes) as upstreams, _decider(gated) as decider:
-        # What is there by now stays: the policies, and the libraries.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*_COLLECTOR)
         sessions = ClientSessions(gated.engine, gated.who)
         authorizing = Authorizing(decider, gated.who.token, strict=gated.decisions.strict)
         approving = Approving(gated.engine, gated.means)
-        yield Gateway(sessions.of, upstreams, pins, approving, changes, authorizing, shared, gated.limits).server()
+        gateway = Gateway(sessions.of, upstreams, pins, approving, changes, authorizing, shared, gated.limits)
+        with settled():
+            yield gateway.server()
 
 
 @asynccontextmanager

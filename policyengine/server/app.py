@@ -7,7 +7,6 @@ loaded beside the policies that answer and takes their place only if it is good.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -62,10 +61,8 @@ from policyengine.settings.telling import telling
 from policyengine.state.reloads import Reload
 from policyengine.state.store import StoreError as UnusableState
 from policyengine.version import VERSION
+from policyengine.warm.collector import settled
 from policyengine.workers.sibling import Report, Sibling, joined
-
-# Objects that are made until the garbage collector looks through the young ones, and then how often through the older.
-COLLECTOR = (10_000, 500, 100)
 
 
 def create_app(
@@ -98,14 +95,7 @@ def create_app(
                 stack.callback(ours.close)
             slot.engine = engine = await asyncio.to_thread(_load, settings, told.everybody, ours)
             stack.callback(engine.close)
-            # What was loaded stays while this runs: the garbage collector need not look through it in the middle of a
-            # request. What a stopped application leaves behind must not stay frozen: each load would count it.
-            gc.collect()
-            gc.freeze()
-            stack.callback(gc.unfreeze)
-            # Nor, time and again, through all that an answer of very many parts is made of while it is made.
-            stack.callback(gc.set_threshold, *gc.get_threshold())
-            gc.set_threshold(*COLLECTOR)
+            stack.enter_context(settled())
             gated = settings.gate == "tests"
             if settings.reload:
                 stack.enter_context(engine.watch(gate_tests=gated, on_reload=partial(_reloaded, tally)))

@@ -1,6 +1,6 @@
-"""The garbage collector of the process, out of the way while policies are loaded.
+"""The garbage collector of the process, out of the way while policies are loaded and while they are served.
 
-It is the host's, so only who owns the process asks for that.
+It belongs to the host, so only who owns the process asks for that: `Engine.load` does not.
 """
 
 from __future__ import annotations
@@ -8,6 +8,25 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# Objects that are made until the young ones are looked through, and then how often the older: less often than Python
+# does it, which would look through an answer of very many parts time and again while it is made.
+THRESHOLDS = (10_000, 500, 100)
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """What was loaded stays while a service runs, so that no request waits for a look through it. What a service that
+    has stopped leaves behind does not stay frozen: each load would count it."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @contextmanager

@@ -22,7 +22,6 @@ from policyengine.engine import Engine
 from policyengine.release import release_stream
 from policyengine.release.classifiers import WORKERS, in_time
 from policyengine.server.access.desk import Desk
-from policyengine.server.app import COLLECTOR
 from policyengine.server.aside import LOOKING, SLICING, Aside
 from policyengine.server.bind import Binding
 from policyengine.server.engine_slot import EngineSlot
@@ -33,6 +32,7 @@ from policyengine.server.pipeline import Pipeline, Slices
 from policyengine.settings.model import Settings
 from policyengine.slices import at_once
 from policyengine.state.stores.memory import Memory
+from policyengine.warm.collector import THRESHOLDS
 from tests.server.serving import EVALUATION, SEARCH_RESOURCE, serving
 
 POLICY = """module m
@@ -417,5 +417,5 @@ def test_what_a_long_answer_is_made_of_is_not_looked_through_while_it_is_made(tm
     before = gc.get_threshold()
     with serving(tmp_path) as client:
         assert client.get("/healthz").status_code == 200
-        assert gc.get_threshold() == COLLECTOR
+        assert gc.get_threshold() == THRESHOLDS
     assert gc.get_threshold() == before

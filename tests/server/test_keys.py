@@ -144,6 +144,7 @@ def test_whoever_may_not_approve_gets_no_key_that_may(ask: Ask, store: Store) ->
         ("", {"name": "k", "scopes": "decide"}),
         ("", {"name": "", "scopes": ["decide"]}),
         ("", {"name": "k\x1b[2J", "scopes": ["decide"]}),
+        ("", {"name": "ci\u3164", "scopes": ["decide"]}),
         ("", {"name": "k", "scopes": ["decide"], "tenant": ""}),
         ("", {"name": "k", "scopes": ["decide"], "tenant": 7}),
         ("", {"name": "k", "scopes": ["decide"], "addresses": ["nowhere"]}),

@@ -23,6 +23,7 @@ from policyengine.state.operations import (
     lease_key,
     only_charges,
 )
+from policyengine.state.past import MOST
 from policyengine.state.windows import Calendar, Sliding
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -31,7 +32,6 @@ _USE, _ONE, _REFUSAL = Struct(">dd"), Struct(">ddd"), Struct(">ddd")
 
 # So many charges are remembered as they are written.
 REMEMBERED = 16_384
-MOST = 2**53 - 1
 
 
 class Compact:
