@@ -69,6 +69,8 @@ def _telling(places: Sequence[ReadPlace]) -> Callable[[list[int], Faults], Told]
         numbers.setdefault(place.read, set()).add(number)
 
     def told(came_upon: list[int], faults: Faults) -> Told:
+        # Every attribute is read at the top, so faults may name some that no rule came upon. With those told, two
+        # requests with one decision would be remembered apart.
         if len(faults) == 1:
             return tuple(came_upon), tuple(faults.items())
         why = [(read, why) for read, why in faults.items() if not numbers.get(read, _NONE).isdisjoint(came_upon)]
@@ -115,6 +117,7 @@ class _Careful:
         """Where it cannot be told what is above a root, whoever asks for that fails."""
         statements: list[ast.stmt] = []
         for lookup in lookups_of(self.emitter.looked_up, self.emitter):
+            # Not here: a rule that is false before it asks for the hierarchy does not err.
             failed = ast.ExceptHandler(load("Exception"), None, [assign(lookup.name, load("unknown_hierarchy"))])
             statements.append(ast.Try(look_up([lookup], self.emitter), [failed], [], []))
         return statements
@@ -249,5 +252,6 @@ def _tried(statement: ast.stmt, mask: int, raises: bool) -> ast.stmt:
     failed = ast.ExceptHandler(
         load("Exception"), None, [ast.AugAssign(ast.Name("o", ast.Store()), ast.Add(), ast.Constant(mask))]
     )
+    # Its place is noted already: counted among those that failed, the rule would err without a reason.
     lacking = ast.ExceptHandler(load("Lacking"), None, [ast.Pass()])
     return ast.Try([statement], [lacking, failed] if raises else [failed], [], [])

@@ -55,6 +55,7 @@ class Spare:
     ) -> None:
         self._first, self._tables, self._site, self._env = first, tables, site, env
         self._world, self._derived = world, derived
+        # Most buckets never see a request that is not in order: the function is written when the first one comes.
         self._made: Entry = self._make
         self._known: dict[Outcome, Decision] = {}
 
@@ -80,6 +81,7 @@ class Spare:
 
     def _other(self, held: int, told: Told, hits: tuple[Hit, ...], faulty: tuple[FaultyTable, ...]) -> Decision:
         """What is remembered of requests that lack nothing which a rule came upon. Raises for all others."""
+        # With an error there is a place to name, which only the interpreter says: without, the bucket has the decision.
         if told or faulty or any(of_block for *_, of_block in hits):
             raise Unusual
         decision: Decision | None

@@ -138,6 +138,7 @@ def _chosen(kinds: Iterable[str], known: Registry) -> Chosen:
         reach = None if None in reaches else max((each for each in reaches if each is not None), default=0)
         many = where(signed) if signed and not rest else None
         chosen = Chosen(finders, meant, signed, reach, worth(signed), many, _grouped(rest))
+        # Kinds come from policies, which are few, and from callers, who may name any: the first ones stay.
         if len(known._plans) < _MOST_PLANS:
             known._plans[wanted] = chosen
     return chosen
@@ -219,6 +220,7 @@ def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...
 
 
 def _told(found: list[Finding], text: str, chosen: Chosen, known: Registry) -> tuple[Finding, ...]:
+    # Only with a bracket can there be a replacement such as `[email]`, which is never a finding.
     if known.allowed or "[" in text:
         counted = [one for one in found if _counts(one, text, chosen.kinds, known)]
     else:
@@ -290,6 +292,7 @@ def _reach(finder: Finder) -> int | None:
 def _ask(finder: Finder, view: View) -> Sequence[Finding]:
     try:
         findings = finder.look(view) if finder.look is not None else finder.find(view.text)
+        # A finder that somebody plugged in is not believed: with a place that is off, another text would be cut out.
         sound, size = True, len(view.text)
         for one in findings:
             if not (0 <= one.start < one.end <= size and 0.0 <= one.score <= 1.0 and one.kind in finder.kinds):

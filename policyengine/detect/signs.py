@@ -27,6 +27,7 @@ _BETWEEN = "\0\n"
 
 def _options() -> Any:
     options = re2.Options()
+    # A shadow has a byte for each character, so that places are those of the text: in UTF-8 they would move.
     options.encoding = re2.Options.Encoding.LATIN1
     options.log_errors = False
     options.dot_nl = True

@@ -45,6 +45,7 @@ class Origin:
     readers: frozenset[str] | None = None
 
     def __hash__(self) -> int:
+        # Sets of these are made for every argument, and readers can be many: the name tells nearly all of them apart.
         return hash(self.name)
 
     @property
@@ -55,6 +56,7 @@ class Origin:
 USER = Origin("user", True, 0)
 SYSTEM = Origin("system", True, 1)
 MADE = Origin(MODEL, False, 9)
+# Readers: nobody. A value of which nothing is known could be anybody's secret.
 UNKNOWN = Origin("unknown", False, 10, frozenset())
 # Beside the model: of a text whose every word is one that may be relied on.
 PUT_TOGETHER = Origin(COMPOSED, False, 8)
@@ -144,6 +146,8 @@ class Trail:
         readers: Mapping[tuple[str | int, ...], frozenset[str]] | None,
     ) -> None:
         with self._adding:
+            # Counted before and after: what another thread finds while half of this is there is remembered under a
+            # number that does not come again.
             self._changes += 1
             for leaf, said_by in _said(value, source, parts or {}, readers or {}):
                 known = value_form(leaf)
@@ -223,6 +227,7 @@ class Trail:
             said = self._values.get(value_form(value))
             return self._composed if said is None else self._from(said)
         if type(value) is not str:
+            # A text of a subclass may be equal to another text, and would find what is remembered of that.
             return self._of_text(value)
         key = (self._changes, value)
         origins = self._found.get(key)
@@ -237,6 +242,7 @@ class Trail:
         known = text_form(text)
         said = self._said_of(known)
         if said is not None and said.rank <= SYSTEM.rank:
+            # Nobody is trusted more, so nothing that stands elsewhere changes this.
             return frozenset({said})
         each = text.split(" ")
         words = names(text, each)
@@ -266,6 +272,7 @@ class Trail:
             # Whoever says all of it says the words after its first one in a row.
             return None
         rarest: list[int] | None = None
+        # Who says the text says each of its words, so only texts with the rarest of them have to be read through.
         for word in words[:32]:
             stands_in = self._words.get(word)
             if stands_in is None:
@@ -284,6 +291,7 @@ class Trail:
         """The sources of what a text is composed of, but for the user and the system: they said parts of it, and not
         the text. The model put it together."""
         said: set[Origin | None] = set()
+        # A word of letters alone identifies nothing: "invoice" in a mail to a stranger is not what a page said.
         for name in filterfalse(str.isalpha, words):
             if identifies(name):
                 said.add(self._values.get(name) or (self._values.get(number(name)) if name[-1].isdigit() else None))
@@ -339,6 +347,7 @@ class Trail:
         return self._echoes(args)
 
     def _echoes(self, args: Any) -> dict[str, Origin]:
+        # The least trusted: a trusted tool that gives back what it was sent would vouch for a stranger's address.
         return {value_form(leaf): max(self._of(leaf), key=_doubt) for leaf in scalars(args)}
 
 
@@ -374,6 +383,7 @@ def _said(
 def _stands_in(part: str, text: str) -> bool:
     """Whether the part stands in the text, and neither begins nor ends within a word."""
     at = text.find(part)
+    # The first place may be within a word, and a later one not: `ann` in "hanna and ann".
     while at >= 0:
         end = at + len(part)
         if _apart(text[at - 1], part[0]) and _apart(text[end], part[-1]):
@@ -383,4 +393,5 @@ def _stands_in(part: str, text: str) -> bool:
 
 
 def _apart(outside: str, inside: str) -> bool:
+    # `bob@acme.com` does not say `acme.com`, nor `key_id` the word `id`: as a part of a name it is another name.
     return not (outside.isalnum() and inside.isalnum()) and outside not in "@_"

@@ -47,7 +47,12 @@ class DecisionPoint:
         if credential is not None:
             headers["authorization"] = f"Bearer {credential}"
         self._http = httpx2.AsyncClient(
-            headers=headers, trust_env=False, follow_redirects=False, timeout=SECONDS, transport=transport
+            # A proxy that the environment names, or a redirect, would be given the credential and could say yes.
+            headers=headers,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=SECONDS,
+            transport=transport,
         )
         self._endpoints: tuple[str, str | None] | None = None
 

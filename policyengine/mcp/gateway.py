@@ -62,6 +62,7 @@ class Gateway:
         heard = changes if changes is not None else Changes()
         gating = Gating(sessions, approving, authorizing)
         known = KnownTools(upstreams, pins)
+        # A tool whose server says that it changed is read again: what was pinned is what it had been.
         heard.forget = known.forget
         self._authorizing = authorizing
         self._tools = Tools(gating, known, heard, limits)

@@ -13,6 +13,7 @@ from typing import Any
 import mcp_types as types
 
 from policyengine.gate.call import Observed
+from policyengine.gate.results import read as read_text
 
 
 def seen(result: types.CallToolResult) -> Any:
@@ -20,7 +21,8 @@ def seen(result: types.CallToolResult) -> Any:
     texts = [block.text for block in result.content if isinstance(block, types.TextContent)]
     others = [_block_json(block) for block in result.content if not isinstance(block, types.TextContent)]
     structured = result.structured_content
-    read = [_read(text) for text in texts]
+    read = [read_text(text) for text in texts]
+    # A text that says something else than the structure may be what the model reads: both are looked at then.
     if structured is not None and not others and all(one in (structured, _unwrapped(structured)) for one in read):
         return structured
     if structured is None and not others and len(read) == 1:
@@ -63,14 +65,6 @@ def _by_block(result: types.CallToolResult, looked_at: Any) -> bool:
 
 def _block(said: Any) -> types.TextContent:
     return types.TextContent(type="text", text=said if isinstance(said, str) else json.dumps(said, ensure_ascii=False))
-
-
-def _read(text: str) -> Any:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return value if isinstance(value, dict | list) else text
 
 
 def _unwrapped(structured: Any) -> Any:

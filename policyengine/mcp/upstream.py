@@ -68,6 +68,7 @@ async def _of(upstream: Upstream) -> list[KnownTool]:
     tools_known: list[KnownTool] = []
     cursor: str | None = None
     for _ in range(MOST_PAGES):
+        # Past the client's own cache: it would list what the server had before it said that its tools changed.
         page = await upstream.client.list_tools(cursor=cursor, cache_mode="bypass")
         tools_known += [KnownTool(f"{_prefix(upstream)}{tool.name}", upstream, tool) for tool in page.tools]
         cursor = page.next_cursor

@@ -74,6 +74,7 @@ def _until(end: Outcome, items: Iterable[Expr], lowering: Lowering) -> list[Outc
     outcomes = []
     for item in items:
         outcomes.append(condition(item, lowering))
+        # What stands behind is not lowered: a hole that is asked for there would split callers who are alike.
         if outcomes[-1] is end or outcomes[-1] is ERRS:
             break
     return outcomes

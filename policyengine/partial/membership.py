@@ -34,6 +34,7 @@ def containment(expr: Contains, lowering: Lowering) -> Outcome | None:
             answer = lowering.ask(hole)
             if answer == "errs":
                 return ERRS
+            # Where the id is known there is nothing to ask a store for: evaluation tells at once.
             if answer == "odd" or "id" in gap.known:
                 return None
             ids = () if answer == "none" else put_all(hole)

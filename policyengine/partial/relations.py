@@ -70,6 +70,7 @@ def _equal_to(
     same, other = Relation(path, type_, "==", put(hole)), Relation(path, type_, "!=", put(hole))
     if is_scalar(type_):
         return Told(same, other, there(path, type_))
+    # A set is compared without order and a list with it, and a store is told which by the type of its own value.
     if isinstance(type_, SetT) != isinstance(as_type, SetT):
         return None
     # Whether a Json value can be compared at all depends on the value.

@@ -71,6 +71,7 @@ of_parents(AncestorsAmong *self, PyObject *wanted, PyObject *parents)
 {
     PyObject *all = Py_NewRef(self->none);
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(parents); i++) {
+        /* Held: `reach` is Python, and whatever it calls may change the list. */
         PyObject *parent = Py_NewRef(PyList_GET_ITEM(parents, i)), *found = NULL;
         int result = of_parent(self, wanted, parent, parents, &found);
         Py_DECREF(parent);

@@ -81,6 +81,7 @@ note_value(const Look *look, PyObject *value, int always, Seen *seen)
     }
     int result = 1;
     for (Py_ssize_t i = 0; result == 1 && i < PyList_GET_SIZE(value); i++) {
+        /* Held, as looking at it may run code of the host that changes the list. */
         PyObject *item = Py_NewRef(PyList_GET_ITEM(value, i));
         result = note(look, item, always, 0, seen);
         Py_DECREF(item);
@@ -122,6 +123,8 @@ note_all(const Look *look, PyObject *const *given, Seen *seen)
             }
         }
     }
+    /* Each with each: for 24 that is quicker than a set, and nothing is allocated. Two that only name an entity say nothing
+       of it that could differ. */
     for (int n = 0; n < seen->full; n++) {
         for (int other = 0; other < n; other++) {
             if (same(&seen->full_name[n], &seen->full_name[other])) {

@@ -54,8 +54,10 @@ def _host(data: bytes, start: int, end: int) -> tuple[int, int] | None:
     if data[start : start + 4].lower() == b"www.":
         match = _WWW.match(data, start, start + 260) if not start or data[start - 1] not in b"/@." else None
         return match.span() if match else None
+    # `user.de-DE`, `array.com(x)` and `a.com@host` are a locale, a call and a mail address.
     if data[end : end + 2][:1] in (b".", b"-", b"(", b"_", b"@", b"=") and data[end + 1 : end + 2].isalnum():
         return None
+    # No further back: a run of dots and letters without end would be read again for each `.com` in it.
     low = max(0, start - _BACK)
     # Looked for where such characters begin: it is made of nothing else.
     match = _BARE.search(data, low + len(data[low:start].rstrip(_CHARACTERS)), start)

@@ -45,6 +45,7 @@ def assigned(data: bytes, after_word: int) -> Value | None:
     if value is None:
         return None
     end = value.end()
+    # What a quote does not end was not in quotes: there is an apostrophe in prose, or a sentence.
     if quote in _QUOTED_VALUE and end - start < LONGEST and data[end : end + 1] not in (bytes([quote]), b"\\"):
         return None
     return start, end, quote in _QUOTED_VALUE

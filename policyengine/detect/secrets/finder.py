@@ -83,6 +83,7 @@ def _token(one: Format) -> tuple[_Match, _Token]:
     literal = re.escape(one.literal.encode())
     before = re.compile(rb"(?:" + written(one.before) + rb")\Z") if one.before else None
     check = CHECKS[one.check] if one.check else None
+    # A weak literal is letters and digits alone, and stands in the middle of words: it counts at the beginning of one.
     edge = rb"(?<![A-Za-z0-9])" if one.weak and before is None else b""
     regex = re.compile(edge + literal + written(one.after))
     return regex.match, _Token(one.kind, before, one.weak, len(one.literal), one.entropy, check)
@@ -175,6 +176,7 @@ def _tokens(data: bytes, match: re.Match[bytes], token: _Token, runs: Runs) -> F
         if end < len(data) and data[end] in TOKEN:
             return None
     elif end < len(data) and data[end] in WORD:
+        # It goes on: with only the part that the format says cut out, the rest of a longer token would be left.
         end = runs.end(end)
     value = data[begin : min(end, begin + LONGEST)]
     secret = value[token.literal :] if token.before is None else value
@@ -203,6 +205,7 @@ def _assignments(
             return Finding(kind, begin, stop, LIKELY, NAME)
     if not word or stop - begin < 8 or not names_a_secret(data, start, end):
         return None
+    # `password:` at the end of a line, and prose on the next, assigns nothing.
     if not quoted and not same_line(data, end, begin):
         return None
     if not (password_like if word == PASSWORD else secret_like)(value[:_JUDGED]):

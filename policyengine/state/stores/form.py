@@ -54,4 +54,5 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 def escaped(text: str) -> str:
     """A text that matches itself and nothing else, in a pattern of Redis."""
+    # A tenant may be called `*`.
     return "".join(f"\\{each}" if each in "\\*?[]^-" else each for each in text)

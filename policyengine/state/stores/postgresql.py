@@ -73,6 +73,7 @@ class Postgresql:
         )
         try:
             with self._connection() as connection:
+                # `create table if not exists` fails where two nodes start at the same moment.
                 connection.execute("select pg_advisory_xact_lock(hashtextextended('policyengine_state', 0))")
                 connection.execute(_TABLES)
         except StoreError:
@@ -82,6 +83,7 @@ class Postgresql:
     def run(self, operation: Operation) -> Outcome:
         keys = list(operation.keys)
         with self._connection() as connection:
+            # In one order for everybody, or two transactions with the same keys would each wait for the other.
             connection.execute(_LOCK, (keys,))
             now = self._now() if self._now is not None else connection.execute(_NOW).fetchone()[0]
             documents = dict(connection.execute(_READ, (keys, now)).fetchall())

@@ -115,6 +115,7 @@ def _commit(asked: Commit, away: dict[str, tuple[Charge, ...]]) -> Steps:
         for where, charges in away.items()
     ]
     back = [Release(one.id, one.owner, one.charges) for one in made]
+    # A retry is told what the first attempt was: held for anew, it would find its own charge in the way.
     kept = asked.once is not None and _first((yield [Read((asked.once,))]))
     again = isinstance(kept, DocumentsFound) and kept.documents[0] is not None
     if not again:
@@ -186,6 +187,7 @@ def _settle(asked: Settle, groups: dict[str, tuple[str, ...]]) -> Steps:
 
 def _renew(asked: Renew, groups: dict[str, tuple[str, ...]]) -> Steps:
     away = {meter for meters in groups.values() for meter in meters}
+    # The tenant's shard first: a reservation that has ended there is not kept alive on the others.
     [first] = _sure((yield [replace(asked, meters=tuple(one for one in asked.meters if one not in away))]))
     if isinstance(first, Done):
         _sure((yield [replace(asked, id=_id(where, asked.id), meters=meters) for where, meters in groups.items()]))
@@ -194,6 +196,7 @@ def _renew(asked: Renew, groups: dict[str, tuple[str, ...]]) -> Steps:
 
 def _cancel(asked: Cancel, groups: dict[str, tuple[str, ...]]) -> Steps:
     parts = [replace(asked, id=_id(where, asked.id), meters=meters) for where, meters in groups.items()]
+    # All are asked before any is cancelled: half of a reservation that was spent could not be put back.
     leases = _sure((yield [Read((lease_key(part.id),)) for part in parts]))
     for lease in leases:
         document = lease.documents[0] if isinstance(lease, DocumentsFound) else None

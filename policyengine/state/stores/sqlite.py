@@ -108,6 +108,7 @@ class Sqlite:
                 )
             connection.execute("COMMIT")
         except BaseException:
+            # Also where the thread is interrupted: the next operation of this connection could not begin.
             connection.execute("ROLLBACK")
             raise
         return applied.outcome
@@ -122,6 +123,7 @@ class Sqlite:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=self._deadline, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
+        # With NORMAL a commit in a write-ahead log can be lost to a power failure: a spent budget would be whole again.
         connection.execute("PRAGMA synchronous = FULL")
         # From here on `_begin` waits.
         connection.execute("PRAGMA busy_timeout = 0")

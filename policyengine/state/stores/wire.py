@@ -77,6 +77,7 @@ def _asked(operation: Operation, prefix: str) -> dict[str, Any]:
                 "charges": _charges(operation.charges, prefix),
                 "held": operation.held,
             }
+            # What other shards charge is kept with the lease, so that whoever settles it later knows of all.
             if operation.elsewhere:
                 told["elsewhere"] = [
                     {**held_charge(charge, 0), "meter": prefix + charge.meter} for charge in operation.elsewhere
