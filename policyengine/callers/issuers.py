@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from policyengine.callers.key_set import MOST_BYTES
+from policyengine.callers.key_set import MOST_BYTES, KeySet
 from policyengine.files import read_file
 from policyengine.late import library
 from policyengine.model.json_text import parse_json
@@ -46,6 +46,23 @@ async def read_document(document: Document) -> bytes:
         raise OSError(f"no answer within {MOST_SECONDS:.0f} seconds") from None
     except (_httpx2.HTTPError, _httpx2.InvalidURL, _httpx2.StreamError) as error:
         raise OSError(type(error).__name__) from None
+
+
+async def refresh(keys: KeySet, document: Document, lock: asyncio.Lock, *, unknown: bool = False) -> str | None:
+    """Reads the keys, if it is time to; whoever asks meanwhile waits for the same reading. What was wrong, empty if
+    nothing was, and None if nothing was read. `unknown`: a token names a key that is not there."""
+    # While old keys are good nobody waits for new ones. Without any, who does not wait is refused for no fault.
+    if not unknown and keys.usable_for > 0 and not keys.wants_reading():
+        return None
+    async with lock:
+        if not keys.wants_reading(unknown=unknown):
+            return None
+        keys.trying()
+        try:
+            keys.confirm(await read_document(document))
+        except (OSError, ValueError) as error:
+            return str(error) or type(error).__name__
+        return ""
 
 
 async def _discovered(client: Any, issuer: str) -> str:

@@ -19,7 +19,7 @@ DEEPEST = 60
 
 def looked_at(result: Any) -> Any:
     """A result as rules read it."""
-    return read(result) if isinstance(result, str) else plain(result)
+    return read(result) if isinstance(result, str) else as_json_data(result)
 
 
 def read(text: str) -> Any:
@@ -31,21 +31,21 @@ def read(text: str) -> Any:
     return value if isinstance(value, dict | list) else text
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def as_json_data(value: Any, depth: int = 0) -> Any:
     """A value as JSON has them. Raises nothing but what the value's own methods raise."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if depth > DEEPEST:
         return str(value)
     if isinstance(value, Mapping):
-        return {str(key): plain(item, depth + 1) for key, item in value.items()}
+        return {str(key): as_json_data(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item, depth + 1) for item in value]
+        return [as_json_data(item, depth + 1) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name), depth + 1) for one in fields(value)}
+        return {one.name: as_json_data(getattr(value, one.name), depth + 1) for one in fields(value)}
     dump = getattr(value, "model_dump", None)
     if callable(dump) and not isinstance(value, type):
-        return plain(dump(mode="json"), depth + 1)
+        return as_json_data(dump(mode="json"), depth + 1)
     return str(value)
 
 

@@ -22,7 +22,7 @@ from policyengine.gate.call import ToolCall
 from policyengine.gate.running import run_async
 from policyengine.gate.session import Session
 from policyengine.mcp.methods import CALL, DENIED, IN_A_TASK, LIST, METHODS, NOT_GATED, NOT_THERE, is_harmless
-from policyengine.mcp.own_tasks import METHODS_OF_TASKS, OwnTasks, is_task, plain
+from policyengine.mcp.own_tasks import METHODS_OF_TASKS, OwnTasks, as_sent, is_task
 from policyengine.mcp.results import answered, denied, seen
 
 _HOOKED = frozenset({CALL, LIST, "resources/read", "prompts/get"})
@@ -39,7 +39,7 @@ class PolicyMiddleware(Middleware):
         method = str(context.method)
         if method in _HOOKED or is_harmless(method):
             return await call_next(context)
-        said = plain(context.message)
+        said = as_sent(context.message)
         if method in METHODS_OF_TASKS:
             session = await self._session_of(context)
             return await self._tasks.asked(session, method, said, lambda: call_next(context))
@@ -83,7 +83,7 @@ class PolicyMiddleware(Middleware):
 
     async def _begun(self, session: Session, call: ToolCall, answer: Any) -> Any:
         """A task, in the form that the server gives it."""
-        told = await self._tasks.begun(session, call, plain(answer))
+        told = await self._tasks.begun(session, call, as_sent(answer))
         return told if isinstance(answer, Mapping) else type(answer).model_validate(told, by_name=False)
 
     async def on_read_resource(

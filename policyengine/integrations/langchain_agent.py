@@ -23,7 +23,7 @@ from langgraph.runtime import Runtime
 
 from policyengine.engine import Engine
 from policyengine.gate.models import ModelCall, ModelTerms
-from policyengine.gate.results import plain
+from policyengine.gate.results import as_json_data
 from policyengine.gate.running import run, run_async, within
 from policyengine.gate.session import Session
 from policyengine.integrations.langchain_approvals import by_interrupt, by_interrupt_async, needs_checkpointer
@@ -251,7 +251,7 @@ def _protected(tool: BaseTool, session: Session) -> BaseTool:
 
 def _structured(answer: ModelResponse[Any], terms: ModelTerms) -> Any:
     """What a model says in the form that it was asked for, where it is to be released."""
-    return None if terms.output is None else plain(answer.structured_response)
+    return None if terms.output is None else as_json_data(answer.structured_response)
 
 
 def _unchanged(released: Released, said: Any) -> None:

@@ -14,7 +14,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageR
 from llama_index.core.llms import LLM
 
 from policyengine.gate.models import ModelTerms
-from policyengine.gate.results import plain
+from policyengine.gate.results import as_json_data
 from policyengine.gate.session import Session
 from policyengine.gate.usage import tokens_of
 
@@ -139,7 +139,10 @@ def _told(message: ChatMessage) -> dict[str, Any]:
 def _block(block: Any) -> dict[str, Any]:
     resolve = getattr(block, _BYTES.get(str(block.block_type), ""), None)
     if resolve is None:
-        return {"type": block.block_type, **{name: plain(value) for name, value in block if name != "block_type"}}
+        return {
+            "type": block.block_type,
+            **{name: as_json_data(value) for name, value in block if name != "block_type"},
+        }
     if getattr(block, "url", None) is not None:
         return {"type": block.block_type, "file_uri": str(block.url)}
     return {"type": block.block_type, "data": b64encode(resolve(as_base64=False).read()).decode("ascii")}
@@ -193,7 +196,7 @@ def _tokens(answer: ChatResponse) -> int | None:
     for name in ("usage", "usage_metadata"):
         places.append(raw.get(name) if isinstance(raw, Mapping) else getattr(raw, name, None))
     for place in places:
-        usage = place if isinstance(place, Mapping) else plain(place)
+        usage = place if isinstance(place, Mapping) else as_json_data(place)
         if (tokens := tokens_of(usage)) is not None:
             return tokens
     return None

@@ -21,7 +21,7 @@ from mcp.shared.exceptions import MCPError
 from policyengine.gate.running import run_async
 from policyengine.gate.session import Session
 from policyengine.mcp.methods import CALL, DENIED, IN_A_TASK, LIST, METHODS, NOT_GATED, NOT_THERE, is_harmless
-from policyengine.mcp.own_tasks import METHODS_OF_TASKS, OwnTasks, is_task, plain
+from policyengine.mcp.own_tasks import METHODS_OF_TASKS, OwnTasks, as_sent, is_task
 from policyengine.mcp.results import answered, denied, seen
 
 SessionOf = Callable[[Any], Awaitable[Session]]
@@ -50,14 +50,14 @@ class PolicyServerMiddleware:
 
     async def _listed(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Any:
         session = await self._session_of(ctx)
-        listed = types.ListToolsResult.model_validate(plain(await call_next(ctx)))
+        listed = types.ListToolsResult.model_validate(as_sent(await call_next(ctx)))
         shown = set(await session.listed_async([tool.name for tool in listed.tools]))
         kept = [tool for tool in listed.tools if tool.name in shown]
         return listed.model_copy(update={"tools": kept, "cache_scope": "private"})
 
     async def _called(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext, params: dict[str, Any]) -> Any:
         async def perform(arguments: dict[str, Any]) -> Any:
-            answer = plain(await call_next(replace(ctx, params={**params, "arguments": arguments})))
+            answer = as_sent(await call_next(replace(ctx, params={**params, "arguments": arguments})))
             return answer if is_task(answer) else types.CallToolResult.model_validate(answer)
 
         if params.get("task") is not None:
@@ -70,7 +70,7 @@ class PolicyServerMiddleware:
 
     async def _asked(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext, params: dict[str, Any]) -> Any:
         async def perform(arguments: dict[str, Any]) -> Any:
-            return plain(await call_next(replace(ctx, params={**params, **arguments})))
+            return as_sent(await call_next(replace(ctx, params={**params, **arguments})))
 
         given = {name: params[name] for name in METHODS[ctx.method] if name in params}
         ran = await run_async(await self._session_of(ctx), ctx.method, given, perform)

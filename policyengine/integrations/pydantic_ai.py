@@ -30,7 +30,7 @@ from policyengine.call_approvals import ask_async, shown
 from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
 from policyengine.gate.models import ModelCall, ModelTerms
-from policyengine.gate.results import plain
+from policyengine.gate.results import as_json_data
 from policyengine.gate.running import ToolFailed, run_async, within
 from policyengine.gate.session import Session
 
@@ -91,7 +91,7 @@ class PolicyCapability(AbstractCapability[Any]):
         PermissionError where not all of it may leave."""
         if self.output is None or result.output in _texts_of(result):
             return result
-        said = plain(result.output)
+        said = as_json_data(result.output)
         released = await self._gate.release_async(said, output=self.output)
         if not released.allowed or released.text != said:
             raise PermissionError(released.reason or "parts of the output may not leave")
@@ -144,7 +144,7 @@ class _Gated(WrapperToolset[Any]):
     async def call_tool(
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
     ) -> Any:
-        proposed = plain(tool_args)
+        proposed = as_json_data(tool_args)
 
         async def perform(arguments: dict[str, Any]) -> Any:
             # What the policies changed is of the tool's types again.
@@ -250,11 +250,11 @@ def _content(value: Any) -> Any:
         return {str(name): _content(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [_content(one) for one in value]
-    return plain(value)
+    return as_json_data(value)
 
 
 def _is_plain(value: Any) -> bool:
-    return bool(_content(value) == plain(value))
+    return bool(_content(value) == as_json_data(value))
 
 
 def _with(messages: list[ModelMessage], admitted: Any) -> list[ModelMessage]:

@@ -22,7 +22,7 @@ from smolagents.utils import BASE_BUILTIN_MODULES, encode_image_base64
 from policyengine.call_approvals import Repeated
 from policyengine.engine import Engine
 from policyengine.gate.models import ModelTerms
-from policyengine.gate.results import plain
+from policyengine.gate.results import as_json_data
 from policyengine.gate.running import Approve, run
 from policyengine.gate.session import Session
 from policyengine.integrations.added import BY, MARK, held, is_protected
@@ -332,7 +332,7 @@ def _file(part: Any) -> Any:
     """What is no text, as admission opens files."""
     image = part.get("image") if isinstance(part, dict) else None
     if image is None or isinstance(image, str):
-        return plain(part)
+        return as_json_data(part)
     return {"type": "image", "data": encode_image_base64(image)}
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from policyengine.callers.authenticate import Authenticator, NeedsKeys, Trusted
 from policyengine.callers.caller import Caller
-from policyengine.callers.issuers import Document, read_document
+from policyengine.callers.issuers import Document, refresh
 from policyengine.callers.key_set import KeySet
 from policyengine.callers.refusal import Refusal
 from policyengine.settings.gateway import GatewaySettings
@@ -87,7 +87,7 @@ class Tokens:
         }
         self._documents = {each.issuer: Document(each.issuer, each.jwks) for each in settings.issuers}
         self._authenticator = Authenticator(time.time, issuers=trusted)
-        self._reading = {each.issuer: asyncio.Lock() for each in settings.issuers}
+        self._key_locks = {each.issuer: asyncio.Lock() for each in settings.issuers}
         parts = urlsplit(settings.resource)
         self._path = METADATA + parts.path.rstrip("/")
         self._url = f"{parts.scheme}://{parts.netloc}{self._path}"
@@ -127,18 +127,9 @@ class Tokens:
         return _CHALLENGE, ("Bearer " + ", ".join(f'{name}="{value}"' for name, value in said.items())).encode()
 
     async def _read(self, issuer: str, *, unknown: bool = False) -> None:
-        """Reads the keys of an issuer, if it is time to; whoever asks meanwhile waits for the same reading."""
         keys = self._authenticator.issuers[issuer].keys
-        if not keys.wants_reading(unknown=unknown):
-            return
-        async with self._reading[issuer]:
-            if not keys.wants_reading(unknown=unknown):
-                return
-            keys.trying()
-            try:
-                keys.confirm(await read_document(self._documents[issuer]))
-            except (OSError, ValueError) as error:
-                log.error("the keys of %s cannot be read: %s", issuer, error)
+        if problem := await refresh(keys, self._documents[issuer], self._key_locks[issuer], unknown=unknown):
+            log.error("the keys of %s cannot be read: %s", issuer, problem)
 
 
 def _words(scopes: Any) -> Iterable[str]:

@@ -73,7 +73,7 @@ class OwnTasks:
         async with task.lock:
             if task.outcome is not None:
                 return task.outcome
-            answer = plain(await ask())
+            answer = as_sent(await ask())
             told = {**_told(answer), "resultType": "complete"}
             if answer.get("status") == "working":
                 return {**told, "status": "working"}
@@ -98,7 +98,7 @@ async def _outcome(session: Session, call: ToolCall, answer: Mapping[str, Any]) 
             result = types.CallToolResult.model_validate(dict(said), by_name=False)
             looked = seen(result)
             result = answered(result, looked, await session.observe_async(call, looked))
-            return {"status": "completed", "result": plain(result)}
+            return {"status": "completed", "result": as_sent(result)}
         case {"status": "failed", "error": {"code": int() as code, "message": str() as message}}:
             looked = looked_at(message)
             told = given_back(message, looked, await session.observe_async(call, looked))
@@ -116,7 +116,7 @@ def is_task(answer: Any) -> bool:
     return kind == "task"
 
 
-def plain(answer: Any) -> dict[str, Any]:
+def as_sent(answer: Any) -> dict[str, Any]:
     """An answer as it is sent."""
     if answer is None:
         return {}

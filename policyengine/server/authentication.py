@@ -18,7 +18,7 @@ from policyengine.callers.authenticate import Authenticator, NeedsKeys, Trusted,
 from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.certificate import from_header
 from policyengine.callers.hops import is_proxy, origin
-from policyengine.callers.issuers import Document, read_document
+from policyengine.callers.issuers import Document, refresh
 from policyengine.callers.key_set import KeySet
 from policyengine.callers.keyring import FLUSH, REFRESH, Keyring, Unknowable
 from policyengine.callers.keys import KeyUse
@@ -218,20 +218,12 @@ class Authentication:
         return origin(_peer(incoming), named, self.proxies)
 
     async def _read(self, issuer: str, *, unknown: bool = False) -> None:
-        """Reads the keys of an issuer, if it is time to; whoever asks meanwhile waits for the same reading."""
-        keys = self.authenticator.issuers[issuer].keys
-        async with self._key_locks.setdefault(issuer, asyncio.Lock()):
-            if not keys.wants_reading(unknown=unknown):
-                return
-            keys.trying()
-            try:
-                keys.confirm(await read_document(self.documents[issuer]))
-                self.tally.key_sets["ok"] += 1
-            except (OSError, ValueError) as error:
-                self.tally.key_sets["failed"] += 1
-                log.error(
-                    "the keys of an issuer cannot be read", issuer=issuer, problem=str(error) or type(error).__name__
-                )
+        keys, lock = self.authenticator.issuers[issuer].keys, self._key_locks.setdefault(issuer, asyncio.Lock())
+        problem = await refresh(keys, self.documents[issuer], lock, unknown=unknown)
+        if problem is not None:
+            self.tally.key_sets["failed" if problem else "ok"] += 1
+        if problem:
+            log.error("the keys of an issuer cannot be read", issuer=issuer, problem=problem)
 
     async def run(self) -> None:
         """Keeps keys and their usage up to date, until it is cancelled."""
