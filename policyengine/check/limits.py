@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policyengine.check import operands
+from policyengine.check import operands, ranges
 from policyengine.check.environment import Findings, TypeEnv
 from policyengine.check.expressions import check_expression
 from policyengine.diagnostics import codes
@@ -23,11 +23,11 @@ MOST_PERCENT = 10_000
 def check_limit(tree: ast.LimitBody, env: TypeEnv) -> LimitSpec:
     findings = env.place.findings
     ceiling = _ceiling(tree, env)
-    if isinstance(folded := fold(ceiling), Const) and type(folded.value) in (int, float) and folded.value < 0:
-        findings.report(codes.BAD_CONSTANT, folded.span, "a ceiling is not negative")
+    ranges.not_below(ceiling, 0, f"{_called(tree)} is not negative", findings)
     of = None
     if tree.of is not None:
         of = operands.need(check_expression(tree.of, env).expr, NUMBER, "what is metered", findings)
+        _check_metered(of, findings)
     per: float | str | None = None
     if isinstance(tree.per, ast.Name):
         per = tree.per.text
@@ -35,9 +35,7 @@ def check_limit(tree: ast.LimitBody, env: TypeEnv) -> LimitSpec:
             help_ = did_you_mean(per, PERIODS) or f"one of {one_of(PERIODS)}, or a length of time such as `1m`"
             findings.report(codes.UNKNOWN_NAME, tree.per.span, f"unknown period `{per}`", "", help_)
     elif tree.per is not None:
-        per = tree.per.value.total_seconds()  # type: ignore[union-attr]
-        if not per:
-            findings.report(codes.BAD_CONSTANT, tree.per.span, "a period must be longer than nothing")
+        per = ranges.seconds(tree.per, "a period", findings)
     zone = _zone(tree, findings)
     by = tuple(check_expression(key, env).expr for key in tree.by)
     for key in by:
@@ -50,7 +48,7 @@ def check_limit(tree: ast.LimitBody, env: TypeEnv) -> LimitSpec:
         per=per,
         by=by,
         zone=zone,
-        block_for=tree.block_for.value.total_seconds() if tree.block_for is not None else 0.0,  # type: ignore[union-attr]
+        block_for=ranges.seconds(tree.block_for, "a block", findings) if tree.block_for is not None else 0.0,
         fails_open=tree.failing == "allow",
         alert_at=_share(tree, findings),
         advisory=tree.advisory,
@@ -65,8 +63,19 @@ def _ceiling(tree: ast.LimitBody, env: TypeEnv) -> Expr:
         help_ = "end it with `at least 1000`, or what a key that nothing was counted for may have"
         findings.report(codes.NO_FLOOR, tree.span, "a ceiling relative to the past needs a floor", "", help_)
         return Const(value=0, type=NUMBER, span=tree.span)
-    what = "a ceiling" if tree.share is None else "a floor"
-    return operands.need(check_expression(tree.ceiling, env).expr, NUMBER, what, findings)
+    return operands.need(check_expression(tree.ceiling, env).expr, NUMBER, _called(tree), findings)
+
+
+def _called(tree: ast.LimitBody) -> str:
+    return "a ceiling" if tree.share is None else "a floor"
+
+
+def _check_metered(of: Expr, findings: Findings) -> None:
+    """Nothing of a constant that is no more than nothing is ever counted."""
+    for one in ranges.constants(fold(of)):
+        if type(one.value) in (int, float) and one.value <= 0:
+            findings.report(codes.BAD_CONSTANT, one.span, "what is metered is more than nothing")
+            return
 
 
 def _baseline(tree: ast.LimitBody, per: float | str | None, findings: Findings) -> tuple[int, int]:

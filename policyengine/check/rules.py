@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from policyengine.check import operands
-from policyengine.check.environment import UNKNOWN, Place, TooLarge, Typed, TypeEnv
+from policyengine.check import operands, ranges
+from policyengine.check.environment import UNKNOWN, Findings, Place, TooLarge, Typed, TypeEnv
 from policyengine.check.expressions import check_condition, check_expression
 from policyengine.check.heads import check_head
 from policyengine.check.limits import check_limit
@@ -129,6 +129,7 @@ def _obligation(call: ast.ObligationCall, env: TypeEnv) -> ObligationSpec | None
             place.findings.report(codes.WRONG_ARGUMENTS, argument.span, message, "", help_)
             continue
         given[name] = _property(argument.value, params[name], f"`{name}` of `{call.name.text}`", env)
+    _check_counts(call.name.text, given, place.findings)
     missing = [n for n, f in declared.params if not f.optional and n not in given]
     if missing:
         place.findings.report(
@@ -136,6 +137,16 @@ def _obligation(call: ast.ObligationCall, env: TypeEnv) -> ObligationSpec | None
             f"write `{missing[0]}: ...`",
         )  # fmt: skip
     return ObligationSpec(call.name.text, tuple(given.items()))
+
+
+# What is carried out on a text counts characters.
+COUNTS = {"mask": "keep", "truncate": "to"}
+
+
+def _check_counts(obligation: str, given: dict[str, Expr], findings: Findings) -> None:
+    name = COUNTS.get(obligation)
+    if name is not None and name in given:
+        ranges.not_below(given[name], 0, f"`{name}` of `{obligation}` is 0 or more", findings)
 
 
 def _property(tree: ast.Expr, field: RecordField, what: str, env: TypeEnv) -> Expr:
