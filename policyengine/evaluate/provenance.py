@@ -8,6 +8,7 @@ from typing import Any
 
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.provenance import Path, SourceIndex, part, stated
+from policyengine.model.request import Request
 from policyengine.model.values import Entity, Fault
 
 ARGS = "args"
@@ -20,16 +21,28 @@ def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: Wor
     A part of the value that no entry speaks for adds "unknown". Raises Fault for malformed provenance. `read` is of one
     request: what it says is read once, however many rules that cannot be evaluated ask."""
     if None not in read:
-        try:
-            read[None] = SourceIndex(context.get("provenance", ABSENT), world.find(resource, ARGS))
-        except Fault as fault:
-            read[None] = fault
+        read[None] = _stated(context, world.find(resource, ARGS))
     if isinstance(read[None], Fault):
         raise Fault(read[None].code, read[None].message)
     if path not in read:
         read[path] = read[None].sources(path)
     found: tuple[str, ...] = read[path]
     return found
+
+
+def _stated(context: Mapping[str, Any], args: Any) -> SourceIndex | Fault:
+    try:
+        return SourceIndex(context.get("provenance", ABSENT), args)
+    except Fault as fault:
+        return fault
+
+
+def read_about(request: Request, world: World, read: Read) -> Read:
+    """The same about a request that differs in its resource alone: what is stated is the same for both."""
+    if None not in read:
+        read[None] = _stated(request.context, ABSENT)
+    index = read[None]
+    return {None: index.about(world.find(request.resource, ARGS)) if type(index) is SourceIndex else index}
 
 
 def points_to_nothing(context: Mapping[str, Any], resource: Entity, world: World) -> bool:

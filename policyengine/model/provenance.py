@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from copy import copy
 from typing import Any
 
 from policyengine.diagnostics import codes
@@ -60,6 +61,12 @@ class SourceIndex:
         self._names: dict[Path, tuple[str, ...]] = {}
         # How long the paths are of which something is stated, the longest first.
         self._lengths = sorted({len(path) for path in said}, reverse=True)
+
+    def about(self, args: Any) -> SourceIndex:
+        """The same of other arguments."""
+        other = copy(self)
+        other._args = args
+        return other
 
     def sources(self, path: Path) -> tuple[str, ...]:
         """The sources of what is at a path and of everything inside it, sorted. Raises Fault for what is too deep."""

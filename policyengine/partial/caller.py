@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any
 
 from policyengine.evaluate.interpret import Env, EvaluationError, evaluate
+from policyengine.evaluate.provenance import Read as ProvenanceRead
 from policyengine.ir.nodes import Attribute, Compare, Const, Expr, Identity, Root, Within
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
@@ -23,7 +24,7 @@ class GapCaller:
     approvals that were given, limits that are metered. In the place of the unknown entity stands one that has what is
     known of it."""
 
-    __slots__ = ("_ancestors", "found", "fulfilled", "locals", "met", "request", "spread", "world")
+    __slots__ = ("_ancestors", "found", "fulfilled", "locals", "met", "read", "request", "spread", "world")
 
     def __init__(
         self,
@@ -38,13 +39,15 @@ class GapCaller:
         self.locals: Mapping[int, Any] = locals or {}
         # What was found for holes and for expressions.
         self.found: dict[Hashable, Any] = {}
+        # What was found out about its provenance.
+        self.read: ProvenanceRead = {}
         self._ancestors: Any = _UNASKED
         # How often what is asked within the quantifiers around it is written out.
         self.spread = 1
 
     @property
     def env(self) -> Env:
-        return Env(self.request, self.world, self.locals, looks=self.spread)
+        return Env(self.request, self.world, self.locals, looks=self.spread, read=self.read)
 
     @property
     def ancestors(self) -> Any:
@@ -64,6 +67,7 @@ class GapCaller:
         inner = GapCaller(self.request, self.world, self.fulfilled, self.met, {**self.locals, slot: value})
         # What was found so far does not depend on the variable.
         inner.found = self.found.copy()
+        inner.read = self.read
         inner._ancestors = self._ancestors
         inner.spread = self.spread * of
         return inner

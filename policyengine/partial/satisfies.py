@@ -10,6 +10,7 @@ from typing import Any, assert_never
 
 from policyengine.diagnostics import codes
 from policyengine.evaluate.interpret import EvaluationError, evaluate
+from policyengine.evaluate.provenance import read_about
 from policyengine.model import operators
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.request import Request
@@ -135,7 +136,10 @@ def _evaluated(atom: Opaque, thing: Entity, unknown: Unknown) -> bool:
     env = atom.env
     assert env is not None, "a formula with holes is true of nothing"
     try:
-        result = evaluate(atom.expr, replace(env, request=_about(thing, env.request, unknown), read={}))
+        request = _about(thing, env.request, unknown)
+        # What the request states of where values came from is read once, whatever resource it is asked of.
+        read = read_about(request, env.world, env.read) if unknown == "resource" else env.read
+        result = evaluate(atom.expr, replace(env, request=request, read=read))
     except EvaluationError:
         return False
     return atom.wanted is None or bool(result) is atom.wanted

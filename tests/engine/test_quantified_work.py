@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from policyengine import Engine
+from policyengine.model import provenance
 from tests.support.evaluators import reference
 from tests.support.steps import steps
 
@@ -74,6 +75,56 @@ def test_twice_as_much_provenance_is_twice_the_work(how: str, last: Any) -> None
         }  # fmt: skip
         assert engine.decide(**request).errors
         work[count] = steps(lambda request=request: ASK[how](engine, request))
+    assert work[MANY] < 2.2 * work[FEW]
+
+
+LEVELS = """module m
+use ai
+extend User { level: Int }
+tool mail(to: List<String>)
+permit told: call on Tool::"mail" when CONDITION
+"""
+SEARCHED = {
+    "in each of many": " or ".join(f'("web{n}" in sources(tool.args.to) and principal.level > {n})' for n in range(9)),
+    "of each element": 'all x in tool.args.to: "user" in sources(x) or principal.level > 100',
+}
+SEARCHES: dict[str, Callable[[Engine, dict[str, Any]], Any]] = {
+    "principals": lambda engine, request: engine.search_principals(
+        principal_type="User", **{name: part for name, part in request.items() if name != "principal"}
+    ),
+    "resources": lambda engine, request: engine.search_resources(
+        principal=request["principal"], action="call", resource_type="Tool",
+        resource={"args": request["resource"]["args"]}, context=request["context"],
+    ),
+    "actions": lambda engine, request: engine.search_actions(
+        principal=request["principal"], resource=request["resource"], context=request["context"]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", SEARCHES)
+@pytest.mark.parametrize("condition", SEARCHED)
+def test_a_search_reads_provenance_once(condition: str, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    users = [{"type": "User", "id": f"u{n}", "level": n} for n in range(20)]
+    engine = Engine.from_text(LEVELS.replace("CONDITION", SEARCHED[condition]), entities=users)
+    read: list[Any] = []
+
+    def counted(said: Any) -> Any:
+        read.append(said)
+        return stated(said)
+
+    stated = provenance.stated
+    monkeypatch.setattr(provenance, "stated", counted)
+    work = {}
+    for count in (FEW, FEW, MANY):
+        said = {f"/to/{n}": [{"source": "user", "trusted": True}] for n in range(count)}
+        tool = {"type": "Tool", "id": "mail", "args": {"to": [str(n) for n in range(count)]}}
+        request = {
+            "principal": users[3], "action": "call", "resource": tool, "context": {"provenance": said},
+        }  # fmt: skip
+        read.clear()
+        work[count] = steps(lambda request=request: SEARCHES[how](engine, request))
+        assert len([one for one in read if one == said]) == 1
     assert work[MANY] < 2.2 * work[FEW]
 
 
