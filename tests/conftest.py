@@ -57,40 +57,48 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 class _Frozen:
-    """Whether what the tests themselves are made of is nothing for the garbage collector to look through: a service
-    does so whenever one starts, and there are hundreds. One that ends asks to look at everything again, which happens
-    once for many of them, for what they have left behind. Asking how much is frozen would count it, and loading
-    policies for a command asks that: it is told whether there is some."""
+    """Keeps the garbage collector from looking through what tests are made of: a service has it look at everything
+    whenever one starts, and there are hundreds. What a service would freeze is garbage when it ends, so it freezes
+    nothing here. What still lives when the tests of a folder begin, or when many services have ended, is frozen."""
 
-    MANY = 250
+    MANY = 50
 
     def __init__(self) -> None:
-        self._is_so, self._ended, self._unfreeze = False, 0, gc.unfreeze
-        gc.unfreeze, gc.get_freeze_count = self.end, self.count
+        self._folder: Path | None = None
+        self._ended, self._freeze = 0, gc.freeze
+        gc.freeze, gc.unfreeze = self._nothing, self._end
+        # Asking how much is frozen would count it, and loading policies for a command asks that.
+        gc.get_freeze_count = lambda: 1
 
-    def begin(self) -> None:
-        if self._ended >= self.MANY:
-            self._ended = 0
-            self._unfreeze()
+    def begin(self, folder: Path) -> None:
+        if folder != self._folder or self._ended >= self.MANY:
+            self._folder, self._ended = folder, 0
+            _forget_services()
             gc.collect()
-        if not self._is_so:
-            gc.freeze()
-            self._is_so = True
+            self._freeze()
 
-    def count(self) -> int:
-        return int(self._is_so)
+    def _nothing(self) -> None: ...
 
-    def end(self) -> None:
+    def _end(self) -> None:
         self._ended += 1
-        self._is_so = False
+
+
+def _forget_services() -> None:
+    """FastAPI remembers thousands of endpoints, and with each the engine of its service."""
+    models = sys.modules.get("fastapi.dependencies.models")
+    for one in list(vars(models).values()) if models else ():
+        if hasattr(one, "cache_clear"):
+            one.cache_clear()
 
 
 _frozen = _Frozen()
+# Laws make many small objects that live as long as an example: at the usual 700 they are looked through all the time.
+gc.set_threshold(10_000, 10, 10)
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup() -> None:
-    _frozen.begin()
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    _frozen.begin(item.path.parent)
 
 
 def pytest_unconfigure() -> None:

@@ -10,7 +10,7 @@ import graphlib
 import re
 import subprocess
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import grimp
@@ -21,7 +21,8 @@ from tests.support.paths import PACKAGE, ROOT, SCRIPTS
 MAX_LINES = 400
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+# All tests of one file come together, so that it is parsed once and its tree is not kept for the rest of the run.
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)), scope="module")
 
 
 @cache
@@ -29,7 +30,7 @@ def import_graph() -> grimp.ImportGraph:
     return grimp.build_graph("policyengine", exclude_type_checking_imports=False, cache_dir=None)
 
 
-@cache
+@lru_cache(maxsize=1)
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -107,13 +108,12 @@ def test_specification_is_short() -> None:
     assert lines <= 725
 
 
-def test_codes_are_written_once() -> None:
+@each_file
+def test_codes_are_written_once(path: Path) -> None:
     code = re.compile(r"POL\d{3}")
     written = [
-        f"{path.relative_to(PACKAGE)}:{node.lineno}"
-        for path in FILES
-        if path.name != "codes.py"
+        node.lineno
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and code.fullmatch(node.value)
     ]
-    assert not written, "codes are declared in diagnostics/codes.py, and used by their names"
+    assert path.name == "codes.py" or not written, f"at lines {written}: use the names in diagnostics/codes.py"
