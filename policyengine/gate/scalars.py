@@ -1,4 +1,4 @@
-"""What a value is made of, without recursion: its leaves, and the places where they are."""
+"""The scalars that a value is made of, and its parts by their JSON Pointers. Without recursion."""
 
 from __future__ import annotations
 

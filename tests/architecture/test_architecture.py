@@ -117,3 +117,31 @@ def test_codes_are_written_once(path: Path) -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and code.fullmatch(node.value)
     ]
     assert path.name == "codes.py" or not written, f"at lines {written}: use the names in diagnostics/codes.py"
+
+    assert not written, "codes are declared in diagnostics/codes.py, and used by their names"
+
+
+def _named_on_the_map() -> list[tuple[str, str]]:
+    text = (PACKAGE / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## Where it happens")[2].partition("\n## ")[0]
+    return re.findall(r"^\| Wh[^|]*\| `([\w/.]+)`[^|]*\| `([\w.]+)` \|$", section, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("file", "name"), _named_on_the_map())
+def test_what_the_map_names_is_there(file: str, name: str) -> None:
+    names = {
+        each.id if isinstance(each, ast.Name) else each.name
+        for node in ast.walk(tree(PACKAGE / file))
+        for each in (node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)])
+        if isinstance(each, ast.Name | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    }
+    assert set(name.split(".")) <= names
+
+
+def test_every_folder_and_file_of_the_package_is_on_the_map() -> None:
+    rooms = (PACKAGE / "README.md").read_text(encoding="utf-8").partition("## Rooms")[2].partition("\n## ")[0]
+    there = {f"{path.name}/" for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+    there |= {path.name for path in PACKAGE.glob("*.py") if path.name != "__init__.py"}
+    assert sorted(there) == sorted(re.findall(r"^\| `([\w/.]+)`", rooms, re.MULTILINE))
+    # Where nobody is named to begin with, the row has nothing to test.
+    assert len(_named_on_the_map()) > 20
