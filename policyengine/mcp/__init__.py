@@ -13,7 +13,7 @@ tool, a tool that changed, is not there.
 | `messages.py` | messages over pipes, one a line |
 | `door.py`, `callers.py` | over HTTP: who may come in, and whose session a request belongs to |
 | `attempts.py` | tokens that are not accepted: counted, told, and told to wait |
-| `authorizing.py`, `pdp.py` | what COAZ decides beside the gate, in process or at a decision point |
+| `authorizing.py`, `decision_point.py` | what COAZ decides beside the gate, in process or at a decision point |
 | `coaz.py`, `defaults.py`, `expressions.py` | the binding: a message to an AuthZEN request |
 | `sessions.py` | the gate's session of a client |
 | `targets.py`, `child.py` | the servers behind it: commands, URLs, a client's `mcp.json`; those that are started |

@@ -19,7 +19,7 @@ from policyengine.explain.trace_json import MOST_RULES
 from policyengine.files import MOST_ENTRIES
 from policyengine.gate import listing, results, trail
 from policyengine.integrations import agent_hooks, langchain_agent
-from policyengine.mcp import approving, pdp, sessions, targets
+from policyengine.mcp import approving, decision_point, sessions, targets
 from policyengine.mcp.messages import LONGEST_MESSAGE
 from policyengine.mcp.pages import PAGE as PAGE_OF_TOOLS
 from policyengine.mcp.upstream import MOST_PAGES
@@ -141,7 +141,7 @@ def test_the_page_says_what_the_code_has(said: str) -> None:
         f"a server behind the gateway | {targets.TIMEOUT:.0f} ",
         f"whose approvals are counted | {approving.CALLS:,} ",
         f"a form that asks for approval | {approving.LONGEST_SHOWN:,} characters",
-        f"a decision point | {pdp.SECONDS:.0f} seconds, {pdp.MOST_BYTES >> 20} MiB",
+        f"a decision point | {decision_point.SECONDS:.0f} seconds, {decision_point.MOST_BYTES >> 20} MiB",
         f"an answer | {MOST_BYTES >> 20} MiB",
     ],
 )
