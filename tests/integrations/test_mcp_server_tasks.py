@@ -295,7 +295,7 @@ def test_what_cannot_be_looked_at_is_not_handed_out(kind: str, monkeypatch: pyte
     async def steps(client: Client) -> Any:
         await called(client, "page", "a")
         with monkeypatch.context() as breaking:
-            breaking.setattr(Trail, "later", broken)
+            breaking.setattr(Trail, "add_lazily", broken)
             with pytest.raises(MCPError):
                 await asked(client, "tasks/get", "a")
         return await asked(client, "tasks/get", "a")

@@ -25,7 +25,7 @@ from policyengine.model.request import request
 from policyengine.model.values import Fault
 from tests.support.scenarios import Scenario, scenarios
 
-_PART, _FOUND = interpret._evaluate.__code__, (World._climb.__code__, sources.__code__)
+_PART, _FOUND = interpret._evaluate.__code__, (World._find_ancestors.__code__, sources.__code__)
 
 
 def elements(value: Any) -> int:
