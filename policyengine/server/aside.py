@@ -13,7 +13,8 @@ import sys
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from threading import Lock, Semaphore
+from functools import partial
+from threading import Condition, Lock
 from typing import Any, Literal, TypeVar
 
 from policyengine.compile.making import Unmade
@@ -62,8 +63,16 @@ class Aside:
         self._waiting, self._most = 0, max(1, int((1 - REST) * concurrency))
 
     async def run(self, kind: Kind, work: Callable[..., T], *args: Any) -> T:
-        """What it returns, or raises. Raises RequestError (503) where too many of its kind are under way."""
-        return await asyncio.wrap_future(self._pools[kind].submit(work, *args))
+        """What it returns, or raises. Raises RequestError as `begin`."""
+        return await asyncio.wrap_future(self.begin(kind, work, *args))
+
+    def begin(self, kind: Kind, work: Callable[..., T], *args: Any) -> Future[T]:
+        """What it will return, or raise. Raises RequestError (503) where too many of its kind are under way."""
+        return self._pools[kind].submit(work, *args)
+
+    def count(self, kind: Kind) -> int:
+        """How many of a kind are under way."""
+        return self._pools[kind].count
 
     async def make(self, unmade: Unmade) -> None:
         """Waits until it is made. Raises RequestError (503) where too many wait, or have for too long."""
@@ -117,8 +126,9 @@ class Aside:
 
     def close(self) -> None:
         """Nothing that waits is begun any more."""
-        for threads in (*(pool.threads for pool in self._pools.values()), self._looking.threads, self._maker):
-            threads.shutdown(wait=False, cancel_futures=True)
+        for places in (*self._pools.values(), self._looking):
+            places.close()
+        self._maker.shutdown(wait=False, cancel_futures=True)
 
 
 def _busy(why: str) -> RequestError:
@@ -131,23 +141,71 @@ class _Places:
 
     def __init__(self, name: str, places: int) -> None:
         self.threads = ThreadPoolExecutor(places + WORKERS, thread_name_prefix=name)
-        self._free = Semaphore(places)
+        self._changed = Condition()
+        # How many places are free, and how many of those who went away want one again: they come first.
+        self._free, self._back = places, 0
+        self._waiting: dict[Future[Any], Callable[[], Any]] = {}
 
     def submit(self, work: Callable[..., T], *args: Any) -> Future[T]:
-        return self.threads.submit(self._work, work, *args)
+        future: Future[T] = Future()
+        with self._changed:
+            self._waiting[future] = partial(work, *args)
+        # Nothing is kept of what was given up.
+        future.add_done_callback(self._forget)
+        self._start()
+        return future
 
-    def _work(self, work: Callable[..., T], *args: Any) -> T:
-        with self._free, going_away(self.away):
-            return work(*args)
+    def _start(self) -> None:
+        """Begins what there are places for."""
+        with self._changed:
+            while self._waiting and self._free > self._back:
+                future = next(iter(self._waiting))
+                work = self._waiting.pop(future)
+                if future.set_running_or_notify_cancel():
+                    self._free -= 1
+                    self.threads.submit(self._work, future, work)
+
+    def _forget(self, future: Future[Any]) -> None:
+        with self._changed:
+            self._waiting.pop(future, None)
+
+    def _work(self, future: Future[T], work: Callable[[], T]) -> None:
+        try:
+            with going_away(self.away):
+                result = work()
+        except BaseException as error:  # noqa: BLE001 - whoever waits is told of it
+            self._leave()
+            future.set_exception(error)
+        else:
+            self._leave()
+            future.set_result(result)
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._free += 1
+            self._changed.notify()
+        self._start()
 
     @contextmanager
     def away(self) -> Iterator[None]:
         """While one waits, another has its place."""
-        self._free.release()
+        self._leave()
         try:
             yield
         finally:
-            self._free.acquire()
+            with self._changed:
+                self._back += 1
+                self._changed.wait_for(lambda: self._free > 0)
+                self._back -= 1
+                self._free -= 1
+
+    def close(self) -> None:
+        """Nothing that waits is begun any more."""
+        with self._changed:
+            waiting = list(self._waiting)
+        for each in waiting:
+            each.cancel()
+        self.threads.shutdown(wait=False, cancel_futures=True)
 
 
 class _Pool(_Places):

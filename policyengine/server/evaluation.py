@@ -19,11 +19,11 @@ from policyengine.server.access.desk import Desk
 from policyengine.server.aside import Kind
 from policyengine.server.bind import Binding, Forbidden
 from policyengine.server.errors import RequestError
+from policyengine.server.leaving import while_wanted
 from policyengine.server.metering import answered
 from policyengine.server.pipeline import Answer, Slices
 from policyengine.server.record import Decided
 from policyengine.server.work import SLICE, Budget
-from policyengine.slices import at_once
 from policyengine.state.authorize import APPROVAL
 
 
@@ -77,7 +77,7 @@ def evaluate_batch(
     budget = Budget(max_work, batch, snapshot.world, snapshot.evaluator.dear)
     answers = _answers(engine, snapshot, batch, budget, caller, binding, denials)
     # What is in a thread for a reason of its own stays there.
-    return at_once(answers) if way_of(engine, body) else answers
+    return while_wanted(answers) if way_of(engine, body) else answers
 
 
 def _answers(

@@ -15,7 +15,6 @@ it cannot settle so.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,12 +34,11 @@ from policyengine.server.aside import Aside, Kind
 from policyengine.server.body import Disconnected, check_headers, check_values, read_body
 from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.errors import RequestError, error_body, log, send_json
+from policyengine.server.leaving import in_thread, in_turns, while_wanted
 from policyengine.server.metrics import Tally
 from policyengine.server.others import hand_over
 from policyengine.server.record import Decided, DirectAnswer, Record, records
 from policyengine.server.request_id import Identify, first
-from policyengine.server.slices import sliced
-from policyengine.slices import at_once
 
 # A body from this size on, in bytes, takes milliseconds.
 THREAD_BODY = 32 * 1024
@@ -298,7 +296,7 @@ class Pipeline:
                 self._told(name, caller, identifier, plain, started)
             else:
                 handle = partial(question.handle, headers=headers) if question.headed else question.handle
-                answer = await self._answer(question, handle, engine, asked, caller)
+                answer = await self._answer(question, handle, engine, asked, caller, receive)
                 if isinstance(answer, Reply):
                     body, decided, failed, more = answer.body, answer.decided, answer.failed, answer.headers
                     status = answer.status
@@ -323,29 +321,23 @@ class Pipeline:
         await send_json(send, status, body, identifier, scope["scheme"], more)
 
     async def _answer(
-        self, question: Question, handle: Handler, engine: Engine, asked: bytes, caller: Caller
+        self, question: Question, handle: Handler, engine: Engine, asked: bytes, caller: Caller, receive: Receive
     ) -> Answer | Reply:
-        """What it is answered. Code that it needs and that is not there is made first, for all who wait for it."""
+        """What it is answered. Code that it needs and that is not there is made first, for all who wait for it. Raises
+        Disconnected where nobody waits for it any more."""
+        work = engine, asked, caller
         for _ in range(TRIES):
             kind = question.aside(engine, asked)
             try:
                 if kind is None and len(asked) < question.thread_body:
                     with ONLY_MADE:
-                        answer = handle(engine, asked, caller)
+                        answer = handle(*work)
                 else:
-                    answer = await self.aside.run(kind or question.kind, handle, engine, asked, caller)
-                return await self._in_turns(answer) if isinstance(answer, Generator) else answer
+                    answer = await in_thread(self.aside, kind or question.kind, receive, handle, *work)
+                return await in_turns(self.aside, answer, receive) if isinstance(answer, Generator) else answer
             except Unmade as unmade:
                 await self.aside.make(unmade)
-        return await self.aside.run(question.kind, _whole, handle, engine, asked, caller)
-
-    async def _in_turns(self, slices: Slices) -> Answer:
-        if (answer := sliced(slices)) is None:
-            async with self.aside.slicing():
-                while answer is None:
-                    await asyncio.sleep(0)
-                    answer = sliced(slices)
-        return answer
+        return await in_thread(self.aside, question.kind, receive, _whole, handle, *work)
 
     def _recorded(
         self, name: str, caller: Caller, identifier: bytes, decided: Sequence[Decided], failed: int, started: float
@@ -397,4 +389,4 @@ def _named(path: str) -> str:
 
 def _whole(handle: Handler, engine: Engine, asked: bytes, caller: Caller) -> Answer | Reply:
     answer = handle(engine, asked, caller)
-    return at_once(answer) if isinstance(answer, Generator) else answer
+    return while_wanted(answer) if isinstance(answer, Generator) else answer

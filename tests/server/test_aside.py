@@ -24,11 +24,10 @@ from policyengine.release.classifiers import WORKERS, in_time
 from policyengine.server.access.desk import Desk
 from policyengine.server.aside import LOOKING, SLICING, Aside
 from policyengine.server.bind import Binding
-from policyengine.server.engine_slot import EngineSlot
 from policyengine.server.errors import RequestError
 from policyengine.server.evaluation import evaluate_batch, way_of
-from policyengine.server.metrics import Tally
-from policyengine.server.pipeline import Pipeline, Slices
+from policyengine.server.leaving import in_turns
+from policyengine.server.pipeline import Slices
 from policyengine.settings.model import Settings
 from policyengine.slices import at_once
 from policyengine.state.stores.memory import Memory
@@ -129,8 +128,8 @@ def test_few_large_batches_have_a_slice_in_one_turn() -> None:
         return b"", (), number
 
     async def main() -> list[int]:
-        pipeline = Pipeline({}, lambda *_: asyncio.sleep(0), {}, EngineSlot(), Tally(), 1)
-        answers = await asyncio.gather(*(pipeline._in_turns(slices(n)) for n in range(16)))
+        aside, stays = Aside(128), asyncio.Event()
+        answers = await asyncio.gather(*(in_turns(aside, slices(n), stays.wait) for n in range(16)))  # type: ignore[arg-type]
         return [answer[2] for answer in answers]
 
     assert asyncio.run(main()) == list(range(16))
