@@ -8,7 +8,8 @@ this, and what fills it says what bounds it.
 from __future__ import annotations
 
 from threading import Lock
-from typing import Any, TypeVar
+from time import monotonic
+from typing import Any, Generic, TypeVar
 
 from cachetools import FIFOCache
 
@@ -34,3 +35,59 @@ class Remembered(FIFOCache[K, V]):
             return self[key]
         except KeyError:
             return default
+
+
+class Fleeting(Generic[K, V]):
+    """At most so many things, each for so many seconds after it was put in. To ask for one takes a tenth of what a
+    `TTLCache` takes, which is as long as a call of a tool is decided."""
+
+    __slots__ = ("_held", "_life", "_lock", "_most")
+
+    def __init__(self, most: int, life: float) -> None:
+        self._most, self._life = most, life
+        # In the order in which they were put in, which is the order in which they end.
+        self._held: dict[K, tuple[float, V]] = {}
+        self._lock = Lock()
+
+    def get(self, key: K) -> V | None:
+        held = self._held.get(key)
+        return held[1] if held is not None and held[0] > monotonic() else None
+
+    def __setitem__(self, key: K, value: V) -> None:
+        with self._lock:
+            self._put(key, value)
+
+    def setdefault(self, key: K, value: V) -> V:
+        """What is held, or this from now on."""
+        with self._lock:
+            held = self._held.get(key)
+            if held is not None and held[0] > monotonic():
+                return held[1]
+            self._put(key, value)
+            return value
+
+    def _put(self, key: K, value: V) -> None:
+        held, now = self._held, monotonic()
+        held.pop(key, None)
+        while held:
+            oldest = next(iter(held))
+            if len(held) < self._most and held[oldest][0] > now:
+                break
+            del held[oldest]
+        held[key] = now + self._life, value
+
+    def pop(self, key: K) -> None:
+        """It is held no more, if it was."""
+        with self._lock:
+            self._held.pop(key, None)
+
+    def __bool__(self) -> bool:
+        """Whether anything is held."""
+        with self._lock:
+            return bool(self._held) and self._held[next(reversed(self._held))][0] > monotonic()
+
+    def known(self) -> list[K]:
+        """All that is held, oldest first."""
+        with self._lock:
+            now = monotonic()
+            return [key for key, (ends, _) in self._held.items() if ends > now]

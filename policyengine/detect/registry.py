@@ -74,6 +74,10 @@ class Registry:
     kinds: frozenset[str] = field(init=False, default=frozenset())
     # What was asked for before.
     _plans: dict[frozenset[str], Chosen] = field(init=False, default_factory=dict, compare=False, repr=False)
+    # Texts in which the finders that are built in find nothing of some kinds.
+    clean: dict[tuple[frozenset[str], frozenset[str]], bool] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kinds", frozenset(kind for finder in self.finders for kind in finder.kinds))
@@ -206,7 +210,7 @@ def find(text: str, kinds: Iterable[str], known: Registry) -> tuple[Finding, ...
         chosen = _chosen(kinds, known)
     asked = chosen.finders
     if len(text) < SHORT:
-        asked = chosen.worth(shadow(text))
+        asked = chosen.worth(shadow(text)) if chosen.signed else ()
         for holds, finders in chosen.others:
             if holds is None or holds.search(text) is not None:
                 asked = (*asked, *finders)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from policyengine.model.decision import Approval, Decision, RuleError
 from policyengine.state.grant import Grant
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(Struct, frozen=True):
     """A call of a tool, decided on its final arguments.
 
     allowed: it may run now, with `arguments` and with no others.
@@ -26,15 +26,18 @@ class ToolCall:
     allowed: bool
     arguments: Mapping[str, Any] | None
     decision: Decision
-    proposed: Mapping[str, Any] = field(repr=False)
-    provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    proposed: Mapping[str, Any]
+    provenance: Mapping[str, Any] = {}
     reason: str = ""
     approvals: tuple[Approval, ...] = ()
     errors: tuple[RuleError, ...] = ()
-    grant: Grant | None = field(default=None, repr=False)
+    grant: Grant | None = None
 
     def __bool__(self) -> bool:
         return self.allowed
+
+    def __repr__(self) -> str:
+        return f"ToolCall(tool={self.tool!r}, allowed={self.allowed}, reason={self.reason!r})"
 
     @property
     def changed(self) -> bool:
@@ -42,19 +45,21 @@ class ToolCall:
         return self.allowed and self.arguments != self.proposed
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Struct, frozen=True):
     """What a tool returned, as it may go on to the model: `value`, which is None where `allowed` is false. `labels` are
     what the session carries from now on because of it."""
 
     tool: str
     allowed: bool
-    value: Any = field(repr=False)
+    value: Any
     labels: tuple[str, ...] = ()
     reason: str = ""
 
     def __bool__(self) -> bool:
         return self.allowed
+
+    def __repr__(self) -> str:
+        return f"Observed(tool={self.tool!r}, allowed={self.allowed}, labels={self.labels}, reason={self.reason!r})"
 
 
 def reason(tool: str, decision: Decision, grant: Grant | None) -> str:

@@ -6,13 +6,12 @@ there is none, and a rule that reads it cannot be evaluated: a `permit` then gra
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Mapping
+from threading import Lock
 from typing import Any
 
-from policyengine.check.readers import is_readers
 from policyengine.gate.scalars import scalars
-from policyengine.ir.nodes import Attribute, Const, Expect, Has, Lookup, PolicySet, Root, Sources
-from policyengine.ir.walk import walk
 
 HISTORY = "history"
 # So many calls, and so many characters in all of them, are kept.
@@ -23,9 +22,34 @@ class History:
     def __init__(self, known: bool = True) -> None:
         self._done: list[dict[str, Any]] = []
         self._size = 0
+        # The calls of which nobody asked since, as they were, and how long they are.
+        self._waiting: list[tuple[str, bytes]] = []
+        self._waiting_size = 0
+        self._adding = Lock()
         self.full = not known
 
+    def add_lazily(self, tool: str, kept: bytes) -> None:
+        """As `add`, as soon as somebody asks. `kept` are the result and the arguments."""
+        with self._adding:
+            if self.full:
+                return
+            self._waiting.append((tool, kept))
+            self._waiting_size += len(kept)
+            if len(self._waiting) > MOST or self._waiting_size > LONGEST:
+                self._bring()
+
+    def _bring(self) -> None:
+        waiting, self._waiting, self._waiting_size = self._waiting, [], 0
+        for tool, kept in waiting:
+            result, arguments = marshal.loads(kept)
+            self._add(tool, arguments, result)
+
     def add(self, tool: str, arguments: Mapping[str, Any], result: Any) -> None:
+        with self._adding:
+            self._bring()
+            self._add(tool, arguments, result)
+
+    def _add(self, tool: str, arguments: Mapping[str, Any], result: Any) -> None:
         parts = [leaf for part in (arguments, result) for leaf in scalars(part)]
         self._size += sum(len(leaf) if isinstance(leaf, str) else 1 for leaf in parts)
         if self.full or len(self._done) >= MOST or self._size > LONGEST:
@@ -37,30 +61,6 @@ class History:
 
     def read(self) -> list[dict[str, Any]] | None:
         """The calls, oldest first; None where they are not all known."""
-        return None if self.full else list(self._done)
-
-
-class HistoryNeeds:
-    """What rules ask for that is not told to them otherwise."""
-
-    def __init__(self, policies: PolicySet) -> None:
-        self.policies = policies
-        nodes = [node for rule in policies.rules for node in walk(rule.condition)]
-        self.history = any(
-            isinstance(node, Attribute | Has) and isinstance(node.base, Root) and node.name == HISTORY for node in nodes
-        )
-        # The arguments whose sources are asked for; None for all of them.
-        asked = [node.path[0] if node.path else None for node in nodes if isinstance(node, Sources)]
-        named = frozenset(name for name in asked if isinstance(name, str))
-        self.sources = named if len(named) == len(set(asked)) else None
-        # The paths of the arguments whose readers are asked for.
-        self.readers = frozenset(
-            node.operand.key.value
-            for node in nodes
-            if is_readers(node)
-            and isinstance(node, Expect)
-            and isinstance(node.operand, Lookup)
-            and isinstance(node.operand.key, Const)
-        )
-        # Whether it has to be known where values came from.
-        self.traces = self.sources is None or bool(self.sources or self.readers)
+        with self._adding:
+            self._bring()
+            return None if self.full else list(self._done)

@@ -16,6 +16,7 @@ from policyengine.check.heads import RECEIVE, RESULT
 from policyengine.evaluate.decide import verdicts
 from policyengine.evaluate.interpret import Env
 from policyengine.gate.items import Way, doubted, is_about_items
+from policyengine.gate.needs import SessionNeeds
 from policyengine.gate.normal import form, identifies, names, value_form
 from policyengine.gate.trail import Origin, field_source, tool_source
 from policyengine.ir.nodes import Rule
@@ -24,7 +25,7 @@ from policyengine.model.json_text import parse_json
 from policyengine.model.refined import fits
 from policyengine.model.request import request
 from policyengine.model.types import STRING, unrefined
-from policyengine.model.values import Fault, Uid
+from policyengine.model.values import Fault
 from policyengine.schema.returned import Returned, read_by, trusted_places
 
 TOOL = "Tool"
@@ -53,10 +54,11 @@ def receive(
     tool: str,
     args: Mapping[str, Any],
     result: Any,
+    needs: SessionNeeds,
 ) -> Received:
-    """`args` are those that the tool was called with. Never raises for what the result holds."""
-    rules = [rule for rule in snapshot.policies.rules if rule.head.actions is None or RECEIVE in rule.head.actions]
-    labels = [rule for rule in rules if rule.kind == "label"]
+    """`args` are those that the tool was called with, `needs` are those of the snapshot. Never raises for what the
+    result holds."""
+    of_tool = needs.of(tool)
     trusted = snapshot.world.records.get(TOOL, {}).get(tool, {}).get("reads_untrusted") is False
     declared = snapshot.schema.tools.get(tool)
     returned = declared.returns if declared is not None else None
@@ -70,15 +72,14 @@ def receive(
         return (*seen.held, *seen.erred)
 
     try:
-        labels_set = asked(result, labels)
+        labels_set = asked(result, of_tool.labels)
         doubts = [rule for rule in labels_set if is_about_items(rule)]
         doubted_ways = tuple(doubted(doubts, result, lambda rule, one: bool(asked(one, [rule]))))
     except Fault as fault:
         why = f"what `{tool}` returned cannot be looked at: {fault.message}"
-        return Received(_names(labels), trusted, allowed=False, reason=why)
-    by_item = any(is_about_items(rule) and _may_be_about(rule, tool) for rule in labels)
-    received = Received(_names(labels_set), trusted, by_item, doubted_ways, returned)
-    if not any(rule.kind != "label" and rule.head.actions is not None for rule in rules):
+        return Received(_names(needs.labels), trusted, allowed=False, reason=why)
+    received = Received(_names(labels_set), trusted, of_tool.by_item, doubted_ways, returned)
+    if not needs.decides:
         return received
     known = {**context, RESULT: result}
     decision = snapshot.evaluator.decide_met(principal, RECEIVE, resource, known, frozenset())
@@ -87,11 +88,6 @@ def receive(
         why = f"what `{tool}` returned may not be read: {why}"
         return replace(received, allowed=False, reason=why, decision=decision)
     return replace(received, decision=decision)
-
-
-def _may_be_about(rule: Rule, tool: str) -> bool:
-    entities = rule.head.resource.entities
-    return entities is None or Uid(TOOL, tool) in entities
 
 
 def readers(received: Received, result: Any) -> dict[Way, frozenset[str]]:

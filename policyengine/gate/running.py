@@ -169,7 +169,7 @@ async def _approved_async(
 
 def _approvable(call: ToolCall) -> bool:
     """Whether nothing but approvals is missing."""
-    return call.grant is not None and call.grant.access_request is not None
+    return call.grant is not None and call.grant.approvable
 
 
 def ended(call: ToolCall) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from policyengine.gate.history import HistoryNeeds
-from policyengine.gate.session import EngineCalls, Session
+from policyengine.gate.engine_calls import EngineCalls
+from policyengine.gate.needs import SessionNeeds
+from policyengine.gate.session import Session
 from policyengine.release.service import Releases
 from policyengine.state.session_calls import UnknownSession
 
@@ -14,7 +15,7 @@ from policyengine.state.session_calls import UnknownSession
 class Gates(Releases):
     """An engine that gates the tools of agents."""
 
-    _needs: HistoryNeeds | None = None
+    _needs: SessionNeeds | None = None
 
     def session(
         self,
@@ -84,11 +85,11 @@ class Gates(Releases):
             inspection=self._inspection,
         )
 
-    def _asked_for(self) -> HistoryNeeds:
+    def _asked_for(self) -> SessionNeeds:
         """What the policies in force ask for, looked up once."""
         policies, needs = self._texts.snapshot.policies, self._needs
         if needs is None or needs.policies is not policies:
-            needs = self._needs = HistoryNeeds(policies)
+            needs = self._needs = SessionNeeds(policies)
         return needs
 
 

@@ -10,48 +10,31 @@ What the session has seen stays in this process: in another one, the sources of 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from policyengine.bundle import Snapshot
 from policyengine.check.readers import READERS
 from policyengine.diagnostics import codes
 from policyengine.evaluate.combine import denied
 from policyengine.gate import limits, listing, receiving
 from policyengine.gate.any_session import for_any_readers
+from policyengine.gate.as_it_is import as_it_is
 from policyengine.gate.call import Observed, ToolCall, reason
-from policyengine.gate.history import HISTORY, History, HistoryNeeds
+from policyengine.gate.engine_calls import EngineCalls
+from policyengine.gate.history import HISTORY, History
+from policyengine.gate.needs import REQUEST, SessionNeeds
 from policyengine.gate.normal import form, identifies, names
 from policyengine.gate.trail import EVERYBODY, SYSTEM, USER, Origin, Trail
 from policyengine.model.decision import RuleError
 from policyengine.model.frozen import copied
 from policyengine.release.carrying import carry_out
 from policyengine.release.content import Unscannable, json_content
-from policyengine.release.inspection import Inspection
 from policyengine.release.outcome import Admitted, Released
 from policyengine.release.release_stream import ReleaseStream
 from policyengine.slices import at_once, in_turns
 from policyengine.state.grant import Grant, SettleError
-from policyengine.state.session_calls import Sessions, SessionState, UnknownSession
+from policyengine.state.session_calls import SessionState, UnknownSession
 from policyengine.state.store import StoreError
-
-
-@dataclass(frozen=True, slots=True)
-class EngineCalls:
-    """What a session needs of its engine."""
-
-    authorize: Callable[..., Grant]
-    authorize_async: Callable[..., Awaitable[Grant]]
-    release: Callable[..., Released]
-    release_async: Callable[..., Awaitable[Released]]
-    release_stream: Callable[..., ReleaseStream]
-    admit: Callable[..., Admitted]
-    admit_async: Callable[..., Awaitable[Admitted]]
-    sessions: Callable[[], Sessions]
-    snapshot: Callable[[], Snapshot]
-    asked_for: Callable[[], HistoryNeeds]
-    inspection: Inspection
 
 
 class Session:
@@ -152,12 +135,15 @@ class Session:
 
     def _asked(self, tool: str, arguments: Any) -> dict[str, Any] | ToolCall:
         try:
-            if not isinstance(arguments, Mapping) or not all(isinstance(name, str) for name in arguments):
+            if not isinstance(arguments, Mapping) or not all(map(_is_text, arguments)):
                 raise Unscannable("the arguments of a call must be an object whose keys are texts")
-            of = self._policies().sources
-            asked = arguments if of is None else {name: value for name, value in arguments.items() if name in of}
+            needs = self._ways.asked_for()
+            of = needs.sources
+            asked = arguments
+            if of is not None:
+                asked = {name: value for name, value in arguments.items() if name in of} if of else {}
             provenance = self.trail.provenance(asked)
-            known = self._known(arguments)
+            known = self._known(needs, not needs.of(tool).request, arguments)
         except (Unscannable, RecursionError, ValueError) as error:
             return _refused(tool, arguments, str(error), self._ways.snapshot().revision)
         return {
@@ -168,29 +154,30 @@ class Session:
             **self._here,
         }
 
-    def _known(self, args: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def _known(
+        self, needs: SessionNeeds, without_words: bool = False, args: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """What every request of the session has in its context, as of now, and who may see these arguments. Of those
         that are not known, everybody may: a list hides nothing that some could be allowed for."""
-        known = {**self._context, "request": self._request()}
-        asked = self._policies()
-        if asked.readers:
-            everybody = {path: [EVERYBODY] for path in asked.readers}
+        known = dict(self._context)
+        if not without_words or REQUEST in known:
+            known[REQUEST] = self._request()
+        if needs.readers:
+            everybody = {path: [EVERYBODY] for path in needs.readers}
             known[READERS] = everybody if args is None else self.trail.readable(args)
-        if asked.history and (done := self.history.read()) is not None:
+        if needs.history and (done := self.history.read()) is not None:
             known[HISTORY] = done
         return known
 
-    def _policies(self) -> HistoryNeeds:
-        """What the rules in force ask for."""
-        return self._ways.asked_for()
-
-    def _saw(self, value: Any, source: Origin, sent: Any = None, parts: Any = None, readers: Any = None) -> None:
+    def _saw(
+        self, value: Any, source: Origin, sent: Any = None, parts: Any = None, readers: Any = None, kept: bytes = b""
+    ) -> None:
         """Something came in. Where no rule asks for a source, it is sorted when one does, after a reload."""
         trail = self.trail
-        if self._policies().traces:
+        if self._ways.asked_for().traces:
             trail.add(value, source, echoes=trail.echoes(sent), parts=parts, readers=readers)
         else:
-            trail.add_lazily(value, source, sent=sent, parts=parts, readers=readers)
+            trail.add_lazily(value, source, sent=sent, kept=kept, parts=parts, readers=readers)
 
     def _request(self) -> dict[str, Any]:
         if self._words is None or self._words[0] != len(self._said):
@@ -255,8 +242,12 @@ class Session:
 
     def _received(self, call: ToolCall, result: Any) -> receiving.Received:
         arguments = call.arguments or {}
-        snapshot, known = self._ways.snapshot(), self._known(arguments)
-        return receiving.receive(snapshot, self._principal, known, call.tool, arguments, result)
+        snapshot, needs = self._ways.snapshot(), self._ways.asked_for()
+        if needs.policies is not snapshot.policies:
+            # A reload came in between.
+            needs = SessionNeeds(snapshot.policies)
+        known = self._known(needs, not needs.of(call.tool).received, arguments)
+        return receiving.receive(snapshot, self._principal, known, call.tool, arguments, result, needs)
 
     def _observed(self, call: ToolCall, result: Any, received: receiving.Received) -> Observed:
         if not received.allowed:
@@ -266,8 +257,13 @@ class Session:
             return Observed(call.tool, False, None, received.labels, why)
         seen = receiving.read(value, received.returned)
         source, parts = receiving.origins(received, call.tool, seen)
-        self.history.add(call.tool, call.arguments or {}, seen)
-        self._saw(seen, source, call.arguments or {}, parts, receiving.readers(received, seen))
+        arguments, needs = call.arguments or {}, self._ways.asked_for()
+        kept = as_it_is(seen, arguments) if not (needs.history and needs.traces) else b""
+        if needs.history or not kept:
+            self.history.add(call.tool, arguments, seen)
+        else:
+            self.history.add_lazily(call.tool, kept)
+        self._saw(seen, source, arguments, parts, receiving.readers(received, seen), kept)
         return Observed(call.tool, True, value, received.labels)
 
     def _treated(self, received: receiving.Received, result: Any) -> tuple[Any, str]:
@@ -303,8 +299,9 @@ class Session:
 
     def _callable(self, names_: Iterable[str], known: SessionState) -> listing.Slices:
         snapshot = self._ways.snapshot()
-        partial = for_any_readers(snapshot) if self._policies().readers else None
-        return listing.callable_slices(snapshot, self._principal, self._known(), names_, known, partial)
+        needs = self._ways.asked_for()
+        partial = for_any_readers(snapshot) if needs.readers else None
+        return listing.callable_slices(snapshot, self._principal, self._known(needs), names_, known, partial)
 
     def limits(self, names_: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """By tool and argument, what every call that is allowed in this session, now, keeps to, as keywords of JSON
@@ -314,7 +311,7 @@ class Session:
             read = self._ways.sessions().read(self.id, self._principal, self._context)
         except (StoreError, UnknownSession):
             return {}
-        known = listing.in_session(self._known(), read)
+        known = listing.in_session(self._known(self._ways.asked_for()), read)
         return limits.argument_limits(self._ways.snapshot(), self._principal, known, names_)
 
     def listed(self, names_: Iterable[str]) -> list[str]:
@@ -356,6 +353,10 @@ class Session:
 
     def _costing(self, cost: Mapping[str, Any] | None) -> dict[str, Any]:
         return self._context if cost is None else {**self._context, "cost": dict(cost)}
+
+
+def _is_text(name: Any) -> bool:
+    return isinstance(name, str)
 
 
 def _refused(tool: str, arguments: Any, message: str, revision: str) -> ToolCall:

@@ -20,6 +20,9 @@ from itertools import filterfalse
 from threading import Lock
 from typing import Any
 
+from msgspec import Struct
+
+from policyengine.gate.as_it_is import as_it_is
 from policyengine.gate.composed import COMPOSED, TrustedWords
 from policyengine.gate.dates import any_year
 from policyengine.gate.normal import form, identifies, names, number, text_form, value_form
@@ -84,11 +87,10 @@ class _Text:
     source: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(Struct, frozen=True, gc=False):
     """What came in, as it was then, with what was sent out for it."""
 
-    kept: bytes
+    kept: str | bytes
     source: Origin
     parts: Mapping[tuple[str | int, ...], Origin] | None
     readers: Mapping[tuple[str | int, ...], frozenset[str]] | None
@@ -164,18 +166,17 @@ class Trail:
         source: Origin,
         *,
         sent: Any = None,
+        kept: bytes | None = None,
         parts: Mapping[tuple[str | int, ...], Origin] | None = None,
         readers: Mapping[tuple[str | int, ...], frozenset[str]] | None = None,
     ) -> None:
         """As `add`, as soon as somebody asks: for a session whose rules ask for no source. `sent` is what was sent out
-        in order to have it. What is no plain data, and may become another, is added at once."""
-        try:
-            kept = marshal.dumps((value, sent))
-        except ValueError:
-            kept = b""
-        if kept and self._waiting_size + len(kept) <= MOST:
-            self._waiting_size += len(kept)
-            self._waiting.append(_Waiting(kept, source, parts, readers))
+        in order to have it, and `kept` are both as `as_it_is` has them. What is no plain data, and may become another,
+        is added at once."""
+        waits: str | bytes = value if type(value) is str and sent is None else kept or as_it_is(value, sent)
+        if waits and self._waiting_size + len(waits) <= MOST:
+            self._waiting_size += len(waits)
+            self._waiting.append(_Waiting(waits, source, parts, readers))
             return
         self.add(value, source, echoes=self.echoes(sent), parts=parts, readers=readers)
 
@@ -184,7 +185,7 @@ class Trail:
         with self._bringing:
             while self._waiting:
                 one = self._waiting[0]
-                value, sent = marshal.loads(one.kept)
+                value, sent = (one.kept, None) if isinstance(one.kept, str) else marshal.loads(one.kept)
                 self._add(value, one.source, self._echoes(sent), one.parts, one.readers)
                 self._waiting_size -= len(one.kept)
                 self._waiting.popleft()
@@ -310,6 +311,8 @@ class Trail:
 
     def provenance(self, args: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
         """Where each argument and each part of one came from, as `context.provenance` has it."""
+        if not args:
+            return {}
         stated: dict[str, list[dict[str, Any]]] = {}
         for path, value in pointers(args):
             plain = value.__class__ in PLAIN

@@ -12,17 +12,17 @@ A host that lifts a denial runs the tool on its own word: what it returned is ob
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from hashlib import sha256
+from json.encoder import encode_basestring_ascii
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from agent_hooks import Decision, Transform, Verdict, Warning
-from cachetools import LRUCache, TTLCache
+from cachetools import LRUCache
 
 from policyengine.call_approvals import Repeated
 from policyengine.engine import Engine
@@ -31,6 +31,7 @@ from policyengine.gate.models import ModelCall, ModelTerms
 from policyengine.gate.running import ended
 from policyengine.gate.session import Session
 from policyengine.gate.usage import tokens_of
+from policyengine.remembered import Fleeting
 from policyengine.state.approval_calls import ApprovalError
 from policyengine.state.store import StoreError
 
@@ -39,8 +40,10 @@ SESSIONS, LIFE = 10_000, 86_400.0
 # So many calls of one session are open at a time.
 OPEN = 1_000
 ALLOW = Verdict(Decision.ALLOW)
+# By the number of the run and the id of the call.
+UnderWay = Fleeting[tuple[int, str], bool]
 # By engine, and by principal: the calls of tools that are under way.
-_UNDER_WAY: WeakKeyDictionary[Engine, LRUCache[tuple[str, ...], TTLCache[tuple[int, str], bool]]] = WeakKeyDictionary()
+_UNDER_WAY: WeakKeyDictionary[Engine, LRUCache[tuple[str, ...], UnderWay]] = WeakKeyDictionary()
 
 # The session whose model is being asked here: the contract has no way to say which tools a model is shown.
 ASKING: ContextVar[Session | None] = ContextVar("policyengine_asking", default=None)
@@ -88,8 +91,10 @@ class PolicyInterceptor:
     ) -> None:
         self._engine = engine
         self._of_engine = _UNDER_WAY.setdefault(engine, LRUCache(SESSIONS))
-        self._principal = principal
-        self._agent = agent
+        self._principal = principal if callable(principal) else dict(principal)
+        self._agent = agent if agent is None or callable(agent) else dict(agent)
+        # Whose sessions they are, where that is the same in every context.
+        self._whose = None if callable(principal) or callable(agent) else _whose(principal, agent)
         self._model = model
         self._cost = cost
         self._output = output
@@ -98,7 +103,7 @@ class PolicyInterceptor:
         self._users = users
         self._asks = Repeated(engine) if approvals else None
         # By whose it is as well: nobody has another's session by knowing its id.
-        self._runs: TTLCache[tuple[str, ...], _Run] = TTLCache(SESSIONS, LIFE)
+        self._runs: Fleeting[tuple[str, str, tuple[str, ...]], _Run] = Fleeting(SESSIONS, LIFE)
         self._points: dict[str, Callable[[_Run, Known], Verdict]] = {
             "agent_startup": lambda _, __: ALLOW,
             "input": self._input,
@@ -119,18 +124,21 @@ class PolicyInterceptor:
             return Verdict(Decision.DENY, reason=f"runtime_error:{type(error).__name__}")
 
     def _run(self, context: Known) -> _Run:
-        principal = _of(self._principal, context)
-        agent = _of(self._agent, context) if self._agent is not None else None
-        who = [str(principal.get(name)) for name in ("type", "id", "tenant")]
-        key = (context["session"]["id"], context["agent"]["id"], str(agent and agent.get("id")), *who)
+        principal, agent, whose = self._principal, self._agent, self._whose
+        if whose is None:
+            principal, agent = _of(principal, context), _of(agent, context)
+            whose = _whose(principal, agent)
+        key = context["session"]["id"], context["agent"]["id"], whose
         run = self._runs.get(key)
-        if run is None:
-            # One that is forgotten here is the same one in the store: what it has seen, it has seen.
-            name = sha256(json.dumps(key).encode()).hexdigest()
-            gate = self._engine.session(principal=principal, agent=agent, entities=self._entities, name=f"hooks:{name}")
-            run = _Run(gate, tuple(who))
-            run = self._runs.setdefault(key, run)
-        return run
+        return run if run is not None else self._begun(key, principal, agent)
+
+    def _begun(self, key: tuple[str, str, tuple[str, ...]], principal: Any, agent: Any) -> _Run:
+        # One that is forgotten here is the same one in the store: what it has seen, it has seen.
+        session, agent_id, whose = key
+        told = f"[{', '.join(map(encode_basestring_ascii, (session, agent_id, *whose)))}]"
+        name = sha256(told.encode()).hexdigest()
+        gate = self._engine.session(principal=principal, agent=agent, entities=self._entities, name=f"hooks:{name}")
+        return self._runs.setdefault(key, _Run(gate, whose[1:]))
 
     # ---- the points ----
 
@@ -157,17 +165,18 @@ class PolicyInterceptor:
             return self._users(context)
         return not self._under_way(run)
 
-    def _under_way(self, run: _Run) -> TTLCache[tuple[int, str], bool]:
+    def _under_way(self, run: _Run) -> UnderWay:
         """The calls that are under way for a principal."""
         known = self._of_engine.get(run.whose)
-        return self._of_engine.setdefault(run.whose, TTLCache(SESSIONS, LIFE)) if known is None else known
+        return self._of_engine.setdefault(run.whose, Fleeting(SESSIONS, LIFE)) if known is None else known
 
     def _before_model(self, run: _Run, context: Known) -> Verdict:
         # Whoever asks the model again waits for no tool, also for none whose denial nobody lifted.
         under_way = self._under_way(run)
         if under_way:
-            for one in [one for one in under_way if one[0] == id(run)]:
-                under_way.pop(one, None)
+            for one in under_way.known():
+                if one[0] == id(run):
+                    under_way.pop(one)
         ASKING.set(run.gate)
         if self._model is None:
             return ALLOW
@@ -209,7 +218,7 @@ class PolicyInterceptor:
         """A call, decided, with an approval of it where somebody has given one in our store."""
         call = run.gate.call(tool, arguments, fulfilled=self._fulfilled)
         approval = None
-        if self._asks is not None and call.grant is not None and call.grant.access_request is not None:
+        if self._asks is not None and call.grant is not None and call.grant.approvable:
             with suppress(ApprovalError, StoreError):
                 approval = self._asks.approval(run.gate, call)
         if approval is None:
@@ -218,7 +227,7 @@ class PolicyInterceptor:
 
     def _liftable(self, run: _Run, call: ToolCall) -> dict[str, Any] | None:
         """What an approver is told, where nothing but an approval is missing."""
-        if call.grant is None or call.grant.access_request is None:
+        if call.grant is None or not call.grant.approvable:
             return None
         told: dict[str, Any] = {"by": [str(one.by.get("id")) for one in call.approvals]}
         if self._asks is not None:
@@ -228,7 +237,7 @@ class PolicyInterceptor:
 
     def _after_tool(self, run: _Run, context: Known) -> Verdict:
         call = run.calls.pop(context["tool_call"]["id"], None)
-        self._under_way(run).pop((id(run), context["tool_call"]["id"]), None)
+        self._under_way(run).pop((id(run), context["tool_call"]["id"]))
         if call is None:
             return _denied("this call was not decided")
         value = context["target"]
@@ -251,7 +260,7 @@ class PolicyInterceptor:
         if run.asked is not None:
             run.asked.ended()
         for id_, call in run.calls.items():
-            self._under_way(run).pop((id(run), id_), None)
+            self._under_way(run).pop((id(run), id_))
             ended(call)
         run.asked, run.calls = None, {}
         return ALLOW
@@ -260,8 +269,13 @@ class PolicyInterceptor:
         return ModelTerms(model, self._cost)
 
 
-def _of(known: Of, context: Known) -> Known:
+def _of(known: Of | None, context: Known) -> Any:
     return known(context) if callable(known) else known
+
+
+def _whose(principal: Known, agent: Known | None) -> tuple[str, ...]:
+    """The agent, and for whom it acts."""
+    return (str(agent and agent.get("id")), *(str(principal.get(name)) for name in ("type", "id", "tenant")))
 
 
 def _users_words(given: Known) -> list[str]:

@@ -188,7 +188,7 @@ class _Asks:
             # A run that goes on asks again about what it has not made yet.
             return False
         call = await self._session.call_async(self._tool.name, arguments)
-        if call.grant is not None and call.grant.access_request is not None:
+        if call.grant is not None and call.grant.approvable:
             task = await ask_async(self._engine, self._session, call, call_id)
             return task.status == "pending"
         self._decided[call_id] = call

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
+from msgspec.structs import replace
 
 from policyengine.gate.running import ended_async
 from policyengine.mcp.approving import InputWanted

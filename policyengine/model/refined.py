@@ -211,6 +211,11 @@ def test(type_: Type) -> Callable[[Any], bool]:
     if isinstance(type_, ListT | SetT):
         element = test(type_.element)
         allowed = (list, tuple) if isinstance(type_, ListT) else (list, tuple, set, frozenset)
+        if type_.element == STRING:
+            # Most are of texts, which one look tells.
+            return lambda value: (
+                type(value) in allowed and (_TEXTS.issuperset(map(type, value)) or all(map(element, value)))
+            )
         return lambda value: type(value) in allowed and all(map(element, value))
     if isinstance(type_, RefinedT) and not type_.members:
         base = test(type_.base)
@@ -224,6 +229,9 @@ def test(type_: Type) -> Callable[[Any], bool]:
 Classes = tuple[type, ...]
 # The classes of what is plainly of a type; of other values, and of large numbers, `fits` knows.
 _PLAIN: dict[Type, Classes] = {STRING: (str,), BOOL: (bool,), INT: (int,), NUMBER: (int, float)}
+
+
+_TEXTS = frozenset({str})
 
 
 def _classes_of(type_: Type) -> Classes:

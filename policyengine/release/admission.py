@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from policyengine.diagnostics import codes
@@ -18,19 +18,21 @@ from policyengine.release.inspection import Inspection
 from policyengine.release.looking import Found, account
 from policyengine.release.messages import TRUSTED, Input, SourceOf, read_input
 from policyengine.release.needs import FOUND, KINDS, TextNeeds
-from policyengine.release.outcome import Admitted
+from policyengine.release.outcome import Admitted, Told
 from policyengine.release.releasing import looked_at
 from policyengine.release.treatment import CannotCarryOut, orders
 from policyengine.release.uploads import PLAIN, UNKNOWN
 from policyengine.state.grant import Grant
 
 INPUT, FILES = "input", "files"
+MEASURES = frozenset({"content_type", "duplicate_keys", "encoding", "files", "nesting", "size", "tokens", "trust"})
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
     """What is to go into a model, and what is known of it: the request's context, and what stands beside it. `unread`:
-    there is a file that nobody can read, and no rule looks at the files."""
+    there is a file that nobody can read, and no rule looks at the files. `told` gives all that is known of it: the
+    context has what rules read."""
 
     content: Content
     context: Mapping[str, Any]
@@ -39,6 +41,7 @@ class Admission:
     found: tuple[Found, ...] = ()
     refused: RuleError | None = None
     unread: bool = False
+    told: Told | None = None
 
 
 def prepare(
@@ -51,40 +54,46 @@ def prepare(
 ) -> Admission:
     """Look at it as far as these rules need it. Never raises for what it holds."""
     known = dict(context or {})
-    empty = Admission(text_content(""), known, inspection, tenant)
+
+    def refused(code: str, message: str) -> Admission:
+        return Admission(text_content(""), known, inspection, tenant, refused=RuleError("", code, message))
+
     if INPUT in known:
-        message = "`input` of the context is found by looking at what comes in"
-        return replace(empty, refused=RuleError("", codes.MALFORMED.id, message))
+        return refused(codes.MALFORMED.id, "`input` of the context is found by looking at what comes in")
     try:
         read = read_input(given, source_of)
     except Unscannable as error:
-        return replace(empty, refused=RuleError("", codes.NOT_LOOKED_AT.id, str(error)))
+        return refused(codes.NOT_LOOKED_AT.id, str(error))
     if read.content.size > inspection.most:
-        return replace(empty, refused=RuleError("", codes.NOT_LOOKED_AT.id, too_long(inspection.most)))
+        return refused(codes.NOT_LOOKED_AT.id, too_long(inspection.most))
     seen, findings = looked_at(read.content, needs, inspection, tenant, with_source=True)
-    unread = FILES not in needs.whole.attributes and not all(file.scannable for file in read.files)
+    unread = bool(read.files) and FILES not in needs.whole.attributes and not all(file.scannable for file in read.files)
     # What is in such a file is unknown: a rule that reads what was found errs, unless one says what happens to it.
     hidden = ("text", "valid", KINDS, FOUND, "scores") if unread else ("text", "valid")
     seen = {name: value for name, value in seen.items() if name not in hidden}
-    context = {**known, INPUT: {**_measured(given, read, inspection), **seen}}
-    return Admission(read.content, context, inspection, tenant, findings, unread=unread)
+    context = {**known, INPUT: {**_measured(given, read, inspection, needs.measured), **seen}}
+
+    def told() -> Mapping[str, Any]:
+        return {**_measured(given, read, inspection, None), **seen}
+
+    return Admission(read.content, context, inspection, tenant, findings, unread=unread, told=told)
 
 
 def conclude(admission: Admission, grant: Grant, fulfilled: Collection[str]) -> Admitted:
     """What may go on."""
-    decision, told = grant.decision, admission.context.get(INPUT)
+    decision, told = grant.decision, admission.told
     if decision.decision != "allow" or decision.unmetered:
-        return Admitted(False, None, decision, admission.found, grant=grant, input=told)
+        return Admitted(False, None, decision, admission.found, grant=grant, told=told)
     if admission.unread and _treated(decision):
         message = (
             "a file cannot be read: write a rule on `scannable` of `context.input.files` that says what happens then"
         )
         errors = (RuleError("", codes.NOT_LOOKED_AT.id, message),)
-        return Admitted(False, None, decision, admission.found, errors, grant=grant, input=told)
+        return Admitted(False, None, decision, admission.found, errors, grant=grant, told=told)
     known, keys = admission.inspection.registry(admission.tenant), admission.inspection.keys(admission.tenant)
     carried = carry_out(admission.content, decision, known, keys, fulfilled)
     if carried.errors:
-        return Admitted(False, None, decision, admission.found, carried.errors, grant=grant, input=told)
+        return Admitted(False, None, decision, admission.found, carried.errors, grant=grant, told=told)
     treated = account(admission.content, [list(those) for those in carried.found]) if carried.found else ()
     seen = tuple(dict.fromkeys((*admission.found, *treated)))
     return Admitted(True, carried.value, decision, seen, (), (), carried.owed, grant, told)
@@ -105,8 +114,12 @@ def _encoding(read: Input, texts: Sequence[str]) -> str:
     return "utf-8" if all(map(_is_unicode, texts)) else UNKNOWN
 
 
-def _measured(given: Any, read: Input, inspection: Inspection) -> dict[str, Any]:
-    """What is known without any finder."""
+def _measured(given: Any, read: Input, inspection: Inspection, names: frozenset[str] | None) -> dict[str, Any]:
+    """What is known without any finder, as far as it is among the names."""
+    if names is not None:
+        if names.isdisjoint(MEASURES):
+            return {}
+        return {name: value for name, value in _measured(given, read, inspection, None).items() if name in names}
     sizes: dict[str, int] = {}
     for segment in read.content.segments:
         sizes[segment.source] = sizes.get(segment.source, 0) + len(segment.text)

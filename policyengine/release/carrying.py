@@ -21,6 +21,8 @@ from policyengine.release.treatment import CannotCarryOut, Orders, orders
 
 # Wider than any text: a finder that reads the whole has no other width.
 _WHOLE = 1 << 62
+# So many replacements are known to hold nothing that is found.
+REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,17 @@ def check_replacements(read: Orders, registry: Registry) -> None:
     texts = {treatment.text for _, treatment in read.treatments if treatment.how == "replace" and treatment.text}
     if not texts:
         return
-    each = {kind for finder in needed(read.kinds, registry) if finder.look is not None for kind in finder.kinds}
-    kinds = frozenset(kind for kind in each if any(covers(group, kind) for group in read.kinds))
-    if any(find(text, kinds, registry) for text in texts):
-        raise CannotCarryOut(
-            "the text of a `replace` obligation is itself something that a finder finds: choose another"
-        )
+    asked = frozenset(texts), read.kinds
+    if asked not in registry.clean:
+        each = {kind for finder in needed(read.kinds, registry) if finder.look is not None for kind in finder.kinds}
+        kinds = frozenset(kind for kind in each if any(covers(group, kind) for group in read.kinds))
+        if any(find(text, kinds, registry) for text in texts):
+            raise CannotCarryOut(
+                "the text of a `replace` obligation is itself something that a finder finds: choose another"
+            )
+        if len(registry.clean) >= REMEMBERED:
+            registry.clean.clear()
+        registry.clean[asked] = True
 
 
 def carry_out(
@@ -64,6 +71,8 @@ def carry_out(
 ) -> Carried:
     """Never raises: what cannot be done is an error, and nothing leaves."""
     try:
+        if not decision.obligations:
+            return Carried(content.rebuilt([segment.text for segment in content.segments]))
         read = ordered(decision, fulfilled)
         if read.withhold is not None:
             return Carried(_cut(read.withhold, read.truncate), owed=read.others)

@@ -12,7 +12,7 @@ from policyengine.detect.finding import Finding, moved, place
 from policyengine.detect.registry import Registry, find, find_many
 from policyengine.release.beside import look_over
 from policyengine.release.content import Content, Segment
-from policyengine.release.edits import found_beside, found_in
+from policyengine.release.edits import found_again, found_beside, found_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,23 @@ def look_twice(content: Content, kinds: Iterable[str], registry: Registry) -> li
     wanted = frozenset(kinds)
     look_at = partial(_found, wanted, registry)
     looked: list[list[Finding]] = []
-    for reading in content.readings():
-        if len(reading) == 1:
-            segment = content.segments[reading[0]]
-            looked.append(_within(segment, found_in(segment.before + segment.text, look_at, segment.borders)))
-        else:
+    whole: list[int] = []
+    readings = content.readings()
+    for number, reading in enumerate(readings):
+        if len(reading) > 1:
             text, borders = content.joined(reading)
             looked.append(list(found_in(text, look_at, borders)))
+        elif (segment := content.segments[reading[0]]).borders:
+            looked.append(_within(segment, found_in(segment.before + segment.text, look_at, segment.borders)))
+        else:
+            # Of nearly all there is only this, and many are looked at sooner together.
+            looked.append([])
+            whole.append(number)
+    segments = [content.segments[readings[number][0]] for number in whole]
+    texts = [segment.before + segment.text for segment in segments]
+    for number, segment, text, first in zip(whole, segments, texts, find_many(texts, wanted, registry), strict=True):
+        if first:
+            looked[number] = _within(segment, found_again(text, first, look_at))
     return looked
 
 

@@ -101,6 +101,12 @@ def _messages(given: Sequence[Any], source_of: SourceOf | None) -> Input:
     said: list[_Said] = []
     files: list[tuple[Path, Opened]] = []
     for at, message in enumerate(given):
+        if source_of is None and (text := _only_text(message)) is not None:
+            source = _SOURCES.get(message["role"], UNKNOWN)
+            places.append(((at, "content"), Segment(text, path=f"/{at}/content", source=source)))
+            if text:
+                said.append(_Said(len(places) - 1, at, _Words(source, TEXT)))
+            continue
         plain = _as_object(message)
         source = (source_of(plain) if source_of is not None else None) or _SOURCES.get(_role(plain), UNKNOWN)
         for path, text, words in _texts(plain, (), _Words(source)):
@@ -130,6 +136,16 @@ def _messages(given: Sequence[Any], source_of: SourceOf | None) -> Input:
         many += len(file.texts)
     content = Content((*inner, *opened), rebuilt, runs=runs, beside=tuple(one for one in beside if len(one) > 1))
     return Input(content, tuple(file for _, file in files))
+
+
+def _only_text(message: Any) -> str | None:
+    """The text of a message that is a role and a text, as most are; None for any other."""
+    if type(message) is not dict or len(message) != 2:
+        return None
+    role, content = message.get("role"), message.get("content")
+    if type(role) is not str or type(content) is not str or not 0 < len(role) <= _LONGEST_NAME:
+        return None
+    return None if content.startswith("data:") else content
 
 
 def _runs(said: Sequence[_Said]) -> tuple[tuple[int, ...], ...]:

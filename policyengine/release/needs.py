@@ -123,6 +123,8 @@ class TextNeeds:
     before: Needs
     cutting: Needs
     tried: Needs
+    # What has to be known of it; None for all that can be.
+    measured: frozenset[str] | None = None
 
     @property
     def before_any(self) -> TextNeeds:
@@ -135,11 +137,16 @@ def text_needs(policies: PolicySet, action: str, resource_type: str, subject: Su
     rules = applying(policies.rules, action, resource_type)
     tried = applying(policies.tried, action, resource_type)
     whole = needs(rules, subject)
+    every = needs([*rules, *tried], subject) if tried else whole
+    # An approval is bound to all that rules could read, and what a limit counts is reckoned again later. Who reads the
+    # text as a whole reads everything.
+    bound = every.attributes >= LOOKED_AT or any(rule.demands_approval or rule.limit is not None for rule in rules)
     return TextNeeds(
         whole,
         needs([rule for rule in rules if not rule.cuts], subject),
         needs([rule for rule in rules if rule.cuts], subject),
-        needs([*rules, *tried], subject) if tried else whole,
+        every,
+        None if bound else every.attributes,
     )
 
 

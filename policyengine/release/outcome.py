@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from policyengine.model.decision import Decision, Obligation, RuleError
@@ -11,6 +11,8 @@ from policyengine.release.looking import Found
 from policyengine.release.validity import Violation
 from policyengine.state.grant import Grant
 
+# Makes what is known of a text, once somebody asks.
+Told = Callable[[], Mapping[str, Any]]
 _NO_SOURCES = "attribute `sources` is missing"
 
 
@@ -52,9 +54,14 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Admitted(Released):
-    """What was asked to go into a model. `text` is what may; `input` is what rules read of it."""
+    """What was asked to go into a model. `text` is what may."""
 
-    input: Mapping[str, Any] | None = None
+    told: Told | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def input(self) -> Mapping[str, Any] | None:
+        """What rules can read of it; None where it was not looked at."""
+        return None if self.told is None else self.told()
 
     @property
     def messages(self) -> Any:

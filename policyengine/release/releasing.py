@@ -95,7 +95,7 @@ def looked_at(
     findings: tuple[Found, ...] = ()
     known = inspection.registry(tenant)
     # What only a rule that is tried looks for hides nothing from the others where it cannot be found.
-    for those in dict.fromkeys((needs.tried, needs.whole)):
+    for those in (needs.tried,) if needs.tried is needs.whole else (needs.tried, needs.whole):
         if not those.attributes & {KINDS, FOUND}:
             continue
         try:

@@ -267,6 +267,9 @@ class Releases(Authorizes):
         if admission.refused is not None:
             return _at_once(releasing.refused(admission.refused, self._texts.snapshot.revision))
         resource = {"type": "Model", **model} if isinstance(model, Mapping) else model
+        grant = self._unrecorded(principal, INVOKE, resource, admission.context, session, opens)
+        if grant is not None:
+            return _at_once(grant)
         return self._authorizing(new_request(principal, INVOKE, resource, admission.context, session, opens=opens))
 
     def _check(
@@ -307,6 +310,10 @@ class Releases(Authorizes):
     ) -> Authorizing:
         if check.refused is not None:
             return _at_once(releasing.refused(check.refused, self._texts.snapshot.revision))
+        if accepts is None:
+            grant = self._unrecorded(principal, RELEASE, check.resource, context, session, opens)
+            if grant is not None:
+                return _at_once(grant)
         return self._authorizing(
             new_request(principal, RELEASE, check.resource, context, session, opens=opens, accepts=accepts)
         )

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import Lock
 from typing import Any
 
 from cachetools import LRUCache, TTLCache
+from msgspec.structs import replace
 
 from policyengine.authzen import read
 from policyengine.authzen.refused import Malformed

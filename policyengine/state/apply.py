@@ -7,8 +7,9 @@ None removes it. An outcome that is a refusal writes nothing, but for what a ref
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, assert_never
+
+from msgspec import Struct
 
 from policyengine.state import approvals, block_operations, meters, operations, past, sessions
 from policyengine.state.approval_operations import CloseTicket, DecideTicket, Enter, Keep, OpenTicket, TellTicket
@@ -42,12 +43,11 @@ from policyengine.state.operations import (
 from policyengine.state.windows import Concurrent, Window, held_window
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True, gc=False):
     """`writes`: by key, the new document and the time from which on it may be forgotten."""
 
     outcome: Outcome
-    writes: Mapping[str, tuple[Document | None, int]] = field(default_factory=dict)
+    writes: Mapping[str, tuple[Document | None, int]] = {}
 
 
 def apply(operation: Operation, documents: Documents, now: int) -> Applied:

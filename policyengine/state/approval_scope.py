@@ -32,6 +32,10 @@ _APART = frozenset({"agent", "session", "time"})
 _LEAVES = frozenset({str, bool, int, type(None)})
 # What a request is shown as has no more characters than this.
 LARGEST = 64 * 1024
+# Numbers beyond this have no canonical form.
+_EXACT = 2**53
+# What is nested needs a look of its own.
+MOST_CONTAINERS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,41 @@ def scope(asked: Request, world: World, schema: Schema, tenant: str, session: st
         digest, told["principal"], agents, asked.action.name, (asked.resource.uid.type, asked.resource.uid.id),
         plain.get("args"), plain["context"], text,
     )  # fmt: skip
+
+
+def has_form(*parts: Any) -> bool:
+    """Whether what a request is made of surely has such a form: it is plain, and there is little of it. Of anything
+    else, only `scope` knows."""
+    left, containers, todo = LARGEST // 16, MOST_CONTAINERS, list(parts)
+    for one in todo:
+        kind = type(one)
+        left -= 4
+        if kind is str:
+            left -= len(one)
+            if not one.isascii():
+                return False
+        elif kind is dict or kind is list:
+            containers -= 1
+            if kind is dict:
+                if not all(map(_is_text, one)):
+                    return False
+                todo.extend(one)
+                one = one.values()
+            if left < 4 * len(one) or not containers:
+                return False
+            todo.extend(one)
+        elif kind is int or kind is float:
+            if not -_EXACT < one < _EXACT:
+                return False
+        elif one is not None and kind is not bool:
+            return False
+        if left < 0:
+            return False
+    return True
+
+
+def _is_text(name: Any) -> bool:
+    return type(name) is str
 
 
 def bound_members(schema: Schema) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from hashlib import sha256
 from time import time_ns
 from typing import Any
@@ -28,6 +29,7 @@ from policyengine.model.request import Request, request
 from policyengine.model.values import Fault
 from policyengine.state import approvals, operations, sessions
 from policyengine.state.approval_operations import UNVERIFIABLE, Consume
+from policyengine.state.approval_scope import has_form
 from policyengine.state.approving import WHY, AccessRequest, Why, access_request, consume
 from policyengine.state.charges import Charges, Metered, charges
 from policyengine.state.grant import Grant
@@ -186,15 +188,18 @@ def _authorizing(
         decision = decide(asked.principal, asked.action, asked.resource, context)
         first, wanted, use = decision, None, None
         if decision.approvals:
+            if asked.approval is None and has_form(asked.principal, asked.action, asked.resource, _apart(context)):
+                # Most hosts that are denied ask nobody.
+                return Grant(decision, _access=partial(_wanted, asked, context, decision, snapshot))
             try:
                 wanted = _wanted(asked, context, decision, snapshot)
             except Fault as fault:
                 return Grant(_impossible(decision, fault))
             if asked.approval is None:
-                return Grant(decision, access_request=wanted)
+                return Grant(decision, _access=wanted)
             use = consume(asked.approval, wanted, snapshot, metering.since)
             if use is None:
-                return Grant(decision, access_request=wanted, approval_denied=WHY[UNVERIFIABLE])
+                return Grant(decision, _access=wanted, approval_denied=WHY[UNVERIFIABLE])
             met = snapshot.evaluator.limits | {each.rule for each in decision.approvals}
             decision = snapshot.evaluator.decide_met(asked.principal, asked.action, asked.resource, context, met)
         elif asked.approval is not None and decision.decision != "allow":
@@ -216,7 +221,7 @@ def _authorizing(
         if outcome == Rejected(operations.CHANGED):
             continue
         if use is not None and isinstance(outcome, Rejected) and outcome.reason in WHY:
-            return Grant(first, access_request=wanted, approval_denied=WHY[outcome.reason])
+            return Grant(first, _access=wanted, approval_denied=WHY[outcome.reason])
         grant = granted(
             decision, metered, outcome, snapshot, store, asked.id, asked.owner, asked.lease, asked.approval
         )  # fmt: skip
@@ -231,6 +236,11 @@ def _wanted(asked: AuthorizeRequest, context: Any, decision: Decision, snapshot:
     whole = request(asked.principal, asked.action, asked.resource, context)
     tenant = asked.tenant if asked.tenant is not None else holder(asked.principal, asked.context)[0]
     return access_request(whole, decision.approvals, snapshot, tenant, asked.session)
+
+
+def _apart(context: Mapping[str, Any] | None) -> Any:
+    """What an approval is bound to of the circumstances: the session is so by its id."""
+    return context if not context or SESSION not in context else {n: v for n, v in context.items() if n != SESSION}
 
 
 def _why(
@@ -284,9 +294,10 @@ def call_of(name: str, counts: Sequence[int]) -> dict[str, Any]:
 
 def holder(principal: Any, context: Any) -> tuple[str, str]:
     """Whose session it is: the tenant of the context or of the principal, and the principal. Agents share it."""
-    tenant = context.get("tenant") if isinstance(context, Mapping) else None
-    id_ = tenant.get("id") if isinstance(tenant, Mapping) else None
-    attributes = principal if isinstance(principal, Mapping) else {}
+    # What it nearly always is needs no look at the classes of others.
+    tenant = context.get("tenant") if type(context) is dict or isinstance(context, Mapping) else None
+    id_ = tenant.get("id") if tenant is not None and isinstance(tenant, Mapping) else None
+    attributes = principal if type(principal) is dict or isinstance(principal, Mapping) else {}
     if id_ is None:
         id_ = attributes.get("tenant", "")
     return str(id_), f"{attributes.get('type')}::{attributes.get('id')!r}"
@@ -299,6 +310,7 @@ def _call(asked: AuthorizeRequest) -> str:
     return called(str(action), str(resource.get("id")) if resource.get("type") == "Tool" else "")
 
 
+@lru_cache(PLANS)
 def called(action: str, tool: str) -> str:
     """A call as one text, under which a session counts it."""
     return json.dumps([action, tool])

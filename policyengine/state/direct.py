@@ -119,6 +119,33 @@ def straight(
     return Straight(commit, way, known, store, principal, action, resource, context)
 
 
+def unrecorded(
+    principal: Any,
+    action: str,
+    resource: Mapping[str, Any],
+    context: Any,
+    session: str | None,
+    opens: bool,
+    known: tuple[Snapshot, Metering],
+) -> Grant | None:
+    """The grant of a request that concerns no store: no rule about it reads the session, and nothing of it is charged,
+    marked or put to anybody. None for any other, which `authorizing` decides. Never raises for what a request holds."""
+    snapshot, metering = known
+    if session is not None and (opens or not snapshot.blocks.is_empty):
+        # Which sessions may begin by being named, or are stopped, is asked there.
+        return None
+    if context is not None and (
+        type(context) is not dict or SESSION in context or APPROVAL in context or "cost" in context
+    ):
+        return None
+    if metering.readers and (metering.counts or metering.reads_session(action, str(resource.get("type")))):
+        return None
+    decision = snapshot.evaluator.decide(principal, action, resource, context)
+    if decision.approvals or decision.limits or decision.labels or decision.tried:
+        return None
+    return Grant(decision, prices=metering.prices)
+
+
 def _learned(decided: Decision, snapshot: Snapshot, metering: Metering) -> MeteredWay | None:
     """The way of a decision that allows and names limits; None for any other, and as long as nobody has found out what
     those limits read."""

@@ -97,7 +97,8 @@ class Grant(Struct, eq=False, gc=False):
     retry_after: int | None = None
     replayed: bool = False
     metered: bool = True
-    access_request: AccessRequest | None = None
+    # What to ask for, or what makes it once somebody asks.
+    _access: AccessRequest | Callable[[], AccessRequest] | None = None
     approval: Used | None = None
     approval_denied: Why | None = None
     _done: bool = False
@@ -108,6 +109,17 @@ class Grant(Struct, eq=False, gc=False):
     @property
     def allowed(self) -> bool:
         return self.decision.allowed
+
+    @property
+    def approvable(self) -> bool:
+        """Whether nothing but approvals is missing."""
+        return self._access is not None
+
+    @property
+    def access_request(self) -> AccessRequest | None:
+        if callable(self._access):
+            self._access = self._access()
+        return self._access
 
     @property
     def limits(self) -> tuple[Limit, ...]:

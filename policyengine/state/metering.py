@@ -168,11 +168,16 @@ def expressions(rule: Rule) -> Iterator[Expr]:
 
 def reads_session(expr: Expr) -> bool:
     """Whether the session occurs in it: the context as a whole counts as well."""
+    return reads_member(expr, SESSION)
+
+
+def reads_member(expr: Expr, name: str) -> bool:
+    """Whether this member of the context occurs in it: the context as a whole counts as well."""
     if isinstance(expr, Attribute | Has) and isinstance(expr.base, Root) and expr.base.name == "context":
-        return expr.name == SESSION
+        return expr.name == name
     if isinstance(expr, Root):
         return expr.name == "context"
-    return any(map(reads_session, children(expr)))
+    return any(reads_member(child, name) for child in children(expr))
 
 
 def reads_calls(expr: Expr) -> bool:

@@ -21,7 +21,7 @@ from policyengine.state.approval_operations import Keep
 from policyengine.state.authorize import AuthorizeRequest, Authorizing, authorizing, new_request
 from policyengine.state.block_calls import Blocks
 from policyengine.state.board import Board, behind
-from policyengine.state.direct import answered, away, straight
+from policyengine.state.direct import answered, away, straight, unrecorded
 from policyengine.state.drive import run, run_async
 from policyengine.state.grant import Grant
 from policyengine.state.memo import reopened
@@ -45,6 +45,7 @@ class Authorizes:
 
     def __init__(self, snapshot: Snapshot, store: Store, events: Everywhere) -> None:
         self._store = store
+        self._sessions = Sessions(store, lambda: self._metering[1].since)
         self._prices = NO_PRICES
         self._placed = isinstance(store, Cluster)
         self.events = events
@@ -103,11 +104,16 @@ class Authorizes:
         request it is, where the host knows better than the request. With `opens` False a session must have been opened:
         whoever chooses ids could otherwise choose one that has seen nothing. `accepts` says what becomes of the
         decision before anything is recorded: of an allow that the host cannot honour, a deny."""
-        if session is None and idempotency_key is None and approval is None and tenant is None and accepts is None:
-            way = straight(
-                principal, action, resource, context, lease, caller, self._placed, self._metering, self._store
-            )  # fmt: skip
-            if way is not None:
+        if idempotency_key is None and approval is None and tenant is None and accepts is None:
+            if session is not None:
+                grant = self._unrecorded(principal, action, resource, context, session, opens)
+                if grant is not None:
+                    return grant
+            elif (
+                way := straight(
+                    principal, action, resource, context, lease, caller, self._placed, self._metering, self._store
+                )
+            ) is not None:
                 try:
                     outcome = self._store.run(way.commit)
                 except StoreError as error:
@@ -136,11 +142,16 @@ class Authorizes:
         accepts: Accepts | None = None,
     ) -> Grant:
         """As `authorize`, without blocking the event loop."""
-        if session is None and idempotency_key is None and approval is None and tenant is None and accepts is None:
-            way = straight(
-                principal, action, resource, context, lease, caller, self._placed, self._metering, self._store
-            )  # fmt: skip
-            if way is not None:
+        if idempotency_key is None and approval is None and tenant is None and accepts is None:
+            if session is not None:
+                grant = self._unrecorded(principal, action, resource, context, session, opens)
+                if grant is not None:
+                    return grant
+            elif (
+                way := straight(
+                    principal, action, resource, context, lease, caller, self._placed, self._metering, self._store
+                )
+            ) is not None:
                 try:
                     outcome = await self._store.run_async(way.commit)
                 except StoreError as error:
@@ -171,6 +182,14 @@ class Authorizes:
             accepts=accepts, placed=self._placed,
         )  # fmt: skip
         return run(self._authorizing(asked), self._store)
+
+    def _unrecorded(
+        self, principal: Any, action: Any, resource: Any, context: Any, session: str | None, opens: bool
+    ) -> Grant | None:
+        """The grant of a request that concerns no store, as nearly all calls of tools are; None for any other."""
+        if type(action) is not str or type(resource) is not dict:
+            return None
+        return unrecorded(principal, action, resource, context, session, opens, self._metering)
 
     def _authorizing(self, asked: AuthorizeRequest) -> Authorizing:
         snapshot, known = self._metering
@@ -287,4 +306,4 @@ class Authorizes:
     @property
     def sessions(self) -> Sessions:
         """Sessions, for a host that opens them and records what came back."""
-        return Sessions(self._store, lambda: self._metering[1].since)
+        return self._sessions

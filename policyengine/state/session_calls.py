@@ -159,6 +159,8 @@ def _narrow(id_: str, principal: Any, context: Any, grants: Collection[Any], sin
 
 
 def _names(labels: Collection[str]) -> tuple[str, ...]:
+    if labels == ():
+        return ()
     if isinstance(labels, str | bytes | Mapping) or not all(isinstance(label, str) for label in labels):
         raise TypeError("labels are a collection of names")
     if any(map(is_reserved, labels)):

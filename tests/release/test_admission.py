@@ -12,6 +12,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from policyengine import Engine
+from policyengine.release.admission import MEASURES
 from policyengine.release.inspection import Inspection
 from policyengine.release.outcome import Admitted
 from policyengine.release.uploads import File
@@ -201,3 +202,26 @@ def test_the_async_form_says_the_same() -> None:
     engine = Engine.from_text(OPEN + SCRUB)
     answer = asyncio.run(engine.admit_async("mail bob@acme.com", principal=ANN, model=MODEL))
     assert answer.messages == "mail [email]"
+
+
+@pytest.mark.parametrize(
+    ("rule", "measured"),
+    [
+        ("", set()),
+        ("forbid large: invoke on Model when context.input.size > 99", {"size"}),
+        ("forbid deep: invoke on Model when context.input.nesting > 9 on match log", {"nesting"}),
+        ("forbid odd: invoke on Model when context.input has tokens", {"tokens"}),
+        ("permit any_input: invoke on Model when context has input", set()),
+        ('require person: invoke on Model approval(by: Group::"finance")', MEASURES),
+        ("limit few: invoke on Model at most context.input.size requests per 1h by principal", MEASURES),
+    ],
+)
+def test_no_more_is_found_out_than_is_read(rule: str, measured: set[str]) -> None:
+    """An approval is bound to all that rules could read, and a limit is reckoned again later."""
+    engine = Engine.from_text(f"use ai\npermit p: invoke on Model for User\n{rule}\n")
+    admission = engine._admission([{"role": "user", "content": "hi"}], {"type": "User", "id": "ann"}, {}, None)
+    assert admission.context["input"].keys() == measured
+    answer = engine.admit("hi", principal={"type": "User", "id": "ann"}, model={"id": "m"})
+    # Whoever asks afterwards is told everything.
+    assert answer.input is not None
+    assert answer.input.keys() >= MEASURES

@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from policyengine import Engine
 from policyengine.events.event import Event
+from policyengine.model.request import request
 from policyengine.state import approval_operations as said
 from policyengine.state.approval_calls import GONE, ApprovalError
+from policyengine.state.approval_scope import LARGEST, MOST_CONTAINERS, has_form, scope
 from policyengine.state.approvers import AGENT, POLICY
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.memory import Memory
@@ -422,6 +426,34 @@ def test_what_has_no_canonical_form_cannot_be_approved(clock: Clock, amount: Any
     grant = refund(engine, amount)
     assert not grant.allowed
     assert grant.access_request is None
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(max_size=2),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner),
+)
+
+
+@given(plain, plain)
+def test_what_has_a_form_at_a_look_has_one(arguments: Any, member: Any) -> None:
+    """has_form(q) implies that scope(q) is no fault"""
+    snapshot = Engine.from_text(POLICIES).snapshot
+    principal, resource = {"type": "User", "id": "ann"}, {"type": "Tool", "id": "t", "args": arguments}
+    context = {"request": member}
+    if has_form(principal, "call", resource, context):
+        asked = request(principal, "call", resource, context)
+        assert scope(asked, snapshot.world, snapshot.schema, "acme", None).digest
+
+
+def test_much_has_no_form_at_a_look() -> None:
+    deep: list[Any] = []
+    for _ in range(MOST_CONTAINERS):
+        deep = [deep]
+    cyclic: list[Any] = []
+    cyclic.append(cyclic)
+    for much in ("x" * LARGEST, ["x"] * LARGEST, deep, cyclic, {1: 2}, "\ud800", 2**53):
+        assert not has_form({"args": much})
+    assert has_form({"args": {"to": "bob", "amount": 12.5, "all": [True, None]}})
 
 
 def test_approvers_are_told(clock: Clock) -> None:

@@ -48,6 +48,54 @@ def test_the_straight_way_is_the_whole_way(asked: list[tuple[Any, Any, Any]], le
                 assert told(straight.authorize(**request)) == told(expected)
 
 
+IN_SESSION = """use ai
+tool send(to: String)
+permit calls: call on Tool for User
+permit says: release on Output for User
+forbid secret: call on Tool::"send" when tool.args.to == "eve"
+"""
+# What concerns the store, in one way each.
+RECORDED = (
+    'label sent: call on Tool::"send"',
+    'forbid again: call on Tool::"send" when "sent" in session.labels',
+    'forbid often: call on Tool::"send" when any c in session.calls: c.allowed > 1',
+    'limit few: call on Tool::"send" at most 2 requests per 1h by principal',
+    'require person: call on Tool::"send" when tool.args.to == "bob" approval(by: Group::"finance")',
+    'forbid tried: call on Tool::"send" when tool.args.to == "bob" on match log',
+    'require cleans: call on Tool redact(["email"])',
+    "forbid odd: call on Tool when context.cost.tokens > 1",
+)
+calls: st.SearchStrategy[tuple[str, Any, Any, bool]] = st.tuples(
+    st.sampled_from(["call", "release", "unheard_of"]),
+    st.sampled_from([{"type": "Tool", "id": "send", "args": {"to": to}} for to in ("bob", "eve", "x", 1)]
+                    + [{"type": "Tool", "id": "other", "args": {}}, {"type": "Output", "id": "o"}, None]),
+    st.sampled_from([None, {}, {"cost": {"tokens": 2}}, {"cost": 1}, {"session": {}}, {"approval": "x"}, {"x": 1}, []]),
+    st.booleans(),
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(RECORDED), unique=True), st.lists(calls, min_size=1, max_size=5), st.booleans())
+def test_what_concerns_no_store_is_answered_as_the_whole_way_does(
+    rules: list[str], asked: list[Any], blocked: bool
+) -> None:
+    policies = "\n".join([IN_SESSION, *rules])
+    ann = {"type": "User", "id": "ann", "tenant": "acme"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("policyengine.state.authorize.time_ns", lambda: NOW * 1_000)
+        straight, whole = (Engine.from_text(policies, state=Memory(lambda: NOW)) for _ in range(2))
+        for engine in (straight, whole):
+            engine.sessions.open(ann, id="s")
+            if blocked:
+                engine.blocks.block("session", "s", by="admin", why="why")
+        for action, resource, context, opens in asked:
+            request = {"principal": ann, "action": action, "resource": resource, "context": context}
+            request |= {"session": "s", "opens": opens}
+            expected = whole.authorize(**request, accepts=lambda decision: decision)
+            assert told(straight.authorize(**request)) == told(expected)
+            ours, theirs = straight.sessions.read("s", ann), whole.sessions.read("s", ann)
+            assert (ours.labels, ours.calls) == (theirs.labels, theirs.calls)
+
+
 WEIGHED = """use ai
 extend User { weight: Int }
 permit p: invoke on Model for User

@@ -1,0 +1,29 @@
+"""What a session needs of its engine: each call as the engine has it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+from policyengine.bundle import Snapshot
+from policyengine.gate.needs import SessionNeeds
+from policyengine.release.inspection import Inspection
+from policyengine.release.outcome import Admitted, Released
+from policyengine.release.release_stream import ReleaseStream
+from policyengine.state.grant import Grant
+from policyengine.state.session_calls import Sessions
+
+
+class EngineCalls(Struct, frozen=True):
+    authorize: Callable[..., Grant]
+    authorize_async: Callable[..., Awaitable[Grant]]
+    release: Callable[..., Released]
+    release_async: Callable[..., Awaitable[Released]]
+    release_stream: Callable[..., ReleaseStream]
+    admit: Callable[..., Admitted]
+    admit_async: Callable[..., Awaitable[Admitted]]
+    sessions: Callable[[], Sessions]
+    snapshot: Callable[[], Snapshot]
+    asked_for: Callable[[], SessionNeeds]
+    inspection: Inspection
