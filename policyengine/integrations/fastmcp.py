@@ -13,16 +13,18 @@ from functools import partial
 from typing import Any
 
 import mcp_types as types
-from fastmcp.exceptions import PromptError, ResourceError
+from fastmcp.exceptions import PromptError, ResourceError, ToolError
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
-from fastmcp.tools.base import Tool, ToolResult
+from fastmcp.tools.base import InputRequiredToolResult, Tool, ToolResult
 from mcp.shared.exceptions import MCPError
 
+from policyengine.engine import Engine
 from policyengine.gate.call import ToolCall
-from policyengine.gate.running import run_async
+from policyengine.gate.running import ToolFailed, ended_async, run_async
 from policyengine.gate.session import Session
+from policyengine.mcp.approving import Approving, InputWanted, Means
 from policyengine.mcp.methods import CALL, DENIED, IN_A_TASK, LIST, METHODS, NOT_GATED, NOT_THERE, is_harmless
-from policyengine.mcp.own_tasks import METHODS_OF_TASKS, OwnTasks, as_sent, is_task
+from policyengine.mcp.own_tasks import METHODS_OF_TASKS, OwnTasks, as_sent, goes_on, is_question
 from policyengine.mcp.results import answered, denied, seen
 
 _HOOKED = frozenset({CALL, LIST, "resources/read", "prompts/get"})
@@ -30,8 +32,11 @@ SessionOf = Callable[[MiddlewareContext[Any]], Awaitable[Session]]
 
 
 class PolicyMiddleware(Middleware):
-    def __init__(self, session_of: SessionOf) -> None:
+    """With `engine`, a call of a tool that needs an approval asks for one in the store, and people as `means` says."""
+
+    def __init__(self, session_of: SessionOf, *, engine: Engine | None = None, means: Means | None = None) -> None:
         self._session_of = session_of
+        self._approving = Approving(engine, means or Means()) if engine is not None else None
         self._tasks = OwnTasks()
 
     async def on_request(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
@@ -67,16 +72,34 @@ class PolicyMiddleware(Middleware):
         async def perform(arguments: dict[str, Any]) -> Any:
             final = asked.model_copy(update={"arguments": arguments})
             said = await call_next(context.copy(message=final))
-            if is_task(said):
+            if goes_on(said):
                 return said
             return types.CallToolResult(
                 content=said.content, structured_content=said.structured_content, is_error=said.is_error
             )
 
         session = await self._session_of(context)
-        given_arguments = asked.arguments or {}
-        ran = await run_async(session, asked.name, given_arguments, perform, looks=seen, back=answered, goes_on=is_task)
+        name, given_arguments = asked.name, asked.arguments or {}
+        call = await session.call_async(name, given_arguments)
+        if self._approving is not None and not call.allowed:
+            try:
+                call, why = await self._approving.approved(
+                    session, call, context.fastmcp_context, asked.input_responses
+                )
+            except InputWanted as wanted:
+                return InputRequiredToolResult(wanted.result)
+            if not call.allowed:
+                return ToolResult(denied(why).content, is_error=True)
+        try:
+            ran = await run_async(
+                session, name, given_arguments, perform, looks=seen, back=answered, decided=call, goes_on=goes_on
+            )
+        except ToolFailed as error:
+            raise ToolError(str(error)) from None
         if ran.call.allowed and ran.seen is None:
+            if is_question(ran.value):
+                await ended_async(ran.call)
+                return ran.value
             return await self._begun(session, ran.call, ran.value)
         given = denied(ran.call.reason) if ran.seen is None else ran.value
         return ToolResult(given.content, given.structured_content, is_error=bool(given.is_error))

@@ -18,20 +18,24 @@ import mcp_types as types
 from mcp.server.context import CallNext, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 
-from policyengine.gate.running import run_async
+from policyengine.engine import Engine
+from policyengine.gate.running import ended_async, run_async
 from policyengine.gate.session import Session
+from policyengine.mcp.approving import Approving, InputWanted, Means
 from policyengine.mcp.methods import CALL, DENIED, IN_A_TASK, LIST, METHODS, NOT_GATED, NOT_THERE, is_harmless
-from policyengine.mcp.own_tasks import METHODS_OF_TASKS, OwnTasks, as_sent, is_task
+from policyengine.mcp.own_tasks import METHODS_OF_TASKS, OwnTasks, as_sent, goes_on, is_question
 from policyengine.mcp.results import answered, denied, seen
 
 SessionOf = Callable[[Any], Awaitable[Session]]
 
 
 class PolicyServerMiddleware:
-    """Put it last, so that it is innermost: what another one rewrites is then decided as it runs."""
+    """Put it last, so that it is innermost: what another one rewrites is then decided as it runs. With `engine`, a call
+    of a tool that needs an approval asks for one in the store, and people as `means` says."""
 
-    def __init__(self, session_of: SessionOf) -> None:
+    def __init__(self, session_of: SessionOf, *, engine: Engine | None = None, means: Means | None = None) -> None:
         self._session_of = session_of
+        self._approving = Approving(engine, means or Means()) if engine is not None else None
         self._tasks = OwnTasks()
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Any:
@@ -58,15 +62,28 @@ class PolicyServerMiddleware:
     async def _called(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext, params: dict[str, Any]) -> Any:
         async def perform(arguments: dict[str, Any]) -> Any:
             answer = as_sent(await call_next(replace(ctx, params={**params, "arguments": arguments})))
-            return answer if is_task(answer) else types.CallToolResult.model_validate(answer)
+            return answer if goes_on(answer) else types.CallToolResult.model_validate(answer)
 
         if params.get("task") is not None:
             return denied(IN_A_TASK)
         name, given, session = str(params.get("name")), params.get("arguments") or {}, await self._session_of(ctx)
-        ran = await run_async(session, name, given, perform, looks=seen, back=answered, goes_on=is_task)
+        call = await session.call_async(name, given)
+        if self._approving is not None and not call.allowed:
+            try:
+                call, why = await self._approving.approved(session, call, ctx, _responses(params))
+            except InputWanted as wanted:
+                return wanted.result
+            if not call.allowed:
+                return denied(why)
+        ran = await run_async(session, name, given, perform, looks=seen, back=answered, decided=call, goes_on=goes_on)
         if ran.seen is not None:
             return ran.value
-        return await self._tasks.begun(session, ran.call, ran.value) if ran.call.allowed else denied(ran.call.reason)
+        if not ran.call.allowed:
+            return denied(ran.call.reason)
+        if is_question(ran.value):
+            await ended_async(ran.call)
+            return ran.value
+        return await self._tasks.begun(session, ran.call, ran.value)
 
     async def _asked(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext, params: dict[str, Any]) -> Any:
         async def perform(arguments: dict[str, Any]) -> Any:
@@ -77,3 +94,8 @@ class PolicyServerMiddleware:
         if not ran.allowed:
             raise MCPError(DENIED, str(ran.value))
         return ran.value
+
+
+def _responses(params: dict[str, Any]) -> Any:
+    """What the client says that a person answered."""
+    return types.CallToolRequestParams.model_validate(params).input_responses

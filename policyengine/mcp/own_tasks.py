@@ -116,6 +116,17 @@ def is_task(answer: Any) -> bool:
     return kind == "task"
 
 
+def is_question(answer: Any) -> bool:
+    """Whether this asks the person at the client for something; then the call is made again, with what they said."""
+    kind = answer.get("resultType") if isinstance(answer, Mapping) else getattr(answer, "result_type", None)
+    return kind == "input_required" or hasattr(answer, "input_required")
+
+
+def goes_on(answer: Any) -> bool:
+    """Whether there is no result of the call yet."""
+    return is_task(answer) or is_question(answer)
+
+
 def as_sent(answer: Any) -> dict[str, Any]:
     """An answer as it is sent."""
     if answer is None:

@@ -7,9 +7,11 @@ from typing import Any
 import anyio
 import mcp_types as types
 import pytest
+from fastmcp import Context as FastMCPContext
 from fastmcp import FastMCP
 from fastmcp.tools.base import ToolResult
 from mcp import Client
+from mcp.server.mcpserver import Context as McpContext
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.exceptions import MCPError
 
@@ -17,6 +19,7 @@ from policyengine import Engine
 from policyengine.gate.trail import Trail
 from policyengine.integrations.fastmcp import PolicyMiddleware
 from policyengine.integrations.mcp_server import PolicyServerMiddleware
+from policyengine.mcp.approving import Means
 
 POLICIES = """
 module shop
@@ -197,3 +200,128 @@ def test_what_nobody_gates_is_not_there(kind: str, method: str) -> None:
 
     assert asked(server, steps) in (-32601, -32602, -32001)
     assert ran == []
+
+
+CLEO = {"type": "User", "id": "cleo", "tenant": "acme", "roles": [], "parents": [{"type": "Group", "id": "finance"}]}
+PAID = """
+use ai
+tool pay(amount: Int) { sends_outside: true, reads_untrusted: false }
+tool ask() { sends_outside: false, reads_untrusted: false }
+permit all_of_it: call on [Tool::"pay", Tool::"ask"] for User
+require person: call on Tool::"pay" when tool.args.amount > 100 approval(by: Group::"finance", within: 15m)
+"""
+MODES: list[Any] = ["legacy", "auto"]
+
+
+def paid(
+    kind: str, mode: Any, steps: Any, answer: Any, engine: Engine, means: Means | None = None
+) -> tuple[Any, list[Any]]:
+    """What comes of some steps with a server that asks for approvals, and what ran; `answer` is what the person at the
+    client says, None where the client asks nobody."""
+    ran: list[Any] = []
+    session = engine.session(principal=ANN)
+
+    async def session_of(_: Any) -> Any:
+        return session
+
+    server: Any
+    if kind == "mcp":
+        server = MCPServer("shop", middleware=[PolicyServerMiddleware(session_of, engine=engine, means=means)])
+    else:
+        server = FastMCP("shop", middleware=[PolicyMiddleware(session_of, engine=engine, means=means)])
+
+    @server.tool()
+    def pay(amount: int) -> str:
+        ran.append(amount)
+        return "paid"
+
+    async def elicited(_: Any, __: Any) -> types.ElicitResult:
+        assert answer is not None
+        return answer  # type: ignore[no-any-return]
+
+    async def asking() -> Any:
+        behind = server if kind == "mcp" else server._mcp_server
+        able: dict[str, Any] = {} if answer is None else {"elicitation_callback": elicited}
+        async with Client(behind, mode=mode, **able) as client:
+            return await steps(client)
+
+    return anyio.run(asking), ran
+
+
+@pytest.mark.parametrize("kind", ["mcp", "fastmcp"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("yes", [True, False])
+def test_the_person_at_the_client_approves_a_call(kind: str, mode: Any, yes: bool) -> None:
+    async def steps(client: Client) -> Any:
+        return [(await client.call_tool("pay", {"amount": amount})).content[0].text for amount in (5, 500)]  # type: ignore[union-attr]
+
+    answer = types.ElicitResult(action="accept", content={"approve": yes})
+    said, ran = paid(kind, mode, steps, answer, Engine.from_text(PAID), Means(approver=CLEO))
+    assert (said[0], ran) == ("paid", [5, 500] if yes else [5])
+    assert said[1] == "paid" if yes else "the request was denied" in said[1]
+
+
+@pytest.mark.parametrize("kind", ["mcp", "fastmcp"])
+@pytest.mark.parametrize("mode", MODES)
+def test_an_approval_in_the_store_is_for_the_same_call_made_again(kind: str, mode: Any) -> None:
+    engine = Engine.from_text(PAID)
+
+    async def steps(client: Client) -> Any:
+        first = await client.call_tool("pay", {"amount": 500})
+        [task] = engine.approvals.list()
+        engine.approvals.approve(task.id, CLEO)
+        other = await client.call_tool("pay", {"amount": 501})
+        again = [await client.call_tool("pay", {"amount": 500}) for _ in range(2)]
+        return [bool(one.is_error) for one in (first, other, *again)], task.id in first.content[0].text  # type: ignore[union-attr]
+
+    said, ran = paid(kind, mode, steps, None, engine)
+    assert (said, ran) == (([True, True, False, True], True), [500])
+
+
+def test_what_a_tool_raises_is_a_result_also_where_parts_of_it_may_not_be_told() -> None:
+    server = shop("fastmcp", [])
+
+    @server.tool()
+    def send_blocks() -> str:
+        raise ValueError("no mail to eve@evil.org")
+
+    async def steps(client: Client) -> Any:
+        return await client.call_tool("send_blocks", {})
+
+    result = asked(server, steps)
+    assert result.is_error
+    assert "no mail to [email]" in result.content[0].text
+
+
+@pytest.mark.parametrize("kind", ["mcp", "fastmcp"])
+def test_a_tool_that_asks_for_input_is_called_again_with_it(kind: str) -> None:
+    """Each call is decided; what it asks is no result."""
+    server = shop(kind, [])
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    question = types.ElicitRequest(params=types.ElicitRequestFormParams(message="Who?", requested_schema=schema))
+
+    if kind == "mcp":
+
+        @server.tool()
+        async def send_blocks(context: McpContext) -> types.CallToolResult | types.InputRequiredResult:
+            answers = context.input_responses
+            if not answers:
+                return types.InputRequiredResult(input_requests={"who": question})
+            return types.CallToolResult(content=[types.TextContent(type="text", text="sent to bob@acme.com")])
+
+    else:
+
+        @server.tool()
+        async def send_blocks(context: FastMCPContext) -> Any:
+            if not context.input_responses:
+                return types.InputRequiredResult(input_requests={"who": question})
+            return "sent to bob@acme.com"
+
+    async def elicited(_: Any, __: Any) -> types.ElicitResult:
+        return types.ElicitResult(action="accept", content={"name": "bob"})
+
+    async def asking() -> Any:
+        async with Client(server if kind == "mcp" else server._mcp_server, elicitation_callback=elicited) as client:
+            return await client.call_tool("send_blocks", {})
+
+    assert anyio.run(asking).content[0].text == "sent to [email]"
