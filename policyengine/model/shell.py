@@ -36,7 +36,7 @@ _READ_OTHERWISE = re.compile(r"[A-Za-z_]\w*\+?=|\d+\Z|[{}\[\]!]", re.ASCII)
 @dataclass(slots=True)
 class Simple:
     """A simple command. `words` are its name and arguments; of an assignment the name is kept. `both` is whether `&>`
-    stands in it."""
+    stands in it. What it reads is not known where a variable stands in a here-document or here-string."""
 
     words: list[str | None] = field(default_factory=list)
     assigned: list[str] = field(default_factory=list)
@@ -67,8 +67,9 @@ class _Reader:
     def __init__(self, text: str, depth: int) -> None:
         self.text, self.depth, self.at = text, depth, 0
         self.found: list[Simple] = []
-        # Here-documents whose bodies begin after the line: what ends each, whether it is taken as it stands, tabs.
-        self.pending: list[tuple[str, bool, bool]] = []
+        # Here-documents whose bodies begin after the line: what ends each, whether it is taken as it stands, tabs, and
+        # whose they are.
+        self.pending: list[tuple[str, bool, bool, Simple]] = []
 
     def list_until(self, close: str) -> None:
         """Commands up to `close`: a bracket, or the end of the text."""
@@ -181,13 +182,15 @@ class _Reader:
         self.at = redirection.end()
         self._blanks()
         if sign in ("<<", "<<-"):
-            self._here(sign == "<<-")
+            self._here(sign == "<<-", command)
             return True
         start = self.at
         target = self._word()
         if sign in ("<&", ">&") and re.fullmatch(r"\d+-?|-", self.text[start : self.at]):
             return True
         if sign == "<<<":
+            if target is None:
+                command.reads.append(None)
             return True
         if sign in ("<", "<&", "<>"):
             command.reads.append(target)
@@ -195,7 +198,7 @@ class _Reader:
             command.writes.append(target)
         return True
 
-    def _here(self, tabs: bool) -> None:
+    def _here(self, tabs: bool, command: Simple) -> None:
         delimiter = re.compile(r"'([^'\n]*)'|\"([^\"\\$`\n]*)\"|(\\?)([A-Za-z0-9_.-]+)(?=[\s;|&<>)]|$)").match(
             self.text, self.at
         )
@@ -205,11 +208,11 @@ class _Reader:
         if self.at < len(self.text) and self.text[self.at] not in _ENDS:
             raise refused("the end of a here-document is written in an unusual way")
         end = next(part for part in (delimiter.group(1), delimiter.group(2), delimiter.group(4)) if part is not None)
-        self.pending.append((end, delimiter.group(4) is None or bool(delimiter.group(3)), tabs))
+        self.pending.append((end, delimiter.group(4) is None or bool(delimiter.group(3)), tabs, command))
 
     def _bodies(self) -> None:
         """The here-documents of the line that has just ended. Commands in them run."""
-        for end, plain, tabs in self.pending:
+        for end, plain, tabs, command in self.pending:
             lines: list[str] = []
             while True:
                 if self.at >= len(self.text):
@@ -226,7 +229,11 @@ class _Reader:
                 lines.append(line)
             if not plain:
                 body = _Reader("\n".join(lines), self.depth + 1)
-                body.quoted("")
+                if body.quoted("") is None:
+                    command.reads.append(None)
+                    if all(command is not one for one in self.found):
+                        # Of a group, which has no name.
+                        self.found.append(command)
                 self.found += body.found
         self.pending.clear()
 

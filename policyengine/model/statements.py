@@ -70,7 +70,8 @@ def _read(text: str, dialect: str) -> list[dict[str, Any]]:
 def _statement(tree: Any, exp: Any) -> dict[str, Any]:
     kind = _KINDS.get(type(tree).__name__)
     inside = [node for node in tree.walk() if type(node).__name__ in _CHANGES and node is not tree]
-    if kind is None or inside or tree.find(exp.Command):
+    # What is locked, others wait for.
+    if kind is None or inside or tree.find(exp.Command, exp.Lock):
         raise _refused("it is a statement of a kind that is not known")
     if kind == "create" and str(tree.args.get("kind")).upper() not in _MADE:
         raise _refused("it is a statement of a kind that is not known")

@@ -143,6 +143,20 @@ def test_arguments_that_are_not_known_are_absent(text: str) -> None:
     assert any("args" not in one for one in argv(text) if one["name"] == "ls")
 
 
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("cat <<< $X", False), ("cat <<< a$X", False), ("cat <<< ~", False), ("cat <<E\n$X\nE", False),
+        ("cat <<-E\n\t${X}\n\tE", False), ("{ cat; } <<E\n$X\nE", False), ("(cat) <<E | ls\n$X\nE", False),
+        ("cat <<A <<B\na\nA\n$X\nB", False), ("cat <<< a", True), ("cat <<E\na\nE", True),
+        ("cat <<'E'\n$X\nE", True), ("cat <<E\n\\$X\nE", True),
+    ],
+)  # fmt: skip
+def test_what_is_read_is_absent_where_it_is_not_known(text: str, known: bool) -> None:
+    """Secrets are in variables, and `cat` says them."""
+    assert all("reads" in one for one in argv(text)) is known
+
+
 def test_what_a_command_is_made_of() -> None:
     [one] = argv("A=1 /bin/grep -r 'a b' \"c\"'d'\\ e {} < in 2> err >> out 2>&1")
     assert one == {

@@ -120,6 +120,7 @@ def test_columns_that_are_touched_without_their_names_are_all(text: str) -> None
         "exec x", "show tables",
         "update t, u set t.a = 1 where t.id = 1", "delete t, u from t join u on t.a = u.a",
         "replace into t values (1)",
+        "select a from t for update", "select a from (select a from t for share) x",
         "select 'a' 'b", "select 1 \x00", "x" * 20_000, "select " + "(" * 3_000,
         "prepare p as delete from t", "execute p", "declare @x int", "use other", "lock tables t write",
         "handler t open", "select 1 union table secrets", "select * from only secrets", "delete\u00a0from t",
