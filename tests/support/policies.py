@@ -189,7 +189,10 @@ def _note(writer: Writer) -> str:
 
 def _limit(writer: Writer) -> str:
     keys = writer.readable(lambda t: not isinstance(t, RecordT) and element_of(t) is None)
-    of = writer.pick(("requests", f"of {writer.value(NUMBER, 1).at(0)}"))
+    # A constant that is no more than nothing is refused, and so is a branch that is one.
+    numbers = [p.text for p in writer.readable(is_numeric)]
+    metered = ["2.5", *numbers, *(f"{one} + ({writer.value(NUMBER, 1).at(0)})" for one in numbers[:1])]
+    of = writer.pick(("requests", f"of {writer.pick(metered)}"))
     by = ", ".join(p.text for p in {writer.pick(keys) for _ in range(writer.pick((1, 2)))})
     ceilings = ["60", "2.5", "0", *(p.text for p in writer.readable(is_numeric))]
     period = writer.pick(("1m", "month", "24h", 'day in "Europe/Berlin"'))
