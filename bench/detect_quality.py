@@ -3,7 +3,7 @@
     python -m bench.detect_quality --texts texts.jsonl.gz --secrets samples.jsonl.gz
 
 `--texts`: an object a line, with `text` and `spans` (`type`, `start`, `end`). `--secrets`: an object a line, with
-`text` and `secret`, and `start` and `end` where it is one. The data is no part of the project. A label counts as found if a
+`text` and `secret`, and `start` and `end` where it is one. The data is not a part of the project. A label counts as found if a
 finding of its type overlaps it; a finding that overlaps no label of its type is a false one. Peers that are not
 installed are listed as absent.
 """

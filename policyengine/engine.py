@@ -166,7 +166,7 @@ class Engine(Reloads, Deciding):
         raises for what the request holds; nothing passes the filter of a malformed one. Raises TypeError for a text or
         a mapping as `fulfilled`, which would hold more than they name, and as `decide` does."""
         if isinstance(fulfilled, str | Mapping):
-            raise TypeError("`fulfilled` is a collection of obligation types")
+            raise TypeError("`fulfilled` must be a collection of obligation types")
         snapshot = self._snapshot
         met = snapshot.evaluator.met(approved, metered)
         principal, action, context = copied(principal), copied(action), copied(context)
@@ -208,10 +208,10 @@ class Engine(Reloads, Deciding):
         approved: Collection[str] | None = (),
         metered: Collection[str] | bool | None = (),
     ) -> list[dict[str, str]]:
-        """Who may: every entity of the type that the entity source knows, and for which `decide` allows this and owes
-        nothing, as references sorted by id. `principal` are attributes that all of them have where the source says
-        nothing else. `approved` and `metered` are as in `decide`, and raise as there. Never raises for what the request
-        holds; nobody is found for a malformed one."""
+        """The principals that may do this: every entity of the type that the entity source knows, and for which
+        `decide` allows this and owes nothing, as references sorted by id. `principal` are attributes that all of them
+        have where the source says nothing else. `approved` and `metered` are as in `decide`, and raise as there. Never
+        raises for what the request holds; nobody is found for a malformed one."""
         sought, snapshot = {**(principal or {}), "type": principal_type}, self._snapshot
         met = snapshot.evaluator.met(approved, metered)
         ids = search.principals(snapshot, sought, action, resource, context, met=met)
@@ -228,8 +228,8 @@ class Engine(Reloads, Deciding):
         approved: Collection[str] | None = (),
         metered: Collection[str] | bool | None = (),
     ) -> list[dict[str, str]]:
-        """To what: every entity of the type that the entity source knows, and every declared tool; else as
-        `search_principals`. For documents that no entity source knows there is `filter`."""
+        """The resources that this may be done to: every entity of the type that the entity source knows, and every
+        declared tool; else as `search_principals`. For documents that no entity source knows there is `filter`."""
         sought, snapshot = {**(resource or {}), "type": resource_type}, self._snapshot
         met = snapshot.evaluator.met(approved, metered)
         ids = search.resources(snapshot, principal, action, sought, context, met=met)
@@ -244,8 +244,8 @@ class Engine(Reloads, Deciding):
         approved: Collection[str] | None = (),
         metered: Collection[str] | bool | None = (),
     ) -> list[str]:
-        """What may be done: the names of the declared actions that `decide` allows, asked about without attributes, and
-        owes nothing for. Sorted. `approved` and `metered` are as in `decide`, and raise as there."""
+        """The actions that may be done: the names of the declared ones that `decide` allows, asked about without
+        attributes, and owes nothing for. Sorted. `approved` and `metered` are as in `decide`, and raise as there."""
         snapshot = self._snapshot
         return search.actions(snapshot, principal, resource, context, met=snapshot.evaluator.met(approved, metered))
 

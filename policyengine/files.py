@@ -124,7 +124,7 @@ _NOT_A_FILE = "it is a pipe or a device, not a file"
 
 
 def listed(root: Path) -> Listing:
-    """The policy files at or below a path; a path that is no directory is the one file. Links are followed, each
+    """The policy files at or below a path; a path that is not a directory is the one file. Links are followed, each
     directory is listed once, and what a link leads to is listed after all that stands there by itself."""
     try:
         status = os.stat(root)

@@ -150,7 +150,7 @@ KINDS: dict[str, Callable[[], Dear]] = {
     "deep arguments": lambda: _body(EVALUATION, action={"name": "call"}, resource=_deep(200)),
     "an id of a megabyte": lambda: _body(EVALUATION, resource={"type": "Document", "id": "x" * 1_000_000}),
     "a megabyte of numbers": lambda: _body(EVALUATION, context={"n": list(range(140_000))}),
-    "a megabyte that is no JSON": lambda: (EVALUATION, b'{"a": ' + b"[1," * 330_000),
+    "a megabyte that is not JSON": lambda: (EVALUATION, b'{"a": ' + b"[1," * 330_000),
     "a search of 200,000": lambda: _body(
         "/access/v1/search/resource", action={"name": "open"}, resource={"type": "Ledger"}
     ),

@@ -13,7 +13,7 @@ message that names the place and shows no value. It knows no HTTP, no terminal a
 | `arguments.py` | what is read: the arguments of the engine |
 | `read.py` | plain values through the models to arguments |
 | `quick.py` | bytes to the same arguments, several times faster; leaves what is rare to `read.py` |
-| `refused.py` | the two ways in which something is no request |
+| `refused.py` | the two ways in which something is not a request |
 | `openapi.py`, `examples.py` | the models as an OpenAPI document |
 | `operations.py` | what can be asked beside the AuthZEN APIs, for that document |
 

@@ -108,7 +108,7 @@ class DecisionContext(_Out):
     access_request: AccessRequestHint | None = Field(None, description="how to ask for the approvals that are missing")
     approval: UsedApproval | None = Field(None, description="the approval that was used")
     next_action: Literal["request", "retry", "none"] | None = Field(None, description="after an approval did not help")
-    error: Error | None = Field(None, description="in a batch: why this evaluation is no request")
+    error: Error | None = Field(None, description="in a batch: why this evaluation is not a request")
 
 
 class EvaluationResponse(_Out):

@@ -91,7 +91,7 @@ def problem(value: Any, place: str, depth: int = 0) -> str:
 
 
 def members_problem(attributes: Mapping[str, Any], place: str, depth: int = 0) -> str:
-    """As `problem`, for the values of attributes; these as such are no entity, whatever their names."""
+    """As `problem`, for the values of attributes; these as such are not an entity, whatever their names."""
     for name, value in attributes.items():
         if (value.__class__ is dict or value.__class__ is list) and (
             reason := problem(value, f"{place}.{shown(name)}" if place else shown(name), depth)

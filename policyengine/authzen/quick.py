@@ -210,7 +210,7 @@ def batch(body: bytes) -> Batch | None:
         context = around if context is None else context
         items.append({"principal": principal, "action": action, "resource": resource, "context": context})
     semantic = UNSET if asked.options is UNSET else asked.options.evaluations_semantic
-    # The defaults as they are written anew: what stands between the items is no part of any of them.
+    # The defaults as they are written anew: what stands between the items is not a part of any of them.
     outside = _encode(_Outside(asked.subject, asked.action, asked.resource, asked.context, asked.options))
     length, commas = len(outside), outside.count(b",")
     sizes = [len(text) + length for text in known]
@@ -360,7 +360,7 @@ def _is_slip(name: str) -> bool:
     return len(name) <= _LONGEST and _known_slip(name)
 
 
-# Longer names are no slip of any, and what is remembered is bounded.
+# Longer names are not a slip of any, and what is remembered is bounded.
 _LONGEST = 64
 
 

@@ -1,6 +1,6 @@
 """Plain JSON values to the arguments of the engine, through the models.
 
-Raises Malformed for what is no request, and Misspelt for what nearly is another; never another exception, but for
+Raises Malformed for what is not a request, and Misspelt for what nearly is another; never another exception, but for
 RecursionError where a value is nested too deeply for Python.
 """
 
@@ -136,7 +136,7 @@ def request_file(value: Any) -> DecideArguments:
     if type(value) is not dict:
         raise Malformed("the request must be a JSON object")
     if "evaluations" in value:
-        raise Malformed("this is a batch of requests")
+        raise Malformed("this is a batch of requests, and one request is expected here")
     if "subject" in value:
         return evaluation(value)
     for name in value:

@@ -1,4 +1,4 @@
-"""Why something is no request. A message names the place, and shows no value of the request."""
+"""Why something is not a request. A message names the place, and shows no value of the request."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class _Asked(_In):
     def _without_approvals(self) -> Self:
         # Approvals are verified state. Nobody gets one by saying so.
         if self.model_extra and "approved" in self.model_extra:
-            raise ValueError("`approved` is no part of a request")
+            raise ValueError("`approved` is not a part of a request")
         return self
 
 

@@ -70,7 +70,7 @@ class Denylist:
     def denial(
         self, principal: Any, action: Any, resource: Any, context: Any, world: World, schema: Schema, revision: str
     ) -> Decision | None:
-        """The denial of a request that is stopped; None for any other, and for what is no request at all."""
+        """The denial of a request that is stopped; None for any other, and for what is not a request at all."""
         if self.unknown:
             return _denied(codes.BLOCKS_UNKNOWN.id, "the list of blocks cannot be read", revision)
         try:

@@ -22,9 +22,8 @@ _BYTES = re.compile(rb":([A-Za-z0-9+/]+={0,2}):")
 def identities(certificate: bytes, now: float) -> frozenset[str]:
     """The names in a certificate (DER), each with its kind: `uri:`, `dns:`, `email:`; a SPIFFE id stands for itself.
 
-    Empty for what is no certificate, is not good now, or is not for clients. A certificate has at most one SPIFFE id;
-    one with several says nothing (SPIFFE X.509-SVID, section 2).
-    """
+    Empty for what is not a certificate, is not good now, or is not for clients. A certificate has at most one SPIFFE
+    id; one with several says nothing (SPIFFE X.509-SVID, section 2)."""
     try:
         certified = x509.load_der_x509_certificate(certificate)
         begins, ends = certified.not_valid_before_utc.timestamp(), certified.not_valid_after_utc.timestamp()

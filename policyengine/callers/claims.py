@@ -43,7 +43,7 @@ class ClaimsMapping:
         if self.principal_type is None and (self.groups is not None or self.attributes):
             raise ValueError("groups and attributes are those of a principal: its type is needed")
         if self.attributes.keys() & _RESERVED:
-            raise ValueError("`type`, `id` and `parents` are no attributes")
+            raise ValueError("`type`, `id` and `parents` are not attributes")
 
 
 class Unusable(Exception):

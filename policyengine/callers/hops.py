@@ -15,7 +15,7 @@ def is_proxy(address: str | None, proxies: Sequence[Any]) -> bool:
 
 
 def origin(peer: str | None, forwarded: Iterable[bytes], proxies: Sequence[Any]) -> str | None:
-    """The nearest hop that is no trusted proxy. `forwarded` are the values of X-Forwarded-For: only what a trusted
+    """The nearest hop that is not a trusted proxy. `forwarded` are the values of X-Forwarded-For: only what a trusted
     proxy has added to them is believed."""
     if not is_proxy(peer, proxies):
         return peer

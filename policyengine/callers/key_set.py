@@ -3,7 +3,7 @@
 Pure: bytes of a document and the time in, keys out. Who fetches the document, and how, is not known here.
 
 Keys that are known go on for `grace` seconds after they were last confirmed; then the issuer's tokens are refused until
-its document can be read again. A document that is no key set, is empty, or is too large changes nothing.
+its document can be read again. A document that is not a key set, is empty, or is too large changes nothing.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Keyring:
     def check(self, text: str, address: str | None) -> Good | None:
         """The key of a text, if it is good and may be used from the address. Raises Unknowable.
 
-        A text that is no key, an id that nobody has, a wrong secret and a key that is not live take the same steps.
+        A text that is not a key, an id that nobody has, a wrong secret and a key that is not live take the same steps.
         """
         shown = api_key.parse(text)
         if shown is None:

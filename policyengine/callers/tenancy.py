@@ -58,7 +58,7 @@ class Tenancy:
 
 def problems(tenancy: Tenancy, schema: Schema) -> list[str]:
     """What a schema has against this; empty if it fits. Every entity type has a tenant, is one, or is shared."""
-    misfits = [f"`{name}` is no entity type" for name in sorted(tenancy.shared - schema.every_type())]
+    misfits = [f"`{name}` is not an entity type" for name in sorted(tenancy.shared - schema.every_type())]
     for name, type_ in sorted(schema.entities.items()):
         attribute = tenancy.attribute_of(name)
         if name in tenancy.shared or name == tenancy.type or attribute is None:
@@ -69,7 +69,7 @@ def problems(tenancy: Tenancy, schema: Schema) -> list[str]:
                 f"entity type `{name}` has no attribute `{attribute}`: declare it, or list the type as shared"
             )
         elif field.type != STRING:
-            misfits.append(f"attribute `{attribute}` of entity type `{name}` is no text")
+            misfits.append(f"attribute `{attribute}` of entity type `{name}` is not text")
     if tenancy.context is not None and tenancy.context in schema.context:
         names = entity_names(schema.context[tenancy.context].field.type)
         if tenancy.type is None or names != {tenancy.type}:
@@ -114,7 +114,7 @@ _NOBODY = object()
 
 
 def tenant_of(entity: Entity, tenancy: Tenancy, world: World) -> object:
-    """The tenant of an entity: a text, ANYBODY for one of a shared type, or something that is no tenant."""
+    """The tenant of an entity: a text, ANYBODY for one of a shared type, or something that is not a tenant."""
     type_, id_ = entity.get("type"), entity.get("id")
     if not isinstance(type_, str) or not isinstance(id_, str):
         return _NOBODY

@@ -55,7 +55,7 @@ def either(left: Narrowing, right: Narrowing) -> Narrowing:
 
 
 def path_of(expr: Expr) -> Path | None:
-    """The path an expression reads, or None where it is no plain path."""
+    """The path an expression reads, or None where it is not a plain path."""
     match expr:
         case Root(name=name):
             return (name,)

@@ -322,7 +322,7 @@ def _member_of(item: Expr, right: Expr, span: Span, env: TypeEnv) -> Expr:
     if element is None:
         help_ = ""
         if right.type == STRING:
-            help_ = "a string is no collection of its characters; use `like`"
+            help_ = "a string is not a collection of its characters; use `like`"
             if isinstance(item.type, EntityT) and isinstance(right, Const):
                 help_ = f"write the entity, such as `Group::{right.span.text}`"
         findings.report(
@@ -344,7 +344,7 @@ def _member_of(item: Expr, right: Expr, span: Span, env: TypeEnv) -> Expr:
             )
         elif not comparable(item.type, element):
             if help_ := collection_in_collection(item, right):
-                message = f"{shown(item)} is no item of {right.type}"
+                message = f"{shown(item)} is not an item of {right.type}"
                 findings.report(codes.NOT_COMPARABLE, span, message, "`in` asks for one item", help_)
                 return Contains(item=item, collection=right, type=BOOL, span=span)
             not_comparable(item, Const(value=None, type=element, span=right.span), span, env)

@@ -32,7 +32,7 @@ def decide(
     The request is {"principal", "action", "resource", "context"}, or an AuthZEN evaluation request; entities are read
     as the service reads them, with attributes beside `id` or in `properties`.
     Exit status: 0 allow, everything owed is in --fulfils and every limit in --metered; 3 deny; 4 allow that owes more,
-    or that nobody meters, so do not go ahead yet; 1 the policies are invalid; 2 wrong usage, or this is no request.
+    or that nobody meters, so do not go ahead yet; 1 the policies are invalid; 2 wrong usage, or this is not a request.
     """
     engine = load_engine(path, entities, cache)
     decision = engine.decide(

@@ -43,8 +43,8 @@ def explain(
 
     With --compiled: the code that the engine made of a rule, for requests such as the given one, or for the first kind
     of request that the rule can concern.
-    Exit status: 0 explained, whatever the decision; 1 the policies are invalid; 2 wrong usage, or this is no request.
-    """
+    Exit status: 0 explained, whatever the decision; 1 the policies are invalid; 2 wrong usage, or this is not a
+    request."""
     if compiled is not None:
         _compiled(load_engine(path, entities, cache).snapshot, compiled, request, json)
         return

@@ -88,7 +88,7 @@ def filter_(
     With --to it is the query for a store, with --documents it is applied at once. A query may find more than may be
     seen; what then has to be looked at again is said on standard error, and in `rechecked` with --json.
     Exit status: 0 some resources may be seen, or all; 3 none may, whatever they are like; 1 the policies are invalid;
-    2 wrong usage, this is no request, or the store cannot be asked with --exact.
+    2 wrong usage, this is not a request, or the store cannot be asked with --exact.
     """
     asked = _asked(principal, action, resource_type, context)
     if documents is not None and to is not None:
@@ -183,7 +183,7 @@ def _print_documents(found: Filter, path: Path) -> None:
         except Fault as fault:
             fail(f"{name}, line {number}: {fault.message}")
         if type(document) is not dict:
-            fail(f"{name}, line {number}: this is no JSON object", "one document per line")
+            fail(f"{name}, line {number}: this is not JSON object", "one document per line")
         if found.matches(document):
             say(visible(line.decode("utf-8").strip()))
 

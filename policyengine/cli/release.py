@@ -73,7 +73,7 @@ def release(
     engine = load_engine(path, entities, cache, _inspection(config, key_file, regions, languages, canaries))
     asked = read_request(request)
     if asked["action"] != "release" or asked["resource"]["type"] != "Output":
-        fail("this is no request to release an output", 'its action is "release", and its resource of type `Output`')
+        fail("this is not a request to release an output", 'its action is "release", and its resource of type `Output`')
     known = None
     if sources is not None:
         existing_file(sources, "--sources")
@@ -116,7 +116,7 @@ def admit(
     engine = load_engine(path, entities, cache, _inspection(config, key_file, regions, languages, canaries))
     asked = read_request(request)
     if asked["action"] != "invoke" or asked["resource"]["type"] != "Model":
-        fail("this is no request to invoke a model", 'its action is "invoke", and its resource of type `Model`')
+        fail("this is not a request to invoke a model", 'its action is "invoke", and its resource of type `Model`')
     given: Any
     if messages:
         given = read_json(file, "FILE")
@@ -155,7 +155,7 @@ def detokenize(
     engine = load_engine(path, entities, cache, _inspection(config, key_file))
     asked = read_request(request)
     if asked["action"] != "detokenize" or asked["resource"]["type"] != "Output":
-        fail("this is no request to detokenize", 'its action is "detokenize", and its resource of type `Output`')
+        fail("this is not a request to detokenize", 'its action is "detokenize", and its resource of type `Output`')
     given = engine.detokenize(
         _text(_bytes(file)),
         principal=asked["principal"],

@@ -1,6 +1,6 @@
 """Request files: JSON to the arguments of `Engine.decide`, as the contract in `authzen/` reads them.
 
-Anything that is no request ends the command with a message; it is never turned into a deny.
+Anything that is not a request ends the command with a message; it is never turned into a deny.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ def read_request(path: Path) -> DecideArguments:
     existing_file(path, "--request")
     value = read_json(path, "--request")
     if type(value) is dict and "evaluations" in value:
-        fail("this is a batch of requests", "ask them one by one, or over HTTP with `policyengine serve`")
+        fail(
+            "this is a batch of requests",
+            "ask them one by one, or over HTTP with `policyengine serve`",
+        )
     return understood(read.request_file, value, "", f"a request is {_SHAPE}, or AuthZEN's")
 
 

@@ -28,7 +28,7 @@ from policyengine.schema.tool_update import update
 
 EXPECTED = (
     "expected one JSON value, one on each line, or server-sent events that carry one each; "
-    "take out what is no message of the server"
+    "take out what is not a message of the server"
 )
 schema = typer.Typer(help="What policies can speak about: show it, or import tools.", no_args_is_help=True)
 

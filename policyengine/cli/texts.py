@@ -95,5 +95,5 @@ def _loaded(said: Mapping[str, Any], config: Path | None) -> Texts:
 def _codes(option: str, given: str, what: str, case: Any) -> list[str]:
     codes = [case(one.strip()) for one in given.split(",")]
     if not all(len(one) == 2 and one.isalpha() and one.isascii() for one in codes):
-        fail(f"{option}: `{given}` is no list of {what}", "two letters each, as in US,GB")
+        fail(f"{option}: `{given}` is not a list of {what}", "two letters each, as in US,GB")
     return codes

@@ -35,7 +35,7 @@ class _Settings:
         attempts: int = 3, verify: Any = True, transport: Any = None,
     ) -> None:  # fmt: skip
         if timeout <= 0 or attempts < 1:
-            raise ValueError("a client tries once or more, and takes some time")
+            raise ValueError("`tries` must be at least 1, and the timeout more than 0")
         self._credential = credential
         self._timeout = timeout
         self._attempts = attempts
@@ -94,7 +94,7 @@ class Client(_Settings):
         self, *, principal_type: str, action: str | Flat, resource: Flat, context: Flat | None = None,
         principal: Flat | None = None, metered: Collection[str] | bool = (),
     ) -> list[dict[str, str]]:  # fmt: skip
-        """Who may: references, sorted by id. Raises Unavailable."""
+        """The principals that may do this, as references sorted by id. Raises Unavailable."""
         parts = {"principal": {**(principal or {}), "type": principal_type}, "action": action, "resource": resource}
         return self._pages(paths.SEARCH_SUBJECT, parts, exchange.metering(context, metered), exchange.entities)
 
@@ -102,14 +102,14 @@ class Client(_Settings):
         self, *, principal: Flat, action: str | Flat, resource_type: str, context: Flat | None = None,
         resource: Flat | None = None, metered: Collection[str] | bool = (),
     ) -> list[dict[str, str]]:  # fmt: skip
-        """To what: references, sorted by id. Raises Unavailable."""
+        """The resources that this may be done to, as references sorted by id. Raises Unavailable."""
         parts = {"principal": principal, "action": action, "resource": {**(resource or {}), "type": resource_type}}
         return self._pages(paths.SEARCH_RESOURCE, parts, exchange.metering(context, metered), exchange.entities)
 
     def search_actions(
         self, *, principal: Flat, resource: Flat, context: Flat | None = None, metered: Collection[str] | bool = ()
     ) -> list[str]:
-        """What may be done: names, sorted. Raises Unavailable."""
+        """The actions that may be done: their names, sorted. Raises Unavailable."""
         parts = {"principal": principal, "resource": resource}
         return self._pages(paths.SEARCH_ACTION, parts, exchange.metering(context, metered), exchange.names)
 
@@ -131,14 +131,14 @@ class Client(_Settings):
         self, *, principal: Flat, action: str | Flat, resource: Flat, context: Flat | None = None,
         metered: Collection[str] | bool = (),
     ) -> ExplainResponse:  # fmt: skip
-        """The decision, and why it is what it is, for who has the scope `explain`. Raises Unavailable."""
+        """The decision, and why it is what it is, for callers with the scope `explain`. Raises Unavailable."""
         return self._ask(
             exchange.explaining(principal, action, resource, exchange.metering(context, metered)), exchange.explained
         )
 
     @property
     def admin(self) -> Admin:
-        """What administrators may have done: reloading, voiding, and API keys."""
+        """What administrators may do: reload, void, and manage API keys."""
         return Admin(lambda call: self._ask(call.question, call.read))
 
     def _pages(
@@ -225,7 +225,7 @@ class AsyncClient(_Settings):
         self, *, principal_type: str, action: str | Flat, resource: Flat, context: Flat | None = None,
         principal: Flat | None = None, metered: Collection[str] | bool = (),
     ) -> list[dict[str, str]]:  # fmt: skip
-        """Who may: references, sorted by id. Raises Unavailable."""
+        """The principals that may do this, as references sorted by id. Raises Unavailable."""
         parts = {"principal": {**(principal or {}), "type": principal_type}, "action": action, "resource": resource}
         return await self._pages(paths.SEARCH_SUBJECT, parts, exchange.metering(context, metered), exchange.entities)
 
@@ -233,14 +233,14 @@ class AsyncClient(_Settings):
         self, *, principal: Flat, action: str | Flat, resource_type: str, context: Flat | None = None,
         resource: Flat | None = None, metered: Collection[str] | bool = (),
     ) -> list[dict[str, str]]:  # fmt: skip
-        """To what: references, sorted by id. Raises Unavailable."""
+        """The resources that this may be done to, as references sorted by id. Raises Unavailable."""
         parts = {"principal": principal, "action": action, "resource": {**(resource or {}), "type": resource_type}}
         return await self._pages(paths.SEARCH_RESOURCE, parts, exchange.metering(context, metered), exchange.entities)
 
     async def search_actions(
         self, *, principal: Flat, resource: Flat, context: Flat | None = None, metered: Collection[str] | bool = ()
     ) -> list[str]:
-        """What may be done: names, sorted. Raises Unavailable."""
+        """The actions that may be done: their names, sorted. Raises Unavailable."""
         parts = {"principal": principal, "resource": resource}
         return await self._pages(paths.SEARCH_ACTION, parts, exchange.metering(context, metered), exchange.names)
 
@@ -262,14 +262,14 @@ class AsyncClient(_Settings):
         self, *, principal: Flat, action: str | Flat, resource: Flat, context: Flat | None = None,
         metered: Collection[str] | bool = (),
     ) -> ExplainResponse:  # fmt: skip
-        """The decision, and why it is what it is, for who has the scope `explain`. Raises Unavailable."""
+        """The decision, and why it is what it is, for callers with the scope `explain`. Raises Unavailable."""
         return await self._ask(
             exchange.explaining(principal, action, resource, exchange.metering(context, metered)), exchange.explained
         )
 
     @property
     def admin(self) -> AsyncAdmin:
-        """What administrators may have done: reloading, voiding, and API keys."""
+        """What administrators may do: reload, void, and manage API keys."""
         return AsyncAdmin(lambda call: self._ask(call.question, call.read))
 
     async def _pages(

@@ -70,7 +70,7 @@ def evaluation(
     principal: Flat, action: str | Flat, resource: Flat, context: Flat | None, approved: Collection[str],
     metered: Collection[str] | bool = (),
 ) -> ClientQuestion:  # fmt: skip
-    """Raises Unavailable for what is no request, and for approvals, which no request can state; TypeError for a
+    """Raises Unavailable for what is not a request, and for approvals, which no request can state; TypeError for a
     `metered` that is none."""
     if approved:
         raise Unavailable("approvals cannot be stated in a request")
@@ -81,14 +81,14 @@ def metering(context: Flat | None, metered: Collection[str] | bool) -> Flat | No
     """The context of a caller that meters these limits; True for all of them. Raises TypeError for a text or a mapping,
     which would hold more than they name."""
     if isinstance(metered, str | bytes | Mapping):
-        raise TypeError("`metered` is a collection of names of limits")
+        raise TypeError("`metered` must be a collection of names of limits")
     if not metered or not isinstance(context, Mapping | None):
         return context
     return {**(context or {}), "metered_limits": metered is True or sorted(metered)}
 
 
 def evaluations(requests: Iterable[Mapping[str, Any]]) -> ClientQuestion:
-    """`requests` are mappings with the keywords of `decide`. Raises Unavailable for what is no request."""
+    """`requests` are mappings with the keywords of `decide`. Raises Unavailable for what is not a request."""
     try:
         items = [
             _request(
@@ -127,7 +127,7 @@ def filtering(
 
 
 def explaining(principal: Flat, action: str | Flat, resource: Flat, context: Flat | None) -> ClientQuestion:
-    """Raises Unavailable for what is no request."""
+    """Raises Unavailable for what is not a request."""
     return question(paths.EXPLAIN, _request(principal, action, resource, context))
 
 
@@ -207,7 +207,7 @@ def met(found: Decision, metered: Collection[str] | bool) -> Decision:
     """The decision for a caller that meters these limits; True for all of them. Raises TypeError for a text or a
     mapping, which would hold more than they name."""
     if isinstance(metered, str | Mapping):
-        raise TypeError("`metered` is a collection of names of limits")
+        raise TypeError("`metered` must be a collection of names of limits")
     if not metered or not found.limits:
         return found
     return replace(found, metered=frozenset(found.limits if metered is True else set(found.limits) & set(metered)))

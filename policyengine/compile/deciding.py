@@ -47,7 +47,7 @@ class Deciding:
         a name, or `{"name": ..., ...attributes}`. `approved` names `require` rules whose approval the caller has
         verified for exactly this request, `metered` the limits that the caller meters (True for all of them): an allow
         that names others is not `allowed`. A malformed request is denied; this never raises for what a request holds.
-        Raises TypeError for an `approved` or `metered` that is no collection of names of such rules.
+        Raises TypeError for an `approved` or `metered` that is not a collection of names of such rules.
         """
         if approved is not _NOTHING or metered is not _NOTHING:
             # Names and entries of one snapshot.

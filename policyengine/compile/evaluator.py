@@ -189,7 +189,8 @@ class Evaluator:
         return known[1]
 
     def _one_of_many(self, asked: Any) -> Decision:
-        """The decision about one of many that says more than most, is new, or is no plain object. Raises TypeError."""
+        """The decision about one of many that says more than most, is new, or is not a plain object. Raises
+        TypeError."""
         if not isinstance(asked, Mapping):
             return self.decide(None, None, None)
         approved, metered = self.approved(asked.get("approved")), meters(asked.get("metered"), self.limits)

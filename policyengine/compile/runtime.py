@@ -127,7 +127,7 @@ def kept_uids(cell: list[Any], collection: Callable[[], Iterable[Entity]]) -> An
 
 
 def kept(cell: list[Any], collection: Callable[[], Iterable[Any]], element: Type | None = None) -> Any:
-    """The elements as a set, made once; where they are no scalars, what stands for them."""
+    """The elements as a set, made once; where they are not scalars, what stands for them."""
     if not cell:
         elements = collection()
         cell.append(frozenset(elements) if element is None else operators.members(elements, element))

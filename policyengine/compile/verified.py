@@ -1,7 +1,7 @@
 """What a caller has verified for a request: the approvals that were given, the limits that it meters.
 
 In: what the caller says. Out: names of rules. A name that no such rule has, or a text that holds more than it names, is
-a mistake of the caller's code and raises TypeError: it is no part of any request.
+a mistake of the caller's code and raises TypeError: it is not a part of any request.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _names(given: Any, known: frozenset[str], what: str, of: str, unknown: str) 
     plain = isinstance(given, Collection) and not isinstance(given, str | bytes | bytearray | memoryview | Mapping)
     names = list(given) if plain else [None]
     if not all(issubclass(type(name), str) for name in names):
-        raise TypeError(f"`{what}` is a collection of names of {of}")
+        raise TypeError(f"`{what}` must be a collection of names of {of}")
     names_given = frozenset(map(str.__str__, names))
     for name in sorted(names_given - known):
         shown = name if len(name) <= 80 and is_safe(name) else "..."

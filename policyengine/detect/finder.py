@@ -104,5 +104,5 @@ class UnknownKind(DetectorFailed):
     """A kind that no finder of this registry finds."""
 
     def __init__(self, kind: str) -> None:
-        super().__init__(kind, "is no kind that a finder finds")
+        super().__init__(kind, "is not a kind that a finder finds")
         self.kind = kind

@@ -306,7 +306,7 @@ def _ask(finder: Finder, view: View) -> Sequence[Finding]:
     except Exception as error:  # noqa: BLE001 - whatever a finder raises, its text must not show in what is raised here
         raise DetectorFailed(finder.name, f"failed: it raised {type(error).__name__}") from None
     if not sound:
-        raise DetectorFailed(finder.name, "said something that is no finding in the text")
+        raise DetectorFailed(finder.name, "said something that is not a finding in the text")
     return findings
 
 

@@ -25,7 +25,7 @@ class Vocabulary:
     """`regions` are ISO 3166 codes: whose telephone numbers and identifiers are written without a country. `languages`
     are ISO 639 codes: as which of them write street addresses and dates of birth; None: all that are known.
     `allowed` are values that are never a finding; `words` are (kind, word) pairs that always are one. `link_hosts`
-    None: links are no finding; otherwise links to any other host are, and a host stands for its subdomains.
+    None: links are not a finding; otherwise links to any other host are, and a host stands for its subdomains.
     `canaries` are tokens that `canary.mint` made; `fingerprints` are what `leakage.fingerprint` made of texts."""
 
     regions: frozenset[str] = frozenset({"US", "GB"})

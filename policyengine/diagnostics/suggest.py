@@ -58,7 +58,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def slip(name: str, known: Iterable[str]) -> str:
     """The known name of which this one is most likely a slip of the pen, or an empty string: another naming style, one
     letter wrong, missing, too many or out of place, in long names two. Stricter than `nearest`, for refusing a request
-    by it: `object` is no slip of `subject`."""
+    by it: `object` is not a slip of `subject`."""
     if len(name) > 64:
         return ""
     for candidate in sorted(set(known)):

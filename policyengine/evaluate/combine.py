@@ -143,7 +143,7 @@ def _tried(decisions: Sequence[Decision], decision: str) -> tuple[Trial, ...]:
         mine = [trial for trial in said if trial is not None]
         each = [d.decision if trial is None else trial.decision for d, trial in zip(decisions, said, strict=True)]
         would: Literal["allow", "deny"] = "allow" if all(one == "allow" for one in each) else "deny"
-        # What changes only one denial into another is no change of the whole.
+        # What changes only one denial into another is not a change of the whole.
         changes = would != decision or (would == "allow" and any(trial.changes for trial in mine))
         owed = tuple(dict.fromkeys(type_ for trial in mine for type_ in trial.obligations))
         error = next((trial.error for trial in mine if trial.error is not None), None)
@@ -152,7 +152,7 @@ def _tried(decisions: Sequence[Decision], decision: str) -> tuple[Trial, ...]:
 
 
 def denied(error: RuleError, revision: str) -> Decision:
-    """The answer to something that is no proper request."""
+    """The answer to something that is not a proper request."""
     return Decision(decision="deny", errors=(error,), revision=revision)
 
 

@@ -47,7 +47,7 @@ def _followed(
         try:
             agent = as_entity(value)
         except Fault:
-            raise Fault(codes.BAD_DELEGATION.id, "an agent in the delegation chain is no entity") from None
+            raise Fault(codes.BAD_DELEGATION.id, "an agent in the delegation chain is not an entity") from None
         if types is not None and agent.uid.type not in types:
             raise Fault(
                 codes.BAD_DELEGATION.id,

@@ -1,6 +1,6 @@
 """What an explanation shows: values, policy text and decisions as plain data that is safe to print and to send.
 
-Nothing here raises for any value, however it got into a request; what is no JSON becomes a word for what it is.
+Nothing here raises for any value, however it got into a request; what is not JSON becomes a word for what it is.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ class ActorTrace:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """A decision and how it came about. `actors` are the principal and then each agent that acts for it; it is empty,
-    and there is no `request`, where it is no proper request."""
+    and there is no `request`, where it is not a proper request."""
 
     decision: Decision
     request: Request | None = None
@@ -157,7 +157,7 @@ def explain(
 
 
 def unexplained(error: RuleError, revision: str) -> Explanation:
-    """The explanation of something that is no proper request."""
+    """The explanation of something that is not a proper request."""
     return Explanation(denied(error, revision))
 
 

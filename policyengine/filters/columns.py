@@ -64,7 +64,7 @@ class Columns(Worded[LibraryColumn]):
         column = self.library.column(place.name, (*place.path, *path[length:]))
         if column is None:
             return None
-        # Structs that the mapping leads through are no attributes of the document; only those below it are.
+        # Structs that the mapping leads through are not attributes of the document; only those below it are.
         within = column.within[len(column.within) - len(path) + length :]
         return replace(column, within=within, whole=length == 1, null=place.null, refers_to=place.refers_to)
 

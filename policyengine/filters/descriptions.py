@@ -164,7 +164,7 @@ def _field(attribute: str, value: Any) -> str | Field:
     if kind == "ref" and type(given.get("type")) is str:
         type_ = given.pop("type")
     if not kind or given or (kind == "ref" and not type_):
-        raise ValueError(f"`columns`: `{attribute}` is no name, and no `column`, `json` or `ref`")
+        raise ValueError(f"`columns`: `{attribute}` is not a name, and no `column`, `json` or `ref`")
     if kind == "json":
         return json_place(name, *path, names=names)
     return column(name, null=null, names=names) if kind == "column" else ref(name, type_, null=null)

@@ -15,7 +15,7 @@ _TYPES: dict[Type, str] = {BOOL: "boolean", INT: "long", NUMBER: "double"}
 _RANGE = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 # What may be said of a field and changes nothing that is found. `normalizer`, `ignore_above` and `null_value` do.
 _HARMLESS = {"type", "store", "eager_global_ordinals"}
-# What a `terms` query takes, and a pattern that is no burden.
+# What a `terms` query takes, and a pattern that is not a burden.
 _MOST, _LONGEST = 65_536, 1_000
 
 

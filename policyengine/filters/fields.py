@@ -50,7 +50,7 @@ class Field:
 
 def column(name: str, *, null: Null | None = None, names: Names | None = None) -> Field:
     """A column, or a key, of the attribute's own type: text for String, an array for Set<String>. Raises ValueError for
-    another `null` or `names`, and TypeError for a name that is no text, as do the others here."""
+    another `null` or `names`, and TypeError for a name that is not text, as do the others here."""
     return Field(name, null=null, names=names)
 
 

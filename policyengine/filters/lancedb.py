@@ -109,8 +109,8 @@ def _text(piece: str | Param | SqlColumn) -> str:
 
 
 def literal(value: Any) -> str:
-    """A constant as LanceDB reads it. Raises ValueError for what is no text, integer of 64 bits, finite number, or list
-    of texts or integers."""
+    """A constant as LanceDB reads it. Raises ValueError for what is not text, integer of 64 bits, finite number, or
+    list of texts or integers."""
     match value:
         case str() if storable(value):
             return "'" + value.replace("'", "''") + "'"

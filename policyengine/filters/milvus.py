@@ -14,10 +14,10 @@ from typing import Any
 
 from policyengine.filters.backend import Fragment, StoreLimits
 from policyengine.filters.fields import Field, Fields
-from policyengine.filters.numbers import is_number, of_integer, safe_double
+from policyengine.filters.numbers import by_length, is_number, of_integer, safe_double
 from policyengine.filters.texts import storable
 from policyengine.filters.walk import PARENTS, OfValue, Walk
-from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, ListT, SetT, Type, element_of
+from policyengine.model.types import BOOL, INT, NUMBER, STRING, EntityT, Type, element_of
 from policyengine.model.values import INT_MIN, Uid
 from policyengine.partial.formula import Elements, Inside, Missing, OneOf, Operator, Path, Present, Relation, Sized
 
@@ -127,7 +127,7 @@ class Milvus(Walk[Field]):
         if stands is False:
             return Fragment(self.never)
         sign, whole = stands
-        # Its digits alone are no integer of 64 bits.
+        # Its digits alone are not an integer of 64 bits.
         return None if whole == INT_MIN else Fragment(f"{name} is not null and {name} {sign} {whole}")
 
     def among(self, field: Field, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:
@@ -201,10 +201,11 @@ class Milvus(Walk[Field]):
     def sized(self, field: Field, atom: Sized) -> Fragment | None:
         """An array may hold an element twice, so it says little of how many different ones there are."""
         op, count = atom.op, atom.count
-        if count.__class__ is not int or not 0 <= count < 2**31 or not isinstance(atom.type, SetT | ListT):
+        told = by_length(atom.type, op, count)
+        if told is None:
             return None
         there, length = f"{field.name} is not null", f"array_length({field.name})"
-        if isinstance(atom.type, ListT) or count == 0 or (count == 1 and op in ("<", ">=")):
+        if told:
             return Fragment(f"{there} and {length} {op} {count}")
         if op in ("<", "<=", "!="):
             return Fragment(there, exact=False)

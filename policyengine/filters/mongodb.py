@@ -2,7 +2,7 @@
 
 In MongoDB a condition on a field that holds an array is a condition on any of its elements, one on a path goes through
 arrays on the way, and `$ne` is true where the field is missing. So each condition here also says of which type the
-value is and that it is no array, or that it is an array and what all of its elements are.
+value is and that it is not an array, or that it is an array and what all of its elements are.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def of_json(atom: Any, key: str) -> Fragment | None:
         return None
     value = atom.value
     if atom.op == "!=":
-        # True of what can be compared only: nothing nested too deeply, nothing that is no number.
+        # True of what can be compared only: nothing nested too deeply, nothing that is not a number.
         return Fragment({key: {"$exists": True}}, exact=False)
     if value is None:
         return Fragment({key: {"$type": "null", "$not": _NO_ARRAY}})

@@ -10,6 +10,7 @@ from fractions import Fraction
 from math import ceil, floor, inf, isfinite, nextafter
 from typing import Any
 
+from policyengine.model.types import ListT, SetT, Type
 from policyengine.model.values import DOUBLE_INTS, INT_MAX, INT_MIN
 from policyengine.partial.formula import Operator
 
@@ -33,6 +34,14 @@ def of_integer(op: Operator, value: Number) -> tuple[Operator, int] | bool:
     if not INT_MIN <= bound <= INT_MAX:
         return (op in ("<", "<=")) is (bound > INT_MAX)
     return op, bound
+
+
+def by_length(type_: Type, op: Operator, count: Number) -> bool | None:
+    """Whether the length of an array, which may hold an element twice, says how the number of different ones stands to
+    the count; None where it says nothing that a store with lengths of 32 bits can be asked."""
+    if count.__class__ is not int or not 0 <= count < 2**31 or not isinstance(type_, SetT | ListT):
+        return None
+    return isinstance(type_, ListT) or count == 0 or (count == 1 and op in ("<", ">="))
 
 
 def of_double(op: Operator, value: Number) -> tuple[Operator, float] | bool:

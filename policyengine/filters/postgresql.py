@@ -131,7 +131,7 @@ class _Scalar:
 @dataclass(frozen=True, slots=True)
 class _Jsonb:
     """A value inside a jsonb column, which is NULL where there is none. Of a key that is given twice, jsonb keeps the
-    last value, and of a number the text: `5.0` is no integer.
+    last value, and of a number the text: `5.0` is not an integer.
 
     Each mention of a value looks it up anew. So what one operator or one jsonpath can tell is asked that way: that an
     object `@>` one with this one key is that its value is the same, which a GIN index finds.

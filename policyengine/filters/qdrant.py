@@ -206,6 +206,6 @@ class Qdrant(Walk[QdrantPlace]):
             return None
         if not atom.negated:
             return Fragment(any_of(place.key, ids))
-        # A null where an array of parents should be is no list of parents.
+        # A null where an array of parents should be is not a list of parents.
         native = {"must_not": [any_of(place.key, ids)]} if ids else EVERYTHING
         return Fragment(native, place.field.null == "absent")

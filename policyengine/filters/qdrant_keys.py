@@ -12,10 +12,10 @@ from typing import Any
 
 from policyengine.filters.backend import Fragment
 from policyengine.filters.fields import Field
-from policyengine.filters.numbers import NumberBound, bound, i64, safe_double
+from policyengine.filters.numbers import NumberBound, bound, by_length, i64, safe_double
 from policyengine.filters.texts import storable
 from policyengine.model.moments import coarse, is_fine
-from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, ListT, SetT, Type, element_of
+from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, TIME, EntityT, Type, element_of
 from policyengine.model.values import Entity, Uid, to_json
 from policyengine.partial.formula import Elements, Kind, Operator
 from policyengine.partial.satisfies import related
@@ -52,7 +52,7 @@ def any_of(key: str, values: Sequence[Any]) -> Condition:
 
 
 def none_of(key: str, values: Sequence[Any]) -> Condition:
-    """A value that is none of these; absent and null are no values."""
+    """A value that is none of these; absent and null are not values."""
     return {"key": key, "match": {"except": list(values)}} if values else {"must_not": [{"is_empty": {"key": key}}]}
 
 
@@ -158,9 +158,9 @@ def _of_time(place: QdrantPlace, op: Operator, value: Any) -> Fragment:
 
 def sized(place: QdrantPlace, type_: Type, op: Operator, count: int | float) -> Fragment | None:
     """`values_count` counts repeated elements too; absent, null and `[]` have none."""
-    if count.__class__ is not int or not 0 <= count < 2**31 or not isinstance(type_, SetT | ListT):
+    distinct = by_length(type_, op, count)
+    if distinct is None:
         return None
-    distinct = isinstance(type_, ListT) or count == 0 or (count == 1 and op in ("<", ">="))
     if not distinct and op in ("<", "<=", "!="):
         return None
     wide: Operator = op if distinct or op == ">" else ">="

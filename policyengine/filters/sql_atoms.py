@@ -150,8 +150,8 @@ class Atoms(Walk[Field]):
         return Fragment(both(self._json(above).is_kind("object"), said.native), said.exact)
 
     def _readable(self, field: Field, rest: Field | None) -> Sql:
-        """What a column of JSON holds can lack something. What is no JSON says nothing about that, nor, where the
-        document itself should be, what is no object."""
+        """What a column of JSON holds can lack something. What is not JSON says nothing about that, nor, where the
+        document itself should be, what is not an object."""
         whole, none = self._dialect.json((SqlColumn(field.name),)), sql(SqlColumn(field.name), " IS NULL")
         if rest is None or not rest.path:
             return either(none, whole.there() if rest is None else whole.is_kind("object"))

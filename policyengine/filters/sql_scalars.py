@@ -17,7 +17,7 @@ NOTHING = sql("1 = 0")
 
 
 def is_typed(type_: Type, field: Field) -> bool:
-    """Whether a column that is no JSON can hold values of the type."""
+    """Whether a column that is not JSON can hold values of the type."""
     if isinstance(type_, EntityT):
         return field.refers_to is not None
     return field.refers_to is None and type_ in (STRING, INT, NUMBER, BOOL, TIME)
@@ -138,7 +138,7 @@ def _integers(value: SqlValue, constants: Sequence[Any], dialect: Dialect) -> Fr
 
 
 def _whole(constants: Sequence[Any]) -> list[int] | None:
-    """Those that an integer of 64 bits can be; None if one is no number."""
+    """Those that an integer of 64 bits can be; None if one is not a number."""
     whole: list[int] = []
     for constant in constants:
         if isinstance(constant, bool) or not isinstance(constant, int | float):

@@ -70,7 +70,7 @@ class Json(SqlValue, Protocol):
         """The text is in this array, of one that `is_texts`, if there is a short way to say it."""
 
     def each(self) -> tuple[Sql, Json]:
-        """What stands after FROM for the elements, and the element; of what is no array, none."""
+        """What stands after FROM for the elements, and the element; of what is not an array, none."""
 
 
 class Array(Protocol):

@@ -95,7 +95,7 @@ class Walk(Protocol[P]):
         return None
 
     def related(self, found: P, type_: Type, op: Operator, value: Any) -> Fragment | None:
-        """A value that is no collection of a declared type, in its relation to a constant."""
+        """A value that is not a collection of a declared type, in its relation to a constant."""
         return None
 
     def equals(self, found: P, type_: Type, values: tuple[Any, ...], negated: bool) -> Fragment | None:

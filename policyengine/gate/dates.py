@@ -68,7 +68,7 @@ def one_day(text: str) -> str:
 
 
 def any_year(day: str) -> str:
-    """A day as whoever names no year says it; empty for what is no day."""
+    """A day as whoever names no year says it; empty for what is not a day."""
     return f"-{day[4:]}" if len(day) == 10 and _ISO.fullmatch(day) else ""
 
 

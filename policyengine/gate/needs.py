@@ -66,7 +66,7 @@ class SessionNeeds:
         self._known: dict[str, ToolNeeds] = {}
 
     def of(self, tool: Any) -> ToolNeeds:
-        """What is asked of a tool of this name; of what is no name, all that is asked of any."""
+        """What is asked of a tool of this name; of what is not a name, all that is asked of any."""
         if type(tool) is not str:
             return ToolNeeds(True, True, self.labels, any(map(is_about_items, self.labels)))
         known = self._known.get(tool)

@@ -93,7 +93,7 @@ def one_thing(text: str) -> str:
 
 
 def number(text: str) -> str:
-    """A decimal without the zeros and commas that mean nothing; empty for what is no number."""
+    """A decimal without the zeros and commas that mean nothing; empty for what is not a number."""
     if not _NUMBER.match(text):
         return ""
     try:
@@ -108,7 +108,7 @@ def names(text: str, words: list[str] | None = None) -> list[str]:
     """The parts of a text, in its form, that may name something: words, numbers, dates, addresses, each in its own
     form. Every part of the text is in at least one of them; words come last. `words` is what it is between blanks."""
     tokens = _TOKEN.findall(text) if words is None or not text or _SEPARATES.search(text) else words
-    # Those that are no words: a look at these is enough to tell whether there is more to find.
+    # Those that are not words: a look at these is enough to tell whether there is more to find.
     odd = [*filterfalse(str.isalpha, tokens)]
     if not odd:
         return tokens
@@ -122,7 +122,7 @@ def names(text: str, words: list[str] | None = None) -> list[str]:
     if _MORE.search(" ".join(odd)) or (telling and not _HALVES.isdisjoint(parts)):
         parts += iso_days(text)
         parts += times(text)
-        # What begins as a day is no account number.
+        # What begins as a day is not an account number.
         parts += [_ungrouped(group.group()) for group in _GROUPS.finditer(_DAY.sub(_APART, text))]
     return parts
 

@@ -110,7 +110,7 @@ async def run_async(
     goes_on: Callable[[Any], bool] = _never,
 ) -> Ran:
     """As `run`, without blocking the event loop. `decided` is this very call, where the framework asked before about
-    it: it is not decided, and charged, twice. Of what `goes_on` is true is no result: the host observes the one that
+    it: it is not decided, and charged, twice. Of what `goes_on` is true is not a result: the host observes the one that
     comes later, and has `seen` None of a call that is allowed."""
     if decided is not None and (decided.tool, dict(decided.proposed)) == (tool, dict(arguments)):
         call = decided

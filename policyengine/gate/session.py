@@ -83,8 +83,8 @@ class Session:
         return tuple(self._said)
 
     def narrow(self, grants: Collection[Any]) -> None:
-        """Leaves the session these grants, texts or objects, of those that it has: all at first, and never more again.
-        Rules read them as `session.grants`. Raises StoreError, TypeError and ValueError."""
+        """Narrows the session to these grants, texts or objects, of those that it has. A new session has all, and
+        nothing widens one again. Rules read them as `session.grants`. Raises StoreError, TypeError and ValueError."""
         self._ways.sessions().narrow(self.id, self._principal, self._context, grants=grants)
 
     async def narrow_async(self, grants: Collection[Any]) -> None:
@@ -305,7 +305,7 @@ class Session:
 
     def limits(self, names_: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """By tool and argument, what every call that is allowed in this session, now, keeps to, as keywords of JSON
-        Schema; `limits.with_limits` puts them into a tool's schema. A model that is told them tries less that is
+        Schema; `limits.with_limits` puts them into a tool's schema. A model that knows them makes fewer calls that are
         denied; each call is decided all the same. Nothing is told where the session cannot be read."""
         try:
             read = self._ways.sessions().read(self.id, self._principal, self._context)

@@ -171,7 +171,7 @@ class Trail:
         readers: Mapping[tuple[str | int, ...], frozenset[str]] | None = None,
     ) -> None:
         """As `add`, as soon as somebody asks: for a session whose rules ask for no source. `sent` is what was sent out
-        in order to have it, and `kept` are both as `as_it_is` has them. What is no plain data, and may become another,
+        in order to have it, and `kept` are both as `as_it_is` has them. What is not plain data, and may become another,
         is added at once."""
         waits: str | bytes = value if type(value) is str and sent is None else kept or as_it_is(value, sent)
         if waits and self._waiting_size + len(waits) <= MOST:

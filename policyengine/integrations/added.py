@@ -99,7 +99,7 @@ def held(agent: T, rules: Mapping[str, Callable[[Any], Any]], **more: Any) -> T:
         kind.__setattr__(self, name, rules[name](value) if name in rules else value)
 
     known = {"__setattr__": assign, "__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    # They are no fields where a class makes fields of its attributes.
+    # They are not fields where a class makes fields of its attributes.
     annotations = dict.fromkeys(more, ClassVar[Any])
     agent.__class__ = type(kind)(kind.__name__, (kind,), {**known, **more, "__annotations__": annotations})
     for name in rules:

@@ -329,13 +329,13 @@ def _parts(message: Any) -> list[str]:
     content = message.content
     if isinstance(content, str):
         return [content]
-    # Results have a `content`, calls have `arguments`; an image is no text.
+    # Results have a `content`, calls have `arguments`; an image is not text.
     texts = (getattr(one, "content", getattr(one, "arguments", one)) for one in content)
     return [one for one in texts if isinstance(one, str)]
 
 
 def _with(messages: Sequence[Any], admitted: Sequence[Any]) -> list[Any]:
-    """Raises PermissionError where parts of a message would have to be changed that are no text of their own."""
+    """Raises PermissionError where parts of a message would have to be changed that are not text of their own."""
     made = []
     for message, told in zip(messages, admitted, strict=True):
         parts = _parts(message)

@@ -129,7 +129,7 @@ class PolicyMiddleware(Middleware):
         given: dict[str, Any],
         refusal: Callable[[str], Exception],
     ) -> Any:
-        """What is no tool, decided under the name of its method. What the policies would change of it is refused: it
+        """What is not a tool, decided under the name of its method. What the policies would change of it is refused: it
         has no form that could be put together again."""
 
         async def perform(arguments: dict[str, Any]) -> Any:

@@ -107,7 +107,7 @@ class PolicyPlugin(BasePlugin):
         if kinds & _ELSEWHERE:
             raise ValueError(f"PolicyPlugin: `{agent.name}` runs elsewhere, where nobody gates it")
         if getattr(agent, "code_executor", None) is not None:
-            raise ValueError(f"PolicyPlugin: `{agent.name}` runs code that its model writes, which is no tool")
+            raise ValueError(f"PolicyPlugin: `{agent.name}` runs code that its model writes, which is not a tool")
 
     async def after_run_callback(self, *, invocation_context: Any) -> None:
         await self._over(invocation_context)
@@ -205,7 +205,7 @@ class PolicyPlugin(BasePlugin):
         for tool in llm_request.config.tools or ():
             told = tool.model_dump(exclude_none=True) if isinstance(tool, types.Tool) else {"": tool}
             if set(told) - {"function_declarations"}:
-                raise ValueError("PolicyPlugin: a tool that is no function runs where nobody gates it")
+                raise ValueError("PolicyPlugin: a tool that is not a function runs where nobody gates it")
         tools = llm_request.tools_dict
         shown_ = set(await session.tools_async(list(tools)))
         for name, tool in list(tools.items()):
@@ -296,7 +296,7 @@ def _told(llm_request: Any) -> list[dict[str, Any]]:
 
 
 def _files(part: types.Part) -> list[dict[str, str]]:
-    """What a part holds that is no text, and what it refers to, a result of a tool included."""
+    """What a part holds that is not text, and what it refers to, a result of a tool included."""
     files = []
     for one in (part, *(getattr(part.function_response, "parts", None) or ())):
         if one.inline_data is not None:

@@ -281,7 +281,7 @@ def _name(tool: Any) -> str:
 
 
 def _shown(tools: Sequence[Any], names: Sequence[str]) -> list[Any]:
-    """Those of the tools; none that is no function, as it runs at the model's provider, where nobody gates it."""
+    """Those of the tools; none that is not a function, as it runs at the model's provider, where nobody gates it."""
     kept = set(names)
     return [tool for tool in tools if _name(tool) in kept and not _is_hosted(tool)]
 

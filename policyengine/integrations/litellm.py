@@ -165,7 +165,7 @@ class PolicyProxy(CustomLogger):
     def _must_be_plain(self, data: Known) -> None:
         sent = (data.get("proxy_server_request") or {}).get("body")
         if not isinstance(sent, Mapping) or not isinstance(data.get("messages"), list):
-            raise _refused("this is no chat completion of a client")
+            raise _refused("this is not a chat completion of a client")
         unknown = sorted(str(name) for name in sent if name not in self._parameters)
         if unknown:
             raise _refused(f"`{unknown[0]}` is not gated, and refused")

@@ -1,7 +1,7 @@
 """LlamaIndex: a model whose calls are admitted, settled and released.
 
 Out: the same model, of a class of its own. It answers as a whole, a stream in one piece: its text is released then.
-What was admitted goes in, files as files; where something would have to be changed that is no text, the call fails.
+What was admitted goes in, files as files; where something would have to be changed that is not text, the call fails.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from policyengine.gate.session import Session
 from policyengine.gate.usage import tokens_of
 
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "model": "assistant"}
-# What a block holds that is no text.
+# What a block holds that is not text.
 _BYTES = {"image": "resolve_image", "audio": "resolve_audio", "video": "resolve_video", "document": "resolve_document"}
 
 
 def gated(model: Any, session: Session, terms: ModelTerms) -> Any:
-    """The model, gated. Raises TypeError for what is no model."""
+    """The model, gated. Raises TypeError for what is not a model."""
     if (terms.model is None and terms.output is None) or hasattr(model, "policyengine_gate"):
         return model
     if not isinstance(model, LLM):

@@ -3,10 +3,10 @@
     server = MCPServer("shop", middleware=[PolicyServerMiddleware(session_of)])     # `mcp` 2.x
 
 `session_of` is a function from the context of a request to the session of the gate, which is opened for whoever is
-authenticated there. What is no tool is decided under the name of its method, as the gateway does. What is denied is a
-result with `isError` for a tool, and an error for anything else. A call of which the server makes a task (the extension
-of the revision 2026-07-28) is observed when its result is asked for. A method that is not known here is not there.
-"""
+authenticated there. What is not a tool is decided under the name of its method, as the gateway does. What is denied is
+a result with `isError` for a tool, and an error for anything else. A call of which the server makes a task (the
+extension of the revision 2026-07-28) is observed when its result is asked for. A method that is not known here is not
+there."""
 
 from __future__ import annotations
 

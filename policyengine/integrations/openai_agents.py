@@ -116,7 +116,7 @@ class _Protecting:
     def _tool(self, tool: Any) -> FunctionTool:
         name = str(getattr(tool, "name", type(tool).__name__))
         if not isinstance(tool, FunctionTool):
-            raise ValueError(f"protect: `{name}` is no function of this process, so nothing can stand before it")
+            raise ValueError(f"protect: `{name}` is not a function of this process, so nothing can stand before it")
         within = getattr(tool, "_agent_instance", None)
         if getattr(tool, "_is_agent_tool", False) and not _is_protected(within):
             raise ValueError(f"protect: `{name}` is an agent; make it of a protected one: protect(...).as_tool(...)")
@@ -133,7 +133,7 @@ class _Protecting:
         if isinstance(one, Agent):
             return self.agent(one)
         if not isinstance(one, Handoff):
-            raise ValueError("protect: a handoff to something that is no agent")
+            raise ValueError("protect: a handoff to something that is not an agent")
         made = copy.copy(one)
         hand_over = one.on_invoke_handoff
 
@@ -218,7 +218,7 @@ def _gated(tool: FunctionTool, session: Session, asks: _Asks | None) -> Callable
 
 
 def _arguments(given: str) -> Any:
-    """What a model gave as arguments; what is no JSON is refused by the gate as such."""
+    """What a model gave as arguments; what is not JSON is refused by the gate as such."""
     try:
         return json.loads(given or "{}")
     except (ValueError, RecursionError):

@@ -87,7 +87,7 @@ class PolicyCapability(AbstractCapability[Any]):
         return _Model(model, *by)
 
     async def after_run(self, ctx: RunContext[Any], *, result: AgentRunResult[Any]) -> AgentRunResult[Any]:
-        """What a model says through an output tool or function is no text of it, and is released here. Raises
+        """What a model says through an output tool or function is not text of it, and is released here. Raises
         PermissionError where not all of it may leave."""
         if self.output is None or result.output in _texts_of(result):
             return result
@@ -227,9 +227,9 @@ class _Model(WrapperModel):
 
 
 def _functions_only(parameters: ModelRequestParameters) -> None:
-    """Raises PermissionError where a tool is no function: it runs at the model's provider."""
+    """Raises PermissionError where a tool is not a function: it runs at the model's provider."""
     if parameters.native_tools:
-        raise PermissionError("a tool that is no function runs where nobody gates it")
+        raise PermissionError("a tool that is not a function runs where nobody gates it")
 
 
 def _told(messages: list[ModelMessage]) -> list[dict[str, Any]]:
@@ -270,7 +270,7 @@ def _with(messages: list[ModelMessage], admitted: Any) -> list[ModelMessage]:
                 elif _is_plain(part.content):
                     parts.append(replace(part, content=content))
                 else:
-                    raise PermissionError("a message with what is no text would have to be changed")
+                    raise PermissionError("a message with what is not text would have to be changed")
             else:
                 parts.append(part)
         made.append(replace(cast(Any, message), parts=parts))

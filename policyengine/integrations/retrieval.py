@@ -200,7 +200,7 @@ class _Rounds(Generic[C]):
 
     def __init__(self, found: Filter | Query, k: int, document_of: DocumentOf | None, limit: int) -> None:
         if k < 1 or limit < k:
-            raise ValueError("k has to be positive, and the limit no less than k")
+            raise ValueError("k must be positive, and the limit no less than k")
         filter_ = found.filter if isinstance(found, Query) else found
         self._matches = filter_.matches
         self._decide = filter_.decide

@@ -329,7 +329,7 @@ def _joined(content: Any) -> Any:
 
 
 def _file(part: Any) -> Any:
-    """What is no text, as admission opens files."""
+    """What is not text, as admission opens files."""
     image = part.get("image") if isinstance(part, dict) else None
     if image is None or isinstance(image, str):
         return as_json_data(part)
@@ -346,7 +346,7 @@ def _with(message: Any, content: Any) -> Any:
     if content == _joined(before):
         return message
     if isinstance(content, list):
-        raise PermissionError("a message with what is no text would have to be changed")
+        raise PermissionError("a message with what is not text would have to be changed")
     if isinstance(message, dict):
         return {**message, "content": content}
     changed = copy(message)

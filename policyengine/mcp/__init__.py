@@ -8,7 +8,7 @@ tool, a tool that changed, is not there.
 |---|---|
 | `gateway.py` | an MCP server that asks the gate, with other servers behind it |
 | `gating.py` | what every method asks of the gate |
-| `tools.py`, `others.py` | tools and calls of them; everything that is no tool |
+| `tools.py`, `others.py` | tools and calls of them; everything that is not a tool |
 | `running.py`, `standard_streams.py` | serving clients, over standard streams or HTTP |
 | `messages.py` | messages over pipes, one a line |
 | `door.py`, `callers.py` | over HTTP: who may come in, and whose session a request belongs to |

@@ -1,8 +1,7 @@
 """Failed attempts to come in over HTTP: counted by address, told in one line and one event each, then told to wait.
 
-A token that is good is never refused for what others tried. A request without one is no attempt: clients begin so, to
-be told where tokens are to be had.
-"""
+A token that is good is never refused for what others tried. A request without one is not an attempt: clients begin so,
+to be told where tokens are to be had."""
 
 from __future__ import annotations
 

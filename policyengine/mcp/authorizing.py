@@ -87,7 +87,7 @@ class Authorizing:
         if ctx.request_id is None or passes(method):
             return await call_next(ctx)
         if not is_known(method, self._strict):
-            raise MCPError(DENIED, f"{method[:64]} is denied: it is no method that is decided here")
+            raise MCPError(DENIED, f"{method[:64]} is denied: it is not a method that is decided here")
         if self._decider.decides_methods and method != CALL:
             params = dict(ctx.params or {})
             await self._enforce(ctx, lambda token: mapping_of(method, params, token), params)

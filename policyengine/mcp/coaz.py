@@ -76,7 +76,7 @@ def built(mapping: Any, params: Mapping[str, Any], token: Token) -> Built:
     many = envelope == "evaluations"
     entries = template.get("evaluations") if many else []
     if not isinstance(entries, list) or (many and not 0 < len(entries) <= MOST_DECISIONS):
-        raise MappingError(f"`evaluations` is a list of 1 to {MOST_DECISIONS} evaluations")
+        raise MappingError(f"`evaluations` must be a list of 1 to {MOST_DECISIONS} evaluations")
     body = _parts({name: value for name, value in template.items() if name != "evaluations"}, params, token)
     subject, overridden = _subject(template.get("subject", {}), body.get("subject", {}), token)
     body["subject"] = subject
@@ -86,7 +86,7 @@ def built(mapping: Any, params: Mapping[str, Any], token: Token) -> Built:
     asked = []
     for entry in entries:
         if not isinstance(entry, dict) or "subject" in entry:
-            raise MappingError("an entry of `evaluations` is an object without a `subject` of its own")
+            raise MappingError("an entry of `evaluations` must be an object without a `subject` of its own")
         asked.append(_parts(entry, params, token))
         _check({**body, **asked[-1]})
     return Built({**body, "evaluations": asked}, True, overridden)
@@ -94,27 +94,27 @@ def built(mapping: Any, params: Mapping[str, Any], token: Token) -> Built:
 
 def _envelope(mapping: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(mapping, dict) or len(mapping) != 1:
-        raise MappingError("a mapping is an object with one member")
+        raise MappingError("a mapping must be an object with one member")
     ((envelope, template),) = mapping.items()
     if envelope not in ("evaluation", "evaluations") or not isinstance(template, dict):
-        raise MappingError("a mapping is an `evaluation` or `evaluations`, with an object")
+        raise MappingError("a mapping must be an `evaluation` or `evaluations`, with an object")
     return envelope, template
 
 
 def _parts(template: Mapping[str, Any], params: Mapping[str, Any], token: Token) -> dict[str, Any]:
     if not template.keys() <= _PARTS:
-        raise MappingError("a request has a subject, an action, a resource and a context, and nothing else")
+        raise MappingError("a request must have a subject, an action, a resource and a context, and nothing else")
     parts: dict[str, Any] = {}
     for name, value in template.items():
         said = _value(value, params, token, name == "subject")
         if said is ABSENT and name in ("subject", "context"):
             continue
         if not isinstance(said, dict):
-            raise MappingError(f"`{name}` is no object")
+            raise MappingError(f"`{name}` is not an object")
         if name in _MEMBERS and not said.keys() <= _MEMBERS[name]:
-            raise MappingError(f"attributes of `{name}` stand in its `properties`")
+            raise MappingError(f"attributes of `{name}` must stand in its `properties`")
         if not isinstance(said.get("properties", {}), dict):
-            raise MappingError(f"the `properties` of `{name}` are no object")
+            raise MappingError(f"the `properties` of `{name}` are not an object")
         parts[name] = said
     return parts
 
@@ -163,7 +163,7 @@ def _check(request: Mapping[str, Any]) -> None:
         for member in members:
             value = request[name].get(member)
             if not isinstance(value, str) or not value:
-                raise MappingError(f"`{name}.{member}` is no text")
+                raise MappingError(f"`{name}.{member}` is not text")
 
 
 def _check_size(template: Any) -> None:

@@ -70,7 +70,7 @@ class DecisionPoint:
             if status not in _MISSING:
                 answers = answer.get("evaluations") if status == 200 else None
                 if not isinstance(answers, list) or len(answers) != len(body["evaluations"]):
-                    raise NoDecision("the decision point did not decide about everything")
+                    raise NoDecision("the decision point gave another number of decisions than it was asked for")
                 return [_said(200, each) for each in answers]
         shared = {name: value for name, value in body.items() if name != "evaluations"}
         return [_said(*await self._posted(one, {**shared, **each})) for each in body["evaluations"]]
@@ -87,7 +87,7 @@ class DecisionPoint:
                 raise NoDecision(f"the decision point answered {status}")
             for each in (one, many):
                 if each is not None and not self._is_here(each):
-                    raise NoDecision("the decision point names another one")
+                    raise NoDecision("the decision point says that it is asked at another host")
             if one is None:
                 raise NoDecision("the decision point does not say where it is asked")
             self._endpoints = one, many
@@ -115,7 +115,7 @@ class DecisionPoint:
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, RuntimeError, TimeoutError) as error:
             raise NoDecision(type(error).__name__) from None
         except Fault:
-            raise NoDecision("the decision point answered no JSON") from None
+            raise NoDecision("the answer of the decision point is not JSON") from None
         return response.status_code, value if isinstance(value, dict) else {}
 
     async def __aenter__(self) -> Self:
@@ -128,7 +128,7 @@ class DecisionPoint:
 def _said(status: int, answer: Any) -> PointAnswer:
     allowed = answer.get("decision") if status == 200 and isinstance(answer, dict) else None
     if not isinstance(allowed, bool):
-        raise NoDecision("the decision point did not decide")
+        raise NoDecision("the answer of the decision point has no decision")
     return PointAnswer(allowed, _reason(answer.get("context")))
 
 

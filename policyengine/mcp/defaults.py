@@ -74,7 +74,7 @@ def _listening(params: Mapping[str, Any], token: Token) -> dict[str, Any]:
     wanted = params.get("notifications")
     named = wanted.get("resourceSubscriptions") if isinstance(wanted, dict) else None
     if not isinstance(named, list | None):
-        raise MappingError("`resourceSubscriptions` is no list")
+        raise MappingError("`resourceSubscriptions` is not a list")
     count = len(named or ())
     resources = [
         {"type": "resource", "id": f"$params.notifications.resourceSubscriptions[{at}]"} for at in range(count)

@@ -67,7 +67,7 @@ class Door:
         arrival = await self._entry.admit(given[0] if given else None) if len(given) < 2 else None
         if not isinstance(arrival, Arrival):
             refusal = arrival or Refusal(400, "more than one Authorization header")
-            # A token that is good, and good for less, is no guess.
+            # A token that is good, and good for less, is not a guess.
             if given and refusal.status != 403:
                 client = scope.get("client")
                 address = origin(client[0] if client else None, _values(scope, b"x-forwarded-for"), self._proxies)

@@ -54,7 +54,7 @@ def evaluated(text: str, params: Mapping[str, Any], token: Mapping[str, Any]) ->
         # An optional. In a list, one that is none takes no place. The new line ends a comment.
         result = _compiled(f"[?({text}\n)]").eval(data=given).plain_value()
         return _json(result[0]) if result else ABSENT
-    except Exception as error:  # noqa: BLE001  whatever a library makes of a stranger's text is no request
+    except Exception as error:  # noqa: BLE001  whatever a library makes of a stranger's text is not a request
         raise MappingError(f"expression '${_shown(text)}' failed: {_shown(_reason(error))}") from None
 
 
@@ -77,14 +77,14 @@ def _json(value: Any) -> Any:
         return [_json(each) for each in value]
     if isinstance(value, dict) and all(isinstance(name, str) for name in value):
         return {name: _json(each) for name, each in value.items()}
-    raise ValueError("the value is no JSON")
+    raise ValueError("the value is not JSON")
 
 
 def _reason(error: Exception) -> str:
     """The first line of what the library says, which names keys and places, without its caret."""
     said = str(error).partition("\n")[0]
     strange = isinstance(error, SystemError) or "function return value" in said
-    return "the value is no JSON" if strange else said
+    return "the value is not JSON" if strange else said
 
 
 def _shown(text: str) -> str:

@@ -5,7 +5,7 @@ before; a list depends on the policies and on who asks, and on nothing else that
 resource, or sets the level of a log, hears of it. A call may go on as a task. Every other method is not there. Where
 the policies or a server behind cannot be asked, nothing is listed and nothing runs.
 
-What is no tool is decided like one, under the name of its method, which no tool can have:
+What is not a tool is decided like one, under the name of its method, which no tool can have:
 `call on Tool::"resources/read"` and `Tool::"resources/subscribe"` with `uri` (so is each resource that is listened to),
 `Tool::"prompts/get"` with `name` and `arguments`, `Tool::"completion/complete"` with `ref`, `argument` and `context`,
 `Tool::"logging/setLevel"` with `level`.

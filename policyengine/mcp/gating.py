@@ -1,8 +1,7 @@
 """What every method of the gateway asks of the gate: whether it may run, and what of its answer may be had.
 
-What is no tool is decided like one, under the name of its method. What a decision point lets be seen of a list is asked
-here as well.
-"""
+What is not a tool is decided like one, under the name of its method. What a decision point lets be seen of a list is
+asked here as well."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class KeptTasks:
         try:
             return (await self._gating.sessions(context)).id
         except (Unnamed, StoreError):
-            raise MCPError(UNAVAILABLE, "nobody knows whose tasks these are") from None
+            raise MCPError(UNAVAILABLE, "the session that the task belongs to cannot be told") from None
 
     def living(self) -> list[KeptTask]:
         """All tasks but those whose time is over: nobody can fetch what they bring."""

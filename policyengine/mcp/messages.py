@@ -60,7 +60,7 @@ class MessageStream:
 
 
 class IncomingMessages(MessageStream, ABC):
-    """Messages that come in. What is no message comes in as the error that it is."""
+    """Messages that come in. What is not a message comes in as the error that it is."""
 
     def __init__(self) -> None:
         self.lines = MessageLines()

@@ -1,8 +1,7 @@
 """What becomes of each method of MCP, for a server of one's own: decided, passed on, or not there.
 
-What is no tool is decided under the name of its method, which no tool can have. What nobody here knows is not there: it
-could hand out results that nobody has looked at.
-"""
+What is not a tool is decided under the name of its method, which no tool can have. What nobody here knows is not there:
+it could hand out results that nobody has looked at."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ DENIED, NOT_THERE = -32001, -32601
 CALL, LIST = "tools/call", "tools/list"
 # So many tasks of one session, and of all of them, are kept at a time; each for so many milliseconds at most.
 MOST_TASKS_OF_ONE, MOST_TASKS, LONGEST_LIFE = 100, 10_000, 86_400_000
-# What is no tool, with the parameters that rules read.
+# What is not a tool, with the parameters that rules read.
 METHODS = MappingProxyType(
     {
         "resources/read": ("uri",),

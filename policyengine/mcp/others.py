@@ -25,7 +25,7 @@ COMPLETE, SUBSCRIBE, SET_LEVEL = "completion/complete", "resources/subscribe", "
 
 
 class Others:
-    """Everything that is no tool. With `shared` several clients may ask the servers behind."""
+    """Everything that is not a tool. With `shared` several clients may ask the servers behind."""
 
     def __init__(self, gating: Gating, upstreams: Sequence[Upstream], changes: Changes, shared: bool) -> None:
         self._gating = gating

@@ -68,7 +68,7 @@ def read_pins(path: Path) -> dict[str, str]:
         raise WrongPins(f"{path}: no pins can be read from it") from None
     tools = value.get("tools") if isinstance(value, dict) and value.get("version") == VERSION else None
     if not isinstance(tools, dict) or not all(isinstance(pin, str) for pin in tools.values()):
-        raise WrongPins(f"{path}: these are no pins")
+        raise WrongPins(f"{path}: these are not pins")
     return tools
 
 

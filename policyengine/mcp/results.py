@@ -68,7 +68,7 @@ def _block(said: Any) -> types.TextContent:
 
 
 def _unwrapped(structured: Any) -> Any:
-    """Servers wrap a result that is no object as `{"result": ...}`, and say it as a text without the wrapping."""
+    """Servers wrap a result that is not an object as `{"result": ...}`, and say it as a text without the wrapping."""
     return structured["result"] if isinstance(structured, dict) and structured.keys() == {"result"} else structured
 
 

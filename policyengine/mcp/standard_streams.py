@@ -120,7 +120,7 @@ class MessagesOut(asyncio.BaseProtocol, MessageStream):
 
 @asynccontextmanager
 async def standard_streams() -> AsyncIterator[tuple[Any, Any]]:
-    """The streams of a server for one client. Where they are no pipes or sockets, as the library has them."""
+    """The streams of a server for one client. Where they are not pipes or sockets, as the library has them."""
     if not _are_pipes():
         async with stdio_server() as streams:
             yield streams

@@ -61,7 +61,7 @@ class Tasks:
         owner, place = await self._kept.owner(context), self._changes.tasks
         wanted = params.task.ttl if params.task is not None else None
         if place is None:
-            raise MCPError(UNAVAILABLE, "there is no place for tasks here")
+            raise MCPError(UNAVAILABLE, "this gateway keeps no tasks")
         if not self._kept.has_room(owner):
             raise MCPError(UNAVAILABLE, "there are too many tasks")
         ready = await self._tools.ready(context, params, as_task=True)
@@ -117,4 +117,4 @@ def _is_modern(context: Context) -> bool:
 
 def _not_in_the_extension(context: Context) -> None:
     if _is_modern(context):
-        raise MCPError(types.METHOD_NOT_FOUND, f"{context.method} is no method of this revision")
+        raise MCPError(types.METHOD_NOT_FOUND, f"{context.method} is not a method of this revision")

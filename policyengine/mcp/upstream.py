@@ -74,7 +74,7 @@ async def _of(upstream: Upstream) -> list[KnownTool]:
         cursor = page.next_cursor
         if cursor is None:
             return tools_known
-    raise ValueError("a server that goes on listing tools")
+    raise ValueError("the server's list of tools does not end")
 
 
 async def listed(upstreams: Iterable[Upstream], kind: str) -> list[tuple[Upstream, Any]]:
@@ -108,7 +108,7 @@ async def _kind(upstream: Upstream, kind: str) -> list[Any]:
         cursor = page.next_cursor
         if cursor is None:
             return things
-    raise ValueError(f"a server that goes on listing {kind}")
+    raise ValueError(f"the server's list of {kind} does not end")
 
 
 def _place(one: Any) -> str:

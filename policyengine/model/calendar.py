@@ -16,8 +16,8 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def zone(name: str) -> str:
-    """The name itself. Raises Fault for what is no zone. The set of names is asked, so that no file is looked for by a
-    name that a policy made up."""
+    """The name itself. Raises Fault for what is not a zone. The set of names is asked, so that no file is looked for by
+    a name that a policy made up."""
     if name not in zones.names():
         raise Fault(codes.BAD_CONSTANT.id, "not a time zone such as Europe/Berlin or UTC")
     return name

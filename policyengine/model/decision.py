@@ -116,7 +116,7 @@ class Decision:
         more than they name."""
         # A frozen set is neither, which is sooner told than that.
         if type(fulfilled) is not frozenset and isinstance(fulfilled, str | Mapping):
-            raise TypeError("`fulfilled` is a collection of obligation types")
+            raise TypeError("`fulfilled` must be a collection of obligation types")
         return self.decision == "allow" and not self.unmetered and all(o.type in fulfilled for o in self.obligations)
 
     def __bool__(self) -> bool:

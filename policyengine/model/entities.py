@@ -112,7 +112,7 @@ class World:
         return frozenset(seen)
 
     def _listed(self, entity: Entity) -> Iterable[Any]:
-        """What an entity has for its parents. Raises Fault if that is no list."""
+        """What an entity has for its parents. Raises Fault if that is not a list."""
         parents = self.find(entity, PARENTS)
         if parents is _ABSENT:
             return ()

@@ -106,7 +106,7 @@ def contains_all(collection: Iterable[Any], items: Iterable[Any], element: Type)
 
 
 def lookup(value: Any, name: str) -> Any:
-    """What a JSON object has under the name. Raises Fault where it has nothing, or is no object."""
+    """What a JSON object has under the name. Raises Fault where it has nothing, or is not an object."""
     if type(value) is not dict:
         raise wrong_type("an object", value)
     if name not in value:
@@ -115,7 +115,7 @@ def lookup(value: Any, name: str) -> Any:
 
 
 def has_key(value: Any, name: str) -> bool:
-    """Whether a JSON object has anything under the name. Raises Fault for what is no object."""
+    """Whether a JSON object has anything under the name. Raises Fault for what is not an object."""
     if type(value) is not dict:
         raise wrong_type("an object", value)
     return name in value

@@ -169,7 +169,7 @@ def _path(name: Any) -> Path:
     if "~" not in name:
         return tuple(name[1:].split("/"))
     if re.search("~(?![01])", name):
-        raise Fault(codes.MALFORMED.id, "an argument path is no JSON Pointer")
+        raise Fault(codes.MALFORMED.id, "an argument path is not JSON Pointer")
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in name[1:].split("/"))
 
 

@@ -129,7 +129,7 @@ def _record(value: Any, type_: RecordT, name: str, depth: int) -> Iterator[str]:
     declared = dict(type_.fields)
     for each, item in value.items():
         if not issubclass(type(each), str):
-            yield f"{_shown(name)} has a name that is no text"
+            yield f"{_shown(name)} has a name that is not text"
             continue
         place = f"{name}.{each}" if name else each
         if each in declared:

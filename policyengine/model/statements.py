@@ -64,7 +64,7 @@ def _read(text: str, dialect: str) -> list[dict[str, Any]]:
         parsed = library.parse(text, read=dialect, error_level=library.ErrorLevel.RAISE)
         return [_statement(tree, library.exp) for tree in parsed if tree is not None]
     except (library.errors.SqlglotError, RecursionError, ValueError, AttributeError):
-        raise _refused("it is no statement that all databases know") from None
+        raise _refused("it is not a statement that all databases know") from None
 
 
 def _statement(tree: Any, exp: Any) -> dict[str, Any]:

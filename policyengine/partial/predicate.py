@@ -227,7 +227,7 @@ def _code(shape: FormulaShape, sure: frozenset[str]) -> CodeType:
     except Exception:
         return slowly(d)
 
-    What is no document is refused either way, so only what would be let through has to be one.
+    What is not a document is refused either way, so only what would be let through has to be one.
     """
     reads = Counter(path for path in _paths(shape) if path)
     shared = {path: f"x{i}" for i, path in enumerate(p for p, n in reads.items() if n > 1)}
@@ -292,8 +292,8 @@ class _Writer:
         return _Bind(number, name or "d", first).visit(deepcopy(tree(kind)))  # type: ignore[no-any-return]
 
     def read(self, path: Path, name: str) -> ast.expr:
-        """`d.get("a")`, or `d["a"]` where it is sure; below that, what is no object has no members. `name` is free to
-        be used on the way."""
+        """`d.get("a")`, or `d["a"]` where it is sure; below that, what is not an object has no members. `name` is free
+        to be used on the way."""
         if path == ID or path[0] in self._sure:
             read_expr: ast.expr = ast.Subscript(_name("d"), ast.Constant(path[0]), ast.Load())
         else:

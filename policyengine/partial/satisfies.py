@@ -91,7 +91,7 @@ def _atom(atom: Any, thing: Entity, world: World) -> bool:
 
 
 def find(thing: Entity, path: Path) -> Any:
-    """The raw value at a path, or ABSENT. Raises Fault if something on the way is no object."""
+    """The raw value at a path, or ABSENT. Raises Fault if something on the way is not an object."""
     if path == ID:
         return thing.uid.id
     raw_value: Any = thing.attributes

@@ -45,7 +45,7 @@ def prepare(text: Any, output: Mapping[str, Any] | None, inspection: Inspection)
     described = dict(output or {})
     tenant = str(described.get("tenant", ""))
     if not isinstance(text, str) or len(text) > inspection.most:
-        message = f"it is no text, or has more than {inspection.most} characters"
+        message = f"it is not text, or has more than {inspection.most} characters"
         return Giving("", {}, Keys(), RuleError("", codes.NOT_LOOKED_AT.id, message))
     if said := sorted(OURS & described.keys()):
         message = f"`{said[0]}` of an output is found by looking at it"

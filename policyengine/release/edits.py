@@ -120,7 +120,7 @@ def found_again(text: str, first: Sequence[Finding], find: Find, borders: Sequen
 
 
 def _still(borders: Sequence[int], places: list[_Place]) -> list[int]:
-    """Where the parts of a masked text part: what a mark stands at or for is no border, as the mark is one."""
+    """Where the parts of a masked text part: what a mark stands at or for is not a border, as the mark is one."""
     still: list[int] = []
     at = 0
     for border in borders:

@@ -29,7 +29,7 @@ class TooMuchWork(Exception):
 
 
 def check_schema(schema: Any) -> None:
-    """Raises ValueError for what is no schema, or one that is not read here."""
+    """Raises ValueError for what is not a schema, or one that is not read here."""
     kind = _kind(schema)
     todo = [schema]
     while todo:
@@ -46,7 +46,7 @@ def check_schema(schema: Any) -> None:
             todo.extend(part)
     try:
         kind.check_schema(schema)
-    except Exception as error:  # noqa: BLE001 - whatever the library says of it, it is no schema
+    except Exception as error:  # noqa: BLE001 - whatever the library says of it, it is not a schema
         raise ValueError(f"not a JSON Schema: {getattr(error, 'message', type(error).__name__)}") from None
 
 

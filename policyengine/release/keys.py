@@ -29,7 +29,7 @@ class NoKey(Exception):
 
 
 class NotAToken(ValueError):
-    """No value can be had from this: it is no token, or another tenant's, or made with another key."""
+    """No value can be had from this: it is not a token, or another tenant's, or made with another key."""
 
 
 @dataclass(frozen=True, slots=True)

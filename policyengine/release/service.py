@@ -221,9 +221,9 @@ class Releases(Authorizes):
         session: str | None = None,
         opens: bool = True,
     ) -> Released:
-        """The text with its tokenized values given back, to whom a rule on `detokenize` allows it. The tokens are those
-        of the tenant in `output`. Where one of them does not open, nothing is given back, and why is not told. Never
-        raises for what a text holds."""
+        """The text with its tokenized values given back, to whoever a rule on `detokenize` allows. The tokens are those
+        of the tenant in `output`. Where one of them does not open, nothing is given back, and the reason is not told.
+        Never raises for what a text holds."""
         giving = detokenizing.prepare(text, output, self._inspection)
         grant = run(self._giving(giving, principal, context, session, opens), self._store)
         given = detokenizing.conclude(giving, grant, fulfilled)

@@ -43,7 +43,7 @@ class Sources:
         self._documents: list[Mapping[str, Any]] = []
         self._labels: dict[str, None] = {}
         self._obligations: list[Obligation] = []
-        # Why a source is no document, where one is not.
+        # Why a source is not a document, where one is not.
         self.problem = ""
         self.add(given)
 
@@ -75,7 +75,7 @@ class Sources:
             case Mapping():
                 self._take([given], (), ())
             case str() | bytes():
-                self.problem = "a source that is no document"
+                self.problem = "a source that is not a document"
             case _:
                 try:
                     self._read(given)
@@ -99,7 +99,7 @@ class Sources:
                 self.problem = "a source that no retriever let through"
             return
         if not isinstance(given, Iterable):
-            self.problem = "a source that is no document"
+            self.problem = "a source that is not a document"
             return
         for one in given:
             self.add(one)

@@ -71,7 +71,7 @@ def _is_pattern(text: str) -> bool:
 
 
 def values(schema: dict[str, Any]) -> tuple[Any, ...] | None:
-    """The values that `enum` and `const` leave; None where they leave any, or one that is no constant here."""
+    """The values that `enum` and `const` leave; None where they leave any, or one that is not a constant here."""
     listed_values: tuple[Any, ...] | None = None
     listed = schema.get("enum")
     if isinstance(listed, list) and 0 < len(listed) <= MAX_VALUES and all(map(_is_constant, listed)):

@@ -343,7 +343,7 @@ class _Together:
 
 class _Written:
     """Values as texts: the same text for the same value. An entity is its identity where its type says that it is one,
-    and a set is its elements in any order. What is no JSON, and what is too large or too deep, is only itself."""
+    and a set is its elements in any order. What is not JSON, and what is too large or too deep, is only itself."""
 
     def __init__(self) -> None:
         self._left = MAX_COMPARED

@@ -12,7 +12,7 @@ from typing import Any
 
 from policyengine.model.types import STRING, Prim
 
-# A number that is no integer is "number" here; the schema type `number` is both.
+# A number that is not an integer is "number" here; the schema type `number` is both.
 KINDS: dict[str, frozenset[str]] = {
     "string": frozenset({"string"}),
     "integer": frozenset({"integer"}),

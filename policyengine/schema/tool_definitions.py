@@ -118,7 +118,7 @@ def _holder(item: dict[str, object], path: str) -> tuple[dict[str, object], str]
 def _alone(item: dict[str, object], path: str, name: str | None) -> Definition | Skipped:
     """The one tool that an object without a list describes."""
     if "jsonrpc" in item:
-        what = "a message that is no answer" if "method" in item else "an answer without a list of tools"
+        what = "a message that is not an answer" if "method" in item else "an answer without a list of tools"
         return Skipped(path, what)
     return _definition(item, path, name)
 

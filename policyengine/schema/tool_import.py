@@ -27,7 +27,7 @@ from policyengine.syntax.format import format_declaration
 FACTS = ("sends_outside", "reads_untrusted")
 MAX_COMMENT = 100
 SECOND = "named a second time, so not imported; import each server by itself, with a `--prefix` of its own"
-# The facts that carry what a server claims, each with the value that is taken where the claim is no boolean.
+# The facts that carry what a server claims, each with the value that is taken where the claim is not a boolean.
 _CLAIMS = {"readOnlyHint": ("claimed_read_only", False), "destructiveHint": ("claimed_destructive", True)}
 
 
@@ -79,11 +79,11 @@ def import_tools(
 
     `module` names the text that the declarations' spans belong to. `name` is for a single definition that has no name
     of its own, and goes before the title of a JSON Schema. `prefix` goes before every name, as it is; ValueError where
-    it is no text. With `trust_annotations`, an MCP server's word that a tool
+    it is not text. With `trust_annotations`, an MCP server's word that a tool
     touches nothing outside is taken.
     """
     if not writable(prefix):
-        raise ValueError("a prefix is text")
+        raise ValueError("a prefix must be text")
     span = Span(Source(f"{module or 'tools'}.pol", ""), 0, 0)
     tools: dict[str, ImportedTool] = {}
     notes: list[ImportNote] = []
@@ -121,9 +121,9 @@ def _name(found: Definition, prefix: str) -> tuple[str, str]:
         case "" | None:
             return "", "a tool without a name, so not imported"
         case str() as name:
-            return prefix + name, "" if writable(name) else "a tool whose name is no text, so not imported"
+            return prefix + name, "" if writable(name) else "a tool whose name is not text, so not imported"
         case _:
-            return "", "a tool whose name is no text, so not imported"
+            return "", "a tool whose name is not text, so not imported"
 
 
 # ---- one declaration ----
@@ -199,7 +199,7 @@ def to_source(imported: Imported, module: str) -> str:
     `module` is a name (letters, digits, `_`); ValueError otherwise.
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", module):
-        raise ValueError("a module's name is letters, digits and `_`, and does not start with a digit")
+        raise ValueError("the name of a module must be letters, digits and `_`, and must not start with a digit")
     notes: dict[str, list[ImportNote]] = defaultdict(list)
     for note in imported.notes:
         notes[note.tool].append(note)

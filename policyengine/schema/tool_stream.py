@@ -23,7 +23,8 @@ _END_OF_LINE = re.compile(rb"\r\n|\n|\r")
 
 
 def read_documents(data: bytes) -> Any:
-    """The first line tells which of the three it is: an event's is no JSON, and that of JSON Lines is a whole value."""
+    """The first line tells which of the three it is: an event's is not JSON, and that of JSON Lines is a whole
+    value."""
     lines = _END_OF_LINE.split(data.removeprefix(_BYTE_ORDER_MARK))
     first = next((line for line in lines if line.strip()), b"")
     if _field(first) is not None:

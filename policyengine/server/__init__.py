@@ -37,7 +37,7 @@ What can be configured is in the room `settings/`.
 | `openapi.py` | the contract and the other routes, written down for readers and generators |
 | `metadata.py`, `health.py`, `metrics.py` | what the service says about itself |
 | `pipeline.py` | the steps that every request goes through, whatever its path |
-| `others.py` | the application of all routes that are no questions |
+| `others.py` | the application of all routes that are not questions |
 | `slices.py` | work that gives the event loop its turn in between |
 | `record.py` | what remains of a decision, for the steps that write it down |
 | `request_id.py`, `errors.py` | the identifier of a request; errors on the wire |

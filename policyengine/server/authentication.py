@@ -213,7 +213,7 @@ class Authentication:
         return _ABSENT if header is None else _REFUSED
 
     def _address(self, incoming: Incoming) -> str | None:
-        """Where a request comes from: the nearest hop that is no trusted proxy."""
+        """Where a request comes from: the nearest hop that is not a trusted proxy."""
         named = (value for name, value in incoming.scope["headers"] if name == b"x-forwarded-for")
         return origin(_peer(incoming), named, self.proxies)
 

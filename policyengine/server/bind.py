@@ -152,4 +152,4 @@ class Binding:
                 log.error("the tenant of an entity cannot be told", problems=misfits, revision=snapshot.revision)
             self._fits = (snapshot, not misfits)
         if not self._fits[1]:
-            raise RequestError(503, "the policies do not say how a tenant is told")
+            raise RequestError(503, "an entity type has no attribute for its tenant and is not listed as shared")

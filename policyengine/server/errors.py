@@ -42,7 +42,7 @@ PROBLEM = "application/problem+json"
 
 
 def error_value(status: int, message: str) -> dict[str, Any]:
-    """What stands in the context of an evaluation that is no request."""
+    """What stands in the context of an evaluation that is not a request."""
     return {"error": {"status": status, "message": message}}
 
 
@@ -88,7 +88,7 @@ async def send_json(
     scheme: str = "http",
     more: Sequence[tuple[bytes, bytes]] = (),
 ) -> None:
-    """An answer; of a status that is no success, problem details. `more` are headers beside those that every answer
+    """An answer; of a status that is not a success, problem details. `more` are headers beside those that every answer
     has."""
     headers = [
         (b"content-type", b"application/json" if status < 300 else b"application/problem+json"),

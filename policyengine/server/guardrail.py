@@ -81,10 +81,10 @@ class Guardrail:
         asked = read.json_object(body)
         kind = asked.get("input_type")
         if kind not in ("request", "response"):
-            raise Malformed("`input_type` is `request` or `response`")
+            raise Malformed("`input_type` must be `request` or `response`")
         call_id = asked.get("litellm_call_id")
         if type(call_id) is not str or not call_id:
-            raise Malformed("`litellm_call_id` is the id of a call")
+            raise Malformed("`litellm_call_id` must be the id of a call")
         decided: list[Any] = []
         try:
             principal, context = self._who(engine, asked, caller)
@@ -267,10 +267,10 @@ def _whose(caller: Caller, principal: Asked) -> str:
 
 
 def _texts(asked: Asked) -> list[str]:
-    """What there is to look at. Raises Blocked for what is no text, which nobody would look at."""
+    """What there is to look at. Raises Blocked for what is not text, which nobody would look at."""
     texts = asked.get("texts") or []
     if type(texts) is not list or not all(type(text) is str for text in texts):
-        raise Blocked("`texts` holds what is no text")
+        raise Blocked("`texts` holds what is not text")
     return list(texts)
 
 
@@ -281,7 +281,7 @@ def _unknown(text: str) -> dict[str, Any]:
 def _function(tool: Any) -> str:
     function = tool.get("function") if isinstance(tool, Mapping) and tool.get("type") == "function" else None
     if not isinstance(function, Mapping) or type(function.get("name")) is not str:
-        raise Blocked("a tool that is no function runs where nobody gates it")
+        raise Blocked("a tool that is not a function runs where nobody gates it")
     return str(function["name"])
 
 

@@ -199,7 +199,7 @@ def _read(model: type[M], body: bytes) -> M:
         wrong: Any = error.errors(include_input=False, include_url=False)[0]
         # A member that is not known has a name of the caller's own: it is not repeated.
         if wrong["type"] == "extra_forbidden":
-            raise Malformed(f"a member that is not known; there are {', '.join(sorted(model.model_fields))}") from None
+            raise Malformed(f"unknown member; known are {', '.join(sorted(model.model_fields))}") from None
         raise Malformed(f"`{wrong['loc'][0]}`: {wrong['msg'].lower()}") from None
 
 

@@ -54,7 +54,7 @@ _ALWAYS = "/healthz"
 _EVENTS = b"text/event-stream"
 # What a request has that is more than a question.
 _UNUSUAL = frozenset({b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"})
-# Bodies of more digits of bytes are no short ones.
+# Bodies of more digits of bytes are not short ones.
 _DIGITS = 6
 
 

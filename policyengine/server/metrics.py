@@ -102,7 +102,7 @@ class _Collected(Collector):
         tally = self.tally
         yield _counter(
             "policyengine_decisions",
-            "Decisions, by answer; error counts the items of batches that were no requests.",
+            "Decisions, by answer; error counts the items of batches that were not requests.",
             ("decision",),
             {(name,): count for name, count in tally.answers.items()},
         )

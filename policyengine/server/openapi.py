@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI knows of its own routes, and the contract, whose questions are no routes."""
+"""The OpenAPI document: what FastAPI knows of its own routes, and the contract, whose questions are not routes."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ OTHER = "other"
 # The name of a task of the Access Request and Approval profile.
 ACCESS_TASK = "access_task"
 
-# The body of a 200, the decisions in it, and the number of items that were no requests.
+# The body of a 200, the decisions in it, and the number of items that were not requests.
 Answer = tuple[bytes, Sequence[Decided], int]
 # An answer that takes long, in slices: the event loop has its turn after each.
 Slices = Generator[None, None, Answer]

@@ -37,7 +37,7 @@ def release(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) ->
     """`POST /v1/release`. Raises Malformed and RequestError."""
     value = read.json_object(body)
     if ("text" in value) == ("json" in value):
-        raise Malformed("`text` or `json` is what is to be released")
+        raise Malformed("either `text` or `json` is required: what is to be released")
     if "text" in value and type(value["text"]) is not str:
         raise Malformed("`text` must be a text")
     try:
@@ -73,13 +73,13 @@ def admit(engine: Engine, body: bytes, caller: Caller, *, binding: Binding) -> R
     """`POST /v1/admit`. Raises Malformed and RequestError."""
     value = read.json_object(body)
     if ("text" in value) == ("messages" in value):
-        raise Malformed("`text` or `messages` is what is to go in")
+        raise Malformed("either `text` or `messages` is required: what is to go in")
     given = value.get("text", value.get("messages"))
     if type(given) is not (str if "text" in value else list):
         raise Malformed("`text` must be a text, and `messages` a list")
     model = _object(value, "model")
     if type(model.get("id")) is not str:
-        raise Malformed("`model` has an `id`")
+        raise Malformed("`model` must have an `id`")
     resource = {"type": "Model", "id": model.pop("id"), "properties": model}
     try:
         asked = _evaluation(engine, value, caller, binding, _ADMIT, "invoke", resource)
@@ -192,11 +192,11 @@ def _expected(value: Mapping[str, Any]) -> Expected | None:
     if expected is None:
         return None
     if type(expected) is not dict or not expected.keys() <= {"schema", "pattern", "media_type"}:
-        raise Malformed("`expected` has one of `schema`, `pattern` and `media_type`")
+        raise Malformed("`expected` must have exactly one of `schema`, `pattern` and `media_type`")
     try:
         return Expected(**expected)
     except (ValueError, TypeError):
-        raise Malformed("`expected` has one schema, pattern or media type that can be used") from None
+        raise Malformed("`expected` must have a schema, pattern or media type that can be used") from None
 
 
 def _object(value: Mapping[str, Any], name: str) -> dict[str, Any]:

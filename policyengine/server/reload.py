@@ -25,7 +25,7 @@ def reload(
 ) -> Answer:
     """As `/readyz` has it. `on_reload` hears of the attempt. Raises Malformed."""
     if body.strip() and read.json_object(body):
-        raise Malformed("there is nothing to say of a reload")
+        raise Malformed("a reload takes no members: leave the body empty")
     reloaded = engine.reload(gate_tests=gate_tests)
     on_reload(reloaded)
     answer = Readiness(

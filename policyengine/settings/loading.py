@@ -26,7 +26,7 @@ from policyengine.workers.words import SUPERVISOR
 T = TypeVar("T", Webhook, Callback)
 
 CONFIG = f"{PREFIX}CONFIG"
-# Variables with the prefix that are no settings of the service.
+# Variables with the prefix that are not settings of the service.
 _OTHERS = frozenset({CONFIG, f"{PREFIX}CACHE_DIR", f"{PREFIX}COMPLETE", SUPERVISOR})
 _LEAST_BYTES = 1
 

@@ -20,7 +20,7 @@ EXACT = 1e9
 
 
 def amount(value: Any) -> int:
-    """What a request is charged, in millionths. Raises Fault for what is no number, is negative or too large."""
+    """What a request is charged, in millionths. Raises Fault for what is not a number, is negative or too large."""
     return _millionths(value, ROUND_CEILING, "an amount")
 
 

@@ -128,7 +128,7 @@ class Approvals:
         self, id: str, approver: Mapping[str, Any], *, why: str = "", caller: str = "",
         context: Mapping[str, Any] | None = None,
     ) -> Task:  # fmt: skip
-        """Say yes. `approver` is the entity of a person, of whom the host knows that it is them; what groups they are
+        """Say yes. `approver` is the entity of a person whose identity the host has verified; what groups they are
         in comes from the entity source, or with the entity. `caller` is who said so, for the record."""
         return run(self._decide("approve", id, approver, why, caller, context), self._store)
 
@@ -184,14 +184,14 @@ class Approvals:
     # ---- taking it back ----
 
     def cancel(self, id: str, *, caller: str | None = None, who: str = "", why: str = "") -> Task:
-        """Nobody need decide any more. `caller` is who asked for it; None for an operator."""
+        """Withdraw a request: nobody has to decide it any more. `caller` is who asked for it; None for an operator."""
         return run(self._close(id, caller, who, why, False), self._store)
 
     async def cancel_async(self, id: str, *, caller: str | None = None, who: str = "", why: str = "") -> Task:
         return await run_async(self._close(id, caller, who, why, False), self._store)
 
     def revoke(self, id: str, *, who: str = "", why: str = "") -> Task:
-        """For an operator: an approval is good for nothing from now on."""
+        """For an operator: an approval cannot be used from now on."""
         return run(self._close(id, None, who, why, True), self._store)
 
     async def revoke_async(self, id: str, *, who: str = "", why: str = "") -> Task:

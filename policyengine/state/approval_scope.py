@@ -54,7 +54,7 @@ class ApprovalScope:
 
 
 def scope(asked: Request, world: World, schema: Schema, tenant: str, session: str | None) -> ApprovalScope:
-    """Raises Fault for what has no such form: an integer beyond 2^53, a value that is no JSON, and too much of it."""
+    """Raises Fault for what has no such form: an integer beyond 2^53, a value that is not JSON, and too much of it."""
     agents = tuple(identity(*actor.principal.uid) for actor in actors(asked, world, schema)[1:])
     members = {name: asked.context[name] for name in bound_members(schema) if name in asked.context}
     attributes = asked.resource.attributes
@@ -171,5 +171,5 @@ def _in_order(values: Iterable[Any]) -> list[Any]:
 
 def _name(name: Any) -> str:
     if not isinstance(name, str):
-        raise Fault(codes.NO_APPROVAL.id, "it has a member whose name is no text")
+        raise Fault(codes.NO_APPROVAL.id, "it has a member whose name is not text")
     return name

@@ -88,5 +88,5 @@ def _permits(rule: Rule) -> bool:
 
 
 def shown(fault: Fault) -> str:
-    """Why somebody is no approver."""
-    return f"the approver is no entity: {fault.message}"
+    """Why somebody is not an approver."""
+    return f"the approver is not an entity: {fault.message}"

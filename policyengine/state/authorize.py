@@ -140,7 +140,7 @@ def new_request(
 
 
 def _digest(value: Any) -> str:
-    # What is no JSON is told by its representation: a retry in the same process has the same.
+    # What is not JSON is told by its representation: a retry in the same process has the same.
     return sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()
 
 

@@ -84,7 +84,7 @@ class Blocks:
 
 def _impose(kind: str, id_: str, seconds: float | None, why: str, by: str) -> Impose:
     if seconds is not None and not 0 < seconds < 1e9:
-        raise ValueError("a block lasts for some seconds, or for ever")
+        raise ValueError("`seconds` must be more than 0; leave it out for a block without end")
     length = 0 if seconds is None else max(1, round(seconds * SECOND))
     return _asked(kind, id_, why, by, True, length)
 

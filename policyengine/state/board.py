@@ -141,7 +141,7 @@ class Board:
     def _asked(self, operation: Beat | Read | ReadBlocks) -> DocumentsFound:
         outcome = self._store.run(operation)
         if not isinstance(outcome, DocumentsFound):
-            raise StoreError("the store gave another answer than was asked for")
+            raise StoreError("the state store gave another kind of answer than was asked for")
         return outcome
 
     def take(self, document: Mapping[str, Any] | None, now: int, began: float) -> None:

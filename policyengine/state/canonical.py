@@ -1,7 +1,7 @@
 """The RFC 8785 form of JSON.
 
 Most of what is asked about has nothing in it that this form and Python's own differ in; that is written in C. Whatever
-could differ is left to the library: an order of names that is not ASCII, a number that is no small integer.
+could differ is left to the library: an order of names that is not ASCII, a number that is not a small integer.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which meters a request is charged to, and how much: from the limits that its decision names.
 
-Pure. A key that is absent, an amount without an estimate and a ceiling that is no number are errors of the limit, which
-denies. With delegation a meter is charged once: the largest amount that is asked of it, under the lowest ceiling.
+Pure. A key that is absent, an amount without an estimate and a ceiling that is not a number are errors of the limit,
+which denies. With delegation a meter is charged once: the largest amount that is asked of it, under the lowest ceiling.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Limit:
 
 
 class SettleError(Exception):
-    """What was said of a reservation cannot be recorded. Its estimate stays charged."""
+    """What was to happen to a reservation cannot be recorded. Its estimate stays charged."""
 
 
 class Terms(Protocol):
@@ -137,7 +137,7 @@ class Grant(Struct, eq=False, gc=False):
 
     def settle(self, cost: Mapping[str, Any] | None = None) -> tuple[Limit, ...]:
         """Record the real cost, in the words of `context.cost`; what it does not mention stays as estimated. Returns
-        what the limits say now. Raises SettleError where it is no cost, the reservation has ended, or is somebody
+        what the limits say now. Raises SettleError where it is not a cost, the reservation has ended, or is somebody
         else's; StoreError where the store is away: settle again then."""
         asked = self._settle(cost or {}, True)
         return self._settled(self._run(asked), asked)
@@ -297,5 +297,5 @@ def _done(outcome: Outcome) -> Done:
     if isinstance(outcome, Rejected):
         raise SettleError(outcome.reason)
     if not isinstance(outcome, Done):
-        raise SettleError("the store gave another answer than was asked for")
+        raise SettleError("the state store gave another kind of answer than was asked for")
     return outcome

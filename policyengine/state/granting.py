@@ -50,7 +50,9 @@ def granted(
         case Rejected(reason=reason):
             code = codes.REUSED if reason == operations.REUSED else codes.UNKNOWN_SESSION
             return denied_by_store(code.id, reason, snapshot)
-    return denied_by_store(codes.STORE_AWAY.id, "the store gave another answer than was asked for", snapshot)
+    return denied_by_store(
+        codes.STORE_AWAY.id, "the state store gave another kind of answer than was asked for", snapshot
+    )
 
 
 def unmetered(decision: Decision, message: str) -> Grant:

@@ -26,7 +26,7 @@ from policyengine.state.store import Store
 from policyengine.state.windows import SECOND, Window, held_window, kind_of
 
 _ENCODER = json.JSONEncoder(allow_nan=False)
-# In a tenth of the time, for what is a cost: of what is no JSON in it, no limit reads anything.
+# In a tenth of the time, for what is a cost: of what is not JSON in it, no limit reads anything.
 _QUICK = msgspec.json.Encoder()
 
 # A request of more characters than this is not kept: its reservation is settled at its estimate.
@@ -64,7 +64,7 @@ def kept(counted: Sequence[LimitRule], seen: Env | Seen, context: Mapping[str, A
     try:
         text = _QUICK.encode(told).decode() if quick else _ENCODER.encode(told)
     except (TypeError, ValueError, OverflowError, RecursionError):
-        # It holds what is no JSON, and was not sent by anybody who would settle it elsewhere.
+        # It holds what is not JSON, and was not sent by anybody who would settle it elsewhere.
         return ""
     return text if len(text) <= LARGEST else ""
 

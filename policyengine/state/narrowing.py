@@ -20,10 +20,10 @@ def narrowing(grants: Collection[Any]) -> str:
     """The label that stands for these grants: texts, or objects of JSON, all of one kind. Raises TypeError for anything
     else, and ValueError for too many."""
     if isinstance(grants, str | bytes | Mapping):
-        raise TypeError("grants are a collection")
+        raise TypeError("grants must be a collection")
     kinds = {type(grant) for grant in grants}
     if kinds not in (set(), {str}, {dict}):
-        raise TypeError("grants are texts, or objects, and not both")
+        raise TypeError("grants must be all texts or all objects")
     texts = sorted({json.dumps(grant, sort_keys=True, allow_nan=False) for grant in grants})
     label = _MARK + json.dumps(texts)
     if len(texts) > MOST or len(label) > LONGEST:

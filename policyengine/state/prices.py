@@ -49,7 +49,7 @@ class Price:
     def __post_init__(self) -> None:
         given = (self.input, self.output, self.cached, self.reasoning)
         if any(each is not None and not (each.is_finite() and each >= 0) for each in given):
-            raise ValueError("a price is a number of US dollars, and not negative")
+            raise ValueError("a price must be a number of US dollars, and not negative")
 
 
 # The price of some tokens of a model of a provider, which is empty where nobody says it. Raises NoPrice.
@@ -123,7 +123,7 @@ def actual(estimate: Any, said: Mapping[str, Any], resource: Any, prices: Prices
 
 
 def _tokens(cost: Mapping[str, Any]) -> TokenCounts:
-    """The tokens of a cost. Raises NoPrice for what is no number of them, and for a kind that nobody knows."""
+    """The tokens of a cost. Raises NoPrice for what is not a number of them, and for a kind that nobody knows."""
     unknown = sorted(str(name) for name in cost if name not in _KNOWN)
     if unknown:
         raise NoPrice("a kind of usage in `cost` has no price")

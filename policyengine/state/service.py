@@ -273,7 +273,7 @@ class Authorizes:
             self._publish()
 
     def find_tenants(self, tenants: Tenants) -> None:
-        """From now on `tenants` says of which tenants a request is, for those that are blocked. Without it that is the
+        """Sets how the tenants of a request are found, for those that are blocked. Without it that is the
         attribute `tenant` of whoever acts, and `context.tenant`."""
         if self._board is not None:
             self._board.tell_tenants(tenants)
@@ -299,7 +299,7 @@ class Authorizes:
                 self._board.read()
 
     def close(self) -> None:
-        """Read nothing from the store any more. Whoever decides from now on decides with the blocks of now."""
+        """Stops reading from the store. Later decisions use the blocks that are known now."""
         if self._board is not None:
             self._board.close()
 

@@ -79,8 +79,8 @@ class Sessions:
         action: str = "call",
         labels: Collection[str] = (),
     ) -> None:
-        """A call came back: it is counted as completed, and the session has these labels from now on. Labels only ever
-        come on top. Raises UnknownSession, StoreError, and TypeError for labels that are one text."""
+        """A call came back: it is counted as completed, and the session has these labels from now on. Labels are only
+        ever added. Raises UnknownSession, StoreError, and TypeError for labels that are one text."""
         _done(self._store.run(_result(id, principal, context, tool, action, labels, self._since())))
 
     async def record_result_async(
@@ -103,9 +103,9 @@ class Sessions:
         *,
         grants: Collection[Any],
     ) -> None:
-        """Leaves the session these grants, texts or objects, of those that it has: all at first, and never more
-        again. Rules read them as `session.grants`. Raises UnknownSession, StoreError, and TypeError or ValueError for
-        what are no grants."""
+        """Narrows the session to these grants, texts or objects, of those that it has. A new session has all, and
+        nothing widens one again. Rules read them as `session.grants`. Raises UnknownSession, StoreError, and TypeError
+        or ValueError for what are not grants."""
         _done(self._store.run(_narrow(id, principal, context, grants, self._since())))
 
     async def narrow_async(
@@ -162,9 +162,9 @@ def _names(labels: Collection[str]) -> tuple[str, ...]:
     if labels == ():
         return ()
     if isinstance(labels, str | bytes | Mapping) or not all(isinstance(label, str) for label in labels):
-        raise TypeError("labels are a collection of names")
+        raise TypeError("labels must be a collection of names")
     if any(map(is_reserved, labels)):
-        raise TypeError("a label is the name of a rule")
+        raise TypeError("a label must be the name of a rule")
     return tuple(labels)
 
 

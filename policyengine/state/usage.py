@@ -79,7 +79,7 @@ class Wanted:
 
     def __post_init__(self) -> None:
         if self.day is not None and not _is_day(self.day):
-            raise ValueError("a day is written 2026-03-01")
+            raise ValueError("a day must be written like 2026-03-01")
 
     def has(self, found: Usage) -> bool:
         return (
@@ -154,7 +154,7 @@ def added_up(found: Iterable[Usage], by: Sequence[str]) -> list[Sum]:
     """The usage by rule and by whatever is named. Raises ValueError for what nothing is added up by."""
     unknown = [name for name in by if name not in BY]
     if unknown:
-        raise ValueError(f"usage is added up by {', '.join(BY)}, and not by `{unknown[0]}`")
+        raise ValueError(f"usage can be added up by {', '.join(BY)}, not by `{unknown[0]}`")
     sums: dict[tuple[Any, ...], float] = {}
     for one in found:
         parts = one.days if "day" in by else [("", one.used)]

@@ -48,8 +48,8 @@ class Meters:
         model: str | None = None,
         day: str | None = None,
     ) -> list[Usage]:
-        """What counts now, meter by meter, by rule and key. Raises StoreError, and ValueError for a day that is
-        none."""
+        """What counts now, meter by meter, by rule and key. Raises StoreError, and ValueError for a text that is not a
+        day."""
         wanted = Wanted(rule, key, tenant, model, day)
         now = self._now()
         # Once each, whatever a store says twice.
@@ -128,13 +128,13 @@ class Meters:
         tenant: str | None,
     ) -> Adjust:
         if what == "raise" and not 0 < seconds < 1e9:
-            raise ValueError("a ceiling is raised for some seconds")
+            raise ValueError("`seconds` must be more than 0")
         try:
             more = amounts.amount(amount)
         except Fault as fault:
             raise ValueError(fault.message) from None
         if what != "reset" and not more:
-            raise ValueError("the amount is more than nothing")
+            raise ValueError("the amount must be more than 0")
         asked = self._by_rule(rule, key, tenant) or self._by_usage(rule, key, tenant)
         if what == "credit" and isinstance(asked.window, Concurrent):
             raise ValueError("what is in flight is not credited: raise the ceiling for a time")
@@ -198,4 +198,4 @@ def _value(label: str, key: Any) -> Any:
     try:
         return {"type": type_, "id": json.loads(f'"{id_}')} if separator and '"' not in type_ else json.loads(shown)
     except ValueError:
-        raise ValueError(f"this is no key: `{key}`") from None
+        raise ValueError(f"this is not a key: `{key}`") from None

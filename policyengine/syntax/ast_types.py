@@ -57,7 +57,7 @@ class GenericType(Node):
 
 @dataclass(frozen=True, slots=True)
 class EntityType(Node):
-    """`entity "sales-order"`: an entity type whose name is no word."""
+    """`entity "sales-order"`: an entity type whose name is not a word."""
 
     name: Name
 

@@ -18,7 +18,7 @@ from policyengine.syntax.ast_types import MARKS
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A finished piece that is no node of its own."""
+    """A finished piece that is not a node of its own."""
 
     value: Any
     span: Span

@@ -43,7 +43,7 @@ def is_identifier(text: str) -> bool:
 
 
 def member(name: ast.Name) -> str:
-    """`.name`, or `["name"]` for what is no identifier. After a dot every word is a name, keywords too."""
+    """`.name`, or `["name"]` for what is not an identifier. After a dot every word is a name, keywords too."""
     return f".{name.text}" if _IDENTIFIER.fullmatch(name.text) else f"[{quoted(name)}]"
 
 

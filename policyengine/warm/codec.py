@@ -27,7 +27,7 @@ class Unstorable(Exception):
     """A value that has no form as plain data."""
 
 
-# Tags of what is no dataclass; those of dataclasses follow.
+# Tags of what is not a dataclass; those of dataclasses follow.
 _TUPLE, _SET, _SPAN, _FOREIGN, _SHARED, _TIME, _DURATION, _IP, _UID, _ENTITY, _CODE, _CLASSES = range(12)
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _TYPES = (Prim, SetT, ListT, RecordT, EntityT, RefinedT)

@@ -31,7 +31,7 @@ def test_engine_and_floor_agree(variant: documents.Variant, shape: documents.Sha
     engine = Engine.from_text(documents.policy(variant, shape, irrelevant))
     expected = [documents.FLOORS[variant](*request) for request in REQUESTS]
     assert loops.decisions(engine, REQUESTS) == expected
-    assert 0.2 < sum(expected) / len(expected) < 0.6, "the requests are no mix"
+    assert 0.2 < sum(expected) / len(expected) < 0.6, "the requests are not a mix"
 
 
 def test_many_documents_agree() -> None:

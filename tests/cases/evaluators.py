@@ -159,7 +159,7 @@ def sqlite(file: CaseFile) -> Iterator[Ask]:
 
 def _seen(asked: Engine, case: Case, find: Callable[[Filter, dict[str, Any]], bool]) -> Outcome | None:
     """The expected outcome, if the resource is found exactly where it is allowed and nothing is owed; else its
-    opposite. A filter says nothing of rules, and cannot be asked about what is no entity or cannot be stored."""
+    opposite. A filter says nothing of rules, and cannot be asked about what is not an entity or cannot be stored."""
     request, expected = case.request, case.expected
     resource = request["resource"]
     if isinstance(resource, dict) and not all(isinstance(resource.get(name), str) for name in ("type", "id")):

@@ -63,7 +63,7 @@ def test_import_of_a_recording(cli: Cli) -> None:
     for recorded in (f"{other}\n{answer}\n", f"event: message\ndata: {other}\n\nevent: message\ndata: {answer}\n\n"):
         assert cli("schema", "import", "-", stdin=recorded) == 0
         assert "tool send_mail(to: String)" in cli.out
-        assert "note: /0: a message that is no answer" in cli.err
+        assert "note: /0: a message that is not an answer" in cli.err
     for broken in (f"{answer}\n{answer[:-1]}\n", f"data: {answer}\n\nevent: endpoint\ndata: /messages\n\n"):
         assert cli("schema", "import", "-", stdin=broken) == 2
         assert cli.out == ""

@@ -254,7 +254,7 @@ def test_a_dict_that_changes_while_it_is_read(name: str) -> None:
     for _ in range(50):
         principal = meddled(name, {"type": "User", "id": "u" * 9, "a": "x" * 9, "b": ["y" * 9]})
         found = outcome(take, principal, DOCUMENT, None)
-        # A key that is no plain text is refused before anything is looked for, but for who it is.
+        # A key that is not plain text is refused before anything is looked for, but for who it is.
         assert (principal == {}) is (name in ("id", "type"))
         assert found == "raises"
         both = []

@@ -1,6 +1,6 @@
 """Objects that pretend to be something else.
 
-A text of a subclass is its plain text, whatever it makes of that; anything that is no builtin value is an error, on
+A text of a subclass is its plain text, whatever it makes of that; anything that is not a builtin value is an error, on
 every way, and nothing raises."""
 
 from __future__ import annotations

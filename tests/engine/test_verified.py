@@ -108,7 +108,7 @@ def test_many_decides_nothing_where_one_is_wrong(engine: Engine) -> None:
 
 
 def test_many_gives_to_each_what_it_says_itself(engine: Engine) -> None:
-    """Approvals, meters, both, neither, and what is no request at all, side by side."""
+    """Approvals, meters, both, neither, and what is not a request at all, side by side."""
     said: list[dict[str, Any]] = [{}, {"approved": ["t.ok"]}, {"metered": True}, {"approved": {"t.ok"}, "metered": []}]
     asked = [{**one, **each} for each in (*said, *reversed(said)) for one in (CALL, INVOKE, FREE)]
     many = engine.decide_many([None, *asked, {"approved": ["t.ok"]}])

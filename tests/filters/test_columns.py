@@ -1,8 +1,7 @@
 """Arrow and Polars: tables of typed columns.
 
-A null in a list, what is no number, and times and durations that no request can carry are what such a table holds and
-no document can.
-"""
+A null in a list, what is not a number, and times and durations that no request can carry are what such a table holds
+and no document can."""
 
 from __future__ import annotations
 

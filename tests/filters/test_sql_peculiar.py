@@ -148,7 +148,7 @@ def test_json_text_as_readers_read_it(database: Databases, name: Database) -> No
     insert(store, "strange", [(f"d{i}", text) for i, text in enumerate(texts)])
     # PostgreSQL makes `5` of `5e0`, so what it holds is what counts.
     read = {id_: json_text.loads(text) for id_, text in store.run("SELECT id, CAST(value AS text) FROM strange", ())}
-    # What is no object is no document.
+    # What is not an object is not a document.
     documents = {id_: each for id_, each in read.items() if isinstance(each, dict)}
     columns = {"id": "id", "*": json("value", names="checked")}
     agree(store, name, columns, "strange", documents, TEXT_CONDITIONS + NUMBER_CONDITIONS + SET_CONDITIONS)

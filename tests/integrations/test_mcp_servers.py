@@ -295,7 +295,7 @@ def test_what_a_tool_raises_is_a_result_also_where_parts_of_it_may_not_be_told()
 
 @pytest.mark.parametrize("kind", ["mcp", "fastmcp"])
 def test_a_tool_that_asks_for_input_is_called_again_with_it(kind: str) -> None:
-    """Each call is decided; what it asks is no result."""
+    """Each call is decided; what it asks is not a result."""
     server = shop(kind, [])
     schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
     question = types.ElicitRequest(params=types.ElicitRequestFormParams(message="Who?", requested_schema=schema))

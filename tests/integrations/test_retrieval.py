@@ -140,7 +140,7 @@ def test_one_snapshot_answers_all_rounds(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize(("k", "limit"), [(0, 5), (-1, 5), (6, 5)])
 def test_numbers_that_make_no_sense(k: int, limit: int) -> None:
-    with pytest.raises(ValueError, match="k has to be positive"):
+    with pytest.raises(ValueError, match="k must be positive"):
         permitted(Search([]), found(), k, limit=limit)
 
 

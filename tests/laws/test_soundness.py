@@ -1,7 +1,7 @@
 """check accepts p, q is well typed for its schema  ⇒  no evaluation of p for q has a type error or misses an attribute.
 
 What may still err is what types do not speak of: what the entity source knows, a request that says two things of one
-entity, overflow, lists of different lengths side by side, and text that is no e-mail address, URL, path or address.
+entity, overflow, lists of different lengths side by side, and text that is not an e-mail address, URL, path or address.
 Data of type Json is left out: its shape is nobody's promise.
 """
 

@@ -1,7 +1,7 @@
-"""decide never raises, changes nothing it is given, and never allows what is no request; it is a function.
+"""decide never raises, changes nothing it is given, and never allows what is not a request; it is a function.
 
 decide(q) raises for no q           q' = q after decide(q)             decide(q) = decide(q)
-principal, resource not an entity, or action without a name, or a context that is no object  ⇒  deny
+principal, resource not an entity, or action without a name, or a context that is not an object  ⇒  deny
 decide_many(qs) = map(decide, qs)
 """
 

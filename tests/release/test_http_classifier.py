@@ -1,4 +1,4 @@
-"""A classifier behind HTTP: a score counts, and whatever else it answers is no score."""
+"""A classifier behind HTTP: a score counts, and whatever else it answers is not a score."""
 
 from __future__ import annotations
 

@@ -299,7 +299,7 @@ def test_every_dialect_says_the_same(document: object) -> None:
         ({}, "not a tool"),
         ([[]], "not a tool"),
         ({"jsonrpc": "2.0", "id": 1, "error": {"code": -32601}}, "without a list of tools"),
-        ({"jsonrpc": "2.0", "method": "notifications/message", "params": {}}, "a message that is no answer"),
+        ({"jsonrpc": "2.0", "method": "notifications/message", "params": {}}, "a message that is not an answer"),
         ({"tools": [{"functionDeclarations": [], "googleSearch": {}}]}, "not described here: `googleSearch`"),
         ({"tools": [{"functionDeclarations": {}}]}, "not a tool"),
         ({"tools": [{"cachePoint": {"type": "default"}}]}, "not a tool"),
@@ -307,8 +307,8 @@ def test_every_dialect_says_the_same(document: object) -> None:
         ([{"type": "web_search"}], "a tool of type `web_search`"),
         ([{"inputSchema": {"type": "object"}}], "without a name"),
         ([{"name": "", "inputSchema": {"type": "object"}}], "without a name"),
-        ([{"name": 7, "inputSchema": {"type": "object"}}], "name is no text"),
-        ([{"name": "\ud800", "inputSchema": {"type": "object"}}], "name is no text"),
+        ([{"name": 7, "inputSchema": {"type": "object"}}], "name is not text"),
+        ([{"name": "\ud800", "inputSchema": {"type": "object"}}], "name is not text"),
         ({"type": "object", "properties": {}}, "without a name"),
     ],
 )
@@ -583,7 +583,7 @@ def test_many_alternatives() -> None:
 
 @pytest.mark.parametrize("module", ["", "a b", "a\nb", "1a", "a.b", "é"])
 def test_a_module_has_a_name(module: str) -> None:
-    with pytest.raises(ValueError, match="a module's name"):
+    with pytest.raises(ValueError, match="the name of a module"):
         to_source(Imported((), ()), module)
 
 

@@ -257,7 +257,7 @@ def test_no_path_and_no_framing_goes_past_it(address: Address, good: ApiKey) -> 
     key = bearer(good.text)
     # Who was let in a moment ago on the same connection is nobody in the next request.
     assert said(address, request(key, last=False), request(last=False), request(key)) == [200, 401, 200]
-    # A request within the body of another is no request.
+    # A request within the body of another is not a request.
     hidden = request(key)
     assert said(address, request(body=hidden)) == [401]
     chunked = b"\r\n".join(

@@ -198,7 +198,7 @@ def _attacks() -> dict[str, str]:
         "two algorithms": f"{_part(_TWO_ALGORITHMS)}.{claims}.{signature}",
         "an expiry that never comes": _forged({}, _claims(exp=10**30)),
         "an expiry of a thousand digits": _forged({}, _claims(exp=0).replace(b'"exp": 0', b'"exp": ' + b"9" * 1000)),
-        "an expiry that is no number": _forged({}, _claims(exp=0).replace(b'"exp": 0', b'"exp": Infinity')),
+        "an expiry that is not a number": _forged({}, _claims(exp=0).replace(b'"exp": 0', b'"exp": Infinity')),
         "an expiry as text": _forged({}, _claims(exp=str(time.time() + 60))),
         "no expiry": _forged({}, _claims(exp=0).replace(b', "exp": 0', b"")),
         "made tomorrow": _forged({}, _claims(iat=time.time() + 86_400, exp=time.time() + 86_460)),

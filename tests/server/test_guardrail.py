@@ -58,7 +58,7 @@ def test_calls_are_decided_by_the_words_of_their_own_conversation(client: httpx.
     refused = ask(client, "response", "1", tool_calls=[call("send_mail", "d", to="eve@evil.org", body="x")])
     assert refused["action"] == "BLOCKED"
     assert "`send_mail` may not run" in refused["blocked_reason"]
-    # What a tool returned is no word of the user, whoever repeats it.
+    # What a tool returned is not a word of the user, whoever repeats it.
     page = call("read_page", "p", url="acme.com")
     told = [*words, {"role": "assistant", "content": None, "tool_calls": [page]}]
     told.append({"role": "tool", "tool_call_id": "p", "content": INJECTED})
@@ -79,7 +79,7 @@ def test_what_this_api_cannot_say_is_blocked(client: httpx.Client) -> None:
     assert ask(client, "response", "3", "bea", texts=["I wrote to eve@evil.org."])["action"] == "BLOCKED"
     assert ask(client, "response", "3", "bea", texts=["I wrote."]) == {"action": "NONE"}
     assert ask(client, "request", "3", "bea", texts=["look"], images=["aGVsbG8="])["action"] == "BLOCKED"
-    # What is no text was passed over, or looked at a character at a time.
+    # What is not text was passed over, or looked at a character at a time.
     unseen: list[Any] = [[["I wrote to eve@evil.org."]], [{"text": "eve@evil.org"}], "I wrote to eve@evil.org.", 5]
     for texts in unseen:
         for kind in ("request", "response"):

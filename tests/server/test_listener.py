@@ -66,7 +66,7 @@ def _asking(*more: bytes) -> bytes:
         (POST + b"Host: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
         (POST + b"Host: localhost\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY), 200),
         (POST + b"Host: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
-        (b"\x16\x03\x01 this is no HTTP\r\n\r\n", 400),
+        (b"\x16\x03\x01 this is not HTTP\r\n\r\n", 400),
     ],
 )
 def test_each_bound_has_an_answer(address: tuple[str, int], request_: bytes, status: int) -> None:

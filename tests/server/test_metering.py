@@ -1,4 +1,4 @@
-"""An evaluation that a limit concerns is no allow unless somebody meters it: the caller, or the service itself."""
+"""An evaluation that a limit concerns is not an allow unless somebody meters it: the caller, or the service itself."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_no_two_operations_have_one_name(document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("one", OPERATIONS, ids=lambda one: f"{one.method} {one.path}")
 def test_the_examples_are_understood(client: httpx.Client, one: Any) -> None:
-    """What is sent is no malformed request, and an answer has the members that are described."""
+    """What is sent is not a malformed request, and an answer has the members that are described."""
     path = one.path.replace("{id}", "x")
     for body in (one.examples or {"": None}).values():
         answer = client.request(one.method, path, **({} if body is None else {"json": body}))

@@ -436,7 +436,7 @@ plain = st.recursive(
 
 @given(plain, plain)
 def test_what_has_a_form_at_a_look_has_one(arguments: Any, member: Any) -> None:
-    """has_form(q) implies that scope(q) is no fault"""
+    """has_form(q) implies that scope(q) is not a fault"""
     snapshot = Engine.from_text(POLICIES).snapshot
     principal, resource = {"type": "User", "id": "ann"}, {"type": "Tool", "id": "t", "args": arguments}
     context = {"request": member}

@@ -226,7 +226,7 @@ class Writer:
         element = element_of(path.type)
         assert element is not None
         if element_of(element) is not None:
-            # A literal list is no set, so an element that is one can only be read.
+            # A literal list is not a set, so an element that is one can only be read.
             inner = self.readable(lambda t: t == element)
             return Text(f"{self.pick(inner).text} in {path.text}", COMPARISON) if inner else self._equal()
         item = self.value(element, 1)
@@ -510,7 +510,7 @@ def _comparable(type_: Type | None) -> bool:
 def _has_literals(type_: Type | None) -> bool:
     element = element_of(type_) if type_ is not None else None
     if element is not None:
-        # A literal list of lists is no collection of sets.
+        # A literal list of lists is not a collection of sets.
         return element_of(element) is None and element != JSON and _has_literals(element)
     return type_ is not None and type_ != JSON and not isinstance(type_, RecordT)
 

@@ -249,13 +249,13 @@ def named(draw: Draw, schema: Schema, theme: Theme) -> Request:
 
 
 class Text(str):
-    """Text that is no plain `str`."""
+    """Text that is not a plain `str`."""
 
     __slots__ = ()
 
 
 class Bomb:
-    """Raises at every touch that is no identity test."""
+    """Raises at every touch that is not an identity test."""
 
     def __eq__(self, other: object) -> bool:
         raise RuntimeError("compared")

@@ -110,7 +110,7 @@ def _openable(types: Any) -> Any:
 
 
 bounds = several(node(ast.Bound, name=plain_names, value=st.one_of(strings, numbers)), most=2)
-# A constant is no name of a type.
+# A constant is not a name of a type.
 _types_in_types = words.filter(lambda word: word not in ("true", "false", "null"))
 _constants = node(
     ast.LiteralType, value=st.one_of(strings, numbers, _literal("bool", st.booleans()), _literal("null", st.none()))

@@ -15,7 +15,7 @@ from policyengine.late import library
 phonenumbers = library("phonenumbers")
 
 _DIGITS = re.compile("[0-9]+")
-# What is written so has an extension, which is no part of the number.
+# What is written so has an extension, which is not a part of the number.
 _EXTENDED = re.compile("[a-z]")
 Plan = tuple["re.Pattern[str] | None", "re.Pattern[str] | None"]
 
@@ -63,7 +63,7 @@ def _codes() -> Any:
 
 @lru_cache(maxsize=512)
 def _code(region: str) -> str:
-    """An empty one of what is no region: every number begins so, and is asked about."""
+    """An empty one of what is not a region: every number begins so, and is asked about."""
     return str(phonenumbers.country_code_for_region(region) or "")
 
 

@@ -69,7 +69,7 @@ class Submissions:
         key = _key(headers)
         wire = {name: value.get(name) for name in ("subject", "resource", "action")}
         wire["context"] = _context(value)
-        # Whatever is no evaluation is no denial of one.
+        # Whatever is not an evaluation is not a denial of one.
         asked = read.evaluation(dict(wire))
         claims = self._claims(value.get("denial"), wire)
         snapshot = engine.snapshot
@@ -219,7 +219,7 @@ def _key(headers: Mapping[bytes, bytes]) -> str | None:
 
 
 def _instant(text: Any) -> float | None:
-    """The time in seconds; None for what is no RFC 3339 timestamp."""
+    """The time in seconds; None for what is not an RFC 3339 timestamp."""
     if not isinstance(text, str) or len(text) > 64:
         return None
     try:

@@ -33,5 +33,5 @@ def open_store(url: str) -> Store:
     if scheme in ("postgresql", "postgres"):
         return Postgresql(url)
     if not rest.startswith("/") or rest == "/":
-        raise ValueError("a store in SQLite is `sqlite:///state.db`, or `sqlite:////var/lib/state.db`")
+        raise ValueError("a store in SQLite must be written as `sqlite:///state.db`, or `sqlite:////var/lib/state.db`")
     return Sqlite(rest[1:])

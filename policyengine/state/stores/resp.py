@@ -23,7 +23,7 @@ class ErrorReply(Struct, frozen=True, gc=False):
 
 
 class Garbled(ConnectionError):
-    """What came is no answer of a script."""
+    """What came is not an answer of a script."""
 
 
 def packed(command: tuple[Any, ...]) -> bytes:

@@ -73,7 +73,7 @@ def test_a_call_that_needs_a_person_waits_for_an_event_and_runs_once_approved() 
         async for event in running.stream_events():
             if isinstance(event, InputRequiredEvent):
                 asked.append(event)
-                # What only the framework is told is no approval.
+                # What only the framework is told is not an approval.
                 if len(asked) == 2:
                     approve_all(engine)
                 running.ctx.send_event(HumanResponseEvent(response="yes", task=event.task))

@@ -58,7 +58,7 @@ def test_an_agent_that_may_take_over_from_now_on_is_gated_too(as_handoff: bool) 
     third = Agent[Any]("third", tools=[WebSearchTool()])
     # Nor is it handed over to when somebody tries again.
     for _ in range(2):
-        with pytest.raises(ValueError, match="no function of this process"):
+        with pytest.raises(ValueError, match="not a function of this process"):
             first.handoffs.append(third)
     assert [getattr(one, "agent_name", getattr(one, "name", "")) for one in first.handoffs] == ["second"]
 
@@ -97,9 +97,9 @@ def test_what_an_agent_is_given_anew_is_gated(change: Any) -> None:
 def test_what_an_agent_is_given_anew_is_refused_with_the_reason() -> None:
     agent = protect(Agent[Any]("a", model=says(BAD, Ran(), "a")), session(), output={"tenant": "acme"})
     before = agent.tools, agent.handoffs
-    with pytest.raises(ValueError, match="no function of this process"):
+    with pytest.raises(ValueError, match="not a function of this process"):
         agent.tools = [WebSearchTool()]
-    with pytest.raises(ValueError, match="no function of this process"):
+    with pytest.raises(ValueError, match="not a function of this process"):
         agent.clone(handoffs=[Agent("b", tools=[WebSearchTool()])])
     with pytest.raises(ValueError, match="prompt of the provider"):
         agent.prompt = {"id": "pmpt_1"}
@@ -133,7 +133,7 @@ def test_what_cannot_be_gated_is_refused_with_the_reason() -> None:
     inner = Agent[Any]("inner", model=says(BAD, Ran(), "i"))
     with pytest.raises(ValueError, match=r"protect: `helper` is an agent"):
         protect(Agent("outer", tools=[inner.as_tool("helper", "Help.")]), session())
-    with pytest.raises(ValueError, match=r"protect: `web_search` is no function of this process"):
+    with pytest.raises(ValueError, match=r"protect: `web_search` is not a function of this process"):
         protect(Agent("outer", tools=[WebSearchTool()]), session())
 
 
@@ -206,7 +206,7 @@ def test_a_call_that_needs_a_person_interrupts_the_run_and_runs_once_approved() 
         state.approve(first.interruptions[0])
         engine.approvals.approve(engine.approvals.list()[0].id, cleo)
         second = await Runner.run(agent, state, run_config=QUIET)
-        # What only the framework was told is no approval.
+        # What only the framework was told is not an approval.
         state = second.to_state()
         state.approve(second.interruptions[0])
         return first, second, await Runner.run(agent, state, run_config=QUIET)

@@ -108,7 +108,7 @@ def test_a_call_that_needs_a_person_hands_over_to_the_user_and_runs_once_approve
     async def work() -> list[Any]:
         said = [(await team.run(task="go")).messages[-1]]
         for approved in (False, True):
-            # What only the framework is told is no approval.
+            # What only the framework is told is not an approval.
             if approved:
                 approve_all(engine)
             said.append((await team.run(task=HandoffMessage(source="user", target="outer", content="ok"))).messages[-1])

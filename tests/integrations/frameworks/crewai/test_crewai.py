@@ -92,7 +92,7 @@ def test_a_call_that_needs_a_person_asks_for_input_and_runs_if_it_is_approved_by
     asked: list[list[str]] = []
 
     def typed(*_: Any) -> str:
-        # What is typed is no approval.
+        # What is typed is not an approval.
         asked.append(approve_all(engine) if len(asked) == 1 else [])
         return "yes"
 

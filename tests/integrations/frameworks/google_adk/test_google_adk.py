@@ -97,7 +97,7 @@ def test_a_call_that_needs_a_person_asks_to_be_confirmed_and_runs_once_approved(
     tools, engine = Tools(), Engine.from_text(APPROVED)
     script: Any = [[("slow", {"name": "x"})], [("slow", {"name": "x"})], [("slow", {"name": "y"})], "never"]
     gate = PolicyPlugin(engine, principal=ANN, approvals=True)
-    # What only the kit is told is no approval: the same call asks again.
+    # What only the kit is told is not an approval: the same call asks again.
     asked, events = confirmed(agent(tools_of(tools), script, Ran()), gate, lambda: None, lambda: approve_all(engine))
     payloads = [one.args["toolConfirmation"]["payload"] for one in asked]
     assert [one["arguments"]["name"] for one in payloads] == ["x", "x", "y"]
