@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from policyengine.compile.evaluator import Evaluator, named, with_meters
-from policyengine.compile.native import NATIVE
+from policyengine.compile.native import Decider, with_shortcut
 from policyengine.compile.runtime import NOTHING
 from policyengine.compile.verified import meters
 from policyengine.model.decision import Decision
@@ -18,19 +18,18 @@ from policyengine.model.decision import Decision
 _NOTHING: tuple[()] = ()
 
 
-class Deciding:
-    """Decides by the evaluator that it was last told of."""
+class Deciding(Decider):
+    """Decides by the evaluator that it was last told of, whoever has kept hold of its method meanwhile."""
 
     _evaluator: Evaluator
     _entries: Mapping[str, Mapping[Any, Mapping[Any, Callable[..., Decision]]]]
 
     def _decides_by(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
-        self._entries = evaluator.entries
-        if NATIVE is not None and type(self).decide is Deciding.decide:
-            # In the place of the method: a call of a function in Python is a fifth of what a decision takes.
-            self.__dict__["decide"] = evaluator.shortcut(NATIVE, _ByOne(evaluator).decide)
+        self._entries = evaluator.ways_in
+        evaluator.shortcuts(self)
 
+    @with_shortcut(positional=False)
     def decide(
         self,
         *,
@@ -58,11 +57,11 @@ class Deciding:
                 return with_meters(evaluator.decide(principal, action, resource, context, given), limits)
             try:
                 name = action if type(action) is str else named(action)
-                entry = evaluator.entries[name][resource["type"]][principal["type"]]
+                entry = evaluator.ways_in[name][resource["type"]][principal["type"]]
                 attributes = NOTHING if name is action else action
                 return entry(principal, resource, context, attributes, given or None)
             except Exception:  # noqa: BLE001 - whatever it is, the long way decides
-                return evaluator.decide_slowly(principal, action, resource, context, given)
+                return evaluator.slowly(principal, action, resource, context, given)
         try:
             # As `Evaluator.decide`, without a call of it. What was not asked before, or is not as it should be, raises.
             name = action if type(action) is str else named(action)
@@ -71,13 +70,4 @@ class Deciding:
                 return entry(principal, resource, context)
             return entry(principal, resource, context, action)
         except Exception:  # noqa: BLE001 - whatever it is, the long way decides
-            return self._evaluator.decide_slowly(principal, action, resource, context)
-
-
-class _ByOne(Deciding):
-    """By one evaluator for good. Nobody is kept alive by it."""
-
-    decide = Deciding.decide
-
-    def __init__(self, evaluator: Evaluator) -> None:
-        self._evaluator, self._entries = evaluator, evaluator.entries
+            return self._evaluator.slowly(principal, action, resource, context)

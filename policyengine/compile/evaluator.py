@@ -21,7 +21,7 @@ from policyengine.compile.index import Index, RulePlan
 from policyengine.compile.intake import Entry
 from policyengine.compile.making import OneAtATime, need
 from policyengine.compile.mentioned import Look, look, read_through
-from policyengine.compile.native import NATIVE
+from policyengine.compile.native import NATIVE, Decider, with_shortcut
 from policyengine.compile.runtime import NOTHING, Unusual
 from policyengine.compile.site import Site
 from policyengine.compile.verified import approvals, approvals_of, limits_of, meters
@@ -48,7 +48,7 @@ COLLECTIONS = (list, tuple, set, frozenset)
 METERED = 4_096
 
 
-class Evaluator:
+class Evaluator(Decider):
     """Decides requests under one policy set. Never changes, but for what it remembers; safe from any thread."""
 
     def __init__(
@@ -81,9 +81,9 @@ class Evaluator:
         # By action, resource type and principal type. What is not there has not been asked for yet.
         self.entries: dict[str, dict[str, dict[str, Entry]]] = {}
         if native is not None:
-            # In the place of the method: a call of a function in Python is a fifth of what a decision takes.
-            self.__dict__["decide"] = self.shortcut(native, self.decide)
+            self._go_by(self.entries, self._each, NOTHING, self.decide_slowly)
 
+    @with_shortcut(positional=True)
     def decide(
         self, principal: Any, action: Any, resource: Any, context: Any = None, approved: Collection[str] = ()
     ) -> Decision:
@@ -97,12 +97,24 @@ class Evaluator:
         except Exception:  # noqa: BLE001 - whatever it is, the long way decides
             return self.decide_slowly(principal, action, resource, context, approved)
 
-    def shortcut(self, native: ModuleType, otherwise: Callable[..., Decision]) -> Callable[..., Decision]:
-        """What decides the usual calls, and passes any other on."""
-        made: Callable[..., Decision] = native.Shortcut(
-            self.entries, self._each, NOTHING, self.decide_slowly, otherwise
-        )
-        return made
+    @property
+    def _is_replaced(self) -> bool:
+        """Whether something else stands in the place of `decide`, which then is to be asked."""
+        return type(self).decide is not Evaluator.decide or "decide" in self.__dict__
+
+    @property
+    def ways_in(self) -> dict[str, dict[str, dict[str, Entry]]]:
+        """The entries, for whoever asks them without a call of `decide`."""
+        return {} if self._is_replaced else self.entries
+
+    @property
+    def slowly(self) -> Callable[..., Decision]:
+        """What decides where there is no way in, or it raises."""
+        return self.decide if self._is_replaced else self.decide_slowly
+
+    def shortcuts(self, decider: Decider) -> None:
+        """From now on the shortcuts of that object are those to this evaluator."""
+        decider._go_by(self.ways_in, self._each, NOTHING, self.slowly)
 
     def decide_many(self, requests: Iterable[Any]) -> list[Decision]:
         """The decisions about mappings with the keywords of `Engine.decide`. Never raises for what they hold. Raises

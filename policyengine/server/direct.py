@@ -58,7 +58,7 @@ def evaluate_batch(engine: Engine, body: bytes, *, desk: Desk, max_batch: int, m
         return None
     if any(map(_context_of, asked)) and any(APPROVAL in parts[3] for parts in asked if parts[3]):
         return None
-    entries = evaluator.entries
+    entries = evaluator.ways_in
     try:
         # As `Evaluator.decide`, without a call of it for each.
         decisions = [

@@ -82,19 +82,28 @@ class AncestorsAmong:
     ) -> None: ...
     def __call__(self, wanted: Mapping[str, Any], entity: dict[str, Any], known: Mapping[str, Any], /) -> Any: ...
 
-class Shortcut:
-    """`Deciding.decide` and `Evaluator.decide` for the calls that nearly all are: the principal, action, resource and
-    context by position or as keywords, and perhaps one approval. `entries` are ways in by action, resource type and
-    principal type, `each` the sets of one approval by its name, `nothing` the attributes of an action that is only
-    named; `slowly` decides where there is no way in or it raises, and `otherwise` takes any other call."""
+class Decider:
+    """An object whose methods may have shortcuts. Nothing of what they go by is in its `__dict__`."""
 
-    def __init__(
+    def _go_by(
         self,
         entries: dict[str, dict[str, dict[str, Callable[..., Any]]]],
         each: dict[str, frozenset[str]],
-        nothing: dict[str, Any],
+        nothing: Mapping[str, Any],
         slowly: Callable[..., Any],
-        otherwise: Callable[..., Any],
         /,
-    ) -> None: ...
+    ) -> None:
+        """From now on the shortcuts of this object go by these: ways in by action, resource type and principal type, of
+        which none is ever taken away or replaced, the sets of one approval by its name, the attributes of an action
+        that is only named, and what decides where there is no way in or it raises."""
+
+class Shortcut:
+    """`Deciding.decide` and `Evaluator.decide` for the calls that nearly all are: the principal, action, resource and
+    context, by position if it takes them so or as keywords, and perhaps one approval. The method takes any other call,
+    and any of an object that goes by nothing."""
+
+    __wrapped__: Callable[..., Any]
+
+    def __init__(self, method: Callable[..., Any], positional: bool, /) -> None: ...
+    def __get__(self, instance: Any, owner: Any = None, /) -> Callable[..., Any]: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...

@@ -3,19 +3,57 @@
 static int
 fill(PyObject *module)
 {
+    State *state = PyModule_GetState(module);
     struct {
-        const char *name;
+        const char *name; /* NULL for one that is made here alone. */
         PyType_Spec *spec;
-    } types[] = {{"Intake", &intake_spec}, {"AncestorsAmong", &ancestors_among_spec}, {"Shortcut", &shortcut_spec}};
+        PyObject **kept;
+    } types[] = {
+        {"Intake", &intake_spec, NULL},
+        {"AncestorsAmong", &ancestors_among_spec, NULL},
+        {NULL, &route_spec, &state->route},
+        {"Decider", &decider_spec, &state->decider},
+        {"Shortcut", &shortcut_spec, NULL},
+    };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         PyObject *type = PyType_FromModuleAndSpec(module, types[i].spec, NULL);
-        int failed = type == NULL || PyModule_AddObjectRef(module, types[i].name, type) < 0;
-        Py_XDECREF(type);
+        if (type == NULL) {
+            return -1;
+        }
+        int failed = types[i].name != NULL && PyModule_AddObjectRef(module, types[i].name, type) < 0;
+        if (types[i].kept != NULL) {
+            *types[i].kept = Py_NewRef(type);
+        }
+        Py_DECREF(type);
         if (failed) {
             return -1;
         }
     }
     return PyModule_AddIntConstant(module, "VERSION", VERSION);
+}
+
+static int
+visit_state(PyObject *module, visitproc visit, void *arg)
+{
+    State *state = PyModule_GetState(module);
+    Py_VISIT(state->route);
+    Py_VISIT(state->decider);
+    return 0;
+}
+
+static int
+clear_state(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+    Py_CLEAR(state->route);
+    Py_CLEAR(state->decider);
+    return 0;
+}
+
+static void
+free_state(void *module)
+{
+    clear_state(module);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, fill}, {0, NULL}};
@@ -29,9 +67,12 @@ static PyMethodDef methods[] = {
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_native",
-    .m_size = 0,
+    .m_size = sizeof(State),
     .m_methods = methods,
     .m_slots = slots,
+    .m_traverse = visit_state,
+    .m_clear = clear_state,
+    .m_free = free_state,
 };
 
 PyMODINIT_FUNC

@@ -16,11 +16,18 @@
 #include <structmember.h>
 
 /* Of what the types take; `__init__.py` uses no other than the one it knows. */
-#define VERSION 14
+#define VERSION 15
 
 extern PyType_Spec intake_spec;
 extern PyType_Spec ancestors_among_spec;
+extern PyType_Spec route_spec;
+extern PyType_Spec decider_spec;
 extern PyType_Spec shortcut_spec;
+
+/* The types that others need. */
+typedef struct {
+    PyObject *route, *decider;
+} State;
 
 /* `mentioned.Look` and `mentioned.Apart`, with names that are looked up. Without the latter `apart` is NULL. `last` is
    the type of a reference that was found in it last: comparing pointers is faster than looking it up. */
