@@ -275,7 +275,14 @@ def test_every_reference_is_given_back() -> None:
     user = {"type": "U", "id": "u" * 20, "t": text, "l": texts, "parents": [parent], "bad": values[0]}
     above = functions(World(), NATIVE)["ancestors_among"]
     wanted = {"g" * 9: {"G": frozenset({Uid("G", "g" * 9)})}}
+    # They know from the time before where things stand.
+    knowing, failing = (
+        intake((0, "t", "s", None), (0, "l", "l", None)),
+        intake((0, "t", "s", None), (0, "bad", "l", fails)),
+    )
     calls: list[Callable[[], Any]] = [
+        lambda: knowing(user, DOCUMENT, None),
+        lambda: failing(user, DOCUMENT, None),
         lambda: intake((0, "t", "s", None), (0, "l", "l", None))(user, DOCUMENT, None),
         lambda: intake((0, "t", "s", None), (0, "bad", "l", None))(user, DOCUMENT, None),
         lambda: intake((0, "t", "s", None), (0, "bad", "l", fails))(user, DOCUMENT, None),

@@ -58,14 +58,23 @@ plain_pairs(PyObject *Py_UNUSED(module), PyObject *value)
 }
 
 /* The keys of a dict that were all found to be in a set, in order. Requests of one origin have the same keys, as the same
- * objects, time after time: comparing pointers is faster than looking each key up. */
+   objects, time after time: comparing pointers is faster than looking each key up. What is wanted of such a dict is known
+   by its place. */
 #define FORMS 4
 #define KEYS 16
 
 typedef struct {
     Py_ssize_t size;
     PyObject *key[KEYS];
+    int is_placed;           /* Whether the places are known. */
+    signed char place[SLOTS]; /* Of what is wanted, or -1 for what is not there. */
 } Form;
+
+/* What is wanted of a principal or a resource, from the first slot on: its type, its id, and names as they come. */
+typedef struct {
+    int count;
+    PyObject *name[SLOTS];
+} Wanted;
 
 static void
 forget_form(Form *form)
@@ -74,6 +83,70 @@ forget_form(Form *form)
         Py_CLEAR(form->key[i]);
     }
     form->size = 0;
+    form->is_placed = 0;
+}
+
+/* Where what is wanted stands. That is looked for once there was a second dict of the same keys. */
+static void
+place(Form *form, const Wanted *wanted)
+{
+    for (int slot = 0; slot < wanted->count; slot++) {
+        Py_ssize_t at = form->size;
+        while (--at >= 0 && PyUnicode_Compare(form->key[at], wanted->name[slot]) != 0) {
+        }
+        form->place[slot] = (signed char)at;
+    }
+    form->is_placed = 1;
+}
+
+/* Takes what is wanted of a dict at once, if it has the keys of the last one of its size. Nothing else runs meanwhile. */
+static void
+take(PyObject *dict, Form *forms, const Wanted *wanted, Taken *taken)
+{
+    PyObject *key, *value[KEYS];
+    Py_ssize_t size = PyDict_GET_SIZE(dict), at = 0, i = 0;
+    Form *form = &forms[size % FORMS];
+    taken->count = 0;
+    if (form->size != size || size == 0) {
+        return;
+    }
+    while (at < size && PyDict_Next(dict, &i, &key, &value[at]) && key == form->key[at]) {
+        at++;
+    }
+    if (at != size) {
+        return;
+    }
+    if (!form->is_placed) {
+        place(form, wanted);
+    }
+    for (int slot = 0; slot < wanted->count; slot++) {
+        taken->value[slot] = form->place[slot] < 0 ? NULL : Py_NewRef(value[form->place[slot]]);
+    }
+    taken->count = wanted->count;
+}
+
+static void
+release_taken(Taken *taken)
+{
+    while (taken->count > 0) {
+        Py_XDECREF(taken->value[--taken->count]);
+    }
+}
+
+/* Adds a name to what is wanted, if there is room. Its slot, or -1. */
+static int
+want(Wanted *wanted, PyObject *name)
+{
+    for (int slot = 0; slot < wanted->count; slot++) {
+        if (PyUnicode_Compare(wanted->name[slot], name) == 0) {
+            return slot;
+        }
+    }
+    if (wanted->count == SLOTS) {
+        return -1;
+    }
+    wanted->name[wanted->count] = Py_NewRef(name);
+    return wanted->count++;
 }
 
 /* Whether all keys of a dict are in a set that only grows: 1, 0, or -1 with an exception. */
@@ -141,6 +214,7 @@ fits(PyObject *value, int kind)
 typedef struct {
     int root;
     int kind;
+    int slot;            /* Of what is taken of its root at once; -1 for none. */
     PyObject *name;      /* Of an attribute; of kind 'a', what is wanted above the root. */
     PyObject *otherwise; /* Gives a value that does not plainly fit, or raises; NULL for none that does. The function
                             of kind 'a'. */
@@ -174,6 +248,7 @@ typedef struct {
     PyObject *circumstances; /* The names that need no look, in a context and in the entities. */
     PyObject *members[2];
     Form seen[CONTEXT + 1][FORMS];
+    Wanted wanted[2];
     Look look;
     /* Whether the arguments of a tool may be as they are; NULL where nobody asks. */
     PyObject *check;
@@ -204,7 +279,7 @@ pass_on(PyObject *function, Arguments *arguments)
 /* Reads one attribute, or what is above a root. What the world knows of an entity comes before what the request says
    of it. */
 static inline int
-read_one(const Read *read, PyObject *const *part, PyObject *nothing, Arguments *to)
+read_one(const Read *read, PyObject *const *part, const Taken *taken, PyObject *nothing, Arguments *to)
 {
     PyObject *record = part[KNOWN_PRINCIPAL + read->root];
     if (read->kind == 'a') {
@@ -218,7 +293,10 @@ read_one(const Read *read, PyObject *const *part, PyObject *nothing, Arguments *
     }
     PyObject *value = record == NULL ? NULL : get(record, read->name);
     if (value == NULL && (record == NULL || !PyErr_Occurred())) {
-        value = get(part[read->root], read->name);
+        const Taken *those = &taken[read->root];
+        /* Where nothing was taken, there are no slots. */
+        value = (unsigned)read->slot < (unsigned)those->count ? Py_XNewRef(those->value[read->slot])
+                                                              : get(part[read->root], read->name);
     }
     if (value == NULL) {
         return -1;
@@ -254,7 +332,7 @@ look_up(Intake *self, int root, PyObject **part)
 }
 
 static inline int
-start(Intake *self, const Way *way, PyObject **part, Arguments *to)
+start(Intake *self, const Way *way, PyObject **part, const Taken *taken, Arguments *to)
 {
     for (int root = PRINCIPAL; way->looks_up && root <= RESOURCE; root++) {
         if (way->known[root] && part[KNOWN_PRINCIPAL + root] == NULL && look_up(self, root, part) < 0) {
@@ -265,7 +343,7 @@ start(Intake *self, const Way *way, PyObject **part, Arguments *to)
         push(to, Py_NewRef(part[way->part[i]]));
     }
     for (Py_ssize_t i = 0; i < way->reads; i++) {
-        if (read_one(&way->read[i], part, self->nothing, to) < 0) {
+        if (read_one(&way->read[i], part, taken, self->nothing, to) < 0) {
             return -1;
         }
     }
@@ -324,13 +402,13 @@ only_named(Intake *self, PyObject *const *part)
 
 /* The decision about a request whose parts are in order. */
 static PyObject *
-decide(Intake *self, PyObject **part)
+decide(Intake *self, PyObject **part, const Taken *taken)
 {
     PyObject *decision = NULL;
     Arguments arguments;
     arguments.count = 0;
     if (only_named(self, part)) {
-        int found = start(self, &self->named, part, &arguments);
+        int found = start(self, &self->named, part, taken, &arguments);
         if (found == 0) {
             found = add_rows(self, part, &arguments);
         }
@@ -341,7 +419,7 @@ decide(Intake *self, PyObject **part)
         }
         release(&arguments);
     }
-    decision = start(self, &self->any, part, &arguments) < 0 ? unusual() : pass_on(self->any.function, &arguments);
+    decision = start(self, &self->any, part, taken, &arguments) < 0 ? unusual() : pass_on(self->any.function, &arguments);
     release(&arguments);
     return decision;
 }
@@ -349,9 +427,14 @@ decide(Intake *self, PyObject **part)
 /* Whether the principal or the resource of a request is plain, with no name in it that needs a look. Its id is taken as a
    new reference. */
 static int
-is_plain(Intake *self, int root, PyObject *entity, PyObject **id)
+is_plain(Intake *self, int root, PyObject *entity, const Taken *taken, PyObject **id)
 {
     PyObject *kind;
+    if (taken->count > 0) {
+        kind = taken->value[TYPE];
+        *id = Py_XNewRef(taken->value[ID]);
+        return *id != NULL && kind != NULL && PyUnicode_CheckExact(kind) && PyUnicode_CheckExact(*id);
+    }
     get_identity(entity, self->type, self->id, &kind, id);
     int plain = *id != NULL && PyUnicode_CheckExact(kind) && PyUnicode_CheckExact(*id);
     Py_XDECREF(kind);
@@ -361,18 +444,18 @@ is_plain(Intake *self, int root, PyObject *entity, PyObject **id)
 /* The decision about one who must be allowed. Of the given parts all are there but those that are found out here. With
    `checked` the resource was asked about already, beside another one of whom as much is known of it. */
 static PyObject *
-alone(Intake *self, PyObject *principal, PyObject *const *given, PyObject *checked)
+alone(Intake *self, PyObject *principal, PyObject *const *given, PyObject *checked, const Taken *taken)
 {
     PyObject *part[PARTS] = {principal, given[RESOURCE], given[CONTEXT]}, *decision = NULL;
     part[ATTRIBUTES] = given[ATTRIBUTES];
     part[APPROVED] = given[APPROVED];
     part[RESOURCE_ID] = Py_XNewRef(checked);
-    if (!is_plain(self, PRINCIPAL, principal, &part[PRINCIPAL_ID]) ||
-        (checked == NULL && !is_plain(self, RESOURCE, given[RESOURCE], &part[RESOURCE_ID]))) {
+    if (!is_plain(self, PRINCIPAL, principal, &taken[PRINCIPAL], &part[PRINCIPAL_ID]) ||
+        (checked == NULL && !is_plain(self, RESOURCE, given[RESOURCE], &taken[RESOURCE], &part[RESOURCE_ID]))) {
         unusual();
         goto done;
     }
-    decision = decide(self, part);
+    decision = decide(self, part, taken);
     if (decision == NULL && self->spare != NULL && (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_Exception))) {
         PyErr_Clear();
         PyObject *asked[] = {NULL, principal, given[RESOURCE], given[CONTEXT], given[ATTRIBUTES], given[APPROVED]};
@@ -538,17 +621,22 @@ join(Intake *self, Chain *chain)
 
 /* The decision about the principal and all others. */
 static PyObject *
-together(Intake *self, PyObject *const *given)
+together(Intake *self, PyObject *const *given, const Taken *own)
 {
     Chain chain = {0};
     PyObject *resource_id = NULL;
-    int wrong = everyone(self, given, &chain) < 0 || !is_plain(self, RESOURCE, given[RESOURCE], &resource_id);
+    int wrong = everyone(self, given, &chain) < 0 || !is_plain(self, RESOURCE, given[RESOURCE], &own[RESOURCE], &resource_id);
     for (int i = 0; !wrong && i < chain.count; i++) {
         PyObject *entry = i == 0 ? Py_NewRef((PyObject *)self) : get(self->entries, chain.type[i]);
         if (entry != NULL && Py_IS_TYPE(entry, Py_TYPE(self))) {
             Intake *one = (Intake *)entry;
             int same = one->members[RESOURCE] == self->members[RESOURCE];
-            chain.decision[i] = alone(one, chain.actor[i], given, same ? resource_id : NULL);
+            Taken taken[2];
+            take(chain.actor[i], one->seen[PRINCIPAL], &one->wanted[PRINCIPAL], &taken[PRINCIPAL]);
+            take(given[RESOURCE], one->seen[RESOURCE], &one->wanted[RESOURCE], &taken[RESOURCE]);
+            chain.decision[i] = alone(one, chain.actor[i], given, same ? resource_id : NULL, taken);
+            release_taken(&taken[PRINCIPAL]);
+            release_taken(&taken[RESOURCE]);
         }
         Py_XDECREF(entry);
         wrong = chain.decision[i] == NULL;
@@ -620,15 +708,24 @@ intake_call(PyObject *callable, PyObject *const *args, size_t flags, PyObject *n
     else if (!PyDict_CheckExact(given[CONTEXT]) || all_in(given[CONTEXT], self->circumstances, self->seen[CONTEXT]) != 1) {
         return unusual();
     }
-    if (count > 5 && args[5] == Py_True) {
-        return is_refused(self, given) ? unusual() : alone(self, given[PRINCIPAL], given, NULL);
+    Taken taken[2];
+    PyObject *decision = NULL;
+    for (int root = PRINCIPAL; root <= RESOURCE; root++) {
+        take(given[root], self->seen[root], &self->wanted[root], &taken[root]);
     }
-    int single = is_single(&self->look, given, given[ATTRIBUTES]);
-    if (single != 1 || is_refused(self, given)) {
-        return unusual();
+    int is_alone = count > 5 && args[5] == Py_True;
+    if ((!is_alone && is_single(&self->look, given, given[ATTRIBUTES], taken) != 1) || is_refused(self, given)) {
+        unusual();
     }
-    int others = has_others(self, given);
-    return others < 0 ? NULL : others ? together(self, given) : alone(self, given[PRINCIPAL], given, NULL);
+    else {
+        int others = is_alone ? 0 : has_others(self, given);
+        if (others >= 0) {
+            decision = others ? together(self, given, taken) : alone(self, given[PRINCIPAL], given, NULL, taken);
+        }
+    }
+    release_taken(&taken[PRINCIPAL]);
+    release_taken(&taken[RESOURCE]);
+    return decision;
 }
 
 static int
@@ -680,6 +777,7 @@ fill_way(Intake *self, Way *way, PyObject *given)
         if (!above) {
             PyUnicode_InternInPlace(&read->name);
         }
+        read->slot = above ? -1 : want(&self->wanted[read->root], read->name);
         read->otherwise = otherwise == Py_None ? NULL : Py_NewRef(otherwise);
         way->reads = i + 1;
         way->known[read->root] |= self->records[read->root] != NULL;
@@ -744,6 +842,15 @@ intake_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->check = or_null(check);
     self->spare = or_null(spare);
     wrong = wrong || fill_look(&self->look, look, apart) < 0;
+    for (int root = PRINCIPAL; !wrong && root <= RESOURCE; root++) {
+        Wanted *wanted = &self->wanted[root];
+        PyObject *own = self->look.own[root];
+        wrong = want(wanted, self->type) != TYPE || want(wanted, self->id) != ID;
+        while (own != NULL && self->look.placed[root] < PyTuple_GET_SIZE(own) &&
+               want(wanted, PyTuple_GET_ITEM(own, self->look.placed[root])) == OWN + self->look.placed[root]) {
+            self->look.placed[root]++;
+        }
+    }
     wrong = wrong || fill_way(self, &self->any, any) < 0 || fill_way(self, &self->named, named) < 0;
     if (wrong || self->any.function == NULL) {
         if (!PyErr_Occurred()) {
@@ -812,6 +919,11 @@ intake_dealloc(PyObject *object)
     for (int root = PRINCIPAL; root <= CONTEXT; root++) {
         for (int i = 0; i < FORMS; i++) {
             forget_form(&self->seen[root][i]);
+        }
+    }
+    for (int root = PRINCIPAL; root <= RESOURCE; root++) {
+        while (self->wanted[root].count > 0) {
+            Py_DECREF(self->wanted[root].name[--self->wanted[root].count]);
         }
     }
     Py_XDECREF(self->nothing);

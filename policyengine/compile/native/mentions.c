@@ -189,7 +189,7 @@ are_references(Look *look, PyObject *value)
 /* Whether the principal and the resource are two entities that mention no other but by references that are apart, and
    nothing else mentions any: 1, 0 if that has to be looked at, or -1 with an exception. */
 static int
-only_refers(Look *look, PyObject *const *given, PyObject *attributes)
+only_refers(Look *look, PyObject *const *given, PyObject *attributes, const Taken *taken)
 {
     if (look->apart == NULL || (look->acts && PyDict_CheckExact(attributes) && PyDict_GET_SIZE(attributes) != 0)) {
         return 0;
@@ -212,7 +212,9 @@ only_refers(Look *look, PyObject *const *given, PyObject *attributes)
     }
     for (int root = 0; root < 2; root++) {
         for (Py_ssize_t i = 0; PyDict_GET_SIZE(given[root]) > 2 && i < PyTuple_GET_SIZE(look->own[root]); i++) {
-            PyObject *value = get(given[root], PyTuple_GET_ITEM(look->own[root], i));
+            PyObject *value = taken[root].count > 0 && i < look->placed[root]
+                                  ? Py_XNewRef(taken[root].value[OWN + i])
+                                  : get(given[root], PyTuple_GET_ITEM(look->own[root], i));
             int found = value != NULL ? are_references(look, value) : PyErr_Occurred() ? -1 : 1;
             Py_XDECREF(value);
             if (found != 1) {
@@ -224,9 +226,9 @@ only_refers(Look *look, PyObject *const *given, PyObject *attributes)
 }
 
 int
-is_single(Look *look, PyObject *const *given, PyObject *attributes)
+is_single(Look *look, PyObject *const *given, PyObject *attributes, const Taken *taken)
 {
-    int plain = only_refers(look, given, attributes);
+    int plain = only_refers(look, given, attributes, taken);
     if (plain != 0) {
         return plain;
     }

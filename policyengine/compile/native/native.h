@@ -35,16 +35,27 @@ typedef struct {
     PyObject *single, *places, *roots, *through, *members;
     int acts;
     PyObject *own[2], *apart, *last;
+    /* So many of each `own` are taken at once, from the slot OWN on. */
+    Py_ssize_t placed[2];
     int alike;
     PyObject *type, *id, *parents, *delegated_by;
 } Look;
+
+/* What is taken of a principal or a resource at once, by slots: its type, its id, what mentions others, and what is read of
+   it. All of it is held. NULL is what is not there, and without a count nothing was taken. */
+enum { TYPE, ID, OWN, SLOTS = 32 };
+
+typedef struct {
+    int count;
+    PyObject *value[SLOTS];
+} Taken;
 
 int fill_look(Look *look, PyObject *given, PyObject *apart);
 int visit_look(const Look *look, visitproc visit, void *arg);
 void clear_look(Look *look);
 
 /* Whether a principal, a resource and a context mention no entity twice: 1, 0, or -1 with an exception. */
-int is_single(Look *look, PyObject *const *given, PyObject *attributes);
+int is_single(Look *look, PyObject *const *given, PyObject *attributes, const Taken *taken);
 
 PyObject *plain_texts(PyObject *module, PyObject *value);
 PyObject *plain_pairs(PyObject *module, PyObject *value);
