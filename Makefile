@@ -68,9 +68,9 @@ $(FRAMEWORK_VENVS)/%/.ready: pyproject.toml
 	@$(FRAMEWORK_VENVS)/$*/bin/python -m pip install --quiet hypothesis pytest $(MORE) --editable '.[$(subst _,-,$*)]'
 	@touch $@
 
-test-nightly: $(VENV)/.dev  ## the laws, with 10,000 examples each
+test-nightly: $(VENV)/.dev  ## the laws, with 10,000 examples each, and all of the corpus
 	@# Fresh examples; what a failure prints to repeat it holds for this order of sets.
-	PYTHONHASHSEED=0 HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n $(JOBS) -m hypothesis $(ARGS)
+	PYTHONHASHSEED=0 HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n $(JOBS) -m "hypothesis or corpus" $(ARGS)
 
 fuzz: $(VENV)/.dev  ## arbitrary input against every entry point, for long
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -n $(JOBS) -m fuzz $(ARGS)

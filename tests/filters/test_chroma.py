@@ -25,6 +25,7 @@ from tests.support.filter_checks import (
     Generated,
     check,
     combined,
+    corpus_filter,
     generated,
 )
 from tests.support.filter_corpus import ANY_SHAPE, CONDITIONS, PRINCIPAL, allowed, engine
@@ -103,8 +104,7 @@ def _filter(condition: str, kind: str = "permit") -> Filter:
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_corpus(any_metadata: Ask, named: Ask, promised: Ask, condition: str) -> None:
     for kind in KINDS:
-        made = engine(condition, kind)
-        asked = made.filter(principal=PRINCIPAL, action="read", resource_type="Doc")
+        made, asked = engine(condition, kind), corpus_filter(condition, kind)
         check(asked, allowed(made, ANY), chroma(), any_metadata, ANY)
         check(asked, allowed(made, NAMED), chroma(ANY_SHAPE), named, NAMED)
         check(asked, allowed(made, REFERRING), chroma(PROMISED), promised, REFERRING)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.filter_checks import ALL_DOCUMENTS, KINDS, corpus_allowed, corpus_filter
+from tests.support.filter_checks import KINDS, corpus_allowed, corpus_documents, corpus_filter
 from tests.support.filter_corpus import CONDITIONS, PRINCIPAL, engine
 
 
+@pytest.mark.corpus
 @pytest.mark.parametrize("condition", CONDITIONS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_matches_is_decide(condition: str, kind: str) -> None:
-    found = corpus_filter(condition, kind)
-    assert [each["id"] for each in found.recheck(ALL_DOCUMENTS)] == corpus_allowed(condition, kind, hostile=True)
+    found = corpus_filter(condition, kind).recheck(corpus_documents(condition))
+    assert [each["id"] for each in found] == corpus_allowed(condition, kind, hostile=True)
 
 
 class _Anything(str):

@@ -113,6 +113,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Ask, Bac
     }
 
 
+@pytest.mark.corpus
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_corpus(stores: dict[str, tuple[Ask, Backend, Documents]], condition: str) -> None:
     for ask, backend, held in stores.values():

@@ -33,6 +33,7 @@ def asks(store: Store, table: str, id_: str) -> Ask:
     return lambda native: sorted(store.ids(table, native, id_))
 
 
+@pytest.mark.corpus
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_the_corpus(database: Databases, condition: str) -> None:
     for name in DATABASES:

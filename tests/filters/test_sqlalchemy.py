@@ -32,6 +32,7 @@ def typed_table(name: str) -> Table:
 
 
 @pytest.mark.parametrize("name", ["postgresql", "sqlite"])
+@pytest.mark.corpus
 @pytest.mark.parametrize("condition", FILTERS)
 def test_the_corpus(database: Databases, name: Any, condition: str) -> None:
     store = database(name)

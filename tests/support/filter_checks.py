@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from policyengine import Engine
 from policyengine.filters import Backend, Filter, Query
+from tests.support.examples import is_default
 from tests.support.expressions import Draw
 from tests.support.filter_corpus import (
+    ABSENT,
     CONDITIONS,
     ENTITIES,
     HOSTILE,
@@ -45,14 +48,43 @@ def corpus_filter(condition: str, kind: str) -> Filter:
 
 
 @cache
-def _allowed(condition: str, kind: str, first: int, end: int | None) -> list[str]:
-    return allowed(engine(condition, kind), ALL_DOCUMENTS[first:end])
+def _allowed(condition: str, kind: str, hostile: bool) -> list[str]:
+    some = hostile_documents(condition) if hostile else TYPED_DOCUMENTS
+    return allowed(engine(condition, kind), list(some))
 
 
 def corpus_allowed(condition: str, kind: str, hostile: bool) -> list[str]:
-    """Which are allowed of the typed documents, which come first, and of the hostile ones."""
-    typed = len(TYPED_DOCUMENTS)
-    return _allowed(condition, kind, 0, typed) + (_allowed(condition, kind, typed, None) if hostile else [])
+    """Which are allowed of the typed documents, which come first, and of the hostile ones of the condition."""
+    return _allowed(condition, kind, False) + (_allowed(condition, kind, True) if hostile else [])
+
+
+# In the default profile, one in so many of the hostile documents in which nothing is amiss that a condition reads.
+# Each still meets fifty conditions or more: what it does wherever it is not read, it does to many of them.
+SHARE = 5
+
+
+@cache
+def hostile_documents(condition: str) -> tuple[Document, ...]:
+    """The hostile documents that a condition is asked about: all where something is amiss in what it reads, and of the
+    others a part, another one for each condition, or all of them in the profiles that have time."""
+    hostile = ALL_DOCUMENTS[len(TYPED_DOCUMENTS) :]
+    if not is_default():
+        return tuple(hostile)
+    reads, first = {*re.findall(r"\w+", condition), "type"}, CONDITIONS.index(condition)
+    if "doc in" in condition:
+        reads.add("parents")
+    return tuple(
+        each for at, each in enumerate(hostile) if (first + at) % SHARE == 0 or not reads.isdisjoint(_amiss(at))
+    )
+
+
+@cache
+def _amiss(at: int) -> frozenset[str]:
+    """The attributes that a hostile document has otherwise than the document that it was made from, the first one."""
+    usual, document = TYPED_DOCUMENTS[0], HOSTILE[at]
+    return frozenset(
+        name for name in {*usual, *document} if repr(usual.get(name, ABSENT)) != repr(document.get(name, ABSENT))
+    )
 
 
 def check(filter_: Filter, expected: list[str], backend: Backend, ask: Ask, documents: list[Document]) -> bool:
@@ -79,13 +111,28 @@ def check_corpus(
     condition: str, backend: Backend, ask: Ask, hostile: bool = False, documents: list[Document] | None = None
 ) -> None:
     """One condition of the corpus, as permit and as forbid. The store holds the typed documents, and all others if
-    `hostile`; or only some of these, `documents`. A recheck lets through nothing that a store finds beyond what may be
-    seen; that it lets through what may be seen is true of no store in particular (`filters/test_matches.py`)."""
-    held = {each["id"]: each for each in documents or (ALL_DOCUMENTS if hostile else TYPED_DOCUMENTS)}
+    `hostile`, or only some of these, `documents`; of the hostile ones, those of the condition are looked at. A recheck
+    lets through nothing that a store finds beyond what may be seen; that it lets through what may be seen is true of no
+    store in particular (`filters/test_matches.py`)."""
+    asked_about = corpus_documents(condition) if hostile else TYPED_DOCUMENTS
+    some = {each["id"]: each for each in asked_about}
+    if documents is not None:
+        held = {each["id"] for each in documents}
+        some = {id_: each for id_, each in some.items() if id_ in held}
     for kind in KINDS:
-        expected = [id_ for id_ in corpus_allowed(condition, kind, hostile) if id_ in held]
-        query, surplus = _asked(corpus_filter(condition, kind), expected, backend, ask)
-        assert query.recheck([held[id_] for id_ in surplus]) == []
+        expected = [id_ for id_ in corpus_allowed(condition, kind, hostile) if id_ in some]
+        query, surplus = _asked(
+            corpus_filter(condition, kind),
+            expected,
+            backend,
+            lambda native: [id_ for id_ in ask(native) if id_ in some],
+        )
+        assert query.recheck([some[id_] for id_ in surplus]) == []
+
+
+def corpus_documents(condition: str) -> list[Document]:
+    """The typed documents and the hostile ones that a condition is asked about."""
+    return [*TYPED_DOCUMENTS, *hostile_documents(condition)]
 
 
 def shown(backend: Backend) -> str:

@@ -226,7 +226,8 @@ def documents(*groups: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
     return [{"id": f"d{i}", **each} for i, each in enumerate(each for group in groups for each in group)]
 
 
-@lru_cache(maxsize=8)
+# Several stores ask for the same conditions; one engine takes 40 kB.
+@lru_cache(maxsize=2000)
 def engine(condition: str, kind: str = "permit") -> Engine:
     """An engine with one rule for the condition. A `forbid` stands beside a permit for everything."""
     rule = f"{kind} rule: read on Doc\n  when {condition}\n"

@@ -12,34 +12,31 @@ from random import Random
 
 from policyengine import Engine
 from policyengine.filters import Backend, Filter
-from tests.support.filter_corpus import CONDITIONS, ENTITIES, PRINCIPAL, SCHEMA, engine
+from tests.support.filter_checks import KINDS, corpus_filter
+from tests.support.filter_corpus import CONDITIONS, ENTITIES, PRINCIPAL, SCHEMA
 
 POLICIES, SEED = 200, 2024
-KINDS = ("permit", "forbid")
 _HEADS = ("Doc",) * 8 + ('Doc in Folder::"hr"', '[Doc::"d1", Doc::"d2", Doc::"d3"]')
 
 
 @cache
 def conditions() -> tuple[Filter, ...]:
     """Each condition of the corpus, as a permit and as a forbid."""
-    return tuple(_filter(engine(condition, kind)) for condition in CONDITIONS for kind in KINDS)
+    return tuple(corpus_filter(condition, kind) for condition in CONDITIONS for kind in KINDS)
 
 
 @cache
 def policies() -> tuple[Filter, ...]:
     """Policies of one to three rules, each of one to three conditions of the corpus."""
     random = Random(SEED)
-    return tuple(_filter(Engine.from_text(_policy(random), entities=ENTITIES)) for _ in range(POLICIES))
+    made = (Engine.from_text(_policy(random), entities=ENTITIES) for _ in range(POLICIES))
+    return tuple(each.filter(principal=PRINCIPAL, action="read", resource_type="Doc") for each in made)
 
 
 def share(backend: Backend, filters: Iterable[Filter]) -> str:
     """How many of the filters the store is asked for exactly, in percent, rounded down."""
     exact = [found.to(backend).exact for found in filters]
     return f"{sum(exact) * 100 // len(exact)} %"
-
-
-def _filter(made: Engine) -> Filter:
-    return made.filter(principal=PRINCIPAL, action="read", resource_type="Doc")
 
 
 def _policy(random: Random) -> str:
