@@ -24,6 +24,9 @@ GATEWAY = [sys.executable, "-m", "policyengine.cli", "mcp"]
 
 
 class Shop:
+    # Where the commands of a process are that has imported all that they need (`conftest.py`).
+    warm: Path
+
     def __init__(self, path: Path, policies: str) -> None:
         self.path = path
         self.policies = path / "shop.pol"
@@ -34,11 +37,16 @@ class Shop:
         return log.read_text().splitlines() if log.exists() else []
 
     def behind(self, *more: str) -> list[str]:
-        return [sys.executable, SERVER, str(self.path / "ran"), *more]
+        return self.script(SERVER, str(self.path / "ran"), *more)
+
+    def script(self, *words: str) -> list[str]:
+        return [str(self.warm / "script"), *words]
 
     def gateway(self, *options: str, behind: list[str] | None = None) -> StdioServerParameters:
-        before = [*GATEWAY[1:], "--policies", str(self.policies), "-p", json.dumps(ANN), *options]
-        return StdioServerParameters(command=sys.executable, args=[*before, "--", *(behind or self.behind())])
+        before = ["mcp", "--policies", str(self.policies), "-p", json.dumps(ANN), *options]
+        return StdioServerParameters(
+            command=str(self.warm / "policyengine"), args=[*before, "--", *(behind or self.behind())]
+        )
 
     def ask(self, steps: Any, *options: str, mode: Any = "auto", behind: list[str] | None = None) -> Any:
         async def asking() -> Any:

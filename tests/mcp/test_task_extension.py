@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -103,7 +102,7 @@ def shop(tmp_path: Path) -> Shop:
 
 
 def behind(shop: Shop) -> list[str]:
-    return [sys.executable, SERVER, str(shop.path / "ran")]
+    return shop.script(SERVER, str(shop.path / "ran"))
 
 
 @pytest.fixture(params=["stdio", "http"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ async def called(client: Client, name: str, url: str) -> dict[str, Any]:
 
 
 def behind(shop: Shop) -> list[str]:
-    return [sys.executable, SLOW, str(shop.path / "ran")]
+    return shop.script(SLOW, str(shop.path / "ran"))
 
 
 def test_a_task_is_decided_at_once_and_observed_when_it_ends(shop: Shop) -> None:

@@ -3,7 +3,7 @@
 Most of a short command is the import of the package. Here one process imports it, and each command is a fork of that
 process: with the words, directory, environment and streams of whoever called, and a status of its own. What Python
 reads as it starts (`PYTHON*` variables, streams that are closed) is that of the first process, so tests about the start
-of a process run the installed command.
+of a process run the installed command. Beside it `script` runs a Python file in the same way: servers of MCP.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from pathlib import Path
 
 from tests.support.paths import POLICYENGINE, ROOT
 
-# What a shell finds as `policyengine`. It imports next to nothing. `serve` ends when it is told to, by a signal that
-# would not reach a fork.
+# What a shell finds as `policyengine`, and as `script`. It imports next to nothing. `serve` ends when it is told to,
+# by a signal that would not reach a fork.
 COMMAND = """#!{python} -IS
 import json, os, socket, sys
-if sys.argv[1:2] == ["serve"]:
+words = [*{first!r}, *sys.argv[1:]]
+if words[:2] == ["policyengine", "serve"]:
     os.execv({installed!r}, [{installed!r}, *sys.argv[1:]])
 with socket.socket(socket.AF_UNIX) as warm:
     warm.connect({address!r})
     socket.send_fds(warm, [b"."], [0, 1, 2])
-    warm.sendall(json.dumps([["policyengine", *sys.argv[1:]], os.getcwd(), dict(os.environ)]).encode())
+    warm.sendall(json.dumps([words, os.getcwd(), dict(os.environ)]).encode())
     warm.shutdown(socket.SHUT_WR)
     status = warm.recv(1)
 sys.exit(status[0] if status else "the command ended without a status")
@@ -34,12 +35,14 @@ sys.exit(status[0] if status else "the command ended without a status")
 
 @contextmanager
 def warm_commands(directory: Path, environment: Mapping[str, str]) -> Iterator[Path]:
-    """A directory with the command, for a PATH. The process behind it ends with the block."""
-    address, command = directory / "socket", directory / "bin" / "policyengine"
-    command.parent.mkdir()
+    """A directory with the commands, for a PATH. The process behind them ends with the block."""
+    address, commands = directory / "socket", directory / "bin"
+    commands.mkdir()
     values = {"python": sys.executable, "installed": str(POLICYENGINE), "address": str(address)}
-    command.write_text(COMMAND.format(**values), encoding="utf-8")
-    command.chmod(0o755)
+    for name, first in (("policyengine", ["policyengine"]), ("script", [])):
+        command = commands / name
+        command.write_text(COMMAND.format(first=first, **values), encoding="utf-8")
+        command.chmod(0o755)
     with subprocess.Popen(
         [sys.executable, "-m", "tests.support.warm_server", str(address)],
         cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -47,6 +50,6 @@ def warm_commands(directory: Path, environment: Mapping[str, str]) -> Iterator[P
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
-            yield command.parent
+            yield commands
         finally:
             process.terminate()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import socket
 import socketserver
 import sys
 from functools import cache
 from typing import TextIO
 
+import mcp.server.mcpserver  # noqa: F401 - what the scripts are made with
 import typer.main
 
 import policyengine.mcp.running  # noqa: F401 - commands import it when they need it, which some of them do
@@ -54,7 +56,11 @@ def _opened(stream: TextIO) -> TextIO:
 
 def _status() -> int:
     try:
-        app()
+        if sys.argv[0] == "policyengine":
+            app()
+        else:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+            return 0
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:  # noqa: BLE001 - as Python does when nobody catches it
