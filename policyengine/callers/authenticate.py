@@ -21,7 +21,7 @@ from policyengine.callers.certificate import identities
 from policyengine.callers.claims import ClaimsMapping
 from policyengine.callers.key_set import KeySet
 from policyengine.callers.keyring import Keyring
-from policyengine.callers.keys import Key, admits
+from policyengine.callers.keys import Key
 from policyengine.callers.token import ExpectedToken
 from policyengine.remembered import Remembered
 
@@ -49,7 +49,7 @@ class NeedsKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class _GoodCredential:
+class GoodCredential:
     """A credential that was good: until when, as long as `basis` is what it was. `key` is that of an API key."""
 
     caller: Caller
@@ -74,19 +74,22 @@ class Authenticator:
         self.issuers = dict(issuers or {})
         self.certificates = dict(certificates or {})
         self._expected = {name: each.expected for name, each in self.issuers.items()}
-        self._good: Remembered[bytes, _GoodCredential] = Remembered(_REMEMBERED)
+        self._good: Remembered[bytes, GoodCredential] = Remembered(_REMEMBERED)
         # With the key put in: a copy of it is had faster than another.
         self._blank = blake2b(digest_size=16, key=secrets.token_bytes(32))
 
     def remembered(self, header: bytes, address: str | None) -> Caller | None:
-        """The caller of a header that was good a moment ago and still is. The way of nearly every request."""
-        return self.remembered_as(self.named(header), address)
+        """The caller of a header that was good a moment ago and still is."""
+        known = self.good(header)
+        return self.caller_of(known, address) if known is not None else None
 
-    def remembered_as(self, name: bytes, address: str | None) -> Caller | None:
-        """The same, by what the header is remembered by."""
-        known: _GoodCredential | None = self._good.get(name)
-        if known is None:
-            return None
+    def good(self, header: bytes) -> GoodCredential | None:
+        """What a header was found to be, if it was good a moment ago."""
+        found: GoodCredential | None = self._good.get(self.named(header))
+        return found
+
+    def caller_of(self, known: GoodCredential, address: str | None) -> Caller | None:
+        """The caller of a credential that was good, if it still is. The way of nearly every request."""
         now = self.clock()
         if now >= known.until:
             return None
@@ -94,12 +97,7 @@ class Authenticator:
         if key is None:
             return known.caller if self.issuers[known.issuer].keys.generation == known.basis else None
         ring = self.keyring
-        if ring is None or ring.known is not known.basis or ring.is_stale(now):
-            return None
-        if key.addresses and not admits(key, address):
-            return None
-        ring.used(key.id, address, now)
-        return known.caller
+        return known.caller if ring is not None and ring.uses(key, known.basis, address, now) else None
 
     def bearer(self, header: bytes, address: str | None) -> Caller | NeedsKeys | None:
         """The caller of an `Authorization` header. Raises keyring.Unknowable."""
@@ -129,10 +127,6 @@ class Authenticator:
         digest.update(header)
         return digest.digest()
 
-    def forget(self) -> None:
-        """Forgets every credential; each is checked in full when it is presented again."""
-        self._good.clear()
-
     def _key(self, name: bytes, text: str, address: str | None, now: float) -> Caller | None:
         if self.keyring is None:
             return None
@@ -140,7 +134,7 @@ class Authenticator:
         if good is None:
             return None
         caller = good.key.caller
-        self._good[name] = _GoodCredential(caller, good.until or _FOREVER, good.known, good.key, "")
+        self._good[name] = GoodCredential(caller, good.until or _FOREVER, good.known, good.key, "")
         self.keyring.used(good.key.id, address, now)
         return caller
 
@@ -161,7 +155,7 @@ class Authenticator:
         if caller is None:
             return None
         until = min(token.good_until(token_read, trusted.expected), now + min(_MOST_SECONDS, trusted.keys.usable_for))
-        self._good[name] = _GoodCredential(caller, until, generation, None, token_read.issuer)
+        self._good[name] = GoodCredential(caller, until, generation, None, token_read.issuer)
         return caller
 
 

@@ -95,8 +95,18 @@ class Keyring:
         """Whether the store has not been read for too long, be it broken or hanging."""
         return now - self._seen > self.grace
 
+    def uses(self, key: Key, known: object, address: str | None, now: float) -> bool:
+        """Counts one use of a key that was good in the moment `known`. False, and nothing is counted, if that is over,
+        the store has not been read for too long, or the key may not be used from the address. Called by the thread that
+        answers requests, and by no other, as are `used` and `take_uses`."""
+        # As `is_stale`, without a call of it.
+        if self.known is not known or now - self._seen > self.grace or (key.addresses and not admits(key, address)):
+            return False
+        self.used(key.id, address, now)
+        return True
+
     def used(self, key_id: str, address: str | None, now: float) -> None:
-        """Counts one use. Called by the thread that answers requests, and by no other, as is `take_uses`."""
+        """Counts one use."""
         use = self._uses.get(key_id)
         if use is None:
             self._uses[key_id] = [1, now, address]

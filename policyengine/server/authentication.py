@@ -143,11 +143,21 @@ class Authentication:
         header = headers.get(b"authorization")
         if header is None or self.proxies:
             return None
-        shown = peer.shown
-        if shown is None or shown[0] != header:
+        shown, address = peer.shown, peer.client[0] if peer.client else None
+        if shown is not None and shown[0] == header:
             # Most connections show the same time after time.
-            shown = peer.shown = header, self.authenticator.named(header)
-        return self.authenticator.remembered_as(shown[1], peer.client[0] if peer.client else None)
+            caller = self.authenticator.caller_of(shown[1], address)
+            if caller is not None:
+                return caller
+            # It may be good again by now, for another reason.
+            peer.shown = None
+        good = self.authenticator.good(header)
+        if good is None:
+            return None
+        caller = self.authenticator.caller_of(good, address)
+        if caller is not None:
+            peer.shown = header, good
+        return caller
 
     async def __call__(self, incoming: Incoming) -> Caller | Refusal:
         if incoming.endpoint in (HEALTH, SIGN_IN):

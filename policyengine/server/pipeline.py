@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from policyengine.authzen.arguments import arguments
 from policyengine.authzen.paths import ACCESS_REQUESTS
 from policyengine.authzen.refused import Malformed
+from policyengine.callers.authenticate import GoodCredential
 from policyengine.callers.caller import ANONYMOUS, Caller
 from policyengine.callers.refusal import Refusal
 from policyengine.compile.making import ONLY_MADE, Unmade
@@ -91,11 +92,11 @@ class Incoming:
 
 @dataclass(slots=True)
 class Peer:
-    """The ends of a connection, as ASGI has them. `shown` is what it showed last, with the name of that."""
+    """The ends of a connection, as ASGI has them. `shown` is what it showed last, and what that was found to be."""
 
     server: tuple[str, int | None] | None
     client: tuple[str, int] | None
-    shown: tuple[bytes, bytes] | None = None
+    shown: tuple[bytes, GoodCredential] | None = None
 
 
 Headers = Mapping[bytes, bytes]
