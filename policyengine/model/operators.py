@@ -304,7 +304,8 @@ def _is_ipv6(text: str) -> bool:
 
 def path_under(text: str, folder: str) -> bool:
     """Whether an absolute `/` path is the folder or below it, once `.` and `..` and repeated `/` are resolved. Raises
-    Fault for a path that another reader could take for something else: relative, with a backslash, NUL or `%`."""
+    Fault for a path that another reader could take for something else: relative, with a backslash, NUL, `%` or a `..;`,
+    which some servers read as `..`."""
     path = _path(text)
     root = _path(folder)
     return path[: len(root)] == root
@@ -340,9 +341,9 @@ def _path(text: str) -> list[str]:
         raise Fault(codes.UNREADABLE_VALUE.id, "not a plain absolute path")
     parts: list[str] = []
     for part in text.split("/"):
-        if part == "..":
-            if not parts:
-                raise Fault(codes.UNREADABLE_VALUE.id, "a path leaves the root")
+        if part == ".." or part.startswith((".;", "..;")):
+            if not parts or part != "..":
+                raise Fault(codes.UNREADABLE_VALUE.id, "a path leaves the root, or is no plain one")
             parts.pop()
         elif part not in ("", "."):
             parts.append(part)
