@@ -10,6 +10,7 @@ hold others are gated with all that is in them. An agent that runs code, or runs
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from copy import copy
 from typing import Any, TypeVar
 
@@ -233,17 +234,18 @@ def _says(agent: Any, session: Session, terms: ModelTerms, refused: dict[str, st
     async def on_messages_stream(*given: Any, **named: Any) -> AsyncGenerator[Any, None]:
         refused.clear()
         waiting.clear()
-        async for one in behind(*given, **named):
-            said = one.chat_message if isinstance(one, Response) else None
-            if isinstance(said, ToolCallSummaryMessage):
-                content = await terms.release_async(session, said.content)
-                one.chat_message = said.model_copy(update={"content": content})
-            elif isinstance(said, HandoffMessage) and refused:
-                one.chat_message = TextMessage(source=said.source, content="\n".join(refused.values()))
-            if said is not None and waiting:
-                told = "\n".join(f"{why} ({id_})" for id_, why in waiting.items())
-                one.chat_message = HandoffMessage(source=said.source, target=USER, content=told)
-            yield one
+        async with aclosing(behind(*given, **named)) as saying:
+            async for one in saying:
+                said = one.chat_message if isinstance(one, Response) else None
+                if isinstance(said, ToolCallSummaryMessage):
+                    content = await terms.release_async(session, said.content)
+                    one.chat_message = said.model_copy(update={"content": content})
+                elif isinstance(said, HandoffMessage) and refused:
+                    one.chat_message = TextMessage(source=said.source, content="\n".join(refused.values()))
+                if said is not None and waiting:
+                    told = "\n".join(f"{why} ({id_})" for id_, why in waiting.items())
+                    one.chat_message = HandoffMessage(source=said.source, target=USER, content=told)
+                yield one
 
     agent.on_messages_stream = on_messages_stream
 

@@ -9,8 +9,9 @@ import pytest
 from autogen_agentchat.agents import AssistantAgent, BaseChatAgent, CodeExecutorAgent
 from autogen_agentchat.base import TaskResult
 from autogen_agentchat.conditions import HandoffTermination, MaxMessageTermination
-from autogen_agentchat.messages import HandoffMessage
+from autogen_agentchat.messages import HandoffMessage, TextMessage
 from autogen_agentchat.teams import RoundRobinGroupChat, Swarm
+from autogen_core import CancellationToken
 from autogen_core.tools import FunctionTool, StaticWorkbench
 
 from policyengine import Engine
@@ -132,3 +133,24 @@ def test_what_is_protected_already_is_not_protected_with_something_else() -> Non
     with pytest.raises(ValueError, match="protected already"):
         protect(team, session())
     assert protect(team, first) is team
+
+
+def test_what_an_agent_says_ends_at_once_when_its_reader_leaves() -> None:
+    closed: list[bool] = []
+
+    class Talks(AssistantAgent):
+        async def on_messages_stream(self, *_: Any, **__: Any) -> Any:
+            try:
+                for at in range(3):
+                    yield TextMessage(source="talker", content=str(at))
+            finally:
+                closed.append(True)
+
+    async def steps() -> None:
+        talker = protect(Talks("talker", Scripted([], Ran())), session())
+        saying = talker.on_messages_stream([], CancellationToken())
+        await anext(saying)
+        await saying.aclose()
+        assert closed == [True]
+
+    asyncio.run(steps())
