@@ -41,7 +41,7 @@ class Fleeting(Generic[K, V]):
     """At most so many things, each for so many seconds after it was put in. To ask for one takes a tenth of what a
     `TTLCache` takes, which is as long as a call of a tool is decided."""
 
-    __slots__ = ("_held", "_life", "_lock", "_most")
+    __slots__ = ("__weakref__", "_held", "_life", "_lock", "_most")
 
     def __init__(self, most: int, life: float) -> None:
         self._most, self._life = most, life

@@ -6,13 +6,13 @@
 The snapshots of that example are one run of an agent, from its start to its end. Theirs decides them with the example's
 `manifest.bench.yaml`, in an environment and a process of its own; ours with `bank.pol`, which says the same. Theirs
 keeps nothing of a run. Ours is a session: each run is a new one, the session is opened within the first call of it, and
-what a call returned is observed. Both take turns; of each call of the run the median of the best round counts.
+what a call returned is observed. Neither side stops its garbage collector. Both take turns; of each call of the run the
+median of the best round counts.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import statistics
 import subprocess
@@ -123,7 +123,6 @@ def main() -> None:
         ask(given.runs)
         timed(gate, contexts, given.runs)
         rounds: tuple[list[Any], list[Any]] = ([], [])
-        gc.disable()
         for _ in range(given.rounds):
             rounds[0].append(ask(given.runs))
             rounds[1].append(timed(gate, contexts, given.runs))

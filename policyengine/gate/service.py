@@ -16,6 +16,7 @@ class Gates(Releases):
     """An engine that gates the tools of agents."""
 
     _needs: SessionNeeds | None = None
+    _calls: EngineCalls | None = None
 
     def session(
         self,
@@ -71,6 +72,12 @@ class Gates(Releases):
         return Session(self._gate_ways(), opened, principal, known, prompt, entities, resumed)
 
     def _gate_ways(self) -> EngineCalls:
+        """The same for all sessions."""
+        if self._calls is None:
+            self._calls = self._engine_calls()
+        return self._calls
+
+    def _engine_calls(self) -> EngineCalls:
         return EngineCalls(
             authorize=self.authorize,
             authorize_async=self.authorize_async,

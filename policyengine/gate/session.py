@@ -11,6 +11,7 @@ What the session has seen stays in this process: in another one, the sources of 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from threading import Lock
 from typing import Any
 
 from policyengine.check.readers import READERS
@@ -36,6 +37,9 @@ from policyengine.state.grant import Grant, SettleError
 from policyengine.state.session_calls import SessionState, UnknownSession
 from policyengine.state.store import StoreError
 
+_BEGINNING = Lock()
+_TEXTS = frozenset({str})
+
 
 class Session:
     """A gate for one session. `id` is that of the state store."""
@@ -56,8 +60,10 @@ class Session:
         self._here: Mapping[str, Any] = {"session": id_, "opens": False}
         self._principal = dict(principal)
         self._context = dict(context)
-        self.trail = Trail(forgot=resumed)
-        self.history = History(known=not resumed)
+        self._resumed = resumed
+        # Made with the first thing that came in.
+        self._trail: Trail | None = None
+        self._history: History | None = None
         for known in entities:
             self._saw(known, SYSTEM)
         self._said: list[str] = []
@@ -71,6 +77,29 @@ class Session:
         if text not in self._said:
             self._said.append(text)
             self._saw(text, USER)
+
+    @property
+    def trail(self) -> Trail:
+        """Where the values of the session came from."""
+        return self._trail if self._trail is not None else self._begin_trail()
+
+    @property
+    def history(self) -> History:
+        """What the session did."""
+        return self._history if self._history is not None else self._begin_history()
+
+    def _begin_trail(self) -> Trail:
+        # Nobody may add to one when another thread has made another.
+        with _BEGINNING:
+            if self._trail is None:
+                self._trail = Trail(forgot=self._resumed)
+            return self._trail
+
+    def _begin_history(self) -> History:
+        with _BEGINNING:
+            if self._history is None:
+                self._history = History(known=not self._resumed)
+            return self._history
 
     @property
     def principal(self) -> Mapping[str, Any]:
@@ -135,7 +164,9 @@ class Session:
 
     def _asked(self, tool: str, arguments: Any) -> dict[str, Any] | ToolCall:
         try:
-            if not isinstance(arguments, Mapping) or not all(map(_is_text, arguments)):
+            if not isinstance(arguments, Mapping) or not (
+                _TEXTS.issuperset(map(type, arguments)) or all(isinstance(name, str) for name in arguments)
+            ):
                 raise Unscannable("the arguments of a call must be an object whose keys are texts")
             needs = self._ways.asked_for()
             of = needs.sources
@@ -353,10 +384,6 @@ class Session:
 
     def _costing(self, cost: Mapping[str, Any] | None) -> dict[str, Any]:
         return self._context if cost is None else {**self._context, "cost": dict(cost)}
-
-
-def _is_text(name: Any) -> bool:
-    return isinstance(name, str)
 
 
 def _refused(tool: str, arguments: Any, message: str, revision: str) -> ToolCall:

@@ -16,13 +16,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from agent_hooks import Decision, Transform, Verdict, Warning
-from cachetools import LRUCache
 
 from policyengine.call_approvals import Repeated
 from policyengine.engine import Engine
@@ -43,7 +43,7 @@ ALLOW = Verdict(Decision.ALLOW)
 # By the number of the run and the id of the call.
 UnderWay = Fleeting[tuple[int, str], bool]
 # By engine, and by principal: the calls of tools that are under way.
-_UNDER_WAY: WeakKeyDictionary[Engine, LRUCache[tuple[str, ...], UnderWay]] = WeakKeyDictionary()
+_UNDER_WAY: WeakKeyDictionary[Engine, WeakValueDictionary[tuple[str, ...], UnderWay]] = WeakKeyDictionary()
 
 # The session whose model is being asked here: the contract has no way to say which tools a model is shown.
 ASKING: ContextVar[Session | None] = ContextVar("policyengine_asking", default=None)
@@ -57,7 +57,8 @@ class _Run:
     """A session of hooks, with what has begun in it."""
 
     gate: Session
-    whose: tuple[str, ...]
+    # Of all that is done for the principal: it is there as long as a run of theirs is.
+    under_way: UnderWay
     asked: ModelCall | None = None
     calls: dict[str, ToolCall] = field(default_factory=dict)
 
@@ -90,7 +91,7 @@ class PolicyInterceptor:
         approvals: bool = False,
     ) -> None:
         self._engine = engine
-        self._of_engine = _UNDER_WAY.setdefault(engine, LRUCache(SESSIONS))
+        self._of_engine = _UNDER_WAY.setdefault(engine, WeakValueDictionary())
         self._principal = principal if callable(principal) else dict(principal)
         self._agent = agent if agent is None or callable(agent) else dict(agent)
         # Whose sessions they are, where that is the same in every context.
@@ -135,10 +136,13 @@ class PolicyInterceptor:
     def _begun(self, key: tuple[str, str, tuple[str, ...]], principal: Any, agent: Any) -> _Run:
         # One that is forgotten here is the same one in the store: what it has seen, it has seen.
         session, agent_id, whose = key
-        told = f"[{', '.join(map(encode_basestring_ascii, (session, agent_id, *whose)))}]"
+        told = f"[{encode_basestring_ascii(session)}, {encode_basestring_ascii(agent_id)}, {_written(whose)}]"
         name = sha256(told.encode()).hexdigest()
         gate = self._engine.session(principal=principal, agent=agent, entities=self._entities, name=f"hooks:{name}")
-        return self._runs.setdefault(key, _Run(gate, whose[1:]))
+        under_way = self._of_engine.get(whose[1:])
+        if under_way is None:
+            under_way = self._of_engine.setdefault(whose[1:], Fleeting(SESSIONS, LIFE))
+        return self._runs.setdefault(key, _Run(gate, under_way))
 
     # ---- the points ----
 
@@ -163,16 +167,11 @@ class PolicyInterceptor:
     def _is_users(self, run: _Run, context: Known) -> bool:
         if self._users is not None:
             return self._users(context)
-        return not self._under_way(run)
-
-    def _under_way(self, run: _Run) -> UnderWay:
-        """The calls that are under way for a principal."""
-        known = self._of_engine.get(run.whose)
-        return self._of_engine.setdefault(run.whose, Fleeting(SESSIONS, LIFE)) if known is None else known
+        return not run.under_way
 
     def _before_model(self, run: _Run, context: Known) -> Verdict:
         # Whoever asks the model again waits for no tool, also for none whose denial nobody lifted.
-        under_way = self._under_way(run)
+        under_way = run.under_way
         if under_way:
             for one in under_way.known():
                 if one[0] == id(run):
@@ -206,12 +205,11 @@ class PolicyInterceptor:
         run.calls[tool["id"]] = call
         liftable = None if call.allowed else self._liftable(run, call)
         if call.allowed or liftable is not None:
-            self._under_way(run)[id(run), tool["id"]] = True
+            run.under_way[id(run), tool["id"]] = True
         if not call.allowed:
             return _denied(call.reason, liftable)
-        owed = tuple(
-            Warning(reason=f"obligation:{one.type}") for one in call.decision.obligations if one.type in self._fulfilled
-        )
+        obligations = call.decision.obligations if self._fulfilled else ()
+        owed = tuple([Warning(reason=f"obligation:{one.type}") for one in obligations if one.type in self._fulfilled])
         return _changed("$target", arguments, call.arguments, owed)
 
     def _called(self, run: _Run, tool: str, arguments: Known) -> ToolCall:
@@ -237,7 +235,7 @@ class PolicyInterceptor:
 
     def _after_tool(self, run: _Run, context: Known) -> Verdict:
         call = run.calls.pop(context["tool_call"]["id"], None)
-        self._under_way(run).pop((id(run), context["tool_call"]["id"]))
+        run.under_way.pop((id(run), context["tool_call"]["id"]))
         if call is None:
             return _denied("this call was not decided")
         value = context["target"]
@@ -260,13 +258,18 @@ class PolicyInterceptor:
         if run.asked is not None:
             run.asked.ended()
         for id_, call in run.calls.items():
-            self._under_way(run).pop((id(run), id_))
+            run.under_way.pop((id(run), id_))
             ended(call)
         run.asked, run.calls = None, {}
         return ALLOW
 
     def _model_terms(self, model: Known) -> ModelTerms:
         return ModelTerms(model, self._cost)
+
+
+@lru_cache(SESSIONS)
+def _written(whose: tuple[str, ...]) -> str:
+    return ", ".join(map(encode_basestring_ascii, whose))
 
 
 def _of(known: Of | None, context: Known) -> Any:

@@ -35,12 +35,12 @@ def look_over(
 ) -> tuple[list[list[Finding]], Mapping[int, list[Finding]]]:
     """What goes on from one reading into the next, where `looked` is what each has by itself: by reading, each once
     where it begins, its end counted on; and the parts of them, by the number of the reading. Raises as `find`."""
+    if not content.beside or not (wanted := frozenset(kinds)):
+        return [[] for _ in content.readings()], {}
     readings = content.readings()
     over: list[list[Finding]] = [[] for _ in readings]
     parts: dict[int, list[Finding]] = {}
-    wanted, known = frozenset(kinds), set[tuple[tuple[int, Finding], ...]]()
-    if not wanted or not content.beside:
-        return over, parts
+    known = set[tuple[tuple[int, Finding], ...]]()
     numbers = {reading: at for at, reading in enumerate(readings)}
     for order in content.beside:
         texts = [_Stretch(numbers[reading], 0, content.joined(reading)[0]) for reading in order]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import accumulate
+from json.encoder import encode_basestring
 from typing import Any
 
 from policyengine.release.blocks import APART, TEXT, channel, runs
@@ -142,14 +143,12 @@ def _collect(
                 said.append((len(segments), path, around))
             segments.append(Segment(str(value), path))
         case str():
-            before = (
-                "" if not name else f"{json.dumps(name, ensure_ascii=False)}: " + ("" if _is_number(value) else '"')
-            )
+            before = "" if not name else f"{encode_basestring(name)}: " + ("" if _is_number(value) else '"')
             segments.append(Segment(_digits(value) if _is_number(value) else str(value), path, before))
         case bool() | None:
             return
         case int() | float():
-            before = f"{json.dumps(name, ensure_ascii=False)}: " if name else ""
+            before = f"{encode_basestring(name)}: " if name else ""
             segments.append(Segment(_digits(repr(value)), path, before))
         case Mapping():
             for key, item in value.items():

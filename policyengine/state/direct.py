@@ -121,8 +121,8 @@ def straight(
 
 def unrecorded(
     principal: Any,
-    action: str,
-    resource: Mapping[str, Any],
+    action: Any,
+    resource: Any,
     context: Any,
     session: str | None,
     opens: bool,
@@ -131,6 +131,8 @@ def unrecorded(
     """The grant of a request that concerns no store: no rule about it reads the session, and nothing of it is charged,
     marked or put to anybody. None for any other, which `authorizing` decides. Never raises for what a request holds."""
     snapshot, metering = known
+    if type(action) is not str or type(resource) is not dict:
+        return None
     if session is not None and (opens or not snapshot.blocks.is_empty):
         # Which sessions may begin by being named, or are stopped, is asked there.
         return None

@@ -106,7 +106,7 @@ class Authorizes:
         decision before anything is recorded: of an allow that the host cannot honour, a deny."""
         if idempotency_key is None and approval is None and tenant is None and accepts is None:
             if session is not None:
-                grant = self._unrecorded(principal, action, resource, context, session, opens)
+                grant = unrecorded(principal, action, resource, context, session, opens, self._metering)
                 if grant is not None:
                     return grant
             elif (
@@ -144,7 +144,7 @@ class Authorizes:
         """As `authorize`, without blocking the event loop."""
         if idempotency_key is None and approval is None and tenant is None and accepts is None:
             if session is not None:
-                grant = self._unrecorded(principal, action, resource, context, session, opens)
+                grant = unrecorded(principal, action, resource, context, session, opens, self._metering)
                 if grant is not None:
                     return grant
             elif (
@@ -186,9 +186,7 @@ class Authorizes:
     def _unrecorded(
         self, principal: Any, action: Any, resource: Any, context: Any, session: str | None, opens: bool
     ) -> Grant | None:
-        """The grant of a request that concerns no store, as nearly all calls of tools are; None for any other."""
-        if type(action) is not str or type(resource) is not dict:
-            return None
+        """The grant of a request that concerns no store; None for any other."""
         return unrecorded(principal, action, resource, context, session, opens, self._metering)
 
     def _authorizing(self, asked: AuthorizeRequest) -> Authorizing:

@@ -54,23 +54,23 @@ def kept(expires: int) -> int:
 
 def apply(asked: OpenSession | Label | ReadSession, document: Document | None, now: int) -> tuple[Outcome, Writes]:
     """What becomes of an operation on one session."""
-    mine = _mine(asked, document, now) if not isinstance(asked, OpenSession) else None
+    mine = own(asked, document, now) if not isinstance(asked, OpenSession) else None
     match asked:
         case OpenSession():
             if _taken(document, now):
                 # Whose it is, or was, makes no difference: an id that is taken cannot be opened again.
                 return Rejected(operations.UNKNOWN_SESSION), {}
-            fresh = _fresh(asked, now)
-            return DocumentsFound(now, (fresh,)), {asked.key: (fresh, kept(fresh["expires"]))}
+            begun = fresh(asked, now)
+            return DocumentsFound(now, (begun,)), {asked.key: (begun, kept(begun["expires"]))}
         case ReadSession():
             if mine is None and (_taken(document, now) or not asked.opens):
                 return Rejected(operations.UNKNOWN_SESSION), {}
-            session = mine if mine is not None else _fresh(asked, now)
+            session = mine if mine is not None else fresh(asked, now)
             if asked.attempted:
-                counted = _counted(session, asked.attempted, 0)
-                if counted is None:
+                tried = counted(session, asked.attempted, 0)
+                if tried is None:
                     return Rejected(operations.FULL), {}
-                session = counted
+                session = tried
             session = {**session, "expires": now + asked.life}
             return DocumentsFound(now, (session,)), {asked.key: (session, kept(session["expires"]))}
         case Label():
@@ -78,30 +78,30 @@ def apply(asked: OpenSession | Label | ReadSession, document: Document | None, n
                 return Rejected(operations.UNKNOWN_SESSION), {}
             labels = (set(mine["labels"]) | set(asked.add)) - set(asked.remove)
             changed = {**mine, "labels": sorted(labels), "version": mine["version"] + 1}
-            counted = _counted(changed, asked.completed, 2) if asked.completed else changed
-            if counted is None or len(labels) > MAX_LABELS:
+            done = counted(changed, asked.completed, 2) if asked.completed else changed
+            if done is None or len(labels) > MAX_LABELS:
                 return Rejected(operations.FULL), {}
-            return Done(now), {asked.key: (counted, kept(counted["expires"]))}
+            return Done(now), {asked.key: (done, kept(done["expires"]))}
     assert_never(asked)
 
 
 def committed(asked: SessionWrite, document: Document | None, now: int) -> Document | Rejected:
     """The session after an allowed request, or why the request cannot be recorded in it."""
-    mine = _mine(asked, document, now)
+    mine = own(asked, document, now)
     if mine is None and (_taken(document, now) or asked.version is not None or not asked.opens):
         # It is somebody else's, or over; it was there when it was read; or it has to be there.
         return Rejected(operations.UNKNOWN_SESSION)
-    session = mine if mine is not None else _fresh(asked, now)
+    session = mine if mine is not None else fresh(asked, now)
     if asked.version is not None and session["version"] != asked.version:
         return Rejected(operations.CHANGED)
     labels = sorted({*session["labels"], *asked.labels})
-    counted = _counted(session, asked.call, 1) if asked.call else session
-    if counted is None or len(labels) > MAX_LABELS:
+    done = counted(session, asked.call, 1) if asked.call else session
+    if done is None or len(labels) > MAX_LABELS:
         return Rejected(operations.FULL)
-    return {**counted, "labels": labels, "version": session["version"] + 1, "expires": now + asked.life}
+    return {**done, "labels": labels, "version": session["version"] + 1, "expires": now + asked.life}
 
 
-def _mine(asked: Label | ReadSession | SessionWrite, document: Document | None, now: int) -> Document | None:
+def own(asked: Label | ReadSession | SessionWrite, document: Document | None, now: int) -> Document | None:
     if document is None or document["expires"] <= now or document["started"] < asked.since:
         return None
     same = document["tenant"] == asked.tenant and document["principal"] == asked.principal
@@ -113,7 +113,7 @@ def _taken(document: Document | None, now: int) -> bool:
     return document is not None and kept(document["expires"]) > now
 
 
-def _fresh(asked: OpenSession | ReadSession | SessionWrite, now: int) -> Document:
+def fresh(asked: OpenSession | ReadSession | SessionWrite, now: int) -> Document:
     return {
         "tenant": asked.tenant,
         "principal": asked.principal,
@@ -125,7 +125,7 @@ def _fresh(asked: OpenSession | ReadSession | SessionWrite, now: int) -> Documen
     }
 
 
-def _counted(session: Document, call: str, what: int) -> Document | None:
+def counted(session: Document, call: str, what: int) -> Document | None:
     """The session with one more call: attempted (0), allowed (1) or completed (2). None where it holds too many."""
     calls = session["calls"]
     if call not in calls and len(calls) >= MAX_CALLS:

@@ -17,8 +17,25 @@ from policyengine.model.values import Fault
 from policyengine.state.apply import apply
 from policyengine.state.charges import charges
 from policyengine.state.metering import metering
-from policyengine.state.operations import Cancel, Charge, Commit, DocumentsFound, Hold, Operation, Read, Release, Settle
+from policyengine.state.operations import (
+    Cancel,
+    Charge,
+    Commit,
+    DocumentsFound,
+    Done,
+    Hold,
+    Label,
+    OpenSession,
+    Operation,
+    Read,
+    ReadSession,
+    Rejected,
+    Release,
+    Settle,
+)
 from policyengine.state.quick import plan
+from policyengine.state.sessions import MAX_CALLS
+from policyengine.state.stores.memory import Memory
 from policyengine.state.windows import Concurrent, Sliding, calendar
 from tests.state.stores import STORES
 from tests.support.examples import few
@@ -180,6 +197,46 @@ def test_a_store_writes_what_the_specification_writes(name: str) -> None:
                     assert document is None or document == documents[key]
 
     law()
+
+
+sessions = st.sampled_from(["session:a:1", "session:a:2"])
+labels = st.lists(st.sampled_from(["seen", "sent"]), max_size=2).map(tuple)
+in_sessions = st.one_of(
+    st.builds(OpenSession, sessions, st.just("a"), st.sampled_from(["ann", "bob"]), st.sampled_from([1_000, 10**9])),
+    st.builds(
+        Label, sessions, st.sampled_from(["a", "b"]), st.sampled_from(["ann", "bob"]), add=labels, remove=labels,
+        completed=st.sampled_from(["", '["call", "send"]', '["call", "read"]']), since=st.sampled_from([0, NOW + 5]),
+    ),
+    st.builds(
+        ReadSession, sessions, st.just("a"), st.sampled_from(["ann", "bob"]), st.just(10**9),
+        attempted=st.sampled_from(["", '["call", "send"]']), opens=st.booleans(),
+    ),
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(in_sessions, times), max_size=30))
+def test_a_store_keeps_sessions_as_the_specification_does(steps: list[tuple[Any, int]]) -> None:
+    now = NOW
+    store = Memory(lambda: now)
+    documents: dict[str, Any] = {}
+    for operation, by in steps:
+        now += by
+        applied = apply(operation, {operation.key: documents.get(operation.key)}, now)
+        documents |= {key: document for key, (document, _) in applied.writes.items()}
+        before = {key: repr(document) for key, document in documents.items()}
+        assert store.run(operation) == applied.outcome
+        assert {key: repr(document) for key, document in documents.items()} == before
+        assert all(store.run(Read((key,))).documents == (document,) for key, document in documents.items())
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_session_counts_no_more_calls_than_it_holds(full: bool) -> None:
+    store = Memory(lambda: NOW)
+    store.run(OpenSession("session:a:1", "a", "ann", 10**9))
+    outcomes = [
+        store.run(Label("session:a:1", "a", "ann", completed=f"call {number}")) for number in range(MAX_CALLS + full)
+    ]
+    assert isinstance(outcomes[-1], Rejected if full else Done)
 
 
 def test_the_fast_way_knows_all_that_a_commit_can_ask() -> None:

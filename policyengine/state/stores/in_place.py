@@ -1,8 +1,9 @@
-"""Plain charges on documents that one process holds: what `state.apply` does, without making everything anew.
+"""Plain operations on documents that one process holds: what `state.apply` does, without making everything anew.
 
-In: a commit without session, approval or idempotency key, whose charges are of sliding and calendar windows that have
-room. Out: the outcome that `apply` gives, with the documents changed in place to what `apply` would have written. None,
-with nothing charged, for anything else: `apply` is the specification and then does the work.
+In: a session that begins, a call in one that came back, or a commit without session, approval or idempotency key, whose
+charges are of sliding and calendar windows that have room. Out: the outcome that `apply` gives, with the documents
+changed in place to what `apply` would have written. None, with nothing charged, for anything else: `apply` is the
+specification and then does the work.
 """
 
 from __future__ import annotations
@@ -15,7 +16,19 @@ from msgspec import Struct
 
 from policyengine.state.held import held_charge
 from policyengine.state.meters import GRACE
-from policyengine.state.operations import Charge, Commit, Done, MeterUse, lease_key
+from policyengine.state.operations import (
+    Charge,
+    Commit,
+    Document,
+    DocumentsFound,
+    Done,
+    Label,
+    MeterUse,
+    OpenSession,
+    Operation,
+    lease_key,
+)
+from policyengine.state.sessions import counted, fresh, kept, own
 from policyengine.state.windows import BUCKETS, Calendar, Sliding
 
 # What the keys of leases begin with (`operations.lease_key`).
@@ -113,6 +126,44 @@ class InPlace:
         self._expires = expires
         self._due = due
         self._leases = leases
+
+    def done(self, asked: Operation, now: int) -> Done | DocumentsFound | None:
+        """The outcome, of what is one of these."""
+        if isinstance(asked, Commit):
+            return self.commit(asked, now)
+        if isinstance(asked, Label):
+            return self.came_back(asked, now)
+        return self.begin(asked, now) if isinstance(asked, OpenSession) else None
+
+    def begin(self, asked: OpenSession, now: int) -> DocumentsFound | None:
+        """As `sessions.apply`, of an id that nobody has."""
+        if asked.key in self._documents:
+            return None
+        document = fresh(asked, now)
+        expires = kept(document["expires"])
+        self._write(asked.key, document, expires)
+        return DocumentsFound(now, (document,))
+
+    def came_back(self, asked: Label, now: int) -> Done | None:
+        """As `sessions.apply`, of a call that came back and leaves no label."""
+        if asked.add or asked.remove or not asked.completed:
+            return None
+        document = self._documents.get(asked.key)
+        if type(document) is not dict or (mine := own(asked, document, now)) is None:
+            return None
+        # Whoever read the session before reads it as it was then.
+        counted_now = counted({**mine, "version": mine["version"] + 1}, asked.completed, 2)
+        if counted_now is None:
+            return None
+        self._write(asked.key, counted_now, kept(counted_now["expires"]))
+        return Done(now)
+
+    def _write(self, key: str, document: Document, expires: int) -> None:
+        self._documents[key] = document
+        known = self._expires.get(key)
+        if known is None or expires < known:
+            heappush(self._due, (expires, key))
+        self._expires[key] = expires
 
     def commit(self, asked: Commit, now: int) -> Done | None:
         kept = now + asked.keep

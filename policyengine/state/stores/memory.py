@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from policyengine.state.apply import apply
 from policyengine.state.block_operations import KEY, Beat, Impose
-from policyengine.state.operations import Commit, Document, DocumentsFound, Operation, Outcome, Read, lease_key
+from policyengine.state.operations import Document, DocumentsFound, Operation, Outcome, Read, lease_key
 from policyengine.state.stores.in_place import LEASE, InPlace, OpenLeases, Ring
 
 # So many due keys are looked at with each operation: more than one operation can write, so that they never pile up.
@@ -55,7 +55,8 @@ class Memory:
             due = self._due
             if due and due[0][0] <= now:
                 self._sweep(now)
-            if type(operation) is Commit and (done := self._in_place.commit(operation, now)) is not None:
+            done = self._in_place.done(operation, now)
+            if done is not None:
                 return done
             documents = self._documents
             applied = apply(operation, {key: self._found(key) for key in operation.keys}, now)
