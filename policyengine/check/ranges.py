@@ -44,11 +44,11 @@ def constants(expr: Expr) -> list[Const]:
 
 
 def _computed(expr: Expr, computing: Iterable[Callable[[], Any]]) -> list[Const]:
-    found = []
+    constants = []
     for compute in computing:
         with suppress(Fault):
-            found.append(Const(value=compute(), type=expr.type, span=expr.span))
-    return found
+            constants.append(Const(value=compute(), type=expr.type, span=expr.span))
+    return constants
 
 
 def not_below(expr: Expr, least: int, message: str, findings: Findings) -> None:

@@ -26,8 +26,8 @@ def sources(path: Path, resource: Entity, context: Mapping[str, Any], world: Wor
         raise Fault(read[None].code, read[None].message)
     if path not in read:
         read[path] = read[None].sources(path)
-    found: tuple[str, ...] = read[path]
-    return found
+    names: tuple[str, ...] = read[path]
+    return names
 
 
 def _stated(context: Mapping[str, Any], args: Any) -> SourceIndex | Fault:

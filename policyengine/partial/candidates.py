@@ -204,8 +204,8 @@ def _finding(dimension: Dimension, permits: bool, gap: Gap, holes: Holes) -> Val
         return lambda caller: _at_or_above(caller, or_alone=permits and kind == "placed")
     value = holes.given(expr, gap)
     if kind == "value":
-        return lambda caller: NO_VALUE if (found := value(caller)) is NO_VALUE else (_text(found),)
-    return lambda caller: NO_VALUE if (found := value(caller)) is NO_VALUE else frozenset(map(_text, found))
+        return lambda caller: NO_VALUE if (given := value(caller)) is NO_VALUE else (_text(given),)
+    return lambda caller: NO_VALUE if (given := value(caller)) is NO_VALUE else frozenset(map(_text, given))
 
 
 def _text(value: Any) -> Any:

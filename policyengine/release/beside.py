@@ -68,11 +68,11 @@ def _going_over(
     """Each match that is in several of these texts, as its parts."""
     reach = width(wanted, registry)
     chains = [texts] if reach is None else _near(texts, reach)
-    found = _found(chains, wanted, registry)
-    if any(_is_cut(chain, those) for chain, those in zip(chains, found, strict=True)):
+    findings = _found(chains, wanted, registry)
+    if any(_is_cut(chain, those) for chain, those in zip(chains, findings, strict=True)):
         chains = [texts]
-        found = _found(chains, wanted, registry)
-    for chain, those in zip(chains, found, strict=True):
+        findings = _found(chains, wanted, registry)
+    for chain, those in zip(chains, findings, strict=True):
         starts = [0, *accumulate(len(one.text) for one in chain)]
         for one in those:
             first, last = bisect_right(starts, one.start) - 1, bisect_right(starts, one.end - 1) - 1

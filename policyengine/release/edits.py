@@ -88,15 +88,15 @@ def found_in(text: str, find: Find, borders: Sequence[int] = ()) -> Sequence[Fin
 def found_beside(text: str, borders: Sequence[int], find: Find) -> Sequence[Finding]:
     """What is found in a text that has come in parts, which part at `borders`: a value may go on over a border, and it
     may end there."""
-    found = find(text)
+    findings = find(text)
     if not borders:
-        return found
+        return findings
     parts = (
         moved(one, one.start + start, one.end + start)
         for start, end in pairwise((0, *borders, len(text)))
         for one in find(text[start:end])
     )
-    return sorted({*found, *parts}, key=place)
+    return sorted({*findings, *parts}, key=place)
 
 
 def settled(text: str, first: Sequence[Finding], until: int, begins: Begins) -> int:

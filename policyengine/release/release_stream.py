@@ -290,10 +290,10 @@ class ReleaseStream:
         if whole is None:
             return released
         try:
-            tried, found = self._ways.tried(whole.content())
+            tried, findings = self._ways.tried(whole.content())
         except FAILURES:
             return released
-        seen = tuple(dict.fromkeys((*released.findings, *found)))
+        seen = tuple(dict.fromkeys((*released.findings, *findings)))
         return replace(released, decision=replace(released.decision, tried=tried), findings=seen)
 
     def _guarded(self, step: Callable[[], Any]) -> Any:
@@ -302,8 +302,8 @@ class ReleaseStream:
         except CutOff as cut:
             before = self.released
             grant = before.grant if before is not None else None
-            found = self._found() or cut.found
-            told = self._tell(Released(False, None, cut.decision, found, grant=grant), self._gone())
+            findings = self._found() or cut.found
+            told = self._tell(Released(False, None, cut.decision, findings, grant=grant), self._gone())
             raise NotReleased(told, cut=True) from None
         except FAILURES as error:
             code = codes.NOT_LOOKED_AT if isinstance(error, Unscannable) else codes.NOT_CARRIED_OUT

@@ -24,10 +24,10 @@ class EngineSlot:
         if self.engine is None:
             return {}
         watcher, refused = self.engine.watcher, self.engine.last_reload.since
-        found = {} if refused is None else {"refused": refused}
+        since_when = {} if refused is None else {"refused": refused}
         if watcher is not None and (lost := watcher.unwatched) is not None:
-            found["not_watched"] = lost.since
-        return found
+            since_when["not_watched"] = lost.since
+        return since_when
 
     def ready(self) -> Engine:
         """The engine. Raises RequestError (503) before the first load."""
