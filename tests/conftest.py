@@ -11,6 +11,7 @@ profile could not raise it.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import sys
@@ -56,6 +57,9 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield commands
 
 
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
 class _Frozen:
     """Keeps the garbage collector from looking through what tests are made of: a service has it look at everything
     whenever one starts, and there are hundreds. What a service would freeze is garbage when it ends, so it freezes
@@ -75,6 +79,9 @@ class _Frozen:
             self._folder, self._ended = folder, 0
             _forget_services()
             gc.collect()
+            if hasattr(_libc, "malloc_trim"):
+                # What a few tests needed much of goes back to the machine.
+                _libc.malloc_trim(0)
             self._freeze()
 
     def _nothing(self) -> None: ...
