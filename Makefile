@@ -32,9 +32,10 @@ check: $(VENV)/.dev  ## format, lint, types, architecture, and the starter polic
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/policyengine fmt --check policies
 	@for bundle in $(wildcard policies/*/); do \
-	  echo "$(BIN)/policyengine check, fmt --check $$bundle"; \
-	  $(BIN)/policyengine check $$bundle && $(BIN)/policyengine fmt --check $$bundle || exit 1; \
+	  echo "$(BIN)/policyengine check $$bundle"; \
+	  $(BIN)/policyengine check $$bundle || exit 1; \
 	done
 
 fmt: $(VENV)/.dev  ## format the Python and the policies
