@@ -133,13 +133,16 @@ class Bucket:
         outcome: Outcome = (first[0], first[2], tuple(sorted(others)), faulty)
         refused = refused_arguments(self._schema, self._world, asked)
         failed = [rule for block, _, mask, _ in asked_of for rule in _chosen(block.rules, mask)]
-        # Where nothing is amiss but that attributes have no value, this is known from the time before.
-        is_told = (bool(faulty) or any(told for *_, told in asked_of)) and not (failed or refused or approved)
-        known = self._spare.known(outcome) if is_told else None
+        # Where nothing is amiss but what was seen before, this is known from that time.
+        is_told = (bool(faulty) or any(told for *_, told in asked_of)) and not (refused or approved)
+        known = self._spare.known(outcome) if is_told and not failed else None
         if known is not None:
             return known
         held = [rule for block, mask, _, _ in asked_of for rule in _chosen(block.rules, mask)]
-        verdicts, tried = self._verdicts(held, failed, self._errors(asked_of, faulty), env)
+        why = {rule.name: _error(rule, env) for rule in failed}
+        learned = [block.learn(told, mask, why) for block, _, mask, told in asked_of]
+        is_told = is_told and all(learned)
+        verdicts, tried = self._verdicts(held, failed, self._errors(asked_of, faulty), why)
         erred = [*verdicts.erred, *tried.erred]
         if refused:
             return combine(verdicts, approved, properties_in(env), self._revision, refused, tried)
@@ -163,7 +166,7 @@ class Bucket:
         self, asked_of: Sequence[tuple[RuleBlock, int, int, Told]], faulty: Sequence[FaultyTable]
     ) -> list[tuple[Rule, RuleError]]:
         """The rules that came upon an attribute without a value, and what is wrong with them."""
-        errors = [error for block, *_, told in asked_of for error in block.errors(told)]
+        errors = [error for block, _, mask, told in asked_of for error in block.errors(told, mask)]
         for number, (code, message) in faulty:
             for rule in self._tables[number].all:
                 key = first_read(rule)
@@ -171,11 +174,14 @@ class Bucket:
         return errors
 
     def _verdicts(
-        self, held: Sequence[Rule], failed: Sequence[Rule], known: Sequence[tuple[Rule, RuleError]], env: Env
+        self,
+        held: Sequence[Rule],
+        failed: Sequence[Rule],
+        known: Sequence[tuple[Rule, RuleError]],
+        why: Mapping[str, RuleError],
     ) -> tuple[Verdicts, Verdicts]:
-        """What the rules in force said, and those that are tried. Why a rule failed of which nothing is known is asked
-        of the interpreter."""
-        errors = {rule.name: error for rule, error in known} | {rule.name: _error(rule, env) for rule in failed}
+        """What the rules in force said, and those that are tried. `why` the others failed the interpreter has told."""
+        errors = {rule.name: error for rule, error in known} | dict(why)
         erred = sorted([*(rule for rule, _ in known), *failed], key=_name)
 
         def said(tried: bool) -> Verdicts:

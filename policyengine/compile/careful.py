@@ -23,6 +23,7 @@ from policyengine.compile.codegen import (
     scope_tests,
     set_bit,
 )
+from policyengine.compile.failures import RuleFailures
 from policyengine.compile.hoist import ancestor_roots, targets
 from policyengine.compile.pyfunction import function, module
 from policyengine.compile.pytree import all_of, assign, call, call_object, class_of, load
@@ -51,13 +52,14 @@ Careful = Callable[..., tuple[int, int, Told]]
 
 
 def careful_function(
-    rules: Sequence[Rule], site: Site, world: World, env: Mapping[str, Any]
+    rules: Sequence[Rule], site: Site, world: World, env: Mapping[str, Any], failures: RuleFailures
 ) -> tuple[Careful, Sequence[ReadPlace]]:
     """The function, and the places that it tells of."""
     written = _Careful(rules, site)
     body = written.body()
     takes = takes_of(written.emitter.reads, world)
-    names = {**env, **written.emitter.constants, **takes, "told": _telling(written.emitter.places)}
+    names = {**env, **written.emitter.constants, **takes}
+    names |= {"told": _telling(written.emitter.places), "failed": failures.failed}
     made: Careful = function(module("careful", PARAMETERS, body), names)
     return made, written.emitter.places
 
@@ -249,9 +251,8 @@ def _and(items: tuple[ir.Expr, ...]) -> ir.Expr:
 
 
 def _tried(statement: ast.stmt, mask: int, raises: bool) -> ast.stmt:
-    failed = ast.ExceptHandler(
-        load("Exception"), None, [ast.AugAssign(ast.Name("o", ast.Store()), ast.Add(), ast.Constant(mask))]
-    )
+    told = call("failed", load("error"), ast.Constant(mask), load("places"))
+    failed = ast.ExceptHandler(load("Exception"), "error", [ast.AugAssign(ast.Name("o", ast.Store()), ast.Add(), told)])
     # Its place is noted already: counted among those that failed, the rule would err without a reason.
     lacking = ast.ExceptHandler(load("Lacking"), None, [ast.Pass()])
     return ast.Try([statement], [lacking, failed] if raises else [failed], [], [])

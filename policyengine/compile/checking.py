@@ -12,12 +12,13 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from policyengine.compile.emit import Emitter
+from policyengine.compile.emit import COMPARE, Emitter
 from policyengine.compile.pytree import all_of, any_of, call, load
 from policyengine.compile.reads import Choice, NumberedRead, steps
 from policyengine.diagnostics.source import Span
 from policyengine.ir import nodes as ir
 from policyengine.ir.walk import walk
+from policyengine.model.types import EntityT
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,25 @@ class CheckingEmitter(Emitter):
                 value = ast.IfExp(absent(read.name), lacks, value)
             expr = expr.base
         return value
+
+    # One after the other, and each guarded, as in the interpreter: what that says of rules that fail is remembered.
+
+    def raw(self, expr: ir.Attribute) -> ast.expr:
+        if isinstance(expr.base, ir.Attribute) and isinstance(expr.base.type, EntityT):
+            owners = self.constant(expr.owners)
+            return call("find", self.emit(expr.base), ast.Constant(expr.name), owners, load("world"))
+        return Emitter.raw(self, expr)
+
+    def _compare_integers(self, expr: ir.Compare) -> ast.expr:
+        return ast.Compare(self.emit(expr.left), [COMPARE[expr.op]()], [self.emit(expr.right)])
+
+    def _uid(self, expr: ir.Expr) -> ast.expr:
+        if isinstance(expr, ir.Attribute):
+            return ast.Attribute(self.emit(expr), "uid", ast.Load())
+        return Emitter._uid(self, expr)
+
+    def _uids(self, expr: ir.Attribute) -> ast.expr:
+        return call("uids", self.emit(expr))
 
     def place(self, read: NumberedRead, rules: Sequence[tuple[int, Span]]) -> ast.expr:
         self.places.append(ReadPlace(read.number, tuple(rules)))

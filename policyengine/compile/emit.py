@@ -138,7 +138,7 @@ class Emitter:
             case ir.Compare(left=ir.Attribute(type=one), right=ir.Attribute(type=other)) if one == other == INT:
                 return self._compare_integers(expr)
             case ir.Compare(op=op, left=left, right=right):
-                return ast.Compare(self.emit(left), [_COMPARE[op]()], [self.emit(right)])
+                return ast.Compare(self.emit(left), [COMPARE[op]()], [self.emit(right)])
             case ir.Arithmetic(op=op, left=left, right=right, type=type_):
                 return call("arithmetic", ast.Constant(op), self.emit(left), self.emit(right), self.constant(type_))
             case ir.Negate(operand=operand, type=type_):
@@ -251,14 +251,14 @@ class Emitter:
         """Compares two attributes and guards them together: whichever way it comes out, two bounds imply the others."""
         sides = [expr.left, expr.right]
         if any(side in self.loads or self.prepared.name(side) is not None for side in sides):
-            return ast.Compare(self.emit(expr.left), [_COMPARE[expr.op]()], [self.emit(expr.right)])
+            return ast.Compare(self.emit(expr.left), [COMPARE[expr.op]()], [self.emit(expr.right)])
         names = [self.fresh(), self.fresh()]
         left, right = (load(name) for name in names)
         values = [ast.NamedExpr(ast.Name(n, ast.Store()), self.raw(s)) for n, s in zip(names, sides, strict=True)]  # type: ignore[arg-type]
         integers = all_of([ast.Compare(class_of(value), [ast.Is()], [load("int")]) for value in values])
         fit = call("integers", left, right)
         less, more = (left, right) if expr.op in ("<", "<=") else (right, left)
-        holds = ast.Compare(left, [_COMPARE[expr.op]()], [right])
+        holds = ast.Compare(left, [COMPARE[expr.op]()], [right])
         known = ast.IfExp(holds, inside(less, more, SMALL, fit), ast.UnaryOp(ast.Not(), inside(more, less, SMALL, fit)))
         return ast.IfExp(integers, known, call("bad"))
 
@@ -397,4 +397,4 @@ class Emitter:
         return call_object(self.constant(FUNCTIONS[expr.function]), *args)
 
 
-_COMPARE = {"<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE}
+COMPARE = {"<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE}

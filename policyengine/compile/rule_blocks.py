@@ -9,6 +9,7 @@ from typing import Any
 from policyengine.compile.careful import Careful, Told, careful_function
 from policyengine.compile.checking import ReadPlace
 from policyengine.compile.codegen import Fast, fast_function
+from policyengine.compile.failures import RuleFailures
 from policyengine.compile.index import Dimension
 from policyengine.compile.making import FEW, need
 from policyengine.compile.runtime import Unusual
@@ -25,7 +26,7 @@ Hit = tuple[int, int, Told]
 class RuleBlock:
     """Some rules, and the functions made of them when they are first needed."""
 
-    __slots__ = ("_careful", "_env", "_fast", "_learn", "_places", "_site", "number", "rules")
+    __slots__ = ("_careful", "_env", "_failures", "_fast", "_learn", "_places", "_site", "number", "rules")
 
     def __init__(
         self, number: int, rules: Sequence[Rule], site: Site, env: Mapping[str, Any], learn: Callable[[RuleBlock], None]
@@ -39,6 +40,7 @@ class RuleBlock:
         self._fast: Fast | None = None
         self._careful: Careful | None = None
         self._places: Sequence[ReadPlace] = ()
+        self._failures = RuleFailures(len(self.rules))
 
     def ask(self, *request: Any) -> tuple[tuple[int, int], ...]:
         """The block's number and the mask of the rules that held, if any did. Raises when a rule may have erred."""
@@ -68,7 +70,7 @@ class RuleBlock:
     def prepare_carefully(self) -> Careful:
         if self._careful is None:
             # Whoever has been told of places looks for them after this.
-            made, self._places = careful_function(self.rules, self._site, self._env["world"], self._env)
+            made, self._places = careful_function(self.rules, self._site, self._env["world"], self._env, self._failures)
             self._careful = made
         return self._careful
 
@@ -90,17 +92,28 @@ class RuleBlock:
             raise Unusual
         return ((self.number, held, told),) if held or told else ()
 
-    def errors(self, told: Told) -> list[tuple[Rule, RuleError]]:
-        """The rules of which something is told, and what is wrong with them."""
+    def errors(self, told: Told, failed: int) -> list[tuple[Rule, RuleError]]:
+        """The rules of which something is told, and what is wrong with them, but for those that failed."""
         if not told:
             return []
         places, faults = told
         why = dict(faults)
-        return [
+        lacking = [
             (self.rules[number], RuleError(self.rules[number].name, *why[place.read], str(span)))
-            for place in map(self._places.__getitem__, places)
+            for place in (self._places[number] for number in places if number >= 0)
             for number, span in place.rules
         ]
+        known = (each for number in places if number < 0 for each in self._failures.errors(number))
+        return lacking + [(rule, error) for number, rule, error in known if not failed >> number & 1]
+
+    def learn(self, told: Told, failed: int, errors: Mapping[str, RuleError]) -> bool:
+        """What the interpreter says of the rules that failed, by their names. Whether it is known of all from now
+        on."""
+        if not failed or not told:
+            return not failed
+        places, _ = told
+        numbered = ((n, rule) for n, rule in enumerate(self.rules) if failed >> n & 1)
+        return self._failures.learn(places, {n: (rule, errors[rule.name]) for n, rule in numbered})
 
     def _need(self) -> None:
         if len(self.rules) > FEW:

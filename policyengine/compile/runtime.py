@@ -146,7 +146,7 @@ def find(entity: Entity, name: str, owners: frozenset[str] | None, world: World)
     """A raw attribute of an entity other than the principal and the resource."""
     value = ABSENT if owners is not None and entity.uid.type not in owners else world.find(entity, name)
     if value is ABSENT:
-        raise Unusual
+        raise KeyError(name)
     return value
 
 

@@ -1,0 +1,84 @@
+"""Why rules fail otherwise than by an attribute of the request without a value, remembered.
+
+In: what a careful function caught, and of which rules. Out: a number that stands for what is wrong with them, once the
+interpreter has told. What generated code raises, and where, is what the interpreter finds for the same expression: it
+evaluates in the same order. So rules that fail like that again, in any request, have the same errors; the messages show
+no value. Where the two do not go alike, nothing is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from types import TracebackType
+from typing import Any
+
+from policyengine.compile.runtime import find, member
+from policyengine.diagnostics import codes
+from policyengine.ir.nodes import Rule
+from policyengine.model.decision import RuleError
+from policyengine.model.values import Fault
+
+Errors = tuple[tuple[int, Rule, RuleError], ...]
+# So many are remembered for each rule; rules that fail in more ways are interpreted each time.
+MOST = 32
+# Whoever looks for an attribute that is not there. Elsewhere a missing key can mean several things.
+_MISSING = frozenset({id(member.__code__), id(find.__code__)})
+
+
+class RuleFailures:
+    """Those of one block of rules. Their numbers are below 0, and stay."""
+
+    __slots__ = ("_errors", "_most", "_next", "_numbers")
+
+    def __init__(self, rules: int) -> None:
+        self._most = MOST * rules
+        self._next = count(-1, -1)
+        self._numbers: dict[tuple[Any, ...], int] = {}
+        self._errors: dict[int, Errors] = {}
+
+    def failed(self, error: Exception, mask: int, places: list[int]) -> int:
+        """Notes the number of what these rules failed of. Gives the mask of those that the interpreter has to be asked
+        about: all of them, or none."""
+        key = _key(error, mask)
+        if key is None:
+            return mask
+        number = self._numbers.get(key)
+        if number is None:
+            if len(self._numbers) >= self._most:
+                return mask
+            number = self._numbers.setdefault(key, next(self._next))
+        places.append(number)
+        return 0 if number in self._errors else mask
+
+    def learn(self, places: Sequence[int], errors: dict[int, tuple[Rule, RuleError]]) -> bool:
+        """What the interpreter says of rules, by their numbers: of all that failed in one request, whose places these
+        are. Whether it is known of all from now on."""
+        unknown = {number for number in places if number < 0} - self._errors.keys()
+        for key, number in list(self._numbers.items()) if unknown else ():
+            if number in unknown:
+                mask: int = key[0]
+                those = [(n, *errors[n]) for n in range(mask.bit_length()) if mask >> n & 1 and n in errors]
+                if len(those) == mask.bit_count():
+                    self._errors[number] = tuple(those)
+        return errors.keys() <= {each for number in places if number < 0 for each, *_ in self.errors(number)}
+
+    def errors(self, number: int) -> Errors:
+        """What is wrong with them; nothing yet where that is not known."""
+        return self._errors.get(number, ())
+
+
+def _key(error: Exception, mask: int) -> tuple[Any, ...] | None:
+    """What was raised, and where: by the code, and the instruction in it, of all functions that were being called."""
+    chain: list[int] = []
+    at: TracebackType | None = error.__traceback__
+    while at is not None:
+        chain.append(id(at.tb_frame.f_code))
+        chain.append(at.tb_lasti)
+        at = at.tb_next
+    if type(error) is Fault:
+        # Collections are counted before all parts of an expression have been evaluated.
+        return None if error.code == codes.TOO_MUCH_WORK.id else (mask, error.code, error.message, *chain)
+    if type(error) is KeyError and chain[-2] in _MISSING:
+        return (mask, *chain)
+    return None
