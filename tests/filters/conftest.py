@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import pytest
 
-from tests.support.filter_checks import ALL_DOCUMENTS, TYPED_DOCUMENTS
+from tests.support.filter_checks import ALL_DOCUMENTS, TYPED_DOCUMENTS, forget_corpus
 from tests.support.sql_stores import PART, Store, duckdb_store, postgresql_store, sqlite_store
+
+
+@pytest.fixture(scope="package", autouse=True)
+def corpus() -> Iterator[None]:
+    """What the stores are asked about, for all of them and no longer: more than a thousand engines."""
+    yield
+    forget_corpus()
+
 
 _STORES = {"postgresql": postgresql_store, "sqlite": sqlite_store, "duckdb": duckdb_store}
 

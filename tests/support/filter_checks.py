@@ -87,6 +87,12 @@ def _amiss(at: int) -> frozenset[str]:
     )
 
 
+def forget_corpus() -> None:
+    """Gives back what was kept of the corpus for the next store."""
+    for each in (engine, corpus_filter, _allowed):
+        each.cache_clear()
+
+
 def check(filter_: Filter, expected: list[str], backend: Backend, ask: Ask, documents: list[Document]) -> bool:
     """Asserts that the store finds what may be seen, after a recheck unless the query is exact; says whether it is."""
     query, surplus = _asked(filter_, expected, backend, ask)
