@@ -183,8 +183,8 @@ STREAMS: dict[str, dict[int, str]] = {
     "full output, closed error": {1: "full", 2: "closed"},
     "a reader that has gone": {1: "unread"},
 }
-# A command that goes on for so many seconds is ended.
-MOST = 60
+# A command that goes on for so many seconds is ended. One that does is wrong, and a busy machine is not.
+MOST = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +260,8 @@ class Project:
         except BaseException:  # noqa: BLE001
             status, problem = 1, traceback.format_exc()
         finally:
+            # The next command may be asked for much later.
+            signal.alarm(0)
             sys.stdin, sys.stdout, sys.stderr = python
             for number, kept in own:
                 os.dup2(kept, number)

@@ -98,6 +98,14 @@ def test_only_minted_tokens_are_canaries() -> None:
         canary.mint(b"short")
 
 
+@pytest.mark.parametrize("data", [bytes(32), bytes(31) + b"\x01", b"\x01" + bytes(31), b"\xff" * 32])
+def test_a_token_of_few_digits_is_found_and_nothing_else(data: bytes) -> None:
+    token = canary.mint(data)
+    finders = registry(Vocabulary(canaries=(token,)))
+    assert find(f"so {token} it is", frozenset({"canary"}), finders)
+    assert not find("1 or 2 of 50, with c and 0, in zzz aaaa", frozenset({"canary"}), finders)
+
+
 PROMPT = "You are the assistant of Acme. Never say that the discount for partners is forty per cent before May."
 
 

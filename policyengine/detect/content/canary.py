@@ -31,6 +31,8 @@ _LONGEST = 1024
 """What a token may take in a text, whatever stands between its characters."""
 _HEAD = 6
 """So much of each form is looked for in all of a text. The rest is compared where that is found."""
+_SHORTEST = 8
+"""A form with fewer characters is no token's: a number of few digits stands in many texts."""
 _FEW = 4
 """The automaton of more is kept small."""
 _TOKEN = re.compile(r"[a-z2-7]{52}")
@@ -64,7 +66,8 @@ def is_token(text: str) -> bool:
 @lru_cache(maxsize=16)
 def _finder(canaries: tuple[str, ...]) -> Finder:
     """Most tenants look for the same, and a token has hundreds of forms."""
-    needles = {needle: f"{NAME}:{id_of(token)}" for token in canaries for needle in written_as(token)}
+    forms = ((needle, token) for token in canaries for needle in written_as(token) if len(needle) >= _SHORTEST)
+    needles = {needle: f"{NAME}:{id_of(token)}" for needle, token in forms}
     if not needles:
         return viewing(NAME, frozenset({"canary"}), 1, lambda view: (), nowhere, reach=0, holds=NOTHING)
     heads: dict[bytes, list[tuple[bytes, str]]] = {}
