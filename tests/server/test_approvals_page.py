@@ -15,12 +15,14 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from policyengine.engine import Engine
+from policyengine.server.access import html as page
 from policyengine.server.cookie import COOKIE, Card
 from policyengine.state.tasks import Task
 from tests.server.serving import serving
 from tests.server.test_access import FINANCE, PEOPLE, POLICIES
 from tests.server.test_authentication import bearer, issuer, jwks, token, until
 from tests.support.key_file import Store
+from tests.support.steps import steps
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
 EVIL = "<script>alert(1)</script>\"'&\u202e\u200b"
@@ -68,9 +70,9 @@ def closed_page(folder: Path, settings: dict[str, Any], store: Store) -> Iterato
         yield client
 
 
-def waiting(engine: Engine, why: str = "", tenant: str = "", order: str = "A-1") -> Task:
+def waiting(engine: Engine, why: str = "", tenant: str = "", order: str = "A-1", who: str = "ann") -> Task:
     grant = engine.authorize(
-        principal={"type": "User", "id": "ann"},
+        principal={"type": "User", "id": who},
         action="call",
         resource={"type": "Tool", "id": "issue_refund", "args": {"amount": 400, "order": order}},
         tenant=tenant,
@@ -123,6 +125,22 @@ def test_what_waits_is_listed_shown_and_approved(open_page: httpx.Client, engine
     assert (found.status, found.needs[0].approvers, found.log[0]["why"]) == ("approved", ('User::"cleo"',), "fine")
     assert task.id not in open_page.get("/approvals").text
     assert "<form" not in open_page.get(f"/approvals/task?id={task.id}").text
+
+
+def test_twice_as_many_that_wait_are_twice_the_work() -> None:
+    """A tenant has at most 1,000 of them."""
+    cleo, work = {"type": "User", "id": "cleo"}, {}
+    for count in (100, 200):
+        engine = Engine.from_text(POLICIES, entities=PEOPLE)
+        for number in range(count):
+            waiting(engine, who=f"u{number}")
+
+        def listed(engine: Engine = engine) -> bytes:
+            return page.listed(engine.approvals.list(None, approver=cleo, context={}), "cleo", "")
+
+        assert listed().count(b"<tr>") == count + 1
+        work[count] = steps(listed)
+    assert work[200] <= 2.2 * work[100]
 
 
 def test_one_can_say_no(open_page: httpx.Client, engine: Engine) -> None:
