@@ -63,20 +63,20 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 class _Frozen:
     """Keeps the garbage collector from looking through what tests are made of: a service has it look at everything
     whenever one starts, and there are hundreds. What a service would freeze is garbage when it ends, so it freezes
-    nothing here. What still lives when the tests of a folder begin, or when many services have ended, is frozen."""
+    nothing here. What still lives when the tests of a file begin, or when many services have ended, is frozen."""
 
     MANY = 50
 
     def __init__(self) -> None:
-        self._folder: Path | None = None
+        self._file: Path | None = None
         self._ended, self._freeze = 0, gc.freeze
         gc.freeze, gc.unfreeze = self._nothing, self._end
         # Asking how much is frozen would count it, and loading policies for a command asks that.
         gc.get_freeze_count = lambda: 1
 
-    def begin(self, folder: Path) -> None:
-        if folder != self._folder or self._ended >= self.MANY:
-            self._folder, self._ended = folder, 0
+    def begin(self, file: Path) -> None:
+        if file != self._file or self._ended >= self.MANY:
+            self._file, self._ended = file, 0
             _forget_services()
             gc.collect()
             if hasattr(_libc, "malloc_trim"):
@@ -105,7 +105,7 @@ gc.set_threshold(10_000, 10, 10)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    _frozen.begin(item.path.parent)
+    _frozen.begin(item.path)
 
 
 def pytest_unconfigure() -> None:
