@@ -134,16 +134,16 @@ def test_a_text_names_no_approvals() -> None:
     engine = Engine.from_text(POLICY)
     one = asked({}, 3)
     for approved in ("policy.sign_off and more", {"policy.sign_off": False}):
-        with pytest.raises(TypeError, match="`approved` is a collection of names"):
+        with pytest.raises(TypeError, match="`approved` must be a collection of names"):
             engine.decide(**one, approved=approved)  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match="`approved` is a collection of names"):
+        with pytest.raises(TypeError, match="`approved` must be a collection of names"):
             engine.filter(
                 principal=one["principal"],
                 action="retrieve",
                 resource_type="Document",
                 approved=approved,  # type: ignore[arg-type]
             )
-        with pytest.raises(TypeError, match="`approved` is a collection of names"):
+        with pytest.raises(TypeError, match="`approved` must be a collection of names"):
             engine.decide_many([one, {**one, "approved": approved}])
     for plain in (["policy.sign_off"], {"policy.sign_off"}, {"policy.sign_off": 1}.keys()):
         assert engine.decide(**one, approved=plain).decision == "allow"
