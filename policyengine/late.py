@@ -5,6 +5,7 @@ Nothing of the package is imported so. What has to be there whatever is asked st
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
@@ -37,4 +38,22 @@ def is_installed(name: str) -> bool:
 
 def logger(name: str) -> Any:
     """`structlog.get_logger(name)`. Few processes log anything."""
-    return Late(lambda: import_module("structlog").get_logger(name))
+    return Late(lambda: _structlog().get_logger(name))
+
+
+def log_to_standard_error() -> None:
+    """From now on what is logged goes there, unless somebody says otherwise: a command's standard output is its result,
+    and structlog would write to that."""
+    global _to_standard_error
+    _to_standard_error = True
+
+
+_to_standard_error = False
+
+
+def _structlog() -> Any:
+    structlog = import_module("structlog")
+    if _to_standard_error and not structlog.is_configured():
+        # The stream of the moment: it may be exchanged.
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    return structlog

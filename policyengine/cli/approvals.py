@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,8 +128,8 @@ def _decide(
     policies = policies or _path("POLICYENGINE_POLICIES")
     if policies is None:
         fail("no policies are named", "name them with --policies: their rules say who may approve")
-    engine = _engine(policies, entities or _path("POLICYENGINE_ENTITIES"), _url(state))
-    with _reported():
+    opened = _engine(policies, entities or _path("POLICYENGINE_ENTITIES"), _url(state))
+    with closing(opened) as engine, _reported():
         decided = work(engine.approvals, {"type": type_, "id": id_})
     if as_json:
         say_json(_json(decided))

@@ -31,6 +31,7 @@ from policyengine.cli.test import test
 from policyengine.cli.words import Command
 from policyengine.compile.native import NATIVE
 from policyengine.diagnostics.safe_text import visible
+from policyengine.late import log_to_standard_error
 from policyengine.version import DISTRIBUTION, VERSION, other_package
 
 
@@ -45,6 +46,7 @@ class _App(typer.Typer):
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         status: object = 0
         stand_in_for_closed_streams()
+        log_to_standard_error()
         try:
             self.commands(*args, **{"prog_name": "policyengine", **kwargs})
         except SystemExit as ended:

@@ -35,6 +35,18 @@ def test_the_other_package_of_the_same_name_is_noticed(tmp_path: Path) -> None:
     assert done.stderr.startswith("warning: another package named `policyengine` (6.11.1) is installed over this one")
 
 
+def test_what_is_logged_is_no_part_of_the_result() -> None:
+    """A store that cannot be asked is logged by a thread of its own, and structlog writes to standard output."""
+    code = (
+        "from policyengine.cli import app\nfrom policyengine.state.board import log\n"
+        "try:\n    app(['--version'])\nfinally:\n    log.warning('the store is away')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.startswith(f"policyengine {VERSION}")
+    assert "away" not in done.stdout
+    assert "the store is away" in done.stderr
+
+
 def test_help_names_every_command() -> None:
     done = run("--help")
     assert done.returncode == 0
