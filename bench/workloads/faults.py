@@ -23,16 +23,25 @@ CONDITIONS = {
     "in or": 'document.classification == -{n} or document.owner like "x{n}*"',
     "in a value": '(if document.tenant == principal.tenant then document.owner else "y") like "x{n}*"',
     "in a quantifier": 'any r in principal.roles: r == "reader" and document.owner like "x{n}*"',
+    "in JSON": 'document.facts.owner like "x{n}*"',
 }
 # The costliest are measured with the fewest rules.
 CASES = [(shape, count) for shape in CONDITIONS for count in COUNTS if count < 10_000 or shape == "after another"]
 
 PRINCIPAL = {"type": "User", "id": "ann", "tenant": "acme", "roles": ["reader"], "email": "ann@acme"}
-DOCUMENT = {"type": "Document", "id": "d", "tenant": "acme", "owner": "ann", "classification": 1, "labels": []}
+DOCUMENT: dict[str, Any] = {
+    "type": "Document",
+    "id": "d",
+    "tenant": "acme",
+    "owner": "ann",
+    "classification": 1,
+    "labels": [],
+}
+DOCUMENT["facts"] = {"owner": "ann"}
 RESOURCES: dict[str, dict[str, Any]] = {
     GOOD: DOCUMENT,
-    MISSING: {name: value for name, value in DOCUMENT.items() if name != "owner"},
-    MISTYPED: {**DOCUMENT, "owner": 5},
+    MISSING: {**{name: value for name, value in DOCUMENT.items() if name != "owner"}, "facts": {}},
+    MISTYPED: {**DOCUMENT, "owner": 5, "facts": {"owner": 5}},
 }
 
 
@@ -44,7 +53,9 @@ def run(options: Options) -> Results:
     results = Results()
     for shape, count in CASES:
         rules = (f"forbid f{n}: retrieve on Document when {CONDITIONS[shape].format(n=n)}" for n in range(count))
-        engine = Engine.from_text("\n".join(["use ai", "permit all: retrieve on Document", *rules]))
+        engine = Engine.from_text(
+            "\n".join(["use ai", "extend Document { facts: Json }", "permit all: retrieve on Document", *rules])
+        )
         asked = {name: _requests(name, max(2, 10_000 // count)) for name in RESOURCES}
         _check(engine, asked, count)
         seconds = options.seconds / 2

@@ -28,9 +28,12 @@ from policyengine.compile.hoist import ancestor_roots, targets
 from policyengine.compile.pyfunction import function, module
 from policyengine.compile.pytree import all_of, assign, call, call_object, class_of, load
 from policyengine.compile.reads import (
+    READABLE,
     Faults,
     NumberedRead,
+    Readable,
     Reason,
+    base_of,
     certain,
     first_read,
     is_readable,
@@ -156,7 +159,7 @@ class _Careful:
 
     def _is_simple(self, test: ir.Expr) -> bool:
         """Whether all attributes in a test are read in any case."""
-        reads = [node for node in walk(test) if isinstance(node, ir.Attribute) and is_readable(node)]
+        reads = [node for node in walk(test) if isinstance(node, READABLE) and is_readable(node)]
         return len(reads) == len(certain(test))
 
     def _ask_together(self, test: ir.Expr, group: Sequence[int], sure: frozenset[str]) -> ast.stmt:
@@ -195,27 +198,28 @@ class _Careful:
             tests.append(self.emitter.chained(condition, False, True, set(sure)))
         return _tried(ast.If(all_of(tests), [set_bit("m", number)], []), 1 << number, self.emitter.raises)
 
-    def _place(self, read: NumberedRead, rules: Sequence[tuple[int, ir.Attribute | None]]) -> ast.expr:
+    def _place(self, read: NumberedRead, rules: Sequence[tuple[int, Readable | None]]) -> ast.expr:
         return self.emitter.place(read, [(number, node.span) for number, node in rules if node is not None])
 
 
-def read_all(reads: Mapping[ir.Attribute, NumberedRead], site: Site) -> list[ast.stmt]:
+def read_all(reads: Mapping[Readable, NumberedRead], site: Site) -> list[ast.stmt]:
     """Statements that read attributes to their names, and put into `faults` why some have no value."""
     return [statement for read in reads.values() for statement in _read(read, reads, site)]
 
 
-def takes_of(reads: Mapping[ir.Attribute, NumberedRead], world: World) -> dict[str, Any]:
+def takes_of(reads: Mapping[Readable, NumberedRead], world: World) -> dict[str, Any]:
     """What these statements call."""
     return {f"take_{read.name}": taking(read, world) for read in reads.values()}
 
 
-def _read(read: NumberedRead, reads: Mapping[ir.Attribute, NumberedRead], site: Site) -> list[ast.stmt]:
-    attribute, name, take = read.attribute, read.name, f"take_{read.name}"
-    base, type_ = attribute.base, attribute.type
-    if not isinstance(base, ir.Root):
-        assert isinstance(base, ir.Attribute)
+def _read(read: NumberedRead, reads: Mapping[Readable, NumberedRead], site: Site) -> list[ast.stmt]:
+    expr, name, take = read.expr, read.name, f"take_{read.name}"
+    base, type_ = base_of(expr), expr.type
+    if isinstance(base, READABLE):
         return [assign(name, call(take, load(reads[base].name), load("faults")))]
-    raw = assign(name, _raw_or_absent(attribute, base, site))
+    assert isinstance(expr, ir.Attribute)
+    assert isinstance(base, ir.Root)
+    raw = assign(name, _raw_or_absent(expr, base, site))
     taken = assign(name, call(take, load(name), load("faults")))
     test = scalar_test(load(name), load(name), type_)
     if test is None and isinstance(type_, SetT | ListT):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from policyengine.compile.emit import COMPARE, Emitter
 from policyengine.compile.pytree import all_of, any_of, call, load
-from policyengine.compile.reads import Choice, NumberedRead, steps
+from policyengine.compile.reads import READABLE, Choice, NumberedRead, Readable, base_of, steps
 from policyengine.diagnostics.source import Span
 from policyengine.ir import nodes as ir
 from policyengine.ir.walk import walk
@@ -34,7 +34,7 @@ class CheckingEmitter(Emitter):
     """An Emitter of expressions in which attributes may have no value. `sure` are the names of those that have one
     where the expression stands; for others it notes the place, of the rule `asked`, and raises."""
 
-    reads: Mapping[ir.Attribute, NumberedRead] = field(default_factory=dict)
+    reads: Mapping[Readable, NumberedRead] = field(default_factory=dict)
     sure: frozenset[str] = frozenset()
     asked: int = 0
     raises: bool = False
@@ -42,14 +42,14 @@ class CheckingEmitter(Emitter):
 
     def _emit(self, expr: ir.Expr) -> ast.expr:
         value = Emitter._emit(self, expr)
-        # What an attribute is of comes before it.
-        while isinstance(expr, ir.Attribute) and expr in self.reads:
+        # What it is read of comes before it.
+        while isinstance(expr, READABLE) and expr in self.reads:
             read = self.reads[expr]
             if read.name not in self.sure:
                 self.raises = True
                 lacks = call("lack", load("places"), self.place(read, [(self.asked, expr.span)]))
                 value = ast.IfExp(absent(read.name), lacks, value)
-            expr = expr.base
+            expr = base_of(expr)
         return value
 
     # One after the other, and each guarded, as in the interpreter: what that says of rules that fail is remembered.
@@ -131,7 +131,7 @@ class CheckingEmitter(Emitter):
         """The links before an expression: that what it reads in any case has a value, and what it chooses."""
         links: list[ast.expr] = []
         for node in steps(expr):
-            if not isinstance(node, ir.Attribute):
+            if not isinstance(node, READABLE):
                 if node is not expr and self._is_unsure(node, sure):
                     links.append(self._choose(node, is_and, sure))
                 continue
@@ -155,9 +155,7 @@ class CheckingEmitter(Emitter):
 
     def _is_unsure(self, expr: ir.Expr, sure: set[str]) -> bool:
         reads = self.reads
-        return any(
-            isinstance(node, ir.Attribute) and node in reads and reads[node].name not in sure for node in walk(expr)
-        )
+        return any(isinstance(node, READABLE) and node in reads and reads[node].name not in sure for node in walk(expr))
 
     def _as_link(self, chain: ast.expr, own: bool, is_and: bool) -> ast.expr:
         """A chain as a link of one of the other kind."""

@@ -1,6 +1,7 @@
-"""What rules read of a request by its name alone: `document.owner`, `principal.manager.email`, `context.place`.
+"""What rules read of a request by its name alone: `document.owner`, `principal.manager.email`, `context.place`; and
+what such a value in JSON has to be: `document.meta.score < 3` reads a number.
 
-In: expressions. Out: these attributes, each with a number; those that an evaluation comes to in any case, in its order,
+In: expressions. Out: these, each with a number; those that an evaluation comes to in any case, in its order,
 before anything else could fail; and functions that take a raw value in, or say why there is none. What a value is, and
 what is wrong with one, `evaluate/interpret.py` says.
 """
@@ -17,7 +18,7 @@ from policyengine.ir.nodes import Rule
 from policyengine.ir.walk import walk
 from policyengine.model.entities import ABSENT, World
 from policyengine.model.types import BOOL, INT, JSON, NUMBER, STRING, EntityT, ListT, RecordT, RefinedT, SetT, Type
-from policyengine.model.values import Fault
+from policyengine.model.values import Fault, guard
 
 # Why an attribute has no value: code and message. And of some, by their numbers.
 Reason = tuple[str, str]
@@ -25,16 +26,19 @@ Faults = dict[int, Reason]
 # Takes a raw value, or ABSENT, or the value of what the attribute is of. Gives the value, or ABSENT and the reason.
 Take = Callable[[Any, Faults], Any]
 Choice = ir.If | ir.And | ir.Or
+# What may be read so, and what it is read of.
+READABLE = (ir.Attribute, ir.Expect)
+Readable = ir.Attribute | ir.Expect
 _SCALARS = (STRING, BOOL, INT, NUMBER)
 
 
 @dataclass(frozen=True, slots=True)
 class NumberedRead:
-    """An attribute, and the name that it is read to. Without `is_value` what is read is only that it is there and
+    """What is read, and the name that it is read to. Without `is_value` what is read is only that it is there and
     outwardly what it should be: what is in it is for whoever looks there."""
 
     number: int
-    attribute: ir.Attribute
+    expr: Readable
     is_value: bool
 
     @property
@@ -42,8 +46,16 @@ class NumberedRead:
         return f"v{self.number}"
 
 
+def base_of(expr: Readable) -> ir.Expr:
+    return expr.operand if isinstance(expr, ir.Expect) else expr.base
+
+
 def is_readable(expr: ir.Expr) -> bool:
-    """Whether an expression is such an attribute."""
+    """Whether an expression is such an attribute, or what JSON under one has to be."""
+    if isinstance(expr, ir.Expect):
+        if expr.type not in _SCALARS and not isinstance(expr.type, SetT | ListT):
+            return False
+        expr = expr.operand
     while isinstance(expr, ir.Attribute):
         expr = expr.base
         if isinstance(expr, ir.Root):
@@ -60,19 +72,20 @@ def _is_value(type_: Type) -> bool:
     return not isinstance(type_, SetT | ListT) or type_.element == STRING
 
 
-def reads_of(rules: Iterable[Rule]) -> dict[ir.Attribute, NumberedRead]:
-    """All that the conditions of the rules read, an attribute behind what it is an attribute of."""
-    reads: dict[ir.Attribute, NumberedRead] = {}
+def reads_of(rules: Iterable[Rule]) -> dict[Readable, NumberedRead]:
+    """All that the conditions of the rules read, each behind what it is read of."""
+    reads: dict[Readable, NumberedRead] = {}
 
-    def add(attribute: ir.Attribute) -> None:
-        if attribute not in reads:
-            if isinstance(attribute.base, ir.Attribute):
-                add(attribute.base)
-            reads[attribute] = NumberedRead(len(reads), attribute, _is_value(attribute.type))
+    def add(expr: Readable) -> None:
+        if expr not in reads:
+            base = base_of(expr)
+            if isinstance(base, READABLE):
+                add(base)
+            reads[expr] = NumberedRead(len(reads), expr, _is_value(expr.type))
 
     for rule in rules:
         for node in walk(rule.condition):
-            if isinstance(node, ir.Attribute) and is_readable(node):
+            if isinstance(node, READABLE) and is_readable(node):
                 add(node)
     return reads
 
@@ -82,26 +95,27 @@ def first_read(rule: Rule) -> ir.Attribute | None:
     scopes = (rule.head.resource, rule.head.principal)
     if any(scope.entities is not None or scope.within is not None for scope in scopes):
         return None
-    return next(iter(certain(rule.condition)), None)
+    first = next(iter(certain(rule.condition)), None)
+    return first if isinstance(first, ir.Attribute) else None
 
 
-def certain(expr: ir.Expr) -> list[ir.Attribute]:
-    """The attributes that an evaluation reads in any case, in its order, up to where anything else could fail."""
-    reads: list[ir.Attribute] = []
+def certain(expr: ir.Expr) -> list[Readable]:
+    """What an evaluation reads in any case, in its order, up to where anything else could fail."""
+    reads: list[Readable] = []
     for step in steps(expr):
-        if not isinstance(step, ir.Attribute):
+        if not isinstance(step, READABLE):
             # What is decided first is certain of a choice, and nothing is behind it.
             return [*reads, *certain(step.condition if isinstance(step, ir.If) else step.items[0])]
         reads.append(step)
     return reads
 
 
-def steps(expr: ir.Expr) -> list[ir.Attribute | Choice]:
+def steps(expr: ir.Expr) -> list[Readable | Choice]:
     """The same, and the choices between them: where an evaluation decides what else it reads."""
     return _steps(expr)[0]
 
 
-def _steps(expr: ir.Expr) -> tuple[list[ir.Attribute | Choice], bool]:
+def _steps(expr: ir.Expr) -> tuple[list[Readable | Choice], bool]:
     """The same, and whether nothing else can fail in the whole expression."""
     match expr:
         case ir.Const() | ir.Root() | ir.Local():
@@ -109,6 +123,9 @@ def _steps(expr: ir.Expr) -> tuple[list[ir.Attribute | Choice], bool]:
         case ir.Attribute(base=base):
             before, plain = _steps(base)
             return ([*before, expr], _is_value(expr.type)) if plain and is_readable(expr) else (before, False)
+        case ir.Expect(operand=operand) if is_readable(expr):
+            before, plain = _steps(operand)
+            return ([*before, expr], _is_value(expr.type)) if plain else (before, False)
         case ir.Identity(base=one) | ir.Not(operand=one) | ir.Like(operand=one) | ir.Is(entity=one):
             return _steps(one)
         case ir.Has(base=base):
@@ -131,8 +148,8 @@ def _steps(expr: ir.Expr) -> tuple[list[ir.Attribute | Choice], bool]:
     return [], False
 
 
-def _all_of(parts: Sequence[ir.Expr]) -> tuple[list[ir.Attribute | Choice], bool]:
-    reads: list[ir.Attribute | Choice] = []
+def _all_of(parts: Sequence[ir.Expr]) -> tuple[list[Readable | Choice], bool]:
+    reads: list[Readable | Choice] = []
     for part in parts:
         more, plain = _steps(part)
         reads += more
@@ -143,9 +160,11 @@ def _all_of(parts: Sequence[ir.Expr]) -> tuple[list[ir.Attribute | Choice], bool
 
 def taking(read: NumberedRead, world: World) -> Take:
     """Of an attribute of the principal, the resource, the action or the context: takes what is there under its name.
-    Of another: takes what it is an attribute of."""
-    number, attribute = read.number, read.attribute
-    collections = (list, tuple, set, frozenset) if isinstance(attribute.type, SetT) else (list, tuple)
+    Of anything else: takes the value that it is read of."""
+    if isinstance(read.expr, ir.Expect):
+        return _expecting(read)
+    number, attribute = read.number, read.expr
+    collections = _collections(attribute.type)
     missing, told = _reason(ABSENT, attribute), _told_by_class(attribute)
 
     def take(value: Any, faults: Faults) -> Any:
@@ -173,6 +192,27 @@ def taking(read: NumberedRead, world: World) -> Take:
         return take(value, faults)
 
     return take if isinstance(attribute.base, ir.Root) else take_of
+
+
+def _collections(type_: Type) -> tuple[type, ...]:
+    """What a collection comes as."""
+    return (list, tuple, set, frozenset) if isinstance(type_, SetT) else (list, tuple)
+
+
+def _expecting(read: NumberedRead) -> Take:
+    number, type_, collections = read.number, read.expr.type, _collections(read.expr.type)
+
+    def take(value: Any, faults: Faults) -> Any:
+        # Where what is expected to be something has no value, nobody comes to ask for it.
+        if value is ABSENT or (not read.is_value and type(value) in collections):
+            return value
+        try:
+            return guard(value, type_)
+        except Fault as fault:
+            faults[number] = fault.code, fault.message
+            return ABSENT
+
+    return take
 
 
 def _told_by_class(attribute: ir.Attribute) -> dict[type, Reason]:

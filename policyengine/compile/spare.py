@@ -21,7 +21,7 @@ from policyengine.compile.entry import WAY_IN, ask_tables
 from policyengine.compile.intake import Entry
 from policyengine.compile.pyfunction import function, module
 from policyengine.compile.pytree import assign, call, call_object, load, subscript
-from policyengine.compile.reads import NumberedRead, Reason
+from policyengine.compile.reads import NumberedRead, Readable, Reason
 from policyengine.compile.rule_blocks import BlockTable, Hit, RuleBlock
 from policyengine.compile.runtime import Unusual
 from policyengine.compile.site import Site
@@ -100,7 +100,7 @@ def _function(
     """Finds out what a request brings about, and looks the decision up. Raises where it is not known, where the
     hierarchy cannot be told, or where a rule failed of which nothing is told."""
     keys = {table.dimension: n for n, table in enumerate(tables) if isinstance(table.dimension, ir.Attribute)}
-    reads = {key: NumberedRead(number, key, True) for key, number in keys.items()}
+    reads: dict[Readable, NumberedRead] = {key: NumberedRead(number, key, True) for key, number in keys.items()}
     above: dict[str, Iterable[Any]] = {
         table.dimension[1]: table.rows
         for table in tables

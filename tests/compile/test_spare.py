@@ -11,6 +11,7 @@ import pytest
 from policyengine.bundle import load_text
 from policyengine.compile import bucket
 from policyengine.compile.bucket import Bucket
+from policyengine.compile.failures import RuleFailures
 from policyengine.compile.making import ONLY_MADE, Unmade
 from policyengine.engine import Engine
 from tests.compile.test_native import needs_native
@@ -191,6 +192,15 @@ WITHIN = {
     "a record's": 'document.open and document.meta.kind == "k{n}"',
     "data": 'document.open and document.data.k.l == "x{n}"',
     "a number in data": "document.open and document.data.n > {n}",
+    "data first": 'document.data.n == {n} and document.owner == "u1"',
+    "data in or": 'document.level == {n} or document.data.k.l like "x{n}*"',
+    "data that is there": 'document.data has n and document.data.n > {n}',
+    "data of two types": 'document.data.n == {n} or (document.open and document.data.n == "n{n}")',
+    "a list in data": 'document.open and "l{n}" in document.data.list',
+    "any in data": 'any x in document.data.list: x == "l{n}" or document.data.n == 2',
+    "numbers in data": "document.open and any x in document.data.nums: x > {n} + document.data.n",
+    "data as a condition": "document.data.flag and document.data.n > {n}",
+    "if data": 'if document.data.flag then document.data.n > {n} else document.data.k.l == "x"',
     "a time": "document.open and document.at > context.time.now and document.level != {n}",
     "arithmetic": OVERFLOWS,
     "of the context": 'document.open and context.place == "p{n}" and document.owner == "u1"',
@@ -212,8 +222,8 @@ BOB: dict[str, Any] = {"type": "User", "id": "bob", "email": "u2", "roles": ["r1
 CAROL: dict[str, Any] = {**USER, "roles": ["r2", "u1"], "parents": [{"type": "Group", "id": "g2"}]}
 WHOLE: dict[str, Any] = {
     **DOCUMENT, "labels": ["l", "l2"], "list": ["l1"], "by": BOB, "readers": [{"type": "User", "id": "zoe"}],
-    "parts": [{"a": "a2", "n": 2}, {"a": "u1", "n": 3}], "meta": {"kind": "k2"}, "data": {"k": {"l": "x2"}, "n": 3},
-    "at": "2026-01-01T00:00:00Z",
+    "parts": [{"a": "a2", "n": 2}, {"a": "u1", "n": 3}], "meta": {"kind": "k2"}, "at": "2026-01-01T00:00:00Z",
+    "data": {"k": {"l": "x2"}, "n": 3, "list": ["l1"], "nums": [4, 9], "flag": True},
 }  # fmt: skip
 NOW: dict[str, Any] = {"place": "p2", "time": {"now": "2025-01-01T00:00:00Z"}}
 MISFITS: tuple[Any, ...] = (5, "x", None, ["l", 5], {"kind": 5}, 2**70)
@@ -310,6 +320,14 @@ def test_why_else_rules_fail_is_remembered(
         assert not interpreted
 
 
+# JSON that is not what some rule expects.
+DATA: tuple[dict[str, Any], ...] = (
+    {"n": "x"}, {"n": None, "k": {"l": 5}}, {"k": 1}, {"k": {"l": None}, "n": True, "flag": 1}, {"list": "l"},
+    {"list": [1, "l2"]}, {"list": {}}, {"nums": ["x"]}, {"nums": [1, None]}, {"n": 2**70}, {"n": 1.5, "flag": None},
+    {"flag": "x", "n": []}, {"k": {}},
+)  # fmt: skip
+
+
 def _without(part: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in part.items() if name not in names}
 
@@ -327,6 +345,7 @@ def _faulty() -> list[dict[str, Any]]:
         found += [{**whole, "principal": {**CAROL, name: odd}} for odd in MISFITS]
         found.append({**whole, "context": {**NOW, "agent": AGENT}, "principal": _without(CAROL, name)})
         found.append({**whole, "resource": {**WHOLE, "by": _without(BOB, name)}})
+    found += [{**whole, "resource": {**WHOLE, "data": {**WHOLE["data"], **data}}} for data in DATA]
     found.append({**whole, "context": {"place": "p2"}})
     found.append({**whole, "context": {"time": {}}})
     found.append({**whole, "context": {"time": {"now": 5}, "place": 5}, "resource": _without(WHOLE, "owner")})
@@ -375,4 +394,39 @@ def test_wherever_it_is_come_upon_nothing_is_found_out_again(
         settled.clear()
         assert fast.decide_many([asked] * 3) == [first] * 3
         assert not settled, name
+    if "data" in condition:
+        for data in DATA:
+            resource = {**WHOLE, "data": {**WHOLE["data"], **data}}
+            asked = {"principal": CAROL, "action": "retrieve", "resource": resource, "context": NOW}
+            first = fast.decide(**asked)
+            settled.clear()
+            assert fast.decide_many([asked] * 3) == [first] * 3
+            assert not settled, data
     assert found
+
+
+@pytest.mark.parametrize("kind", FAST)
+@pytest.mark.parametrize(
+    ("condition", "data"),
+    [
+        ("document.data.n > {n}", {"n": "x"}), ('document.data.k.l == "x{n}"', {"k": {"l": 5}}),
+        ('"l{n}" in document.data.list', {"list": "l"}), ('"l{n}" in document.data.list', {"list": [5]}),
+        ("document.open and document.data.flag and document.level > {n}", {"flag": 1}),
+    ],
+)  # fmt: skip
+def test_json_of_the_wrong_type_is_come_upon_once_and_not_by_each_rule(
+    condition: str, data: dict[str, Any], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised: list[Exception] = []
+    monkeypatch.setattr(RuleFailures, "failed", lambda _, error, mask, __: raised.append(error) or mask)
+    rules = [f"forbid r{n}: retrieve on Document when {condition.format(n=n)}" for n in range(1, 12)]
+    loaded = load_text(MORE + "\n".join(rules))
+    assert loaded.snapshot is not None
+    asked = {
+        "principal": CAROL, "action": "retrieve", "resource": {**WHOLE, "data": {**WHOLE["data"], **data}},
+        "context": NOW,
+    }  # fmt: skip
+    decision = evaluator(loaded.snapshot, kind).decide(**asked)
+    assert decision == reference(loaded.snapshot, asked)
+    assert len(decision.errors) == len(rules)
+    assert not raised
