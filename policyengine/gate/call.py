@@ -7,8 +7,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from policyengine.diagnostics import codes
+from policyengine.evaluate.combine import denied
 from policyengine.model.decision import Approval, Decision, RuleError
 from policyengine.state.grant import Grant
+from policyengine.state.store import StoreError
 
 
 class ToolCall(Struct, frozen=True):
@@ -73,3 +76,14 @@ def reason(tool: str, decision: Decision, grant: Grant | None) -> str:
     if decision.reasons:
         return f"`{tool}` may not run: {'; '.join(decision.reasons)}"
     return f"`{tool}` may not run with these arguments in this session"
+
+
+def refused(tool: str, arguments: Any, message: str, revision: str) -> ToolCall:
+    """A call that may not run, whatever the policies of this revision say."""
+    decision = denied(RuleError("", codes.MALFORMED.id, message), revision)
+    return ToolCall(tool, False, None, decision, arguments, reason=f"`{tool}` may not run: {message}")
+
+
+def not_recorded(error: Exception) -> str:
+    why = error.told if isinstance(error, StoreError) else error
+    return f"what came back could not be recorded: {why}"

@@ -14,19 +14,17 @@ from collections.abc import Collection, Iterable, Mapping
 from threading import Lock
 from typing import Any
 
+from policyengine.bundle import Snapshot
 from policyengine.check.readers import READERS
-from policyengine.diagnostics import codes
-from policyengine.evaluate.combine import denied
 from policyengine.gate import limits, listing, receiving
 from policyengine.gate.any_session import for_any_readers
 from policyengine.gate.as_it_is import as_it_is
-from policyengine.gate.call import Observed, ToolCall, reason
+from policyengine.gate.call import Observed, ToolCall, not_recorded, reason, refused
 from policyengine.gate.engine_calls import EngineCalls
 from policyengine.gate.history import HISTORY, History
 from policyengine.gate.needs import REQUEST, SessionNeeds
 from policyengine.gate.normal import form, identifies, names
 from policyengine.gate.trail import EVERYBODY, SYSTEM, USER, Origin, Trail
-from policyengine.model.decision import RuleError
 from policyengine.model.frozen import copied
 from policyengine.release.carrying import carry_out
 from policyengine.release.content import Unscannable, json_content
@@ -39,6 +37,9 @@ from policyengine.state.store import StoreError
 
 _BEGINNING = Lock()
 _TEXTS = frozenset({str})
+# So often a call is asked about anew because a reload came between its request and its decision.
+TRIES = 8
+_RELOADED = "the policies change all the time; ask again"
 
 
 class Session:
@@ -134,14 +135,18 @@ class Session:
         itself, `approval` the id of an approval of this very call. Never raises for what the arguments hold. What was
         decided is a copy, and what may run is that: the arguments may be changed meanwhile by whoever proposed them."""
         arguments = copied(arguments)
-        asked = self._asked(tool, arguments)
-        if isinstance(asked, ToolCall):
-            return asked
-        grant = self._ways.authorize(**asked, approval=approval)
-        called = self._called(tool, arguments, asked, grant, fulfilled)
-        if not called.allowed:
-            grant.withdraw()
-        return called
+        for _ in range(TRIES):
+            asked, revision = self._asked(tool, arguments)
+            if isinstance(asked, ToolCall):
+                return asked
+            grant = self._ways.authorize(**asked, approval=approval)
+            is_current = grant.decision.revision == revision
+            called = self._called(tool, arguments, asked, grant, fulfilled)
+            if not (is_current and called.allowed):
+                grant.withdraw()
+            if is_current:
+                return called
+        return refused(tool, arguments, _RELOADED, revision)
 
     async def call_async(
         self,
@@ -153,37 +158,49 @@ class Session:
     ) -> ToolCall:
         """As `call`, without blocking the event loop."""
         arguments = copied(arguments)
-        asked = self._asked(tool, arguments)
-        if isinstance(asked, ToolCall):
-            return asked
-        grant = await self._ways.authorize_async(**asked, approval=approval)
-        called = self._called(tool, arguments, asked, grant, fulfilled)
-        if not called.allowed:
-            await grant.withdraw_async()
-        return called
+        for _ in range(TRIES):
+            asked, revision = self._asked(tool, arguments)
+            if isinstance(asked, ToolCall):
+                return asked
+            grant = await self._ways.authorize_async(**asked, approval=approval)
+            is_current = grant.decision.revision == revision
+            called = self._called(tool, arguments, asked, grant, fulfilled)
+            if not (is_current and called.allowed):
+                await grant.withdraw_async()
+            if is_current:
+                return called
+        return refused(tool, arguments, _RELOADED, revision)
 
-    def _asked(self, tool: str, arguments: Any) -> dict[str, Any] | ToolCall:
+    def _asked(self, tool: str, arguments: Any) -> tuple[dict[str, Any] | ToolCall, str]:
+        """What is asked of the policies of a revision. Others may read what is left out here, such as where an argument
+        came from, and would find nothing against the call."""
+        snapshot, needs = self._in_force()
         try:
             if not isinstance(arguments, Mapping) or not (
                 _TEXTS.issuperset(map(type, arguments)) or all(isinstance(name, str) for name in arguments)
             ):
                 raise Unscannable("the arguments of a call must be an object whose keys are texts")
-            needs = self._ways.asked_for()
             of = needs.sources
-            asked = arguments
+            traced = arguments
             if of is not None:
-                asked = {name: value for name, value in arguments.items() if name in of} if of else {}
-            provenance = self.trail.provenance(asked)
+                traced = {name: value for name, value in arguments.items() if name in of} if of else {}
+            provenance = self.trail.provenance(traced)
             known = self._known(needs, not needs.of(tool).request, arguments)
         except (Unscannable, RecursionError, ValueError) as error:
-            return _refused(tool, arguments, str(error), self._ways.snapshot().revision)
-        return {
+            return refused(tool, arguments, str(error), snapshot.revision), snapshot.revision
+        asked = {
             "principal": self._principal,
             "action": "call",
             "resource": {"type": "Tool", "id": tool, "args": dict(arguments)},
             "context": {**known, "provenance": provenance} if provenance else known,
             **self._here,
         }
+        return asked, snapshot.revision
+
+    def _in_force(self) -> tuple[Snapshot, SessionNeeds]:
+        snapshot, needs = self._ways.snapshot(), self._ways.asked_for()
+        # Unless a reload came in between.
+        return snapshot, needs if needs.policies is snapshot.policies else SessionNeeds(snapshot.policies)
 
     def _known(
         self, needs: SessionNeeds, without_words: bool = False, args: Mapping[str, Any] | None = None
@@ -234,7 +251,7 @@ class Session:
         try:
             content = json_content(arguments)
         except Unscannable as error:
-            return _refused(tool, arguments, str(error), decision.revision)
+            return refused(tool, arguments, str(error), decision.revision)
         inspection = self._ways.inspection
         carried = carry_out(content, decision, inspection.registry(tenant), inspection.keys(tenant), fulfilled)
         if carried.errors or not isinstance(carried.value, Mapping):
@@ -255,7 +272,7 @@ class Session:
                 self.id, self._principal, self._context, tool=call.tool, labels=received.labels
             )
         except (StoreError, UnknownSession, SettleError) as error:
-            return Observed(call.tool, False, None, received.labels, _not_recorded(error))
+            return Observed(call.tool, False, None, received.labels, not_recorded(error))
         return self._observed(call, result, received)
 
     async def observe_async(self, call: ToolCall, result: Any, *, cost: Mapping[str, Any] | None = None) -> Observed:
@@ -268,15 +285,12 @@ class Session:
                 self.id, self._principal, self._context, tool=call.tool, labels=received.labels
             )
         except (StoreError, UnknownSession, SettleError) as error:
-            return Observed(call.tool, False, None, received.labels, _not_recorded(error))
+            return Observed(call.tool, False, None, received.labels, not_recorded(error))
         return self._observed(call, result, received)
 
     def _received(self, call: ToolCall, result: Any) -> receiving.Received:
         arguments = call.arguments or {}
-        snapshot, needs = self._ways.snapshot(), self._ways.asked_for()
-        if needs.policies is not snapshot.policies:
-            # A reload came in between.
-            needs = SessionNeeds(snapshot.policies)
+        snapshot, needs = self._in_force()
         known = self._known(needs, not needs.of(call.tool).received, arguments)
         return receiving.receive(snapshot, self._principal, known, call.tool, arguments, result, needs)
 
@@ -384,13 +398,3 @@ class Session:
 
     def _costing(self, cost: Mapping[str, Any] | None) -> dict[str, Any]:
         return self._context if cost is None else {**self._context, "cost": dict(cost)}
-
-
-def _refused(tool: str, arguments: Any, message: str, revision: str) -> ToolCall:
-    decision = denied(RuleError("", codes.MALFORMED.id, message), revision)
-    return ToolCall(tool, False, None, decision, arguments, reason=f"`{tool}` may not run: {message}")
-
-
-def _not_recorded(error: Exception) -> str:
-    why = error.told if isinstance(error, StoreError) else error
-    return f"what came back could not be recorded: {why}"
