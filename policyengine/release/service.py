@@ -5,14 +5,15 @@ It goes through `authorize`, so that limits and labels apply; where none does, n
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
 from policyengine.bundle import Snapshot
+from policyengine.diagnostics import codes
 from policyengine.events.sink import Everywhere
-from policyengine.model.decision import Decision, Trial
+from policyengine.model.decision import Decision, RuleError, Trial
 from policyengine.release import admission as admitting
 from policyengine.release import detokenizing, releasing
 from policyengine.release.admission import Admission
@@ -38,6 +39,9 @@ from policyengine.state.store import Store
 RELEASE, INVOKE, DETOKENIZE = "release", "invoke", "detokenize"
 # A longer text is looked at beside an event loop, so that it goes on.
 SHORT = 20_000
+# So often a text is looked at anew because a reload came between that and the decision.
+TRIES = 8
+CHANGING = RuleError("", codes.NOT_LOOKED_AT.id, "the policies change all the time; ask again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,11 @@ class Concerns:
     output: TextNeeds
     input: TextNeeds
     orders: OrdersGiven
+
+    def decided(self, grant: Grant) -> bool:
+        """Whether the rules for which a text was looked at are those that decided: others might read of it what nobody
+        looked for, and find nothing against it."""
+        return grant.decision.revision == self.snapshot.revision
 
 
 class Releases(Authorizes):
@@ -92,9 +101,17 @@ class Releases(Authorizes):
         the types of obligation that the caller carries out itself. With `opens` False, `session` has to be one that was
         opened. What is allowed has had done to it all that the policies order. Never raises for what a text holds."""
         known = gathered(sources)
-        check, accepts = self._check(text, output, known, expected), _onto(known)
-        grant = run(self._deciding(check, principal, context, session, opens, accepts), self._store)
-        released = releasing.conclude(check, grant, partial(self._decide, principal, context, accepts), fulfilled)
+        accepts = _onto(known)
+        for texts in self._revisions():
+            check = self._check(text, output, known, expected, texts.output)
+            grant = run(self._deciding(check, principal, context, session, opens, accepts), self._store)
+            if texts.decided(grant):
+                break
+            grant.withdraw()
+        else:
+            grant = self._always_changing()
+        decide = partial(_onto_decided, texts.snapshot, principal, context, accepts)
+        released = releasing.conclude(check, grant, decide, fulfilled)
         if not released.allowed:
             grant.withdraw()
         return told(RELEASE, released, self.events, check.tenant)
@@ -114,9 +131,16 @@ class Releases(Authorizes):
     ) -> Released:
         """As `release`, without blocking the event loop."""
         known = gathered(sources)
-        check, accepts = await self._aside(text, self._check, text, output, known, expected), _onto(known)
-        grant = await run_async(self._deciding(check, principal, context, session, opens, accepts), self._store)
-        decide = partial(self._decide, principal, context, accepts)
+        accepts = _onto(known)
+        for texts in self._revisions():
+            check = await self._aside(text, self._check, text, output, known, expected, texts.output)
+            grant = await run_async(self._deciding(check, principal, context, session, opens, accepts), self._store)
+            if texts.decided(grant):
+                break
+            await grant.withdraw_async()
+        else:
+            grant = self._always_changing()
+        decide = partial(_onto_decided, texts.snapshot, principal, context, accepts)
         released: Released = await self._aside(text, releasing.conclude, check, grant, decide, fulfilled)
         if not released.allowed:
             await grant.withdraw_async()
@@ -183,8 +207,14 @@ class Releases(Authorizes):
         text, a `File`, or messages as the model interfaces have them; `model` its attributes. `source_of` says of a
         message whose words it is, where its role does not: "retrieved", for what a search found. The rest is as in
         `release`."""
-        admission = self._admission(given, principal, context, source_of)
-        grant = run(self._admitting(admission, principal, model, session, opens), self._store)
+        for texts in self._revisions():
+            admission = self._admission(given, principal, context, source_of, texts.input)
+            grant = run(self._admitting(admission, principal, model, session, opens), self._store)
+            if texts.decided(grant):
+                break
+            grant.withdraw()
+        else:
+            grant = self._always_changing()
         admitted = admitting.conclude(admission, grant, fulfilled)
         if not admitted.allowed:
             grant.withdraw()
@@ -203,8 +233,14 @@ class Releases(Authorizes):
         opens: bool = True,
     ) -> Admitted:
         """As `admit`, without blocking the event loop."""
-        admission = await self._aside(given, self._admission, given, principal, context, source_of)
-        grant = await run_async(self._admitting(admission, principal, model, session, opens), self._store)
+        for texts in self._revisions():
+            admission = await self._aside(given, self._admission, given, principal, context, source_of, texts.input)
+            grant = await run_async(self._admitting(admission, principal, model, session, opens), self._store)
+            if texts.decided(grant):
+                break
+            await grant.withdraw_async()
+        else:
+            grant = self._always_changing()
         admitted: Admitted = await self._aside(given, admitting.conclude, admission, grant, fulfilled)
         if not admitted.allowed:
             await grant.withdraw_async()
@@ -252,14 +288,22 @@ class Releases(Authorizes):
 
     # ---- the steps ----
 
+    def _revisions(self) -> Iterator[Concerns]:
+        """What is in force, anew each time: a reload may come between looking at a text and deciding about it."""
+        for _ in range(TRIES):
+            yield self._texts
+
+    def _always_changing(self) -> Grant:
+        return releasing.refused(CHANGING, self._texts.snapshot.revision)
+
     def _giving(self, giving: Giving, principal: Any, context: Any, session: str | None, opens: bool) -> Authorizing:
         if giving.refused is not None:
             return _at_once(releasing.refused(giving.refused, self._texts.snapshot.revision))
         return self._authorizing(new_request(principal, DETOKENIZE, giving.resource, context, session, opens=opens))
 
-    def _admission(self, given: Any, principal: Any, context: Any, source_of: Any) -> Admission:
+    def _admission(self, given: Any, principal: Any, context: Any, source_of: Any, needs: TextNeeds) -> Admission:
         tenant, _ = holder(principal, context)
-        return admitting.prepare(given, context, tenant, self._texts.input, self._inspection, source_of)
+        return admitting.prepare(given, context, tenant, needs, self._inspection, source_of)
 
     def _admitting(
         self, admission: Admission, principal: Any, model: Any, session: str | None, opens: bool
@@ -272,10 +316,8 @@ class Releases(Authorizes):
             return _at_once(grant)
         return self._authorizing(new_request(principal, INVOKE, resource, admission.context, session, opens=opens))
 
-    def _check(
-        self, text: Any, output: Any, sources: Any, expected: Expected | None, needs: TextNeeds | None = None
-    ) -> Check:
-        return releasing.prepare(text, output, sources, expected, needs or self._texts.output, self._inspection)
+    def _check(self, text: Any, output: Any, sources: Any, expected: Expected | None, needs: TextNeeds) -> Check:
+        return releasing.prepare(text, output, sources, expected, needs, self._inspection)
 
     def _trials(
         self, texts: Concerns, text: Any, principal: Any, output: Any, sources: Any, context: Any
@@ -293,10 +335,11 @@ class Releases(Authorizes):
         self, text: Any, principal: Any, output: Any, sources: Any, context: Any, fulfilled: Collection[str]
     ) -> Released:
         """What a release would say. Nothing is charged for it, and nothing leaves."""
-        check, accepts = self._check(text, output, sources, None), _onto(sources)
+        texts, accepts = self._texts, _onto(sources)
+        check = self._check(text, output, sources, None, texts.output)
         if check.refused is not None:
-            return Released(False, None, releasing.refused(check.refused, self._texts.snapshot.revision).decision)
-        decide = partial(self._decide, principal, context, accepts)
+            return Released(False, None, releasing.refused(check.refused, texts.snapshot.revision).decision)
+        decide = partial(_onto_decided, texts.snapshot, principal, context, accepts)
         return releasing.conclude(check, Grant(decide(check.resource)), decide, fulfilled)
 
     def _deciding(
@@ -318,10 +361,6 @@ class Releases(Authorizes):
             new_request(principal, RELEASE, check.resource, context, session, opens=opens, accepts=accepts)
         )
 
-    def _decide(self, principal: Any, context: Any, accepts: Accepts | None, resource: Mapping[str, Any]) -> Decision:
-        decision = _decided(self._texts.snapshot, principal, context, resource)
-        return accepts(decision) if accepts is not None else decision
-
     async def _aside(self, text: Any, work: Any, *args: Any) -> Any:
         if isinstance(text, str) and len(text) <= SHORT and not self._inspection.waits:
             return work(*args)
@@ -331,6 +370,11 @@ class Releases(Authorizes):
 def _decided(snapshot: Snapshot, principal: Any, context: Any, resource: Mapping[str, Any]) -> Decision:
     evaluator = snapshot.evaluator
     return evaluator.decide_met(principal, RELEASE, resource, context, evaluator.limits)
+
+
+def _onto_decided(snapshot: Snapshot, principal: Any, context: Any, accepts: Accepts | None, resource: Any) -> Decision:
+    decision = _decided(snapshot, principal, context, resource)
+    return accepts(decision) if accepts is not None else decision
 
 
 def gathered(sources: Any) -> Sources | None:

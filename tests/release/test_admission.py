@@ -219,7 +219,8 @@ def test_the_async_form_says_the_same() -> None:
 def test_no_more_is_found_out_than_is_read(rule: str, measured: set[str]) -> None:
     """An approval is bound to all that rules could read, and a limit is reckoned again later."""
     engine = Engine.from_text(f"use ai\npermit p: invoke on Model for User\n{rule}\n")
-    admission = engine._admission([{"role": "user", "content": "hi"}], {"type": "User", "id": "ann"}, {}, None)
+    given, needs = [{"role": "user", "content": "hi"}], engine._texts.input
+    admission = engine._admission(given, {"type": "User", "id": "ann"}, {}, None, needs)
     assert admission.context["input"].keys() == measured
     answer = engine.admit("hi", principal={"type": "User", "id": "ann"}, model={"id": "m"})
     # Whoever asks afterwards is told everything.
