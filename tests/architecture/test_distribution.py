@@ -49,5 +49,8 @@ def test_a_wheel_in_pure_python_is_for_every_machine(tmp_path: Path, monkeypatch
     with zipfile.ZipFile(made) as archive:
         names = archive.namelist()
     assert "policyengine/schema/ai.pol" in names
+    tables = {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.csv")}
+    assert "policyengine/detect/secrets/formats.csv" in tables
+    assert tables <= set(names)
     assert {"policyengine/syntax/policy.lark", "policyengine/syntax/policy.table"} <= set(names)
     assert [name for name in names if name.endswith((".so", ".pyd"))] == []

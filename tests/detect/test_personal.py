@@ -11,7 +11,7 @@ import pytest
 from policyengine.detect import Vocabulary, find, registry
 from policyengine.detect.personal import phone_plans
 from policyengine.detect.personal.identifiers import _valid
-from policyengine.detect.personal.identifiers_table import ALWAYS, CONTEXT, IDENTIFIERS, Identifier
+from policyengine.detect.personal.identifiers_table import ALWAYS, CONTEXT, IDENTIFIERS, REGION, Identifier
 from policyengine.detect.personal.network import plainly_global
 from tests.detect.sampling import sample
 
@@ -153,6 +153,7 @@ def valid(one: Identifier) -> str:
 
 
 def test_there_are_identifiers_of_at_least_30_countries() -> None:
+    assert {one.without for one in IDENTIFIERS} == {ALWAYS, REGION, CONTEXT}
     assert len({one.region for one in IDENTIFIERS} - {"XX"}) >= 30
     assert len({one.region for one in IDENTIFIERS if one.without == ALWAYS}) >= 15
 

@@ -15,7 +15,6 @@ from policyengine.detect.beginnings import last_word
 from policyengine.detect.finder import Finder, viewing
 from policyengine.detect.finding import Finding
 from policyengine.detect.literals import Places, places_of
-from policyengine.detect.secrets import clouds, platforms, services
 from policyengine.detect.secrets.assignment import (
     BEFORE,
     GAP,
@@ -30,14 +29,13 @@ from policyengine.detect.secrets.assignment import (
     LONGEST as LONGEST_VALUE,
 )
 from policyengine.detect.secrets.checks import CHECKS, LIKELY, entropy, placeholder
-from policyengine.detect.secrets.formats import LONGEST, Format, written
+from policyengine.detect.secrets.formats import FORMATS, LONGEST, Format, written
 from policyengine.detect.secrets.named import NAMED
 from policyengine.detect.secrets.structures import STRUCTURES, Scene, Structure, open_key
 from policyengine.detect.shadow import TOKEN, WORD, Runs
 from policyengine.detect.view import View
 
 NAME = "secrets"
-FORMATS: tuple[Format, ...] = (*clouds.FORMATS, *platforms.FORMATS, *services.FORMATS)
 GENERIC = "secret.generic"
 PASSWORD = "secret.password"
 _REACH = 256

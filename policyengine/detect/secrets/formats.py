@@ -1,13 +1,17 @@
 """What the format of a token is: a literal that every such token has, and what stands around it.
 
-A pattern is a regular expression over bytes, in which `%` and a letter stand for a class (`CLASSES`). Every repetition
-is bounded, so a match is read in a constant number of steps.
+The formats are the rows of `formats.csv`: clouds and databases first, then places where code lives and model
+providers, then other services. A pattern is a regular expression over bytes, in which `%` and a letter stand for a
+class (`CLASSES`). Every repetition is bounded, so a match is read in a constant number of steps.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
+
+from policyengine.detect.facts import facts
 
 CLASSES = {
     "A": "[A-Za-z0-9]",
@@ -21,6 +25,8 @@ CLASSES = {
     "b": "[A-Za-z0-9+/]",
     "u": "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
 }
+GITLEAKS = "https://github.com/gitleaks/gitleaks/blob/master/config/gitleaks.toml"
+_EXACT = {"exact": True, "": False}
 LONGEST = 384
 """What a match may count, its surroundings excluded. A run that goes on is covered to its end."""
 
@@ -33,11 +39,11 @@ class Format:
     kind: str
     literal: str
     after: str
+    before: str
+    check: str
+    exact: bool
+    entropy: float
     source: str
-    before: str = ""
-    check: str = ""
-    exact: bool = False
-    entropy: float = 2.3
 
     @property
     def weak(self) -> bool:
@@ -47,3 +53,9 @@ class Format:
 def written(pattern: str) -> bytes:
     """The regular expression of a pattern."""
     return re.sub(r"%([A-Za-z])", lambda m: CLASSES[m[1]], pattern).encode("ascii")
+
+
+FORMATS = tuple(
+    Format(f"secret.{kind}", literal, after, before, check, _EXACT[exact], float(entropy or 2.3), source or GITLEAKS)
+    for kind, literal, after, before, check, exact, entropy, source in facts(Path(__file__).with_name("formats.csv"))
+)
