@@ -14,8 +14,8 @@ from sys import intern
 from typing import Any
 
 from policyengine.compile.harmless import Harmless
-from policyengine.ir.nodes import Attribute, Expr, Has, Root, Rule, Within
-from policyengine.ir.walk import walk
+from policyengine.ir.footprint import footprint
+from policyengine.ir.nodes import Rule
 from policyengine.model.entities import PARENTS
 from policyengine.model.types import EntityT, ListT, RecordT, RefinedT, SetT, Type
 from policyengine.model.values import Uid
@@ -31,21 +31,7 @@ Pair = tuple[str, str]
 def read_through(rules: Iterable[Rule]) -> frozenset[str]:
     """The types of entity of which rules read more than who it is, where it is neither the principal nor the
     resource."""
-    types: set[str] = set()
-    for rule in rules:
-        properties = (expr for spec in rule.obligations for _, expr in spec.properties)
-        metered = () if rule.limit is None else (rule.limit.ceiling, rule.limit.of, *rule.limit.by)
-        for expr in (rule.condition, *properties, *(expr for expr in metered if expr is not None)):
-            for node in walk(expr):
-                types |= _read_through(node)
-    return frozenset(types)
-
-
-def _read_through(node: Expr) -> frozenset[str]:
-    match node:
-        case Attribute(base=base) | Has(base=base) | Within(entity=base) if not isinstance(base, Root):
-            return base.type.names if isinstance(base.type, EntityT) else frozenset()
-    return frozenset()
+    return frozenset().union(*(footprint(rule).through for rule in rules))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from policyengine.diagnostics.safe_text import is_safe
 from policyengine.diagnostics.suggest import did_you_mean
+from policyengine.ir.footprint import footprint
 from policyengine.ir.nodes import Rule
 
 NONE: frozenset[str] = frozenset()
@@ -20,7 +21,7 @@ _PLAIN = (list, tuple, set, frozenset)
 
 def approvals_of(rules: Iterable[Rule]) -> frozenset[str]:
     """The rules that demand an approval."""
-    return frozenset(rule.name for rule in rules if rule.demands_approval)
+    return frozenset(rule.name for rule in rules if footprint(rule).approval)
 
 
 def limits_of(rules: Iterable[Rule]) -> frozenset[str]:

@@ -12,14 +12,14 @@ from typing import Any
 from msgspec import Struct
 
 from policyengine.check.heads import RECEIVE
-from policyengine.check.readers import is_readers
+from policyengine.check.readers import READERS, is_readers
 from policyengine.gate.history import HISTORY
 from policyengine.gate.items import is_about_items
+from policyengine.ir.footprint import expressions, footprint
 from policyengine.ir.nodes import Const, Expect, Lookup, PolicySet, Rule, Sources
 from policyengine.ir.walk import walk
 from policyengine.model.values import Uid
 from policyengine.schema.schema import CALL, TOOL
-from policyengine.state.metering import expressions, reads_member
 
 REQUEST = "request"
 # So many tools are known. A model makes up names without end.
@@ -45,8 +45,10 @@ class SessionNeeds:
     def __init__(self, policies: PolicySet) -> None:
         self.policies = policies
         rules = (*policies.rules, *policies.tried)
-        nodes = [node for rule in rules for expr in expressions(rule) for node in walk(expr)]
-        self.history = any(reads_member(expr, HISTORY) for rule in rules for expr in expressions(rule))
+        asked_for = [(rule, footprint(rule)) for rule in rules]
+        self.history = any(asked.reads(HISTORY) for _, asked in asked_for)
+        tracing = [rule for rule, asked in asked_for if asked.sources or asked.reads(READERS)]
+        nodes = [node for rule in tracing for expr in expressions(rule) for node in walk(expr)]
         asked = [node.path[0] if node.path else None for node in nodes if isinstance(node, Sources)]
         named = frozenset(name for name in asked if isinstance(name, str))
         self.sources = named if len(named) == len(set(asked)) else None
@@ -100,8 +102,5 @@ def may_be_about(rule: Rule, tool: str) -> bool:
 
 def _needs_request(rule: Rule) -> bool:
     """An approval is bound to the user's words, and what a limit counts is reckoned again when it is settled."""
-    return (
-        rule.demands_approval
-        or rule.limit is not None
-        or any(reads_member(expr, REQUEST) for expr in expressions(rule))
-    )
+    asked = footprint(rule)
+    return asked.approval or rule.kind == "limit" or asked.reads(REQUEST)

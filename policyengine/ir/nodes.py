@@ -328,6 +328,25 @@ class LimitSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a rule asks for. `members` are those of the context, `whole_context` is whether it reads that as a whole.
+    `through` are the types of entity of which it reads more than who it is, where it is neither the principal nor the
+    resource. `elements` is whether it reads what the elements of a collection have, `sources` whether it asks where
+    arguments came from, and `approval` whether it demands one."""
+
+    members: frozenset[str]
+    whole_context: bool
+    through: frozenset[str]
+    elements: bool
+    sources: bool
+    approval: bool
+
+    def reads(self, member: str) -> bool:
+        """Whether this member of the context may be read: the context as a whole counts as well."""
+        return self.whole_context or member in self.members
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule. `name` is qualified with its module; `reason` is the public `because`. A rule that is `tried` changes
     nothing yet: what it would do is told. A forbid that `cuts` ends a stream once it holds of what has come."""
@@ -343,6 +362,8 @@ class Rule:
     limit: LimitSpec | None = None
     tried: bool = False
     cuts: bool = False
+    # For `footprint.py`, which knows it once it was asked.
+    footprint: Footprint | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def demands_approval(self) -> bool:

@@ -21,6 +21,8 @@ from policyengine.ir.nodes import (
 )
 from policyengine.model.types import JSON, EntityT, ListT, Prim, RecordT, SetT, element_of
 
+_OF_EVERY_NODE = frozenset(f.name for f in fields(Node))
+# The fields of each class that can hold parts.
 _names: dict[type, tuple[str, ...]] = {}
 
 
@@ -29,7 +31,7 @@ def children(expr: Expr) -> tuple[Expr, ...]:
     parts: list[Expr] = []
     names = _names.get(type(expr))
     if names is None:
-        names = _names[type(expr)] = tuple(f.name for f in fields(expr))
+        names = _names[type(expr)] = tuple(f.name for f in fields(expr) if f.name not in _OF_EVERY_NODE)
     for name in names:
         value = getattr(expr, name)
         if isinstance(value, Node):

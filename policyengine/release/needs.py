@@ -5,11 +5,12 @@ It follows from the checked policies alone, and is generous: what it does not un
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from policyengine.detect.finding import covers
 from policyengine.detect.registry import Registry
+from policyengine.ir.footprint import expressions, footprint
 from policyengine.ir.nodes import (
     And,
     Attribute,
@@ -36,6 +37,7 @@ from policyengine.model.types import RecordT
 LOOKED_AT = frozenset({"findings", "found", "scores", "size", "text", "valid"})
 KINDS, FOUND = "findings", "found"
 KIND, TYPE = "kind", "type"
+INPUT = "input"
 # A member of a finding, and the word that it is compared with.
 Compared = tuple[str, str]
 
@@ -85,7 +87,7 @@ def model_input(expr: Expr) -> bool:
     """The subject of rules about what goes into a model."""
     return (
         isinstance(expr, Attribute)
-        and expr.name == "input"
+        and expr.name == INPUT
         and isinstance(expr.base, Root)
         and expr.base.name == "context"
     )
@@ -96,8 +98,10 @@ def needs(rules: Iterable[Rule], subject: Subject) -> Needs:
     whole = _Reads()
     looking: list[str] = []
     for rule in rules:
+        if subject is model_input and not _may_read_input(rule):
+            continue
         reads = _Reads()
-        for expr in _expressions(rule):
+        for expr in expressions(rule):
             _read(expr, subject, reads)
         if reads.attributes & LOOKED_AT:
             looking.append(rule.name)
@@ -112,6 +116,12 @@ def needs(rules: Iterable[Rule], subject: Subject) -> Needs:
         tuple(looking),
         frozenset(whole.compared),
     )
+
+
+def _may_read_input(rule: Rule) -> bool:
+    """Whether reading the rule would find anything: a model is called under many rules that are not about texts."""
+    asked = footprint(rule)
+    return asked.reads(INPUT) or asked.elements
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +150,7 @@ def text_needs(policies: PolicySet, action: str, resource_type: str, subject: Su
     every = needs([*rules, *tried], subject) if tried else whole
     # An approval is bound to all that rules could read, and what a limit counts is reckoned again later. Who reads the
     # text as a whole reads everything.
-    bound = every.attributes >= LOOKED_AT or any(rule.demands_approval or rule.limit is not None for rule in rules)
+    bound = every.attributes >= LOOKED_AT or any(footprint(rule).approval or rule.kind == "limit" for rule in rules)
     return TextNeeds(
         whole,
         needs([rule for rule in rules if not rule.cuts], subject),
@@ -189,16 +199,6 @@ def applying(rules: Sequence[Rule], action: str, resource_type: str) -> list[Rul
         if (rule.head.actions is None or action in rule.head.actions)
         and (rule.head.resource.types is None or resource_type in rule.head.resource.types)
     ]
-
-
-def _expressions(rule: Rule) -> Iterator[Expr]:
-    yield rule.condition
-    for obligation in rule.obligations:
-        yield from (expr for _, expr in obligation.properties)
-    if rule.limit is not None:
-        yield from (rule.limit.ceiling, *rule.limit.by)
-        if rule.limit.of is not None:
-            yield rule.limit.of
 
 
 def _read(expr: Expr, subject: Subject, reads: _Reads) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
 from policyengine.events.sink import Nowhere, Sink
+from policyengine.ir.footprint import expressions, footprint
 from policyengine.ir.nodes import Attribute, Expr, Has, LimitSpec, Node, PolicySet, Root, Rule
 from policyengine.ir.walk import children
 from policyengine.ir.write import Unwritable, Words, written
@@ -108,8 +109,12 @@ def metering(
     sessions: Remembered[str, int] | None = None,
     voided: int = 0,
 ) -> Metering:
-    limits = {rule.name: _limit(rule, rule.limit) for rule in policies.rules if rule.limit is not None}
-    readers = tuple(rule for rule in policies.rules if any(map(reads_session, expressions(rule))))
+    limits = {
+        rule.name: _limit(rule, rule.limit)
+        for rule in policies.rules
+        if rule.kind == "limit" and rule.limit is not None
+    }
+    readers = tuple(rule for rule in policies.rules if footprint(rule).reads(SESSION))
     owing = any(rule.kind == "require" and rule.on_deny for rule in policies.rules)
     known = sessions if sessions is not None else Remembered(SESSIONS)
     return Metering(
@@ -154,30 +159,13 @@ def _told(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
-def expressions(rule: Rule) -> Iterator[Expr]:
-    """All that a rule may evaluate."""
-    yield rule.condition
-    for obligation in rule.obligations:
-        yield from (expr for _, expr in obligation.properties)
-    if rule.limit is not None:
-        yield rule.limit.ceiling
-        yield from rule.limit.by
-        if rule.limit.of is not None:
-            yield rule.limit.of
-
-
 def reads_session(expr: Expr) -> bool:
     """Whether the session occurs in it: the context as a whole counts as well."""
-    return reads_member(expr, SESSION)
-
-
-def reads_member(expr: Expr, name: str) -> bool:
-    """Whether this member of the context occurs in it: the context as a whole counts as well."""
     if isinstance(expr, Attribute | Has) and isinstance(expr.base, Root) and expr.base.name == "context":
-        return expr.name == name
+        return expr.name == SESSION
     if isinstance(expr, Root):
         return expr.name == "context"
-    return any(reads_member(child, name) for child in children(expr))
+    return any(map(reads_session, children(expr)))
 
 
 def reads_calls(expr: Expr) -> bool:

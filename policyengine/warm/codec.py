@@ -34,7 +34,7 @@ _TYPES = (Prim, SetT, ListT, RecordT, EntityT, RefinedT)
 _TREES = tuple(c for c in vars(ast).values() if isinstance(c, type) and issubclass(c, ast.Node) and c is not ast.Node)
 _STORED: tuple[type[Any], ...] = (
     *typing.get_args(ir.Expr), *_TREES, *_TYPES, RecordField,
-    ir.Scope, ir.Head, ir.ObligationSpec, ir.LimitSpec, ir.Proof, Diagnostic, Note,
+    ir.Scope, ir.Head, ir.ObligationSpec, ir.LimitSpec, ir.Footprint, ir.Proof, Diagnostic, Note,
 )  # fmt: skip
 _TAGS = {cls: tag for tag, cls in enumerate(_STORED, _CLASSES)}
 _NAMES = {cls: tuple(f.name for f in fields(cls)) for cls in _STORED}
@@ -46,7 +46,7 @@ class Writer:
 
     home: Source
     modules: Mapping[Source, str]
-    # Types and frozen sets, each written once.
+    # Types, frozen sets and footprints, each written once.
     shared: list[Any] = field(default_factory=list)
     _numbers: dict[Any, int] = field(default_factory=dict)
 
@@ -73,7 +73,7 @@ class Writer:
         return [_FOREIGN, span.start, span.end, self.modules[span.source]]
 
     def share(self, value: Any) -> int:
-        """The number of a type or frozen set among those that are written once."""
+        """The number of a type, frozen set or footprint among those that are written once."""
         cls = value.__class__
         number = self._numbers.get(value)
         if number is None:

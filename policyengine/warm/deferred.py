@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from policyengine.diagnostics.source import Span
-from policyengine.ir.nodes import Expr, Head, LimitSpec, ObligationSpec, Rule
+from policyengine.ir.nodes import Expr, Footprint, Head, LimitSpec, ObligationSpec, Rule
 
 # What is read in the second step: Rule's fields of these names.
 Rest = tuple[Expr, tuple[ObligationSpec, ...], LimitSpec | None]
@@ -65,12 +65,20 @@ def deferred(
     span: Span,
     reason: str | None,
     modes: tuple[bool, bool, bool],
+    footprint: Footprint,
     rest: Callable[[], Rest],
 ) -> Rule:
     """The rule whose other fields `rest` gives; `modes` are those that MODES names. `rest` always gives the same and
     does not raise."""
     rule = object.__new__(DeferredRule)
-    fields = (("kind", kind), ("name", name), ("head", head), ("span", span), ("reason", reason))
+    fields = (
+        ("kind", kind),
+        ("name", name),
+        ("head", head),
+        ("span", span),
+        ("reason", reason),
+        ("footprint", footprint),
+    )
     for field, value in (*fields, *zip(MODES, modes, strict=True)):
         object.__setattr__(rule, field, value)
     object.__setattr__(rule, "rest", rest)

@@ -16,6 +16,7 @@ import msgspec
 
 from policyengine.check.results import ModuleRules
 from policyengine.diagnostics.source import Source, Span
+from policyengine.ir.footprint import footprint
 from policyengine.ir.nodes import Head, Rule, Scope
 from policyengine.syntax import ast
 from policyengine.syntax.parse import Parsed
@@ -98,6 +99,7 @@ def _rule(rule: Rule, writer: Writer) -> list[Any]:
     actions = rule.head.actions
     return [
         rule.kind, rule.name, *_place(rule.span, writer), rule.reason, rule.on_deny, rule.tried, rule.cuts, rest,
+        writer.share(footprint(rule)),
         writer.share(actions) if actions is not None else None,
         _scope(rule.head.resource, writer), _scope(rule.head.principal, writer),
     ]  # fmt: skip
@@ -116,14 +118,14 @@ def _place(span: Span, writer: Writer) -> tuple[int, int]:
 
 
 def _read_rule(data: list[Any], reader: Reader) -> Rule:
-    kind, name, start, end, reason, on_deny, tried, cuts, rest, actions, resource, principal = data
+    kind, name, start, end, reason, on_deny, tried, cuts, rest, asked, actions, resource, principal = data
     head = Head(
         reader.shared[actions] if actions is not None else None,
         _read_scope(resource, reader),
         _read_scope(principal, reader),
     )
     span, modes = Span(reader.home, start, end), (on_deny, tried, cuts)
-    return deferred(kind, name, head, span, reason, modes, partial(_rest, rest, reader))
+    return deferred(kind, name, head, span, reason, modes, reader.shared[asked], partial(_rest, rest, reader))
 
 
 def _read_scope(data: list[Any], reader: Reader) -> Scope:

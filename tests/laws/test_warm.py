@@ -15,9 +15,11 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from policyengine import Engine
 from policyengine.bundle import Loaded, load_path
 from policyengine.diagnostics import render
-from policyengine.ir.nodes import Expr, Rule
+from policyengine.ir.footprint import footprint
+from policyengine.ir.nodes import Expr, PolicySet, Rule
 from policyengine.ir.walk import walk
 from policyengine.warm.cache import open_cache
 from policyengine.warm.deferred import DeferredRule
@@ -80,7 +82,8 @@ def _said(loaded: Loaded) -> Any:
     said += [proof.condition for proof in snapshot.policies.proofs]
     places = [[str(node.span) for node in walk(expr)] for expr in said]
     heads = [[str(span) for span in (rule.span, rule.head.resource.span, rule.head.principal.span)] for rule in rules]
-    return found, snapshot.revision, snapshot.policies, snapshot.schema, places, heads
+    asked = [footprint(rule) for rule in rules]
+    return found, snapshot.revision, snapshot.policies, snapshot.schema, places, heads, asked
 
 
 def _expressions(rule: Rule) -> list[Expr]:
@@ -101,7 +104,11 @@ def _same(warm: Loaded, cold: Loaded) -> None:
 
 
 def _is_warm(loaded: Loaded) -> bool:
-    return loaded.policies is not None and all(isinstance(rule, DeferredRule) for rule in loaded.policies.rules)
+    return loaded.policies is not None and _are_warm(loaded.policies)
+
+
+def _are_warm(policies: PolicySet) -> bool:
+    return all(isinstance(rule, DeferredRule) for rule in policies.rules)
 
 
 @given(scenarios(json=True))
@@ -197,6 +204,41 @@ def test_a_reload_after_a_warm_load() -> None:
         again = load_path(here, cache=open_cache(kept))
         assert not _is_warm(again)
         _same(again, _load(here, None))
+
+
+MANY = """module many
+use ai
+extend Document { owner: User }
+permit found: retrieve on Document::"d" for User when document.owner.tenant == principal.tenant
+permit tools: call on Tool when tool.args.amount < 3
+require ask: call on Tool when tool.args.amount > 3 approval(by: Group::"g", within: 15m)
+permit model: invoke on Model when model.provider == "p" and "x" in session.labels
+forbid leak: release on Output::"o" when "secret" in output.findings
+"""
+
+
+def _is_read(rule: Rule) -> bool:
+    try:
+        Rule.__dict__["condition"].__get__(rule)
+    except AttributeError:
+        return False
+    return True
+
+
+def test_a_rule_that_no_request_concerns_is_not_read() -> None:
+    """Not for what a snapshot has to know of all of its rules, and not for the first decisions."""
+    with _bundle(many=MANY) as (here, kept):
+        Engine.load(here, cache=kept)
+        forget()
+        engine = Engine.load(here, cache=kept)
+        assert _are_warm(engine.snapshot.policies)
+        engine.decide(
+            principal={"type": "User", "id": "u", "tenant": "t"},
+            action="retrieve",
+            resource={"type": "Document", "id": "d", "owner": {"type": "User", "id": "v", "tenant": "t"}},
+        )
+        unread = {rule.name for rule in engine.snapshot.policies.rules if not _is_read(rule)}
+        assert unread == {"many.ask", "many.model", "many.tools"}
 
 
 @pytest.mark.parametrize("name", ["support", "authzen_todo"])
