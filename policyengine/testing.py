@@ -30,11 +30,11 @@ from policyengine.model.values import Fault, parse_time
 from policyengine.partial.residual import Partial
 from policyengine.schema.schema import Schema
 from policyengine.state.authorize import AuthorizeRequest, authorizing, holder
-from policyengine.state.drive import run
 from policyengine.state.metering import metering
 from policyengine.state.operations import Label, OpenSession
 from policyengine.state.sessions import LIFE, session_key
 from policyengine.state.stores.memory import Memory
+from policyengine.steps import run
 
 # When a test begins that does not say so.
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -162,7 +162,7 @@ def _in_order(policies: PolicySet, schema: Schema, case: TestCase, known: World)
         whole = AuthorizeRequest(
             step.principal, step.action, step.resource, context, f"step-{number}", clock.now, session
         )
-        decision = run(authorizing(whole, snapshot, meters, decide_step, store), store).decision
+        decision = run(authorizing(whole, snapshot, meters, decide_step, store), store.run).decision
         asked = made[-1] if made else None
         if asked is not None:
             reached.note(policies, schema, asked, known)

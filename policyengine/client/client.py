@@ -1,26 +1,24 @@
-"""The clients of a decision service, for plain and for async code. All that is not I/O is in `exchange.py`."""
+"""The clients of a decision service, for plain and for async code. What they ask is in `calls.py`, and its bytes in
+`exchange.py`."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Self, TypeVar
 
 import httpx2
 
-from policyengine.authzen import paths
-from policyengine.authzen.answers import ExplainResponse, FilterResponse
-from policyengine.client import exchange
 from policyengine.client.administering import Admin, AsyncAdmin
-from policyengine.client.exchange import ClientQuestion, Flat, Unavailable, denial
+from policyengine.client.calls import Calls, Read
+from policyengine.client.exchange import ClientQuestion, Unavailable
 from policyengine.client.retrying import async_retrying, retrying
-from policyengine.model.decision import Decision
+from policyengine.steps import awaited, plain
 
 T = TypeVar("T")
 # A key or a token, or whatever gives the one that is good now.
 Credential = str | Callable[[], str]
-Read = Callable[[int, Mapping[str, str], bytes], T]
 MOST_BYTES = 64 << 20
 _HEADERS = {"content-type": "application/json", "accept": "application/json"}
 _ERRORS = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, RuntimeError)
@@ -62,95 +60,21 @@ class Client(_Settings):
         transport = self._given or httpx2.HTTPTransport(trust_env=False, **self._transport)
         self._http = httpx2.Client(transport=transport, **self._options)
 
-    def decide(
-        self,
-        *,
-        principal: Flat,
-        action: str | Flat,
-        resource: Flat,
-        context: Flat | None = None,
-        approved: Collection[str] = (),
-        metered: Collection[str] | bool = (),
-    ) -> Decision:
-        """The decision about one request; a denial where there is none. Never raises for what a service does. `metered`
-        is as in `Engine.decide`; a service takes nobody's word for approvals, so that `approved` denies."""
-        try:
-            question = exchange.evaluation(principal, action, resource, context, approved, metered)
-            return exchange.met(self._ask(question, exchange.decision), metered)
-        except Unavailable as error:
-            return denial(error)
-
-    def decide_many(self, requests: Iterable[Mapping[str, Any]]) -> list[Decision]:
-        """The decisions about many requests (mappings with the keywords of `decide`), in their order."""
-        asked = list(requests)
-        if not asked:
-            return []
-        try:
-            return self._ask(exchange.evaluations(asked), lambda *got: exchange.decisions(asked, *got))
-        except Unavailable as error:
-            return [denial(error)] * len(asked)
-
-    def search_principals(
-        self, *, principal_type: str, action: str | Flat, resource: Flat, context: Flat | None = None,
-        principal: Flat | None = None, metered: Collection[str] | bool = (),
-    ) -> list[dict[str, str]]:  # fmt: skip
-        """The principals that may do this, as references sorted by id. Raises Unavailable."""
-        parts = {"principal": {**(principal or {}), "type": principal_type}, "action": action, "resource": resource}
-        return self._pages(paths.SEARCH_SUBJECT, parts, exchange.metering(context, metered), exchange.entities)
-
-    def search_resources(
-        self, *, principal: Flat, action: str | Flat, resource_type: str, context: Flat | None = None,
-        resource: Flat | None = None, metered: Collection[str] | bool = (),
-    ) -> list[dict[str, str]]:  # fmt: skip
-        """The resources that this may be done to, as references sorted by id. Raises Unavailable."""
-        parts = {"principal": principal, "action": action, "resource": {**(resource or {}), "type": resource_type}}
-        return self._pages(paths.SEARCH_RESOURCE, parts, exchange.metering(context, metered), exchange.entities)
-
-    def search_actions(
-        self, *, principal: Flat, resource: Flat, context: Flat | None = None, metered: Collection[str] | bool = ()
-    ) -> list[str]:
-        """The actions that may be done: their names, sorted. Raises Unavailable."""
-        parts = {"principal": principal, "resource": resource}
-        return self._pages(paths.SEARCH_ACTION, parts, exchange.metering(context, metered), exchange.names)
-
-    def filter(
-        self, *, principal: Flat, action: str | Flat, resource_type: str, context: Flat | None = None,
-        resource: Flat | None = None, backend: Flat | None = None, exact: bool = False, fulfilled: Sequence[str] = (),
-        metered: Collection[str] | bool = (),
-    ) -> FilterResponse:  # fmt: skip
-        """Which resources may be seen, as a query for a store. Raises Unavailable."""
-        known = {**(resource or {}), "type": resource_type}
-        return self._ask(
-            exchange.filtering(
-                principal, action, known, exchange.metering(context, metered), backend, exact, fulfilled
-            ),
-            exchange.filtered,
-        )
-
-    def explain(
-        self, *, principal: Flat, action: str | Flat, resource: Flat, context: Flat | None = None,
-        metered: Collection[str] | bool = (),
-    ) -> ExplainResponse:  # fmt: skip
-        """The decision, and why it is what it is, for callers with the scope `explain`. Raises Unavailable."""
-        return self._ask(
-            exchange.explaining(principal, action, resource, exchange.metering(context, metered)), exchange.explained
-        )
+    decide = plain(Calls.decide)
+    decide_many = plain(Calls.decide_many)
+    search_principals = plain(Calls.search_principals)
+    search_resources = plain(Calls.search_resources)
+    search_actions = plain(Calls.search_actions)
+    filter = plain(Calls.filter)
+    explain = plain(Calls.explain)
 
     @property
     def admin(self) -> Admin:
         """What administrators may do: reload, void, and manage API keys."""
-        return Admin(lambda call: self._ask(call.question, call.read))
+        return Admin(self._ask)
 
-    def _pages(
-        self, path: str, parts: Mapping[str, Any], context: Flat | None, read: Read[tuple[list[T], str | None]]
-    ) -> list[T]:
-        results, token = self._ask(exchange.search(path, parts, context, None), read)
-        while token is not None:
-            more, token = self._ask(exchange.search(path, parts, context, token), read)
-            results += more
-        return results
-
-    def _ask(self, question: ClientQuestion, read: Read[T]) -> T:
+    def _ask(self, asked: tuple[ClientQuestion, Read[T]]) -> T:
+        question, read = asked
         deadline = time.monotonic() + self._timeout
         for attempt in retrying(self._tries(question), self._timeout):
             with attempt:
@@ -193,95 +117,21 @@ class AsyncClient(_Settings):
         transport = self._given or httpx2.AsyncHTTPTransport(trust_env=False, **self._transport)
         self._http = httpx2.AsyncClient(transport=transport, **self._options)
 
-    async def decide(
-        self,
-        *,
-        principal: Flat,
-        action: str | Flat,
-        resource: Flat,
-        context: Flat | None = None,
-        approved: Collection[str] = (),
-        metered: Collection[str] | bool = (),
-    ) -> Decision:
-        """The decision about one request; a denial where there is none. Never raises for what a service does. `metered`
-        is as in `Engine.decide`; a service takes nobody's word for approvals, so that `approved` denies."""
-        try:
-            question = exchange.evaluation(principal, action, resource, context, approved, metered)
-            return exchange.met(await self._ask(question, exchange.decision), metered)
-        except Unavailable as error:
-            return denial(error)
-
-    async def decide_many(self, requests: Iterable[Mapping[str, Any]]) -> list[Decision]:
-        """The decisions about many requests (mappings with the keywords of `decide`), in their order."""
-        asked = list(requests)
-        if not asked:
-            return []
-        try:
-            return await self._ask(exchange.evaluations(asked), lambda *got: exchange.decisions(asked, *got))
-        except Unavailable as error:
-            return [denial(error)] * len(asked)
-
-    async def search_principals(
-        self, *, principal_type: str, action: str | Flat, resource: Flat, context: Flat | None = None,
-        principal: Flat | None = None, metered: Collection[str] | bool = (),
-    ) -> list[dict[str, str]]:  # fmt: skip
-        """The principals that may do this, as references sorted by id. Raises Unavailable."""
-        parts = {"principal": {**(principal or {}), "type": principal_type}, "action": action, "resource": resource}
-        return await self._pages(paths.SEARCH_SUBJECT, parts, exchange.metering(context, metered), exchange.entities)
-
-    async def search_resources(
-        self, *, principal: Flat, action: str | Flat, resource_type: str, context: Flat | None = None,
-        resource: Flat | None = None, metered: Collection[str] | bool = (),
-    ) -> list[dict[str, str]]:  # fmt: skip
-        """The resources that this may be done to, as references sorted by id. Raises Unavailable."""
-        parts = {"principal": principal, "action": action, "resource": {**(resource or {}), "type": resource_type}}
-        return await self._pages(paths.SEARCH_RESOURCE, parts, exchange.metering(context, metered), exchange.entities)
-
-    async def search_actions(
-        self, *, principal: Flat, resource: Flat, context: Flat | None = None, metered: Collection[str] | bool = ()
-    ) -> list[str]:
-        """The actions that may be done: their names, sorted. Raises Unavailable."""
-        parts = {"principal": principal, "resource": resource}
-        return await self._pages(paths.SEARCH_ACTION, parts, exchange.metering(context, metered), exchange.names)
-
-    async def filter(
-        self, *, principal: Flat, action: str | Flat, resource_type: str, context: Flat | None = None,
-        resource: Flat | None = None, backend: Flat | None = None, exact: bool = False, fulfilled: Sequence[str] = (),
-        metered: Collection[str] | bool = (),
-    ) -> FilterResponse:  # fmt: skip
-        """Which resources may be seen, as a query for a store. Raises Unavailable."""
-        known = {**(resource or {}), "type": resource_type}
-        return await self._ask(
-            exchange.filtering(
-                principal, action, known, exchange.metering(context, metered), backend, exact, fulfilled
-            ),
-            exchange.filtered,
-        )
-
-    async def explain(
-        self, *, principal: Flat, action: str | Flat, resource: Flat, context: Flat | None = None,
-        metered: Collection[str] | bool = (),
-    ) -> ExplainResponse:  # fmt: skip
-        """The decision, and why it is what it is, for callers with the scope `explain`. Raises Unavailable."""
-        return await self._ask(
-            exchange.explaining(principal, action, resource, exchange.metering(context, metered)), exchange.explained
-        )
+    decide = awaited(Calls.decide)
+    decide_many = awaited(Calls.decide_many)
+    search_principals = awaited(Calls.search_principals)
+    search_resources = awaited(Calls.search_resources)
+    search_actions = awaited(Calls.search_actions)
+    filter = awaited(Calls.filter)
+    explain = awaited(Calls.explain)
 
     @property
     def admin(self) -> AsyncAdmin:
         """What administrators may do: reload, void, and manage API keys."""
-        return AsyncAdmin(lambda call: self._ask(call.question, call.read))
+        return AsyncAdmin(self._ask_async)
 
-    async def _pages(
-        self, path: str, parts: Mapping[str, Any], context: Flat | None, read: Read[tuple[list[T], str | None]]
-    ) -> list[T]:
-        results, token = await self._ask(exchange.search(path, parts, context, None), read)
-        while token is not None:
-            more, token = await self._ask(exchange.search(path, parts, context, token), read)
-            results += more
-        return results
-
-    async def _ask(self, question: ClientQuestion, read: Read[T]) -> T:
+    async def _ask_async(self, asked: tuple[ClientQuestion, Read[T]]) -> T:
+        question, read = asked
         deadline = time.monotonic() + self._timeout
         async for attempt in async_retrying(self._tries(question), self._timeout):
             with attempt:

@@ -31,10 +31,10 @@ from policyengine.release.tracing import told
 from policyengine.release.validity import Expected
 from policyengine.state import trials
 from policyengine.state.authorize import Authorizing, holder, new_request
-from policyengine.state.drive import run, run_async
 from policyengine.state.grant import Grant
 from policyengine.state.service import Accepts, Authorizes
 from policyengine.state.store import Store
+from policyengine.steps import run, run_async
 
 RELEASE, INVOKE, DETOKENIZE = "release", "invoke", "detokenize"
 # A longer text is looked at beside an event loop, so that it goes on.
@@ -104,7 +104,7 @@ class Releases(Authorizes):
         accepts = _onto(known)
         for texts in self._revisions():
             check = self._check(text, output, known, expected, texts.output)
-            grant = run(self._deciding(check, principal, context, session, opens, accepts), self._store)
+            grant = run(self._deciding(check, principal, context, session, opens, accepts), self._store.run)
             if texts.decided(grant):
                 break
             grant.withdraw()
@@ -134,7 +134,8 @@ class Releases(Authorizes):
         accepts = _onto(known)
         for texts in self._revisions():
             check = await self._aside(text, self._check, text, output, known, expected, texts.output)
-            grant = await run_async(self._deciding(check, principal, context, session, opens, accepts), self._store)
+            deciding = self._deciding(check, principal, context, session, opens, accepts)
+            grant = await run_async(deciding, self._store.run_async)
             if texts.decided(grant):
                 break
             await grant.withdraw_async()
@@ -170,9 +171,9 @@ class Releases(Authorizes):
         accepts = _onto(known, _untried if texts.output.tried is not texts.output.whole else None)
         ways = StreamCalls(
             first=check,
-            grant=lambda: run(self._deciding(check(), principal, context, session, opens, accepts), self._store),
+            grant=lambda: run(self._deciding(check(), principal, context, session, opens, accepts), self._store.run),
             grant_async=lambda: run_async(
-                self._deciding(check(), principal, context, session, opens, accepts), self._store
+                self._deciding(check(), principal, context, session, opens, accepts), self._store.run_async
             ),
             release=lambda text: self.release(text, **asked, **more),  # type: ignore[arg-type]
             release_async=lambda text: self.release_async(text, **asked, **more),  # type: ignore[arg-type]
@@ -209,7 +210,7 @@ class Releases(Authorizes):
         `release`."""
         for texts in self._revisions():
             admission = self._admission(given, principal, context, source_of, texts.input)
-            grant = run(self._admitting(admission, principal, model, session, opens), self._store)
+            grant = run(self._admitting(admission, principal, model, session, opens), self._store.run)
             if texts.decided(grant):
                 break
             grant.withdraw()
@@ -235,7 +236,7 @@ class Releases(Authorizes):
         """As `admit`, without blocking the event loop."""
         for texts in self._revisions():
             admission = await self._aside(given, self._admission, given, principal, context, source_of, texts.input)
-            grant = await run_async(self._admitting(admission, principal, model, session, opens), self._store)
+            grant = await run_async(self._admitting(admission, principal, model, session, opens), self._store.run_async)
             if texts.decided(grant):
                 break
             await grant.withdraw_async()
@@ -261,7 +262,7 @@ class Releases(Authorizes):
         of the tenant in `output`. Where one of them does not open, nothing is given back, and the reason is not told.
         Never raises for what a text holds."""
         giving = detokenizing.prepare(text, output, self._inspection)
-        grant = run(self._giving(giving, principal, context, session, opens), self._store)
+        grant = run(self._giving(giving, principal, context, session, opens), self._store.run)
         given = detokenizing.conclude(giving, grant, fulfilled)
         if not given.allowed:
             grant.withdraw()
@@ -280,7 +281,7 @@ class Releases(Authorizes):
     ) -> Released:
         """As `detokenize`, without blocking the event loop."""
         giving = detokenizing.prepare(text, output, self._inspection)
-        grant = await run_async(self._giving(giving, principal, context, session, opens), self._store)
+        grant = await run_async(self._giving(giving, principal, context, session, opens), self._store.run_async)
         given: Released = await self._aside(text, detokenizing.conclude, giving, grant, fulfilled)
         if not given.allowed:
             await grant.withdraw_async()

@@ -19,11 +19,11 @@ from policyengine.server import grants
 from policyengine.settings.loading import WrongSettings
 from policyengine.state.authorize import authorizing, new_request
 from policyengine.state.direct import answered, away, straight
-from policyengine.state.drive import run_async
 from policyengine.state.grant import Grant
 from policyengine.state.metering import metering
 from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.cluster import Cluster
+from policyengine.steps import run_async
 
 ASK = "ask"
 # Nothing is settled: what was counted stays counted, and what is kept of one request need not be kept for long.
@@ -69,7 +69,9 @@ class Rates:
             except StoreError as error:
                 return away(way, error)
         asked = new_request(principal, ASK, resource, context, lease=_LEASE, placed=placed)
-        return await run_async(authorizing(asked, snapshot, metered, snapshot.evaluator.decide_metered, store), store)
+        return await run_async(
+            authorizing(asked, snapshot, metered, snapshot.evaluator.decide_metered, store), store.run_async
+        )
 
 
 def rates(snapshot: Snapshot, events: Sink) -> Rates | None:

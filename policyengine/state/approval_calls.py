@@ -1,13 +1,12 @@
 """Approvals for a host: asking for one, seeing what waits, saying yes or no.
 
-Each call is written once, as steps that yield operations; `Approvals` runs them, and its methods with `_async` run
-them without blocking the event loop. All raise ApprovalError for what cannot be done, and StoreError where the store is
-away.
+Each call is written once, as steps that yield operations; the methods with `_async` do not block the event loop. All
+raise ApprovalError for what cannot be done, and StoreError where the store is away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from policyengine.bundle import Snapshot
@@ -19,11 +18,11 @@ from policyengine.state.approval_operations import CloseTicket, DecideTicket, En
 from policyengine.state.approvals import KEPT
 from policyengine.state.approvers import Ineligible, eligible, shown
 from policyengine.state.approving import AccessRequest, ApprovalRef, index_key, new_reference, reference
-from policyengine.state.drive import run, run_async
-from policyengine.state.operations import REUSED, DocumentsFound, Operation, Outcome, Read, Rejected
+from policyengine.state.operations import REUSED, DocumentsFound, Outcome, Read, Rejected
 from policyengine.state.store import Store
 from policyengine.state.tasks import LONGEST, Submission, Task, task, ticket
 from policyengine.state.windows import SECOND
+from policyengine.steps import Steps, awaited, plain, run
 
 # For so long a request can be approved, in seconds.
 PENDING = 86_400.0
@@ -32,7 +31,6 @@ TENANTS = "approvals"
 # So many requests are read at once.
 AT_ONCE = 100
 
-Steps = Generator[Operation, Outcome, Task]
 GONE = "the policies have changed since: make the request again, and ask for what it then lacks"
 
 
@@ -50,26 +48,19 @@ class Approvals:
 
     def __init__(self, store: Store, current: Callable[[], Snapshot], events: Sink) -> None:
         self._store = store
+        self._ask, self._ask_async = store.run, store.run_async
         self._current = current
         self._events = events
 
     # ---- asking ----
 
-    def request(
+    def _request(
         self, wanted: AccessRequest, *, why: str = "", caller: str = "", submission: Submission | None = None,
         pending: float = PENDING,
-    ) -> Task:  # fmt: skip
+    ) -> Steps[Task]:  # fmt: skip
         """Ask for what a grant lacks: its `access_request`. `why` is for those who approve; `caller` is who may cancel
         it. It can be approved for `pending` seconds."""
-        return run(self._request(wanted, submission or Submission(why, caller), pending), self._store)
-
-    async def request_async(
-        self, wanted: AccessRequest, *, why: str = "", caller: str = "", submission: Submission | None = None,
-        pending: float = PENDING,
-    ) -> Task:  # fmt: skip
-        return await run_async(self._request(wanted, submission or Submission(why, caller), pending), self._store)
-
-    def _request(self, wanted: AccessRequest, submission: Submission, pending: float) -> Steps:
+        submission = submission or Submission(why, caller)
         snapshot = self._current()
         named = new_reference(wanted.tenant)
         made = ticket(wanted, submission, named, snapshot) if snapshot.revision == wanted.revision else None
@@ -87,81 +78,66 @@ class Approvals:
         self._tell("requested", document)
         return task(document, now)
 
-    def _repeated(self, tenant: str, earlier: Mapping[str, Any], body: str) -> Steps:
+    def _repeated(self, tenant: str, earlier: Mapping[str, Any], body: str) -> Steps[Task]:
         if earlier["body"] != body:
             raise ApprovalError(REUSED)
         return (yield from _read(ApprovalRef(tenant, earlier["ticket"])))
 
+    request, request_async = plain(_request), awaited(_request)
+
     # ---- what waits ----
 
-    def show(self, id: str) -> Task:
+    def _show(self, id: str) -> Steps[Task]:
         """A request for approval, by its id."""
-        return run(_read(_named(id)), self._store)
+        return (yield from _read(_named(id)))
 
-    async def show_async(self, id: str) -> Task:
-        return await run_async(_read(_named(id)), self._store)
-
-    def list(
+    def _list(
         self, tenant: str | None = None, *, approver: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
-    ) -> Sequence[Task]:  # fmt: skip
+    ) -> Steps[Sequence[Task]]:  # fmt: skip
         """What waits for approval, the oldest first; of one tenant, or of all. With an `approver`, what they may
         decide."""
-        return self._waiting(run(_unfinished(tenant), self._store), approver, context)
-
-    async def list_async(
-        self, tenant: str | None = None, *, approver: Mapping[str, Any] | None = None,
-        context: Mapping[str, Any] | None = None,
-    ) -> Sequence[Task]:  # fmt: skip
-        return self._waiting(await run_async(_unfinished(tenant), self._store), approver, context)
-
-    def _waiting(self, found: Iterable[tuple[Mapping[str, Any], Task]], approver: Any, context: Any) -> Sequence[Task]:
+        found = yield from _unfinished(tenant)
         pending = [(document, each) for document, each in found if each.status == "pending"]
         if approver is None:
             return [each for _, each in pending]
         snapshot = self._current()
         return [each for document, each in pending if _may(document, approver, context, snapshot)]
 
+    show, show_async = plain(_show), awaited(_show)
+    list, list_async = plain(_list), awaited(_list)
+
     # ---- deciding ----
 
-    def approve(
+    def _approve(
         self, id: str, approver: Mapping[str, Any], *, why: str = "", caller: str = "",
         context: Mapping[str, Any] | None = None,
-    ) -> Task:  # fmt: skip
+    ) -> Steps[Task]:  # fmt: skip
         """Say yes. `approver` is the entity of a person whose identity the host has verified; what groups they are
         in comes from the entity source, or with the entity. `caller` is who said so, for the record."""
-        return run(self._decide("approve", id, approver, why, caller, context), self._store)
+        return (yield from self._decide("approve", id, approver, why, caller, context))
 
-    async def approve_async(
+    def _reject(
         self, id: str, approver: Mapping[str, Any], *, why: str = "", caller: str = "",
         context: Mapping[str, Any] | None = None,
-    ) -> Task:  # fmt: skip
-        return await run_async(self._decide("approve", id, approver, why, caller, context), self._store)
-
-    def reject(
-        self, id: str, approver: Mapping[str, Any], *, why: str = "", caller: str = "",
-        context: Mapping[str, Any] | None = None,
-    ) -> Task:  # fmt: skip
+    ) -> Steps[Task]:  # fmt: skip
         """Say no, as one of those who may approve. One is enough."""
-        return run(self._decide("reject", id, approver, why, caller, context), self._store)
+        return (yield from self._decide("reject", id, approver, why, caller, context))
 
-    async def reject_async(
-        self, id: str, approver: Mapping[str, Any], *, why: str = "", caller: str = "",
-        context: Mapping[str, Any] | None = None,
-    ) -> Task:  # fmt: skip
-        return await run_async(self._decide("reject", id, approver, why, caller, context), self._store)
+    approve, approve_async = plain(_approve), awaited(_approve)
+    reject, reject_async = plain(_reject), awaited(_reject)
 
     def may_decide(self, id: str, approver: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> str:
         """Why an approver may not decide about a request; empty where they may."""
         try:
-            run(self._eligible(_named(id), approver, context), self._store)
+            run(self._eligible(_named(id), approver, context), self._ask)
         except ApprovalError as error:
             return error.reason
         return ""
 
     def _decide(
         self, verdict: Verdict, id_: str, approver: Mapping[str, Any], why: str, caller: str, context: Any
-    ) -> Steps:
+    ) -> Steps[Task]:
         named = _named(id_)
         who, rules = yield from self._eligible(named, approver, context)
         asked = DecideTicket(named.key, index_key(named.tenant), verdict, who, rules, why[:LONGEST], caller)
@@ -172,7 +148,7 @@ class Approvals:
 
     def _eligible(
         self, named: ApprovalRef, approver: Mapping[str, Any], context: Any
-    ) -> Generator[Operation, Outcome, tuple[str, tuple[str, ...]]]:
+    ) -> Steps[tuple[str, tuple[str, ...]]]:
         document, _ = yield from _ticket(named)
         try:
             return eligible(document, approver, context, self._current())
@@ -183,21 +159,18 @@ class Approvals:
 
     # ---- taking it back ----
 
-    def cancel(self, id: str, *, caller: str | None = None, who: str = "", why: str = "") -> Task:
+    def _cancel(self, id: str, *, caller: str | None = None, who: str = "", why: str = "") -> Steps[Task]:
         """Withdraw a request: nobody has to decide it any more. `caller` is who asked for it; None for an operator."""
-        return run(self._close(id, caller, who, why, False), self._store)
+        return (yield from self._close(id, caller, who, why, False))
 
-    async def cancel_async(self, id: str, *, caller: str | None = None, who: str = "", why: str = "") -> Task:
-        return await run_async(self._close(id, caller, who, why, False), self._store)
-
-    def revoke(self, id: str, *, who: str = "", why: str = "") -> Task:
+    def _revoke(self, id: str, *, who: str = "", why: str = "") -> Steps[Task]:
         """For an operator: an approval cannot be used from now on."""
-        return run(self._close(id, None, who, why, True), self._store)
+        return (yield from self._close(id, None, who, why, True))
 
-    async def revoke_async(self, id: str, *, who: str = "", why: str = "") -> Task:
-        return await run_async(self._close(id, None, who, why, True), self._store)
+    cancel, cancel_async = plain(_cancel), awaited(_cancel)
+    revoke, revoke_async = plain(_revoke), awaited(_revoke)
 
-    def _close(self, id_: str, owner: str | None, who: str, why: str, revoke: bool) -> Steps:
+    def _close(self, id_: str, owner: str | None, who: str, why: str, revoke: bool) -> Steps[Task]:
         named = _named(id_)
         document, now = _document(
             (yield CloseTicket(named.key, index_key(named.tenant), owner, who, why[:LONGEST], revoke))
@@ -209,7 +182,7 @@ class Approvals:
 
     def untold(self) -> Sequence[Task]:
         """The finished requests of whose end somebody is to be told."""
-        unfinished = run(_unfinished(None), self._store)
+        unfinished = run(_unfinished(None), self._ask)
         return [each for _, each in unfinished if each.status != "pending" and each.callback]
 
     def claim(self, id: str, seconds: float) -> Task | None:
@@ -244,11 +217,11 @@ def _named(id_: Any) -> ApprovalRef:
     return named
 
 
-def _ticket(named: ApprovalRef) -> Generator[Operation, Outcome, tuple[Mapping[str, Any], int]]:
+def _ticket(named: ApprovalRef) -> Steps[tuple[Mapping[str, Any], int]]:
     return _document((yield Read((named.key,))))
 
 
-def _read(named: ApprovalRef) -> Generator[Operation, Outcome, Task]:
+def _read(named: ApprovalRef) -> Steps[Task]:
     return task(*(yield from _ticket(named)))
 
 
@@ -260,7 +233,7 @@ def _may(document: Mapping[str, Any], approver: Any, context: Any, snapshot: Sna
     return True
 
 
-def _unfinished(tenant: str | None) -> Generator[Operation, Outcome, Sequence[tuple[Mapping[str, Any], Task]]]:
+def _unfinished(tenant: str | None) -> Steps[Sequence[tuple[Mapping[str, Any], Task]]]:
     tenants = [tenant] if tenant is not None else sorted((yield from _open(TENANTS)))
     tasks: list[tuple[Mapping[str, Any], Task]] = []
     for each in tenants:
@@ -273,7 +246,7 @@ def _unfinished(tenant: str | None) -> Generator[Operation, Outcome, Sequence[tu
     return sorted(tasks, key=lambda pair: (pair[1].created, pair[1].id))
 
 
-def _open(index: str) -> Generator[Operation, Outcome, list[str]]:
+def _open(index: str) -> Steps[list[str]]:
     outcome = yield Read((index,))
     document = outcome.documents[0] if isinstance(outcome, DocumentsFound) else None
     return list(document["open"]) if document is not None else []

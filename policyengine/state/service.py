@@ -22,7 +22,6 @@ from policyengine.state.authorize import AuthorizeRequest, Authorizing, authoriz
 from policyengine.state.block_calls import Blocks
 from policyengine.state.board import Board, behind
 from policyengine.state.direct import answered, away, straight, unrecorded
-from policyengine.state.drive import run, run_async
 from policyengine.state.grant import Grant
 from policyengine.state.memo import reopened
 from policyengine.state.metering import SESSIONS, Metering, metering
@@ -33,6 +32,7 @@ from policyengine.state.store import Store, StoreError
 from policyengine.state.stores.cluster import Cluster
 from policyengine.state.usage_calls import Meters
 from policyengine.state.windows import SECOND
+from policyengine.steps import run, run_async
 
 # As long as it takes, in microseconds.
 FOREVER = 100 * 366 * 86_400 * 1_000_000
@@ -123,7 +123,7 @@ class Authorizes:
             principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
             tenant=tenant, accepts=accepts, placed=self._placed,
         )  # fmt: skip
-        return run(self._authorizing(asked), self._store)
+        return run(self._authorizing(asked), self._store.run)
 
     async def authorize_async(
         self,
@@ -161,7 +161,7 @@ class Authorizes:
             principal, action, resource, context, session, idempotency_key, lease, caller, opens, approval,
             tenant=tenant, accepts=accepts, placed=self._placed,
         )  # fmt: skip
-        return await run_async(self._authorizing(asked), self._store)
+        return await run_async(self._authorizing(asked), self._store.run_async)
 
     def use_approval(
         self,
@@ -181,7 +181,7 @@ class Authorizes:
             principal, action, resource, context, session, approval=approval, meters=False, tenant=tenant, opens=False,
             accepts=accepts, placed=self._placed,
         )  # fmt: skip
-        return run(self._authorizing(asked), self._store)
+        return run(self._authorizing(asked), self._store.run)
 
     def _unrecorded(
         self, principal: Any, action: Any, resource: Any, context: Any, session: str | None, opens: bool
@@ -202,12 +202,12 @@ class Authorizes:
         """As `authorize_many`; each request is authorized when its grant is asked for."""
         known = self._metering
         for each in requests:
-            yield run(self._of_one_snapshot(known, **each), self._store)
+            yield run(self._of_one_snapshot(known, **each), self._store.run)
 
     async def authorize_many_async(self, requests: Iterable[Mapping[str, Any]]) -> list[Grant]:
         """As `authorize_many`, without blocking the event loop."""
         known = self._metering
-        return [await run_async(self._of_one_snapshot(known, **each), self._store) for each in requests]
+        return [await run_async(self._of_one_snapshot(known, **each), self._store.run_async) for each in requests]
 
     def _of_one_snapshot(
         self,

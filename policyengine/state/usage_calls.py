@@ -1,11 +1,10 @@
 """Usage for a host and its operators: what limits have counted, and what is done about it.
 
-Each method has an async form around the same steps.
+Each method has an async form, which runs it in a thread.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,6 +20,7 @@ from policyengine.state.operations import CHANGE, Adjust, DocumentsFound, Read
 from policyengine.state.store import Store, document_in
 from policyengine.state.usage import Change, Sum, Usage, Wanted, added_up, change_of, change_tenant, usage_of, window_of
 from policyengine.state.windows import SECOND, Concurrent
+from policyengine.steps import in_thread
 
 # A reason is cut after so many characters.
 LONGEST = 512
@@ -64,12 +64,6 @@ class Meters:
         day = wanted.get("day")
         return [row for row in rows if day is None or not row.day or row.day == day]
 
-    async def usage_async(self, **wanted: Any) -> list[Usage]:
-        return await asyncio.to_thread(lambda: self.usage(**wanted))
-
-    async def sums_async(self, *by: str, **wanted: Any) -> list[Sum]:
-        return await asyncio.to_thread(lambda: self.sums(*by, **wanted))
-
     def reset(self, rule: str, *key: Any, why: str = "", by: str = "", tenant: str | None = None) -> Change:
         """Count nothing of what was charged until now, and let a blocked key ask again. `key` is what the limit counts
         by, as `usage` shows it or as values. With `tenant` a meter of another one is not found. Raises NoMeter,
@@ -96,23 +90,14 @@ class Meters:
         """Allow an amount more for so many seconds. Raises as `reset`."""
         return self._changed(self._adjust("raise", rule, key, amount, seconds, why, by, tenant))
 
-    async def reset_async(self, *args: Any, **kwargs: Any) -> Change:
-        return await asyncio.to_thread(lambda: self.reset(*args, **kwargs))
-
-    async def credit_async(self, *args: Any, **kwargs: Any) -> Change:
-        return await asyncio.to_thread(lambda: self.credit(*args, **kwargs))
-
-    async def raise_async(self, *args: Any, **kwargs: Any) -> Change:
-        return await asyncio.to_thread(lambda: self.raise_(*args, **kwargs))
-
     def changes(self, *, tenant: str | None = None) -> list[Change]:
         """What was done to meters in the last 400 days, the latest first. Raises StoreError."""
         kept_changes = dict(self._store.survey(CHANGE)).values()
         mine = [each for each in kept_changes if tenant is None or change_tenant(each) == tenant]
         return [change_of(each) for each in sorted(mine, key=lambda each: (-each["at"], each["rule"]))]
 
-    async def changes_async(self, *, tenant: str | None = None) -> list[Change]:
-        return await asyncio.to_thread(lambda: self.changes(tenant=tenant))
+    usage_async, sums_async, changes_async = in_thread(usage), in_thread(sums), in_thread(changes)
+    reset_async, credit_async, raise_async = in_thread(reset), in_thread(credit), in_thread(raise_)
 
     # ---- the operation ----
 
